@@ -1,0 +1,18 @@
+"""The `quickstep` command: one sub-command a module."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.explain import explain
+from cli.validate import validate
+
+app = typer.Typer(
+    name="quickstep",
+    help="Step scaling for ECS Fargate services in seconds.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(explain)
+app.command()(validate)

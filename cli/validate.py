@@ -1,0 +1,43 @@
+"""`quickstep validate`: check policy documents before they are deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.config import ConfigError, parse_target
+
+_NOT_IN_EFFECT = "CapacityOnItsWay, RisingTrend and WouldFlap are read, but not in effect yet"
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Policy documents, as JSON files.")],
+) -> None:
+    """Check policy documents; list every problem of each, and exit with 1 if there is any."""
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    bad = 0
+    for file in files:
+        try:
+            target = parse_target(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}")
+        except UnicodeDecodeError as error:
+            err.print(f"[red]✗[/] {escape(str(file))}: must be UTF-8, not so at byte {error.start}")
+        except ConfigError as error:
+            err.print(f"[red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
+            for problem in error.problems:
+                err.print(f"    {escape(str(problem))}", soft_wrap=True)
+        else:
+            policies = len(target.policies)
+            out.print(f"[green]✓[/] {escape(str(file))}: {target.resource_id}, {policies} policies")
+            guards = target.guards
+            if guards.capacity_on_its_way or guards.rising_trend or guards.would_flap:
+                out.print(f"    note: Guards: {_NOT_IN_EFFECT}", soft_wrap=True)
+            continue
+        bad += 1
+    if bad:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""The laboratory: an embedded AWS, models of what it does not emulate, and the live demo."""

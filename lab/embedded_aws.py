@@ -1,0 +1,124 @@
+"""An AWS on a free loopback port, for the demo, `make invoke` and the integration tests.
+
+It is a moto server: ECS, CloudWatch, DynamoDB, SQS and SSM answer boto3 over real HTTP. It
+evaluates no alarm and starts no task; the other modules of `lab` model those.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+import requests
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeDefinitionTypeDef,
+        KeySchemaElementTypeDef,
+    )
+
+    from quickstep.naming import ServiceName
+
+ACCOUNT = DEFAULT_ACCOUNT_ID
+REGION = "us-east-1"
+TABLE = "quickstep"
+TABLE_KEYS: list[KeySchemaElementTypeDef] = [
+    {"AttributeName": "pk", "KeyType": "HASH"},
+    {"AttributeName": "sk", "KeyType": "RANGE"},
+]
+TABLE_ATTRIBUTES: list[AttributeDefinitionTypeDef] = [
+    {"AttributeName": "pk", "AttributeType": "S"},
+    {"AttributeName": "sk", "AttributeType": "S"},
+]
+"""As in `template.yaml`; a test holds both together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How to reach an AWS: the session to make clients from, and the endpoint to give them."""
+
+    session: boto3.Session
+    endpoint_url: str
+
+
+class EmbeddedAws:
+    """The server, as a context manager: `with EmbeddedAws() as account: ...`. Starts empty."""
+
+    def __init__(self) -> None:
+        # One line a request would drown whatever the caller has to say.
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+
+    def __enter__(self) -> Account:
+        """Start serving, from an empty account."""
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        endpoint_url = f"http://{host}:{port}"
+        # moto keeps one account per process, whichever server answers for it.
+        requests.post(f"{endpoint_url}/moto-api/reset", timeout=5).raise_for_status()
+        session = boto3.Session(
+            aws_access_key_id="embedded",
+            aws_secret_access_key="embedded",  # noqa: S106 - moto takes any
+            region_name=REGION,
+        )
+        return Account(session, endpoint_url)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop serving."""
+        self._server.stop()
+
+
+def create_table(account: Account, name: str = TABLE) -> None:
+    """Create the scaler's table."""
+    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    client.create_table(
+        TableName=name,
+        KeySchema=TABLE_KEYS,
+        AttributeDefinitions=TABLE_ATTRIBUTES,
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def create_service(account: Account, name: ServiceName, desired: int) -> None:
+    """Create a Fargate service, and its cluster."""
+    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    client.create_cluster(clusterName=name.cluster)
+    client.register_task_definition(
+        family=name.service,
+        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc",
+        cpu="256",
+        memory="512",
+        containerDefinitions=[{"name": "app", "image": "app", "memory": 512}],
+    )
+    client.create_service(
+        cluster=name.cluster,
+        serviceName=name.service,
+        taskDefinition=name.service,
+        desiredCount=desired,
+        launchType="FARGATE",
+    )
+
+
+def put_policy(account: Account, name: ServiceName, document: str) -> None:
+    """Store a target's policy document, valid or not."""
+    client = account.session.client("ssm", endpoint_url=account.endpoint_url)
+    client.put_parameter(Name=name.parameter, Value=document, Type="String", Overwrite=True)
+
+
+def desired_count(account: Account, name: ServiceName) -> int:
+    """Return the desired count that ECS has now."""
+    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    answer = client.describe_services(cluster=name.cluster, services=[name.service])
+    return answer["services"][0]["desiredCount"]

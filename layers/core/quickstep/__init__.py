@@ -1,0 +1,1 @@
+"""Quickstep: step scaling for ECS Fargate services in seconds."""

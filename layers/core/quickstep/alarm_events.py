@@ -1,0 +1,109 @@
+"""EventBridge's "CloudWatch Alarm State Change" events, read into what the engine understands.
+
+Shapes: "Alarm events and EventBridge" of the CloudWatch User Guide. `reasonData` is a JSON string
+inside the JSON; it is absent for new alarms, SetAlarmState and PromQL, has no datapoints for
+composite and log alarms, and no threshold for anomaly detection. No data is a value, not zero: all
+of these are read, and say why there is no number to act on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.model import Alarm, AlarmState
+from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
+from quickstep.naming import ServiceName, parse_alarm_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+DETAIL_TYPE = "CloudWatch Alarm State Change"
+
+
+class EventError(InvalidDocumentError):
+    """An event that is not an alarm state change of one of our alarms."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmTransition:
+    """One alarm's change of state: which policy it drives, what it saw, and when."""
+
+    service: ServiceName
+    policy: str
+    alarm: Alarm
+    at: datetime
+
+    @property
+    def alarm_name(self) -> str:
+        """The name of the CloudWatch alarm."""
+        return self.service.alarm(self.policy)
+
+
+def read_event(event: Any) -> AlarmTransition:
+    """Read one event as EventBridge delivers it to the function.
+
+    Raises:
+        EventError: it is not such an event; every problem is listed.
+    """
+    problems = Problems()
+    envelope = Field(event, "", problems).members(required=("source", "detail-type", "detail"))
+    _expect(envelope, "source", "aws.cloudwatch")
+    _expect(envelope, "detail-type", DETAIL_TYPE)
+    problems.raise_any(EventError)
+    detail = envelope["detail"].members(required=("alarmName", "state"))
+    problems.raise_any(EventError)
+    state = detail["state"].members(required=("value", "timestamp"))
+    problems.raise_any(EventError)
+    name = detail["alarmName"].text()
+    named = parse_alarm_name(name)
+    if named is None:
+        rule = "must be quickstep/<cluster>/<service>/<policy>"
+        detail["alarmName"].wrong(rule)
+    value = state["value"].choice(AlarmState)
+    at = state["timestamp"].moment()
+    if named is None or problems.found:
+        raise EventError(problems.found)
+    service, policy = named
+    return AlarmTransition(service, policy, _alarm(value, detail, state), at)
+
+
+def _expect(members: dict[str, Field], key: str, value: str) -> None:
+    if key in members and members[key].value != value:
+        members[key].wrong(f"must be {value}")
+
+
+def _alarm(value: AlarmState, detail: dict[str, Field], state: dict[str, Field]) -> Alarm:
+    muted = "muteDetail" in detail or "actionsSuppressedBy" in state
+    if "reasonData" not in state:
+        return Alarm(value, muted=muted, no_data="the event has no reasonData")
+    try:
+        reason = _reason_data(state["reasonData"])
+    except InvalidDocumentError as error:
+        return Alarm(value, muted=muted, no_data=f"its reasonData cannot be read: {error}")
+    if "triggeringAlarms" in reason:
+        return Alarm(value, muted=muted, no_data="a composite alarm has no datapoints")
+    problems = Problems()
+    threshold, points = reason.get("threshold"), reason.get("recentDatapoints", [])
+    number = Field(threshold, "threshold", problems).number() if threshold is not None else None
+    listed = Field(points, "recentDatapoints", problems).items()
+    datapoints = tuple(point.number() for point in listed if point.value is not None)
+    if problems.found:
+        unreadable = InvalidDocumentError(problems.found)
+        return Alarm(value, muted=muted, no_data=f"its reasonData cannot be read: {unreadable}")
+    if number is None:
+        return Alarm(value, muted=muted, datapoints=datapoints, no_data=_no_threshold(reason))
+    return Alarm(value, number, datapoints, muted, "the event has no datapoints")
+
+
+def _reason_data(field: Field) -> dict[str, Any]:
+    decoded = parse_json(field.value) if isinstance(field.value, str) else field.value
+    if not isinstance(decoded, dict):
+        raise InvalidDocumentError([Problem("", "must be a JSON object in a string")])
+    return decoded
+
+
+def _no_threshold(reason: dict[str, Any]) -> str:
+    if "recentUpperThresholds" in reason:
+        return "an anomaly detection alarm has no fixed threshold for steps to count from"
+    return "the event has no threshold"

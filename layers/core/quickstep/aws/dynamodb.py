@@ -1,0 +1,143 @@
+"""The table: one item per target, which is lock and memory at once, and its decision records.
+
+    pk = service/prod/web   sk = #state                            the target's item
+    pk = service/prod/web   sk = decision#2026-11-22T10:00:00.123Z#<id>   one per evaluation
+
+An expired lease is recognised by the condition of the claim; the table's TTL only clears away old
+decision records, and may be days late.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from quickstep.ports import HeldBy, LeaseLostError
+from quickstep.records import memory_dict, read_memory, write_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
+
+    from quickstep.records import DecisionRecord, Memory
+
+STATE = "#state"
+RETENTION = timedelta(days=30)
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class DynamoTargets:
+    """The `Targets` port over a DynamoDB client; records expire after `retention`."""
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, retention: timedelta = RETENTION
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._retention = retention
+
+    def claim(
+        self, resource_id: str, owner: str, now: datetime, until: datetime
+    ) -> Memory | HeldBy:
+        """Take the lease and return the memory, in one conditional write; see the port."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_key(resource_id, STATE),
+                UpdateExpression="SET lease_owner = :owner, lease_until = :until",
+                ConditionExpression="attribute_not_exists(lease_owner) OR lease_until <= :now",
+                ExpressionAttributeValues=to_item(
+                    {":owner": owner, ":until": _millis(until), ":now": _millis(now)}
+                ),
+                # The item as it was: its memory, without a second read.
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            response: Mapping[str, Any] = error.response
+            held = from_item(response["Item"])
+            return HeldBy(held["lease_owner"], _moment(held["lease_until"]))
+        return read_memory(from_item(answer.get("Attributes", {})))
+
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        """Write memory and record in one transaction, and release the lease; see the port."""
+        attributes = memory_dict(memory)
+        names = {f"#{name}": name for name in attributes}
+        values = {f":{name}": value for name, value in attributes.items()}
+        assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
+        update: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": _key(record.resource_id, STATE),
+            "UpdateExpression": f"SET {assignments} REMOVE lease_owner, lease_until",
+            "ConditionExpression": "lease_owner = :owner",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
+        }
+        put: PutTypeDef = {"TableName": self._table, "Item": self._record_item(record)}
+        try:
+            self._client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = error.response.get("CancellationReasons", [])
+            if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                why = f"the lease of {record.resource_id} is no longer {owner}'s"
+                raise LeaseLostError(why) from error
+            raise
+
+    def record(self, record: DecisionRecord) -> None:
+        """Write one record; see the port."""
+        self._client.put_item(TableName=self._table, Item=self._record_item(record))
+
+    def _record_item(self, record: DecisionRecord) -> dict[str, Any]:
+        expires = record.at + self._retention
+        return to_item(
+            {
+                **record.as_dict(),
+                "pk": record.resource_id,
+                "sk": f"decision#{write_moment(record.at)}#{record.id}",
+                "expires_at": int(expires.timestamp()),
+            }
+        )
+
+
+def to_item(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON-like data as DynamoDB attribute values; floats keep all their digits."""
+    exact = json.loads(json.dumps(data), parse_float=Decimal)
+    return {key: _serialize(value) for key, value in exact.items()}
+
+
+def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return DynamoDB attribute values as JSON-like data: the inverse of `to_item`."""
+    return {key: _plain(_deserialize(value)) for key, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return to_item({"pk": pk, "sk": sk})
+
+
+def _millis(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _moment(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1000, UTC)

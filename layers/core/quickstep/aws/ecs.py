@@ -1,0 +1,72 @@
+"""ECS services: DescribeServices and UpdateService."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quickstep.aws.failures import calling
+from quickstep.engine.model import Service
+from quickstep.engine.outcome import Outcome
+from quickstep.ports import CallFailedError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+
+    from quickstep.naming import ServiceName
+
+
+class EcsServices:
+    """The `Services` port over an ECS client."""
+
+    def __init__(self, client: ECSClient) -> None:
+        self._client = client
+
+    def describe(self, service: ServiceName) -> Service:
+        """Return the service as it is now; see the port."""
+        with calling("DescribeServices"):
+            answer = self._client.describe_services(
+                cluster=service.cluster, services=[service.service]
+            )
+        if not answer["services"]:
+            reasons = ", ".join(failure.get("reason", "?") for failure in answer["failures"])
+            why = f"{service.resource_id}: {reasons or 'not in the answer'}"
+            raise CallFailedError(Outcome.FAILED_NOT_FOUND, why)
+        found = answer["services"][0]
+        if found["status"] != "ACTIVE":
+            why = f"{service.resource_id} is {found['status']}"
+            raise CallFailedError(Outcome.FAILED_NOT_FOUND, why)
+        return Service(
+            desired=found["desiredCount"],
+            running=found["runningCount"],
+            pending=found["pendingCount"],
+            deployment_in_progress=deployment_in_progress(found),
+        )
+
+    def set_desired_count(self, service: ServiceName, desired: int) -> None:
+        """Set the desired count; see the port.
+
+        Any further argument could start a deployment, so none is ever passed.
+        """
+        with calling("UpdateService"):
+            self._client.update_service(
+                cluster=service.cluster, service=service.service, desiredCount=desired
+            )
+
+
+def deployment_in_progress(service: ServiceTypeDef) -> bool:
+    """Return whether old and new tasks of a rollout run side by side.
+
+    Rolling deployments have a rolloutState, except behind a Classic Load Balancer, where a second
+    deployment is the sign. Completed ones may leave old tasks running for long (early success
+    criteria), so their number alone says nothing. CODE_DEPLOY shows a second task set; an EXTERNAL
+    controller's rollouts are its own business, and never hold scale-in [AAS].
+    """
+    controller = service.get("deploymentController", {}).get("type", "ECS")
+    if controller == "EXTERNAL":
+        return False
+    if controller == "CODE_DEPLOY":
+        return len(service.get("taskSets", [])) > 1
+    deployments = service.get("deployments", [])
+    states = [deployment.get("rolloutState") for deployment in deployments]
+    return "IN_PROGRESS" in states or (len(states) > 1 and None in states)

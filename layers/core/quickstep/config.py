@@ -1,0 +1,238 @@
+"""Policy documents: what a target's SSM parameter holds, parsed and validated.
+
+Each policy body is a StepScalingPolicyConfiguration as `aws application-autoscaling
+put-scaling-policy` takes it, with its rules (Application Auto Scaling API reference,
+StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` is the only addition.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from quickstep.engine.model import (
+    AdjustmentType,
+    Direction,
+    Guards,
+    MetricAggregationType,
+    MetricScope,
+    ScalableTarget,
+    ScalingPolicy,
+    StepAdjustment,
+)
+from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
+from quickstep.naming import POLICY_NAME, RESOURCE_ID, RESOURCE_ID_RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
+MAX_POLICIES = 50  # AAS quota "Scaling policies per scalable target"
+MAX_STEPS = 20  # AAS quota "Step adjustments per step scaling policy"
+MAX_SECONDS = 86_400
+
+DEFAULT_COOLDOWN = 300  # AAS's default for step scaling
+DEFAULT_WARMUP_SECONDS = 45  # Fargate starts a task in 30 to 45 s
+
+_DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
+_GUARDS = {
+    "CapacityOnItsWay": "capacity_on_its_way",
+    "RisingTrend": "rising_trend",
+    "WouldFlap": "would_flap",
+    "Deployment": "deployment",
+}
+
+
+class ConfigError(InvalidDocumentError):
+    """A policy document that breaks a rule; lists every problem with path and value seen."""
+
+    @classmethod
+    def of(cls, path: str, rule: str) -> ConfigError:
+        """Return the error of a single problem."""
+        return cls([Problem(path, rule)])
+
+
+def parse_target(text: str) -> ScalableTarget:
+    """Parse a policy document from its JSON text.
+
+    Raises:
+        ConfigError: the text is not JSON, or breaks a rule.
+    """
+    try:
+        document = parse_json(text)
+    except InvalidDocumentError as error:
+        raise ConfigError(error.problems) from None
+    return read_target(document)
+
+
+def read_target(document: Any) -> ScalableTarget:
+    """Validate a decoded policy document and return its target.
+
+    Raises:
+        ConfigError: the document breaks at least one rule; all of them are listed.
+    """
+    problems = Problems()
+    members = Field(document, "", problems).members(
+        required=("ResourceId", "MinCapacity", "MaxCapacity"),
+        optional=(*_DIRECTIONS, "WarmupSeconds", "Guards", "DryRun"),
+    )
+    minimum, maximum = _bounds(members)
+    target = ScalableTarget(
+        resource_id=_read(members, "ResourceId", _resource_id, ""),
+        min_capacity=minimum,
+        max_capacity=maximum,
+        policies=_policies(members, problems),
+        warmup_seconds=_read(members, "WarmupSeconds", _seconds, DEFAULT_WARMUP_SECONDS),
+        guards=_read(members, "Guards", _guards, Guards()),
+        dry_run=_read(members, "DryRun", Field.boolean, default=False),
+    )
+    problems.raise_any(ConfigError)
+    return target
+
+
+def _read(members: dict[str, Field], key: str, read: Callable[[Field], _T], default: _T) -> _T:
+    return read(members[key]) if key in members else default
+
+
+def _resource_id(field: Field) -> str:
+    return field.text(RESOURCE_ID, RESOURCE_ID_RULE)
+
+
+def _seconds(field: Field) -> int:
+    return field.integer(0, MAX_SECONDS)
+
+
+def _bounds(members: dict[str, Field]) -> tuple[int, int]:
+    minimum = _read(members, "MinCapacity", lambda f: f.integer(0, MAX_TASKS), 0)
+    maximum = _read(members, "MaxCapacity", lambda f: f.integer(0, MAX_TASKS), MAX_TASKS)
+    if minimum > maximum:
+        members["MaxCapacity"].wrong(f"must be at least MinCapacity ({minimum})")
+    return minimum, maximum
+
+
+def _guards(field: Field) -> Guards:
+    members = field.members(optional=_GUARDS)
+    return Guards(
+        **{_GUARDS[key]: member.boolean() for key, member in members.items() if key in _GUARDS}
+    )
+
+
+def _policies(members: dict[str, Field], problems: Problems) -> tuple[ScalingPolicy, ...]:
+    policies: list[ScalingPolicy] = []
+    names: dict[str, str] = {}
+    for key, direction in _DIRECTIONS.items():
+        group = members[key].members() if key in members else {}
+        for name, field in group.items():
+            Field(name, field.path, problems).text(
+                POLICY_NAME, "must be named with 1 to 128 letters, digits, '.', '-' and '_'"
+            )
+            if name in names:
+                field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
+            names[name] = key
+            policies.append(_policy(name, direction, field))
+    if members and not 1 <= len(policies) <= MAX_POLICIES:
+        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
+            f"must have 1 to {MAX_POLICIES} policies in all, not {len(policies)}", seen=False
+        )
+    return tuple(policies)
+
+
+def _policy(name: str, direction: Direction, field: Field) -> ScalingPolicy:
+    members = field.members(
+        required=("AdjustmentType", "StepAdjustments"),
+        optional=("Cooldown", "MinAdjustmentMagnitude", "MetricAggregationType", "MetricScope"),
+    )
+    change = AdjustmentType.CHANGE_IN_CAPACITY
+    kind = _read(members, "AdjustmentType", lambda f: f.choice(AdjustmentType), change)
+    magnitude = members.get("MinAdjustmentMagnitude")
+    if magnitude and kind is not AdjustmentType.PERCENT_CHANGE_IN_CAPACITY:
+        magnitude.wrong(f"must go with PercentChangeInCapacity; AdjustmentType is {kind}")
+    return ScalingPolicy(
+        name=name,
+        direction=direction,
+        adjustment_type=kind,
+        steps=_read(members, "StepAdjustments", lambda f: _steps(f, kind, direction), ()),
+        cooldown=_read(members, "Cooldown", _seconds, DEFAULT_COOLDOWN),
+        min_adjustment_magnitude=magnitude.integer(1, MAX_TASKS) if magnitude else None,
+        aggregation=_read(
+            members,
+            "MetricAggregationType",
+            lambda f: f.choice(MetricAggregationType),
+            MetricAggregationType.AVERAGE,
+        ),
+        metric_scope=_read(
+            members, "MetricScope", lambda f: f.choice(MetricScope), MetricScope.TOTAL
+        ),
+    )
+
+
+def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[StepAdjustment, ...]:
+    fields = field.items(at_least=1, at_most=MAX_STEPS)
+    before = len(field.problems.found)
+    steps = [_step(f, kind, direction) for f in fields]
+    if len(field.problems.found) > before:  # intervals of broken steps say nothing
+        return ()
+    _check_coverage(field, steps)
+    return tuple(steps)
+
+
+def _step(field: Field, kind: AdjustmentType, direction: Direction) -> StepAdjustment:
+    members = field.members(
+        required=("ScalingAdjustment",),
+        optional=("MetricIntervalLowerBound", "MetricIntervalUpperBound"),
+    )
+    lower = _read(members, "MetricIntervalLowerBound", _bound, None)
+    upper = _read(members, "MetricIntervalUpperBound", _bound, None)
+    if lower is None and upper is None:
+        field.wrong("must have MetricIntervalLowerBound or MetricIntervalUpperBound")
+    elif lower is not None and upper is not None and lower >= upper:
+        rule = f"must be greater than MetricIntervalLowerBound ({lower:g})"
+        members["MetricIntervalUpperBound"].wrong(rule)
+    adjustment = _read(members, "ScalingAdjustment", Field.integer, 0)
+    if "ScalingAdjustment" in members:
+        _check_sign(members["ScalingAdjustment"], adjustment, kind, direction)
+    return StepAdjustment(lower, upper, adjustment)
+
+
+def _bound(field: Field) -> float | None:
+    return None if field.value is None else field.number()
+
+
+def _check_sign(field: Field, adjustment: int, kind: AdjustmentType, direction: Direction) -> None:
+    if kind is AdjustmentType.EXACT_CAPACITY:
+        if adjustment < 0:
+            field.wrong("must be at least 0 for ExactCapacity")
+    elif direction is Direction.OUT and adjustment < 0:
+        field.wrong("must be at least 0 in a scale-out policy")
+    elif direction is Direction.IN and adjustment > 0:
+        field.wrong("must be at most 0 in a scale-in policy")
+
+
+def _check_coverage(field: Field, steps: list[StepAdjustment]) -> None:
+    """Check the rules over all steps of a policy: no overlap, no gap, open ends where needed."""
+    inf = float("inf")
+    intervals = sorted(
+        (
+            -inf if step.lower is None else step.lower,
+            inf if step.upper is None else step.upper,
+            index,
+        )
+        for index, step in enumerate(steps)
+    )
+    for (low_a, high_a, a), (low_b, high_b, b) in pairwise(intervals):
+        if low_b == high_a:
+            continue
+        broken = "overlap" if low_b < high_a else "leave a gap"
+        both = f"[{a}] ({low_a:g} to {high_a:g}) and [{b}] ({low_b:g} to {high_b:g})"
+        field.wrong(f"steps must not {broken}, as {both} do", seen=False)
+    # AAS: a negative lower bound asks for a step without one, a positive upper bound likewise.
+    if -inf < intervals[0][0] < 0:
+        lowest = f"{intervals[0][0]:g}"
+        rule = f"one step must have no MetricIntervalLowerBound, as the lowest is {lowest}"
+        field.wrong(rule, seen=False)
+    if 0 < intervals[-1][1] < inf:
+        highest = f"{intervals[-1][1]:g}"
+        rule = f"one step must have no MetricIntervalUpperBound, as the highest is {highest}"
+        field.wrong(rule, seen=False)

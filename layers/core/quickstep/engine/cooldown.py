@@ -1,0 +1,50 @@
+"""Cooldowns, with the semantics of Application Auto Scaling, and one stricter rule.
+
+Source: "Step scaling policies overview" of the Application Auto Scaling User Guide. Stricter than
+there: scale-in waits for the scale-out cooldown too, so that no task is removed while the effect
+of adding it is not known yet.
+
+A cooldown's length is read from the policy document when it is needed, so that a changed document
+takes effect at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import Direction
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import ScalableTarget, ScalingActivity, ScalingPolicy, State
+
+
+def scale_out_cooldown(policy: ScalingPolicy, state: State, now: datetime) -> datetime | None:
+    """Return when `policy` leaves the cooldown of the last scale-out; None when not in one."""
+    return _end(state.scale_out, policy.cooldown, now)
+
+
+def scale_in_cooldown(
+    policy: ScalingPolicy, target: ScalableTarget, state: State, now: datetime
+) -> datetime | None:
+    """Return when scale-in by `policy` stops being blocked; None when it is not.
+
+    A scale-out ends a scale-in cooldown at once; its own cooldown, the longest of the target's
+    scale-out policies, then applies instead.
+
+    Example: scaled in at 10:00:00 with a cooldown of 30 s, scaled out at 10:00:05 with one of
+    10 s: scale-in is blocked until 10:00:15.
+    """
+    scaled_in, scaled_out = state.scale_in, state.scale_out
+    if scaled_in and scaled_out and scaled_out.at > scaled_in.at:
+        scaled_in = None
+    longest = max((p.cooldown for p in target.in_direction(Direction.OUT)), default=0)
+    ends = [_end(scaled_in, policy.cooldown, now), _end(scaled_out, longest, now)]
+    return max((end for end in ends if end), default=None)
+
+
+def _end(activity: ScalingActivity | None, cooldown: int, now: datetime) -> datetime | None:
+    if activity is None:
+        return None
+    end = activity.at + timedelta(seconds=cooldown)
+    return end if now < end else None

@@ -1,0 +1,78 @@
+"""One decision: from what was seen and remembered to a number of tasks, and the reasons for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import (
+    AlarmState,
+    Decision,
+    Observation,
+    ScalableTarget,
+    ScalingActivity,
+    State,
+    TrailStep,
+)
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds, Case, hold
+from quickstep.engine.scale_in import scale_in
+from quickstep.engine.scale_out import blocks_scale_in, scale_out
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep.engine.proposal import Proposal
+
+
+def decide(
+    target: ScalableTarget, observation: Observation, state: State, now: datetime
+) -> Decision:
+    """Return what to do about `observation`, and why.
+
+    A scale-out policy in breach is answered first, and only without one may tasks be removed.
+
+    Example: with 4 tasks, a threshold of 100 and one datapoint of 160, a step [50, 100) that adds
+    2 gives SCALED_OUT from 4, wanted 6, granted 6.
+    """
+    case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
+    answers = (scale_out, blocks_scale_in, scale_in)
+    proposal = next((p for answer in answers if (p := answer(case))), None) or _quiet(case)
+    return _conclude(case, proposal)
+
+
+def _quiet(case: Case) -> Proposal:
+    """Hold, as no alarm is in ALARM."""
+    alarms = case.observation.alarms
+    blind = all(alarm.state is AlarmState.INSUFFICIENT_DATA for alarm in alarms.values())
+    if alarms and blind:
+        proposal = hold(case, "data", Outcome.HELD_NO_DATA, "every alarm is in INSUFFICIENT_DATA")
+    else:
+        proposal = hold(case, "steps", Outcome.HELD_NOT_BREACHING, "no alarm is in ALARM")
+    return proposal.checked_again_in(None)
+
+
+def _conclude(case: Case, proposal: Proposal) -> Decision:
+    before, granted, state, trail = case.desired, proposal.capacity, case.state, proposal.trail
+    if proposal.held:
+        outcome = proposal.held
+    elif case.target.dry_run:
+        outcome = Outcome.WOULD_SCALE
+        trail = (*trail, TrailStep("dry run", granted, granted, "capacity is left as it is"))
+    elif granted > before:
+        outcome = Outcome.SCALED_OUT
+        activity = ScalingActivity(case.now, proposal.base, granted)
+        state = replace(state, scale_out=activity)
+    else:
+        outcome = Outcome.SCALED_IN
+        state = replace(state, scale_in=ScalingActivity(case.now, before, granted))
+    return Decision(
+        outcome=outcome,
+        before=before,
+        wanted=proposal.wanted,
+        granted=granted,
+        reason=outcome.sentence(before=before, granted=granted, why=proposal.why),
+        trail=trail,
+        state=state,
+        next_check_in=proposal.check_again,
+    )

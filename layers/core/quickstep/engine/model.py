@@ -1,0 +1,224 @@
+"""The nouns of scaling, as frozen data. Words are those of Application Auto Scaling and ECS.
+
+Capacities are numbers of tasks, times are aware UTC datetimes, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from quickstep.engine.outcome import Outcome
+
+
+class Direction(StrEnum):
+    """Which way a policy may move capacity; it also fixes which step bound is inclusive."""
+
+    OUT = "scale-out"
+    IN = "scale-in"
+
+
+class AdjustmentType(StrEnum):
+    """How a step's number changes capacity; the values are Application Auto Scaling's."""
+
+    CHANGE_IN_CAPACITY = "ChangeInCapacity"
+    PERCENT_CHANGE_IN_CAPACITY = "PercentChangeInCapacity"
+    EXACT_CAPACITY = "ExactCapacity"
+
+
+class MetricAggregationType(StrEnum):
+    """How the datapoints of the alarm's evaluation window become the one value compared."""
+
+    AVERAGE = "Average"
+    MINIMUM = "Minimum"
+    MAXIMUM = "Maximum"
+
+
+class MetricScope(StrEnum):
+    """Whether the metric is a value per task (it falls as tasks are added) or of the whole."""
+
+    PER_TASK = "PerTask"
+    TOTAL = "Total"
+
+
+class AlarmState(StrEnum):
+    """The three states of a CloudWatch alarm."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class StepAdjustment:
+    """One step: bounds relative to the alarm's threshold, `None` for unbounded, and a number."""
+
+    lower: float | None
+    upper: float | None
+    adjustment: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPolicy:
+    """A step scaling policy: what one alarm in breach asks for."""
+
+    name: str
+    direction: Direction
+    adjustment_type: AdjustmentType
+    steps: tuple[StepAdjustment, ...]
+    cooldown: int = 300
+    min_adjustment_magnitude: int | None = None
+    aggregation: MetricAggregationType = MetricAggregationType.AVERAGE
+    metric_scope: MetricScope = MetricScope.TOTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Which guards a target has switched on."""
+
+    capacity_on_its_way: bool = True
+    rising_trend: bool = True
+    would_flap: bool = True
+    deployment: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScalableTarget:
+    """One ECS service, its bounds and its policies: a validated policy document."""
+
+    resource_id: str
+    min_capacity: int
+    max_capacity: int
+    policies: tuple[ScalingPolicy, ...]
+    warmup_seconds: int = 45
+    guards: Guards = field(default_factory=Guards)
+    dry_run: bool = False
+
+    def policy(self, name: str) -> ScalingPolicy | None:
+        """Return the policy called `name`, or None."""
+        return next((policy for policy in self.policies if policy.name == name), None)
+
+    def in_direction(self, direction: Direction) -> tuple[ScalingPolicy, ...]:
+        """Return the policies that move capacity in `direction`."""
+        return tuple(policy for policy in self.policies if policy.direction is direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What DescribeServices said of the service."""
+
+    desired: int
+    running: int
+    pending: int
+    deployment_in_progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What is known of one policy's alarm.
+
+    `datapoints` is the evaluation window, oldest first. It is empty, or `threshold` is None, where
+    no number may be acted on: then `no_data` says why.
+    """
+
+    state: AlarmState
+    threshold: float | None = None
+    datapoints: tuple[float, ...] = ()
+    muted: bool = False
+    no_data: str = "the alarm carries no datapoint"
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a number to compare with a threshold."""
+        return self.threshold is not None and bool(self.datapoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything seen at one moment: the service, and the alarms by policy name."""
+
+    service: Service
+    alarms: Mapping[str, Alarm]
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingActivity:
+    """A change of capacity that happened: the start of a cooldown.
+
+    `before` is the capacity before the initiating activity: a larger step that passes inside the
+    cooldown moves `at` and `after`, and keeps `before`.
+    """
+
+    at: datetime
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Bounds that replace the policy's for a while."""
+
+    min_capacity: int | None
+    max_capacity: int | None
+    until: datetime | None = None
+    reason: str = ""
+
+    def active(self, now: datetime) -> bool:
+        """Whether the override still holds; one without an end holds until it is removed."""
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Directions in which an operator has stopped scaling for a while."""
+
+    directions: frozenset[Direction]
+    until: datetime | None = None
+    reason: str = ""
+
+    def holds(self, direction: Direction, now: datetime) -> bool:
+        """Whether scaling in `direction` is stopped at `now`."""
+        return direction in self.directions and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is remembered of a target from one decision to the next."""
+
+    scale_out: ScalingActivity | None = None
+    scale_in: ScalingActivity | None = None
+    override: Override | None = None
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStep:
+    """What one rule did to the number, and why."""
+
+    guard: str
+    before: int
+    after: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer: what to do, why, and what to remember.
+
+    `before` is the desired count seen, `wanted` what the policies ask for, `granted` what is left
+    after the guards. `state` is the state to remember once the change has been made.
+    """
+
+    outcome: Outcome
+    before: int
+    wanted: int
+    granted: int
+    reason: str
+    trail: tuple[TrailStep, ...]
+    state: State
+    next_check_in: int | None = None

@@ -1,0 +1,173 @@
+"""A capacity on its way through the rules, and what every rule may look at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import (
+    Alarm,
+    AlarmState,
+    Direction,
+    Observation,
+    ScalableTarget,
+    ScalingPolicy,
+    State,
+    TrailStep,
+)
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+RECHECK_SECONDS = 10
+"""A breach is looked at again after one evaluation of a high-resolution alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The minimum and maximum in force, and whose they are."""
+
+    minimum: int
+    maximum: int
+    source: str
+
+    @classmethod
+    def in_force(cls, target: ScalableTarget, state: State, now: datetime) -> Bounds:
+        """Return the policy's bounds, each replaced by an active override's.
+
+        Where an overridden bound crosses the other one, the override wins and takes it along.
+        Example: policy 2 to 10, override minimum 20: 20 to 20.
+        """
+        minimum, maximum = target.min_capacity, target.max_capacity
+        override = state.override
+        if override is None or not override.active(now):
+            return cls(minimum, maximum, "policy")
+        if override.min_capacity is not None:
+            minimum = override.min_capacity
+            maximum = max(minimum, maximum)
+        if override.max_capacity is not None:
+            maximum = override.max_capacity
+            minimum = min(minimum, maximum)
+        return cls(minimum, maximum, "override")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every rule may look at: the arguments of `decide`, and the bounds in force."""
+
+    target: ScalableTarget
+    observation: Observation
+    state: State
+    now: datetime
+    bounds: Bounds
+
+    @property
+    def desired(self) -> int:
+        """The desired count seen: the base of every step, unlike AAS's running count."""
+        return self.observation.service.desired
+
+    def alarms(self, direction: Direction) -> list[tuple[ScalingPolicy, Alarm]]:
+        """Return the policies of a direction whose alarm is known, with it."""
+        return [
+            (policy, self.observation.alarms[policy.name])
+            for policy in self.target.in_direction(direction)
+            if policy.name in self.observation.alarms
+        ]
+
+    def in_alarm(self, direction: Direction) -> list[tuple[ScalingPolicy, Alarm]]:
+        """Return the policies of a direction whose alarm is in ALARM, with it."""
+        return [pair for pair in self.alarms(direction) if pair[1].state is AlarmState.ALARM]
+
+    def seconds_until(self, moment: datetime) -> int:
+        """Return the whole seconds to wait for `moment`, at least 1."""
+        return max(1, math.ceil((moment - self.now).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A capacity, and what the rules did to it so far.
+
+    `base` is the capacity that the step counted from. `held` is the outcome of the rule that took
+    the capacity back to the one seen; no later rule looks at a proposal that is held.
+    """
+
+    capacity: int
+    wanted: int
+    base: int
+    why: str
+    trail: tuple[TrailStep, ...] = ()
+    held: Outcome | None = None
+    check_again: int | None = RECHECK_SECONDS
+
+    def after(self, guard: str, capacity: int, why: str) -> Proposal:
+        """Return the proposal after a rule has set, or left, its capacity."""
+        step = TrailStep(guard, self.capacity, capacity, why)
+        return replace(self, capacity=capacity, trail=(*self.trail, step))
+
+    def hold(self, guard: str, desired: int, outcome: Outcome, why: str) -> Proposal:
+        """Return the proposal held at the capacity seen."""
+        return replace(self.after(guard, desired, why), why=why, held=outcome)
+
+    def checked_again_in(self, seconds: int | None) -> Proposal:
+        """Return the proposal with another time for the next look; None for no look."""
+        return replace(self, check_again=seconds)
+
+
+def hold(case: Case, guard: str, outcome: Outcome, why: str) -> Proposal:
+    """Return a proposal that holds before any step was chosen."""
+    seen = case.desired
+    return Proposal(seen, seen, seen, why).hold(guard, seen, outcome, why)
+
+
+def from_step(case: Case, policy: ScalingPolicy, alarm: Alarm, base: int) -> Proposal | None:
+    """Return what the matching step asks for from `base`; None without a value or a match.
+
+    A base other than the capacity seen is a correction into the bounds that comes first.
+    Example: 1 task, minimum 2 and a step of +1: corrected to 2, then 3.
+    """
+    if alarm.threshold is None or not alarm.datapoints:
+        return None
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    breach = value - alarm.threshold
+    step = select_step(policy, breach)
+    if step is None:
+        return None
+    wanted = apply_step(policy, step, base)
+    side = "above" if breach >= 0 else "below"
+    why = (
+        f"{policy.name}: {value:g} is {abs(breach):g} {side} the threshold {alarm.threshold:g}: "
+        f"step {describe_step(policy, step)}"
+    )
+    proposal = Proposal(case.desired, wanted, base, why)
+    if base != case.desired:
+        correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
+        proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
+    return proposal.after("steps", wanted, why)
+
+
+def largest(proposals: list[Proposal]) -> Proposal:
+    """Return the proposal with the largest capacity: in both directions the safest one.
+
+    Example: at 10 tasks, +3 (13) and +200 % (30) in breach together: 30.
+    """
+    winner = max(proposals, key=lambda proposal: (proposal.capacity, proposal.wanted))
+    if len(proposals) == 1:
+        return winner
+    others = tuple(line for p in proposals if p is not winner for line in p.trail)
+    asked = ", ".join(str(proposal.capacity) for proposal in proposals)
+    why = f"of {asked} the largest capacity wins"
+    line = TrailStep("several policies", winner.capacity, winner.capacity, why)
+    return replace(winner, trail=(*others, *winner.trail, line))
+
+
+def pause(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold while an operator has paused this direction."""
+    paused = case.state.pause
+    if paused is None or not paused.holds(direction, case.now):
+        return proposal
+    until = "" if paused.until is None else f" until {paused.until:%Y-%m-%d %H:%M:%S} UTC"
+    why = f"{direction} is paused{until}{f': {paused.reason}' if paused.reason else ''}"
+    return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)

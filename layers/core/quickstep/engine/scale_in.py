@@ -1,0 +1,95 @@
+"""Removing tasks: only when nothing speaks against it, and as few as any policy asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quickstep.engine.cooldown import scale_in_cooldown
+from quickstep.engine.model import Direction
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import Alarm, ScalingPolicy
+    from quickstep.engine.proposal import Case, Proposal
+
+
+def scale_in(case: Case) -> Proposal | None:
+    """Return what the scale-in policies in breach come to; None when none has a step to take."""
+    in_alarm = case.in_alarm(Direction.IN)
+    proposals = [
+        proposal
+        for policy, alarm in in_alarm
+        if not alarm.muted and (proposal := _propose(case, policy, alarm))
+    ]
+    if not proposals:
+        return _without_a_step(case, in_alarm)
+    proposal = largest(proposals)
+    for guard in (_asks_for_less, _pause, _deployment, _minimum):
+        if not proposal.held:
+            proposal = guard(case, proposal)
+    return proposal
+
+
+def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:
+    proposal = from_step(case, policy, alarm, min(case.desired, case.bounds.maximum))
+    if proposal is None:
+        return None
+    until = scale_in_cooldown(policy, case.target, case.state, case.now)
+    if until is None:
+        return proposal.checked_again_in(max(RECHECK_SECONDS, policy.cooldown))
+    why = f"no scale-in until {until:%H:%M:%S}"
+    held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+    return held.checked_again_in(case.seconds_until(until))
+
+
+def _without_a_step(case: Case, in_alarm: list[tuple[ScalingPolicy, Alarm]]) -> Proposal | None:
+    for policy, alarm in in_alarm:
+        where = f"{policy.name} is in ALARM"
+        if alarm.muted:
+            return hold(case, "muted", Outcome.HELD_MUTED, f"{where} and muted")
+        if not alarm.has_value:
+            return hold(case, "data", Outcome.HELD_NO_DATA, f"{where}, but {alarm.no_data}")
+        why = f"{where}, but no step matches its datapoints"
+        return hold(case, "steps", Outcome.HELD_NOT_BREACHING, why)
+    return None
+
+
+def _asks_for_less(case: Case, proposal: Proposal) -> Proposal:
+    if proposal.capacity < case.desired or case.desired == 0:
+        return proposal
+    return replace(proposal, held=Outcome.HELD_NOT_BREACHING)
+
+
+def _pause(case: Case, proposal: Proposal) -> Proposal:
+    return pause(case, proposal, Direction.IN)
+
+
+def _deployment(case: Case, proposal: Proposal) -> Proposal:
+    """Hold during a rollout, as AAS does: its old and new tasks share the load."""
+    if not case.target.guards.deployment:
+        return proposal
+    if case.observation.service.deployment_in_progress:
+        why = "no task is removed while a rollout is in progress"
+        return proposal.hold("deployment", case.desired, Outcome.HELD_DEPLOYMENT, why)
+    return proposal.after("deployment", proposal.capacity, "no rollout is in progress")
+
+
+def _minimum(case: Case, proposal: Proposal) -> Proposal:
+    """Stop at the minimum. Capacity already below it is not raised by a scale-in [AAS]."""
+    bounds, wanted = case.bounds, proposal.capacity
+    capacity = min(case.desired, max(wanted, bounds.minimum))
+    if case.desired < bounds.minimum:
+        why = (
+            f"{case.desired} is below the {bounds.source}'s minimum {bounds.minimum}; "
+            "a scale-in leaves that as it is"
+        )
+    elif wanted < bounds.minimum:
+        why = f"{wanted} is below the {bounds.source}'s minimum {bounds.minimum}"
+    else:
+        why = f"within the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
+    if capacity == case.desired:
+        held = proposal.hold("bounds", capacity, Outcome.HELD_AT_MIN, why)
+        return held.checked_again_in(None)
+    return proposal.after("bounds", capacity, why)

@@ -1,0 +1,54 @@
+"""Names tie alarm, policy document and service together; no table of its own is needed.
+
+For the service `web` in the cluster `prod` and its policy `high-request-rate`:
+
+    resource id      service/prod/web
+    alarm            quickstep/prod/web/high-request-rate
+    SSM parameter    /quickstep/prod/web
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NAME = "[A-Za-z0-9_-]{1,255}"
+POLICY_NAME = "[A-Za-z0-9._-]{1,128}"
+RESOURCE_ID = f"service/{_NAME}/{_NAME}"
+RESOURCE_ID_RULE = "must be service/<cluster>/<service>, of letters, digits, - and _"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceName:
+    """A service by its cluster's and its own name."""
+
+    cluster: str
+    service: str
+
+    @property
+    def resource_id(self) -> str:
+        """Application Auto Scaling's name for the scalable target."""
+        return f"service/{self.cluster}/{self.service}"
+
+    @property
+    def parameter(self) -> str:
+        """The SSM parameter that holds the policy document."""
+        return f"/quickstep/{self.cluster}/{self.service}"
+
+    def alarm(self, policy: str) -> str:
+        """Return the name of the CloudWatch alarm that drives `policy`."""
+        return f"quickstep/{self.cluster}/{self.service}/{policy}"
+
+
+def parse_resource_id(resource_id: str) -> ServiceName | None:
+    """Return the service that a resource id names; None where it is not one."""
+    if not re.fullmatch(RESOURCE_ID, resource_id):
+        return None
+    _, cluster, service = resource_id.split("/")
+    return ServiceName(cluster, service)
+
+
+def parse_alarm_name(name: str) -> tuple[ServiceName, str] | None:
+    """Return the service and the policy that an alarm's name ties together; None if neither."""
+    match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/({POLICY_NAME})", name)
+    return (ServiceName(match[1], match[2]), match[3]) if match else None

@@ -1,0 +1,54 @@
+"""What an evaluation leaves in CloudWatch: one structured log line, and its metrics (EMF).
+
+Quickstep / Decisions             by ResourceId and Outcome
+Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
+                                  ECS accepted UpdateService
+Quickstep / FailedDecisions       over all targets, for the stack's own alarm
+Quickstep / RefusedEvents         over all targets: events that are none of ours
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+if TYPE_CHECKING:
+    from quickstep.fields import InvalidDocumentError
+    from quickstep.records import DecisionRecord
+
+NAMESPACE = "Quickstep"
+
+logger = Logger(service="quickstep")
+
+
+def report(record: DecisionRecord) -> None:
+    """Log a decision and count it."""
+    write = logger.error if record.outcome.failed else logger.info
+    write(record.reason, extra={"decision": record.as_dict()})
+    _count("Decisions", ResourceId=record.resource_id, Outcome=str(record.outcome))
+    if record.outcome.failed:
+        _count("FailedDecisions")
+    if record.alarm_to_update_ms is not None:
+        with single_metric(
+            name="AlarmToUpdateLatency",
+            unit=MetricUnit.Milliseconds,
+            value=record.alarm_to_update_ms,
+            namespace=NAMESPACE,
+        ) as metric:
+            metric.add_dimension("ResourceId", record.resource_id)
+
+
+def refuse(error: InvalidDocumentError) -> list[str]:
+    """Log and count an event that cannot be evaluated; return its problems."""
+    problems = [str(problem) for problem in error.problems]
+    logger.error("Refused an event that is not one of our alarms'", extra={"problems": problems})
+    _count("RefusedEvents")
+    return problems
+
+
+def _count(name: str, **dimensions: str) -> None:
+    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        for dimension, value in dimensions.items():
+            metric.add_dimension(dimension, value)
