@@ -24,16 +24,19 @@ def validate(
         try:
             target = parse_target(file.read_text(encoding="utf-8"))
         except OSError as error:
-            err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}")
+            err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}", soft_wrap=True)
         except UnicodeDecodeError as error:
-            err.print(f"[red]✗[/] {escape(str(file))}: must be UTF-8, not so at byte {error.start}")
+            why = f"must be UTF-8, not so at byte {error.start}"
+            err.print(f"[red]✗[/] {escape(str(file))}: {why}", soft_wrap=True)
         except ConfigError as error:
-            err.print(f"[red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
+            count = f"{len(error.problems)} problem(s)"
+            err.print(f"[red]✗[/] {escape(str(file))}: {count}", soft_wrap=True)
             for problem in error.problems:
                 err.print(f"    {escape(str(problem))}", soft_wrap=True)
         else:
             policies = len(target.policies)
-            out.print(f"[green]✓[/] {escape(str(file))}: {target.resource_id}, {policies} policies")
+            what = f"{target.resource_id}, {policies} policies"
+            out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
             guards = target.guards
             if guards.capacity_on_its_way or guards.rising_trend or guards.would_flap:
                 out.print(f"    note: Guards: {_NOT_IN_EFFECT}", soft_wrap=True)

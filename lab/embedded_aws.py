@@ -60,14 +60,14 @@ class EmbeddedAws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         endpoint_url = f"http://{host}:{port}"
-        # moto keeps one account per process, whichever server answers for it.
-        requests.post(f"{endpoint_url}/moto-api/reset", timeout=5).raise_for_status()
         session = boto3.Session(
             aws_access_key_id="embedded",
             aws_secret_access_key="embedded",  # noqa: S106 - moto takes any
             region_name=REGION,
         )
-        return Account(session, endpoint_url)
+        account = Account(session, endpoint_url)
+        reset(account)
+        return account
 
     def __exit__(
         self,
@@ -77,6 +77,11 @@ class EmbeddedAws:
     ) -> None:
         """Stop serving."""
         self._server.stop()
+
+
+def reset(account: Account) -> None:
+    """Empty the account. moto keeps one per process, whichever server answers for it."""
+    requests.post(f"{account.endpoint_url}/moto-api/reset", timeout=5).raise_for_status()
 
 
 def create_table(account: Account, name: str = TABLE) -> None:
@@ -91,7 +96,10 @@ def create_table(account: Account, name: str = TABLE) -> None:
 
 
 def create_service(account: Account, name: ServiceName, desired: int) -> None:
-    """Create a Fargate service, and its cluster."""
+    """Create a Fargate service, and its cluster; all of its tasks run, its first rollout is over.
+
+    moto never ends the rollout of a service that is created with tasks, hence the second step.
+    """
     client = account.session.client("ecs", endpoint_url=account.endpoint_url)
     client.create_cluster(clusterName=name.cluster)
     client.register_task_definition(
@@ -106,9 +114,10 @@ def create_service(account: Account, name: ServiceName, desired: int) -> None:
         cluster=name.cluster,
         serviceName=name.service,
         taskDefinition=name.service,
-        desiredCount=desired,
+        desiredCount=0,
         launchType="FARGATE",
     )
+    client.update_service(cluster=name.cluster, service=name.service, desiredCount=desired)
 
 
 def put_policy(account: Account, name: ServiceName, document: str) -> None:

@@ -26,6 +26,8 @@ from quickstep.naming import POLICY_NAME, RESOURCE_ID, RESOURCE_ID_RULE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quickstep.naming import ServiceName
+
 _T = TypeVar("_T")
 
 MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
@@ -65,6 +67,19 @@ def parse_target(text: str) -> ScalableTarget:
     except InvalidDocumentError as error:
         raise ConfigError(error.problems) from None
     return read_target(document)
+
+
+def parse_target_of(service: ServiceName, text: str) -> ScalableTarget:
+    """Parse the document that is stored for `service`.
+
+    Raises:
+        ConfigError: the document breaks a rule, or speaks of another service.
+    """
+    target = parse_target(text)
+    if target.resource_id != service.resource_id:
+        rule = f"must be {service.resource_id} in {service.parameter}"
+        raise ConfigError([Problem("ResourceId", rule, target.resource_id)])
+    return target
 
 
 def read_target(document: Any) -> ScalableTarget:
@@ -169,8 +184,8 @@ def _policy(name: str, direction: Direction, field: Field) -> ScalingPolicy:
 
 
 def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[StepAdjustment, ...]:
-    fields = field.items(at_least=1, at_most=MAX_STEPS)
     before = len(field.problems.found)
+    fields = field.items(at_least=1, at_most=MAX_STEPS)
     steps = [_step(f, kind, direction) for f in fields]
     if len(field.problems.found) > before:  # intervals of broken steps say nothing
         return ()

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 STATE = "#state"
 RETENTION = timedelta(days=30)
 
+_SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
+_EXACT_INTEGERS = 2**53
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -111,9 +114,20 @@ class DynamoTargets:
 
 
 def to_item(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON-like data as DynamoDB attribute values; floats keep all their digits."""
-    exact = json.loads(json.dumps(data), parse_float=Decimal)
+    """Return JSON-like data as DynamoDB attribute values; floats keep all their digits.
+
+    A float beyond what DynamoDB stores (1e-130 to 9.9e125) becomes 0 or the largest it does: a
+    metric-math alarm may send anything, and must not keep a decision from being committed.
+    """
+    exact = json.loads(json.dumps(data), parse_float=_storable)
     return {key: _serialize(value) for key, value in exact.items()}
+
+
+def _storable(text: str) -> Decimal:
+    number = Decimal(text)
+    if number.adjusted() > _LARGEST.adjusted():
+        return _LARGEST.copy_sign(number)
+    return number if number.adjusted() >= _SMALLEST.adjusted() else Decimal(0)
 
 
 def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +137,8 @@ def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        whole = abs(value) < _EXACT_INTEGERS and value == value.to_integral_value()
+        return int(value) if whole else float(value)
     if isinstance(value, dict):
         return {key: _plain(member) for key, member in value.items()}
     if isinstance(value, list):

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.aws.failures import failure
-from quickstep.config import ConfigError, parse_target
+from quickstep.config import ConfigError, parse_target_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -29,12 +29,7 @@ class SsmPolicyDocuments:
 
     def load(self, service: ServiceName) -> ScalableTarget:
         """Return the target's document; see the port."""
-        text = self._read(service.parameter)
-        target = parse_target(text)
-        if target.resource_id != service.resource_id:
-            rule = f"must be {service.resource_id} in {service.parameter}"
-            raise ConfigError.of("ResourceId", f"{rule}, not {target.resource_id}")
-        return target
+        return parse_target_of(service, self._read(service.parameter))
 
     def _read(self, name: str) -> str:
         try:

@@ -1,0 +1,119 @@
+"""Data flows one way: what each room may import."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CORE = ROOT / "layers" / "core"
+QUICKSTEP = CORE / "quickstep"
+
+ENGINE_MAY_IMPORT = {
+    "__future__",
+    "collections.abc",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "math",
+    "typing",
+}
+SDK = {"boto3", "botocore", "aws_lambda_powertools"}
+CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
+
+
+def imports(file: Path) -> set[str]:
+    """Return the modules that a file imports, those for type checking included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def packages(file: Path) -> set[str]:
+    return {module.split(".")[0] for module in imports(file)}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def path_id(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", files(QUICKSTEP / "engine"), ids=path_id)
+def test_the_engine_imports_nothing_but_itself_and_an_allowed_few(file: Path) -> None:
+    foreign = {name for name in imports(file) if not name.startswith("quickstep.engine")}
+
+    assert foreign <= ENGINE_MAY_IMPORT
+
+
+@pytest.mark.parametrize("file", files(QUICKSTEP / "engine"), ids=path_id)
+def test_the_engine_reads_no_clock(file: Path) -> None:
+    called = {
+        node.func.attr
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+
+    assert not called & CLOCKS
+
+
+SDK_ROOMS = {"aws", "telemetry.py", "wiring.py"}
+
+
+@pytest.mark.parametrize("file", files(QUICKSTEP), ids=path_id)
+def test_the_sdk_is_imported_by_adapters_telemetry_and_wiring_only(file: Path) -> None:
+    room = file.relative_to(QUICKSTEP).parts[0]
+
+    assert room in SDK_ROOMS or not packages(file) & SDK
+
+
+@pytest.mark.parametrize("file", files(QUICKSTEP), ids=path_id)
+def test_the_layer_imports_nothing_that_the_lambda_has_not(file: Path) -> None:
+    allowed = {"quickstep", *SDK, *sys.stdlib_module_names}
+    stubs = {name for name in packages(file) if name.startswith("mypy_boto3_")}
+
+    assert packages(file) - stubs <= allowed
+
+
+@pytest.mark.parametrize("file", files(QUICKSTEP), ids=path_id)
+def test_only_the_wiring_makes_clients(file: Path) -> None:
+    makes = "boto3.Session" in file.read_text(encoding="utf-8")
+
+    assert makes == (file.name == "wiring.py")
+
+
+@pytest.mark.parametrize("file", files(ROOT / "functions"), ids=path_id)
+def test_a_handler_is_at_most_forty_lines_of_code(file: Path) -> None:
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+    assert len(lines) <= 40
+
+
+@pytest.mark.parametrize("file", files(CORE) + files(ROOT / "functions"), ids=path_id)
+def test_what_is_deployed_knows_nothing_of_laboratory_command_line_or_tests(file: Path) -> None:
+    assert not packages(file) & {"lab", "cli", "tests", "functions", "moto"}
+
+
+def test_importing_the_wiring_has_no_side_effects() -> None:
+    names = {
+        node.value.func.id
+        for node in ast.parse((QUICKSTEP / "wiring.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+    }
+
+    assert names == {"Config", "TypeVar"}, "constants only: no client, no executor"

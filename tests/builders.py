@@ -1,0 +1,151 @@
+"""Builders: the smallest valid thing of each kind, with what a test is about as an argument."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarm_events import AlarmTransition
+from quickstep.engine.model import (
+    AdjustmentType,
+    Alarm,
+    AlarmState,
+    Direction,
+    Observation,
+    ScalableTarget,
+    ScalingActivity,
+    ScalingPolicy,
+    Service,
+    State,
+    StepAdjustment,
+)
+from quickstep.engine.outcome import Outcome
+from quickstep.naming import ServiceName
+from quickstep.records import DecisionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[1]
+EVENTS = ROOT / "events"
+EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
+
+NOW = datetime(2026, 11, 22, 10, 0, 12, 500_000, tzinfo=UTC)
+WEB = ServiceName("prod", "web")
+
+HIGH = "high-request-rate"
+LOW = "low-request-rate"
+
+Steps = tuple[tuple[float | None, float | None, int], ...]
+
+MISSION_STEPS: Steps = ((0, 50, 1), (50, 100, 2), (100, None, 4))
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def a_policy(
+    name: str = HIGH,
+    *,
+    direction: Direction = Direction.OUT,
+    kind: AdjustmentType = AdjustmentType.CHANGE_IN_CAPACITY,
+    steps: Iterable[tuple[float | None, float | None, int]] = MISSION_STEPS,
+    cooldown: int = 10,
+    magnitude: int | None = None,
+) -> ScalingPolicy:
+    return ScalingPolicy(
+        name=name,
+        direction=direction,
+        adjustment_type=kind,
+        steps=tuple(StepAdjustment(*step) for step in steps),
+        cooldown=cooldown,
+        min_adjustment_magnitude=magnitude,
+    )
+
+
+def a_scale_in_policy(
+    name: str = LOW,
+    *,
+    kind: AdjustmentType = AdjustmentType.CHANGE_IN_CAPACITY,
+    steps: Iterable[tuple[float | None, float | None, int]] = ((None, 0, -1),),
+    cooldown: int = 30,
+) -> ScalingPolicy:
+    return a_policy(name, direction=Direction.IN, kind=kind, steps=steps, cooldown=cooldown)
+
+
+def a_target(
+    *policies: ScalingPolicy, minimum: int = 2, maximum: int = 40, dry_run: bool = False
+) -> ScalableTarget:
+    return ScalableTarget(
+        resource_id=WEB.resource_id,
+        min_capacity=minimum,
+        max_capacity=maximum,
+        policies=policies or (a_policy(), a_scale_in_policy()),
+        dry_run=dry_run,
+    )
+
+
+def firing(*datapoints: float, threshold: float = 100, muted: bool = False) -> Alarm:
+    return Alarm(AlarmState.ALARM, threshold, datapoints, muted)
+
+
+QUIET = Alarm(AlarmState.OK, 100, (50.0,))
+BLIND = Alarm(AlarmState.INSUFFICIENT_DATA, 100)
+
+
+def seen(desired: int = 4, **alarms: Alarm) -> Observation:
+    """Return what was seen; alarms are given as `high` and `low`, or by their own name."""
+    names = {"high": HIGH, "low": LOW}
+    return Observation(
+        Service(desired, desired, 0),
+        {names.get(name, name): alarm for name, alarm in alarms.items()},
+    )
+
+
+def in_rollout(observation: Observation) -> Observation:
+    service = replace(observation.service, deployment_in_progress=True)
+    return replace(observation, service=service)
+
+
+def scaled_out(seconds_ago: float, before: int, after: int) -> State:
+    return State(scale_out=ScalingActivity(ago(seconds_ago), before, after))
+
+
+def scaled_in(seconds_ago: float, before: int, after: int) -> State:
+    return State(scale_in=ScalingActivity(ago(seconds_ago), before, after))
+
+
+def a_transition(
+    policy: str = HIGH,
+    alarm: Alarm | None = None,
+    *,
+    at: datetime | None = None,
+    service: ServiceName = WEB,
+) -> AlarmTransition:
+    return AlarmTransition(service, policy, alarm or firing(160.0), at or ago(0.2))
+
+
+def a_record(record_id: str = "decision-1", outcome: Outcome = Outcome.LOST_RACE) -> DecisionRecord:
+    return DecisionRecord(record_id, NOW, a_transition(), outcome, "because")
+
+
+def load_event(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def example_document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    return document
+
+
+def a_document(**changes: Any) -> dict[str, Any]:
+    """Return the example's document with top-level keys replaced; None takes a key away."""
+    document = copy.deepcopy(example_document())
+    document.update(changes)
+    return {key: value for key, value in document.items() if value is not None}

@@ -1,0 +1,25 @@
+"""What every test starts from: no AWS environment of the machine's, and a time that is set."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# A property is right or wrong, however slow the machine is.
+settings.register_profile("quickstep", deadline=None)
+settings.load_profile("quickstep")
+
+
+@pytest.fixture(autouse=True)
+def no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the machine's AWS settings away, so that no test can reach an account."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")

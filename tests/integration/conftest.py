@@ -1,0 +1,37 @@
+"""An embedded AWS on loopback, for the tests of adapters and handlers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.embedded_aws import (
+    Account,
+    EmbeddedAws,
+    create_service,
+    create_table,
+    put_policy,
+    reset,
+)
+from tests.builders import EXAMPLE_POLICY, WEB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Account]:
+    """One server for all tests."""
+    with EmbeddedAws() as account:
+        yield account
+
+
+@pytest.fixture
+def account(server: Account) -> Account:
+    """An account with the scaler's table, and the service `prod/web` of 4 tasks with a policy."""
+    reset(server)
+    create_table(server)
+    create_service(server, WEB, 4)
+    put_policy(server, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    return server

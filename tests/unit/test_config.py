@@ -1,0 +1,406 @@
+"""Policy documents: every rule, and messages that say where, which rule and what was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quickstep.config import ConfigError, parse_target, read_target
+from quickstep.engine.model import (
+    AdjustmentType,
+    Direction,
+    Guards,
+    MetricAggregationType,
+    MetricScope,
+    StepAdjustment,
+)
+from tests.builders import EXAMPLE_POLICY, a_document, example_document
+
+OUT = "ScaleOutPolicies.high-request-rate"
+SCALE_IN = example_document()["ScaleInPolicies"]["low-request-rate"]
+STEPS = f"{OUT}.StepAdjustments"
+
+
+def problems_of(document: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_target(document)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def with_policy(key: str = "ScaleOutPolicies", **changes: Any) -> dict[str, Any]:
+    document = a_document()
+    body = next(iter(document[key].values()))
+    body.update(changes)
+    for name in [name for name, value in changes.items() if value is None]:
+        del body[name]
+    return document
+
+
+def with_steps(*steps: dict[str, Any], key: str = "ScaleOutPolicies") -> dict[str, Any]:
+    return with_policy(key, StepAdjustments=list(steps))
+
+
+def step(lower: Any, upper: Any, adjustment: Any = 1) -> dict[str, Any]:
+    body = {
+        "MetricIntervalLowerBound": lower,
+        "MetricIntervalUpperBound": upper,
+        "ScalingAdjustment": adjustment,
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def test_the_example_document_is_read_as_it_is_written() -> None:
+    target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+
+    out, low = target.policies
+    assert (target.resource_id, target.min_capacity, target.max_capacity) == (
+        "service/prod/web",
+        2,
+        40,
+    )
+    assert (out.name, out.direction, out.cooldown) == ("high-request-rate", Direction.OUT, 10)
+    assert out.metric_scope is MetricScope.PER_TASK
+    assert out.steps == (
+        StepAdjustment(0, 50, 1),
+        StepAdjustment(50, 100, 2),
+        StepAdjustment(100, None, 4),
+    )
+    assert (low.name, low.direction, low.cooldown) == ("low-request-rate", Direction.IN, 30)
+    assert low.steps == (StepAdjustment(None, 0, -1),)
+    assert target.warmup_seconds == 45
+    assert target.guards == Guards()
+    assert not target.dry_run
+
+
+def test_what_is_left_out_has_application_auto_scaling_s_defaults() -> None:
+    body = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step(0, None)]}
+    target = read_target(
+        {
+            "ResourceId": "service/prod/web",
+            "MinCapacity": 0,
+            "MaxCapacity": 1,
+            "ScaleOutPolicies": {"pasted": body},
+        }
+    )
+
+    policy = target.policies[0]
+    assert policy.cooldown == 300
+    assert policy.aggregation is MetricAggregationType.AVERAGE
+    assert policy.min_adjustment_magnitude is None
+    assert policy.metric_scope is MetricScope.TOTAL
+    assert (target.warmup_seconds, target.dry_run) == (45, False)
+
+
+def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
+    pasted = {
+        "AdjustmentType": "PercentChangeInCapacity",
+        "StepAdjustments": [step(0, 10.5, 10), step(10.5, None, 30)],
+        "MinAdjustmentMagnitude": 2,
+        "Cooldown": 60,
+        "MetricAggregationType": "Maximum",
+    }
+
+    policy = read_target(a_document(ScaleOutPolicies={"cpu": pasted})).policies[0]
+
+    assert policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
+    assert policy.min_adjustment_magnitude == 2
+    assert policy.aggregation is MetricAggregationType.MAXIMUM
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        pytest.param({"ResourceId": None}, "ResourceId: is required, but missing", id="no id"),
+        pytest.param(
+            {"ResourceId": "service/prod"},
+            "ResourceId: must be service/<cluster>/<service>, of letters, digits, - and _, "
+            'not "service/prod"',
+            id="half an id",
+        ),
+        pytest.param(
+            {"ResourceId": "service/prod/web\n"},
+            "ResourceId: must be service/<cluster>/<service>, of letters, digits, - and _, "
+            'not "service/prod/web\\n"',
+            id="a line break behind the id",
+        ),
+        pytest.param(
+            {"MinCapacity": 41},
+            "MaxCapacity: must be at least MinCapacity (41), not 40",
+            id="minimum above maximum",
+        ),
+        pytest.param(
+            {"MinCapacity": -1}, "MinCapacity: must be at least 0, not -1", id="negative minimum"
+        ),
+        pytest.param(
+            {"MinCapacity": "2"}, 'MinCapacity: must be a whole number, not "2"', id="text"
+        ),
+        pytest.param(
+            {"MinCapacity": True}, "MinCapacity: must be a whole number, not true", id="truth"
+        ),
+        pytest.param(
+            {"MaxCapacity": 2.5}, "MaxCapacity: must be a whole number, not 2.5", id="fraction"
+        ),
+        pytest.param(
+            {"MaxCapacity": 5001}, "MaxCapacity: must be at most 5000, not 5001", id="ECS's quota"
+        ),
+        pytest.param(
+            {"WarmupSeconds": -5}, "WarmupSeconds: must be at least 0, not -5", id="warm-up"
+        ),
+        pytest.param({"DryRun": "no"}, 'DryRun: must be true or false, not "no"', id="dry run"),
+        pytest.param(
+            {"Guards": {"WouldFlap": 1}}, "Guards.WouldFlap: must be true or false, not 1", id="g"
+        ),
+        pytest.param(
+            {"Guards": {"Flap": True}},
+            "Guards.Flap: is not a known key; known are CapacityOnItsWay, RisingTrend, WouldFlap, "
+            "Deployment",
+            id="unknown guard",
+        ),
+        pytest.param(
+            {"Mincapacity": 2},
+            "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
+            "ScaleOutPolicies, ScaleInPolicies, WarmupSeconds, Guards, DryRun",
+            id="unknown key",
+        ),
+        pytest.param(
+            {"ScaleOutPolicies": None, "ScaleInPolicies": None},
+            "ScaleOutPolicies and ScaleInPolicies: must have 1 to 50 policies in all, not 0",
+            id="no policy at all",
+        ),
+        pytest.param(
+            {"ScaleOutPolicies": []}, "ScaleOutPolicies: must be an object, not []", id="a list"
+        ),
+        pytest.param(
+            {"ScaleInPolicies": {"high-request-rate": SCALE_IN}},
+            "ScaleInPolicies.high-request-rate: must have a name of its own; ScaleOutPolicies has "
+            "it too",
+            id="one name in both directions",
+        ),
+    ],
+)
+def test_a_document_is_refused_for(changes: dict[str, Any], problem: str) -> None:
+    assert problem in problems_of(a_document(**changes))
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        pytest.param(
+            with_policy(AdjustmentType="Change"),
+            f"{OUT}.AdjustmentType: must be one of ChangeInCapacity, PercentChangeInCapacity, "
+            'ExactCapacity, not "Change"',
+            id="unknown adjustment type",
+        ),
+        pytest.param(
+            with_policy(AdjustmentType=None),
+            f"{OUT}.AdjustmentType: is required, but missing",
+            id="no adjustment type",
+        ),
+        pytest.param(
+            with_policy(StepAdjustments=None),
+            f"{OUT}.StepAdjustments: is required, but missing",
+            id="no steps",
+        ),
+        pytest.param(
+            with_policy(Cooldown=-1), f"{OUT}.Cooldown: must be at least 0, not -1", id="cooldown"
+        ),
+        pytest.param(
+            with_policy(MinAdjustmentMagnitude=2),
+            f"{OUT}.MinAdjustmentMagnitude: must go with PercentChangeInCapacity; AdjustmentType "
+            "is ChangeInCapacity, not 2",
+            id="magnitude without percent",
+        ),
+        pytest.param(
+            with_policy(MetricAggregationType="Sum"),
+            f'{OUT}.MetricAggregationType: must be one of Average, Minimum, Maximum, not "Sum"',
+            id="unknown aggregation",
+        ),
+        pytest.param(
+            with_policy(MetricScope="Task"),
+            f'{OUT}.MetricScope: must be one of PerTask, Total, not "Task"',
+            id="unknown scope",
+        ),
+        pytest.param(
+            with_policy(PolicyName="x"),
+            f"{OUT}.PolicyName: is not a known key; known are AdjustmentType, StepAdjustments, "
+            "Cooldown, MinAdjustmentMagnitude, MetricAggregationType, MetricScope",
+            id="unknown key",
+        ),
+        pytest.param(
+            with_steps(), f"{STEPS}: must have at least 1 and at most 20 entries, not 0", id="none"
+        ),
+        pytest.param(
+            with_steps(*[step(n, n + 1) for n in range(20)], step(20, None)),
+            f"{STEPS}: must have at least 1 and at most 20 entries, not 21",
+            id="more than 20",
+        ),
+        pytest.param(
+            with_steps({"ScalingAdjustment": 1}),
+            f"{STEPS}[0]: must have MetricIntervalLowerBound or MetricIntervalUpperBound, "
+            'not {"ScalingAdjustment": 1}',
+            id="no bound at all",
+        ),
+        pytest.param(
+            with_steps(step(10, 10), step(10, None)),
+            f"{STEPS}[0].MetricIntervalUpperBound: must be greater than MetricIntervalLowerBound "
+            "(10), not 10",
+            id="an empty interval",
+        ),
+        pytest.param(
+            with_steps(step(0, 60), step(50, None)),
+            f"{STEPS}: steps must not overlap, as [0] (0 to 60) and [1] (50 to inf) do",
+            id="overlap",
+        ),
+        pytest.param(
+            with_steps(step(50, None), step(0, 40)),
+            f"{STEPS}: steps must not leave a gap, as [1] (0 to 40) and [0] (50 to inf) do",
+            id="gap, in any order",
+        ),
+        pytest.param(
+            with_steps(step(0, None), step(10, None)),
+            f"{STEPS}: steps must not overlap, as [0] (0 to inf) and [1] (10 to inf) do",
+            id="two open above",
+        ),
+        pytest.param(
+            with_steps(step(0, 50)),
+            f"{STEPS}: one step must have no MetricIntervalUpperBound, as the highest is 50",
+            id="a positive end must be open",
+        ),
+        pytest.param(
+            with_steps(step(-50, 0, -1), key="ScaleInPolicies"),
+            "ScaleInPolicies.low-request-rate.StepAdjustments: one step must have no "
+            "MetricIntervalLowerBound, as the lowest is -50",
+            id="a negative end must be open",
+        ),
+        pytest.param(
+            with_steps(step(0, None, -1)),
+            f"{STEPS}[0].ScalingAdjustment: must be at least 0 in a scale-out policy, not -1",
+            id="scale-out that lowers",
+        ),
+        pytest.param(
+            with_steps(step(None, 0, 1), key="ScaleInPolicies"),
+            "ScaleInPolicies.low-request-rate.StepAdjustments[0].ScalingAdjustment: must be at "
+            "most 0 in a scale-in policy, not 1",
+            id="scale-in that raises",
+        ),
+        pytest.param(
+            with_policy(AdjustmentType="ExactCapacity", StepAdjustments=[step(0, None, -3)]),
+            f"{STEPS}[0].ScalingAdjustment: must be at least 0 for ExactCapacity, not -3",
+            id="a negative capacity",
+        ),
+        pytest.param(
+            with_steps(step(0, None, 1.5)),
+            f"{STEPS}[0].ScalingAdjustment: must be a whole number, not 1.5",
+            id="half a task",
+        ),
+        pytest.param(
+            with_steps(step("0", None)),
+            f'{STEPS}[0].MetricIntervalLowerBound: must be a number, not "0"',
+            id="a bound in quotes",
+        ),
+        pytest.param(
+            with_steps(step(10**400, None)),
+            f"{STEPS}[0].MetricIntervalLowerBound: must be a finite number",
+            id="a bound beyond all numbers",
+        ),
+        pytest.param(
+            with_steps({"MetricIntervalLowerBound": 0}),
+            f"{STEPS}[0].ScalingAdjustment: is required, but missing",
+            id="no adjustment",
+        ),
+    ],
+)
+def test_a_policy_is_refused_for(document: dict[str, Any], problem: str) -> None:
+    assert any(found.startswith(problem) for found in problems_of(document)), problems_of(document)
+
+
+def test_a_zero_lower_bound_needs_no_open_lower_end() -> None:
+    assert read_target(with_steps(step(0, None))).policies
+
+
+def test_all_problems_are_named_at_once() -> None:
+    document = with_steps(step(0, 60, -1), step("x", None))
+    document.update(MinCapacity=-1, Colour="red")
+
+    paths = [problem.split(":")[0] for problem in problems_of(document)]
+
+    assert paths == [
+        "Colour",
+        "MinCapacity",
+        f"{STEPS}[0].ScalingAdjustment",
+        f"{STEPS}[1].MetricIntervalLowerBound",
+    ]
+
+
+def test_more_than_fifty_policies_are_refused() -> None:
+    body = example_document()["ScaleOutPolicies"]["high-request-rate"]
+
+    found = problems_of(a_document(ScaleOutPolicies={f"p{n}": body for n in range(50)}))
+
+    assert found == [
+        "ScaleOutPolicies and ScaleInPolicies: must have 1 to 50 policies in all, not 51"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "x" * 129, "a\n"])
+def test_a_policy_must_have_a_name_that_can_end_an_alarm_s_name(name: str) -> None:
+    body = example_document()["ScaleOutPolicies"]["high-request-rate"]
+
+    assert len(problems_of(a_document(ScaleOutPolicies={name: body}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("", "must be JSON: Expecting value at line 1 column 1", id="empty"),
+        pytest.param(
+            '{"MinCapacity": 2,}', "must be JSON: Illegal trailing comma", id="trailing comma"
+        ),
+        pytest.param(
+            '{"MinCapacity": 2, "MinCapacity": 3}',
+            "MinCapacity: must be given once, but stands twice",
+            id="a key given twice",
+        ),
+        pytest.param('{"MinCapacity": NaN}', "must hold finite numbers, not NaN", id="NaN"),
+        pytest.param("[" * 100_000, "must be JSON: nested too deeply", id="nested too deeply"),
+        pytest.param("[]", "must be an object, not []", id="a list"),
+        pytest.param("null", "must be an object, not null", id="null"),
+    ],
+)
+def test_text_that_is_no_document_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_target(text)
+
+    assert problem.removesuffix("Illegal trailing comma") in str(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.data())
+def test_any_value_anywhere_is_a_document_or_a_config_error(data: st.DataObject) -> None:
+    document = copy.deepcopy(example_document())
+    place: Any = document
+    while isinstance(place, dict) and data.draw(st.booleans()):
+        inner = [key for key, value in place.items() if isinstance(value, dict)]
+        if not inner:
+            break
+        place = place[data.draw(st.sampled_from(inner))]
+    place[data.draw(st.sampled_from([*place]))] = data.draw(json_values)
+
+    with contextlib.suppress(ConfigError):
+        read_target(document)
+
+
+def test_a_document_survives_a_round_trip_through_text() -> None:
+    assert parse_target(json.dumps(example_document())) == read_target(example_document())

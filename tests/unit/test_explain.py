@@ -1,0 +1,253 @@
+"""`quickstep explain`: the vectors of the AAS documentation, and what a bad line gives."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.explain import answer
+from cli.main import app
+from tests.builders import a_document
+
+CHANGE = "ChangeInCapacity"
+PERCENT = "PercentChangeInCapacity"
+EXACT = "ExactCapacity"
+
+
+def a_case(**changes: Any) -> dict[str, Any]:
+    return {
+        "target": a_document(),
+        "now": "2026-11-22T10:00:00Z",
+        "service": {"desired": 4, "running": 4, "pending": 0, "deployment_in_progress": False},
+        "alarms": {
+            "high-request-rate": {"state": "ALARM", "threshold": 100, "datapoints": [160.0]}
+        },
+        "history": {"scale_out": None, "scale_in": None},
+        "override": None,
+        "pause": None,
+        **changes,
+    }
+
+
+def explained(**changes: Any) -> dict[str, Any]:
+    return answer(json.dumps(a_case(**changes)))
+
+
+def a_vector(
+    desired: int, policies: dict[str, Any], alarms: dict[str, Any], **changes: Any
+) -> dict[str, Any]:
+    target = {"ResourceId": "service/prod/web", "MinCapacity": 0, "MaxCapacity": 1000, **policies}
+    service = {"desired": desired, "running": desired, "pending": 0}
+    return explained(
+        target=target,
+        service={**service, "deployment_in_progress": False},
+        alarms={
+            name: {"state": "ALARM", "threshold": 50, "datapoints": [value]}
+            for name, value in alarms.items()
+        },
+        **changes,
+    )
+
+
+def a_body(
+    kind: str, *steps: tuple[float | None, float | None, int], **more: Any
+) -> dict[str, Any]:
+    names = ("MetricIntervalLowerBound", "MetricIntervalUpperBound", "ScalingAdjustment")
+    return {
+        "AdjustmentType": kind,
+        "StepAdjustments": [
+            {name: part for name, part in zip(names, step, strict=True) if part is not None}
+            for step in steps
+        ],
+        **more,
+    }
+
+
+GUIDE = {
+    "ScaleOutPolicies": {"out": a_body(PERCENT, (0, 10, 0), (10, 20, 10), (20, None, 30))},
+    "ScaleInPolicies": {"in": a_body(PERCENT, (-10, 0, 0), (-20, -10, -10), (None, -20, -30))},
+}
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "before", "after"),
+    [
+        pytest.param("out", 50.1, 10, 10, id="above 50 and below 60: unchanged"),
+        pytest.param("in", 49.9, 10, 10, id="above 40 and below 50: unchanged"),
+        pytest.param("out", 60, 10, 11, id="60: 10 % of 10 is 1"),
+        pytest.param("out", 70, 11, 14, id="70: 30 % of 11 is 3.3, so 3"),
+        pytest.param("in", 40, 14, 13, id="40: 10 % of 14 is 1.4, so 1"),
+        pytest.param("in", 30, 13, 10, id="30: 30 % of 13 is 3.9, so 3"),
+    ],
+)
+def test_the_guide_s_worked_example(alarm: str, metric: float, before: int, after: int) -> None:
+    assert a_vector(before, GUIDE, {alarm: metric})["granted"] == after
+
+
+def out(kind: str, adjustment: int, **more: Any) -> dict[str, Any]:
+    return {"ScaleOutPolicies": {"out": a_body(kind, (0, None, adjustment), **more)}}
+
+
+def inward(kind: str, adjustment: int) -> dict[str, Any]:
+    return {"ScaleInPolicies": {"in": a_body(kind, (None, 0, adjustment))}}
+
+
+@pytest.mark.parametrize(
+    ("desired", "policies", "granted"),
+    [
+        pytest.param(3, out(CHANGE, 5), 8, id="3 and +5 is 8"),
+        pytest.param(3, out(EXACT, 5), 5, id="exactly 5"),
+        pytest.param(10, out(PERCENT, 10), 11, id="10 and +10 % is 11"),
+        pytest.param(10, out(PERCENT, 127), 22, id="12.7 is 12"),
+        pytest.param(1, out(PERCENT, 67), 2, id="0.67 is 1"),
+        pytest.param(1, inward(PERCENT, -58), 0, id="-0.58 is -1"),
+        pytest.param(23, inward(PERCENT, -29), 17, id="-6.67 is -6"),
+        pytest.param(4, out(PERCENT, 25, MinAdjustmentMagnitude=2), 6, id="at least 2"),
+        pytest.param(1, inward(PERCENT, -10), 0, id="derived: 1 and -10 % is 0"),
+        pytest.param(3, out(PERCENT, 50), 4, id="derived: 3 and +50 % is 4"),
+        pytest.param(2, inward(PERCENT, -30), 1, id="derived: 2 and -30 % is 1"),
+        pytest.param(0, out(PERCENT, 50), 0, id="derived: nothing and +50 % stays nothing"),
+        pytest.param(7, inward(PERCENT, -30), 5, id="derived: 7 and -30 % is 5"),
+    ],
+)
+def test_documented_and_derived_numbers(
+    desired: int, policies: dict[str, Any], granted: int
+) -> None:
+    alarm = {"out": 60.0} if "ScaleOutPolicies" in policies else {"in": 40.0}
+
+    assert a_vector(desired, policies, alarm)["granted"] == granted
+
+
+def test_derived_one_task_less_ten_percent_is_held_at_a_minimum_of_one() -> None:
+    policies = {**inward(PERCENT, -10), "MinCapacity": 1}
+
+    decision = a_vector(1, policies, {"in": 40.0})
+
+    assert (decision["outcome"], decision["granted"]) == ("HELD_AT_MIN", 1)
+
+
+def test_plus_three_in_the_cooldown_of_plus_two_adds_only_one_more() -> None:
+    policies = {"ScaleOutPolicies": {"out": a_body(CHANGE, (0, 10, 2), (10, None, 3))}}
+    history = {
+        "scale_out": {"at": "2026-11-22T09:59:00Z", "from": 10, "to": 12},
+        "scale_in": None,
+    }
+
+    assert a_vector(12, policies, {"out": 60.0}, history=history)["granted"] == 13
+
+
+def test_of_plus_three_and_plus_two_hundred_percent_of_ten_the_larger_wins() -> None:
+    policies = {
+        "ScaleOutPolicies": {
+            "three": a_body(CHANGE, (0, None, 3)),
+            "threefold": a_body(PERCENT, (0, None, 200)),
+        }
+    }
+
+    assert a_vector(10, policies, {"three": 60.0, "threefold": 60.0})["granted"] == 30
+
+
+def test_a_decision_has_exactly_these_keys() -> None:
+    decision = explained()
+
+    assert list(decision) == [
+        "outcome",
+        "from",
+        "wanted",
+        "granted",
+        "reason",
+        "trail",
+        "next_check_in",
+    ]
+    assert all(list(line) == ["guard", "before", "after", "why"] for line in decision["trail"])
+    assert (decision["outcome"], decision["from"], decision["granted"]) == ("SCALED_OUT", 4, 6)
+
+
+def test_an_override_and_a_pause_are_part_of_the_case() -> None:
+    capped = explained(override={"max": 5, "until": "2026-11-22T11:00:00Z", "reason": "budget"})
+    paused = explained(pause={"directions": ["scale-out"], "until": None, "reason": "migration"})
+
+    assert (capped["granted"], capped["outcome"]) == (5, "SCALED_OUT")
+    assert (paused["granted"], paused["outcome"]) == (4, "HELD_PAUSED")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        pytest.param("{", "must be JSON", id="not JSON"),
+        pytest.param("[]", "must be an object, not []", id="a list"),
+        pytest.param("{}", "target: is required, but missing; now: is required", id="empty"),
+        pytest.param(
+            json.dumps(a_case(note="x")), "note: is not a known key; known are target", id="key"
+        ),
+        pytest.param(
+            json.dumps(a_case(target=a_document(MinCapacity=90))),
+            "target.MaxCapacity: must be at least MinCapacity (90), not 40",
+            id="a target that breaks a rule",
+        ),
+        pytest.param(
+            json.dumps(a_case(now="2026-11-22 10:00")), "now: must be a time with an offset", id="t"
+        ),
+        pytest.param(
+            json.dumps(a_case(service={"desired": -1})),
+            "service.desired: must be at least 0, not -1",
+            id="a negative count",
+        ),
+        pytest.param(
+            json.dumps(a_case(alarms={"cpu": {"state": "OK", "threshold": 1, "datapoints": []}})),
+            "alarms.cpu: must be named like a policy of the target",
+            id="an alarm without a policy",
+        ),
+        pytest.param(
+            json.dumps(a_case(alarms={"high-request-rate": {"state": "OK"}})),
+            "alarms.high-request-rate.threshold: is required, but missing",
+            id="half an alarm",
+        ),
+        pytest.param(
+            json.dumps(a_case(history={"scale_out": {"at": "x", "from": 1, "to": 2}})),
+            "history.scale_in: is required, but missing",
+            id="half a history",
+        ),
+        pytest.param(
+            json.dumps(a_case(override={"min": 5, "max": 2})),
+            "override.max: must be at least min (5), not 2",
+            id="an override upside down",
+        ),
+        pytest.param(
+            json.dumps(a_case(pause={"directions": ["sideways"]})),
+            "pause.directions[0]: must be one of scale-out, scale-in",
+            id="a pause sideways",
+        ),
+    ],
+)
+def test_a_bad_line_says_what_is_wrong(line: str, error: str) -> None:
+    reply = answer(line)
+
+    assert list(reply) == ["error"]
+    assert error in reply["error"]
+
+
+def test_no_data_may_be_written_as_null_or_as_an_empty_list() -> None:
+    blind: dict[str, Any] = {"state": "ALARM", "threshold": None, "datapoints": []}
+
+    assert explained(alarms={"high-request-rate": blind})["outcome"] == "HELD_NO_DATA"
+
+
+def test_lines_go_in_and_lines_come_out_whatever_one_of_them_holds() -> None:
+    good = json.dumps(a_case())
+
+    result = CliRunner().invoke(app, ["explain"], input=f"{good}\nnot json\n\n{good}\n")
+
+    outcomes = [json.loads(line).get("outcome") for line in result.stdout.splitlines()]
+    assert result.exit_code == 0
+    assert outcomes == ["SCALED_OUT", None, "SCALED_OUT"]
+
+
+def test_a_file_that_is_not_there_is_a_usage_error() -> None:
+    result = CliRunner().invoke(app, ["explain", "nowhere.jsonl"])
+
+    assert result.exit_code == 2
+    assert "nowhere.jsonl" in result.stderr

@@ -1,0 +1,66 @@
+"""`quickstep validate`: exit codes and what is listed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.builders import EXAMPLE_POLICY, a_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_valid_document_is_said_to_be_so() -> None:
+    result = CliRunner().invoke(app, ["validate", str(EXAMPLE_POLICY)])
+
+    assert result.exit_code == 0
+    assert "service/prod/web, 2 policies" in result.stdout
+
+
+def test_every_problem_of_every_document_is_listed(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(a_document(MinCapacity=-1, DryRun="[bold]")))
+    worse = tmp_path / "worse.json"
+    worse.write_text("{")
+
+    result = CliRunner().invoke(
+        app, ["validate", str(bad), str(EXAMPLE_POLICY), str(worse)], env={"COLUMNS": "300"}
+    )
+
+    assert result.exit_code == 1
+    assert "MinCapacity: must be at least 0, not -1" in result.stderr
+    assert 'DryRun: must be true or false, not "[bold]"' in result.stderr
+    assert "must be JSON" in result.stderr
+    assert "2 policies" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "No such file or directory", id="no such file"),
+        pytest.param(b"\xff\xfe", "must be UTF-8", id="not text"),
+        pytest.param(b"", "must be JSON", id="empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_problem(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.json"
+    if content is not None:
+        file.write_bytes(content)
+
+    result = CliRunner().invoke(app, ["validate", str(file)], env={"COLUMNS": "300"})
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_without_a_file_it_says_how_it_is_used() -> None:
+    result = CliRunner().invoke(app, ["validate"])
+
+    assert result.exit_code == 2
