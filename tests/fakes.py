@@ -95,7 +95,7 @@ class InMemoryTargets:
         self, resource_id: str, owner: str, now: datetime, until: datetime
     ) -> Memory | HeldBy:
         item = self.items[resource_id]
-        if item.lease and item.lease.until > now:
+        if item.lease and item.lease.until > now and item.lease.owner != owner:
             return item.lease
         item.lease = HeldBy(owner, until)
         return item.memory

@@ -94,6 +94,12 @@ def test_a_claim_is_refused_while_another_lease_is_good(targets: Targets) -> Non
     assert held == HeldBy("me", SOON)
 
 
+def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None:
+    targets.claim(WEB.resource_id, "me", NOW, SOON)
+
+    assert isinstance(targets.claim(WEB.resource_id, "me", NOW, SOON), Memory)
+
+
 def test_a_lease_that_has_ended_is_taken_over(targets: Targets) -> None:
     targets.claim(WEB.resource_id, "me", NOW, SOON)
 

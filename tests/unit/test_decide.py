@@ -16,6 +16,7 @@ from quickstep.engine.model import (
     Observation,
     Override,
     Pause,
+    ScalableTarget,
     ScalingActivity,
     State,
 )
@@ -481,3 +482,27 @@ def test_inputs_are_left_as_they_were() -> None:
     decide(a_target(), observation, State(), NOW)
 
     assert observation == before
+
+
+@pytest.mark.parametrize(
+    ("target", "state", "desired", "ending"),
+    [
+        pytest.param(
+            a_target(maximum=5), State(), 4, "6 is capped at the policy's maximum 5", id="capped"
+        ),
+        pytest.param(
+            a_target(a_policy(steps=((0, 50, 2), (50, None, 3)))),
+            scaled_out(5, 10, 12),
+            12,
+            "until 10:00:17 a step counts from 10: 13",
+            id="in a cooldown",
+        ),
+    ],
+)
+def test_the_reason_says_what_moved_the_number_last(
+    target: ScalableTarget, state: State, desired: int, ending: str
+) -> None:
+    decision = decide(target, seen(desired, high=firing(160.0)), state, NOW)
+
+    assert decision.outcome is Outcome.SCALED_OUT
+    assert decision.reason.endswith(ending)

@@ -86,7 +86,7 @@ class Targets(Protocol):
         """Take the target's lease until `until`, and return what it remembers.
 
         One conditional write is both lock and read. A lease that expired before `now` is taken
-        over. Refused while another owner's lease is good.
+        over, and so is the owner's own: a claim may be repeated. Refused while another's is good.
         """
         ...
 

@@ -57,7 +57,11 @@ class DynamoTargets:
                 TableName=self._table,
                 Key=_key(resource_id, STATE),
                 UpdateExpression="SET lease_owner = :owner, lease_until = :until",
-                ConditionExpression="attribute_not_exists(lease_owner) OR lease_until <= :now",
+                # The last clause is for a retry of the SDK's whose first answer was lost.
+                ConditionExpression=(
+                    "attribute_not_exists(lease_owner) OR lease_until <= :now "
+                    "OR lease_owner = :owner"
+                ),
                 ExpressionAttributeValues=to_item(
                     {":owner": owner, ":until": _millis(until), ":now": _millis(now)}
                 ),

@@ -52,6 +52,16 @@ def _quiet(case: Case) -> Proposal:
     return proposal.checked_again_in(None)
 
 
+def _why(proposal: Proposal) -> str:
+    """Return the step that was chosen, and what then moved its number.
+
+    Example: "...: step [50, ∞) adds 3; 13 is capped at the policy's maximum 12".
+    """
+    moved = [step.why for step in proposal.trail if step.before != step.after]
+    said = proposal.why
+    return f"{said}; {moved[-1]}" if moved and moved[-1] != said else said
+
+
 def _conclude(case: Case, proposal: Proposal) -> Decision:
     before, granted, state, trail = case.desired, proposal.capacity, case.state, proposal.trail
     if proposal.held:
@@ -71,7 +81,7 @@ def _conclude(case: Case, proposal: Proposal) -> Decision:
         before=before,
         wanted=proposal.wanted,
         granted=granted,
-        reason=outcome.sentence(before=before, granted=granted, why=proposal.why),
+        reason=outcome.sentence(before=before, granted=granted, why=_why(proposal)),
         trail=trail,
         state=state,
         next_check_in=proposal.check_again,

@@ -150,8 +150,9 @@ class Observation:
 class ScalingActivity:
     """A change of capacity that happened: the start of a cooldown.
 
-    `before` is the capacity before the initiating activity: a larger step that passes inside the
-    cooldown moves `at` and `after`, and keeps `before`.
+    `before` is the capacity that the initiating activity counted from, which is the one seen unless
+    that was out of bounds. A larger step that passes inside the cooldown moves `at` and `after`,
+    and keeps `before`.
     """
 
     at: datetime

@@ -1,0 +1,159 @@
+"""What the documents say: generated tables are current, links lead somewhere, snippets hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from docs import generate
+from quickstep.config import parse_target
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+
+TOP_LEVEL = set(generate.known_keys(""))
+MINIMAL: dict[str, Any] = {
+    "ResourceId": "service/prod/web",
+    "MinCapacity": 0,
+    "MaxCapacity": 10,
+    "ScaleOutPolicies": {
+        "high": {
+            "AdjustmentType": "ChangeInCapacity",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+        }
+    },
+}
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _blocks(path: Path, language: str) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    for match in re.finditer(
+        rf"^```{language}\b[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    ):
+        yield match[1]
+
+
+def _prose(path: Path) -> str:
+    """Return a document without its code, in which brackets are no links."""
+    text = re.sub(
+        r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    return re.sub(r"`[^`\n]*`", lambda code: re.sub(r"[\[\]()]", "", code[0]), text)
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", _prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", generate.DOCUMENTS, ids=_name)
+def test_generated_tables_are_up_to_date(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert generate.filled(text) == text, "run: python -m docs.generate"
+
+
+def test_every_example_is_shown_in_a_document() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+
+    assert [path.name for path in generate.EXAMPLES.iterdir() if path.name not in text] == []
+
+
+def test_every_outcome_has_a_meaning() -> None:
+    assert set(Outcome) == set(generate.MEANINGS)
+
+
+@pytest.mark.parametrize("parent", generate.KEYS, ids=lambda parent: parent or "document")
+def test_every_key_that_the_validator_knows_is_documented(parent: str) -> None:
+    assert set(generate.known_keys(parent)) == {key.name for key in generate.KEYS[parent]}
+
+
+@pytest.mark.parametrize(
+    ("parent", "key"),
+    [(parent, key) for parent, listed in generate.KEYS.items() for key in listed],
+    ids=lambda value: value.name if isinstance(value, generate.Key) else "",
+)
+def test_the_example_of_a_key_is_valid_and_its_counterexamples_are_not(
+    parent: str, key: generate.Key
+) -> None:
+    path = f"{parent}.{key.name}" if parent else key.name
+
+    assert generate.rules_broken(path, key.example) == []
+    assert all(generate.rules_broken(path, value) for value in key.wrong)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    for link in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", _prose(path)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        exists = target.exists()
+        if not exists or (anchor and target.suffix == ".md" and anchor not in _anchors(target)):
+            broken.append(link)
+
+    assert not broken
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_every_policy_in_json_validates(path: Path) -> None:
+    for block in _blocks(path, "json"):
+        shown = json.loads(block)
+        if not isinstance(shown, dict):
+            continue
+        if "AdjustmentType" in shown:
+            group = "ScaleInPolicies" if '"ScalingAdjustment": -' in block else "ScaleOutPolicies"
+            parse_target(json.dumps({**MINIMAL, group: {"shown": shown}}))
+        elif "ResourceId" in shown:
+            parse_target(block)
+        elif TOP_LEVEL & shown.keys():
+            parse_target(json.dumps({**MINIMAL, **shown}))
+
+
+def _commands() -> Iterator[Any]:
+    """Yield each `$ quickstep explain|validate ...` of a console block, with the output shown."""
+    for path in DOCUMENTS:
+        for block in _blocks(path, "console"):
+            for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+                if re.match(r"quickstep (explain|validate)\b", command):
+                    yield pytest.param(command, shown, id=f"{_name(path)}: {command}")
+
+
+@pytest.mark.parametrize(("command", "shown"), list(_commands()))
+def test_a_command_gives_the_output_that_is_shown(command: str, shown: str) -> None:
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+
+    done = subprocess.run(  # noqa: S602 - as the reader would type it
+        command,
+        shell=True,
+        cwd=ROOT,
+        env={**environment, "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert (done.stdout + done.stderr).rstrip() == shown.rstrip()
