@@ -209,3 +209,8 @@ class Field:
     def optional(self) -> Field | None:
         """Return the field itself, or None where its value is null."""
         return None if self.value is None else self
+
+
+def write_moment(moment: datetime) -> str:
+    """Return a UTC time with milliseconds, e.g. `2026-11-22T10:00:00.000Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

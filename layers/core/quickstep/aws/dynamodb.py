@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from quickstep.ports import HeldBy, LeaseLostError
-from quickstep.records import memory_dict, read_memory, write_moment
+from quickstep.fields import write_moment
+from quickstep.memory import Claim, Lease, memory_dict, read_memory
+from quickstep.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
-    from quickstep.records import DecisionRecord, Memory
+    from quickstep.memory import Memory
+    from quickstep.records import DecisionRecord
 
 STATE = "#state"
 RETENTION = timedelta(days=30)
@@ -49,23 +51,32 @@ class DynamoTargets:
         self._retention = retention
 
     def claim(
-        self, resource_id: str, owner: str, now: datetime, until: datetime
-    ) -> Memory | HeldBy:
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
         """Take the lease and return the memory, in one conditional write; see the port."""
+        free = (
+            "(attribute_not_exists(lease_owner) OR lease_until <= :since "
+            # A retry of the SDK's whose first answer was lost.
+            "OR lease_owner = :owner)"
+        )
+        values: dict[str, Any] = {
+            ":owner": lease.owner,
+            ":since": _millis(lease.since),
+            ":until": _millis(lease.until),
+        }
+        if generation is not None:
+            free += " AND generation = :generation"
+            values[":generation"] = generation
         try:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=_key(resource_id, STATE),
-                UpdateExpression="SET lease_owner = :owner, lease_until = :until",
-                # The last clause is for a retry of the SDK's whose first answer was lost.
-                ConditionExpression=(
-                    "attribute_not_exists(lease_owner) OR lease_until <= :now "
-                    "OR lease_owner = :owner"
+                UpdateExpression=(
+                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until"
                 ),
-                ExpressionAttributeValues=to_item(
-                    {":owner": owner, ":until": _millis(until), ":now": _millis(now)}
-                ),
-                # The item as it was: its memory, without a second read.
+                ConditionExpression=free,
+                ExpressionAttributeValues=to_item(values),
+                # The item as it was: its memory and its last lease, without a second read.
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -73,31 +84,46 @@ class DynamoTargets:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             response: Mapping[str, Any] = error.response
-            held = from_item(response["Item"])
-            return HeldBy(held["lease_owner"], _moment(held["lease_until"]))
-        return read_memory(from_item(answer.get("Attributes", {})))
+            return _refused(from_item(response.get("Item", {})), generation)
+        item = from_item(answer.get("Attributes", {}))
+        held = _lease(item)
+        abandoned = held if held and held.owner != lease.owner else None
+        return Claim(read_memory(item), abandoned)
 
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        """Write memory and record in one transaction, and release the lease; see the port."""
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        """Return memory and lease without claiming the target; see the port."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(resource_id, STATE), ConsistentRead=True
+        )
+        item = from_item(answer.get("Item", {}))
+        return read_memory(item), _lease(item)
+
+    def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
+        """Write memory and records in one transaction, and release the lease; see the port."""
+        resource_id = records[0].resource_id
         attributes = memory_dict(memory)
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
+        release = "REMOVE lease_owner, lease_since, lease_until"
         update: UpdateTypeDef = {
             "TableName": self._table,
-            "Key": _key(record.resource_id, STATE),
-            "UpdateExpression": f"SET {assignments} REMOVE lease_owner, lease_until",
+            "Key": _key(resource_id, STATE),
+            "UpdateExpression": f"SET {assignments} {release}",
             "ConditionExpression": "lease_owner = :owner",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
         }
-        put: PutTypeDef = {"TableName": self._table, "Item": self._record_item(record)}
+        puts: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
+            for record in records
+        ]
         try:
-            self._client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
+            self._client.transact_write_items(TransactItems=[{"Update": update}, *puts])
         except self._client.exceptions.TransactionCanceledException as error:
             reasons = error.response.get("CancellationReasons", [])
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                why = f"the lease of {record.resource_id} is no longer {owner}'s"
+                why = f"the lease of {resource_id} is no longer {owner}'s"
                 raise LeaseLostError(why) from error
             raise
 
@@ -148,6 +174,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(member) for member in value]
     return value
+
+
+def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDate:
+    held = _lease(item)
+    current = item.get("generation", 0)
+    if held is None or (generation is not None and generation != current):
+        return OutOfDate(current)
+    return held
+
+
+def _lease(item: Mapping[str, Any]) -> Lease | None:
+    if "lease_owner" not in item:
+        return None
+    return Lease(item["lease_owner"], _moment(item["lease_since"]), _moment(item["lease_until"]))
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

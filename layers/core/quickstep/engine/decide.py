@@ -15,14 +15,12 @@ from quickstep.engine.model import (
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.engine.proposal import Bounds, Case, hold
-from quickstep.engine.scale_in import scale_in
-from quickstep.engine.scale_out import blocks_scale_in, scale_out
+from quickstep.engine.proposal import Bounds, Case, Proposal, hold
+from quickstep.engine.scale_in import hold_in, scale_in
+from quickstep.engine.scale_out import blocks_scale_in, hold_out, scale_out
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from quickstep.engine.proposal import Proposal
 
 
 def decide(
@@ -39,6 +37,28 @@ def decide(
     answers = (scale_out, blocks_scale_in, scale_in)
     proposal = next((p for answer in answers if (p := answer(case))), None) or _quiet(case)
     return _conclude(case, proposal)
+
+
+def correct(
+    target: ScalableTarget, observation: Observation, state: State, now: datetime
+) -> Decision | None:
+    """Return the decision that brings capacity back within its bounds; None where it is.
+
+    No alarm is asked and no cooldown starts: cooldowns are for scaling policies [AAS]. A pause, a
+    rollout and a dry run hold it as they hold a policy.
+
+    Example: 1 task and a minimum of 2: SCALED_OUT from 1 to 2.
+    """
+    case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
+    bounds, seen = case.bounds, case.desired
+    capacity = min(max(seen, bounds.minimum), bounds.maximum)
+    if capacity == seen:
+        return None
+    why = f"{seen} is outside the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
+    proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
+    proposal = (hold_out if capacity > seen else hold_in)(case, proposal)
+    decision = _conclude(case, proposal.checked_again_in(None))
+    return replace(decision, state=state)
 
 
 def _quiet(case: Case) -> Proposal:

@@ -25,10 +25,15 @@ def scale_out(case: Case) -> Proposal | None:
     if not proposals:
         return None
     proposal = largest(proposals)
-    for guard in (_asks_for_more, _pause, _maximum):
+    for guard in (_asks_for_more, hold_out, _maximum):
         if not proposal.held:
             proposal = guard(case, proposal)
     return proposal
+
+
+def hold_out(case: Case, proposal: Proposal) -> Proposal:
+    """Hold what keeps any task from being added: a pause."""
+    return pause(case, proposal, Direction.OUT)
 
 
 def blocks_scale_in(case: Case) -> Proposal | None:
@@ -80,10 +85,6 @@ def _asks_for_more(case: Case, proposal: Proposal) -> Proposal:
     if proposal.capacity > case.desired:
         return proposal
     return replace(proposal, held=Outcome.HELD_NOT_BREACHING)
-
-
-def _pause(case: Case, proposal: Proposal) -> Proposal:
-    return pause(case, proposal, Direction.OUT)
 
 
 def _maximum(case: Case, proposal: Proposal) -> Proposal:
