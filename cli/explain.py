@@ -12,7 +12,8 @@ from quickstep.config import ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import Alarm, AlarmState, Observation, ScalableTarget, Service, State
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.records import decision_dict, read_activity, read_override, read_pause
+from quickstep.memory import read_activity, read_override, read_pause
+from quickstep.records import decision_dict
 
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
 

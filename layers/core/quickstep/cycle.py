@@ -190,19 +190,21 @@ class Cycle:
             corrected = correct(target, observation, memory.state, draft.at)
             if corrected:
                 decision = replace(corrected, next_check_in=decision.next_check_in)
-        memory, record = self._apply(
+        after, record = self._apply(
             memory, decision, newest, replace(draft, alarms=alarms), seen.service
         )
-        return self._commit(memory, [*records, record])
+        if after is None:
+            # As above: whether capacity changed is for the next holder to find out.
+            return self._unclaimed(record)
+        return self._commit(after, [*records, record])
 
     def _observe(
         self, target: ScalableTarget, memory: Memory, trigger: Trigger, now: datetime
     ) -> tuple[Mapping[str, Alarm], Mapping[str, datetime]]:
         """Return the alarms, and when the newest datapoint begins of each that shows one.
 
-        An alarm's event brings its own datapoints. For everything else, and where an event is too
-        old to be acted on, the metrics are read: one call for all alarms in ALARM. Of an alarm
-        that was not read only the state is known.
+        An alarm's event brings its own datapoints, unless it is too old to be acted on. Of every
+        other alarm in ALARM the metric is read: one call for all of them.
         """
         known = {
             policy.name: memory.alarms[policy.name]
@@ -213,30 +215,28 @@ class Cycle:
             name: Alarm(alarm.state, muted=alarm.silenced(now), no_data="its load was not read")
             for name, alarm in known.items()
         }
+        newest: dict[str, datetime] = {}
         if isinstance(trigger, AlarmTransition) and now - trigger.at <= self.max_event_age:
-            own, newest = progress.shown_by(trigger, known[trigger.policy], now)
-            return {**alarms, trigger.policy: own}, newest
+            own, begins = progress.shown_by(trigger, known[trigger.policy], now)
+            alarms[trigger.policy] = own
+            newest.update({trigger.policy: begins} if begins else {})
         definitions = {
             name: alarm.definition
             for name, alarm in known.items()
-            if alarm.state is AlarmState.ALARM and alarm.definition
+            if alarm.state is AlarmState.ALARM and alarm.definition and not alarms[name].has_value
         }
         if not definitions:
-            return alarms, {}
+            return alarms, newest
         try:
             points = self.metrics.read(definitions, now)
         except CallFailedError as error:
-            unread = {
-                name: replace(alarms[name], no_data=f"it could not be read: {error.why}")
-                for name in definitions
-            }
-            return {**alarms, **unread}, {}
-        newest = {}
+            why = f"it could not be read: {error.why}"
+            unread = {name: replace(alarms[name], no_data=why) for name in definitions}
+            return {**alarms, **unread}, newest
         for name, definition in definitions.items():
             reading = judge(definition, points.get(name, ()), known[name].acted_on, now)
             alarms[name] = replace(reading.alarm, muted=alarms[name].muted)
-            if reading.newest:
-                newest[name] = reading.newest
+            newest.update({name: reading.newest} if reading.newest else {})
         return alarms, newest
 
     def _apply(
@@ -246,8 +246,11 @@ class Cycle:
         newest: Mapping[str, datetime],
         draft: DecisionRecord,
         service: Service,
-    ) -> tuple[Memory, DecisionRecord]:
-        """Call UpdateService if capacity is to change; return what to remember and to record."""
+    ) -> tuple[Memory | None, DecisionRecord]:
+        """Call UpdateService if capacity is to change; return what to remember and to record.
+
+        No memory is returned where it cannot be known whether ECS has done it.
+        """
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
         memory = replace(memory, desired=service.desired)
         if not decision.outcome.changes_capacity:
@@ -256,8 +259,15 @@ class Cycle:
         try:
             self.services.set_desired_count(trigger.service, decision.granted)
         except CallFailedError as error:
-            if not self._done_after_all(trigger.service, error, decision):
-                return memory, _ended(record, error.outcome, error.why)
+            failed = _ended(record, error.outcome, error.why)
+            if error.outcome is not Outcome.FAILED_OTHER:
+                return memory, failed
+            # A failure of no known kind, such as a time-out: only ECS knows what came of it.
+            after = self._describe(trigger.service)
+            if isinstance(after, CallFailedError):
+                return None, failed
+            if after.service.desired != decision.granted:
+                return memory, failed
         accepted_at = self.clock()
         memory = progress.acted(memory, decision, record.alarms, newest, accepted_at)
         if isinstance(trigger, AlarmTransition):
@@ -265,15 +275,6 @@ class Cycle:
         if isinstance(trigger, Recheck) and trigger.since:
             record = replace(record, waited=accepted_at - trigger.since)
         return memory, record
-
-    def _done_after_all(
-        self, service: ServiceName, error: CallFailedError, decision: Decision
-    ) -> bool:
-        """Whether a call that failed in no known way did its work, and only its answer was lost."""
-        if error.outcome is not Outcome.FAILED_OTHER:
-            return False
-        seen = self._describe(service)
-        return isinstance(seen, _Seen) and seen.service.desired == decision.granted
 
     def _commit(self, memory: Memory, records: list[DecisionRecord]) -> DecisionRecord:
         """Commit, and send the next check beside it; return the evaluation's own record."""

@@ -56,6 +56,7 @@ class Memory:
     `desired` is the desired count as of the last commit, `changed_at` when ECS accepted the last
     committed change. `generation` numbers the chain of re-checks: a message of another number is
     out of date; `check_at` is when the chain's next message is due, None while there is no chain.
+    A datapoint that begins before `spent_before` may have been acted on by a holder that died.
     """
 
     state: State = field(default_factory=State)
@@ -64,6 +65,7 @@ class Memory:
     changed_at: datetime | None = None
     generation: int = 0
     check_at: datetime | None = None
+    spent_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "changed_at": _write(memory.changed_at),
         "generation": memory.generation,
         "check_at": _write(memory.check_at),
+        "spent_before": _write(memory.spent_before),
     }
 
 
@@ -126,6 +129,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         changed_at=read_moment(present.get("changed_at")),
         generation=present["generation"].integer(0) if "generation" in present else 0,
         check_at=read_moment(present.get("check_at")),
+        spent_before=read_moment(present.get("spent_before")),
     )
     problems.raise_any(CorruptItemError)
     return memory

@@ -63,7 +63,7 @@ def learn(target: ScalableTarget, memory: Memory, trigger: Trigger) -> Memory:
             news = {trigger.policy: _learn_transition(target, memory, trigger)}
         case Heartbeat():
             news = {
-                policy: _learn_described(memory.alarms.get(policy), described)
+                policy: _learn_described(memory, policy, described)
                 for policy, described in trigger.alarms.items()
                 if target.policy(policy)
             }
@@ -87,18 +87,23 @@ def _learn_transition(
         state=transition.alarm.state,
         at=transition.at,
         definition=known,
-        acted_on=last.acted_on if last else None,
+        acted_on=last.acted_on if last else memory.spent_before,
         muted=transition.alarm.muted,
         muted_until=transition.muted_until,
         disabled=last.disabled if last else False,
     )
 
 
-def _learn_described(last: KnownAlarm | None, described: DescribedAlarm) -> KnownAlarm:
+def _learn_described(memory: Memory, policy: str, described: DescribedAlarm) -> KnownAlarm:
     """Return what DescribeAlarms adds: always the definition, the state only if it is newer."""
+    last = memory.alarms.get(policy)
     if last is None:
         return KnownAlarm(
-            described.state, described.at, described.definition, disabled=described.disabled
+            described.state,
+            described.at,
+            described.definition,
+            acted_on=memory.spent_before,
+            disabled=described.disabled,
         )
     last = replace(last, definition=described.definition, disabled=described.disabled)
     if described.state is last.state or described.at < last.at:
@@ -108,20 +113,18 @@ def _learn_described(last: KnownAlarm | None, described: DescribedAlarm) -> Know
 
 def shown_by(
     transition: AlarmTransition, known: KnownAlarm, now: datetime
-) -> tuple[Alarm, Mapping[str, datetime]]:
+) -> tuple[Alarm, datetime | None]:
     """Return the alarm as its event shows it, and when its newest datapoint begins.
 
     A datapoint that has changed capacity before is not acted on again: a state that the heartbeat
     has adopted may be followed by the event of the same transition.
     """
-    alarm = replace(transition.alarm, muted=known.silenced(now))
-    newest = transition.newest
-    if newest is None:
-        return alarm, {}
-    if known.acted_on and newest <= known.acted_on and alarm.state is AlarmState.ALARM:
-        why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
-        return replace(alarm, datapoints=(), no_data=why), {}
-    return alarm, {transition.policy: newest}
+    alarm, newest = replace(transition.alarm, muted=known.silenced(now)), transition.newest
+    spent = newest and known.acted_on and newest <= known.acted_on
+    if newest is None or not spent or alarm.state is not AlarmState.ALARM:
+        return alarm, newest
+    why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
+    return replace(alarm, datapoints=(), no_data=why), None
 
 
 def acted(
@@ -156,7 +159,8 @@ def recover(
 
     What differs from the last commit is taken for its work: it happened after the lease's start,
     and its cooldown counts from there. Where nothing was ever committed, a cooldown starts all the
-    same: that it changed nothing cannot be known.
+    same: that it changed nothing cannot be known. Nor can it be known which datapoints it acted on:
+    all that begin before the lease are spent.
     """
     before, after = memory.desired, service.desired
     if before == after:
@@ -177,7 +181,14 @@ def recover(
         reason=outcome.sentence(before=before, granted=after, why=why),
         service=service,
     )
-    return replace(memory, state=state, desired=after), record
+    alarms = {
+        name: replace(known, acted_on=max(known.acted_on or abandoned.since, abandoned.since))
+        for name, known in memory.alarms.items()
+    }
+    memory = replace(
+        memory, state=state, alarms=alarms, desired=after, spent_before=abandoned.since
+    )
+    return memory, record
 
 
 # --- when to look again ---------------------------------------------------------------------------
