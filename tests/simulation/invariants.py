@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quickstep.cycle import LEASE
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
+from quickstep.triggers import Recheck
 from tests.builders import HIGH, WEB
 from tests.simulation.world import END, FAULTS_END, START, TARGET
 
@@ -33,6 +34,7 @@ def violations(world: World) -> list[str]:
         *_every_change_has_one_record(world),
         *_cooldowns_are_kept(world),
         *_no_datapoint_acts_twice(world),
+        *_there_is_one_chain(world),
         *_a_breach_is_answered(world),
         *_no_lease_outlives_its_holder(world),
     ]
@@ -45,6 +47,8 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
 
 
 def _the_memory_equals_ecs(world: World) -> Iterator[str]:
+    """Nobody else changes capacity here, so what is committed is what ECS has."""
+    yield from world.astray
     committed = world.targets.items[WEB.resource_id].memory.desired
     if committed != world.desired:
         yield f"{committed} is committed, but ECS has {world.desired}"
@@ -95,6 +99,20 @@ def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
     for (policy, value), times in spent.items():
         if times > 1:
             yield f"{policy}'s datapoint {value:.6f} changed capacity {times} times"
+
+
+def _there_is_one_chain(world: World) -> Iterator[str]:
+    """A generation of re-checks comes to an evaluation once."""
+    evaluated = Counter(
+        record.trigger.generation
+        for record in world.targets.records
+        if isinstance(record.trigger, Recheck)
+        and record.decision is not None
+        and not record.outcome.failed
+    )
+    for generation, times in evaluated.items():
+        if times > 1:
+            yield f"generation {generation} of re-checks was evaluated {times} times"
 
 
 def _a_breach_is_answered(world: World) -> Iterator[str]:

@@ -9,8 +9,8 @@ throttled, slow, or executed with its answer lost. Time passes only here.
 from __future__ import annotations
 
 import heapq
-import json
 import itertools
+import json
 import math
 import random
 from dataclasses import dataclass, field, replace
@@ -100,6 +100,7 @@ class World:
     unexpected: list[str] = field(default_factory=list)
     breaches: list[tuple[float, bool]] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
+    astray: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311
@@ -115,7 +116,7 @@ class World:
         self._root = getcurrent()
         self._invocations: dict[greenlet, Invocation] = {}
         self.faults = True
-        self.heartbeats = True
+        self.closed = False
         self.phase = self.rng.uniform(0, 10)
         self.loads = self._loads()
         ports = Ports(self)
@@ -174,11 +175,12 @@ class World:
     # --- the run ----------------------------------------------------------------------------------
 
     def run(self) -> World:
-        """Run from the first second to the last."""
+        """Run from the first second to the last, and let what is under way come to its end."""
         self.at(self.phase, self._period_ends)
         self.at(self.rng.uniform(0, 5), self._heartbeat)
         self.at(FAULTS_END, self._end_faults)
-        while self._agenda and self._agenda[0][0] <= END:
+        self.at(END, self._close)
+        while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
             action()
         return self
@@ -187,8 +189,13 @@ class World:
         self.faults = False
         self.log("-- no more faults --")
 
+    def _close(self) -> None:
+        self.closed = True
+
     def _period_ends(self) -> None:
         """Publish the period's datapoint, and evaluate the alarms a moment later."""
+        if self.closed:
+            return
         begun = self.clock() - timedelta(seconds=10)
         # A little of the time itself, so that a datapoint is known by its value.
         value = self.load() / max(1, self.desired) + self.now * 1e-6
@@ -235,9 +242,10 @@ class World:
         self._invocation.shown = {transition.policy: transition.alarm.datapoints[-1]}
 
     def _heartbeat(self) -> None:
-        if self.heartbeats and not self.chance(0.1):
+        if not self.chance(0.1):
             self._invoke("heartbeat", lambda: self.intake.on_event({"heartbeat": {}}))
-        self.at(self.now + 60, self._heartbeat)
+        if not self.closed:
+            self.at(self.now + 60, self._heartbeat)
 
     # --- invocations ------------------------------------------------------------------------------
 
@@ -248,6 +256,8 @@ class World:
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """Start an invocation; `on_failure` is called when it ends without success."""
+        if self.closed:
+            return
         invocation = Invocation(next(self._numbers), what, self.now)
         self.log(f"#{invocation.number} {what} starts")
 
@@ -409,25 +419,34 @@ class Ports:
         function: Callable[[], _A],
         *,
         throttle: float = 0.0,
-        lose: Callable[[], Exception] = lambda: AnswerLostError("no answer"),
+        adapted: bool = False,
     ) -> _A:
-        """Make a call: time passes, it takes effect, time passes; anything may go wrong."""
+        """Make a call: time passes, it takes effect, time passes; anything may go wrong.
+
+        `adapted` calls turn an answer that never came into an expected failure, as adapters do.
+        """
         world = self._world
         if world.chance(0.01):
             world.log(f"   {name}: about to be killed")
             world.kill()
-        world.sleep(world.rng.uniform(0.002, 0.05))
+        world.sleep(self._latency())
         if world.chance(throttle):
             raise CallFailedError(Outcome.FAILED_THROTTLED, f"{name}: ThrottlingException")
         result = function()
         if world.chance(0.012):
             world.log(f"   {name}: done, then killed")
             world.kill()
-        world.sleep(world.rng.uniform(0.002, 4.5 if world.chance(0.02) else 0.05))
+        world.sleep(self._latency())
         if world.chance(0.01):
             world.log(f"   {name}: done, answer lost")
-            raise lose()
+            raise unheard() if adapted else AnswerLostError("no answer")
         return result
+
+    def _latency(self) -> float:
+        """Return the time one way: mostly short, now and then long, in trouble very long."""
+        rng = self._world.rng
+        longest = 4.5 if self._world.chance(0.01) else 0.7 if rng.random() < 0.1 else 0.05
+        return rng.uniform(0.002, longest)
 
     def load(self, _service: ServiceName) -> ScalableTarget:
         return TARGET
@@ -437,12 +456,15 @@ class Ports:
             "DescribeServices",
             lambda: Service(self._world.desired, self._world.desired, 0),
             throttle=0.03,
-            lose=_unheard,
+            adapted=True,
         )
 
     def set_desired_count(self, _service: ServiceName, desired: int) -> None:
         self._call(
-            "UpdateService", lambda: self._world.update(desired), throttle=0.1, lose=_unheard
+            "UpdateService",
+            lambda: self._world.update(desired),
+            throttle=0.1,
+            adapted=True,
         )
 
     def claim(
@@ -463,7 +485,10 @@ class Ports:
 
     def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
         def commit() -> None:
-            self._world.targets.commit(owner, memory, records)
+            world = self._world
+            world.targets.commit(owner, memory, records)
+            if memory.desired not in (None, world.desired):
+                world.astray.append(f"{owner} commits {memory.desired}, ECS has {world.desired}")
             for record in records:
                 self._world.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
 
@@ -479,10 +504,10 @@ class Ports:
             points = self._world.visible_points()[-6:]
             complete = [p for p in points if p.at + timedelta(seconds=10) <= now]
             if complete:
-                self._world.show({policy: complete[-1].value for policy in definitions})
+                self._world.show(dict.fromkeys(definitions, complete[-1].value))
             return dict.fromkeys(definitions, points)
 
-        return self._call("GetMetricData", read, throttle=0.03, lose=_unheard)
+        return self._call("GetMetricData", read, throttle=0.03, adapted=True)
 
     def send(self, message: Message, delay: timedelta) -> None:
         body = write_message(message)
@@ -506,5 +531,6 @@ class Ports:
         return self._call("DescribeAlarms", describe), None
 
 
-def _unheard() -> CallFailedError:
+def unheard() -> CallFailedError:
+    """Return what an adapter makes of a call that was never answered."""
     return CallFailedError(Outcome.FAILED_OTHER, "read time-out")

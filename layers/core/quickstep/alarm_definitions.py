@@ -6,6 +6,7 @@ itself: all alarms of a target in one GetMetricData call, the newest complete pe
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from dataclasses import dataclass
@@ -13,15 +14,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Alarm, AlarmState
+from quickstep.fields import Field, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.engine.model import Direction
-    from quickstep.fields import Field
 
 BEYOND_WINDOW = 3
 """Periods read beyond the evaluation window, for those that are missing or not complete."""
+
+LONGEST_WINDOW = 604_800
+"""No alarm's period times its number of datapoints is longer than a week."""
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -88,6 +92,8 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         names = ("Namespace", "MetricName", "Dimensions")
         metric = {name: alarm[name] for name in names if name in alarm}
         body = {"Metric": metric, "Period": alarm.get("Period"), "Stat": stat}
+        if "Unit" in alarm:
+            body["Unit"] = alarm["Unit"]
         queries = ({"Id": "m1", "MetricStat": body, "ReturnData": True},)
     period = alarm.get("Period") or _period(queries)
     if period is None:
@@ -118,9 +124,12 @@ def event_definition(
     comparison = _BY_DIRECTION[direction]
     breach = _COMPARISONS[comparison]
     m = sum(breach(value, seen.threshold) for value in seen.datapoints)
-    return AlarmDefinition(
+    shown = AlarmDefinition(
         queries, period, seen.threshold, comparison, len(seen.datapoints), max(1, m)
     )
+    problems = Problems()
+    checked = read_definition(Field(definition_dict(shown), "", problems))
+    return None if problems.found else checked
 
 
 def _api_query(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,17 +174,19 @@ def _period(queries: Sequence[Mapping[str, Any]]) -> int | None:
 def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[datetime, datetime]:
     """Return the start and end to ask for: enough periods for every alarm, on every period's grid.
 
-    Example: 3 datapoints of 10 s at 10:00:32: from 09:59:00 on, since whole minutes lie on the
-    grid of every period that CloudWatch allows below an hour.
+    Example: 3 datapoints of 10 s at 10:00:32: from 09:59:00 on. CloudWatch rounds the start down
+    to a whole minute in any case.
     """
-    span = max(
-        (timedelta(seconds=d.period * (d.n + BEYOND_WINDOW)) for d in definitions),
-        default=timedelta(),
-    )
-    longest = max((d.period for d in definitions), default=60)
-    grid = max(60, longest)
+    asked = tuple(definitions)
+    span = max((_span(definition) for definition in asked), default=timedelta())
+    grid = math.lcm(60, *(definition.period for definition in asked))
     start = (now - span).timestamp() // grid * grid
     return datetime.fromtimestamp(start, UTC), now
+
+
+def _span(definition: AlarmDefinition) -> timedelta:
+    """Return how far back from now a datapoint may begin that still speaks for the present."""
+    return timedelta(seconds=definition.period * (definition.n + BEYOND_WINDOW))
 
 
 def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
@@ -215,7 +226,9 @@ def _is_insights(expression: str) -> bool:
     return expression.lstrip().upper().startswith("SELECT")
 
 
-_TOKEN = re.compile(r"""METRICS\(\s*(?:"([^"]*)"|'([^']*)')?\s*\)|"[^"]*"|'[^']*'|[A-Za-z]\w*""")
+_TOKEN = re.compile(
+    r"""METRICS\(\s*(?:"([^"]*)"|'([^']*)')?\s*\)|"[^"]*"|'[^']*'|\d[\w.]*|[A-Za-z]\w*"""
+)
 
 
 def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, str]) -> str:
@@ -248,16 +261,20 @@ def judge(
 ) -> Reading:
     """Return what the newest complete datapoints say; M of the newest N must breach.
 
-    A period counts once it has ended. A datapoint that has changed capacity before is not acted on
-    again: until there is a newer one, the alarm is in ALARM without a number.
+    A period counts once it has ended, and as long as it is not much older than the alarm's own
+    window, however far back the other alarms of the call have made it go. A datapoint that has
+    changed capacity before is not acted on again: until there is a newer one, the alarm is in
+    ALARM without a number.
 
     Example: 1 of 1, 10 s, at 10:00:32: the datapoint stamped 10:00:20 is the newest complete one.
     """
     period = timedelta(seconds=definition.period)
-    complete = [point for point in points if point.at + period <= now]
+    oldest = now - _span(definition)
+    complete = [point for point in points if oldest <= point.at and point.at + period <= now]
     window = complete[-definition.n :]
     if not window:
-        return Reading(Alarm(AlarmState.ALARM, no_data="CloudWatch has no datapoint"), None)
+        why = f"CloudWatch has no complete datapoint since {oldest:%H:%M:%S}"
+        return Reading(Alarm(AlarmState.ALARM, no_data=why), None)
     newest = window[-1].at
     if acted_on is not None and newest <= acted_on:
         why = f"CloudWatch has no datapoint newer than {newest:%H:%M:%S}, which was acted on"
@@ -295,12 +312,23 @@ def read_definition(field: Field) -> AlarmDefinition | None:
         return None
     queries = members["queries"].items(at_least=1)
     for query in queries:
-        query.members(required=("Id",))
+        _check_query(query)
+    period = members["period"].integer(1, LONGEST_WINDOW)
+    n = members["n"].integer(1, LONGEST_WINDOW // max(1, period))
     return AlarmDefinition(
         queries=tuple(query.value for query in queries),
-        period=members["period"].integer(1),
+        period=period,
         threshold=members["threshold"].number(),
         comparison=comparison,
-        n=members["n"].integer(1),
-        m=members["m"].integer(1),
+        n=n,
+        m=members["m"].integer(1, max(1, n)),
     )
+
+
+def _check_query(query: Field) -> None:
+    """Check what is looked into here; CloudWatch checks the rest."""
+    parts = query.members(required=("Id",))
+    for text in {"Id", "Expression"} & parts.keys():
+        parts[text].text()
+    if "MetricStat" in parts:
+        parts["MetricStat"].members()

@@ -143,7 +143,10 @@ def _newest_datapoint(state: dict[str, Field]) -> datetime | None:
     count = len(Field(reason.get("recentDatapoints"), "recentDatapoints", problems).items())
     if problems.found or not count:
         return None
-    return start + timedelta(seconds=period * (count - 1))
+    try:
+        return start + timedelta(seconds=period * (count - 1))
+    except OverflowError:  # beyond the year 9999
+        return None
 
 
 def _metrics(detail: dict[str, Field]) -> tuple[Mapping[str, Any], ...]:

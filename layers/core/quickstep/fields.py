@@ -61,8 +61,12 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         rule = f"must be JSON: {error.msg} at line {error.lineno} column {error.colno}"
         raise InvalidDocumentError([Problem("", rule)]) from None
+    except InvalidDocumentError:
+        raise
     except RecursionError:
         raise InvalidDocumentError([Problem("", "must be JSON: nested too deeply")]) from None
+    except ValueError:  # Python's limit on the digits of a number
+        raise InvalidDocumentError([Problem("", "must be JSON: a number is too long")]) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

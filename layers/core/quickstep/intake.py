@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from quickstep.records import DecisionRecord
     from quickstep.triggers import DescribedAlarm
 
-MAX_RACES = 8
-"""Races for a lease that a message may lose: about 12 s. Whoever keeps winning is at work."""
+MAX_RACES = 16
+"""Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
+holder that died. Whoever keeps winning for longer is at work."""
 
 PAGES = 20
 """Pages of alarms in one invocation; the rest is left to the next one."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_ATTEMPTS = 1_000
+MAX_GENERATION = 2**53
 
 
 class MessageError(InvalidDocumentError):
@@ -114,7 +115,7 @@ def _read_recheck(field: Field) -> Recheck:
     since = members["since"].optional()
     return Recheck(
         _service(members["resource_id"]),
-        members["generation"].integer(0),
+        members["generation"].integer(0, MAX_GENERATION),
         members["attempt"].integer(0, MAX_ATTEMPTS),
         since.moment() if since else None,
     )

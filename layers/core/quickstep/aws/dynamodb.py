@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 STATE = "#state"
 RETENTION = timedelta(days=30)
 
+_LEASE = [f"{which}_{part}" for which in ("lease", "last") for part in ("owner", "since", "until")]
+
 _SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
 _EXACT_INTEGERS = 2**53
 
@@ -54,12 +56,10 @@ class DynamoTargets:
         self, resource_id: str, lease: Lease, generation: int | None = None
     ) -> Claim | Lease | OutOfDate:
         """Take the lease and return the memory, in one conditional write; see the port."""
-        free = (
-            "(attribute_not_exists(lease_owner) OR lease_until <= :since "
-            # A retry of the SDK's whose first answer was lost.
-            "OR lease_owner = :owner)"
-        )
+        free = "(attribute_not_exists(lease_owner) OR lease_until <= :since)"
         values: dict[str, Any] = {
+            ":nobody": "",
+            ":never": 0,
             ":owner": lease.owner,
             ":since": _millis(lease.since),
             ":until": _millis(lease.until),
@@ -72,7 +72,11 @@ class DynamoTargets:
                 TableName=self._table,
                 Key=_key(resource_id, STATE),
                 UpdateExpression=(
-                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until"
+                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until, "
+                    # The lease that is taken over, for a claim that has to be repeated.
+                    "last_owner = if_not_exists(lease_owner, :nobody), "
+                    "last_since = if_not_exists(lease_since, :never), "
+                    "last_until = if_not_exists(lease_until, :never)"
                 ),
                 ConditionExpression=free,
                 ExpressionAttributeValues=to_item(values),
@@ -81,14 +85,20 @@ class DynamoTargets:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            code = error.response["Error"]["Code"]
+            if code == "TransactionConflictException":
+                # DynamoDB refuses single writes to an item while a transaction writes it.
+                return Lease("whoever commits at this moment", lease.since, lease.since)
+            if code != "ConditionalCheckFailedException":
                 raise
             response: Mapping[str, Any] = error.response
-            return _refused(from_item(response.get("Item", {})), generation)
+            item = from_item(response.get("Item", {}))
+            if item.get("lease_owner") == lease.owner:
+                # A retry of the SDK's: the claim was granted, but the answer was lost.
+                return Claim(read_memory(item), _lease(item, "last"))
+            return _refused(item, generation)
         item = from_item(answer.get("Attributes", {}))
-        held = _lease(item)
-        abandoned = held if held and held.owner != lease.owner else None
-        return Claim(read_memory(item), abandoned)
+        return Claim(read_memory(item), _lease(item))
 
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease without claiming the target; see the port."""
@@ -105,7 +115,7 @@ class DynamoTargets:
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
-        release = "REMOVE lease_owner, lease_since, lease_until"
+        release = f"REMOVE {', '.join(_LEASE)}"
         update: UpdateTypeDef = {
             "TableName": self._table,
             "Key": _key(resource_id, STATE),
@@ -184,10 +194,11 @@ def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDa
     return held
 
 
-def _lease(item: Mapping[str, Any]) -> Lease | None:
-    if "lease_owner" not in item:
+def _lease(item: Mapping[str, Any], which: str = "lease") -> Lease | None:
+    if not item.get(f"{which}_owner"):
         return None
-    return Lease(item["lease_owner"], _moment(item["lease_since"]), _moment(item["lease_until"]))
+    since, until = _moment(item[f"{which}_since"]), _moment(item[f"{which}_until"])
+    return Lease(item[f"{which}_owner"], since, until)
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

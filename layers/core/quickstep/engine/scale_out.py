@@ -42,7 +42,9 @@ def blocks_scale_in(case: Case) -> Proposal | None:
     Whoever cannot see the load does not remove capacity; a scale-in alarm without data never
     holds a scale-out.
     """
-    for policy, alarm in case.alarms(Direction.OUT):
+    # What fires is named first: it is looked at again soon, which a blind alarm is not.
+    alarms = sorted(case.alarms(Direction.OUT), key=_not_firing)
+    for policy, alarm in alarms:
         where = f"{policy.name} is in {alarm.state}"
         if alarm.state is AlarmState.INSUFFICIENT_DATA:
             return hold(
@@ -56,6 +58,10 @@ def blocks_scale_in(case: Case) -> Proposal | None:
             why = f"{where}, but no step matches its datapoints"
             return hold(case, "steps", Outcome.HELD_NOT_BREACHING, why)
     return None
+
+
+def _not_firing(pair: tuple[ScalingPolicy, Alarm]) -> bool:
+    return pair[1].state is not AlarmState.ALARM
 
 
 def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:
