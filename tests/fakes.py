@@ -88,6 +88,7 @@ class InMemoryServices:
 class _Item:
     memory: Memory = field(default_factory=Memory)
     lease: Lease | None = None
+    abandoned: Lease | None = None
     exists: bool = False
 
 
@@ -104,11 +105,12 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if generation is not None and (not item.exists or generation != item.memory.generation):
             return OutOfDate(item.memory.generation)
-        held = item.lease if item.lease and item.lease.owner != lease.owner else None
-        if held and held.until > lease.since:
-            return held
-        item.lease = lease
-        return Claim(item.memory, held)
+        if item.lease and item.lease.owner == lease.owner:
+            return Claim(item.memory, item.abandoned)
+        if item.lease and item.lease.until > lease.since:
+            return item.lease
+        item.lease, item.abandoned = lease, item.lease
+        return Claim(item.memory, item.abandoned)
 
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         item = self.items[resource_id]

@@ -9,6 +9,7 @@ from quickstep.alarm_definitions import AlarmDefinition, definition_dict, read_d
 from quickstep.engine.model import (
     AlarmState,
     Direction,
+    Launch,
     Override,
     Pause,
     ScalingActivity,
@@ -98,6 +99,9 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
     return {
         "scale_out": _write_activity(state.scale_out),
         "scale_in": _write_activity(state.scale_in),
+        "launches": [
+            {"at": write_moment(launch.at), "count": launch.count} for launch in state.launches
+        ],
         "alarms": {policy: _write_alarm(known) for policy, known in memory.alarms.items()},
         "desired": memory.desired,
         "changed_at": _write(memory.changed_at),
@@ -121,6 +125,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         state=State(
             scale_out=read_activity(present.get("scale_out")),
             scale_in=read_activity(present.get("scale_in")),
+            launches=_read_launches(present.get("launches")),
             override=read_override(present.get("override")),
             pause=read_pause(present.get("pause")),
         ),
@@ -133,6 +138,15 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
     )
     problems.raise_any(CorruptItemError)
     return memory
+
+
+def _read_launches(field: Field | None) -> tuple[Launch, ...]:
+    launches = []
+    for item in field.items() if field else []:
+        members = item.members(required=("at", "count"), optional=())
+        if {"at", "count"} <= members.keys():
+            launches.append(Launch(members["at"].moment(), members["count"].integer(0)))
+    return tuple(launches)
 
 
 def read_moment(field: Field | None) -> datetime | None:

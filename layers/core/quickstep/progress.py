@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarm_definitions import event_definition
 from quickstep.alarm_events import AlarmTransition
-from quickstep.engine.model import Alarm, AlarmState, ScalingActivity
+from quickstep.engine.model import Alarm, AlarmState, Launch, ScalingActivity
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.memory import KnownAlarm
@@ -167,10 +167,15 @@ def recover(
         return memory, None
     activity = ScalingActivity(abandoned.since, after if before is None else before, after)
     lower = before is not None and after < before
+    launched = Launch(abandoned.since, activity.after - activity.before)
     state = (
         replace(memory.state, scale_in=activity)
         if lower
-        else replace(memory.state, scale_out=activity)
+        else replace(
+            memory.state,
+            scale_out=activity,
+            launches=(*memory.state.launches, launched),
+        )
     )
     from_ = "an unknown number" if before is None else before
     why = f"{abandoned.owner} left {after} tasks, where {from_} had been committed"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import (
     AlarmState,
     Decision,
+    Launch,
     Observation,
     ScalableTarget,
     ScalingActivity,
@@ -58,7 +60,7 @@ def correct(
     proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
     proposal = (hold_out if capacity > seen else hold_in)(case, proposal)
     decision = _conclude(case, proposal.checked_again_in(None))
-    return replace(decision, state=state)
+    return replace(decision, state=replace(state, launches=decision.state.launches))
 
 
 def _quiet(case: Case) -> Proposal:
@@ -70,6 +72,13 @@ def _quiet(case: Case) -> Proposal:
     else:
         proposal = hold(case, "steps", Outcome.HELD_NOT_BREACHING, "no alarm is in ALARM")
     return proposal.checked_again_in(None)
+
+
+def _launches(case: Case, count: int) -> tuple[Launch, ...]:
+    """Return the launches to remember: those that may still be on their way, and a new one."""
+    since = case.now - timedelta(seconds=case.target.warmup_seconds)
+    recent = (launch for launch in case.state.launches if launch.at > since)
+    return (*recent, Launch(case.now, count))
 
 
 def _why(proposal: Proposal) -> str:
@@ -92,7 +101,7 @@ def _conclude(case: Case, proposal: Proposal) -> Decision:
     elif granted > before:
         outcome = Outcome.SCALED_OUT
         activity = ScalingActivity(case.now, proposal.base, granted)
-        state = replace(state, scale_out=activity)
+        state = replace(state, scale_out=activity, launches=_launches(case, granted - before))
     else:
         outcome = Outcome.SCALED_IN
         state = replace(state, scale_in=ScalingActivity(case.now, before, granted))

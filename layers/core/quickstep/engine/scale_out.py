@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_out_cooldown
-from quickstep.engine.model import AlarmState, Direction
+from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
+from quickstep.engine.steps import aggregate
 
 if TYPE_CHECKING:
     from quickstep.engine.model import Alarm, ScalingPolicy
@@ -65,15 +67,75 @@ def _not_firing(pair: tuple[ScalingPolicy, Alarm]) -> bool:
 
 
 def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:
-    minimum = case.bounds.minimum
-    proposal = from_step(case, policy, alarm, max(case.desired, minimum))
+    base = max(case.desired, case.bounds.minimum)
+    proposal = from_step(case, policy, alarm, base)
+    if proposal is None:
+        return None
+    expected = expected_alarm(case, policy, alarm)
+    if expected is not None:
+        proposal = _capacity_on_its_way(case, policy, expected, proposal)
+    return proposal if proposal.held else _cooldown(case, policy, expected or alarm, proposal)
+
+
+def _capacity_on_its_way(
+    case: Case, policy: ScalingPolicy, expected: Alarm, proposal: Proposal
+) -> Proposal:
+    """Choose the step again, from the load per task once the tasks on their way serve.
+
+    Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
+    breach of 100, so no task is added.
+    """
+    counted = from_step(case, policy, expected, proposal.base)
+    capacity = min(proposal.capacity, counted.capacity if counted else case.desired)
+    capacity = max(capacity, case.desired)
+    serving = case.desired - warming(case)
+    why = (
+        f"{warming(case)} of {case.desired} tasks do not serve yet; with all of them "
+        f"{expected.datapoints[0]:g} a task is expected, where {serving} have more now"
+    )
+    if capacity == case.desired:
+        outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
+        return proposal.hold("capacity on its way", capacity, outcome, why)
+    return proposal.after("capacity on its way", capacity, why)
+
+
+def expected_alarm(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Alarm | None:
+    """Return the alarm with the value expected once the tasks on their way serve.
+
+    None where that is no other value: the guard is off, the metric is not per task, nothing is on
+    its way, or nothing serves yet.
+    """
+    starting = warming(case)
+    applies = case.target.guards.capacity_on_its_way and policy.metric_scope is MetricScope.PER_TASK
+    if not applies or not 0 < starting < case.desired:
+        return None
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    return replace(alarm, datapoints=(value * (case.desired - starting) / case.desired,))
+
+
+def warming(case: Case) -> int:
+    """Return how many of the desired tasks do not serve yet.
+
+    ECS's own count misses tasks that run but are not healthy behind the load balancer; the launches
+    within WarmupSeconds miss those that take longer. The larger of the two counts.
+    """
+    service = case.observation.service
+    since = case.now - timedelta(seconds=case.target.warmup_seconds)
+    launched = sum(launch.count for launch in case.state.launches if launch.at > since)
+    return min(service.desired, max(0, service.desired - service.running, launched))
+
+
+def _cooldown(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Hold in a scale-out cooldown, unless the step is a larger one.
+
+    It then counts what the initiating scale-out has added: after +2 from 10 to 12, a step of +3
+    asks for 13, so only 1 more.
+    """
     until = scale_out_cooldown(policy, case.state, case.now)
     last = case.state.scale_out
-    if proposal is None or until is None or last is None:
+    if until is None or last is None:
         return proposal
-    # A larger step passes the cooldown, and counts what the initiating scale-out has added: after
-    # +2 from 10 to 12, a step of +3 asks for 13, so only 1 more.
-    base = max(last.before, minimum)
+    base = max(last.before, case.bounds.minimum)
     counted = from_step(case, policy, alarm, base)
     capacity = max(case.desired, counted.capacity) if counted else case.desired
     why = (
