@@ -1,4 +1,65 @@
+# Every target sets up what it needs: `make demo` or `make test` on a fresh clone is enough.
 .DEFAULT_GOAL := help
+
 PYTHON ?= python3
+EVENT ?= events/alarm-high-step2.json
+UV ?= uv
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+
 export SAM_CLI_TELEMETRY := 0
+# Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
+
+.PHONY: help install demo test check build invoke lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Set up .venv from requirements.lock; other Pythons: PYTHON=python3.12
+
+demo: $(INSTALLED) ## Watch a surge being answered, without an AWS account: ARGS="--seconds 60"
+	@$(BIN)/quickstep demo $(ARGS)
+
+test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
+	@$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED) ## Lint, check formats and types, validate the templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint
+	$(BIN)/cfn-lint templates/*.yaml
+
+build: $(INSTALLED) ## Build function and layers with `sam build`
+	@$(BIN)/python -m lab.build
+
+invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-low.json ARGS=--logs
+	@$(BIN)/python -m lab.invoke $(EVENT) $(ARGS)
+
+lock: ## Bring both lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv" >&2; exit 1; }
+	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
+	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.13 --group pyproject.toml:runtime -o requirements-runtime.lock
+
+clean: ## Remove everything that these targets made
+	rm -rf .venv .venv-runtime .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The lock and pyproject.toml say all there is to install; the stamp says that it was done.
+$(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked packages into .venv"
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "Quickstep needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is" \
+			"$$($(PYTHON) --version 2>&1). Name one: make install PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

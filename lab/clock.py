@@ -1,0 +1,46 @@
+"""The clock that the demo lives by; a test hands it one that does not wait."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What tells the time (aware UTC), and what waits (seconds)."""
+
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
+
+    def sleep_until(self, moment: datetime) -> None:
+        """Wait for `moment`; return at once where it has passed."""
+        pause = (moment - self.now()).total_seconds()
+        if pause > 0:
+            self.sleep(pause)
+
+
+def next_boundary(moment: datetime, seconds: int) -> datetime:
+    """Return the first multiple of `seconds` on the UTC clock that is not before `moment`.
+
+    Example: 10:00:03.2 and 10 s: 10:00:10.
+    """
+    whole = -(-moment.timestamp() // seconds) * seconds
+    return datetime.fromtimestamp(whole, UTC)
+
+
+def period_start(moment: datetime, seconds: int) -> datetime:
+    """Return the last multiple of `seconds` on the UTC clock that is not after `moment`.
+
+    Example: 10:00:03.2 and 10 s: 10:00:00.
+    """
+    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)

@@ -1,0 +1,215 @@
+"""The demo: a surge of traffic on a modelled service, answered by the real scaler.
+
+    traffic -> service model -> PutMetricData -> alarm evaluation -> event -> scaler -> ECS
+                     ^                                                                   |
+                     +-------------------------- desired count --------------------------+
+
+Everything from PutMetricData to ECS goes over boto3 to an embedded AWS. The loop yields a snapshot
+a second; those who show them take no part in what happens.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from lab import demo_view
+from lab.alarms import MissingData
+from lab.clock import Clock, next_boundary
+from lab.cloudwatch import (
+    EVALUATION_SECONDS,
+    VISIBILITY_DELAY,
+    create_alarms,
+    evaluate_alarms,
+)
+from lab.demo_summary import Summary, summarise
+from lab.embedded_aws import Account, EmbeddedAws, create_service, create_table, put_policy
+from lab.scaler import Scaler, embedded_scaler
+from lab.service_model import FargateService, Load, rates
+from lab.snapshot import AlarmSnapshot, Plan, Snapshot
+from quickstep.aws.ecs import EcsServices
+from quickstep.config import parse_target
+from quickstep.naming import ServiceName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.literals import ComparisonOperatorType
+    from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, PutMetricAlarmInputTypeDef
+    from rich.console import Console
+
+    from lab.cloudwatch import Evaluation
+    from quickstep.engine.model import ScalableTarget
+
+SERVICE = ServiceName("prod", "web")
+TASKS_AT_START = 2
+POLICY_DOCUMENT = Path(__file__).parent.parent / "examples" / "policies" / "web.json"
+
+NAMESPACE = "MyApp/Performance"
+METRIC = "RequestsPerSecond"
+DIMENSIONS: list[DimensionTypeDef] = [
+    {"Name": "ClusterName", "Value": SERVICE.cluster},
+    {"Name": "ServiceName", "Value": SERVICE.service},
+]
+PUBLISH_SECONDS = 5
+
+
+def _alarm(
+    policy: str,
+    comparison: ComparisonOperatorType,
+    threshold: float,
+    periods: int,
+    missing_data: MissingData,
+) -> PutMetricAlarmInputTypeDef:
+    return {
+        "AlarmName": SERVICE.alarm(policy),
+        "AlarmDescription": f"{METRIC} per task of {SERVICE.resource_id}",
+        "Namespace": NAMESPACE,
+        "MetricName": METRIC,
+        "Dimensions": DIMENSIONS,
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": periods,
+        "DatapointsToAlarm": periods,
+        "Threshold": threshold,
+        "ComparisonOperator": comparison,
+        "TreatMissingData": missing_data.value,
+    }
+
+
+ALARMS = (
+    _alarm("high-request-rate", "GreaterThanThreshold", 100, 1, MissingData.MISSING),
+    _alarm("low-request-rate", "LessThanThreshold", 30, 3, MissingData.NOT_BREACHING),
+)
+"""As `templates/scalable-target.yaml` makes them by default; a test holds both together."""
+
+
+def play_on_embedded_aws(plan: Plan, console: Console, log: IO[str]) -> Summary:
+    """Start an embedded AWS, and play the plan on it in real time; see `play`."""
+    with EmbeddedAws() as account:
+        prepare(account)
+        return play(plan, account, console, Clock(), log)
+
+
+def play(plan: Plan, account: Account, console: Console, clock: Clock, log: IO[str]) -> Summary:
+    """Run the plan against a prepared account and show it; print the summary and return it.
+
+    Ctrl-C ends the run, and the summary is of what there was until then.
+    """
+    start = next_boundary(clock.now(), EVALUATION_SECONDS)
+    for line in (
+        f"Embedded AWS  {account.endpoint_url}",
+        f"Scaler's log  {log.name}",
+        f"Starts at     {start:%H:%M:%S} UTC, with CloudWatch's next 10-s period",
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    scaler = embedded_scaler(account, clock, log)
+    snapshots: list[Snapshot] = []
+    try:
+        with demo_view.view(console, plan) as show:
+            for snapshot in run(plan, account, scaler, clock, start):
+                snapshots.append(snapshot)
+                show(snapshots)
+    except KeyboardInterrupt:
+        console.print("Stopped before its end.")
+    summary = summarise(snapshots)
+    console.print()
+    console.print(demo_view.summary_table(summary, plan))
+    return summary
+
+
+def prepare(account: Account) -> None:
+    """Create what a deployment would: table, service, policy document and alarms."""
+    create_table(account)
+    create_service(account, SERVICE, TASKS_AT_START)
+    put_policy(account, SERVICE, POLICY_DOCUMENT.read_text(encoding="utf-8"))
+    create_alarms(account.session.client("cloudwatch", endpoint_url=account.endpoint_url), ALARMS)
+
+
+def run(
+    plan: Plan, account: Account, scaler: Scaler, clock: Clock, start: datetime
+) -> Iterator[Snapshot]:
+    """Play the plan against a prepared account; yield a snapshot at the end of each second.
+
+    `start` is on the grid of CloudWatch's periods. Each task publishes the mean of 5 s, stamped
+    with their start; a period of 10 s is evaluated VISIBILITY_DELAY after its end:
+
+        second   0    5    10   12   15   20   22
+        publish       x    x         x    x
+        evaluate                x              x
+        sees                    0-10           10-20
+    """
+    target = parse_target(POLICY_DOCUMENT.read_text(encoding="utf-8"))
+    cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+    ecs = EcsServices(account.session.client("ecs", endpoint_url=account.endpoint_url))
+    desired = ecs.describe(SERVICE).desired
+    fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
+    recent: deque[Load] = deque(maxlen=PUBLISH_SECONDS)
+    alarms: tuple[AlarmSnapshot, ...] = ()
+    for second in range(plan.seconds):
+        end = second + 1
+        at = start + timedelta(seconds=end)
+        clock.sleep_until(at)
+        load = fleet.serve(plan.traffic.at(second), second)
+        recent.append(load)
+        if end % PUBLISH_SECONDS == 0:
+            publish(cloudwatch, rates(recent), at - timedelta(seconds=PUBLISH_SECONDS))
+        decisions: list[dict[str, Any]] = []
+        if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
+            evaluated = []
+            for evaluation in evaluate_alarms(cloudwatch, SERVICE.alarm(""), clock.now):
+                evaluated.append(_alarm_snapshot(evaluation, target))
+                if event := evaluation.event():
+                    decisions.append(scaler(event))
+            alarms = tuple(evaluated)
+        desired = ecs.describe(SERVICE).desired
+        fleet = fleet.with_desired(desired, end)
+        starting = fleet.starting(end)
+        yield Snapshot(
+            second=second,
+            at=at,
+            load=load,
+            desired=desired,
+            serving=len(fleet.serving(end)),
+            starting=len(starting),
+            next_serving_in=min((task.serves_from - end for task in starting), default=None),
+            alarms=alarms,
+            decisions=tuple(decisions),
+        )
+
+
+def publish(client: CloudWatchClient, task_rates: Mapping[int, float], at: datetime) -> None:
+    """Publish each task's requests per second: one call a task, as each has its own publisher."""
+    for rate in task_rates.values():
+        client.put_metric_data(
+            Namespace=NAMESPACE,
+            MetricData=[
+                {
+                    "MetricName": METRIC,
+                    "Dimensions": DIMENSIONS,
+                    "Timestamp": at,
+                    "Value": rate,
+                    "Unit": "Count/Second",
+                    "StorageResolution": 1,
+                }
+            ],
+        )
+
+
+def _alarm_snapshot(evaluation: Evaluation, target: ScalableTarget) -> AlarmSnapshot:
+    definition = evaluation.definition
+    name = definition.name.removeprefix(SERVICE.alarm(""))
+    policy = target.policy(name)
+    assert policy is not None  # noqa: S101 - the demo's alarms are named like its policies
+    return AlarmSnapshot(
+        policy=name,
+        direction=policy.direction,
+        condition=definition.condition,
+        threshold=definition.threshold,
+        state=evaluation.status.state,
+        newest=evaluation.newest,
+    )

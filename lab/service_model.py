@@ -1,0 +1,96 @@
+"""A model of a Fargate service behind a load balancer: what the embedded AWS does not emulate.
+
+ECS is told a desired count; tasks launched for it serve only after a start-up delay. The load
+balancer spreads requests evenly over the serving tasks. A task serves so many requests a second;
+those beyond fail. Not modelled: launch-rate limits, health checks, queueing, draining.
+
+Pure: each call returns what follows, and `now` is an argument, in seconds from any fixed start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START_UP = 30.0
+"""Seconds from launch to serving; Fargate takes about that long."""
+CAPACITY = 150.0
+"""Requests a second that one task can serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task: its number in order of launch, and when it starts to serve."""
+
+    number: int
+    serves_from: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one second of traffic came to.
+
+    `per_task` is what each serving task received, whether it could serve it or not; 0 with no
+    task to receive anything.
+    """
+
+    requests: float
+    per_task: float
+    served: float
+    failed: float
+    tasks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FargateService:
+    """The tasks of a service, in order of launch."""
+
+    start_up: float = START_UP
+    capacity: float = CAPACITY
+    tasks: tuple[Task, ...] = ()
+    launched: int = 0
+
+    def with_desired(self, desired: int, now: float) -> FargateService:
+        """Return the service after ECS has been told `desired`: tasks are launched or stopped.
+
+        The newest are stopped first, so those still starting go before any that serves.
+        """
+        missing = desired - len(self.tasks)
+        if missing <= 0:
+            return replace(self, tasks=self.tasks[:desired])
+        new = tuple(Task(self.launched + n, now + self.start_up) for n in range(1, missing + 1))
+        return replace(self, tasks=self.tasks + new, launched=self.launched + missing)
+
+    def serving(self, now: float) -> tuple[Task, ...]:
+        """Return the tasks that the load balancer sends requests to."""
+        return tuple(task for task in self.tasks if task.serves_from <= now)
+
+    def starting(self, now: float) -> tuple[Task, ...]:
+        """Return the tasks that were launched, but do not serve yet."""
+        return tuple(task for task in self.tasks if task.serves_from > now)
+
+    def serve(self, requests: float, now: float) -> Load:
+        """Return what comes of one second's requests.
+
+        Example: 450 on 2 tasks of 150 each: 225 per task, 300 served, 150 failed.
+        """
+        tasks = tuple(task.number for task in self.serving(now))
+        per_task = requests / len(tasks) if tasks else 0.0
+        served = min(requests, len(tasks) * self.capacity)
+        return Load(requests, per_task, served, requests - served, tasks)
+
+
+def rates(loads: Sequence[Load]) -> dict[int, float]:
+    """Return the requests per second of each task that serves at the end of `loads`.
+
+    Each is the mean over the seconds in which the task served, as its publisher would see it.
+    Example: a task that joined for the last 3 of 5 seconds, at 75 each: 75, not 45.
+    """
+    return {
+        task: sum(received) / len(received)
+        for task in (loads[-1].tasks if loads else ())
+        if (received := [load.per_task for load in loads if task in load.tasks])
+    }

@@ -1,0 +1,214 @@
+"""Traffic: how many requests arrive in each second, from a named scenario or a CSV file.
+
+Numbers may be fractional (after a multiplication); they are summed, never rounded.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import re
+import zlib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from quickstep.fields import InvalidDocumentError, Problem, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+HEADER = ["second", "requests"]
+MAX_SECONDS = 7 * 24 * 3600
+"""The longest traffic; a second beyond it is more likely a timestamp than a count."""
+MAX_REQUESTS = 1e9
+"""The most requests in one second."""
+_MAX_LINE = 200
+_NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?"
+
+
+class TrafficError(InvalidDocumentError):
+    """Traffic that cannot be used; the message names the place, the rule and the value seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests in each second; element 0 is the first second. None arrive after the last."""
+
+    name: str
+    requests: tuple[float, ...]
+
+    def at(self, second: int) -> float:
+        """Return the requests of one second; 0 outside of the traffic."""
+        return self.requests[second] if 0 <= second < len(self.requests) else 0.0
+
+    def multiplied(self, factor: float) -> Traffic:
+        """Return the same traffic with `factor` times the requests.
+
+        Raises:
+            TrafficError: the factor is not a finite number above 0, or leads beyond MAX_REQUESTS.
+        """
+        if not (math.isfinite(factor) and factor > 0):
+            raise _error("multiply", "must be a finite number above 0", factor)
+        requests = tuple(count * factor for count in self.requests)
+        highest = max(requests, default=0)
+        if highest > MAX_REQUESTS:
+            rule = f"must leave at most {MAX_REQUESTS:g} requests in a second"
+            raise _error("multiply", f"{rule}, not {highest:g}, as {factor:g} does")
+        return replace(self, requests=requests)
+
+    def starting_at(self, second: int) -> Traffic:
+        """Return the traffic from `second` on; that one becomes second 0.
+
+        Raises:
+            TrafficError: the traffic has ended by then.
+        """
+        if second >= len(self.requests):
+            rule = f"must be less than the {len(self.requests)} seconds of {self.name}"
+            raise _error("from", rule, second)
+        return replace(self, requests=self.requests[second:])
+
+
+class ScenarioName(StrEnum):
+    """The scenarios, by the name that the command line takes."""
+
+    SURGE = "surge"
+    RAMP = "ramp"
+    FLASH_CROWD = "flash-crowd"
+    SAWTOOTH = "sawtooth"
+    STEADY = "steady"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One sentence on a kind of traffic, and its requests in any second."""
+
+    sentence: str
+    requests: Callable[[int], float]
+
+
+BASE = 120.0
+"""Requests per second before anything happens: 60 for each of two tasks."""
+
+
+def _surge(second: int) -> float:
+    # Two tasks see 225 each, 125 above a threshold of 100: the step that adds 4 answers it at
+    # once, as six see 75 each.
+    return 450.0 if 10 <= second < 60 else BASE  # noqa: PLR2004 - the scenario's sentence
+
+
+def _ramp(second: int) -> float:
+    return BASE + (600.0 - BASE) * min(1.0, max(0, second - 10) / 60)
+
+
+def _flash_crowd(second: int) -> float:
+    return BASE + (1080.0 * 0.5 ** ((second - 10) / 30) if second >= 10 else 0)  # noqa: PLR2004
+
+
+def _sawtooth(second: int) -> float:
+    return BASE + (480.0 - BASE) * (second % 60) / 60
+
+
+def _steady(_second: int) -> float:
+    return BASE
+
+
+SCENARIOS = {
+    ScenarioName.SURGE: Scenario(
+        "120 requests/s, 450 from second 10 to second 60, then 120 again.", _surge
+    ),
+    ScenarioName.RAMP: Scenario(
+        "120 requests/s, rising from second 10 to 600 at second 70, and staying there.", _ramp
+    ),
+    ScenarioName.FLASH_CROWD: Scenario(
+        "120 requests/s, ten times that at second 10, the excess halving every 30 s.", _flash_crowd
+    ),
+    ScenarioName.SAWTOOTH: Scenario(
+        "120 requests/s, rising to 480 within each minute, then dropping back.", _sawtooth
+    ),
+    ScenarioName.STEADY: Scenario("120 requests/s throughout: nothing to scale.", _steady),
+}
+
+
+def scenario_traffic(name: ScenarioName, seconds: int) -> Traffic:
+    """Return the first `seconds` seconds of a scenario."""
+    requests = SCENARIOS[name].requests
+    return Traffic(str(name), tuple(requests(second) for second in range(seconds)))
+
+
+def read_traffic(file: Path) -> Traffic:
+    """Read `second,requests` rows from a CSV file; one whose name ends in .gz is decompressed.
+
+    Seconds count from 0 and ascend. A second without a row has no requests.
+
+    Raises:
+        TrafficError: the first line that breaks a rule.
+        OSError: the file cannot be read.
+    """
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
+            return Traffic(file.name, _read_rows(file.name, lines))
+    except UnicodeDecodeError:
+        raise _error(file.name, "must be UTF-8 text; a compressed one must end in .gz") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _error(file.name, f"must be a whole gzip file: {error}") from None
+
+
+def _read_rows(name: str, lines: TextIO) -> tuple[float, ...]:
+    rows = csv.reader(_short_lines(name, lines), strict=True)
+    requests: list[float] = []
+    try:
+        header = next(rows, None)
+        if header is None:
+            raise _error(name, f"must start with the header {','.join(HEADER)}, but is empty")
+        if [cell.strip() for cell in header] != HEADER:
+            where = f"{name}, line 1"
+            raise _error(where, f"must be the header {','.join(HEADER)}", ",".join(header))
+        for row in rows:
+            if not row:
+                continue
+            second, count = _read_row(f"{name}, line {rows.line_num}", row, len(requests))
+            requests.extend([0.0] * (second - len(requests)))
+            requests.append(count)
+    except csv.Error as error:
+        raise _error(f"{name}, line {rows.line_num}", f"must be CSV: {error}") from None
+    if not requests:
+        raise _error(name, "must have at least one row below the header")
+    return tuple(requests)
+
+
+def _short_lines(name: str, lines: TextIO) -> Iterator[str]:
+    """Yield lines, none of them long: a small .gz may hold a line larger than the memory."""
+    for number in range(1, 2 * MAX_SECONDS):
+        line = lines.readline(_MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > _MAX_LINE:
+            rule = f"must have at most {_MAX_LINE} characters"
+            raise _error(f"{name}, line {number}", rule, line)
+        yield line
+    raise _error(name, f"must have fewer than {2 * MAX_SECONDS} lines")
+
+
+def _read_row(where: str, row: list[str], earliest: int) -> tuple[int, float]:
+    if len(row) != len(HEADER):
+        raise _error(where, f"must have {len(HEADER)} values", ",".join(row))
+    second, count = (cell.strip() for cell in row)
+    if not re.fullmatch("[0-9]+", second) or int(second) >= MAX_SECONDS:
+        rule = f"second must be a whole number from 0 to {MAX_SECONDS - 1}"
+        raise _error(where, rule, second)
+    if int(second) < earliest:
+        rule = f"second must be above that of the row before, {earliest - 1}"
+        raise _error(where, rule, second)
+    requests = float(count) if re.fullmatch(_NUMBER, count) else math.nan
+    if not 0 <= requests <= MAX_REQUESTS:
+        raise _error(where, f"requests must be a number from 0 to {MAX_REQUESTS:g}", count)
+    return int(second), requests
+
+
+def _error(where: str, rule: str, seen: object = None) -> TrafficError:
+    return TrafficError([Problem(where, rule, "" if seen is None else show(seen))])

@@ -1,0 +1,317 @@
+"""The demo on an embedded AWS: under a clock that is set, and once in real time."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cli.main import app
+from lab import demo
+from lab.clock import Clock
+from lab.demo_summary import summarise
+from lab.embedded_aws import Account, desired_count, reset
+from lab.scaler import embedded_scaler
+from lab.snapshot import Plan, Snapshot
+from lab.traffic import ScenarioName, scenario_traffic
+from quickstep.alarm_events import read_event
+from quickstep.engine.model import AlarmState
+from tests.builders import EVENTS, HIGH, LOW, ROOT, WEB, a_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)
+
+
+@dataclass
+class SetClock:
+    """Time that passes only by sleeping; Ctrl-C is pressed when `interrupted_at` comes."""
+
+    at: datetime = START - timedelta(seconds=3)
+    interrupted_at: datetime | None = None
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        if self.interrupted_at is not None and self.at >= self.interrupted_at:
+            raise KeyboardInterrupt
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.now, self.sleep)
+
+
+@pytest.fixture
+def prepared(server: Account) -> Account:
+    """An account with what the demo deploys to it."""
+    reset(server)
+    demo.prepare(server)
+    return server
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run of the default scenario: its snapshots, and the events that the scaler got."""
+
+    snapshots: list[Snapshot]
+    events: list[dict[str, Any]]
+
+    def decisions(self) -> list[tuple[int, str, int, int]]:
+        """When each change of capacity was made (end of the second), and what it was."""
+        return [
+            (shot.second + 1, record["outcome"], record["from"], record["granted"])
+            for shot in self.snapshots
+            for record in shot.decisions
+            if record["alarm_to_update_ms"] is not None
+        ]
+
+
+def play(account: Account, plan: Plan) -> Played:
+    clock, events = SetClock().clock, list[dict[str, Any]]()
+    scaler = embedded_scaler(account, clock, io.StringIO())
+
+    def overheard(event: dict[str, Any]) -> dict[str, Any]:
+        events.append(event)
+        return scaler(event)
+
+    return Played(list(demo.run(plan, account, overheard, clock, START)), events)
+
+
+@pytest.fixture(scope="module")
+def surge(server: Account) -> Played:
+    """The default scenario, played once for all tests that look at it."""
+    reset(server)
+    demo.prepare(server)
+    return play(server, SURGE)
+
+
+def test_the_surge_is_answered_by_the_first_evaluation_after_it(surge: Played) -> None:
+    summary = summarise(surge.snapshots)
+    assert summary.surge_at == 10
+    assert summary.answer is not None
+    assert summary.answer.alarm_at == 22
+    assert (summary.answer.tasks_before, summary.answer.tasks_after) == (2, 6)
+
+
+def test_capacity_goes_out_for_the_surge_and_in_once_it_is_over(surge: Played) -> None:
+    assert surge.decisions() == [(22, "SCALED_OUT", 2, 6), (92, "SCALED_IN", 6, 5)]
+
+
+def test_new_tasks_serve_after_their_start_up_delay(surge: Played) -> None:
+    served = {shot.second: shot.serving for shot in surge.snapshots}
+    assert (served[21], served[50], served[51]) == (2, 2, 6)
+    assert [s.desired for s in surge.snapshots if s.second in (20, 21)] == [2, 6]
+
+
+def test_only_the_seconds_before_the_new_tasks_serve_fail(surge: Played) -> None:
+    failing = [shot.second for shot in surge.snapshots if shot.load.failed]
+    assert (failing[0], failing[-1]) == (10, 51)
+
+
+def test_each_event_is_one_that_the_scaler_reads(surge: Played) -> None:
+    seen = []
+    for event in surge.events:
+        transition = read_event(event)
+        second = (transition.at - START).total_seconds()
+        seen.append((second, transition.policy, transition.alarm.state.value))
+        assert transition.alarm.has_value is (second > 2)
+    assert seen == [
+        (2, LOW, "OK"),
+        (12, HIGH, "OK"),
+        (22, HIGH, "ALARM"),
+        (62, HIGH, "OK"),
+        (92, LOW, "ALARM"),
+    ]
+
+
+def test_the_events_of_the_surge_carry_what_the_alarms_saw(surge: Played) -> None:
+    out, back_in = surge.events[2], surge.events[4]
+    transition = read_event(out)
+    assert (transition.alarm.threshold, transition.alarm.datapoints) == (100, (225,))
+    assert read_event(back_in).alarm.datapoints == (20, 20, 20)
+    data = json.loads(out["detail"]["state"]["reasonData"])
+    assert data["period"] == 10
+    # Two tasks, each with two datapoints a period.
+    assert data["evaluatedDatapoints"] == [
+        {"timestamp": "2026-11-22T10:00:10.000+0000", "sampleCount": 4.0, "value": 225.0}
+    ]
+
+
+def test_an_event_has_the_members_of_the_sample_event(surge: Played) -> None:
+    sample = json.loads((EVENTS / "alarm-high-step3.json").read_text(encoding="utf-8"))
+    assert members(surge.events[2]) == members(sample)
+
+
+def members(value: Any, path: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {path}.union(*(members(v, f"{path}.{key}") for key, v in value.items()))
+    if isinstance(value, list):
+        return {path}.union(*(members(v, f"{path}[]") for v in value))
+    return {path}
+
+
+def test_cloudwatch_itself_has_the_alarms_states(prepared: Account) -> None:
+    client = prepared.session.client("cloudwatch", endpoint_url=prepared.endpoint_url)
+
+    def states() -> list[str]:
+        return [alarm["StateValue"] for alarm in client.describe_alarms()["MetricAlarms"]]
+
+    assert states() == ["INSUFFICIENT_DATA"] * 2
+    play(prepared, Plan(SURGE.traffic, seconds=22))
+    assert states() == ["ALARM", "OK"]
+
+
+def test_without_tasks_the_load_cannot_be_seen_and_nothing_is_changed(prepared: Account) -> None:
+    ecs = prepared.session.client("ecs", endpoint_url=prepared.endpoint_url)
+    ecs.update_service(cluster="prod", service="web", desiredCount=0)
+    played = play(prepared, Plan(SURGE.traffic, seconds=22))
+    last = played.snapshots[-1]
+    assert [alarm.state for alarm in last.alarms] == [AlarmState.INSUFFICIENT_DATA, AlarmState.OK]
+    assert (last.load.failed, played.decisions()) == (450, [])
+
+
+def test_steady_traffic_changes_nothing(prepared: Account) -> None:
+    steady = scenario_traffic(ScenarioName.STEADY, 32)
+    played = play(prepared, Plan(steady, seconds=32))
+    assert played.decisions() == []
+    assert not summarise(played.snapshots).unanswered
+    assert desired_count(prepared, WEB) == 2
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a played demo printed, and what the scaler wrote to its log."""
+
+    output: str
+    log: list[dict[str, Any]]
+
+
+def show(
+    account: Account, folder: Path, clock: SetClock, plan: Plan = SURGE, **console: Any
+) -> Shown:
+    output = io.StringIO()
+    with (folder / "scaler.log").open("w+", encoding="utf-8") as log:
+        demo.play(plan, account, Console(file=output, width=100, **console), clock.clock, log)
+        log.seek(0)
+        return Shown(output.getvalue(), [json.loads(line) for line in log])
+
+
+def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
+    prepared: Account, tmp_path: Path
+) -> None:
+    shown = show(prepared, tmp_path, SetClock())
+    assert "Starts at     10:00:00 UTC" in shown.output
+    assert "00:22  SCALED_OUT  high-request-rate went to ALARM. Scaled out from 2 to 6" in (
+        shown.output
+    )
+    assert "Surge to alarm          12.0 s after second 10" in shown.output
+    assert "Desired count           2 → 6 → 5" in shown.output
+    assert "\x1b" not in shown.output
+
+
+def test_on_a_terminal_the_view_is_not_disturbed_by_what_the_scaler_prints(
+    prepared: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = show(
+        prepared, tmp_path, SetClock(), Plan(SURGE.traffic, seconds=32), force_terminal=True
+    )
+    assert "00:32 of 00:32" in shown.output
+    assert "requests/s per task" in shown.output
+    assert "_aws" not in shown.output
+    assert "correlation_id" not in shown.output
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_scalers_log_has_a_line_a_decision_and_its_metrics(
+    prepared: Account, tmp_path: Path
+) -> None:
+    shown = show(prepared, tmp_path, SetClock(), Plan(SURGE.traffic, seconds=22))
+    outcomes = [line["decision"]["outcome"] for line in shown.log if "decision" in line]
+    assert outcomes == ["HELD_NOT_BREACHING", "HELD_NOT_BREACHING", "SCALED_OUT"]
+    assert [line["AlarmToUpdateLatency"] for line in shown.log if "AlarmToUpdateLatency" in line]
+
+
+def test_ctrl_c_ends_the_demo_with_the_summary_so_far(prepared: Account, tmp_path: Path) -> None:
+    shown = show(prepared, tmp_path, SetClock(interrupted_at=START + timedelta(seconds=25)))
+    assert "Stopped before its end." in shown.output
+    assert "surge, 24 s" in shown.output
+    assert "2 before, 6 after; not all of them served before the end" in shown.output
+
+
+def test_ctrl_c_before_the_first_second_ends_it_too(prepared: Account, tmp_path: Path) -> None:
+    shown = show(prepared, tmp_path, SetClock(interrupted_at=START))
+    assert "surge, 0 s" in shown.output
+
+
+@pytest.fixture
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """The command under a set clock."""
+    monkeypatch.setattr(demo, "Clock", lambda: SetClock().clock)
+    return CliRunner()
+
+
+def test_the_command_ends_well_when_the_surge_was_answered(in_no_time: CliRunner) -> None:
+    result = in_no_time.invoke(app, ["demo"])
+    assert result.exit_code == 0
+    assert "Alarm to UpdateService" in result.output
+
+
+def test_the_command_fails_when_the_surge_was_not_answered(
+    in_no_time: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "dry-run.json"
+    document.write_text(json.dumps(a_document(DryRun=True)), encoding="utf-8")
+    monkeypatch.setattr(demo, "POLICY_DOCUMENT", document)
+    result = in_no_time.invoke(app, ["demo", "--seconds", "30"])
+    assert result.exit_code == 1
+    assert "WOULD_SCALE" in result.output
+    assert "from second 10, NOT ANSWERED" in result.output
+
+
+def test_the_command_plays_a_recorded_crowd(in_no_time: CliRunner, tmp_path: Path) -> None:
+    rows = [f"{second},{3 if second < 110 else 12}" for second in range(200)]
+    file = tmp_path / "crowd.csv"
+    file.write_text("\n".join(["second,requests", *rows]), encoding="utf-8")
+    log = tmp_path / "scaler.log"
+    options = ["--traffic", str(file), "--multiply", "40", "--from", "100", "--seconds", "30"]
+    result = in_no_time.invoke(app, ["demo", *options, "--log", str(log)])
+    assert result.exit_code == 0
+    assert "crowd.csv, 30 s" in result.output
+    assert "12.0 s after second 10" in result.output
+    assert "SCALED_OUT" in log.read_text(encoding="utf-8")
+
+
+def test_the_command_runs_in_real_time_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+    arguments = ["demo", "--seconds", "60", "--log", str(tmp_path / "scaler.log")]
+    with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
+        [sys.executable, "-c", "from cli.main import app; app()", *arguments],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # The first line of the run comes after the wait for the clock's 10 s, and 5 s more.
+        for line in process.stdout:
+            if line.startswith("00:05  120 requests/s, 60 per task"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest, errors = process.stdout.read(), process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
+    assert "Stopped before its end." in rest
+    assert "surge, 5 s" in rest

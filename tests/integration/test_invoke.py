@@ -1,0 +1,231 @@
+"""`make invoke`: the built function on Lambda's real Runtime API, against an embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from lab import invoke
+from lab.build import NO_RUNTIME_PYTHON, build, runtime_python
+from lab.container import address_for_containers, docker_answers
+from lab.embedded_aws import TABLE, Account, desired_count
+from lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
+from lab.sam import ROOT
+from tests.builders import EVENTS, WEB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+runs_the_function = pytest.mark.skipif(
+    sys.platform != "linux" or runtime_python() is None,
+    reason=NO_RUNTIME_PYTHON if sys.platform == "linux" else "the emulator is a Linux program",
+)
+# SAM's resolver calls what SAM and jsonschema deprecate.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def built(server: Account) -> BuiltFunction:
+    """The scaler as `sam build` leaves it."""
+    build(quiet=True)
+    return built_function(server.endpoint_url)
+
+
+@pytest.fixture(scope="module")
+def scaler(built: BuiltFunction) -> Iterator[Emulator]:
+    with emulator(built) as function:
+        yield function
+
+
+@runs_the_function
+def test_a_breach_in_an_event_becomes_tasks_in_ecs(scaler: Emulator, account: Account) -> None:
+    answer = scaler.invoke((EVENTS / "alarm-high-step2.json").read_text(encoding="utf-8"))
+
+    assert (answer["outcome"], answer["from"], answer["granted"]) == ("SCALED_OUT", 4, 6)
+    assert desired_count(account, WEB) == 6
+
+
+@runs_the_function
+def test_a_malformed_event_is_refused(scaler: Emulator, account: Account) -> None:
+    answer = scaler.invoke((EVENTS / "alarm-malformed.json").read_text(encoding="utf-8"))
+
+    assert list(answer) == ["refused"]
+    assert desired_count(account, WEB) == 4
+
+
+@runs_the_function
+def test_the_built_function_has_code_layers_and_nothing_else(built: BuiltFunction) -> None:
+    core, powertools = built.layers
+
+    assert [path.name for path in built.task_root.iterdir()] == ["handler.py"]
+    assert [path.name for path in (core / "python").iterdir()] == ["quickstep"]
+    assert (powertools / "python" / "aws_lambda_powertools").is_dir()
+    assert not any((powertools / "python").glob("boto*")), "boto3 is the runtime's"
+
+
+@runs_the_function
+def test_the_environment_is_the_template_s_with_the_overrides_of_env_json(
+    built: BuiltFunction, server: Account
+) -> None:
+    assert built.environment["AWS_ENDPOINT_URL"] == server.endpoint_url
+    assert built.environment["POLICY_MAX_AGE_SECONDS"] == "30"
+    assert built.environment["TABLE_NAME"] == TABLE
+    assert int(built.environment["MAX_EVENT_AGE_SECONDS"]) > 10 * 365 * 86_400
+
+
+@pytest.fixture
+def a_function(tmp_path: Path) -> BuiltFunction:
+    """A function of a few lines, with two layers that both have the module `shared`."""
+    for layer in ("first", "second"):
+        (tmp_path / layer / "python").mkdir(parents=True)
+        (tmp_path / layer / "python" / "shared.py").write_text(f"LAYER = '{layer}'\n")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text(
+        "import os, sys, shared\n"
+        "def handler(event, context):\n"
+        "    if event == 'fail':\n"
+        "        raise ValueError('told to')\n"
+        "    return {'layer': shared.LAYER, 'path': sys.path, 'environment': dict(os.environ)}\n"
+    )
+    environment = {"AWS_LAMBDA_FUNCTION_NAME": "app", "AWS_LAMBDA_FUNCTION_TIMEOUT": "5"}
+    layers = (tmp_path / "first", tmp_path / "second")
+    return BuiltFunction("app.handler", tmp_path / "code", layers, environment, 5)
+
+
+@runs_the_function
+def test_layers_are_merged_and_come_before_the_runtime_s_own(a_function: BuiltFunction) -> None:
+    with emulator(a_function) as function:
+        answer = function.invoke("{}")
+
+    path = answer["path"]
+    own = path.index(str(a_function.task_root))
+    layers = next(i for i, folder in enumerate(path) if folder.endswith("/opt/python"))
+    runtime = next(
+        i for i, folder in enumerate(path) if folder.endswith("/site-packages") and i > layers
+    )
+    assert answer["layer"] == "second"
+    assert own < layers < runtime
+
+
+@runs_the_function
+def test_nothing_of_this_machine_s_environment_reaches_the_function(
+    a_function: BuiltFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com")
+
+    with emulator(a_function) as function:
+        answer = function.invoke("{}")
+
+    assert not answer["environment"].keys() & {"AWS_PROFILE", "HTTPS_PROXY", "HOME"}
+
+
+@runs_the_function
+def test_an_exception_is_reported_as_lambda_reports_it(a_function: BuiltFunction) -> None:
+    with emulator(a_function) as function:
+        answer = function.invoke(json.dumps("fail"))
+
+    assert invoke.is_error(answer)
+    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "told to")
+
+
+@runs_the_function
+def test_the_emulator_ends_with_its_block_and_leaves_the_code_as_it_was(
+    a_function: BuiltFunction,
+) -> None:
+    with emulator(a_function) as function:
+        function.invoke("{}")
+
+    address = urlsplit(function.url)
+    with socket.socket() as probe:
+        assert probe.connect_ex((str(address.hostname), address.port or 0)) != 0
+    assert [path.name for path in a_function.task_root.iterdir()] == ["app.py"]
+
+
+@runs_the_function
+def test_the_command_shows_answer_and_desired_count(capsys: pytest.CaptureFixture[str]) -> None:
+    code = invoke.main([str(EVENTS / "alarm-high-step1.json"), "--native", "--desired", "3"])
+
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert '"outcome": "SCALED_OUT"' in shown
+    assert shown.endswith("service/prod/web: desired count 3 -> 4\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        pytest.param(
+            ["events/nowhere.json"],
+            "EVENT events/nowhere.json: No such file or directory. events/ has alarm-",
+            id="no such event",
+        ),
+        pytest.param([str(ROOT / "Makefile")], "Makefile is not JSON: ", id="an event in no JSON"),
+        pytest.param(
+            [str(EVENTS / "alarm-ok.json"), "--policy", str(EVENTS / "env.json")],
+            "policy document: ResourceId must be service/<cluster>/<service>",
+            id="no policy document",
+        ),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_its_input(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke.main([*arguments, "--native"]) == 1
+    assert why in capsys.readouterr().err
+
+
+def install_docker(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a `docker` on PATH that does what a shell script says."""
+    docker = folder / "docker"
+    docker.write_text(f"#!/bin/sh\n{script}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("script", "answers"),
+    [
+        pytest.param("echo 29.1.0", True, id="a daemon"),
+        pytest.param("echo Cannot connect to the Docker daemon >&2; exit 1", False, id="no daemon"),
+    ],
+)
+def test_docker_is_used_where_its_daemon_answers(
+    script: str, answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_docker(tmp_path, monkeypatch, script)
+
+    assert docker_answers() == answers
+
+
+def test_without_a_docker_command_there_is_no_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert not docker_answers()
+
+
+def test_docker_s_gateway_leads_containers_to_the_same_account(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_docker(tmp_path, monkeypatch, "echo 127.0.0.1")
+
+    with address_for_containers(account.endpoint_url) as endpoint_url:
+        assert endpoint_url != account.endpoint_url
+        assert desired_count(Account(account.session, endpoint_url), WEB) == 4
+
+
+def test_docker_desktop_has_a_name_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_docker(tmp_path, monkeypatch, "echo 192.0.2.1")  # an address of nobody's
+
+    with address_for_containers("http://127.0.0.1:5000") as endpoint_url:
+        assert endpoint_url == "http://host.docker.internal:5000"

@@ -1,0 +1,128 @@
+"""The templates' parameters: explained, constrained, and true to the code's own defaults."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quickstep.aws.dynamodb import RETENTION
+from quickstep.aws.ssm import MAX_AGE_SECONDS
+from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS
+from quickstep.cycle import MAX_EVENT_AGE
+from tests.template.stack import SCALER, TARGET, allowed, deploy, refusals, source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARAMETERS = [
+    pytest.param(path, name, id=f"{path.stem}-{name}")
+    for path in (SCALER, TARGET)
+    for name in source(path)["Parameters"]
+]
+
+# Whoever deploys has to name the service; any default would be somebody's.
+WITHOUT_DEFAULT = {(TARGET, "ClusterName"), (TARGET, "ServiceName")}
+
+
+@pytest.mark.parametrize(("path", "name"), PARAMETERS)
+def test_a_parameter_has_a_description_a_default_and_a_constraint(path: Path, name: str) -> None:
+    parameter = source(path)["Parameters"][name]
+
+    assert parameter["Description"]
+    assert parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    assert ("Default" in parameter) != ((path, name) in WITHOUT_DEFAULT)
+    if "Default" in parameter:
+        assert allowed(parameter, str(parameter["Default"]))
+
+
+@pytest.mark.parametrize("path", [SCALER, TARGET], ids=lambda path: str(path.stem))
+def test_every_parameter_is_shown_in_one_group_of_the_console(path: Path) -> None:
+    template = source(path)
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(template["Parameters"])
+
+
+def default(path: Path, name: str) -> Any:
+    return source(path)["Parameters"][name]["Default"]
+
+
+def test_the_scaler_s_defaults_are_the_code_s() -> None:
+    assert default(SCALER, "RetentionDays") == RETENTION.days
+    assert default(SCALER, "PolicyMaxAgeSeconds") == MAX_AGE_SECONDS
+    assert default(SCALER, "MaxEventAgeSeconds") == MAX_EVENT_AGE.total_seconds()
+
+
+def test_a_target_s_defaults_and_limits_are_the_code_s() -> None:
+    parameters = source(TARGET)["Parameters"]
+
+    assert parameters["WarmupSeconds"]["Default"] == DEFAULT_WARMUP_SECONDS
+    for name in ("WarmupSeconds", "ScaleOutCooldown", "ScaleInCooldown"):
+        assert parameters[name]["MaxValue"] == MAX_SECONDS
+    for name in ("MinCapacity", "MaxCapacity"):
+        assert parameters[name]["MaxValue"] == MAX_TASKS
+
+
+def test_the_first_service_has_the_same_parameters_as_every_further_one() -> None:
+    stack = deploy(SCALER, ClusterName="prod", ServiceName="web", MaxCapacity="7")
+    passed = stack.the("AWS::CloudFormation::Stack")["Parameters"]
+
+    for name, value in passed.items():
+        here, there = (source(path)["Parameters"][name] for path in (SCALER, TARGET))
+        assert allowed(there, value)
+        assert here.get("Default") == there.get("Default") or (TARGET, name) in WITHOUT_DEFAULT
+        for constraint in ("Type", "MinValue", "MaxValue", "AllowedValues"):
+            assert here.get(constraint) == there.get(constraint)
+    assert (passed["ClusterName"], passed["ServiceName"]) == ("prod", "web")
+    assert passed["MaxCapacity"] == "7"
+
+
+def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
+    assert not deploy(SCALER).of_type("AWS::CloudFormation::Stack")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="the defaults"),
+        pytest.param({"ClusterName": "prod", "ServiceName": "web"}, id="a first service"),
+        pytest.param({"ClusterNames": "prod,stage_2"}, id="two clusters"),
+        pytest.param({"SnapStart": "on"}, id="SnapStart"),
+        pytest.param({"ProvisionedConcurrency": "2"}, id="provisioned concurrency"),
+        pytest.param({"AlarmEmail": "ops@example.com"}, id="an e-mail address"),
+        pytest.param({"EndpointUrl": "http://127.0.0.1:5000"}, id="an endpoint"),
+    ],
+)
+def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
+    assert refusals(SCALER, **given) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        pytest.param(
+            {"SnapStart": "on", "ProvisionedConcurrency": "1"},
+            "SnapStart on needs ProvisionedConcurrency 0",
+            id="two ways to stay warm",
+        ),
+        pytest.param(
+            {"ClusterName": "prod"},
+            "ClusterName and ServiceName go together, or are both empty",
+            id="a cluster without a service",
+        ),
+        pytest.param(
+            {"ServiceName": "web"},
+            "ClusterName and ServiceName go together, or are both empty",
+            id="a service without a cluster",
+        ),
+        pytest.param({"ClusterNames": ""}, "ClusterNames: ''", id="no cluster"),
+        pytest.param({"ClusterNames": "prod*"}, "ClusterNames: 'prod*'", id="half a wildcard"),
+        pytest.param({"AlarmEmail": "ops"}, "AlarmEmail: 'ops'", id="half an e-mail address"),
+        pytest.param({"EndpointUrl": "localhost"}, "EndpointUrl: 'localhost'", id="no URL"),
+        pytest.param({"MaxEventAgeSeconds": "0"}, "MaxEventAgeSeconds: '0'", id="no event at all"),
+    ],
+)
+def test_these_parameters_are_refused(given: dict[str, str], why: str) -> None:
+    assert refusals(SCALER, **given) == [why]

@@ -1,0 +1,124 @@
+"""`templates/scalable-target.yaml`: its alarms and its policy document belong together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+
+from quickstep.config import parse_target
+from quickstep.naming import parse_alarm_name
+from tests.builders import HIGH, LOW, WEB, example_document, load_event
+from tests.template.stack import SCALER, TARGET, Stack, deploy, source
+
+STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
+
+
+def document(stack: Stack = STACK) -> Any:
+    return json.loads(stack.the("AWS::SSM::Parameter")["Value"])
+
+
+def alarms(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
+    return {alarm["AlarmName"]: alarm for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+
+
+def test_the_default_document_is_the_example() -> None:
+    assert document() == example_document()
+
+
+def test_the_document_is_valid_and_found_under_its_service_s_name() -> None:
+    parameter = STACK.the("AWS::SSM::Parameter")
+
+    assert parse_target(parameter["Value"]).resource_id == WEB.resource_id
+    assert parameter["Name"] == WEB.parameter
+    assert parameter["Type"] == "String"
+    assert len(parameter["Value"]) < 4096, "more would need the paid tier"
+
+
+def test_parameters_arrive_in_the_document() -> None:
+    stack = deploy(
+        TARGET,
+        ClusterName="blue-1",
+        ServiceName="api_v2",
+        MinCapacity="0",
+        MaxCapacity="5",
+        ScaleOutCooldown="0",
+        ScaleInCooldown="90",
+        WarmupSeconds="60",
+        DryRun="true",
+    )
+
+    target = parse_target(stack.the("AWS::SSM::Parameter")["Value"])
+    assert target.resource_id == "service/blue-1/api_v2"
+    assert (target.min_capacity, target.max_capacity) == (0, 5)
+    assert [policy.cooldown for policy in target.policies] == [0, 90]
+    assert target.warmup_seconds == 60
+    assert target.dry_run
+
+
+def test_every_alarm_drives_a_policy_and_every_policy_has_an_alarm() -> None:
+    driven = [parse_alarm_name(name) for name in alarms()]
+
+    assert driven == [(WEB, HIGH), (WEB, LOW)]
+    target = parse_target(STACK.the("AWS::SSM::Parameter")["Value"])
+    assert {policy.name for policy in target.policies} == {HIGH, LOW}
+
+
+def test_the_scaler_s_rule_matches_every_alarm() -> None:
+    pattern = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
+    rule = EventPattern(json.dumps(pattern), pattern)
+
+    for name in alarms():
+        event: Any = load_event("alarm-high-step1")
+        event["detail"]["alarmName"] = name
+        assert rule.matches_event(event)
+
+
+@pytest.mark.parametrize("policy", [HIGH, LOW])
+def test_an_alarm_reads_the_load_of_one_task_every_ten_seconds(policy: str) -> None:
+    alarm = alarms()[WEB.alarm(policy)]
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("MyApp/Performance", "RequestsPerSecond")
+    assert (alarm["Statistic"], alarm["Period"]) == ("Average", 10)
+    assert alarm["Dimensions"] == [
+        {"Name": "ClusterName", "Value": WEB.cluster},
+        {"Name": "ServiceName", "Value": WEB.service},
+    ]
+
+
+def test_the_sample_events_are_of_these_alarms() -> None:
+    for name in ("alarm-high-step1", "alarm-low"):
+        detail = load_event(name)["detail"]
+        alarm = alarms()[detail["alarmName"]]
+        (metric,) = detail["configuration"]["metrics"]
+        reason = json.loads(detail["state"]["reasonData"])
+        assert metric["metricStat"]["period"] == alarm["Period"]
+        assert metric["metricStat"]["metric"]["name"] == alarm["MetricName"]
+        assert metric["metricStat"]["metric"]["namespace"] == alarm["Namespace"]
+        assert reason["threshold"] == float(alarm["Threshold"])
+
+
+def test_one_high_datapoint_scales_out_and_silence_is_seen_as_such() -> None:
+    alarm = alarms()[WEB.alarm(HIGH)]
+
+    assert (alarm["EvaluationPeriods"], alarm["ComparisonOperator"]) == (1, "GreaterThanThreshold")
+    assert alarm["Threshold"] == "100"
+    assert alarm["TreatMissingData"] == "missing"
+
+
+def test_scaling_in_takes_half_a_minute_of_low_load_and_silence_is_not_low() -> None:
+    alarm = alarms()[WEB.alarm(LOW)]
+
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 3
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == ("30", "LessThanThreshold")
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_by_default_scaling_in_cannot_cause_scaling_out() -> None:
+    """Of two tasks or more, the removal of one at most doubles the load of the others."""
+    parameters = source(TARGET)["Parameters"]
+
+    low, high = (parameters[f"Scale{way}Threshold"]["Default"] for way in ("In", "Out"))
+    assert 2 * low < high

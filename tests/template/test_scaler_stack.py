@@ -1,0 +1,464 @@
+"""`template.yaml`: what it deploys is what the code expects, and no more than the code needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+from moto.events.models import EventPattern
+
+from functions.scaler.handler import handler
+from lab.embedded_aws import (
+    REGION,
+    TABLE,
+    TABLE_ATTRIBUTES,
+    TABLE_KEYS,
+    EmbeddedAws,
+    create_service,
+    create_table,
+    put_policy,
+)
+from lab.local_lambda import VARIABLES
+from lab.sam import FUNCTION, RUNTIME
+from quickstep.cycle import LEASE
+from quickstep.engine.outcome import Outcome
+from quickstep.fields import InvalidDocumentError, Problem
+from quickstep.telemetry import refuse, report
+from quickstep.wiring import Settings, make_cycle
+from tests.builders import EVENTS, EXAMPLE_POLICY, ROOT, WEB, a_record, load_event
+from tests.template.stack import SCALER, Stack, deploy, source, transform
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+STACK = deploy(SCALER)
+
+
+# The function
+
+
+def function(stack: Stack = STACK) -> dict[str, Any]:
+    return stack.the("AWS::Lambda::Function")
+
+
+def environment(stack: Stack = STACK) -> dict[str, str]:
+    variables = function(stack)["Environment"]["Variables"]
+    return {name: str(value) for name, value in variables.items()}
+
+
+def test_the_function_can_read_the_settings_that_it_is_given() -> None:
+    settings = Settings.from_environment(environment())
+
+    assert settings == Settings("Table", 30, timedelta(seconds=60), timedelta(days=30))
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        pytest.param({}, f"https://ecs.{REGION}.amazonaws.com", id="AWS"),
+        pytest.param({"EndpointUrl": "http://127.0.0.1:1"}, "http://127.0.0.1:1", id="an emulator"),
+    ],
+)
+def test_the_endpoint_parameter_says_whom_the_function_calls(
+    given: dict[str, str], endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment(deploy(SCALER, **given))["AWS_ENDPOINT_URL"])
+
+    assert boto3.Session().client("ecs").meta.endpoint_url == endpoint
+
+
+def test_the_function_is_gone_before_its_lease_is() -> None:
+    assert timedelta(seconds=function()["Timeout"]) < LEASE
+
+
+def test_the_laboratory_runs_the_function_that_is_deployed() -> None:
+    assert list(STACK.of_type("AWS::Lambda::Function")) == [FUNCTION]
+    assert function()["Runtime"] == RUNTIME
+    assert (ROOT / "functions" / "scaler" / "handler.py").is_file()
+
+
+def test_sam_local_would_drop_none_of_the_variables_in_env_json() -> None:
+    variables = json.loads(VARIABLES.read_text(encoding="utf-8"))
+
+    assert variables.keys() == {FUNCTION}
+    assert variables[FUNCTION].keys() <= environment().keys()
+
+
+def test_the_powertools_layer_is_the_locked_release_and_nothing_else() -> None:
+    lines = (ROOT / "layers/powertools/requirements.txt").read_text(encoding="utf-8").split()
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+    assert lines == re.findall(r"^aws-lambda-powertools==\S+", lock, re.MULTILINE)
+
+
+CHANGED = {
+    "ClusterName": "prod",
+    "ServiceName": "web",
+    "MinCapacity": "3",
+    "MaxCapacity": "30",
+    "ScaleOutThreshold": "80",
+    "ScaleInThreshold": "20",
+    "DryRun": "true",
+    "ClusterNames": "prod",
+    "AlarmEmail": "ops@example.com",
+    "LogLevel": "DEBUG",
+    "RetentionDays": "7",
+    "PolicyMaxAgeSeconds": "5",
+    "MaxEventAgeSeconds": "30",
+    "MemorySize": "512",
+    "SnapStart": "on",
+    "ProvisionedConcurrency": "1",
+    "EndpointUrl": "http://127.0.0.1:1",
+}
+
+
+def test_every_parameter_of_the_stack_is_changed_once_below() -> None:
+    assert CHANGED.keys() == source(SCALER)["Parameters"].keys()
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_new_version_is_published_exactly_when_the_function_changes(name: str) -> None:
+    """A version that stays would keep the old configuration; one too many could not be published.
+
+    SAM's own trigger, a hash in the version's name, does not see parameters.
+    """
+    changed = deploy(SCALER, **{name: CHANGED[name]})
+    versions = [stack.the("AWS::Lambda::Version") for stack in (STACK, changed)]
+
+    assert (versions[0] != versions[1]) == (function() != function(changed))
+
+
+@pytest.mark.parametrize("layer", ["CoreLayer", "PowertoolsLayer"])
+def test_a_new_version_is_published_when_only_a_layer_changes(layer: str) -> None:
+    template = deepcopy(source(SCALER))
+    template["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/newer"
+
+    assert version_of(transform(template)) != version_of(transform(source(SCALER)))
+
+
+def version_of(template: dict[str, Any]) -> str:
+    resources = template["Resources"].items()
+    (name,) = (name for name, one in resources if one["Type"] == "AWS::Lambda::Version")
+    return str(name)
+
+
+def test_the_longest_version_description_fits() -> None:
+    given = {
+        name: max((str(value) for value in parameter["AllowedValues"]), key=len)
+        if "AllowedValues" in parameter
+        else str(parameter.get("MaxValue", ""))
+        for name, parameter in source(SCALER)["Parameters"].items()
+    }
+    longest = deploy(SCALER, **given | {"EndpointUrl": f"https://{'x' * 100}"})
+
+    assert len(longest.the("AWS::Lambda::Version")["Description"]) <= 256
+
+
+def test_the_alias_is_what_events_go_to() -> None:
+    (alias,) = STACK.of_type("AWS::Lambda::Alias")
+    (target,) = STACK.the("AWS::Events::Rule")["Targets"]
+    permission = STACK.the("AWS::Lambda::Permission")
+    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+
+    assert target["Arn"] == permission["FunctionName"] == alias
+    assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
+
+
+# The rule
+
+
+def matches(event: Any) -> bool:
+    pattern = STACK.the("AWS::Events::Rule")["EventPattern"]
+    return EventPattern(json.dumps(pattern), pattern).matches_event(event)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("alarm-*.json")))
+def test_the_rule_matches_a_sample_event(name: str) -> None:
+    assert matches(load_event(name))
+
+
+@pytest.mark.parametrize("state", ["OK", "ALARM", "INSUFFICIENT_DATA"])
+def test_the_rule_matches_every_state(state: str) -> None:
+    event = load_event("alarm-high-step1")
+    event["detail"]["state"]["value"] = state
+
+    assert matches(event)
+
+
+@pytest.mark.parametrize(
+    "alarm",
+    [
+        pytest.param("ServerCpuTooHigh", id="somebody else's"),
+        pytest.param("quickstep", id="the prefix without a slash"),
+        pytest.param("TargetTracking-service/prod/web-AlarmHigh", id="Application Auto Scaling's"),
+        *(
+            pytest.param(f"quickstep-{name}-1A2B3C", id=f"this stack's own {name}")
+            for name in STACK.of_type("AWS::CloudWatch::Alarm")
+        ),
+    ],
+)
+def test_the_rule_does_not_match_an_alarm_called(alarm: str) -> None:
+    event = load_event("alarm-high-step1")
+    event["detail"]["alarmName"] = alarm
+
+    assert not matches(event)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("detail-type", "CloudWatch Alarm Configuration Change"),
+        ("detail-type", "CloudWatch Alarm Contributor State Change"),
+        ("source", "my.app"),
+    ],
+)
+def test_the_rule_does_not_match_other_events(key: str, value: str) -> None:
+    assert not matches({**load_event("alarm-high-step1"), key: value})
+
+
+def test_the_stack_s_own_alarms_have_names_that_cloudformation_makes() -> None:
+    """A stack's name has no slash, so such a name cannot start with `quickstep/`."""
+    assert not any(
+        "AlarmName" in alarm for alarm in STACK.of_type("AWS::CloudWatch::Alarm").values()
+    )
+
+
+# The table
+
+
+def test_the_table_is_the_one_that_tests_and_laboratory_use() -> None:
+    table = STACK.the("AWS::DynamoDB::Table")
+
+    assert table["KeySchema"] == TABLE_KEYS
+    assert table["AttributeDefinitions"] == TABLE_ATTRIBUTES
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_table_survives_its_stack_and_mistakes() -> None:
+    (table,) = (one for one in STACK.resources.values() if one["Type"] == "AWS::DynamoDB::Table")
+
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["UpdateReplacePolicy"] == "Retain"
+    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert table["Properties"]["SSESpecification"]["SSEEnabled"]
+
+
+# Permissions
+
+
+@dataclass(frozen=True)
+class Call:
+    """An AWS call that the function's code made."""
+
+    operation: str
+    parameters: dict[str, Any]
+
+    @property
+    def actions(self) -> set[str]:
+        """The IAM actions that it needs; a transaction needs those of its parts."""
+        if self.operation == "dynamodb:TransactWriteItems":
+            parts = {part for item in self.parameters["TransactItems"] for part in item}
+            return {f"dynamodb:{part}Item" for part in parts}
+        return {self.operation}
+
+
+@pytest.fixture(scope="module")
+def calls() -> list[Call]:
+    """Every kind of call that the code makes: for a change, a duplicate, and no policy."""
+    made: list[Call] = []
+
+    def record(params: dict[str, Any], model: Any, **_: Any) -> None:
+        service = model.service_model.endpoint_prefix
+        made.append(Call(f"{service}:{model.name}", dict(params)))
+
+    with EmbeddedAws() as account:
+        create_table(account)
+        create_service(account, WEB, 4)
+        put_policy(account, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
+        account.session.events.register("before-parameter-build", record)
+        settings = Settings(TABLE, 0, timedelta(days=36_500), timedelta(days=30))
+        cycle = make_cycle(settings, account.session, account.endpoint_url)
+        for name in ("alarm-high-step2", "alarm-duplicate", "alarm-unknown-target"):
+            handler(load_event(name), cast("LambdaContext", Context()), cycle=cycle)
+    return made
+
+
+class Context:
+    """What the decorators read of a Lambda context."""
+
+    function_name = "scaler"
+    memory_limit_in_mb = 1024
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:scaler:live"
+    aws_request_id = "request-1"
+
+
+def statements(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
+    (policy,) = stack.the("AWS::IAM::Role")["Policies"]
+    return {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# What Lambda does in the function's name; the code makes no such call.
+LAMBDA_S_OWN = {"sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]) -> None:
+    needed = {action for call in calls for action in call.actions}
+    allowed = {action for one in statements().values() for action in as_list(one["Action"])}
+
+    assert allowed == needed | LAMBDA_S_OWN
+
+
+def test_no_statement_is_about_everything() -> None:
+    for statement in statements().values():
+        assert statement["Effect"] == "Allow"
+        assert not any(action.endswith("*") for action in as_list(statement["Action"]))
+        assert "*" not in as_list(statement["Resource"])
+
+
+def test_the_table_s_statement_is_about_the_table(calls: list[Call]) -> None:
+    written = {
+        str(call.parameters["TableName"]) for call in calls if "TableName" in call.parameters
+    }
+
+    assert written == {TABLE}
+    assert statements()["KeepStateAndRecords"]["Resource"] == "Table.Arn"
+
+
+def test_policy_documents_are_where_the_role_may_read(calls: list[Call]) -> None:
+    read = {call.parameters["Name"] for call in calls if call.operation == "ssm:GetParameter"}
+    (resource,) = as_list(statements()["ReadPolicyDocuments"]["Resource"])
+
+    assert read
+    for name in read:
+        assert fnmatchcase(f"arn:aws:ssm:us-east-1:123456789012:parameter{name}", resource)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "may", "may_not"),
+    [
+        pytest.param("*", {"prod", "stage", "production"}, set(), id="all of them"),
+        pytest.param("prod", {"prod"}, {"stage", "production"}, id="one"),
+        pytest.param("prod,stage", {"prod", "stage"}, {"production"}, id="two"),
+    ],
+)
+def test_only_services_of_the_named_clusters_may_be_scaled(
+    clusters: str, may: set[str], may_not: set[str]
+) -> None:
+    statement = statements(deploy(SCALER, ClusterNames=clusters))["ScaleServicesOfTheNamedClusters"]
+
+    def allowed(cluster: str) -> bool:
+        service = f"arn:aws:ecs:us-east-1:123456789012:service/{cluster}/web"
+        return any(fnmatchcase(service, arn) for arn in statement["Resource"])
+
+    assert {cluster for cluster in may | may_not if allowed(cluster)} == may
+    assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+
+
+# What could not be handled, and who is told
+
+
+def test_what_could_not_be_delivered_or_handled_is_kept_for_two_weeks() -> None:
+    queues = STACK.of_type("AWS::SQS::Queue")
+    (target,) = STACK.the("AWS::Events::Rule")["Targets"]
+    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+
+    assert all(queue["MessageRetentionPeriod"] == 14 * 86_400 for queue in queues.values())
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
+    on_failure = asynchronous["DestinationConfig"]["OnFailure"]
+    assert on_failure["Destination"] == "FailedInvocations.Arn"
+    assert statements()["SendFailedInvocations"]["Resource"] == "FailedInvocations.Arn"
+
+
+def test_nothing_is_tried_for_longer_than_a_minute() -> None:
+    (target,) = STACK.the("AWS::Events::Rule")["Targets"]
+    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
+    assert asynchronous["MaximumEventAgeInSeconds"] == 60
+    assert asynchronous["MaximumRetryAttempts"] == 0
+
+
+def test_only_the_rule_may_send_undelivered_events() -> None:
+    (rule,) = STACK.of_type("AWS::Events::Rule")
+    policy = STACK.the("AWS::SQS::QueuePolicy")
+
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert policy["Queues"] == ["UndeliveredEvents"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
+
+
+def watched(stack: Stack = STACK) -> set[tuple[str, str, str]]:
+    """Return namespace, metric and dimension of every alarm."""
+    return {
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            ",".join(str(one["Value"]) for one in alarm.get("Dimensions", [])),
+        )
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
+
+
+def test_every_way_to_fail_has_an_alarm() -> None:
+    messages = "ApproximateNumberOfMessagesVisible"
+
+    assert watched() == {
+        ("AWS/SQS", messages, "UndeliveredEvents.QueueName"),
+        ("AWS/SQS", messages, "FailedInvocations.QueueName"),
+        ("AWS/Lambda", "Errors", FUNCTION),
+        ("AWS/Lambda", "Throttles", FUNCTION),
+        ("Quickstep", "FailedDecisions", ""),
+        ("Quickstep", "RefusedEvents", ""),
+    }
+
+
+def test_the_alarms_watch_metrics_that_the_function_emits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the function's own environment: a service name in it would be a dimension."""
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+
+    report(a_record(outcome=Outcome.FAILED_DENIED))
+    refuse(InvalidDocumentError([Problem("source", "must be aws.cloudwatch")]))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    emitted = {
+        (directive["Namespace"], metric["Name"], ",".join(dimensions))
+        for line in lines
+        if "_aws" in line
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+        for dimensions in directive["Dimensions"]
+    }
+    assert {one for one in watched() if one[0] == "Quickstep"} <= emitted
+
+
+def test_alarms_tell_nobody_unless_there_is_an_address() -> None:
+    alarms = STACK.of_type("AWS::CloudWatch::Alarm").values()
+
+    assert not any("AlarmActions" in alarm for alarm in alarms)
+    assert not STACK.of_type("AWS::SNS::Topic")
+
+
+def test_every_alarm_tells_the_address() -> None:
+    stack = deploy(SCALER, AlarmEmail="ops@example.com")
+    (topic,) = stack.of_type("AWS::SNS::Topic")
+
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [topic]
+    subscription = stack.the("AWS::SNS::Topic")["Subscription"]
+    assert subscription == [{"Protocol": "email", "Endpoint": "ops@example.com"}]

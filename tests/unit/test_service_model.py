@@ -1,0 +1,76 @@
+"""The model of a Fargate service: tasks start late, and share the load once they serve."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.service_model import FargateService, Load, rates
+
+START_UP = 30.0
+
+
+def a_service(tasks: int = 2) -> FargateService:
+    """A service whose tasks serve from second 0 on."""
+    return FargateService(START_UP, capacity=150).with_desired(tasks, now=-START_UP)
+
+
+def test_a_task_serves_only_after_its_start_up_delay() -> None:
+    service = a_service(2).with_desired(6, now=22)
+    serving = [len(service.serving(now)) for now in (0, 22, 51.9, 52)]
+    starting = [len(service.starting(now)) for now in (22, 51.9, 52)]
+    assert (serving, starting) == ([2, 2, 2, 6], [4, 4, 0])
+
+
+def test_the_same_desired_count_changes_nothing() -> None:
+    service = a_service(3)
+    assert service.with_desired(3, now=10) == service
+
+
+def test_the_newest_tasks_are_stopped_first_so_those_still_starting_go_before_any_that_serves() -> (
+    None
+):
+    service = a_service(2).with_desired(4, now=10).with_desired(3, now=12).with_desired(1, now=13)
+    assert [task.number for task in service.tasks] == [1]
+
+
+def test_a_task_that_replaces_a_stopped_one_starts_anew() -> None:
+    service = a_service(2).with_desired(1, now=10).with_desired(2, now=11)
+    assert [(task.number, task.serves_from) for task in service.tasks] == [(1, 0), (3, 41)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "tasks", "per_task", "served", "failed"),
+    [
+        pytest.param(120, 2, 60, 120, 0, id="within capacity"),
+        pytest.param(300, 2, 150, 300, 0, id="at capacity"),
+        pytest.param(450, 2, 225, 300, 150, id="beyond capacity"),
+        pytest.param(0, 2, 0, 0, 0, id="no requests"),
+        pytest.param(120, 0, 0, 0, 120, id="no task"),
+    ],
+)
+def test_the_load_is_spread_evenly_and_fails_beyond_the_capacity(
+    requests: float, tasks: int, per_task: float, served: float, failed: float
+) -> None:
+    load = a_service(tasks).serve(requests, now=0)
+    assert load == Load(requests, per_task, served, failed, tuple(range(1, tasks + 1)))
+
+
+def test_only_serving_tasks_receive_requests() -> None:
+    service = a_service(2).with_desired(6, now=0)
+    assert service.serve(450, now=29).per_task == 225
+    assert service.serve(450, now=30).per_task == 75
+
+
+def test_a_task_publishes_its_mean_over_the_seconds_in_which_it_served() -> None:
+    service = a_service(1).with_desired(2, now=3 - START_UP)
+    loads = [service.serve(100, now=second) for second in range(5)]
+    assert rates(loads) == {1: (100 * 3 + 50 * 2) / 5, 2: 50}
+
+
+def test_a_stopped_task_publishes_nothing() -> None:
+    before, after = a_service(2), a_service(2).with_desired(1, now=1)
+    assert rates([before.serve(100, 0), after.serve(100, 1)]) == {1: 75}
+
+
+def test_no_seconds_are_no_rates() -> None:
+    assert rates([]) == {}
