@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.intake import Intake
 from quickstep.memory import Claim, Lease, Memory
 from quickstep.ports import CallFailedError, LeaseLostError, OutOfDate
-from tests.builders import EXAMPLE_POLICY, NOW, WEB
+from tests.builders import NOW, WEB, a_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -187,7 +188,10 @@ def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tu
 
 @dataclass
 class World:
-    """A cycle over fakes, with the example policy document and one service of 4 tasks."""
+    """A cycle over fakes, with one service of 4 tasks and the example's policies.
+
+    Its guard on capacity on its way is off, so that a step gives the number that it says.
+    """
 
     clock: Clock = field(default_factory=Clock)
     policies: InMemoryPolicies = field(default_factory=InMemoryPolicies)
@@ -201,7 +205,8 @@ class World:
     ids: int = 0
 
     def __post_init__(self) -> None:
-        self.policies.documents[WEB.parameter] = EXAMPLE_POLICY.read_text(encoding="utf-8")
+        document = a_document(Guards={"CapacityOnItsWay": False})
+        self.policies.documents[WEB.parameter] = json.dumps(document)
         self.services.services[WEB] = Service(4, 4, 0)
 
     @property

@@ -15,6 +15,7 @@ from quickstep.engine.model import (
     Alarm,
     AlarmState,
     Direction,
+    Launch,
     Pause,
     ScalingActivity,
     Service,
@@ -124,7 +125,7 @@ def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> 
     world.cycle.on_alarm(a_transition(at=ago(0.2)))
 
     assert world.memory == Memory(
-        state=State(scale_out=ScalingActivity(NOW, 4, 6)),
+        state=State(ScalingActivity(NOW, 4, 6), launches=(Launch(NOW, 2),)),
         alarms={HIGH: KnownAlarm(AlarmState.ALARM, ago(0.2))},
         desired=6,
         changed_at=NOW + timedelta(seconds=0.15),
@@ -900,7 +901,7 @@ def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
 
     assert record is not None
     assert (record.outcome, world.desired) == (outcome, after)
-    assert world.memory.state == State()
+    assert (world.memory.state.scale_out, world.memory.state.scale_in) == (None, None)
 
 
 def test_a_pause_holds_a_correction_too(world: World) -> None:
