@@ -65,9 +65,11 @@ class InMemoryServices:
     calls: list[str] = field(default_factory=list)
     failures: dict[str, list[CallFailedError]] = field(default_factory=lambda: defaultdict(list))
     on_update: Callable[[], None] = lambda: None
+    on_describe: Callable[[], None] = lambda: None
 
     def describe(self, service: ServiceName) -> Service:
         self._call("DescribeServices")
+        self.on_describe()
         if service not in self.services:
             raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
         return self.services[service]
@@ -122,7 +124,10 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
             raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
-        item.memory, item.lease, item.exists = memory, None, True
+        # Override and pause are the operators', who may have written in between.
+        kept = item.memory.state
+        state = replace(memory.state, override=kept.override, pause=kept.pause)
+        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
         self.records.extend(records)
 
     def record(self, record: DecisionRecord) -> None:
@@ -145,7 +150,10 @@ class InMemoryMetrics:
             raise self.failures.pop(0)
         start, end = read_window(definitions.values(), now)
         return {
-            policy: [point for point in self.points.get(policy, []) if start <= point.at < end]
+            policy: sorted(
+                (point for point in self.points.get(policy, []) if start <= point.at < end),
+                key=lambda point: point.at,
+            )
             for policy in definitions
         }
 
@@ -162,9 +170,9 @@ class InMemoryMessages:
             raise self.failures.pop(0)
         self.sent.append((message, delay))
 
-    def send_all(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self.send(message, timedelta())
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        for message, delay in messages:
+            self.send(message, delay)
 
 
 @dataclass

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from quickstep.alarm_definitions import AlarmDefinition
-from quickstep.engine.model import AlarmState, Direction, Override, Pause, ScalingActivity, State
+from quickstep.engine.model import (
+    AlarmState,
+    Direction,
+    Launch,
+    Override,
+    Pause,
+    ScalingActivity,
+    State,
+)
 from quickstep.memory import KnownAlarm, Memory
 from quickstep.messages import AlarmAgain, Message, Sweep
 from quickstep.naming import ServiceName
@@ -93,6 +101,7 @@ def _definitions(draw: st.DrawFn) -> AlarmDefinition:
 definitions = _definitions()
 
 activities = st.builds(ScalingActivity, moments, st.integers(0, 5000), st.integers(0, 5000))
+launches = st.builds(Launch, moments, st.integers(0, 5000))
 known_alarms = st.builds(
     KnownAlarm,
     state=st.sampled_from(AlarmState),
@@ -109,6 +118,7 @@ memories = st.builds(
         State,
         scale_out=st.none() | activities,
         scale_in=st.none() | activities,
+        launches=st.lists(launches, max_size=3).map(tuple),
         override=st.none(),
         pause=st.none(),
     ),
@@ -136,7 +146,12 @@ described_alarms = st.builds(
 contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep] = st.one_of(
     st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | moments),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4)),
-    st.builds(Heartbeat, services, st.dictionaries(policies, described_alarms, max_size=3)),
+    st.builds(
+        Heartbeat,
+        services,
+        st.dictionaries(policies, described_alarms, max_size=3),
+        st.booleans(),
+    ),
     st.builds(Sweep, st.none() | st.text(min_size=1)),
 )
 messages = st.builds(Message, contents, st.integers(0, 1000))

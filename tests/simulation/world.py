@@ -513,9 +513,9 @@ class Ports:
         body = write_message(message)
         self._call("SendMessage", lambda: self._world.enqueue(body, delay))
 
-    def send_all(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self.send(message, timedelta())
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        for message, delay in messages:
+            self.send(message, delay)
 
     def page(
         self, _token: str | None

@@ -340,11 +340,16 @@ def test_an_event_that_does_not_show_its_metric_as_documented_defines_nothing(
     assert of_event(event) is None
 
 
-@given(st.lists(st.dictionaries(st.sampled_from([*WATCHED, "expression"]), json_values)))
+@given(
+    st.dictionaries(st.sampled_from([*WATCHED, "expression", "period"]), json_values),
+    st.dictionaries(st.sampled_from([*WATCHED_STAT, "unit"]), json_values),
+)
 def test_whatever_an_event_shows_defines_nothing_or_something_that_can_be_asked_for(
-    metrics: list[dict[str, Any]],
+    changes: dict[str, Any], stat_changes: dict[str, Any]
 ) -> None:
-    shown = event_definition(metrics, firing(160.0), Direction.OUT)
+    metric = {**WATCHED, "metricStat": {**WATCHED_STAT, **stat_changes}, **changes}
+
+    shown = event_definition([metric], firing(160.0), Direction.OUT)
 
     if shown:
         combined_queries({"x": shown})

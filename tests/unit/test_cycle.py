@@ -964,3 +964,52 @@ def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
 
     assert record is not None
     assert record.outcome is Outcome.FAILED_NOT_FOUND
+
+
+def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
+    memory = quiet()
+    remember(world, replace(memory, alarms={**memory.alarms, LOW: known()}))
+
+    world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
+
+    assert list(world.memory.alarms) == [HIGH]
+
+
+def test_an_alarm_that_is_only_on_another_page_is_not_forgotten(world: World) -> None:
+    memory = quiet()
+    remember(world, replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
+
+    assert world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
+
+
+def test_a_look_that_is_throttled_is_left_to_the_next_heartbeat(world: World) -> None:
+    remember(world, quiet())
+    throttled(world, "DescribeServices")
+
+    assert beat(world, high=described()) is None
+    assert world.targets.records == []
+
+
+def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
+    world: World,
+) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+
+    def done_and_unheard() -> None:
+        world.services.failures["DescribeServices"].append(
+            CallFailedError(Outcome.FAILED_OTHER, "no")
+        )
+        raise CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: no")
+
+    world.services.on_update = done_and_unheard
+    rechecked(world)
+    world.services.on_update = lambda: None
+    assert world.targets.items[WEB.resource_id].lease is not None
+
+    world.clock.advance(16)
+    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=world.clock.now))
+
+    recovered = next(r for r in world.targets.records if r.outcome is Outcome.RECOVERED)
+    assert "left 6 tasks, where 4 had been committed" in recovered.reason
+    assert world.memory.state.scale_out == ScalingActivity(NOW, 4, 6)

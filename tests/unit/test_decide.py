@@ -510,6 +510,19 @@ def test_the_reason_says_what_moved_the_number_last(
     assert decision.reason.endswith(ending)
 
 
+@pytest.mark.parametrize("order", [("blind", "firing"), ("firing", "blind")], ids=" first, ".join)
+def test_a_blind_alarm_does_not_end_the_looks_at_one_that_fires(order: tuple[str, str]) -> None:
+    """The one that fires has no new datapoint yet; the next look is to find one."""
+    target = a_target(*(a_policy(name) for name in order), a_scale_in_policy())
+    waiting = Alarm(AlarmState.ALARM, no_data="there is no newer datapoint")
+
+    decision = decide(target, seen(4, blind=BLIND, firing=waiting), State(), NOW)
+
+    assert decision.outcome is Outcome.HELD_NO_DATA
+    assert "there is no newer datapoint" in decision.reason
+    assert decision.next_check_in == 10
+
+
 # --- capacity on its way --------------------------------------------------------------------------
 
 PER_TASK = a_target(replace(a_policy(), metric_scope=MetricScope.PER_TASK), a_scale_in_policy())
@@ -590,3 +603,13 @@ def test_a_scale_out_is_remembered_as_a_launch_until_it_serves() -> None:
     decision = decide(a_target(), seen(6, high=firing(225.0)), state, NOW)
 
     assert decision.state.launches == (Launch(ago(20), 1), Launch(NOW, 4))
+
+
+def test_capacity_on_its_way_never_keeps_a_service_below_its_minimum() -> None:
+    observation = seen(4, high=firing(150.0))
+    observation = replace(observation, service=replace(observation.service, running=2))
+    state = State(override=Override(20, None))
+
+    decision = decide(PER_TASK, observation, state, NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 20)

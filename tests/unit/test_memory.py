@@ -103,6 +103,8 @@ DEFINITION = f"alarms.{HIGH}.definition"
         (a_definition(queries=[{}]), f"{DEFINITION}.queries[0].Id: is required"),
         (a_definition(period=0), f"{DEFINITION}.period: must be at least 1, not 0"),
         ({"scale_out": {"at": "2026-11-22T10:00:00Z"}}, "scale_out.from: is required"),
+        ({"launches": [{"at": "2026-11-22T10:00:00Z"}]}, "launches[0].count: is required"),
+        ({"launches": {}}, "launches: must be a list, not {}"),
         ({"desired": -1}, "desired: must be at least 0, not -1"),
         ({"desired": 4.5}, "desired: must be a whole number, not 4.5"),
         ({"generation": "7"}, 'generation: must be a whole number, not "7"'),

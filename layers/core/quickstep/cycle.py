@@ -97,8 +97,12 @@ class Cycle:
                 lambda: self.targets.peek(heartbeat.service.resource_id),
                 lambda: self.services.describe(heartbeat.service),
             )
-        except (ConfigError, CallFailedError):
+        except ConfigError:
             return self._evaluate(heartbeat)  # which meets the same trouble, and records it
+        except CallFailedError as error:
+            # Of a look that is throttled there is another one in a minute.
+            throttled = error.outcome is Outcome.FAILED_THROTTLED
+            return None if throttled else self._evaluate(heartbeat)
         now = self.clock()
         if progress.needs_attention(
             target, heartbeat, memory=memory, lease=lease, service=service, now=now
@@ -186,7 +190,7 @@ class Cycle:
         alarms, newest = self._observe(target, memory, trigger, draft.at)
         observation = Observation(seen.service, alarms)
         decision = decide(target, observation, memory.state, draft.at)
-        if isinstance(trigger, Heartbeat) and not decision.outcome.changes_capacity:
+        if isinstance(trigger, Heartbeat) and decision.granted == decision.before:
             corrected = correct(target, observation, memory.state, draft.at)
             if corrected:
                 decision = replace(corrected, next_check_in=decision.next_check_in)
@@ -260,9 +264,10 @@ class Cycle:
             self.services.set_desired_count(trigger.service, decision.granted)
         except CallFailedError as error:
             failed = _ended(record, error.outcome, error.why)
-            if error.outcome is not Outcome.FAILED_OTHER:
+            if error.outcome in (Outcome.FAILED_NOT_FOUND, Outcome.FAILED_DENIED):
                 return memory, failed
-            # A failure of no known kind, such as a time-out: only ECS knows what came of it.
+            # A time-out, or throttles behind an attempt whose answer was lost: only ECS knows what
+            # came of it.
             after = self._describe(trigger.service)
             if isinstance(after, CallFailedError):
                 return None, failed

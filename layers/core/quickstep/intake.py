@@ -29,7 +29,7 @@ MAX_RACES = 16
 """Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
 holder that died. Whoever keeps winning for longer is at work."""
 
-PAGES = 20
+PAGES = 15
 """Pages of alarms in one invocation; the rest is left to the next one."""
 
 PAGE_PAUSE = timedelta(milliseconds=200)
@@ -37,6 +37,15 @@ PAGE_PAUSE = timedelta(milliseconds=200)
 
 INLINE_TARGETS = 50
 """More targets than this are looked at by invocations of their own."""
+
+LOOKS_A_SECOND = 15
+"""DescribeServices' bucket refills by 20 a second in an account; some are left for scaling."""
+
+LAST_LOOK = timedelta(seconds=50)
+"""The looks of one heartbeat are over before the next one: 750 targets, beyond that all at once."""
+
+INLINE_TIME = timedelta(seconds=4)
+"""How long one invocation looks at targets itself; the rest is left to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +108,30 @@ class Intake:
                 break
         if token is not None:
             self.messages.send(Message(Sweep(token)), timedelta())
-        heartbeats = [Heartbeat(service, alarms) for service, alarms in targets.items()]
-        if len(heartbeats) > INLINE_TARGETS or token is not None or sweep.next_token is not None:
-            self.messages.send_all([Message(heartbeat) for heartbeat in heartbeats])
+        whole = token is None and sweep.next_token is None
+        heartbeats = [Heartbeat(service, alarms, whole) for service, alarms in targets.items()]
+        if len(heartbeats) > INLINE_TARGETS or not whole:
+            self._hand_on(heartbeats)
             return []
         return self._look_at(heartbeats)
 
+    def _hand_on(self, heartbeats: list[Heartbeat]) -> None:
+        """Leave targets to invocations of their own, a few at a time."""
+        self.messages.send_all(
+            [
+                (Message(heartbeat), min(LAST_LOOK, timedelta(seconds=index // LOOKS_A_SECOND)))
+                for index, heartbeat in enumerate(heartbeats)
+            ]
+        )
+
     def _look_at(self, heartbeats: list[Heartbeat]) -> list[DecisionRecord]:
-        """Look at each target, whatever becomes of the others."""
+        """Look at each target, whatever becomes of the others, while there is time."""
         records, errors = [], []
-        for heartbeat in heartbeats:
+        until = self.cycle.clock() + INLINE_TIME
+        for index, heartbeat in enumerate(heartbeats):
+            if self.cycle.clock() >= until:
+                self._hand_on(heartbeats[index:])
+                break
             try:
                 records += self._message(Message(heartbeat))
             except Exception as error:  # noqa: BLE001 - raised below, once all had their turn

@@ -2,7 +2,7 @@
 
     {"recheck":   {"resource_id", "generation", "attempt", "since"}}   look again
     {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
-    {"heartbeat": {"resource_id", "alarms"}}                           look at one target
+    {"heartbeat": {"resource_id", "alarms", "complete"}}               look at one target
     {"sweep":     {"next_token"}}                                      go on paging through alarms
 
 `lost` counts the races that a message has lost. A queue's messages are untrusted like events.
@@ -74,7 +74,12 @@ def _write_content(message: Message) -> dict[str, Any]:
             return {"alarm": dict(event)}
         case Heartbeat() as heartbeat:
             alarms = {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()}
-            return {"heartbeat": {"resource_id": heartbeat.service.resource_id, "alarms": alarms}}
+            body = {
+                "resource_id": heartbeat.service.resource_id,
+                "alarms": alarms,
+                "complete": heartbeat.complete,
+            }
+            return {"heartbeat": body}
         case Sweep(next_token):
             return {"sweep": {"next_token": next_token}}
 
@@ -127,11 +132,12 @@ def _read_alarm_again(field: Field) -> AlarmAgain:
 
 
 def _read_heartbeat(field: Field) -> Heartbeat:
-    members = _members(field, "resource_id", "alarms")
+    members = _members(field, "resource_id", "alarms", "complete")
     alarms = members["alarms"].members()
     return Heartbeat(
         _service(members["resource_id"]),
         {policy: _read_alarm(alarm) for policy, alarm in alarms.items()},
+        members["complete"].boolean(),
     )
 
 

@@ -136,8 +136,8 @@ class Messages(Protocol):
         """
         ...
 
-    def send_all(self, messages: Sequence[Message]) -> None:
-        """Send many messages that arrive at once, in as few calls as possible.
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        """Send many messages, each with its delay, in as few calls as possible.
 
         Raises:
             CallFailedError: a call failed, or refused a message; others may have been sent.

@@ -57,7 +57,11 @@ def ignored(memory: Memory, trigger: Trigger) -> tuple[Outcome, str] | None:
 
 
 def learn(target: ScalableTarget, memory: Memory, trigger: Trigger) -> Memory:
-    """Return the memory with what the trigger says of the target's alarms."""
+    """Return the memory with what the trigger says of the target's alarms.
+
+    Alarms that were deleted, and those of policies that are gone from the document, are forgotten.
+    """
+    known = memory.alarms
     match trigger:
         case AlarmTransition():
             news = {trigger.policy: _learn_transition(target, memory, trigger)}
@@ -65,11 +69,14 @@ def learn(target: ScalableTarget, memory: Memory, trigger: Trigger) -> Memory:
             news = {
                 policy: _learn_described(memory, policy, described)
                 for policy, described in trigger.alarms.items()
-                if target.policy(policy)
             }
+            known = {} if trigger.complete else known
         case Recheck():
             news = {}
-    return replace(memory, alarms={**memory.alarms, **news})
+    alarms = {**known, **news}
+    return replace(
+        memory, alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)}
+    )
 
 
 def _learn_transition(
@@ -214,9 +221,10 @@ def next_check(
     """Return when to look again after an evaluation; None where the chain ends."""
     trigger = record.trigger
     attempt, since = (trigger.attempt, trigger.since) if isinstance(trigger, Recheck) else (0, None)
-    if record.outcome is Outcome.FAILED_THROTTLED and attempt < MAX_THROTTLES:
-        delay = backoff(attempt, jitter, scale_in=_asks_for_less(record))
-        return Check(delay, attempt + 1, since or record.at)
+    throttles, looks = (attempt, 0) if since else (0, attempt)
+    if record.outcome is Outcome.FAILED_THROTTLED and throttles < MAX_THROTTLES:
+        delay = backoff(throttles, jitter, scale_in=_asks_for_less(record))
+        return Check(delay, throttles + 1, since or record.at)
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None
@@ -224,7 +232,7 @@ def next_check(
         return None
     if record.outcome is not Outcome.HELD_NO_DATA:
         return Check(timedelta(seconds=decision.next_check_in))
-    return Check(NEWER_DATAPOINT, attempt + 1) if attempt < MAX_LOOKS else None
+    return Check(NEWER_DATAPOINT, looks + 1) if looks < MAX_LOOKS else None
 
 
 def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:

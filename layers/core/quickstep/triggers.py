@@ -44,10 +44,14 @@ class DescribedAlarm:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The minute's look at a target: its alarms as DescribeAlarms has them, by policy."""
+    """The minute's look at a target: its alarms as DescribeAlarms has them, by policy.
+
+    `complete` says that there are no others: those known from before have been deleted.
+    """
 
     service: ServiceName
     alarms: Mapping[str, DescribedAlarm]
+    complete: bool = False
 
 
 Trigger = AlarmTransition | Recheck | Heartbeat

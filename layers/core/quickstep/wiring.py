@@ -31,10 +31,10 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 CLIENT_CONFIG = Config(
-    # All retries of a call fit into the function's timeout: 3 x 3 s, and jittered pauses of less
-    # than a second. The platform's own retry would come a minute later.
+    # All attempts of a call that is never answered fit into the function's timeout: 3 x 1.5 s, and
+    # jittered pauses of at most 1 and 2 s. The platform's own retry would come a minute later.
     connect_timeout=1,
-    read_timeout=2,
+    read_timeout=1.5,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 

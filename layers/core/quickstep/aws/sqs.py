@@ -36,20 +36,19 @@ class SqsMessages:
 
         A longer wait ends early: the look it brings then waits again.
         """
-        seconds = math.ceil(min(delay, LONGEST_DELAY).total_seconds())
         with calling("SendMessage"):
             self._client.send_message(
                 QueueUrl=self._queue_url,
                 MessageBody=_body(message),
-                DelaySeconds=seconds,
+                DelaySeconds=_seconds(delay),
             )
 
-    def send_all(self, messages: Sequence[Message]) -> None:
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
         """Send many messages, ten a call; see the port."""
         for start in range(0, len(messages), BATCH):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(index), "MessageBody": _body(message)}
-                for index, message in enumerate(messages[start : start + BATCH])
+                {"Id": str(index), "MessageBody": _body(message), "DelaySeconds": _seconds(delay)}
+                for index, (message, delay) in enumerate(messages[start : start + BATCH])
             ]
             with calling("SendMessageBatch"):
                 answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
@@ -61,3 +60,7 @@ class SqsMessages:
 
 def _body(message: Message) -> str:
     return json.dumps(write_message(message))
+
+
+def _seconds(delay: timedelta) -> int:
+    return math.ceil(min(delay, LONGEST_DELAY).total_seconds())

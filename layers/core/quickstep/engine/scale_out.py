@@ -86,8 +86,7 @@ def _capacity_on_its_way(
     breach of 100, so no task is added.
     """
     counted = from_step(case, policy, expected, proposal.base)
-    capacity = min(proposal.capacity, counted.capacity if counted else case.desired)
-    capacity = max(capacity, case.desired)
+    capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
     serving = case.desired - warming(case)
     why = (
         f"{warming(case)} of {case.desired} tasks do not serve yet; with all of them "
