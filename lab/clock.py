@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+LOOK_SECONDS = 0.2
+"""How often the demo looks for what it waits for."""
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -24,7 +28,7 @@ class Clock:
 
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], None] = time.sleep
-    look: float = 0.2
+    look: float = LOOK_SECONDS
 
     def looks_until(self, moment: datetime) -> Iterator[None]:
         """Wait for `moment`, and yield at each look on the way; end at once where it has passed.

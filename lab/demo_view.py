@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.clock import LOOK_SECONDS
 from lab.cloudwatch import VISIBILITY_DELAY
 from lab.snapshot import Plan, Snapshot
 from quickstep.engine.model import AlarmState
@@ -250,7 +251,8 @@ _REAL = (
 )
 _MODELLED = (
     f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
-    "delivers at once, and once per change of state. Lambda polls the queue every 0.2 s."
+    "delivers at once, and once per change of state. Lambda polls the queue every "
+    f"{LOOK_SECONDS:g} s."
 )
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 START_UP = 30.0  # seconds
 ALARMED = NOW - timedelta(seconds=0.2)
 EVENT = an_event(ALARMED)
-AFTER_THE_LEASE = NOW + LEASE + timedelta(seconds=1)
+AFTER_THE_LEASE = NOW + LEASE + timedelta(seconds=5)
 DOCUMENT = json.dumps(
     a_document(
         Guards=NO_GUARDS, ScaleOutPolicies={HIGH: scale_out_policy(2, 60)}, ScaleInPolicies={}
@@ -92,7 +92,7 @@ def again(intake: Intake, what: str) -> list[str]:
     newer = an_event(AFTER_THE_LEASE - timedelta(seconds=0.2))
     records = {
         "the same event": lambda: intake.on_event(EVENT),
-        "a newer event": lambda: intake.on_event(newer),
+        "a newer datapoint": lambda: intake.on_event(newer),
         "the heartbeat": lambda: intake.on_message(heartbeat),
     }[what]()
     return [str(record.outcome) for record in records]
@@ -102,7 +102,7 @@ def again(intake: Intake, what: str) -> list[str]:
     ("first", "outcome"),
     [
         ("the same event", "HELD_NO_DATA"),
-        ("a newer event", "HELD_COOLDOWN"),
+        ("a newer datapoint", "HELD_COOLDOWN"),
         ("the heartbeat", "HELD_NO_DATA"),
     ],
 )

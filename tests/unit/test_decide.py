@@ -543,6 +543,10 @@ def launched(seconds_ago: float, count: int) -> State:
         pytest.param(
             launched(20, 4), 6, 360.0, Outcome.SCALED_OUT, 7, id="360 on 2 of 6 is 120 on 6: +1"
         ),
+        pytest.param(
+            launched(20, 4), 6, 300.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6,
+            id="300 on 2 of 6 is 100 on 6: at the threshold, not above",
+        ),
         pytest.param(launched(45, 4), 6, 225.0, Outcome.SCALED_OUT, 10, id="they serve by now"),
         pytest.param(
             State(), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="ECS itself says so"
@@ -572,7 +576,10 @@ def test_the_trail_shows_the_numbers_of_what_is_on_its_way() -> None:
         ("steps", 6, 10),
         ("capacity on its way", 10, 6),
     ]
-    assert "4 of 6 tasks do not serve yet; with all of them 75 a task" in decision.trail[1].why
+    assert decision.trail[1].why == (
+        "4 of 6 tasks are not running, or were launched within 45 s; with all of them 75 is "
+        "expected, no breach"
+    )
     assert (decision.wanted, decision.next_check_in) == (10, 10)
 
 

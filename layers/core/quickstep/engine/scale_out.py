@@ -85,12 +85,13 @@ def _capacity_on_its_way(
     Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
     breach of 100, so no task is added.
     """
-    counted = from_step(case, policy, expected, proposal.base)
+    value, threshold = expected.datapoints[0], expected.threshold or 0.0
+    counted = from_step(case, policy, expected, proposal.base) if value > threshold else None
     capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
-    serving = case.desired - warming(case)
     why = (
-        f"{warming(case)} of {case.desired} tasks do not serve yet; with all of them "
-        f"{expected.datapoints[0]:g} a task is expected, where {serving} have more now"
+        f"{warming(case)} of {case.desired} tasks are not running, or were launched within "
+        f"{case.target.warmup_seconds} s; with all of them {value:g} is expected, "
+        f"{f'so {capacity} are enough' if counted else 'no breach'}"
     )
     if capacity == case.desired:
         outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
