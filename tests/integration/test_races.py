@@ -11,6 +11,7 @@ from threading import Barrier, Event, Lock
 from typing import TYPE_CHECKING
 
 import pytest
+from moto.dynamodb.responses import DynamoHandler
 
 from lab.embedded_aws import Account, create_queue, put_policy
 from quickstep.cycle import LEASE
@@ -34,7 +35,7 @@ from tests.integration.scene import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from quickstep.intake import Intake
@@ -118,7 +119,23 @@ def come_back(account: Account, number: int) -> list[DecisionRecord]:
 
 
 @pytest.fixture
-def contested(account: Account) -> Account:
+def one_write_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the emulator write like DynamoDB: its threads would meet in the middle of a write."""
+    lock = Lock()
+
+    def alone(write: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                return write(*arguments, **options)
+
+        return locked
+
+    for name in ("put_item", "transact_write_items", "update_item"):
+        monkeypatch.setattr(DynamoHandler, name, alone(getattr(DynamoHandler, name)))
+
+
+@pytest.fixture
+def contested(account: Account, one_write_at_a_time: None) -> Account:  # noqa: ARG001
     """An account whose target has a policy for every racer, and has been looked at before."""
     policies = {policy: scale_out_policy(2, cooldown=60) for policy in POLICIES}
     document = a_document(Guards=NO_GUARDS, ScaleOutPolicies=policies, ScaleInPolicies={})
