@@ -119,8 +119,8 @@ class InMemoryTargets:
         item = self.items[resource_id]
         return item.memory, item.lease
 
-    def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
-        resource_id = records[0].resource_id
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        resource_id = record.resource_id
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
             raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
@@ -128,7 +128,7 @@ class InMemoryTargets:
         kept = item.memory.state
         state = replace(memory.state, override=kept.override, pause=kept.pause)
         item.memory, item.lease, item.exists = replace(memory, state=state), None, True
-        self.records.extend(records)
+        self.records.append(record)
 
     def record(self, record: DecisionRecord) -> None:
         self.records.append(record)

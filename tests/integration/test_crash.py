@@ -59,7 +59,7 @@ def survivor(account: Account) -> Intake:
     put_policy(account, WEB, DOCUMENT)
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease(since=NOW - 4 * LEASE))
-    targets.commit("me", Memory(desired=4), [a_record("earlier", Outcome.HELD_NOT_BREACHING)])
+    targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     return an_intake(account, create_queue(account), lambda: AFTER_THE_LEASE)
 
 

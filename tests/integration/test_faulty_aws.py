@@ -224,7 +224,7 @@ def breach(account: Account, proxy: FaultProxy, behind: Intake, direct: Intake) 
     set_tasks(account, 4)
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease())
-    targets.commit("me", Memory(desired=4), [a_record("earlier", Outcome.HELD_NOT_BREACHING)])
+    targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     metric = f"RequestsPerSecond-{uuid.uuid4().hex}"
     cloudwatch(account).put_metric_alarm(
         AlarmName=WEB.alarm(HIGH),

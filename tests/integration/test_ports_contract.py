@@ -172,7 +172,7 @@ def claimed(targets: Targets, owner: str = "next", since: datetime = NOW) -> Cla
 def committed(targets: Targets, memory: Memory, owner: str = "me") -> None:
     """Claim the target, which is free, and commit."""
     claimed(targets, owner)
-    targets.commit(owner, memory, [a_record(f"by-{owner}")])
+    targets.commit(owner, memory, a_record(f"by-{owner}"))
 
 
 def test_a_target_claimed_for_the_first_time_remembers_nothing(targets: Targets) -> None:
@@ -288,13 +288,13 @@ def test_a_repeated_claim_for_a_generation_is_granted_again(targets: Targets) ->
     assert targets.claim(WEB.resource_id, a_lease("next"), 12) == Claim(RICH)
 
 
-def test_a_commit_releases_the_lease_and_stores_all_its_records(table: Table) -> None:
+def test_a_commit_releases_the_lease_and_stores_its_record(table: Table) -> None:
     claimed(table.port, "me")
 
-    table.port.commit("me", RICH, [a_record("a-recovery"), a_record("b-decision")])
+    table.port.commit("me", RICH, a_record("decision"))
 
     assert table.port.peek(WEB.resource_id) == (RICH, None)
-    assert table.records() == ["a-recovery", "b-decision"]
+    assert table.records() == ["decision"]
 
 
 def test_a_commit_after_the_lease_was_taken_over_is_refused_and_writes_nothing(
@@ -304,7 +304,7 @@ def test_a_commit_after_the_lease_was_taken_over_is_refused_and_writes_nothing(
     claimed(table.port, "thief")
 
     with pytest.raises(LeaseLostError):
-        table.port.commit("slow", RICH, [a_record("one"), a_record("two")])
+        table.port.commit("slow", RICH, a_record("one"))
 
     assert table.port.peek(WEB.resource_id) == (Memory(), a_lease("thief"))
     assert table.records() == []
@@ -312,7 +312,7 @@ def test_a_commit_after_the_lease_was_taken_over_is_refused_and_writes_nothing(
 
 def test_a_commit_without_any_claim_is_refused(table: Table) -> None:
     with pytest.raises(LeaseLostError):
-        table.port.commit("me", RICH, [a_record()])
+        table.port.commit("me", RICH, a_record())
 
     assert table.records() == []
 
@@ -321,7 +321,7 @@ def test_a_commit_cannot_be_made_twice(targets: Targets) -> None:
     committed(targets, RICH)
 
     with pytest.raises(LeaseLostError):
-        targets.commit("me", Memory(), [a_record("again")])
+        targets.commit("me", Memory(), a_record("again"))
 
 
 def test_what_an_operator_writes_during_an_evaluation_survives_its_commit(table: Table) -> None:
@@ -330,7 +330,7 @@ def test_what_an_operator_writes_during_an_evaluation_survives_its_commit(table:
     claimed(table.port, "me")
     table.operate(override, pause)
 
-    table.port.commit("me", RICH, [a_record()])
+    table.port.commit("me", RICH, a_record())
 
     state = replace(RICH.state, override=override, pause=pause)
     assert claimed(table.port).memory == replace(RICH, state=state)

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from threading import Barrier, Event, Lock
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ class Race:
         self._beaten = Event()
         self.changes = 0
         for intake in self._intakes:
-            on_call(intake, "before-call", "UpdateItem", self._wait_for_all)
+            on_call(intake, "before-call", "UpdateItem", only_once(self._wait_for_all))
             on_call(intake, "after-call", "UpdateService", self._count)
             if decided:
                 on_call(intake, "before-call", "TransactWriteItems", self._wait_for_rivals)
@@ -99,6 +100,17 @@ class Race:
     def _count(self) -> None:
         with self._lock:
             self.changes += 1
+
+
+def only_once(action: Callable[[], None]) -> Callable[[], None]:
+    """Return an action for the first call alone: who recovers a target claims it twice."""
+    calls = count()
+
+    def first() -> None:
+        if next(calls) == 0:
+            action()
+
+    return first
 
 
 def ends(records: Iterable[DecisionRecord]) -> Counter[Outcome]:
@@ -142,7 +154,7 @@ def contested(account: Account, one_write_at_a_time: None) -> Account:  # noqa: 
     put_policy(account, WEB, json.dumps(document))
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease(since=NOW - 4 * LEASE))
-    targets.commit("me", Memory(desired=4), [a_record("earlier", Outcome.HELD_NOT_BREACHING)])
+    targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     create_queue(account)
     return account
 

@@ -609,7 +609,7 @@ def test_an_event_that_lost_the_race_comes_back_through_the_queue_and_is_answere
     assert body == {"alarm": event, "lost": 1}
     assert delay in (1, 2)
     memory, _ = targets.peek(WEB.resource_id)
-    targets.commit("other", replace(memory, desired=4), [a_record()])
+    targets.commit("other", replace(memory, desired=4), a_record())
     assert deliver(batch(json.dumps(body)), later(intake, delay)) == ALL_WELL
     assert outcomes(account)[-1] == "SCALED_OUT"
     assert desired_count(account, WEB) == 6

@@ -17,7 +17,7 @@ from tests.simulation import world
 from tests.simulation.world import Ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from quickstep.alarm_events import AlarmTransition
@@ -57,37 +57,27 @@ def _forget_who_died(
 
 
 def _commit_changed(
-    change: Callable[[Memory, Sequence[DecisionRecord]], tuple[Memory, Sequence[DecisionRecord]]],
+    change: Callable[[Memory], Memory], *, recorded: bool = True
 ) -> Callable[..., None]:
-    def commit(
-        self: InMemoryTargets, owner: str, memory: Memory, records: Sequence[DecisionRecord]
-    ) -> None:
-        _commit(self, owner, memory, records)
-        changed, kept = change(memory, records)
-        del self.records[len(self.records) - len(records) :]
-        self.records.extend(kept)
-        self.items[records[0].resource_id].memory = changed
+    def commit(self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        _commit(self, owner, change(memory), record)
+        if not recorded and record.outcome.changes_capacity:
+            self.records.pop()
 
     return commit
 
 
-def _without_cooldown(
-    memory: Memory, records: Sequence[DecisionRecord]
-) -> tuple[Memory, Sequence[DecisionRecord]]:
-    return replace(memory, state=replace(memory.state, scale_out=None, scale_in=None)), records
+def _without_cooldown(memory: Memory) -> Memory:
+    return replace(memory, state=replace(memory.state, scale_out=None, scale_in=None))
 
 
-def _without_records(
-    memory: Memory, records: Sequence[DecisionRecord]
-) -> tuple[Memory, Sequence[DecisionRecord]]:
-    return memory, [record for record in records if not record.outcome.changes_capacity]
+def _unchanged(memory: Memory) -> Memory:
+    return memory
 
 
-def _without_spent_datapoints(
-    memory: Memory, records: Sequence[DecisionRecord]
-) -> tuple[Memory, Sequence[DecisionRecord]]:
+def _without_spent_datapoints(memory: Memory) -> Memory:
     alarms = {name: replace(known, acted_on=None) for name, known in memory.alarms.items()}
-    return replace(memory, alarms=alarms, spent_before=None), records
+    return replace(memory, alarms=alarms, spent_before=None)
 
 
 def _refused() -> CallFailedError:
@@ -121,7 +111,7 @@ MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
     "no stale-describe check": [(cycle, "_may_be_stale", lambda *_: False)],
     "cooldown not committed": [(InMemoryTargets, "commit", _commit_changed(_without_cooldown))],
     "record not in the transaction": [
-        (InMemoryTargets, "commit", _commit_changed(_without_records))
+        (InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False))
     ],
     "spent datapoints forgotten": [
         (InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints))

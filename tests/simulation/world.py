@@ -82,6 +82,7 @@ class Invocation:
     what: str
     started: float
     decision: str = ""
+    decisions: int = 0
     decided_at: datetime = START
     shown: dict[str, float] = field(default_factory=dict)
     over: bool = False
@@ -311,7 +312,9 @@ class World:
 
     def _new_id(self) -> str:
         invocation = self._invocation
-        invocation.decision = f"d{invocation.number}"
+        invocation.decisions += 1
+        again = "abc"[invocation.decisions - 2 :][:1] if invocation.decisions > 1 else ""
+        invocation.decision = f"d{invocation.number}{again}"
         invocation.decided_at = self.clock()
         return invocation.decision
 
@@ -483,14 +486,13 @@ class Ports:
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         return self._call("peek", lambda: self._world.targets.peek(resource_id))
 
-    def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
         def commit() -> None:
             world = self._world
-            world.targets.commit(owner, memory, records)
+            world.targets.commit(owner, memory, record)
             if memory.desired not in (None, world.desired):
                 world.astray.append(f"{owner} commits {memory.desired}, ECS has {world.desired}")
-            for record in records:
-                self._world.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
+            world.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
 
         self._call("commit", commit)
 

@@ -217,7 +217,7 @@ def test_a_commit_that_is_cancelled_says_whether_the_lease_was_lost(
         )
 
         with pytest.raises(error):
-            DynamoTargets(client, "table").commit("me", Memory(), [a_record()])
+            DynamoTargets(client, "table").commit("me", Memory(), a_record())
 
 
 # --- the queue ------------------------------------------------------------------------------------

@@ -768,6 +768,21 @@ def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -
     assert world.memory.desired == 6
 
 
+def test_an_adopted_change_is_committed_before_another_one_is_made(world: World) -> None:
+    dead(world, desired=6)
+
+    def die() -> None:
+        raise SystemExit
+
+    world.services.on_update = die
+    with pytest.raises(SystemExit):
+        world.cycle.on_alarm(a_transition(alarm=firing(250.0)))
+
+    (recovered,) = world.targets.records
+    assert recovered.outcome is Outcome.RECOVERED
+    assert world.memory.desired == 6, "so that what the second one did can be told apart"
+
+
 def test_an_adopted_scale_in_counts_as_one(world: World) -> None:
     dead(world, desired=3)
 
@@ -915,12 +930,21 @@ def test_a_pause_holds_a_correction_too(world: World) -> None:
     assert (record.outcome, world.desired) == (Outcome.HELD_PAUSED, 1)
 
 
-def test_the_heartbeat_leaves_a_target_to_whoever_holds_it(world: World) -> None:
+def test_a_quiet_target_that_somebody_holds_is_left_to_them(world: World) -> None:
     remember(world, quiet())
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
-    assert beat(world, high=described()) is None
-    assert world.targets.records == []
+    assert beat(world, high=described(AlarmState.OK, 600)) is None
+
+
+def test_the_heartbeat_may_lose_a_race_like_everybody_else(world: World) -> None:
+    remember(world, quiet())
+    world.targets.claim(WEB.resource_id, a_lease("other"))
+
+    record = beat(world, high=described())
+
+    assert record is not None
+    assert record.outcome is Outcome.LOST_RACE
 
 
 def test_the_heartbeat_finds_a_holder_that_died(world: World) -> None:

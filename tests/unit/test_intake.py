@@ -183,7 +183,7 @@ def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world:
     world.intake.on_event(load_event("alarm-high-step2"))
     ((again, delay),) = world.messages.sent
 
-    world.targets.commit("other", Memory(desired=4), [a_record()])
+    world.targets.commit("other", Memory(desired=4), a_record())
     world.clock.advance(delay.total_seconds())
     records = world.intake.on_message(json.dumps(write_message(again)))
 
@@ -202,7 +202,7 @@ def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None
     assert world.messages.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
 
 
-def test_a_heartbeat_that_lost_the_race_is_left_to_the_next_one(world: World) -> None:
+def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     """Somebody claims the target between the heartbeat's look and its own claim."""
     remember(world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
     services = Overtaken(world.services.services, overtake=lambda: hold(world))
@@ -211,7 +211,8 @@ def test_a_heartbeat_that_lost_the_race_is_left_to_the_next_one(world: World) ->
     records = intake.on_message(body(Heartbeat(WEB, {HIGH: FIRING})))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
-    assert world.messages.sent == []
+    ((message, _),) = world.messages.sent
+    assert message == Message(Heartbeat(WEB, {HIGH: FIRING}), lost=1)
 
 
 @dataclass

@@ -555,7 +555,20 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             id="above the maximum, now that an override has ended",
         ),
         pytest.param(
-            chain(None), heartbeat(high=described()), 1, a_lease("other"), False, id="in good hands"
+            chain(None),
+            heartbeat(high=described()),
+            4,
+            a_lease("other"),
+            True,
+            id="in good hands, which may not know of it",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=SEEN_OK),
+            4,
+            a_lease("other"),
+            False,
+            id="quiet, and in good hands",
         ),
         pytest.param(
             remembering(high=KNOWN_OK),

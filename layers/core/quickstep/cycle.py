@@ -163,8 +163,8 @@ class Cycle:
         claim: Claim,
         seen: _Seen | CallFailedError,
         draft: DecisionRecord,
-    ) -> DecisionRecord:
-        """Evaluate under the lease."""
+    ) -> DecisionRecord | None:
+        """Evaluate under the lease; None where a re-check is out of date behind a recovery."""
         memory, trigger = claim.memory, draft.trigger
         if _may_be_stale(seen, memory):
             seen = self._describe(trigger.service)
@@ -174,16 +174,17 @@ class Cycle:
                 # What its owner did is not known yet. Left unreleased, this lease tells the next
                 # holder that somebody may have died here.
                 return self._unclaimed(failed)
-            return self._commit(progress.learn(target, memory, trigger), [failed])
-        records = []
+            return self._commit(progress.learn(target, memory, trigger), failed)
         if claim.abandoned:
-            memory, recovered = progress.recover(
-                memory, claim.abandoned, seen.service, replace(draft, id=f"{draft.id}-recovered")
-            )
-            records += [recovered] if recovered else []
+            memory, recovered = progress.recover(memory, claim.abandoned, seen.service, draft)
+            if recovered:
+                # Committed before anything else is done, so that there is never more than one
+                # change to adopt: a second death could undo the first one's change unseen.
+                self.targets.commit(draft.id, memory, recovered)
+                return self._evaluate(trigger)
         if ignored := progress.ignored(memory, trigger):
             record = _ended(draft, *ignored)
-            self.targets.commit(draft.id, memory, [*records, record])
+            self.targets.commit(draft.id, memory, record)
             return record
         memory = progress.learn(target, memory, trigger)
         draft = replace(draft, service=seen.service)
@@ -200,7 +201,7 @@ class Cycle:
         if after is None:
             # As above: whether capacity changed is for the next holder to find out.
             return self._unclaimed(record)
-        return self._commit(after, [*records, record])
+        return self._commit(after, record)
 
     def _observe(
         self, target: ScalableTarget, memory: Memory, trigger: Trigger, now: datetime
@@ -281,9 +282,8 @@ class Cycle:
             record = replace(record, waited=accepted_at - trigger.since)
         return memory, record
 
-    def _commit(self, memory: Memory, records: list[DecisionRecord]) -> DecisionRecord:
-        """Commit, and send the next check beside it; return the evaluation's own record."""
-        record = records[-1]
+    def _commit(self, memory: Memory, record: DecisionRecord) -> DecisionRecord:
+        """Commit, and send the next check beside it."""
         now = self.clock()
         check = progress.next_check(memory, record, now, self.jitter())
         generation = memory.generation + 1
@@ -291,12 +291,12 @@ class Cycle:
             memory, generation=generation, check_at=now + check.delay if check else None
         )
         if check is None:
-            self.targets.commit(record.id, memory, records)
+            self.targets.commit(record.id, memory, record)
             return record
         service = record.trigger.service
         recheck = Recheck(service, generation, check.attempt, check.since)
         self.together(
-            lambda: self.targets.commit(record.id, memory, records),
+            lambda: self.targets.commit(record.id, memory, record),
             lambda: self.messages.send(Message(recheck), check.delay),
         )
         return record

@@ -89,7 +89,7 @@ class Intake:
         if record is None:
             return []
         beaten = record.outcome is Outcome.LOST_RACE and message.lost < MAX_RACES
-        if beaten and not isinstance(message.content, Heartbeat):
+        if beaten:
             again = replace(message, lost=message.lost + 1)
             self.messages.send(again, timedelta(seconds=1 + round(self.jitter())))
         return [record]

@@ -98,8 +98,8 @@ class Targets(Protocol):
         """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
 
-    def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
-        """Write memory and records together, and release the lease.
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        """Write memory and record together, and release the lease.
 
         Raises:
             LeaseLostError: `owner` no longer holds the lease; nothing was written.

@@ -273,11 +273,10 @@ def needs_attention(
     """Whether the heartbeat has to evaluate a target.
 
     It has to where a holder has died, an alarm's event was missed, an alarm is new or changed, a
-    breach is looked at by no chain of re-checks, or capacity is outside its bounds. It has not
-    while somebody else is at it.
+    breach is looked at by no chain of re-checks, or capacity is outside its bounds.
     """
-    if lease:
-        return lease.until <= now
+    if lease and lease.until <= now:
+        return True
     learnt = learn(target, memory, heartbeat)
     if learnt != memory:
         return True

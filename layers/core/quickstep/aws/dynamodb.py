@@ -22,10 +22,10 @@ from quickstep.memory import Claim, Lease, memory_dict, read_memory
 from quickstep.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
 
     from quickstep.memory import Memory
     from quickstep.records import DecisionRecord
@@ -108,9 +108,9 @@ class DynamoTargets:
         item = from_item(answer.get("Item", {}))
         return read_memory(item), _lease(item)
 
-    def commit(self, owner: str, memory: Memory, records: Sequence[DecisionRecord]) -> None:
-        """Write memory and records in one transaction, and release the lease; see the port."""
-        resource_id = records[0].resource_id
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        """Write memory and record in one transaction, and release the lease; see the port."""
+        resource_id = record.resource_id
         attributes = memory_dict(memory)
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
@@ -124,12 +124,9 @@ class DynamoTargets:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
         }
-        puts: list[TransactWriteItemTypeDef] = [
-            {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
-            for record in records
-        ]
+        put: PutTypeDef = {"TableName": self._table, "Item": self._record_item(record)}
         try:
-            self._client.transact_write_items(TransactItems=[{"Update": update}, *puts])
+            self._client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
         except self._client.exceptions.TransactionCanceledException as error:
             reasons = error.response.get("CancellationReasons", [])
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
