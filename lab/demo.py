@@ -161,7 +161,8 @@ def run(
     """
     target = parse_target(POLICY_DOCUMENT.read_text(encoding="utf-8"))
     cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-    ecs = EcsServices(account.session.client("ecs", endpoint_url=account.endpoint_url))
+    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
     fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
     recent: deque[Load] = deque(maxlen=PUBLISH_SECONDS)

@@ -229,6 +229,7 @@ class World:
             clock=self.clock,
             new_id=self._new_id,
             jitter=lambda: 0.5,
+            pause=self.pauses.append,
             max_event_age=self.max_event_age,
         )
 

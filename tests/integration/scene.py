@@ -57,7 +57,8 @@ def clients_of(intake: Intake) -> list[Any]:
     """Return the clients that an evaluation uses."""
     cycle: Any = intake.cycle
     ports = (cycle.services, cycle.targets, cycle.metrics, cycle.messages)
-    return [*(port._client for port in ports), cycle.policies._provider.client]  # noqa: SLF001
+    clients = [port._client for port in ports]  # noqa: SLF001
+    return [*clients, cycle.services._updates, cycle.policies._provider.client]  # noqa: SLF001
 
 
 def on_call(intake: Intake, event: str, call: str, hook: Callable[[], None]) -> None:

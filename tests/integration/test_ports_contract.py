@@ -362,7 +362,8 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
 def services(request: pytest.FixtureRequest) -> Services:
     if request.param == "in memory":
         return InMemoryServices({WEB: Service(4, 4, 0)})
-    return EcsServices(client_of(request.getfixturevalue("account"), "ecs"))
+    client = client_of(request.getfixturevalue("account"), "ecs")
+    return EcsServices(client, client)
 
 
 def test_a_service_is_described(services: Services) -> None:

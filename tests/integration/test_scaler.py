@@ -246,7 +246,9 @@ def clients_of(intake: Intake) -> list[Any]:
         scaler.cycle.metrics,
         scaler.cycle.messages,
     ]
-    return [*(port._client for port in ports), scaler.cycle.policies._provider.client]  # noqa: SLF001
+    clients = [port._client for port in ports]  # noqa: SLF001
+    more = scaler.cycle.services._updates, scaler.cycle.policies._provider.client  # noqa: SLF001
+    return [*clients, *more]
 
 
 @pytest.fixture
@@ -391,7 +393,7 @@ def test_a_function_makes_its_clients_at_its_first_event_only(
     finally:
         deployed_intake.cache_clear()
 
-    assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "sqs", "ssm"]
+    assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "ecs", "sqs", "ssm"]
 
 
 # --- what cannot be evaluated ---------------------------------------------------------------------

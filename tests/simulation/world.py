@@ -131,6 +131,7 @@ class World:
             clock=self.clock,
             new_id=self._new_id,
             jitter=self.rng.random,
+            pause=lambda duration: self.sleep(duration.total_seconds()),
         )
         self.intake = Intake(
             cycle=self.cycle,

@@ -120,7 +120,7 @@ def test_a_service_that_is_going_away_is_not_found(status: str) -> None:
         stub.add_response("describe_services", {"services": [service], "failures": []})
 
         with pytest.raises(CallFailedError, match=f"service/prod/web is {status}") as caught:
-            EcsServices(client).describe(WEB)
+            EcsServices(client, client).describe(WEB)
 
     assert caught.value.outcome is Outcome.FAILED_NOT_FOUND
 
@@ -131,7 +131,7 @@ def test_an_update_passes_cluster_service_and_desired_count_and_nothing_else() -
         expected = {"cluster": "prod", "service": "web", "desiredCount": 6}
         stub.add_response("update_service", {}, expected)
 
-        EcsServices(client).set_desired_count(WEB, 6)
+        EcsServices(client, client).set_desired_count(WEB, 6)
 
         stub.assert_no_pending_responses()
 

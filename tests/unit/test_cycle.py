@@ -325,7 +325,7 @@ def test_a_description_that_fails_is_recorded_and_nothing_is_updated(
 def test_an_update_that_fails_starts_no_cooldown_and_spends_no_datapoint(
     world: World, outcome: Outcome
 ) -> None:
-    world.services.failures["UpdateService"].append(CallFailedError(outcome, "because"))
+    world.services.failures["UpdateService"] += [CallFailedError(outcome, "because")] * 3
 
     record = world.cycle.on_alarm(a_transition())
 
@@ -462,8 +462,8 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
 
 
 def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None:
-    throttled = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
-    world.services.failures["UpdateService"].append(throttled)
+    failure = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
+    world.services.failures["UpdateService"] += [failure] * 3
 
     record = world.cycle.on_alarm(a_transition()).as_dict()
 
@@ -665,8 +665,37 @@ def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
 # --- throttles ------------------------------------------------------------------------------------
 
 
-def throttled(world: World, call: str = "UpdateService") -> None:
-    world.services.failures[call].append(CallFailedError(Outcome.FAILED_THROTTLED, f"{call}: no"))
+def throttled(world: World, call: str = "UpdateService", times: int = 3) -> None:
+    failure = CallFailedError(Outcome.FAILED_THROTTLED, f"{call}: no")
+    world.services.failures[call] += [failure] * times
+
+
+def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: World) -> None:
+    throttled(world, times=2)
+
+    record = world.cycle.on_alarm(a_transition())
+
+    assert record.outcome is Outcome.SCALED_OUT
+    assert world.services.calls == ["DescribeServices", *["UpdateService 6"] * 3]
+    assert world.pauses == [timedelta(seconds=0.3), timedelta(seconds=0.9)]
+
+
+def test_a_throttled_scale_in_is_not(world: World) -> None:
+    throttled(world, times=1)
+
+    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+
+    assert record.outcome is Outcome.FAILED_THROTTLED
+    assert world.services.calls == ["DescribeServices", "UpdateService 3"]
+
+
+def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> None:
+    world.services.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_OTHER, "500"))
+
+    record = world.cycle.on_alarm(a_transition())
+
+    assert record.outcome is Outcome.SCALED_OUT
+    assert world.services.calls == ["DescribeServices", "UpdateService 6"] * 2
 
 
 @pytest.mark.parametrize(("attempt", "delay"), [(0, 2), (1, 3), (2, 6), (3, 12), (4, 22), (9, 22)])
@@ -1024,7 +1053,7 @@ def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
         world.services.failures["DescribeServices"].append(
             CallFailedError(Outcome.FAILED_OTHER, "no")
         )
-        raise CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: no")
+        raise CallFailedError(Outcome.FAILED_OTHER, "UpdateService: no")
 
     world.services.on_update = done_and_unheard
     rechecked(world)

@@ -355,7 +355,7 @@ def test_many_targets_are_fanned_out_over_the_queue(
     if fans_out:
         assert world.messages.sent == [
             (
-                Message(Heartbeat(service, {HIGH: QUIET}, complete=True)),
+                Message(Heartbeat(service, {HIGH: QUIET})),
                 timedelta(seconds=number // LOOKS_A_SECOND),
             )
             for number, service in enumerate(names)

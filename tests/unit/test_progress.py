@@ -220,6 +220,22 @@ def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_nev
         assert set(progress.learn(TARGET, memory, trigger).alarms) == {HIGH}
 
 
+@pytest.mark.parametrize(
+    ("complete", "left"),
+    [
+        pytest.param(True, {HIGH}, id="all its alarms: the other one was deleted"),
+        pytest.param(False, {HIGH, LOW}, id="some of its alarms"),
+    ],
+)
+def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
+    *, complete: bool, left: set[str]
+) -> None:
+    memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
+    beat = replace(heartbeat(high=described()), complete=complete)
+
+    assert set(progress.learn(TARGET, memory, beat).alarms) == left
+
+
 def test_a_recheck_teaches_nothing() -> None:
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from quickstep.ports import Messages, Metrics, PolicyDocuments, Services, Targets, Together
     from quickstep.triggers import Trigger
 
+RETRY_PAUSES = (timedelta(seconds=0.3), timedelta(seconds=0.9))
+"""Before further attempts at UpdateService in one evaluation; each half to one and a half of it."""
+
 LEASE = timedelta(seconds=15)
 """Longer than the function's timeout of 10 s: a dead holder can make no more calls."""
 
@@ -57,7 +60,7 @@ class _Seen:
 class Cycle:
     """The evaluation of a target, over its ports.
 
-    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1.
+    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1, `pause` waits.
     """
 
     policies: PolicyDocuments
@@ -69,6 +72,7 @@ class Cycle:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     jitter: Callable[[], float]
+    pause: Callable[[timedelta], None]
     max_event_age: timedelta = MAX_EVENT_AGE
 
     def on_alarm(self, transition: AlarmTransition) -> DecisionRecord:
@@ -261,19 +265,9 @@ class Cycle:
         if not decision.outcome.changes_capacity:
             return memory, record
         trigger = draft.trigger
-        try:
-            self.services.set_desired_count(trigger.service, decision.granted)
-        except CallFailedError as error:
-            failed = _ended(record, error.outcome, error.why)
-            if error.outcome in (Outcome.FAILED_NOT_FOUND, Outcome.FAILED_DENIED):
-                return memory, failed
-            # A time-out, or throttles behind an attempt whose answer was lost: only ECS knows what
-            # came of it.
-            after = self._describe(trigger.service)
-            if isinstance(after, CallFailedError):
-                return None, failed
-            if after.service.desired != decision.granted:
-                return memory, failed
+        failure, certain = self._update(trigger.service, decision)
+        if failure:
+            return memory if certain else None, _ended(record, failure.outcome, failure.why)
         accepted_at = self.clock()
         memory = progress.acted(memory, decision, record.alarms, newest, accepted_at)
         if isinstance(trigger, AlarmTransition):
@@ -281,6 +275,37 @@ class Cycle:
         if isinstance(trigger, Recheck) and trigger.since:
             record = replace(record, waited=accepted_at - trigger.since)
         return memory, record
+
+    def _update(
+        self, service: ServiceName, decision: Decision
+    ) -> tuple[CallFailedError | None, bool]:
+        """Call UpdateService, up to three times if need be.
+
+        Return how it failed in the end, and whether it is certain what came of it. A throttle says
+        that nothing was done. After a failure of no known kind, such as a time-out, only ECS knows:
+        described as granted, the change is made. Tasks are removed in one attempt or later: the
+        calls that are left are for those who add some.
+        """
+        failure: CallFailedError | None = None
+        adds = decision.granted > decision.before
+        for pause in (timedelta(), *(RETRY_PAUSES if adds else ())):
+            if pause:
+                self.pause(pause * (0.5 + self.jitter()))
+            try:
+                self.services.set_desired_count(service, decision.granted)
+            except CallFailedError as error:
+                failure = error
+            else:
+                return None, True
+            if failure.outcome is Outcome.FAILED_OTHER:
+                after = self._describe(service)
+                if isinstance(after, CallFailedError):
+                    return failure, False
+                if after.service.desired == decision.granted:
+                    return None, True
+            elif failure.outcome is not Outcome.FAILED_THROTTLED:
+                break
+        return failure, True
 
     def _commit(self, memory: Memory, record: DecisionRecord) -> DecisionRecord:
         """Commit, and send the next check beside it."""

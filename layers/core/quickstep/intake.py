@@ -116,10 +116,16 @@ class Intake:
         return self._look_at(heartbeats)
 
     def _hand_on(self, heartbeats: list[Heartbeat]) -> None:
-        """Leave targets to invocations of their own, a few at a time."""
+        """Leave targets to invocations of their own, a few at a time.
+
+        By the time it is looked at, a target may have got an alarm that is not in its heartbeat.
+        """
         self.messages.send_all(
             [
-                (Message(heartbeat), min(LAST_LOOK, timedelta(seconds=index // LOOKS_A_SECOND)))
+                (
+                    Message(replace(heartbeat, complete=False)),
+                    min(LAST_LOOK, timedelta(seconds=index // LOOKS_A_SECOND)),
+                )
                 for index, heartbeat in enumerate(heartbeats)
             ]
         )

@@ -39,6 +39,9 @@ CLIENT_CONFIG = Config(
 )
 
 
+ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
 class SettingsError(InvalidDocumentError):
     """An environment variable of the function that is missing or breaks a rule."""
 
@@ -96,6 +99,7 @@ def make_intake(
     """
     session = session or boto3.Session()
     ecs = session.client("ecs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    ecs_once = session.client("ecs", config=ONE_ATTEMPT, endpoint_url=endpoint_url)
     ssm = session.client("ssm", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
     sqs = session.client("sqs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
     dynamodb = session.client("dynamodb", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
@@ -103,9 +107,13 @@ def make_intake(
     messages = SqsMessages(sqs, settings.queue_url)
     # Spread in time, not secrecy, is what this randomness is for.
     jitter = random.Random().random  # noqa: S311
+
+    def pause(duration: timedelta) -> None:
+        time.sleep(duration.total_seconds())
+
     cycle = Cycle(
         policies=SsmPolicyDocuments(ssm, settings.policy_max_age),
-        services=EcsServices(ecs),
+        services=EcsServices(ecs, ecs_once),
         targets=DynamoTargets(dynamodb, settings.table, settings.retention),
         metrics=CloudWatchMetrics(cloudwatch),
         messages=messages,
@@ -113,13 +121,14 @@ def make_intake(
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
         jitter=jitter,
+        pause=pause,
         max_event_age=settings.max_event_age,
     )
     return Intake(
         cycle=cycle,
         alarms=CloudWatchAlarms(cloudwatch),
         messages=messages,
-        pause=lambda duration: time.sleep(duration.total_seconds()),
+        pause=pause,
         jitter=jitter,
     )
 
