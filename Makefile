@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 EVENT ?= events/alarm-high-step2.json
+SEEDS ?= 20000
 UV ?= uv
 
 BIN := .venv/bin
@@ -13,10 +14,10 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test check build invoke lock clean
+.PHONY: help install demo test simulate-faults check build invoke lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Set up .venv from requirements.lock; other Pythons: PYTHON=python3.12
 
@@ -25,6 +26,9 @@ demo: $(INSTALLED) ## Watch a surge being answered, without an AWS account: ARGS
 
 test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
 	@$(BIN)/pytest $(ARGS)
+
+simulate-faults: $(INSTALLED) ## Break the protocol in thousands of random ways: SEEDS=100
+	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
 
 check: $(INSTALLED) ## Lint, check formats and types, validate the templates
 	$(BIN)/ruff check .

@@ -10,9 +10,19 @@ import typer
 
 from quickstep.config import ConfigError, read_target
 from quickstep.engine.decide import decide
-from quickstep.engine.model import Alarm, AlarmState, Observation, ScalableTarget, Service, State
+from quickstep.engine.model import (
+    Alarm,
+    AlarmState,
+    Launch,
+    Observation,
+    ScalableTarget,
+    ScalingActivity,
+    Service,
+    State,
+)
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.records import decision_dict, read_activity, read_override, read_pause
+from quickstep.memory import read_activity, read_override, read_pause
+from quickstep.records import decision_dict
 
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
 
@@ -48,15 +58,24 @@ def _decide(case: Any) -> dict[str, Any]:
     alarms = _alarms(members["alarms"], target)
     history = members["history"].members(required=("scale_out", "scale_in"), optional=())
     scale_out, scale_in = history.get("scale_out"), history.get("scale_in")
+    scaled_out = read_activity(scale_out.optional()) if scale_out else None
     state = State(
-        scale_out=read_activity(scale_out.optional()) if scale_out else None,
+        scale_out=scaled_out,
         scale_in=read_activity(scale_in.optional()) if scale_in else None,
+        launches=_launches(scaled_out),
         override=read_override(members["override"].optional()),
         pause=read_pause(members["pause"].optional()),
     )
     problems.raise_any(InvalidDocumentError)
     assert target is not None  # noqa: S101 - a target that is none has raised its problems
     return decision_dict(decide(target, Observation(service, alarms), state, now))
+
+
+def _launches(scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
+    """Return the tasks that the last scale-out has launched: all that a case knows of launches."""
+    if scaled_out is None or scaled_out.after <= scaled_out.before:
+        return ()
+    return (Launch(scaled_out.at, scaled_out.after - scaled_out.before),)
 
 
 def _target(field: Field) -> ScalableTarget | None:

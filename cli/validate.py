@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from quickstep.config import ConfigError, parse_target
 
-_NOT_IN_EFFECT = "CapacityOnItsWay, RisingTrend and WouldFlap are read, but not in effect yet"
+_NOT_IN_EFFECT = "RisingTrend and WouldFlap are read, but not in effect yet"
 
 
 def validate(
@@ -38,7 +38,7 @@ def validate(
             what = f"{target.resource_id}, {policies} policies"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
             guards = target.guards
-            if guards.capacity_on_its_way or guards.rising_trend or guards.would_flap:
+            if guards.rising_trend or guards.would_flap:
                 out.print(f"    note: Guards: {_NOT_IN_EFFECT}", soft_wrap=True)
             continue
         bad += 1

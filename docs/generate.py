@@ -18,16 +18,21 @@ import json
 import re
 import sys
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.explain import answer
+from quickstep import cycle, intake, progress
 from quickstep.alarm_events import read_event
+from quickstep.aws import cloudwatch, sqs
 from quickstep.config import ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import Guards, Observation, Service, State
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import RECHECK_SECONDS
+from quickstep.wiring import CLIENT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +41,12 @@ EXAMPLES = ROOT / "docs" / "examples"
 EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
 DECISIONS = ROOT / "docs" / "decisions"
 LAYER = ROOT / "layers" / "core" / "quickstep"
-DOCUMENTS = (ROOT / "docs" / "policy-reference.md", DECISIONS / "README.md")
+SIMULATION = ROOT / "tests" / "simulation"
+DOCUMENTS = (
+    ROOT / "docs" / "architecture.md",
+    ROOT / "docs" / "policy-reference.md",
+    DECISIONS / "README.md",
+)
 
 _BLOCK = re.compile(r"(<!-- generated:(\S+) -->\n).*?(<!-- /generated:\2 -->)", re.DOTALL)
 _WIDTH = 100
@@ -50,20 +60,20 @@ MEANINGS = {
     Outcome.SCALED_IN: "ECS accepted a smaller desired count",
     Outcome.WOULD_SCALE: "the document says `DryRun`; nothing was called",
     Outcome.HELD_COOLDOWN: "an earlier change is still taking effect",
-    Outcome.HELD_CAPACITY_ON_ITS_WAY: "tasks that are starting will be enough",
+    Outcome.HELD_CAPACITY_ON_ITS_WAY: "with the tasks that are starting there will be enough",
     Outcome.HELD_WOULD_FLAP: "removing tasks would bring the breach back",
     Outcome.HELD_DEPLOYMENT: "no task is removed while a rollout is in progress",
     Outcome.HELD_AT_MAX: "no more tasks are allowed; the load may not be met",
     Outcome.HELD_AT_MIN: "no fewer tasks are allowed",
-    Outcome.HELD_NOT_BREACHING: "no alarm in ALARM, no matching step, or one that changes nothing",
+    Outcome.HELD_NOT_BREACHING: "no alarm in breach, no matching step, or one that changes nothing",
     Outcome.HELD_NO_DATA: "there is no number to act on; see the data rules",
     Outcome.HELD_PAUSED: "an operator stopped this direction",
-    Outcome.HELD_MUTED: "a mute rule or a composite alarm's suppressor is active",
+    Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or its actions are disabled",
     Outcome.IGNORED_DUPLICATE: "the same transition of the same alarm came twice",
     Outcome.IGNORED_STALE: "a later transition of the same alarm was handled before",
-    Outcome.LOST_RACE: "another evaluation of the target held the lease",
+    Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
     Outcome.RECOVERED: "the lease's last holder changed capacity and died before its commit",
-    Outcome.FAILED_THROTTLED: "AWS still throttled after the retries inside the invocation",
+    Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",
     Outcome.FAILED_NOT_FOUND: "no such cluster or service, or it is not ACTIVE",
     Outcome.FAILED_DENIED: "the function's role may not make the call",
     Outcome.FAILED_CONFIG: "the policy document is missing, breaks a rule, or has no such policy",
@@ -325,6 +335,9 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
     seen = [_alarm(name, alarm) for name, alarm in case["alarms"].items()]
     if case["service"]["deployment_in_progress"]:
         seen.append("a rollout is in progress")
+    service = case["service"]
+    if service["running"] != service["desired"]:
+        seen.append(f"{service['running']} of {service['desired']} tasks run")
     for direction, activity in case["history"].items():
         if activity:
             verb = "out" if direction == "scale_out" else "in"
@@ -395,6 +408,90 @@ def shapes() -> str:
     return _table(("Alarm", "Event", "Outcome with 4 tasks", "Reason"), rows)
 
 
+# --- limits of the protocol -----------------------------------------------------------------------
+
+
+def limits() -> str:
+    """Return the table of the protocol's clocks and bounds, as code and template have them."""
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+
+    calls: Any = CLIENT_CONFIG
+    retries = calls.retries
+
+    def set_to(key: str) -> int:
+        (value,) = set(re.findall(rf"^ +{key}: (\d+)\b", template, re.MULTILINE))
+        return int(value)
+
+    rows = (
+        ("function's timeout", set_to("Timeout"), "`template.yaml`"),
+        ("attempts of a call", f"{retries['total_max_attempts']}", "`wiring.CLIENT_CONFIG`"),
+        ("waiting for a connection", calls.connect_timeout, "`wiring.CLIENT_CONFIG`"),
+        ("waiting for an answer", calls.read_timeout, "`wiring.CLIENT_CONFIG`"),
+        ("lease, from the start of an evaluation", cycle.LEASE, "`cycle.LEASE`"),
+        ("oldest event whose datapoints count", cycle.MAX_EVENT_AGE, "`MAX_EVENT_AGE_SECONDS`"),
+        ("next look in a scale-out breach", RECHECK_SECONDS, "`proposal.RECHECK_SECONDS`"),
+        ("next look for a newer datapoint", progress.NEWER_DATAPOINT, "`progress.NEWER_DATAPOINT`"),
+        ("such looks in a row", f"{progress.MAX_LOOKS}", "`progress.MAX_LOOKS`"),
+        ("longest pause after a throttle", progress.LONGEST_BACKOFF, "`progress.LONGEST_BACKOFF`"),
+        (
+            "re-checks in a row after throttles",
+            f"{progress.MAX_THROTTLES}",
+            "`progress.MAX_THROTTLES`",
+        ),
+        ("races that a message may lose", f"{intake.MAX_RACES}", "`intake.MAX_RACES`"),
+        ("a re-check counts as dead after its time by", progress.OVERDUE, "`progress.OVERDUE`"),
+        ("alarms in a page", f"{cloudwatch.PAGE}", "`cloudwatch.PAGE`"),
+        ("pages in one invocation", f"{intake.PAGES}", "`intake.PAGES`"),
+        ("pause between pages", intake.PAGE_PAUSE, "`intake.PAGE_PAUSE`"),
+        ("targets before the queue is used", f"{intake.INLINE_TARGETS}", "`intake.INLINE_TARGETS`"),
+        ("time before the queue is used", intake.INLINE_TIME, "`intake.INLINE_TIME`"),
+        ("longest delay of a message", sqs.LONGEST_DELAY, "`sqs.LONGEST_DELAY`"),
+        ("a message that failed comes back after", set_to("VisibilityTimeout"), "`template.yaml`"),
+        ("deliveries of a message", f"{set_to('maxReceiveCount')}", "`template.yaml`"),
+    )
+    return _table(("What", "Value", "Where"), ((a, _value(b), c) for a, b, c in rows))
+
+
+def _value(value: timedelta | float | str) -> str:
+    if isinstance(value, str):
+        return value
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    return f"{seconds:g} s"
+
+
+# --- the fault simulation -------------------------------------------------------------------------
+
+
+def invariants() -> str:
+    """Return what the simulation checks after each run, from the names of its checks."""
+    names = (
+        name.strip("_").replace("_", " ").replace("ecs", "ECS") for name in _called("violations")
+    )
+    return "\n".join(f"- {name}" for name in names)
+
+
+def _called(name: str) -> list[str]:
+    """Return which private functions a function of the simulation's invariants calls, in order."""
+    tree = ast.parse((SIMULATION / "invariants.py").read_text(encoding="utf-8"))
+    (function,) = (
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [call.id for call in calls if isinstance(call, ast.Name) and call.id.startswith("_")]
+
+
+def planted_bugs() -> str:
+    """Return the bugs that the simulation has to find."""
+    tree = ast.parse((SIMULATION / "mutations.py").read_text(encoding="utf-8"))
+    (bugs,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "MUTATIONS"
+    )
+    assert isinstance(bugs, ast.Dict)  # noqa: S101 - else the simulation has none
+    return "\n".join(f"- {ast.literal_eval(key)}" for key in bugs.keys if key)
+
+
 # --- decision records ---------------------------------------------------------------------------
 
 
@@ -422,6 +519,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "keys-guards": partial(keys, GUARDS),
     "shapes": shapes,
     "decisions": adr_index,
+    "limits": limits,
+    "invariants": invariants,
+    "planted-bugs": planted_bugs,
     **{f"cases:{path.stem}": partial(cases, path.stem) for path in EXAMPLES.glob("*.jsonl")},
 }
 

@@ -8,7 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+LOOK_SECONDS = 0.2
+"""How often the demo looks for what it waits for."""
 
 
 def _utc_now() -> datetime:
@@ -17,14 +21,23 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What tells the time (aware UTC), and what waits (seconds)."""
+    """What tells the time (aware UTC), and what waits (seconds).
+
+    Who waits for something to happen looks every `look` seconds.
+    """
 
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], None] = time.sleep
+    look: float = LOOK_SECONDS
 
-    def sleep_until(self, moment: datetime) -> None:
-        """Wait for `moment`; return at once where it has passed."""
-        pause = (moment - self.now()).total_seconds()
+    def looks_until(self, moment: datetime) -> Iterator[None]:
+        """Wait for `moment`, and yield at each look on the way; end at once where it has passed.
+
+        Example: for a moment 0.5 s away and a look every 0.2 s, yield after 0.2 s and 0.4 s.
+        """
+        while (pause := (moment - self.now()).total_seconds()) > self.look:
+            self.sleep(self.look)
+            yield
         if pause > 0:
             self.sleep(pause)
 

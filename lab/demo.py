@@ -1,11 +1,13 @@
 """The demo: a surge of traffic on a modelled service, answered by the real scaler.
 
     traffic -> service model -> PutMetricData -> alarm evaluation -> event -> scaler -> ECS
-                     ^                                                                   |
+                     ^                                                        |  ^       |
+                     |                                                        queue      |
                      +-------------------------- desired count --------------------------+
 
-Everything from PutMetricData to ECS goes over boto3 to an embedded AWS. The loop yields a snapshot
-a second; those who show them take no part in what happens.
+Everything from PutMetricData to ECS goes over boto3 to an embedded AWS, and so do the messages by
+which the scaler looks again. The loop yields a snapshot a second; those who show them take no part
+in what happens.
 """
 
 from __future__ import annotations
@@ -25,8 +27,15 @@ from lab.cloudwatch import (
     evaluate_alarms,
 )
 from lab.demo_summary import Summary, summarise
-from lab.embedded_aws import Account, EmbeddedAws, create_service, create_table, put_policy
-from lab.scaler import Scaler, embedded_scaler
+from lab.embedded_aws import (
+    Account,
+    EmbeddedAws,
+    create_queue,
+    create_service,
+    create_table,
+    put_policy,
+)
+from lab.scaler import HEARTBEAT, Scaler, embedded_scaler
 from lab.service_model import FargateService, Load, rates
 from lab.snapshot import AlarmSnapshot, Plan, Snapshot
 from quickstep.aws.ecs import EcsServices
@@ -56,6 +65,10 @@ DIMENSIONS: list[DimensionTypeDef] = [
     {"Name": "ServiceName", "Value": SERVICE.service},
 ]
 PUBLISH_SECONDS = 5
+
+HEARTBEAT_SECONDS = 60
+FIRST_HEARTBEAT = 5
+"""The second of the first heartbeat: the scaler knows its alarms before the first can fire."""
 
 
 def _alarm(
@@ -123,8 +136,9 @@ def play(plan: Plan, account: Account, console: Console, clock: Clock, log: IO[s
 
 
 def prepare(account: Account) -> None:
-    """Create what a deployment would: table, service, policy document and alarms."""
+    """Create what a deployment would: table, queue, service, policy document and alarms."""
     create_table(account)
+    create_queue(account)
     create_service(account, SERVICE, TASKS_AT_START)
     put_policy(account, SERVICE, POLICY_DOCUMENT.read_text(encoding="utf-8"))
     create_alarms(account.session.client("cloudwatch", endpoint_url=account.endpoint_url), ALARMS)
@@ -142,10 +156,13 @@ def run(
         publish       x    x         x    x
         evaluate                x              x
         sees                    0-10           10-20
+
+    Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute.
     """
     target = parse_target(POLICY_DOCUMENT.read_text(encoding="utf-8"))
     cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-    ecs = EcsServices(account.session.client("ecs", endpoint_url=account.endpoint_url))
+    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
     fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
     recent: deque[Load] = deque(maxlen=PUBLISH_SECONDS)
@@ -153,19 +170,23 @@ def run(
     for second in range(plan.seconds):
         end = second + 1
         at = start + timedelta(seconds=end)
-        clock.sleep_until(at)
+        decisions: list[dict[str, Any]] = []
+        for _ in clock.looks_until(at):
+            decisions += scaler.on_messages()
         load = fleet.serve(plan.traffic.at(second), second)
         recent.append(load)
         if end % PUBLISH_SECONDS == 0:
             publish(cloudwatch, rates(recent), at - timedelta(seconds=PUBLISH_SECONDS))
-        decisions: list[dict[str, Any]] = []
         if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
             evaluated = []
             for evaluation in evaluate_alarms(cloudwatch, SERVICE.alarm(""), clock.now):
                 evaluated.append(_alarm_snapshot(evaluation, target))
                 if event := evaluation.event():
-                    decisions.append(scaler(event))
+                    decisions += scaler.on_event(event)
             alarms = tuple(evaluated)
+        if end % HEARTBEAT_SECONDS == FIRST_HEARTBEAT:
+            decisions += scaler.on_event(HEARTBEAT)
+        decisions += scaler.on_messages()
         desired = ecs.describe(SERVICE).desired
         fleet = fleet.with_desired(desired, end)
         starting = fleet.starting(end)

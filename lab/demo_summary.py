@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
 from quickstep.engine.model import AlarmState, Direction
+from quickstep.engine.outcome import Outcome
 from quickstep.naming import parse_alarm_name
 
 if TYPE_CHECKING:
@@ -18,16 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A scale-out: when its alarm fired, how soon ECS accepted it, and when it served.
+    """What a scale-out alarm led to: how soon ECS accepted the first tasks, how many came of it.
 
     `alarm_at` and `serving_at` are seconds of the demo; the latter is None if it came to an end
-    before all of the tasks served.
+    before all of the tasks served. `alarm_to_update_ms` is None where the alarm's own event could
+    not be answered, and a re-check did it. `steps` counts the scale-outs up to `tasks_after`.
     """
 
     alarm_at: float
-    alarm_to_update_ms: int
+    alarm_to_update_ms: int | None
     tasks_before: int
     tasks_after: int
+    steps: int
     serving_at: int | None
 
     @property
@@ -37,20 +41,45 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Desired:
+    """A desired count, and the second of the demo since which ECS had it."""
+
+    count: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """How many decisions the scaler made, by what set them off."""
+
+    alarms: int = 0
+    rechecks: int = 0
+    heartbeats: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.alarms + self.rechecks + self.heartbeats
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A run in figures; seconds count from the start of the traffic.
 
     `surge_at` is the first overloaded second of the first surge that a scale-out alarm was due to
-    answer, None where there was none; `answer` is how the scaler answered it.
+    answer, None where there was none; `answer` is how the scaler answered it. `desired` has every
+    change of the desired count. After second `last_failed` no request failed any more.
     """
 
     seconds: int
     surge_at: int | None
     answer: Answer | None
-    desired: tuple[int, ...]
+    evaluations: Evaluations
+    desired: tuple[Desired, ...]
     requests: float
     served: float
     failed: float
+    last_failed: int | None
 
     @property
     def unanswered(self) -> bool:
@@ -58,39 +87,68 @@ class Summary:
         return self.surge_at is not None and self.answer is None
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A decision's record, and the second of the demo at which it was made."""
+
+    at: float
+    record: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What set it off."""
+        return str(self.record["trigger"]["kind"])
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        return Outcome(self.record["outcome"])
+
+
 def summarise(snapshots: Sequence[Snapshot]) -> Summary:
-    """Return the figures of a run, whole or cut short; `desired` lists each new desired count."""
+    """Return the figures of a run, whole or cut short."""
     alarms = [alarm for shot in snapshots for alarm in shot.alarms]
     scale_out = {alarm.policy for alarm in alarms if alarm.direction is Direction.OUT}
-    records = [
-        record
-        for shot in snapshots
-        for record in shot.decisions
-        if record["alarm"]["state"] == AlarmState.ALARM and _policy(record) in scale_out
+    made = [_Made(shot.made_at(r), r) for shot in snapshots for r in shot.decisions]
+    fired = [
+        _alarm_at(one.record, snapshots[0])
+        for one in made
+        if one.kind == "alarm" and _fires(one.record, scale_out)
     ]
     threshold = min((a.threshold for a in alarms if a.policy in scale_out), default=float("inf"))
     overloaded = [shot.load.per_task > threshold for shot in snapshots]
-    answered = next((r for r in records if r["alarm_to_update_ms"] is not None), None)
-    desired = [shot.desired for shot in snapshots]
+    kinds = [one.kind for one in made]
     return Summary(
         seconds=len(snapshots),
-        surge_at=_surge_at(overloaded, [_alarm_at(record, snapshots[0]) for record in records]),
-        answer=_answer(answered, snapshots) if answered else None,
-        desired=tuple(n for i, n in enumerate(desired) if i == 0 or n != desired[i - 1]),
+        surge_at=_surge_at(overloaded, fired),
+        answer=_answer(fired, made, snapshots),
+        evaluations=Evaluations(*map(kinds.count, ("alarm", "re-check", "heartbeat"))),
+        desired=_desired(made, snapshots),
         requests=sum(shot.load.requests for shot in snapshots),
         served=sum(shot.load.served for shot in snapshots),
         failed=sum(shot.load.failed for shot in snapshots),
+        last_failed=max((s.second + 1 for s in snapshots if s.load.failed), default=None),
     )
 
 
-def _policy(record: Mapping[str, Any]) -> str | None:
-    named = parse_alarm_name(record["alarm"]["name"])
-    return named[1] if named else None
+def _fires(record: Mapping[str, Any], policies: set[str]) -> bool:
+    trigger = record["trigger"]
+    named = parse_alarm_name(trigger["alarm"])
+    return named is not None and named[1] in policies and trigger["state"] == AlarmState.ALARM
 
 
 def _alarm_at(record: Mapping[str, Any], first: Snapshot) -> float:
-    start = first.at - timedelta(seconds=first.second + 1)
-    return (datetime.fromisoformat(record["alarm"]["at"]) - start).total_seconds()
+    at = datetime.fromisoformat(record["trigger"]["at"])
+    return (at - first.start).total_seconds()
+
+
+def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desired, ...]:
+    """Return the desired count at the start, and every change that was made."""
+    changes = [one for one in made if one.outcome.changes_capacity]
+    return (
+        *(Desired(shot.desired, 0) for shot in snapshots[:1]),
+        *(Desired(one.record["granted"], int(one.at)) for one in changes),
+    )
 
 
 def _surge_at(overloaded: Sequence[bool], alarms_at: Sequence[float]) -> int | None:
@@ -118,14 +176,24 @@ def _surge_at(overloaded: Sequence[bool], alarms_at: Sequence[float]) -> int | N
     return second
 
 
-def _answer(record: Mapping[str, Any], snapshots: Sequence[Snapshot]) -> Answer:
-    at = _alarm_at(record, snapshots[0])
-    later = (s for s in snapshots if s.second >= at and s.serving >= record["granted"])
+def _answer(
+    fired: Sequence[float], made: Sequence[_Made], snapshots: Sequence[Snapshot]
+) -> Answer | None:
+    """Return what followed the alarms: scale-outs up to the first scale-in; None without any."""
+    since = [one for one in made if fired and one.at >= fired[0]]
+    until_in = takewhile(lambda one: one.outcome is not Outcome.SCALED_IN, since)
+    steps = [one for one in until_in if one.outcome is Outcome.SCALED_OUT]
+    if not steps:
+        return None
+    first, last = steps[0], steps[-1]
+    capacity = last.record["granted"]
+    later = (s for s in snapshots if s.second + 1 >= last.at and s.serving >= capacity)
     serving = next(later, None)
     return Answer(
-        alarm_at=at,
-        alarm_to_update_ms=record["alarm_to_update_ms"],
-        tasks_before=record["from"],
-        tasks_after=record["granted"],
+        alarm_at=max(at for at in fired if at <= first.at),
+        alarm_to_update_ms=first.record["alarm_to_update_ms"],
+        tasks_before=first.record["from"],
+        tasks_after=capacity,
+        steps=len(steps),
         serving_at=serving.second + 1 if serving else None,
     )

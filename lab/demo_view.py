@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -12,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.clock import LOOK_SECONDS
 from lab.cloudwatch import VISIBILITY_DELAY
 from lab.snapshot import Plan, Snapshot
 from quickstep.engine.model import AlarmState
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from lab.demo_summary import Summary
+    from lab.demo_summary import Answer, Desired, Evaluations, Summary
 
 Show = Callable[[Sequence[Snapshot]], None]
 """Shows a run so far; called after each second."""
@@ -55,38 +57,91 @@ def _live(console: Console, plan: Plan) -> Iterator[Show]:
 
 @contextmanager
 def _lines(console: Console) -> Iterator[Show]:
+    last: Mapping[str, Any] | None = None
+
     def show(snapshots: Sequence[Snapshot]) -> None:
-        for line in lines(snapshots[-1]):
+        nonlocal last
+        newest = snapshots[-1]
+        for line in lines(newest, last):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+        last = newest.decisions[-1] if newest.decisions else last
 
     yield show
 
 
-def lines(snapshot: Snapshot) -> list[str]:
-    """Return what to say of one second: its decisions, and every 5 s how things stand."""
-    at, load = _clock(snapshot.second + 1), snapshot.load
-    said = []
+def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str]:
+    """Return what to say of one second: its decisions, and every 5 s how things stand.
+
+    `last` is the decision before them: a re-check that only repeats it is told in few words.
+    """
+    load, said = snapshot.load, []
+    for record in snapshot.decisions:
+        why = "Re-check: still so." if last and _repeats(last, record) else _why(record)
+        said.append(f"{_clock(snapshot.made_at(record))}  {record['outcome']}  {why}")
+        last = record
     if (snapshot.second + 1) % LINE_SECONDS == 0:
         alarms = "  ".join(f"{alarm.policy} {alarm.state}" for alarm in snapshot.alarms)
         said.append(
-            f"{at}  {load.requests:.0f} requests/s, {load.per_task:.0f} per task, "
-            f"{load.failed:.0f} failed  desired {snapshot.desired}, serving {snapshot.serving}  "
-            f"{alarms}".rstrip()
+            f"{_clock(snapshot.second + 1)}  {load.requests:.0f} requests/s, "
+            f"{load.per_task:.0f} per task, {load.failed:.0f} failed  "
+            f"desired {snapshot.desired}, serving {snapshot.serving}  {alarms}".rstrip()
         )
-    made = [f"{at}  {record['outcome']}  {_why(record)}" for record in snapshot.decisions]
-    return said + made
+    return said
 
 
 def _why(record: Mapping[str, Any]) -> str:
-    """Return e.g. `high-request-rate is in OK. Held at 2, ...`: alarm, reason, and how fast."""
-    alarm, latency = record["alarm"], record["alarm_to_update_ms"]
-    named = parse_alarm_name(alarm["name"])
-    policy = named[1] if named else alarm["name"]
+    """Return e.g. `high-request-rate went to OK. Held at 2, ...`: cause, reason, and how fast."""
+    latency = record["alarm_to_update_ms"]
     accepted = "" if latency is None else f" UpdateService accepted after {latency} ms."
-    return f"{policy} went to {alarm['state']}. {record['reason']}.{accepted}"
+    return f"{_cause(record['trigger'])}. {record['reason']}.{accepted}"
 
 
-def _clock(seconds: int) -> str:
+def _cause(trigger: Mapping[str, Any]) -> str:
+    if trigger["kind"] != "alarm":
+        return str(trigger["kind"]).capitalize()
+    named = parse_alarm_name(trigger["alarm"])
+    policy = named[1] if named else trigger["alarm"]
+    return f"{policy} went to {trigger['state']}"
+
+
+def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a record only says once more what a re-check before has said: that nothing is done.
+
+    Where capacity changed in between, so did what the re-checks say.
+    """
+    both = (before, record)
+    return (
+        all(one["trigger"]["kind"] == "re-check" for one in both)
+        and before["outcome"] == record["outcome"]
+        and not Outcome(record["outcome"]).changes_capacity
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A decision as it is shown: when it was made, and how many before it said the same."""
+
+    at: float
+    record: Mapping[str, Any]
+    repeated: int = 0
+
+
+def _told(snapshots: Sequence[Snapshot], most: int) -> list[_Told]:
+    """Return the newest decisions, newest first; of those that repeat each other, the newest."""
+    told: list[_Told] = []
+    for shot in reversed(snapshots):
+        for record in reversed(shot.decisions):
+            if told and _repeats(record, told[-1].record):
+                told[-1] = replace(told[-1], repeated=told[-1].repeated + 1)
+            elif len(told) == most:
+                return told
+            else:
+                told.append(_Told(shot.made_at(record), record))
+    return told
+
+
+def _clock(at: float) -> str:
+    seconds = int(at)
     return f"{seconds // 60:02}:{seconds % 60:02}"
 
 
@@ -151,10 +206,12 @@ def _alarms(snapshot: Snapshot) -> RenderableType:
 def _decisions(snapshots: Sequence[Snapshot]) -> RenderableType:
     """Return the newest decisions first, so that it is the oldest that a low terminal crops."""
     table = Table.grid(padding=(0, 1))
-    made = [(shot, record) for shot in snapshots for record in shot.decisions]
-    for shot, record in made[: -DECISIONS_SHOWN - 1 : -1]:
-        outcome = Text(record["outcome"], _outcome_style(Outcome(record["outcome"])))
-        table.add_row(Text(f" {_clock(shot.second + 1)}", "dim"), outcome, Text(_why(record)))
+    for told in _told(snapshots, DECISIONS_SHOWN):
+        outcome = Outcome(told.record["outcome"])
+        times = f" x{told.repeated + 1}" if told.repeated else ""
+        said = Text(f"{outcome}{times}", _outcome_style(outcome))
+        said.append(f"  {_why(told.record)}", "default not bold")
+        table.add_row(Text(f" {_clock(told.at)}", "dim"), said)
     return table
 
 
@@ -178,22 +235,37 @@ def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
     share = summary.failed / summary.requests if summary.requests else 0
     yield "Traffic", f"{plan.traffic.name}, {summary.seconds} s"
     yield from _answer(summary)
-    yield "Desired count", " → ".join(str(count) for count in summary.desired)
+    yield "Desired count", " → ".join(_desired(summary.desired))
+    yield "Evaluations", _evaluations(summary.evaluations)
     counts = f"{summary.requests:,.0f}, of which {summary.served:,.0f} were served"
-    yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%})"
+    last = f", none after second {summary.last_failed}" if summary.last_failed else ""
+    yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%}){last}"
     yield "Real", _REAL
     tasks = f"A task serves {plan.start_up:g} s after its launch, {plan.capacity:g} requests/s"
     yield "Modelled", f"{tasks} at most. {_MODELLED}"
 
 
 _REAL = (
-    "The scaler, from its handler on, and all calls of boto3 from PutMetricData to UpdateService. "
-    "An emulator on this machine answers them; AWS adds its network."
+    "The scaler, from its handler on, and all calls of boto3 from PutMetricData to UpdateService, "
+    "its queue's included. An emulator on this machine answers them; AWS adds its network."
 )
 _MODELLED = (
     f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
-    "delivers at once, and once per change of state."
+    "delivers at once, and once per change of state. Lambda polls the queue every "
+    f"{LOOK_SECONDS:g} s."
 )
+
+
+def _desired(counts: Sequence[Desired]) -> Iterator[str]:
+    for n, desired in enumerate(counts):
+        yield f"{desired.count} ({desired.since} s)" if n else f"{desired.count}"
+
+
+def _evaluations(made: Evaluations) -> str:
+    return (
+        f"{made.total}: {made.alarms} after an alarm changed state, {made.rechecks} re-checks, "
+        f"{made.heartbeats} by the heartbeat"
+    )
 
 
 def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -207,10 +279,17 @@ def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
     evaluated = f"when seconds {answer.period_end - 10} to {answer.period_end} were evaluated"
     waited = f"{answer.alarm_at - surge_at:.1f} s after second {surge_at}"
     yield "Surge to alarm", f"{waited}, {evaluated}"
-    yield "Alarm to UpdateService", f"{answer.alarm_to_update_ms} ms until ECS had accepted it"
+    yield "Alarm to UpdateService", _latency(answer)
     served = (
         "not all of them served before the end"
         if answer.serving_at is None
         else f"all of them served from second {answer.serving_at}"
     )
-    yield "Tasks", f"{answer.tasks_before} before, {answer.tasks_after} after; {served}"
+    steps = "1 step" if answer.steps == 1 else f"{answer.steps} steps"
+    yield "Tasks", f"{answer.tasks_before} before, {answer.tasks_after} after {steps}; {served}"
+
+
+def _latency(answer: Answer) -> str:
+    if answer.alarm_to_update_ms is None:
+        return "a re-check added the first tasks, not the alarm's own event"
+    return f"{answer.alarm_to_update_ms} ms until ECS had accepted the first step"

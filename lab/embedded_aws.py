@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ACCOUNT = DEFAULT_ACCOUNT_ID
 REGION = "us-east-1"
 TABLE = "quickstep"
+QUEUE = "quickstep-rechecks"
+VISIBILITY_TIMEOUT = 60
+"""Seconds until a message that was received, but not deleted, comes again; as in the template."""
 TABLE_KEYS: list[KeySchemaElementTypeDef] = [
     {"AttributeName": "pk", "KeyType": "HASH"},
     {"AttributeName": "sk", "KeyType": "RANGE"},
@@ -95,6 +98,15 @@ def create_table(account: Account, name: str = TABLE) -> None:
     )
 
 
+def create_queue(account: Account, name: str = QUEUE) -> str:
+    """Create the queue of the scaler's own messages; return its URL."""
+    client = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    answer = client.create_queue(
+        QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
+    )
+    return answer["QueueUrl"]
+
+
 def create_service(account: Account, name: ServiceName, desired: int) -> None:
     """Create a Fargate service, and its cluster; all of its tasks run, its first rollout is over.
 
@@ -131,3 +143,13 @@ def desired_count(account: Account, name: ServiceName) -> int:
     client = account.session.client("ecs", endpoint_url=account.endpoint_url)
     answer = client.describe_services(cluster=name.cluster, services=[name.service])
     return answer["services"][0]["desiredCount"]
+
+
+def messages_waiting(account: Account, queue_url: str) -> int:
+    """Return how many messages a queue holds, delayed ones included."""
+    client = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    answer = client.get_queue_attributes(
+        QueueUrl=queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"],
+    )
+    return sum(int(number) for number in answer["Attributes"].values())

@@ -2,9 +2,10 @@
 
     python -m lab.invoke events/alarm-high-step2.json
 
-The account there has one policy document, the example's unless told otherwise, and the service that
-it speaks of. Where a Docker daemon answers, `sam local invoke` runs the function in a container;
-elsewhere, or with `--native`, Lambda's Runtime Interface Emulator runs the same build natively.
+The account there has one policy document, the example's unless told otherwise, the service that it
+speaks of, an empty table and an empty queue. Where a Docker daemon answers, `sam local invoke` runs
+the function in a container; elsewhere, or with `--native`, Lambda's Runtime Interface Emulator runs
+the same build natively.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from lab.container import (
 from lab.embedded_aws import (
     Account,
     EmbeddedAws,
+    create_queue,
     create_service,
     create_table,
     desired_count,
+    messages_waiting,
     put_policy,
 )
 from lab.local_lambda import VARIABLES, LocalLambdaError, built_function, emulator
@@ -36,7 +39,7 @@ from lab.sam import FUNCTION, ROOT
 from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
 
@@ -55,21 +58,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         service = _service_of(document)
         build(quiet=True)
         with EmbeddedAws() as account:
-            _seed(account, service, options.desired, document)
+            queue_url = _seed(account, service, options.desired, document)
             answer = (
                 _invoke_natively(event, account, logs=options.logs)
                 if native
                 else _invoke_in_container(options.event, account)
             )
             after = desired_count(account, service)
+            waiting = messages_waiting(account, queue_url)
     except (InputError, BuildError, ContainerError, LocalLambdaError) as error:
         print(f"make invoke: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
     how = "Lambda's Runtime Interface Emulator" if native else "sam local invoke"
     print(f"{FUNCTION} under {how} answered:")  # noqa: T201
-    print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201
+    as_json = json.dumps(answer, indent=2, ensure_ascii=False)
+    print(as_json if options.json else "\n".join(readable(answer)) or as_json)  # noqa: T201
     print(f"{service.resource_id}: desired count {options.desired} -> {after}")  # noqa: T201
+    print(f"Messages in the queue: {waiting}")  # noqa: T201
     return 1 if is_error(answer) else 0
+
+
+def readable(answer: Any) -> list[str]:
+    """Return the lines that tell of an answer's decisions; none where it has none to tell of.
+
+    Example: `SCALED_OUT  Scaled out from 2 to 4: ...`, and below it what each rule did.
+    """
+    decisions = answer.get("decisions", []) if isinstance(answer, dict) else []
+    return [line for decision in decisions for line in _told(decision)]
+
+
+def _told(decision: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{decision['outcome']}  {decision['reason']}"
+    for step in decision.get("trail", []):
+        yield f"  {step['guard']}: {step['before']} -> {step['after']}  {step['why']}"
+    if decision.get("next_check_in") is not None:
+        yield f"  next look in {decision['next_check_in']} s"
 
 
 def is_error(answer: Any) -> bool:
@@ -87,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--native", action="store_true", help="do without Docker even if it is there"
     )
+    parser.add_argument("--json", action="store_true", help="show the whole answer as JSON")
     parser.add_argument("--logs", action="store_true", help="show the function's log lines")
     return parser
 
@@ -95,7 +119,8 @@ def _read_json(what: str, path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        samples = ", ".join(sorted(sample.name for sample in ROOT.glob("events/alarm-*.json")))
+        files = sorted(set(ROOT.glob("events/*.json")) - {VARIABLES})
+        samples = ", ".join(file.name for file in files)
         raise InputError(f"{what} {path}: {error.strerror}. events/ has {samples}") from error
     except ValueError as error:
         raise InputError(f"{what} {path} is not JSON: {error}") from error
@@ -110,11 +135,13 @@ def _service_of(document: Any) -> ServiceName:
     return service
 
 
-def _seed(account: Account, service: ServiceName, desired: int, document: Any) -> None:
-    variables = json.loads(VARIABLES.read_text(encoding="utf-8"))
-    create_table(account, variables[FUNCTION]["TABLE_NAME"])
+def _seed(account: Account, service: ServiceName, desired: int, document: Any) -> str:
+    """Create what the function needs; return the URL of its queue."""
+    variables = json.loads(VARIABLES.read_text(encoding="utf-8"))[FUNCTION]
+    create_table(account, variables["TABLE_NAME"])
     create_service(account, service, desired)
     put_policy(account, service, json.dumps(document))
+    return create_queue(account, variables["QUEUE_URL"].rpartition("/")[2])
 
 
 def _invoke_natively(event: Any, account: Account, *, logs: bool) -> Any:

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from logging import StreamHandler
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
 from functions.scaler.handler import handler
-from lab.embedded_aws import TABLE
+from lab.embedded_aws import QUEUE, TABLE
+from lab.event_source import deliver, open_queue
 from quickstep.aws.dynamodb import RETENTION
 from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.cycle import MAX_EVENT_AGE
+from quickstep.intake import Intake
 from quickstep.telemetry import logger
-from quickstep.wiring import Settings, make_cycle
+from quickstep.wiring import Settings, make_intake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lab.clock import Clock
     from lab.embedded_aws import Account
+    from quickstep.records import DecisionRecord
 
-Scaler = Callable[[dict[str, Any]], dict[str, Any]]
-"""Takes an alarm event, returns the record of the decision on it."""
+Event = dict[str, Any]
+Records = list[dict[str, Any]]
+
+HEARTBEAT: Event = {"heartbeat": {}}
+"""What EventBridge Scheduler sends once a minute; as in `template.yaml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """The function as AWS invokes it; both return the records of the decisions that were made.
+
+    `on_event` takes an alarm's event or the heartbeat; `on_messages` takes what the queue has at
+    this moment, if anything.
+    """
+
+    on_event: Callable[[Event], Records]
+    on_messages: Callable[[], Records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +59,65 @@ class _Invocation:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:quickstep-scaler"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _OverheardIntake(Intake):
+    """An intake that keeps what came of messages: the function's answer to a queue has none of it.
+
+    Without slots: those of a subclass break `super()`.
+    """
+
+    overheard: list[DecisionRecord]
+
+    def on_message(self, body: str) -> list[DecisionRecord]:
+        records = super().on_message(body)
+        self.overheard.extend(records)
+        return records
+
+
 def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     """Return the deployed function over an embedded AWS; its log and metric lines go to `log`."""
-    settings = Settings(TABLE, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
-    cycle = make_cycle(settings, account.session, account.endpoint_url)
-    cycle = replace(cycle, clock=clock.now)
+    sqs = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    queue = open_queue(sqs, sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"])
+    settings = Settings(TABLE, queue.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
+    made = make_intake(settings, account.session, account.endpoint_url)
+    intake = _OverheardIntake(
+        cycle=replace(made.cycle, clock=clock.now),
+        alarms=made.alarms,
+        messages=made.messages,
+        pause=made.pause,
+        jitter=made.jitter,
+        overheard=[],
+    )
 
-    def scaler(event: dict[str, Any]) -> dict[str, Any]:
+    def invoke(event: Event) -> dict[str, Any]:
         context = cast("LambdaContext", _Invocation(str(uuid.uuid4())))
-        with _printing_to(log):
-            record = handler(json.loads(json.dumps(event)), context, cycle=cycle)
-        if "refused" in record:
-            raise RuntimeError(f"the scaler refused the demo's event: {record['refused']}")
-        return record
+        answer: dict[str, Any] = handler(json.loads(json.dumps(event)), context, intake=intake)
+        return answer
 
-    return scaler
+    def on_event(event: Event) -> Records:
+        with _printing_to(log):
+            answer = invoke(event)
+        if "refused" in answer:
+            raise RuntimeError(f"the scaler refused the demo's event: {answer['refused']}")
+        decisions: Records = answer["decisions"]
+        return decisions
+
+    def invoke_for_queue(event: Event) -> dict[str, Any] | None:
+        try:
+            return invoke(event)
+        except BatchProcessingError:
+            # Lambda logs what a function raises, too.
+            logger.exception("The invocation failed; its messages will come again")
+            return None
+
+    def on_messages() -> Records:
+        with _printing_to(log):
+            deliver(queue, invoke_for_queue)
+        records = [record.as_dict() for record in intake.overheard]
+        intake.overheard.clear()
+        return records
+
+    return Scaler(on_event, on_messages)
 
 
 @contextmanager

@@ -6,13 +6,13 @@ Plain data: a view, a summary or a page draws on nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lab.service_model import CAPACITY, START_UP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from lab.service_model import Load
     from lab.traffic import Traffic
@@ -46,7 +46,7 @@ class Snapshot:
     """Everything at the end of one second of the demo; plain data.
 
     `second` counts from 0 and ended `at`. `next_serving_in` is when the next starting task will
-    serve, in seconds. `decisions` are the scaler's records, as the handler returned them.
+    serve, in seconds. `decisions` are the scaler's records, as `lab.scaler` returned them.
     """
 
     second: int
@@ -58,3 +58,12 @@ class Snapshot:
     next_serving_in: float | None
     alarms: tuple[AlarmSnapshot, ...]
     decisions: tuple[Mapping[str, Any], ...]
+
+    @property
+    def start(self) -> datetime:
+        """When the demo started."""
+        return self.at - timedelta(seconds=self.second + 1)
+
+    def made_at(self, record: Mapping[str, Any]) -> float:
+        """Return when one of its decisions was made, in seconds since the demo's start."""
+        return (datetime.fromisoformat(record["at"]) - self.start).total_seconds()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quickstep.alarm_definitions import AlarmDefinition, Datapoint
 from quickstep.alarm_events import AlarmTransition
 from quickstep.engine.model import (
     AdjustmentType,
@@ -24,6 +25,7 @@ from quickstep.engine.model import (
     StepAdjustment,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.memory import KnownAlarm, Lease
 from quickstep.naming import ServiceName
 from quickstep.records import DecisionRecord
 
@@ -128,6 +130,48 @@ def a_transition(
     service: ServiceName = WEB,
 ) -> AlarmTransition:
     return AlarmTransition(service, policy, alarm or firing(160.0), at or ago(0.2))
+
+
+DEFINITION = AlarmDefinition(
+    queries=(
+        {
+            "Id": "m1",
+            "MetricStat": {
+                "Metric": {"Namespace": "MyApp/Performance", "MetricName": "RequestsPerSecond"},
+                "Period": 10,
+                "Stat": "Average",
+            },
+            "ReturnData": True,
+        },
+    ),
+    period=10,
+    threshold=100.0,
+    comparison="GreaterThanThreshold",
+    n=1,
+    m=1,
+)
+LOW_DEFINITION = replace(DEFINITION, threshold=30.0, comparison="LessThanThreshold")
+
+
+def known(
+    state: AlarmState = AlarmState.ALARM,
+    seconds_ago: float = 10,
+    definition: AlarmDefinition | None = DEFINITION,
+    **changes: Any,
+) -> KnownAlarm:
+    return KnownAlarm(state, ago(seconds_ago), definition, **changes)
+
+
+def points(*values: float, newest: float = 12.5) -> list[Datapoint]:
+    """Return datapoints 10 s apart, the newest of which began `newest` seconds ago."""
+    return [
+        Datapoint(ago(newest + 10 * (len(values) - 1 - index)), value)
+        for index, value in enumerate(values)
+    ]
+
+
+def a_lease(owner: str = "me", since: datetime = NOW, seconds: float = 15) -> Lease:
+    return Lease(owner, since, since + timedelta(seconds=seconds))
 
 
 def a_record(record_id: str = "decision-1", outcome: Outcome = Outcome.LOST_RACE) -> DecisionRecord:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from quickstep.alarm_definitions import read_window
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
-from quickstep.ports import CallFailedError, HeldBy, LeaseLostError
-from quickstep.records import DecisionRecord, Memory
-from tests.builders import EXAMPLE_POLICY, NOW, WEB
+from quickstep.intake import Intake
+from quickstep.memory import Claim, Lease, Memory
+from quickstep.ports import CallFailedError, LeaseLostError, OutOfDate
+from tests.builders import NOW, WEB, a_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from quickstep.alarm_definitions import AlarmDefinition, Datapoint
     from quickstep.engine.model import ScalableTarget
+    from quickstep.messages import Message
     from quickstep.naming import ServiceName
+    from quickstep.records import DecisionRecord
+    from quickstep.triggers import DescribedAlarm
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -58,9 +65,11 @@ class InMemoryServices:
     calls: list[str] = field(default_factory=list)
     failures: dict[str, list[CallFailedError]] = field(default_factory=lambda: defaultdict(list))
     on_update: Callable[[], None] = lambda: None
+    on_describe: Callable[[], None] = lambda: None
 
     def describe(self, service: ServiceName) -> Service:
         self._call("DescribeServices")
+        self.on_describe()
         if service not in self.services:
             raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
         return self.services[service]
@@ -81,7 +90,9 @@ class InMemoryServices:
 @dataclass
 class _Item:
     memory: Memory = field(default_factory=Memory)
-    lease: HeldBy | None = None
+    lease: Lease | None = None
+    abandoned: Lease | None = None
+    exists: bool = False
 
 
 @dataclass
@@ -92,23 +103,90 @@ class InMemoryTargets:
     records: list[DecisionRecord] = field(default_factory=list)
 
     def claim(
-        self, resource_id: str, owner: str, now: datetime, until: datetime
-    ) -> Memory | HeldBy:
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
         item = self.items[resource_id]
-        if item.lease and item.lease.until > now and item.lease.owner != owner:
+        if generation is not None and (not item.exists or generation != item.memory.generation):
+            return OutOfDate(item.memory.generation)
+        if item.lease and item.lease.owner == lease.owner:
+            return Claim(item.memory, item.abandoned)
+        if item.lease and item.lease.until > lease.since:
             return item.lease
-        item.lease = HeldBy(owner, until)
-        return item.memory
+        item.lease, item.abandoned = lease, item.lease
+        return Claim(item.memory, item.abandoned)
+
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        item = self.items[resource_id]
+        return item.memory, item.lease
 
     def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        item = self.items[record.resource_id]
+        resource_id = record.resource_id
+        item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
-            raise LeaseLostError(f"the lease of {record.resource_id} is no longer {owner}'s")
-        item.memory, item.lease = memory, None
+            raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
+        # Override and pause are the operators', who may have written in between.
+        kept = item.memory.state
+        state = replace(memory.state, override=kept.override, pause=kept.pause)
+        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
         self.records.append(record)
 
     def record(self, record: DecisionRecord) -> None:
         self.records.append(record)
+
+
+@dataclass
+class InMemoryMetrics:
+    """Datapoints by policy; `reads` are the policies that each call asked for."""
+
+    points: dict[str, list[Datapoint]] = field(default_factory=dict)
+    reads: list[tuple[str, ...]] = field(default_factory=list)
+    failures: list[CallFailedError] = field(default_factory=list)
+
+    def read(
+        self, definitions: Mapping[str, AlarmDefinition], now: datetime
+    ) -> Mapping[str, Sequence[Datapoint]]:
+        self.reads.append(tuple(definitions))
+        if self.failures:
+            raise self.failures.pop(0)
+        start, end = read_window(definitions.values(), now)
+        return {
+            policy: sorted(
+                (point for point in self.points.get(policy, []) if start <= point.at < end),
+                key=lambda point: point.at,
+            )
+            for policy in definitions
+        }
+
+
+@dataclass
+class InMemoryMessages:
+    """What was sent, and with which delay."""
+
+    sent: list[tuple[Message, timedelta]] = field(default_factory=list)
+    failures: list[CallFailedError] = field(default_factory=list)
+
+    def send(self, message: Message, delay: timedelta) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append((message, delay))
+
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        for message, delay in messages:
+            self.send(message, delay)
+
+
+@dataclass
+class InMemoryAlarms:
+    """Alarms, in pages."""
+
+    pages: list[dict[tuple[ServiceName, str], DescribedAlarm]] = field(default_factory=list)
+
+    def page(
+        self, token: str | None
+    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+        number = int(token or 0)
+        page = self.pages[number] if self.pages else {}
+        return page, str(number + 1) if number + 1 < len(self.pages) else None
 
 
 def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
@@ -118,17 +196,25 @@ def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tu
 
 @dataclass
 class World:
-    """A cycle over fakes, with the example policy document and one service of 4 tasks."""
+    """A cycle over fakes, with one service of 4 tasks and the example's policies.
+
+    Its guard on capacity on its way is off, so that a step gives the number that it says.
+    """
 
     clock: Clock = field(default_factory=Clock)
     policies: InMemoryPolicies = field(default_factory=InMemoryPolicies)
     services: InMemoryServices = field(default_factory=InMemoryServices)
     targets: InMemoryTargets = field(default_factory=InMemoryTargets)
+    metrics: InMemoryMetrics = field(default_factory=InMemoryMetrics)
+    messages: InMemoryMessages = field(default_factory=InMemoryMessages)
+    alarms: InMemoryAlarms = field(default_factory=InMemoryAlarms)
+    pauses: list[timedelta] = field(default_factory=list)
     max_event_age: timedelta = MAX_EVENT_AGE
     ids: int = 0
 
     def __post_init__(self) -> None:
-        self.policies.documents[WEB.parameter] = EXAMPLE_POLICY.read_text(encoding="utf-8")
+        document = a_document(Guards={"CapacityOnItsWay": False})
+        self.policies.documents[WEB.parameter] = json.dumps(document)
         self.services.services[WEB] = Service(4, 4, 0)
 
     @property
@@ -137,10 +223,24 @@ class World:
             policies=self.policies,
             services=self.services,
             targets=self.targets,
+            metrics=self.metrics,
+            messages=self.messages,
             together=one_after_the_other,
             clock=self.clock,
             new_id=self._new_id,
+            jitter=lambda: 0.5,
+            pause=self.pauses.append,
             max_event_age=self.max_event_age,
+        )
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(
+            cycle=self.cycle,
+            alarms=self.alarms,
+            messages=self.messages,
+            pause=self.pauses.append,
+            jitter=lambda: 0.5,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The scaler: one CloudWatch alarm state change in, one evaluation of its target."""
+"""The scaler: an alarm event, a message of its queue or the heartbeat in, evaluations out."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
 
-from quickstep.alarm_events import EventError, read_event
-from quickstep.telemetry import logger, refuse, report
-from quickstep.wiring import Settings, make_cycle
+from quickstep.telemetry import deliver, logger
+from quickstep.wiring import Settings, make_intake
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.cycle import Cycle
+    from quickstep.intake import Intake
 
 
 @cache
-def deployed_cycle() -> Cycle:
-    """Return the cycle over this function's account, made at the first event."""
-    return make_cycle(Settings.from_environment(os.environ))
+def deployed_intake() -> Intake:
+    """Return the scaler over this function's account, made at the first event."""
+    return make_intake(Settings.from_environment(os.environ))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)
-def handler(
-    event: dict[str, Any], _context: LambdaContext, *, cycle: Cycle | None = None
-) -> dict[str, Any]:
-    """Evaluate the alarm's target; refuse, without a retry, what is no alarm event of ours."""
-    try:
-        transition = read_event(event)
-    except EventError as error:
-        return {"refused": refuse(error)}
-    record = (cycle or deployed_cycle()).on_alarm(transition)
-    report(record)
-    return record.as_dict()
+def handler(event: Any, context: LambdaContext, *, intake: Intake | None = None) -> Any:
+    """Evaluate what came; a message that fails comes back alone, without the rest of its batch."""
+    scaler = intake or deployed_intake()
+
+    def one(record: SQSRecord) -> None:
+        deliver(scaler.on_message, record.body)
+
+    if isinstance(event, dict) and "Records" in event:
+        return process_partial_response(event, one, BatchProcessor(EventType.SQS), context)
+    return deliver(scaler.on_event, event)

@@ -8,13 +8,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from docs import generate
+from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
+from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
+from quickstep.memory import KnownAlarm, Memory, memory_dict
+from quickstep.messages import AlarmAgain, Content, Message, Sweep, write_message
+from quickstep.triggers import Heartbeat, Recheck
+from tests.builders import HIGH, NOW, WEB, a_lease, load_event
+from tests.template.stack import SCALER, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +33,9 @@ DOCUMENTS = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+OPERATORS = {"override", "pause"}  # attributes of a target's item that no evaluation writes
 
 TOP_LEVEL = set(generate.known_keys(""))
 MINIMAL: dict[str, Any] = {
@@ -130,6 +141,69 @@ def test_every_policy_in_json_validates(path: Path) -> None:
             parse_target(block)
         elif TOP_LEVEL & shown.keys():
             parse_target(json.dumps({**MINIMAL, **shown}))
+
+
+def _section(heading: str) -> str:
+    """Return a section of the architecture's text."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    return re.split(r"^#+ ", text.split(f"\n## {heading}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def _table(heading: str, head: str, after: str = "") -> list[list[set[str]]]:
+    """Return the names in code of each cell of a section's table, the first one after a text."""
+    table = _section(heading).split(after, 1)[-1] if after else _section(heading)
+    rows = table.split(f"| {head} |\n")[1].split("\n\n")[0].splitlines()[1:]
+    return [[set(re.findall(r"`(\w+)`", cell)) for cell in row.split("|")[1:-1]] for row in rows]
+
+
+def _attributes(after: str) -> set[str]:
+    return {name for row in _table("The table", "Attribute | What", after) for name in row[0]}
+
+
+def test_the_item_s_attributes_are_those_that_are_written() -> None:
+    requests: list[dict[str, Any]] = []
+
+    def update_item(**request: Any) -> dict[str, Any]:
+        requests.append(request)
+        return {}
+
+    client: Any = SimpleNamespace(update_item=update_item)
+    DynamoTargets(client, "table").claim(WEB.resource_id, a_lease())
+    lease = set(re.findall(r"(\w+) = ", requests[0]["UpdateExpression"]))
+
+    assert _attributes("Attributes of the item:") == (
+        lease | memory_dict(Memory()).keys() | OPERATORS
+    )
+
+
+def test_an_alarm_s_attributes_are_those_that_are_written() -> None:
+    memory = memory_dict(Memory(alarms={HIGH: KnownAlarm(AlarmState.OK, NOW)}))
+
+    assert _attributes("Of each alarm:") == memory["alarms"][HIGH].keys()
+
+
+def test_the_messages_are_those_that_are_sent() -> None:
+    event = AlarmAgain(load_event("alarm-ok"))
+    contents: tuple[Content, ...] = (Recheck(WEB, 7), Heartbeat(WEB, {}), Sweep(), event)
+    written = [write_message(Message(content)) for content in contents]
+    bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}
+
+    listed = {kind: body for (kind,), body, _ in _table("Messages", "Kind | Body | Sent by")}
+
+    assert listed == {**bodies, "alarm": set()}
+
+
+def test_the_rights_are_those_of_the_role() -> None:
+    (policy,) = deploy(SCALER).of_type("AWS::IAM::Role")["ScalerRole"]["Policies"]
+    granted = {
+        action
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    }
+
+    assert set(re.findall(r"`([a-z]+:[A-Za-z]+)`", _section("Rights"))) == granted
 
 
 def _commands() -> Iterator[Any]:

@@ -9,6 +9,7 @@ import pytest
 from lab.embedded_aws import (
     Account,
     EmbeddedAws,
+    create_queue,
     create_service,
     create_table,
     put_policy,
@@ -35,3 +36,9 @@ def account(server: Account) -> Account:
     create_service(server, WEB, 4)
     put_policy(server, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
     return server
+
+
+@pytest.fixture
+def queue_url(account: Account) -> str:
+    """The scaler's queue."""
+    return create_queue(account)

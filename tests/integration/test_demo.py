@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,16 @@ from cli.main import app
 from lab import demo
 from lab.clock import Clock
 from lab.demo_summary import summarise
-from lab.embedded_aws import Account, desired_count, reset
-from lab.scaler import embedded_scaler
+from lab.embedded_aws import Account, desired_count, messages_waiting, put_policy, reset
+from lab.scaler import HEARTBEAT, embedded_scaler
 from lab.snapshot import Plan, Snapshot
-from lab.traffic import ScenarioName, scenario_traffic
+from lab.traffic import ScenarioName, Traffic, scenario_traffic
 from quickstep.alarm_events import read_event
 from quickstep.engine.model import AlarmState
 from tests.builders import EVENTS, HIGH, LOW, ROOT, WEB, a_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -52,12 +54,31 @@ class SetClock:
 
     @property
     def clock(self) -> Clock:
-        return Clock(self.now, self.sleep)
+        """The clock; between two whole seconds nothing happens under it, so none looks there."""
+        return Clock(self.now, self.sleep, look=1)
+
+
+@contextmanager
+def same_time(time: SetClock) -> Iterator[None]:
+    """Let the embedded AWS live by a set clock: the delays of its queue, the times of alarms."""
+    with pytest.MonkeyPatch.context() as patch:
+        for where in ("moto.core.utils.utcnow", "moto.cloudwatch.models.utcnow"):
+            patch.setattr(where, lambda: time.at.replace(tzinfo=None))
+        yield
 
 
 @pytest.fixture
-def prepared(server: Account) -> Account:
+def time() -> Iterator[SetClock]:
+    """The time of a test, and of the embedded AWS in it."""
+    set_clock = SetClock()
+    with same_time(set_clock):
+        yield set_clock
+
+
+@pytest.fixture
+def prepared(server: Account, time: SetClock) -> Account:
     """An account with what the demo deploys to it."""
+    assert time.at < START
     reset(server)
     demo.prepare(server)
     return server
@@ -65,38 +86,50 @@ def prepared(server: Account) -> Account:
 
 @dataclass(frozen=True)
 class Played:
-    """A run of the default scenario: its snapshots, and the events that the scaler got."""
+    """A run: its snapshots, and the events that the scaler got of its alarms."""
 
     snapshots: list[Snapshot]
     events: list[dict[str, Any]]
 
-    def decisions(self) -> list[tuple[int, str, int, int]]:
-        """When each change of capacity was made (end of the second), and what it was."""
+    def decisions(self) -> list[tuple[float, str, str]]:
+        """When each decision was made, what set it off, and how it ended."""
         return [
-            (shot.second + 1, record["outcome"], record["from"], record["granted"])
+            (shot.made_at(record), record["trigger"]["kind"], record["outcome"])
             for shot in self.snapshots
             for record in shot.decisions
-            if record["alarm_to_update_ms"] is not None
+        ]
+
+    def changes(self) -> list[tuple[float, str, int, int]]:
+        """When each change of capacity was decided on, and what it was."""
+        return [
+            (shot.made_at(record), record["outcome"], record["from"], record["granted"])
+            for shot in self.snapshots
+            for record in shot.decisions
+            if record["outcome"] in {"SCALED_OUT", "SCALED_IN"}
         ]
 
 
-def play(account: Account, plan: Plan) -> Played:
-    clock, events = SetClock().clock, list[dict[str, Any]]()
-    scaler = embedded_scaler(account, clock, io.StringIO())
+def play(account: Account, plan: Plan, time: SetClock) -> Played:
+    events = list[dict[str, Any]]()
+    scaler = embedded_scaler(account, time.clock, io.StringIO())
 
-    def overheard(event: dict[str, Any]) -> dict[str, Any]:
-        events.append(event)
-        return scaler(event)
+    def overheard(event: dict[str, Any]) -> list[dict[str, Any]]:
+        if event != HEARTBEAT:
+            events.append(event)
+        return scaler.on_event(event)
 
-    return Played(list(demo.run(plan, account, overheard, clock, START)), events)
+    listening = replace(scaler, on_event=overheard)
+    return Played(list(demo.run(plan, account, listening, time.clock, START)), events)
 
 
 @pytest.fixture(scope="module")
 def surge(server: Account) -> Played:
-    """The default scenario, played once for all tests that look at it."""
-    reset(server)
-    demo.prepare(server)
-    return play(server, SURGE)
+    """The default scenario, and half a minute more, for all tests that look at it."""
+    time = SetClock()
+    with same_time(time):
+        reset(server)
+        demo.prepare(server)
+        return play(server, Plan(scenario_traffic(ScenarioName.SURGE, 125), seconds=125), time)
 
 
 def test_the_surge_is_answered_by_the_first_evaluation_after_it(surge: Played) -> None:
@@ -104,16 +137,38 @@ def test_the_surge_is_answered_by_the_first_evaluation_after_it(surge: Played) -
     assert summary.surge_at == 10
     assert summary.answer is not None
     assert summary.answer.alarm_at == 22
-    assert (summary.answer.tasks_before, summary.answer.tasks_after) == (2, 6)
+    assert (summary.answer.tasks_before, summary.answer.tasks_after) == (2, 8)
 
 
-def test_capacity_goes_out_for_the_surge_and_in_once_it_is_over(surge: Played) -> None:
-    assert surge.decisions() == [(22, "SCALED_OUT", 2, 6), (92, "SCALED_IN", 6, 5)]
+def test_capacity_goes_out_until_the_surge_is_met_and_in_once_it_is_over(surge: Played) -> None:
+    assert surge.changes() == [
+        (22, "SCALED_OUT", 2, 6),
+        (32, "SCALED_OUT", 6, 7),
+        (42, "SCALED_OUT", 7, 8),
+        (92, "SCALED_IN", 8, 7),
+        (122, "SCALED_IN", 7, 6),
+    ]
+
+
+def test_after_the_one_event_of_an_alarm_the_scaler_looks_again_by_itself(surge: Played) -> None:
+    assert surge.decisions() == [
+        (2, "alarm", "HELD_NOT_BREACHING"),
+        (5, "heartbeat", "HELD_NO_DATA"),
+        (12, "alarm", "HELD_NOT_BREACHING"),
+        (22, "alarm", "SCALED_OUT"),
+        (32, "re-check", "SCALED_OUT"),
+        (42, "re-check", "SCALED_OUT"),
+        (52, "re-check", "HELD_CAPACITY_ON_ITS_WAY"),
+        (62, "re-check", "HELD_CAPACITY_ON_ITS_WAY"),
+        (72, "alarm", "HELD_NOT_BREACHING"),
+        (92, "alarm", "SCALED_IN"),
+        (122, "re-check", "SCALED_IN"),
+    ]
 
 
 def test_new_tasks_serve_after_their_start_up_delay(surge: Played) -> None:
     served = {shot.second: shot.serving for shot in surge.snapshots}
-    assert (served[21], served[50], served[51]) == (2, 2, 6)
+    assert [served[second] for second in (21, 50, 51, 61, 71)] == [2, 2, 6, 7, 8]
     assert [s.desired for s in surge.snapshots if s.second in (20, 21)] == [2, 6]
 
 
@@ -133,7 +188,7 @@ def test_each_event_is_one_that_the_scaler_reads(surge: Played) -> None:
         (2, LOW, "OK"),
         (12, HIGH, "OK"),
         (22, HIGH, "ALARM"),
-        (62, HIGH, "OK"),
+        (72, HIGH, "OK"),
         (92, LOW, "ALARM"),
     ]
 
@@ -141,13 +196,13 @@ def test_each_event_is_one_that_the_scaler_reads(surge: Played) -> None:
 def test_the_events_of_the_surge_carry_what_the_alarms_saw(surge: Played) -> None:
     out, back_in = surge.events[2], surge.events[4]
     transition = read_event(out)
-    assert (transition.alarm.threshold, transition.alarm.datapoints) == (100, (225,))
-    assert read_event(back_in).alarm.datapoints == (20, 20, 20)
+    assert (transition.alarm.threshold, transition.alarm.datapoints) == (100, (375,))
+    assert read_event(back_in).alarm.datapoints == pytest.approx((16.25, 15, 15), rel=0.1)
     data = json.loads(out["detail"]["state"]["reasonData"])
     assert data["period"] == 10
     # Two tasks, each with two datapoints a period.
     assert data["evaluatedDatapoints"] == [
-        {"timestamp": "2026-11-22T10:00:10.000+0000", "sampleCount": 4.0, "value": 225.0}
+        {"timestamp": "2026-11-22T10:00:10.000+0000", "sampleCount": 4.0, "value": 375.0}
     ]
 
 
@@ -164,32 +219,89 @@ def members(value: Any, path: str = "") -> set[str]:
     return {path}
 
 
-def test_cloudwatch_itself_has_the_alarms_states(prepared: Account) -> None:
+def test_cloudwatch_itself_has_the_alarms_states(prepared: Account, time: SetClock) -> None:
     client = prepared.session.client("cloudwatch", endpoint_url=prepared.endpoint_url)
 
     def states() -> list[str]:
         return [alarm["StateValue"] for alarm in client.describe_alarms()["MetricAlarms"]]
 
     assert states() == ["INSUFFICIENT_DATA"] * 2
-    play(prepared, Plan(SURGE.traffic, seconds=22))
+    play(prepared, Plan(SURGE.traffic, seconds=22), time)
     assert states() == ["ALARM", "OK"]
 
 
-def test_without_tasks_the_load_cannot_be_seen_and_nothing_is_changed(prepared: Account) -> None:
+def test_a_service_without_tasks_gets_its_minimum_with_the_heartbeat(
+    prepared: Account, time: SetClock
+) -> None:
     ecs = prepared.session.client("ecs", endpoint_url=prepared.endpoint_url)
     ecs.update_service(cluster="prod", service="web", desiredCount=0)
-    played = play(prepared, Plan(SURGE.traffic, seconds=22))
+    played = play(prepared, Plan(SURGE.traffic, seconds=22), time)
     last = played.snapshots[-1]
     assert [alarm.state for alarm in last.alarms] == [AlarmState.INSUFFICIENT_DATA, AlarmState.OK]
-    assert (last.load.failed, played.decisions()) == (450, [])
+    assert (last.load.failed, played.changes()) == (750, [(5, "SCALED_OUT", 0, 2)])
 
 
-def test_steady_traffic_changes_nothing(prepared: Account) -> None:
+def test_steady_traffic_changes_nothing(prepared: Account, time: SetClock) -> None:
     steady = scenario_traffic(ScenarioName.STEADY, 32)
-    played = play(prepared, Plan(steady, seconds=32))
-    assert played.decisions() == []
+    played = play(prepared, Plan(steady, seconds=32), time)
+    assert played.changes() == []
     assert not summarise(played.snapshots).unanswered
     assert desired_count(prepared, WEB) == 2
+
+
+SUSTAINED = Traffic("sustained surge", (120.0,) * 10 + (1500.0,) * 600)
+NEEDED = 15
+"""Tasks that bring 1500 requests/s down to the alarm's threshold of 100 for each."""
+
+
+def test_a_surge_of_10_minutes_is_answered_every_10_s_until_its_load_is_met(
+    prepared: Account, time: SetClock
+) -> None:
+    played = play(prepared, Plan(SUSTAINED, seconds=610), time)
+
+    states = [event["detail"]["state"]["value"] for event in played.events]
+    assert states == ["OK", "OK", "ALARM", "OK"], "one event for the whole surge, one for its end"
+    met = (read_event(played.events[-1]).at - START).total_seconds()
+    looks = [(at, kind) for at, kind, _ in played.decisions() if 22 <= at < met]
+    rechecks = [(float(at), "re-check") for at in range(32, int(met), 10)]
+    assert looks == [(22.0, "alarm"), *rechecks]
+    assert met < 180
+    assert not [shot.second for shot in played.snapshots if shot.second > met and shot.load.failed]
+    # Each look counts the tasks on their way, so it asks only for those that are still lacking.
+    assert all(granted > before for _, _, before, granted in played.changes())
+    assert NEEDED <= desired_count(prepared, WEB) <= NEEDED + 2
+
+
+def test_without_counting_capacity_on_its_way_the_same_surge_overshoots(
+    prepared: Account, time: SetClock
+) -> None:
+    document = a_document(Guards={"CapacityOnItsWay": False})
+    put_policy(prepared, WEB, json.dumps(document))
+    play(prepared, Plan(SUSTAINED, seconds=75), time)
+    assert desired_count(prepared, WEB) > NEEDED + 5
+
+
+def test_a_message_that_fails_stays_in_the_queue_and_comes_again(
+    prepared: Account, time: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = io.StringIO()
+    scaler = embedded_scaler(prepared, time.clock, log)
+    sqs = prepared.session.client("sqs", endpoint_url=prepared.endpoint_url)
+    url = sqs.get_queue_url(QueueName="quickstep-rechecks")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody='{"sweep": {"next_token": null}}')
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("CloudWatch cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("quickstep.aws.cloudwatch.CloudWatchAlarms.page", unreachable)
+        assert scaler.on_messages() == []
+    assert "CloudWatch cannot be reached" in log.getvalue()
+    assert scaler.on_messages() == []
+
+    time.sleep(61)
+    assert [record["trigger"]["kind"] for record in scaler.on_messages()] == ["heartbeat"]
+    assert messages_waiting(prepared, url) == 0
 
 
 @dataclass(frozen=True)
@@ -201,34 +313,37 @@ class Shown:
 
 
 def show(
-    account: Account, folder: Path, clock: SetClock, plan: Plan = SURGE, **console: Any
+    account: Account, folder: Path, time: SetClock, plan: Plan = SURGE, **console: Any
 ) -> Shown:
     output = io.StringIO()
     with (folder / "scaler.log").open("w+", encoding="utf-8") as log:
-        demo.play(plan, account, Console(file=output, width=100, **console), clock.clock, log)
+        demo.play(plan, account, Console(file=output, width=100, **console), time.clock, log)
         log.seek(0)
         return Shown(output.getvalue(), [json.loads(line) for line in log])
 
 
 def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
-    prepared: Account, tmp_path: Path
+    prepared: Account, time: SetClock, tmp_path: Path
 ) -> None:
-    shown = show(prepared, tmp_path, SetClock())
+    shown = show(prepared, tmp_path, time)
     assert "Starts at     10:00:00 UTC" in shown.output
     assert "00:22  SCALED_OUT  high-request-rate went to ALARM. Scaled out from 2 to 6" in (
         shown.output
     )
     assert "Surge to alarm          12.0 s after second 10" in shown.output
-    assert "Desired count           2 → 6 → 5" in shown.output
+    assert "00:42  SCALED_OUT  Re-check. Scaled out from 7 to 8" in shown.output
+    assert "01:02  HELD_CAPACITY_ON_ITS_WAY  Re-check: still so." in shown.output
+    assert "Desired count           2 → 6 (22 s) → 7 (32 s) → 8 (42 s) → 7 (92 s)" in shown.output
+    assert (
+        "Evaluations             10: 5 after an alarm changed state, 4 re-checks, 1" in shown.output
+    )
     assert "\x1b" not in shown.output
 
 
 def test_on_a_terminal_the_view_is_not_disturbed_by_what_the_scaler_prints(
-    prepared: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prepared: Account, time: SetClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = show(
-        prepared, tmp_path, SetClock(), Plan(SURGE.traffic, seconds=32), force_terminal=True
-    )
+    shown = show(prepared, tmp_path, time, Plan(SURGE.traffic, seconds=32), force_terminal=True)
     assert "00:32 of 00:32" in shown.output
     assert "requests/s per task" in shown.output
     assert "_aws" not in shown.output
@@ -237,30 +352,36 @@ def test_on_a_terminal_the_view_is_not_disturbed_by_what_the_scaler_prints(
 
 
 def test_the_scalers_log_has_a_line_a_decision_and_its_metrics(
-    prepared: Account, tmp_path: Path
+    prepared: Account, time: SetClock, tmp_path: Path
 ) -> None:
-    shown = show(prepared, tmp_path, SetClock(), Plan(SURGE.traffic, seconds=22))
+    shown = show(prepared, tmp_path, time, Plan(SURGE.traffic, seconds=22))
     outcomes = [line["decision"]["outcome"] for line in shown.log if "decision" in line]
-    assert outcomes == ["HELD_NOT_BREACHING", "HELD_NOT_BREACHING", "SCALED_OUT"]
+    assert outcomes == ["HELD_NOT_BREACHING", "HELD_NO_DATA", "HELD_NOT_BREACHING", "SCALED_OUT"]
     assert [line["AlarmToUpdateLatency"] for line in shown.log if "AlarmToUpdateLatency" in line]
 
 
-def test_ctrl_c_ends_the_demo_with_the_summary_so_far(prepared: Account, tmp_path: Path) -> None:
-    shown = show(prepared, tmp_path, SetClock(interrupted_at=START + timedelta(seconds=25)))
+def test_ctrl_c_ends_the_demo_with_the_summary_so_far(
+    prepared: Account, time: SetClock, tmp_path: Path
+) -> None:
+    time.interrupted_at = START + timedelta(seconds=25)
+    shown = show(prepared, tmp_path, time)
     assert "Stopped before its end." in shown.output
     assert "surge, 24 s" in shown.output
-    assert "2 before, 6 after; not all of them served before the end" in shown.output
+    assert "2 before, 6 after 1 step; not all of them served before the end" in shown.output
 
 
-def test_ctrl_c_before_the_first_second_ends_it_too(prepared: Account, tmp_path: Path) -> None:
-    shown = show(prepared, tmp_path, SetClock(interrupted_at=START))
+def test_ctrl_c_before_the_first_second_ends_it_too(
+    prepared: Account, time: SetClock, tmp_path: Path
+) -> None:
+    time.interrupted_at = START
+    shown = show(prepared, tmp_path, time)
     assert "surge, 0 s" in shown.output
 
 
 @pytest.fixture
-def in_no_time(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+def in_no_time(monkeypatch: pytest.MonkeyPatch, time: SetClock) -> CliRunner:
     """The command under a set clock."""
-    monkeypatch.setattr(demo, "Clock", lambda: SetClock().clock)
+    monkeypatch.setattr(demo, "Clock", lambda: time.clock)
     return CliRunner()
 
 

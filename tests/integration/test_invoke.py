@@ -13,7 +13,7 @@ import pytest
 from lab import invoke
 from lab.build import NO_RUNTIME_PYTHON, build, runtime_python
 from lab.container import address_for_containers, docker_answers
-from lab.embedded_aws import TABLE, Account, desired_count
+from lab.embedded_aws import QUEUE, TABLE, Account, create_queue, desired_count, messages_waiting
 from lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
 from lab.sam import ROOT
 from tests.builders import EVENTS, WEB
@@ -45,10 +45,34 @@ def scaler(built: BuiltFunction) -> Iterator[Emulator]:
 
 @runs_the_function
 def test_a_breach_in_an_event_becomes_tasks_in_ecs(scaler: Emulator, account: Account) -> None:
+    queue_url = create_queue(account)
+
     answer = scaler.invoke((EVENTS / "alarm-high-step2.json").read_text(encoding="utf-8"))
 
-    assert (answer["outcome"], answer["from"], answer["granted"]) == ("SCALED_OUT", 4, 6)
+    (decision,) = answer["decisions"]
+    assert (decision["outcome"], decision["from"], decision["granted"]) == ("SCALED_OUT", 4, 6)
     assert desired_count(account, WEB) == 6
+    assert messages_waiting(account, queue_url) == 1, "the next look"
+
+
+@runs_the_function
+def test_a_message_of_the_queue_is_taken(scaler: Emulator, account: Account) -> None:
+    create_queue(account)
+
+    answer = scaler.invoke((EVENTS / "recheck.json").read_text(encoding="utf-8"))
+
+    assert answer == {"batchItemFailures": []}
+
+
+@runs_the_function
+def test_a_heartbeat_without_any_alarm_finds_nothing_to_do(
+    scaler: Emulator, account: Account
+) -> None:
+    create_queue(account)
+
+    answer = scaler.invoke((EVENTS / "heartbeat.json").read_text(encoding="utf-8"))
+
+    assert answer == {"decisions": []}
 
 
 @runs_the_function
@@ -76,6 +100,7 @@ def test_the_environment_is_the_template_s_with_the_overrides_of_env_json(
     assert built.environment["AWS_ENDPOINT_URL"] == server.endpoint_url
     assert built.environment["POLICY_MAX_AGE_SECONDS"] == "30"
     assert built.environment["TABLE_NAME"] == TABLE
+    assert built.environment["QUEUE_URL"].endswith(f"/{QUEUE}")
     assert int(built.environment["MAX_EVENT_AGE_SECONDS"]) > 10 * 365 * 86_400
 
 
@@ -154,8 +179,48 @@ def test_the_command_shows_answer_and_desired_count(capsys: pytest.CaptureFixtur
 
     shown = capsys.readouterr().out
     assert code == 0
-    assert '"outcome": "SCALED_OUT"' in shown
-    assert shown.endswith("service/prod/web: desired count 3 -> 4\n")
+    assert "\nSCALED_OUT  Scaled out from 3 to 4: " in shown
+    assert "\n  next look in 10 s\n" in shown
+    assert shown.endswith("service/prod/web: desired count 3 -> 4\nMessages in the queue: 1\n")
+
+
+@runs_the_function
+def test_the_command_shows_the_whole_answer_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    invoke.main([str(EVENTS / "alarm-high-step1.json"), "--native", "--json"])
+
+    shown = capsys.readouterr().out
+    answer = json.loads(shown[shown.index("{") : shown.rindex("}") + 1])
+    assert answer["decisions"][0]["outcome"] == "SCALED_OUT"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"decisions": []}, id="no decision"),
+        pytest.param({"refused": ["detail: is missing"]}, id="a refusal"),
+        pytest.param({"batchItemFailures": []}, id="the answer to a queue"),
+        pytest.param({"errorType": "ValueError", "errorMessage": "told to"}, id="an exception"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+def test_an_answer_without_decisions_has_no_lines_to_tell_of_them(answer: object) -> None:
+    assert invoke.readable(answer) == []
+
+
+def test_an_answers_decision_is_told_rule_by_rule() -> None:
+    step = {"guard": "bounds", "before": 9, "after": 8, "why": "9 is capped at 8"}
+    decision = {"outcome": "SCALED_OUT", "reason": "Scaled out from 7 to 8: so", "trail": [step]}
+
+    assert invoke.readable({"decisions": [{**decision, "next_check_in": None}]}) == [
+        "SCALED_OUT  Scaled out from 7 to 8: so",
+        "  bounds: 9 -> 8  9 is capped at 8",
+    ]
+
+
+def test_an_evaluation_that_ended_early_has_only_its_reason() -> None:
+    decision = {"outcome": "LOST_RACE", "reason": "Left to another evaluation"}
+
+    assert invoke.readable({"decisions": [decision]}) == ["LOST_RACE  Left to another evaluation"]
 
 
 @pytest.mark.parametrize(

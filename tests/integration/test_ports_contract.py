@@ -2,141 +2,368 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lab.embedded_aws import TABLE, Account, put_policy
-from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.alarm_definitions import AlarmDefinition, Datapoint
+from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
+from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
 from quickstep.aws.ecs import EcsServices
+from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.config import ConfigError, parse_target
-from quickstep.engine.model import AlarmState, ScalingActivity, Service, State
+from quickstep.engine.model import (
+    AlarmState,
+    Direction,
+    Launch,
+    Override,
+    Pause,
+    ScalingActivity,
+    Service,
+    State,
+)
 from quickstep.engine.outcome import Outcome
+from quickstep.fields import write_moment
+from quickstep.memory import Claim, Memory
+from quickstep.messages import AlarmAgain, Message, Sweep, read_message
 from quickstep.naming import ServiceName
 from quickstep.ports import (
     CallFailedError,
-    HeldBy,
     LeaseLostError,
+    OutOfDate,
     PolicyDocuments,
     Services,
-    Targets,
 )
-from quickstep.records import Memory, SeenTransition
-from tests.builders import EXAMPLE_POLICY, HIGH, NOW, WEB, a_record, ago
-from tests.fakes import InMemoryPolicies, InMemoryServices, InMemoryTargets
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from tests.builders import (
+    DEFINITION,
+    EXAMPLE_POLICY,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    WEB,
+    a_lease,
+    a_record,
+    ago,
+    known,
+    load_event,
+)
+from tests.fakes import (
+    InMemoryAlarms,
+    InMemoryMessages,
+    InMemoryMetrics,
+    InMemoryPolicies,
+    InMemoryServices,
+    InMemoryTargets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-SOON = NOW + timedelta(seconds=15)
+    from quickstep.ports import Alarms, Messages, Metrics, Targets
+
 NOWHERE = ServiceName("prod", "nowhere")
 
 
+def client_of(account: Account, service: Any) -> Any:
+    return account.session.client(service, endpoint_url=account.endpoint_url)
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Table:
+    """The port, and what others see of the table and write into it.
+
+    `operate` writes an operator's override and pause into the item of `prod/web`.
+    """
+
+    port: Targets
+    records: Callable[[], list[str]]
+    operate: Callable[[Override, Pause], None]
+
+
+def in_memory_table() -> Table:
+    fake = InMemoryTargets()
+
+    def operate(override: Override, pause: Pause) -> None:
+        item = fake.items[WEB.resource_id]
+        state = replace(item.memory.state, override=override, pause=pause)
+        item.memory = replace(item.memory, state=state)
+
+    return Table(fake, lambda: [record.id for record in fake.records], operate)
+
+
+def dynamo_table(account: Account) -> Table:
+    client = client_of(account, "dynamodb")
+
+    def records() -> list[str]:
+        answer = client.query(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :decision)",
+            ExpressionAttributeValues=to_item({":pk": WEB.resource_id, ":decision": "decision#"}),
+        )
+        return [from_item(item)["id"] for item in answer["Items"]]
+
+    def operate(override: Override, pause: Pause) -> None:
+        written = {
+            ":override": {"min": override.min_capacity, "reason": override.reason},
+            ":pause": {
+                "directions": [str(direction) for direction in pause.directions],
+                "until": pause.until and write_moment(pause.until),
+            },
+        }
+        client.update_item(
+            TableName=TABLE,
+            Key=to_item({"pk": WEB.resource_id, "sk": "#state"}),
+            UpdateExpression="SET #override = :override, pause = :pause",
+            ExpressionAttributeNames={"#override": "override"},
+            ExpressionAttributeValues=to_item(written),
+        )
+
+    return Table(DynamoTargets(client, TABLE), records, operate)
+
+
 @pytest.fixture(params=["in memory", "DynamoDB"])
-def targets(request: pytest.FixtureRequest) -> Targets:
+def table(request: pytest.FixtureRequest) -> Table:
     if request.param == "in memory":
-        return InMemoryTargets()
-    account: Account = request.getfixturevalue("account")
-    return DynamoTargets(
-        account.session.client("dynamodb", endpoint_url=account.endpoint_url), TABLE
-    )
+        return in_memory_table()
+    return dynamo_table(request.getfixturevalue("account"))
+
+
+@pytest.fixture
+def targets(table: Table) -> Targets:
+    return table.port
+
+
+RICH = Memory(
+    state=State(
+        ScalingActivity(ago(1), 4, 6),
+        ScalingActivity(ago(90), 5, 4),
+        launches=(Launch(ago(1), 2), Launch(ago(30), 1)),
+    ),
+    alarms={
+        HIGH: known(acted_on=ago(12.5), muted=True, muted_until=ago(-60)),
+        LOW: known(AlarmState.OK, 600, replace(LOW_DEFINITION, threshold=30.25), disabled=True),
+        "latency": known(AlarmState.INSUFFICIENT_DATA, definition=None),
+    },
+    desired=6,
+    changed_at=ago(0.5),
+    generation=12,
+    check_at=ago(-10),
+    spent_before=ago(70),
+)
+
+
+def claimed(targets: Targets, owner: str = "next", since: datetime = NOW) -> Claim:
+    """Claim the target, which is free."""
+    claim = targets.claim(WEB.resource_id, a_lease(owner, since))
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def committed(targets: Targets, memory: Memory, owner: str = "me") -> None:
+    """Claim the target, which is free, and commit."""
+    claimed(targets, owner)
+    targets.commit(owner, memory, a_record(f"by-{owner}"))
+
+
+def test_a_target_claimed_for_the_first_time_remembers_nothing(targets: Targets) -> None:
+    assert targets.claim(WEB.resource_id, a_lease()) == Claim(Memory())
+
+
+def test_what_one_commits_the_next_claimant_remembers(targets: Targets) -> None:
+    committed(targets, RICH)
+
+    assert claimed(targets) == Claim(RICH)
+
+
+def test_a_claim_is_refused_with_the_lease_of_who_holds_it(targets: Targets) -> None:
+    lease = a_lease("me")
+    targets.claim(WEB.resource_id, lease)
+
+    later = a_lease("you", lease.until - timedelta(milliseconds=1))
+
+    assert targets.claim(WEB.resource_id, later) == lease
+
+
+def test_a_lease_that_has_ended_is_taken_over_and_shown(targets: Targets) -> None:
+    lease = a_lease("dead")
+    targets.claim(WEB.resource_id, lease)
+
+    assert targets.claim(WEB.resource_id, a_lease("next", lease.until)) == Claim(Memory(), lease)
+
+
+def test_a_lease_that_was_released_is_shown_to_nobody(targets: Targets) -> None:
+    committed(targets, Memory(desired=4))
+
+    assert claimed(targets, since=NOW + timedelta(minutes=1)).abandoned is None
+
+
+def test_an_abandoned_lease_is_shown_to_one_claimant_only(targets: Targets) -> None:
+    targets.claim(WEB.resource_id, a_lease("dead", ago(60)))
+    committed(targets, Memory(desired=4))
+
+    assert claimed(targets).abandoned is None
+
+
+def test_of_several_that_died_the_last_one_is_shown(targets: Targets) -> None:
+    targets.claim(WEB.resource_id, a_lease("first", ago(60)))
+    targets.claim(WEB.resource_id, a_lease("second", ago(30)))
+
+    assert claimed(targets).abandoned == a_lease("second", ago(30))
+
+
+def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None:
+    committed(targets, RICH)
+    lease = a_lease("next")
+    first = targets.claim(WEB.resource_id, lease)
+
+    assert targets.claim(WEB.resource_id, lease) == first == Claim(RICH)
+    assert targets.peek(WEB.resource_id) == (RICH, lease)
+
+
+def test_a_repeated_claim_is_shown_the_abandoned_lease_again(targets: Targets) -> None:
+    """The SDK repeats a call whose answer was lost: nobody has seen that lease yet."""
+    targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
+    claimed(targets, "me")
+
+    assert claimed(targets, "me").abandoned == a_lease("dead", ago(20))
+
+
+def test_leases_of_different_targets_do_not_meet(targets: Targets) -> None:
+    claimed(targets, "me")
+
+    assert targets.claim(NOWHERE.resource_id, a_lease("you")) == Claim(Memory())
+
+
+@pytest.mark.parametrize(
+    ("generation", "granted"), [(12, True), (11, False), (13, False), (0, False)]
+)
+def test_a_claim_for_a_generation_is_granted_in_that_one_only(
+    targets: Targets, generation: int, *, granted: bool
+) -> None:
+    committed(targets, RICH)
+
+    claim = targets.claim(WEB.resource_id, a_lease("next"), generation)
+
+    assert claim == (Claim(RICH) if granted else OutOfDate(12))
+
+
+def test_a_claim_that_is_out_of_date_leaves_no_trace(targets: Targets) -> None:
+    committed(targets, RICH)
+    targets.claim(WEB.resource_id, a_lease("late"), 11)
+
+    assert targets.peek(WEB.resource_id) == (RICH, None)
+
+
+def test_a_target_that_never_committed_is_at_no_generation(targets: Targets) -> None:
+    assert targets.claim(WEB.resource_id, a_lease(), 1) == OutOfDate(0)
+    assert targets.peek(WEB.resource_id) == (Memory(), None)
+
+
+@pytest.mark.parametrize("generation", [11, 12])
+def test_out_of_date_counts_more_than_that_somebody_holds_the_lease(
+    targets: Targets, generation: int
+) -> None:
+    committed(targets, RICH)
+    claimed(targets, "me")
+
+    claim = targets.claim(WEB.resource_id, a_lease("late"), generation)
+
+    assert claim == (a_lease("me") if generation == 12 else OutOfDate(12))
+
+
+def test_a_repeated_claim_for_a_generation_is_granted_again(targets: Targets) -> None:
+    committed(targets, RICH)
+    targets.claim(WEB.resource_id, a_lease("next"), 12)
+
+    assert targets.claim(WEB.resource_id, a_lease("next"), 12) == Claim(RICH)
+
+
+def test_a_commit_releases_the_lease_and_stores_its_record(table: Table) -> None:
+    claimed(table.port, "me")
+
+    table.port.commit("me", RICH, a_record("decision"))
+
+    assert table.port.peek(WEB.resource_id) == (RICH, None)
+    assert table.records() == ["decision"]
+
+
+def test_a_commit_after_the_lease_was_taken_over_is_refused_and_writes_nothing(
+    table: Table,
+) -> None:
+    table.port.claim(WEB.resource_id, a_lease("slow", ago(20)))
+    claimed(table.port, "thief")
+
+    with pytest.raises(LeaseLostError):
+        table.port.commit("slow", RICH, a_record("one"))
+
+    assert table.port.peek(WEB.resource_id) == (Memory(), a_lease("thief"))
+    assert table.records() == []
+
+
+def test_a_commit_without_any_claim_is_refused(table: Table) -> None:
+    with pytest.raises(LeaseLostError):
+        table.port.commit("me", RICH, a_record())
+
+    assert table.records() == []
+
+
+def test_a_commit_cannot_be_made_twice(targets: Targets) -> None:
+    committed(targets, RICH)
+
+    with pytest.raises(LeaseLostError):
+        targets.commit("me", Memory(), a_record("again"))
+
+
+def test_what_an_operator_writes_during_an_evaluation_survives_its_commit(table: Table) -> None:
+    override = Override(10, None, None, "launch")
+    pause = Pause(frozenset({Direction.IN}), ago(-600))
+    claimed(table.port, "me")
+    table.operate(override, pause)
+
+    table.port.commit("me", RICH, a_record())
+
+    state = replace(RICH.state, override=override, pause=pause)
+    assert claimed(table.port).memory == replace(RICH, state=state)
+
+
+def test_a_record_needs_no_lease_and_leaves_the_item_alone(table: Table) -> None:
+    claimed(table.port, "me")
+
+    table.port.record(a_record("beaten"))
+
+    assert table.records() == ["beaten"]
+    assert table.port.peek(WEB.resource_id) == (Memory(), a_lease("me"))
+
+
+def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> None:
+    assert targets.peek(WEB.resource_id) == (Memory(), None)
+    committed(targets, RICH)
+    lease = a_lease("next", ago(60))
+    targets.claim(WEB.resource_id, lease)
+
+    assert targets.peek(WEB.resource_id) == (RICH, lease)
+    assert claimed(targets, "another").abandoned == lease
+
+
+# --- services -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["in memory", "ECS"])
 def services(request: pytest.FixtureRequest) -> Services:
     if request.param == "in memory":
         return InMemoryServices({WEB: Service(4, 4, 0)})
-    account: Account = request.getfixturevalue("account")
-    return EcsServices(account.session.client("ecs", endpoint_url=account.endpoint_url))
-
-
-@pytest.fixture(params=["in memory", "SSM"])
-def documents(
-    request: pytest.FixtureRequest,
-) -> tuple[PolicyDocuments, Callable[[ServiceName, str], None]]:
-    """The port, and how to store a document behind it."""
-    if request.param == "in memory":
-        fake = InMemoryPolicies()
-        return fake, lambda name, text: fake.documents.update({name.parameter: text})
-    account: Account = request.getfixturevalue("account")
-    port = SsmPolicyDocuments(
-        account.session.client("ssm", endpoint_url=account.endpoint_url), max_age=0
-    )
-    return port, lambda name, text: put_policy(account, name, text)
-
-
-# --- targets --------------------------------------------------------------------------------------
-
-
-def test_a_target_claimed_for_the_first_time_remembers_nothing(targets: Targets) -> None:
-    assert targets.claim(WEB.resource_id, "me", NOW, SOON) == Memory()
-
-
-def test_what_one_commits_the_next_claimant_remembers(targets: Targets) -> None:
-    memory = Memory(
-        state=State(ScalingActivity(ago(1), 4, 6), ScalingActivity(ago(90), 5, 4)),
-        alarms={HIGH: SeenTransition(AlarmState.ALARM, ago(2))},
-        changed_at=ago(0.5),
-    )
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-    targets.commit("me", memory, a_record())
-
-    assert targets.claim(WEB.resource_id, "you", NOW, SOON) == memory
-
-
-def test_a_claim_is_refused_while_another_lease_is_good(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-
-    held = targets.claim(WEB.resource_id, "you", SOON - timedelta(seconds=1), SOON)
-
-    assert held == HeldBy("me", SOON)
-
-
-def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-
-    assert isinstance(targets.claim(WEB.resource_id, "me", NOW, SOON), Memory)
-
-
-def test_a_lease_that_has_ended_is_taken_over(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-
-    assert isinstance(targets.claim(WEB.resource_id, "you", SOON, SOON), Memory)
-
-
-def test_leases_of_different_targets_do_not_meet(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-
-    assert isinstance(targets.claim(NOWHERE.resource_id, "you", NOW, SOON), Memory)
-
-
-def test_a_commit_without_the_lease_is_refused_and_writes_nothing(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-    targets.claim(WEB.resource_id, "you", SOON, SOON + timedelta(seconds=15))
-
-    with pytest.raises(LeaseLostError):
-        targets.commit("me", Memory(changed_at=NOW), a_record())
-
-    targets.commit("you", Memory(), a_record("decision-2"))
-    assert targets.claim(WEB.resource_id, "them", NOW, SOON) == Memory()
-
-
-def test_a_commit_without_any_claim_is_refused(targets: Targets) -> None:
-    with pytest.raises(LeaseLostError):
-        targets.commit("me", Memory(), a_record())
-
-
-def test_a_record_needs_no_lease_and_leaves_the_item_alone(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, "me", NOW, SOON)
-
-    targets.record(a_record())
-
-    assert targets.claim(WEB.resource_id, "you", NOW, SOON) == HeldBy("me", SOON)
-
-
-# --- services -------------------------------------------------------------------------------------
+    client = client_of(request.getfixturevalue("account"), "ecs")
+    return EcsServices(client, client)
 
 
 def test_a_service_is_described(services: Services) -> None:
@@ -173,6 +400,17 @@ def test_what_does_not_exist_is_not_found(
 Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str], None]"]
 
 
+@pytest.fixture(params=["in memory", "SSM"])
+def documents(request: pytest.FixtureRequest) -> Documents:
+    """The port, and how to store a document behind it."""
+    if request.param == "in memory":
+        fake = InMemoryPolicies()
+        return fake, lambda name, text: fake.documents.update({name.parameter: text})
+    account: Account = request.getfixturevalue("account")
+    port = SsmPolicyDocuments(client_of(account, "ssm"), max_age=0)
+    return port, lambda name, text: put_policy(account, name, text)
+
+
 def test_a_stored_document_is_loaded(documents: Documents) -> None:
     port, store = documents
     text = EXAMPLE_POLICY.read_text(encoding="utf-8")
@@ -202,3 +440,345 @@ def test_a_document_of_another_target_is_a_config_error(documents: Documents) ->
 
     with pytest.raises(ConfigError, match="must be service/prod/nowhere"):
         port.load(NOWHERE)
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Queue:
+    """The port, the messages that have arrived by now, and the number of those that are due."""
+
+    port: Messages
+    arrived: Callable[[], list[Message]]
+    under_way: Callable[[], int]
+
+
+def in_memory_queue() -> Queue:
+    fake = InMemoryMessages()
+    return Queue(
+        fake,
+        lambda: [message for message, delay in fake.sent if not delay],
+        lambda: len([message for message, delay in fake.sent if delay]),
+    )
+
+
+def sqs_queue(account: Account, url: str) -> Queue:
+    client = client_of(account, "sqs")
+    delayed = "ApproximateNumberOfMessagesDelayed"
+
+    def arrived() -> list[Message]:
+        messages: list[Message] = []
+        while answer := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            messages += [read_message(message["Body"]) for message in answer]
+        return messages
+
+    def under_way() -> int:
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[delayed])
+        return int(answer["Attributes"][delayed])
+
+    return Queue(SqsMessages(client, url), arrived, under_way)
+
+
+@pytest.fixture(params=["in memory", "SQS"])
+def queue(request: pytest.FixtureRequest) -> Queue:
+    if request.param == "in memory":
+        return in_memory_queue()
+    account: Account = request.getfixturevalue("account")
+    return sqs_queue(account, request.getfixturevalue("queue_url"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(Message(Recheck(WEB, 7, 3, ago(20)), lost=2), id="re-check"),
+        pytest.param(Message(AlarmAgain(load_event("alarm-metric-math")), lost=1), id="alarm"),
+        pytest.param(
+            Message(Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.OK, ago(60), DEFINITION)})),
+            id="heartbeat",
+        ),
+        pytest.param(Message(Sweep("a token: ü")), id="sweep"),
+    ],
+)
+def test_a_message_arrives_as_it_was_sent(queue: Queue, message: Message) -> None:
+    queue.port.send(message, timedelta())
+
+    assert queue.arrived() == [message]
+
+
+def test_a_message_with_a_delay_has_not_arrived_yet(queue: Queue) -> None:
+    queue.port.send(Message(Recheck(WEB, 7)), timedelta(seconds=10))
+
+    assert queue.arrived() == []
+    assert queue.under_way() == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
+def test_many_messages_all_arrive_at_once(queue: Queue, count: int) -> None:
+    messages = [Message(Recheck(ServiceName("prod", f"web-{n}"), n)) for n in range(count)]
+
+    queue.port.send_all([(message, timedelta()) for message in messages])
+
+    assert sorted(queue.arrived(), key=repr) == sorted(messages, key=repr)
+    assert queue.under_way() == 0
+
+
+def test_each_of_many_messages_has_its_own_delay(queue: Queue) -> None:
+    now, later = (Message(Recheck(WEB, number)) for number in range(2))
+
+    queue.port.send_all([(now, timedelta()), (later, timedelta(seconds=10))])
+
+    assert queue.arrived() == [now]
+    assert queue.under_way() == 1
+
+
+@pytest.fixture(params=["in memory", "SQS"])
+def broken_queue(request: pytest.FixtureRequest) -> Messages:
+    if request.param == "in memory":
+        failure = CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no such queue")
+        return InMemoryMessages(failures=[failure])
+    account: Account = request.getfixturevalue("account")
+    return SqsMessages(client_of(account, "sqs"), f"{account.endpoint_url}/123456789012/nowhere")
+
+
+@pytest.mark.parametrize("call", ["send", "send_all"])
+def test_a_message_that_cannot_be_sent_is_a_failed_call(broken_queue: Messages, call: str) -> None:
+    message = Message(Recheck(WEB, 7))
+    calls: dict[str, Callable[[], None]] = {
+        "send": lambda: broken_queue.send(message, timedelta()),
+        "send_all": lambda: broken_queue.send_all([(message, timedelta())]),
+    }
+
+    with pytest.raises(CallFailedError) as caught:
+        calls[call]()
+
+    assert caught.value.outcome is Outcome.FAILED_OTHER
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+
+@dataclass
+class MetricStore:
+    """The port, and how a policy's metric gets its value for the period that begins at a time."""
+
+    port: Metrics
+    publish: Callable[[str, AlarmDefinition, datetime, float], None]
+
+
+def in_memory_metrics() -> MetricStore:
+    fake = InMemoryMetrics()
+
+    def publish(policy: str, _definition: AlarmDefinition, at: datetime, value: float) -> None:
+        fake.points.setdefault(policy, []).append(Datapoint(at, value))
+
+    return MetricStore(fake, publish)
+
+
+def cloudwatch_metrics(account: Account) -> MetricStore:
+    client = client_of(account, "cloudwatch")
+
+    def publish(_policy: str, definition: AlarmDefinition, at: datetime, value: float) -> None:
+        """Two tasks publish in the period, off its grid; their average is the value."""
+        (metric,) = (query["MetricStat"] for query in definition.queries if "MetricStat" in query)
+        offset = timedelta(seconds=definition.period)
+        client.put_metric_data(
+            Namespace=metric["Metric"]["Namespace"],
+            MetricData=[
+                {
+                    "MetricName": metric["Metric"]["MetricName"],
+                    "Dimensions": metric["Metric"].get("Dimensions", []),
+                    "Timestamp": at + offset * share,
+                    "Value": value + deviation,
+                    "StorageResolution": 1,
+                }
+                for share, deviation in [(0.1, -7.5), (0.9, 7.5)]
+            ],
+        )
+
+    return MetricStore(CloudWatchMetrics(client), publish)
+
+
+@pytest.fixture(params=["in memory", "CloudWatch"])
+def metrics(request: pytest.FixtureRequest) -> MetricStore:
+    if request.param == "in memory":
+        return in_memory_metrics()
+    return cloudwatch_metrics(request.getfixturevalue("account"))
+
+
+GRID = NOW.replace(second=0, microsecond=0)  # 10:00:00, 12.5 s before NOW
+
+
+def before(seconds: float) -> datetime:
+    return GRID - timedelta(seconds=seconds)
+
+
+def renamed(definition: AlarmDefinition, name: str, **changes: Any) -> AlarmDefinition:
+    """Return a definition over another metric."""
+    (query,) = definition.queries
+    stat = query["MetricStat"]
+    body = {**stat, "Metric": {**stat["Metric"], "MetricName": name}, **changes}
+    return replace(definition, queries=({**query, "MetricStat": body},))
+
+
+@pytest.mark.parametrize("second", [0, 3, 9.999, 12.5, 59])
+def test_datapoints_lie_on_the_grid_of_their_period_whenever_they_are_read(
+    metrics: MetricStore, second: float
+) -> None:
+    """Of a 10-second alarm, read at any second of the minute."""
+    now = GRID + timedelta(seconds=second)
+    newest = GRID + timedelta(seconds=second // 10 * 10 - 10)  # the newest complete period's begin
+    expected = [
+        Datapoint(newest - timedelta(seconds=10), 150.0),
+        Datapoint(newest, 160.0),
+    ]
+    for point in expected:
+        metrics.publish(HIGH, DEFINITION, point.at, point.value)
+
+    assert list(metrics.port.read({HIGH: DEFINITION}, now)[HIGH]) == expected
+
+
+def test_the_alarms_of_a_target_are_read_together_each_on_its_own_grid(
+    metrics: MetricStore,
+) -> None:
+    slow = replace(renamed(DEFINITION, "Latency", Period=60), period=60, n=2, m=1)
+    queue = renamed(DEFINITION, "QueueLength")
+    metrics.publish(HIGH, DEFINITION, before(20), 160.0)
+    metrics.publish("slow", slow, before(120), 0.5)
+    metrics.publish("slow", slow, before(60), 0.75)
+
+    read = metrics.port.read({HIGH: DEFINITION, "slow": slow, "queue": queue}, NOW)
+
+    assert list(read[HIGH]) == [Datapoint(before(20), 160.0)]
+    assert list(read["slow"]) == [Datapoint(before(120), 0.5), Datapoint(before(60), 0.75)]
+    assert not read.get("queue")
+
+
+def test_datapoints_come_oldest_first_with_gaps_where_there_are_none(metrics: MetricStore) -> None:
+    for begin, value in [(before(10), 130.0), (before(40), 110.0), (before(30), 120.0)]:
+        metrics.publish(HIGH, DEFINITION, begin, value)
+    wide = replace(DEFINITION, n=3)
+
+    read = metrics.port.read({HIGH: wide}, NOW)
+
+    assert list(read[HIGH]) == [
+        Datapoint(before(40), 110.0),
+        Datapoint(before(30), 120.0),
+        Datapoint(before(10), 130.0),
+    ]
+
+
+# --- alarms ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class AlarmStore:
+    """The port, and how an alarm comes into being."""
+
+    port: Alarms
+    put: Callable[[ServiceName, str, DescribedAlarm], None]
+
+
+def in_memory_alarms() -> AlarmStore:
+    fake = InMemoryAlarms([{}])
+
+    def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
+        fake.pages[0][service, policy] = alarm
+
+    return AlarmStore(fake, put)
+
+
+def cloudwatch_alarms(account: Account) -> AlarmStore:
+    client = client_of(account, "cloudwatch")
+
+    def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
+        put_alarm(client, service.alarm(policy), alarm)
+
+    return AlarmStore(CloudWatchAlarms(client), put)
+
+
+def put_alarm(client: Any, name: str, alarm: DescribedAlarm) -> None:
+    definition = alarm.definition
+    assert definition
+    (query,) = definition.queries
+    client.put_metric_alarm(
+        AlarmName=name,
+        ActionsEnabled=not alarm.disabled,
+        **query["MetricStat"]["Metric"],
+        Statistic=query["MetricStat"]["Stat"],
+        Period=definition.period,
+        EvaluationPeriods=definition.n,
+        DatapointsToAlarm=definition.m,
+        Threshold=definition.threshold,
+        ComparisonOperator=definition.comparison,
+    )
+    client.set_alarm_state(AlarmName=name, StateValue=str(alarm.state), StateReason="test")
+
+
+@pytest.fixture(params=["in memory", "CloudWatch"])
+def alarms(request: pytest.FixtureRequest) -> AlarmStore:
+    if request.param == "in memory":
+        return in_memory_alarms()
+    return cloudwatch_alarms(request.getfixturevalue("account"))
+
+
+def with_dimensions(definition: AlarmDefinition) -> AlarmDefinition:
+    (query,) = definition.queries
+    stat = query["MetricStat"]
+    dimensions = [{"Name": "ServiceName", "Value": "web"}]
+    metric = {**stat["Metric"], "Dimensions": dimensions}
+    return replace(
+        definition, queries=({**query, "MetricStat": {**stat, "Metric": metric}},), n=3, m=2
+    )
+
+
+FIRING = DescribedAlarm(AlarmState.ALARM, ago(30), with_dimensions(DEFINITION))
+OFF = DescribedAlarm(AlarmState.OK, ago(30), with_dimensions(LOW_DEFINITION), disabled=True)
+
+
+def test_an_account_without_alarms_has_one_empty_page(alarms: AlarmStore) -> None:
+    assert alarms.port.page(None) == ({}, None)
+
+
+def test_alarms_are_described_by_service_and_policy(alarms: AlarmStore) -> None:
+    alarms.put(WEB, HIGH, FIRING)
+    alarms.put(WEB, LOW, OFF)
+    alarms.put(NOWHERE, HIGH, FIRING)
+
+    page, token = alarms.port.page(None)
+
+    assert token is None
+    assert {key: replace(alarm, at=ago(30)) for key, alarm in page.items()} == {
+        (WEB, HIGH): FIRING,
+        (WEB, LOW): OFF,
+        (NOWHERE, HIGH): FIRING,
+    }
+    assert all(alarm.at.utcoffset() is not None for alarm in page.values())
+
+
+def test_a_state_that_changes_is_described(alarms: AlarmStore) -> None:
+    alarms.put(WEB, HIGH, FIRING)
+    alarms.put(WEB, HIGH, replace(FIRING, state=AlarmState.INSUFFICIENT_DATA))
+
+    page, _ = alarms.port.page(None)
+
+    assert page[WEB, HIGH].state is AlarmState.INSUFFICIENT_DATA
+
+
+def test_alarms_of_others_are_not_ours(account: Account) -> None:
+    """Only the adapter meets them; moto filters by prefix, the rest of the name is ours to read."""
+    client = client_of(account, "cloudwatch")
+    for name in [
+        "web-cpu",
+        "quickstep/prod/web",
+        "quickstep/prod/web/high/er",
+        "quickstep-of-others/prod/web/high",
+        "quickstep/prod/web/high",
+    ]:
+        put_alarm(client, name, FIRING)
+
+    page, _ = CloudWatchAlarms(client).page(None)
+
+    assert list(page) == [(WEB, "high")]

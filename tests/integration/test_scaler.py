@@ -1,4 +1,4 @@
-"""The scaler's handler on an embedded AWS: every sample event, and what comes of it."""
+"""The scaler's handler on an embedded AWS: events, messages of its queue, the heartbeat."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+from botocore.session import Session
 
-from functions.scaler.handler import handler
+from functions.scaler.handler import deployed_intake, handler
 from lab.embedded_aws import TABLE, Account, desired_count, put_policy
-from quickstep.aws.dynamodb import from_item
+from quickstep.aws.dynamodb import from_item, to_item
+from quickstep.messages import AlarmAgain, Message, Sweep, write_message
 from quickstep.naming import ServiceName
 from quickstep.telemetry import logger
-from quickstep.wiring import Settings, SettingsError, make_cycle
-from tests.builders import EVENTS, WEB, a_document, load_event
+from quickstep.triggers import Heartbeat, Recheck
+from quickstep.wiring import Settings, SettingsError, make_intake
+from tests.builders import EVENTS, HIGH, WEB, a_document, a_lease, a_record, load_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.cycle import Cycle
+    from quickstep.intake import Intake
 
     Lines = Callable[[], list[dict[str, Any]]]
 
@@ -49,15 +53,56 @@ class Context:
 
 
 @pytest.fixture
-def cycle(account: Account) -> Cycle:
-    """The cycle as it is deployed, at the moment the sample events speak of."""
-    settings = Settings.from_environment(ENVIRONMENT)
-    cycle = make_cycle(settings, account.session, account.endpoint_url)
-    return replace(cycle, clock=lambda: AT)
+def intake(account: Account, queue_url: str) -> Intake:
+    """The scaler as it is deployed, at the moment the sample events speak of.
+
+    The guard on capacity on its way is off, so that a step gives the number that it says.
+    """
+    put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
+    settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": queue_url})
+    return later(make_intake(settings, account.session, account.endpoint_url), 0)
 
 
-def deliver(event: Any, cycle: Cycle) -> dict[str, Any]:
-    return handler(event, cast("LambdaContext", Context()), cycle=cycle)
+def later(intake: Intake, seconds: float) -> Intake:
+    """Return the same scaler, so many seconds after the sample events."""
+    cycle = replace(intake.cycle, clock=lambda: AT + timedelta(seconds=seconds))
+    return replace(intake, cycle=cycle)
+
+
+def deliver(event: Any, intake: Intake) -> dict[str, Any]:
+    answer: dict[str, Any] = handler(event, cast("LambdaContext", Context()), intake=intake)
+    return answer
+
+
+def decided(event: Any, intake: Intake) -> dict[str, Any]:
+    """Deliver what makes one decision, and return it."""
+    answer = deliver(event, intake)
+    assert list(answer) == ["decisions"]
+    (decision,) = answer["decisions"]
+    return cast("dict[str, Any]", decision)
+
+
+def batch(*messages: Message | str) -> dict[str, Any]:
+    """Return messages as SQS delivers them: m1, m2 and so on."""
+    bodies = [m if isinstance(m, str) else json.dumps(write_message(m)) for m in messages]
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": f"receipt-{number}",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:quickstep-rechecks",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies, start=1)
+        ]
+    }
+
+
+ALL_WELL: dict[str, Any] = {"batchItemFailures": []}
 
 
 def stored_decisions(account: Account, name: ServiceName = WEB) -> list[dict[str, Any]]:
@@ -72,6 +117,12 @@ def stored_decisions(account: Account, name: ServiceName = WEB) -> list[dict[str
     )
     return [from_item(item) for item in answer["Items"]]
 
+
+def outcomes(account: Account) -> list[str]:
+    return [decision["outcome"] for decision in stored_decisions(account)]
+
+
+# --- events ---------------------------------------------------------------------------------------
 
 OUTCOMES = {
     "alarm-anomaly": ("HELD_NO_DATA", 4),
@@ -99,105 +150,259 @@ def test_every_sample_event_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_a_sample_event_has_a_defined_outcome(name: str, cycle: Cycle, account: Account) -> None:
+def test_a_sample_event_has_a_defined_outcome(name: str, intake: Intake, account: Account) -> None:
     outcome, desired = OUTCOMES[name]
 
-    answer = deliver(load_event(name), cycle)
+    answer = deliver(load_event(name), intake)
 
-    assert answer.get("outcome") == outcome
+    assert [decision["outcome"] for decision in answer.get("decisions", [])] == (
+        [outcome] if outcome else []
+    )
     assert desired_count(account, WEB) == desired
 
 
-def test_an_answer_is_the_decision_record_that_is_stored(cycle: Cycle, account: Account) -> None:
-    answer = deliver(load_event("alarm-high-step2"), cycle)
+def test_an_answer_is_the_decision_record_that_is_stored(intake: Intake, account: Account) -> None:
+    decision = decided(load_event("alarm-high-step2"), intake)
 
     (stored,) = stored_decisions(account)
-    assert {key: stored[key] for key in answer} == answer
-    assert stored["sk"] == f"decision#2026-11-22T10:00:12.600Z#{answer['id']}"
+    assert {key: stored[key] for key in decision} == decision
+    assert stored["sk"] == f"decision#2026-11-22T10:00:12.600Z#{decision['id']}"
     assert stored["expires_at"] == int((AT + timedelta(days=30)).timestamp())
-    json.dumps(answer)
+    json.dumps(decision)
 
 
-def test_a_transition_delivered_twice_changes_capacity_once(cycle: Cycle, account: Account) -> None:
-    deliver(load_event("alarm-high-step1"), cycle)
-    answer = deliver(load_event("alarm-duplicate"), cycle)
+def test_a_transition_delivered_twice_changes_capacity_once(
+    intake: Intake, account: Account
+) -> None:
+    decided(load_event("alarm-high-step1"), intake)
+    decision = decided(load_event("alarm-duplicate"), intake)
 
-    assert answer["outcome"] == "IGNORED_DUPLICATE"
+    assert decision["outcome"] == "IGNORED_DUPLICATE"
     assert desired_count(account, WEB) == 5
     assert len(stored_decisions(account)) == 2
 
 
-def test_a_late_event_is_not_acted_on(cycle: Cycle, account: Account) -> None:
-    late = replace(cycle, clock=lambda: AT + timedelta(minutes=5))
+def test_a_late_event_is_not_acted_on(intake: Intake, account: Account) -> None:
+    decision = decided(load_event("alarm-high-step3"), later(intake, 300))
 
-    answer = deliver(load_event("alarm-high-step3"), late)
-
-    assert answer["outcome"] == "HELD_NO_DATA"
+    assert decision["outcome"] == "HELD_NO_DATA"
+    assert "CloudWatch has no complete datapoint since 10:04:32" in decision["reason"]
     assert desired_count(account, WEB) == 4
 
 
+def test_a_late_event_is_answered_with_what_the_metric_says_now(
+    intake: Intake, account: Account
+) -> None:
+    publish(account, AT + timedelta(seconds=285), 160.0)
+
+    decision = decided(load_event("alarm-high-step3"), later(intake, 300))
+
+    assert decision["outcome"] == "SCALED_OUT"
+    assert desired_count(account, WEB) == 6
+
+
+# --- what an evaluation calls ---------------------------------------------------------------------
+
+METRIC: dict[str, Any] = {
+    "Namespace": "MyApp/Performance",
+    "MetricName": "RequestsPerSecond",
+    "Dimensions": [
+        {"Name": "ClusterName", "Value": "prod"},
+        {"Name": "ServiceName", "Value": "web"},
+    ],
+}
+"""What the sample events' alarm watches."""
+
+
+def publish(account: Account, at: datetime, value: float) -> None:
+    client = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+    named = {key: METRIC[key] for key in ("MetricName", "Dimensions")}
+    datum: Any = {**named, "Timestamp": at, "Value": value, "StorageResolution": 1}
+    client.put_metric_data(Namespace=METRIC["Namespace"], MetricData=[datum])
+
+
+def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **changes: Any) -> None:
+    client = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+    alarm: Any = {
+        "AlarmName": name,
+        **METRIC,
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": 100.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        **changes,
+    }
+    client.put_metric_alarm(**alarm)
+    client.set_alarm_state(AlarmName=name, StateValue=cast("Any", state), StateReason="test")
+
+
+def clients_of(intake: Intake) -> list[Any]:
+    scaler: Any = intake
+    ports = [
+        scaler.alarms,
+        scaler.cycle.services,
+        scaler.cycle.targets,
+        scaler.cycle.metrics,
+        scaler.cycle.messages,
+    ]
+    clients = [port._client for port in ports]  # noqa: SLF001
+    more = scaler.cycle.services._updates, scaler.cycle.policies._provider.client  # noqa: SLF001
+    return [*clients, *more]
+
+
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
-    """What the function has written so far, log and metric lines together."""
-    log = io.StringIO()
-    logger.registered_handler.setStream(log)  # type: ignore[attr-defined]
+def calls(intake: Intake) -> Counter[str]:
+    """The calls made by the scaler's own clients from now on."""
+    counted: Counter[str] = Counter()
 
-    def written() -> list[dict[str, Any]]:
-        text = log.getvalue() + capsys.readouterr().out
-        return [json.loads(line) for line in text.splitlines()]
+    def count(model: Any, **_: Any) -> None:
+        counted.update([model.name])
 
-    return written
+    for client in clients_of(intake):
+        client.meta.events.register("before-call", count, unique_id="count")
+    return counted
+
+
+@pytest.fixture
+def sent(intake: Intake) -> list[tuple[dict[str, Any], int]]:
+    """The bodies and delays of the messages that the scaler sends from now on."""
+    messages: list[tuple[dict[str, Any], int]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        messages.append((json.loads(params["MessageBody"]), params["DelaySeconds"]))
+
+    port: Any = intake.messages
+    port._client.meta.events.register("provide-client-params.sqs.SendMessage", note)  # noqa: SLF001
+    return messages
+
+
+HOLD = {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1}
+CHANGE = {**HOLD, "UpdateService": 1}
+NEXT_CHECK = {"SendMessage": 1}
+READ = {"GetMetricData": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "made"),
+    [
+        ("alarm-high-step2", "SCALED_OUT", {**CHANGE, **NEXT_CHECK}),
+        ("alarm-low", "SCALED_IN", {**CHANGE, **NEXT_CHECK}),
+        ("alarm-ok", "HELD_NOT_BREACHING", HOLD),
+        ("alarm-muted", "HELD_MUTED", HOLD),
+        ("alarm-no-reason-data", "HELD_NO_DATA", HOLD),
+    ],
+)
+def test_an_event_makes_these_calls_and_no_others(
+    name: str, outcome: str, made: dict[str, int], *, intake: Intake, calls: Counter[str]
+) -> None:
+    assert decided(load_event(name), intake)["outcome"] == outcome
+    assert calls == made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "value", "outcome", "made"),
+    [
+        pytest.param(10, 160.0, "SCALED_OUT", {**CHANGE, **READ, **NEXT_CHECK}, id="a change"),
+        pytest.param(9.9, 110.0, "HELD_COOLDOWN", {**HOLD, **READ, **NEXT_CHECK}, id="a hold"),
+        pytest.param(9.9, None, "HELD_NO_DATA", {**HOLD, **READ, **NEXT_CHECK}, id="no datapoint"),
+        pytest.param(10, 90.0, "HELD_NOT_BREACHING", {**HOLD, **READ}, id="the end of a chain"),
+    ],
+)
+def test_a_recheck_makes_these_calls_and_no_others(
+    seconds: float,
+    value: float | None,
+    outcome: str,
+    made: dict[str, int],
+    *,
+    intake: Intake,
+    account: Account,
+    calls: Counter[str],
+) -> None:
+    decided(load_event("alarm-high-step2"), intake)
+    if value is not None:
+        publish(account, AT, value)
+    calls.clear()
+
+    assert deliver(batch(Message(Recheck(WEB, 1))), later(intake, seconds)) == ALL_WELL
+
+    assert calls == made
+    assert outcomes(account) == ["SCALED_OUT", outcome]
+
+
+def test_a_recheck_that_is_out_of_date_makes_two_calls_and_leaves_no_record(
+    intake: Intake, account: Account, calls: Counter[str]
+) -> None:
+    decided(load_event("alarm-high-step2"), intake)
+    calls.clear()
+
+    assert deliver(batch(Message(Recheck(WEB, 0))), later(intake, 10)) == ALL_WELL
+
+    assert calls == {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1}
+    assert outcomes(account) == ["SCALED_OUT"]
+
+
+def test_a_quiet_minute_looks_and_writes_nothing(
+    intake: Intake, account: Account, calls: Counter[str]
+) -> None:
+    put_alarm(account, "OK")
+    decided({"heartbeat": {}}, intake)  # which learns of the alarm
+    calls.clear()
+
+    assert deliver({"heartbeat": {}}, later(intake, 60)) == {"decisions": []}
+    assert calls == {"DescribeAlarms": 1, "GetParameter": 1, "GetItem": 1, "DescribeServices": 1}
+
+
+def test_no_evaluation_makes_a_client(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a client was made")
+
+    monkeypatch.setattr(Session, "create_client", refuse)
+
+    decided(load_event("alarm-high-step2"), intake)
+    deliver(batch(Message(Recheck(WEB, 1))), later(intake, 10))
+    deliver({"heartbeat": {}}, later(intake, 60))
+
+
+def test_a_function_makes_its_clients_at_its_first_event_only(
+    account: Account, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    create = Session.create_client
+
+    def counted(session: Session, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        made.append(service_name)
+        return create(session, service_name, *args, **kwargs)
+
+    monkeypatch.setattr(Session, "create_client", counted)
+    environment = {
+        **ENVIRONMENT,
+        "QUEUE_URL": queue_url,
+        "AWS_ENDPOINT_URL": account.endpoint_url,
+        "AWS_DEFAULT_REGION": account.session.region_name,
+        "AWS_ACCESS_KEY_ID": "embedded",
+        "AWS_SECRET_ACCESS_KEY": "embedded",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    deployed_intake.cache_clear()
+
+    try:
+        for _ in range(3):
+            handler({"heartbeat": {}}, cast("LambdaContext", Context()))
+    finally:
+        deployed_intake.cache_clear()
+
+    assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "ecs", "sqs", "ssm"]
+
+
+# --- what cannot be evaluated ---------------------------------------------------------------------
 
 
 def named(alarm: str) -> dict[str, Any]:
     event = load_event("alarm-high-step2")
     event["detail"]["alarmName"] = alarm
     return event
-
-
-@pytest.fixture
-def calls(cycle: Cycle) -> Counter[str]:
-    """The calls made by the cycle's own clients from now on."""
-    counted: Counter[str] = Counter()
-
-    def count(model: Any, **_: Any) -> None:
-        counted.update([model.name])
-
-    for client in clients_of(cycle):
-        client.meta.events.register("before-call", count)
-    return counted
-
-
-def clients_of(cycle: Cycle) -> list[Any]:
-    ports: Any = cycle
-    return [
-        ports.services._client,  # noqa: SLF001
-        ports.targets._client,  # noqa: SLF001
-        ports.policies._provider.client,  # noqa: SLF001
-    ]
-
-
-def test_a_change_makes_these_calls_and_no_others(cycle: Cycle, calls: Counter[str]) -> None:
-    deliver(load_event("alarm-high-step2"), cycle)
-
-    assert calls == {
-        "GetParameter": 1,
-        "UpdateItem": 1,
-        "DescribeServices": 1,
-        "UpdateService": 1,
-        "TransactWriteItems": 1,
-    }
-
-
-def test_a_hold_makes_these_calls_and_no_others(cycle: Cycle, calls: Counter[str]) -> None:
-    deliver(load_event("alarm-ok"), cycle)
-
-    assert calls == {
-        "GetParameter": 1,
-        "UpdateItem": 1,
-        "DescribeServices": 1,
-        "TransactWriteItems": 1,
-    }
 
 
 @pytest.mark.parametrize(
@@ -228,14 +433,14 @@ def test_a_hold_makes_these_calls_and_no_others(cycle: Cycle, calls: Counter[str
             named("quickstep/prod/gone/high-request-rate"),
             (ServiceName("prod", "gone"), json.dumps(a_document(ResourceId="service/prod/gone"))),
             "FAILED_NOT_FOUND",
-            {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1},
+            HOLD,
             id="a service that does not exist",
         ),
         pytest.param(
             named("quickstep/gone/web/high-request-rate"),
             (ServiceName("gone", "web"), json.dumps(a_document(ResourceId="service/gone/web"))),
             "FAILED_NOT_FOUND",
-            {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1},
+            HOLD,
             id="a cluster that does not exist",
         ),
     ],
@@ -246,20 +451,33 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
     outcome: str,
     made: dict[str, int],
     *,
-    cycle: Cycle,
+    intake: Intake,
     account: Account,
     calls: Counter[str],
 ) -> None:
     if document:
         put_policy(account, *document)
 
-    answer = deliver(event, cycle)
+    decision = decided(event, intake)
 
-    assert (answer["outcome"], calls) == (outcome, made)
-    _, cluster, service = answer["resource_id"].split("/")
+    assert (decision["outcome"], calls) == (outcome, made)
+    _, cluster, service = decision["resource_id"].split("/")
     (stored,) = stored_decisions(account, ServiceName(cluster, service))
     assert stored["outcome"] == outcome
     assert desired_count(account, WEB) == 4
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """What the function has written so far, log and metric lines together."""
+    log = io.StringIO()
+    logger.registered_handler.setStream(log)  # type: ignore[attr-defined]
+
+    def written() -> list[dict[str, Any]]:
+        text = log.getvalue() + capsys.readouterr().out
+        return [json.loads(line) for line in text.splitlines()]
+
+    return written
 
 
 @pytest.mark.parametrize(
@@ -269,12 +487,14 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
         pytest.param(named("ServerCpuTooHigh"), id="another prefix"),
         pytest.param({}, id="empty"),
         pytest.param(None, id="null"),
+        pytest.param({"heartbeat": {"resource_id": "service/prod/web"}}, id="another heartbeat"),
+        pytest.param(write_message(Message(Recheck(WEB, 7))), id="a message that is no event"),
     ],
 )
 def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
-    event: Any, cycle: Cycle, calls: Counter[str], lines: Lines
+    event: Any, intake: Intake, calls: Counter[str], lines: Lines
 ) -> None:
-    answer = deliver(event, cycle)
+    answer = deliver(event, intake)
 
     assert list(answer) == ["refused"]
     assert answer["refused"]
@@ -284,12 +504,219 @@ def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
     assert any(line.get("problems") == answer["refused"] for line in written)
 
 
-def test_a_decision_is_logged_once_and_counted(cycle: Cycle, lines: Lines) -> None:
-    answer = deliver(load_event("alarm-high-step2"), cycle)
+ROOT_RULE = "must have one of recheck, alarm, heartbeat, sweep"
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        pytest.param("", "must be JSON: Expecting value", id="empty"),
+        pytest.param("null", "must be an object", id="null"),
+        pytest.param("{}", ROOT_RULE, id="nothing"),
+        pytest.param('{"heartbeat": {}}', "heartbeat.resource_id: is required", id="an event"),
+        pytest.param('{"recheck": {}, "sweep": {}}', ROOT_RULE, id="two in one"),
+        pytest.param(
+            json.dumps(write_message(Message(Recheck(ServiceName("prod", "a/b"), 7)))),
+            "recheck.resource_id: must be service/<cluster>/<service>",
+            id="a resource that is none",
+        ),
+        pytest.param(
+            '{"recheck": {"resource_id": "service/prod/web", "generation": 1'
+            + "0" * 40
+            + ', "attempt'
+            '": 0, "since": null}}',
+            "recheck.generation: must be at most",
+            id="a number that no table holds",
+        ),
+        pytest.param('{"alarm": {}}', "source: is required", id="an alarm without an event"),
+        pytest.param(
+            json.dumps({"alarm": load_event("alarm-malformed")}),
+            "detail.state.value: must be one of OK, ALARM",
+            id="an alarm with a malformed event",
+        ),
+        pytest.param(
+            json.dumps({"alarm": named("ServerCpuTooHigh")}),
+            "detail.alarmName: must be quickstep/<cluster>/<service>/<policy>",
+            id="an alarm of somebody else's",
+        ),
+    ],
+)
+def test_a_message_that_is_none_of_ours_is_refused_without_a_call_or_a_retry(
+    body: str, problem: str, *, intake: Intake, calls: Counter[str], lines: Lines
+) -> None:
+    assert deliver(batch(body), intake) == ALL_WELL
+
+    assert calls == {}
+    written = lines()
+    (refused,) = [line for line in written if "problems" in line]
+    assert refused["problems"][0].startswith(problem)
+    assert any(line.get("RefusedEvents") == [1.0] for line in written)
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+BROKEN = ServiceName("prod", "broken")
+
+
+def break_an_item(account: Account) -> None:
+    """Give a target an item that no evaluation can be made of."""
+    put_policy(account, BROKEN, json.dumps(a_document(ResourceId=BROKEN.resource_id)))
+    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    item = {"pk": BROKEN.resource_id, "sk": "#state", "generation": 7, "alarms": "nonsense"}
+    client.put_item(TableName=TABLE, Item=to_item(item))
+
+
+def test_a_poisonous_message_is_refused_and_the_rest_of_its_batch_evaluated(
+    intake: Intake, account: Account, lines: Lines
+) -> None:
+    again = Message(AlarmAgain(load_event("alarm-high-step2")))
+
+    assert deliver(batch("poison", again), intake) == ALL_WELL
+
+    assert outcomes(account) == ["SCALED_OUT"]
+    assert sum(line.get("RefusedEvents") == [1.0] for line in lines()) == 1
+
+
+def test_of_a_batch_only_the_message_that_fails_unexpectedly_comes_back(
+    intake: Intake, account: Account
+) -> None:
+    break_an_item(account)
+    again = Message(AlarmAgain(load_event("alarm-high-step2")))
+
+    answer = deliver(batch("poison", Message(Recheck(BROKEN, 7)), again), intake)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
+    assert outcomes(account) == ["SCALED_OUT"]
+
+
+def test_a_batch_that_fails_as_a_whole_comes_back_as_a_whole(
+    intake: Intake, account: Account
+) -> None:
+    break_an_item(account)
+
+    with pytest.raises(BatchProcessingError, match="CorruptItemError"):
+        deliver(batch(Message(Recheck(BROKEN, 7))), intake)
+
+
+def test_an_event_that_lost_the_race_comes_back_through_the_queue_and_is_answered(
+    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+) -> None:
+    targets = intake.cycle.targets
+    targets.claim(WEB.resource_id, a_lease("other", AT))
+    event = load_event("alarm-high-step2")
+
+    assert decided(event, intake)["outcome"] == "LOST_RACE"
+
+    ((body, delay),) = sent
+    assert body == {"alarm": event, "lost": 1}
+    assert delay in (1, 2)
+    memory, _ = targets.peek(WEB.resource_id)
+    targets.commit("other", replace(memory, desired=4), a_record())
+    assert deliver(batch(json.dumps(body)), later(intake, delay)) == ALL_WELL
+    assert outcomes(account)[-1] == "SCALED_OUT"
+    assert desired_count(account, WEB) == 6
+
+
+def test_a_breach_is_answered_again_by_the_message_that_the_answer_sent(
+    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+) -> None:
+    """One event, and a load that 4 tasks more do not carry either."""
+    decided(load_event("alarm-high-step3"), intake)
+    seconds = 0.0
+    for _ in range(3):
+        body, delay = sent[-1]
+        seconds += delay
+        publish(account, AT + timedelta(seconds=seconds - 10), 160.0)
+        assert deliver(batch(json.dumps(body)), later(intake, seconds)) == ALL_WELL
+
+    assert outcomes(account) == ["SCALED_OUT"] * 4
+    assert [delay for _, delay in sent] == [10] * 4
+    assert desired_count(account, WEB) == 4 + 4 + 3 * 2
+
+
+# --- the heartbeat --------------------------------------------------------------------------------
+
+
+def test_an_alarm_whose_event_never_came_is_answered_by_the_heartbeat(
+    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+) -> None:
+    put_alarm(account, "ALARM")
+    put_alarm(account, "ALARM", "somebody-else-s")
+    publish(account, AT - timedelta(seconds=10), 160.0)
+
+    decision = decided({"heartbeat": {}}, intake)
+
+    assert (decision["outcome"], decision["trigger"]) == ("SCALED_OUT", {"kind": "heartbeat"})
+    assert desired_count(account, WEB) == 6
+    (check,) = sent
+    assert check == (write_message(Message(Recheck(WEB, 1))), 10)
+
+
+def test_a_chain_whose_message_was_lost_is_taken_up_by_the_heartbeat(
+    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+) -> None:
+    put_alarm(account, "ALARM")
+    decided(load_event("alarm-high-step2"), intake)
+    lost = sent.pop()
+    publish(account, AT + timedelta(seconds=45), 160.0)
+
+    decision = decided({"heartbeat": {}}, later(intake, 60))
+
+    assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 8)
+    (check,) = sent
+    assert deliver(batch(json.dumps(lost[0])), later(intake, 61)) == ALL_WELL
+    assert outcomes(account) == ["SCALED_OUT"] * 2, "what was only late is out of date by now"
+    publish(account, AT + timedelta(seconds=60), 90.0)
+    assert deliver(batch(json.dumps(check[0])), later(intake, 70)) == ALL_WELL
+    assert outcomes(account)[-1] == "HELD_NOT_BREACHING"
+
+
+def test_the_heartbeat_leaves_a_chain_alone_that_is_alive(
+    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+) -> None:
+    put_alarm(account, "ALARM")
+    decided({"heartbeat": {}}, intake)  # which learns the definition
+    decided(load_event("alarm-high-step2"), later(intake, 1))
+    sent.clear()
+
+    assert deliver({"heartbeat": {}}, later(intake, 5)) == {"decisions": []}
+    assert sent == []
+
+
+def test_capacity_outside_its_bounds_is_corrected_by_the_heartbeat(
+    intake: Intake, account: Account
+) -> None:
+    put_alarm(account, "OK")
+    intake.cycle.services.set_desired_count(WEB, 1)
+
+    decision = decided({"heartbeat": {}}, intake)
+
+    assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 2)
+    assert desired_count(account, WEB) == 2
+
+
+def test_the_messages_of_a_heartbeat_too_large_for_one_invocation_are_taken_up(
+    intake: Intake, account: Account
+) -> None:
+    put_alarm(account, "ALARM")
+    publish(account, AT - timedelta(seconds=10), 160.0)
+    alarms, _ = intake.alarms.page(None)
+    heartbeat = Heartbeat(WEB, {policy: alarm for (_, policy), alarm in alarms.items()})
+
+    assert deliver(batch(Message(heartbeat)), intake) == ALL_WELL
+    assert outcomes(account) == ["SCALED_OUT"]
+    assert deliver(batch(Message(Sweep("page-21"))), intake) == ALL_WELL
+
+
+# --- log and metrics ------------------------------------------------------------------------------
+
+
+def test_a_decision_is_logged_once_and_counted(intake: Intake, lines: Lines) -> None:
+    decision = decided(load_event("alarm-high-step2"), intake)
 
     written = lines()
     (log,) = [line for line in written if "decision" in line]
-    assert log["decision"] == answer
+    assert log["decision"] == decision
     assert log["correlation_id"] == "0b5c2a61-3a55-4a54-9a8b-1d6a1f0c0002"
     assert log["function_request_id"] == "request-1"
     (counted,) = [line for line in written if "Decisions" in line]
@@ -299,8 +726,21 @@ def test_a_decision_is_logged_once_and_counted(cycle: Cycle, lines: Lines) -> No
     assert not any("FailedDecisions" in line for line in written)
 
 
-def test_a_failed_decision_is_counted_for_the_stack_s_alarm(cycle: Cycle, lines: Lines) -> None:
-    deliver(load_event("alarm-unknown-target"), cycle)
+def test_every_decision_of_a_batch_is_logged(
+    intake: Intake, account: Account, lines: Lines
+) -> None:
+    decided(load_event("alarm-high-step2"), intake)
+    publish(account, AT, 160.0)
+    lost = Message(AlarmAgain(load_event("alarm-duplicate")))
+
+    deliver(batch(Message(Recheck(WEB, 1)), lost), later(intake, 10))
+
+    logged = [line["decision"]["outcome"] for line in lines() if "decision" in line]
+    assert logged == ["SCALED_OUT", "SCALED_OUT", "IGNORED_DUPLICATE"]
+
+
+def test_a_failed_decision_is_counted_for_the_stack_s_alarm(intake: Intake, lines: Lines) -> None:
+    decided(load_event("alarm-unknown-target"), intake)
 
     written = lines()
     (failed,) = [line for line in written if "FailedDecisions" in line]
@@ -308,10 +748,14 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(cycle: Cycle, lines:
     assert any(line.get("level") == "ERROR" for line in written)
 
 
+# --- settings -------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
         ({"TABLE_NAME": None}, "TABLE_NAME: is required, but missing"),
+        ({"QUEUE_URL": None}, "QUEUE_URL: is required, but missing"),
         ({"RETENTION_DAYS": "a month"}, 'RETENTION_DAYS: must be a whole number, not "a month"'),
         (
             {"MAX_EVENT_AGE_SECONDS": "-1"},
@@ -320,7 +764,8 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(cycle: Cycle, lines:
     ],
 )
 def test_settings_name_what_is_wrong(changes: dict[str, str | None], problem: str) -> None:
-    environment = {k: v for k, v in {**ENVIRONMENT, **changes}.items() if v is not None}
+    complete = {**ENVIRONMENT, "QUEUE_URL": "https://sqs.example/queue"}
+    environment = {k: v for k, v in {**complete, **changes}.items() if v is not None}
 
     with pytest.raises(SettingsError, match=problem):
         Settings.from_environment(environment)

@@ -1,11 +1,14 @@
-"""The demo shows what is deployed: its alarms are the template's, with their defaults."""
+"""The demo shows what is deployed: alarms, heartbeat and batches are the templates'."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from lab.demo import ALARMS, SERVICE
-from tests.template.stack import TARGET, deploy
+from lab.event_source import BATCH
+from lab.scaler import HEARTBEAT
+from tests.template.stack import SCALER, TARGET, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,3 +25,13 @@ def test_the_demos_alarms_are_those_of_the_template() -> None:
     stack = deploy(TARGET, ClusterName=SERVICE.cluster, ServiceName=SERVICE.service)
     deployed = stack.of_type("AWS::CloudWatch::Alarm").values()
     assert [compared(alarm) for alarm in ALARMS] == [compared(alarm) for alarm in deployed]
+
+
+def test_the_demos_heartbeat_is_what_the_schedule_sends() -> None:
+    schedule = deploy(SCALER).the("AWS::Scheduler::Schedule")
+    assert json.loads(schedule["Target"]["Input"]) == HEARTBEAT
+
+
+def test_the_demo_hands_messages_on_in_batches_of_the_same_size() -> None:
+    mapping = deploy(SCALER).the("AWS::Lambda::EventSourceMapping")
+    assert mapping["BatchSize"] == BATCH

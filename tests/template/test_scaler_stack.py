@@ -20,19 +20,22 @@ from lab.embedded_aws import (
     TABLE,
     TABLE_ATTRIBUTES,
     TABLE_KEYS,
+    VISIBILITY_TIMEOUT,
     EmbeddedAws,
+    create_queue,
     create_service,
     create_table,
     put_policy,
 )
 from lab.local_lambda import VARIABLES
 from lab.sam import FUNCTION, RUNTIME
-from quickstep.cycle import LEASE
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
+from quickstep.intake import INLINE_TARGETS
+from quickstep.naming import ServiceName
 from quickstep.telemetry import refuse, report
-from quickstep.wiring import Settings, make_cycle
-from tests.builders import EVENTS, EXAMPLE_POLICY, ROOT, WEB, a_record, load_event
+from quickstep.wiring import Settings, SettingsError, make_intake
+from tests.builders import EVENTS, EXAMPLE_POLICY, HIGH, ROOT, WEB, a_record, load_event
 from tests.template.stack import SCALER, Stack, deploy, source, transform
 
 if TYPE_CHECKING:
@@ -56,7 +59,19 @@ def environment(stack: Stack = STACK) -> dict[str, str]:
 def test_the_function_can_read_the_settings_that_it_is_given() -> None:
     settings = Settings.from_environment(environment())
 
-    assert settings == Settings("Table", 30, timedelta(seconds=60), timedelta(days=30))
+    assert settings == Settings("Table", "Rechecks", 30, timedelta(seconds=60), timedelta(days=30))
+
+
+# What is in the environment for boto3 and Powertools to read.
+LIBRARIES_OWN = {"AWS_ENDPOINT_URL", "POWERTOOLS_LOG_LEVEL"}
+
+
+def test_the_function_is_given_the_settings_that_it_needs_and_no_others() -> None:
+    with pytest.raises(SettingsError) as without_any:
+        Settings.from_environment({})
+
+    required = {problem.path for problem in without_any.value.problems}
+    assert environment().keys() - LIBRARIES_OWN == required
 
 
 @pytest.mark.parametrize(
@@ -72,10 +87,6 @@ def test_the_endpoint_parameter_says_whom_the_function_calls(
     monkeypatch.setenv("AWS_ENDPOINT_URL", environment(deploy(SCALER, **given))["AWS_ENDPOINT_URL"])
 
     assert boto3.Session().client("ecs").meta.endpoint_url == endpoint
-
-
-def test_the_function_is_gone_before_its_lease_is() -> None:
-    assert timedelta(seconds=function()["Timeout"]) < LEASE
 
 
 def test_the_laboratory_runs_the_function_that_is_deployed() -> None:
@@ -161,13 +172,15 @@ def test_the_longest_version_description_fits() -> None:
     assert len(longest.the("AWS::Lambda::Version")["Description"]) <= 256
 
 
-def test_the_alias_is_what_events_go_to() -> None:
+def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     (alias,) = STACK.of_type("AWS::Lambda::Alias")
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
     permission = STACK.the("AWS::Lambda::Permission")
     asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
 
     assert target["Arn"] == permission["FunctionName"] == alias
+    assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
+    assert STACK.the("AWS::Scheduler::Schedule")["Target"]["Arn"] == alias
     assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
 
 
@@ -241,6 +254,10 @@ def test_the_table_is_the_one_that_tests_and_laboratory_use() -> None:
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
+def test_the_queue_is_the_one_that_tests_and_laboratory_use() -> None:
+    assert STACK.of_type("AWS::SQS::Queue")["Rechecks"]["VisibilityTimeout"] == VISIBILITY_TIMEOUT
+
+
 def test_the_table_survives_its_stack_and_mistakes() -> None:
     (table,) = (one for one in STACK.resources.values() if one["Type"] == "AWS::DynamoDB::Table")
 
@@ -266,28 +283,68 @@ class Call:
         if self.operation == "dynamodb:TransactWriteItems":
             parts = {part for item in self.parameters["TransactItems"] for part in item}
             return {f"dynamodb:{part}Item" for part in parts}
+        if self.operation == "sqs:SendMessageBatch":
+            return {"sqs:SendMessage"}
         return {self.operation}
+
+
+HEARTBEAT = load_event("heartbeat")
+RECHECK = load_event("recheck")
 
 
 @pytest.fixture(scope="module")
 def calls() -> list[Call]:
-    """Every kind of call that the code makes: for a change, a duplicate, and no policy."""
+    """Every kind of call that the code makes, for each kind of event that it is given.
+
+    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, and one over
+    more than it looks at by itself.
+    """
     made: list[Call] = []
 
     def record(params: dict[str, Any], model: Any, **_: Any) -> None:
-        service = model.service_model.endpoint_prefix
-        made.append(Call(f"{service}:{model.name}", dict(params)))
+        prefix = model.service_model.endpoint_prefix
+        made.append(Call(f"{IAM_PREFIXES.get(prefix, prefix)}:{model.name}", dict(params)))
 
     with EmbeddedAws() as account:
         create_table(account)
         create_service(account, WEB, 4)
         put_policy(account, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
+        cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+        queue_url = create_queue(account)
+        settings = Settings(TABLE, queue_url, 0, timedelta(days=36_500), timedelta(days=30))
         account.session.events.register("before-parameter-build", record)
-        settings = Settings(TABLE, 0, timedelta(days=36_500), timedelta(days=30))
-        cycle = make_cycle(settings, account.session, account.endpoint_url)
-        for name in ("alarm-high-step2", "alarm-duplicate", "alarm-unknown-target"):
-            handler(load_event(name), cast("LambdaContext", Context()), cycle=cycle)
+        intake = make_intake(settings, account.session, account.endpoint_url)
+
+        def deliver(event: Any) -> Any:
+            return handler(event, cast("LambdaContext", Context()), intake=intake)
+
+        put_alarm(cloudwatch, WEB)
+        deliver(load_event("alarm-high-step2"))
+        deliver(RECHECK)
+        deliver(load_event("alarm-duplicate"))
+        deliver(load_event("alarm-unknown-target"))
+        deliver(HEARTBEAT)
+        for number in range(INLINE_TARGETS):
+            put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
+        deliver(HEARTBEAT)
     return made
+
+
+# Where IAM's name of a service is not that of its endpoint.
+IAM_PREFIXES = {"monitoring": "cloudwatch"}
+
+
+def put_alarm(cloudwatch: Any, service: ServiceName) -> None:
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"quickstep/{service.cluster}/{service.service}/{HIGH}",
+        Namespace="MyApp/Performance",
+        MetricName="RequestsPerSecond",
+        Statistic="Average",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=100,
+        ComparisonOperator="GreaterThanThreshold",
+    )
 
 
 class Context:
@@ -299,8 +356,8 @@ class Context:
     aws_request_id = "request-1"
 
 
-def statements(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
-    (policy,) = stack.the("AWS::IAM::Role")["Policies"]
+def statements(stack: Stack = STACK, role: str = "ScalerRole") -> dict[str, dict[str, Any]]:
+    (policy,) = stack.of_type("AWS::IAM::Role")[role]["Policies"]
     return {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
 
 
@@ -309,21 +366,85 @@ def as_list(value: Any) -> list[Any]:
 
 
 # What Lambda does in the function's name; the code makes no such call.
-LAMBDA_S_OWN = {"sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"}
+LAMBDA_S_OWN = {
+    "SendFailedInvocations": {"sqs:SendMessage"},
+    "SendAndReceiveRechecks": {
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    },
+    "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+}
+
+# What each statement is there for, by IAM's prefix of the service that the code calls.
+STATEMENTS = {
+    "ecs": "ScaleServicesOfTheNamedClusters",
+    "ssm": "ReadPolicyDocuments",
+    "dynamodb": "KeepStateAndRecords",
+    "cloudwatch": "ReadMetricsAndAlarms",
+    "sqs": "SendAndReceiveRechecks",
+}
 
 
 def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]) -> None:
-    needed = {action for call in calls for action in call.actions}
-    allowed = {action for one in statements().values() for action in as_list(one["Action"])}
+    needed = {sid: set(actions) for sid, actions in LAMBDA_S_OWN.items()}
+    for action in {action for call in calls for action in call.actions}:
+        needed.setdefault(STATEMENTS[action.partition(":")[0]], set()).add(action)
 
-    assert allowed == needed | LAMBDA_S_OWN
+    assert {sid: set(as_list(one["Action"])) for sid, one in statements().items()} == needed
 
 
-def test_no_statement_is_about_everything() -> None:
-    for statement in statements().values():
+def test_the_role_s_calls_were_provoked_by_every_kind_of_event(calls: list[Call]) -> None:
+    """Or the test above would demand too little."""
+    operations = {call.operation for call in calls}
+
+    assert operations >= {"cloudwatch:GetMetricData", "dynamodb:GetItem", "ecs:UpdateService"}
+    assert operations >= {"sqs:SendMessage", "sqs:SendMessageBatch"}
+
+
+# IAM cannot narrow these down: one knows no resources, the other needs all for composite alarms.
+ABOUT_EVERYTHING = {"ReadMetricsAndAlarms"}
+
+
+@pytest.mark.parametrize("role", ["ScalerRole", "HeartbeatRole"])
+def test_a_statement_is_about_one_thing_wherever_iam_can_tell_things_apart(role: str) -> None:
+    for sid, statement in statements(role=role).items():
         assert statement["Effect"] == "Allow"
         assert not any(action.endswith("*") for action in as_list(statement["Action"]))
-        assert "*" not in as_list(statement["Resource"])
+        assert ("*" in as_list(statement["Resource"])) == (sid in ABOUT_EVERYTHING)
+
+
+def test_what_is_about_everything_only_reads_and_only_in_this_region() -> None:
+    statement = statements()["ReadMetricsAndAlarms"]
+
+    assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+    assert {action.partition(":")[2][:3] for action in statement["Action"]} <= {"Get", "Des"}
+
+
+def test_messages_are_sent_to_the_queue_that_the_role_may_send_to(calls: list[Call]) -> None:
+    sent_to = {call.parameters["QueueUrl"] for call in calls if call.operation.startswith("sqs:")}
+
+    assert len(sent_to) == 1
+    assert environment()["QUEUE_URL"] == "Rechecks"
+    assert statements()["SendAndReceiveRechecks"]["Resource"] == "Rechecks.Arn"
+    assert STACK.the("AWS::Lambda::EventSourceMapping")["EventSourceArn"] == "Rechecks.Arn"
+
+
+def test_the_heartbeat_s_role_may_invoke_the_alias_and_nothing_else() -> None:
+    (alias,) = STACK.of_type("AWS::Lambda::Alias")
+    allowed = {
+        (one["Action"], one["Resource"]) for one in statements(role="HeartbeatRole").values()
+    }
+    trust = STACK.of_type("AWS::IAM::Role")["HeartbeatRole"]["AssumeRolePolicyDocument"]
+
+    assert allowed == {
+        ("lambda:InvokeFunction", alias),
+        ("sqs:SendMessage", "UndeliveredEvents.Arn"),
+    }
+    assert STACK.the("AWS::Scheduler::Schedule")["Target"]["RoleArn"] == "HeartbeatRole.Arn"
+    (assume,) = trust["Statement"]
+    assert assume["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert assume["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
 
 def test_the_table_s_statement_is_about_the_table(calls: list[Call]) -> None:
@@ -368,29 +489,39 @@ def test_only_services_of_the_named_clusters_may_be_scaled(
 # What could not be handled, and who is told
 
 
+DEAD_LETTERS = {"UndeliveredEvents", "FailedInvocations", "DeadMessages"}
+
+
 def test_what_could_not_be_delivered_or_handled_is_kept_for_two_weeks() -> None:
     queues = STACK.of_type("AWS::SQS::Queue")
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
     asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+    heartbeat = STACK.the("AWS::Scheduler::Schedule")["Target"]
 
-    assert all(queue["MessageRetentionPeriod"] == 14 * 86_400 for queue in queues.values())
+    assert queues.keys() == {"Rechecks", *DEAD_LETTERS}
+    assert all(queues[name]["MessageRetentionPeriod"] == 14 * 86_400 for name in DEAD_LETTERS)
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
     assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
+    assert heartbeat["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
     on_failure = asynchronous["DestinationConfig"]["OnFailure"]
     assert on_failure["Destination"] == "FailedInvocations.Arn"
     assert statements()["SendFailedInvocations"]["Resource"] == "FailedInvocations.Arn"
+    assert queues["Rechecks"]["RedrivePolicy"]["deadLetterTargetArn"] == "DeadMessages.Arn"
 
 
-def test_nothing_is_tried_for_longer_than_a_minute() -> None:
+def test_no_event_and_no_heartbeat_is_tried_for_longer_than_a_minute() -> None:
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
     asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+    heartbeat = STACK.the("AWS::Scheduler::Schedule")["Target"]
 
     assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
+    assert heartbeat["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
     assert asynchronous["MaximumEventAgeInSeconds"] == 60
     assert asynchronous["MaximumRetryAttempts"] == 0
 
 
-def test_only_the_rule_may_send_undelivered_events() -> None:
+def test_only_the_rule_and_the_heartbeat_s_role_may_send_undelivered_events() -> None:
+    """The role is of this account: its own policy is enough."""
     (rule,) = STACK.of_type("AWS::Events::Rule")
     policy = STACK.the("AWS::SQS::QueuePolicy")
 
@@ -398,6 +529,8 @@ def test_only_the_rule_may_send_undelivered_events() -> None:
     assert policy["Queues"] == ["UndeliveredEvents"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
+    sent = statements(role="HeartbeatRole")["SendUndeliveredHeartbeats"]
+    assert sent["Resource"] == "UndeliveredEvents.Arn"
 
 
 def watched(stack: Stack = STACK) -> set[tuple[str, str, str]]:
@@ -418,6 +551,7 @@ def test_every_way_to_fail_has_an_alarm() -> None:
     assert watched() == {
         ("AWS/SQS", messages, "UndeliveredEvents.QueueName"),
         ("AWS/SQS", messages, "FailedInvocations.QueueName"),
+        ("AWS/SQS", messages, "DeadMessages.QueueName"),
         ("AWS/Lambda", "Errors", FUNCTION),
         ("AWS/Lambda", "Throttles", FUNCTION),
         ("Quickstep", "FailedDecisions", ""),

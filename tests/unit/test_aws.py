@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
+from hypothesis import given
 
-from quickstep.aws.dynamodb import from_item, to_item
+from quickstep.alarm_definitions import Datapoint
+from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
+from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
 from quickstep.aws.failures import calling
+from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.ports import CallFailedError
+from quickstep.memory import Lease, Memory, memory_dict, read_memory
+from quickstep.messages import Message, write_message
+from quickstep.ports import CallFailedError, LeaseLostError
+from quickstep.triggers import DescribedAlarm, Recheck
 from quickstep.wiring import in_threads
-from tests.builders import WEB
+from tests.builders import (
+    DEFINITION,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    WEB,
+    a_lease,
+    a_record,
+    ago,
+)
+from tests.strategies import memories
 
 
 @pytest.mark.parametrize(
@@ -98,7 +120,7 @@ def test_a_service_that_is_going_away_is_not_found(status: str) -> None:
         stub.add_response("describe_services", {"services": [service], "failures": []})
 
         with pytest.raises(CallFailedError, match=f"service/prod/web is {status}") as caught:
-            EcsServices(client).describe(WEB)
+            EcsServices(client, client).describe(WEB)
 
     assert caught.value.outcome is Outcome.FAILED_NOT_FOUND
 
@@ -109,7 +131,7 @@ def test_an_update_passes_cluster_service_and_desired_count_and_nothing_else() -
         expected = {"cluster": "prod", "service": "web", "desiredCount": 6}
         stub.add_response("update_service", {}, expected)
 
-        EcsServices(client).set_desired_count(WEB, 6)
+        EcsServices(client, client).set_desired_count(WEB, 6)
 
         stub.assert_no_pending_responses()
 
@@ -147,6 +169,283 @@ def test_a_float_that_dynamodb_cannot_hold_becomes_the_nearest_it_can(
     value: float, stored: float
 ) -> None:
     assert from_item(to_item({"value": value})) == {"value": stored}
+
+
+@given(memories)
+def test_a_memory_comes_out_of_the_table_as_it_was_put_in(memory: Memory) -> None:
+    assert read_memory(from_item(to_item(memory_dict(memory)))) == memory
+
+
+def test_a_claim_that_meets_a_commit_under_way_has_lost_the_race() -> None:
+    """DynamoDB refuses single writes to an item that a transaction writes; moto does not."""
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error("update_item", "TransactionConflictException")
+
+        refused = DynamoTargets(client, "table").claim(WEB.resource_id, a_lease())
+
+    assert isinstance(refused, Lease)
+    assert refused.until <= NOW, "it may be free as soon as the loser comes back"
+
+
+def test_a_claim_that_fails_is_an_error() -> None:
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error("update_item", "ResourceNotFoundException")
+
+        with pytest.raises(ClientError):
+            DynamoTargets(client, "table").claim(WEB.resource_id, a_lease())
+
+
+@pytest.mark.parametrize(
+    ("codes", "error"),
+    [
+        pytest.param(["ConditionalCheckFailed", "None"], LeaseLostError, id="another's lease"),
+        pytest.param(["TransactionConflict", "None"], ClientError, id="a conflict"),
+        pytest.param(["None", "ThrottlingError"], ClientError, id="throttled"),
+    ],
+)
+def test_a_commit_that_is_cancelled_says_whether_the_lease_was_lost(
+    codes: list[str], error: type[Exception]
+) -> None:
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error(
+            "transact_write_items",
+            "TransactionCanceledException",
+            modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
+        )
+
+        with pytest.raises(error):
+            DynamoTargets(client, "table").commit("me", Memory(), a_record())
+
+
+# --- the queue ------------------------------------------------------------------------------------
+
+URL = "https://sqs.us-east-1.amazonaws.com/123456789012/quickstep"
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [(0, 0), (0.2, 1), (2, 2), (9.5, 10), (900, 900), (900.5, 900), (86_400, 900)],
+)
+def test_a_delay_is_whole_seconds_and_at_most_fifteen_minutes(delay: float, seconds: int) -> None:
+    client = boto3.client("sqs")
+    message = Message(Recheck(WEB, 7))
+    with Stubber(client) as stub:
+        expected = {
+            "QueueUrl": URL,
+            "MessageBody": json.dumps(write_message(message)),
+            "DelaySeconds": seconds,
+        }
+        stub.add_response("send_message", {}, expected)
+
+        SqsMessages(client, URL).send(message, timedelta(seconds=delay))
+
+        stub.assert_no_pending_responses()
+
+
+def test_many_messages_go_ten_at_a_time() -> None:
+    client = boto3.client("sqs")
+    messages = [Message(Recheck(WEB, number)) for number in range(25)]
+    bodies = [json.dumps(write_message(message)) for message in messages]
+    with Stubber(client) as stub:
+        for batch in (bodies[:10], bodies[10:20], bodies[20:]):
+            entries = [
+                {"Id": str(n), "MessageBody": body, "DelaySeconds": 2}
+                for n, body in enumerate(batch)
+            ]
+            expected = {"QueueUrl": URL, "Entries": entries}
+            stub.add_response("send_message_batch", {"Successful": [], "Failed": []}, expected)
+
+        SqsMessages(client, URL).send_all([(m, timedelta(seconds=1.5)) for m in messages])
+
+        stub.assert_no_pending_responses()
+
+
+def test_a_batch_of_which_some_messages_are_refused_is_a_failed_call() -> None:
+    client = boto3.client("sqs")
+    with Stubber(client) as stub:
+        failed = [
+            {"Id": str(number), "SenderFault": False, "Code": code}
+            for number, code in enumerate(["Throttled", "InternalError", "Throttled"])
+        ]
+        stub.add_response("send_message_batch", {"Successful": [], "Failed": failed})
+
+        with pytest.raises(CallFailedError) as caught:
+            SqsMessages(client, URL).send_all(
+                [(Message(Recheck(WEB, n)), timedelta()) for n in range(4)]
+            )
+
+    assert caught.value.why == "SendMessageBatch: 3 of 4 refused: InternalError, Throttled"
+
+
+# --- metrics and alarms ---------------------------------------------------------------------------
+
+
+def a_result(query_id: str, *points: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "Id": query_id,
+        "Timestamps": [ago(seconds) for seconds, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": "Complete",
+    }
+
+
+def test_all_alarms_are_read_in_one_call_and_oldest_first() -> None:
+    client = boto3.client("cloudwatch")
+    with Stubber(client) as stub:
+        (stat,) = (query["MetricStat"] for query in DEFINITION.queries)
+        expected = {
+            "MetricDataQueries": [
+                {"Id": "a0", "MetricStat": stat, "ReturnData": True},
+                {"Id": "a1", "MetricStat": stat, "ReturnData": True},
+            ],
+            "StartTime": NOW.replace(minute=59, hour=9, second=0, microsecond=0),
+            "EndTime": NOW,
+            "ScanBy": "TimestampAscending",
+        }
+        answer = {
+            "MetricDataResults": [
+                a_result("a1"),
+                a_result("a0", (22.5, 150.0), (12.5, 160.0)),
+                a_result("a0_1", (12.5, 1.0)),
+            ]
+        }
+        stub.add_response("get_metric_data", answer, expected)
+
+        read = CloudWatchMetrics(client).read({HIGH: DEFINITION, LOW: LOW_DEFINITION}, NOW)
+
+    assert read == {HIGH: [Datapoint(ago(22.5), 150.0), Datapoint(ago(12.5), 160.0)], LOW: []}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("Throttling", Outcome.FAILED_THROTTLED),
+        ("AccessDenied", Outcome.FAILED_DENIED),
+        ("InternalServiceFault", Outcome.FAILED_OTHER),
+    ],
+)
+def test_metrics_that_cannot_be_read_are_a_failed_call(code: str, outcome: Outcome) -> None:
+    client = boto3.client("cloudwatch")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_metric_data", code)
+
+        with pytest.raises(CallFailedError, match="GetMetricData") as caught:
+            CloudWatchMetrics(client).read({HIGH: DEFINITION}, NOW)
+
+    assert caught.value.outcome is outcome
+
+
+def test_a_definition_that_cloudwatch_does_not_take_is_a_failed_call() -> None:
+    client = boto3.client("cloudwatch")
+    strange = replace(DEFINITION, queries=({"Id": "m1", "MetricStat": {"Stat": 5}},))
+
+    with pytest.raises(CallFailedError, match="GetMetricData: Parameter validation failed"):
+        CloudWatchMetrics(client).read({HIGH: strange}, NOW)
+
+
+def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
+    """Return one of DescribeAlarms' MetricAlarms; None takes a key away."""
+    (stat,) = (query["MetricStat"] for query in DEFINITION.queries)
+    alarm = {
+        "AlarmName": WEB.alarm(policy),
+        "ActionsEnabled": True,
+        "StateValue": "ALARM",
+        "StateUpdatedTimestamp": ago(5),
+        "StateTransitionedTimestamp": ago(30),
+        **stat["Metric"],
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": 100.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        **changes,
+    }
+    return {key: value for key, value in alarm.items() if value is not None}
+
+
+COMPOSITE = {
+    "AlarmName": WEB.alarm("both"),
+    "AlarmRule": "ALARM(a) AND ALARM(b)",
+    "StateValue": "OK",
+    "StateUpdatedTimestamp": ago(60),
+    "ActionsEnabled": False,
+}
+
+
+def test_pages_are_asked_for_by_prefix_kind_and_token() -> None:
+    """moto answers with everything on one page, whatever MaxRecords and NextToken say."""
+    client = boto3.client("cloudwatch")
+    request = {
+        "AlarmNamePrefix": "quickstep/",
+        "AlarmTypes": ["MetricAlarm", "CompositeAlarm"],
+        "MaxRecords": 100,
+    }
+    with Stubber(client) as stub:
+        first = {"MetricAlarms": [an_alarm(HIGH)], "NextToken": "page-2"}
+        stub.add_response("describe_alarms", first, request)
+        last = {"MetricAlarms": [an_alarm(LOW, StateValue="OK")], "CompositeAlarms": [COMPOSITE]}
+        stub.add_response("describe_alarms", last, {**request, "NextToken": "page-2"})
+        alarms = CloudWatchAlarms(client)
+
+        assert alarms.page(None) == (
+            {(WEB, HIGH): DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION)},
+            "page-2",
+        )
+        assert alarms.page("page-2") == (
+            {
+                (WEB, LOW): DescribedAlarm(AlarmState.OK, ago(30), DEFINITION),
+                (WEB, "both"): DescribedAlarm(AlarmState.OK, ago(60), None, disabled=True),
+            },
+            None,
+        )
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            {"StateTransitionedTimestamp": None},
+            DescribedAlarm(AlarmState.ALARM, ago(5), DEFINITION),
+            id="not told when the state changed: when it was last updated",
+        ),
+        pytest.param(
+            {"ActionsEnabled": False},
+            DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION, disabled=True),
+            id="switched off",
+        ),
+        pytest.param(
+            {"Threshold": None, "ThresholdMetricId": "ad1"},
+            DescribedAlarm(AlarmState.ALARM, ago(30), None),
+            id="anomaly detection",
+        ),
+    ],
+)
+def test_an_alarm_is_described(changes: dict[str, Any], expected: DescribedAlarm) -> None:
+    client = boto3.client("cloudwatch")
+    with Stubber(client) as stub:
+        stub.add_response("describe_alarms", {"MetricAlarms": [an_alarm(HIGH, **changes)]})
+
+        page, _ = CloudWatchAlarms(client).page(None)
+
+    assert page == {(WEB, HIGH): expected}
+
+
+def test_alarms_that_cannot_be_described_are_a_failed_call() -> None:
+    client = boto3.client("cloudwatch")
+    with Stubber(client) as stub:
+        stub.add_client_error("describe_alarms", "Throttling")
+
+        with pytest.raises(CallFailedError, match="DescribeAlarms: Throttling") as caught:
+            CloudWatchAlarms(client).page(None)
+
+    assert caught.value.outcome is Outcome.FAILED_THROTTLED
+
+
+# --- two calls at the same time -------------------------------------------------------------------
 
 
 def test_both_calls_of_a_round_are_under_way_at_the_same_time() -> None:

@@ -5,28 +5,49 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from quickstep.alarm_definitions import Datapoint
+from quickstep.alarm_events import AlarmTransition, read_event
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
     Direction,
+    Launch,
     Pause,
     ScalingActivity,
     Service,
     State,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.memory import KnownAlarm, Memory
 from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError, LeaseLostError
-from quickstep.records import Memory, SeenTransition
-from tests.builders import HIGH, LOW, NOW, WEB, a_document, a_transition, ago, firing
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from tests.builders import (
+    DEFINITION,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    WEB,
+    a_document,
+    a_lease,
+    a_transition,
+    ago,
+    firing,
+    known,
+    load_event,
+    points,
+)
 from tests.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from quickstep.records import DecisionRecord
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -39,6 +60,38 @@ def world() -> World:
 
 def remember(world: World, memory: Memory) -> None:
     world.targets.items[WEB.resource_id].memory = memory
+    world.targets.items[WEB.resource_id].exists = True
+
+
+def in_breach(generation: int = 7, **changes: Any) -> Memory:
+    """Return the memory of a target whose high alarm is in ALARM, with a re-check due now."""
+    memory = Memory(alarms={HIGH: known()}, desired=4, generation=generation, check_at=NOW)
+    return replace(memory, **changes)
+
+
+def rechecked(world: World, **changes: Any) -> DecisionRecord:
+    record = world.cycle.on_recheck(replace(Recheck(WEB, 7), **changes))
+    assert record is not None
+    return record
+
+
+def next_recheck(world: World) -> tuple[Recheck, float]:
+    message, delay = world.messages.sent[-1]
+    assert isinstance(message.content, Recheck)
+    return message.content, delay.total_seconds()
+
+
+def described(
+    state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
+) -> DescribedAlarm:
+    return replace(DescribedAlarm(state, ago(seconds_ago), DEFINITION), **changes)
+
+
+def beat(world: World, **alarms: DescribedAlarm) -> DecisionRecord | None:
+    names = {"high": HIGH, "low": LOW}
+    return world.cycle.on_heartbeat(
+        Heartbeat(WEB, {names[name]: alarm for name, alarm in alarms.items()})
+    )
 
 
 # --- the rounds -----------------------------------------------------------------------------------
@@ -63,7 +116,7 @@ def test_the_latency_is_counted_from_the_alarm_s_own_timestamp(world: World) -> 
 
     record = world.cycle.on_alarm(a_transition(at=ago(0.2)))
 
-    assert record.alarm_to_update_ms == 350
+    assert record.alarm_to_update == timedelta(seconds=0.35)
 
 
 def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> None:
@@ -72,9 +125,11 @@ def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> 
     world.cycle.on_alarm(a_transition(at=ago(0.2)))
 
     assert world.memory == Memory(
-        state=State(scale_out=ScalingActivity(NOW, 4, 6)),
-        alarms={HIGH: SeenTransition(AlarmState.ALARM, ago(0.2))},
+        state=State(ScalingActivity(NOW, 4, 6), launches=(Launch(NOW, 2),)),
+        alarms={HIGH: KnownAlarm(AlarmState.ALARM, ago(0.2))},
+        desired=6,
         changed_at=NOW + timedelta(seconds=0.15),
+        generation=1,
     )
     assert world.targets.items[WEB.resource_id].lease is None
 
@@ -136,7 +191,7 @@ def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_bli
 
 
 def test_an_alarm_of_a_policy_that_is_gone_from_the_document_holds_nothing(world: World) -> None:
-    remember(world, Memory(alarms={"old-policy": SeenTransition(AlarmState.ALARM, ago(600))}))
+    remember(world, Memory(alarms={"old-policy": known(seconds_ago=600)}))
 
     record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
 
@@ -188,12 +243,11 @@ def test_an_old_event(world: World, age: float, outcome: Outcome) -> None:
 def test_the_state_of_a_late_event_is_remembered_all_the_same(world: World) -> None:
     world.cycle.on_alarm(a_transition(at=ago(75)))
 
-    assert world.memory.alarms[HIGH] == SeenTransition(AlarmState.ALARM, ago(75))
+    assert world.memory.alarms[HIGH] == KnownAlarm(AlarmState.ALARM, ago(75))
 
 
 def test_losing_the_race_is_recorded_and_touches_nothing(world: World) -> None:
-    other = world.targets.claim(WEB.resource_id, "other", NOW, NOW + timedelta(seconds=15))
-    assert isinstance(other, Memory)
+    world.targets.claim(WEB.resource_id, a_lease("other"))
 
     record = world.cycle.on_alarm(a_transition())
 
@@ -205,7 +259,7 @@ def test_losing_the_race_is_recorded_and_touches_nothing(world: World) -> None:
 
 
 def test_an_expired_lease_is_taken_over(world: World) -> None:
-    world.targets.claim(WEB.resource_id, "dead", ago(20), ago(5))
+    world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
 
     assert world.cycle.on_alarm(a_transition()).outcome is Outcome.SCALED_OUT
 
@@ -235,8 +289,7 @@ def test_the_repeated_description_is_the_one_that_counts(world: World) -> None:
 def test_a_commit_after_the_lease_was_lost_is_an_error_and_no_record(world: World) -> None:
     def stolen() -> None:
         world.clock.advance(20)
-        now = world.clock.now
-        world.targets.claim(WEB.resource_id, "thief", now, now + timedelta(seconds=15))
+        world.targets.claim(WEB.resource_id, a_lease("thief", world.clock.now))
 
     world.services.on_update = stolen
 
@@ -269,20 +322,19 @@ def test_a_description_that_fails_is_recorded_and_nothing_is_updated(
 
 
 @pytest.mark.parametrize("outcome", FAILURES)
-def test_an_update_that_fails_starts_no_cooldown_and_can_be_answered_again(
+def test_an_update_that_fails_starts_no_cooldown_and_spends_no_datapoint(
     world: World, outcome: Outcome
 ) -> None:
-    world.services.failures["UpdateService"].append(CallFailedError(outcome, "because"))
+    world.services.failures["UpdateService"] += [CallFailedError(outcome, "because")] * 3
 
     record = world.cycle.on_alarm(a_transition())
 
     assert record.outcome is outcome
-    assert record.alarm_to_update_ms is None
+    assert record.alarm_to_update is None
     assert record.decision is not None
     assert record.decision.granted == 6, "what would have been done is on record"
-    assert world.memory == Memory()
-
-    assert world.cycle.on_alarm(a_transition()).outcome is Outcome.SCALED_OUT
+    assert world.memory.state == State()
+    assert world.memory.alarms[HIGH].acted_on is None
 
 
 def test_an_event_for_a_target_without_a_document_is_recorded_and_calls_nothing(
@@ -369,12 +421,19 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
         "outcome": "SCALED_OUT",
         "reason": "Scaled out from 4 to 6: high-request-rate: 160 is 60 above the threshold 100: "
         "step [50, 100) adds 2",
-        "alarm": {
-            "name": "quickstep/prod/web/high-request-rate",
+        "trigger": {
+            "kind": "alarm",
+            "alarm": "quickstep/prod/web/high-request-rate",
             "state": "ALARM",
             "at": "2026-11-22T10:00:12.300Z",
-            "threshold": 100,
-            "datapoints": [160.0],
+        },
+        "alarms": {
+            "high-request-rate": {
+                "state": "ALARM",
+                "threshold": 100,
+                "datapoints": [160.0],
+                "muted": False,
+            }
         },
         "service": {
             "desired": 4,
@@ -383,6 +442,7 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
             "deployment_in_progress": False,
         },
         "alarm_to_update_ms": 200,
+        "waited_ms": None,
         "from": 4,
         "wanted": 6,
         "granted": 6,
@@ -402,11 +462,607 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
 
 
 def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None:
-    throttled = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
-    world.services.failures["UpdateService"].append(throttled)
+    failure = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
+    world.services.failures["UpdateService"] += [failure] * 3
 
     record = world.cycle.on_alarm(a_transition()).as_dict()
 
     assert record["outcome"] == "FAILED_THROTTLED"
     assert record["reason"] == "Failed, AWS throttled the call: UpdateService: ThrottlingException"
     assert (record["from"], record["granted"]) == (4, 6)
+
+
+# --- the chain of re-checks -----------------------------------------------------------------------
+
+
+def with_metrics(transition: AlarmTransition) -> AlarmTransition:
+    """Return a transition whose event shows what its alarm watches, as real ones do."""
+    shown = read_event(load_event("alarm-high-step2"))
+    return replace(transition, metrics=shown.metrics, newest=ago(12.5))
+
+
+def test_a_breach_that_was_answered_is_looked_at_again(world: World) -> None:
+    world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert next_recheck(world) == (Recheck(WEB, 1), 10)
+    assert world.memory.generation == 1
+    assert world.memory.check_at == NOW + timedelta(seconds=10)
+
+
+def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> None:
+    """The load is 1,300 requests a second; 4 tasks are to become 13 or more, 100 a task."""
+
+    def load() -> float:
+        return 1300 / world.desired
+
+    event = a_transition(alarm=firing(load()), at=ago(0.2))
+    world.cycle.on_alarm(with_metrics(event))
+    steps = [world.desired]
+    for _ in range(60):
+        recheck, delay = next_recheck(world)
+        world.clock.advance(delay)
+        newest = world.clock.now - timedelta(seconds=10)
+        world.metrics.points[HIGH] = [Datapoint(newest, load())]
+        sent = len(world.messages.sent)
+        world.cycle.on_recheck(recheck)
+        steps.append(world.desired)
+        if len(world.messages.sent) == sent:
+            break
+
+    assert steps[:4] == [8, 10, 11, 12]
+    assert steps[-1] == 13, "100 a task: no breach any more"
+    assert world.targets.records[-1].outcome is Outcome.HELD_NOT_BREACHING
+    assert world.clock.now - NOW < timedelta(minutes=2)
+
+
+def test_a_recheck_of_an_old_generation_is_dropped_without_a_trace(world: World) -> None:
+    remember(world, in_breach(generation=8))
+
+    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+    assert world.targets.records == []
+    assert world.memory == in_breach(generation=8)
+
+
+def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+    rechecked(world)
+
+    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+    assert world.desired == 6
+
+
+def test_a_recheck_reads_all_alarms_in_alarm_in_one_call(world: World) -> None:
+    memory = in_breach(alarms={HIGH: known(), LOW: known(definition=LOW_DEFINITION)})
+    remember(world, memory)
+    world.metrics.points = {HIGH: points(160.0), LOW: points(160.0)}
+
+    record = rechecked(world)
+
+    assert world.metrics.reads == [(HIGH, LOW)]
+    assert record.outcome is Outcome.SCALED_OUT
+
+
+def test_a_recheck_acts_on_the_newest_complete_datapoint(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = [*points(120.0, 160.0), *points(900.0, newest=2.5)]
+
+    record = rechecked(world)
+
+    assert record.alarms[HIGH].datapoints == (160.0,), "the period of 900 has not ended"
+    assert world.memory.alarms[HIGH].acted_on == ago(12.5)
+
+
+def test_no_datapoint_is_acted_on_twice(world: World) -> None:
+    remember(world, in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
+    world.metrics.points[HIGH] = points(160.0)
+
+    record = rechecked(world)
+
+    assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
+    assert "no datapoint newer than 10:00:00, which was acted on" in record.reason
+    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+
+
+def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
+    remember(world, in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
+    world.metrics.points[HIGH] = points(160.0)
+
+    rechecked(world, attempt=5)
+
+    assert world.messages.sent == []
+    assert world.memory.check_at is None
+
+
+def test_the_event_of_a_datapoint_that_was_acted_on_changes_nothing(world: World) -> None:
+    remember(world, Memory(alarms={HIGH: known(seconds_ago=1, acted_on=ago(12.5))}))
+
+    record = world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
+
+
+def test_the_chain_ends_when_nothing_breaches_any_more(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(80.0)
+
+    record = rechecked(world)
+
+    assert record.outcome is Outcome.HELD_NOT_BREACHING
+    assert world.messages.sent == []
+    assert (world.memory.generation, world.memory.check_at) == (8, None)
+
+
+def test_the_chain_ends_with_the_alarm_s_ok(world: World) -> None:
+    remember(world, in_breach())
+
+    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+
+    assert world.messages.sent == []
+    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+
+
+def test_the_chain_ends_at_the_maximum(world: World) -> None:
+    remember(world, in_breach())
+    world.services.services[WEB] = Service(40, 40, 0)
+    world.metrics.points[HIGH] = points(160.0)
+
+    assert rechecked(world).outcome is Outcome.HELD_AT_MAX
+    assert world.messages.sent == []
+
+
+def test_m_of_n_datapoints_must_breach(world: World) -> None:
+    definition = replace(DEFINITION, n=3, m=2)
+    remember(world, in_breach(alarms={HIGH: known(definition=definition)}))
+    world.metrics.points[HIGH] = points(160.0, 90.0, 90.0)
+
+    assert rechecked(world).outcome is Outcome.HELD_NOT_BREACHING
+
+
+def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
+
+    record = rechecked(world)
+
+    assert record.outcome is Outcome.HELD_NO_DATA
+    assert "it could not be read: GetMetricData: no" in record.reason
+    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+
+
+def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
+    world.metrics.points[HIGH] = points(250.0)
+
+    record = world.cycle.on_alarm(with_metrics(a_transition(at=ago(75))))
+
+    assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 8)
+    assert world.metrics.reads == [(HIGH,)]
+
+
+def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
+    remember(world, in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.metrics.points[LOW] = points(10.0)
+
+    assert rechecked(world).outcome is Outcome.SCALED_IN
+    assert next_recheck(world) == (Recheck(WEB, 8), 30)
+
+
+def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
+    world: World,
+) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+    world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
+
+    with pytest.raises(CallFailedError):
+        world.cycle.on_recheck(Recheck(WEB, 7))
+
+    assert world.desired == 6
+    assert world.memory.desired == 6
+    assert world.targets.items[WEB.resource_id].lease is None
+
+
+# --- throttles ------------------------------------------------------------------------------------
+
+
+def throttled(world: World, call: str = "UpdateService", times: int = 3) -> None:
+    failure = CallFailedError(Outcome.FAILED_THROTTLED, f"{call}: no")
+    world.services.failures[call] += [failure] * times
+
+
+def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: World) -> None:
+    throttled(world, times=2)
+
+    record = world.cycle.on_alarm(a_transition())
+
+    assert record.outcome is Outcome.SCALED_OUT
+    assert world.services.calls == ["DescribeServices", *["UpdateService 6"] * 3]
+    assert world.pauses == [timedelta(seconds=0.3), timedelta(seconds=0.9)]
+
+
+def test_a_throttled_scale_in_is_not(world: World) -> None:
+    throttled(world, times=1)
+
+    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+
+    assert record.outcome is Outcome.FAILED_THROTTLED
+    assert world.services.calls == ["DescribeServices", "UpdateService 3"]
+
+
+def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> None:
+    world.services.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_OTHER, "500"))
+
+    record = world.cycle.on_alarm(a_transition())
+
+    assert record.outcome is Outcome.SCALED_OUT
+    assert world.services.calls == ["DescribeServices", "UpdateService 6"] * 2
+
+
+@pytest.mark.parametrize(("attempt", "delay"), [(0, 2), (1, 3), (2, 6), (3, 12), (4, 22), (9, 22)])
+def test_a_throttled_change_comes_back_after_a_growing_delay(
+    world: World, attempt: int, delay: float
+) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+    throttled(world)
+
+    record = rechecked(world, attempt=attempt, since=ago(20))
+
+    assert record.outcome is Outcome.FAILED_THROTTLED
+    assert next_recheck(world) == (Recheck(WEB, 8, attempt + 1, ago(20)), delay)
+
+
+def test_scale_in_stays_away_longest_so_that_scale_out_goes_first(world: World) -> None:
+    remember(world, in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.metrics.points[LOW] = points(10.0)
+    throttled(world)
+
+    rechecked(world)
+
+    assert next_recheck(world) == (Recheck(WEB, 8, 1, NOW), 22)
+
+
+def test_a_throttled_describe_comes_back_too(world: World) -> None:
+    remember(world, in_breach())
+    throttled(world, "DescribeServices")
+
+    assert rechecked(world).outcome is Outcome.FAILED_THROTTLED
+    assert next_recheck(world)[0] == Recheck(WEB, 8, 1, NOW)
+
+
+def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+
+    record = rechecked(world, attempt=3, since=ago(17))
+
+    assert record.waited == timedelta(seconds=17)
+    assert record.as_dict()["waited_ms"] == 17_000
+
+
+def test_attempts_under_throttling_are_bounded(world: World) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+    throttled(world)
+
+    rechecked(world, attempt=12, since=ago(300))
+
+    assert world.messages.sent == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED_DENIED, Outcome.FAILED_NOT_FOUND])
+def test_other_failures_are_left_to_the_heartbeat(world: World, outcome: Outcome) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+    world.services.failures["UpdateService"].append(CallFailedError(outcome, "no"))
+
+    assert rechecked(world).outcome is outcome
+    assert world.messages.sent == []
+
+
+def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
+    lost = CallFailedError(Outcome.FAILED_OTHER, "UpdateService: read time-out")
+
+    def made_but_unheard() -> None:
+        raise lost
+
+    world.services.on_update = made_but_unheard
+
+    record = world.cycle.on_alarm(a_transition())
+
+    assert record.outcome is Outcome.SCALED_OUT
+    assert world.memory.desired == 6
+    assert world.services.calls == ["DescribeServices", "UpdateService 6", "DescribeServices"]
+
+
+# --- a holder that died ---------------------------------------------------------------------------
+
+
+def dead(world: World, *, desired: int, committed: int | None = 4) -> None:
+    """A holder claimed the target 20 s ago, set `desired`, and was never heard of again."""
+    remember(world, Memory(desired=committed))
+    world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
+    world.services.services[WEB] = Service(desired, 4, 0)
+
+
+def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -> None:
+    dead(world, desired=6)
+
+    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+
+    recovered, own = world.targets.records
+    assert (recovered.outcome, own.outcome) == (Outcome.RECOVERED, Outcome.HELD_NOT_BREACHING)
+    assert "dead left 6 tasks, where 4 had been committed" in recovered.reason
+    assert world.memory.state.scale_out == ScalingActivity(ago(20), 4, 6)
+    assert world.memory.desired == 6
+
+
+def test_an_adopted_change_is_committed_before_another_one_is_made(world: World) -> None:
+    dead(world, desired=6)
+
+    def die() -> None:
+        raise SystemExit
+
+    world.services.on_update = die
+    with pytest.raises(SystemExit):
+        world.cycle.on_alarm(a_transition(alarm=firing(250.0)))
+
+    (recovered,) = world.targets.records
+    assert recovered.outcome is Outcome.RECOVERED
+    assert world.memory.desired == 6, "so that what the second one did can be told apart"
+
+
+def test_an_adopted_scale_in_counts_as_one(world: World) -> None:
+    dead(world, desired=3)
+
+    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+
+    assert record.outcome is Outcome.HELD_COOLDOWN
+    assert world.memory.state.scale_in == ScalingActivity(ago(20), 4, 3)
+
+
+def test_a_holder_that_died_before_its_change_leaves_nothing_to_adopt(world: World) -> None:
+    dead(world, desired=4)
+
+    world.cycle.on_alarm(a_transition())
+
+    assert [record.outcome for record in world.targets.records] == [Outcome.SCALED_OUT]
+
+
+def test_where_nothing_was_ever_committed_a_change_is_assumed(world: World) -> None:
+    dead(world, desired=6, committed=None)
+
+    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+
+    assert world.targets.records[0].outcome is Outcome.RECOVERED
+    assert world.memory.state.scale_out == ScalingActivity(ago(20), 6, 6)
+
+
+def test_a_death_is_not_forgotten_while_the_service_cannot_be_described(world: World) -> None:
+    dead(world, desired=6)
+    world.services.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
+    world.cycle.on_alarm(a_transition())
+    assert world.targets.items[WEB.resource_id].lease is not None
+
+    world.clock.advance(16)
+    world.cycle.on_alarm(a_transition(at=world.clock.now))
+
+    assert Outcome.RECOVERED in [record.outcome for record in world.targets.records]
+
+
+# --- the heartbeat --------------------------------------------------------------------------------
+
+
+def quiet() -> Memory:
+    return Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4)
+
+
+def test_the_heartbeat_of_a_quiet_target_claims_and_records_nothing(world: World) -> None:
+    remember(world, quiet())
+
+    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert world.targets.items[WEB.resource_id].lease is None
+    assert world.services.calls == ["DescribeServices"]
+
+
+def test_an_alarm_whose_event_was_missed_is_answered(world: World) -> None:
+    remember(world, quiet())
+    world.metrics.points[HIGH] = points(250.0)
+
+    record = beat(world, high=described(seconds_ago=30))
+
+    assert record is not None
+    assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 8)
+    assert next_recheck(world) == (Recheck(WEB, 1), 10)
+
+
+def test_an_ok_whose_event_was_missed_is_learnt(world: World) -> None:
+    remember(world, in_breach(check_at=NOW + timedelta(seconds=5)))
+
+    record = beat(world, high=described(AlarmState.OK, 3))
+
+    assert record is not None
+    assert record.outcome is Outcome.HELD_NOT_BREACHING
+    assert world.memory.alarms[HIGH].state is AlarmState.OK
+
+
+def test_a_description_older_than_the_newest_event_teaches_nothing(world: World) -> None:
+    remember(world, quiet())
+
+    assert beat(world, high=described(seconds_ago=700)) is None
+
+
+@pytest.mark.parametrize(
+    ("due", "restarted"),
+    [
+        pytest.param(None, True, id="there is none"),
+        pytest.param(-5.0, True, id="its message is 5 s late"),
+        pytest.param(-4.9, False, id="its message is a little late"),
+        pytest.param(3.0, False, id="its message is due"),
+    ],
+)
+def test_a_chain_that_died_is_restarted(
+    world: World, due: float | None, *, restarted: bool
+) -> None:
+    check_at = None if due is None else NOW + timedelta(seconds=due)
+    remember(world, in_breach(check_at=check_at))
+    world.metrics.points[HIGH] = points(160.0)
+
+    beat(world, high=described())
+
+    assert (world.desired == 6) is restarted
+    assert (len(world.messages.sent) == 1) is restarted
+
+
+def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
+    remember(world, quiet())
+    definition = replace(DEFINITION, threshold=120.0)
+
+    assert beat(world, high=described(AlarmState.OK, 600, definition=definition)) is not None
+    assert world.memory.alarms[HIGH].definition == definition
+
+
+def test_an_alarm_without_a_policy_is_left_alone(world: World) -> None:
+    remember(world, quiet())
+
+    record = world.cycle.on_heartbeat(Heartbeat(WEB, {"someone-else-s": described()}))
+
+    assert record is None
+
+
+@pytest.mark.parametrize(
+    ("desired", "outcome", "after"),
+    [(1, Outcome.SCALED_OUT, 2), (50, Outcome.SCALED_IN, 40)],
+    ids=["below the minimum", "above the maximum"],
+)
+def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
+    world: World, desired: int, outcome: Outcome, after: int
+) -> None:
+    remember(world, quiet())
+    world.services.services[WEB] = Service(desired, desired, 0)
+
+    record = beat(world, high=described(AlarmState.OK, 600))
+
+    assert record is not None
+    assert (record.outcome, world.desired) == (outcome, after)
+    assert (world.memory.state.scale_out, world.memory.state.scale_in) == (None, None)
+
+
+def test_a_pause_holds_a_correction_too(world: World) -> None:
+    paused = State(pause=Pause(frozenset({Direction.OUT})))
+    remember(world, replace(quiet(), state=paused))
+    world.services.services[WEB] = Service(1, 1, 0)
+
+    record = beat(world, high=described(AlarmState.OK, 600))
+
+    assert record is not None
+    assert (record.outcome, world.desired) == (Outcome.HELD_PAUSED, 1)
+
+
+def test_a_quiet_target_that_somebody_holds_is_left_to_them(world: World) -> None:
+    remember(world, quiet())
+    world.targets.claim(WEB.resource_id, a_lease("other"))
+
+    assert beat(world, high=described(AlarmState.OK, 600)) is None
+
+
+def test_the_heartbeat_may_lose_a_race_like_everybody_else(world: World) -> None:
+    remember(world, quiet())
+    world.targets.claim(WEB.resource_id, a_lease("other"))
+
+    record = beat(world, high=described())
+
+    assert record is not None
+    assert record.outcome is Outcome.LOST_RACE
+
+
+def test_the_heartbeat_finds_a_holder_that_died(world: World) -> None:
+    dead(world, desired=6)
+
+    record = beat(world)
+
+    assert record is not None
+    assert world.targets.records[0].outcome is Outcome.RECOVERED
+
+
+def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World) -> None:
+    muted = known(muted=True, muted_until=NOW)
+    remember(world, in_breach(alarms={HIGH: muted}, check_at=None))
+    world.metrics.points[HIGH] = points(160.0)
+
+    record = beat(world, high=described())
+
+    assert record is not None
+    assert record.outcome is Outcome.SCALED_OUT
+
+
+@pytest.mark.parametrize(
+    "alarm",
+    [
+        pytest.param(known(muted=True, muted_until=NOW + timedelta(minutes=1)), id="muted"),
+        pytest.param(known(disabled=True), id="its actions are disabled"),
+    ],
+)
+def test_a_silenced_alarm_has_no_chain(world: World, alarm: KnownAlarm) -> None:
+    remember(world, in_breach(alarms={HIGH: alarm}, check_at=None))
+
+    assert beat(world, high=described(disabled=alarm.disabled)) is None
+
+
+def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
+    remember(world, quiet())
+    del world.services.services[WEB]
+
+    record = beat(world, high=described(AlarmState.OK, 600))
+
+    assert record is not None
+    assert record.outcome is Outcome.FAILED_NOT_FOUND
+
+
+def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
+    memory = quiet()
+    remember(world, replace(memory, alarms={**memory.alarms, LOW: known()}))
+
+    world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
+
+    assert list(world.memory.alarms) == [HIGH]
+
+
+def test_an_alarm_that_is_only_on_another_page_is_not_forgotten(world: World) -> None:
+    memory = quiet()
+    remember(world, replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
+
+    assert world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
+
+
+def test_a_look_that_is_throttled_is_left_to_the_next_heartbeat(world: World) -> None:
+    remember(world, quiet())
+    throttled(world, "DescribeServices")
+
+    assert beat(world, high=described()) is None
+    assert world.targets.records == []
+
+
+def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
+    world: World,
+) -> None:
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(160.0)
+
+    def done_and_unheard() -> None:
+        world.services.failures["DescribeServices"].append(
+            CallFailedError(Outcome.FAILED_OTHER, "no")
+        )
+        raise CallFailedError(Outcome.FAILED_OTHER, "UpdateService: no")
+
+    world.services.on_update = done_and_unheard
+    rechecked(world)
+    world.services.on_update = lambda: None
+    assert world.targets.items[WEB.resource_id].lease is not None
+
+    world.clock.advance(16)
+    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=world.clock.now))
+
+    recovered = next(r for r in world.targets.records if r.outcome is Outcome.RECOVERED)
+    assert "left 6 tasks, where 4 had been committed" in recovered.reason
+    assert world.memory.state.scale_out == ScalingActivity(NOW, 4, 6)

@@ -13,6 +13,8 @@ from quickstep.engine.model import (
     AlarmState,
     Direction,
     Guards,
+    Launch,
+    MetricScope,
     Observation,
     Override,
     Pause,
@@ -506,3 +508,115 @@ def test_the_reason_says_what_moved_the_number_last(
 
     assert decision.outcome is Outcome.SCALED_OUT
     assert decision.reason.endswith(ending)
+
+
+@pytest.mark.parametrize("order", [("blind", "firing"), ("firing", "blind")], ids=" first, ".join)
+def test_a_blind_alarm_does_not_end_the_looks_at_one_that_fires(order: tuple[str, str]) -> None:
+    """The one that fires has no new datapoint yet; the next look is to find one."""
+    target = a_target(*(a_policy(name) for name in order), a_scale_in_policy())
+    waiting = Alarm(AlarmState.ALARM, no_data="there is no newer datapoint")
+
+    decision = decide(target, seen(4, blind=BLIND, firing=waiting), State(), NOW)
+
+    assert decision.outcome is Outcome.HELD_NO_DATA
+    assert "there is no newer datapoint" in decision.reason
+    assert decision.next_check_in == 10
+
+
+# --- capacity on its way --------------------------------------------------------------------------
+
+PER_TASK = a_target(replace(a_policy(), metric_scope=MetricScope.PER_TASK), a_scale_in_policy())
+
+
+def launched(seconds_ago: float, count: int) -> State:
+    """Return a state with a launch, whose cooldown is over."""
+    return State(launches=(Launch(ago(seconds_ago), count),))
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "value", "outcome", "granted"),
+    [
+        pytest.param(
+            launched(20, 4), 6, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6,
+            id="225 on 2 of 6 is 75 on 6: enough",
+        ),
+        pytest.param(
+            launched(20, 4), 6, 360.0, Outcome.SCALED_OUT, 7, id="360 on 2 of 6 is 120 on 6: +1"
+        ),
+        pytest.param(
+            launched(20, 4), 6, 300.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6,
+            id="300 on 2 of 6 is 100 on 6: at the threshold, not above",
+        ),
+        pytest.param(launched(45, 4), 6, 225.0, Outcome.SCALED_OUT, 10, id="they serve by now"),
+        pytest.param(
+            State(), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="ECS itself says so"
+        ),
+        pytest.param(
+            launched(20, 1), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="the larger counts"
+        ),
+        pytest.param(launched(20, 6), 6, 225.0, Outcome.SCALED_OUT, 10, id="nothing serves yet"),
+        pytest.param(State(), 9, 225.0, Outcome.SCALED_OUT, 10, id="more run than desired"),
+    ],
+)  # fmt: skip
+def test_tasks_on_their_way_are_counted_before_more_are_asked_for(
+    state: State, running: int, value: float, outcome: Outcome, granted: int
+) -> None:
+    observation = seen(6, high=firing(value))
+    observation = replace(observation, service=replace(observation.service, running=running))
+
+    decision = decide(PER_TASK, observation, state, NOW)
+
+    assert (decision.outcome, decision.granted) == (outcome, granted)
+
+
+def test_the_trail_shows_the_numbers_of_what_is_on_its_way() -> None:
+    decision = decide(PER_TASK, seen(6, high=firing(225.0)), launched(20, 4), NOW)
+
+    assert [(step.guard, step.before, step.after) for step in decision.trail] == [
+        ("steps", 6, 10),
+        ("capacity on its way", 10, 6),
+    ]
+    assert decision.trail[1].why == (
+        "4 of 6 tasks are not running, or were launched within 45 s; with all of them 75 is "
+        "expected, no breach"
+    )
+    assert (decision.wanted, decision.next_check_in) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(a_target(), id="a metric of the whole service"),
+        pytest.param(
+            replace(PER_TASK, guards=Guards(capacity_on_its_way=False)), id="the guard is off"
+        ),
+    ],
+)
+def test_otherwise_the_step_is_taken_as_it_is(target: ScalableTarget) -> None:
+    assert decide(target, seen(6, high=firing(225.0)), launched(20, 4), NOW).granted == 10
+
+
+def test_in_a_cooldown_too_the_expected_load_chooses_the_step() -> None:
+    state = replace(scaled_out(5, 2, 6), launches=(Launch(ago(5), 4),))
+
+    decision = decide(PER_TASK, seen(6, high=firing(700.0)), state, NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.HELD_COOLDOWN, 6)
+
+
+def test_a_scale_out_is_remembered_as_a_launch_until_it_serves() -> None:
+    state = State(launches=(Launch(ago(50), 3), Launch(ago(20), 1)))
+
+    decision = decide(a_target(), seen(6, high=firing(225.0)), state, NOW)
+
+    assert decision.state.launches == (Launch(ago(20), 1), Launch(NOW, 4))
+
+
+def test_capacity_on_its_way_never_keeps_a_service_below_its_minimum() -> None:
+    observation = seen(4, high=firing(150.0))
+    observation = replace(observation, service=replace(observation.service, running=2))
+    state = State(override=Override(20, None))
+
+    decision = decide(PER_TASK, observation, state, NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 20)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from lab.demo_summary import Summary, summarise
+from lab.demo_summary import Desired, Evaluations, Summary, summarise
 from lab.demo_view import frame, lines, summary_table
 from lab.service_model import FargateService
 from lab.snapshot import AlarmSnapshot, Plan, Snapshot
@@ -28,18 +28,42 @@ TWO_TASKS = FargateService(start_up=0, capacity=150).with_desired(2, now=0)
 
 
 def a_decision(
-    second: float, latency: int | None = 40, *, policy: str = HIGH, state: str = "ALARM"
+    second: float,
+    latency: int | None = 40,
+    *,
+    policy: str = HIGH,
+    state: str = "ALARM",
+    outcome: str = "SCALED_OUT",
 ) -> dict[str, Any]:
     """The record of a scale-out from 2 to 6; without a latency, of a failed one."""
-    at = START + timedelta(seconds=second)
+    at = (START + timedelta(seconds=second)).isoformat()
     return {
-        "alarm": {"name": WEB.alarm(policy), "state": state, "at": at.isoformat()},
-        "outcome": "SCALED_OUT" if latency is not None else "FAILED_THROTTLED",
+        "at": at,
+        "trigger": {"kind": "alarm", "alarm": WEB.alarm(policy), "state": state, "at": at},
+        "outcome": outcome if latency is not None else "FAILED_THROTTLED",
         "reason": "Scaled out from 2 to 6: because",
         "from": 2,
         "granted": 6,
         "alarm_to_update_ms": latency,
     }
+
+
+def a_recheck(
+    second: float, before: int, granted: int, outcome: str = "SCALED_OUT", kind: str = "re-check"
+) -> dict[str, Any]:
+    return {
+        "at": (START + timedelta(seconds=second)).isoformat(),
+        "trigger": {"kind": kind},
+        "outcome": outcome,
+        "reason": f"From {before} to {granted}",
+        "from": before,
+        "granted": granted,
+        "alarm_to_update_ms": None,
+    }
+
+
+def a_hold(second: float) -> dict[str, Any]:
+    return a_recheck(second, 6, 6, "HELD_CAPACITY_ON_ITS_WAY")
 
 
 def snapshots(
@@ -80,8 +104,58 @@ def test_an_answered_surge_has_a_time_to_the_alarm_and_one_to_the_update() -> No
     assert answer is not None
     assert (summary.surge_at, answer.alarm_at, answer.period_end) == (10, 22.03, 20)
     assert (answer.alarm_to_update_ms, answer.tasks_before, answer.tasks_after) == (40, 2, 6)
-    assert (answer.serving_at, summary.desired) == (26, (2, 6))
+    assert (answer.serving_at, answer.steps) == (26, 1)
+    assert summary.desired == (Desired(2, 0), Desired(6, 22))
     assert not summary.unanswered
+
+
+def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
+    made = {
+        21: a_decision(22.03),
+        32: a_recheck(32.2, 6, 7),
+        42: a_hold(42.3),
+        52: a_recheck(52.5, 7, 6, "SCALED_IN"),
+        62: a_recheck(62.5, 6, 7),
+    }
+    summary = summarise(snapshots([60.0] * 10 + [225.0] * 60, made, {53: 7}))
+    answer = summary.answer
+    assert answer is not None
+    assert (answer.tasks_before, answer.tasks_after, answer.steps) == (2, 7, 2)
+    assert (answer.alarm_to_update_ms, answer.serving_at) == (40, 54)
+    assert summary.desired == (
+        Desired(2, 0),
+        Desired(6, 22),
+        Desired(7, 32),
+        Desired(6, 52),
+        Desired(7, 62),
+    )
+
+
+def test_a_recheck_answers_a_surge_where_the_alarms_own_event_could_not() -> None:
+    made = {21: a_decision(22, latency=None), 24: a_recheck(25, 2, 6)}
+    summary = summarise(snapshots(SURGE, made))
+    assert summary.answer is not None
+    assert (summary.answer.alarm_at, summary.answer.alarm_to_update_ms) == (22, None)
+    assert not summary.unanswered
+    text = shown(summary_table(summary, a_plan()))
+    assert "Alarm to UpdateService  a re-check added the first tasks" in text
+
+
+def test_what_happens_before_the_first_alarm_is_no_answer_to_it() -> None:
+    made = {4: a_recheck(5, 1, 2, kind="heartbeat"), 21: a_decision(22, latency=None)}
+    assert summarise(snapshots(SURGE, made)).unanswered
+
+
+def test_evaluations_are_counted_by_what_set_them_off() -> None:
+    made = {
+        4: a_recheck(5, 2, 2, "HELD_NO_DATA", kind="heartbeat"),
+        21: a_decision(22),
+        25: a_recheck(25.5, 6, 7),
+        28: a_hold(28.5),
+    }
+    evaluations = summarise(snapshots(SURGE, made)).evaluations
+    assert evaluations == Evaluations(alarms=1, rechecks=2, heartbeats=1)
+    assert evaluations.total == 4
 
 
 def test_requests_are_added_up() -> None:
@@ -95,10 +169,16 @@ def test_requests_are_added_up() -> None:
         pytest.param(SURGE, {}, 10, id="a whole period over the threshold without an alarm"),
         pytest.param(SURGE, {21: a_decision(22, latency=None)}, 10, id="an update that failed"),
         pytest.param(
-            SURGE, {21: a_decision(22, policy=LOW)}, 10, id="a scale-in is no answer to a surge"
+            SURGE,
+            {21: a_decision(22, policy=LOW, outcome="SCALED_IN")},
+            10,
+            id="a scale-in is no answer to a surge",
         ),
         pytest.param(
-            SURGE, {21: a_decision(22, state="OK")}, 10, id="nor is what an alarm does at its end"
+            SURGE,
+            {21: a_decision(22, state="OK", outcome="HELD_AT_MAX")},
+            10,
+            id="nor is what an alarm does at its end",
         ),
         pytest.param([225.0] * 12, {}, 0, id="from the first second on"),
     ],
@@ -131,7 +211,7 @@ def test_a_surge_begins_with_the_first_of_the_overloaded_seconds_that_lead_to_th
 
 
 def test_a_run_of_no_seconds_has_figures_too() -> None:
-    nothing = Summary(0, None, None, (), 0, 0, 0)
+    nothing = Summary(0, None, None, Evaluations(), (), 0, 0, 0, None)
     assert summarise([]) == nothing
     assert "none that filled a period" in shown(summary_table(nothing, a_plan()))
 
@@ -152,9 +232,17 @@ def test_the_summary_says_what_was_measured_what_is_real_and_what_is_modelled() 
     text = shown(summary_table(summarise(made), a_plan()), 200)
     assert "Surge to alarm          12.0 s after second 10" in text
     assert "Alarm to UpdateService  40 ms" in text
-    assert "2 before, 6 after; all of them served from second 26" in text
+    assert "2 before, 6 after 1 step; all of them served from second 26" in text
     assert "10,200, of which 7,200 were served and 3,000 failed (29.4%)" in text
     assert "A task serves 30 s after its launch, 150 requests/s at most." in text
+
+
+def test_the_summary_says_when_the_desired_count_changed_and_what_looked_at_it() -> None:
+    made = snapshots(SURGE, {21: a_decision(22.03), 28: a_recheck(28.5, 6, 7)})
+    text = shown(summary_table(summarise(made), a_plan()), 200)
+    assert "Desired count           2 → 6 (22 s) → 7 (28 s)" in text
+    assert "2: 1 after an alarm changed state, 1 re-checks, 0 by the heartbeat" in text
+    assert "none after second 30" in text
 
 
 def test_the_summary_says_that_a_surge_was_not_answered() -> None:
@@ -176,12 +264,44 @@ def test_the_live_view_shows_the_newest_decisions_first() -> None:
     made = snapshots([60.0] * 9, {second: a_decision(second) for second in range(9)})
     text = shown(frame(made, a_plan(), 200), 200)
     assert re.findall(r"^ (\S+) SCALED_OUT", text, re.MULTILINE) == [
-        "00:09",
         "00:08",
         "00:07",
         "00:06",
         "00:05",
+        "00:04",
     ]
+
+
+def test_the_live_view_shows_of_rechecks_that_only_repeat_each_other_the_newest() -> None:
+    made = snapshots(
+        [60.0] * 9,
+        {
+            1: a_decision(1),
+            **{second: a_hold(second) for second in (2, 3, 4)},
+            5: a_recheck(5, 6, 7),
+            6: a_recheck(6, 7, 8),
+            **{second: a_hold(second) for second in (7, 8)},
+        },
+    )
+    text = shown(frame(made, a_plan(), 200), 200)
+    assert re.findall(r"^ (00:\d\d \w+(?: x\d)?)", text, re.MULTILINE) == [
+        "00:08 HELD_CAPACITY_ON_ITS_WAY x2",
+        "00:06 SCALED_OUT",
+        "00:05 SCALED_OUT",
+        "00:04 HELD_CAPACITY_ON_ITS_WAY x3",
+        "00:01 SCALED_OUT",
+    ]
+
+
+def test_the_live_view_shows_only_what_it_has_room_for_however_often_it_is_repeated() -> None:
+    made = snapshots(
+        [60.0] * 9,
+        {
+            **{second: a_hold(second) for second in (0, 1)},
+            **{second: a_decision(second) for second in range(2, 9)},
+        },
+    )
+    assert "HELD" not in shown(frame(made, a_plan(), 200), 200)
 
 
 def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() -> None:
@@ -203,3 +323,17 @@ def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() ->
     assert told[5].startswith(
         "00:25  450 requests/s, 225 per task, 150 failed  desired 2, serving 2  "
     )
+
+
+def test_plain_lines_tell_a_recheck_that_only_repeats_the_one_before_in_few_words() -> None:
+    hold, again = a_hold(24.1), a_hold(25.2)
+    (shot,) = snapshots(SURGE, {25: again})[25:26]
+    assert lines(shot, hold) == ["00:25  HELD_CAPACITY_ON_ITS_WAY  Re-check: still so."]
+    for before in (None, a_decision(24), a_recheck(24, 6, 7)):
+        assert lines(shot, before) == ["00:25  HELD_CAPACITY_ON_ITS_WAY  Re-check. From 6 to 6."]
+
+
+def test_plain_lines_tell_every_change_of_capacity_in_full() -> None:
+    (shot,) = snapshots(SURGE, {25: a_recheck(25.2, 7, 8)})[25:26]
+    said = lines(shot, a_recheck(24, 6, 7))
+    assert said == ["00:25  SCALED_OUT  Re-check. From 7 to 8."]

@@ -39,7 +39,7 @@ def test_every_scenario_has_a_name_a_sentence_and_requests_in_every_second() -> 
 def test_the_surge_steps_up_holds_and_comes_back() -> None:
     surge = scenario_traffic(ScenarioName.SURGE, 95)
     steps = [(s, surge.at(s)) for s in range(95) if surge.at(s) != surge.at(s - 1)]
-    assert steps == [(0, 120.0), (10, 450.0), (60, 120.0)]
+    assert steps == [(0, 120.0), (10, 750.0), (60, 120.0)]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ of these are read, and say why there is no number to act on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Alarm, AlarmState
@@ -16,7 +17,10 @@ from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, par
 from quickstep.naming import ServiceName, parse_alarm_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+
+MAX_PERIOD = 86_400
 
 DETAIL_TYPE = "CloudWatch Alarm State Change"
 
@@ -27,12 +31,19 @@ class EventError(InvalidDocumentError):
 
 @dataclass(frozen=True, slots=True)
 class AlarmTransition:
-    """One alarm's change of state: which policy it drives, what it saw, and when."""
+    """One alarm's change of state: which policy it drives, what it saw, and when.
+
+    `newest` is the start of its newest datapoint's period, `metrics` what the alarm watches as the
+    event writes it, `muted_until` the end of the mute window it fell into.
+    """
 
     service: ServiceName
     policy: str
     alarm: Alarm
     at: datetime
+    newest: datetime | None = None
+    metrics: tuple[Mapping[str, Any], ...] = ()
+    muted_until: datetime | None = None
 
     @property
     def alarm_name(self) -> str:
@@ -65,7 +76,15 @@ def read_event(event: Any) -> AlarmTransition:
     if named is None or problems.found:
         raise EventError(problems.found)
     service, policy = named
-    return AlarmTransition(service, policy, _alarm(value, detail, state), at)
+    return AlarmTransition(
+        service,
+        policy,
+        _alarm(value, detail, state),
+        at,
+        newest=_newest_datapoint(state),
+        metrics=_metrics(detail),
+        muted_until=_mute_end(detail),
+    )
 
 
 def _expect(members: dict[str, Field], key: str, value: str) -> None:
@@ -94,6 +113,58 @@ def _alarm(value: AlarmState, detail: dict[str, Field], state: dict[str, Field])
     if number is None:
         return Alarm(value, muted=muted, datapoints=datapoints, no_data=_no_threshold(reason))
     return Alarm(value, number, datapoints, muted, "the event has no datapoints")
+
+
+def _newest_datapoint(state: dict[str, Field]) -> datetime | None:
+    """Return when the newest datapoint's period begins; None where the event does not show it.
+
+    `evaluatedDatapoints` name it, newest first; those without a value were missing. Without them
+    it follows from the first one's start, as recentDatapoints are one a period.
+
+    Example: startDate 10:00:00, period 10 and three datapoints: 10:00:20.
+    """
+    try:
+        reason = _reason_data(state["reasonData"]) if "reasonData" in state else {}
+    except InvalidDocumentError:
+        return None
+    problems = Problems()
+    evaluated = reason.get("evaluatedDatapoints")
+    if isinstance(evaluated, list):
+        moments = [
+            Field(point.get("timestamp"), "timestamp", problems).moment()
+            for point in evaluated
+            if isinstance(point, dict) and point.get("value") is not None
+        ]
+        if moments and not problems.found:
+            return max(moments)
+    problems = Problems()
+    start = Field(reason.get("startDate"), "startDate", problems).moment()
+    period = Field(reason.get("period"), "period", problems).integer(1, MAX_PERIOD)
+    count = len(Field(reason.get("recentDatapoints"), "recentDatapoints", problems).items())
+    if problems.found or not count:
+        return None
+    try:
+        return start + timedelta(seconds=period * (count - 1))
+    except OverflowError:  # beyond the year 9999
+        return None
+
+
+def _metrics(detail: dict[str, Field]) -> tuple[Mapping[str, Any], ...]:
+    """Return what the alarm watches; nothing where the event does not show it as expected."""
+    configuration = detail["configuration"].value if "configuration" in detail else None
+    metrics = configuration.get("metrics") if isinstance(configuration, dict) else None
+    if not isinstance(metrics, list) or not all(isinstance(metric, dict) for metric in metrics):
+        return ()
+    return tuple(metrics)
+
+
+def _mute_end(detail: dict[str, Field]) -> datetime | None:
+    mute = detail["muteDetail"].value if "muteDetail" in detail else None
+    if not isinstance(mute, dict):
+        return None
+    problems = Problems()
+    end = Field(mute.get("muteWindowEnd"), "muteWindowEnd", problems).moment()
+    return None if problems.found else end
 
 
 def _reason_data(field: Field) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """One evaluation of one target: claim and observe, decide, apply, commit.
 
     claim the target's item  ∥  DescribeServices      round 1
+    read the metrics, unless the event shows them     only while an alarm is in ALARM
     decide                                            pure
     UpdateService, only if capacity is to change      round 2
-    commit memory and record, release the claim       round 3
+    commit memory and record  ∥  send the next check  round 3
 
-Whatever ends an evaluation early is an outcome, and leaves a record like any other.
+Whatever ends an evaluation early is an outcome, and leaves a record like any other. What the
+evaluation learns, and when the target is looked at again, is worked out in `progress`.
 """
 
 from __future__ import annotations
@@ -14,20 +16,30 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep import progress
+from quickstep.alarm_definitions import judge
+from quickstep.alarm_events import AlarmTransition
 from quickstep.config import ConfigError
-from quickstep.engine.decide import decide
-from quickstep.engine.model import Alarm, Observation, Service
+from quickstep.engine.decide import correct, decide
+from quickstep.engine.model import Alarm, AlarmState, Observation, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.ports import CallFailedError, HeldBy
-from quickstep.records import DecisionRecord, Memory, SeenTransition
+from quickstep.memory import Claim, Lease, Memory
+from quickstep.messages import Message
+from quickstep.ports import CallFailedError, OutOfDate
+from quickstep.records import DecisionRecord
+from quickstep.triggers import Heartbeat, Recheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from quickstep.alarm_events import AlarmTransition
     from quickstep.engine.model import Decision, ScalableTarget
-    from quickstep.ports import PolicyDocuments, Services, Targets, Together
+    from quickstep.naming import ServiceName
+    from quickstep.ports import Messages, Metrics, PolicyDocuments, Services, Targets, Together
+    from quickstep.triggers import Trigger
+
+RETRY_PAUSES = (timedelta(seconds=0.3), timedelta(seconds=0.9))
+"""Before further attempts at UpdateService in one evaluation; each half to one and a half of it."""
 
 LEASE = timedelta(seconds=15)
 """Longer than the function's timeout of 10 s: a dead holder can make no more calls."""
@@ -46,14 +58,21 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
-    """The evaluation of a target, over its ports. `clock` tells aware UTC time."""
+    """The evaluation of a target, over its ports.
+
+    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1, `pause` waits.
+    """
 
     policies: PolicyDocuments
     services: Services
     targets: Targets
+    metrics: Metrics
+    messages: Messages
     together: Together
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    jitter: Callable[[], float]
+    pause: Callable[[timedelta], None]
     max_event_age: timedelta = MAX_EVENT_AGE
 
     def on_alarm(self, transition: AlarmTransition) -> DecisionRecord:
@@ -61,33 +80,71 @@ class Cycle:
 
         Raises:
             LeaseLostError: the evaluation outlived its lease; the record was not written.
+            CallFailedError: the next check could not be sent; everything else is done.
         """
-        now = self.clock()
-        draft = DecisionRecord(self.new_id(), now, transition, Outcome.FAILED_OTHER, "")
+        record = self._evaluate(transition)
+        assert record is not None  # noqa: S101 - only re-checks can be out of date
+        return record
+
+    def on_recheck(self, recheck: Recheck) -> DecisionRecord | None:
+        """Look at a target again; None where the chain has gone on without this message."""
+        return self._evaluate(recheck)
+
+    def on_heartbeat(self, heartbeat: Heartbeat) -> DecisionRecord | None:
+        """Look whether a target needs anything, and evaluate it if so; else return None.
+
+        The look claims nothing, so that the heartbeat of a quiet target is in nobody's way.
+        """
         try:
-            target = self._target(transition)
+            target = self.policies.load(heartbeat.service)
+            (memory, lease), service = self.together(
+                lambda: self.targets.peek(heartbeat.service.resource_id),
+                lambda: self.services.describe(heartbeat.service),
+            )
+        except ConfigError:
+            return self._evaluate(heartbeat)  # which meets the same trouble, and records it
+        except CallFailedError as error:
+            # Of a look that is throttled there is another one in a minute.
+            throttled = error.outcome is Outcome.FAILED_THROTTLED
+            return None if throttled else self._evaluate(heartbeat)
+        now = self.clock()
+        if progress.needs_attention(
+            target, heartbeat, memory=memory, lease=lease, service=service, now=now
+        ):
+            return self._evaluate(heartbeat)
+        return None
+
+    def _evaluate(self, trigger: Trigger) -> DecisionRecord | None:
+        now = self.clock()
+        draft = DecisionRecord(self.new_id(), now, trigger, Outcome.FAILED_OTHER, "")
+        try:
+            target = self._target(trigger)
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
             return self._unclaimed(_ended(draft, error.outcome, error.why))
+        lease = Lease(draft.id, now, now + LEASE)
+        generation = trigger.generation if isinstance(trigger, Recheck) else None
         claim, seen = self.together(
-            lambda: self.targets.claim(target.resource_id, draft.id, now, now + LEASE),
-            lambda: self._describe(transition),
+            lambda: self.targets.claim(target.resource_id, lease, generation),
+            lambda: self._describe(trigger.service),
         )
-        if isinstance(claim, HeldBy):
-            why = f"{claim.owner} holds it until {claim.until:%H:%M:%S}"
-            return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
-        memory, record = self._evaluate(target, transition, claim, seen, draft)
-        self.targets.commit(draft.id, memory, record)
-        return record
+        match claim:
+            case OutOfDate():
+                return None
+            case Lease():
+                why = f"{claim.owner} holds it until {claim.until:%H:%M:%S}"
+                return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
+            case Claim():
+                return self._holding(target, claim, seen, draft)
 
-    def _target(self, transition: AlarmTransition) -> ScalableTarget:
-        target = self.policies.load(transition.service)
-        if target.policy(transition.policy) is None:
+    def _target(self, trigger: Trigger) -> ScalableTarget:
+        target = self.policies.load(trigger.service)
+        if isinstance(trigger, AlarmTransition) and target.policy(trigger.policy) is None:
             known = ", ".join(policy.name for policy in target.policies)
             raise ConfigError.of(
-                transition.service.parameter,
-                f"has no policy {transition.policy}, which alarm {transition.alarm_name} drives; "
+                trigger.service.parameter,
+                f"has no policy {trigger.policy}, which alarm {trigger.alarm_name} drives; "
                 f"it has {known}",
             )
         return target
@@ -96,77 +153,178 @@ class Cycle:
         self.targets.record(record)
         return record
 
-    def _describe(self, transition: AlarmTransition) -> _Seen | CallFailedError:
+    def _describe(self, service: ServiceName) -> _Seen | CallFailedError:
         """Describe the service; a failure is returned, for the claim beside it must be released."""
         asked_at = self.clock()
         try:
-            return _Seen(self.services.describe(transition.service), asked_at)
+            return _Seen(self.services.describe(service), asked_at)
         except CallFailedError as error:
             return error
 
-    def _evaluate(
+    def _holding(
         self,
         target: ScalableTarget,
-        transition: AlarmTransition,
-        memory: Memory,
+        claim: Claim,
         seen: _Seen | CallFailedError,
         draft: DecisionRecord,
-    ) -> tuple[Memory, DecisionRecord]:
-        """Return what to remember and to record. A failure remembers nothing new.
-
-        So a transition that could not be answered is answered if it is delivered again.
-        """
-        last = memory.alarms.get(transition.policy)
-        if last and transition.at <= last.at:
-            outcome = (
-                Outcome.IGNORED_DUPLICATE if transition.at == last.at else Outcome.IGNORED_STALE
-            )
-            why = f"{transition.policy} went to {last.state} at {last.at.isoformat()}"
-            return memory, _ended(draft, outcome, why)
+    ) -> DecisionRecord | None:
+        """Evaluate under the lease; None where a re-check is out of date behind a recovery."""
+        memory, trigger = claim.memory, draft.trigger
         if _may_be_stale(seen, memory):
-            seen = self._describe(transition)
+            seen = self._describe(trigger.service)
         if isinstance(seen, CallFailedError):
-            return memory, _ended(draft, seen.outcome, seen.why)
+            failed = _ended(draft, seen.outcome, seen.why)
+            if claim.abandoned:
+                # What its owner did is not known yet. Left unreleased, this lease tells the next
+                # holder that somebody may have died here.
+                return self._unclaimed(failed)
+            return self._commit(progress.learn(target, memory, trigger), failed)
+        if claim.abandoned:
+            memory, recovered = progress.recover(memory, claim.abandoned, seen.service, draft)
+            if recovered:
+                # Committed before anything else is done, so that there is never more than one
+                # change to adopt: a second death could undo the first one's change unseen.
+                self.targets.commit(draft.id, memory, recovered)
+                return self._evaluate(trigger)
+        if ignored := progress.ignored(memory, trigger):
+            record = _ended(draft, *ignored)
+            self.targets.commit(draft.id, memory, record)
+            return record
+        memory = progress.learn(target, memory, trigger)
         draft = replace(draft, service=seen.service)
-        alarms = _known_alarms(target, memory, self._trusted(transition, draft.at), transition)
-        decision = decide(target, Observation(seen.service, alarms), memory.state, draft.at)
-        return self._apply(memory, decision, draft)
-
-    def _trusted(self, transition: AlarmTransition, now: datetime) -> Alarm:
-        """Return the alarm without its datapoints where the event is too old to act on them."""
-        age = now - transition.at
-        if age <= self.max_event_age:
-            return transition.alarm
-        why = (
-            f"its event is {age.total_seconds():.0f} s old, and datapoints older than "
-            f"{self.max_event_age.total_seconds():.0f} s are not acted on"
+        alarms, newest = self._observe(target, memory, trigger, draft.at)
+        observation = Observation(seen.service, alarms)
+        decision = decide(target, observation, memory.state, draft.at)
+        if isinstance(trigger, Heartbeat) and decision.granted == decision.before:
+            corrected = correct(target, observation, memory.state, draft.at)
+            if corrected:
+                decision = replace(corrected, next_check_in=decision.next_check_in)
+        after, record = self._apply(
+            memory, decision, newest, replace(draft, alarms=alarms), seen.service
         )
-        return replace(transition.alarm, datapoints=(), no_data=why)
+        if after is None:
+            # As above: whether capacity changed is for the next holder to find out.
+            return self._unclaimed(record)
+        return self._commit(after, record)
+
+    def _observe(
+        self, target: ScalableTarget, memory: Memory, trigger: Trigger, now: datetime
+    ) -> tuple[Mapping[str, Alarm], Mapping[str, datetime]]:
+        """Return the alarms, and when the newest datapoint begins of each that shows one.
+
+        An alarm's event brings its own datapoints, unless it is too old to be acted on. Of every
+        other alarm in ALARM the metric is read: one call for all of them.
+        """
+        known = {
+            policy.name: memory.alarms[policy.name]
+            for policy in target.policies
+            if policy.name in memory.alarms
+        }
+        alarms = {
+            name: Alarm(alarm.state, muted=alarm.silenced(now), no_data="its load was not read")
+            for name, alarm in known.items()
+        }
+        newest: dict[str, datetime] = {}
+        if isinstance(trigger, AlarmTransition) and now - trigger.at <= self.max_event_age:
+            own, begins = progress.shown_by(trigger, known[trigger.policy], now)
+            alarms[trigger.policy] = own
+            newest.update({trigger.policy: begins} if begins else {})
+        definitions = {
+            name: alarm.definition
+            for name, alarm in known.items()
+            if alarm.state is AlarmState.ALARM and alarm.definition and not alarms[name].has_value
+        }
+        if not definitions:
+            return alarms, newest
+        try:
+            points = self.metrics.read(definitions, now)
+        except CallFailedError as error:
+            why = f"it could not be read: {error.why}"
+            unread = {name: replace(alarms[name], no_data=why) for name in definitions}
+            return {**alarms, **unread}, newest
+        for name, definition in definitions.items():
+            reading = judge(definition, points.get(name, ()), known[name].acted_on, now)
+            alarms[name] = replace(reading.alarm, muted=alarms[name].muted)
+            newest.update({name: reading.newest} if reading.newest else {})
+        return alarms, newest
 
     def _apply(
-        self, memory: Memory, decision: Decision, draft: DecisionRecord
-    ) -> tuple[Memory, DecisionRecord]:
+        self,
+        memory: Memory,
+        decision: Decision,
+        newest: Mapping[str, datetime],
+        draft: DecisionRecord,
+        service: Service,
+    ) -> tuple[Memory | None, DecisionRecord]:
+        """Call UpdateService if capacity is to change; return what to remember and to record.
+
+        No memory is returned where it cannot be known whether ECS has done it.
+        """
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
-        transition = draft.trigger
-        answered = replace(
-            memory,
-            state=decision.state,
-            alarms={
-                **memory.alarms,
-                transition.policy: SeenTransition(transition.alarm.state, transition.at),
-            },
-        )
+        memory = replace(memory, desired=service.desired)
         if not decision.outcome.changes_capacity:
-            return answered, record
-        try:
-            self.services.set_desired_count(transition.service, decision.granted)
-        except CallFailedError as error:
-            return memory, _ended(record, error.outcome, error.why)
+            return memory, record
+        trigger = draft.trigger
+        failure, certain = self._update(trigger.service, decision)
+        if failure:
+            return memory if certain else None, _ended(record, failure.outcome, failure.why)
         accepted_at = self.clock()
-        latency = round((accepted_at - transition.at) / timedelta(milliseconds=1))
-        return replace(answered, changed_at=accepted_at), replace(
-            record, alarm_to_update_ms=latency
+        memory = progress.acted(memory, decision, record.alarms, newest, accepted_at)
+        if isinstance(trigger, AlarmTransition):
+            record = replace(record, alarm_to_update=accepted_at - trigger.at)
+        if isinstance(trigger, Recheck) and trigger.since:
+            record = replace(record, waited=accepted_at - trigger.since)
+        return memory, record
+
+    def _update(
+        self, service: ServiceName, decision: Decision
+    ) -> tuple[CallFailedError | None, bool]:
+        """Call UpdateService, up to three times if need be.
+
+        Return how it failed in the end, and whether it is certain what came of it. A throttle says
+        that nothing was done. After a failure of no known kind, such as a time-out, only ECS knows:
+        described as granted, the change is made. Tasks are removed in one attempt or later: the
+        calls that are left are for those who add some.
+        """
+        failure: CallFailedError | None = None
+        adds = decision.granted > decision.before
+        for pause in (timedelta(), *(RETRY_PAUSES if adds else ())):
+            if pause:
+                self.pause(pause * (0.5 + self.jitter()))
+            try:
+                self.services.set_desired_count(service, decision.granted)
+            except CallFailedError as error:
+                failure = error
+            else:
+                return None, True
+            if failure.outcome is Outcome.FAILED_OTHER:
+                after = self._describe(service)
+                if isinstance(after, CallFailedError):
+                    return failure, False
+                if after.service.desired == decision.granted:
+                    return None, True
+            elif failure.outcome is not Outcome.FAILED_THROTTLED:
+                break
+        return failure, True
+
+    def _commit(self, memory: Memory, record: DecisionRecord) -> DecisionRecord:
+        """Commit, and send the next check beside it."""
+        now = self.clock()
+        check = progress.next_check(memory, record, now, self.jitter())
+        generation = memory.generation + 1
+        memory = replace(
+            memory, generation=generation, check_at=now + check.delay if check else None
         )
+        if check is None:
+            self.targets.commit(record.id, memory, record)
+            return record
+        service = record.trigger.service
+        recheck = Recheck(service, generation, check.attempt, check.since)
+        self.together(
+            lambda: self.targets.commit(record.id, memory, record),
+            lambda: self.messages.send(Message(recheck), check.delay),
+        )
+        return record
 
 
 def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:
@@ -182,18 +340,3 @@ def _may_be_stale(seen: _Seen | CallFailedError, memory: Memory) -> bool:
         and memory.changed_at is not None
         and seen.asked_at <= memory.changed_at
     )
-
-
-def _known_alarms(
-    target: ScalableTarget, memory: Memory, alarm: Alarm, transition: AlarmTransition
-) -> Mapping[str, Alarm]:
-    """Return this event's alarm, and what is remembered of the target's other ones.
-
-    Of those only the state is known: a datapoint is never acted on twice.
-    """
-    remembered = {
-        policy.name: Alarm(seen.state, no_data="its newest datapoint is not known")
-        for policy in target.policies
-        if (seen := memory.alarms.get(policy.name))
-    }
-    return {**remembered, transition.policy: alarm}

@@ -61,8 +61,12 @@ def parse_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         rule = f"must be JSON: {error.msg} at line {error.lineno} column {error.colno}"
         raise InvalidDocumentError([Problem("", rule)]) from None
+    except InvalidDocumentError:
+        raise
     except RecursionError:
         raise InvalidDocumentError([Problem("", "must be JSON: nested too deeply")]) from None
+    except ValueError:  # Python's limit on the digits of a number
+        raise InvalidDocumentError([Problem("", "must be JSON: a number is too long")]) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,3 +213,8 @@ class Field:
     def optional(self) -> Field | None:
         """Return the field itself, or None where its value is null."""
         return None if self.value is None else self
+
+
+def write_moment(moment: datetime) -> str:
+    """Return a UTC time with milliseconds, e.g. `2026-11-22T10:00:00.000Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
+    from quickstep.alarm_definitions import AlarmDefinition, Datapoint
     from quickstep.engine.model import ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
+    from quickstep.memory import Claim, Lease, Memory
+    from quickstep.messages import Message
     from quickstep.naming import ServiceName
-    from quickstep.records import DecisionRecord, Memory
+    from quickstep.records import DecisionRecord
+    from quickstep.triggers import DescribedAlarm
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -36,11 +40,10 @@ class LeaseLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBy:
-    """A claim refused: whose lease it is, and until when."""
+class OutOfDate:
+    """A claim refused: the target's chain of re-checks has gone on to another generation."""
 
-    owner: str
-    until: datetime
+    generation: int
 
 
 class PolicyDocuments(Protocol):
@@ -81,13 +84,18 @@ class Targets(Protocol):
     """The targets' items: claim and memory of each, and the records of its decisions."""
 
     def claim(
-        self, resource_id: str, owner: str, now: datetime, until: datetime
-    ) -> Memory | HeldBy:
-        """Take the target's lease until `until`, and return what it remembers.
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
+        """Take the target's lease, and return what it remembers.
 
-        One conditional write is both lock and read. A lease that expired before `now` is taken
-        over, and so is the owner's own: a claim may be repeated. Refused while another's is good.
+        One conditional write is both lock and read. A lease that ended before the new one's
+        `since` is taken over, and so is the owner's own: a claim may be repeated. Refused with the
+        other's lease while that is good; and, with a `generation`, where the target is not at it.
         """
+        ...
+
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
 
     def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
@@ -100,6 +108,54 @@ class Targets(Protocol):
 
     def record(self, record: DecisionRecord) -> None:
         """Write the record of an evaluation that did not hold the lease."""
+        ...
+
+
+class Metrics(Protocol):
+    """The metrics that alarms watch."""
+
+    def read(
+        self, definitions: Mapping[str, AlarmDefinition], now: datetime
+    ) -> Mapping[str, Sequence[Datapoint]]:
+        """Return the newest datapoints of each alarm by policy, oldest first, in one call.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Messages(Protocol):
+    """The queue that brings the scaler's own messages back to it."""
+
+    def send(self, message: Message, delay: timedelta) -> None:
+        """Send a message that arrives after `delay`, at least once.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        """Send many messages, each with its delay, in as few calls as possible.
+
+        Raises:
+            CallFailedError: a call failed, or refused a message; others may have been sent.
+        """
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms whose names begin like ours."""
+
+    def page(
+        self, token: str | None
+    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+        """Return a page of alarms by service and policy, and the next page's token.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
         ...
 
 

@@ -9,12 +9,18 @@ Quickstep / RefusedEvents         over all targets: events that are none of ours
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from quickstep.alarm_events import EventError
+from quickstep.messages import MessageError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quickstep.fields import InvalidDocumentError
     from quickstep.records import DecisionRecord
 
@@ -30,20 +36,34 @@ def report(record: DecisionRecord) -> None:
     _count("Decisions", ResourceId=record.resource_id, Outcome=str(record.outcome))
     if record.outcome.failed:
         _count("FailedDecisions")
-    if record.alarm_to_update_ms is not None:
+    if record.alarm_to_update is not None:
         with single_metric(
             name="AlarmToUpdateLatency",
             unit=MetricUnit.Milliseconds,
-            value=record.alarm_to_update_ms,
+            value=record.alarm_to_update / timedelta(milliseconds=1),
             namespace=NAMESPACE,
         ) as metric:
             metric.add_dimension("ResourceId", record.resource_id)
 
 
+_T = TypeVar("_T")
+
+
+def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str, Any]:
+    """Evaluate what came and report it; refuse, without a retry, what is none of ours."""
+    try:
+        records = receive(what)
+    except (EventError, MessageError) as error:
+        return {"refused": refuse(error)}
+    for record in records:
+        report(record)
+    return {"decisions": [record.as_dict() for record in records]}
+
+
 def refuse(error: InvalidDocumentError) -> list[str]:
-    """Log and count an event that cannot be evaluated; return its problems."""
+    """Log and count what cannot be evaluated; return its problems."""
     problems = [str(problem) for problem in error.problems]
-    logger.error("Refused an event that is not one of our alarms'", extra={"problems": problems})
+    logger.error("Refused what is no event or message of ours", extra={"problems": problems})
     _count("RefusedEvents")
     return problems
 

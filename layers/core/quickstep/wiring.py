@@ -1,7 +1,9 @@
-"""The one composition root: real clients, adapters and clock put together into a cycle."""
+"""The one composition root: real clients, adapters and clock put together."""
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -11,11 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 import boto3
 from botocore.config import Config
 
+from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices
+from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.cycle import Cycle
 from quickstep.fields import Field, InvalidDocumentError, Problems
+from quickstep.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,12 +31,15 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 CLIENT_CONFIG = Config(
-    # All retries of a call fit into the function's timeout: 3 x 3 s, and jittered pauses of less
-    # than a second. The platform's own retry would come a minute later.
+    # All attempts of a call that is never answered fit into the function's timeout: 3 x 1.5 s, and
+    # jittered pauses of at most 1 and 2 s. The platform's own retry would come a minute later.
     connect_timeout=1,
-    read_timeout=2,
+    read_timeout=1.5,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+
+
+ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
 class SettingsError(InvalidDocumentError):
@@ -43,6 +51,7 @@ class Settings:
     """What the function's environment says."""
 
     table: str
+    queue_url: str
     policy_max_age: int
     max_event_age: timedelta
     retention: timedelta
@@ -58,6 +67,7 @@ class Settings:
         members = Field(dict(environment), "", problems).members(
             required=(
                 "TABLE_NAME",
+                "QUEUE_URL",
                 "POLICY_MAX_AGE_SECONDS",
                 "MAX_EVENT_AGE_SECONDS",
                 "RETENTION_DAYS",
@@ -66,6 +76,7 @@ class Settings:
         problems.raise_any(SettingsError)
         settings = cls(
             members["TABLE_NAME"].text(),
+            members["QUEUE_URL"].text(),
             _whole(members["POLICY_MAX_AGE_SECONDS"]),
             timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"])),
             timedelta(days=_whole(members["RETENTION_DAYS"])),
@@ -79,31 +90,46 @@ def _whole(field: Field) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def make_cycle(
+def make_intake(
     settings: Settings, session: boto3.Session | None = None, endpoint_url: str | None = None
-) -> Cycle:
-    """Return a cycle over AWS. Clients are made here, once, and shared by all evaluations.
+) -> Intake:
+    """Return the scaler over AWS. Clients are made here, once, and shared by all evaluations.
 
     `session` and `endpoint_url` point it somewhere else than the function's own account.
     """
     session = session or boto3.Session()
-    return Cycle(
-        policies=SsmPolicyDocuments(
-            session.client("ssm", config=CLIENT_CONFIG, endpoint_url=endpoint_url),
-            settings.policy_max_age,
-        ),
-        services=EcsServices(
-            session.client("ecs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
-        ),
-        targets=DynamoTargets(
-            session.client("dynamodb", config=CLIENT_CONFIG, endpoint_url=endpoint_url),
-            settings.table,
-            settings.retention,
-        ),
+    ecs = session.client("ecs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    ecs_once = session.client("ecs", config=ONE_ATTEMPT, endpoint_url=endpoint_url)
+    ssm = session.client("ssm", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    sqs = session.client("sqs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    dynamodb = session.client("dynamodb", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    cloudwatch = session.client("cloudwatch", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    messages = SqsMessages(sqs, settings.queue_url)
+    # Spread in time, not secrecy, is what this randomness is for.
+    jitter = random.Random().random  # noqa: S311
+
+    def pause(duration: timedelta) -> None:
+        time.sleep(duration.total_seconds())
+
+    cycle = Cycle(
+        policies=SsmPolicyDocuments(ssm, settings.policy_max_age),
+        services=EcsServices(ecs, ecs_once),
+        targets=DynamoTargets(dynamodb, settings.table, settings.retention),
+        metrics=CloudWatchMetrics(cloudwatch),
+        messages=messages,
         together=in_threads(ThreadPoolExecutor(max_workers=1, thread_name_prefix="quickstep")),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
+        jitter=jitter,
+        pause=pause,
         max_event_age=settings.max_event_age,
+    )
+    return Intake(
+        cycle=cycle,
+        alarms=CloudWatchAlarms(cloudwatch),
+        messages=messages,
+        pause=pause,
+        jitter=jitter,
     )
 
 

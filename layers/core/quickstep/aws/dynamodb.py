@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from quickstep.ports import HeldBy, LeaseLostError
-from quickstep.records import memory_dict, read_memory, write_moment
+from quickstep.fields import write_moment
+from quickstep.memory import Claim, Lease, memory_dict, read_memory
+from quickstep.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
 
-    from quickstep.records import DecisionRecord, Memory
+    from quickstep.memory import Memory
+    from quickstep.records import DecisionRecord
 
 STATE = "#state"
 RETENTION = timedelta(days=30)
+
+_LEASE = [f"{which}_{part}" for which in ("lease", "last") for part in ("owner", "since", "until")]
 
 _SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
 _EXACT_INTEGERS = 2**53
@@ -49,44 +53,73 @@ class DynamoTargets:
         self._retention = retention
 
     def claim(
-        self, resource_id: str, owner: str, now: datetime, until: datetime
-    ) -> Memory | HeldBy:
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
         """Take the lease and return the memory, in one conditional write; see the port."""
+        free = "(attribute_not_exists(lease_owner) OR lease_until <= :since)"
+        values: dict[str, Any] = {
+            ":nobody": "",
+            ":never": 0,
+            ":owner": lease.owner,
+            ":since": _millis(lease.since),
+            ":until": _millis(lease.until),
+        }
+        if generation is not None:
+            free += " AND generation = :generation"
+            values[":generation"] = generation
         try:
             answer = self._client.update_item(
                 TableName=self._table,
                 Key=_key(resource_id, STATE),
-                UpdateExpression="SET lease_owner = :owner, lease_until = :until",
-                # The last clause is for a retry of the SDK's whose first answer was lost.
-                ConditionExpression=(
-                    "attribute_not_exists(lease_owner) OR lease_until <= :now "
-                    "OR lease_owner = :owner"
+                UpdateExpression=(
+                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until, "
+                    # The lease that is taken over, for a claim that has to be repeated.
+                    "last_owner = if_not_exists(lease_owner, :nobody), "
+                    "last_since = if_not_exists(lease_since, :never), "
+                    "last_until = if_not_exists(lease_until, :never)"
                 ),
-                ExpressionAttributeValues=to_item(
-                    {":owner": owner, ":until": _millis(until), ":now": _millis(now)}
-                ),
-                # The item as it was: its memory, without a second read.
+                ConditionExpression=free,
+                ExpressionAttributeValues=to_item(values),
+                # The item as it was: its memory and its last lease, without a second read.
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            code = error.response["Error"]["Code"]
+            if code == "TransactionConflictException":
+                # DynamoDB refuses single writes to an item while a transaction writes it.
+                return Lease("whoever commits at this moment", lease.since, lease.since)
+            if code != "ConditionalCheckFailedException":
                 raise
             response: Mapping[str, Any] = error.response
-            held = from_item(response["Item"])
-            return HeldBy(held["lease_owner"], _moment(held["lease_until"]))
-        return read_memory(from_item(answer.get("Attributes", {})))
+            item = from_item(response.get("Item", {}))
+            if item.get("lease_owner") == lease.owner:
+                # A retry of the SDK's: the claim was granted, but the answer was lost.
+                return Claim(read_memory(item), _lease(item, "last"))
+            return _refused(item, generation)
+        item = from_item(answer.get("Attributes", {}))
+        return Claim(read_memory(item), _lease(item))
+
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        """Return memory and lease without claiming the target; see the port."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(resource_id, STATE), ConsistentRead=True
+        )
+        item = from_item(answer.get("Item", {}))
+        return read_memory(item), _lease(item)
 
     def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
         """Write memory and record in one transaction, and release the lease; see the port."""
+        resource_id = record.resource_id
         attributes = memory_dict(memory)
         names = {f"#{name}": name for name in attributes}
         values = {f":{name}": value for name, value in attributes.items()}
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
+        release = f"REMOVE {', '.join(_LEASE)}"
         update: UpdateTypeDef = {
             "TableName": self._table,
-            "Key": _key(record.resource_id, STATE),
-            "UpdateExpression": f"SET {assignments} REMOVE lease_owner, lease_until",
+            "Key": _key(resource_id, STATE),
+            "UpdateExpression": f"SET {assignments} {release}",
             "ConditionExpression": "lease_owner = :owner",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
@@ -97,7 +130,7 @@ class DynamoTargets:
         except self._client.exceptions.TransactionCanceledException as error:
             reasons = error.response.get("CancellationReasons", [])
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                why = f"the lease of {record.resource_id} is no longer {owner}'s"
+                why = f"the lease of {resource_id} is no longer {owner}'s"
                 raise LeaseLostError(why) from error
             raise
 
@@ -148,6 +181,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(member) for member in value]
     return value
+
+
+def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDate:
+    held = _lease(item)
+    current = item.get("generation", 0)
+    if held is None or (generation is not None and generation != current):
+        return OutOfDate(current)
+    return held
+
+
+def _lease(item: Mapping[str, Any], which: str = "lease") -> Lease | None:
+    if not item.get(f"{which}_owner"):
+        return None
+    since, until = _moment(item[f"{which}_since"]), _moment(item[f"{which}_until"])
+    return Lease(item[f"{which}_owner"], since, until)
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 class EcsServices:
-    """The `Services` port over an ECS client."""
+    """The `Services` port over ECS clients.
 
-    def __init__(self, client: ECSClient) -> None:
+    `updates` makes each call once: repeated by the SDK, a throttle would no longer say that nothing
+    was done, as the answer to an attempt before may have been lost.
+    """
+
+    def __init__(self, client: ECSClient, updates: ECSClient) -> None:
         self._client = client
+        self._updates = updates
 
     def describe(self, service: ServiceName) -> Service:
         """Return the service as it is now; see the port."""
@@ -49,7 +54,7 @@ class EcsServices:
         Any further argument could start a deployment, so none is ever passed.
         """
         with calling("UpdateService"):
-            self._client.update_service(
+            self._updates.update_service(
                 cluster=service.cluster, service=service.service, desiredCount=desired
             )
 

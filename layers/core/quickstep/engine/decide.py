@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import (
     AlarmState,
     Decision,
+    Launch,
     Observation,
     ScalableTarget,
     ScalingActivity,
@@ -15,14 +17,12 @@ from quickstep.engine.model import (
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.engine.proposal import Bounds, Case, hold
-from quickstep.engine.scale_in import scale_in
-from quickstep.engine.scale_out import blocks_scale_in, scale_out
+from quickstep.engine.proposal import Bounds, Case, Proposal, hold
+from quickstep.engine.scale_in import hold_in, scale_in
+from quickstep.engine.scale_out import blocks_scale_in, hold_out, scale_out
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from quickstep.engine.proposal import Proposal
 
 
 def decide(
@@ -41,6 +41,28 @@ def decide(
     return _conclude(case, proposal)
 
 
+def correct(
+    target: ScalableTarget, observation: Observation, state: State, now: datetime
+) -> Decision | None:
+    """Return the decision that brings capacity back within its bounds; None where it is.
+
+    No alarm is asked and no cooldown starts: cooldowns are for scaling policies [AAS]. A pause, a
+    rollout and a dry run hold it as they hold a policy.
+
+    Example: 1 task and a minimum of 2: SCALED_OUT from 1 to 2.
+    """
+    case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
+    bounds, seen = case.bounds, case.desired
+    capacity = min(max(seen, bounds.minimum), bounds.maximum)
+    if capacity == seen:
+        return None
+    why = f"{seen} is outside the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
+    proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
+    proposal = (hold_out if capacity > seen else hold_in)(case, proposal)
+    decision = _conclude(case, proposal.checked_again_in(None))
+    return replace(decision, state=replace(state, launches=decision.state.launches))
+
+
 def _quiet(case: Case) -> Proposal:
     """Hold, as no alarm is in ALARM."""
     alarms = case.observation.alarms
@@ -50,6 +72,13 @@ def _quiet(case: Case) -> Proposal:
     else:
         proposal = hold(case, "steps", Outcome.HELD_NOT_BREACHING, "no alarm is in ALARM")
     return proposal.checked_again_in(None)
+
+
+def _launches(case: Case, count: int) -> tuple[Launch, ...]:
+    """Return the launches to remember: those that may still be on their way, and a new one."""
+    since = case.now - timedelta(seconds=case.target.warmup_seconds)
+    recent = (launch for launch in case.state.launches if launch.at > since)
+    return (*recent, Launch(case.now, count))
 
 
 def _why(proposal: Proposal) -> str:
@@ -72,7 +101,7 @@ def _conclude(case: Case, proposal: Proposal) -> Decision:
     elif granted > before:
         outcome = Outcome.SCALED_OUT
         activity = ScalingActivity(case.now, proposal.base, granted)
-        state = replace(state, scale_out=activity)
+        state = replace(state, scale_out=activity, launches=_launches(case, granted - before))
     else:
         outcome = Outcome.SCALED_IN
         state = replace(state, scale_in=ScalingActivity(case.now, before, granted))

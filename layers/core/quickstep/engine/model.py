@@ -161,6 +161,14 @@ class ScalingActivity:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Tasks that were asked for at one moment: for a while they do not serve yet."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """Bounds that replace the policy's for a while."""
 
@@ -193,6 +201,7 @@ class State:
 
     scale_out: ScalingActivity | None = None
     scale_in: ScalingActivity | None = None
+    launches: tuple[Launch, ...] = ()
     override: Override | None = None
     pause: Pause | None = None
 

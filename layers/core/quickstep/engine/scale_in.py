@@ -26,10 +26,16 @@ def scale_in(case: Case) -> Proposal | None:
     if not proposals:
         return _without_a_step(case, in_alarm)
     proposal = largest(proposals)
-    for guard in (_asks_for_less, _pause, _deployment, _minimum):
+    for guard in (_asks_for_less, hold_in, _minimum):
         if not proposal.held:
             proposal = guard(case, proposal)
     return proposal
+
+
+def hold_in(case: Case, proposal: Proposal) -> Proposal:
+    """Hold what keeps any task from being removed: a pause, a rollout."""
+    proposal = pause(case, proposal, Direction.IN)
+    return proposal if proposal.held else _deployment(case, proposal)
 
 
 def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:
@@ -60,10 +66,6 @@ def _asks_for_less(case: Case, proposal: Proposal) -> Proposal:
     if proposal.capacity < case.desired or case.desired == 0:
         return proposal
     return replace(proposal, held=Outcome.HELD_NOT_BREACHING)
-
-
-def _pause(case: Case, proposal: Proposal) -> Proposal:
-    return pause(case, proposal, Direction.IN)
 
 
 def _deployment(case: Case, proposal: Proposal) -> Proposal:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_out_cooldown
-from quickstep.engine.model import AlarmState, Direction
+from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
+from quickstep.engine.steps import aggregate
 
 if TYPE_CHECKING:
     from quickstep.engine.model import Alarm, ScalingPolicy
@@ -25,10 +27,15 @@ def scale_out(case: Case) -> Proposal | None:
     if not proposals:
         return None
     proposal = largest(proposals)
-    for guard in (_asks_for_more, _pause, _maximum):
+    for guard in (_asks_for_more, hold_out, _maximum):
         if not proposal.held:
             proposal = guard(case, proposal)
     return proposal
+
+
+def hold_out(case: Case, proposal: Proposal) -> Proposal:
+    """Hold what keeps any task from being added: a pause."""
+    return pause(case, proposal, Direction.OUT)
 
 
 def blocks_scale_in(case: Case) -> Proposal | None:
@@ -37,7 +44,9 @@ def blocks_scale_in(case: Case) -> Proposal | None:
     Whoever cannot see the load does not remove capacity; a scale-in alarm without data never
     holds a scale-out.
     """
-    for policy, alarm in case.alarms(Direction.OUT):
+    # What fires is named first: it is looked at again soon, which a blind alarm is not.
+    alarms = sorted(case.alarms(Direction.OUT), key=_not_firing)
+    for policy, alarm in alarms:
         where = f"{policy.name} is in {alarm.state}"
         if alarm.state is AlarmState.INSUFFICIENT_DATA:
             return hold(
@@ -53,16 +62,80 @@ def blocks_scale_in(case: Case) -> Proposal | None:
     return None
 
 
+def _not_firing(pair: tuple[ScalingPolicy, Alarm]) -> bool:
+    return pair[1].state is not AlarmState.ALARM
+
+
 def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:
-    minimum = case.bounds.minimum
-    proposal = from_step(case, policy, alarm, max(case.desired, minimum))
+    base = max(case.desired, case.bounds.minimum)
+    proposal = from_step(case, policy, alarm, base)
+    if proposal is None:
+        return None
+    expected = expected_alarm(case, policy, alarm)
+    if expected is not None:
+        proposal = _capacity_on_its_way(case, policy, expected, proposal)
+    return proposal if proposal.held else _cooldown(case, policy, expected or alarm, proposal)
+
+
+def _capacity_on_its_way(
+    case: Case, policy: ScalingPolicy, expected: Alarm, proposal: Proposal
+) -> Proposal:
+    """Choose the step again, from the load per task once the tasks on their way serve.
+
+    Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
+    breach of 100, so no task is added.
+    """
+    value, threshold = expected.datapoints[0], expected.threshold or 0.0
+    counted = from_step(case, policy, expected, proposal.base) if value > threshold else None
+    capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
+    why = (
+        f"{warming(case)} of {case.desired} tasks are not running, or were launched within "
+        f"{case.target.warmup_seconds} s; with all of them {value:g} is expected, "
+        f"{f'so {capacity} are enough' if counted else 'no breach'}"
+    )
+    if capacity == case.desired:
+        outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
+        return proposal.hold("capacity on its way", capacity, outcome, why)
+    return proposal.after("capacity on its way", capacity, why)
+
+
+def expected_alarm(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Alarm | None:
+    """Return the alarm with the value expected once the tasks on their way serve.
+
+    None where that is no other value: the guard is off, the metric is not per task, nothing is on
+    its way, or nothing serves yet.
+    """
+    starting = warming(case)
+    applies = case.target.guards.capacity_on_its_way and policy.metric_scope is MetricScope.PER_TASK
+    if not applies or not 0 < starting < case.desired:
+        return None
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    return replace(alarm, datapoints=(value * (case.desired - starting) / case.desired,))
+
+
+def warming(case: Case) -> int:
+    """Return how many of the desired tasks do not serve yet.
+
+    ECS's own count misses tasks that run but are not healthy behind the load balancer; the launches
+    within WarmupSeconds miss those that take longer. The larger of the two counts.
+    """
+    service = case.observation.service
+    since = case.now - timedelta(seconds=case.target.warmup_seconds)
+    launched = sum(launch.count for launch in case.state.launches if launch.at > since)
+    return min(service.desired, max(0, service.desired - service.running, launched))
+
+
+def _cooldown(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Hold in a scale-out cooldown, unless the step is a larger one.
+
+    It then counts what the initiating scale-out has added: after +2 from 10 to 12, a step of +3
+    asks for 13, so only 1 more.
+    """
     until = scale_out_cooldown(policy, case.state, case.now)
     last = case.state.scale_out
-    if proposal is None or until is None or last is None:
+    if until is None or last is None:
         return proposal
-    # A larger step passes the cooldown, and counts what the initiating scale-out has added: after
-    # +2 from 10 to 12, a step of +3 asks for 13, so only 1 more.
-    base = max(last.before, minimum)
+    base = max(last.before, case.bounds.minimum)
     counted = from_step(case, policy, alarm, base)
     capacity = max(case.desired, counted.capacity) if counted else case.desired
     why = (
@@ -80,10 +153,6 @@ def _asks_for_more(case: Case, proposal: Proposal) -> Proposal:
     if proposal.capacity > case.desired:
         return proposal
     return replace(proposal, held=Outcome.HELD_NOT_BREACHING)
-
-
-def _pause(case: Case, proposal: Proposal) -> Proposal:
-    return pause(case, proposal, Direction.OUT)
 
 
 def _maximum(case: Case, proposal: Proposal) -> Proposal:

@@ -1,0 +1,99 @@
+"""CloudWatch: the metrics that alarms watch, and the alarms themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarm_definitions import (
+    Datapoint,
+    combined_queries,
+    described_definition,
+    read_window,
+    result_ids,
+)
+from quickstep.aws.failures import calling
+from quickstep.engine.model import AlarmState
+from quickstep.naming import parse_alarm_name
+from quickstep.triggers import DescribedAlarm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.naming import ServiceName
+
+PREFIX = "quickstep/"
+PAGE = 100  # the most that DescribeAlarms returns
+
+
+class CloudWatchMetrics:
+    """The `Metrics` port over a CloudWatch client."""
+
+    def __init__(self, client: CloudWatchClient) -> None:
+        self._client = client
+
+    def read(
+        self, definitions: Mapping[str, AlarmDefinition], now: datetime
+    ) -> Mapping[str, Sequence[Datapoint]]:
+        """Return the newest datapoints of each alarm by policy, in one call; see the port."""
+        start, end = read_window(definitions.values(), now)
+        queries: Any = combined_queries(definitions)
+        with calling("GetMetricData"):
+            answer = self._client.get_metric_data(
+                MetricDataQueries=queries,
+                StartTime=start,
+                EndTime=end,
+                ScanBy="TimestampAscending",
+            )
+        policies = result_ids(definitions)
+        return {
+            policies[result["Id"]]: [
+                Datapoint(at, value)
+                for at, value in zip(result["Timestamps"], result["Values"], strict=True)
+            ]
+            for result in answer["MetricDataResults"]
+            if result["Id"] in policies
+        }
+
+
+class CloudWatchAlarms:
+    """The `Alarms` port over a CloudWatch client."""
+
+    def __init__(self, client: CloudWatchClient) -> None:
+        self._client = client
+
+    def page(
+        self, token: str | None
+    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+        """Return a page of our alarms by service and policy, and the next page's token."""
+        more: Any = {"NextToken": token} if token else {}
+        with calling("DescribeAlarms"):
+            answer = self._client.describe_alarms(
+                AlarmNamePrefix=PREFIX,
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                MaxRecords=PAGE,
+                **more,
+            )
+        described: list[Mapping[str, Any]] = [
+            *answer.get("MetricAlarms", []),
+            *answer.get("CompositeAlarms", []),
+        ]
+        alarms = {
+            named: _described(alarm)
+            for alarm in described
+            if (named := parse_alarm_name(alarm["AlarmName"]))
+        }
+        return alarms, answer.get("NextToken")
+
+
+def _described(alarm: Mapping[str, Any]) -> DescribedAlarm:
+    changed = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    return DescribedAlarm(
+        state=AlarmState(alarm["StateValue"]),
+        at=changed,
+        definition=described_definition(alarm),
+        disabled=not alarm.get("ActionsEnabled", True),
+    )

@@ -1,0 +1,176 @@
+"""The scaler's own messages: what one evaluation leaves for a later one, as JSON in a queue.
+
+    {"recheck":   {"resource_id", "generation", "attempt", "since"}}   look again
+    {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
+    {"heartbeat": {"resource_id", "alarms", "complete"}}               look at one target
+    {"sweep":     {"next_token"}}                                      go on paging through alarms
+
+`lost` counts the races that a message has lost. A queue's messages are untrusted like events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarm_definitions import definition_dict, read_definition
+from quickstep.engine.model import AlarmState
+from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
+from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_ATTEMPTS = 1_000
+MAX_GENERATION = 2**53
+
+
+class MessageError(InvalidDocumentError):
+    """A message that the scaler did not write."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmAgain:
+    """An alarm's event that could not be evaluated when it came."""
+
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A page of alarms to begin with; None is the first."""
+
+    next_token: str | None = None
+
+
+Content = Recheck | AlarmAgain | Heartbeat | Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message and how many races for the lease it has lost."""
+
+    content: Content
+    lost: int = 0
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """Return a message as JSON-ready data."""
+    return {**_write_content(message), "lost": message.lost}
+
+
+def _write_content(message: Message) -> dict[str, Any]:
+    match message.content:
+        case Recheck() as recheck:
+            body = {
+                "resource_id": recheck.service.resource_id,
+                "generation": recheck.generation,
+                "attempt": recheck.attempt,
+                "since": write_moment(recheck.since) if recheck.since else None,
+            }
+            return {"recheck": body}
+        case AlarmAgain(event):
+            return {"alarm": dict(event)}
+        case Heartbeat() as heartbeat:
+            alarms = {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()}
+            body = {
+                "resource_id": heartbeat.service.resource_id,
+                "alarms": alarms,
+                "complete": heartbeat.complete,
+            }
+            return {"heartbeat": body}
+        case Sweep(next_token):
+            return {"sweep": {"next_token": next_token}}
+
+
+def _write_alarm(alarm: DescribedAlarm) -> dict[str, Any]:
+    return {
+        "state": str(alarm.state),
+        "at": write_moment(alarm.at),
+        "definition": definition_dict(alarm.definition) if alarm.definition else None,
+        "disabled": alarm.disabled,
+    }
+
+
+def read_message(text: str) -> Message:
+    """Read a message from its JSON text.
+
+    Raises:
+        MessageError: it is none that `write_message` has made.
+    """
+    problems = Problems()
+    try:
+        root = Field(parse_json(text), "", problems)
+    except InvalidDocumentError as error:
+        raise MessageError(error.problems) from None
+    members = root.members(optional=("lost", *_READERS))
+    kinds = [kind for kind in _READERS if kind in members]
+    if len(kinds) != 1:
+        root.wrong(f"must have one of {', '.join(_READERS)}")
+    problems.raise_any(MessageError)
+    lost = members["lost"].integer(0, MAX_ATTEMPTS) if "lost" in members else 0
+    content = _READERS[kinds[0]](members[kinds[0]])
+    problems.raise_any(MessageError)
+    return Message(content, lost)
+
+
+def _read_recheck(field: Field) -> Recheck:
+    members = _members(field, "resource_id", "generation", "attempt", "since")
+    since = members["since"].optional()
+    return Recheck(
+        _service(members["resource_id"]),
+        members["generation"].integer(0, MAX_GENERATION),
+        members["attempt"].integer(0, MAX_ATTEMPTS),
+        since.moment() if since else None,
+    )
+
+
+def _read_alarm_again(field: Field) -> AlarmAgain:
+    field.members()
+    return AlarmAgain(field.value)
+
+
+def _read_heartbeat(field: Field) -> Heartbeat:
+    members = _members(field, "resource_id", "alarms", "complete")
+    alarms = members["alarms"].members()
+    return Heartbeat(
+        _service(members["resource_id"]),
+        {policy: _read_alarm(alarm) for policy, alarm in alarms.items()},
+        members["complete"].boolean(),
+    )
+
+
+def _read_alarm(field: Field) -> DescribedAlarm:
+    members = _members(field, "state", "at", "definition", "disabled")
+    definition = members["definition"].optional()
+    return DescribedAlarm(
+        members["state"].choice(AlarmState),
+        members["at"].moment(),
+        read_definition(definition) if definition else None,
+        members["disabled"].boolean(),
+    )
+
+
+def _read_sweep(field: Field) -> Sweep:
+    token = _members(field, "next_token")["next_token"].optional()
+    return Sweep(token.text() if token else None)
+
+
+def _members(field: Field, *keys: str) -> dict[str, Field]:
+    """Return exactly these members; one that is missing has been noted, and reads as null."""
+    members = field.members(required=keys, optional=())
+    return {key: members.get(key, Field(None, f"{field.path}.{key}", Problems())) for key in keys}
+
+
+def _service(field: Field) -> ServiceName:
+    named = parse_resource_id(field.text(RESOURCE_ID, RESOURCE_ID_RULE))
+    return named or ServiceName("", "")
+
+
+_READERS: dict[str, Callable[[Field], Content]] = {
+    "recheck": _read_recheck,
+    "alarm": _read_alarm_again,
+    "heartbeat": _read_heartbeat,
+    "sweep": _read_sweep,
+}

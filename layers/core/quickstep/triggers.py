@@ -1,0 +1,77 @@
+"""What makes a target be evaluated: an alarm's transition, a re-check, or the heartbeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quickstep.alarm_events import AlarmTransition
+from quickstep.fields import write_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.engine.model import AlarmState
+    from quickstep.naming import ServiceName
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """A look at a target that was announced earlier; it counts only in its `generation`.
+
+    `attempt` numbers looks that got nowhere, for a throttle or for want of a newer datapoint;
+    `since` is when the first of them was.
+    """
+
+    service: ServiceName
+    generation: int
+    attempt: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedAlarm:
+    """What DescribeAlarms says of an alarm; `at` is its last change of state."""
+
+    state: AlarmState
+    at: datetime
+    definition: AlarmDefinition | None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The minute's look at a target: its alarms as DescribeAlarms has them, by policy.
+
+    `complete` says that there are no others: those known from before have been deleted.
+    """
+
+    service: ServiceName
+    alarms: Mapping[str, DescribedAlarm]
+    complete: bool = False
+
+
+Trigger = AlarmTransition | Recheck | Heartbeat
+
+
+def trigger_dict(trigger: Trigger) -> dict[str, Any]:
+    """Return what set an evaluation off, as a record shows it."""
+    match trigger:
+        case AlarmTransition():
+            return {
+                "kind": "alarm",
+                "alarm": trigger.alarm_name,
+                "state": str(trigger.alarm.state),
+                "at": write_moment(trigger.at),
+            }
+        case Recheck():
+            return {
+                "kind": "re-check",
+                "generation": trigger.generation,
+                "attempt": trigger.attempt,
+            }
+        case Heartbeat():
+            return {"kind": "heartbeat"}

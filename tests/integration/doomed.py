@@ -1,0 +1,43 @@
+"""An instance of the function that stops in the middle of an evaluation, to be killed there.
+
+python -m tests.integration.doomed ENDPOINT QUEUE_URL NOW WHERE CALL < event
+
+It says so on standard output and hangs at WHERE (`before-call`, `after-call`) of CALL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import datetime
+from typing import NoReturn
+
+import boto3
+
+from lab.embedded_aws import REGION, Account
+from tests.integration.scene import an_intake, on_call
+
+STOPPED = b"stopped\n"
+
+
+def main() -> None:
+    """Evaluate the event, up to where to stop."""
+    endpoint_url, queue_url, now, where, call = sys.argv[1:]
+    session = boto3.Session("doomed", "doomed", region_name=REGION)
+    clock = datetime.fromisoformat(now)
+    intake = an_intake(Account(session, endpoint_url), queue_url, lambda: clock)
+    on_call(intake, where, call, stop)
+    intake.on_event(json.load(sys.stdin))
+
+
+def stop() -> NoReturn:
+    """Hang, in whichever thread the call is made; the others must not go on for long either."""
+    os.write(1, STOPPED)
+    while True:
+        signal.sigwait({signal.SIGUSR1})
+
+
+if __name__ == "__main__":
+    main()

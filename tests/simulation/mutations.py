@@ -1,0 +1,134 @@
+"""Bugs to plant in the protocol. The simulation has to find each of them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from quickstep import cycle, progress
+from quickstep.engine.outcome import Outcome
+from quickstep.memory import Claim, Lease
+from quickstep.ports import CallFailedError, OutOfDate
+from tests.fakes import InMemoryTargets
+from tests.simulation import world
+from tests.simulation.world import Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from quickstep.alarm_events import AlarmTransition
+    from quickstep.engine.model import Alarm
+    from quickstep.memory import KnownAlarm, Memory
+    from quickstep.records import DecisionRecord
+
+_claim = InMemoryTargets.claim
+_commit = InMemoryTargets.commit
+
+
+def _claim_whatever_the_lease(
+    self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
+) -> Claim | Lease | OutOfDate:
+    self.items[resource_id].lease = None
+    return _claim(self, resource_id, lease, generation)
+
+
+def _claim_whatever_the_generation(
+    self: InMemoryTargets, resource_id: str, lease: Lease, _generation: int | None = None
+) -> Claim | Lease | OutOfDate:
+    return _claim(self, resource_id, lease)
+
+
+def _never_take_over(
+    self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
+) -> Claim | Lease | OutOfDate:
+    held = self.items[resource_id].lease
+    return held or _claim(self, resource_id, lease, generation)
+
+
+def _forget_who_died(
+    self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
+) -> Claim | Lease | OutOfDate:
+    answer = _claim(self, resource_id, lease, generation)
+    return Claim(answer.memory) if isinstance(answer, Claim) else answer
+
+
+def _commit_changed(
+    change: Callable[[Memory], Memory], *, recorded: bool = True
+) -> Callable[..., None]:
+    def commit(self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        _commit(self, owner, change(memory), record)
+        if not recorded and record.outcome.changes_capacity:
+            self.records.pop()
+
+    return commit
+
+
+def _without_cooldown(memory: Memory) -> Memory:
+    return replace(memory, state=replace(memory.state, scale_out=None, scale_in=None))
+
+
+def _unchanged(memory: Memory) -> Memory:
+    return memory
+
+
+def _without_spent_datapoints(memory: Memory) -> Memory:
+    alarms = {name: replace(known, acted_on=None) for name, known in memory.alarms.items()}
+    return replace(memory, alarms=alarms, spent_before=None)
+
+
+def _refused() -> CallFailedError:
+    return CallFailedError(Outcome.FAILED_DENIED, "AccessDeniedException")
+
+
+def _shown_again(
+    transition: AlarmTransition, _known: KnownAlarm, _now: datetime
+) -> tuple[Alarm, datetime | None]:
+    return transition.alarm, transition.newest
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _no_recovery(memory: Memory, *_: Any) -> tuple[Memory, None]:
+    return memory, None
+
+
+def _no_sweep(_self: Ports, _token: str | None) -> tuple[dict[Any, Any], None]:
+    return {}, None
+
+
+MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
+    "no lease condition": [(InMemoryTargets, "claim", _claim_whatever_the_lease)],
+    "an ended lease is never taken over": [(InMemoryTargets, "claim", _never_take_over)],
+    "a dead holder is not noticed": [(InMemoryTargets, "claim", _forget_who_died)],
+    "a lease shorter than the time-out": [(cycle, "LEASE", timedelta(seconds=1))],
+    "a lease longer than promised": [(cycle, "LEASE", timedelta(seconds=40))],
+    "no stale-describe check": [(cycle, "_may_be_stale", lambda *_: False)],
+    "cooldown not committed": [(InMemoryTargets, "commit", _commit_changed(_without_cooldown))],
+    "record not in the transaction": [
+        (InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False))
+    ],
+    "spent datapoints forgotten": [
+        (InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints))
+    ],
+    "chain generation ignored": [(InMemoryTargets, "claim", _claim_whatever_the_generation)],
+    "no recovery": [(progress, "recover", _no_recovery)],
+    "next check never sent": [(Ports, "send", _nothing)],
+    "heartbeat sees no alarm": [(Ports, "page", _no_sweep)],
+    "a lost answer taken for a refusal": [(world, "unheard", _refused)],
+    "an event's datapoint counts whenever it comes": [(progress, "shown_by", _shown_again)],
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Run with a bug planted."""
+    with ExitStack() as stack:
+        for owner, attribute, value in MUTATIONS[name]:
+            stack.enter_context(patch.object(owner, attribute, value))
+        yield

@@ -1,0 +1,157 @@
+"""Hypothesis strategies: whatever of a kind can occur."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from quickstep.alarm_definitions import AlarmDefinition
+from quickstep.engine.model import (
+    AlarmState,
+    Direction,
+    Launch,
+    Override,
+    Pause,
+    ScalingActivity,
+    State,
+)
+from quickstep.memory import KnownAlarm, Memory
+from quickstep.messages import AlarmAgain, Message, Sweep
+from quickstep.naming import ServiceName
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+JSON = dict[str, Any]
+
+moments = st.datetimes(
+    min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - Hypothesis adds the zone
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+).map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+
+LARGEST = 2.0**360  # the largest value that CloudWatch takes, and the inverse of the smallest
+values = st.floats(-LARGEST, LARGEST).filter(lambda value: not 0 < abs(value) < 1 / LARGEST)
+
+json_values: SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+services = st.builds(
+    ServiceName, *[st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True) for _ in range(2)]
+)
+policies = st.from_regex(r"[A-Za-z0-9._-]{1,12}", fullmatch=True)
+
+ids = st.from_regex(r"[a-z][a-z0-9_]{0,3}", fullmatch=True)
+
+
+def _metric(query_id: str, period: int, name: str, unit: str | None) -> JSON:
+    metric = {"Namespace": "MyApp", "MetricName": name, "Dimensions": []}
+    body: JSON = {"Metric": metric, "Period": period, "Stat": "Average"}
+    return {"Id": query_id, "MetricStat": {**body, "Unit": unit} if unit else body}
+
+
+@st.composite
+def _queries(draw: st.DrawFn, period: int) -> tuple[JSON, ...]:
+    """A metric that is watched itself, or an expression over one to four of them."""
+    names = draw(st.lists(ids, min_size=1, max_size=5, unique=True))
+    unit = st.sampled_from([None, "Count"])
+    metrics = [_metric(name, period, draw(st.text(min_size=1)), draw(unit)) for name in names]
+    if len(names) == 1:
+        return ({**metrics[0], "ReturnData": True},)
+    watched = names.pop(draw(st.integers(0, len(names) - 1)))
+    operator = draw(st.sampled_from([" + ", "/", " * 1e3 * ", "-"]))
+    expression = draw(st.sampled_from([operator.join(names), "SUM(METRICS())", "AVG(METRICS())"]))
+    return tuple(
+        {"Id": watched, "Expression": expression, "ReturnData": True}
+        if query["Id"] == watched
+        else {**query, "ReturnData": False}
+        for query in metrics
+    )
+
+
+@st.composite
+def _definitions(draw: st.DrawFn) -> AlarmDefinition:
+    period = draw(st.sampled_from([10, 20, 30, 60, 120, 180, 300, 3600]))
+    n = draw(st.integers(1, 10))
+    return AlarmDefinition(
+        queries=draw(_queries(period)),
+        period=period,
+        threshold=draw(values),
+        comparison=draw(
+            st.sampled_from(
+                [
+                    "GreaterThanThreshold",
+                    "GreaterThanOrEqualToThreshold",
+                    "LessThanThreshold",
+                    "LessThanOrEqualToThreshold",
+                ]
+            )
+        ),
+        n=n,
+        m=draw(st.integers(1, n)),
+    )
+
+
+definitions = _definitions()
+
+activities = st.builds(ScalingActivity, moments, st.integers(0, 5000), st.integers(0, 5000))
+launches = st.builds(Launch, moments, st.integers(0, 5000))
+known_alarms = st.builds(
+    KnownAlarm,
+    state=st.sampled_from(AlarmState),
+    at=moments,
+    definition=st.none() | definitions,
+    acted_on=st.none() | moments,
+    muted=st.booleans(),
+    muted_until=st.none() | moments,
+    disabled=st.booleans(),
+)
+memories = st.builds(
+    Memory,
+    state=st.builds(
+        State,
+        scale_out=st.none() | activities,
+        scale_in=st.none() | activities,
+        launches=st.lists(launches, max_size=3).map(tuple),
+        override=st.none(),
+        pause=st.none(),
+    ),
+    alarms=st.dictionaries(policies, known_alarms, max_size=3),
+    desired=st.none() | st.integers(0, 5000),
+    changed_at=st.none() | moments,
+    generation=st.integers(0, 10**9),
+    check_at=st.none() | moments,
+    spent_before=st.none() | moments,
+)
+
+overrides = st.builds(
+    lambda bounds, until, reason: Override(min(bounds), max(bounds), until, reason),
+    st.tuples(st.integers(0, 5000), st.integers(0, 5000)),
+    st.none() | moments,
+    st.text(),
+)
+pauses = st.builds(
+    Pause, st.frozensets(st.sampled_from(Direction), min_size=1), st.none() | moments, st.text()
+)
+
+described_alarms = st.builds(
+    DescribedAlarm, st.sampled_from(AlarmState), moments, st.none() | definitions, st.booleans()
+)
+contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep] = st.one_of(
+    st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | moments),
+    st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4)),
+    st.builds(
+        Heartbeat,
+        services,
+        st.dictionaries(policies, described_alarms, max_size=3),
+        st.booleans(),
+    ),
+    st.builds(Sweep, st.none() | st.text(min_size=1)),
+)
+messages = st.builds(Message, contents, st.integers(0, 1000))

@@ -1,0 +1,504 @@
+"""What reaches the scaler and where it goes: routing, lost races, and the minute's sweep."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quickstep.alarm_events import EventError
+from quickstep.cycle import LEASE
+from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.outcome import Outcome
+from quickstep.intake import (
+    INLINE_TARGETS,
+    LAST_LOOK,
+    LOOKS_A_SECOND,
+    MAX_RACES,
+    PAGE_PAUSE,
+    PAGES,
+    Intake,
+)
+from quickstep.memory import Memory
+from quickstep.messages import AlarmAgain, Message, MessageError, Sweep, read_message, write_message
+from quickstep.naming import ServiceName
+from quickstep.ports import CallFailedError
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from tests.builders import (
+    DEFINITION,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    WEB,
+    a_document,
+    a_lease,
+    a_record,
+    ago,
+    known,
+    load_event,
+    points,
+)
+from tests.fakes import InMemoryServices, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quickstep.records import DecisionRecord
+
+HEARTBEAT: dict[str, Any] = {"heartbeat": {}}
+FIRING = DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION)
+QUIET = DescribedAlarm(AlarmState.OK, ago(600), DEFINITION)
+
+Page = dict[tuple[ServiceName, str], DescribedAlarm]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def body(content: Any, lost: int = 0) -> str:
+    return json.dumps(write_message(Message(content, lost)))
+
+
+def remember(world: World, memory: Memory, service: ServiceName = WEB) -> None:
+    world.targets.items[service.resource_id].memory = memory
+    world.targets.items[service.resource_id].exists = True
+
+
+def outcomes(records: list[DecisionRecord]) -> list[Outcome]:
+    return [record.outcome for record in records]
+
+
+# --- routing --------------------------------------------------------------------------------------
+
+
+def test_an_alarm_event_is_answered(world: World) -> None:
+    records = world.intake.on_event(load_event("alarm-high-step2"))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+    assert world.desired == 6
+
+
+def test_an_alarm_event_out_of_the_queue_is_answered_alike(world: World) -> None:
+    records = world.intake.on_message(body(AlarmAgain(load_event("alarm-high-step2"))))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+    assert world.desired == 6
+
+
+def test_a_recheck_looks_again(world: World) -> None:
+    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    world.metrics.points[HIGH] = points(160.0)
+
+    records = world.intake.on_message(body(Recheck(WEB, 7)))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+
+
+def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
+    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=8))
+
+    assert world.intake.on_message(body(Recheck(WEB, 7))) == []
+    assert world.messages.sent == []
+    assert world.targets.records == []
+
+
+def test_the_heartbeat_of_one_target_looks_at_it(world: World) -> None:
+    world.metrics.points[HIGH] = points(160.0)
+
+    records = world.intake.on_message(body(Heartbeat(WEB, {HIGH: FIRING})))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param({"heartbeat": {}, "source": "aws.cloudwatch"}, id="a heartbeat with more"),
+        pytest.param({"heartbeat": None}, id="another heartbeat"),
+        pytest.param({"recheck": {}}, id="a message that came as an event"),
+        pytest.param({}, id="nothing"),
+        pytest.param(None, id="null"),
+        pytest.param(load_event("alarm-malformed"), id="a malformed alarm event"),
+    ],
+)
+def test_what_is_no_event_of_ours_is_refused(world: World, event: Any) -> None:
+    with pytest.raises(EventError):
+        world.intake.on_event(event)
+
+    assert world.services.calls == []
+    assert world.messages.sent == []
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        pytest.param("{", MessageError, id="no JSON"),
+        pytest.param('{"heartbeat": {}}', MessageError, id="an event that came as a message"),
+        pytest.param('{"alarm": {}}', EventError, id="an alarm event that is none"),
+        pytest.param(
+            json.dumps({"alarm": load_event("alarm-malformed")}), EventError, id="a malformed one"
+        ),
+    ],
+)
+def test_what_is_no_message_of_ours_is_refused(
+    world: World, text: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        world.intake.on_message(text)
+
+    assert world.services.calls == []
+    assert world.messages.sent == []
+
+
+# --- lost races -----------------------------------------------------------------------------------
+
+
+def hold(world: World, *, seconds: float = 15) -> None:
+    world.targets.claim(WEB.resource_id, a_lease("other", world.clock.now, seconds))
+
+
+@pytest.mark.parametrize(
+    ("jitter", "delay"), [(0.0, 1), (0.4, 1), (0.6, 2), (0.999, 2)], ids=["0", "0.4", "0.6", "1"]
+)
+def test_an_alarm_event_that_lost_the_race_comes_back_in_a_second_or_two(
+    world: World, jitter: float, delay: float
+) -> None:
+    hold(world)
+    event = load_event("alarm-high-step2")
+
+    records = replace(world.intake, jitter=lambda: jitter).on_event(event)
+
+    assert outcomes(records) == [Outcome.LOST_RACE]
+    assert world.messages.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=delay))]
+
+
+def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world: World) -> None:
+    hold(world)
+    world.intake.on_event(load_event("alarm-high-step2"))
+    ((again, delay),) = world.messages.sent
+
+    world.targets.commit("other", Memory(desired=4), a_record())
+    world.clock.advance(delay.total_seconds())
+    records = world.intake.on_message(json.dumps(write_message(again)))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+    assert world.desired == 6
+
+
+def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None:
+    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    hold(world)
+    recheck = Recheck(WEB, 7, attempt=3, since=ago(20))
+
+    records = world.intake.on_message(body(recheck, lost=4))
+
+    assert outcomes(records) == [Outcome.LOST_RACE]
+    assert world.messages.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
+
+
+def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
+    """Somebody claims the target between the heartbeat's look and its own claim."""
+    remember(world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
+    services = Overtaken(world.services.services, overtake=lambda: hold(world))
+    intake = replace(world.intake, cycle=replace(world.cycle, services=services))
+
+    records = intake.on_message(body(Heartbeat(WEB, {HIGH: FIRING})))
+
+    assert outcomes(records) == [Outcome.LOST_RACE]
+    ((message, _),) = world.messages.sent
+    assert message == Message(Heartbeat(WEB, {HIGH: FIRING}), lost=1)
+
+
+@dataclass
+class Overtaken(InMemoryServices):
+    """ECS services; somebody else acts on a target as soon as it has been described."""
+
+    overtake: Callable[[], None] = lambda: None
+
+    def describe(self, service: ServiceName) -> Service:
+        described = super().describe(service)
+        self.overtake()
+        return described
+
+
+@pytest.mark.parametrize("lost", [MAX_RACES - 1, MAX_RACES])
+def test_the_races_that_a_message_may_lose_are_bounded(world: World, lost: int) -> None:
+    hold(world)
+
+    world.intake.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
+
+    assert len(world.messages.sent) == (1 if lost < MAX_RACES else 0)
+
+
+def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None:
+    """Even if every wait is the shortest one."""
+    hold(world)
+    intake = replace(world.intake, jitter=lambda: 0.0)
+    records = intake.on_event(load_event("alarm-high-step2"))
+    for turn in range(MAX_RACES):
+        message, delay = world.messages.sent[turn]
+        world.clock.advance(delay.total_seconds())
+        records = intake.on_message(json.dumps(write_message(message)))
+        if outcomes(records) != [Outcome.LOST_RACE]:
+            break
+
+    assert world.clock.now - NOW >= LEASE
+    assert Outcome.RECOVERED in outcomes(world.targets.records)
+    assert world.memory.alarms[HIGH].state is AlarmState.ALARM
+
+
+def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
+    """So that the platform's own retry brings it back."""
+    hold(world)
+    world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
+
+    with pytest.raises(CallFailedError):
+        world.intake.on_event(load_event("alarm-high-step2"))
+
+
+# --- the sweep ------------------------------------------------------------------------------------
+
+
+def name(number: int) -> ServiceName:
+    return ServiceName("prod", f"web-{number}")
+
+
+def with_targets(world: World, count: int, alarm: DescribedAlarm = QUIET) -> list[ServiceName]:
+    """Give the account that many quiet targets, each with one alarm on its own page."""
+    names = [name(number) for number in range(count)]
+    for service in names:
+        document = a_document(ResourceId=service.resource_id)
+        world.policies.documents[service.parameter] = json.dumps(document)
+        world.services.services[service] = Service(4, 4, 0)
+        world.alarms.pages.append({(service, HIGH): alarm})
+        remember(
+            world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4), service=service
+        )
+    return names
+
+
+def on_one_page(world: World) -> None:
+    world.alarms.pages = [
+        {key: alarm for page in world.alarms.pages for key, alarm in page.items()}
+    ]
+
+
+def test_an_account_without_alarms_has_nothing_to_look_at(world: World) -> None:
+    assert world.intake.on_event(HEARTBEAT) == []
+    assert world.services.calls == []
+
+
+def test_the_heartbeat_looks_at_every_target_that_has_alarms(world: World) -> None:
+    with_targets(world, 3, FIRING)
+    on_one_page(world)
+    world.metrics.points[HIGH] = points(160.0)
+
+    records = world.intake.on_event(HEARTBEAT)
+
+    assert outcomes(records) == [Outcome.SCALED_OUT] * 3
+    assert [record.resource_id for record in records] == [name(n).resource_id for n in range(3)]
+    assert world.pauses == []
+
+
+def test_all_alarms_of_a_target_are_looked_at_together_on_whatever_page(world: World) -> None:
+    world.alarms.pages = [
+        {(WEB, HIGH): replace(FIRING, state=AlarmState.OK)},
+        {(name(1), HIGH): QUIET},
+        {(WEB, LOW): DescribedAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION)},
+    ]
+    world.metrics.points[LOW] = points(10.0)
+
+    records = world.intake.on_event(HEARTBEAT)
+
+    (record,) = [record for record in records if record.resource_id == WEB.resource_id]
+    assert record.outcome is Outcome.SCALED_IN
+    assert record.trigger == Heartbeat(
+        WEB,
+        {
+            HIGH: replace(FIRING, state=AlarmState.OK),
+            LOW: DescribedAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION),
+        },
+        complete=True,
+    )
+
+
+def test_paging_stays_well_below_what_describe_alarms_allows(world: World) -> None:
+    with_targets(world, 5)
+
+    world.intake.on_event(HEARTBEAT)
+
+    assert world.pauses == [PAGE_PAUSE] * 4
+    assert timedelta(seconds=1) / PAGE_PAUSE <= 9 / 1.5, "of 9 a second, some are left for others"
+
+
+@pytest.mark.parametrize(
+    ("count", "fans_out"),
+    [(INLINE_TARGETS, False), (INLINE_TARGETS + 1, True)],
+    ids=["few: in this invocation", "many: an invocation for each"],
+)
+def test_many_targets_are_fanned_out_over_the_queue(
+    world: World, count: int, *, fans_out: bool
+) -> None:
+    names = with_targets(world, count)
+    on_one_page(world)
+
+    assert world.intake.on_event(HEARTBEAT) == []
+
+    described = len(world.services.calls)
+    assert described == (0 if fans_out else count)
+    if fans_out:
+        assert world.messages.sent == [
+            (
+                Message(Heartbeat(service, {HIGH: QUIET})),
+                timedelta(seconds=number // LOOKS_A_SECOND),
+            )
+            for number, service in enumerate(names)
+        ]
+
+
+@dataclass
+class Endless:
+    """Alarms without end, one target a page; `asked` are the tokens it was asked for."""
+
+    pages: int
+    asked: list[str | None] = field(default_factory=list)
+
+    def page(self, token: str | None) -> tuple[Page, str | None]:
+        self.asked.append(token)
+        number = int(token or 0)
+        following = str(number + 1) if number + 1 < self.pages else None
+        return {(name(number), HIGH): QUIET}, following
+
+
+def swept(world: World, alarms: Endless) -> Intake:
+    return replace(world.intake, alarms=alarms)
+
+
+@pytest.mark.parametrize(
+    ("pages", "goes_on"),
+    [(PAGES, False), (PAGES + 1, True)],
+    ids=["as many pages as fit", "one more"],
+)
+def test_pages_beyond_one_invocation_s_share_are_left_to_the_next(
+    world: World, pages: int, *, goes_on: bool
+) -> None:
+    with_targets(world, pages)
+    alarms = Endless(pages)
+
+    swept(world, alarms).on_event(HEARTBEAT)
+
+    assert len(alarms.asked) == PAGES
+    sweeps = [message for message, _ in world.messages.sent if isinstance(message.content, Sweep)]
+    assert sweeps == ([Message(Sweep(str(PAGES)))] if goes_on else [])
+
+
+def test_the_next_invocation_goes_on_where_the_last_one_stopped(world: World) -> None:
+    """Both hand their targets on: neither knows whether it has all alarms of one."""
+    names = with_targets(world, PAGES + 2)
+    alarms = Endless(PAGES + 2)
+    intake = swept(world, alarms)
+    assert intake.on_event(HEARTBEAT) == []
+    (sweep,) = [m for m, _ in world.messages.sent if isinstance(m.content, Sweep)]
+
+    assert intake.on_message(json.dumps(write_message(sweep))) == []
+
+    assert alarms.asked == [None, *(str(number) for number in range(1, PAGES + 2))]
+    heartbeats = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeat)]
+    assert [heartbeat.service for heartbeat in heartbeats] == names
+    assert len(world.messages.sent) == PAGES + 3
+
+
+def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> None:
+    """10,000 alarms of 2,500 targets: every invocation is short, and all targets are looked at."""
+    pages, on_a_page = 100, 25
+    looked_at = {name(number) for number in range(pages * on_a_page)}
+    world.alarms.pages = [
+        {(name(page * on_a_page + number), HIGH): QUIET for number in range(on_a_page)}
+        for page in range(pages)
+    ]
+    queue = [body(Sweep())]
+    found: set[ServiceName] = set()
+    while queue:
+        before = len(world.messages.sent)
+        message = read_message(queue.pop(0))
+        if isinstance(message.content, Heartbeat):
+            found.add(message.content.service)
+            continue
+        pauses = len(world.pauses)
+        world.intake.on_message(json.dumps(write_message(message)))
+        assert sum(world.pauses[pauses:], timedelta()) < timedelta(seconds=5)
+        queue += [json.dumps(write_message(sent)) for sent, _ in world.messages.sent[before:]]
+
+    assert found == looked_at
+    assert sum(world.pauses, timedelta()) < timedelta(seconds=60)
+
+
+def test_a_target_that_fails_does_not_keep_the_others_from_their_turn(world: World) -> None:
+    with_targets(world, 3, FIRING)
+    on_one_page(world)
+    world.metrics.points[HIGH] = points(160.0)
+    services = Exploding(world.services.services, broken=name(1))
+    intake = replace(world.intake, cycle=replace(world.cycle, services=services))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        intake.on_event(HEARTBEAT)
+
+    assert caught.group_contains(ZeroDivisionError)
+    assert len(caught.value.exceptions) == 1
+    assert [(r.resource_id, r.outcome) for r in world.targets.records] == [
+        (name(0).resource_id, Outcome.SCALED_OUT),
+        (name(2).resource_id, Outcome.SCALED_OUT),
+    ]
+
+
+@dataclass
+class Exploding(InMemoryServices):
+    """ECS services, of which one brings down whoever looks at it."""
+
+    broken: ServiceName = WEB
+
+    def describe(self, service: ServiceName) -> Service:
+        if service == self.broken:
+            raise ZeroDivisionError
+        return super().describe(service)
+
+
+def test_a_target_in_trouble_that_is_known_is_an_outcome_and_no_error(world: World) -> None:
+    with_targets(world, 2)
+    on_one_page(world)
+    del world.services.services[name(0)]
+
+    records = world.intake.on_event(HEARTBEAT)
+
+    assert outcomes(records) == [Outcome.FAILED_NOT_FOUND]
+
+
+def test_targets_there_is_no_time_for_are_left_to_others(world: World) -> None:
+    names = with_targets(world, 6)
+    on_one_page(world)
+    world.services.on_describe = lambda: world.clock.advance(1.5)
+
+    world.intake.on_event(HEARTBEAT)
+
+    assert world.services.calls == ["DescribeServices"] * 3, "4.5 s have passed then"
+    left = [message.content for message, _ in world.messages.sent]
+    assert [content.service for content in left if isinstance(content, Heartbeat)] == names[3:]
+
+
+def test_looks_are_spread_over_what_describe_services_allows_and_end_within_the_minute(
+    world: World,
+) -> None:
+    with_targets(world, LOOKS_A_SECOND * 60)
+    on_one_page(world)
+
+    world.intake.on_event(HEARTBEAT)
+
+    delays = [delay for _, delay in world.messages.sent]
+    assert delays[LOOKS_A_SECOND - 1 : LOOKS_A_SECOND + 1] == [timedelta(), timedelta(seconds=1)]
+    assert max(delays) == LAST_LOOK < timedelta(minutes=1)

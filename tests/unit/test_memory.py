@@ -1,0 +1,159 @@
+"""A target's memory as plain data: written, read back, and refused where it is corrupt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quickstep.engine.model import Direction, Override, Pause
+from quickstep.fields import write_moment
+from quickstep.memory import CorruptItemError, KnownAlarm, Memory, memory_dict, read_memory
+from tests.builders import HIGH, NOW, known
+from tests.strategies import json_values, memories, overrides, pauses
+
+
+@given(memories)
+def test_what_is_written_is_read_back(memory: Memory) -> None:
+    assert read_memory(memory_dict(memory)) == memory
+
+
+def test_an_item_without_any_attribute_remembers_nothing() -> None:
+    assert read_memory({}) == Memory()
+
+
+def test_attributes_that_belong_to_others_are_not_looked_at() -> None:
+    item = {"pk": "service/prod/web", "sk": "#state", "lease_owner": "me", "lease_until": 12}
+
+    assert read_memory(item) == Memory()
+
+
+# --- what operators write beside ------------------------------------------------------------------
+
+
+def test_what_operators_wrote_beside_is_read_and_never_written() -> None:
+    item = {
+        "override": {"min": 10, "until": "2026-11-22T18:00:00Z", "reason": "launch"},
+        "pause": {"directions": ["scale-in"]},
+    }
+
+    memory = read_memory(item)
+
+    until = datetime(2026, 11, 22, 18, tzinfo=UTC)
+    assert memory.state.override == Override(10, None, until, "launch")
+    assert memory.state.pause == Pause(frozenset({Direction.IN}))
+    assert not {"override", "pause"} & memory_dict(memory).keys()
+
+
+@given(st.none() | overrides, st.none() | pauses)
+def test_any_override_and_pause_is_read(override: Override | None, pause: Pause | None) -> None:
+    item = {
+        "override": override
+        and {
+            "min": override.min_capacity,
+            "max": override.max_capacity,
+            "until": override.until and write_moment(override.until),
+            "reason": override.reason,
+        },
+        "pause": pause
+        and {
+            "directions": [str(direction) for direction in pause.directions],
+            "until": pause.until and write_moment(pause.until),
+            "reason": pause.reason,
+        },
+    }
+
+    state = read_memory(item).state
+
+    assert (state.override, state.pause) == (override, pause)
+
+
+# --- corrupt items --------------------------------------------------------------------------------
+
+
+def an_alarm(**changes: Any) -> dict[str, Any]:
+    """Return an item with one alarm as it is written, with members of the alarm replaced."""
+    written = memory_dict(Memory(alarms={HIGH: known()}))["alarms"][HIGH]
+    return {"alarms": {HIGH: {**written, **changes}}}
+
+
+def a_definition(**changes: Any) -> dict[str, Any]:
+    return an_alarm(definition={**an_alarm()["alarms"][HIGH]["definition"], **changes})
+
+
+DEFINITION = f"alarms.{HIGH}.definition"
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"alarms": []}, "alarms: must be an object, not []"),
+        ({"alarms": {"x": {"state": "OK"}}}, "alarms.x.at: is required, but missing; alarms.x.def"),
+        (an_alarm(state="FIRING"), f"alarms.{HIGH}.state: must be one of OK, ALARM"),
+        (an_alarm(at="2026-11-22T10:00:00"), f"alarms.{HIGH}.at: must be a time with an offset"),
+        (an_alarm(acted_on=5), f"alarms.{HIGH}.acted_on: must be a time"),
+        (an_alarm(muted="no"), f'alarms.{HIGH}.muted: must be true or false, not "no"'),
+        (an_alarm(mood="good"), f"alarms.{HIGH}.mood: is not a known key"),
+        (an_alarm(definition={"n": 1}), f"{DEFINITION}.queries: is required, but missing"),
+        (a_definition(comparison="Bigger"), f"{DEFINITION}.comparison: must be one of Greater"),
+        (a_definition(queries=[]), f"{DEFINITION}.queries: must have at least 1 entries"),
+        (a_definition(queries=[{}]), f"{DEFINITION}.queries[0].Id: is required"),
+        (a_definition(period=0), f"{DEFINITION}.period: must be at least 1, not 0"),
+        ({"scale_out": {"at": "2026-11-22T10:00:00Z"}}, "scale_out.from: is required"),
+        ({"launches": [{"at": "2026-11-22T10:00:00Z"}]}, "launches[0].count: is required"),
+        ({"launches": {}}, "launches: must be a list, not {}"),
+        ({"desired": -1}, "desired: must be at least 0, not -1"),
+        ({"desired": 4.5}, "desired: must be a whole number, not 4.5"),
+        ({"generation": "7"}, 'generation: must be a whole number, not "7"'),
+        ({"changed_at": "soon"}, "changed_at: must be a time"),
+        ({"check_at": 1}, "check_at: must be a time"),
+        ({"spent_before": "then"}, "spent_before: must be a time"),
+        ({"pause": {"directions": []}}, "pause.directions: must have at least 1 entries"),
+        ({"pause": {"directions": ["up"]}}, "pause.directions[0]: must be one of scale-out"),
+        ({"override": {"min": 5, "max": 4}}, "override.max: must be at least min (5), not 4"),
+    ],
+)
+def test_an_item_that_is_corrupt_is_refused_with_path_and_rule(
+    item: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(CorruptItemError) as caught:
+        read_memory(item)
+
+    assert str(caught.value).startswith(problem)
+
+
+@given(st.dictionaries(st.sampled_from([*memory_dict(Memory()), "override", "pause"]), json_values))
+def test_whatever_an_item_holds_it_is_read_or_refused(item: dict[str, Any]) -> None:
+    try:
+        memory = read_memory(item)
+    except CorruptItemError:
+        return
+    assert read_memory({**item, **memory_dict(memory)}) == memory
+
+
+# --- alarms that nobody wants answered ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("alarm", "silenced"),
+    [
+        pytest.param(known(), False, id="heard"),
+        pytest.param(known(disabled=True), True, id="its actions are switched off"),
+        pytest.param(known(muted=True), True, id="muted until its next transition"),
+        pytest.param(
+            known(muted=True, muted_until=NOW + timedelta(seconds=1)), True, id="in a mute window"
+        ),
+        pytest.param(known(muted=True, muted_until=NOW), False, id="at a mute window's end"),
+        pytest.param(
+            known(muted_until=NOW + timedelta(seconds=1)), False, id="a window, but not muted"
+        ),
+        pytest.param(
+            known(muted=True, muted_until=NOW, disabled=True), True, id="switched off for longer"
+        ),
+    ],
+)
+def test_a_silenced_alarm(alarm: KnownAlarm, *, silenced: bool) -> None:
+    assert alarm.silenced(NOW) is silenced

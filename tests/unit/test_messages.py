@@ -1,0 +1,248 @@
+"""The scaler's own messages: what is written is read back, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+
+from quickstep.alarm_definitions import combined_queries, definition_dict, read_window
+from quickstep.engine.model import AlarmState
+from quickstep.messages import (
+    AlarmAgain,
+    Message,
+    MessageError,
+    Sweep,
+    read_message,
+    write_message,
+)
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
+from tests.strategies import json_values, messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECHECK: dict[str, Any] = {
+    "recheck": {"resource_id": "service/prod/web", "generation": 7, "attempt": 0, "since": None},
+    "lost": 0,
+}
+ALARM = {
+    "state": "ALARM",
+    "at": "2026-11-22T10:00:02.500Z",
+    "definition": definition_dict(DEFINITION),
+    "disabled": False,
+}
+HEARTBEAT: dict[str, Any] = {
+    "heartbeat": {
+        "resource_id": "service/prod/web",
+        "alarms": {HIGH: ALARM},
+        "complete": True,
+    },
+    "lost": 0,
+}
+SWEEP = {"sweep": {"next_token": "page-21"}, "lost": 0}
+
+
+@given(messages)
+def test_what_is_written_is_read_back(message: Message) -> None:
+    assert read_message(json.dumps(write_message(message))) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "body"),
+    [
+        pytest.param(Message(Recheck(WEB, 7)), RECHECK, id="re-check"),
+        pytest.param(
+            Message(Recheck(WEB, 7, 3, ago(17)), lost=2),
+            {
+                "recheck": {
+                    "resource_id": "service/prod/web",
+                    "generation": 7,
+                    "attempt": 3,
+                    "since": "2026-11-22T09:59:55.500Z",
+                },
+                "lost": 2,
+            },
+            id="re-check that was throttled, and has lost races",
+        ),
+        pytest.param(
+            Message(AlarmAgain(load_event("alarm-high-step1")), lost=1),
+            {"alarm": load_event("alarm-high-step1"), "lost": 1},
+            id="alarm event",
+        ),
+        pytest.param(
+            Message(
+                Heartbeat(
+                    WEB,
+                    {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
+                    complete=True,
+                )
+            ),
+            HEARTBEAT,
+            id="heartbeat",
+        ),
+        pytest.param(
+            Message(Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), None)})),
+            {
+                "heartbeat": {
+                    "resource_id": "service/prod/web",
+                    "alarms": {HIGH: {**ALARM, "definition": None}},
+                    "complete": False,
+                },
+                "lost": 0,
+            },
+            id="heartbeat, with an alarm that has no definition",
+        ),
+        pytest.param(Message(Sweep("page-21")), SWEEP, id="sweep"),
+    ],
+)
+def test_a_message_is_this_json(message: Message, body: dict[str, Any]) -> None:
+    assert write_message(message) == body
+    assert read_message(json.dumps(body)) == message
+
+
+def test_a_message_that_has_lost_no_race_need_not_say_so() -> None:
+    body = {"recheck": RECHECK["recheck"]}
+
+    assert read_message(json.dumps(body)) == Message(Recheck(WEB, 7))
+
+
+def rechecking(**changes: Any) -> dict[str, Any]:
+    return {"recheck": {**RECHECK["recheck"], **changes}}
+
+
+def beating(**changes: Any) -> dict[str, Any]:
+    return {"heartbeat": {**HEARTBEAT["heartbeat"], **changes}}
+
+
+def alarming(**changes: Any) -> dict[str, Any]:
+    return beating(alarms={HIGH: {**ALARM, **changes}})
+
+
+_RULE = "must be service/<cluster>/<service>"
+_KINDS = "must have one of recheck, alarm, heartbeat, sweep"
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (None, "must be an object, not null"),
+        ([], "must be an object, not []"),
+        ("recheck", 'must be an object, not "recheck"'),
+        ({}, f"{_KINDS}, not {{}}"),
+        ({"lost": 0}, _KINDS),
+        ({**RECHECK, **SWEEP}, _KINDS),
+        ({**RECHECK, "more": 1}, "more: is not a known key"),
+        ({**RECHECK, "lost": -1}, "lost: must be at least 0, not -1"),
+        ({**RECHECK, "lost": 1001}, "lost: must be at most 1000, not 1001"),
+        ({**RECHECK, "lost": "0"}, 'lost: must be a whole number, not "0"'),
+        ({"recheck": None}, "recheck: must be an object, not null"),
+        ({"recheck": {}}, "recheck.resource_id: is required, but missing"),
+        (rechecking(more=1), "recheck.more: is not a known key"),
+        (rechecking(resource_id="web"), f"recheck.resource_id: {_RULE}"),
+        (rechecking(resource_id="service/prod/web\n"), f"recheck.resource_id: {_RULE}"),
+        (rechecking(resource_id="service/prod/../web"), f"recheck.resource_id: {_RULE}"),
+        (rechecking(resource_id=5), "recheck.resource_id: must be a string, not 5"),
+        (rechecking(generation=-1), "recheck.generation: must be at least 0, not -1"),
+        (rechecking(generation=7.0), "recheck.generation: must be a whole number, not 7.0"),
+        (rechecking(generation=True), "recheck.generation: must be a whole number, not true"),
+        (rechecking(generation=10**40), "recheck.generation: must be at most 9007199254740992"),
+        (rechecking(attempt=1001), "recheck.attempt: must be at most 1000, not 1001"),
+        (rechecking(since="now"), "recheck.since: must be a time like"),
+        (rechecking(since="2026-11-22T10:00:00"), "recheck.since: must be a time with an offset"),
+        ({"alarm": None}, "alarm: must be an object, not null"),
+        ({"alarm": []}, "alarm: must be an object, not []"),
+        ({"heartbeat": {}}, "heartbeat.resource_id: is required, but missing"),
+        (beating(resource_id=""), f"heartbeat.resource_id: {_RULE}"),
+        (beating(alarms=None), "heartbeat.alarms: must be an object, not null"),
+        (beating(alarms={HIGH: None}), f"heartbeat.alarms.{HIGH}: must be an object, not null"),
+        (alarming(state="FIRING"), f"heartbeat.alarms.{HIGH}.state: must be one of OK, ALARM"),
+        (alarming(state=["OK"]), f"heartbeat.alarms.{HIGH}.state: must be one of OK, ALARM"),
+        (alarming(at=None), f"heartbeat.alarms.{HIGH}.at: must be a time"),
+        (alarming(disabled=0), f"heartbeat.alarms.{HIGH}.disabled: must be true or false, not 0"),
+        (
+            alarming(definition={**definition_dict(DEFINITION), "n": 10**30}),
+            f"heartbeat.alarms.{HIGH}.definition.n: must be at most 60480",
+        ),
+        ({"sweep": {}}, "sweep.next_token: is required, but missing"),
+        ({"sweep": {"next_token": 2}}, "sweep.next_token: must be a string, not 2"),
+    ],
+)
+def test_a_body_that_the_scaler_did_not_write_is_refused_with_path_and_rule(
+    body: Any, problem: str
+) -> None:
+    with pytest.raises(MessageError) as caught:
+        read_message(json.dumps(body))
+
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must be JSON: Expecting value"),
+        ("look again", "must be JSON: Expecting value"),
+        ('{"recheck": ' + "[" * 100_000, "must be JSON: nested too deeply"),
+        ('{"lost": ' + "1" * 5_000 + "}", "must be JSON: a number is too long"),
+        ('{"lost": 0, "lost": 1}', "lost: must be given once"),
+        ('{"lost": Infinity}', "must hold finite numbers, not Infinity"),
+    ],
+    ids=["empty", "words", "deep", "many digits", "a key twice", "infinite"],
+)
+def test_text_that_is_not_json_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        read_message(text)
+
+    assert str(caught.value).startswith(problem)
+
+
+def test_every_problem_of_a_body_is_named() -> None:
+    with pytest.raises(MessageError) as caught:
+        read_message(json.dumps(rechecking(generation="7", attempt=None)))
+
+    assert [problem.path for problem in caught.value.problems] == [
+        "recheck.generation",
+        "recheck.attempt",
+    ]
+
+
+@given(json_values)
+def test_any_json_is_read_or_refused(body: Any) -> None:
+    read_or_refused(body)
+
+
+def forgeries(body: Any, forged: Any) -> Iterator[Any]:
+    """Return the body once for each value in it, with that value replaced."""
+    yield forged
+    if isinstance(body, dict):
+        for key, member in body.items():
+            yield from ({**body, key: other} for other in forgeries(member, forged))
+    if isinstance(body, list):
+        for index, member in enumerate(body):
+            for other in forgeries(member, forged):
+                yield [*body[:index], other, *body[index + 1 :]]
+
+
+@given(messages, json_values)
+def test_a_message_with_any_one_value_forged_is_read_or_refused(
+    message: Message, forged: Any
+) -> None:
+    for body in forgeries(write_message(message), forged):
+        read_or_refused(body)
+
+
+def read_or_refused(body: Any) -> None:
+    """Check that whatever is read can be worked with."""
+    try:
+        message = read_message(json.dumps(body))
+    except MessageError:
+        return
+    assert read_message(json.dumps(write_message(message))) == message
+    if isinstance(message.content, Heartbeat):
+        alarms = message.content.alarms.items()
+        definitions = {name: alarm.definition for name, alarm in alarms if alarm.definition}
+        combined_queries(definitions)
+        read_window(definitions.values(), NOW)

@@ -1,0 +1,626 @@
+"""From one evaluation to the next: what is learnt, what is spent, and when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quickstep import progress
+from quickstep.alarm_events import read_event
+from quickstep.engine.decide import decide
+from quickstep.engine.model import Alarm, AlarmState, Observation, Override, Service, State
+from quickstep.engine.outcome import Outcome
+from quickstep.memory import KnownAlarm, Memory
+from quickstep.progress import Check
+from quickstep.records import DecisionRecord
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from tests.builders import (
+    BLIND,
+    DEFINITION,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    QUIET,
+    WEB,
+    a_lease,
+    a_target,
+    a_transition,
+    ago,
+    firing,
+    known,
+    load_event,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep.engine.model import Decision
+    from quickstep.memory import Lease
+    from quickstep.triggers import Trigger
+
+TARGET = a_target()
+SOON = NOW + timedelta(seconds=60)
+
+
+def described(
+    state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
+) -> DescribedAlarm:
+    return replace(DescribedAlarm(state, ago(seconds_ago), DEFINITION), **changes)
+
+
+def heartbeat(**alarms: DescribedAlarm) -> Heartbeat:
+    names = {"high": HIGH, "low": LOW}
+    return Heartbeat(WEB, {names.get(name, name): alarm for name, alarm in alarms.items()})
+
+
+def remembering(**alarms: KnownAlarm) -> Memory:
+    names = {"high": HIGH, "low": LOW}
+    return Memory(alarms={names.get(name, name): alarm for name, alarm in alarms.items()})
+
+
+# --- what an evaluation learns --------------------------------------------------------------------
+
+EVENT = read_event(load_event("alarm-high-step2"))
+
+
+def learnt(memory: Memory, trigger: Trigger) -> KnownAlarm | None:
+    return progress.learn(TARGET, memory, trigger).alarms.get(HIGH)
+
+
+def test_the_first_event_of_an_alarm_brings_all_that_is_known_of_it() -> None:
+    alarm = learnt(Memory(), EVENT)
+
+    assert alarm
+    assert alarm.definition
+    assert (alarm.definition.n, alarm.definition.m, alarm.definition.threshold) == (1, 1, 100.0)
+    assert replace(alarm, definition=None) == KnownAlarm(AlarmState.ALARM, EVENT.at)
+
+
+def test_an_event_keeps_what_it_does_not_show() -> None:
+    last = known(AlarmState.OK, 600, acted_on=ago(700), disabled=True)
+
+    alarm = learnt(remembering(high=last), a_transition())
+
+    assert alarm == replace(last, state=AlarmState.ALARM, at=ago(0.2))
+
+
+TOLD = replace(DEFINITION, n=3, m=2)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "kept"),
+    [
+        pytest.param(100.0, True, id="same threshold: what DescribeAlarms told is better"),
+        pytest.param(120.0, False, id="another threshold: the alarm was changed since"),
+    ],
+)
+def test_an_event_replaces_a_definition_only_where_it_contradicts_it(
+    threshold: float, *, kept: bool
+) -> None:
+    event = replace(EVENT, alarm=firing(160.0, threshold=threshold))
+
+    alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
+
+    assert alarm
+    assert alarm.definition
+    assert (alarm.definition == TOLD) is kept
+    assert alarm.definition.threshold == threshold
+
+
+def test_an_event_without_a_definition_leaves_the_one_that_is_known() -> None:
+    event = replace(EVENT, alarm=Alarm(AlarmState.INSUFFICIENT_DATA), metrics=())
+
+    alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
+
+    assert alarm
+    assert (alarm.state, alarm.definition) == (AlarmState.INSUFFICIENT_DATA, TOLD)
+
+
+@pytest.mark.parametrize("seconds_ago", [0.2, 5], ids=["as old", "older"])
+def test_an_event_that_is_not_newer_teaches_nothing(seconds_ago: float) -> None:
+    last = known(AlarmState.OK, 0.2)
+
+    assert learnt(remembering(high=last), a_transition(at=ago(seconds_ago))) == last
+
+
+def test_a_transition_ends_or_begins_a_mute() -> None:
+    muted = known(AlarmState.OK, 600, muted=True, muted_until=SOON)
+
+    heard = learnt(remembering(high=muted), a_transition())
+    silenced = learnt(
+        remembering(high=known(AlarmState.OK, 600)),
+        replace(a_transition(alarm=firing(160.0, muted=True)), muted_until=SOON),
+    )
+
+    assert heard
+    assert silenced
+    assert (heard.muted, heard.muted_until) == (False, None)
+    assert (silenced.muted, silenced.muted_until) == (True, SOON)
+
+
+@pytest.mark.parametrize(
+    ("last", "seen", "after"),
+    [
+        pytest.param(
+            None,
+            described(disabled=True),
+            known(disabled=True),
+            id="an alarm that was not known",
+        ),
+        pytest.param(
+            known(AlarmState.OK, 600, acted_on=ago(650)),
+            described(),
+            known(acted_on=ago(650)),
+            id="a transition whose event was missed",
+        ),
+        pytest.param(
+            known(AlarmState.OK, 10),
+            described(),
+            known(),
+            id="a transition within the same millisecond",
+        ),
+        pytest.param(
+            known(AlarmState.OK, 5),
+            described(),
+            known(AlarmState.OK, 5),
+            id="a description older than the newest event",
+        ),
+        pytest.param(
+            known(AlarmState.OK, 5),
+            described(definition=TOLD, disabled=True),
+            known(AlarmState.OK, 5, TOLD, disabled=True),
+            id="even an old description has the definition",
+        ),
+        pytest.param(
+            known(definition=TOLD), described(definition=None), known(definition=None), id="none"
+        ),
+        pytest.param(
+            known(seconds_ago=30, muted=True, muted_until=SOON),
+            described(),
+            known(seconds_ago=30, muted=True, muted_until=SOON),
+            id="no transition: a mute goes on",
+        ),
+        pytest.param(
+            known(AlarmState.OK, 600, muted=True, muted_until=SOON),
+            described(),
+            known(),
+            id="a missed transition ends a mute",
+        ),
+    ],
+)
+def test_what_a_description_adds(
+    last: KnownAlarm | None, seen: DescribedAlarm, after: KnownAlarm
+) -> None:
+    memory = remembering(high=last) if last else Memory()
+
+    assert learnt(memory, heartbeat(high=seen)) == after
+
+
+def test_an_alarm_first_heard_of_after_a_death_has_spent_what_the_dead_may_have_acted_on() -> None:
+    memory = Memory(spent_before=ago(20))
+
+    by_event = learnt(memory, EVENT)
+    by_description = learnt(memory, heartbeat(high=described()))
+
+    assert by_event
+    assert by_description
+    assert (by_event.acted_on, by_description.acted_on) == (ago(20), ago(20))
+
+
+def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_never_learnt() -> None:
+    memory = remembering(high=known(), gone=known())
+
+    for trigger in (heartbeat(other=described()), Recheck(WEB, 7), a_transition()):
+        assert set(progress.learn(TARGET, memory, trigger).alarms) == {HIGH}
+
+
+@pytest.mark.parametrize(
+    ("complete", "left"),
+    [
+        pytest.param(True, {HIGH}, id="all its alarms: the other one was deleted"),
+        pytest.param(False, {HIGH, LOW}, id="some of its alarms"),
+    ],
+)
+def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
+    *, complete: bool, left: set[str]
+) -> None:
+    memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
+    beat = replace(heartbeat(high=described()), complete=complete)
+
+    assert set(progress.learn(TARGET, memory, beat).alarms) == left
+
+
+def test_a_recheck_teaches_nothing() -> None:
+    memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
+
+    assert progress.learn(TARGET, memory, Recheck(WEB, 7)) == memory
+
+
+# --- which datapoints are spent -------------------------------------------------------------------
+
+
+def scaled() -> Decision:
+    observation = Observation(Service(4, 4, 0), {HIGH: firing(160.0)})
+    return decide(TARGET, observation, State(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "newest", "acted_on"),
+    [
+        pytest.param(firing(160.0), ago(12.5), ago(12.5), id="in breach"),
+        pytest.param(firing(160.0), None, ago(60), id="of which it is not known when it was"),
+        pytest.param(QUIET, ago(12.5), ago(60), id="not in breach"),
+        pytest.param(BLIND, ago(12.5), ago(60), id="without data"),
+        pytest.param(
+            Alarm(AlarmState.ALARM, no_data="acted on"), ago(12.5), ago(60), id="without a number"
+        ),
+    ],
+)
+def test_a_change_spends_the_datapoints_that_were_in_breach(
+    alarm: Alarm, newest: datetime | None, acted_on: datetime
+) -> None:
+    memory = remembering(high=known(), low=known(acted_on=ago(60)))
+    alarms = {HIGH: firing(160.0), LOW: alarm}
+    times = {HIGH: ago(12.5), **({LOW: newest} if newest else {})}
+
+    after = progress.acted(memory, scaled(), alarms, times, NOW)
+
+    assert after.alarms[HIGH].acted_on == ago(12.5)
+    assert after.alarms[LOW].acted_on == acted_on
+    assert (after.desired, after.changed_at, after.state) == (6, NOW, scaled().state)
+
+
+# --- when to look again ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attempt", "shortest", "longest"),
+    [(0, 1, 2), (1, 2, 4), (2, 4, 8), (3, 8, 16), (4, 15, 30), (5, 15, 30), (12, 15, 30)],
+)
+def test_the_back_off_doubles_up_to_half_a_minute_and_is_spread_over_its_upper_half(
+    attempt: int, shortest: float, longest: float
+) -> None:
+    waits = [progress.backoff(attempt, jitter, scale_in=False) for jitter in (0.0, 0.999)]
+
+    assert waits == [timedelta(seconds=shortest), timedelta(seconds=longest)]
+
+
+@given(st.integers(0, 1000), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_scale_in_never_comes_back_before_scale_out_has_had_its_chance(
+    attempt: int, jitter: float, other: float
+) -> None:
+    out = progress.backoff(attempt, jitter, scale_in=False)
+
+    assert timedelta(seconds=1) <= out <= progress.LONGEST_BACKOFF
+    assert progress.backoff(0, other, scale_in=True) >= timedelta(seconds=15)
+    assert progress.backoff(attempt, jitter, scale_in=True) >= out
+
+
+def test_the_attempts_under_throttling_last_three_to_five_minutes() -> None:
+    waits = [
+        progress.backoff(attempt, 0.5, scale_in=False) for attempt in range(progress.MAX_THROTTLES)
+    ]
+
+    assert timedelta(minutes=3) < sum(waits, timedelta()) < timedelta(minutes=5)
+
+
+def a_decision(next_check_in: int | None, before: int = 4, granted: int = 6) -> Decision:
+    return replace(scaled(), next_check_in=next_check_in, before=before, granted=granted)
+
+
+def ended(
+    outcome: Outcome, decision: Decision | None = None, trigger: Trigger | None = None
+) -> DecisionRecord:
+    return DecisionRecord("decision-1", NOW, trigger or Recheck(WEB, 7), outcome, "", decision)
+
+
+IN_BREACH = remembering(high=known())
+
+
+@pytest.mark.parametrize(
+    ("memory", "record", "check"),
+    [
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.SCALED_OUT, a_decision(10)),
+            Check(timedelta(seconds=10)),
+            id="a breach is looked at again",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.SCALED_OUT, a_decision(10), Recheck(WEB, 7, 3, ago(20))),
+            Check(timedelta(seconds=10)),
+            id="afresh, once a throttled change was made",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_COOLDOWN, a_decision(3)),
+            Check(timedelta(seconds=3)),
+            id="at the end of a cooldown",
+        ),
+        pytest.param(
+            IN_BREACH, ended(Outcome.HELD_AT_MAX, a_decision(None)), None, id="not at a bound"
+        ),
+        pytest.param(
+            remembering(high=known(AlarmState.OK)),
+            ended(Outcome.SCALED_OUT, a_decision(10)),
+            None,
+            id="not where nothing fires",
+        ),
+        pytest.param(
+            remembering(high=known(definition=None)),
+            ended(Outcome.SCALED_OUT, a_decision(10)),
+            None,
+            id="not where what fires cannot be read",
+        ),
+        pytest.param(
+            remembering(high=known(muted=True)),
+            ended(Outcome.HELD_MUTED, a_decision(10)),
+            None,
+            id="not where what fires is muted",
+        ),
+        pytest.param(
+            remembering(high=known(muted=True), low=known(definition=LOW_DEFINITION)),
+            ended(Outcome.SCALED_IN, a_decision(30)),
+            Check(timedelta(seconds=30)),
+            id="one alarm that can be read is enough",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_NO_DATA, a_decision(10)),
+            Check(timedelta(seconds=2), 1),
+            id="soon, for a newer datapoint",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_NO_DATA, a_decision(10), a_transition()),
+            Check(timedelta(seconds=2), 1),
+            id="soon, behind an event without data",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_NO_DATA, a_decision(10), Recheck(WEB, 7, 4)),
+            Check(timedelta(seconds=2), 5),
+            id="five times",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_NO_DATA, a_decision(10), Recheck(WEB, 7, 5)),
+            None,
+            id="and no more",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.HELD_NO_DATA, a_decision(10), Recheck(WEB, 7, 9, ago(60))),
+            Check(timedelta(seconds=2), 1),
+            id="throttled attempts before do not count as looks",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_THROTTLED, a_decision(10)),
+            Check(timedelta(seconds=2), 1, NOW),
+            id="a throttled change is tried again",
+        ),
+        pytest.param(
+            Memory(),
+            ended(Outcome.FAILED_THROTTLED),
+            Check(timedelta(seconds=2), 1, NOW),
+            id="even if nothing is known but that a call was throttled",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 4)),
+            Check(timedelta(seconds=2), 1, NOW),
+            id="looks for a datapoint before do not count as attempts",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 2, ago(9))),
+            Check(timedelta(seconds=6), 3, ago(9)),
+            id="and remembers since when",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_THROTTLED, a_decision(30, 6, 5)),
+            Check(timedelta(seconds=22), 1, NOW),
+            id="a throttled scale-in waits longest",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 12, ago(300))),
+            None,
+            id="twelve attempts are enough",
+        ),
+        pytest.param(
+            IN_BREACH,
+            ended(Outcome.FAILED_OTHER, a_decision(10)),
+            None,
+            id="other failures are left to the heartbeat",
+        ),
+        pytest.param(
+            IN_BREACH, ended(Outcome.FAILED_NOT_FOUND), None, id="and so is what was not decided"
+        ),
+    ],
+)
+def test_when_a_target_is_looked_at_again(
+    memory: Memory, record: DecisionRecord, check: Check | None
+) -> None:
+    assert progress.next_check(memory, record, NOW, 0.5) == check
+
+
+# --- what needs the heartbeat ---------------------------------------------------------------------
+
+SEEN_OK = described(AlarmState.OK, 600)
+KNOWN_OK = known(AlarmState.OK, 600)
+
+
+def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
+    """Return a memory of alarms whose re-check is due in so many seconds; None for no chain."""
+    check_at = None if due is None else NOW + timedelta(seconds=due)
+    return replace(remembering(**(alarms or {"high": known()})), check_at=check_at)
+
+
+@pytest.mark.parametrize(
+    ("memory", "beat", "desired", "lease", "needed"),
+    [
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 4, None, False, id="all is quiet"
+        ),
+        pytest.param(Memory(), heartbeat(), 4, None, False, id="nothing is known, nothing is seen"),
+        pytest.param(Memory(), heartbeat(high=SEEN_OK), 4, None, True, id="a new alarm"),
+        pytest.param(
+            Memory(), heartbeat(other=described()), 4, None, False, id="somebody else's alarm"
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=described(AlarmState.OK, 600, definition=TOLD)),
+            4,
+            None,
+            True,
+            id="a changed alarm",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=described(AlarmState.OK, 600, disabled=True)),
+            4,
+            None,
+            True,
+            id="an alarm switched off",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=described()), 4, None, True, id="missed"
+        ),
+        pytest.param(
+            remembering(high=known(AlarmState.OK, 5)),
+            heartbeat(high=described()),
+            4,
+            None,
+            False,
+            id="a description older than the newest event",
+        ),
+        pytest.param(chain(3), heartbeat(high=described()), 4, None, False, id="a chain at work"),
+        pytest.param(
+            chain(-4.9), heartbeat(high=described()), 4, None, False, id="a chain a little late"
+        ),
+        pytest.param(chain(-5), heartbeat(high=described()), 4, None, True, id="a dead chain"),
+        pytest.param(chain(None), heartbeat(high=described()), 4, None, True, id="no chain at all"),
+        pytest.param(
+            chain(None, low=known(definition=LOW_DEFINITION)),
+            heartbeat(),
+            4,
+            None,
+            True,
+            id="no chain for a scale-in breach",
+        ),
+        pytest.param(
+            chain(None, high=known(muted=True)),
+            heartbeat(high=described()),
+            4,
+            None,
+            False,
+            id="a muted alarm needs no chain",
+        ),
+        pytest.param(
+            chain(None, high=known(definition=None)),
+            heartbeat(high=described(definition=None)),
+            4,
+            None,
+            False,
+            id="nor does one that cannot be read",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 1, None, True, id="below the min"
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 2, None, False, id="at the min"
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 40, None, False, id="at the max"
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 41, None, True, id="above the max"
+        ),
+        pytest.param(
+            Memory(state=State(override=Override(10, None, SOON))),
+            heartbeat(),
+            4,
+            None,
+            True,
+            id="below an override's minimum",
+        ),
+        pytest.param(
+            Memory(state=State(override=Override(10, None, NOW))),
+            heartbeat(),
+            4,
+            None,
+            False,
+            id="an override that has ended",
+        ),
+        pytest.param(
+            Memory(state=State(override=Override(None, 60, NOW))),
+            heartbeat(),
+            50,
+            None,
+            True,
+            id="above the maximum, now that an override has ended",
+        ),
+        pytest.param(
+            chain(None),
+            heartbeat(high=described()),
+            4,
+            a_lease("other"),
+            True,
+            id="in good hands, which may not know of it",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=SEEN_OK),
+            4,
+            a_lease("other"),
+            False,
+            id="quiet, and in good hands",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=SEEN_OK),
+            4,
+            a_lease("dead", ago(15)),
+            True,
+            id="a lease that ended and was not released",
+        ),
+        pytest.param(
+            remembering(high=KNOWN_OK),
+            heartbeat(high=SEEN_OK),
+            4,
+            a_lease("slow", ago(14.9)),
+            False,
+            id="a lease that is about to end",
+        ),
+    ],
+)
+def test_what_needs_the_heartbeat(
+    memory: Memory, beat: Heartbeat, desired: int, lease: Lease | None, *, needed: bool
+) -> None:
+    service = Service(desired, desired, 0)
+
+    attention = progress.needs_attention(
+        TARGET, beat, memory=memory, lease=lease, service=service, now=NOW
+    )
+
+    assert attention is needed
+
+
+def test_a_target_is_quiet_once_the_heartbeat_has_learnt_what_it_saw() -> None:
+    """Otherwise every minute would find the same news."""
+    beat = heartbeat(
+        high=SEEN_OK, low=described(AlarmState.OK, 700, definition=None, disabled=True)
+    )
+    memory = progress.learn(TARGET, remembering(high=known(), gone=known()), beat)
+
+    assert progress.learn(TARGET, memory, beat) == memory
