@@ -745,7 +745,7 @@ def test_attempts_under_throttling_are_bounded(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
-    rechecked(world, attempt=12, since=ago(300))
+    rechecked(world, attempt=30, since=ago(600))
 
     assert world.messages.sent == []
 

@@ -33,8 +33,8 @@ NEWER_DATAPOINT = timedelta(seconds=2)
 MAX_LOOKS = 5
 """Looks in a row for a newer datapoint; then the heartbeat takes over."""
 
-MAX_THROTTLES = 12
-"""Throttled attempts in a row: about five minutes; then the heartbeat takes over."""
+MAX_THROTTLES = 30
+"""Throttled attempts in a row: about ten minutes; then the heartbeat takes over."""
 
 LONGEST_BACKOFF = timedelta(seconds=30)
 
