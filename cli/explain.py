@@ -13,6 +13,7 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
+    Datapoint,
     Launch,
     Observation,
     ScalableTarget,
@@ -106,7 +107,9 @@ def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
     for name, member in field.members().items():
         if target is not None and target.policy(name) is None:
             member.wrong("must be named like a policy of the target", seen=False)
-        parts = member.members(required=("state", "threshold", "datapoints"), optional=())
+        parts = member.members(
+            required=("state", "threshold", "datapoints"), optional=("recent", "metric")
+        )
         if not {"state", "threshold", "datapoints"} <= parts.keys():
             continue
         threshold = parts["threshold"].optional()
@@ -114,5 +117,25 @@ def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
             state=parts["state"].choice(AlarmState),
             threshold=threshold.number() if threshold else None,
             datapoints=tuple(point.number() for point in parts["datapoints"].items()),
+            recent=_recent(parts["recent"]) if "recent" in parts else (),
+            metric=parts["metric"].text() if "metric" in parts else "",
         )
     return alarms
+
+
+def _recent(field: Field) -> tuple[Datapoint, ...]:
+    """Read the load before: `{"at", "value", "samples"}` each, the last of them optional."""
+    problems_before = len(field.problems.found)
+    points: list[Datapoint] = []
+    for item in field.items():
+        members = item.members(required=("at", "value"), optional=("samples",))
+        if {"at", "value"} <= members.keys():
+            samples = members["samples"].optional() if "samples" in members else None
+            count = samples.number() if samples else None
+            if samples and count is not None and count < 0:
+                samples.wrong("must be at least 0")
+            points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
+    moments = [point.at for point in points]
+    if len(field.problems.found) == problems_before and moments != sorted(set(moments)):
+        field.wrong("must be oldest first, each at a time of its own", seen=False)
+    return tuple(points)

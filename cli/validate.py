@@ -11,8 +11,6 @@ from rich.markup import escape
 
 from quickstep.config import ConfigError, parse_target
 
-_NOT_IN_EFFECT = "RisingTrend and WouldFlap are read, but not in effect yet"
-
 
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Policy documents, as JSON files.")],
@@ -37,9 +35,6 @@ def validate(
             policies = len(target.policies)
             what = f"{target.resource_id}, {policies} policies"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
-            guards = target.guards
-            if guards.rising_trend or guards.would_flap:
-                out.print(f"    note: Guards: {_NOT_IN_EFFECT}", soft_wrap=True)
             continue
         bad += 1
     if bad:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.explain import answer
-from quickstep import cycle, intake, progress
+from quickstep import alarm_definitions, cycle, intake, progress
 from quickstep.alarm_events import read_event
 from quickstep.aws import cloudwatch, sqs
 from quickstep.config import ConfigError, read_target
@@ -159,7 +159,20 @@ KEYS = {
             "policies that may add tasks, by name",
         ),
         Key("ScaleInPolicies", "in_direction", {}, "policies that may remove tasks, by name"),
-        Key("WarmupSeconds", "warmup_seconds", 60, "seconds until a new task serves", _TASKS),
+        Key(
+            "WarmupSeconds",
+            "warmup_seconds",
+            60,
+            "seconds until a new task serves, see [load](#the-load-of-all-tasks)",
+            _TASKS,
+        ),
+        Key(
+            "PublishSeconds",
+            "publish_seconds",
+            10,
+            "seconds between two samples of a task, see [load](#the-load-of-all-tasks)",
+            _TASKS,
+        ),
         Key("Guards", "guards", {"Deployment": False}, "see [guards](#guards)"),
         Key("DryRun", "dry_run", True, "decide and record, change nothing"),
     ),
@@ -243,14 +256,13 @@ def keys(parent: str) -> str:
         rules = dict.fromkeys(rule for value in key.wrong for rule in rules_broken(path, value))
         short = "; ".join(rule.removeprefix("must be ").removeprefix("must ") for rule in rules)
         example = json.dumps(key.example)
-        meaning = key.meaning if _in_effect(key) else f"{key.meaning} (**not in effect yet**)"
         rows.append(
             (
                 f"`{key.name}`",
                 short.replace("<", "\\<"),
                 _default(parent, key),
                 f"`{example}`" if len(example) <= _SHORT else "see above",
-                meaning,
+                key.meaning,
             )
         )
     return _table(("Key", "Must be", "Default", "Example", "Meaning"), rows)
@@ -258,12 +270,6 @@ def keys(parent: str) -> str:
 
 def _path(parent: str, key: str) -> str:
     return f"{parent}.{key}" if parent else key
-
-
-def _in_effect(key: Key) -> bool:
-    """Whether anything looks at the key once it has been read."""
-    readers = {"config.py", "model.py"}
-    return key.attribute in _attributes(p for p in LAYER.rglob("*.py") if p.name not in readers)
 
 
 def _default(parent: str, key: Key) -> str:
@@ -361,7 +367,16 @@ def _alarm(name: str, alarm: dict[str, Any]) -> str:
     if not alarm["datapoints"] or alarm["threshold"] is None:
         return f"{where}, no datapoint"
     points = ", ".join(f"{point:g}" for point in alarm["datapoints"])
-    return f"{where}, {points} against {alarm['threshold']:g}"
+    metric = f" of {alarm['metric']}" if "metric" in alarm else ""
+    before = ", ".join(_datapoint(point) for point in alarm.get("recent", ()))
+    recent = f" (recent: {before})" if before else ""
+    return f"{where}, {points}{metric} against {alarm['threshold']:g}{recent}"
+
+
+def _datapoint(point: dict[str, Any]) -> str:
+    at = point["at"].split("T")[1].rstrip("Z")
+    samples = f" \N{MULTIPLICATION SIGN} {point['samples']:g}" if "samples" in point else ""
+    return f"{at} {point['value']:g}{samples}"
 
 
 def _pretty(value: Any, indent: int = 0) -> str:
@@ -432,6 +447,7 @@ def limits() -> str:
         ("next look in a scale-out breach", RECHECK_SECONDS, "`proposal.RECHECK_SECONDS`"),
         ("next look for a newer datapoint", progress.NEWER_DATAPOINT, "`progress.NEWER_DATAPOINT`"),
         ("such looks in a row", f"{progress.MAX_LOOKS}", "`progress.MAX_LOOKS`"),
+        ("a metric is read back", alarm_definitions.HISTORY, "`alarm_definitions.HISTORY`"),
         ("longest pause after a throttle", progress.LONGEST_BACKOFF, "`progress.LONGEST_BACKOFF`"),
         (
             "re-checks in a row after throttles",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from quickstep.alarm_definitions import AlarmDefinition, Datapoint
+from quickstep.alarm_definitions import AlarmDefinition
 from quickstep.alarm_events import AlarmTransition
 from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
     AlarmState,
+    Datapoint,
     Direction,
+    MetricScope,
     Observation,
     ScalableTarget,
     ScalingActivity,
@@ -28,9 +31,6 @@ from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Lease
 from quickstep.naming import ServiceName
 from quickstep.records import DecisionRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"
@@ -59,6 +59,7 @@ def a_policy(
     steps: Iterable[tuple[float | None, float | None, int]] = MISSION_STEPS,
     cooldown: int = 10,
     magnitude: int | None = None,
+    scope: MetricScope = MetricScope.TOTAL,
 ) -> ScalingPolicy:
     return ScalingPolicy(
         name=name,
@@ -67,6 +68,7 @@ def a_policy(
         steps=tuple(StepAdjustment(*step) for step in steps),
         cooldown=cooldown,
         min_adjustment_magnitude=magnitude,
+        metric_scope=scope,
     )
 
 
@@ -76,8 +78,11 @@ def a_scale_in_policy(
     kind: AdjustmentType = AdjustmentType.CHANGE_IN_CAPACITY,
     steps: Iterable[tuple[float | None, float | None, int]] = ((None, 0, -1),),
     cooldown: int = 30,
+    scope: MetricScope = MetricScope.TOTAL,
 ) -> ScalingPolicy:
-    return a_policy(name, direction=Direction.IN, kind=kind, steps=steps, cooldown=cooldown)
+    return a_policy(
+        name, direction=Direction.IN, kind=kind, steps=steps, cooldown=cooldown, scope=scope
+    )
 
 
 def a_target(
@@ -92,8 +97,13 @@ def a_target(
     )
 
 
-def firing(*datapoints: float, threshold: float = 100, muted: bool = False) -> Alarm:
-    return Alarm(AlarmState.ALARM, threshold, datapoints, muted)
+def firing(
+    *datapoints: float,
+    threshold: float = 100,
+    muted: bool = False,
+    recent: Iterable[Datapoint] = (),
+) -> Alarm:
+    return Alarm(AlarmState.ALARM, threshold, datapoints, muted, recent=tuple(recent))
 
 
 QUIET = Alarm(AlarmState.OK, 100, (50.0,))
@@ -162,11 +172,17 @@ def known(
     return KnownAlarm(state, ago(seconds_ago), definition, **changes)
 
 
-def points(*values: float, newest: float = 12.5) -> list[Datapoint]:
-    """Return datapoints 10 s apart, the newest of which began `newest` seconds ago."""
+def points(
+    *values: float, newest: float = 12.5, samples: float | Iterable[float | None] | None = None
+) -> list[Datapoint]:
+    """Return datapoints 10 s apart, the newest of which began `newest` seconds ago.
+
+    `samples` is that of each of them, or of all.
+    """
+    counts = list(samples) if isinstance(samples, Iterable) else [samples for _ in values]
+    begins = [ago(newest + 10 * age) for age in range(len(values) - 1, -1, -1)]
     return [
-        Datapoint(ago(newest + 10 * (len(values) - 1 - index)), value)
-        for index, value in enumerate(values)
+        Datapoint(at, value, count) for at, value, count in zip(begins, values, counts, strict=True)
     ]
 
 

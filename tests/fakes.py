@@ -6,30 +6,27 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from lab.in_memory import InMemoryTargets, one_after_the_other
 from quickstep.alarm_definitions import read_window
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
 from quickstep.intake import Intake
-from quickstep.memory import Claim, Lease, Memory
-from quickstep.ports import CallFailedError, LeaseLostError, OutOfDate
+from quickstep.ports import CallFailedError
 from tests.builders import NOW, WEB, a_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from quickstep.alarm_definitions import AlarmDefinition, Datapoint
-    from quickstep.engine.model import ScalableTarget
+    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.engine.model import Datapoint, ScalableTarget
+    from quickstep.memory import Memory
     from quickstep.messages import Message
     from quickstep.naming import ServiceName
-    from quickstep.records import DecisionRecord
     from quickstep.triggers import DescribedAlarm
-
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 
 
 @dataclass
@@ -88,53 +85,6 @@ class InMemoryServices:
 
 
 @dataclass
-class _Item:
-    memory: Memory = field(default_factory=Memory)
-    lease: Lease | None = None
-    abandoned: Lease | None = None
-    exists: bool = False
-
-
-@dataclass
-class InMemoryTargets:
-    """Targets' items and records; one lease a target."""
-
-    items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
-    records: list[DecisionRecord] = field(default_factory=list)
-
-    def claim(
-        self, resource_id: str, lease: Lease, generation: int | None = None
-    ) -> Claim | Lease | OutOfDate:
-        item = self.items[resource_id]
-        if generation is not None and (not item.exists or generation != item.memory.generation):
-            return OutOfDate(item.memory.generation)
-        if item.lease and item.lease.owner == lease.owner:
-            return Claim(item.memory, item.abandoned)
-        if item.lease and item.lease.until > lease.since:
-            return item.lease
-        item.lease, item.abandoned = lease, item.lease
-        return Claim(item.memory, item.abandoned)
-
-    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
-        item = self.items[resource_id]
-        return item.memory, item.lease
-
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        resource_id = record.resource_id
-        item = self.items[resource_id]
-        if item.lease is None or item.lease.owner != owner:
-            raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
-        # Override and pause are the operators', who may have written in between.
-        kept = item.memory.state
-        state = replace(memory.state, override=kept.override, pause=kept.pause)
-        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
-        self.records.append(record)
-
-    def record(self, record: DecisionRecord) -> None:
-        self.records.append(record)
-
-
-@dataclass
 class InMemoryMetrics:
     """Datapoints by policy; `reads` are the policies that each call asked for."""
 
@@ -150,11 +100,12 @@ class InMemoryMetrics:
             raise self.failures.pop(0)
         start, end = read_window(definitions.values(), now)
         return {
-            policy: sorted(
-                (point for point in self.points.get(policy, []) if start <= point.at < end),
-                key=lambda point: point.at,
-            )
-            for policy in definitions
+            policy: [
+                point if definition.is_plain_average else replace(point, samples=None)
+                for point in sorted(self.points.get(policy, []), key=lambda point: point.at)
+                if start <= point.at < end
+            ]
+            for policy, definition in definitions.items()
         }
 
 
@@ -187,11 +138,6 @@ class InMemoryAlarms:
         number = int(token or 0)
         page = self.pages[number] if self.pages else {}
         return page, str(number + 1) if number + 1 < len(self.pages) else None
-
-
-def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-    """Run the calls of a round in order: claim first, then describe."""
-    return first(), second()
 
 
 @dataclass

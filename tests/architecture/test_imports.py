@@ -22,6 +22,7 @@ ENGINE_MAY_IMPORT = {
     "dataclasses",
     "datetime",
     "enum",
+    "itertools",
     "math",
     "typing",
 }

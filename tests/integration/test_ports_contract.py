@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.embedded_aws import TABLE, Account, put_policy
-from quickstep.alarm_definitions import AlarmDefinition, Datapoint
+from lab.in_memory import InMemoryTargets
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
 from quickstep.aws.ecs import EcsServices
@@ -18,6 +18,7 @@ from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import (
     AlarmState,
+    Datapoint,
     Direction,
     Launch,
     Override,
@@ -59,13 +60,13 @@ from tests.fakes import (
     InMemoryMetrics,
     InMemoryPolicies,
     InMemoryServices,
-    InMemoryTargets,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from quickstep.alarm_definitions import AlarmDefinition
     from quickstep.ports import Alarms, Messages, Metrics, Targets
 
 NOWHERE = ServiceName("prod", "nowhere")
@@ -562,7 +563,10 @@ def test_a_message_that_cannot_be_sent_is_a_failed_call(broken_queue: Messages, 
 
 @dataclass
 class MetricStore:
-    """The port, and how a policy's metric gets its value for the period that begins at a time."""
+    """The port, and how a policy's metric gets its value for the period that begins at a time.
+
+    Two tasks publish in each period.
+    """
 
     port: Metrics
     publish: Callable[[str, AlarmDefinition, datetime, float], None]
@@ -572,7 +576,7 @@ def in_memory_metrics() -> MetricStore:
     fake = InMemoryMetrics()
 
     def publish(policy: str, _definition: AlarmDefinition, at: datetime, value: float) -> None:
-        fake.points.setdefault(policy, []).append(Datapoint(at, value))
+        fake.points.setdefault(policy, []).append(Datapoint(at, value, 2))
 
     return MetricStore(fake, publish)
 
@@ -581,7 +585,7 @@ def cloudwatch_metrics(account: Account) -> MetricStore:
     client = client_of(account, "cloudwatch")
 
     def publish(_policy: str, definition: AlarmDefinition, at: datetime, value: float) -> None:
-        """Two tasks publish in the period, off its grid; their average is the value."""
+        """Publish off the period's grid; the average is the value."""
         (metric,) = (query["MetricStat"] for query in definition.queries if "MetricStat" in query)
         offset = timedelta(seconds=definition.period)
         client.put_metric_data(
@@ -631,8 +635,8 @@ def test_datapoints_lie_on_the_grid_of_their_period_whenever_they_are_read(
     now = GRID + timedelta(seconds=second)
     newest = GRID + timedelta(seconds=second // 10 * 10 - 10)  # the newest complete period's begin
     expected = [
-        Datapoint(newest - timedelta(seconds=10), 150.0),
-        Datapoint(newest, 160.0),
+        Datapoint(newest - timedelta(seconds=10), 150.0, 2),
+        Datapoint(newest, 160.0, 2),
     ]
     for point in expected:
         metrics.publish(HIGH, DEFINITION, point.at, point.value)
@@ -651,8 +655,8 @@ def test_the_alarms_of_a_target_are_read_together_each_on_its_own_grid(
 
     read = metrics.port.read({HIGH: DEFINITION, "slow": slow, "queue": queue}, NOW)
 
-    assert list(read[HIGH]) == [Datapoint(before(20), 160.0)]
-    assert list(read["slow"]) == [Datapoint(before(120), 0.5), Datapoint(before(60), 0.75)]
+    assert list(read[HIGH]) == [Datapoint(before(20), 160.0, 2)]
+    assert list(read["slow"]) == [Datapoint(before(120), 0.5, 2), Datapoint(before(60), 0.75, 2)]
     assert not read.get("queue")
 
 
@@ -664,10 +668,29 @@ def test_datapoints_come_oldest_first_with_gaps_where_there_are_none(metrics: Me
     read = metrics.port.read({HIGH: wide}, NOW)
 
     assert list(read[HIGH]) == [
-        Datapoint(before(40), 110.0),
-        Datapoint(before(30), 120.0),
-        Datapoint(before(10), 130.0),
+        Datapoint(before(40), 110.0, 2),
+        Datapoint(before(30), 120.0, 2),
+        Datapoint(before(10), 130.0, 2),
     ]
+
+
+def test_what_is_no_plain_average_comes_without_its_samples(metrics: MetricStore) -> None:
+    peak = renamed(DEFINITION, "Peak", Stat="Maximum")
+    metrics.publish("peak", peak, before(20), 160.0)
+
+    (point,) = metrics.port.read({"peak": peak}, NOW)["peak"]
+
+    assert point.samples is None
+
+
+def test_the_load_of_the_last_minutes_is_read_whatever_the_alarm_s_own_window(
+    metrics: MetricStore,
+) -> None:
+    metrics.publish(HIGH, DEFINITION, before(120), 130.0)
+
+    read = metrics.port.read({HIGH: DEFINITION}, NOW)
+
+    assert list(read[HIGH]) == [Datapoint(before(120), 130.0, 2)]
 
 
 # --- alarms ---------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ READ = {"GetMetricData": 1}
 @pytest.mark.parametrize(
     ("name", "outcome", "made"),
     [
-        ("alarm-high-step2", "SCALED_OUT", {**CHANGE, **NEXT_CHECK}),
+        ("alarm-high-step2", "SCALED_OUT", {**CHANGE, **READ, **NEXT_CHECK}),
         ("alarm-low", "SCALED_IN", {**CHANGE, **NEXT_CHECK}),
         ("alarm-ok", "HELD_NOT_BREACHING", HOLD),
         ("alarm-muted", "HELD_MUTED", HOLD),
@@ -433,14 +433,14 @@ def named(alarm: str) -> dict[str, Any]:
             named("quickstep/prod/gone/high-request-rate"),
             (ServiceName("prod", "gone"), json.dumps(a_document(ResourceId="service/prod/gone"))),
             "FAILED_NOT_FOUND",
-            HOLD,
+            {**HOLD, **READ},
             id="a service that does not exist",
         ),
         pytest.param(
             named("quickstep/gone/web/high-request-rate"),
             (ServiceName("gone", "web"), json.dumps(a_document(ResourceId="service/gone/web"))),
             "FAILED_NOT_FOUND",
-            HOLD,
+            {**HOLD, **READ},
             id="a cluster that does not exist",
         ),
     ],

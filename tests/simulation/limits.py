@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent, greenlet
 
-from quickstep.alarm_definitions import AlarmDefinition, Datapoint
+from lab.in_memory import InMemoryTargets, one_after_the_other
+from quickstep.alarm_definitions import AlarmDefinition
 from quickstep.config import parse_target_of
 from quickstep.cycle import Cycle
-from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.intake import Intake
 from quickstep.messages import Message, write_message
@@ -38,7 +39,6 @@ from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError
 from quickstep.triggers import DescribedAlarm, Recheck
 from tests.builders import HIGH, LOW, a_document
-from tests.fakes import InMemoryTargets, one_after_the_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

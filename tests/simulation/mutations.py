@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from lab.in_memory import InMemoryTargets
 from quickstep import cycle, progress
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Claim, Lease
 from quickstep.ports import CallFailedError, OutOfDate
-from tests.fakes import InMemoryTargets
 from tests.simulation import world
 from tests.simulation.world import Ports
 

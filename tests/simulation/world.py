@@ -19,17 +19,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from quickstep.alarm_definitions import Datapoint
+from lab.in_memory import InMemoryTargets
 from quickstep.alarm_events import read_event
 from quickstep.cycle import Cycle
-from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.intake import Intake
 from quickstep.messages import Message, write_message
 from quickstep.ports import CallFailedError
 from quickstep.triggers import DescribedAlarm
-from tests.builders import DEFINITION, HIGH, LOW, LOW_DEFINITION, WEB, a_target
-from tests.fakes import InMemoryTargets
+from tests.builders import (
+    DEFINITION,
+    HIGH,
+    LOW,
+    LOW_DEFINITION,
+    WEB,
+    a_policy,
+    a_scale_in_policy,
+    a_target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +58,12 @@ VISIBILITY = 60.0  # the queue's
 MAX_RECEIVES = 3
 FAULTS_END = 150.0
 END = 420.0
-TARGET = a_target(minimum=2, maximum=40)
+TARGET = a_target(
+    a_policy(scope=MetricScope.PER_TASK),
+    a_scale_in_policy(scope=MetricScope.PER_TASK),
+    minimum=2,
+    maximum=40,
+)
 DEFINITIONS = {HIGH: DEFINITION, LOW: replace(LOW_DEFINITION, n=3, m=3)}
 
 
@@ -85,6 +98,7 @@ class Invocation:
     decisions: int = 0
     decided_at: datetime = START
     shown: dict[str, float] = field(default_factory=dict)
+    rounds: int = 0
     over: bool = False
 
 
@@ -203,7 +217,8 @@ class World:
         value = self.load() / max(1, self.desired) + self.now * 1e-6
         if not self.chance(0.05):
             visible = self.now + self.rng.uniform(0.2, 2.5)
-            self.points.append((visible, value, Datapoint(begun, value)))
+            samples = 2 * self.desired  # each task publishes every 5 s
+            self.points.append((visible, value, Datapoint(begun, value, samples)))
         self.breaches.append((self.now, value > DEFINITION.threshold))
         self.at(self.now + 2.6, self._evaluate_alarms)
         self.at(self.now + 10, self._period_ends)
@@ -302,8 +317,12 @@ class World:
         return self._invocations[getcurrent()]
 
     def show(self, values: dict[str, float]) -> None:
-        """Note which datapoints an invocation has read."""
-        self._invocation.shown = values
+        """Note which datapoints an invocation has read to act on.
+
+        In a round it reads the load before those that its event has shown.
+        """
+        if not self._invocation.rounds:
+            self._invocation.shown = values
 
     def sleep(self, seconds: float) -> None:
         self._root.switch(seconds)
@@ -323,6 +342,8 @@ class World:
         """Run two calls of a round in either order; what fails, fails when both have ended."""
         results: dict[int, Any] = {}
         error: Exception | None = None
+        invocation = self._invocation
+        invocation.rounds += 1
         calls: list[tuple[int, Callable[[], Any]]] = [(0, first), (1, second)]
         if self.rng.random() < 0.5:
             calls.reverse()
@@ -331,6 +352,7 @@ class World:
                 results[index] = call()
             except Exception as failed:  # noqa: BLE001 - raised below
                 error = failed
+        invocation.rounds -= 1
         if error:
             raise error
         return results[0], results[1]
@@ -504,7 +526,7 @@ class Ports:
         self, definitions: Mapping[str, AlarmDefinition], now: datetime
     ) -> Mapping[str, Sequence[Datapoint]]:
         def read() -> dict[str, Sequence[Datapoint]]:
-            points = self._world.visible_points()[-6:]
+            points = self._world.visible_points()[-20:]
             complete = [p for p in points if p.at + timedelta(seconds=10) <= now]
             if complete:
                 self._world.show(dict.fromkeys(definitions, complete[-1].value))

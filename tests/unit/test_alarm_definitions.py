@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from quickstep.alarm_definitions import (
     BEYOND_WINDOW,
     AlarmDefinition,
-    Datapoint,
     combined_queries,
     definition_dict,
     described_definition,
@@ -24,10 +23,11 @@ from quickstep.alarm_definitions import (
     judge,
     read_definition,
     read_window,
+    recent,
     result_ids,
 )
 from quickstep.alarm_events import read_event
-from quickstep.engine.model import Alarm, AlarmState, Direction
+from quickstep.engine.model import Alarm, AlarmState, Datapoint, Direction
 from quickstep.fields import Field, Problems
 from tests.builders import DEFINITION, EVENTS, LOW, NOW, ago, firing, load_event, points
 from tests.strategies import definitions, json_values, moments
@@ -356,6 +356,55 @@ def test_whatever_an_event_shows_defines_nothing_or_something_that_can_be_asked_
         read_window([shown], NOW)
 
 
+# --- what two alarms have in common ---------------------------------------------------------------
+
+
+def described_metric(**changes: Any) -> str:
+    definition = described_definition(described(**changes))
+    assert definition
+    return definition.metric
+
+
+def test_a_metric_goes_by_the_same_name_in_an_event_and_in_describe_alarms() -> None:
+    shown = of_event(load_event("alarm-high-step2"))
+
+    assert shown
+    assert shown.metric == described_metric()
+    assert shown.metric == described_metric(Dimensions=METRIC["Dimensions"][::-1])
+
+
+def test_the_two_alarms_of_a_target_watch_the_same_metric() -> None:
+    high, low = of_event(load_event("alarm-high-step2")), of_event(load_event("alarm-low"))
+
+    assert high
+    assert low
+    assert high.metric == low.metric
+    assert high.threshold != low.threshold
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"MetricName": "Latency"}, id="name"),
+        pytest.param({"Namespace": "Other"}, id="namespace"),
+        pytest.param({"Dimensions": METRIC["Dimensions"][:1]}, id="dimensions"),
+        pytest.param({"Statistic": "Maximum"}, id="statistic"),
+        pytest.param({"Period": 60}, id="period"),
+        pytest.param({"Unit": "Count/Second"}, id="unit"),
+        pytest.param({**NO_METRIC, "Metrics": MATH}, id="metric math over it"),
+    ],
+)
+def test_another_metric_goes_by_another_name(changes: dict[str, Any]) -> None:
+    assert described_metric(**changes) != described_metric()
+
+
+def test_of_metric_math_it_does_not_matter_which_alarm_asks_for_the_data() -> None:
+    quiet = [{key: value for key, value in q.items() if key != "ReturnData"} for q in MATH]
+
+    assert defined(*quiet).metric == defined(*MATH).metric
+    assert defined(*MATH).metric != defined(an_expression("e1", "m2 / m1"), *MATH[1:]).metric
+
+
 # --- one request for all alarms -------------------------------------------------------------------
 
 _REQUEST: Any = Session().get_service_model("cloudwatch").operation_model("GetMetricData")
@@ -468,13 +517,39 @@ def test_any_alarms_make_one_valid_request_that_answers_for_each(
 
     assert_valid(queries)
     answers = result_ids(alarms)
-    assert [query["Id"] for query in queries if query["ReturnData"]] == list(answers)
+    returned = [query["Id"] for query in queries if query["ReturnData"]]
+    assert [name for name in returned if not name.endswith("_samples")] == list(answers)
+    assert {name.removesuffix("_samples") for name in returned} == set(answers)
     assert list(answers.values()) == list(alarms)
     for query in queries:
         own = query["Id"].split("_")[0]
-        used = re.findall(r"\ba\d+(?:_\d+)?\b", query.get("Expression", ""))
+        used = re.findall(r"\ba\d+(?:_\w+)?\b", query.get("Expression", ""))
         assert {name.split("_")[0] for name in used} <= {own}
         assert set(used) <= {other["Id"] for other in queries if "MetricStat" in other}
+
+
+@pytest.mark.parametrize(
+    ("definition", "counted"),
+    [
+        pytest.param(DEFINITION, True, id="a plain average"),
+        pytest.param(defined(a_metric("m1", Stat="Maximum")), False, id="a maximum"),
+        pytest.param(defined(a_metric("m1", Stat="p95")), False, id="a percentile"),
+        pytest.param(defined(*MATH), False, id="metric math"),
+        pytest.param(defined(*INSIGHTS, period=60), False, id="Metrics Insights"),
+    ],
+)
+def test_the_samples_of_a_plain_average_are_counted_beside_it(
+    definition: AlarmDefinition, *, counted: bool
+) -> None:
+    queries = combined_queries({"first": defined(*MATH), "second": definition})
+
+    assert_valid(queries)
+    counts = [query for query in queries if query["Id"].endswith("_samples")]
+    assert [query["Id"] for query in counts] == (["a1_samples"] if counted else [])
+    if counted:
+        (watched,) = (query for query in queries if query["Id"] == "a1")
+        stat = {**watched["MetricStat"], "Stat": "SampleCount"}
+        assert counts == [{"Id": "a1_samples", "MetricStat": stat, "ReturnData": True}]
 
 
 # --- from when to when ----------------------------------------------------------------------------
@@ -483,8 +558,9 @@ def test_any_alarms_make_one_valid_request_that_answers_for_each(
 @pytest.mark.parametrize(
     ("alarms", "start"),
     [
-        pytest.param([(10, 1)], "09:59:00", id="1 of 10 s: 40 s back, and to the minute"),
-        pytest.param([(10, 3)], "09:59:00", id="3 of 10 s: a minute back"),
+        pytest.param([(10, 1)], "09:57:00", id="1 of 10 s: three minutes, and to the minute"),
+        pytest.param([(10, 3)], "09:57:00", id="3 of 10 s: the same, for the load before"),
+        pytest.param([(10, 18)], "09:56:00", id="18 of 10 s: 210 s, which is longer"),
         pytest.param([(60, 3)], "09:54:00", id="3 of a minute"),
         pytest.param([(10, 1), (60, 3)], "09:54:00", id="the longer window wins"),
         pytest.param([(60, 3), (10, 1)], "09:54:00", id="in any order"),
@@ -587,7 +663,14 @@ def test_m_of_the_newest_n_complete_datapoints_decide(
 ) -> None:
     reading = judge(replace(DEFINITION, m=m, n=n), read, None, NOW)
 
-    assert reading.alarm == Alarm(AlarmState(state), 100.0, datapoints)
+    assert reading.alarm == Alarm(
+        AlarmState(state),
+        100.0,
+        datapoints,
+        recent=tuple(point for point in read if point.at <= ago(10)),
+        period=10,
+        metric=DEFINITION.metric,
+    )
     assert reading.newest == next(p.at for p in reversed(read) if p.value == datapoints[-1])
 
 
@@ -613,6 +696,37 @@ def test_no_datapoint_is_no_number_and_not_zero(read: list[Datapoint], why: str)
     assert reading.alarm == Alarm(AlarmState.ALARM, no_data=why)
     assert not reading.alarm.has_value
     assert reading.newest is None
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "kept"),
+    [
+        pytest.param(180, True, id="3 minutes old"),
+        pytest.param(180.1, False, id="older"),
+        pytest.param(10, True, id="its period ends now"),
+        pytest.param(9.9, False, id="its period has not ended"),
+    ],
+)
+def test_the_load_before_is_that_of_the_last_three_minutes(
+    seconds_ago: float, *, kept: bool
+) -> None:
+    point = Datapoint(ago(seconds_ago), 160.0, 8)
+
+    assert recent(DEFINITION, [point], NOW) == ((point,) if kept else ())
+
+
+def test_a_reading_keeps_the_load_before_the_alarm_s_own_window_and_its_samples() -> None:
+    read = [Datapoint(ago(50), 40.0, 4), Datapoint(ago(30), 60.0), Datapoint(ago(10), 160.0, 8)]
+
+    alarm = judge(DEFINITION, read, None, NOW).alarm
+
+    assert (alarm.datapoints, alarm.recent) == ((160.0,), tuple(read))
+
+
+def test_a_reading_tells_the_period_of_its_metric() -> None:
+    minute = replace(DEFINITION, period=60)
+
+    assert judge(minute, points(160.0, newest=60), None, NOW).alarm.period == 60
 
 
 def test_a_longer_window_of_another_alarm_brings_no_old_load_back() -> None:

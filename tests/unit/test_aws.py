@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,14 +18,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from hypothesis import given
 
-from quickstep.alarm_definitions import Datapoint
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
 from quickstep.aws.failures import calling
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
-from quickstep.engine.model import AlarmState
+from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Lease, Memory, memory_dict, read_memory
 from quickstep.messages import Message, write_message
@@ -298,16 +300,22 @@ def test_all_alarms_are_read_in_one_call_and_oldest_first() -> None:
         (stat,) = (query["MetricStat"] for query in DEFINITION.queries)
         expected = {
             "MetricDataQueries": [
-                {"Id": "a0", "MetricStat": stat, "ReturnData": True},
-                {"Id": "a1", "MetricStat": stat, "ReturnData": True},
+                {"Id": name, "MetricStat": {**stat, "Stat": statistic}, "ReturnData": True}
+                for name, statistic in [
+                    ("a0", "Average"),
+                    ("a0_samples", "SampleCount"),
+                    ("a1", "Average"),
+                    ("a1_samples", "SampleCount"),
+                ]
             ],
-            "StartTime": NOW.replace(minute=59, hour=9, second=0, microsecond=0),
+            "StartTime": NOW.replace(minute=57, hour=9, second=0, microsecond=0),
             "EndTime": NOW,
             "ScanBy": "TimestampAscending",
         }
         answer = {
             "MetricDataResults": [
                 a_result("a1"),
+                a_result("a0_samples", (12.5, 8.0)),
                 a_result("a0", (22.5, 150.0), (12.5, 160.0)),
                 a_result("a0_1", (12.5, 1.0)),
             ]
@@ -316,7 +324,7 @@ def test_all_alarms_are_read_in_one_call_and_oldest_first() -> None:
 
         read = CloudWatchMetrics(client).read({HIGH: DEFINITION, LOW: LOW_DEFINITION}, NOW)
 
-    assert read == {HIGH: [Datapoint(ago(22.5), 150.0), Datapoint(ago(12.5), 160.0)], LOW: []}
+    assert read == {HIGH: [Datapoint(ago(22.5), 150.0), Datapoint(ago(12.5), 160.0, 8.0)], LOW: []}
 
 
 @pytest.mark.parametrize(
@@ -454,6 +462,41 @@ def test_both_calls_of_a_round_are_under_way_at_the_same_time() -> None:
         together = in_threads(executor)
 
         assert sorted(together(both.wait, both.wait)) == [0, 1]
+
+
+THREE_CALLS = """
+import threading
+from datetime import timedelta
+from quickstep.wiring import Settings, make_intake
+
+queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/rechecks"
+settings = Settings("table", queue_url, 30, timedelta(seconds=60), timedelta(days=30))
+together = make_intake(settings).cycle.together
+meet = threading.Barrier(3, timeout=5).wait
+first, (second, third) = together(meet, lambda: together(meet, meet))
+print(sorted([first, second, third]))
+"""
+
+
+def test_three_calls_of_a_round_are_under_way_at_the_same_time_as_the_function_is_wired() -> None:
+    """With a thread too few the inner round would wait for ever for the thread that it is in.
+
+    In a process of its own, for nothing but its end would end that.
+    """
+    done = subprocess.run(  # noqa: S603 - the text above
+        [sys.executable, "-c", THREE_CALLS],
+        env={
+            **os.environ,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+
+    assert done.stdout.strip() == "[0, 1, 2]", done.stderr
 
 
 @pytest.mark.parametrize("failing", ["first", "second"])

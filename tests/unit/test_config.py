@@ -73,7 +73,7 @@ def test_the_example_document_is_read_as_it_is_written() -> None:
     )
     assert (low.name, low.direction, low.cooldown) == ("low-request-rate", Direction.IN, 30)
     assert low.steps == (StepAdjustment(None, 0, -1),)
-    assert target.warmup_seconds == 45
+    assert (target.warmup_seconds, target.publish_seconds) == (45, 5)
     assert target.guards == Guards()
     assert not target.dry_run
 
@@ -94,7 +94,7 @@ def test_what_is_left_out_has_application_auto_scaling_s_defaults() -> None:
     assert policy.aggregation is MetricAggregationType.AVERAGE
     assert policy.min_adjustment_magnitude is None
     assert policy.metric_scope is MetricScope.TOTAL
-    assert (target.warmup_seconds, target.dry_run) == (45, False)
+    assert (target.warmup_seconds, target.publish_seconds, target.dry_run) == (45, 5, False)
 
 
 def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
@@ -152,6 +152,12 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         pytest.param(
             {"WarmupSeconds": -5}, "WarmupSeconds: must be at least 0, not -5", id="warm-up"
         ),
+        pytest.param(
+            {"PublishSeconds": 0}, "PublishSeconds: must be at least 1, not 0", id="publisher"
+        ),
+        pytest.param(
+            {"PublishSeconds": 61}, "PublishSeconds: must be at most 60, not 61", id="too seldom"
+        ),
         pytest.param({"DryRun": "no"}, 'DryRun: must be true or false, not "no"', id="dry run"),
         pytest.param(
             {"Guards": {"WouldFlap": 1}}, "Guards.WouldFlap: must be true or false, not 1", id="g"
@@ -165,7 +171,8 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         pytest.param(
             {"Mincapacity": 2},
             "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
-            "ScaleOutPolicies, ScaleInPolicies, WarmupSeconds, Guards, DryRun",
+            "ScaleOutPolicies, ScaleInPolicies, WarmupSeconds, PublishSeconds, Guards, "
+            "DryRun",
             id="unknown key",
         ),
         pytest.param(

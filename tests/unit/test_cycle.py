@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from quickstep.alarm_definitions import Datapoint
+from quickstep.alarm_definitions import event_definition
 from quickstep.alarm_events import AlarmTransition, read_event
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
+    Datapoint,
     Direction,
     Launch,
     Pause,
@@ -47,6 +48,7 @@ from tests.fakes import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quickstep.alarm_definitions import AlarmDefinition
     from quickstep.records import DecisionRecord
 
 _A = TypeVar("_A")
@@ -134,18 +136,24 @@ def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> 
     assert world.targets.items[WEB.resource_id].lease is None
 
 
-def test_the_claim_and_the_description_run_at_the_same_time(world: World) -> None:
+def test_the_claim_the_description_and_the_load_before_run_at_the_same_time(world: World) -> None:
     rounds: list[int] = []
 
     def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        described = second()  # before the claim: neither may wait for the other
+        other = second()  # in the other order: neither may wait for the other
         rounds.append(1)
-        return first(), described
+        return first(), other
 
-    record = replace(world.cycle, together=together).on_alarm(a_transition())
+    def described_before_the_claim() -> None:
+        assert world.targets.items[WEB.resource_id].lease is None
+        assert world.metrics.reads == [(HIGH,)], "read before it is described"
+
+    world.services.on_describe = described_before_the_claim
+    cycle = replace(world.cycle, together=together)
+    record = cycle.on_alarm(with_metrics(a_transition()))
 
     assert record.outcome is Outcome.SCALED_OUT
-    assert rounds == [1]
+    assert len(rounds) == 3, "claim, description and the load before; then commit and next check"
 
 
 # --- stories --------------------------------------------------------------------------------------
@@ -660,6 +668,184 @@ def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
     assert world.desired == 6
     assert world.memory.desired == 6
     assert world.targets.items[WEB.resource_id].lease is None
+
+
+# --- the load before ------------------------------------------------------------------------------
+
+
+def guarded(world: World, **changes: Any) -> None:
+    """Switch the guards of the example's policies on."""
+    world.policies.documents[WEB.parameter] = json.dumps(a_document(Guards={}, **changes))
+
+
+ALL_OFF = {"CapacityOnItsWay": False, "RisingTrend": False, "WouldFlap": False}
+HIGH_EVENT = a_transition()
+LOW_EVENT = a_transition(LOW, firing(10.0, threshold=30))
+
+
+def of_the_whole() -> dict[str, Any]:
+    document = a_document()
+    for group in ("ScaleOutPolicies", "ScaleInPolicies"):
+        for policy in document[group].values():
+            del policy["MetricScope"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("transition", "document", "reads"),
+    [
+        pytest.param(HIGH_EVENT, a_document(), [(HIGH,)], id="a scale-out"),
+        pytest.param(LOW_EVENT, a_document(), [], id="not for a scale-in: its window is enough"),
+        pytest.param(
+            HIGH_EVENT,
+            a_document(Guards={**ALL_OFF, "RisingTrend": True}),
+            [(HIGH,)],
+            id="for the trend alone",
+        ),
+        pytest.param(
+            HIGH_EVENT,
+            a_document(Guards={**ALL_OFF, "CapacityOnItsWay": True}),
+            [(HIGH,)],
+            id="for the capacity on its way alone",
+        ),
+        pytest.param(
+            HIGH_EVENT,
+            a_document(Guards={**ALL_OFF, "WouldFlap": True}),
+            [],
+            id="not for a scale-out where only removals are guarded",
+        ),
+        pytest.param(HIGH_EVENT, of_the_whole(), [], id="not of a metric of the whole service"),
+        pytest.param(
+            a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))), a_document(), [], id="not at OK"
+        ),
+        pytest.param(
+            a_transition(alarm=firing(160.0, muted=True)), a_document(), [], id="not while muted"
+        ),
+    ],
+)
+def test_the_load_before_an_event_is_read_where_a_guard_asks_for_it(
+    world: World,
+    transition: AlarmTransition,
+    document: dict[str, Any],
+    reads: list[tuple[str, ...]],
+) -> None:
+    world.policies.documents[WEB.parameter] = json.dumps(document)
+
+    world.cycle.on_alarm(with_metrics(transition))
+
+    assert world.metrics.reads == reads
+
+
+def test_an_event_that_does_not_show_its_metric_is_answered_without_the_load_before(
+    world: World,
+) -> None:
+    guarded(world)
+
+    assert world.cycle.on_alarm(a_transition()).outcome is Outcome.SCALED_OUT
+    assert world.metrics.reads == []
+
+
+def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None:
+    """The metric may show a newer one already; it is looked at when its time has come."""
+    world.metrics.points[HIGH] = points(50.0, 160.0, 900.0, newest=10, samples=8)
+
+    record = world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert record.alarms[HIGH].datapoints == (160.0,)
+    assert [point.value for point in record.alarms[HIGH].recent] == [50.0, 160.0, 900.0]
+    assert world.memory.alarms[HIGH].acted_on == ago(12.5), "the start of the event's datapoint"
+
+
+def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(world: World) -> None:
+    guarded(world)
+    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
+
+    record = world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 6)
+    assert record.alarms[HIGH].recent == ()
+
+
+def test_a_failure_of_no_known_kind_is_not_taken_for_one_of_them(world: World) -> None:
+    class Broken(type(world.metrics)):  # type: ignore[misc]
+        def read(self, *_: Any) -> None:
+            raise ZeroDivisionError
+
+    cycle = replace(world.cycle, metrics=Broken())
+
+    with pytest.raises(ZeroDivisionError):
+        cycle.on_alarm(with_metrics(a_transition()))
+
+
+def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
+    guarded(world)
+    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+
+    record = world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert world.desired == 8, "160 adds 2, and 241 adds 4"
+    assert record.decision is not None
+    assert "rising trend" in [step.guard for step in record.decision.trail]
+
+
+def test_the_tasks_that_have_reported_are_counted_at_the_first_event(world: World) -> None:
+    guarded(world)
+    remember(world, Memory(state=State(launches=(Launch(ago(20), 2),)), desired=4))
+    world.metrics.points[HIGH] = points(160.0, samples=8)
+
+    world.cycle.on_alarm(with_metrics(a_transition()))
+
+    assert world.desired == 6, "all 4 have reported, so those launched 20 s ago serve by now"
+
+
+@pytest.mark.parametrize(
+    ("datapoints", "outcome", "desired"),
+    [
+        pytest.param((60.0, 90.0, 70.0), Outcome.HELD_WOULD_FLAP, 4, id="360 take 4"),
+        pytest.param((60.0, 70.0, 50.0), Outcome.SCALED_IN, 3, id="280 take 3"),
+    ],
+)
+def test_a_removal_is_compared_with_the_scale_out_alarm_that_the_heartbeat_described(
+    world: World, datapoints: tuple[float, ...], outcome: Outcome, desired: int
+) -> None:
+    guarded(world)
+    described_high = known(AlarmState.OK, 600, watched_by_events(DEFINITION))
+    remember(world, Memory(alarms={HIGH: described_high}, desired=4))
+
+    event = a_transition(LOW, firing(*datapoints, threshold=95))
+    record = world.cycle.on_alarm(with_metrics(event))
+
+    assert (record.outcome, world.desired) == (outcome, desired)
+
+
+def watched_by_events(definition: AlarmDefinition) -> AlarmDefinition:
+    """Return a definition over the metric that the sample events show."""
+    shown = read_event(load_event("alarm-high-step2"))
+    told = event_definition(shown.metrics, shown.alarm, Direction.OUT)
+    assert told
+    return replace(definition, queries=told.queries)
+
+
+def test_a_recheck_has_the_load_before_too(world: World) -> None:
+    guarded(world)
+    remember(world, in_breach())
+    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+
+    rechecked(world)
+
+    assert world.desired == 8
+    assert world.metrics.reads == [(HIGH,)], "one reading shows both"
+
+
+def test_of_an_event_that_is_too_old_the_metric_is_read_once(world: World) -> None:
+    guarded(world)
+    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+
+    world.cycle.on_alarm(with_metrics(a_transition(at=ago(75))))
+
+    assert world.desired == 8
+    assert world.metrics.reads == [(HIGH,)]
 
 
 # --- throttles ------------------------------------------------------------------------------------

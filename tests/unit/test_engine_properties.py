@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     AdjustmentType,
+    Datapoint,
     Direction,
+    Guards,
+    Launch,
+    MetricScope,
     ScalableTarget,
     ScalingActivity,
     ScalingPolicy,
@@ -19,7 +24,9 @@ from quickstep.engine.model import (
     StepAdjustment,
 )
 from quickstep.engine.outcome import Outcome
-from tests.builders import HIGH, LOW, NOW, a_target, ago, firing, seen
+from tests.builders import HIGH, LOW, NOW, QUIET, a_target, ago, firing, seen
+
+History = tuple[Datapoint, ...]
 
 counts = st.integers(0, 60)
 loads = st.floats(0, 1000)
@@ -53,18 +60,28 @@ def policies(draw: st.DrawFn, direction: Direction) -> ScalingPolicy:
         adjustment_type=draw(kinds),
         steps=tuple(steps),
         cooldown=draw(st.integers(0, 60)),
+        metric_scope=draw(st.sampled_from(MetricScope)),
     )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Datapoint, ...]:
+    """The load of up to three minutes, with periods that are missing or were not counted."""
+    ages = sorted(draw(st.sets(st.integers(0, 16), max_size=6)), reverse=True)
+    samples = st.none() | st.integers(0, 120)
+    return tuple(Datapoint(ago(12.5 + 10 * age), draw(loads), draw(samples)) for age in ages)
 
 
 @st.composite
 def targets(draw: st.DrawFn) -> ScalableTarget:
     minimum = draw(counts)
-    return a_target(
+    target = a_target(
         draw(policies(Direction.OUT)),
         draw(policies(Direction.IN)),
         minimum=minimum,
         maximum=minimum + draw(counts),
     )
+    return replace(target, guards=draw(st.builds(Guards)))
 
 
 @st.composite
@@ -74,14 +91,20 @@ def activities(draw: st.DrawFn) -> ScalingActivity | None:
     return ScalingActivity(ago(draw(st.integers(0, 120))), draw(counts), draw(counts))
 
 
-states = st.builds(State, scale_out=activities(), scale_in=activities())
+launches = st.builds(lambda age, count: Launch(ago(age), count), st.integers(0, 200), counts)
+states = st.builds(
+    State,
+    scale_out=activities(),
+    scale_in=activities(),
+    launches=st.lists(launches, max_size=2).map(tuple),
+)
 
 
-@given(targets(), counts, loads, states)
+@given(targets(), counts, loads, histories(), states)
 def test_capacity_never_leaves_the_bounds_and_never_moves_further_outside_them(
-    target: ScalableTarget, desired: int, load: float, state: State
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
-    observation = seen(desired, high=firing(load), low=firing(load))
+    observation = seen(desired, high=firing(load, recent=before), low=firing(load, recent=before))
 
     granted = decide(target, observation, state, NOW).granted
 
@@ -90,37 +113,42 @@ def test_capacity_never_leaves_the_bounds_and_never_moves_further_outside_them(
     assert granted == desired or low <= granted <= high
 
 
-@given(targets(), counts, loads, loads, states)
+@given(targets(), counts, st.tuples(loads, loads), histories(), states)
 def test_more_load_never_gets_fewer_tasks(
-    target: ScalableTarget, desired: int, one: float, other: float, state: State
+    target: ScalableTarget, desired: int, both: tuple[float, float], before: History, state: State
 ) -> None:
-    less, more = sorted((one, other))
+    less, more = sorted(both)
 
-    with_less = decide(target, seen(desired, high=firing(less)), state, NOW)
-    with_more = decide(target, seen(desired, high=firing(more)), state, NOW)
+    with_less = decide(target, seen(desired, high=firing(less, recent=before)), state, NOW)
+    with_more = decide(target, seen(desired, high=firing(more, recent=before)), state, NOW)
 
     assert with_less.granted <= with_more.granted
 
 
-@given(targets(), counts, loads, states)
+@given(targets(), counts, loads, histories(), states)
 def test_less_load_never_keeps_more_tasks(
-    target: ScalableTarget, desired: int, load: float, state: State
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
-    some = decide(target, seen(desired, low=firing(load)), state, NOW)
-    less = decide(target, seen(desired, low=firing(load / 2)), state, NOW)
+    some = decide(target, seen(desired, low=firing(load, recent=before)), state, NOW)
+    less = decide(target, seen(desired, low=firing(load / 2, recent=before)), state, NOW)
 
     assert less.granted <= some.granted
 
 
-@given(targets(), counts, loads, states)
+@given(targets(), counts, loads, histories(), states)
 def test_an_answer_repeated_at_once_changes_nothing_more(
-    target: ScalableTarget, desired: int, load: float, state: State
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
     target = replace(
         target, policies=tuple(replace(p, cooldown=max(1, p.cooldown)) for p in target.policies)
     )
-    first = decide(target, seen(desired, high=firing(load), low=firing(load)), state, NOW)
-    again = seen(first.granted, high=firing(load), low=firing(load))
+    first = decide(
+        target,
+        seen(desired, high=firing(load, recent=before), low=firing(load, recent=before)),
+        state,
+        NOW,
+    )
+    again = seen(first.granted, high=firing(load, recent=before), low=firing(load, recent=before))
 
     second = decide(target, again, first.state, NOW + timedelta(milliseconds=1))
 
@@ -128,25 +156,60 @@ def test_an_answer_repeated_at_once_changes_nothing_more(
     assert not changed or second.granted == first.granted
 
 
-@given(targets(), counts, loads, states)
+@given(targets(), counts, loads, histories(), states)
 def test_capacity_never_goes_in_within_a_scale_out_cooldown(
-    target: ScalableTarget, desired: int, load: float, state: State
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
     longest = max(p.cooldown for p in target.in_direction(Direction.OUT))
     cooling = state.scale_out and state.scale_out.at + timedelta(seconds=longest) > NOW
 
-    decision = decide(target, seen(desired, low=firing(load)), state, NOW)
+    decision = decide(target, seen(desired, low=firing(load, recent=before)), state, NOW)
 
     assert not cooling or decision.outcome is not Outcome.SCALED_IN
 
 
-@given(targets(), counts, loads, states)
+@given(targets(), counts, loads, histories(), states)
 def test_a_decision_tells_the_same_story_as_its_trail(
-    target: ScalableTarget, desired: int, load: float, state: State
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
-    decision = decide(target, seen(desired, high=firing(load), low=firing(load)), state, NOW)
+    decision = decide(
+        target,
+        seen(desired, high=firing(load, recent=before), low=firing(load, recent=before)),
+        state,
+        NOW,
+    )
 
     assert decision.trail, "every decision has reasons"
     assert decision.trail[-1].after == decision.granted
     assert decision.outcome.changes_capacity == (decision.granted != desired)
     assert decision.reason.startswith(("Scaled", "Held"))
+
+
+@given(targets(), counts, loads, histories(), states)
+def test_the_guards_never_take_a_scale_out_beyond_what_the_steps_and_the_maximum_allow(
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
+) -> None:
+    state = replace(state, scale_out=None)  # a cooldown counts from another capacity
+    unguarded = replace(target, guards=Guards(*[False] * 4))
+
+    decision = decide(target, seen(desired, high=firing(load, recent=before)), state, NOW)
+    furthest = decide(unguarded, seen(desired, high=firing(1e6)), state, NOW)
+
+    assert decision.granted <= max(desired, furthest.granted)
+
+
+@given(targets(), counts, st.lists(loads, min_size=1, max_size=5), states)
+def test_after_a_removal_the_highest_load_of_the_window_breaches_no_threshold(
+    target: ScalableTarget, desired: int, window: list[float], state: State
+) -> None:
+    observation = seen(desired, low=firing(*window), high=QUIET)
+    per_task = target.in_direction(Direction.IN)[0].metric_scope is MetricScope.PER_TASK
+
+    decision = decide(target, observation, state, NOW)
+
+    applies = decision.outcome is Outcome.SCALED_IN and target.guards.would_flap and per_task
+    if not applies or decision.granted == target.max_capacity < desired:
+        return
+    assert QUIET.threshold is not None
+    highest = max(window) * desired
+    assert Fraction(highest) < Fraction(QUIET.threshold) * decision.granted or highest == 0

@@ -230,6 +230,111 @@ def test_a_bad_line_says_what_is_wrong(line: str, error: str) -> None:
     assert error in reply["error"]
 
 
+def the_load_before(*values: float, samples: float | None = 8) -> list[dict[str, Any]]:
+    counted = {} if samples is None else {"samples": samples}
+    return [
+        {"at": f"2026-11-22T09:59:{30 + 10 * index}Z", "value": value, **counted}
+        for index, value in enumerate(values)
+    ]
+
+
+def an_alarm(value: float, threshold: float = 100, **more: Any) -> dict[str, Any]:
+    return {"state": "ALARM", "threshold": threshold, "datapoints": [value], **more}
+
+
+@pytest.mark.parametrize("samples", [8, 8.0, None], ids=["counted", "as AWS writes it", "not"])
+def test_a_rise_can_be_part_of_a_case(samples: float | None) -> None:
+    rising = the_load_before(100.0, 115.0, 130.0, samples=samples)
+
+    decision = explained(alarms={"high-request-rate": an_alarm(130.0, recent=rising)})
+
+    assert [line["guard"] for line in decision["trail"]] == ["steps", "rising trend", "bounds"]
+    assert (decision["wanted"], decision["granted"]) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("high", "outcome"),
+    [
+        pytest.param({}, "HELD_WOULD_FLAP", id="the same metric, as nothing else is said"),
+        pytest.param({"metric": "rate"}, "SCALED_IN", id="another metric than the one without"),
+        pytest.param({"metric": ""}, "HELD_WOULD_FLAP", id="none, in other words"),
+    ],
+)
+def test_a_removal_that_would_flap_can_be_part_of_a_case(
+    high: dict[str, Any], outcome: str
+) -> None:
+    alarms = {
+        "low-request-rate": an_alarm(90.0, threshold=95),
+        "high-request-rate": {"state": "OK", "threshold": 100, "datapoints": [20.0], **high},
+    }
+
+    assert explained(alarms=alarms)["outcome"] == outcome
+
+
+def test_alarms_that_name_the_same_metric_are_compared() -> None:
+    alarms = {
+        "low-request-rate": an_alarm(90.0, threshold=95, metric="rate"),
+        "high-request-rate": {"state": "OK", "threshold": 100, "datapoints": [], "metric": "rate"},
+    }
+
+    assert explained(alarms=alarms)["outcome"] == "HELD_WOULD_FLAP"
+
+
+@pytest.mark.parametrize(
+    ("recent", "error"),
+    [
+        pytest.param({}, "recent: must be a list, not {}", id="no list"),
+        pytest.param([5], "recent[0]: must be an object, not 5", id="no object"),
+        pytest.param([{"value": 1}], "recent[0].at: is required, but missing", id="no time"),
+        pytest.param(
+            [{"at": "2026-11-22T09:59:30Z"}], "recent[0].value: is required, but missing", id="none"
+        ),
+        pytest.param(
+            [{"at": "09:59", "value": 1}], "recent[0].at: must be a time like", id="half a time"
+        ),
+        pytest.param(
+            [{"at": "2026-11-22T09:59:30Z", "value": "1"}],
+            'recent[0].value: must be a number, not "1"',
+            id="text",
+        ),
+        pytest.param(
+            [{"at": "2026-11-22T09:59:30Z", "value": 1, "samples": -1}],
+            "recent[0].samples: must be at least 0, not -1",
+            id="fewer than none",
+        ),
+        pytest.param(
+            [{"at": "2026-11-22T09:59:30Z", "value": 1, "count": 8}],
+            "recent[0].count: is not a known key; known are at, value, samples",
+            id="another key",
+        ),
+        pytest.param(
+            the_load_before(1.0, 2.0)[::-1],
+            "recent: must be oldest first, each at a time of its own",
+            id="newest first",
+        ),
+        pytest.param(
+            the_load_before(1.0) * 2,
+            "recent: must be oldest first, each at a time of its own",
+            id="the same time twice",
+        ),
+    ],
+)
+def test_a_load_before_that_cannot_be_read_says_what_is_wrong(recent: Any, error: str) -> None:
+    reply = explained(alarms={"high-request-rate": an_alarm(130.0, recent=recent)})
+
+    assert list(reply) == ["error"]
+    assert reply["error"].startswith(f"alarms.high-request-rate.{error}")
+    assert ";" not in reply["error"].removeprefix(f"alarms.high-request-rate.{error}"), (
+        "one problem"
+    )
+
+
+def test_a_metric_is_a_text() -> None:
+    reply = explained(alarms={"high-request-rate": an_alarm(130.0, metric=5)})
+
+    assert reply == {"error": "alarms.high-request-rate.metric: must be a string, not 5"}
+
+
 def test_no_data_may_be_written_as_null_or_as_an_empty_list() -> None:
     blind: dict[str, Any] = {"state": "ALARM", "threshold": None, "datapoints": []}
 

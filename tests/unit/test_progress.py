@@ -11,9 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickstep import progress
-from quickstep.alarm_events import read_event
+from quickstep.alarm_events import AlarmTransition, read_event
 from quickstep.engine.decide import decide
-from quickstep.engine.model import Alarm, AlarmState, Observation, Override, Service, State
+from quickstep.engine.model import (
+    Alarm,
+    AlarmState,
+    Guards,
+    MetricScope,
+    Observation,
+    Override,
+    ScalableTarget,
+    Service,
+    State,
+)
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Memory
 from quickstep.progress import Check
@@ -29,12 +39,15 @@ from tests.builders import (
     QUIET,
     WEB,
     a_lease,
+    a_policy,
+    a_scale_in_policy,
     a_target,
     a_transition,
     ago,
     firing,
     known,
     load_event,
+    points,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +75,90 @@ def heartbeat(**alarms: DescribedAlarm) -> Heartbeat:
 def remembering(**alarms: KnownAlarm) -> Memory:
     names = {"high": HIGH, "low": LOW}
     return Memory(alarms={names.get(name, name): alarm for name, alarm in alarms.items()})
+
+
+# --- the load before ------------------------------------------------------------------------------
+
+
+def per_task(*, scope: MetricScope = MetricScope.PER_TASK, **guards: bool) -> ScalableTarget:
+    target = a_target(a_policy(scope=scope), a_scale_in_policy(scope=scope))
+    return replace(target, guards=Guards(**guards))
+
+
+SHOWN_HIGH = read_event(load_event("alarm-high-step2"))
+SHOWN_LOW = read_event(load_event("alarm-low"))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "target", "asked"),
+    [
+        pytest.param(SHOWN_HIGH, per_task(), True, id="a scale-out"),
+        pytest.param(SHOWN_LOW, per_task(), False, id="a scale-in: its window is enough"),
+        pytest.param(SHOWN_HIGH, per_task(rising_trend=False), True, id="one of two guards"),
+        pytest.param(SHOWN_HIGH, per_task(capacity_on_its_way=False), True, id="the other one"),
+        pytest.param(
+            SHOWN_HIGH,
+            per_task(capacity_on_its_way=False, rising_trend=False),
+            False,
+            id="no guard of scale-outs",
+        ),
+        pytest.param(SHOWN_HIGH, per_task(scope=MetricScope.TOTAL), False, id="of the whole"),
+        pytest.param(SHOWN_HIGH, a_target(a_policy("other")), False, id="no such policy"),
+        pytest.param(read_event(load_event("alarm-ok")), per_task(), False, id="OK"),
+        pytest.param(read_event(load_event("alarm-muted")), per_task(), False, id="muted"),
+        pytest.param(
+            read_event(load_event("alarm-no-reason-data")), per_task(), False, id="no datapoints"
+        ),
+        pytest.param(Recheck(WEB, 1), per_task(), False, id="a re-check, which reads it all"),
+        pytest.param(Heartbeat(WEB, {}), per_task(), False, id="the heartbeat, which does too"),
+    ],
+)
+def test_which_triggers_ask_for_the_load_before(
+    trigger: Trigger, target: ScalableTarget, *, asked: bool
+) -> None:
+    definition = progress.definition_to_look_back(target, trigger)
+
+    assert (definition is not None) is asked
+    if definition:
+        assert isinstance(trigger, AlarmTransition)
+        assert definition.threshold == trigger.alarm.threshold
+
+
+def test_the_load_before_is_added_to_an_event_and_nothing_of_it_is_replaced() -> None:
+    definition = progress.definition_to_look_back(per_task(), SHOWN_HIGH)
+    read = points(50.0, 160.0, newest=10, samples=8)
+
+    assert definition
+    told = progress.with_load_before(SHOWN_HIGH, replace(definition, period=10), read, NOW)
+
+    assert told.alarm.recent == tuple(read)
+    assert replace(told, alarm=replace(told.alarm, recent=())) == SHOWN_HIGH
+
+
+def test_the_period_of_the_load_before_is_the_metric_s() -> None:
+    minute = replace(DEFINITION, period=60)
+
+    assert progress.with_load_before(SHOWN_HIGH, minute, [], NOW).alarm.period == 60
+
+
+def test_of_an_alarm_that_is_not_read_threshold_and_metric_are_known_all_the_same() -> None:
+    alarm = progress.unread(known(AlarmState.OK), NOW)
+
+    assert (alarm.threshold, alarm.metric) == (100.0, DEFINITION.metric)
+    assert not alarm.has_value
+    assert progress.unread(known(definition=None), NOW) == Alarm(
+        AlarmState.ALARM, no_data="its load was not read"
+    )
+
+
+def test_an_event_s_metric_goes_by_the_name_that_describe_alarms_has_for_it() -> None:
+    """A label, for example, is in no event: by it the two alarms of a target would differ."""
+    (query,) = DEFINITION.queries
+    labelled = replace(DEFINITION, queries=({**query, "Label": "rate"},))
+
+    alarm, _ = progress.shown_by(SHOWN_HIGH, known(definition=labelled), NOW)
+
+    assert alarm.metric == labelled.metric
 
 
 # --- what an evaluation learns --------------------------------------------------------------------

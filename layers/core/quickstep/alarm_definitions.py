@@ -6,6 +6,7 @@ itself: all alarms of a target in one GetMetricData call, the newest complete pe
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import re
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Alarm, AlarmState
+from quickstep.engine.load import HISTORY_SECONDS
+from quickstep.engine.model import Alarm, AlarmState, Datapoint
 from quickstep.fields import Field, Problems
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 BEYOND_WINDOW = 3
 """Periods read beyond the evaluation window, for those that are missing or not complete."""
+
+HISTORY = timedelta(seconds=HISTORY_SECONDS)
+"""How far back a metric is read, for the load before."""
 
 LONGEST_WINDOW = 604_800
 """No alarm's period times its number of datapoints is longer than a week."""
@@ -57,13 +62,22 @@ class AlarmDefinition:
         """Whether a datapoint is on the breaching side of the threshold."""
         return _COMPARISONS[self.comparison](value, self.threshold)
 
+    @property
+    def metric(self) -> str:
+        """What it watches, as a text that is the same for alarms that watch the same."""
+        metrics = [
+            {key: value for key, value in query.items() if key != "ReturnData"}
+            for query in self.queries
+        ]
+        if len(metrics) == 1:
+            metrics[0].pop("Id", None)
+        return json.dumps(metrics, sort_keys=True, separators=(",", ":"))
 
-@dataclass(frozen=True, slots=True)
-class Datapoint:
-    """A metric's value in the period that starts `at`."""
-
-    at: datetime
-    value: float
+    @property
+    def is_plain_average(self) -> bool:
+        """Whether it watches the average of one metric, whose samples can be counted."""
+        stats = [query.get("MetricStat", {}).get("Stat") for query in self.queries]
+        return stats == ["Average"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,8 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         stat = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
         names = ("Namespace", "MetricName", "Dimensions")
         metric = {name: alarm[name] for name in names if name in alarm}
+        if "Dimensions" in metric:  # in the order of events, so that equal metrics read equal
+            metric["Dimensions"] = sorted(metric["Dimensions"], key=lambda d: d["Name"])
         body = {"Metric": metric, "Period": alarm.get("Period"), "Stat": stat}
         if "Unit" in alarm:
             body["Unit"] = alarm["Unit"]
@@ -174,11 +190,12 @@ def _period(queries: Sequence[Mapping[str, Any]]) -> int | None:
 def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[datetime, datetime]:
     """Return the start and end to ask for: enough periods for every alarm, on every period's grid.
 
-    Example: 3 datapoints of 10 s at 10:00:32: from 09:59:00 on. CloudWatch rounds the start down
-    to a whole minute in any case.
+    Example: 3 datapoints of 10 s at 10:00:32: HISTORY is longer, so from 09:57:00 on. CloudWatch
+    rounds the start down to a whole minute in any case.
     """
     asked = tuple(definitions)
     span = max((_span(definition) for definition in asked), default=timedelta())
+    span = max(span, HISTORY)
     grid = math.lcm(60, *(definition.period for definition in asked))
     start = (now - span).timestamp() // grid * grid
     return datetime.fromtimestamp(start, UTC), now
@@ -192,18 +209,29 @@ def _span(definition: AlarmDefinition) -> timedelta:
 def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
     """Return the queries of all alarms as one request, with ids that cannot meet.
 
-    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`.
+    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`. Beside
+    a plain average, `a{i}_samples` counts the samples that it is made of.
     """
-    return [
-        query
-        for index, definition in enumerate(definitions.values())
-        for query in _renamed(definition.queries, f"a{index}")
-    ]
+    asked = []
+    for index, definition in enumerate(definitions.values()):
+        asked += _renamed(definition.queries, f"a{index}")
+        if definition.is_plain_average:
+            count = {**definition.queries[0]["MetricStat"], "Stat": "SampleCount"}
+            asked.append({"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True})
+    return asked
 
 
 def result_ids(definitions: Mapping[str, AlarmDefinition]) -> dict[str, str]:
-    """Return which query id answers for which policy."""
+    """Return which query id answers for which policy; its samples are counted by `{id}_samples`."""
     return {f"a{index}": policy for index, policy in enumerate(definitions)}
+
+
+def recent(
+    definition: AlarmDefinition, points: Sequence[Datapoint], now: datetime
+) -> tuple[Datapoint, ...]:
+    """Return the datapoints whose period has ended, as far back as HISTORY goes."""
+    period = timedelta(seconds=definition.period)
+    return tuple(point for point in points if now - HISTORY <= point.at <= now - period)
 
 
 def _renamed(queries: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
@@ -282,7 +310,15 @@ def judge(
     values = tuple(point.value for point in window)
     breaching = sum(definition.breached_by(value) for value in values)
     state = AlarmState.ALARM if breaching >= definition.m else AlarmState.OK
-    return Reading(Alarm(state, definition.threshold, values), newest)
+    alarm = Alarm(
+        state,
+        definition.threshold,
+        values,
+        recent=recent(definition, points, now),
+        period=definition.period,
+        metric=definition.metric,
+    )
+    return Reading(alarm, newest)
 
 
 # --- as plain data --------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ MAX_SECONDS = 86_400
 
 DEFAULT_COOLDOWN = 300  # AAS's default for step scaling
 DEFAULT_WARMUP_SECONDS = 45  # Fargate starts a task in 30 to 45 s
+DEFAULT_PUBLISH_SECONDS = 5  # the publisher's interval
+MAX_PUBLISH_SECONDS = 60
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
 _GUARDS = {
@@ -91,7 +93,7 @@ def read_target(document: Any) -> ScalableTarget:
     problems = Problems()
     members = Field(document, "", problems).members(
         required=("ResourceId", "MinCapacity", "MaxCapacity"),
-        optional=(*_DIRECTIONS, "WarmupSeconds", "Guards", "DryRun"),
+        optional=(*_DIRECTIONS, "WarmupSeconds", "PublishSeconds", "Guards", "DryRun"),
     )
     minimum, maximum = _bounds(members)
     target = ScalableTarget(
@@ -100,6 +102,7 @@ def read_target(document: Any) -> ScalableTarget:
         max_capacity=maximum,
         policies=_policies(members, problems),
         warmup_seconds=_read(members, "WarmupSeconds", _seconds, DEFAULT_WARMUP_SECONDS),
+        publish_seconds=_read(members, "PublishSeconds", _publish_seconds, DEFAULT_PUBLISH_SECONDS),
         guards=_read(members, "Guards", _guards, Guards()),
         dry_run=_read(members, "DryRun", Field.boolean, default=False),
     )
@@ -117,6 +120,10 @@ def _resource_id(field: Field) -> str:
 
 def _seconds(field: Field) -> int:
     return field.integer(0, MAX_SECONDS)
+
+
+def _publish_seconds(field: Field) -> int:
+    return field.integer(1, MAX_PUBLISH_SECONDS)
 
 
 def _bounds(members: dict[str, Field]) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """One evaluation of one target: claim and observe, decide, apply, commit.
 
-    claim the target's item  ∥  DescribeServices      round 1
+    claim  ∥  DescribeServices  ∥  the load before    round 1; the latter for an alarm's event
     read the metrics, unless the event shows them     only while an alarm is in ALARM
     decide                                            pure
     UpdateService, only if capacity is to change      round 2
@@ -125,9 +125,12 @@ class Cycle:
             return self._unclaimed(_ended(draft, error.outcome, error.why))
         lease = Lease(draft.id, now, now + LEASE)
         generation = trigger.generation if isinstance(trigger, Recheck) else None
-        claim, seen = self.together(
+        claim, (seen, trigger) = self.together(
             lambda: self.targets.claim(target.resource_id, lease, generation),
-            lambda: self._describe(trigger.service),
+            lambda: self.together(
+                lambda: self._describe(trigger.service),
+                lambda: self._with_load_before(target, trigger, now),
+            ),
         )
         match claim:
             case OutOfDate():
@@ -136,7 +139,7 @@ class Cycle:
                 why = f"{claim.owner} holds it until {claim.until:%H:%M:%S}"
                 return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
             case Claim():
-                return self._holding(target, claim, seen, draft)
+                return self._holding(target, claim, seen, replace(draft, trigger=trigger))
 
     def _target(self, trigger: Trigger) -> ScalableTarget:
         target = self.policies.load(trigger.service)
@@ -160,6 +163,23 @@ class Cycle:
             return _Seen(self.services.describe(service), asked_at)
         except CallFailedError as error:
             return error
+
+    def _with_load_before(self, target: ScalableTarget, trigger: Trigger, now: datetime) -> Trigger:
+        """Return an alarm's event with the load before it, where a guard asks for that.
+
+        It is read beside the rest of the round, so it costs no time. Where it cannot be read, the
+        guards do without.
+        """
+        definition = progress.definition_to_look_back(target, trigger)
+        if not isinstance(trigger, AlarmTransition) or definition is None:
+            return trigger
+        if now - trigger.at > self.max_event_age:  # its metric will be read in any case
+            return trigger
+        try:
+            points = self.metrics.read({trigger.policy: definition}, now)[trigger.policy]
+        except CallFailedError:
+            return trigger
+        return progress.with_load_before(trigger, definition, points, now)
 
     def _holding(
         self,
@@ -220,10 +240,7 @@ class Cycle:
             for policy in target.policies
             if policy.name in memory.alarms
         }
-        alarms = {
-            name: Alarm(alarm.state, muted=alarm.silenced(now), no_data="its load was not read")
-            for name, alarm in known.items()
-        }
+        alarms = {name: progress.unread(alarm, now) for name, alarm in known.items()}
         newest: dict[str, datetime] = {}
         if isinstance(trigger, AlarmTransition) and now - trigger.at <= self.max_event_age:
             own, begins = progress.shown_by(trigger, known[trigger.policy], now)

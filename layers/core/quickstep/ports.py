@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from quickstep.alarm_definitions import AlarmDefinition, Datapoint
-    from quickstep.engine.model import ScalableTarget, Service
+    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.memory import Claim, Lease, Memory
     from quickstep.messages import Message
@@ -117,7 +117,9 @@ class Metrics(Protocol):
     def read(
         self, definitions: Mapping[str, AlarmDefinition], now: datetime
     ) -> Mapping[str, Sequence[Datapoint]]:
-        """Return the newest datapoints of each alarm by policy, oldest first, in one call.
+        """Return the datapoints of the last minutes of each alarm by policy, oldest first.
+
+        One call for all of them.
 
         Raises:
             CallFailedError: the call failed.

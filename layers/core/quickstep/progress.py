@@ -10,19 +10,27 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.alarm_definitions import event_definition
+from quickstep.alarm_definitions import event_definition, recent
 from quickstep.alarm_events import AlarmTransition
-from quickstep.engine.model import Alarm, AlarmState, Launch, ScalingActivity
+from quickstep.engine.model import (
+    Alarm,
+    AlarmState,
+    Direction,
+    Launch,
+    MetricScope,
+    ScalingActivity,
+)
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.memory import KnownAlarm
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from quickstep.engine.model import Decision, ScalableTarget, Service
+    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.engine.model import Datapoint, Decision, ScalableTarget, Service
     from quickstep.memory import Lease, Memory
     from quickstep.records import DecisionRecord
     from quickstep.triggers import Trigger
@@ -118,15 +126,59 @@ def _learn_described(memory: Memory, policy: str, described: DescribedAlarm) -> 
     return replace(last, state=described.state, at=described.at, muted=False, muted_until=None)
 
 
+def definition_to_look_back(target: ScalableTarget, trigger: Trigger) -> AlarmDefinition | None:
+    """Return how to read the load before an alarm's event; None where no guard asks for it."""
+    if not isinstance(trigger, AlarmTransition):
+        return None
+    if trigger.alarm.state is not AlarmState.ALARM or trigger.alarm.muted:  # not acted on
+        return None
+    policy, guards = target.policy(trigger.policy), target.guards
+    if policy is None or policy.metric_scope is not MetricScope.PER_TASK:
+        return None
+    if policy.direction is Direction.IN or not (guards.capacity_on_its_way or guards.rising_trend):
+        return None
+    return event_definition(trigger.metrics, trigger.alarm, policy.direction)
+
+
+def with_load_before(
+    transition: AlarmTransition,
+    definition: AlarmDefinition,
+    points: Sequence[Datapoint],
+    now: datetime,
+) -> AlarmTransition:
+    """Return an alarm's event with the datapoints before it. Its own stay the ones acted on."""
+    alarm = replace(
+        transition.alarm,
+        recent=recent(definition, points, now),
+        period=definition.period,
+    )
+    return replace(transition, alarm=alarm)
+
+
+def unread(known: KnownAlarm, now: datetime) -> Alarm:
+    """Return what is known of an alarm whose metric was not read."""
+    definition = known.definition
+    return Alarm(
+        known.state,
+        threshold=definition.threshold if definition else None,
+        muted=known.silenced(now),
+        no_data="its load was not read",
+        metric=definition.metric if definition else "",
+    )
+
+
 def shown_by(
     transition: AlarmTransition, known: KnownAlarm, now: datetime
 ) -> tuple[Alarm, datetime | None]:
     """Return the alarm as its event shows it, and when its newest datapoint begins.
 
     A datapoint that has changed capacity before is not acted on again: a state that the heartbeat
-    has adopted may be followed by the event of the same transition.
+    has adopted may be followed by the event of the same transition. Its metric goes by the name
+    that the other alarms' have, which is how DescribeAlarms writes it once that has been asked.
     """
     alarm, newest = replace(transition.alarm, muted=known.silenced(now)), transition.newest
+    if known.definition:
+        alarm = replace(alarm, metric=known.definition.metric)
     spent = newest and known.acted_on and newest <= known.acted_on
     if newest is None or not spent or alarm.state is not AlarmState.ALARM:
         return alarm, newest

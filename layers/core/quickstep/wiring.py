@@ -117,7 +117,7 @@ def make_intake(
         targets=DynamoTargets(dynamodb, settings.table, settings.retention),
         metrics=CloudWatchMetrics(cloudwatch),
         messages=messages,
-        together=in_threads(ThreadPoolExecutor(max_workers=1, thread_name_prefix="quickstep")),
+        together=in_threads(ThreadPoolExecutor(max_workers=2, thread_name_prefix="quickstep")),
         clock=lambda: datetime.now(UTC),
         new_id=lambda: uuid.uuid4().hex,
         jitter=jitter,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarm_definitions import (
-    Datapoint,
     combined_queries,
     described_definition,
     read_window,
     result_ids,
 )
 from quickstep.aws.failures import calling
-from quickstep.engine.model import AlarmState
+from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.naming import parse_alarm_name
 from quickstep.triggers import DescribedAlarm
 
@@ -48,14 +47,16 @@ class CloudWatchMetrics:
                 EndTime=end,
                 ScanBy="TimestampAscending",
             )
-        policies = result_ids(definitions)
-        return {
-            policies[result["Id"]]: [
-                Datapoint(at, value)
-                for at, value in zip(result["Timestamps"], result["Values"], strict=True)
-            ]
+        values = {
+            result["Id"]: dict(zip(result["Timestamps"], result["Values"], strict=True))
             for result in answer["MetricDataResults"]
-            if result["Id"] in policies
+        }
+        return {
+            policy: [
+                Datapoint(at, value, values.get(f"{query}_samples", {}).get(at))
+                for at, value in values.get(query, {}).items()
+            ]
+            for query, policy in result_ids(definitions).items()
         }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep.engine.load import HISTORY_SECONDS
 from quickstep.engine.model import (
     AlarmState,
     Decision,
@@ -75,8 +76,11 @@ def _quiet(case: Case) -> Proposal:
 
 
 def _launches(case: Case, count: int) -> tuple[Launch, ...]:
-    """Return the launches to remember: those that may still be on their way, and a new one."""
-    since = case.now - timedelta(seconds=case.target.warmup_seconds)
+    """Return the launches to remember, and a new one.
+
+    Those that may be on their way, or were when the load was last looked at.
+    """
+    since = case.now - timedelta(seconds=case.target.warmup_seconds + HISTORY_SECONDS)
     recent = (launch for launch in case.state.launches if launch.at > since)
     return (*recent, Launch(case.now, count))
 

@@ -96,6 +96,7 @@ class ScalableTarget:
     max_capacity: int
     policies: tuple[ScalingPolicy, ...]
     warmup_seconds: int = 45
+    publish_seconds: int = 5
     guards: Guards = field(default_factory=Guards)
     dry_run: bool = False
 
@@ -119,11 +120,27 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Datapoint:
+    """A metric's value in the period that starts `at`, and how many samples it is made of.
+
+    `samples` is None where that is not known.
+    """
+
+    at: datetime
+    value: float
+    samples: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """What is known of one policy's alarm.
 
     `datapoints` is the evaluation window, oldest first. It is empty, or `threshold` is None, where
     no number may be acted on: then `no_data` says why.
+
+    `recent` is the metric's complete datapoints of the last minutes, oldest first, one each
+    `period` seconds unless some are missing; empty where they were not read. Alarms that watch the
+    same `metric` name it by the same text.
     """
 
     state: AlarmState
@@ -131,6 +148,9 @@ class Alarm:
     datapoints: tuple[float, ...] = ()
     muted: bool = False
     no_data: str = "the alarm carries no datapoint"
+    recent: tuple[Datapoint, ...] = ()
+    period: int = 10
+    metric: str = ""
 
     @property
     def has_value(self) -> bool:

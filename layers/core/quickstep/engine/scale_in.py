@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown
-from quickstep.engine.model import Direction
+from quickstep.engine.model import Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
 
@@ -44,10 +45,39 @@ def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None
         return None
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
-        return proposal.checked_again_in(max(RECHECK_SECONDS, policy.cooldown))
+        proposal = proposal.checked_again_in(max(RECHECK_SECONDS, policy.cooldown))
+        return _would_flap(case, policy, alarm, proposal)
     why = f"no scale-in until {until:%H:%M:%S}"
     held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
     return held.checked_again_in(case.seconds_until(until))
+
+
+def _would_flap(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Remove only as many tasks as leave every scale-out alarm of the same metric quiet.
+
+    Source of the idea: Azure Monitor's autoscale, which estimates the load after a removal before
+    it removes anything. What counts here is the highest load of the alarm's evaluation window.
+
+    Example: 5 tasks at 70 each, and a scale-out threshold of 100: 350 on 4 tasks are 88 each, on 3
+    they are 117. One task may go, not two.
+    """
+    thresholds = [
+        other.threshold
+        for _, other in case.alarms(Direction.OUT)
+        if other.threshold and other.metric == alarm.metric
+    ]
+    per_task = policy.metric_scope is MetricScope.PER_TASK
+    if not (case.target.guards.would_flap and per_task and thresholds):
+        return proposal
+    threshold = min(thresholds)
+    load = max(alarm.datapoints) * case.desired
+    needed = math.floor(load / threshold) + 1 if load > 0 else 0
+    # Never above the base: what is above the maximum goes whatever the load.
+    capacity = min(proposal.base, max(proposal.capacity, needed))
+    why = f"a load of {load:.4g} in all takes {needed} tasks to stay below {threshold:g} each"
+    if capacity == case.desired:
+        return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why)
+    return proposal.after("would flap", capacity, why)
 
 
 def _without_a_step(case: Case, in_alarm: list[tuple[ScalingPolicy, Alarm]]) -> Proposal | None:

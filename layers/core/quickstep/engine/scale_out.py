@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_out_cooldown
+from quickstep.engine.load import expected_growth, reporting
 from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
@@ -71,58 +71,61 @@ def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None
     proposal = from_step(case, policy, alarm, base)
     if proposal is None:
         return None
-    expected = expected_alarm(case, policy, alarm)
-    if expected is not None:
-        proposal = _capacity_on_its_way(case, policy, expected, proposal)
-    return proposal if proposal.held else _cooldown(case, policy, expected or alarm, proposal)
+    if policy.metric_scope is MetricScope.PER_TASK:
+        alarm, proposal = _rising_trend(case, policy, alarm, proposal)
+        alarm, proposal = _capacity_on_its_way(case, policy, alarm, proposal)
+    return proposal if proposal.held else _cooldown(case, policy, alarm, proposal)
+
+
+def _rising_trend(
+    case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal
+) -> tuple[Alarm, Proposal]:
+    """Choose the step from the load that is expected when a new task serves.
+
+    Example: 4 tasks at 85 each, from 50 and 65, and a threshold of 70: 85 * 1.48 is 126, whose step
+    [50, 100) adds 2 where that of 85 adds 1.
+    """
+    growth, slope = expected_growth(case, alarm)
+    if not case.target.guards.rising_trend or growth <= 1:
+        return alarm, proposal
+    expected = _with_value(policy, alarm, growth)
+    counted = from_step(case, policy, expected, proposal.base)
+    capacity = max(proposal.capacity, counted.capacity if counted else 0)
+    why = (
+        f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
+        f"{expected.datapoints[0]:.4g} is expected of a task, so {capacity} are wanted"
+    )
+    return expected, replace(proposal.after("rising trend", capacity, why), wanted=capacity)
 
 
 def _capacity_on_its_way(
-    case: Case, policy: ScalingPolicy, expected: Alarm, proposal: Proposal
-) -> Proposal:
+    case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal
+) -> tuple[Alarm, Proposal]:
     """Choose the step again, from the load per task once the tasks on their way serve.
 
     Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
     breach of 100, so no task is added.
     """
+    serving = reporting(case, alarm)
+    # With nothing that serves, the value is the first task's to come, and says nothing of the rest.
+    if not case.target.guards.capacity_on_its_way or not 0 < serving < case.desired:
+        return alarm, proposal
+    expected = _with_value(policy, alarm, serving / case.desired)
     value, threshold = expected.datapoints[0], expected.threshold or 0.0
     counted = from_step(case, policy, expected, proposal.base) if value > threshold else None
     capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
     why = (
-        f"{warming(case)} of {case.desired} tasks are not running, or were launched within "
-        f"{case.target.warmup_seconds} s; with all of them {value:g} is expected, "
-        f"{f'so {capacity} are enough' if counted else 'no breach'}"
+        f"{serving:.3g} of {case.desired} tasks had a part in it; with all of them {value:.4g} is "
+        f"expected, {f'so {capacity} are enough' if counted else 'no breach'}"
     )
     if capacity == case.desired:
         outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
-        return proposal.hold("capacity on its way", capacity, outcome, why)
-    return proposal.after("capacity on its way", capacity, why)
+        return expected, proposal.hold("capacity on its way", capacity, outcome, why)
+    return expected, proposal.after("capacity on its way", capacity, why)
 
 
-def expected_alarm(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Alarm | None:
-    """Return the alarm with the value expected once the tasks on their way serve.
-
-    None where that is no other value: the guard is off, the metric is not per task, nothing is on
-    its way, or nothing serves yet.
-    """
-    starting = warming(case)
-    applies = case.target.guards.capacity_on_its_way and policy.metric_scope is MetricScope.PER_TASK
-    if not applies or not 0 < starting < case.desired:
-        return None
-    value = aggregate(alarm.datapoints, policy.aggregation)
-    return replace(alarm, datapoints=(value * (case.desired - starting) / case.desired,))
-
-
-def warming(case: Case) -> int:
-    """Return how many of the desired tasks do not serve yet.
-
-    ECS's own count misses tasks that run but are not healthy behind the load balancer; the launches
-    within WarmupSeconds miss those that take longer. The larger of the two counts.
-    """
-    service = case.observation.service
-    since = case.now - timedelta(seconds=case.target.warmup_seconds)
-    launched = sum(launch.count for launch in case.state.launches if launch.at > since)
-    return min(service.desired, max(0, service.desired - service.running, launched))
+def _with_value(policy: ScalingPolicy, alarm: Alarm, factor: float) -> Alarm:
+    return replace(alarm, datapoints=(aggregate(alarm.datapoints, policy.aggregation) * factor,))
 
 
 def _cooldown(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:

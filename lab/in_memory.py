@@ -1,0 +1,74 @@
+"""Two of the cycle's ports in memory; the first passes the contract suite of the real table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from quickstep.memory import Claim, Lease, Memory
+from quickstep.ports import LeaseLostError, OutOfDate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quickstep.records import DecisionRecord
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+@dataclass
+class _Item:
+    memory: Memory = field(default_factory=Memory)
+    lease: Lease | None = None
+    abandoned: Lease | None = None
+    exists: bool = False
+
+
+@dataclass
+class InMemoryTargets:
+    """Targets' items and records; one lease a target."""
+
+    items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
+    records: list[DecisionRecord] = field(default_factory=list)
+
+    def claim(
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
+        """Take the target's lease; see the port."""
+        item = self.items[resource_id]
+        if generation is not None and (not item.exists or generation != item.memory.generation):
+            return OutOfDate(item.memory.generation)
+        if item.lease and item.lease.owner == lease.owner:
+            return Claim(item.memory, item.abandoned)
+        if item.lease and item.lease.until > lease.since:
+            return item.lease
+        item.lease, item.abandoned = lease, item.lease
+        return Claim(item.memory, item.abandoned)
+
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        """Return memory and lease; see the port."""
+        item = self.items[resource_id]
+        return item.memory, item.lease
+
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        """Write memory and record, and release the lease; see the port."""
+        resource_id = record.resource_id
+        item = self.items[resource_id]
+        if item.lease is None or item.lease.owner != owner:
+            raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
+        # Override and pause are the operators', who may have written in between.
+        kept = item.memory.state
+        state = replace(memory.state, override=kept.override, pause=kept.pause)
+        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
+        self.records.append(record)
+
+    def record(self, record: DecisionRecord) -> None:
+        """Keep a record; see the port."""
+        self.records.append(record)
+
+
+def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
+    """Run the calls of a round in order: claim first, then describe."""
+    return first(), second()

@@ -1,0 +1,625 @@
+"""The guards that look at the load of the whole target, and at what it was before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from quickstep.engine.decide import decide
+from quickstep.engine.load import expected_growth, noise, reporting
+from quickstep.engine.model import (
+    Alarm,
+    Datapoint,
+    Guards,
+    Launch,
+    MetricScope,
+    Override,
+    ScalableTarget,
+    ScalingActivity,
+    State,
+)
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds, Case
+from tests.builders import (
+    NOW,
+    QUIET,
+    a_policy,
+    a_scale_in_policy,
+    a_target,
+    ago,
+    firing,
+    points,
+    scaled_in,
+    scaled_out,
+    seen,
+)
+
+PER_TASK = a_target(
+    a_policy(scope=MetricScope.PER_TASK), a_scale_in_policy(scope=MetricScope.PER_TASK)
+)
+OF_THE_WHOLE = a_target()
+
+
+def without(*guards: str) -> ScalableTarget:
+    return replace(PER_TASK, guards=Guards(**dict.fromkeys(guards, False)))
+
+
+def launched(seconds_ago: float, count: int) -> State:
+    """Return a state with a launch, whose cooldown is over."""
+    return State(launches=(Launch(ago(seconds_ago), count),))
+
+
+# --- rising trend ---------------------------------------------------------------------------------
+
+
+def growth(
+    recent: list[Datapoint], *, target: ScalableTarget = PER_TASK, state: State | None = None
+) -> float:
+    """Return the growth that is expected of a target of 4 tasks."""
+    alarm = firing(150.0, recent=recent)
+    state = state or State()
+    observation = seen(4, high=alarm)
+    case = Case(target, observation, state, NOW, Bounds.in_force(target, state, NOW))
+    return expected_growth(case, alarm)[0]
+
+
+@pytest.mark.parametrize(
+    ("recent", "expected"),
+    [
+        pytest.param(
+            points(50.0, 65.0, 85.0, samples=8),
+            1 + 0.6 * 6 * 45 / 340,
+            id="200, 260, 340 in all: the smaller slope, 6 a second, for 45 s, damped by 0.6",
+        ),
+        pytest.param(
+            points(50.0, 70.0, 85.0, samples=8),
+            1 + 0.6 * 6 * 45 / 340,
+            id="the same if the smaller one is the later",
+        ),
+        pytest.param(
+            points(900.0, 50.0, 65.0, 85.0, samples=8),
+            1 + 0.6 * 6 * 45 / 340,
+            id="what lies before the last two intervals does not count",
+        ),
+        pytest.param(
+            points(20.0, 70.0, 120.0, samples=8), 2.0, id="1.125 times more is capped at once more"
+        ),
+        pytest.param(points(85.0, 65.0, 50.0, samples=8), 1.0, id="falling"),
+        pytest.param(points(50.0, 50.0, 50.0, samples=8), 1.0, id="flat"),
+        pytest.param(points(50.0, 85.0, 85.0, samples=8), 1.0, id="rose, and is flat"),
+        pytest.param(points(50.0, 85.0, 80.0, samples=8), 1.0, id="noisy: up and down"),
+        pytest.param(points(60.0, 50.0, 85.0, samples=8), 1.0, id="noisy: down and up"),
+        pytest.param(points(0.0, 0.0, 0.0, samples=8), 1.0, id="no load at all"),
+        pytest.param(points(-30.0, -20.0, -10.0, samples=8), 1.0, id="a load below nothing"),
+        pytest.param(points(65.0, 85.0, samples=8), 1.0, id="one interval only"),
+        pytest.param([], 1.0, id="nothing known of the load before"),
+        pytest.param(
+            [*points(50.0, newest=42.5, samples=8), *points(65.0, 85.0, samples=8)],
+            1 + 0.6 * 3 * 45 / 340,
+            id="one period is missing: 60 more in 20 s are 3 a second",
+        ),
+        pytest.param(
+            [*points(50.0, newest=52.5, samples=8), *points(65.0, 85.0, samples=8)],
+            1.0,
+            id="two periods are missing: too long ago to be a trend",
+        ),
+        pytest.param(
+            points(100.0, 65.0, 42.5, samples=[4, 8, 16]),
+            1 + 0.6 * 6 * 45 / 340,
+            id="it is the load of all tasks that rises, not that of each: 2, 4 and 8 tasks",
+        ),
+        pytest.param(
+            points(50.0, 65.0, 85.0, samples=[8, 8, 3]),
+            1 + 0.6 * 6 * 45 / 340,
+            id="the newest period is not seen in full: as many tasks as in the one before",
+        ),
+        pytest.param(
+            points(50.0, 65.0, 85.0), 1 + 0.6 * 6 * 45 / 340, id="samples not counted: all desired"
+        ),
+    ],
+)
+def test_the_growth_expected_from_the_last_two_intervals(
+    recent: list[Datapoint], expected: float
+) -> None:
+    assert growth(recent) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        pytest.param(0, 1.0, id="nothing, where a task serves at once"),
+        pytest.param(30, 1 + 0.6 * 6 * 30 / 340, id="for 30 s"),
+        pytest.param(90, 1 + 0.6 * 6 * 90 / 340, id="for 90 s"),
+        pytest.param(3600, 2.0, id="capped, however long a task takes"),
+    ],
+)
+def test_a_rise_goes_on_until_a_new_task_serves(warmup: int, expected: float) -> None:
+    target = replace(PER_TASK, warmup_seconds=warmup)
+
+    assert growth(points(50.0, 65.0, 85.0, samples=8), target=target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seconds_ago", [60, 62, 67, 69.9])
+def test_where_samples_are_not_counted_launched_tasks_have_had_no_part_until_they_serve(
+    seconds_ago: float,
+) -> None:
+    """3 of 4 tasks serve since the middle of the last but one of three periods, or a bit longer."""
+    state = launched(seconds_ago, 3)
+
+    assert growth(points(340.0, 85.0, 85.0, newest=10), state=state) == 1.0
+    assert growth(points(200.0, 65.0, 85.0, newest=10), state=state) == pytest.approx(
+        1 + 0.6 * 6 * 45 / 340
+    )
+
+
+RISING = points(100.0, 115.0, 130.0, samples=8)  # 400, 460, 520: 1.31 times that in 45 s, 170 each
+FALLING = points(160.0, 145.0, 130.0, samples=8)
+
+
+@pytest.mark.parametrize(
+    ("target", "recent", "granted"),
+    [
+        pytest.param(PER_TASK, RISING, 6, id="170 asks for 2 more, 130 for 1"),
+        pytest.param(PER_TASK, FALLING, 5, id="nothing rises"),
+        pytest.param(PER_TASK, RISING[1:], 5, id="too little is known"),
+        pytest.param(without("rising_trend"), RISING, 5, id="the guard is off"),
+        pytest.param(OF_THE_WHOLE, RISING, 5, id="a metric of the whole service"),
+        pytest.param(replace(PER_TASK, max_capacity=5), RISING, 5, id="the maximum stays one"),
+    ],
+)
+def test_a_rising_load_is_answered_as_it_will_be(
+    target: ScalableTarget, recent: list[Datapoint], granted: int
+) -> None:
+    decision = decide(target, seen(4, high=firing(130.0, recent=recent)), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, granted)
+
+
+def test_the_trail_shows_the_numbers_of_a_rise() -> None:
+    decision = decide(PER_TASK, seen(4, high=firing(130.0, recent=RISING)), State(), NOW)
+
+    assert [(step.guard, step.before, step.after) for step in decision.trail] == [
+        ("steps", 4, 5),
+        ("rising trend", 5, 6),
+        ("bounds", 6, 6),
+    ]
+    assert decision.trail[1].why == (
+        "the load rises by 6 a second; in 45 s 170.5 is expected of a task, so 6 are wanted"
+    )
+    assert decision.wanted == 6
+
+
+def test_a_rise_that_is_capped_is_still_on_record_as_wanted() -> None:
+    target = replace(PER_TASK, max_capacity=5)
+
+    decision = decide(target, seen(4, high=firing(130.0, recent=RISING)), State(), NOW)
+
+    assert (decision.wanted, decision.granted) == (6, 5)
+
+
+def test_no_breach_is_made_of_a_rise() -> None:
+    """Only an alarm in breach is answered: what is expected only chooses its step."""
+    rising = points(60.0, 75.0, 90.0, samples=8)
+
+    decision = decide(PER_TASK, seen(4, high=firing(90.0, recent=rising)), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.HELD_NOT_BREACHING, 4)
+
+
+def test_a_smaller_step_of_a_larger_breach_takes_no_task_back() -> None:
+    """Steps that shrink with the breach are odd, but may be written."""
+    odd = a_policy(steps=((0, 50, 4), (50, None, 1)), scope=MetricScope.PER_TASK)
+    observation = seen(4, high=firing(130.0, recent=RISING))
+
+    assert decide(a_target(odd), observation, State(), NOW).granted == 8
+
+
+def test_of_a_rise_too_the_tasks_on_their_way_take_their_share() -> None:
+    """2 of 6 tasks serve 400, and it rises by 10 a second: 670 in 45 s, 112 for each of 6."""
+    recent = points(100.0, 150.0, 200.0, samples=4)
+    observation = seen(6, high=firing(200.0, recent=recent))
+
+    decision = decide(PER_TASK, observation, launched(20, 4), NOW)
+
+    assert [(step.guard, step.before, step.after) for step in decision.trail] == [
+        ("steps", 6, 10),
+        ("rising trend", 10, 10),
+        ("capacity on its way", 10, 7),
+        ("bounds", 7, 7),
+    ]
+    steady = seen(6, high=firing(200.0, recent=points(200.0, 200.0, 200.0, samples=4)))
+    assert decide(PER_TASK, steady, launched(20, 4), NOW).outcome is (
+        Outcome.HELD_CAPACITY_ON_ITS_WAY
+    )
+
+
+def test_in_a_cooldown_a_rise_may_ask_for_the_larger_step() -> None:
+    """Scaled out from 3 to 4 by +1; now 170 is expected, whose step of +2 makes 5 of the 3."""
+    state = scaled_out(5, 3, 4)
+    steady = firing(130.0, recent=FALLING)
+    rising = firing(130.0, recent=RISING)
+
+    held = decide(PER_TASK, seen(4, high=steady), state, NOW)
+    passed = decide(PER_TASK, seen(4, high=rising), state, NOW)
+
+    assert (held.outcome, held.granted) == (Outcome.HELD_COOLDOWN, 4)
+    assert (passed.outcome, passed.granted) == (Outcome.SCALED_OUT, 5)
+
+
+# --- capacity on its way --------------------------------------------------------------------------
+
+STEADY = (225.0, 225.0, 225.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "value", "outcome", "granted"),
+    [
+        pytest.param(
+            launched(20, 4), 6, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6,
+            id="225 on 2 of 6 is 75 on 6: enough",
+        ),
+        pytest.param(
+            launched(20, 4), 6, 360.0, Outcome.SCALED_OUT, 7, id="360 on 2 of 6 is 120 on 6: +1"
+        ),
+        pytest.param(
+            launched(20, 4), 6, 300.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6,
+            id="300 on 2 of 6 is 100 on 6: at the threshold, not above",
+        ),
+        pytest.param(launched(45, 4), 6, 225.0, Outcome.SCALED_OUT, 10, id="they serve by now"),
+        pytest.param(
+            State(), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="ECS itself says so"
+        ),
+        pytest.param(
+            launched(20, 1), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="the larger counts"
+        ),
+        pytest.param(launched(20, 6), 6, 225.0, Outcome.SCALED_OUT, 10, id="nothing serves yet"),
+        pytest.param(State(), 9, 225.0, Outcome.SCALED_OUT, 10, id="more run than desired"),
+    ],
+)  # fmt: skip
+def test_tasks_on_their_way_are_counted_before_more_are_asked_for(
+    state: State, running: int, value: float, outcome: Outcome, granted: int
+) -> None:
+    observation = seen(6, high=firing(value))
+    observation = replace(observation, service=replace(observation.service, running=running))
+
+    decision = decide(PER_TASK, observation, state, NOW)
+
+    assert (decision.outcome, decision.granted) == (outcome, granted)
+
+
+@pytest.mark.parametrize(
+    ("recent", "granted"),
+    [
+        pytest.param(points(*STEADY), 6, id="not counted: the 2 that were not launched just now"),
+        pytest.param(points(*STEADY, samples=4), 6, id="2 tasks: 75 on all 6 is enough"),
+        pytest.param(
+            points(*STEADY, samples=8), 8, id="4 tasks, more than the launches say: 150 on 6, +2"
+        ),
+        pytest.param(
+            points(*STEADY, samples=[8, 8, 3]), 8, id="the newest is partial: the one before it"
+        ),
+        pytest.param(
+            points(*STEADY, samples=[4, 4, 8]), 8, id="the newest has more: they have just come"
+        ),
+        pytest.param(
+            points(*STEADY, samples=[12, 4, 4]), 6, id="those before the last two do not count"
+        ),
+        pytest.param(points(225.0, samples=8), 8, id="one datapoint is enough to count"),
+        pytest.param(points(*STEADY, samples=[8, 8, None]), 8, id="the newest is not counted yet"),
+        pytest.param(
+            points(*STEADY, samples=1), 6, id="fewer than surely serve: published in another way"
+        ),
+        pytest.param(
+            points(*STEADY, samples=600), 10, id="more than are desired: published in another way"
+        ),
+        pytest.param(points(*STEADY, samples=12), 10, id="all 6 have reported: as it is"),
+    ],
+)
+def test_the_tasks_that_have_reported_count_as_serving(
+    recent: list[Datapoint], granted: int
+) -> None:
+    observation = seen(6, high=firing(225.0, recent=recent))
+
+    decision = decide(PER_TASK, observation, launched(20, 4), NOW)
+
+    assert decision.granted == granted
+
+
+@pytest.mark.parametrize(
+    ("every", "period", "samples"),
+    [
+        pytest.param(5, 10, 8, id="each 5 s, in 10 s"),
+        pytest.param(1, 10, 40, id="each second, in 10 s"),
+        pytest.param(10, 10, 4, id="each 10 s, in 10 s"),
+        pytest.param(5, 60, 48, id="each 5 s, in a minute"),
+        pytest.param(60, 60, 4, id="each minute, in a minute"),
+    ],
+)
+def test_how_many_tasks_samples_stand_for(every: int, period: int, samples: int) -> None:
+    """4 of 6 tasks have reported: 225 is 150 on all of them, which adds 2."""
+    target = replace(PER_TASK, publish_seconds=every)
+    alarm = replace(firing(225.0, recent=points(225.0, samples=samples)), period=period)
+
+    assert decide(target, seen(6, high=alarm), launched(20, 4), NOW).granted == 8
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        pytest.param(1, 4, id="never fewer than those that were not launched just now"),
+        pytest.param(10, 5, id="as they are counted"),
+        pytest.param(600, 6, id="never more than are desired"),
+    ],
+)
+def test_a_metric_that_is_published_in_another_way_is_no_worse_than_no_count(
+    samples: int, expected: float
+) -> None:
+    alarm, state = firing(225.0, recent=points(225.0, samples=samples)), launched(20, 2)
+    case = Case(PER_TASK, seen(6, high=alarm), state, NOW, Bounds.in_force(PER_TASK, state, NOW))
+
+    assert reporting(case, alarm) == expected
+
+
+def test_where_none_surely_serves_the_ones_that_have_reported_do() -> None:
+    observation = seen(6, high=firing(225.0, recent=points(*STEADY, samples=4)))
+
+    decision = decide(PER_TASK, observation, launched(20, 6), NOW)
+
+    assert decision.outcome is Outcome.HELD_CAPACITY_ON_ITS_WAY
+
+
+def test_the_value_expected_is_that_of_the_whole_evaluation_window() -> None:
+    """200 and 250 are 225 on average, and 150 once the 4 tasks that report are 6."""
+    observation = seen(6, high=firing(200.0, 250.0, recent=points(*STEADY, samples=8)))
+
+    assert decide(PER_TASK, observation, launched(20, 4), NOW).granted == 8
+
+
+def test_the_trail_shows_the_numbers_of_what_is_on_its_way() -> None:
+    decision = decide(PER_TASK, seen(6, high=firing(225.0)), launched(20, 4), NOW)
+
+    assert [(step.guard, step.before, step.after) for step in decision.trail] == [
+        ("steps", 6, 10),
+        ("capacity on its way", 10, 6),
+    ]
+    assert decision.trail[1].why == (
+        "2 of 6 tasks had a part in it; with all of them 75 is expected, no breach"
+    )
+    assert (decision.wanted, decision.next_check_in) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(OF_THE_WHOLE, id="a metric of the whole service"),
+        pytest.param(without("capacity_on_its_way"), id="the guard is off"),
+    ],
+)
+def test_otherwise_the_step_is_taken_as_it_is(target: ScalableTarget) -> None:
+    assert decide(target, seen(6, high=firing(225.0)), launched(20, 4), NOW).granted == 10
+
+
+def test_in_a_cooldown_too_the_expected_load_chooses_the_step() -> None:
+    state = replace(scaled_out(5, 2, 6), launches=(Launch(ago(5), 4),))
+
+    decision = decide(PER_TASK, seen(6, high=firing(700.0)), state, NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.HELD_COOLDOWN, 6)
+
+
+def test_capacity_on_its_way_never_keeps_a_service_below_its_minimum() -> None:
+    observation = seen(4, high=firing(150.0))
+    observation = replace(observation, service=replace(observation.service, running=2))
+    state = State(override=Override(20, None))
+
+    decision = decide(PER_TASK, observation, state, NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 20)
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "kept"),
+    [
+        pytest.param(224.9, True, id="it was on its way when the load looked at began"),
+        pytest.param(225, False, id="it served by then: 45 s to serve, and 180 s looked back"),
+    ],
+)
+def test_a_launch_is_remembered_as_long_as_the_load_is_looked_back_at(
+    seconds_ago: float, *, kept: bool
+) -> None:
+    old, young = Launch(ago(seconds_ago), 3), Launch(ago(20), 1)
+    state = State(launches=(old, young))
+
+    decision = decide(OF_THE_WHOLE, seen(6, high=firing(225.0)), state, NOW)
+
+    assert decision.state.launches == (*([old] if kept else []), young, Launch(NOW, 4))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([100.0 + 10 * n for n in range(8)], 0, id="a steady rise has none"),
+        pytest.param([100.0, 110, 120, 130, 160, 190, 220], 0, id="nor has the kink of a surge"),
+        pytest.param([100.0, 120] * 3, 40 / 0.6745 / 6**0.5, id="up and down: 24"),
+        pytest.param([100.0, 900, 100, 900, 100], 0, id="too few to know"),
+    ],
+)
+def test_noise_is_what_is_left_of_a_load_without_its_rise(
+    values: list[float], expected: float
+) -> None:
+    assert noise(values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param([200.0] * 6, 1 + 0.6 * 6 * 45 / 340, id="quiet before"),
+        pytest.param([200.0, 260] * 3, 1.0, id="60 more are nothing new"),
+        pytest.param([200.0, 210] * 3, 1 + 0.6 * 3.5788 * 45 / 340, id="less what may be noise"),
+    ],
+)
+def test_a_rise_counts_by_as_much_as_it_is_above_the_noise(
+    before: list[float], expected: float
+) -> None:
+    values = [load / 4 for load in (*before, 200.0, 260.0, 340.0)]
+
+    assert growth(points(*values, samples=8)) == pytest.approx(expected, rel=1e-4)
+
+
+# --- would flap -----------------------------------------------------------------------------------
+
+
+def removing(
+    count: int, *, cooldown: int = 30, minimum: int = 2, maximum: int = 40
+) -> ScalableTarget:
+    """Return a target whose low alarm removes so many tasks; tasks are added from 100 each on."""
+    low = a_scale_in_policy(
+        steps=((None, 0, -count),), cooldown=cooldown, scope=MetricScope.PER_TASK
+    )
+    high = a_policy(scope=MetricScope.PER_TASK)
+    return a_target(high, low, minimum=minimum, maximum=maximum)
+
+
+def low(*window: float) -> Alarm:
+    return firing(*window, threshold=80)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "outcome", "granted"),
+    [
+        pytest.param(low(20.0), Outcome.SCALED_IN, 2, id="100 in all fit on the 2 that stay"),
+        pytest.param(low(70.0), Outcome.SCALED_IN, 4, id="350 take 4: one task may go, not three"),
+        pytest.param(low(79.9), Outcome.SCALED_IN, 4, id="399.5 are 99.875 each on 4"),
+        pytest.param(low(80.0), Outcome.HELD_WOULD_FLAP, 5, id="400 are 100 each on 4: a breach"),
+        pytest.param(
+            low(20.0, 70.0, 50.0), Outcome.SCALED_IN, 4, id="the highest of the window counts: 350"
+        ),
+        pytest.param(
+            replace(low(20.0), recent=tuple(points(95.0, 20.0, samples=10))),
+            Outcome.SCALED_IN, 2, id="what was before the window does not",
+        ),
+    ],
+)  # fmt: skip
+def test_no_more_tasks_are_removed_than_the_highest_load_of_the_window_allows(
+    alarm: Alarm, outcome: Outcome, granted: int
+) -> None:
+    decision = decide(removing(3), seen(5, low=alarm, high=QUIET), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (outcome, granted)
+
+
+def quiet(threshold: float | None, metric: str = "") -> Alarm:
+    return replace(QUIET, threshold=threshold, metric=metric)
+
+
+@pytest.mark.parametrize(
+    ("highs", "granted"),
+    [
+        pytest.param({"high": quiet(100)}, 4, id="350 stay below 100 each on 4"),
+        pytest.param({"high": quiet(60)}, 5, id="and below 60 each not even on 5"),
+        pytest.param({"high": quiet(100), "higher": quiet(200)}, 4, id="of two the lowest counts"),
+        pytest.param({"high": quiet(200), "higher": quiet(100)}, 4, id="in any order"),
+        pytest.param({"high": quiet(200)}, 2, id="350 are 175 each on the 2 that were to stay"),
+        pytest.param({"high": quiet(100, "latency")}, 2, id="another metric says nothing of it"),
+        pytest.param({"high": quiet(100, "latency"), "higher": quiet(200)}, 2, id="one of two"),
+        pytest.param({"high": quiet(None)}, 2, id="a threshold that is not known"),
+        pytest.param({}, 2, id="no scale-out alarm is known"),
+    ],
+)
+def test_the_lowest_scale_out_threshold_of_the_same_metric_counts(
+    highs: dict[str, Alarm], granted: int
+) -> None:
+    higher = a_policy("higher", scope=MetricScope.PER_TASK)
+    target = removing(3)
+    target = replace(target, policies=(*target.policies, higher))
+
+    decision = decide(target, seen(5, low=low(70.0), **highs), State(), NOW)
+
+    assert decision.granted == granted
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(
+            a_target(a_policy(), a_scale_in_policy(steps=((None, 0, -3),))),
+            id="a metric of the whole service",
+        ),
+        pytest.param(replace(removing(3), guards=Guards(would_flap=False)), id="the guard is off"),
+    ],
+)
+def test_otherwise_as_many_are_removed_as_the_step_says(target: ScalableTarget) -> None:
+    decision = decide(target, seen(5, low=low(70.0), high=QUIET), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_IN, 2)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "granted"),
+    [
+        pytest.param(low(0.0), 0, id="nothing to do, nobody to do it"),
+        pytest.param(low(0.1), 1, id="a little needs one"),
+        pytest.param(low(0.1, 0.0), 1, id="a little at any time of the window, too"),
+    ],
+)
+def test_the_last_task_goes_only_without_any_load(alarm: Alarm, granted: int) -> None:
+    target = removing(5, minimum=0)
+
+    decision = decide(target, seen(5, low=alarm, high=QUIET), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_IN, granted)
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "check"), [(0, 10), (30, 30)], ids=["10 s at the least", "its cooldown"]
+)
+def test_a_removal_that_would_flap_is_looked_at_again_like_one_that_was_made(
+    cooldown: int, check: int
+) -> None:
+    target = removing(1, cooldown=cooldown)
+
+    held = decide(target, seen(5, low=low(80.0), high=QUIET), State(), NOW)
+    made = decide(target, seen(5, low=low(20.0), high=QUIET), State(), NOW)
+
+    assert (held.outcome, made.outcome) == (Outcome.HELD_WOULD_FLAP, Outcome.SCALED_IN)
+    assert (held.next_check_in, made.next_check_in) == (check, check)
+    assert held.state == State(), "a hold starts no cooldown"
+
+
+def test_the_trail_shows_the_numbers_of_a_removal() -> None:
+    decision = decide(removing(3), seen(5, low=low(70.0), high=QUIET), State(), NOW)
+
+    assert [(step.guard, step.before, step.after) for step in decision.trail] == [
+        ("steps", 5, 2),
+        ("would flap", 2, 4),
+        ("deployment", 4, 4),
+        ("bounds", 4, 4),
+    ]
+    assert decision.trail[1].why == ("a load of 350 in all takes 4 tasks to stay below 100 each")
+    assert decision.wanted == 2
+
+
+def test_a_cooldown_is_named_before_the_load_is_asked() -> None:
+    decision = decide(removing(1), seen(5, low=low(80.0), high=QUIET), scaled_in(10, 6, 5), NOW)
+
+    assert decision.outcome is Outcome.HELD_COOLDOWN
+
+
+def test_what_is_above_the_maximum_goes_whatever_the_load() -> None:
+    """1,050 on 15 tasks take 11; of a maximum of 10 that is no reason to keep one more."""
+    observation = seen(15, low=low(70.0), high=QUIET)
+
+    decision = decide(removing(1, maximum=10), observation, State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_IN, 10)
+    assert decision.state.scale_in == ScalingActivity(NOW, 15, 10)
+
+
+def test_of_two_removals_the_one_that_would_flap_holds_both() -> None:
+    target = removing(3)
+    idle = a_scale_in_policy("idle", steps=((None, 0, -1),))
+    target = replace(target, policies=(*target.policies, idle))
+    observation = seen(5, low=low(80.0), high=QUIET, idle=firing(1.0, threshold=5))
+
+    assert decide(target, observation, State(), NOW).outcome is Outcome.HELD_WOULD_FLAP
