@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import IO, Annotated
 
 import typer
 from rich.console import Console
 
+from cli.traffic import (
+    FromOption,
+    MultiplyOption,
+    ScenarioOption,
+    TrafficOption,
+    chosen_traffic,
+)
 from lab.service_model import CAPACITY, START_UP
 from lab.snapshot import Plan
-from lab.traffic import (
-    SCENARIOS,
-    ScenarioName,
-    Traffic,
-    TrafficError,
-    read_traffic,
-    scenario_traffic,
-)
+from lab.traffic import ScenarioName
 
-SCENARIO_HELP = "\n\n".join(f"{name}: {s.sentence}" for name, s in SCENARIOS.items())
 _DAY = 24 * 3600
 
 
 def demo(
     *,
-    scenario: Annotated[
-        ScenarioName | None, typer.Option(help="The traffic; see below.", show_default="surge")
-    ] = None,
-    traffic: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="Traffic from a CSV file instead: second,requests; .gz is decompressed.",
-        ),
-    ] = None,
-    multiply: Annotated[float, typer.Option(help="Multiply the requests of each second.")] = 1.0,
-    start: Annotated[
-        int, typer.Option("--from", min=0, help="The second of the traffic to start at.")
-    ] = 0,
+    scenario: ScenarioOption = None,
+    traffic: TrafficOption = None,
+    multiply: MultiplyOption = 1.0,
+    start: FromOption = 0,
     seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="How long to run.")] = 95,
     start_up: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds from a task's launch until it serves.")
@@ -63,7 +49,14 @@ def demo(
 
     Exits with 1 if a surge was not answered.
     """
-    played = _traffic(scenario, traffic, start, seconds, multiply)
+    played = chosen_traffic(
+        scenario,
+        traffic,
+        multiply=multiply,
+        start=start,
+        end=start + seconds if traffic is None else None,
+        default=ScenarioName.SURGE,
+    )
     console = Console()
     with console.status("Loading"):
         # Takes a second, which the other commands need not wait for.
@@ -73,22 +66,6 @@ def demo(
         summary = play_on_embedded_aws(plan, console, file)
     if summary.unanswered:
         raise typer.Exit(1)
-
-
-def _traffic(
-    scenario: ScenarioName | None, file: Path | None, start: int, seconds: int, multiply: float
-) -> Traffic:
-    try:
-        if file is None:
-            name = scenario or ScenarioName.SURGE
-            return scenario_traffic(name, start + seconds).starting_at(start).multiplied(multiply)
-        if scenario is not None:
-            raise typer.BadParameter("give --scenario or --traffic, not both")
-        return read_traffic(file).starting_at(start).multiplied(multiply)
-    except TrafficError as error:
-        raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}") from None
 
 
 def _temporary_log() -> IO[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from cli.demo import SCENARIO_HELP, demo
+from cli.compare import compare, simulate
+from cli.demo import demo
 from cli.explain import explain
+from cli.traffic import SCENARIO_HELP
+from cli.tune import tune
 from cli.validate import validate
 
 app = typer.Typer(
@@ -18,3 +21,6 @@ app = typer.Typer(
 app.command(epilog=SCENARIO_HELP)(demo)
 app.command()(explain)
 app.command()(validate)
+app.command(epilog=SCENARIO_HELP)(simulate)
+app.command(epilog=SCENARIO_HELP)(compare)
+app.command(epilog=SCENARIO_HELP)(tune)

@@ -12,6 +12,7 @@ import re
 import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from random import Random
 from typing import TYPE_CHECKING
 
 from quickstep.fields import InvalidDocumentError, Problem, show
@@ -45,6 +46,11 @@ class Traffic:
         """Return the requests of one second; 0 outside of the traffic."""
         return self.requests[second] if 0 <= second < len(self.requests) else 0.0
 
+    def first_mean(self, seconds: int) -> float:
+        """Return the mean requests of the first `seconds` seconds; 0 for traffic of no second."""
+        first = self.requests[:seconds]
+        return sum(first) / max(1, len(first))
+
     def multiplied(self, factor: float) -> Traffic:
         """Return the same traffic with `factor` times the requests.
 
@@ -71,6 +77,17 @@ class Traffic:
             raise _error("from", rule, second)
         return replace(self, requests=self.requests[second:])
 
+    def ending_at(self, second: int) -> Traffic:
+        """Return the traffic up to `second`, which is no part of it.
+
+        Raises:
+            TrafficError: it would be empty, or longer than it is.
+        """
+        if not 0 < second <= len(self.requests):
+            rule = f"must be from 1 to the {len(self.requests)} seconds of {self.name}"
+            raise _error("to", rule, second)
+        return replace(self, requests=self.requests[:second])
+
 
 class ScenarioName(StrEnum):
     """The scenarios, by the name that the command line takes."""
@@ -80,14 +97,22 @@ class ScenarioName(StrEnum):
     FLASH_CROWD = "flash-crowd"
     SAWTOOTH = "sawtooth"
     STEADY = "steady"
+    STEP_X3 = "step-x3"
+    STEP_X10 = "step-x10"
+    RAMP_60S = "ramp-60s"
+    RAMP_180S = "ramp-180s"
+    BURSTY = "bursty"
+    NOISY = "noisy"
+    DIURNAL = "diurnal"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One sentence on a kind of traffic, and its requests in any second."""
+    """One sentence on a kind of traffic, its requests in any second, and how long it takes."""
 
     sentence: str
     requests: Callable[[int], float]
+    seconds: int = 600
 
 
 BASE = 120.0
@@ -116,6 +141,47 @@ def _steady(_second: int) -> float:
     return BASE
 
 
+def _surge_of(factor: float, rise: int) -> Callable[[int], float]:
+    """Return traffic that rises to `factor` times BASE within `rise` seconds, and stays for 600."""
+
+    def requests(second: int) -> float:
+        since = second - 60
+        if not 0 <= since < 600:  # noqa: PLR2004 - the scenario's sentence
+            return BASE
+        return BASE * (1 + (factor - 1) * min(1.0, since / rise if rise else 1.0))
+
+    return requests
+
+
+def _noise(second: int, label: str) -> Random:
+    """Return a source of the random numbers of one second: always the same ones."""
+    return Random(f"{label} {second}")  # noqa: S311 - repeatable, not secret
+
+
+def _bursty(second: int) -> float:
+    """Each minute has a burst with a chance of one in five: 2 to 6 times BASE, for 20 to 90 s."""
+    load = BASE
+    for minute in (second // 60, second // 60 - 1):
+        noise = _noise(minute, "burst")
+        bursts, factor, length = noise.random() < 0.2, noise.uniform(2, 6), noise.uniform(20, 90)  # noqa: PLR2004
+        if minute >= 0 and bursts and second - minute * 60 < length:
+            load = max(load, BASE * factor)
+    return load
+
+
+NOISE = math.sqrt(math.log(1 + 0.3**2))
+"""Sigma of a log-normal number with a coefficient of variation of 0.3."""
+
+
+def _noisy(second: int) -> float:
+    return 190 * math.exp(_noise(second, "noise").gauss(-(NOISE**2) / 2, NOISE))
+
+
+def _diurnal(second: int) -> float:
+    noon = 1 - math.cos(2 * math.pi * second / 86_400)
+    return (BASE + 480 * noon) * _noise(second, "day").gauss(1, 0.1)
+
+
 SCENARIOS = {
     ScenarioName.SURGE: Scenario(
         "120 requests/s, 750 from second 10 to second 60, then 120 again.", _surge
@@ -130,6 +196,41 @@ SCENARIOS = {
         "120 requests/s, rising to 480 within each minute, then dropping back.", _sawtooth
     ),
     ScenarioName.STEADY: Scenario("120 requests/s throughout: nothing to scale.", _steady),
+    ScenarioName.STEP_X3: Scenario(
+        "120 requests/s, 360 from second 60 to second 660, then 120 again.",
+        _surge_of(3, 0),
+        1800,
+    ),
+    ScenarioName.STEP_X10: Scenario(
+        "120 requests/s, 1,200 from second 60 to second 660, then 120 again.",
+        _surge_of(10, 0),
+        1800,
+    ),
+    ScenarioName.RAMP_60S: Scenario(
+        "120 requests/s, rising to 1,200 from second 60 to 120, 120 again from second 660.",
+        _surge_of(10, 60),
+        1800,
+    ),
+    ScenarioName.RAMP_180S: Scenario(
+        "120 requests/s, rising to 1,200 from second 60 to 240, 120 again from second 660.",
+        _surge_of(10, 180),
+        1800,
+    ),
+    ScenarioName.BURSTY: Scenario(
+        "120 requests/s, and about every five minutes 2 to 6 times that for 20 to 90 s.",
+        _bursty,
+        3 * 3600,
+    ),
+    ScenarioName.NOISY: Scenario(
+        "190 requests/s on average, each second log-normal with a coefficient of variation of 0.3.",
+        _noisy,
+        6 * 3600,
+    ),
+    ScenarioName.DIURNAL: Scenario(
+        "A day: 120 requests/s at night, 1,080 at noon, each second with 10 % of noise.",
+        _diurnal,
+        24 * 3600,
+    ),
 }
 
 

@@ -207,11 +207,11 @@ def test_the_rights_are_those_of_the_role() -> None:
 
 
 def _commands() -> Iterator[Any]:
-    """Yield each `$ quickstep explain|validate ...` of a console block, with the output shown."""
+    """Yield each `$ quickstep explain|validate|compare ...` of a console block, with the output shown."""
     for path in DOCUMENTS:
         for block in _blocks(path, "console"):
             for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                if re.match(r"quickstep (explain|validate)\b", command):
+                if re.match(r"quickstep (explain|validate|compare)\b", command):
                     yield pytest.param(command, shown, id=f"{_name(path)}: {command}")
 
 
@@ -230,4 +230,5 @@ def test_a_command_gives_the_output_that_is_shown(command: str, shown: str) -> N
         check=False,
     )
 
-    assert (done.stdout + done.stderr).rstrip() == shown.rstrip()
+    printed = [line.rstrip() for line in (done.stdout + done.stderr).rstrip().splitlines()]
+    assert printed == shown.rstrip().splitlines()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.traffic import (
+    BASE,
     MAX_SECONDS,
     SCENARIOS,
     ScenarioName,
@@ -54,12 +56,71 @@ def test_the_surge_steps_up_holds_and_comes_back() -> None:
         (ScenarioName.SAWTOOTH, 30, 300),
         (ScenarioName.SAWTOOTH, 60, 120),
         (ScenarioName.STEADY, 77, 120),
+        (ScenarioName.STEP_X3, 59, 120),
+        (ScenarioName.STEP_X3, 60, 360),
+        (ScenarioName.STEP_X3, 659, 360),
+        (ScenarioName.STEP_X3, 660, 120),
+        (ScenarioName.STEP_X10, 59, 120),
+        (ScenarioName.STEP_X10, 60, 1200),
+        (ScenarioName.STEP_X10, 660, 120),
+        (ScenarioName.RAMP_60S, 60, 120),
+        (ScenarioName.RAMP_60S, 90, 660),
+        (ScenarioName.RAMP_60S, 120, 1200),
+        (ScenarioName.RAMP_60S, 659, 1200),
+        (ScenarioName.RAMP_60S, 660, 120),
+        (ScenarioName.RAMP_180S, 150, 660),
+        (ScenarioName.RAMP_180S, 240, 1200),
+        (ScenarioName.RAMP_180S, 660, 120),
     ],
 )
 def test_a_scenario_does_what_its_sentence_says(
     name: ScenarioName, second: int, requests: float
 ) -> None:
-    assert scenario_traffic(name, 201).at(second) == requests
+    assert scenario_traffic(name, 700).at(second) == pytest.approx(requests)
+
+
+def test_bursts_come_about_every_five_minutes_last_up_to_90_s_and_are_2_to_6_times_the_base() -> (
+    None
+):
+    requests = scenario_traffic(ScenarioName.BURSTY, 12 * 3600).requests
+    starts = [
+        second
+        for second in range(1, len(requests))
+        if requests[second - 1] == BASE < requests[second]
+    ]
+    bursts = [
+        next(n for n in range(start, len(requests)) if requests[n] == BASE) - start
+        for start in starts[:-1]
+    ]
+    apart = (starts[-1] - starts[0]) / len(bursts)
+    assert 4 * 60 < apart < 8 * 60
+    assert all(start % 60 == 0 for start in starts)
+    assert min(bursts) >= 20
+    assert max(bursts) > 60
+    assert min(load for load in requests if load > BASE) >= 2 * BASE
+    assert max(requests) <= 6 * BASE
+
+
+def test_noise_has_the_mean_and_the_coefficient_of_variation_that_its_sentence_names() -> None:
+    requests = scenario_traffic(ScenarioName.NOISY, 6 * 3600).requests
+    assert fmean(requests) == pytest.approx(190, rel=0.01)
+    assert pstdev(requests) / fmean(requests) == pytest.approx(0.3, rel=0.03)
+    assert sum(requests[n] == requests[n - 1] for n in range(1, 1000)) == 0
+
+
+def test_a_day_has_its_night_and_its_noon() -> None:
+    requests = scenario_traffic(ScenarioName.DIURNAL, 43_500).requests
+    night, noon = requests[:600], requests[43_200 - 300 : 43_200 + 300]
+    assert fmean(noon) == pytest.approx(1080, rel=0.02)
+    assert fmean(night) == pytest.approx(120, rel=0.02)
+    assert pstdev(noon) / fmean(noon) == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ScenarioName)
+def test_a_scenario_is_the_same_every_time_however_long_it_is_played(name: ScenarioName) -> None:
+    long = scenario_traffic(name, 400)
+    assert long.requests[:150] == scenario_traffic(name, 150).requests
+    assert long == scenario_traffic(name, 400)
 
 
 def test_no_requests_arrive_outside_of_the_traffic() -> None:
@@ -94,6 +155,32 @@ def test_traffic_can_start_later() -> None:
 def test_traffic_cannot_start_after_its_end() -> None:
     with pytest.raises(TrafficError, match="from: must be less than the 3 seconds of t, not 3"):
         Traffic("t", (1.0, 2.0, 3.0)).starting_at(3)
+
+
+def test_traffic_can_end_earlier() -> None:
+    traffic = Traffic("t", (1.0, 2.0, 3.0))
+    assert traffic.ending_at(2) == Traffic("t", (1.0, 2.0))
+    assert traffic.ending_at(3) == traffic
+    assert traffic.ending_at(2).starting_at(1).requests == (2.0,)
+
+
+@pytest.mark.parametrize("second", [-1, 0, 4])
+def test_traffic_cannot_end_before_its_first_second_or_after_its_last(second: int) -> None:
+    with pytest.raises(TrafficError) as error:
+        Traffic("t", (1.0, 2.0, 3.0)).ending_at(second)
+    assert str(error.value) == f"to: must be from 1 to the 3 seconds of t, not {second}"
+
+
+@pytest.mark.parametrize(
+    ("requests", "mean"),
+    [
+        pytest.param((1.0, 2.0, 6.0, 100.0), 3, id="of the first three"),
+        pytest.param((1.0, 2.0), 1.5, id="of those that there are"),
+        pytest.param((), 0, id="of none"),
+    ],
+)
+def test_the_first_seconds_have_a_mean(requests: tuple[float, ...], mean: float) -> None:
+    assert Traffic("t", requests).first_mean(3) == mean
 
 
 @pytest.mark.parametrize(

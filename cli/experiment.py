@@ -1,0 +1,211 @@
+"""What `simulate`, `compare` and `tune` have in common: their options, and what comes of them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lab.simulator.compare import Experiment, tasks_at_start
+from lab.simulator.queueing import Server
+from lab.simulator.stage import Setup
+from lab.simulator.world import Spread, World
+from lab.traffic import MAX_SECONDS
+from quickstep.config import ConfigError, parse_target
+from quickstep.engine.model import Direction, MetricScope, ScalableTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.traffic import Traffic
+
+EXAMPLE_POLICY = Path(__file__).parent.parent / "examples" / "policies" / "web.json"
+DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
+"""Of `templates/scalable-target.yaml`, in requests per second and task."""
+
+_START_UP_SPREAD = 4 / 3
+"""One start-up in twenty takes a third longer than the median, or more."""
+
+ToOption = Annotated[
+    int | None,
+    typer.Option(
+        "--to",
+        min=1,
+        max=MAX_SECONDS,
+        help="The second of the traffic to end at.",
+        show_default="its end",
+    ),
+]
+PolicyOption = Annotated[
+    Path,
+    typer.Option(
+        "--policy",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="The policy document.",
+        show_default="the example's, with the default numbers",
+    ),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="POLICY=VALUE",
+        help="An alarm's threshold, in requests per second and task. Repeatable.",
+        show_default="100 to scale out, 30 to scale in",
+    ),
+]
+TaskCapacityOption = Annotated[
+    float,
+    typer.Option("--task-capacity", min=1, max=1e6, help="Requests a second a task can serve."),
+]
+ServiceTimeOption = Annotated[
+    float,
+    typer.Option("--service-time", min=0, max=60, help="Seconds a request takes on an idle task."),
+]
+QueueLimitOption = Annotated[
+    float,
+    typer.Option("--queue-limit", min=1, max=1e6, help="Requests a task holds; more are refused."),
+]
+TimeOutOption = Annotated[
+    float, typer.Option("--time-out", min=0.1, max=300, help="Seconds a client waits.")
+]
+StartUpOption = Annotated[
+    float,
+    typer.Option("--start-up", min=0, max=3600, help="Seconds until a task listens: the median."),
+]
+TasksOption = Annotated[
+    int | None,
+    typer.Option(
+        "--tasks",
+        min=1,
+        max=5000,
+        help="Tasks at the start.",
+        show_default="enough for the first 10 s",
+    ),
+]
+SeedsOption = Annotated[
+    int, typer.Option("--seeds", min=1, max=1000, help="Runs of each, with other random numbers.")
+]
+OutageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outage", metavar="FROM-TO", help="Seconds in which no metric arrives. Repeatable."
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+DEFAULTS = World()
+
+
+def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
+    """Return what is to be tried.
+
+    Raises:
+        typer.BadParameter: the document or a threshold breaks a rule.
+    """
+    try:
+        target = parse_target(policy.read_text(encoding="utf-8"))
+    except ConfigError as error:
+        listed = "\n".join(str(problem) for problem in error.problems)
+        raise typer.BadParameter(f"{policy}:\n{listed}", param_hint="--policy") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    if not any(
+        policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
+    ):
+        rule = "must have a scale-out policy with MetricScope PerTask: that is what is simulated"
+        raise typer.BadParameter(f"{policy}: {rule}", param_hint="--policy")
+    return Setup(target, _thresholds(target, thresholds or []))
+
+
+def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
+    thresholds = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    for item in given:
+        name, _, text = item.partition("=")
+        if name not in thresholds:
+            rule = f"must name one of the policies {', '.join(thresholds)}, as NAME=VALUE"
+            raise typer.BadParameter(f"{rule}, not {item!r}", param_hint="--threshold")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 < value < float("inf"):
+            rule = "must be a number above 0"
+            raise typer.BadParameter(f"{name} {rule}, not {text!r}", param_hint="--threshold")
+        thresholds[name] = value
+    return thresholds
+
+
+def read_world(
+    *,
+    task_capacity: float,
+    service_time: float,
+    queue_limit: float,
+    time_out: float,
+    start_up: float,
+    outages: list[str] | None,
+) -> World:
+    """Return the world that the options describe.
+
+    Raises:
+        typer.BadParameter: an outage is not written as FROM-TO.
+    """
+    return World(
+        server=Server(task_capacity, service_time, queue_limit, time_out),
+        start_up=Spread(start_up, start_up * _START_UP_SPREAD),
+        outages=tuple(_outage(text) for text in outages or []),
+    )
+
+
+def _outage(text: str) -> tuple[int, int]:
+    start, _, end = text.partition("-")
+    if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
+        rule = "must be FROM-TO in whole seconds, the first below the second"
+        raise typer.BadParameter(f"{rule}, not {text!r}", param_hint="--outage")
+    return int(start), int(end)
+
+
+def an_experiment(
+    traffic: Traffic, setup: Setup, world: World, tasks: int | None, seeds: int
+) -> Experiment:
+    """Return the experiment, with the tasks that the traffic's first seconds take by default."""
+    return Experiment(traffic, setup, world, tasks or tasks_at_start(traffic, setup), seeds)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show progress on stderr, where it is in nobody's way; yields what to call after each step."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def unwritable(file: Path | None) -> None:
+    """Refuse a file that cannot be written before the work is done rather than after it.
+
+    Raises:
+        typer.BadParameter: its directory does not exist, or it is one itself.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise typer.BadParameter(f"{file}: must be a file, not a directory")
+    if not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{file}: its directory must exist")

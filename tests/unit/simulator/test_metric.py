@@ -1,0 +1,116 @@
+"""The metric: published by each task every 5 s, and seen a little later."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.simulator.metric import Statistic
+from tests.unit.simulator.worlds import PROMPT, a_stage, exactly, play_loads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lab.simulator.stage import Stage
+
+AVERAGE, TOTAL = Statistic.AVERAGE, Statistic.TOTAL
+LATER = 1e6
+"""When everything can be seen."""
+
+
+def a_published(tasks: int, loads: Iterable[float], **world: Any) -> Stage:
+    stage = a_stage(tasks, **world)
+    play_loads(stage, loads)
+    return stage
+
+
+def test_every_task_publishes_twice_in_each_period_of_10_s() -> None:
+    metric = a_published(7, [50] * 60).metric
+    assert [metric.read(start, 10, LATER, AVERAGE)[1] for start in range(0, 60, 10)] == [14] * 6
+    assert metric.read(0, 60, LATER, AVERAGE)[1] == 84
+
+
+def test_the_average_is_that_of_a_task_and_the_total_that_of_all() -> None:
+    metric = a_published(3, [50] * 40).metric
+    assert metric.read(20, 10, LATER, AVERAGE) == (50, 6)
+    assert metric.read(20, 10, LATER, TOTAL) == (150, 6)
+    assert metric.read(10, 30, LATER, TOTAL) == (150, 18)
+
+
+def test_a_rising_load_is_averaged_over_the_5_s_before_each_datapoint() -> None:
+    # Five tasks publish in one second each; those of second 10 and 15 speak of 6 to 10 and 11 to 15
+    # and so on: on average of second 10.5 + 2, that is 12.5.
+    metric = a_published(5, range(40)).metric
+    assert metric.read(10, 10, LATER, AVERAGE)[0] == pytest.approx(12.5)
+
+
+def test_a_task_that_listens_but_gets_no_requests_yet_publishes_0() -> None:
+    stage = a_stage(1, start_up=PROMPT, health_interval=1000.0)
+    stage.fleet.set_desired(2, 0)
+    play_loads(stage, [60] * 20)
+    assert stage.fleet.serving == 1
+    assert stage.metric.read(10, 10, LATER, AVERAGE) == (30, 4)
+
+
+def test_a_task_that_does_not_listen_yet_publishes_nothing() -> None:
+    stage = a_stage(1, start_up=exactly(30))
+    stage.fleet.set_desired(2, 0)
+    play_loads(stage, [60] * 20)
+    assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_starting_task_publishes_what_it_was_sent_and_no_more(seed: int) -> None:
+    stage = a_stage(1, seed=seed, start_up=exactly(7.5))
+    stage.fleet.set_desired(4, 0)
+    play_loads(stage, [100] * 60)
+
+    published = 0.0
+    for start in range(0, 60, 10):
+        published += 10 * (stage.metric.read(start, 10, LATER, TOTAL)[0] or 0)
+
+    # A task is sent requests from the first whole second on in which it serves, and has published
+    # those up to the last second in which it publishes; second 0 is the first one of all.
+    expected = 0
+    for task in stage.fleet.publishing():
+        last = max(second for second in range(60) if second % 5 == task.slot)
+        expected += 100 * (last + 1 - max(0, math.ceil(task.serves_at)))
+    assert published == pytest.approx(expected)
+
+
+def test_the_newest_period_is_seen_in_part_until_its_last_datapoint_has_arrived() -> None:
+    metric = a_published(5, [10 * (second >= 15) for second in range(30)], visibility=exactly(3))
+    read = {now: metric.metric.read(10, 10, now, AVERAGE)[1] for now in (13.9, 14, 18, 20, 22, 23)}
+    assert read == {13.9: 0, 14: 1, 18: 5, 20: 7, 22: 9, 23: 10}
+
+
+def test_where_nothing_can_be_seen_there_is_no_value() -> None:
+    metric = a_published(2, [50] * 20, visibility=exactly(3)).metric
+    assert metric.read(10, 10, 13.5, AVERAGE) == (None, 0)
+    assert metric.read(100, 10, LATER, TOTAL) == (None, 0)
+
+
+def test_without_a_task_nothing_is_published() -> None:
+    assert a_published(0, [0] * 20).metric.read(0, 10, LATER, AVERAGE) == (None, 0)
+
+
+def test_in_an_outage_nothing_arrives_and_afterwards_it_goes_on_as_before() -> None:
+    metric = a_published(2, [50] * 60, outages=((20, 40),)).metric
+    found = [metric.read(start, 10, LATER, AVERAGE) for start in range(10, 60, 10)]
+    assert found == [(50, 4), (None, 0), (None, 0), (50, 4), (50, 4)]
+
+
+def test_an_outage_is_counted_in_seconds_of_the_traffic() -> None:
+    stage = a_stage(2, outages=((0, 10),))
+    for second in range(40):
+        stage.metric.record(stage.fleet, 50, second, lead=20)
+    found = [stage.metric.read(start, 10, LATER, AVERAGE)[1] for start in range(0, 40, 10)]
+    assert found == [4, 4, 0, 4]
+
+
+def test_15_minutes_are_kept() -> None:
+    metric = a_published(1, [50] * 4000).metric
+    assert metric.read(4000 - 17 * 60, 60, LATER, AVERAGE) == (50, 12)
+    assert metric.read(0, 60, LATER, AVERAGE) == (None, 0)

@@ -1,0 +1,98 @@
+"""What Quickstep promises, with few seeds; `python -m benchmarks.scalers` prints all of it."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
+from lab.simulator.scalers.quickstep import Quickstep
+from lab.simulator.world import World
+from lab.traffic import NOISE, ScenarioName, Traffic, scenario_traffic
+from tests.unit.simulator.worlds import a_random, a_setup
+
+if TYPE_CHECKING:
+    from lab.simulator.measure import Measures
+
+SETUP = a_setup()
+SURGES = [ScenarioName.STEP_X10, ScenarioName.RAMP_60S]
+
+COMPARED = ("quickstep", "textbook", "aas-step-10s-alarm", "aas-target-tracking-20s")
+
+surges = pytest.mark.parametrize("name", SURGES)
+
+
+@cache
+def medians(name: ScenarioName) -> dict[str, Measures]:
+    """Return the medians of five seeds, without the quarter of an hour after the surge."""
+    experiment = Experiment(scenario_traffic(name, 900), SETUP, World(), 2, seeds=5)
+    comparison = compare(experiment, [s for s in all_scalers(SETUP) if s.name in COMPARED])
+    return {name: summary.medians for name, summary in comparison.scalers.items()}
+
+
+@surges
+def test_it_triggers_four_times_sooner_than_target_tracking_on_20_s_metrics(
+    name: ScenarioName,
+) -> None:
+    mine = medians(name)["quickstep"].time_to_trigger_s
+    other = medians(name)["aas-target-tracking-20s"].time_to_trigger_s
+    assert mine is not None
+    assert other is not None
+    assert 4 * mine <= other
+
+
+@surges
+def test_it_fails_at_most_half_of_what_target_tracking_on_20_s_metrics_does(
+    name: ScenarioName,
+) -> None:
+    assert (
+        medians(name)["quickstep"].failed <= 0.5 * medians(name)["aas-target-tracking-20s"].failed
+    )
+
+
+@surges
+def test_it_costs_30_per_cent_less_than_the_textbook_policy_and_fails_no_more_than_1_1_times_that(
+    name: ScenarioName,
+) -> None:
+    mine, other = medians(name)["quickstep"], medians(name)["textbook"]
+    assert mine.task_seconds <= 0.7 * other.task_seconds
+    assert mine.failed <= 1.1 * other.failed
+
+
+@surges
+def test_it_fails_less_than_an_aas_step_policy_on_a_10_s_alarm(name: ScenarioName) -> None:
+    assert medians(name)["quickstep"].failed < medians(name)["aas-step-10s-alarm"].failed
+
+
+# --- steady, noisy load ---------------------------------------------------------------------------
+
+
+def changes_of_direction(traffic: Traffic, tasks: int, seed: int) -> int:
+    run = played(Experiment(traffic, SETUP, World(), tasks, 1), Quickstep(SETUP), seed)
+    directions = [action.after > action.before for action in run.actions]
+    return sum(one != other for one, other in pairwise(directions))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_six_hours_of_noise_near_the_threshold_never_turn_it_round(seed: int) -> None:
+    traffic = scenario_traffic(ScenarioName.NOISY, 6 * 3600)
+    assert changes_of_direction(traffic, tasks_at_start(traffic, SETUP), seed) == 0
+
+
+@pytest.mark.parametrize(
+    ("mean", "tasks"),
+    [
+        pytest.param(115, 4, id="near the scale-in threshold"),
+        pytest.param(290, 3, id="just below the scale-out threshold"),
+        pytest.param(310, 3, id="just above it"),
+        pytest.param(600, 4, id="far above it"),
+    ],
+)
+def test_an_hour_of_noise_around_another_mean_does_not_either(mean: float, tasks: int) -> None:
+    random = a_random(round(mean))
+    requests = (mean * math.exp(random.gauss(-(NOISE**2) / 2, NOISE)) for _ in range(3600))
+    assert changes_of_direction(Traffic("noise", tuple(requests)), tasks, seed=1) == 0

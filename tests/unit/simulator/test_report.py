@@ -1,0 +1,170 @@
+"""The pages: each one file that needs no network, whatever the names in it are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+
+import pytest
+
+from lab.simulator.compare import Comparison, Experiment, all_scalers, compare
+from lab.simulator.report import report_page, tuning_page
+from lab.simulator.series import Mark
+from lab.simulator.stage import Action
+from lab.simulator.tune import Candidate, Score, Tuning
+from lab.simulator.world import World
+from tests.builders import HIGH, LOW
+from tests.unit.simulator.worlds import a_setup, a_surge
+
+HOSTILE = (
+    "</script></title><script>alert(1)</script><img src=//evil.example/x onerror=\"alert('2')\">"
+)
+SETUP = a_setup()
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.text = ""
+        self._open = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self._open = tag
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "style":
+            self.styles.append("")
+
+    def handle_endtag(self, _tag: str) -> None:
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open == "script":
+            self.scripts[-1] += data
+        elif self._open == "style":
+            self.styles[-1] += data
+        else:
+            self.text += data
+
+    @property
+    def data(self) -> str:
+        """The scripts but plotly.js, which is the long one."""
+        return "\n".join(script for script in self.scripts if len(script) < 1_000_000)
+
+
+@cache
+def a_comparison() -> Comparison:
+    experiment = Experiment(a_surge(5, during=100), SETUP, World(), 2, seeds=2)
+    return compare(experiment, all_scalers(SETUP))
+
+
+def a_candidate(success: float, policy: str = HIGH) -> Candidate:
+    score = Score(success, 4.0)
+    return Candidate({"MinCapacity": success}, {policy: 100.0, LOW: 30.0}, score, score)
+
+
+def a_tuning(policy: str = HIGH) -> Tuning:
+    tried = tuple(a_candidate(success, policy) for success in (0.9, 0.99, 0.999))
+    return Tuning(tried[0], tried[1:], tried[2], tried, 0.995)
+
+
+def hostile_comparison() -> Comparison:
+    comparison = a_comparison()
+    experiment = comparison.experiment
+    return replace(
+        comparison,
+        experiment=replace(experiment, traffic=replace(experiment.traffic, name=HOSTILE)),
+        series={
+            name: replace(
+                series,
+                actions=(Action(1.0, 2, 3, HOSTILE),),
+                marks=(Mark(1.0, "SCALED_OUT", HOSTILE),),
+            )
+            for name, series in comparison.series.items()
+        },
+    )
+
+
+PAGES = {
+    "comparison": lambda: (
+        report_page(a_comparison(), "a note"),
+        report_page(hostile_comparison(), f"a note {HOSTILE}"),
+    ),
+    "tuning": lambda: (
+        tuning_page(a_tuning(), "my traffic"),
+        tuning_page(a_tuning(HOSTILE), HOSTILE),
+    ),
+}
+
+
+@cache
+def pages(kind: str) -> tuple[Page, Page]:
+    """Return a page, and the same one with hostile names."""
+    harmless, hostile = PAGES[kind]()
+    return Page(harmless), Page(hostile)
+
+
+kinds = pytest.mark.parametrize("kind", PAGES)
+
+
+@kinds
+def test_a_page_needs_no_network(kind: str) -> None:
+    page, _ = pages(kind)
+    addresses = [name for name, _ in page.attributes if name in ("src", "href", "srcset", "data")]
+    assert addresses == []
+    assert not {"link", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+    for text in (*page.styles, *(value for name, value in page.attributes if name == "style")):
+        assert not re.search(r"@import|url\(", text)
+    assert "http" not in page.data.replace("http://www.w3.org/", "")
+    assert any(len(script) > 1_000_000 for script in page.scripts), "plotly.js is not in the page"
+
+
+@kinds
+def test_hostile_names_are_text_and_nothing_else(kind: str) -> None:
+    harmless, hostile = pages(kind)
+    assert hostile.tags == harmless.tags
+    assert [name for name, _ in hostile.attributes] == [name for name, _ in harmless.attributes]
+    assert len(hostile.scripts) == len(harmless.scripts)
+    assert HOSTILE in hostile.text
+    # Charts take some markup in their texts: none of it is left in them.
+    assert "alert" in hostile.data
+    assert "<img" not in hostile.data
+    assert "\\u003cimg" not in hostile.data
+
+
+def test_the_table_has_every_scaler_and_the_charts_every_one_of_their_lines() -> None:
+    page, _ = pages("comparison")
+    for name in a_comparison().scalers:
+        assert name in page.text
+        assert page.data.count(f'"{name}"') >= 2, "no line of its own"
+    assert "a note" in page.text
+    assert "never" in page.text
+
+
+def test_the_table_of_a_search_shows_both_parts_and_which_policies_are_chosen_and_yours() -> None:
+    page, _ = pages("tuning")
+    assert "1, chosen" not in page.text
+    assert "2, chosen" in page.text
+    assert "3, yours" in page.text
+    assert page.text.count("99.900%") == 2
+    assert "3 policies were tried" in page.text
+
+
+def test_a_long_reason_is_cut_and_broken_into_lines() -> None:
+    comparison = a_comparison()
+    long = "word " * 200
+    series = replace(comparison.series["quickstep"], actions=(Action(1.0, 2, 3, long),))
+    page = Page(report_page(replace(comparison, series={"quickstep": series}), ""))
+    assert 50 < page.data.count("word ") + page.data.count("word\\u003cbr") < 62

@@ -1,0 +1,320 @@
+"""The search for a policy: what it tries, what it chooses, and what it never looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lab.simulator.tune
+from lab.simulator.compare import tasks_at_start
+from lab.simulator.measure import measure
+from lab.simulator.queueing import Server
+from lab.simulator.scalers.quickstep import Quickstep
+from lab.simulator.stage import Setup, play
+from lab.simulator.tune import (
+    _SPACE,
+    HELD_OUT_SEED,
+    Candidate,
+    Score,
+    Search,
+    Tuning,
+    _policy,
+    check_tunable,
+    choose,
+    front,
+    split,
+    tune,
+)
+from lab.simulator.world import World
+from lab.traffic import Traffic
+from quickstep.config import read_target
+from quickstep.engine.model import MetricScope
+from quickstep.fields import InvalidDocumentError
+from tests.builders import HIGH, LOW, a_document, a_policy, a_scale_in_policy, a_target
+
+if TYPE_CHECKING:
+    from lab.simulator.stage import Run, Scaler
+
+QUIET = (120.0,) * 30
+TUNED = Traffic("tuned", QUIET + (600.0,) * 60 + QUIET)
+HELD_OUT = Traffic("held out", QUIET + (900.0,) * 60 + QUIET)
+
+
+def a_search(**changes: Any) -> Search:
+    document = a_document()
+    search = Search(
+        document=document,
+        baseline=Setup(read_target(document), {HIGH: 100, LOW: 30}),
+        tuned=TUNED,
+        held_out=HELD_OUT,
+        world=World(),
+        floor=0.9,
+        candidates=8,
+        seeds=1,
+    )
+    return replace(search, **changes)
+
+
+@cache
+def a_tuning() -> Tuning:
+    return tune(a_search())
+
+
+def scored(success: float, hours: float, held_out: float | None = None) -> Candidate:
+    """Return a candidate, named by its scores."""
+    other = None if held_out is None else Score(held_out, hours)
+    return Candidate({"hours": hours, "success": success}, {}, Score(success, hours), other)
+
+
+def scores(*candidates: Candidate) -> list[tuple[float, float]]:
+    return [(c.tuned.success_rate, c.tuned.task_hours) for c in candidates]
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("all_of_them", "not_beaten"),
+    [
+        pytest.param([(0.99, 4), (0.98, 5), (0.999, 6)], [(0.99, 4), (0.999, 6)], id="the example"),
+        pytest.param([(0.9, 5), (0.9, 4)], [(0.9, 4)], id="the same success for less"),
+        pytest.param([(0.9, 4), (0.95, 4)], [(0.95, 4)], id="more success for the same"),
+        pytest.param([(0.9, 4), (0.9, 4)], [(0.9, 4)], id="the same twice"),
+        pytest.param([(0.0, 1)], [(0.0, 1)], id="nothing succeeds"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_the_front_are_those_that_no_other_beats_cheapest_first(
+    all_of_them: list[tuple[float, float]], not_beaten: list[tuple[float, float]]
+) -> None:
+    assert scores(*front([scored(*each) for each in all_of_them])) == not_beaten
+
+
+CHOICES = [(0.99, 4), (0.98, 3), (0.999, 6), (0.999, 7), (0.9995, 9)]
+
+
+@pytest.mark.parametrize(
+    ("floor", "chosen"),
+    [
+        pytest.param(0.98, (0.98, 3), id="the cheapest that reaches it exactly"),
+        pytest.param(0.985, (0.99, 4), id="the cheapest that reaches it"),
+        pytest.param(0.995, (0.999, 6), id="of two that succeed as often the cheaper one"),
+        pytest.param(0.9999, (0.9995, 9), id="if none does, the most successful"),
+        pytest.param(0.0, (0.98, 3), id="no floor: the cheapest of all"),
+    ],
+)
+def test_the_floor_comes_first_and_then_the_cost(floor: float, chosen: tuple[float, float]) -> None:
+    assert scores(choose([scored(*each) for each in CHOICES], floor)) == [chosen]
+
+
+candidates = st.lists(
+    st.builds(scored, st.sampled_from([0.9, 0.95, 0.99, 1.0]), st.integers(1, 5)), min_size=1
+)
+
+
+@given(candidates, st.floats(0, 1))
+def test_what_is_chosen_is_on_the_front(found: list[Candidate], floor: float) -> None:
+    assert scores(choose(found, floor))[0] in scores(*front(found))
+
+
+@given(candidates)
+def test_no_candidate_beats_one_of_the_front(found: list[Candidate]) -> None:
+    for success, hours in scores(*front(found)):
+        assert not [
+            other
+            for other in scores(*found)
+            if other[0] >= success and other[1] <= hours and other != (success, hours)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("tuned", "held_out", "reached", "holds"),
+    [
+        pytest.param(0.999, 0.999, True, True, id="on both parts"),
+        pytest.param(0.999, 0.99, True, False, id="missed on the part held out"),
+        pytest.param(0.99, 0.999, False, True, id="missed on the part tuned on"),
+        pytest.param(0.99, None, False, False, id="never tried on the part held out"),
+    ],
+)
+def test_missing_the_floor_on_either_part_shows(
+    tuned: float, held_out: float | None, *, reached: bool, holds: bool
+) -> None:
+    chosen = scored(tuned, 4, held_out)
+    tuning = Tuning(chosen, (chosen,), chosen, (chosen,), floor=0.995)
+    assert (tuning.reached, tuning.holds) == (reached, holds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "parts"),
+    [
+        pytest.param(3600, 1 / 3, (2400, 1200), id="the example"),
+        pytest.param(10, 0.5, (5, 5), id="half"),
+        pytest.param(10, 0.1, (9, 1), id="as little as can be held out"),
+        pytest.param(10, 0.9, (1, 9), id="as much as can be"),
+    ],
+)
+def test_the_last_part_of_the_traffic_is_held_out(
+    seconds: int, share: float, parts: tuple[int, int]
+) -> None:
+    traffic = Traffic("t", tuple(float(second) for second in range(seconds)))
+    tuned, held_out = split(traffic, share)
+    assert (len(tuned.requests), len(held_out.requests)) == parts
+    assert tuned.requests + held_out.requests == traffic.requests
+
+
+# --- the space ------------------------------------------------------------------------------------
+
+
+def check_policy(search: Search, choice: tuple[Any, ...]) -> None:
+    document, thresholds = _policy(search, choice)
+    target = read_target(document)
+    assert [policy.name for policy in target.policies] == list(thresholds) == [HIGH, LOW]
+    assert all(policy.metric_scope is MetricScope.PER_TASK for policy in target.policies)
+    assert 0 < thresholds[LOW] < thresholds[HIGH] < search.world.server.capacity
+    for policy in target.policies:
+        assert policy.steps
+
+
+@pytest.mark.parametrize("capacity", [1, 2.5, 7, 150, 1e6])
+def test_every_threshold_and_step_of_the_space_is_a_valid_policy(capacity: float) -> None:
+    search = a_search(world=World(server=Server(capacity=capacity)))
+    # All numbers that depend on each other, each time with others of the rest.
+    related = ("utilisation", "step", "scale_in_share")
+    for number, chosen in enumerate(product(*(_SPACE[name] for name in related))):
+        rest = {name: values[number % len(values)] for name, values in _SPACE.items()}
+        values = {**rest, **dict(zip(related, chosen, strict=True))}
+        check_policy(search, tuple(values[name] for name in _SPACE))
+
+
+@given(st.tuples(*[st.sampled_from(tuple(values)) for values in _SPACE.values()]))
+def test_any_choice_of_the_space_is_a_valid_policy(choice: tuple[Any, ...]) -> None:
+    check_policy(a_search(), choice)
+
+
+def test_what_the_document_says_otherwise_is_kept() -> None:
+    search = a_search(document=a_document(MaxCapacity=17, WarmupSeconds=20, DryRun=True))
+    document, _ = _policy(search, tuple(next(iter(values)) for values in _SPACE.values()))
+    assert (document["MaxCapacity"], document["WarmupSeconds"]) == (17, 20)
+    assert document["DryRun"] is True
+    assert document["Guards"] == a_document()["Guards"]
+    assert search.document == a_document(MaxCapacity=17, WarmupSeconds=20, DryRun=True)
+
+
+PER_TASK = MetricScope.PER_TASK
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        pytest.param([a_policy(scope=PER_TASK)], id="none to scale in"),
+        pytest.param([a_scale_in_policy(scope=PER_TASK)], id="none to scale out"),
+        pytest.param(
+            [a_policy(n, scope=PER_TASK) for n in "ab"] + [a_scale_in_policy(scope=PER_TASK)],
+            id="two to scale out",
+        ),
+        pytest.param([a_policy(scope=PER_TASK), a_scale_in_policy()], id="one on the total"),
+    ],
+)
+def test_a_document_that_the_search_cannot_vary_is_refused(policies: list[Any]) -> None:
+    with pytest.raises(InvalidDocumentError, match="must have one scale-out and one scale-in"):
+        check_tunable(Setup(a_target(*policies), {}))
+
+
+def test_the_example_can_be_tuned() -> None:
+    check_tunable(a_search().baseline)
+
+
+# --- the search -----------------------------------------------------------------------------------
+
+
+def test_the_search_is_the_same_however_many_processes_do_it() -> None:
+    steps: list[int] = []
+    assert tune(a_search(), jobs=2, progress=lambda: steps.append(1)) == a_tuning()
+    assert 4 <= len(steps) <= 8
+
+
+def test_another_random_seed_is_another_search() -> None:
+    assert tune(a_search(random_seed=1)).tried != a_tuning().tried
+
+
+def test_the_given_policy_is_a_candidate_like_the_others() -> None:
+    search = a_search(floor=0.0)
+    tuning = tune(search)
+    assert tuning.baseline.document == search.document
+    assert tuning.baseline.thresholds == {HIGH: 100, LOW: 30}
+    assert any(map(tuning.baseline.same_as, tuning.tried))
+    assert any(map(tuning.baseline.same_as, tuning.shown))
+    assert any(map(tuning.chosen.same_as, tuning.front))
+    cheapest = min(candidate.tuned.task_hours for candidate in tuning.tried)
+    assert tuning.chosen.tuned.task_hours == cheapest
+
+
+def test_the_part_held_out_is_never_played_while_searching(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played: list[tuple[str, int]] = []
+
+    def watched(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) -> Run:
+        played.append((traffic.name, seed))
+        return play(scaler, traffic, world, tasks, seed)
+
+    monkeypatch.setattr(lab.simulator.tune, "play", watched)
+    tuning = tune(a_search(seeds=2, candidates=4))
+
+    names = [name for name, _ in played]
+    searching = names.index("held out")
+    assert set(names[:searching]) == {"tuned"}
+    assert set(names[searching:]) == {"held out"}
+    assert searching == 2 * len(tuning.tried)
+    seeds = {name: {seed for other, seed in played if other == name} for name in set(names)}
+    assert seeds == {"tuned": {0, 1}, "held out": {HELD_OUT_SEED, HELD_OUT_SEED + 1}}
+
+
+def test_what_is_held_out_makes_no_difference_to_what_is_chosen() -> None:
+    one, other = a_tuning(), tune(a_search(held_out=Traffic("other", (50.0,) * 100)))
+    assert one.tried == other.tried
+    assert one.chosen.same_as(other.chosen)
+    assert one.chosen.held_out != other.chosen.held_out
+
+
+def test_a_score_is_the_worst_seeds_success_and_the_mean_cost() -> None:
+    search = a_search(seeds=3, candidates=2)
+    baseline = tune(search).baseline
+    runs = [
+        measure(
+            play(
+                Quickstep(search.baseline),
+                TUNED,
+                World(),
+                tasks_at_start(TUNED, search.baseline),
+                n,
+            ),
+            100,
+        )
+        for n in range(3)
+    ]
+    assert baseline.tuned.success_rate == min(run.success_rate for run in runs)
+    assert baseline.tuned.task_hours == pytest.approx(
+        sum(run.task_seconds for run in runs) / 3 / 3600
+    )
+    assert baseline.held_out is not None
+    assert baseline.held_out.success_rate < baseline.tuned.success_rate
+
+
+def test_no_policy_is_played_twice_on_the_part_tuned_on() -> None:
+    tuning = tune(a_search(candidates=20))
+    found = [(str(c.document), str(c.thresholds)) for c in tuning.tried[1:]]
+    assert len(found) == len(set(found))
+
+
+def test_a_candidate_is_shown_as_json_with_both_scores() -> None:
+    assert scored(0.99, 4).as_dict()["held_out"] is None
+    shown = scored(0.99, 4, 0.98).as_dict()
+    assert shown["tuned"] == {"success_rate": 0.99, "task_hours": 4}
+    assert shown["held_out"] == {"success_rate": 0.98, "task_hours": 4}

@@ -1,0 +1,317 @@
+"""`quickstep simulate` and `quickstep compare`: tables, JSON, pages, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.builders import HIGH, a_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+SHORT = ("--to", "150", "--jobs", "1", "--seeds", "1")
+SCALERS = [
+    "quickstep",
+    "textbook",
+    "aas-step-10s-alarm",
+    "aas-step-60s-alarm",
+    "aas-target-tracking-60s",
+    "aas-target-tracking-20s",
+]
+both = pytest.mark.parametrize("command", ["simulate", "compare"])
+
+
+def run(*arguments: str | Path, **environment: str) -> Result:
+    environment = {"COLUMNS": "300", "NO_COLOR": "1", **environment}
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
+
+
+def refused(*arguments: str | Path) -> str:
+    """Return what is said of arguments that are not accepted, without the box around it."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return re.sub(r"[│╭╮╰╯─\s]+", " ", result.stderr)
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def test_simulate_shows_what_was_done_and_why_and_what_it_came_to() -> None:
+    result = run("simulate", *SHORT)
+    assert result.exit_code == 0
+    assert "step-x10: 0.0 h, 1 seed" in result.stdout
+    assert re.search(
+        r"\n +\d+\.\d +2 → \d+ +Scaled out from 2 to \d+: high-request-rate", result.stdout
+    )
+    assert "Everything is modelled but Quickstep's own code." in result.stdout
+    assert "363 s with 60-s metrics and 86 s with 20-s metrics" in result.stdout
+    assert "textbook" not in result.stdout
+
+
+def test_simulate_plays_the_scaler_that_is_asked_for() -> None:
+    result = run("simulate", "--scaler", "aas-step-10s-alarm", *SHORT, "--json")
+    assert list(json.loads(result.stdout)["scalers"]) == ["aas-step-10s-alarm"]
+
+
+def test_compare_shows_every_scaler_in_both_tables() -> None:
+    result = run("compare", *SHORT)
+    assert result.exit_code == 0
+    for name in SCALERS:
+        assert len(re.findall(rf"^ +{name} ", result.stdout, re.MULTILINE)) == 2, name
+    assert "Medians over the seeds; -: it never happened." in result.stdout
+
+
+@both
+def test_json_is_one_object_and_all_there_is_on_stdout(command: str) -> None:
+    result = run(command, *SHORT, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert (document["traffic"], document["seconds"], document["seeds"]) == ("step-x10", 150, 1)
+    assert list(document["scalers"]) == (SCALERS if command == "compare" else ["quickstep"])
+
+
+def test_progress_on_a_terminal_is_in_the_way_of_no_json() -> None:
+    result = run("simulate", *SHORT, "--json", FORCE_COLOR="1")
+    assert "Playing step-x10" in result.stderr
+    assert result.stdout.startswith("{")
+    assert result.stdout.endswith("}\n")
+
+
+@both
+def test_a_report_is_written_and_named(command: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = run(command, *SHORT, "--report", page)
+    assert result.exit_code == 0
+    assert f"Charts: {page}" in result.stdout
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_report_leaves_json_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = run("simulate", *SHORT, "--json", "--report", page)
+    assert json.loads(result.stdout)["traffic"] == "step-x10"
+    assert page.exists()
+
+
+def test_recorded_traffic_is_played_from_and_to_the_seconds_given(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv.gz"
+    rows = "".join(f"{second},{10 * second}\n" for second in range(100))
+    file.write_bytes(gzip.compress(f"second,requests\n{rows}".encode()))
+    arguments = ("--traffic", file, "--from", "10", "--to", "20", "--multiply", "2", "--json")
+    document = json.loads(run("simulate", *arguments, "--jobs", "1").stdout)
+    assert (document["traffic"], document["seconds"]) == ("mine.csv.gz", 10)
+    assert document["scalers"]["quickstep"]["requests"] == 2 * sum(range(100, 200, 10))
+
+
+def test_the_options_reach_the_model() -> None:
+    def peak(*options: str) -> int:
+        result = run("simulate", *SHORT, "--json", *options)
+        return int(json.loads(result.stdout)["scalers"]["quickstep"]["peak_tasks"])
+
+    assert peak("--threshold", f"{HIGH}=1000") == 2
+    assert peak("--outage", "0-150") == 2
+    assert peak("--tasks", "20") > 10
+    assert peak() > 2
+
+
+def test_slower_tasks_fail_more() -> None:
+    def failed(*options: str) -> float:
+        result = run("simulate", *SHORT, "--json", *options)
+        return float(json.loads(result.stdout)["scalers"]["quickstep"]["failed"])
+
+    usual = failed()
+    assert failed("--task-capacity", "100") > usual
+    assert failed("--start-up", "60") > usual
+    assert failed("--queue-limit", "10") > usual
+    assert failed("--time-out", "0.1") > usual
+
+
+def test_a_traffic_of_one_second_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text("second,requests\n0,5\n")
+    result = run("compare", "--traffic", file, "--jobs", "1")
+    assert result.exit_code == 0
+
+
+def test_without_a_request_nothing_fails(tmp_path: Path) -> None:
+    file = tmp_path / "none.csv"
+    file.write_text("second,requests\n30,0\n")
+    result = run("simulate", "--traffic", file, "--jobs", "1", "--json")
+    measures = json.loads(result.stdout)["scalers"]["quickstep"]
+    assert (measures["requests"], measures["failed"], measures["success_rate"]) == (0, 0, 1)
+    assert measures["latency_ms"]["p99"] is None
+
+
+def test_hostile_names_of_traffic_are_shown_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "[bold]mine[red].csv"
+    file.write_text("second,requests\n0,5\n")
+    result = run("simulate", "--traffic", file, "--jobs", "1")
+    assert result.exit_code == 0
+    assert "[bold]mine[red].csv: 0.0 h, 1 seed" in result.stdout
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        pytest.param(
+            ["--threshold", "nope=3"],
+            "--threshold: must name one of the policies high-request-rate, low-request-rate, "
+            "as NAME=VALUE, not 'nope=3'",
+            id="a policy that is not there",
+        ),
+        pytest.param(
+            ["--threshold", f"{HIGH}=much"],
+            "--threshold: high-request-rate must be a number above 0, not 'much'",
+            id="no number",
+        ),
+        pytest.param(
+            ["--threshold", HIGH],
+            "--threshold: high-request-rate must be a number above 0, not ''",
+            id="no value",
+        ),
+        *(
+            pytest.param(
+                ["--threshold", f"{HIGH}={value}"],
+                f"--threshold: high-request-rate must be a number above 0, not '{value}'",
+                id=f"threshold {value}",
+            )
+            for value in ("0", "-1", "nan", "inf")
+        ),
+        *(
+            pytest.param(
+                ["--outage", outage],
+                "--outage: must be FROM-TO in whole seconds, the first below the second, "
+                f"not '{outage}'",
+                id=f"outage {outage}",
+            )
+            for outage in ("5", "9-5", "5-5", "1.5-3", "a-b", "-5-3", "²-3", "1-2-3")
+        ),
+        pytest.param(
+            ["--scenario", "steady", "--traffic", __file__],
+            "give --scenario or --traffic, not both",
+            id="two traffics",
+        ),
+        pytest.param(["--scenario", "nope"], "'nope' is not one of", id="no such scenario"),
+        pytest.param(
+            ["--from", "100", "--to", "100"],
+            "--to: must be above --from, 100, not 100",
+            id="ends before it starts",
+        ),
+        pytest.param(["--to", "0"], "'--to'", id="ends at 0"),
+        pytest.param(["--to", "999999999"], "'--to'", id="ends in thirty years"),
+        pytest.param(["--from", "999999999"], "'--from'", id="starts in thirty years"),
+        pytest.param(["--from", "-1"], "'--from'", id="starts before 0"),
+        pytest.param(
+            ["--multiply", "0"], "multiply: must be a finite number above 0", id="times 0"
+        ),
+        pytest.param(
+            ["--multiply", "nan"], "multiply: must be a finite number above 0", id="times NaN"
+        ),
+        pytest.param(["--policy", "nowhere.json"], "'nowhere.json' does not exist", id="no policy"),
+        pytest.param(["--traffic", "nowhere.csv"], "'nowhere.csv' does not exist", id="no traffic"),
+        pytest.param(
+            ["--report", "nowhere/page.html"],
+            "nowhere/page.html: its directory must exist",
+            id="report in a directory that is not there",
+        ),
+        pytest.param(["--report", "."], ".: must be a file, not a directory", id="a directory"),
+        *(
+            pytest.param([option, value], f"'{option}'", id=f"{option} {value}")
+            for option, values in {
+                "--task-capacity": ("0", "nan", "inf", "x"),
+                "--service-time": ("-1", "nan"),
+                "--queue-limit": ("0", "nan"),
+                "--time-out": ("0", "nan"),
+                "--start-up": ("-1", "nan", "inf"),
+                "--tasks": ("0", "9999"),
+                "--seeds": ("0", "1.5"),
+                "--jobs": ("0",),
+            }.items()
+            for value in values
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_rule_that_they_break(
+    arguments: list[str], problem: str
+) -> None:
+    assert problem in refused("compare", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        pytest.param("{", ["must be JSON"], id="no JSON"),
+        pytest.param(
+            json.dumps(a_document(MinCapacity=-1, DryRun="[bold]")),
+            [
+                "MinCapacity: must be at least 0, not -1",
+                'DryRun: must be true or false, not "[bold]"',
+            ],
+            id="all problems at once",
+        ),
+        pytest.param(
+            json.dumps(a_document(ScaleOutPolicies=None)),
+            ["must have a scale-out policy with MetricScope PerTask: that is what is simulated"],
+            id="nothing to scale out",
+        ),
+    ],
+)
+def test_a_policy_document_that_cannot_be_played_is_refused(
+    text: str, problems: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(text)
+    said = refused("simulate", "--policy", file)
+    for problem in problems:
+        assert problem in said
+
+
+def test_scale_out_policies_on_the_total_only_cannot_be_played(tmp_path: Path) -> None:
+    document = a_document()
+    document["ScaleOutPolicies"][HIGH]["MetricScope"] = "Total"
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(document))
+    said = refused("simulate", "--policy", file)
+    assert "must have a scale-out policy with MetricScope PerTask" in said
+
+
+def test_a_policy_document_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_bytes(b"\xff\xfe")
+    assert "policy.json: must be UTF-8" in refused("simulate", "--policy", file)
+
+
+def test_the_first_broken_rule_of_a_recorded_traffic_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("second,requests\n0,-1\n")
+    said = refused("simulate", "--traffic", file)
+    assert "mine.csv, line 2: requests must be a number from 0" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--to", "9"], "to: must be from 1 to the 2 seconds of mine.csv, not 9"),
+        (["--from", "2"], "from: must be less than the 2 seconds of mine.csv, not 2"),
+    ],
+)
+def test_a_part_that_recorded_traffic_does_not_have_is_refused(
+    arguments: list[str], problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("second,requests\n0,1\n1,2\n")
+    assert problem in refused("simulate", "--traffic", file, *arguments)

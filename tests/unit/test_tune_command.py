@@ -1,0 +1,210 @@
+"""`quickstep tune`: what it prints, what it writes, how it exits, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from quickstep.config import parse_target
+from tests.builders import HIGH, LOW, a_document, example_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+# Both parts are just long enough.
+SHORT = ("--scenario", "sawtooth", "--to", "1200", "--hold-out", "0.5")
+QUICK = ("--candidates", "4", "--seeds", "1", "--jobs", "1")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(
+        app,
+        ["tune", *(str(argument) for argument in arguments)],
+        env={"COLUMNS": "300", "NO_COLOR": "1"},
+    )
+
+
+def refused(*arguments: str | Path) -> str:
+    """Return what is said of arguments that are not accepted, without the box around it."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return re.sub(r"[│╭╮╰╯─\s]+", " ", result.stderr)
+
+
+def test_it_prints_the_policies_worth_a_look_and_a_document_that_validate_accepts() -> None:
+    result = run(*SHORT, *QUICK, "--floor", "0")
+    assert result.exit_code == 0
+    table, _, document = result.stdout.partition("{")
+    assert re.search(r"\d policies tried on 0\.2 h, 0\.2 h held out", table)
+    assert re.search(r"chosen *\n", table)
+    assert re.search(r"100 +30 .* yours", table)
+    thresholds = re.search(
+        r"Thresholds of the alarms, .*: high-request-rate (\S+), low-request-rate (\S+)", table
+    )
+    assert thresholds is not None
+    assert float(thresholds[1]) > float(thresholds[2])
+    target = parse_target("{" + document)
+    assert target.resource_id == "service/prod/web"
+    assert [policy.name for policy in target.policies] == [HIGH, LOW]
+
+
+def test_a_document_is_written_instead_of_printed(tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    result = run(*SHORT, *QUICK, "--floor", "0", "--out", file)
+    assert result.exit_code == 0
+    assert f"Policy document: {file}" in result.stdout
+    assert "{" not in result.stdout
+    validated = CliRunner().invoke(app, ["validate", str(file)])
+    assert validated.exit_code == 0
+
+
+def test_json_is_one_object_and_all_there_is_on_stdout() -> None:
+    result = run(*SHORT, *QUICK, "--floor", "0", "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert list(document) == [
+        "traffic",
+        "floor",
+        "reached",
+        "holds",
+        "candidates",
+        "chosen",
+        "baseline",
+        "front",
+    ]
+    assert (document["traffic"], document["floor"]) == ("sawtooth", 0)
+    assert (document["reached"], document["holds"]) == (True, True)
+    assert document["baseline"]["document"] == example_document()
+    assert set(document["chosen"]["tuned"]) == {"success_rate", "task_hours"}
+    assert set(document["chosen"]["held_out"]) == {"success_rate", "task_hours"}
+    assert document["chosen"]["tuned"] in [candidate["tuned"] for candidate in document["front"]]
+
+
+def test_a_floor_that_no_policy_reaches_is_said_and_is_an_error_to_a_script() -> None:
+    result = run("--scenario", "surge", "--to", "1200", "--hold-out", "0.5", *QUICK, "--floor", "1")
+    assert result.exit_code == 1
+    assert "No policy reached a success rate of 1; this one came next." in result.stderr
+    assert "less than half the peak of the other: it is no test of a surge" in result.stderr
+    assert result.stdout.rstrip().endswith("}")
+
+
+def test_a_floor_that_is_missed_on_the_part_held_out_only_is_said_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    rows = "".join(f"{n},{120 if n < 600 or n % 300 < 200 else 1500}\n" for n in range(1200))
+    file.write_text(f"second,requests\n{rows}")
+    arguments = ("--traffic", file, "--hold-out", "0.5", *QUICK)
+
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "It misses the success rate on the part held out" in result.stderr
+
+    result = run(*arguments, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert (document["reached"], document["holds"]) == (True, False)
+
+
+def test_a_report_is_written_also_where_the_floor_was_missed(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = run(*SHORT, *QUICK, "--floor", "1", "--report", page, "--json")
+    assert result.exit_code == 1
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("capacity", ["1", "3"])
+def test_weak_tasks_can_be_tuned_for_as_well(capacity: str) -> None:
+    result = run(
+        *SHORT, *QUICK, "--task-capacity", capacity, "--multiply", "0.01", "--floor", "0", "--json"
+    )
+    assert result.exit_code == 0
+    out, in_ = json.loads(result.stdout)["chosen"]["thresholds"].values()
+    assert 0 < in_ < out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        pytest.param(
+            ["--to", "1200"],
+            "--hold-out: both parts of the 1200 seconds must have at least 600, not 400",
+            id="too short",
+        ),
+        pytest.param(
+            ["--to", "1", "--hold-out", "0.1"],
+            "--hold-out: both parts of the 1 seconds must have at least 600, not 0",
+            id="one second",
+        ),
+        pytest.param(["--hold-out", "0.95"], "'--hold-out'", id="nearly all held out"),
+        pytest.param(["--hold-out", "nan"], "'--hold-out'", id="NaN held out"),
+        pytest.param(["--floor", "99.9"], "'--floor'", id="a floor in per cent"),
+        pytest.param(["--floor", "nan"], "'--floor'", id="no floor"),
+        pytest.param(["--candidates", "3"], "'--candidates'", id="too few candidates"),
+        pytest.param(["--seeds", "0"], "'--seeds'", id="no seed"),
+        pytest.param(
+            ["--threshold", "nope=3"], "--threshold: must name one of the policies", id="no policy"
+        ),
+        pytest.param(
+            ["--scenario", "steady", "--traffic", __file__],
+            "give --scenario or --traffic, not both",
+            id="two traffics",
+        ),
+        pytest.param(
+            ["--from", "9", "--to", "5"], "--to: must be above --from, 9, not 5", id="backwards"
+        ),
+        pytest.param(
+            ["--out", "nowhere/policy.json"],
+            "nowhere/policy.json: its directory must exist",
+            id="document in a directory that is not there",
+        ),
+        pytest.param(
+            ["--report", "nowhere/page.html"],
+            "nowhere/page.html: its directory must exist",
+            id="report in a directory that is not there",
+        ),
+        pytest.param(["--out", "."], ".: must be a file, not a directory", id="a directory"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_the_rule_that_they_break(
+    arguments: list[str], problem: str
+) -> None:
+    assert problem in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        pytest.param(
+            {"ScaleInPolicies": None},
+            "must have one scale-out and one scale-in policy, both PerTask, to be tuned",
+            id="none to scale in",
+        ),
+        pytest.param(
+            {"MinCapacity": -1}, "MinCapacity: must be at least 0, not -1", id="not valid"
+        ),
+    ],
+)
+def test_a_document_that_cannot_be_tuned_is_refused(
+    changes: dict[str, object], problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(a_document(**changes)))
+    said = refused("--policy", file)
+    assert "--policy" in said
+    assert problem in said
+
+
+def test_a_scale_in_policy_on_the_total_cannot_be_tuned(tmp_path: Path) -> None:
+    document = a_document()
+    document["ScaleInPolicies"][LOW]["MetricScope"] = "Total"
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(document))
+    assert "both PerTask, to be tuned" in refused("--policy", file)
