@@ -1,0 +1,78 @@
+"""ASGI middleware: Starlette, FastAPI, Django's asgi.py, any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quickstep_publisher.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import TypeAlias
+
+    Message: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+    App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_BODIES = frozenset({"http.response.body", "http.response.zerocopysend"})
+
+
+class AsgiMiddleware:
+    """Counts the requests and connections of an ASGI application.
+
+    An HTTP request counts from its arrival here until the last byte of the response has been
+    handed to the server, or until the application has ended in any other way: it returned, raised,
+    or was cancelled. What it does after the last byte (background tasks) is not response time.
+
+    A WebSocket is an active connection as long as it lasts, and no request: it may last for hours.
+    Everything else, lifespan above all, passes as it is; with the first call the publisher starts.
+
+    Args:
+        app: the application.
+        publisher: the publisher; a new one with the other arguments by default.
+        **options: see Publisher.
+    """
+
+    def __init__(self, app: App, publisher: Publisher | None = None, **options: Any) -> None:
+        self._app = app
+        self._publisher = publisher or Publisher(**options)
+        self._timer = self._publisher.clock.timer
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        recorder = self._publisher.start()
+        kind = scope["type"]
+        if kind == "websocket":
+            recorder.connect()
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                recorder.disconnect()
+            return
+        if kind != "http":
+            await self._app(scope, receive, send)
+            return
+
+        recorder.begin()
+        timer = self._timer
+        began = timer()
+        active = True
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal active
+            await send(message)
+            if active:
+                sent = message["type"]
+                if (sent in _BODIES and not message.get("more_body")) or (
+                    sent == "http.response.pathsend"
+                ):
+                    active = False
+                    recorder.end(timer() - began)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        finally:
+            if active:
+                active = False
+                recorder.end(timer() - began)
