@@ -99,7 +99,8 @@ class Process:
     def sample(self) -> None:
         """Read the gauges."""
         try:
-            if gauges := self._gauges():
+            gauges = self._gauges()
+            if gauges and not self._left:
                 now = self._clock.monotonic()
                 read = {name: self._read(name, gauge) for name, gauge in gauges.items()}
                 known = {name: gauge for name, gauge in read.items() if gauge is not None}
@@ -146,10 +147,11 @@ class Process:
         return max(0.0, schedule.tick(schedule.number(now) + 1) - now) + _LATE
 
     def _join(self) -> _workers.Workers:
+        number = self._plan.schedule.number(self._clock.now().timestamp())
         now = self._clock.monotonic()
         if not self._alone:
             try:
-                return _workers.Workers(self._folder(), now)
+                return _workers.Workers(self._folder(), number, now)
             except Exception as error:  # noqa: BLE001 - the application starts in any case
                 said = (
                     f"The worker processes of this task cannot add up what they count ({error}): "
@@ -158,7 +160,7 @@ class Process:
                     "QUICKSTEP_DIRECTORY, a directory that all of them can write to."
                 )
                 self.announcer.trouble(Kind.NOT_SHARED, said, now)
-        return _workers.Workers(None, now)
+        return _workers.Workers(None, number, now)
 
     def _folder(self) -> Path:
         return _workers.task_folder(self._plan.settings.directory, self._plan.key)
@@ -166,7 +168,10 @@ class Process:
     def _send(self, taken: Interval, number: int) -> Point | None:
         point = build(taken, self._plan.schedule.timestamp(number))
         now = self._clock.monotonic()
-        if point is None or now < self._not_before:
+        if point is None:
+            return None
+        if now < self._not_before:
+            self.announcer.dropped()
             return None
         try:
             if self._address is None:

@@ -68,6 +68,10 @@ class Announcer:
             said = "Unexpected error in the publisher; the application is not affected"
             logger.error(said, exc_info=error)
 
+    def dropped(self) -> None:
+        """Count a point that was not even tried, as it was too soon after the last failure."""
+        self._dropped += 1
+
     def not_published(self, error: NotPublishedError, now: float) -> None:
         """Say that points are dropped, and why."""
         self._dropped += 1
@@ -82,7 +86,7 @@ class Announcer:
             logger.info("Publishing metrics of %s", what)
         elif self._announced_failing:
             # A warning like the one before: who reads only warnings is to know that it is over.
-            logger.warning("Metrics are published again; %d points were dropped.", self._dropped)
+            logger.warning("Metrics are published again; points dropped: %d.", self._dropped)
         self._published = True
         self._announced_failing = False
         self._dropped = 0

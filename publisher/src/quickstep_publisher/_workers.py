@@ -203,23 +203,24 @@ class Workers:
 
     Args:
         folder: the task's folder, which is made if need be; None for a worker that is alone.
+        number: the interval whose tick was last; the next one is the first to be published.
         now: the monotonic time.
 
     Raises:
         OSError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path | None, now: float) -> None:
+    def __init__(self, folder: Path | None, number: int, now: float) -> None:
         self._id = secrets.randbits(62)
         self._folder = folder
         self._ledger_fd = self._slot_fd = -1
         self._ledger: mmap.mmap | bytearray = bytearray(_LEDGER.size)
         self._slot: mmap.mmap | bytearray = bytearray(SLOT_SIZE)
         if folder is None:
-            self._write_ledger(_Ledger(0, _UNREAD, now, self._id))
+            self._write_ledger(_Ledger(0, number, now, self._id))
         else:
             try:
-                self._join(folder, now)
+                self._join(folder, number, now)
             except BaseException:
                 self._close()
                 raise
@@ -240,10 +241,7 @@ class Workers:
         listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
         content = json.dumps(listed).encode()
         written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content
-        if self._slot_fd < 0:
-            self._slot[_GAUGES_AT : _GAUGES_AT + len(written)] = written
-        else:
-            os.pwrite(self._slot_fd, written, _GAUGES_AT)
+        self._slot[_GAUGES_AT : _GAUGES_AT + len(written)] = written
 
     def take(self, number: int, now: float) -> Interval | None:
         """Return what is new since the last reading, as the one who publishes interval `number`.
@@ -273,11 +271,15 @@ class Workers:
         return taken if taken and 0 <= taken.seconds <= LONGEST_SPAN else None
 
     def abandon(self) -> None:
-        """Let go of everything after a fork: it is the parent's."""
+        """Let go of everything after a fork: it is the parent's, and the parent's locks stay."""
         self.recorder.detach()
+        # The maps too, for each has a copy of its file's descriptor, and keeps the lock with it.
+        for shared in (self._slot, self._ledger):
+            if isinstance(shared, mmap.mmap):
+                shared.close()
         self._close()
 
-    def _join(self, folder: Path, now: float) -> None:
+    def _join(self, folder: Path, number: int, now: float) -> None:
         folder.mkdir(mode=_ROOT_MODE, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._ledger_fd = os.open(folder / "ledger", flags, 0o600)
@@ -290,7 +292,7 @@ class Workers:
                 for slot in folder.glob("*.slot"):
                     slot.unlink()
                 generation = self._read_ledger().generation
-                self._write_ledger(_Ledger(generation + 1, _UNREAD, now, self._id))
+                self._write_ledger(_Ledger(generation + 1, number, now, self._id))
             self._make_slot(folder)
 
     def _make_slot(self, folder: Path) -> None:
@@ -371,10 +373,7 @@ class Workers:
             fcntl.flock(self._ledger_fd, fcntl.LOCK_UN)
 
     def _close(self) -> None:
-        # Closing the copies that a fork made leaves the parent's locks as they are.
-        for shared in (self._slot, self._ledger):
-            if isinstance(shared, mmap.mmap):
-                shared.close()
+        # Not the maps: another thread may be writing into its slot at this moment.
         for fd in (self._slot_fd, self._ledger_fd):
             if fd >= 0:
                 os.close(fd)
