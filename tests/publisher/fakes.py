@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
@@ -52,6 +54,10 @@ class Kept:
         """The values of one metric, in order."""
         return [m.value for point in self.points for m in point.metrics if m.name == name]
 
+    def rates(self) -> list[float]:
+        """The values of RequestsPerSecond."""
+        return [v for v in self.values("RequestsPerSecond") if not isinstance(v, Statistics)]
+
     def seconds(self) -> list[float]:
         """How the points are stamped, in seconds since START."""
         return [(point.timestamp - START).total_seconds() for point in self.points]
@@ -91,6 +97,22 @@ def emf_lines(stream: TextIO) -> list[dict[str, Any]]:
     """The documents that were written to a stream."""
     stream.seek(0)
     return [json.loads(line) for line in stream]
+
+
+def forked(act: Callable[[], None]) -> None:
+    """Do something in a forked child, which then dies without a word, as if it were killed."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns of the threads that the test's process may have; the child uses none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0, "failed in the child, see its traceback"
 
 
 def seeded() -> random.Random:

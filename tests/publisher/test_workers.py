@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import threading
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +14,11 @@ import pytest
 from quickstep_publisher import _workers
 from quickstep_publisher._points import Gauge, Interval
 from quickstep_publisher._workers import Workers, task_folder
-from tests.publisher.fakes import seeded
+from tests.publisher.fakes import forked, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -29,11 +30,6 @@ def taken(interval: Interval | None) -> tuple[int, int | None]:
     """How many requests arrived, and how many finished."""
     assert interval is not None
     return interval.arrived, interval.times.count if interval.times else None
-
-
-def dies(worker: Workers) -> None:
-    """Let go of the slot's lock as the kernel does when a process dies, and of nothing else."""
-    _workers.fcntl.flock(worker._slot_fd, _workers.fcntl.LOCK_UN)
 
 
 def test_several_workers_add_up_to_one_interval(folder: Path) -> None:
@@ -110,11 +106,16 @@ def test_a_clock_set_back_does_not_stop_publishing(folder: Path) -> None:
 
 
 def test_the_last_counts_of_a_dead_worker_are_taken_and_its_slot_is_removed(folder: Path) -> None:
-    living, dead = Workers(folder, 0, 0), Workers(folder, 0, 0)
-    dead.recorder.observe(0.1)
-    dead.recorder.begin()
-    dead.set_gauges({"QueueLength": Gauge(9, "Count")}, 0)
-    dies(dead)
+    living = Workers(folder, 0, 0)
+
+    def live_and_die() -> None:
+        worker = Workers(folder, 0, 0)
+        worker.recorder.observe(0.1)
+        worker.recorder.begin()
+        worker.set_gauges({"QueueLength": Gauge(9, "Count")}, 0)
+
+    forked(live_and_die)
+    assert len(list(folder.glob("*.slot"))) == 2
 
     interval = living.take(1, 5)
 
@@ -126,15 +127,24 @@ def test_the_last_counts_of_a_dead_worker_are_taken_and_its_slot_is_removed(fold
 
 
 def test_another_worker_goes_on_where_a_dead_one_has_published(folder: Path) -> None:
-    first, second = Workers(folder, 0, 0), Workers(folder, 0, 0)
-    first.recorder.count(4)
-    second.recorder.count(1)
-    assert taken(first.take(1, 5)) == (5, None)
-    first.recorder.count(2)
-    second.recorder.count(1)
-    dies(first)
+    living = Workers(folder, 0, 0)
+    living.recorder.count(1)
 
-    assert taken(second.take(2, 11)) == (3, None)
+    def publish_and_die() -> None:
+        worker = Workers(folder, 0, 0)
+        worker.recorder.count(4)
+        assert taken(worker.take(1, 5)) == (5, None)
+        worker.recorder.count(2)
+
+    forked(publish_and_die)
+    living.recorder.count(1)
+    assert not living.holds
+
+    interval = living.take(2, 11)
+
+    assert taken(interval) == (3, None)
+    assert interval is not None
+    assert interval.seconds == 6
 
 
 def test_a_worker_that_leaves_has_nothing_to_publish_while_others_live(folder: Path) -> None:
@@ -148,9 +158,7 @@ def test_a_worker_that_leaves_has_nothing_to_publish_while_others_live(folder: P
 
 
 def test_workers_that_come_after_all_others_have_died_start_anew(folder: Path) -> None:
-    dead = Workers(folder, 0, 1_000_000)
-    dead.recorder.count(4)
-    dies(dead)
+    forked(lambda: Workers(folder, 0, 1_000_000).recorder.count(4))
 
     worker = Workers(folder, 0, 3)
     worker.recorder.count(1)
@@ -246,26 +254,47 @@ def test_counts_of_processes_that_are_read_while_they_count_are_exact(folder: Pa
 
 def test_after_a_fork_the_parent_keeps_its_lock_and_the_child_writes_nowhere(folder: Path) -> None:
     parent, reader = Workers(folder, 0, 0), Workers(folder, 0, 0)
-    child = os.fork()
-    if child == 0:
+
+    def count() -> None:
         parent.abandon()
         parent.recorder.observe(1)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+
+    forked(count)
 
     assert taken(reader.take(1, 5)) == (0, None)
     assert len(list(folder.glob("*.slot"))) == 2
 
 
+def test_a_child_that_outlives_its_parent_does_not_keep_the_parents_slot(folder: Path) -> None:
+    reader = Workers(folder, 0, 0)
+    to_child, from_child = os.pipe(), os.pipe()
+
+    def leave_a_child() -> None:
+        worker = Workers(folder, 0, 0)
+        worker.recorder.count(3)
+        if os.fork() == 0:
+            worker.abandon()
+            os.write(from_child[1], b".")
+            os.read(to_child[0], 1)
+
+    forked(leave_a_child)
+    assert os.read(from_child[0], 1) == b"."
+
+    assert taken(reader.take(1, 5)) == (3, None)
+    assert len(list(folder.glob("*.slot"))) == 1, "taken for dead, though its child lives"
+    os.write(to_child[1], b".")
+    for fd in (*to_child, *from_child):
+        os.close(fd)
+
+
 @pytest.fixture
-def unlocking() -> Iterator[Callable[[Workers], None]]:
+def stopped(folder: Path) -> Iterator[Callable[[], None]]:
     """Let somebody hold the ledger's lock for the rest of the test."""
     opened: list[int] = []
 
-    def hold(worker: Workers) -> None:
-        assert worker._folder is not None
-        opened.append(os.open(worker._folder / "ledger", os.O_RDWR))
-        _workers.fcntl.flock(opened[-1], _workers.fcntl.LOCK_EX)
+    def hold() -> None:
+        opened.append(os.open(folder / "ledger", os.O_RDWR))
+        fcntl.flock(opened[-1], fcntl.LOCK_EX)
 
     yield hold
     for fd in opened:
@@ -273,11 +302,11 @@ def unlocking() -> Iterator[Callable[[Workers], None]]:
 
 
 def test_a_worker_that_was_stopped_with_the_lock_delays_nobody(
-    folder: Path, unlocking: Callable[[Workers], None], monkeypatch: pytest.MonkeyPatch
+    folder: Path, stopped: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_workers, "_LOCK_PAUSE", 0)
     worker = Workers(folder, 0, 0)
-    unlocking(worker)
+    stopped()
 
     assert worker.take(1, 5) is None
     with pytest.raises(TimeoutError, match="another process holds the lock"):
