@@ -78,7 +78,8 @@ class Announcer:
         again = f"every {LATER} s" if error.kind.later else "with the next point"
         if self._is_news(error.kind, now):
             self._announced_failing = True
-            logger.warning("Metrics are not published: %s. Trying again %s.", error, again)
+            # As text: a handler that keeps records is not to keep the frames of the exception.
+            logger.warning("Metrics are not published: %s. Trying again %s.", str(error), again)
 
     def published(self, what: str) -> None:
         """Say that publishing has begun, or has begun again after trouble that was said."""
