@@ -260,11 +260,23 @@ def test_the_last_requests_are_published_when_it_is_closed(time: Time) -> None:
 
     publisher.close()
     publisher.close()
-    publisher.observe(99)
 
     assert kept.values("AverageResponseTime") == [Statistics(1, 250, 250, 250)]
     assert kept.values("RequestsPerSecond") == [0], "one second is too short for a rate"
     assert kept.seconds() == [4, 9]
+
+
+def test_after_it_was_closed_it_starts_anew(time: Time) -> None:
+    kept = Kept()
+    publisher = a_publisher(time, kept)
+    publisher.observe(0.1)
+    publisher.close()
+
+    publisher.observe(0.2)
+    for _ in drive(publisher, time, 5):
+        pass
+
+    assert [each.count for each in kept.values("AverageResponseTime")] == [1, 1]  # type: ignore[union-attr]
 
 
 # An endpoint that fails

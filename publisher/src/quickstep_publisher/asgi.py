@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     Message: TypeAlias = MutableMapping[str, Any]
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
-    App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+    # Any: frameworks type these three a little differently, and all of them are right.
+    App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
+_ENDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _BODIES = frozenset({"http.response.body", "http.response.zerocopysend"})
 
 
@@ -26,7 +28,10 @@ class AsgiMiddleware:
     or was cancelled. What it does after the last byte (background tasks) is not response time.
 
     A WebSocket is an active connection as long as it lasts, and no request: it may last for hours.
-    Everything else, lifespan above all, passes as it is; with the first call the publisher starts.
+
+    Lifespan passes as it is. The publisher starts with it, and publishes what is left before its
+    end is reported: a server may kill its process right after, as uvicorn does. Without lifespan it
+    starts with the first request.
 
     Args:
         app: the application.
@@ -43,6 +48,9 @@ class AsgiMiddleware:
         """Serve one connection."""
         recorder = self._publisher.start()
         kind = scope["type"]
+        if kind == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+            return
         if kind == "websocket":
             recorder.connect()
             try:
@@ -76,3 +84,12 @@ class AsgiMiddleware:
             if active:
                 active = False
                 recorder.end(timer() - began)
+
+    def _closing(self, send: Send) -> Send:
+        async def close_and_send(message: Message) -> None:
+            if message["type"] in _ENDS:
+                # This holds up the event loop, for 2 s at most: there is nothing left to serve.
+                self._publisher.close()
+            await send(message)
+
+        return close_and_send

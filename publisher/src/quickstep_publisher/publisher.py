@@ -118,6 +118,7 @@ class Publisher:
         )
         self._off = self._plan.transport is None and found.transport == "off"
         self._wants_threads = thread and not self._off
+        self._ends_with_process = False
         self._gauges: dict[str, Registered] = {}
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -197,11 +198,16 @@ class Publisher:
         return None if process is None or self._off else process.publish()
 
     def close(self) -> None:
-        """Publish what is left, within 2 s, and stop; what is counted from now on is lost.
+        """Publish what is left, within 2 s, and stop; with the next thing it counts it starts anew.
 
-        The end of the process does this by itself. What other workers of the task can still
-        publish is left to them.
+        The end of the process does this by itself, and so does the end of an ASGI lifespan. What
+        other workers of the task can still publish is left to them.
         """
+        self._end()
+        with self._lock:
+            self._recorder = self._process = self._threads = None
+
+    def _end(self) -> None:
         if self._threads is not None:
             self._threads.close()
         elif self._process is not None:
@@ -217,7 +223,9 @@ class Publisher:
             self._threads = Threads(process)
             if self._gauges:
                 self._threads.sample()
-            atexit.register(_close, weakref.ref(self))
+            if not self._ends_with_process:
+                self._ends_with_process = True
+                atexit.register(_at_exit, weakref.ref(self))
         return process.recorder
 
     def _wrong(self, said: str) -> None:
@@ -278,10 +286,10 @@ def _check_arguments(
 _publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
 
 
-def _close(reference: weakref.ref[Publisher]) -> None:
+def _at_exit(reference: weakref.ref[Publisher]) -> None:
     publisher = reference()
     if publisher is not None:
-        publisher.close()
+        publisher._end()  # noqa: SLF001 - of the same module
 
 
 def _after_fork_in_child() -> None:
