@@ -111,7 +111,9 @@ def serve(server: str, folder: Path) -> Served:
         until(answers)
         served.sent += 1
         send(100)
-        until(lambda: len(served.pids) == WORKERS or send(20))
+        for _ in range(50):
+            if len(served.pids) < WORKERS:
+                send(20)
         publishing = until(lambda: read(lines))[-1]["pid"]
         send(100)
         kill(next(iter(served.pids - {publishing})))

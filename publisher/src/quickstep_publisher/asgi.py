@@ -35,13 +35,12 @@ class AsgiMiddleware:
 
     Args:
         app: the application.
-        publisher: the publisher; a new one with the other arguments by default.
-        **options: see Publisher.
+        publisher: the publisher; one that takes all from the environment by default.
     """
 
-    def __init__(self, app: App, publisher: Publisher | None = None, **options: Any) -> None:
+    def __init__(self, app: App, publisher: Publisher | None = None) -> None:
         self._app = app
-        self._publisher = publisher or Publisher(**options)
+        self._publisher = publisher or Publisher()
         self._timer = self._publisher.clock.timer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -21,18 +21,16 @@ class WsgiMiddleware:
 
     Args:
         app: the application.
-        publisher: the publisher; a new one with the other arguments by default.
-        **options: see Publisher.
+        publisher: the publisher; one that takes all from the environment by default.
     """
 
     def __init__(
         self,
         app: Callable[..., Iterable[bytes]],
         publisher: Publisher | None = None,
-        **options: Any,
     ) -> None:
         self._app = app
-        self._publisher = publisher or Publisher(**options)
+        self._publisher = publisher or Publisher()
         self._timer = self._publisher.clock.timer
 
     def __call__(
