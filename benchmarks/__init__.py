@@ -1,0 +1,1 @@
+"""What is measured rather than tested: run a module, read its table."""
