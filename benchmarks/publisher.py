@@ -26,6 +26,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -46,7 +47,6 @@ SERVERS = {
 APPS = {"Starlette, uvicorn": "starlette", "Flask, gunicorn (4 threads)": "flask"}
 BODY = b"hello"
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def plain_starlette() -> Any:
@@ -146,17 +146,14 @@ def load(side: Side, seconds: float) -> None:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds that a process and its children have used."""
-    total = 0.0
-    pids = [pid]
+    """Return the CPU seconds that a process, its threads and its children have used."""
+    seconds, pids = 0.0, [pid]
     while pids:
-        one = pids.pop()
-        with open(f"/proc/{one}/task/{one}/children", encoding="ascii") as file:  # noqa: PTH123
-            pids += [int(child) for child in file.read().split()]
-        with open(f"/proc/{one}/stat", encoding="ascii") as file:  # noqa: PTH123
-            fields = file.read().rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / TICKS
-    return total
+        for thread in Path(f"/proc/{pids.pop()}/task").iterdir():
+            nanoseconds = (thread / "schedstat").read_text(encoding="ascii").split()[0]
+            seconds += int(nanoseconds) / 1e9
+            pids += map(int, (thread / "children").read_text(encoding="ascii").split())
+    return seconds
 
 
 def wait_for(side: Side) -> None:
