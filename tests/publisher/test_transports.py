@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from typing import Any
 
@@ -21,6 +22,7 @@ from quickstep_publisher import (
     Statistics,
 )
 from quickstep_publisher._trouble import Kind
+from tests.builders import ROOT
 from tests.publisher.fakes import START, emf_lines
 
 ADDRESS = Address("MyApp/Performance", "prod", "web")
@@ -97,6 +99,19 @@ def test_a_point_is_one_line_of_the_embedded_metric_format() -> None:
             "AverageResponseTime": {"Min": 3.0, "Max": 250.0, "Sum": 12_000.0, "Count": 600},
         }
     ]
+
+
+def test_a_line_is_as_long_as_the_readme_reckons_its_cost() -> None:
+    text = (ROOT / "publisher" / "README.md").read_text(encoding="utf-8")
+    reckoned = int(re.search(r"518,400 lines . \((\d+) \+ 26\) bytes", text)[1])  # type: ignore[index]
+    stream = io.StringIO()
+    times = Statistics(617, 26_620.835199999947, 12.3456, 73.9456)
+    rate = Metric("RequestsPerSecond", "Count/Second", 123.35065973610557)
+    metrics = (rate, POINT.metrics[1], Metric("AverageResponseTime", "Milliseconds", times))
+
+    EmfTransport(stream).send(ADDRESS, Point(START, metrics))
+
+    assert len(stream.getvalue()) == pytest.approx(reckoned, abs=30)
 
 
 def test_the_line_goes_to_standard_output_by_default(capsys: pytest.CaptureFixture[str]) -> None:
