@@ -30,7 +30,7 @@ test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
 simulate-faults: $(INSTALLED) ## Break the protocol in thousands of random ways: SEEDS=100
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
 
-bench-publisher: $(INSTALLED) ## What the publisher costs an application: ARGS="--turns 60"
+bench-publisher: $(INSTALLED) ## What the publisher costs an application: ARGS="--starts 20"
 	@$(BIN)/python -m benchmarks.publisher $(ARGS)
 
 check: $(INSTALLED) ## Lint, check formats and types, validate the templates

@@ -164,7 +164,7 @@ def run(
     ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
     fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
-    publishers = TaskPublishers(cloudwatch, SERVICE, start)
+    publishers = TaskPublishers(cloudwatch, SERVICE, NAMESPACE, start)
     alarms: tuple[AlarmSnapshot, ...] = ()
     for second in range(plan.seconds):
         end = second + 1

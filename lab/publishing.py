@@ -27,13 +27,17 @@ class TaskPublishers:
     Args:
         client: where they publish to.
         name: whose metrics they are.
+        namespace: CloudWatch's namespace for them.
         start: when the first second of the model begins, on a multiple of 5 s: there the tasks
             publish, all at once.
     """
 
-    def __init__(self, client: CloudWatchClient, name: ServiceName, start: datetime) -> None:
+    def __init__(
+        self, client: CloudWatchClient, name: ServiceName, namespace: str, start: datetime
+    ) -> None:
         self._transport = CloudWatchTransport(client)
         self._name = name
+        self._namespace = namespace
         self._now = start
         self._publishers: dict[int, Publisher] = {}
         self._received: dict[int, float] = {}
@@ -60,6 +64,7 @@ class TaskPublishers:
         publisher = Publisher(
             cluster=self._name.cluster,
             service=self._name.service,
+            namespace=self._namespace,
             transport=self._transport,
             thread=False,
             phase=0,
