@@ -209,6 +209,11 @@ def compared(server: str, app: str, turns: int, seconds: float) -> list[Side]:
         return sides
 
 
+def median_ratio(numerators: list[float], denominators: list[float]) -> float:
+    """Return the median of the turns' ratios: neighbours saw the same machine."""
+    return statistics.median(n / d for n, d in zip(numerators, denominators, strict=True))
+
+
 def calls(rounds: int, console: Console) -> None:
     """Measure single calls; the loop itself is measured beside and subtracted."""
     table = Table(title=f"One call, CPU: medians of {rounds} rounds, the empty loop subtracted")
