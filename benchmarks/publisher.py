@@ -156,9 +156,16 @@ def cpu_of(pid: int) -> float:
 
 
 def wait_for(side: Side) -> None:
-    """Wait until a server listens."""
+    """Wait until a server answers: it listens before its application is there."""
     for _ in range(300):
-        with suppress(OSError), socket.create_connection(("127.0.0.1", side.port)):
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", side.port), timeout=30) as connection,
+        ):
+            connection.sendall(REQUEST)
+            received = b""
+            while not received.endswith(BODY):
+                received += connection.recv(65536)
             return
         time.sleep(0.05)
     raise SystemExit("The server did not start.")

@@ -157,7 +157,23 @@ def test_a_worker_that_leaves_has_nothing_to_publish_while_others_live(folder: P
     assert list(folder.glob("*.slot")) == []
 
 
-def test_workers_that_come_after_all_others_have_died_start_anew(folder: Path) -> None:
+def test_the_only_worker_of_a_task_that_is_killed_leaves_its_counts_to_its_successor(
+    folder: Path,
+) -> None:
+    def publish_and_die() -> None:
+        worker = Workers(folder, 0, 0)
+        worker.recorder.count(7)
+        worker.take(1, 5)
+        worker.recorder.observe(0.1, requests=4)
+
+    forked(publish_and_die)
+    successor = Workers(folder, 1, 7)
+    successor.recorder.count(1)
+
+    assert taken(successor.take(2, 10)) == (5, 4)
+
+
+def test_workers_that_come_long_after_all_others_have_died_start_anew(folder: Path) -> None:
     forked(lambda: Workers(folder, 0, 1_000_000).recorder.count(4))
 
     worker = Workers(folder, 0, 3)

@@ -231,11 +231,6 @@ class Workers:
         """Whether this worker was the last to publish, and so is to be the first to do it again."""
         return self._read_ledger().holder == self._id
 
-    @property
-    def alone(self) -> bool:
-        """Whether there is no folder to meet others in."""
-        return self._folder is None
-
     def set_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
         """Leave this worker's gauges, read at `now`, for whoever publishes next."""
         listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
@@ -284,15 +279,16 @@ class Workers:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._ledger_fd = os.open(folder / "ledger", flags, 0o600)
         with self._locked(wait=True):
+            is_new = os.fstat(self._ledger_fd).st_size != _LEDGER.size
             os.ftruncate(self._ledger_fd, _LEDGER.size)
             self._ledger = mmap.mmap(self._ledger_fd, _LEDGER.size)
-            if not self._others_live():
-                # The first worker here, or the first after all others have died: what they left
-                # is old. The ledger's times may even be from before a restart of the machine.
-                for slot in folder.glob("*.slot"):
-                    slot.unlink()
-                generation = self._read_ledger().generation
-                self._write_ledger(_Ledger(generation + 1, number, now, self._id))
+            ledger = self._read_ledger()
+            if is_new or not (0 <= now - ledger.at <= LONGEST_SPAN or self._others_live()):
+                # The first worker here, or the first in a long time. What others have left is old;
+                # the ledger's time may even be from before a restart of the machine.
+                for left in folder.glob("*-*"):
+                    left.unlink()
+                self._write_ledger(_Ledger(ledger.generation + 1, number, now, self._id))
             self._make_slot(folder)
 
     def _make_slot(self, folder: Path) -> None:
