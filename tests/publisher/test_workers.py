@@ -54,6 +54,7 @@ def test_an_interval_is_taken_once_whoever_asks(folder: Path) -> None:
 
     assert taken(second.take(1, 5)) == (5, None)
     assert first.take(1, 5.1) is None
+    assert first.take(1, 9.9) is None, "long enough for a rate, but taken"
     assert taken(first.take(2, 10)) == (0, None)
 
 
