@@ -94,7 +94,7 @@ class Side:
 
 
 @contextmanager
-def serving(server: str, app: str, folder: str) -> Iterator[Side]:
+def serving(server: str, app: str) -> Iterator[Side]:
     """Run a server with one worker; its points go nowhere, but are made and written."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -107,7 +107,7 @@ def serving(server: str, app: str, folder: str) -> Iterator[Side]:
         "QUICKSTEP_CLUSTER": "prod",
         "QUICKSTEP_SERVICE": "web",
         "QUICKSTEP_TRANSPORT": "emf",
-        "QUICKSTEP_DIRECTORY": folder,
+        "PYTHONHASHSEED": "0",
     }
     arguments = [sys.executable, "-m", *command, *filter(None, [factory]), target]
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - this interpreter, constant arguments
@@ -200,9 +200,9 @@ def servers(starts: int, turns: int, seconds: float, console: Console) -> None:
 
 def compared(server: str, app: str, turns: int, seconds: float) -> list[Side]:
     """Start three servers, without, with and without the publisher; load them in turns."""
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
         sides = [
-            stack.enter_context(serving(server, f"{kind}_{app}", folder))
+            stack.enter_context(serving(server, f"{kind}_{app}"))
             for kind in ("plain", "with_publisher", "plain")
         ]
         for side in sides:
@@ -323,8 +323,8 @@ def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description="What the publisher costs an application.")
     parser.add_argument("--starts", type=int, default=7, help="starts of the servers")
-    parser.add_argument("--turns", type=int, default=10, help="turns of each server after a start")
-    parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn")
+    parser.add_argument("--turns", type=int, default=20, help="turns of each server after a start")
+    parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each call")
     arguments = parser.parse_args()
     console = Console()
