@@ -12,7 +12,6 @@ in what happens.
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -35,18 +34,18 @@ from lab.embedded_aws import (
     create_table,
     put_policy,
 )
+from lab.publishing import TaskPublishers
 from lab.scaler import HEARTBEAT, Scaler, embedded_scaler
-from lab.service_model import FargateService, Load, rates
+from lab.service_model import FargateService
 from lab.snapshot import AlarmSnapshot, Plan, Snapshot
 from quickstep.aws.ecs import EcsServices
 from quickstep.config import parse_target
 from quickstep.naming import ServiceName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.literals import ComparisonOperatorType
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, PutMetricAlarmInputTypeDef
     from rich.console import Console
@@ -64,7 +63,6 @@ DIMENSIONS: list[DimensionTypeDef] = [
     {"Name": "ClusterName", "Value": SERVICE.cluster},
     {"Name": "ServiceName", "Value": SERVICE.service},
 ]
-PUBLISH_SECONDS = 5
 
 HEARTBEAT_SECONDS = 60
 FIRST_HEARTBEAT = 5
@@ -149,8 +147,9 @@ def run(
 ) -> Iterator[Snapshot]:
     """Play the plan against a prepared account; yield a snapshot at the end of each second.
 
-    `start` is on the grid of CloudWatch's periods. Each task publishes the mean of 5 s, stamped
-    with their start; a period of 10 s is evaluated VISIBILITY_DELAY after its end:
+    `start` is on the grid of CloudWatch's periods. Each task publishes what it received in 5 s,
+    stamped with the last second of them; a period of 10 s is evaluated VISIBILITY_DELAY after its
+    end:
 
         second   0    5    10   12   15   20   22
         publish       x    x         x    x
@@ -165,7 +164,7 @@ def run(
     ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
     fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
-    recent: deque[Load] = deque(maxlen=PUBLISH_SECONDS)
+    publishers = TaskPublishers(cloudwatch, SERVICE, NAMESPACE, start)
     alarms: tuple[AlarmSnapshot, ...] = ()
     for second in range(plan.seconds):
         end = second + 1
@@ -174,9 +173,7 @@ def run(
         for _ in clock.looks_until(at):
             decisions += scaler.on_messages()
         load = fleet.serve(plan.traffic.at(second), second)
-        recent.append(load)
-        if end % PUBLISH_SECONDS == 0:
-            publish(cloudwatch, rates(recent), at - timedelta(seconds=PUBLISH_SECONDS))
+        publishers.publish(load)
         if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
             evaluated = []
             for evaluation in evaluate_alarms(cloudwatch, SERVICE.alarm(""), clock.now):
@@ -200,24 +197,6 @@ def run(
             next_serving_in=min((task.serves_from - end for task in starting), default=None),
             alarms=alarms,
             decisions=tuple(decisions),
-        )
-
-
-def publish(client: CloudWatchClient, task_rates: Mapping[int, float], at: datetime) -> None:
-    """Publish each task's requests per second: one call a task, as each has its own publisher."""
-    for rate in task_rates.values():
-        client.put_metric_data(
-            Namespace=NAMESPACE,
-            MetricData=[
-                {
-                    "MetricName": METRIC,
-                    "Dimensions": DIMENSIONS,
-                    "Timestamp": at,
-                    "Value": rate,
-                    "Unit": "Count/Second",
-                    "StorageResolution": 1,
-                }
-            ],
         )
 
 

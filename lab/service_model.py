@@ -10,10 +10,6 @@ Pure: each call returns what follows, and `now` is an argument, in seconds from 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 START_UP = 30.0
 """Seconds from launch to serving; Fargate takes about that long."""
@@ -81,16 +77,3 @@ class FargateService:
         per_task = requests / len(tasks) if tasks else 0.0
         served = min(requests, len(tasks) * self.capacity)
         return Load(requests, per_task, served, requests - served, tasks)
-
-
-def rates(loads: Sequence[Load]) -> dict[int, float]:
-    """Return the requests per second of each task that serves at the end of `loads`.
-
-    Each is the mean over the seconds in which the task served, as its publisher would see it.
-    Example: a task that joined for the last 3 of 5 seconds, at 75 each: 75, not 45.
-    """
-    return {
-        task: sum(received) / len(received)
-        for task in (loads[-1].tasks if loads else ())
-        if (received := [load.per_task for load in loads if task in load.tasks])
-    }

@@ -108,6 +108,16 @@ def test_what_is_deployed_knows_nothing_of_laboratory_command_line_or_tests(file
     assert not packages(file) & {"lab", "cli", "tests", "functions", "moto"}
 
 
+PUBLISHER = ROOT / "publisher" / "src" / "quickstep_publisher"
+
+
+@pytest.mark.parametrize("file", files(PUBLISHER), ids=path_id)
+def test_the_publisher_imports_the_standard_library_boto3_and_itself_only(file: Path) -> None:
+    allowed = {"quickstep_publisher", "boto3", "botocore", *sys.stdlib_module_names}
+
+    assert packages(file) <= allowed
+
+
 def test_importing_the_wiring_has_no_side_effects() -> None:
     names = {
         node.value.func.id

@@ -207,7 +207,7 @@ def test_the_rights_are_those_of_the_role() -> None:
 
 
 def _commands() -> Iterator[Any]:
-    """Yield each `$ quickstep explain|validate|compare ...` of a console block, with the output shown."""
+    """Yield each `$ quickstep ...` of a console block that ends, with the output shown."""
     for path in DOCUMENTS:
         for block in _blocks(path, "console"):
             for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):

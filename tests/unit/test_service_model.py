@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.service_model import FargateService, Load, rates
+from lab.service_model import FargateService, Load
 
 START_UP = 30.0
 
@@ -59,18 +59,3 @@ def test_only_serving_tasks_receive_requests() -> None:
     service = a_service(2).with_desired(6, now=0)
     assert service.serve(450, now=29).per_task == 225
     assert service.serve(450, now=30).per_task == 75
-
-
-def test_a_task_publishes_its_mean_over_the_seconds_in_which_it_served() -> None:
-    service = a_service(1).with_desired(2, now=3 - START_UP)
-    loads = [service.serve(100, now=second) for second in range(5)]
-    assert rates(loads) == {1: (100 * 3 + 50 * 2) / 5, 2: 50}
-
-
-def test_a_stopped_task_publishes_nothing() -> None:
-    before, after = a_service(2), a_service(2).with_desired(1, now=1)
-    assert rates([before.serve(100, 0), after.serve(100, 1)]) == {1: 75}
-
-
-def test_no_seconds_are_no_rates() -> None:
-    assert rates([]) == {}

@@ -106,14 +106,14 @@ def test_it_stays_within_the_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scaler", "published"),
-    [pytest.param(SLOW, 363, id="60 s"), pytest.param(FAST, 86, id="20 s")],
+    ("scaler", "published", "seeds"),
+    [pytest.param(SLOW, 363, 60, id="60 s"), pytest.param(FAST, 86, 100, id="20 s")],
 )
 def test_target_tracking_triggers_when_aws_published_that_it_does(
-    scaler: TargetTracking, published: int
+    scaler: TargetTracking, published: int, seeds: int
 ) -> None:
     traffic = a_surge(3, before=10, during=published + 80)
-    runs = [a_run(scaler, traffic, seed=seed) for seed in range(100)]
+    runs = [a_run(scaler, traffic, seed=seed) for seed in range(seeds)]
     triggers = [measure(run, SETUP.scale_out_threshold).time_to_trigger_s for run in runs]
     known = [trigger for trigger in triggers if trigger is not None]
     assert len(known) == len(runs)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
+from lab.simulator.scalers.application_auto_scaling import TargetTracking
 from lab.simulator.scalers.quickstep import Quickstep
 from lab.simulator.world import World
 from lab.traffic import NOISE, ScenarioName, Traffic, scenario_traffic
@@ -28,8 +29,8 @@ surges = pytest.mark.parametrize("name", SURGES)
 
 @cache
 def medians(name: ScenarioName) -> dict[str, Measures]:
-    """Return the medians of five seeds, without the quarter of an hour after the surge."""
-    experiment = Experiment(scenario_traffic(name, 900), SETUP, World(), 2, seeds=5)
+    """Return the medians of three seeds, without the quarter of an hour after the surge."""
+    experiment = Experiment(scenario_traffic(name, 900), SETUP, World(), 2, seeds=3)
     comparison = compare(experiment, [s for s in all_scalers(SETUP) if s.name in COMPARED])
     return {name: summary.medians for name, summary in comparison.scalers.items()}
 
@@ -38,8 +39,13 @@ def medians(name: ScenarioName) -> dict[str, Measures]:
 def test_it_triggers_four_times_sooner_than_target_tracking_on_20_s_metrics(
     name: ScenarioName,
 ) -> None:
-    mine = medians(name)["quickstep"].time_to_trigger_s
-    other = medians(name)["aas-target-tracking-20s"].time_to_trigger_s
+    # By chance a surge is in step with the metric's periods or not: 20 seeds, and only its start.
+    experiment = Experiment(scenario_traffic(name, 200), SETUP, World(), 2, seeds=20)
+    scalers = (Quickstep(SETUP), TargetTracking(SETUP, "aas-target-tracking-20s"))
+    mine, other = (
+        summary.medians.time_to_trigger_s
+        for summary in compare(experiment, scalers).scalers.values()
+    )
     assert mine is not None
     assert other is not None
     assert 4 * mine <= other

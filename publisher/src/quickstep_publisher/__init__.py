@@ -1,0 +1,30 @@
+"""Requests per second, response time, connections and queue length of an ECS task, every 5 s.
+
+    app.add_middleware(AsgiMiddleware)             # Starlette, FastAPI
+    app.wsgi_app = WsgiMiddleware(app.wsgi_app)    # Flask
+    Publisher().observe(0.025)                     # anything else
+
+One value per task, however many worker processes it has; see the README.
+"""
+
+from quickstep_publisher._points import Address, Metric, Point, Statistics
+from quickstep_publisher._trouble import NotPublishedError
+from quickstep_publisher.asgi import AsgiMiddleware
+from quickstep_publisher.publisher import Clock, Publisher
+from quickstep_publisher.transports import CloudWatchTransport, EmfTransport, Transport
+from quickstep_publisher.wsgi import WsgiMiddleware
+
+__all__ = [
+    "Address",
+    "AsgiMiddleware",
+    "Clock",
+    "CloudWatchTransport",
+    "EmfTransport",
+    "Metric",
+    "NotPublishedError",
+    "Point",
+    "Publisher",
+    "Statistics",
+    "Transport",
+    "WsgiMiddleware",
+]

@@ -1,0 +1,145 @@
+"""What is published where: from arguments, environment variables, and ECS's task metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep_publisher._points import NAMESPACE, Address
+from quickstep_publisher._trouble import Kind, NotPublishedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CLUSTER = "QUICKSTEP_CLUSTER"
+SERVICE = "QUICKSTEP_SERVICE"
+NAMESPACE_VARIABLE = "QUICKSTEP_NAMESPACE"
+TRANSPORT = "QUICKSTEP_TRANSPORT"
+DIRECTORY = "QUICKSTEP_DIRECTORY"
+METADATA = "ECS_CONTAINER_METADATA_URI_V4"
+
+TRANSPORTS = ("cloudwatch", "emf", "off")
+TIMEOUT = 2
+"""Seconds that the metadata endpoint has to connect, and to answer."""
+_LONGEST_ANSWER = 1_000_000
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_NAMESPACE = re.compile(r"[^:\s][^\s]{0,254}")
+
+
+def fetch(url: str) -> Any:
+    """Return the JSON document at a URL of the task metadata endpoint.
+
+    Raises:
+        OSError: there is no answer in time.
+        ValueError: the URL is none, or the answer is not JSON.
+    """
+    if not url.startswith("http://"):
+        raise ValueError(f"{METADATA} must start with http://, not {url!r}")
+    # The endpoint is link-local: a proxy that the environment names cannot reach it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=TIMEOUT) as answer:
+        return json.loads(answer.read(_LONGEST_ANSWER))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names as they were given: by argument, else by environment variable, else None."""
+
+    cluster: str | None
+    service: str | None
+    namespace: str
+    transport: str
+    directory: str | None
+    metadata: str | None
+
+    def address(self, get: Callable[[str], Any] = fetch) -> Address:
+        """Return whose metrics they are; `get` is asked if a name was not given.
+
+        Raises:
+            NotPublishedError: a name is missing, or is none.
+        """
+        cluster, service = self.cluster, self.service
+        if cluster is None or service is None:
+            task = self._task(get)
+            # The name, or the whole ARN: arn:aws:ecs:eu-west-1:123456789012:cluster/prod
+            cluster = cluster or str(task.get("Cluster") or "").rpartition("/")[2] or None
+            service = service or task.get("ServiceName")
+        if cluster is None:
+            raise _no_name("a Cluster", CLUSTER)
+        if service is None:
+            # The task definition's family is not taken instead: it only looks like the service's
+            # name, and an alarm on a metric with other dimensions sees nothing, without a word.
+            raise _no_name("a ServiceName (does a service run this task?)", SERVICE)
+        check_names(cluster, service, self.namespace)
+        return Address(self.namespace, cluster, service)
+
+    def seed(self, host: str) -> str:
+        """Return what distinguishes this task from others: it has the workers of one publisher.
+
+        The metadata URI names the container, and stays as it is when its processes are restarted.
+        """
+        return json.dumps(
+            [self.metadata or host, self.cluster, self.service, self.namespace, self.transport]
+        )
+
+    def _task(self, get: Callable[[str], Any]) -> Mapping[str, Any]:
+        if not self.metadata:
+            raise NotPublishedError(
+                Kind.NO_NAMES,
+                f"this is no ECS task ({METADATA} is not set), so give {CLUSTER} and {SERVICE}, or "
+                "the arguments cluster and service",
+            )
+        try:
+            task = get(f"{self.metadata}/task")
+        except (OSError, ValueError) as error:
+            reason = f"ECS's task metadata cannot be read: {error}"
+            raise NotPublishedError(Kind.NO_NAMES, reason) from error
+        if not isinstance(task, dict):
+            raise NotPublishedError(Kind.NO_NAMES, "ECS's task metadata is no JSON object")
+        return task
+
+
+def settings(
+    environment: Mapping[str, str],
+    *,
+    cluster: str | None = None,
+    service: str | None = None,
+    namespace: str | None = None,
+    transport: str | None = None,
+    directory: str | None = None,
+) -> Settings:
+    """Return the settings; an argument wins over the environment, an empty variable is none."""
+    return Settings(
+        cluster=cluster or environment.get(CLUSTER) or None,
+        service=service or environment.get(SERVICE) or None,
+        namespace=namespace or environment.get(NAMESPACE_VARIABLE) or NAMESPACE,
+        transport=transport or environment.get(TRANSPORT) or "cloudwatch",
+        directory=directory or environment.get(DIRECTORY) or None,
+        metadata=environment.get(METADATA) or None,
+    )
+
+
+def check_names(cluster: str | None, service: str | None, namespace: str | None) -> None:
+    """Check names that are not None.
+
+    Raises:
+        NotPublishedError: one is not a name.
+    """
+    for what, name in (("cluster", cluster), ("service", service)):
+        if name is not None and not _NAME.fullmatch(name):
+            raise NotPublishedError(
+                Kind.SETTINGS,
+                f"{what} must be a name of up to 255 letters, digits, - and _, not {name!r}",
+            )
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        rule = "must be up to 255 characters without spaces, the first no colon"
+        raise NotPublishedError(Kind.SETTINGS, f"namespace {rule}, not {namespace!r}")
+
+
+def _no_name(what: str, variable: str) -> NotPublishedError:
+    reason = f"ECS's task metadata does not name {what}; give {variable}"
+    return NotPublishedError(Kind.NO_NAMES, reason)

@@ -1,0 +1,506 @@
+"""The worker processes of one task: each counts in a slot of its own, one publishes for all.
+
+A folder per task holds a `ledger` and a file per worker, its slot:
+
+    worker 1 --writes--> 81-3f9c.slot --.
+    worker 2 --writes--> 82-a011.slot ---+--> the one that holds the ledger's lock adds up
+    worker 3 --writes--> 83-77d2.slot --'     what is new, notes how far it has read, publishes
+
+- Counters only ever rise. Whoever publishes notes in each slot how far it has read; so whichever
+  worker does it next, each request is counted once.
+- A worker holds a lock on its slot as long as it lives, and the kernel releases it when it dies, by
+  whatever cause. A slot that can be locked is that of a dead worker: its last counts are taken, and
+  the file is removed. No process ids are compared.
+- The ledger names the interval that was read last. A worker that finds the current one there has
+  nothing to do; a worker that died, hangs or sends slowly delays nobody else's next interval.
+
+Without a folder (no file system to write to, no `fcntl`) a worker is alone, with the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import secrets
+import stat
+import struct
+import threading
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quickstep_publisher._points import (
+    INTERVAL,
+    LONGEST_SPAN,
+    SHORTEST_SPAN,
+    Gauge,
+    Interval,
+    Statistics,
+)
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SLOT_SIZE = 4096
+# version, arrived, finished, their milliseconds, shortest, longest, generation, active, version
+_COUNTS = struct.Struct("@qqqdddqqq")
+_pack_counts = _COUNTS.pack_into
+# how far was read: arrived, finished, their milliseconds
+_READ = struct.Struct("@qqd")
+_READ_AT = 128
+# checksum and length of the JSON that follows, and when it was read
+_GAUGES = struct.Struct("@IId")
+_GAUGES_AT = 256
+GAUGES_SIZE = SLOT_SIZE - _GAUGES_AT - _GAUGES.size
+"""Bytes that a worker's gauges may take as JSON."""
+
+# generation, number of the interval read last, when (monotonic), by which worker
+_LEDGER = struct.Struct("@qqdq")
+_generation = struct.Struct("@q").unpack_from
+
+_UNREAD = -1
+_READ_ATTEMPTS = 100
+_LOCK_ATTEMPTS = 100
+_LOCK_PAUSE = 0.005
+_ROOT_MODE = 0o700
+
+
+class Recorder:
+    """Counts what one worker process does; every method may be called from any thread.
+
+    It writes into shared memory at once, so a worker that is killed leaves all it has counted.
+    """
+
+    __slots__ = (
+        "_active",
+        "_arrived",
+        "_finished",
+        "_generation",
+        "_ledger",
+        "_lock",
+        "_longest",
+        "_shortest",
+        "_slot",
+        "_total",
+        "_version",
+    )
+
+    def __init__(self, slot: mmap.mmap | bytearray, ledger: mmap.mmap | bytearray) -> None:
+        self._slot, self._ledger = slot, ledger
+        self._lock = threading.Lock()
+        self._version = self._arrived = self._finished = self._active = 0
+        self._total = self._shortest = self._longest = 0.0
+        self._generation = _UNREAD
+
+    def observe(self, seconds: float, requests: int = 1) -> None:
+        """Count requests that arrived, and took `seconds` each."""
+        with self._lock:
+            self._arrived += requests
+            self._finish(seconds * 1000, requests)
+
+    def count(self, requests: int) -> None:
+        """Count requests that arrived, and whose response time is not known."""
+        with self._lock:
+            self._arrived += requests
+            self._write()
+
+    def begin(self) -> None:
+        """Count a request that arrived and is active from now on."""
+        with self._lock:
+            self._arrived += 1
+            self._active += 1
+            self._write()
+
+    def end(self, seconds: float) -> None:
+        """Count the end of a request that `begin` counted."""
+        with self._lock:
+            self._active -= 1
+            self._finish(seconds * 1000, 1)
+
+    def connect(self) -> None:
+        """Count an active connection that is no request."""
+        with self._lock:
+            self._active += 1
+            self._write()
+
+    def disconnect(self) -> None:
+        """Count the end of a connection that `connect` counted."""
+        with self._lock:
+            self._active -= 1
+            self._write()
+
+    def detach(self) -> None:
+        """Write into private memory from now on; what still holds this recorder harms nothing."""
+        self._slot = bytearray(SLOT_SIZE)
+        self._ledger = bytearray(_LEDGER.size)
+
+    def _finish(self, milliseconds: float, requests: int) -> None:
+        self._finished += requests
+        self._total += milliseconds * requests
+        # Shortest and longest are those of one interval. They start anew with the first request
+        # after the last reading, of which the ledger's generation tells.
+        (generation,) = _generation(self._ledger)
+        if generation != self._generation:
+            self._generation = generation
+            self._shortest = self._longest = milliseconds
+        elif milliseconds < self._shortest:
+            self._shortest = milliseconds
+        elif milliseconds > self._longest:
+            self._longest = milliseconds
+        self._write()
+
+    def _write(self) -> None:
+        self._version = version = self._version + 1
+        _pack_counts(
+            self._slot,
+            0,
+            version,
+            self._arrived,
+            self._finished,
+            self._total,
+            self._shortest,
+            self._longest,
+            self._generation,
+            self._active,
+            version,
+        )
+
+
+@dataclass(frozen=True)
+class _Ledger:
+    generation: int
+    number: int
+    at: float
+    holder: int
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is new in a slot."""
+
+    arrived: int
+    finished: int
+    total: float
+    shortest: float
+    longest: float
+    generation: int
+    active: int
+    gauges: Mapping[str, Gauge]
+    gauges_at: float
+
+
+class Workers:
+    """The workers of one task, as one of them sees them: it has joined, and may leave.
+
+    Args:
+        folder: the task's folder, which is made if need be; None for a worker that is alone.
+        number: the interval whose tick was last; the next one is the first to be published.
+        now: the monotonic time.
+
+    Raises:
+        OSError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, number: int, now: float) -> None:
+        self._id = secrets.randbits(62)
+        self._folder = folder
+        self._ledger_fd = self._slot_fd = -1
+        self._ledger: mmap.mmap | bytearray = bytearray(_LEDGER.size)
+        self._slot: mmap.mmap | bytearray = bytearray(SLOT_SIZE)
+        if folder is None:
+            self._write_ledger(_Ledger(0, number, now, self._id))
+        else:
+            try:
+                self._join(folder, number, now)
+            except BaseException:
+                self._close()
+                raise
+        self.recorder = Recorder(self._slot, self._ledger)
+
+    @property
+    def holds(self) -> bool:
+        """Whether this worker was the last to publish, and so is to be the first to do it again."""
+        return self._read_ledger().holder == self._id
+
+    def set_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
+        """Leave this worker's gauges, read at `now`, for whoever publishes next."""
+        listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
+        content = json.dumps(listed).encode()
+        written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content
+        self._slot[_GAUGES_AT : _GAUGES_AT + len(written)] = written
+
+    def take(self, number: int, now: float) -> Interval | None:
+        """Return what is new since the last reading, as the one who publishes interval `number`.
+
+        None if another worker has taken that interval or is just doing it, or if the time since
+        the last reading is too short for a rate, or too long to be news.
+        """
+        with self._locked(wait=False) as locked:
+            ledger = self._read_ledger()
+            span = now - ledger.at
+            if not locked or number == ledger.number or 0 <= span < SHORTEST_SPAN:
+                return None
+            taken = self._take(replace(ledger, number=number), now)
+            return taken if 0 <= span <= LONGEST_SPAN else None
+
+    def leave(self, now: float) -> Interval | None:
+        """Stop counting; return what is left to publish if this was the task's last worker."""
+        taken = None
+        with self._locked(wait=True):
+            self.recorder.detach()
+            if self._slot_fd >= 0:
+                # Said, not left to closing: the memory map has a copy of the descriptor.
+                fcntl.flock(self._slot_fd, fcntl.LOCK_UN)
+            if not self._others_live():
+                taken = self._take(self._read_ledger(), now)
+        self._close()
+        return taken if taken and 0 <= taken.seconds <= LONGEST_SPAN else None
+
+    def abandon(self) -> None:
+        """Let go of everything after a fork: it is the parent's, and the parent's locks stay."""
+        self.recorder.detach()
+        # The maps too, for each has a copy of its file's descriptor, and keeps the lock with it.
+        for shared in (self._slot, self._ledger):
+            if isinstance(shared, mmap.mmap):
+                shared.close()
+        self._close()
+
+    def _join(self, folder: Path, number: int, now: float) -> None:
+        folder.mkdir(mode=_ROOT_MODE, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._ledger_fd = os.open(folder / "ledger", flags, 0o600)
+        with self._locked(wait=True):
+            is_new = os.fstat(self._ledger_fd).st_size != _LEDGER.size
+            os.ftruncate(self._ledger_fd, _LEDGER.size)
+            self._ledger = mmap.mmap(self._ledger_fd, _LEDGER.size)
+            ledger = self._read_ledger()
+            if is_new or not (0 <= now - ledger.at <= LONGEST_SPAN or self._others_live()):
+                # The first worker here, or the first in a long time. What others have left is old;
+                # the ledger's time may even be from before a restart of the machine.
+                for left in folder.glob("*-*"):
+                    left.unlink()
+                self._write_ledger(_Ledger(ledger.generation + 1, number, now, self._id))
+            self._make_slot(folder)
+
+    def _make_slot(self, folder: Path) -> None:
+        # Under its final name only once it is locked: until then it would pass for a dead one's.
+        name = f"{os.getpid()}-{self._id:x}"
+        unlocked = folder / f"{name}.new"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._slot_fd = os.open(unlocked, flags, 0o600)
+        os.ftruncate(self._slot_fd, SLOT_SIZE)
+        fcntl.flock(self._slot_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._slot = mmap.mmap(self._slot_fd, SLOT_SIZE)
+        unlocked.rename(folder / f"{name}.slot")
+
+    def _take(self, ledger: _Ledger, now: float) -> Interval:
+        readings = list(self._readings(now))
+        # After reading: a request that ends between both is counted in the next interval, and only
+        # its shortest and longest are lost.
+        new = _Ledger(ledger.generation + 1, ledger.number, now, self._id)
+        self._write_ledger(new)
+        return _added_up(readings, ledger.generation, now - ledger.at)
+
+    def _readings(self, now: float) -> Iterator[_Reading]:
+        if self._folder is None:
+            content = bytes(self._slot)
+            _READ.pack_into(self._slot, _READ_AT, *_how_far(content))
+            yield _read(content, now, alive=True)
+            return
+        for path in self._folder.glob("*.slot"):
+            with _opened(path) as fd:
+                alive = not _locks(fd)
+                content = _consistent(fd)
+                if len(content) == SLOT_SIZE:
+                    os.pwrite(fd, _READ.pack(*_how_far(content)), _READ_AT)
+                    yield _read(content, now, alive=alive)
+                if not alive:
+                    path.unlink()
+
+    def _others_live(self) -> bool:
+        if self._folder is None:
+            return False
+        for path in self._folder.glob("*.slot"):
+            with _opened(path) as fd:
+                if not _locks(fd):
+                    return True
+        return False
+
+    def _read_ledger(self) -> _Ledger:
+        return _Ledger(*_LEDGER.unpack_from(self._ledger))
+
+    def _write_ledger(self, ledger: _Ledger) -> None:
+        values = (ledger.generation, ledger.number, ledger.at, ledger.holder)
+        _LEDGER.pack_into(self._ledger, 0, *values)
+
+    @contextmanager
+    def _locked(self, *, wait: bool) -> Iterator[bool]:
+        """Hold the ledger's lock and yield True, or False where it is not free.
+
+        Others hold it for less than a millisecond; who may `wait` does so for 0.5 s at most.
+
+        Raises:
+            TimeoutError: it was not free in all that time: its holder has been stopped.
+        """
+        if self._folder is None:
+            yield True
+            return
+        for _ in range(_LOCK_ATTEMPTS if wait else 1):
+            if _locks(self._ledger_fd):
+                break
+            time.sleep(_LOCK_PAUSE if wait else 0)
+        else:
+            if wait:
+                raise TimeoutError(f"another process holds the lock of {self._folder}")
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.flock(self._ledger_fd, fcntl.LOCK_UN)
+
+    def _close(self) -> None:
+        # Not the maps: another thread may be writing into its slot at this moment.
+        for fd in (self._slot_fd, self._ledger_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._slot_fd = self._ledger_fd = -1
+
+
+def task_folder(root: str | None, key: str) -> Path:
+    """Return the folder in which the workers of the task named by `key` meet.
+
+    `root` is where the user wants it; else shared memory, which a container with a read-only root
+    file system has too, and then the directory for temporary files.
+
+    Raises:
+        OSError: no such directory can be written to, or a folder is not this user's alone.
+    """
+    if fcntl is None:
+        raise OSError("this platform has no fcntl")
+    import tempfile  # noqa: PLC0415 - rarely needed
+
+    name = f"quickstep-{os.getuid()}"
+    if root is None:
+        with suppress(OSError):
+            return _private_folder(Path("/dev/shm"), name) / key  # noqa: S108 - a private folder
+    return _private_folder(Path(root or tempfile.gettempdir()), name) / key
+
+
+def _private_folder(place: Path, name: str) -> Path:
+    """Make a folder that nobody else can read or write, in a place that may be everybody's."""
+    folder = place / name
+    folder.mkdir(mode=_ROOT_MODE, exist_ok=True)
+    found = folder.lstat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or mode & 0o077:
+        raise PermissionError(f"{folder} must be a directory of this user alone")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written to")
+    return folder
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _locks(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _consistent(fd: int) -> bytes:
+    """Return a slot as it was at one moment, while its worker goes on writing.
+
+    Two equal copies with equal versions at both ends of the counts: nothing was written while the
+    first was made. After READ_ATTEMPTS the last copy has to do; its counters may be one request
+    apart, which the next reading evens out.
+    """
+    content = os.pread(fd, SLOT_SIZE, 0)
+    for _ in range(_READ_ATTEMPTS):
+        again = os.pread(fd, SLOT_SIZE, 0)
+        if again == content and again[:8] == again[_COUNTS.size - 8 : _COUNTS.size]:
+            break
+        content = again
+    return content
+
+
+def _how_far(content: bytes) -> tuple[int, int, float]:
+    _, arrived, finished, total, *_ = _COUNTS.unpack_from(content)
+    return arrived, finished, total
+
+
+def _read(content: bytes, now: float, *, alive: bool) -> _Reading:
+    counts = _COUNTS.unpack_from(content)
+    _, arrived, finished, total, shortest, longest, generation, active, _ = counts
+    arrived_before, finished_before, total_before = _READ.unpack_from(content, _READ_AT)
+    checksum, length, gauges_at = _GAUGES.unpack_from(content, _GAUGES_AT)
+    start = _GAUGES_AT + _GAUGES.size
+    written = content[start : start + length]
+    gauges: dict[str, Gauge] = {}
+    # Two intervals: a callable that hangs leaves a value that soon is no longer live.
+    live = alive and 0 <= now - gauges_at <= 2 * INTERVAL
+    if live and length and zlib.crc32(written) == checksum:
+        with suppress(ValueError):
+            gauges = {name: Gauge(*listed) for name, listed in json.loads(written).items()}
+    return _Reading(
+        arrived=arrived - arrived_before,
+        finished=finished - finished_before,
+        total=total - total_before,
+        shortest=shortest,
+        longest=longest,
+        generation=generation,
+        active=active if alive else 0,
+        gauges=gauges,
+        gauges_at=gauges_at,
+    )
+
+
+def _added_up(readings: list[_Reading], generation: int, seconds: float) -> Interval:
+    times = None
+    if finished := sum(reading.finished for reading in readings):
+        total = sum(reading.total for reading in readings)
+        mean = total / finished
+        current = [r for r in readings if r.finished and r.generation == generation]
+        times = Statistics(
+            count=finished,
+            total=total,
+            # The mean is a bound too: of requests that ended while the last reading was made,
+            # shortest and longest are not known.
+            minimum=min([mean, *(reading.shortest for reading in current)]),
+            maximum=max([mean, *(reading.longest for reading in current)]),
+        )
+    return Interval(
+        seconds=seconds,
+        arrived=sum(reading.arrived for reading in readings),
+        active=sum(reading.active for reading in readings),
+        times=times,
+        gauges=_gauges(readings),
+    )
+
+
+def _gauges(readings: list[_Reading]) -> dict[str, Gauge]:
+    """Add up the workers' gauges; of a shared one, keep what was read last."""
+    added: dict[str, Gauge] = {}
+    for reading in sorted(readings, key=lambda reading: reading.gauges_at):
+        for name, gauge in reading.gauges.items():
+            before = 0.0 if gauge.shared or name not in added else added[name].value
+            added[name] = replace(gauge, value=before + gauge.value)
+    return added

@@ -1,0 +1,94 @@
+"""ASGI middleware: Starlette, FastAPI, Django's asgi.py, any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quickstep_publisher.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import TypeAlias
+
+    Message: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+    # Any: frameworks type these three a little differently, and all of them are right.
+    App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+_ENDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+_BODIES = frozenset({"http.response.body", "http.response.zerocopysend"})
+
+
+class AsgiMiddleware:
+    """Counts the requests and connections of an ASGI application.
+
+    An HTTP request counts from its arrival here until the last byte of the response has been
+    handed to the server, or until the application has ended in any other way: it returned, raised,
+    or was cancelled. What it does after the last byte (background tasks) is not response time.
+
+    A WebSocket is an active connection as long as it lasts, and no request: it may last for hours.
+
+    Lifespan passes as it is. The publisher starts with it, and publishes what is left before its
+    end is reported: a server may kill its process right after, as uvicorn does. Without lifespan it
+    starts with the first request.
+
+    Args:
+        app: the application.
+        publisher: the publisher; one that takes all from the environment by default.
+    """
+
+    def __init__(self, app: App, publisher: Publisher | None = None) -> None:
+        self._app = app
+        self._publisher = publisher or Publisher()
+        self._timer = self._publisher.clock.timer
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        recorder = self._publisher.start()
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+            return
+        if kind == "websocket":
+            recorder.connect()
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                recorder.disconnect()
+            return
+        if kind != "http":
+            await self._app(scope, receive, send)
+            return
+
+        recorder.begin()
+        timer = self._timer
+        began = timer()
+        active = True
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal active
+            await send(message)
+            if active:
+                sent = message["type"]
+                if (sent in _BODIES and not message.get("more_body")) or (
+                    sent == "http.response.pathsend"
+                ):
+                    active = False
+                    recorder.end(timer() - began)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        finally:
+            if active:
+                active = False
+                recorder.end(timer() - began)
+
+    def _closing(self, send: Send) -> Send:
+        async def close_and_send(message: Message) -> None:
+            if message["type"] in _ENDS:
+                # This holds up the event loop, for 2 s at most: there is nothing left to serve.
+                self._publisher.close()
+            await send(message)
+
+        return close_and_send

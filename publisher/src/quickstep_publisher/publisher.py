@@ -1,0 +1,301 @@
+"""The publisher, as applications use it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import math
+import os
+import socket
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, TextIO
+
+from quickstep_publisher import _points
+from quickstep_publisher._points import Schedule, phase_of
+from quickstep_publisher._process import Plan, Process, Registered, Threads
+from quickstep_publisher._settings import TRANSPORTS, check_names, settings
+from quickstep_publisher._trouble import Kind, NotPublishedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from quickstep_publisher._points import Point
+    from quickstep_publisher._workers import Recorder
+    from quickstep_publisher.transports import Transport
+
+MAX_GAUGES = 16
+_LONGEST_NAME = 128
+_LONGEST_UNIT = 20
+_RESERVED = {
+    "_aws",
+    _points.CLUSTER_NAME,
+    _points.SERVICE_NAME,
+    _points.REQUESTS_PER_SECOND,
+    _points.AVERAGE_RESPONSE_TIME,
+    _points.ACTIVE_CONNECTIONS,
+}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What a publisher knows of time: aware UTC, monotonic seconds, and seconds for requests.
+
+    The monotonic clock has to be the same in all processes of a task, as time.monotonic() is.
+    """
+
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    timer: Callable[[], float] = time.perf_counter
+
+
+class Publisher:
+    """Publishes what a task does, every 5 seconds; see the package's README.
+
+    Making one does nothing yet. With the first thing it counts, or with `start`, a process joins
+    the other worker processes of its task and starts a daemon thread. A forked child does the same
+    when it first counts something. Nothing that goes wrong later raises: it is said in the log of
+    `quickstep_publisher`, and tried again.
+
+    Args:
+        cluster: the dimension ClusterName; else QUICKSTEP_CLUSTER, else ECS's task metadata.
+        service: the dimension ServiceName; else QUICKSTEP_SERVICE, else ECS's task metadata.
+        namespace: else QUICKSTEP_NAMESPACE, else MyApp/Performance.
+        transport: "cloudwatch", "emf", "off", or an object with a `send` method; else
+            QUICKSTEP_TRANSPORT, else "cloudwatch".
+        stream: what "emf" writes to; standard output by default.
+        directory: where the worker processes of a task meet; else QUICKSTEP_DIRECTORY, else
+            /dev/shm or the directory for temporary files.
+        thread: False for a publisher that stands for a task by itself, in a simulation or a test:
+            it meets no other process, and publishes when `publish` is called.
+        phase: seconds in [0, 5) after each multiple of 5 s of the UTC clock at which to publish;
+            by default each task has its own.
+        clock: what tells the time.
+
+    Raises:
+        ValueError: an argument that cannot be right.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: str | None = None,
+        service: str | None = None,
+        namespace: str | None = None,
+        transport: str | Transport | None = None,
+        stream: TextIO | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        thread: bool = True,
+        phase: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_arguments(cluster, service, namespace, transport, phase)
+        found = settings(
+            os.environ,
+            cluster=cluster,
+            service=service,
+            namespace=namespace,
+            transport=transport if isinstance(transport, str) else None,
+            directory=None if directory is None else os.fspath(directory),
+        )
+        seed = found.seed(socket.gethostname())
+        self.clock = clock or Clock()
+        self._plan = Plan(
+            settings=found,
+            schedule=Schedule(phase_of(seed) if phase is None else phase),
+            key=hashlib.sha256(seed.encode()).hexdigest()[:16],
+            transport=None if isinstance(transport, str) else transport,
+            stream=stream,
+            clock=self.clock,
+        )
+        self._off = self._plan.transport is None and found.transport == "off"
+        self._wants_threads = thread and not self._off
+        self._ends_with_process = False
+        self._gauges: dict[str, Registered] = {}
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._process: Process | None = None
+        self._threads: Threads | None = None
+        _publishers.add(self)
+
+    def observe(self, seconds: float, requests: int = 1) -> None:
+        """Count a request that took `seconds`, or several that took as long each."""
+        recorder = self._recorder or self.start()
+        if 0 <= seconds < math.inf:
+            recorder.observe(seconds, requests)
+        else:
+            recorder.count(requests)
+            self._wrong(f"A response time must be a number of seconds, not {seconds!r}: left out.")
+
+    def count(self, requests: int = 1) -> None:
+        """Count requests whose response time is not known: only RequestsPerSecond tells of them."""
+        (self._recorder or self.start()).count(requests)
+
+    def request(self) -> Request:
+        """Return a context manager: what runs in it is one request, and active meanwhile."""
+        return Request(self)
+
+    def gauge(
+        self, name: str, read: Callable[[], float], *, unit: str = "Count", shared: bool = False
+    ) -> None:
+        """Publish a value that is read every 5 s, under `name`.
+
+        Args:
+            name: the metric, for example QueueLength. One that is there already is replaced.
+            read: returns the value; called in a thread of its own.
+            unit: one of CloudWatch's units.
+            shared: False for what each worker process has of its own, such as a queue in memory:
+                the task's value is the sum. True for what is the same for all of them, such as the
+                length of a queue in Redis.
+
+        Raises:
+            ValueError: the name cannot be one, or there are too many gauges.
+        """
+        if not name.isascii() or not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+            rule = f"must be 1 to {_LONGEST_NAME} printable ASCII characters"
+            raise ValueError(f"gauge name {rule}, not {name!r}")
+        if name in _RESERVED or name.startswith(":"):
+            raise ValueError(f"gauge name {name!r} is taken by the publisher or by CloudWatch")
+        if not unit.isascii() or not 0 < len(unit) <= _LONGEST_UNIT:
+            raise ValueError(f"gauge unit must be one of CloudWatch's, not {unit!r}")
+        if name not in self._gauges and len(self._gauges) == MAX_GAUGES:
+            raise ValueError(f"gauges must be at most {MAX_GAUGES}; {name!r} is one too many")
+        # Replaced, not changed: the thread that reads gauges may be going through them.
+        self._gauges = {**self._gauges, name: Registered(read, unit, shared)}
+        with self._lock:
+            if self._threads is not None:
+                self._threads.sample()
+
+    def start(self) -> Recorder:
+        """Join the task's workers and start publishing, if that has not been done; never raises.
+
+        Returns what counts in this process, for middleware.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            with self._lock:
+                recorder = self._recorder = self._recorder or self._begin()
+        return recorder
+
+    def publish(self) -> Point | None:
+        """Publish the point that is due now, if it is; never raises.
+
+        The thread does this. Who made a publisher without one does it at least every 5 s.
+
+        Returns:
+            the point, if it was accepted.
+        """
+        self.start()
+        process = self._process
+        return None if process is None or self._off else process.publish()
+
+    def close(self) -> None:
+        """Publish what is left, within 2 s, and stop; with the next thing it counts it starts anew.
+
+        The end of the process does this by itself, and so does the end of an ASGI lifespan. What
+        other workers of the task can still publish is left to them.
+        """
+        self._end()
+        with self._lock:
+            self._recorder = self._process = self._threads = None
+
+    def _end(self) -> None:
+        if self._threads is not None:
+            self._threads.close()
+        elif self._process is not None:
+            self._process.flush()
+
+    def _begin(self) -> Recorder:
+        process = Process(self._plan, lambda: self._gauges, alone=not self._wants_threads)
+        self._process = process
+        if self._off:
+            said = "Metrics are not published: the transport is off."
+            process.announcer.trouble(Kind.SWITCHED_OFF, said, self.clock.monotonic())
+        if self._wants_threads:
+            self._threads = Threads(process)
+            if self._gauges:
+                self._threads.sample()
+            if not self._ends_with_process:
+                self._ends_with_process = True
+                atexit.register(_at_exit, weakref.ref(self))
+        return process.recorder
+
+    def _wrong(self, said: str) -> None:
+        if self._process is not None:
+            now = self.clock.monotonic()
+            self._process.announcer.trouble(Kind.OBSERVATION, said, now)
+
+    def _after_fork(self) -> None:
+        # Another thread of the parent may have held the lock at that moment.
+        self._lock = threading.Lock()
+        process, self._process = self._process, None
+        self._recorder = self._threads = None
+        if process is not None:
+            process.abandon()
+
+
+class Request:
+    """One request, active as long as the `with` block runs; an exception passes."""
+
+    __slots__ = ("_began", "_publisher", "_recorder")
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._recorder = self._publisher.start()
+        self._recorder.begin()
+        self._began = self._publisher.clock.timer()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End."""
+        self._recorder.end(self._publisher.clock.timer() - self._began)
+
+
+def _check_arguments(
+    cluster: str | None,
+    service: str | None,
+    namespace: str | None,
+    transport: str | Transport | None,
+    phase: float | None,
+) -> None:
+    try:
+        check_names(cluster, service, namespace)
+    except NotPublishedError as error:
+        raise ValueError(str(error)) from None
+    if isinstance(transport, str) and transport not in TRANSPORTS:
+        raise ValueError(f"transport must be one of {', '.join(TRANSPORTS)}, not {transport!r}")
+    if phase is not None and not 0 <= phase < _points.INTERVAL:
+        raise ValueError(f"phase must be at least 0 and below {_points.INTERVAL} s, not {phase!r}")
+
+
+_publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
+
+
+def _at_exit(reference: weakref.ref[Publisher]) -> None:
+    publisher = reference()
+    if publisher is not None:
+        publisher._end()  # noqa: SLF001 - of the same module
+
+
+def _after_fork_in_child() -> None:
+    for publisher in list(_publishers):
+        publisher._after_fork()  # noqa: SLF001 - of the same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

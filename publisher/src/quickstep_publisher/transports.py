@@ -1,0 +1,223 @@
+"""How a point travels: a PutMetricData call, or a line of the embedded metric format.
+
+A transport is anything with `send(address, point)`. It raises NotPublishedError if the point was
+not accepted; it does not retry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from quickstep_publisher._points import (
+    CLUSTER_NAME,
+    SERVICE_NAME,
+    STORAGE_RESOLUTION,
+    Statistics,
+)
+from quickstep_publisher._trouble import Kind, NotPublishedError
+
+if TYPE_CHECKING:
+    from quickstep_publisher._points import Address, Metric, Point
+
+TIMEOUT = 2
+"""Seconds to connect, and seconds to wait for an answer."""
+
+_ACTION = "cloudwatch:PutMetricData"
+# CloudWatch sends Throttling; the others are AWS's common ones.
+_THROTTLED = {
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_SERVER_ERROR = 500
+
+
+class Transport(Protocol):
+    """What a publisher hands its points to, from its own thread, one at a time."""
+
+    def send(self, address: Address, point: Point) -> None:
+        """Send a point.
+
+        Raises:
+            NotPublishedError: it was not accepted.
+        """
+
+
+class CloudWatchTransport:
+    """One PutMetricData call for each point, in one attempt.
+
+    Args:
+        client: a boto3 client of cloudwatch, to use instead of one of its own.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        self._given = client
+        self._made: Any = None
+        self._made_by = 0
+
+    def send(self, address: Address, point: Point) -> None:
+        """Put the point's metrics."""
+        from botocore import exceptions  # noqa: PLC0415 - boto3 takes 0.5 s to import, see _new_client
+
+        try:
+            self._client().put_metric_data(
+                Namespace=address.namespace,
+                MetricData=[_datum(address, point, metric) for metric in point.metrics],
+            )
+        except exceptions.NoRegionError as error:
+            reason = "no AWS Region is set; give AWS_REGION, as Fargate does"
+            raise NotPublishedError(Kind.NO_REGION, reason) from error
+        except (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+        ) as error:
+            reason = f"there are no AWS credentials ({error}); give the task a role with {_ACTION}"
+            raise NotPublishedError(Kind.NO_CREDENTIALS, reason) from error
+        except exceptions.ClientError as error:
+            raise _refused(error.response) from error
+        except (exceptions.BotoCoreError, OSError) as error:
+            reason = f"CloudWatch cannot be reached ({error})"
+            raise NotPublishedError(Kind.UNREACHABLE, reason) from error
+
+    def _client(self) -> Any:
+        if self._given is not None:
+            return self._given
+        # After a fork the child makes its own: two processes cannot talk on one connection.
+        if self._made_by != os.getpid():
+            self._made, self._made_by = _new_client(), os.getpid()
+        return self._made
+
+
+class EmfTransport:
+    """One line of CloudWatch's embedded metric format for each point.
+
+    What collects the container's output turns it into metrics: the awslogs log driver, FireLens,
+    the CloudWatch agent.
+
+    Args:
+        stream: what to write to; standard output, as it is at that moment, by default.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def send(self, address: Address, point: Point) -> None:
+        """Write the point's line."""
+        line = json.dumps(emf_document(address, point), separators=(",", ":"))
+        stream = self._stream or sys.stdout
+        try:
+            stream.write(f"{line}\n")
+            stream.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            # A closed file raises ValueError, a process without standard output has None there.
+            reason = f"the stream cannot be written to ({error})"
+            raise NotPublishedError(Kind.UNREACHABLE, reason) from error
+
+
+def emf_document(address: Address, point: Point) -> dict[str, Any]:
+    """Return a point in the embedded metric format.
+
+    Response times are a statistic set, `{"Min", "Max", "Sum", "Count"}`. CloudWatch's page on the
+    format knows numbers and lists of numbers only; statistic sets are what AWS's own exporter for
+    OpenTelemetry (awsemfexporter) writes.
+    """
+    metrics = [
+        {"Name": metric.name, "Unit": metric.unit, "StorageResolution": STORAGE_RESOLUTION}
+        for metric in point.metrics
+    ]
+    directive = {
+        "Namespace": address.namespace,
+        "Dimensions": [[CLUSTER_NAME, SERVICE_NAME]],
+        "Metrics": metrics,
+    }
+    document: dict[str, Any] = {
+        "_aws": {
+            "Timestamp": int(point.timestamp.timestamp() * 1000),
+            "CloudWatchMetrics": [directive],
+        },
+        CLUSTER_NAME: address.cluster,
+        SERVICE_NAME: address.service,
+    }
+    for metric in point.metrics:
+        document[metric.name] = (
+            {
+                "Min": metric.value.minimum,
+                "Max": metric.value.maximum,
+                "Sum": metric.value.total,
+                "Count": metric.value.count,
+            }
+            if isinstance(metric.value, Statistics)
+            else metric.value
+        )
+    return document
+
+
+def _new_client() -> Any:
+    # Imported here, in the publisher's thread and by the one worker that publishes: importing boto3
+    # and making the client take about 0.7 s of CPU and 30 MB, which no start-up should wait for.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=TIMEOUT,
+        read_timeout=TIMEOUT,
+        # A point that was not accepted is old when its retry is due; the next one is on its way.
+        retries={"total_max_attempts": 1},
+        max_pool_connections=1,
+    )
+    session = boto3.Session()
+    # boto3 knows AWS_DEFAULT_REGION and the profile's, but not what every other SDK calls it.
+    region = session.region_name or os.environ.get("AWS_REGION")
+    return session.client("cloudwatch", region_name=region, config=config)
+
+
+def _datum(address: Address, point: Point, metric: Metric) -> dict[str, Any]:
+    datum: dict[str, Any] = {
+        "MetricName": metric.name,
+        "Dimensions": [
+            {"Name": CLUSTER_NAME, "Value": address.cluster},
+            {"Name": SERVICE_NAME, "Value": address.service},
+        ],
+        "Timestamp": point.timestamp,
+        "Unit": metric.unit,
+        "StorageResolution": STORAGE_RESOLUTION,
+    }
+    if isinstance(metric.value, Statistics):
+        datum["StatisticValues"] = {
+            "SampleCount": metric.value.count,
+            "Sum": metric.value.total,
+            "Minimum": metric.value.minimum,
+            "Maximum": metric.value.maximum,
+        }
+    else:
+        datum["Value"] = metric.value
+    return datum
+
+
+def _refused(response: Any) -> NotPublishedError:
+    error = response.get("Error", {})
+    code, message = error.get("Code", "Unknown"), error.get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = f"{code}: {message}" if message else str(code)
+    if code in _THROTTLED:
+        return NotPublishedError(Kind.THROTTLED, f"CloudWatch throttles PutMetricData ({said})")
+    if code in _DENIED:
+        reason = f"CloudWatch denies PutMetricData ({said}); the task's role needs {_ACTION}"
+        return NotPublishedError(Kind.DENIED, reason)
+    if status >= _SERVER_ERROR:
+        return NotPublishedError(Kind.UNREACHABLE, f"CloudWatch is not well ({said})")
+    return NotPublishedError(Kind.REFUSED, f"CloudWatch refuses the metrics ({said})")

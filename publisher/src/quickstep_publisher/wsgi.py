@@ -1,0 +1,88 @@
+"""WSGI middleware: Flask, Django, any other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quickstep_publisher.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from quickstep_publisher._workers import Recorder
+
+
+class WsgiMiddleware:
+    """Counts the requests of a WSGI application.
+
+    A request counts from its arrival here until the server closes the response, which it does
+    after the last byte, after an error, and when the client is gone; or until the application
+    raises. The publisher starts with the first request.
+
+    Args:
+        app: the application.
+        publisher: the publisher; one that takes all from the environment by default.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        publisher: Publisher | None = None,
+    ) -> None:
+        self._app = app
+        self._publisher = publisher or Publisher()
+        self._timer = self._publisher.clock.timer
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Serve one request."""
+        recorder = self._publisher.start()
+        recorder.begin()
+        began = self._timer()
+        try:
+            body = self._app(environ, start_response)
+        except BaseException:
+            recorder.end(self._timer() - began)
+            raise
+        return _Body(body, recorder, self._timer, began)
+
+
+class _Body:
+    """The response, which ends when the server closes it."""
+
+    __slots__ = ("_began", "_body", "_next", "_recorder", "_timer")
+
+    def __init__(
+        self, body: Iterable[bytes], recorder: Recorder, timer: Callable[[], float], began: float
+    ) -> None:
+        self._body = body
+        self._next: Callable[[], bytes] | None = None
+        self._recorder: Recorder | None = recorder
+        self._timer = timer
+        self._began = began
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._next is None:
+            self._next = iter(self._body).__next__
+        return self._next()
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._end()
+
+    def __del__(self) -> None:
+        # A server that forgets to close a response must not leave it active forever.
+        self._end()
+
+    def _end(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.end(self._timer() - self._began)
