@@ -24,7 +24,7 @@ class LogError(InvalidDocumentError):
 def demo_material(
     resource_id: str, plan: Plan, start: datetime, snapshots: Sequence[Snapshot]
 ) -> Material:
-    """Return a run of the demo so far. The axis is as long as the whole run from the beginning on."""
+    """Return a run of the demo so far, on an axis that is as long as the whole run."""
     entries, notes = read_entries(record for shot in snapshots for record in shot.decisions)
     alarms = snapshots[-1].alarms if snapshots else ()
     return Material(
@@ -49,7 +49,7 @@ def demo_material(
 
 
 def read_log(name: str, lines: Iterable[str]) -> tuple[Material, ...]:
-    """Read decision records from JSON lines: one material for each target, those most decided first.
+    """Read decision records from JSON lines: one material a target, most decisions first.
 
     A line is a record, or a line of the scaler's log with the record as its member `decision`. Its
     other lines, such as metrics, hold no decision and are passed over.

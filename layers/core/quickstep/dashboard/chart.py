@@ -1,9 +1,9 @@
-"""The timeline as SVG: load and thresholds, the decisions, and the tasks, on one time axis.
+r"""The timeline as SVG: load and thresholds, the decisions, and the tasks, on one time axis.
 
-      100 ┄┄┄┄┄┄┄┄┄┄┄╱▔▔▔╲┄┄┄  a panel for each metric
-                     ▲ ▲  ▬  ▼      the decisions
-        8          ┌─┘          tasks: desired as a line, running as an area
-          10:00   10:01   10:02
+100 ┄┄┄┄┄┄┄┄┄┄┄/───\┄┄┄  a panel for each metric
+               ▲ ▲  ▬  ▼      the decisions
+  8          ┌─┘          tasks: desired as a line, running as an area
+    10:00   10:01   10:02
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quickstep.dashboard.view import Mark, Panel, Steps, View
 
 NARROWEST, NARROW, WIDEST = 280, 520, 2400
-_TITLE, _LANE, _AXIS = 22, 48, 52
+_TITLE, _LANE = 22, 48
 _TICK_WIDTH = 84
 
 
@@ -79,24 +79,28 @@ def timeline(view: View) -> Markup:
         y += 28
     lane = y + _LANE / 2
     y += _LANE
-    highest = max((point.value for point in (*view.desired.points, *view.running.points)), default=0)
-    band = _Band(y + _TITLE, y + _TITLE + (80 if narrow else 90), max(4, -(-highest // 4) * 4))
+    highest = max(
+        (point.value for point in (*view.desired.points, *view.running.points)), default=0
+    )
+    band = _Band(y + _TITLE, y + _TITLE + (80 if narrow else 90), max(4.0, -(-highest // 4) * 4))
     tasks = _tasks(view, band, frame, y)
     bottom = band.bottom
+    marks = list(ticks(view.start, view.end, _most_ticks(frame), view.look.zone))
+    height = bottom + 8 + 14 * max((len(tick.lines) for tick in marks), default=0)
     return element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width} {bottom + _AXIS:g}",
+            "viewBox": f"0 0 {width} {height:g}",
             "width": width,
-            "height": f"{bottom + _AXIS:g}",
+            "height": f"{height:g}",
             "role": "img",
             "aria-label": described(view),
         },
         *parts,
         _guides(view.marks, frame, [*bands, band]),
         tasks,
-        _axis(view, frame, bottom, [*bands, band]),
+        _axis(marks, frame, bottom, [*bands, band]),
         _marks(view, frame, lane),
     )
 
@@ -104,10 +108,8 @@ def timeline(view: View) -> Markup:
 def described(view: View) -> str:
     """Return the drawing in a sentence, for those who do not see it."""
     zone = view.look.zone
-    said = [
-        f"Timeline of {view.resource_id} from {local(view.start, zone)} to {local(view.end, zone)} "
-        f"{offset_name(view.end, zone)}"
-    ]
+    span = f"{local(view.start, zone)} to {local(view.end, zone)} {offset_name(view.end, zone)}"
+    said = [f"Timeline of {view.resource_id} from {span}"]
     for panel in view.panels:
         newest = [line.parts[-1][-1].value for line in panel.lines if line.parts]
         said.append(f"{panel.title}: newest {', '.join(map(number, newest)) or 'no data'}")
@@ -171,9 +173,7 @@ def _line(part: Sequence[Point], band: _Band, frame: _Frame) -> str:
     return "M" + "L".join(f"{frame.x(p.at):g} {band.y(p.value):g}" for p in part)
 
 
-def _thresholds(
-    thresholds: Iterable[Threshold], band: _Band, frame: _Frame
-) -> Iterator[Markup]:
+def _thresholds(thresholds: Iterable[Threshold], band: _Band, frame: _Frame) -> Iterator[Markup]:
     for threshold in thresholds:
         y = band.y(threshold.value)
         yield element(
@@ -213,9 +213,9 @@ def _key(view: View, x: float, y: float) -> Markup:
         return _text("no evaluation has seen the service in this time", x, y + 4)
     return join(
         _path(f"M{x:g} {y:g}h16", "desired"),
-        _text(f"desired {desired[-1].value:g}" if desired else "desired –", x + 22, y + 4),
+        _text(f"desired {desired[-1].value:g}" if desired else "desired unknown", x + 22, y + 4),
         element("rect", {"class": "running", "x": x + 96, "y": y - 5, "width": 14, "height": 10}),
-        _text(f"running {running[-1].value:g}" if running else "running –", x + 116, y + 4),
+        _text(f"running {running[-1].value:g}" if running else "running unknown", x + 116, y + 4),
     )
 
 
@@ -264,9 +264,11 @@ def _ceiling(value: float) -> float:
 # --- time and decisions ---------------------------------------------------------------------------
 
 
-def _axis(view: View, frame: _Frame, bottom: float, bands: Sequence[_Band]) -> Markup:
-    most = max(2, int((frame.right - frame.left) / _TICK_WIDTH))
-    marks = list(ticks(view.start, view.end, most, view.look.zone))
+def _most_ticks(frame: _Frame) -> int:
+    return max(2, int((frame.right - frame.left) / _TICK_WIDTH))
+
+
+def _axis(marks: Iterable[Tick], frame: _Frame, bottom: float, bands: Sequence[_Band]) -> Markup:
     return join(
         *(
             join(
@@ -295,9 +297,8 @@ def _label(tick: Tick, frame: _Frame, bottom: float) -> Markup:
     # In the middle of its mark, but where the drawing ends it would be cut off.
     near_start, near_end = x - frame.left < _TICK_WIDTH / 4, frame.right - x < _TICK_WIDTH / 4
     anchor = "start" if near_start else "end" if near_end else "middle"
-    lines = [line for line in (tick.label, tick.utc, tick.change) if line]
     return join(
-        *(_text(line, x, bottom + 15 + 14 * row, "", anchor) for row, line in enumerate(lines))
+        *(_text(line, x, bottom + 15 + 14 * row, "", anchor) for row, line in enumerate(tick.lines))
     )
 
 
@@ -332,10 +333,14 @@ def _marks(view: View, frame: _Frame, lane: float) -> Markup:
                 "g",
                 {"class": mark.kind, "data-decision": mark.entry.id},
                 element("title", None, _told(mark, view)),
-                element(
-                    "path", {"d": SHAPES[mark.kind], "transform": f"translate({x:g} {y:g})"}
-                ),
-                _text(f"{mark.change:+d}", x, y - 9, f"delta halo {mark.kind}", "middle")
+                element("path", {"d": SHAPES[mark.kind], "transform": f"translate({x:g} {y:g})"}),
+                _text(
+                    f"{mark.change:+d}".replace("-", "\u2212"),
+                    x,
+                    y - 9,
+                    f"delta halo {mark.kind}",
+                    "middle",
+                )
                 if mark.change
                 else None,
             )

@@ -64,10 +64,10 @@ def elements(name: str, children: Iterable[Child]) -> Markup:
 
 
 def json_text(data: Any) -> Markup:
-    """Return data as JSON that is the same read as HTML text and read as it stands.
+    r"""Return data as JSON that is the same read as HTML text and read as it stands.
 
     The characters that mean something in HTML are written as JSON's own escapes.
-    Example: `{"a": "<"}` is `{"a": "\\u003c"}`.
+    Example: `{"a": "<"}` is `{"a": "\u003c"}`.
     """
     text = json.dumps(data)
     for character in "<>&":

@@ -118,8 +118,8 @@ def _figures(view: View) -> Markup:
     failed = sum(count for outcome, count in view.outcomes if outcome.failed)
     desired, running = view.desired.points, view.running.points
     listed: list[tuple[str, str, str]] = [
-        ("Desired tasks", f"{desired[-1].value:g}" if desired else "–", ""),
-        ("Running tasks", f"{running[-1].value:g}" if running else "–", ""),
+        ("Desired tasks", f"{desired[-1].value:g}" if desired else "?", ""),
+        ("Running tasks", f"{running[-1].value:g}" if running else "?", ""),
     ]
     if view.panels and view.panels[0].lines and view.panels[0].lines[0].parts:
         panel = view.panels[0]
@@ -259,7 +259,7 @@ def _alarms(entry: Entry) -> Markup | None:
                     element(
                         "td",
                         None,
-                        "–" if seen.threshold is None else number(seen.threshold),
+                        "unknown" if seen.threshold is None else number(seen.threshold),
                     ),
                     element(
                         "td", {"class": "why"}, ", ".join(map(number, seen.datapoints)) or "none"

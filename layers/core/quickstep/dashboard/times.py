@@ -21,12 +21,17 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of the time axis: its label, a second line where day or offset change, and UTC."""
+    """A mark of the time axis: its label, UTC where that differs, and a change of day or offset."""
 
     at: datetime
     label: str
-    change: str
     utc: str
+    change: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands below the mark, line by line."""
+        return [line for line in (self.label, self.utc, self.change) if line]
 
 
 def offset_name(at: datetime, zone: tzinfo) -> str:
@@ -75,7 +80,7 @@ def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[T
         form = "%H:%M:%S" if step < _MINUTE else "%H:%M"
         label = today if step >= _DAY else f"{at.astimezone(zone):{form}}"
         utc = "" if offset == "UTC" else f"{at.astimezone(UTC):{form}}Z"
-        yield Tick(at, label, " ".join(c for c in changes if c != label), utc)
+        yield Tick(at, label, utc, " ".join(c for c in changes if c != label))
         following = at + timedelta(seconds=step)
         moved = _offset(following, zone) != _offset(at, zone)
         at = _aligned(following, step, zone) if moved else following

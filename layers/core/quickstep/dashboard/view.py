@@ -9,7 +9,6 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from quickstep.dashboard.kinds import Kind
 from quickstep.dashboard.material import Metric, Point, Threshold
 from quickstep.engine.outcome import Outcome
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, tzinfo
 
+    from quickstep.dashboard.kinds import Kind
     from quickstep.dashboard.material import Entry, Material
 
 PAGE = 50
@@ -156,12 +156,10 @@ def _running(entries: Iterable[Entry]) -> Iterator[Point]:
 _MARK_WIDTH = 12
 
 
-def _marks(
-    entries: Sequence[Entry], start: datetime, end: datetime, width: int
-) -> Iterator[Mark]:
+def _marks(entries: Sequence[Entry], start: datetime, end: datetime, width: int) -> Iterator[Mark]:
     """Yield one mark for the decisions of a kind that fall on the same few pixels.
 
-    Example: 960 pixels for 80 minutes are 80 places, so a mark stands for the decisions of a minute.
+    Example: 960 pixels for 80 minutes are 80 places: a mark stands for a minute.
     """
     places = max(1, width // _MARK_WIDTH)
     span = max((end - start) / timedelta(seconds=1), 1e-9)
@@ -231,7 +229,7 @@ def _panel(metrics: Sequence[Metric], material: Material, width: int) -> Panel:
         for metric in metrics
     ]
     values = [point.value for points in inside for point in points]
-    tops = [*values, *(1.15 * threshold.value for threshold in thresholds)]
+    tops = [1.1 * value for value in (*values, *(one.value for one in thresholds))]
     return Panel(
         title=" · ".join(metric.name for metric in metrics),
         lines=tuple(
@@ -257,10 +255,11 @@ def _unbroken(points: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
     """
     if not points:
         return
-    usual = median([after.at - before.at for before, after in pairwise(points)] or [timedelta()])
+    gaps = [(after.at - before.at).total_seconds() for before, after in pairwise(points)]
+    usual = median(gaps or [0])
     part = [points[0]]
     for before, after in pairwise(points):
-        if after.at - before.at > GAP * usual:
+        if (after.at - before.at).total_seconds() > GAP * usual:
             yield tuple(part)
             part = []
         part.append(after)
@@ -268,7 +267,7 @@ def _unbroken(points: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
 
 
 def _thinned(points: tuple[Point, ...], material: Material, width: int) -> tuple[Point, ...]:
-    """Return the first, lowest, highest and last point of each pixel: what a longer line would show.
+    """Return the first, lowest, highest and last point of each pixel: the line looks the same.
 
     Example: 86,400 points on 960 pixels are 90 each, of which at most 4 are kept.
     """
@@ -287,9 +286,7 @@ def _thinned(points: tuple[Point, ...], material: Material, width: int) -> tuple
     return tuple(kept)
 
 
-def _breaches(
-    points: Sequence[Point], threshold: float
-) -> Iterator[tuple[datetime, datetime]]:
+def _breaches(points: Sequence[Point], threshold: float) -> Iterator[tuple[datetime, datetime]]:
     """Yield from when to when the line was above a threshold, to the next point."""
     since = None
     for before, after in pairwise(points):
