@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cli.dashboard import dashboard
 from cli.demo import SCENARIO_HELP, demo
 from cli.explain import explain
 from cli.validate import validate
@@ -15,6 +16,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(dashboard)
 app.command(epilog=SCENARIO_HELP)(demo)
 app.command()(explain)
 app.command()(validate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +16,19 @@ if TYPE_CHECKING:
     from quickstep.dashboard.material import Entry
 
 
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
 class LogError(InvalidDocumentError):
     """A saved log that cannot be used; the message names the line, the rule and the value seen."""
 
 
-def demo_material(
-    resource_id: str, plan: Plan, start: datetime, snapshots: Sequence[Snapshot]
-) -> Material:
+def demo_material(resource_id: str, plan: Plan, snapshots: Sequence[Snapshot]) -> Material:
     """Return a run of the demo so far, on an axis that is as long as the whole run."""
     entries, notes = read_entries(record for shot in snapshots for record in shot.decisions)
-    alarms = snapshots[-1].alarms if snapshots else ()
+    if not snapshots:
+        return Material(resource_id, _NEVER, _NEVER, notes=("The demo is about to begin.",))
+    start, alarms = snapshots[0].start, snapshots[-1].alarms
     return Material(
         resource_id=resource_id,
         start=start,
@@ -98,14 +100,3 @@ def span(entries: Sequence[Entry]) -> tuple[datetime, datetime]:
     first, last = entries[0].at, entries[-1].at
     margin = max((last - first) / 50, timedelta(seconds=5))
     return first - margin, last + margin
-
-
-def empty(resource_id: str) -> Material:
-    """Return what there is before anything has happened."""
-    now = datetime.fromtimestamp(0, UTC)
-    return Material(resource_id, now, now + timedelta(minutes=1))
-
-
-def as_lines(records: Iterable[dict[str, Any]]) -> str:
-    """Return records as a log that `read_log` reads."""
-    return "".join(f"{json.dumps(record, ensure_ascii=False)}\n" for record in records)

@@ -86,14 +86,14 @@ def timeline(view: View) -> Markup:
     tasks = _tasks(view, band, frame, y)
     bottom = band.bottom
     marks = list(ticks(view.start, view.end, _most_ticks(frame), view.look.zone))
-    height = bottom + 8 + 14 * max((len(tick.lines) for tick in marks), default=0)
+    total = bottom + 8 + 14 * max((len(tick.lines) for tick in marks), default=0)
     return element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width} {height:g}",
+            "viewBox": f"0 0 {width} {total:g}",
             "width": width,
-            "height": f"{height:g}",
+            "height": f"{total:g}",
             "role": "img",
             "aria-label": described(view),
         },

@@ -77,7 +77,7 @@ def document(view: View, place: Place, *, live: bool = False, script: str | None
         element("meta", {"name": "color-scheme", "content": "light dark"}),
         element("link", {"rel": "icon", "href": "data:,"}),
         element("title", None, f"{view.resource_id} · Quickstep"),
-        element("style", None, Markup(f"body{{margin:0}}{_PAGE}")),
+        element("style", None, Markup(FRAME_STYLE)),
         element("script", {"src": script, "defer": ""}) if script else None,
     )
     body = element("main", None, fragment(view, place, theme=Theme.AUTO, live=live))
@@ -85,8 +85,8 @@ def document(view: View, place: Place, *, live: bool = False, script: str | None
 
 
 # As wide as is good to read, on a ground of the same colour.
-_PAGE = (
-    "main{max-width:1200px;margin:0 auto}html{background:#fff}"
+FRAME_STYLE = (
+    "body{margin:0}main{max-width:1200px;margin:0 auto}html{background:#fff}"
     "@media(prefers-color-scheme:dark){html{background:#10161d}}"
 )
 

@@ -1,4 +1,4 @@
-"""Colours of both themes, and the style sheet. The contrast of every pair that is used is tested."""
+"""Colours of both themes, and the style sheet. The contrast of each pair in use is tested."""
 
 from __future__ import annotations
 

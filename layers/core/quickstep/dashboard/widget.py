@@ -1,9 +1,9 @@
 """The protocol of CloudWatch's custom widgets: what the dashboard asks, and the HTML it gets.
 
-See *add_custom_widget_dashboard_about*, *..._interactivity* and *..._security* in the CloudWatch User
-Guide: a call has the widget's parameters as members, and `widgetContext` beside them. A button is any
-element with a `<cwdb-action>` right behind it, whose JSON is the parameters of the next call. Scripts,
-`<iframe>` and `<use>` are removed. Everything in a call is the viewer's, and not trusted.
+See *add_custom_widget_dashboard_about*, *..._interactivity* and *..._security* in the CloudWatch
+User Guide: a call has the widget's parameters as members, and `widgetContext` beside them. A button
+is any element with a `<cwdb-action>` right behind it, whose JSON is the parameters of the next
+call. Scripts, `<iframe>` and `<use>` are removed. All of a call is the viewer's, and not trusted.
 """
 
 from __future__ import annotations
