@@ -71,9 +71,9 @@ def make_app(feed: Feed) -> Starlette:
     return Starlette(
         routes=[Route("/", page), Route("/events", events), Route("/page.js", script)],
         middleware=[
+            Middleware(_Headers),
             # Another site whose name is made to mean this machine does not get past this.
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
-            Middleware(_Headers),
         ],
     )
 
@@ -85,9 +85,9 @@ class Links:
         self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
     ) -> Markup:
         """Return a link."""
-        query = {"outcome": outcome} if outcome else {}
+        query = {"outcome": str(outcome)} if outcome else {}
         if page > 1:
-            query["page"] = str(page)  # type: ignore[assignment]
+            query["page"] = str(page)
         address = f"?{urlencode(query)}" if query else "/"
         return element("a", {"href": address, "aria-current": "true" if current else None}, label)
 
