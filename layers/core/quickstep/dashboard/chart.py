@@ -257,7 +257,7 @@ def _ceiling(value: float) -> float:
     magnitude = 1e-9
     while magnitude * 10 < value:
         magnitude *= 10
-    fits = (factor * magnitude for factor in (1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10))
+    fits = (factor * magnitude for factor in (1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10))
     return next((round(fit, 12) for fit in fits if fit >= value), magnitude * 10)
 
 

@@ -259,10 +259,12 @@ def _alarms(entry: Entry) -> Markup | None:
                     element(
                         "td",
                         None,
-                        "unknown" if seen.threshold is None else number(seen.threshold),
+                        "not seen" if seen.threshold is None else number(seen.threshold),
                     ),
                     element(
-                        "td", {"class": "why"}, ", ".join(map(number, seen.datapoints)) or "none"
+                        "td",
+                        {"class": "why"},
+                        ", ".join(map(number, seen.datapoints)) or "not seen",
                     ),
                 )
                 for seen in entry.seen
