@@ -57,9 +57,6 @@ class Tab:
         return path
 
 
-OpenTab = "Callable[..., Tab]"
-
-
 @pytest.fixture
 def open_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
     """Open a page: `open_tab(url, width=375, color_scheme="dark", timezone_id="Asia/Seoul")`."""

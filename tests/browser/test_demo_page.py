@@ -150,12 +150,12 @@ def test_the_page_of_a_demo_that_has_ended_is_as_good_in_the_dark_and_on_a_phone
 ) -> None:
     stage.lifted.set()
     assert stage.ended.wait(60)
-    for name, options in {
-        "surge-dark": {"color_scheme": "dark"},
-        "surge-phone": {"width": 375, "color_scheme": "dark"},
-        "surge-phone-light": {"width": 375},
-    }.items():
-        tab = open_tab(stage.url, **options)
+    for name, width, colours in (
+        ("surge-dark", 1240, "dark"),
+        ("surge-phone-dark", 375, "dark"),
+        ("surge-phone-light", 375, "light"),
+    ):
+        tab = open_tab(stage.url, width=width, color_scheme=colours)
         tab.page.locator("html[data-edition]").wait_for()
         tab.page.locator("details", has_text="Scaled out from 2 to 6").locator("summary").click()
         tab.screenshot(name)

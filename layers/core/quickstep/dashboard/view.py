@@ -118,8 +118,8 @@ def build_view(material: Material, look: Look) -> View:
         end=material.end,
         look=replace(look, page=page),
         panels=tuple(_panels(material, shown, look.width)),
-        desired=Steps("desired", material.desired or tuple(_desired(known))),
-        running=Steps("running", material.running or tuple(_running(known))),
+        desired=_steps("desired", material.desired or tuple(_desired(known)), material, look),
+        running=_steps("running", material.running or tuple(_running(known)), material, look),
         marks=tuple(_marks(matching, material.start, material.end, look.width)),
         outcomes=tuple((outcome, counted[outcome]) for outcome in Outcome if counted[outcome]),
         total=len(shown),
@@ -134,6 +134,14 @@ def build_view(material: Material, look: Look) -> View:
 
 
 # --- tasks ----------------------------------------------------------------------------------------
+
+
+def _steps(name: str, points: Sequence[Point], material: Material, look: Look) -> Steps:
+    """Return a count without the points at which it stays what it was."""
+    changes = [
+        point for n, point in enumerate(points) if not n or point.value != points[n - 1].value
+    ]
+    return Steps(name, _thinned(tuple(changes), material, look.width))
 
 
 def _desired(entries: Iterable[Entry]) -> Iterator[Point]:
@@ -274,16 +282,16 @@ def _thinned(points: tuple[Point, ...], material: Material, width: int) -> tuple
     if len(points) <= width:
         return points
     span = max((material.end - material.start) / timedelta(seconds=1), 1e-9)
-    pixels: dict[int, list[Point]] = {}
-    for point in points:
+    pixels: dict[int, list[int]] = {}
+    for n, point in enumerate(points):
         place = int((point.at - material.start) / timedelta(seconds=1) / span * width)
-        pixels.setdefault(place, []).append(point)
-    kept: list[Point] = []
+        pixels.setdefault(place, []).append(n)
+    kept: list[int] = []
     for group in pixels.values():
-        lowest = min(group, key=lambda point: point.value)
-        highest = max(group, key=lambda point: point.value)
-        kept += sorted({group[0], lowest, highest, group[-1]}, key=lambda point: point.at)
-    return tuple(kept)
+        lowest = min(group, key=lambda n: points[n].value)
+        highest = max(group, key=lambda n: points[n].value)
+        kept += sorted({group[0], lowest, highest, group[-1]})
+    return tuple(points[n] for n in kept)
 
 
 def _breaches(points: Sequence[Point], threshold: float) -> Iterator[tuple[datetime, datetime]]:
