@@ -36,6 +36,11 @@ function show(parts) {
   }
 }
 
+function connected(text) {
+  const live = root.querySelector(".live");
+  if (live) live.textContent = text;
+}
+
 function listen() {
   if (source) source.close();
   const query = new URLSearchParams(location.search);
@@ -50,11 +55,8 @@ function listen() {
     if (document.hidden) waiting = edition.parts;
     else show(edition.parts);
   };
-  source.onerror = () => {
-    const live = root.querySelector(".live");
-    if (live) live.textContent = "○ not connected ";
-    delete shown.head;
-  };
+  source.onopen = () => connected("● live ");
+  source.onerror = () => connected("○ not connected ");
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -13,6 +14,7 @@ from playwright.sync_api import expect
 from lab.page.feed import Feed
 from lab.page.server import serving
 from quickstep.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from tests.browser.wire import Wire
 from tests.builders import HIGH, NOW, WEB, a_scale_out_record
 
 if TYPE_CHECKING:
@@ -49,9 +51,6 @@ def material(
 
 def feed_of(made: Material) -> Feed:
     return Feed(partial(itself, made))
-
-
-Serve = "Callable[[Feed], str]"
 
 
 @pytest.fixture
@@ -157,24 +156,53 @@ def test_a_tab_whose_connection_was_lost_says_so_and_catches_up(
     serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
 ) -> None:
     feed = feed_of(material(3))
-    url = serve(feed)
-    port = int(url.rsplit(":", 1)[1].strip("/"))
-    tab = open_tab(url)
+    wire = Wire(urlsplit(serve(feed)).port or 0)
+    wire.mend()
+    tab = open_tab(wire.url)
     arrived(tab)
-    with ExitStack() as stack:
-        first = Feed(feed.edition.material)
-        other = stack.enter_context(serving(first))
-        lost = open_tab(other)
-        arrived(lost)
-    # The server has ended well: the page is told, and asks no more.
-    expect(lost.page.locator(".live")).to_have_count(0)
-
-    tab.page.context.set_offline(True)
+    wire.cut()
+    expect(tab.page.locator(".live")).to_have_text("○ not connected")
     feed.publish(partial(itself, material(4)))
     feed.publish(partial(itself, material(5)))
-    tab.page.context.set_offline(False)
+    wire.mend()
+
     expect(tab.page.locator("details")).to_have_count(5)
-    assert port
+    expect(tab.page.locator(".live")).to_have_text("● live")
+    wire.cut()
+
+
+def test_a_hidden_tab_waits_and_shows_the_newest_when_it_is_seen_again(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    feed = feed_of(material(3))
+    tab = open_tab(serve(feed))
+    page = tab.page
+    page.locator('html[data-edition="1"]').wait_for(state="attached")
+    hide = (
+        "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})"
+    )
+    page.evaluate(hide, arg=True)
+    for edition, count in ((2, 4), (3, 5)):
+        feed.publish(partial(itself, material(count)))
+        page.locator(f'html[data-edition="{edition}"]').wait_for(state="attached")
+    assert page.locator("details").count() == 3
+
+    page.evaluate(hide, arg=False)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("details")).to_have_count(5)
+
+
+def test_a_page_whose_server_has_ended_stays_as_it_was_and_is_not_live(
+    open_tab: Callable[..., Tab],
+) -> None:
+    with serving(feed_of(material(3))) as url:
+        tab = open_tab(url)
+        arrived(tab)
+
+    expect(tab.page.locator(".live")).to_have_count(0)
+    tab.page.locator("summary").first.click()
+    assert tab.page.locator("details[open]").count() == 1
+    assert tab.errors == []
 
 
 @pytest.mark.parametrize(

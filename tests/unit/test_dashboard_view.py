@@ -37,7 +37,7 @@ def an_entry(
 ) -> Entry:
     name = f"{at:%H%M%S%f}"
     return Entry(
-        name, at, outcome, "because", "Re-check",
+        name, at, outcome, "because",
         before=desired, granted=desired if granted is None else granted,
         service=Service(desired, desired, 0),
     )  # fmt: skip
@@ -259,8 +259,6 @@ def test_a_load_of_zero_is_drawn() -> None:
         ({"outcome": "SCALED_SIDEWAYS"}, "outcome: must be one of"),
         ({"at": "yesterday"}, 'at: must be a time like 2026-11-22T10:00:00Z, not "yesterday"'),
         ({"reason": None}, "reason: must be a string"),
-        ({"trail": [{"guard": "steps"}]}, "trail[0].before: is required, but missing"),
-        ({"alarms": {"high": 3}}, "alarms.high: must be an object, not 3"),
         ({"service": {"desired": 2}}, "service.running: is required, but missing"),
         ({"from": 2.5}, "from: must be a whole number, not 2.5"),
     ],
@@ -275,6 +273,27 @@ def test_a_record_that_cannot_be_read_is_named_and_takes_no_other_with_it(
     assert len(entries) == 1
     assert notes[0].startswith("1 record is not shown, as it cannot be read: ")
     assert problem in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"trail": [{"guard": "steps"}]}, "trail[0].before: is required, but missing"),
+        ({"alarms": {"high": 3}}, "alarms.high: must be an object, not 3"),
+        ({"trigger": "me"}, 'trigger: must be an object, not "me"'),
+        ({"next_check_in": "soon"}, 'next_check_in: must be a whole number, not "soon"'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_details_that_cannot_be_read_are_named_in_the_decision_s_own_row(
+    change: dict[str, Any], problem: str
+) -> None:
+    entries, notes = read_entries([a_scale_out_record().as_dict() | change])
+    page = parse(document(view(material(*entries)), Links()))
+
+    assert notes == ()
+    assert f"The rest of this record cannot be read: {problem}" in page.text("li")
+    assert "Scaled out from 2 to 6" in page.text("span")
 
 
 def test_a_record_without_what_it_must_have_is_named() -> None:

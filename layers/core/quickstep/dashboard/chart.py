@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NARROWEST, NARROW, WIDEST = 280, 520, 2400
 _TITLE, _LANE = 22, 48
-_TICK_WIDTH = 84
+_TICK_WIDTH, _LABEL_WIDTH, _GUIDE_WIDTH = 84, 28, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,10 @@ def _label(tick: Tick, frame: _Frame, bottom: float) -> Markup:
 
 
 def _guides(marks: Iterable[Mark], frame: _Frame, bands: Sequence[_Band]) -> Markup:
-    """Return a thin line through all panels where capacity changed."""
+    """Return a thin line through all panels where capacity changed, unless they would be a wall."""
+    changes = [mark for mark in marks if mark.kind.changes]
+    if len(changes) * _GUIDE_WIDTH > frame.right - frame.left:
+        return join()
     return join(
         *(
             element(
@@ -316,8 +319,7 @@ def _guides(marks: Iterable[Mark], frame: _Frame, bands: Sequence[_Band]) -> Mar
                     "y2": bands[-1].bottom,
                 },
             )
-            for mark in marks
-            if mark.kind.changes
+            for mark in changes
         )
     )
 
@@ -325,24 +327,21 @@ def _guides(marks: Iterable[Mark], frame: _Frame, bands: Sequence[_Band]) -> Mar
 def _marks(view: View, frame: _Frame, lane: float) -> Markup:
     """Return the decisions: what changed or failed above, what was held or ignored below."""
     drawn = []
+    labelled = 0.0
     for mark in sorted(view.marks, key=lambda mark: (_is_quiet(mark.kind), mark.at)):
         y = lane + 14 if _is_quiet(mark.kind) else lane - 5
         x = frame.x(mark.at)
+        label = None
+        if mark.change and x - labelled >= _LABEL_WIDTH:  # or it would run into the one before
+            text = f"{mark.change:+d}".replace("-", "\u2212")
+            label, labelled = _text(text, x, y - 9, f"delta halo {mark.kind}", "middle"), x
         drawn.append(
             element(
                 "g",
                 {"class": mark.kind, "data-decision": mark.entry.id},
                 element("title", None, _told(mark, view)),
                 element("path", {"d": SHAPES[mark.kind], "transform": f"translate({x:g} {y:g})"}),
-                _text(
-                    f"{mark.change:+d}".replace("-", "\u2212"),
-                    x,
-                    y - 9,
-                    f"delta halo {mark.kind}",
-                    "middle",
-                )
-                if mark.change
-                else None,
+                label,
             )
         )
     return join(*drawn)

@@ -69,22 +69,21 @@ class TrailLine:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One decision record, read. Numbers are None where the evaluation did not come to them."""
+    """One decision record, as far as the timeline and the table need it.
+
+    Numbers are None where the evaluation did not come to them. `record` is all of it, for
+    `read_details`: of thousands of decisions only those on one page are opened.
+    """
 
     id: str
     at: datetime
     outcome: Outcome
     reason: str
-    cause: str
     before: int | None = None
-    wanted: int | None = None
     granted: int | None = None
     service: Service | None = None
-    seen: tuple[Seen, ...] = ()
-    trail: tuple[TrailLine, ...] = ()
     alarm_to_update_ms: int | None = None
-    waited_ms: int | None = None
-    next_check_in: int | None = None
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -97,6 +96,19 @@ class Entry:
         if self.outcome.changes_capacity:
             return self.granted
         return self.service.desired if self.service else None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What else a record says; `problems` is what of it cannot be read."""
+
+    cause: str
+    wanted: int | None
+    seen: tuple[Seen, ...]
+    trail: tuple[TrailLine, ...]
+    waited_ms: int | None
+    next_check_in: int | None
+    problems: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,36 +153,70 @@ def read_entries(
 
 
 _REQUIRED = ("id", "at", "outcome", "reason")
+_OPTIONAL = ("from", "granted", "service", "alarm_to_update_ms")
 
 
 def _read(record: Field) -> Entry | None:
-    given = record.members(required=_REQUIRED)
-    if not set(_REQUIRED) <= given.keys():
+    if not isinstance(record.value, dict) or not set(_REQUIRED) <= record.value.keys():
+        record.members(required=_REQUIRED)  # says which
         return None
-    members = {key: member for key, member in given.items() if member.value is not None}
-
-    def whole(key: str) -> int | None:
-        return members[key].integer() if key in members else None
-
-    def parts(key: str) -> dict[str, Field]:
-        return members[key].members() if key in members else {}
-
+    given = {key: record.child(key, record.value[key]) for key in _REQUIRED}
+    members = _present(record, _OPTIONAL)
     return Entry(
         id=given["id"].text(),
         at=given["at"].moment(),
         outcome=given["outcome"].choice(Outcome),
         reason=given["reason"].text(),
-        cause=_cause(parts("trigger")),
-        before=whole("from"),
-        wanted=whole("wanted"),
-        granted=whole("granted"),
+        before=_whole(members.get("from")),
+        granted=_whole(members.get("granted")),
         service=_service(members["service"]) if "service" in members else None,
-        seen=tuple(_seen(policy, alarm) for policy, alarm in parts("alarms").items()),
-        trail=tuple(map(_line, members["trail"].items())) if "trail" in members else (),
-        alarm_to_update_ms=whole("alarm_to_update_ms"),
-        waited_ms=whole("waited_ms"),
-        next_check_in=whole("next_check_in"),
+        alarm_to_update_ms=_whole(members.get("alarm_to_update_ms")),
+        record=record.value,
     )
+
+
+_DETAILS = ("trigger", "wanted", "alarms", "trail", "waited_ms", "next_check_in")
+
+
+def read_details(entry: Entry) -> Details:
+    """Return what an entry's record says beyond the entry."""
+    problems = Problems()
+    members = _present(Field(entry.record, "", problems), _DETAILS)
+    details = Details(
+        cause=_cause(members["trigger"].members()) if "trigger" in members else "",
+        wanted=_whole(members.get("wanted")),
+        seen=_all_seen(members.get("alarms")),
+        trail=tuple(map(_line, members["trail"].items())) if "trail" in members else (),
+        waited_ms=_whole(members.get("waited_ms")),
+        next_check_in=_whole(members.get("next_check_in")),
+    )
+    if not problems.found:
+        return details
+    said = "; ".join(map(str, problems.found))
+    return Details(details.cause, None, (), (), None, None, problems=said)
+
+
+def read_seen(entry: Entry) -> tuple[Seen, ...]:
+    """Return what an entry's evaluation saw of its alarms; nothing where that cannot be read."""
+    problems = Problems()
+    members = _present(Field(entry.record, "", problems), ("alarms",))
+    seen = _all_seen(members.get("alarms"))
+    return () if problems.found else seen
+
+
+def _present(record: Field, keys: Iterable[str]) -> dict[str, Field]:
+    """Return those members that are there and not null."""
+    found = ((key, record.value.get(key)) for key in keys)
+    return {key: record.child(key, value) for key, value in found if value is not None}
+
+
+def _whole(field: Field | None) -> int | None:
+    return None if field is None else field.integer()
+
+
+def _all_seen(alarms: Field | None) -> tuple[Seen, ...]:
+    found = alarms.members() if alarms else {}
+    return tuple(_seen(policy, alarm) for policy, alarm in found.items())
 
 
 def _cause(trigger: Mapping[str, Field]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from quickstep.dashboard.chart import number, timeline
 from quickstep.dashboard.html import Markup, element, elements, join
 from quickstep.dashboard.kinds import SHAPES, Kind, kind_of, words
+from quickstep.dashboard.material import read_details
 from quickstep.dashboard.style import Theme, stylesheet
 from quickstep.dashboard.times import day, local, moment, offset_name
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quickstep.dashboard.html import Child
-    from quickstep.dashboard.material import Entry
+    from quickstep.dashboard.material import Details, Entry
     from quickstep.dashboard.view import View
     from quickstep.engine.outcome import Outcome
 
@@ -126,7 +127,7 @@ def _figures(view: View) -> Markup:
         above = [threshold.value for threshold in panel.thresholds if threshold.above]
         limit = f"threshold {number(min(above))}" if above else ""
         listed.append(("Load, newest", number(panel.lines[0].parts[-1][-1].value), limit))
-    noted = [f"{changed} changed capacity" if changed else "", f"{failed} failed" if failed else ""]
+    noted = [f"{changed:,} changes" if changed else "", f"{failed:,} failed" if failed else ""]
     listed.append(("Decisions", f"{view.total:,}", ", ".join(filter(None, noted))))
     if view.latency_ms is not None:
         listed.append(("Alarm to UpdateService", f"{view.latency_ms:,.0f} ms", "median"))
@@ -192,7 +193,7 @@ def _rows(view: View) -> Markup:
 
 def _row(entry: Entry, view: View) -> Markup:
     zone = view.look.zone
-    at = moment(entry.at, zone)
+    at, details = moment(entry.at, zone), read_details(entry)
     return element(
         "details",
         {"data-id": entry.id},
@@ -211,10 +212,11 @@ def _row(entry: Entry, view: View) -> Markup:
         element(
             "div",
             {"class": "trail"},
+            _problems(details),
             _seen(entry),
-            _alarms(entry),
-            _trail(entry),
-            _facts(entry, at),
+            _alarms(details),
+            _trail(details),
+            _facts(entry, details, at),
         ),
     )
 
@@ -234,6 +236,13 @@ def _icon(kind: Kind) -> Markup:
     )
 
 
+def _problems(details: Details) -> Markup | None:
+    if not details.problems:
+        return None
+    said = f"The rest of this record cannot be read: {details.problems}"
+    return element("ul", {"class": "notes"}, element("li", None, said))
+
+
 def _seen(entry: Entry) -> Markup:
     service = entry.service
     if service is None:
@@ -245,8 +254,8 @@ def _seen(entry: Entry) -> Markup:
     return _block("Seen of the service", _listed(facts))
 
 
-def _alarms(entry: Entry) -> Markup | None:
-    if not entry.seen:
+def _alarms(details: Details) -> Markup | None:
+    if not details.seen:
         return None
     return _block(
         "Seen of its alarms",
@@ -267,14 +276,14 @@ def _alarms(entry: Entry) -> Markup | None:
                         ", ".join(map(number, seen.datapoints)) or "not seen",
                     ),
                 )
-                for seen in entry.seen
+                for seen in details.seen
             ],
         ),
     )
 
 
-def _trail(entry: Entry) -> Markup:
-    if not entry.trail:
+def _trail(details: Details) -> Markup:
+    if not details.trail:
         return _block("Trail", element("p", None, "No rule was asked."))
     return _block(
         "Trail: what each rule did to the number of tasks",
@@ -292,20 +301,22 @@ def _trail(entry: Entry) -> Markup:
                     ),
                     element("td", {"class": "why"}, line.why),
                 )
-                for line in entry.trail
+                for line in details.trail
             ],
         ),
     )
 
 
-def _facts(entry: Entry, at: str) -> Markup:
-    facts = [entry.cause or "Cause unknown", at]
+def _facts(entry: Entry, details: Details, at: str) -> Markup:
+    facts = [details.cause or "Cause unknown", at]
+    if details.wanted is not None and details.wanted != entry.granted:
+        facts.append(f"the policies asked for {details.wanted}")
     if entry.alarm_to_update_ms is not None:
         facts.append(f"UpdateService accepted {entry.alarm_to_update_ms:,} ms after the alarm")
-    if entry.waited_ms is not None:
-        facts.append(f"throttles cost {entry.waited_ms:,} ms before")
-    if entry.next_check_in is not None:
-        facts.append(f"next look in {entry.next_check_in} s")
+    if details.waited_ms is not None:
+        facts.append(f"throttles cost {details.waited_ms:,} ms before")
+    if details.next_check_in is not None:
+        facts.append(f"next look in {details.next_check_in} s")
     return _block("Cause and time", _listed([*facts, f"{entry.outcome}", f"id {entry.id}"]))
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from quickstep.dashboard.material import Metric, Point, Threshold
+from quickstep.dashboard.material import Metric, Point, Threshold, read_seen
 from quickstep.engine.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _seen_metrics(entries: Iterable[Entry]) -> Iterator[Metric]:
     points: dict[str, list[Point]] = {}
     thresholds: dict[str, Threshold] = {}
     for entry in entries:
-        for seen in entry.seen:
+        for seen in read_seen(entry):
             if seen.datapoints and seen.threshold is not None:
                 value = seen.datapoints[-1]
                 points.setdefault(seen.policy, []).append(Point(entry.at, value))

@@ -1,0 +1,1 @@
+"""Figures that are claimed, measured: each module prints its own."""
