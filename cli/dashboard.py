@@ -129,7 +129,10 @@ def _show(
         console.print(f"The decisions cannot be read: {error}", markup=False, style="red")
         raise typer.Exit(1) from None
     if html is not None:
-        html.write_text(_printed(newest), encoding="utf-8")
+        try:
+            html.write_text(_printed(newest), encoding="utf-8")
+        except OSError as error:
+            raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
         console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)
         return
     feed = Feed(partial(_itself, newest), live=live)

@@ -127,6 +127,14 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "can't decode byte" in refusal("--log", str(file))
 
 
+def test_a_file_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -> None:
+    html = tmp_path / "missing" / "decisions.html"
+
+    assert "decisions.html: No such file or directory" in (
+        refusal("--log", str(log), "--html", str(html))
+    )
+
+
 def test_a_log_of_several_services_asks_which(tmp_path: Path) -> None:
     file = tmp_path / "two.log"
     records = [a_scale_out_record().as_dict() | {"resource_id": f"service/prod/{n}"} for n in "ab"]

@@ -341,7 +341,7 @@ def test_the_drawing_is_told_in_a_sentence() -> None:
 
     assert described(view(material(entry, metrics=(metric,)))) == (
         "Timeline of service/prod/web from 09:00:12 to 10:00:12 UTC; load: newest 130; "
-        "high-request-rate: above 100; desired 6; running 2; 1 decisions."
+        "high-request-rate: above 100; desired 6; running 2; 1 decision."
     )
 
 

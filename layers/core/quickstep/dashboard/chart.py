@@ -1,9 +1,10 @@
 r"""The timeline as SVG: load and thresholds, the decisions, and the tasks, on one time axis.
 
-100 ┄┄┄┄┄┄┄┄┄┄┄/───\┄┄┄  a panel for each metric
-               ▲ ▲  ▬  ▼      the decisions
-  8          ┌─┘          tasks: desired as a line, running as an area
-    10:00   10:01   10:02
+100 ┄┄┄┄┄┄┄┄┄┄/───\┄┄┄┄┄┄   a panel for each metric, with its thresholds
+  0 ─────────/     \─────
+              ▲ ▲  ▬  ▼     decisions: changes and failures above, the others below
+  8           ┌─┘▒▒▒▒▒└──   tasks: desired as a line, running as an area
+      10:00   10:01   10:02
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def described(view: View) -> str:
     for steps in (view.desired, view.running):
         if steps.points:
             said.append(f"{steps.name} {steps.points[-1].value:g}")
-    said.append(f"{view.matching} decisions")
+    said.append(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}")
     return "; ".join(said) + "."
 
 
