@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NARROWEST, NARROW, WIDEST = 280, 520, 2400
 _TITLE, _LANE = 22, 48
-_TICK_WIDTH, _LABEL_WIDTH, _GUIDE_WIDTH = 84, 28, 24
+_TICK_WIDTH, _DIGIT_WIDTH, _GUIDE_WIDTH = 84, 9, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +332,11 @@ def _marks(view: View, frame: _Frame, lane: float) -> Markup:
     for mark in sorted(view.marks, key=lambda mark: (_is_quiet(mark.kind), mark.at)):
         y = lane + 14 if _is_quiet(mark.kind) else lane - 5
         x = frame.x(mark.at)
+        text = f"{mark.change:+,d}".replace("-", "\u2212")
+        half = len(text) * _DIGIT_WIDTH / 2
         label = None
-        if mark.change and x - labelled >= _LABEL_WIDTH:  # or it would run into the one before
-            text = f"{mark.change:+d}".replace("-", "\u2212")
-            label, labelled = _text(text, x, y - 9, f"delta halo {mark.kind}", "middle"), x
+        if mark.change and x - half > labelled:  # or it would run into the one before
+            label, labelled = _text(text, x, y - 9, f"delta halo {mark.kind}", "middle"), x + half
         drawn.append(
             element(
                 "g",
