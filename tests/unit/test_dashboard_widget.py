@@ -53,8 +53,9 @@ class Table:
     """The deployed dashboard with so many decisions; remembers what it was asked."""
 
     def __init__(self, count: int = 3) -> None:
+        record = a_scale_out_record().as_dict()
         records = [
-            a_scale_out_record(f"decision-{n}", END - timedelta(seconds=n)).as_dict()
+            {**record, "id": f"decision-{n}", "at": (END - timedelta(seconds=n)).isoformat()}
             for n in range(count)
         ]
         self.entries, _ = read_entries(records)
