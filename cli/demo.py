@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from typing import IO, Annotated
+from functools import partial
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from cli.page import NoOpen, Port, served
 from cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -15,9 +18,16 @@ from cli.traffic import (
     TrafficOption,
     chosen_traffic,
 )
+from lab.page.feed import Feed
+from lab.page.sources import demo_material
 from lab.service_model import CAPACITY, START_UP
 from lab.snapshot import Plan
 from lab.traffic import ScenarioName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.snapshot import Snapshot
 
 _DAY = 24 * 3600
 
@@ -44,10 +54,12 @@ def demo(
             help="Where the scaler's log and metric lines go; a temporary file by default.",
         ),
     ] = None,
+    port: Port = 0,
+    no_open: NoOpen = False,
 ) -> None:
     """Watch the scaler answer a surge: the real code on an embedded AWS, in about 90 seconds.
 
-    Exits with 1 if a surge was not answered.
+    In the terminal, and on a page on 127.0.0.1, live. Exits with 1 if a surge was not answered.
     """
     played = chosen_traffic(
         scenario,
@@ -60,10 +72,18 @@ def demo(
     console = Console()
     with console.status("Loading"):
         # Takes a second, which the other commands need not wait for.
-        from lab.demo import play_on_embedded_aws  # noqa: PLC0415
+        from lab.demo import SERVICE, play_on_embedded_aws  # noqa: PLC0415
     plan = Plan(played, seconds, start_up, task_capacity)
+    feed = Feed(partial(demo_material, SERVICE.resource_id, plan, ()))
+
+    def publish(snapshots: Sequence[Snapshot]) -> None:
+        feed.publish(partial(demo_material, SERVICE.resource_id, plan, tuple(snapshots)))
+
     with log or _temporary_log() as file:
-        summary = play_on_embedded_aws(plan, console, file)
+        with served(feed, console, port, no_open=no_open):
+            summary = play_on_embedded_aws(plan, console, file, publish)
+        again = f"quickstep dashboard --log {shlex.quote(file.name)}"
+        console.print(f"Look again    {again}", markup=False, highlight=False, soft_wrap=True)
     if summary.unanswered:
         raise typer.Exit(1)
 

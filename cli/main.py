@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.compare import compare, simulate
+from cli.dashboard import dashboard
 from cli.demo import demo
 from cli.explain import explain
 from cli.traffic import SCENARIO_HELP
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(dashboard)
 app.command(epilog=SCENARIO_HELP)(demo)
 app.command()(explain)
 app.command()(validate)

@@ -43,7 +43,7 @@ from quickstep.config import parse_target
 from quickstep.naming import ServiceName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from mypy_boto3_cloudwatch.literals import ComparisonOperatorType
@@ -99,17 +99,32 @@ ALARMS = (
 """As `templates/scalable-target.yaml` makes them by default; a test holds both together."""
 
 
-def play_on_embedded_aws(plan: Plan, console: Console, log: IO[str]) -> Summary:
+def _nowhere(_snapshots: Sequence[Snapshot]) -> None:
+    """Show a run to nobody but the terminal."""
+
+
+def play_on_embedded_aws(
+    plan: Plan, console: Console, log: IO[str], publish: demo_view.Show = _nowhere
+) -> Summary:
     """Start an embedded AWS, and play the plan on it in real time; see `play`."""
     with EmbeddedAws() as account:
         prepare(account)
-        return play(plan, account, console, Clock(), log)
+        return play(plan, account, console, Clock(), log, publish=publish)
 
 
-def play(plan: Plan, account: Account, console: Console, clock: Clock, log: IO[str]) -> Summary:
+def play(
+    plan: Plan,
+    account: Account,
+    console: Console,
+    clock: Clock,
+    log: IO[str],
+    *,
+    publish: demo_view.Show = _nowhere,
+) -> Summary:
     """Run the plan against a prepared account and show it; print the summary and return it.
 
-    Ctrl-C ends the run, and the summary is of what there was until then.
+    `publish` shows it somewhere else, too: it gets all snapshots so far after each second. Ctrl-C
+    ends the run, and the summary is of what there was until then.
     """
     start = next_boundary(clock.now(), EVALUATION_SECONDS)
     for line in (
@@ -125,6 +140,7 @@ def play(plan: Plan, account: Account, console: Console, clock: Clock, log: IO[s
             for snapshot in run(plan, account, scaler, clock, start):
                 snapshots.append(snapshot)
                 show(snapshots)
+                publish(snapshots)
     except KeyboardInterrupt:
         console.print("Stopped before its end.")
     summary = summarise(snapshots)

@@ -17,6 +17,7 @@ from quickstep.engine.model import (
     Alarm,
     AlarmState,
     Datapoint,
+    Decision,
     Direction,
     MetricScope,
     Observation,
@@ -26,6 +27,7 @@ from quickstep.engine.model import (
     Service,
     State,
     StepAdjustment,
+    TrailStep,
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Lease
@@ -192,6 +194,26 @@ def a_lease(owner: str = "me", since: datetime = NOW, seconds: float = 15) -> Le
 
 def a_record(record_id: str = "decision-1", outcome: Outcome = Outcome.LOST_RACE) -> DecisionRecord:
     return DecisionRecord(record_id, NOW, a_transition(), outcome, "because")
+
+
+def a_scale_out_record(record_id: str = "decision-1", at: datetime = NOW) -> DecisionRecord:
+    """Return the record of a scale-out from 2 to 6 that ECS accepted, while 3 tasks ran."""
+    before, granted, why = 2, 6, "375 is 275 above the threshold 100: step [100, ∞) adds 4"
+    reason = Outcome.SCALED_OUT.sentence(before=before, granted=granted, why=why)
+    trail = (TrailStep("steps", before, granted, why), TrailStep("bounds", granted, granted, "ok"))
+    return DecisionRecord(
+        record_id,
+        at,
+        a_transition(),
+        Outcome.SCALED_OUT,
+        reason,
+        decision=Decision(
+            Outcome.SCALED_OUT, before, granted, granted, reason, trail, State(), next_check_in=10
+        ),
+        service=Service(desired=before, running=3, pending=0),
+        alarms={HIGH: Alarm(AlarmState.ALARM, 100, (375,))},
+        alarm_to_update=timedelta(milliseconds=32),
+    )
 
 
 def load_event(name: str) -> dict[str, Any]:

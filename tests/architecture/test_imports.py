@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,18 @@ def test_the_engine_imports_nothing_but_itself_and_an_allowed_few(file: Path) ->
     assert foreign <= ENGINE_MAY_IMPORT
 
 
-@pytest.mark.parametrize("file", files(QUICKSTEP / "engine"), ids=path_id)
-def test_the_engine_reads_no_clock(file: Path) -> None:
+@pytest.mark.parametrize("file", files(QUICKSTEP / "dashboard"), ids=path_id)
+def test_the_dashboard_draws_on_what_it_is_given(file: Path) -> None:
+    """No clock, no environment, no AWS: the same records and metrics are the same HTML."""
+    assert not imports(file) & {"boto3", "logging", "os", "random", "time", "zoneinfo"}
+    assert not any(name.startswith("quickstep.aws") for name in imports(file))
+
+
+PURE = [*files(QUICKSTEP / "engine"), *files(QUICKSTEP / "dashboard")]
+
+
+@pytest.mark.parametrize("file", PURE, ids=path_id)
+def test_the_engine_and_the_dashboard_read_no_clock(file: Path) -> None:
     called = {
         node.func.attr
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
@@ -128,3 +139,15 @@ def test_importing_the_wiring_has_no_side_effects() -> None:
     }
 
     assert names == {"Config", "TypeVar"}, "constants only: no client, no executor"
+
+
+def test_the_scaler_s_cold_start_loads_nothing_of_the_dashboard() -> None:
+    program = (
+        "import sys; sys.path[:0] = ['functions/scaler', 'layers/core']; import handler;"
+        "print(sorted(name for name in sys.modules if 'dashboard' in name))"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter, a constant program
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"

@@ -8,9 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,6 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from lab import demo
-from lab.clock import Clock
 from lab.demo_summary import summarise
 from lab.embedded_aws import Account, desired_count, messages_waiting, put_policy, reset
 from lab.scaler import HEARTBEAT, embedded_scaler
@@ -28,43 +26,13 @@ from lab.traffic import ScenarioName, Traffic, scenario_traffic
 from quickstep.alarm_events import read_event
 from quickstep.engine.model import AlarmState
 from tests.builders import EVENTS, HIGH, LOW, ROOT, WEB, a_document
+from tests.clocks import START, SetClock, same_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)
-
-
-@dataclass
-class SetClock:
-    """Time that passes only by sleeping; Ctrl-C is pressed when `interrupted_at` comes."""
-
-    at: datetime = START - timedelta(seconds=3)
-    interrupted_at: datetime | None = None
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        if self.interrupted_at is not None and self.at >= self.interrupted_at:
-            raise KeyboardInterrupt
-
-    @property
-    def clock(self) -> Clock:
-        """The clock; between two whole seconds nothing happens under it, so none looks there."""
-        return Clock(self.now, self.sleep, look=1)
-
-
-@contextmanager
-def same_time(time: SetClock) -> Iterator[None]:
-    """Let the embedded AWS live by a set clock: the delays of its queue, the times of alarms."""
-    with pytest.MonkeyPatch.context() as patch:
-        for where in ("moto.core.utils.utcnow", "moto.cloudwatch.models.utcnow"):
-            patch.setattr(where, lambda: time.at.replace(tzinfo=None))
-        yield
 
 
 @pytest.fixture

@@ -188,4 +188,10 @@ class Resolver:
 
     @staticmethod
     def _substitute(text: str, names: Mapping[str, Any]) -> str:
-        return re.sub(r"\$\{([^}]+)\}", lambda match: str(names[match[1]]), text)
+        """Fill in names; a resource's stays symbolic, and `${!name}` is a literal `${name}`."""
+
+        def fill(match: re.Match[str]) -> str:
+            literal = match[1].startswith("!")
+            return f"${{{match[1][1:]}}}" if literal else str(names.get(match[1], match[1]))
+
+        return re.sub(r"\$\{([^}]+)\}", fill, text)

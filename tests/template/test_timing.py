@@ -24,7 +24,7 @@ from tests.fakes import World
 from tests.template.stack import SCALER, deploy
 
 STACK = deploy(SCALER)
-TIMEOUT = timedelta(seconds=STACK.the("AWS::Lambda::Function")["Timeout"])
+TIMEOUT = timedelta(seconds=STACK.of_type("AWS::Lambda::Function")["Scaler"]["Timeout"])
 QUEUE: dict[str, Any] = STACK.of_type("AWS::SQS::Queue")["Rechecks"]
 VISIBILITY = timedelta(seconds=QUEUE["VisibilityTimeout"])
 RECEIVES = QUEUE["RedrivePolicy"]["maxReceiveCount"]
@@ -91,7 +91,7 @@ def test_lambda_takes_a_message_at_once() -> None:
 
 def test_lambda_does_not_take_a_chain_of_re_checks_for_a_runaway_loop() -> None:
     """By default it stops a function that its own messages have invoked 16 times."""
-    assert STACK.the("AWS::Lambda::Function")["RecursiveLoop"] == "Allow"
+    assert STACK.of_type("AWS::Lambda::Function")["Scaler"]["RecursiveLoop"] == "Allow"
 
 
 def test_a_message_fails_three_times_before_it_is_given_up() -> None:

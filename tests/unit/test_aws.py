@@ -165,6 +165,31 @@ def test_an_item_gives_back_what_was_put_into_it(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ({"N": "7"}, 7),
+        ({"N": "-7"}, -7),
+        ({"N": "7.0"}, 7),
+        ({"N": "7.5"}, 7.5),
+        ({"N": "999999999999999"}, 999_999_999_999_999),
+        ({"N": "9007199254740993"}, float(2**53)),
+        ({"N": "1E+2"}, 100),
+        ({"S": "7"}, "7"),
+        ({"BOOL": False}, False),
+        ({"NULL": True}, None),
+        ({"L": [{"N": "1"}, {"M": {"a": {"S": ""}}}]}, [1, {"a": ""}]),
+        ({"SS": ["by somebody else"]}, {"by somebody else"}),
+    ],
+    ids=str,
+)
+def test_an_attribute_is_read_as_the_json_it_was(attribute: dict[str, Any], value: Any) -> None:
+    read = from_item({"given": attribute})["given"]
+
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
     ("value", "stored"), [(5e-324, 0), (1.7e308, 9e125), (-1.7e308, -9e125), (-1e-200, 0)]
 )
 def test_a_float_that_dynamodb_cannot_hold_becomes_the_nearest_it_can(

@@ -3,6 +3,8 @@
 Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
                                   ECS accepted UpdateService
+Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
+Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
 Quickstep / RefusedEvents         over all targets: events that are none of ours
 """
@@ -36,14 +38,20 @@ def report(record: DecisionRecord) -> None:
     _count("Decisions", ResourceId=record.resource_id, Outcome=str(record.outcome))
     if record.outcome.failed:
         _count("FailedDecisions")
+    if record.service is not None:
+        running, desired = record.service.running, record.service.desired
+        if record.decision is not None and record.outcome.changes_capacity:
+            desired = record.decision.granted
+        _measure("DesiredCount", MetricUnit.Count, desired, ResourceId=record.resource_id)
+        _measure("RunningCount", MetricUnit.Count, running, ResourceId=record.resource_id)
     if record.alarm_to_update is not None:
-        with single_metric(
-            name="AlarmToUpdateLatency",
-            unit=MetricUnit.Milliseconds,
-            value=record.alarm_to_update / timedelta(milliseconds=1),
-            namespace=NAMESPACE,
-        ) as metric:
-            metric.add_dimension("ResourceId", record.resource_id)
+        latency = record.alarm_to_update / timedelta(milliseconds=1)
+        _measure(
+            "AlarmToUpdateLatency",
+            MetricUnit.Milliseconds,
+            latency,
+            ResourceId=record.resource_id,
+        )
 
 
 _T = TypeVar("_T")
@@ -69,6 +77,10 @@ def refuse(error: InvalidDocumentError) -> list[str]:
 
 
 def _count(name: str, **dimensions: str) -> None:
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
-        for dimension, value in dimensions.items():
-            metric.add_dimension(dimension, value)
+    _measure(name, MetricUnit.Count, 1, **dimensions)
+
+
+def _measure(name: str, unit: MetricUnit, value: float, **dimensions: str) -> None:
+    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
+        for dimension, of in dimensions.items():
+            metric.add_dimension(dimension, of)

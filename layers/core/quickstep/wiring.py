@@ -25,6 +25,7 @@ from quickstep.intake import Intake
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from quickstep.dashboard.deployed import Deployed
     from quickstep.ports import Together
 
 _A = TypeVar("_A")
@@ -145,3 +146,21 @@ def in_threads(executor: ThreadPoolExecutor) -> Together:
         return mine, other.result()
 
     return together
+
+
+def make_dashboard(
+    table: str, session: boto3.Session | None = None, endpoint_url: str | None = None
+) -> Deployed:
+    """Return what the dashboard reads of AWS. It shares nothing with the scaler but the table.
+
+    `session` and `endpoint_url` point it somewhere else than the function's own account.
+    """
+    # Here, so that the scaler's cold start does not pay for what only the dashboard needs.
+    from quickstep.aws.decisions import DynamoDecisions  # noqa: PLC0415
+    from quickstep.aws.series import CloudWatchSeries  # noqa: PLC0415
+    from quickstep.dashboard.deployed import Deployed  # noqa: PLC0415
+
+    session = session or boto3.Session()
+    dynamodb = session.client("dynamodb", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    cloudwatch = session.client("cloudwatch", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    return Deployed(DynamoDecisions(dynamodb, table), CloudWatchSeries(cloudwatch))

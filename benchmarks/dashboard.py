@@ -1,0 +1,143 @@
+"""How long the CloudWatch widget takes to be made, and how large it is.
+
+    python -m benchmarks.dashboard
+
+CPU time of this process, the best of several runs: from the items as DynamoDB answers them, and the
+datapoints of an hour, to the HTML. Waiting for AWS is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from quickstep.aws.decisions import Found
+from quickstep.aws.dynamodb import from_item, to_item
+from quickstep.dashboard.deployed import Deployed
+from quickstep.dashboard.material import Metric, Point, Threshold
+from quickstep.dashboard.widget import SIZE_LIMIT, answer
+from quickstep.memory import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SERVICE = "service/prod/web"
+COUNTS = (0, 1, 100, 1_000, 10_000)
+PROMISED = {1_000: 0.1}
+"""CPU seconds in which the widget is made, by the number of decisions."""
+RUNS = 5
+_REASON = (
+    "high-request-rate: 375 is 275 above the threshold 100: step [100, ∞) adds 4; 4 of 6 tasks are "
+    "not running, or were launched within 45 s; with all of them 125 is expected, so 7 are enough"
+)
+
+
+def item(number: int, count: int) -> dict[str, Any]:
+    """Return one record as DynamoDB stores it, of the size that a re-check's has."""
+    at = NOW - HOUR * (number + 1) / (count + 1)
+    changed = number % 3 == 0
+    before, granted = 6 + number % 7, 6 + number % 7 + changed
+    record = {
+        "id": f"{number:032x}",
+        "at": f"{at.isoformat(timespec='milliseconds')[:-6]}Z",
+        "resource_id": SERVICE,
+        "outcome": "SCALED_OUT" if changed else "HELD_CAPACITY_ON_ITS_WAY",
+        "reason": f"Scaled out from {before} to {granted}: {_REASON}",
+        "from": before,
+        "wanted": granted,
+        "granted": granted,
+        "trigger": {"kind": "re-check", "generation": number, "attempt": 0},
+        "service": {
+            "desired": before,
+            "running": before - 1,
+            "pending": 1,
+            "deployment_in_progress": False,
+        },
+        "alarms": {
+            policy: {"state": "ALARM", "threshold": 100, "datapoints": [375.2], "muted": False}
+            for policy in ("high-request-rate", "low-request-rate")
+        },
+        "trail": [
+            {"guard": guard, "before": before, "after": granted, "why": _REASON}
+            for guard in ("steps", "capacity-on-its-way", "bounds")
+        ],
+        "alarm_to_update_ms": 32 if changed else None,
+        "waited_ms": None,
+        "next_check_in": 10,
+    }
+    return to_item(record)
+
+
+class Answered:
+    """Reads what DynamoDB and CloudWatch have answered already."""
+
+    def __init__(self, count: int) -> None:
+        self.items = [item(number, count) for number in range(count)]
+
+    def between(self, *_: object) -> Found:
+        """Return the records, read from their items."""
+        return Found(tuple(map(from_item, self.items)), None, complete=True)
+
+    def memory(self, _: str) -> Memory:
+        """Return an empty memory: the metrics are the same whatever it says."""
+        return Memory()
+
+    def read(self, *_: object) -> tuple[Metric, ...]:
+        """Return an hour of a metric, a datapoint every 10 s."""
+        points = tuple(Point(NOW - timedelta(seconds=10 * n), 60.0 + n % 90) for n in range(360))
+        thresholds = (
+            Threshold("high-request-rate", 100, above=True),
+            Threshold("low-request-rate", 30, above=False),
+        )
+        return (Metric("RequestsPerSecond, Average", points[::-1], thresholds),)
+
+
+def event() -> Mapping[str, Any]:
+    """Return a call of the console for the last hour."""
+    millis = NOW.timestamp() * 1000
+    time_range = {"start": millis - 3_600_000, "end": millis}
+    return {
+        "service": SERVICE,
+        "widgetContext": {"timeRange": time_range, "theme": "dark", "width": 1200},
+    }
+
+
+def measure(count: int) -> tuple[float, int]:
+    """Return CPU seconds and bytes of the answer to one call about so many decisions."""
+    answered = Answered(count)
+    deployed = Deployed(answered, answered)
+    seconds, html = [], ""
+    for _ in range(RUNS):
+        started = time.process_time()
+        html = answer(event(), "arn:aws:lambda:us-east-1:1:function:f", deployed, NOW)
+        seconds.append(time.process_time() - started)
+    return min(seconds), len(json.dumps(html).encode())
+
+
+def main() -> int:
+    """Print the table; return 1 if a promise is not kept."""
+    table = Table("Decisions", "CPU", "Answer", "of Lambda's limit", title="The CloudWatch widget")
+    kept = True
+    for count in COUNTS:
+        seconds, size = measure(count)
+        kept &= seconds < PROMISED.get(count, float("inf")) and size < SIZE_LIMIT
+        share = f"{size / SIZE_LIMIT:.1%}"
+        table.add_row(f"{count:,}", f"{seconds * 1000:.1f} ms", f"{size / 1024:.0f} KiB", share)
+    console = Console()
+    console.print(table)
+    console.print(
+        "Kept" if kept else "NOT kept", "- 1,000 decisions in less than 100 ms, all in the limit"
+    )
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""The dashboard: a custom widget of CloudWatch, over the table's decisions. It only reads."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quickstep.dashboard.widget import answer
+from quickstep.wiring import make_dashboard
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from quickstep.dashboard.deployed import Deployed
+
+
+@cache
+def deployed_dashboard() -> Deployed:
+    """Return the dashboard of this function's account, made at the first call."""
+    return make_dashboard(os.environ["TABLE_NAME"])
+
+
+def handler(event: Any, context: LambdaContext, *, deployed: Deployed | None = None) -> str:
+    """Return the widget's HTML, or its documentation where the console asks to describe it."""
+    called = context.invoked_function_arn
+    return answer(event, called, deployed or deployed_dashboard(), datetime.now(UTC))

@@ -1,0 +1,121 @@
+"""CloudWatch, read by those who look at it: the metrics that a target's alarms watch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarm_definitions import combined_queries
+from quickstep.aws.failures import calling
+from quickstep.dashboard.material import Metric, Point, Threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+    from quickstep.alarm_definitions import AlarmDefinition
+
+MOST_POINTS = 500
+_PERIODS = (10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+# How long CloudWatch keeps datapoints of a period (GetMetricData, CloudWatch API Reference).
+_KEPT = ((60, timedelta(hours=3)), (300, timedelta(days=15)), (3600, timedelta(days=63)))
+
+
+class CloudWatchSeries:
+    """Time series of alarms' metrics, over a CloudWatch client; it only reads."""
+
+    def __init__(self, client: CloudWatchClient) -> None:
+        self._client = client
+
+    def read(
+        self,
+        definitions: Mapping[str, AlarmDefinition],
+        start: datetime,
+        end: datetime,
+        now: datetime,
+    ) -> tuple[Metric, ...]:
+        """Return what the alarms of each policy watch, in one call; the same metric only once.
+
+        Raises:
+            CallFailedError: CloudWatch refused the call, or could not be reached.
+        """
+        watched = list(_by_metric(definitions))
+        if not watched:
+            return ()
+        asked = {
+            str(index): _coarser(group[0][1], start, end, now)
+            for index, group in enumerate(watched)
+        }
+        queries: Any = combined_queries(asked)
+        with calling("GetMetricData"):
+            answer = self._client.get_metric_data(
+                MetricDataQueries=queries, StartTime=start, EndTime=end, ScanBy="TimestampAscending"
+            )
+        points = {
+            result["Id"]: tuple(map(Point, result["Timestamps"], result["Values"]))
+            for result in answer["MetricDataResults"]
+        }
+        return tuple(
+            Metric(
+                _name(group[0]),
+                points.get(f"a{index}", ()),
+                tuple(
+                    Threshold(policy, definition.threshold, _is_above(definition))
+                    for policy, definition in group
+                ),
+            )
+            for index, group in enumerate(watched)
+        )
+
+
+Group = list[tuple[str, "AlarmDefinition"]]
+
+
+def _by_metric(definitions: Mapping[str, AlarmDefinition]) -> Iterator[Group]:
+    """Yield the policies together whose alarms watch the same metric."""
+    groups: list[Group] = []
+    for policy, definition in definitions.items():
+        same = next((group for group in groups if group[0][1].queries == definition.queries), None)
+        if same is None:
+            groups.append([(policy, definition)])
+        else:
+            same.append((policy, definition))
+    yield from groups
+
+
+def _is_above(definition: AlarmDefinition) -> bool:
+    return definition.comparison.startswith("Greater")
+
+
+def _name(watched: tuple[str, AlarmDefinition]) -> str:
+    policy, definition = watched
+    queries: Sequence[Mapping[str, Any]] = definition.queries
+    if len(queries) == 1 and "MetricStat" in queries[0]:
+        stat = queries[0]["MetricStat"]
+        return f"{stat['Metric']['MetricName']}, {stat['Stat']}"
+    return policy
+
+
+def _coarser(
+    definition: AlarmDefinition, start: datetime, end: datetime, now: datetime
+) -> AlarmDefinition:
+    """Return the definition with a period that gives few enough points, and that is still kept.
+
+    Example: a 10-s alarm over 3 hours would be 1,080 points; at 30 s they are 360.
+    """
+    span = (end - start).total_seconds()
+    kept = max((shortest for shortest, age in _KEPT if now - start > age), default=1)
+    fitting = (p for p in _PERIODS if p >= kept and span / p <= MOST_POINTS)
+    period = max(definition.period, next(fitting, _PERIODS[-1]))
+    return replace(
+        definition, period=period, queries=tuple(_at(query, period) for query in definition.queries)
+    )
+
+
+def _at(query: Mapping[str, Any], period: int) -> dict[str, Any]:
+    if "MetricStat" in query:
+        return {**query, "MetricStat": {**query["MetricStat"], "Period": period}}
+    return {**query, "Period": period} if "Period" in query else dict(query)

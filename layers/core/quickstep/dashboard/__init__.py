@@ -1,0 +1,6 @@
+"""The dashboard of scaling decisions: records and metrics in, a view out, and HTML of the view.
+
+    records + metrics -> material -> view -> HTML with inline SVG
+
+Pure, and without scripts: the same HTML is a CloudWatch widget, a local page and a saved file.
+"""

@@ -1,0 +1,75 @@
+"""HTML and SVG elements, of which every text and every attribute is escaped.
+
+A `str` is text, whatever it holds; only what `element` and `join` made is `Markup`. So there is no
+way to forget the escaping, and one place to look at it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_EMPTY = frozenset({"br", "hr", "input", "link", "meta"})
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Child = str | float | None
+"""What an element may contain; numbers are written as they are, None is nothing."""
+
+
+def escape(child: Child) -> str:
+    """Return a child as HTML.
+
+    Example: `a < b` is `a &lt; b`; what is Markup stays as it is.
+    """
+    if isinstance(child, Markup):
+        return child
+    return "" if child is None else html.escape(str(child))
+
+
+def join(*children: Child) -> Markup:
+    """Return children one after the other."""
+    return Markup("".join(map(escape, children)))
+
+
+def element(
+    name: str, attributes: Mapping[str, Child] | None = None, /, *children: Child
+) -> Markup:
+    """Return an element. An attribute that is None is left out; names are the caller's constants.
+
+    Example: `element("b", {"title": '"'}, "<")` is `<b title="&quot;">&lt;</b>`.
+    """
+    written = "".join(
+        f' {key}="{escape(value)}"'
+        for key, value in (attributes or {}).items()
+        if value is not None
+    )
+    if name in _EMPTY:
+        return Markup(f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{''.join(map(escape, children))}</{name}>")
+
+
+def elements(name: str, children: Iterable[Child]) -> Markup:
+    """Return each child in an element of its own."""
+    return join(*(element(name, None, child) for child in children))
+
+
+def json_text(data: Any) -> Markup:
+    r"""Return data as JSON that is the same read as HTML text and read as it stands.
+
+    The characters that mean something in HTML are written as JSON's own escapes.
+    Example: `{"a": "<"}` is `{"a": "\u003c"}`.
+    """
+    text = json.dumps(data)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

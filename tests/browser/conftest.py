@@ -1,0 +1,79 @@
+"""Debian's Chromium, headless, on pages of this machine. Without one, these tests are skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.builders import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+ARTEFACTS = ROOT / ".artefacts" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# It looks for updates and other hosts of its maker's at every start; here it would find none.
+ARGUMENTS = [
+    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no browser: apt-get install chromium")
+    # Chromium's sandbox refuses to be root's, as one is in a container.
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=found, args=[*ARGUMENTS, *sandbox], headless=True
+        )
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Tab:
+    """A page in the browser, and every error that it told its console."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    def screenshot(self, name: str, *, full: bool = True) -> Path:
+        """Keep a picture of it; return where."""
+        path = ARTEFACTS / f"{name}.png"
+        self.page.screenshot(path=path, full_page=full)
+        return path
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+    """Open a page: `open_tab(url, width=375, color_scheme="dark", timezone_id="Asia/Seoul")`."""
+    contexts = []
+
+    def open_one(url: str, *, width: int = 1240, height: int = 900, **options: Any) -> Tab:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        tab = Tab(context.new_page())
+        tab.page.on(
+            "console",
+            lambda message: tab.errors.append(message.text) if message.type == "error" else None,
+        )
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.goto(url)
+        return tab
+
+    yield open_one
+    for context in contexts:
+        context.close()

@@ -1,0 +1,235 @@
+"""The page in a real browser, at its edges: nothing, very much, hostile text, lost connections."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from lab.page.feed import Feed
+from lab.page.server import serving
+from quickstep.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from tests.browser.wire import Wire
+from tests.builders import HIGH, NOW, WEB, a_scale_out_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.browser.conftest import Tab
+
+HOSTILE = '<img src=x onerror="window.hacked=1">"\'></svg><script>window.hacked=1</script>'
+KOREAN = "웹 서비스: 요청이 임계값을 넘어 작업을 늘렸습니다"
+
+
+def itself(material: Material) -> Material:
+    return material
+
+
+def material(
+    count: int, reason: str = "", every: float = 10, name: str = WEB.resource_id
+) -> Material:
+    """Return `count` decisions, one every so many seconds; every fifth is held."""
+    records: list[dict[str, Any]] = []
+    for n in range(count):
+        at = NOW - timedelta(seconds=every * (count - n))
+        record = a_scale_out_record(f"decision-{n}", at).as_dict()
+        record["reason"] = reason or f"Reason {n}"
+        if n % 5 == 4:
+            record["outcome"] = "HELD_COOLDOWN"
+        records.append(record)
+    entries, notes = read_entries(records)
+    load = tuple(Point(entry.at, 100 + n % 60) for n, entry in enumerate(entries))
+    span = timedelta(seconds=every * (count + 1))
+    metric = Metric("Requests per second", load, (Threshold(HIGH, 130, above=True),))
+    return Material(name, NOW - span, NOW, entries, metrics=(metric,), notes=notes)
+
+
+def feed_of(made: Material) -> Feed:
+    return Feed(partial(itself, made))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Feed], str]]:
+    with ExitStack() as stack:
+        yield lambda feed: stack.enter_context(serving(feed))
+
+
+def arrived(tab: Tab) -> None:
+    tab.page.locator("html[data-edition]").wait_for()
+
+
+def fits(tab: Tab) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+WIDTHS = pytest.mark.parametrize("width", [375, 768, 1240])
+
+
+@WIDTHS
+@pytest.mark.parametrize("count", [0, 1, 10_000])
+def test_few_or_many_decisions_fit_and_none_makes_an_error(
+    count: int, width: int, serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    tab = open_tab(serve(feed_of(material(count))), width=width)
+    arrived(tab)
+
+    assert fits(tab)
+    assert tab.page.locator("details").count() == min(count, 50)
+    assert tab.page.evaluate("document.querySelectorAll('*').length") < 5_000
+    assert tab.errors == []
+    tab.screenshot(f"decisions-{count}-{width}", full=False)
+
+
+@WIDTHS
+def test_hostile_and_foreign_text_is_text_at_any_width(
+    width: int, serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    name = f"service/prod/{HOSTILE}"
+    tab = open_tab(
+        serve(feed_of(material(9, f"{HOSTILE} {KOREAN} {'x' * 300}", name=name))), width=width
+    )
+    arrived(tab)
+    tab.page.locator("summary").first.click()
+
+    assert tab.page.evaluate("window.hacked") is None
+    assert tab.page.locator("img, .qs script").count() == 0
+    assert HOSTILE in tab.page.locator("h1").inner_text()
+    assert KOREAN in tab.page.locator("summary").first.inner_text()
+    assert fits(tab)
+    assert tab.errors == []
+    tab.screenshot(f"hostile-{width}", full=False)
+
+
+def test_everything_can_be_reached_and_opened_with_the_keyboard(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    tab = open_tab(serve(feed_of(material(120))))
+    arrived(tab)
+    keyboard = tab.page.keyboard
+    focused = "document.activeElement.innerText.split('\\n')[0].trim()"
+    reached = []
+    for _ in range(5):
+        keyboard.press("Tab")
+        reached.append(tab.page.evaluate(focused))
+    keyboard.press("Enter")
+    row = tab.page.locator("details").nth(1)
+
+    assert reached[:3] == ["All 120", "Scaled out 96", "Held: cooldown 24"]
+    assert row.get_attribute("open") is not None
+    assert row.locator(".trail").is_visible()
+    tab.page.get_by_role("link", name="Older →").focus()
+    keyboard.press("Enter")
+    expect(tab.page.locator(".pager")).to_contain_text("Page 2 of 3")
+
+
+def test_a_chosen_filter_and_an_opened_row_outlast_the_next_decisions(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    feed = feed_of(material(10))
+    tab = open_tab(serve(feed))
+    tab.page.get_by_role("link", name="Held: cooldown 2").click()
+    expect(tab.page.locator("details")).to_have_count(2)
+    tab.page.locator("summary").first.click()
+    feed.publish(partial(itself, material(15)))
+
+    expect(tab.page.locator("details")).to_have_count(3)
+    assert tab.page.locator("details[open]").get_attribute("data-id") == "decision-9"
+
+
+def test_a_mark_of_the_chart_opens_its_decision(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    tab = open_tab(serve(feed_of(material(3))))
+    arrived(tab)
+    tab.page.locator('[data-decision="decision-1"] path').click()
+
+    assert tab.page.locator("details[open]").get_attribute("data-id") == "decision-1"
+
+
+def test_a_tab_whose_connection_was_lost_says_so_and_catches_up(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    feed = feed_of(material(3))
+    wire = Wire(urlsplit(serve(feed)).port or 0)
+    wire.mend()
+    tab = open_tab(wire.url)
+    arrived(tab)
+    wire.cut()
+    expect(tab.page.locator(".live")).to_have_text("○ not connected")
+    feed.publish(partial(itself, material(4)))
+    feed.publish(partial(itself, material(5)))
+    wire.mend()
+
+    expect(tab.page.locator("details")).to_have_count(5)
+    expect(tab.page.locator(".live")).to_have_text("● live")
+    wire.cut()
+
+
+def test_a_hidden_tab_waits_and_shows_the_newest_when_it_is_seen_again(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    feed = feed_of(material(3))
+    tab = open_tab(serve(feed))
+    page = tab.page
+    page.locator('html[data-edition="1"]').wait_for(state="attached")
+    hide = (
+        "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})"
+    )
+    page.evaluate(hide, arg=True)
+    for edition, count in ((2, 4), (3, 5)):
+        feed.publish(partial(itself, material(count)))
+        page.locator(f'html[data-edition="{edition}"]').wait_for(state="attached")
+    assert page.locator("details").count() == 3
+
+    page.evaluate(hide, arg=False)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("details")).to_have_count(5)
+
+
+def test_a_page_whose_server_has_ended_stays_as_it_was_and_is_not_live(
+    open_tab: Callable[..., Tab],
+) -> None:
+    with serving(feed_of(material(3))) as url:
+        tab = open_tab(url)
+        arrived(tab)
+
+    expect(tab.page.locator(".live")).to_have_count(0)
+    tab.page.locator("summary").first.click()
+    assert tab.page.locator("details[open]").count() == 1
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [("UTC", "10:00:02"), ("Asia/Seoul", "19:00:02"), ("America/St_Johns", "06:30:02")],
+)
+def test_times_are_the_viewer_s_and_utc_is_beside_them(
+    zone: str, shown: str, serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    tab = open_tab(serve(feed_of(material(1))), timezone_id=zone)
+    arrived(tab)
+    row = tab.page.locator("details").first
+
+    assert row.locator("time").inner_text() == shown
+    assert "2026-11-22T10:00:02.500Z" in str(row.locator("time").get_attribute("title"))
+
+
+def test_the_drawing_follows_the_width_of_the_window(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab]
+) -> None:
+    tab = open_tab(serve(feed_of(material(20))), width=1240)
+    arrived(tab)
+    drawing = tab.page.locator(".chart svg")
+    wide = drawing.get_attribute("width")
+    assert wide is not None
+    tab.page.set_viewport_size({"width": 375, "height": 800})
+    expect(drawing).not_to_have_attribute("width", wide)
+
+    assert int(drawing.get_attribute("width") or 0) < 375
+    assert fits(tab)

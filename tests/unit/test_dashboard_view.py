@@ -1,0 +1,395 @@
+"""The view: what is chosen, counted, thinned out and paged, at the edges above all."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lab.page.app import Links
+from quickstep.dashboard.chart import described, number, timeline
+from quickstep.dashboard.kinds import SHAPES, Kind, kind_of, words
+from quickstep.dashboard.material import (
+    Entry,
+    Material,
+    Metric,
+    Point,
+    Threshold,
+    read_entries,
+)
+from quickstep.dashboard.page import document
+from quickstep.dashboard.style import PALETTES, Theme, stylesheet
+from quickstep.dashboard.view import Look, View, build_view
+from quickstep.engine.model import Service
+from quickstep.engine.outcome import Outcome
+from tests.builders import HIGH, LOW, NOW, a_record, a_scale_out_record, ago
+from tests.dashboard_html import parse
+
+HOUR = timedelta(hours=1)
+
+
+def an_entry(
+    at: datetime = NOW,
+    outcome: Outcome = Outcome.HELD_NOT_BREACHING,
+    desired: int = 2,
+    granted: int | None = None,
+) -> Entry:
+    name = f"{at:%H%M%S%f}"
+    return Entry(
+        name, at, outcome, "because",
+        before=desired, granted=desired if granted is None else granted,
+        service=Service(desired, desired, 0),
+    )  # fmt: skip
+
+
+def material(*entries: Entry, **more: Any) -> Material:
+    return Material("service/prod/web", NOW - HOUR, NOW, entries, **more)
+
+
+def many(count: int) -> tuple[Entry, ...]:
+    """Entries over the whole hour, every tenth of them a scale-out."""
+    step = HOUR / count
+    return tuple(
+        an_entry(
+            NOW - HOUR + step * n,
+            Outcome.SCALED_OUT if n % 10 == 0 else Outcome.HELD_CAPACITY_ON_ITS_WAY,
+        )
+        for n in range(count)
+    )
+
+
+def view(given: Material, **look: Any) -> View:
+    return build_view(given, Look(**look))
+
+
+# Few and many
+
+
+def test_without_a_decision_the_page_says_how_one_comes_about() -> None:
+    page = parse(document(view(material()), Links()))
+
+    assert "No decision yet." in page.text("p")
+    assert "No metric and no datapoint in this time." in page.text("text")
+    assert "no evaluation has seen the service in this time" in page.text("text")
+
+
+def test_without_a_time_to_show_there_is_a_page_all_the_same() -> None:
+    nothing = Material("service/prod/web", NOW, NOW)
+
+    assert parse(document(view(nothing), Links()))
+
+
+def test_one_decision_is_a_row_a_mark_and_a_step() -> None:
+    shown = view(material(an_entry(ago(60), Outcome.SCALED_OUT, 2, 6)))
+
+    assert [entry.outcome for entry in shown.rows] == [Outcome.SCALED_OUT]
+    assert [(mark.kind, mark.change) for mark in shown.marks] == [(Kind.OUT, 4)]
+    assert [point.value for point in shown.desired.points] == [2, 6]
+    assert shown.pages == 1
+
+
+@pytest.mark.parametrize("count", [1_000, 10_000])
+def test_many_decisions_make_a_page_that_stays_usable(count: int) -> None:
+    shown = view(material(*many(count)))
+    page = parse(document(shown, Links()))
+
+    assert (shown.total, len(shown.rows), shown.pages) == (count, 50, count // 50)
+    assert len(shown.marks) <= 2 * 960 // 12 + 2, "two kinds, one mark a place"
+    assert sum(mark.count for mark in shown.marks) == count
+    assert len(page.elements) < 5_000
+
+
+def test_pages_go_back_in_time_and_end() -> None:
+    given = material(*many(120))
+    pages = [view(given, page=page, page_size=50).rows for page in (1, 2, 3)]
+
+    assert [len(rows) for rows in pages] == [50, 50, 20]
+    assert [entry for rows in pages for entry in rows] == list(given.entries[::-1])
+    assert view(given, page=9, page_size=50).page == 3
+
+
+def test_one_outcome_is_chosen_for_rows_and_marks_and_the_counts_stay() -> None:
+    shown = view(material(*many(100)), outcome=Outcome.SCALED_OUT)
+
+    assert {entry.outcome for entry in shown.rows} == {Outcome.SCALED_OUT}
+    assert {mark.kind for mark in shown.marks} == {Kind.OUT}
+    assert (shown.total, shown.matching) == (100, 10)
+    assert dict(shown.outcomes) == {
+        Outcome.SCALED_OUT: 10,
+        Outcome.HELD_CAPACITY_ON_ITS_WAY: 90,
+    }
+
+
+def test_an_outcome_that_nothing_has_is_named_and_can_be_left_again() -> None:
+    page = parse(document(view(material(an_entry()), outcome=Outcome.FAILED_DENIED), Links()))
+
+    assert "No decision with this outcome." in page.text("p")
+    links = [attributes.get("href") for tag, attributes in page.elements if tag == "a"]
+    assert links == ["/", "?outcome=HELD_NOT_BREACHING", "?outcome=FAILED_DENIED"]
+
+
+def test_decisions_outside_the_time_are_not_shown() -> None:
+    shown = view(material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)))
+
+    assert [entry.at for entry in shown.rows] == [NOW]
+
+
+# Tasks
+
+
+def test_the_decision_before_the_time_tells_how_many_tasks_there_were() -> None:
+    earlier = an_entry(NOW - 2 * HOUR, Outcome.SCALED_OUT, 2, 6)
+    shown = view(material(earlier=earlier))
+
+    assert [point.value for point in shown.desired.points] == [2, 6]
+    assert 'class="desired" d="M52' in timeline(shown)
+
+
+def test_counts_from_elsewhere_are_drawn_instead() -> None:
+    counted = (Point(ago(20), 3), Point(ago(10), 5))
+    shown = view(material(an_entry(ago(15)), desired=counted, running=counted[:1]))
+
+    assert shown.desired.points == counted
+    assert shown.running.points == counted[:1]
+
+
+def test_a_failed_change_leaves_the_desired_count_as_it_was() -> None:
+    shown = view(material(an_entry(ago(5), Outcome.FAILED_THROTTLED, 2, 6)))
+
+    assert {point.value for point in shown.desired.points} == {2}
+
+
+# The load
+
+
+def points(*values: float, every: float = 10, end: datetime = NOW) -> tuple[Point, ...]:
+    return tuple(
+        Point(end - timedelta(seconds=every * (len(values) - 1 - n)), value)
+        for n, value in enumerate(values)
+    )
+
+
+ABOVE_100 = Threshold(HIGH, 100, above=True)
+
+
+def test_a_line_is_broken_where_data_is_missing() -> None:
+    found = (*points(10, 20, 30, end=ago(300)), *points(40, 50))
+    (panel,) = view(material(metrics=(Metric("load", found),))).panels
+
+    assert [[p.value for p in part] for part in panel.lines[0].parts] == [[10, 20, 30], [40, 50]]
+
+
+def test_a_breach_lasts_from_the_first_point_above_to_the_first_that_is_not() -> None:
+    found = points(90, 120, 130, 80, 110)
+    (panel,) = view(material(metrics=(Metric("load", found, (ABOVE_100,)),))).panels
+
+    assert panel.breaches == ((ago(30), ago(10)),)
+    assert panel.top > 130
+
+
+def test_a_breach_that_lasts_goes_on_to_the_newest_point() -> None:
+    (panel,) = view(material(metrics=(Metric("load", points(90, 120, 130), (ABOVE_100,)),))).panels
+
+    assert panel.breaches == ((ago(10), NOW),)
+
+
+def test_low_load_is_no_breach_of_scale_in_s_threshold() -> None:
+    below = Threshold(LOW, 30, above=False)
+    (panel,) = view(material(metrics=(Metric("load", points(10, 10), (below,)),))).panels
+
+    assert panel.breaches == ()
+    assert f"{LOW}: below 30" in parse(timeline(view(material(metrics=(
+        Metric("load", points(10, 10), (below,)),))))).text("text")  # fmt: skip
+
+
+def test_a_peak_survives_thinning_out() -> None:
+    values = [50.0] * 20_000
+    values[12_345] = 999.0
+    found = points(*values, every=3600 / 20_000)
+    (panel,) = view(material(metrics=(Metric("load", found),))).panels
+    drawn = [point.value for part in panel.lines[0].parts for point in part]
+
+    assert len(drawn) <= 4 * 961
+    assert max(drawn) == 999.0
+
+
+def test_without_metrics_the_load_is_what_the_decisions_saw() -> None:
+    records = [a_scale_out_record(f"d{n}", ago(60 - n)).as_dict() for n in range(3)]
+    entries, _ = read_entries(records)
+    (panel,) = view(material(*entries)).panels
+
+    assert panel.title == f"{HIGH}, as decisions saw it"
+    assert [p.value for p in panel.lines[0].parts[0]] == [375, 375, 375]
+    assert panel.thresholds == (Threshold(HIGH, 100, above=True),)
+
+
+def seen(policy: str, state: str, threshold: float, value: float, at: datetime) -> Entry:
+    record: dict[str, Any] = a_record(policy).as_dict() | {"at": at.isoformat()}
+    record["alarms"] = {
+        policy: {"state": state, "threshold": threshold, "datapoints": [value], "muted": False}
+    }
+    ((entry,), _) = read_entries([record])
+    return entry
+
+
+def test_policies_whose_thresholds_are_of_one_size_share_a_panel() -> None:
+    shown = view(
+        material(
+            seen(HIGH, "ALARM", 100, 375, ago(30)),
+            seen(LOW, "ALARM", 30, 15, ago(20)),
+            seen("queue", "ALARM", 5_000, 9_000, ago(10)),
+        )
+    )
+
+    assert [len(panel.lines) for panel in shown.panels] == [2, 1]
+    assert [t.above for panel in shown.panels for t in panel.thresholds] == [True, False, True]
+
+
+def test_a_load_of_zero_is_drawn() -> None:
+    assert parse(timeline(view(material(metrics=(Metric("load", points(0, 0)),)))))
+
+
+# Records that are not what they should be
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"outcome": "SCALED_SIDEWAYS"}, "outcome: must be one of"),
+        ({"at": "yesterday"}, 'at: must be a time like 2026-11-22T10:00:00Z, not "yesterday"'),
+        ({"reason": None}, "reason: must be a string"),
+        ({"service": {"desired": 2}}, "service.running: is required, but missing"),
+        ({"from": 2.5}, "from: must be a whole number, not 2.5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_record_that_cannot_be_read_is_named_and_takes_no_other_with_it(
+    change: dict[str, Any], problem: str
+) -> None:
+    good = a_scale_out_record().as_dict()
+    entries, notes = read_entries([good, good | change])
+
+    assert len(entries) == 1
+    assert notes[0].startswith("1 record is not shown, as it cannot be read: ")
+    assert problem in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"trail": [{"guard": "steps"}]}, "trail[0].before: is required, but missing"),
+        ({"alarms": {"high": 3}}, "alarms.high: must be an object, not 3"),
+        ({"trigger": "me"}, 'trigger: must be an object, not "me"'),
+        ({"next_check_in": "soon"}, 'next_check_in: must be a whole number, not "soon"'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_details_that_cannot_be_read_are_named_in_the_decision_s_own_row(
+    change: dict[str, Any], problem: str
+) -> None:
+    entries, notes = read_entries([a_scale_out_record().as_dict() | change])
+    page = parse(document(view(material(*entries)), Links()))
+
+    assert notes == ()
+    assert f"The rest of this record cannot be read: {problem}" in page.text("li")
+    assert "Scaled out from 2 to 6" in page.text("span")
+
+
+def test_a_record_without_what_it_must_have_is_named() -> None:
+    entries, notes = read_entries([{}, {"id": 1}])
+
+    assert entries == ()
+    assert notes[0].startswith("2 records are not shown; the first, as it cannot be read: id: is")
+
+
+def test_records_are_put_in_their_order() -> None:
+    records = [a_scale_out_record(f"d{n}", ago(n)).as_dict() for n in range(3)]
+    entries, _ = read_entries(records)
+
+    assert [entry.at for entry in entries] == [ago(2), ago(1), ago(0)]
+
+
+# What an outcome looks like
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_a_kind_a_shape_and_words(outcome: Outcome) -> None:
+    assert SHAPES[kind_of(outcome)]
+    assert words(outcome)
+    assert "_" not in words(outcome)
+
+
+def test_each_kind_has_a_shape_of_its_own() -> None:
+    assert len(set(SHAPES.values())) == len(Kind)
+
+
+def test_outcomes_in_words() -> None:
+    assert words(Outcome.HELD_CAPACITY_ON_ITS_WAY) == "Held: capacity on its way"
+    assert words(Outcome.SCALED_OUT) == "Scaled out"
+
+
+def test_numbers_have_three_digits() -> None:
+    assert [number(v) for v in (0, 0.01234, 98.333, 160.4, 12345)] == [
+        "0", "0.0123", "98.3", "160", "12,345",
+    ]  # fmt: skip
+
+
+def test_the_drawing_is_told_in_a_sentence() -> None:
+    metric = Metric("load", points(120, 130), (ABOVE_100,))
+    entry = an_entry(ago(10), Outcome.SCALED_OUT, 2, 6)
+
+    assert described(view(material(entry, metrics=(metric,)))) == (
+        "Timeline of service/prod/web from 09:00:12 to 10:00:12 UTC; load: newest 130; "
+        "high-request-rate: above 100; desired 6; running 2; 1 decision."
+    )
+
+
+# Colours
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2.1, e.g. 1.0 for #ffffff."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+TEXTS = ["text", "muted", "accent", "threshold", *(str(kind) for kind in Kind)]
+GRAPHICS = ["load", "desired", "running"]
+
+
+def test_contrast_is_what_wcag_says_it_is() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
+@pytest.mark.parametrize("colour", TEXTS)
+@pytest.mark.parametrize("behind", ["ground", "raised", "breach", "area", "fill"])
+def test_text_has_the_contrast_of_aa(theme: Theme, colour: str, behind: str) -> None:
+    palette = PALETTES[theme]
+    # Text over the drawing has a rim of the ground's colour.
+    least = 4.5 if behind in {"ground", "raised"} else 3
+    assert contrast(palette[colour], palette[behind]) >= least
+
+
+@pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
+@pytest.mark.parametrize("colour", GRAPHICS)
+def test_lines_have_the_contrast_of_aa(theme: Theme, colour: str) -> None:
+    assert contrast(PALETTES[theme][colour], PALETTES[theme]["ground"]) >= 3
+
+
+@pytest.mark.parametrize("theme", Theme)
+def test_every_colour_that_the_style_sheet_asks_for_is_in_both_palettes(theme: Theme) -> None:
+    css = stylesheet(theme)
+    asked = {part.partition(")")[0] for part in css.split("var(--")[1:]}
+
+    assert asked == PALETTES[Theme.LIGHT].keys() == PALETTES[Theme.DARK].keys()
+    assert "url(" not in css
+    assert "@import" not in css
