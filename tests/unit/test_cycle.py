@@ -695,7 +695,7 @@ def of_the_whole() -> dict[str, Any]:
     ("transition", "document", "reads"),
     [
         pytest.param(HIGH_EVENT, a_document(), [(HIGH,)], id="a scale-out"),
-        pytest.param(LOW_EVENT, a_document(), [], id="not for a scale-in: its window is enough"),
+        pytest.param(LOW_EVENT, a_document(), [(LOW,)], id="a scale-in"),
         pytest.param(
             HIGH_EVENT,
             a_document(Guards={**ALL_OFF, "RisingTrend": True}),
@@ -713,6 +713,12 @@ def of_the_whole() -> dict[str, Any]:
             a_document(Guards={**ALL_OFF, "WouldFlap": True}),
             [],
             id="not for a scale-out where only removals are guarded",
+        ),
+        pytest.param(
+            LOW_EVENT,
+            a_document(Guards={"WouldFlap": False}),
+            [],
+            id="not for a scale-in where only scale-outs are guarded",
         ),
         pytest.param(HIGH_EVENT, of_the_whole(), [], id="not of a metric of the whole service"),
         pytest.param(

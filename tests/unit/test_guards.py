@@ -509,6 +509,24 @@ def test_no_more_tasks_are_removed_than_the_highest_load_of_the_window_allows(
     assert (decision.outcome, decision.granted) == (outcome, granted)
 
 
+@pytest.mark.parametrize(
+    ("before", "granted"),
+    [
+        pytest.param([70.0] * 8, 4, id="350 without noise fit on 4"),
+        pytest.param([68.0, 72.0] * 4, 5, id="350 and 4 times a noise of 12 take 5"),
+        pytest.param([75.0] * 4 + [70.0] * 4, 4, id="a step down is no noise"),
+        pytest.param([68.0, 72.0, 70.0], 4, id="too few to know of any"),
+    ],
+)
+def test_a_removal_leaves_room_for_the_noise_of_the_load(before: list[float], granted: int) -> None:
+    alarm = replace(low(70.0), recent=tuple(points(*before, samples=10)))
+
+    decision = decide(removing(3), seen(5, low=alarm, high=QUIET), State(), NOW)
+
+    assert decision.granted == granted
+    assert ("noise included" in decision.reason) == (granted == 5)
+
+
 def quiet(threshold: float | None, metric: str = "") -> Alarm:
     return replace(QUIET, threshold=threshold, metric=metric)
 

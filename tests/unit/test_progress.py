@@ -93,7 +93,8 @@ SHOWN_LOW = read_event(load_event("alarm-low"))
     ("trigger", "target", "asked"),
     [
         pytest.param(SHOWN_HIGH, per_task(), True, id="a scale-out"),
-        pytest.param(SHOWN_LOW, per_task(), False, id="a scale-in: its window is enough"),
+        pytest.param(SHOWN_LOW, per_task(), True, id="a scale-in"),
+        pytest.param(SHOWN_LOW, per_task(would_flap=False), False, id="no guard of scale-ins"),
         pytest.param(SHOWN_HIGH, per_task(rising_trend=False), True, id="one of two guards"),
         pytest.param(SHOWN_HIGH, per_task(capacity_on_its_way=False), True, id="the other one"),
         pytest.param(

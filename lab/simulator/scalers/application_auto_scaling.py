@@ -157,7 +157,7 @@ class Tracking:
 
 KINDS = {
     "aas-target-tracking-60s": Tracking(60, 163.0, 363.0, capped=False, out_cooldown=300),
-    "aas-target-tracking-20s": Tracking(20, 17.0, 86.0, capped=True, out_cooldown=60),
+    "aas-target-tracking-20s": Tracking(20, 18.8, 86.0, capped=True, out_cooldown=60),
 }
 """60-s metrics may be the application's own, requests per second; 20-s ones are CPU and memory
 only. CPU is taken to be in proportion to requests, and is never over 100 %: what it shows of a

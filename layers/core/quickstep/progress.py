@@ -135,9 +135,9 @@ def definition_to_look_back(target: ScalableTarget, trigger: Trigger) -> AlarmDe
     policy, guards = target.policy(trigger.policy), target.guards
     if policy is None or policy.metric_scope is not MetricScope.PER_TASK:
         return None
-    if policy.direction is Direction.IN or not (guards.capacity_on_its_way or guards.rising_trend):
-        return None
-    return event_definition(trigger.metrics, trigger.alarm, policy.direction)
+    out = policy.direction is Direction.OUT
+    asked = guards.capacity_on_its_way or guards.rising_trend if out else guards.would_flap
+    return event_definition(trigger.metrics, trigger.alarm, policy.direction) if asked else None
 
 
 def with_load_before(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown
+from quickstep.engine.load import loads, noise
 from quickstep.engine.model import Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest, pause
@@ -14,6 +15,12 @@ from quickstep.engine.proposal import RECHECK_SECONDS, from_step, hold, largest,
 if TYPE_CHECKING:
     from quickstep.engine.model import Alarm, ScalingPolicy
     from quickstep.engine.proposal import Case, Proposal
+
+NOISE_MARGIN = 4
+"""A removal leaves room for this many standard deviations of the load's noise.
+
+There are 8,640 datapoints a day; of a normal distribution, one in 32,000 is above four.
+"""
 
 
 def scale_in(case: Case) -> Proposal | None:
@@ -56,10 +63,11 @@ def _would_flap(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Propo
     """Remove only as many tasks as leave every scale-out alarm of the same metric quiet.
 
     Source of the idea: Azure Monitor's autoscale, which estimates the load after a removal before
-    it removes anything. What counts here is the highest load of the alarm's evaluation window.
+    it removes anything. What counts here is the highest load of the alarm's evaluation window, and
+    room for the noise of the load above it.
 
     Example: 5 tasks at 70 each, and a scale-out threshold of 100: 350 on 4 tasks are 88 each, on 3
-    they are 117. One task may go, not two.
+    they are 117. One task may go, not two; and none, if the noise is 20: 350 + 4 * 20 take 5.
     """
     thresholds = [
         other.threshold
@@ -70,11 +78,15 @@ def _would_flap(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Propo
     if not (case.target.guards.would_flap and per_task and thresholds):
         return proposal
     threshold = min(thresholds)
-    load = max(alarm.datapoints) * case.desired
+    margin = NOISE_MARGIN * noise([load for _, load in loads(case, alarm)])
+    load = max(alarm.datapoints) * case.desired + margin
     needed = math.floor(load / threshold) + 1 if load > 0 else 0
     # Never above the base: what is above the maximum goes whatever the load.
     capacity = min(proposal.base, max(proposal.capacity, needed))
-    why = f"a load of {load:.4g} in all takes {needed} tasks to stay below {threshold:g} each"
+    why = (
+        f"a load of {load:.4g} in all{', noise included,' if margin else ''} takes {needed} tasks "
+        f"to stay below {threshold:g} each"
+    )
     if capacity == case.desired:
         return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why)
     return proposal.after("would flap", capacity, why)
