@@ -130,7 +130,7 @@ def test_the_page_shows_a_surge_being_answered(stage: Stage, open_tab: Callable[
     assert "19:00:22 UTC+9 (2026-11-22T10:00:22" in trail.inner_text()
 
     assert stage.ended.wait(60)
-    page.locator("details", has_text="Scaled in from 8 to 7").wait_for()
+    page.locator("details", has_text="Scaled in from 9 to 8").wait_for()
     assert page.locator("details").count() == 10
     page.locator(".live").wait_for(state="detached")
 

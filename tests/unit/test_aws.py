@@ -328,8 +328,8 @@ def test_all_alarms_are_read_in_one_call_and_oldest_first() -> None:
                 {"Id": name, "MetricStat": {**stat, "Stat": statistic}, "ReturnData": True}
                 for name, statistic in [
                     ("a0", "Average"),
-                    ("a0_samples", "SampleCount"),
                     ("a1", "Average"),
+                    ("a0_samples", "SampleCount"),
                     ("a1_samples", "SampleCount"),
                 ]
             ],

@@ -209,14 +209,23 @@ def _span(definition: AlarmDefinition) -> timedelta:
 def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
     """Return the queries of all alarms as one request, with ids that cannot meet.
 
-    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`. Beside
-    a plain average, `a{i}_samples` counts the samples that it is made of.
+    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`.
     """
+    return [
+        query
+        for index, definition in enumerate(definitions.values())
+        for query in _renamed(definition.queries, f"a{index}")
+    ]
+
+
+def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
+    """Return what counts the samples of each plain average, as `a{i}_samples` of the request."""
     asked = []
     for index, definition in enumerate(definitions.values()):
-        asked += _renamed(definition.queries, f"a{index}")
-        if definition.is_plain_average:
-            count = {**definition.queries[0]["MetricStat"], "Stat": "SampleCount"}
+        queries = definition.queries
+        stat = queries[0].get("MetricStat") if len(queries) == 1 else None
+        if stat and stat.get("Stat") == "Average":
+            count = {**stat, "Stat": "SampleCount"}
             asked.append({"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True})
     return asked
 

@@ -9,6 +9,7 @@ from quickstep.alarm_definitions import (
     described_definition,
     read_window,
     result_ids,
+    sample_queries,
 )
 from quickstep.aws.failures import calling
 from quickstep.engine.model import AlarmState, Datapoint
@@ -39,7 +40,7 @@ class CloudWatchMetrics:
     ) -> Mapping[str, Sequence[Datapoint]]:
         """Return the newest datapoints of each alarm by policy, in one call; see the port."""
         start, end = read_window(definitions.values(), now)
-        queries: Any = combined_queries(definitions)
+        queries: Any = [*combined_queries(definitions), *sample_queries(definitions)]
         with calling("GetMetricData"):
             answer = self._client.get_metric_data(
                 MetricDataQueries=queries,

@@ -78,7 +78,7 @@ def _by_metric(definitions: Mapping[str, AlarmDefinition]) -> Iterator[Group]:
     """Yield the policies together whose alarms watch the same metric."""
     groups: list[Group] = []
     for policy, definition in definitions.items():
-        same = next((group for group in groups if group[0][1].queries == definition.queries), None)
+        same = next((group for group in groups if group[0][1].metric == definition.metric), None)
         if same is None:
             groups.append([(policy, definition)])
         else:
