@@ -135,10 +135,10 @@ def test_the_page_shows_a_surge_being_answered(stage: Stage, open_tab: Callable[
     page.locator(".live").wait_for(state="detached")
 
     # Filtering works, and the address says so.
-    page.get_by_role("link", name="Scaled out 3").click()
-    expect(page.locator("details")).to_have_count(3)
+    page.get_by_role("link", name="Scaled out 4").click()
+    expect(page.locator("details")).to_have_count(4)
     assert page.url.endswith("?outcome=SCALED_OUT")
-    assert page.locator("svg g[data-decision]").count() == 3
+    assert page.locator("svg g[data-decision]").count() == 4
     page.get_by_role("link", name="All 10").click()
     expect(page.locator("details")).to_have_count(10)
     tab.screenshot("surge-light")
