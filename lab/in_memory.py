@@ -58,9 +58,15 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
             raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
-        # Override and pause are the operators', who may have written in between.
+        # Overrides and pause are the operators', who may have written in between.
         kept = item.memory.state
-        state = replace(memory.state, override=kept.override, pause=kept.pause)
+        state = replace(
+            memory.state,
+            override=kept.override,
+            pause=kept.pause,
+            schedules=kept.schedules,
+            unreadable=kept.unreadable,
+        )
         item.memory, item.lease, item.exists = replace(memory, state=state), None, True
         self.records.append(record)
 

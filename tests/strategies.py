@@ -20,7 +20,7 @@ from quickstep.engine.model import (
 from quickstep.memory import KnownAlarm, Memory
 from quickstep.messages import AlarmAgain, Message, Sweep
 from quickstep.naming import ServiceName
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -128,6 +128,7 @@ memories = st.builds(
     generation=st.integers(0, 10**9),
     check_at=st.none() | moments,
     spent_before=st.none() | moments,
+    requested_at=st.none() | moments,
 )
 
 overrides = st.builds(
@@ -143,7 +144,7 @@ pauses = st.builds(
 described_alarms = st.builds(
     DescribedAlarm, st.sampled_from(AlarmState), moments, st.none() | definitions, st.booleans()
 )
-contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep] = st.one_of(
+contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep | Request] = st.one_of(
     st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | moments),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4)),
     st.builds(
@@ -153,5 +154,13 @@ contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep] = st.one_of(
         st.booleans(),
     ),
     st.builds(Sweep, st.none() | st.text(min_size=1)),
+    st.builds(
+        Request,
+        services,
+        st.from_regex("[0-9A-Za-z-]{1,64}", fullmatch=True),
+        moments,
+        st.text(max_size=1000),
+        st.none() | st.integers(0, 5000),
+    ),
 )
 messages = st.builds(Message, contents, st.integers(0, 1000))

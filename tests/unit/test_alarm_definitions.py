@@ -777,7 +777,6 @@ def written(**changes: Any) -> dict[str, Any]:
     [
         (None, "must be an object, not null"),
         ({}, "queries: is required, but missing"),
-        (written(more=1), "more: is not a known key"),
         (written(comparison="GreaterThan"), "comparison: must be one of GreaterThanThreshold"),
         (written(comparison=None), "comparison: must be a string, not null"),
         (written(threshold="100"), 'threshold: must be a number, not "100"'),

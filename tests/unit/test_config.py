@@ -171,8 +171,8 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         pytest.param(
             {"Mincapacity": 2},
             "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
-            "ScaleOutPolicies, ScaleInPolicies, WarmupSeconds, PublishSeconds, Guards, "
-            "DryRun",
+            "ScaleOutPolicies, ScaleInPolicies, MaxAdjustmentMagnitude, WarmupSeconds, "
+            "PublishSeconds, Guards, DryRun",
             id="unknown key",
         ),
         pytest.param(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.engine.model import Direction, Override, Pause
+from quickstep.engine.model import AlarmState, Direction, Override, Pause, ScalingActivity
 from quickstep.fields import write_moment
 from quickstep.memory import CorruptItemError, KnownAlarm, Memory, memory_dict, read_memory
 from tests.builders import HIGH, NOW, known
@@ -91,12 +91,11 @@ DEFINITION = f"alarms.{HIGH}.definition"
     ("item", "problem"),
     [
         ({"alarms": []}, "alarms: must be an object, not []"),
-        ({"alarms": {"x": {"state": "OK"}}}, "alarms.x.at: is required, but missing; alarms.x.def"),
+        ({"alarms": {"x": {"state": "OK"}}}, "alarms.x.at: is required, but missing"),
         (an_alarm(state="FIRING"), f"alarms.{HIGH}.state: must be one of OK, ALARM"),
         (an_alarm(at="2026-11-22T10:00:00"), f"alarms.{HIGH}.at: must be a time with an offset"),
         (an_alarm(acted_on=5), f"alarms.{HIGH}.acted_on: must be a time"),
         (an_alarm(muted="no"), f'alarms.{HIGH}.muted: must be true or false, not "no"'),
-        (an_alarm(mood="good"), f"alarms.{HIGH}.mood: is not a known key"),
         (an_alarm(definition={"n": 1}), f"{DEFINITION}.queries: is required, but missing"),
         (a_definition(comparison="Bigger"), f"{DEFINITION}.comparison: must be one of Greater"),
         (a_definition(queries=[]), f"{DEFINITION}.queries: must have at least 1 entries"),
@@ -111,9 +110,7 @@ DEFINITION = f"alarms.{HIGH}.definition"
         ({"changed_at": "soon"}, "changed_at: must be a time"),
         ({"check_at": 1}, "check_at: must be a time"),
         ({"spent_before": "then"}, "spent_before: must be a time"),
-        ({"pause": {"directions": []}}, "pause.directions: must have at least 1 entries"),
-        ({"pause": {"directions": ["up"]}}, "pause.directions[0]: must be one of scale-out"),
-        ({"override": {"min": 5, "max": 4}}, "override.max: must be at least min (5), not 4"),
+        ({"requested_at": "then"}, "requested_at: must be a time"),
     ],
 )
 def test_an_item_that_is_corrupt_is_refused_with_path_and_rule(
@@ -132,6 +129,61 @@ def test_whatever_an_item_holds_it_is_read_or_refused(item: dict[str, Any]) -> N
     except CorruptItemError:
         return
     assert read_memory({**item, **memory_dict(memory)}) == memory
+
+
+# --- what other versions and operators wrote ------------------------------------------------------
+
+
+def test_what_a_newer_version_has_added_is_left_aside() -> None:
+    added = {
+        **a_definition(unit="s"),
+        "mood": "good",
+        "scale_out": {"at": "2026-11-22T10:00:00Z", "from": 2, "to": 4, "by": "somebody"},
+        "launches": [{"at": "2026-11-22T10:00:00Z", "count": 2, "zone": "a"}],
+    }
+    added["alarms"][HIGH]["mood"] = "good"
+
+    memory = read_memory(added)
+
+    assert memory.alarms == {HIGH: known()}
+    assert memory.state.scale_out == ScalingActivity(NOW.replace(second=0, microsecond=0), 2, 4)
+    assert [launch.count for launch in memory.state.launches] == [2]
+
+
+def test_an_alarm_that_an_older_version_wrote_has_defaults_for_what_it_did_not_know() -> None:
+    item = {"alarms": {HIGH: {"state": "ALARM", "at": "2026-11-22T10:00:00Z"}}}
+
+    assert read_memory(item).alarms[HIGH] == KnownAlarm(
+        AlarmState.ALARM, NOW.replace(second=0, microsecond=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"pause": {"directions": []}}, "pause.directions: must have at least 1 entries"),
+        ({"pause": {"directions": ["up"]}}, "pause.directions[0]: must be one of scale-out"),
+        ({"pause": "both"}, 'pause: must be an object, not "both"'),
+        ({"override": {"min": 5, "max": 4}}, "override.max: must be at least min (5), not 4"),
+        ({"override": {"mni": 5}}, "override.mni: is not a known key"),
+        ({"override": {"min": "5"}}, 'override.min: must be a whole number, not "5"'),
+        ({"override": {"min": 5, "until": "12:00"}}, "override.until: must be a time"),
+        ({"override:night": 5}, "override:night: must be an object, not 5"),
+    ],
+)
+def test_an_operator_s_entry_that_cannot_be_read_is_said_and_the_rest_is_read(
+    item: dict[str, Any], problem: str
+) -> None:
+    state = read_memory({**item, "desired": 4, "override:sale": {"min": 20}}).state
+
+    assert state.unreadable.startswith(problem)
+    assert (state.override, state.pause) == (None, None)
+    assert state.schedules == (Override(20, None, name="sale"),)
+
+
+@given(st.dictionaries(st.sampled_from(["override", "pause", "override:x"]), json_values))
+def test_whatever_an_operator_writes_the_item_can_be_read(entries: dict[str, Any]) -> None:
+    assert read_memory({"desired": 4, **entries}).desired == 4
 
 
 # --- alarms that nobody wants answered ------------------------------------------------------------

@@ -18,7 +18,7 @@ from quickstep.messages import (
     read_message,
     write_message,
 )
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
 from tests.strategies import json_values, messages
 
@@ -43,6 +43,16 @@ HEARTBEAT: dict[str, Any] = {
     },
     "lost": 0,
 }
+REQUEST: dict[str, Any] = {
+    "request": {
+        "resource_id": "service/prod/web",
+        "id": "r-1",
+        "at": "2026-11-22T10:00:12.500Z",
+        "what": "launch day",
+        "capacity": 8,
+    },
+    "lost": 0,
+}
 SWEEP = {"sweep": {"next_token": "page-21"}, "lost": 0}
 
 
@@ -55,6 +65,7 @@ def test_what_is_written_is_read_back(message: Message) -> None:
     ("message", "body"),
     [
         pytest.param(Message(Recheck(WEB, 7)), RECHECK, id="re-check"),
+        pytest.param(Message(Request(WEB, "r-1", NOW, "launch day", 8)), REQUEST, id="request"),
         pytest.param(
             Message(Recheck(WEB, 7, 3, ago(17)), lost=2),
             {
@@ -114,6 +125,10 @@ def rechecking(**changes: Any) -> dict[str, Any]:
     return {"recheck": {**RECHECK["recheck"], **changes}}
 
 
+def requesting(**changes: Any) -> dict[str, Any]:
+    return {"request": {**REQUEST["request"], **changes}}
+
+
 def beating(**changes: Any) -> dict[str, Any]:
     return {"heartbeat": {**HEARTBEAT["heartbeat"], **changes}}
 
@@ -123,7 +138,7 @@ def alarming(**changes: Any) -> dict[str, Any]:
 
 
 _RULE = "must be service/<cluster>/<service>"
-_KINDS = "must have one of recheck, alarm, heartbeat, sweep"
+_KINDS = "must have one of recheck, alarm, heartbeat, sweep, request"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +184,11 @@ _KINDS = "must have one of recheck, alarm, heartbeat, sweep"
         ),
         ({"sweep": {}}, "sweep.next_token: is required, but missing"),
         ({"sweep": {"next_token": 2}}, "sweep.next_token: must be a string, not 2"),
+        (requesting(id="a b"), "request.id: must be 1 to 64 letters, digits and -, not"),
+        (requesting(what="x" * 1001), "request.what: must have at most 1000 characters"),
+        (requesting(capacity=-1), "request.capacity: must be at least 0, not -1"),
+        (requesting(capacity=5001), "request.capacity: must be at most 5000, not 5001"),
+        (requesting(at="now"), "request.at: must be a time"),
     ],
 )
 def test_a_body_that_the_scaler_did_not_write_is_refused_with_path_and_rule(

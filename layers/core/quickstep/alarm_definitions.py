@@ -348,7 +348,7 @@ def definition_dict(definition: AlarmDefinition) -> dict[str, Any]:
 def read_definition(field: Field) -> AlarmDefinition | None:
     """Read what `definition_dict` wrote; None after a problem."""
     keys = ("queries", "period", "threshold", "comparison", "n", "m")
-    members = field.members(required=keys, optional=())
+    members = field.members(required=keys)
     if not set(keys) <= members.keys():
         return None
     comparison = members["comparison"].text()

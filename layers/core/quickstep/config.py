@@ -39,6 +39,7 @@ DEFAULT_COOLDOWN = 300  # AAS's default for step scaling
 DEFAULT_WARMUP_SECONDS = 45  # Fargate starts a task in 30 to 45 s
 DEFAULT_PUBLISH_SECONDS = 5  # the publisher's interval
 MAX_PUBLISH_SECONDS = 60
+DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
 _GUARDS = {
@@ -93,7 +94,14 @@ def read_target(document: Any) -> ScalableTarget:
     problems = Problems()
     members = Field(document, "", problems).members(
         required=("ResourceId", "MinCapacity", "MaxCapacity"),
-        optional=(*_DIRECTIONS, "WarmupSeconds", "PublishSeconds", "Guards", "DryRun"),
+        optional=(
+            *_DIRECTIONS,
+            "MaxAdjustmentMagnitude",
+            "WarmupSeconds",
+            "PublishSeconds",
+            "Guards",
+            "DryRun",
+        ),
     )
     minimum, maximum = _bounds(members)
     target = ScalableTarget(
@@ -103,6 +111,9 @@ def read_target(document: Any) -> ScalableTarget:
         policies=_policies(members, problems),
         warmup_seconds=_read(members, "WarmupSeconds", _seconds, DEFAULT_WARMUP_SECONDS),
         publish_seconds=_read(members, "PublishSeconds", _publish_seconds, DEFAULT_PUBLISH_SECONDS),
+        max_adjustment_magnitude=_read(
+            members, "MaxAdjustmentMagnitude", _magnitude, DEFAULT_MAX_ADJUSTMENT_MAGNITUDE
+        ),
         guards=_read(members, "Guards", _guards, Guards()),
         dry_run=_read(members, "DryRun", Field.boolean, default=False),
     )
@@ -120,6 +131,10 @@ def _resource_id(field: Field) -> str:
 
 def _seconds(field: Field) -> int:
     return field.integer(0, MAX_SECONDS)
+
+
+def _magnitude(field: Field) -> int:
+    return field.integer(1, MAX_TASKS)
 
 
 def _publish_seconds(field: Field) -> int:
@@ -177,7 +192,7 @@ def _policy(name: str, direction: Direction, field: Field) -> ScalingPolicy:
         adjustment_type=kind,
         steps=_read(members, "StepAdjustments", lambda f: _steps(f, kind, direction), ()),
         cooldown=_read(members, "Cooldown", _seconds, DEFAULT_COOLDOWN),
-        min_adjustment_magnitude=magnitude.integer(1, MAX_TASKS) if magnitude else None,
+        min_adjustment_magnitude=_magnitude(magnitude) if magnitude else None,
         aggregation=_read(
             members,
             "MetricAggregationType",

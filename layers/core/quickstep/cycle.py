@@ -20,20 +20,20 @@ from quickstep import progress
 from quickstep.alarm_definitions import judge
 from quickstep.alarm_events import AlarmTransition
 from quickstep.config import ConfigError
-from quickstep.engine.decide import correct, decide
+from quickstep.engine.decide import correct, decide, set_capacity
 from quickstep.engine.model import Alarm, AlarmState, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Claim, Lease, Memory
 from quickstep.messages import Message
 from quickstep.ports import CallFailedError, OutOfDate
 from quickstep.records import DecisionRecord
-from quickstep.triggers import Heartbeat, Recheck
+from quickstep.triggers import Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from quickstep.engine.model import Decision, ScalableTarget
+    from quickstep.engine.model import Decision, ScalableTarget, State
     from quickstep.naming import ServiceName
     from quickstep.ports import Messages, Metrics, PolicyDocuments, Services, Targets, Together
     from quickstep.triggers import Trigger
@@ -89,6 +89,12 @@ class Cycle:
     def on_recheck(self, recheck: Recheck) -> DecisionRecord | None:
         """Look at a target again; None where the chain has gone on without this message."""
         return self._evaluate(recheck)
+
+    def on_request(self, request: Request) -> DecisionRecord:
+        """Heed what an operator or a schedule has changed, and return the record of it."""
+        record = self._evaluate(request)
+        assert record is not None  # noqa: S101 - as above
+        return record
 
     def on_heartbeat(self, heartbeat: Heartbeat) -> DecisionRecord | None:
         """Look whether a target needs anything, and evaluate it if so; else return None.
@@ -190,6 +196,7 @@ class Cycle:
     ) -> DecisionRecord | None:
         """Evaluate under the lease; None where a re-check is out of date behind a recovery."""
         memory, trigger = claim.memory, draft.trigger
+        draft = replace(draft, unreadable=memory.state.unreadable)
         if _may_be_stale(seen, memory):
             seen = self._describe(trigger.service)
         if isinstance(seen, CallFailedError):
@@ -206,19 +213,16 @@ class Cycle:
                 # change to adopt: a second death could undo the first one's change unseen.
                 self.targets.commit(draft.id, memory, recovered)
                 return self._evaluate(trigger)
-        if ignored := progress.ignored(memory, trigger):
+        if ignored := progress.ignored(memory, trigger, draft.at, self.max_event_age):
             record = _ended(draft, *ignored)
             self.targets.commit(draft.id, memory, record)
             return record
         memory = progress.learn(target, memory, trigger)
         draft = replace(draft, service=seen.service)
         alarms, newest = self._observe(target, memory, trigger, draft.at)
-        observation = Observation(seen.service, alarms)
-        decision = decide(target, observation, memory.state, draft.at)
-        if isinstance(trigger, Heartbeat) and decision.granted == decision.before:
-            corrected = correct(target, observation, memory.state, draft.at)
-            if corrected:
-                decision = replace(corrected, next_check_in=decision.next_check_in)
+        decision = _decide(
+            target, Observation(seen.service, alarms), memory.state, trigger, draft.at
+        )
         after, record = self._apply(
             memory, decision, newest, replace(draft, alarms=alarms), seen.service
         )
@@ -342,6 +346,23 @@ class Cycle:
             lambda: self.messages.send(Message(recheck), check.delay),
         )
         return record
+
+
+def _decide(
+    target: ScalableTarget, observation: Observation, state: State, trigger: Trigger, now: datetime
+) -> Decision:
+    """Return what the policies ask for, or, where there is one, what the trigger itself does.
+
+    A request's capacity goes before the policies; the heartbeat and any other request see to the
+    bounds where the policies leave capacity as it is. A breach is looked at again either way.
+    """
+    decision = decide(target, observation, state, now)
+    other = None
+    if isinstance(trigger, Request) and trigger.capacity is not None:
+        other = set_capacity(target, observation, state, now, trigger.capacity)
+    elif isinstance(trigger, Heartbeat | Request) and decision.granted == decision.before:
+        other = correct(target, observation, state, now)
+    return replace(other, next_check_in=decision.next_check_in) if other else decision
 
 
 def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:

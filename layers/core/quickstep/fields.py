@@ -11,7 +11,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -210,9 +210,31 @@ class Field:
             self.wrong("must be a time within years 1 to 9999 UTC")
             return epoch
 
+    def duration(self, longest: timedelta) -> timedelta:
+        """Return how long `1d`, `2h30m` or `90s` is; 0 after a problem."""
+        length = parse_duration(self.text())
+        if length is None:
+            self.wrong(DURATION_RULE)
+            return timedelta()
+        if length > longest:
+            self.wrong(f"must be at most {longest.days}d")
+        return length
+
     def optional(self) -> Field | None:
         """Return the field itself, or None where its value is null."""
         return None if self.value is None else self
+
+
+DURATION_RULE = "must be a time span like 2h30m, of days, hours, minutes and seconds"
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """Return the time span that a text like `2h30m` names; None where it is none, or 0."""
+    found = re.fullmatch(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?", text)
+    if not found:
+        return None
+    days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds) or None
 
 
 def write_moment(moment: datetime) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.alarm_events import read_event
 from quickstep.engine.outcome import Outcome
 from quickstep.messages import AlarmAgain, Message, Sweep, read_message
-from quickstep.triggers import Heartbeat, Recheck
+from quickstep.triggers import Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class Intake:
         """Evaluate one message of the queue.
 
         Raises:
-            MessageError, EventError: it is none that the scaler has sent.
+            MessageError, EventError: it is none of those in `messages`.
         """
         return self._message(read_message(body))
 
@@ -84,6 +84,8 @@ class Intake:
                 record = self.cycle.on_alarm(read_event(event))
             case Heartbeat() as heartbeat:
                 record = self.cycle.on_heartbeat(heartbeat)
+            case Request() as request:
+                record = self.cycle.on_request(request)
             case Sweep() as sweep:
                 return self._sweep(sweep)
         if record is None:

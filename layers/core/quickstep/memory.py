@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from quickstep.alarm_definitions import AlarmDefinition, definition_dict, read_definition
 from quickstep.engine.model import (
@@ -15,15 +15,26 @@ from quickstep.engine.model import (
     ScalingActivity,
     State,
 )
-from quickstep.fields import Field, InvalidDocumentError, Problems, write_moment
+from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, write_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
+
+_T = TypeVar("_T")
+
+
+SCHEDULED = "override:"
+"""What the attributes of scheduled overrides begin with; the schedule's name follows."""
+
+
+def is_operators(attribute: str) -> bool:
+    """Whether an attribute of a target's item is written by operators and schedules."""
+    return attribute in ("override", "pause") or attribute.startswith(SCHEDULED)
 
 
 class CorruptItemError(InvalidDocumentError):
-    """An item of the table that does not hold what this version wrote."""
+    """An item of the table that does not hold what a commit writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Memory:
     committed change. `generation` numbers the chain of re-checks: a message of another number is
     out of date; `check_at` is when the chain's next message is due, None while there is no chain.
     A datapoint that begins before `spent_before` may have been acted on by a holder that died.
+    `requested_at` is when the newest capacity was asked for that has been answered.
     """
 
     state: State = field(default_factory=State)
@@ -67,6 +79,7 @@ class Memory:
     generation: int = 0
     check_at: datetime | None = None
     spent_before: datetime | None = None
+    requested_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ class Claim:
 
 
 def memory_dict(memory: Memory) -> dict[str, Any]:
-    """Return what a commit writes. Override and pause are the operators', and left alone."""
+    """Return what a commit writes. Overrides and pause are the operators', and left alone."""
     state = memory.state
     return {
         "scale_out": _write_activity(state.scale_out),
@@ -108,11 +121,15 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "generation": memory.generation,
         "check_at": _write(memory.check_at),
         "spent_before": _write(memory.spent_before),
+        "requested_at": _write(memory.requested_at),
     }
 
 
 def read_memory(item: Mapping[str, Any]) -> Memory:
     """Read a target's item, as plain data.
+
+    Attributes that another version has written beside the known ones are left aside. What operators
+    wrote and cannot be read keeps nobody from scaling out: it is noted, and holds scale-in.
 
     Raises:
         CorruptItemError: an attribute is not what `memory_dict` writes.
@@ -126,8 +143,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             scale_out=read_activity(present.get("scale_out")),
             scale_in=read_activity(present.get("scale_in")),
             launches=_read_launches(present.get("launches")),
-            override=read_override(present.get("override")),
-            pause=read_pause(present.get("pause")),
+            **_read_operators(item),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := _read_alarm(f))},
         desired=present["desired"].integer(0) if "desired" in present else None,
@@ -135,15 +151,47 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         generation=present["generation"].integer(0) if "generation" in present else 0,
         check_at=read_moment(present.get("check_at")),
         spent_before=read_moment(present.get("spent_before")),
+        requested_at=read_moment(present.get("requested_at")),
     )
     problems.raise_any(CorruptItemError)
     return memory
 
 
+class _Operators(TypedDict):
+    override: Override | None
+    pause: Pause | None
+    schedules: tuple[Override, ...]
+    unreadable: str
+
+
+def _read_operators(item: Mapping[str, Any]) -> _Operators:
+    """Read what operators and schedules wrote, each entry by itself."""
+    found: list[Problem] = []
+
+    def entry(key: str, read: Callable[[Field | None], _T]) -> _T | None:
+        problems = Problems()
+        field = Field(item.get(key), key, problems)
+        value = read(field.optional())
+        found.extend(problems.found)
+        return None if problems.found else value
+
+    schedules = []
+    for key in sorted(item):
+        name = key.removeprefix(SCHEDULED)
+        if name != key and (schedule := entry(key, read_override)):
+            schedules.append(replace(schedule, name=name))
+    return {
+        "override": entry("override", read_override),
+        "pause": entry("pause", read_pause),
+        "schedules": tuple(schedules),
+        "unreadable": "; ".join(str(problem) for problem in found),
+    }
+
+
 def _read_launches(field: Field | None) -> tuple[Launch, ...]:
     launches = []
     for item in field.items() if field else []:
-        members = item.members(required=("at", "count"), optional=())
+        members = item.members(required=("at", "count"))
         if {"at", "count"} <= members.keys():
             launches.append(Launch(members["at"].moment(), members["count"].integer(0)))
     return tuple(launches)
@@ -171,20 +219,23 @@ def _write_alarm(known: KnownAlarm) -> dict[str, Any]:
 
 
 def _read_alarm(field: Field) -> KnownAlarm | None:
-    keys = ("state", "at", "definition", "acted_on", "muted", "muted_until", "disabled")
-    members = field.members(required=keys, optional=())
-    if not set(keys) <= members.keys():
+    members = field.members(required=("state", "at"))
+    if not {"state", "at"} <= members.keys():
         return None
-    definition = members["definition"].optional()
+    definition = _present(members, "definition")
     return KnownAlarm(
         state=members["state"].choice(AlarmState),
         at=members["at"].moment(),
         definition=read_definition(definition) if definition else None,
-        acted_on=read_moment(members["acted_on"]),
-        muted=members["muted"].boolean(),
-        muted_until=read_moment(members["muted_until"]),
-        disabled=members["disabled"].boolean(),
+        acted_on=read_moment(members.get("acted_on")),
+        muted=_is_set(members, "muted"),
+        muted_until=read_moment(members.get("muted_until")),
+        disabled=_is_set(members, "disabled"),
     )
+
+
+def _is_set(members: Mapping[str, Field], key: str) -> bool:
+    return members[key].boolean() if key in members else False
 
 
 def _present(members: Mapping[str, Field], key: str) -> Field | None:
@@ -201,7 +252,7 @@ def read_activity(field: Field | None) -> ScalingActivity | None:
     """Read `{"at", "from", "to"}`; None where there is none, or after a problem."""
     if field is None:
         return None
-    members = field.members(required=("at", "from", "to"), optional=())
+    members = field.members(required=("at", "from", "to"))
     if not {"at", "from", "to"} <= members.keys():
         return None
     return ScalingActivity(
@@ -210,10 +261,13 @@ def read_activity(field: Field | None) -> ScalingActivity | None:
 
 
 def read_override(field: Field | None) -> Override | None:
-    """Read `{"min", "max", "until", "reason"}`, each of them optional."""
+    """Read `{"min", "max", "until", "reason", "by", "at"}`, each of them optional.
+
+    `by` and `at` say who wrote it, and when; no decision looks at them.
+    """
     if field is None:
         return None
-    members = field.members(optional=("min", "max", "until", "reason"))
+    members = field.members(optional=("min", "max", "until", "reason", "by", "at"))
     minimum, maximum = _present(members, "min"), _present(members, "max")
     until, reason = _present(members, "until"), _present(members, "reason")
     override = Override(
@@ -229,10 +283,10 @@ def read_override(field: Field | None) -> Override | None:
 
 
 def read_pause(field: Field | None) -> Pause | None:
-    """Read `{"directions", "until", "reason"}`, of which only the first is required."""
+    """Read `{"directions", "until", "reason", "by", "at"}`, of which only the first is required."""
     if field is None:
         return None
-    members = field.members(required=("directions",), optional=("until", "reason"))
+    members = field.members(required=("directions",), optional=("until", "reason", "by", "at"))
     until, reason = _present(members, "until"), _present(members, "reason")
     listed = members["directions"].items(at_least=1) if "directions" in members else []
     return Pause(

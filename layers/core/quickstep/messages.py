@@ -1,9 +1,10 @@
-"""The scaler's own messages: what one evaluation leaves for a later one, as JSON in a queue.
+"""The messages of the scaler's queue, as JSON: what it leaves for later, and what is asked of it.
 
     {"recheck":   {"resource_id", "generation", "attempt", "since"}}   look again
     {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
     {"heartbeat": {"resource_id", "alarms", "complete"}}               look at one target
     {"sweep":     {"next_token"}}                                      go on paging through alarms
+    {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
 
 `lost` counts the races that a message has lost. A queue's messages are untrusted like events.
 """
@@ -17,13 +18,16 @@ from quickstep.alarm_definitions import definition_dict, read_definition
 from quickstep.engine.model import AlarmState
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
+MAX_CAPACITY = 5000  # ECS service quota "Tasks per service"
+LONGEST_TEXT = 1_000
+"""Characters of what a request says of itself."""
 
 
 class MessageError(InvalidDocumentError):
@@ -44,7 +48,7 @@ class Sweep:
     next_token: str | None = None
 
 
-Content = Recheck | AlarmAgain | Heartbeat | Sweep
+Content = Recheck | AlarmAgain | Heartbeat | Sweep | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,15 @@ def _write_content(message: Message) -> dict[str, Any]:
             return {"heartbeat": body}
         case Sweep(next_token):
             return {"sweep": {"next_token": next_token}}
+        case Request() as request:
+            body = {
+                "resource_id": request.service.resource_id,
+                "id": request.id,
+                "at": write_moment(request.at),
+                "what": request.what,
+                "capacity": request.capacity,
+            }
+            return {"request": body}
 
 
 def _write_alarm(alarm: DescribedAlarm) -> dict[str, Any]:
@@ -157,6 +170,20 @@ def _read_sweep(field: Field) -> Sweep:
     return Sweep(token.text() if token else None)
 
 
+def _read_request(field: Field) -> Request:
+    members = _members(field, "resource_id", "id", "at", "what", "capacity")
+    capacity = members["capacity"].optional()
+    return Request(
+        _service(members["resource_id"]),
+        members["id"].text("[0-9A-Za-z-]{1,64}", "must be 1 to 64 letters, digits and -"),
+        members["at"].moment(),
+        members["what"].text(
+            rf"(?s).{{0,{LONGEST_TEXT}}}", f"must have at most {LONGEST_TEXT} characters"
+        ),
+        capacity.integer(0, MAX_CAPACITY) if capacity else None,
+    )
+
+
 def _members(field: Field, *keys: str) -> dict[str, Field]:
     """Return exactly these members; one that is missing has been noted, and reads as null."""
     members = field.members(required=keys, optional=())
@@ -173,4 +200,5 @@ _READERS: dict[str, Callable[[Field], Content]] = {
     "alarm": _read_alarm_again,
     "heartbeat": _read_heartbeat,
     "sweep": _read_sweep,
+    "request": _read_request,
 }

@@ -7,7 +7,7 @@ adapter raises is unexpected, and ends the invocation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -108,6 +108,25 @@ class Targets(Protocol):
 
     def record(self, record: DecisionRecord) -> None:
         """Write the record of an evaluation that did not hold the lease."""
+        ...
+
+
+class Operators(Protocol):
+    """What operators and schedules have written to a target's item: overrides, a pause.
+
+    It is written beside the lease, at any time, and read with the memory at the next claim.
+    """
+
+    def entries(self, resource_id: str) -> Mapping[str, Any]:
+        """Return what was written, by attribute; nothing has been checked."""
+        ...
+
+    def replace(self, resource_id: str, name: str, seen: Any, entry: Any) -> bool:
+        """Replace an entry, if it still is what was seen; None stands for no entry, in both."""
+        ...
+
+    def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
+        """Write a schedule's entry, unless there is one of a later `at`; return whether it was."""
         ...
 
 

@@ -23,7 +23,7 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.memory import KnownAlarm
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,8 +53,12 @@ OVERDUE = timedelta(seconds=5)
 # --- what an evaluation learns --------------------------------------------------------------------
 
 
-def ignored(memory: Memory, trigger: Trigger) -> tuple[Outcome, str] | None:
-    """Return how an alarm's event ends that says nothing new; None for everything else."""
+def ignored(
+    memory: Memory, trigger: Trigger, now: datetime, max_age: timedelta
+) -> tuple[Outcome, str] | None:
+    """Return how an alarm's event or a request ends that says nothing new; None for all else."""
+    if isinstance(trigger, Request):
+        return _ignored_request(memory, trigger, now, max_age)
     if not isinstance(trigger, AlarmTransition):
         return None
     last = memory.alarms.get(trigger.policy)
@@ -62,6 +66,25 @@ def ignored(memory: Memory, trigger: Trigger) -> tuple[Outcome, str] | None:
         return None
     outcome = Outcome.IGNORED_DUPLICATE if trigger.at == last.at else Outcome.IGNORED_STALE
     return outcome, f"{trigger.policy} went to {last.state} at {last.at.isoformat()}"
+
+
+def _ignored_request(
+    memory: Memory, request: Request, now: datetime, max_age: timedelta
+) -> tuple[Outcome, str] | None:
+    """Return how a request ends whose capacity was set before, or is too old to be wanted.
+
+    One without a capacity only asks for a look: that is right at any time, and any number of times.
+    """
+    if request.capacity is None:
+        return None
+    last = memory.requested_at
+    if last is not None and request.at <= last:
+        outcome = Outcome.IGNORED_DUPLICATE if request.at == last else Outcome.IGNORED_STALE
+        return outcome, f"the newest request was made at {last.isoformat()}"
+    if now - request.at > max_age:
+        why = f"it was asked for at {request.at.isoformat()}, over {max_age.seconds} s ago"
+        return Outcome.IGNORED_STALE, why
+    return None
 
 
 def learn(target: ScalableTarget, memory: Memory, trigger: Trigger) -> Memory:
@@ -81,6 +104,10 @@ def learn(target: ScalableTarget, memory: Memory, trigger: Trigger) -> Memory:
             known = {} if trigger.complete else known
         case Recheck():
             news = {}
+        case Request():
+            news = {}
+            if trigger.capacity is not None:
+                memory = replace(memory, requested_at=trigger.at)
     alarms = {**known, **news}
     return replace(
         memory, alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)}

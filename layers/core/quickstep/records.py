@@ -27,6 +27,7 @@ class DecisionRecord:
 
     `alarms` is what was seen of them, by policy. `alarm_to_update` is the time from the alarm's own
     timestamp to UpdateService accepted; `waited` the time that throttles have cost before.
+    `unreadable` is what was wrong with something that an operator wrote.
     """
 
     id: str
@@ -39,6 +40,7 @@ class DecisionRecord:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     alarm_to_update: timedelta | None = None
     waited: timedelta | None = None
+    unreadable: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -47,7 +49,7 @@ class DecisionRecord:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
-        record = {
+        record: dict[str, Any] = {
             "id": self.id,
             "at": write_moment(self.at),
             "resource_id": self.resource_id,
@@ -59,6 +61,8 @@ class DecisionRecord:
             "alarm_to_update_ms": _millis(self.alarm_to_update),
             "waited_ms": _millis(self.waited),
         }
+        if self.unreadable:
+            record["unreadable"] = self.unreadable
         if self.decision is None:
             return record
         # What came of the decision wins: a change that ECS refused is a failure, and says so.

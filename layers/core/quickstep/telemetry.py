@@ -6,7 +6,7 @@ Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp 
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
-Quickstep / RefusedEvents         over all targets: events that are none of ours
+Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from quickstep.alarm_events import EventError
 from quickstep.messages import MessageError
+from quickstep.scheduled import ScheduleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quickstep.fields import InvalidDocumentError
     from quickstep.records import DecisionRecord
+    from quickstep.scheduled import Schedules
 
 NAMESPACE = "Quickstep"
 
@@ -35,6 +37,8 @@ def report(record: DecisionRecord) -> None:
     """Log a decision and count it."""
     write = logger.error if record.outcome.failed else logger.info
     write(record.reason, extra={"decision": record.as_dict()})
+    if record.unreadable:
+        logger.warning("An operator's entry cannot be read", extra={"problems": record.unreadable})
     _count("Decisions", ResourceId=record.resource_id, Outcome=str(record.outcome))
     if record.outcome.failed:
         _count("FailedDecisions")
@@ -66,6 +70,16 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
     for record in records:
         report(record)
     return {"decisions": [record.as_dict() for record in records]}
+
+
+def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
+    """Carry out a scheduled action and report it; refuse, without a retry, what is none."""
+    try:
+        action = schedules.on_action(event)
+    except ScheduleError as error:
+        return {"refused": refuse(error)}
+    logger.info(str(action), extra={"resource_id": action.service.resource_id})
+    return {"scheduled": {"resource_id": action.service.resource_id, **action.entry}}
 
 
 def refuse(error: InvalidDocumentError) -> list[str]:

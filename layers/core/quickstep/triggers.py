@@ -1,4 +1,4 @@
-"""What makes a target be evaluated: an alarm's transition, a re-check, or the heartbeat."""
+"""What makes a target be evaluated: an alarm, a re-check, the heartbeat, or somebody's request."""
 
 from __future__ import annotations
 
@@ -54,7 +54,22 @@ class Heartbeat:
     complete: bool = False
 
 
-Trigger = AlarmTransition | Recheck | Heartbeat
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something that an operator or a schedule has changed, to be heeded at once.
+
+    `what` says in words what it was. A `capacity` is to be set once; without one, the target is
+    evaluated as it is, and its capacity brought within its bounds. `at` is the asker's clock.
+    """
+
+    service: ServiceName
+    id: str
+    at: datetime
+    what: str
+    capacity: int | None = None
+
+
+Trigger = AlarmTransition | Recheck | Heartbeat | Request
 
 
 def trigger_dict(trigger: Trigger) -> dict[str, Any]:
@@ -75,3 +90,11 @@ def trigger_dict(trigger: Trigger) -> dict[str, Any]:
             }
         case Heartbeat():
             return {"kind": "heartbeat"}
+        case Request():
+            return {
+                "kind": "request",
+                "id": trigger.id,
+                "at": write_moment(trigger.at),
+                "what": trigger.what,
+                "capacity": trigger.capacity,
+            }

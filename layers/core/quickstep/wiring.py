@@ -14,13 +14,14 @@ import boto3
 from botocore.config import Config
 
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
-from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.cycle import Cycle
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.intake import Intake
+from quickstep.scheduled import Schedules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +87,28 @@ class Settings:
         return settings
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """What the environment of the function for scheduled actions says."""
+
+    table: str
+    queue_url: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> ScheduleSettings:
+        """Read the variables that `template.yaml` sets.
+
+        Raises:
+            SettingsError: one is missing.
+        """
+        problems = Problems()
+        members = Field(dict(environment), "", problems).members(
+            required=("TABLE_NAME", "QUEUE_URL")
+        )
+        problems.raise_any(SettingsError)
+        return cls(members["TABLE_NAME"].text(), members["QUEUE_URL"].text())
+
+
 def _whole(field: Field) -> int:
     text = field.text(r"[0-9]{1,10}", "must be a whole number")
     return int(text) if text.isdecimal() else 0
@@ -108,10 +131,6 @@ def make_intake(
     messages = SqsMessages(sqs, settings.queue_url)
     # Spread in time, not secrecy, is what this randomness is for.
     jitter = random.Random().random  # noqa: S311
-
-    def pause(duration: timedelta) -> None:
-        time.sleep(duration.total_seconds())
-
     cycle = Cycle(
         policies=SsmPolicyDocuments(ssm, settings.policy_max_age),
         services=EcsServices(ecs, ecs_once),
@@ -119,19 +138,48 @@ def make_intake(
         metrics=CloudWatchMetrics(cloudwatch),
         messages=messages,
         together=in_threads(ThreadPoolExecutor(max_workers=2, thread_name_prefix="quickstep")),
-        clock=lambda: datetime.now(UTC),
-        new_id=lambda: uuid.uuid4().hex,
+        clock=_now,
+        new_id=_new_id,
         jitter=jitter,
-        pause=pause,
+        pause=_pause,
         max_event_age=settings.max_event_age,
     )
     return Intake(
         cycle=cycle,
         alarms=CloudWatchAlarms(cloudwatch),
         messages=messages,
-        pause=pause,
+        pause=_pause,
         jitter=jitter,
     )
+
+
+def make_schedules(
+    settings: ScheduleSettings,
+    session: boto3.Session | None = None,
+    endpoint_url: str | None = None,
+) -> Schedules:
+    """Return what carries out scheduled actions; arguments as those of `make_intake`."""
+    session = session or boto3.Session()
+    dynamodb = session.client("dynamodb", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    sqs = session.client("sqs", config=CLIENT_CONFIG, endpoint_url=endpoint_url)
+    return Schedules(
+        operators=DynamoOperators(dynamodb, settings.table, _pause),
+        messages=SqsMessages(sqs, settings.queue_url),
+        clock=_now,
+        new_id=_new_id,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _pause(duration: timedelta) -> None:
+    time.sleep(duration.total_seconds())
 
 
 def in_threads(executor: ThreadPoolExecutor) -> Together:

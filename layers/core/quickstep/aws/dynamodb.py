@@ -18,14 +18,14 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from quickstep.fields import write_moment
-from quickstep.memory import Claim, Lease, memory_dict, read_memory
+from quickstep.memory import Claim, Lease, is_operators, memory_dict, read_memory
 from quickstep.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateItemInputTypeDef, UpdateTypeDef
 
     from quickstep.memory import Memory
     from quickstep.records import DecisionRecord
@@ -39,6 +39,9 @@ _SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
 _EXACT_INTEGERS = 2**53
 _ALWAYS_EXACT = 16
 """A whole number of fewer digits is below 2**53."""
+
+_CONFLICT_PAUSES = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
+"""A commit's transaction takes milliseconds."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -150,6 +153,80 @@ class DynamoTargets:
                 "expires_at": int(expires.timestamp()),
             }
         )
+
+
+class DynamoOperators:
+    """The `Operators` port over a DynamoDB client.
+
+    Each write is one conditional UpdateItem of one attribute, beside whoever holds the lease: a
+    claim and a commit touch other attributes, so neither can undo the other. An item that does not
+    exist yet is made, without a lease: it is free to be claimed.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, pause: Callable[[timedelta], None]
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._pause = pause
+
+    def entries(self, resource_id: str) -> Mapping[str, Any]:
+        """Return what was written, by attribute; see the port."""
+        answer = self._client.get_item(
+            TableName=self._table, Key=_key(resource_id, STATE), ConsistentRead=True
+        )
+        item = from_item(answer.get("Item", {}))
+        return {name: value for name, value in item.items() if is_operators(name)}
+
+    def replace(self, resource_id: str, name: str, seen: Any, entry: Any) -> bool:
+        """Replace an entry that is still the one seen; see the port."""
+        condition = "attribute_not_exists(#entry)" if seen is None else "#entry = :seen"
+        update = "REMOVE #entry" if entry is None else "SET #entry = :entry"
+        values = {":seen": seen, ":entry": entry}
+        given = {key: value for key, value in values.items() if value is not None}
+        return self._update(resource_id, (update, condition), {"#entry": name}, given)
+
+    def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
+        """Write a schedule's entry unless there is a later one; see the port."""
+        condition = "attribute_not_exists(#entry.#at) OR #entry.#at <= :at"
+        return self._update(
+            resource_id,
+            ("SET #entry = :entry", condition),
+            {"#entry": name, "#at": "at"},
+            {":entry": entry, ":at": entry["at"]},
+        )
+
+    def _update(
+        self,
+        resource_id: str,
+        expressions: tuple[str, str],
+        names: Mapping[str, str],
+        values: Mapping[str, Any],
+    ) -> bool:
+        update, condition = expressions
+        request: UpdateItemInputTypeDef = {
+            "TableName": self._table,
+            "Key": _key(resource_id, STATE),
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+        }
+        if values:
+            request["ExpressionAttributeValues"] = to_item(values)
+        for wait in (*_CONFLICT_PAUSES, None):
+            try:
+                self._client.update_item(**request)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "ConditionalCheckFailedException":
+                    return False
+                # DynamoDB refuses single writes to an item while a transaction writes it.
+                if code != "TransactionConflictException" or wait is None:
+                    raise
+                self._pause(wait)
+            else:
+                break
+        return True
 
 
 def to_item(data: Mapping[str, Any]) -> dict[str, Any]:

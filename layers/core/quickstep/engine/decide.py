@@ -64,6 +64,35 @@ def correct(
     return replace(decision, state=replace(state, launches=decision.state.launches))
 
 
+def set_capacity(
+    target: ScalableTarget, observation: Observation, state: State, now: datetime, capacity: int
+) -> Decision:
+    """Return the decision that sets a capacity once, as an operator has asked.
+
+    Only the bounds in force and a dry run are in its way: neither a pause nor a cooldown, for these
+    are about what happens by itself. No cooldown starts.
+
+    Example: 4 tasks, bounds 2 to 40, and 8 are asked for: SCALED_OUT from 4 to 8.
+    """
+    case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
+    bounds, seen = case.bounds, case.desired
+    why = f"{capacity} were asked for"
+    proposal = Proposal(seen, capacity, seen, why).after("request", capacity, why)
+    granted = min(max(capacity, bounds.minimum), bounds.maximum)
+    within = f"the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
+    bound = f"{capacity} is outside {within}" if granted != capacity else f"within {within}"
+    if granted != seen:
+        proposal = proposal.after("bounds", granted, bound)
+    elif granted == capacity:
+        why = f"{why}, which it has"
+        proposal = proposal.hold("request", seen, Outcome.HELD_NOT_BREACHING, why)
+    else:
+        at_bound = Outcome.HELD_AT_MAX if capacity > seen else Outcome.HELD_AT_MIN
+        proposal = proposal.hold("bounds", seen, at_bound, bound)
+    decision = _conclude(case, proposal.checked_again_in(None))
+    return replace(decision, state=replace(state, launches=decision.state.launches))
+
+
 def _quiet(case: Case) -> Proposal:
     """Hold, as no alarm is in ALARM."""
     alarms = case.observation.alarms

@@ -97,6 +97,7 @@ class ScalableTarget:
     policies: tuple[ScalingPolicy, ...]
     warmup_seconds: int = 45
     publish_seconds: int = 5
+    max_adjustment_magnitude: int = 100
     guards: Guards = field(default_factory=Guards)
     dry_run: bool = False
 
@@ -190,12 +191,13 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Bounds that replace the policy's for a while."""
+    """Bounds that replace the policy's for a while; `name` is that of a schedule."""
 
     min_capacity: int | None
     max_capacity: int | None
     until: datetime | None = None
     reason: str = ""
+    name: str = ""
 
     def active(self, now: datetime) -> bool:
         """Whether the override still holds; one without an end holds until it is removed."""
@@ -217,13 +219,19 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered of a target from one decision to the next."""
+    """What is remembered of a target from one decision to the next.
+
+    `override` was made by hand, `schedules` by scheduled actions. `unreadable` says what is wrong
+    with something that an operator wrote: whatever was meant, it may forbid a removal.
+    """
 
     scale_out: ScalingActivity | None = None
     scale_in: ScalingActivity | None = None
     launches: tuple[Launch, ...] = ()
     override: Override | None = None
     pause: Pause | None = None
+    schedules: tuple[Override, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

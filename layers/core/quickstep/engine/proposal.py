@@ -11,6 +11,7 @@ from quickstep.engine.model import (
     AlarmState,
     Direction,
     Observation,
+    Override,
     ScalableTarget,
     ScalingPolicy,
     State,
@@ -36,22 +37,46 @@ class Bounds:
 
     @classmethod
     def in_force(cls, target: ScalableTarget, state: State, now: datetime) -> Bounds:
-        """Return the policy's bounds, each replaced by an active override's.
+        """Return the policy's bounds, or what an active override or schedules make of them.
+
+        An override by hand wins over all schedules. Of several schedules the larger minimum and
+        the larger maximum win, as the largest capacity does among policies.
+
+        Example: policy 4 to 40, the schedule `night` with maximum 2 gives 2 to 2, `sale` with
+        minimum 20 gives 20 to 40; while both are active: 20 to 40.
+        """
+        if state.override and state.override.active(now):
+            return cls._overridden(target, state.override, "override")
+        scheduled = [
+            cls._overridden(target, schedule, schedule.name)
+            for schedule in state.schedules
+            if schedule.active(now)
+        ]
+        if not scheduled:
+            return cls(target.min_capacity, target.max_capacity, "policy")
+        return cls(
+            max(bounds.minimum for bounds in scheduled),
+            max(bounds.maximum for bounds in scheduled),
+            f"schedule {' and '.join(bounds.source for bounds in scheduled)}",
+        )
+
+    @classmethod
+    def _overridden(cls, target: ScalableTarget, override: Override, source: str) -> Bounds:
+        """Return the policy's bounds, each replaced by the override's.
 
         Where an overridden bound crosses the other one, the override wins and takes it along.
-        Example: policy 2 to 10, override minimum 20: 20 to 20.
+        Example: policy 2 to 10, override minimum 20: 20 to 20. The last task goes only where the
+        policy itself has a minimum of 0. Example: policy 2 to 10, override maximum 0: 1 to 1.
         """
+        least = 0 if target.min_capacity == 0 else 1
         minimum, maximum = target.min_capacity, target.max_capacity
-        override = state.override
-        if override is None or not override.active(now):
-            return cls(minimum, maximum, "policy")
         if override.min_capacity is not None:
-            minimum = override.min_capacity
+            minimum = max(least, override.min_capacity)
             maximum = max(minimum, maximum)
         if override.max_capacity is not None:
-            maximum = override.max_capacity
+            maximum = max(least, override.max_capacity)
             minimum = min(minimum, maximum)
-        return cls(minimum, maximum, "override")
+        return cls(minimum, maximum, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +152,9 @@ def from_step(case: Case, policy: ScalingPolicy, alarm: Alarm, base: int) -> Pro
 
     A base other than the capacity seen is a correction into the bounds that comes first.
     Example: 1 task, minimum 2 and a step of +1: corrected to 2, then 3.
+
+    No step is larger than MaxAdjustmentMagnitude, whatever the document says.
+    Example: 4 tasks, a magnitude of 100 and an ExactCapacity of 2000: 104.
     """
     if alarm.threshold is None or not alarm.datapoints:
         return None
@@ -145,7 +173,13 @@ def from_step(case: Case, policy: ScalingPolicy, alarm: Alarm, base: int) -> Pro
     if base != case.desired:
         correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
         proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
-    return proposal.after("steps", wanted, why)
+    proposal = proposal.after("steps", wanted, why)
+    most = case.target.max_adjustment_magnitude
+    capacity = min(max(wanted, base - most), base + most)
+    if capacity == wanted:
+        return proposal
+    cap = f"{wanted} is capped at {capacity}, {most} (MaxAdjustmentMagnitude) from {base}"
+    return proposal.after("largest step", capacity, cap)
 
 
 def largest(proposals: list[Proposal]) -> Proposal:

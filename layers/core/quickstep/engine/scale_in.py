@@ -41,9 +41,23 @@ def scale_in(case: Case) -> Proposal | None:
 
 
 def hold_in(case: Case, proposal: Proposal) -> Proposal:
-    """Hold what keeps any task from being removed: a pause, a rollout."""
-    proposal = pause(case, proposal, Direction.IN)
-    return proposal if proposal.held else _deployment(case, proposal)
+    """Hold what keeps any task from being removed: an operator, a rollout."""
+    for guard in (_unreadable, _pause, _deployment):
+        if not proposal.held:
+            proposal = guard(case, proposal)
+    return proposal
+
+
+def _pause(case: Case, proposal: Proposal) -> Proposal:
+    return pause(case, proposal, Direction.IN)
+
+
+def _unreadable(case: Case, proposal: Proposal) -> Proposal:
+    """Hold while something that an operator wrote cannot be read: it may say that none may go."""
+    if not case.state.unreadable:
+        return proposal
+    why = f"no task is removed while this cannot be read: {case.state.unreadable}"
+    return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)
 
 
 def _propose(case: Case, policy: ScalingPolicy, alarm: Alarm) -> Proposal | None:

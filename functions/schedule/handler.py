@@ -1,0 +1,27 @@
+"""Scheduled actions: what EventBridge Scheduler sends becomes an override, heeded at once."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from quickstep.telemetry import carry_out, logger
+from quickstep.wiring import ScheduleSettings, make_schedules
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from quickstep.scheduled import Schedules
+
+
+@cache
+def deployed_schedules() -> Schedules:
+    """Return what carries out actions in this function's account, made at the first of them."""
+    return make_schedules(ScheduleSettings.from_environment(os.environ))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: Any, _context: LambdaContext, *, schedules: Schedules | None = None) -> Any:
+    """Carry out one scheduled action; one that breaks a rule is refused, and not tried again."""
+    return carry_out(schedules or deployed_schedules(), event)
