@@ -10,8 +10,9 @@ from moto.events.models import EventPattern
 
 from quickstep.config import parse_target
 from quickstep.naming import parse_alarm_name
-from tests.builders import HIGH, LOW, WEB, example_document, load_event
-from tests.template.stack import SCALER, TARGET, Stack, deploy, source
+from quickstep.scheduled import read_action
+from tests.builders import HIGH, LOW, NOW, WEB, example_document, load_event
+from tests.template.stack import SCALER, TARGET, Stack, deploy, refusals, source
 
 STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
 
@@ -122,3 +123,97 @@ def test_by_default_scaling_in_cannot_cause_scaling_out() -> None:
 
     low, high = (parameters[f"Scale{way}Threshold"]["Default"] for way in ("In", "Out"))
     assert 2 * low < high
+
+
+# Schedules
+
+SCALER_S_OUTPUTS = {
+    "ScheduleFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:quickstep-Schedule",
+    "SchedulerRoleArn": "arn:aws:iam::123456789012:role/quickstep-SchedulerRole",
+    "UndeliveredEventsArn": "arn:aws:sqs:us-east-1:123456789012:quickstep-UndeliveredEvents",
+}
+WITH_SCHEDULES = {
+    "ClusterName": WEB.cluster,
+    "ServiceName": WEB.service,
+    "OffHoursStart": "cron(0 20 ? * MON-FRI *)",
+    "OffHoursEnd": "cron(0 7 ? * MON-FRI *)",
+    "ExpectedTrafficStart": "cron(50 8 ? * MON-FRI *)",
+    "ExpectedTrafficEnd": "cron(0 10 ? * MON-FRI *)",
+    "ScheduleTimeZone": "Europe/Berlin",
+    **SCALER_S_OUTPUTS,
+}
+
+
+def actions(stack: Stack) -> dict[str, Any]:
+    """Return what each schedule sends, as the Scheduler fills it in."""
+    return {
+        name: json.loads(
+            schedule["Target"]["Input"].replace(
+                "<aws.scheduler.scheduled-time>", "2026-11-22T10:00:12Z"
+            )
+        )
+        for name, schedule in stack.of_type("AWS::Scheduler::Schedule").items()
+    }
+
+
+def test_without_a_start_there_is_no_schedule() -> None:
+    assert not STACK.of_type("AWS::Scheduler::Schedule")
+
+
+def test_off_hours_and_expected_traffic_begin_and_end_by_the_clocks_of_the_time_zone() -> None:
+    assert refusals(TARGET, **WITH_SCHEDULES) == []
+    schedules = deploy(TARGET, **WITH_SCHEDULES).of_type("AWS::Scheduler::Schedule")
+
+    assert {name: one["ScheduleExpression"] for name, one in schedules.items()} == {
+        "OffHoursBegin": "cron(0 20 ? * MON-FRI *)",
+        "OffHoursOver": "cron(0 7 ? * MON-FRI *)",
+        "ExpectedTrafficBegin": "cron(50 8 ? * MON-FRI *)",
+        "ExpectedTrafficOver": "cron(0 10 ? * MON-FRI *)",
+    }
+    for schedule in schedules.values():
+        assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        target = schedule["Target"]
+        assert target["Arn"] == SCALER_S_OUTPUTS["ScheduleFunctionArn"]
+        assert target["RoleArn"] == SCALER_S_OUTPUTS["SchedulerRoleArn"]
+        assert target["DeadLetterConfig"] == {"Arn": SCALER_S_OUTPUTS["UndeliveredEventsArn"]}
+
+
+def test_what_the_schedules_send_is_what_the_function_reads() -> None:
+    read = {
+        name: read_action(action, NOW)
+        for name, action in actions(deploy(TARGET, **WITH_SCHEDULES)).items()
+    }
+
+    off, over = read["OffHoursBegin"], read["OffHoursOver"]
+    assert (off.service, off.name, over.name) == (WEB, "off-hours", "off-hours")
+    assert (off.min_capacity, off.max_capacity, (off.until - off.at).days) == (1, 2, 3)
+    assert over.until == over.at
+    more = read["ExpectedTrafficBegin"]
+    assert (more.name, more.min_capacity, more.max_capacity) == ("expected-traffic", 10, None)
+    assert read["ExpectedTrafficOver"].name == more.name
+
+
+def test_the_scaler_s_stack_has_the_outputs_that_schedules_need() -> None:
+    assert SCALER_S_OUTPUTS.keys() <= source(SCALER)["Outputs"].keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param({"OffHoursEnd": ""}, "OffHoursStart and OffHoursEnd go together", id="end"),
+        pytest.param({"OffHoursEnd": "7:00"}, "OffHoursEnd: '7:00'", id="no cron"),
+        pytest.param(
+            {"ExpectedTrafficStart": ""},
+            "ExpectedTrafficStart and ExpectedTrafficEnd go together",
+            id="start",
+        ),
+        pytest.param({"SchedulerRoleArn": ""}, "Schedules need ScheduleFunctionArn", id="no role"),
+        pytest.param({"ScheduleTimeZone": "Mars Time"}, "ScheduleTimeZone: 'Mars Time'", id="zone"),
+        pytest.param({"OffHoursLongest": "3 days"}, "OffHoursLongest: '3 days'", id="span"),
+    ],
+)
+def test_half_a_schedule_is_refused(change: dict[str, str], why: str) -> None:
+    (refused,) = refusals(TARGET, **{**WITH_SCHEDULES, **change})
+
+    assert refused.startswith(why)

@@ -15,6 +15,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from functions.scaler.handler import handler
+from functions.schedule.handler import handler as schedule_handler
 from lab.embedded_aws import (
     REGION,
     TABLE,
@@ -34,7 +35,13 @@ from quickstep.fields import InvalidDocumentError, Problem
 from quickstep.intake import INLINE_TARGETS
 from quickstep.naming import ServiceName
 from quickstep.telemetry import refuse, report
-from quickstep.wiring import Settings, SettingsError, make_intake
+from quickstep.wiring import (
+    ScheduleSettings,
+    Settings,
+    SettingsError,
+    make_intake,
+    make_schedules,
+)
 from tests.builders import EVENTS, EXAMPLE_POLICY, HIGH, ROOT, WEB, a_record, load_event
 from tests.template.stack import SCALER, Stack, deploy, source, transform
 
@@ -42,17 +49,18 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 STACK = deploy(SCALER)
+SCHEDULE = "Schedule"
 
 
 # The function
 
 
-def function(stack: Stack = STACK) -> dict[str, Any]:
-    return stack.of_type("AWS::Lambda::Function")[FUNCTION]
+def function(stack: Stack = STACK, name: str = FUNCTION) -> dict[str, Any]:
+    return stack.of_type("AWS::Lambda::Function")[name]
 
 
-def environment(stack: Stack = STACK) -> dict[str, str]:
-    variables = function(stack)["Environment"]["Variables"]
+def environment(stack: Stack = STACK, name: str = FUNCTION) -> dict[str, str]:
+    variables = function(stack, name)["Environment"]["Variables"]
     return {name: str(value) for name, value in variables.items()}
 
 
@@ -60,6 +68,13 @@ def test_the_function_can_read_the_settings_that_it_is_given() -> None:
     settings = Settings.from_environment(environment())
 
     assert settings == Settings("Table", "Rechecks", 30, timedelta(seconds=60), timedelta(days=30))
+
+
+def asynchronous_of(name: str) -> dict[str, Any]:
+    """Return what Lambda does with an event of a function that fails."""
+    configs = STACK.of_type("AWS::Lambda::EventInvokeConfig").values()
+    (config,) = (one for one in configs if one["FunctionName"] == name)
+    return config
 
 
 # What is in the environment for boto3 and Powertools to read.
@@ -175,7 +190,7 @@ def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     (alias,) = STACK.of_type("AWS::Lambda::Alias")
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
     permission = STACK.the("AWS::Lambda::Permission")
-    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+    asynchronous = asynchronous_of(FUNCTION)
 
     assert target["Arn"] == permission["FunctionName"] == alias
     assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
@@ -446,6 +461,87 @@ def test_the_heartbeat_s_role_may_invoke_the_alias_and_nothing_else() -> None:
     assert assume["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
 
+@pytest.fixture(scope="module")
+def scheduled_calls() -> list[Call]:
+    """Every call that the function makes for a scheduled action that begins, and its end."""
+    made: list[Call] = []
+
+    def record(params: dict[str, Any], model: Any, **_: Any) -> None:
+        made.append(Call(f"{model.service_model.endpoint_prefix}:{model.name}", dict(params)))
+
+    with EmbeddedAws() as account:
+        create_table(account)
+        settings = ScheduleSettings(TABLE, create_queue(account))
+        account.session.events.register("before-parameter-build", record)
+        schedules = make_schedules(settings, account.session, account.endpoint_url)
+        action = {"ResourceId": WEB.resource_id, "Name": "night"}
+        for event in ({**action, "MaxCapacity": 2, "For": "1h"}, {**action, "End": True}):
+            schedule_handler(event, cast("LambdaContext", Context()), schedules=schedules)
+    return made
+
+
+def test_the_schedules_role_allows_exactly_the_calls_that_the_code_makes(
+    scheduled_calls: list[Call],
+) -> None:
+    granted = statements(role="ScheduleRole")
+    needed = {action for call in scheduled_calls for action in call.actions}
+
+    own = {"WriteScheduledOverrides", "HaveItHeeded"}
+    assert {granted[sid]["Action"] for sid in own} == needed
+    assert granted.keys() - own == {"SendFailedInvocations", "WriteLogs"}
+    assert granted["WriteScheduledOverrides"]["Resource"] == "Table.Arn"
+    assert granted["HaveItHeeded"]["Resource"] == "Rechecks.Arn"
+
+
+def test_the_schedules_role_reaches_nothing_of_an_item_but_scheduled_overrides(
+    scheduled_calls: list[Call],
+) -> None:
+    condition = statements(role="ScheduleRole")["WriteScheduledOverrides"]["Condition"]
+    allowed = condition["ForAllValues:StringLike"]["dynamodb:Attributes"]
+    updates = [c.parameters for c in scheduled_calls if c.operation == "dynamodb:UpdateItem"]
+
+    assert updates
+    for update in updates:
+        names = update["ExpressionAttributeNames"]
+        top = {*update["Key"], names["#entry"]}
+        assert all(any(fnmatchcase(name, pattern) for pattern in allowed) for name in top)
+        assert "ReturnValues" not in update
+    for other in ("lease_owner", "generation", "override", "pause"):
+        assert not any(fnmatchcase(other, pattern) for pattern in allowed)
+
+
+def test_the_function_for_scheduled_actions_can_read_the_settings_that_it_is_given() -> None:
+    variables = environment(name=SCHEDULE)
+
+    assert ScheduleSettings.from_environment(variables) == ScheduleSettings("Table", "Rechecks")
+    with pytest.raises(SettingsError) as without_any:
+        ScheduleSettings.from_environment({})
+    required = {problem.path for problem in without_any.value.problems}
+    assert variables.keys() - LIBRARIES_OWN == required
+
+
+def test_a_scheduled_action_is_tried_three_times_and_then_kept() -> None:
+    asynchronous = asynchronous_of(SCHEDULE)
+
+    assert asynchronous["MaximumRetryAttempts"] == 2
+    assert asynchronous["DestinationConfig"]["OnFailure"]["Destination"] == "FailedInvocations.Arn"
+
+
+def test_the_scheduler_s_role_may_invoke_that_function_and_nothing_else() -> None:
+    allowed = {
+        (one["Action"], one["Resource"]) for one in statements(role="SchedulerRole").values()
+    }
+    trust = STACK.of_type("AWS::IAM::Role")["SchedulerRole"]["AssumeRolePolicyDocument"]
+
+    assert allowed == {
+        ("lambda:InvokeFunction", "Schedule.Arn"),
+        ("sqs:SendMessage", "UndeliveredEvents.Arn"),
+    }
+    (assume,) = trust["Statement"]
+    assert assume["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert assume["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
 def test_the_table_s_statement_is_about_the_table(calls: list[Call]) -> None:
     written = {
         str(call.parameters["TableName"]) for call in calls if "TableName" in call.parameters
@@ -494,7 +590,7 @@ DEAD_LETTERS = {"UndeliveredEvents", "FailedInvocations", "DeadMessages"}
 def test_what_could_not_be_delivered_or_handled_is_kept_for_two_weeks() -> None:
     queues = STACK.of_type("AWS::SQS::Queue")
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
-    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+    asynchronous = asynchronous_of(FUNCTION)
     heartbeat = STACK.the("AWS::Scheduler::Schedule")["Target"]
 
     assert queues.keys() == {"Rechecks", *DEAD_LETTERS}
@@ -510,7 +606,7 @@ def test_what_could_not_be_delivered_or_handled_is_kept_for_two_weeks() -> None:
 
 def test_no_event_and_no_heartbeat_is_tried_for_longer_than_a_minute() -> None:
     (target,) = STACK.the("AWS::Events::Rule")["Targets"]
-    asynchronous = STACK.the("AWS::Lambda::EventInvokeConfig")
+    asynchronous = asynchronous_of(FUNCTION)
     heartbeat = STACK.the("AWS::Scheduler::Schedule")["Target"]
 
     assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
@@ -520,7 +616,7 @@ def test_no_event_and_no_heartbeat_is_tried_for_longer_than_a_minute() -> None:
 
 
 def test_only_the_rule_and_the_heartbeat_s_role_may_send_undelivered_events() -> None:
-    """The role is of this account: its own policy is enough."""
+    """The roles are of this account: their own policies are enough."""
     (rule,) = STACK.of_type("AWS::Events::Rule")
     policy = STACK.the("AWS::SQS::QueuePolicy")
 
@@ -552,6 +648,7 @@ def test_every_way_to_fail_has_an_alarm() -> None:
         ("AWS/SQS", messages, "FailedInvocations.QueueName"),
         ("AWS/SQS", messages, "DeadMessages.QueueName"),
         ("AWS/Lambda", "Errors", FUNCTION),
+        ("AWS/Lambda", "Errors", SCHEDULE),
         ("AWS/Lambda", "Throttles", FUNCTION),
         ("Quickstep", "FailedDecisions", ""),
         ("Quickstep", "RefusedEvents", ""),
