@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cli.advice import advice
 from quickstep.config import ConfigError, parse_target
+from quickstep.engine.model import Direction, MetricScope
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import ScalableTarget
+
+DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
+"""Of `templates/scalable-target.yaml`, in requests per second and task."""
 
 
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Policy documents, as JSON files.")],
+    *,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            metavar="POLICY=VALUE",
+            help="An alarm's threshold, for the warnings. Repeatable.",
+            show_default="100 to scale out and 30 to scale in, of policies PerTask",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.")] = False,
 ) -> None:
-    """Check policy documents; list every problem of each, and exit with 1 if there is any."""
+    """Check policy documents; list every problem of each, and exit with 1 if there is any.
+
+    Warnings name what is allowed and probably not meant: what will flap, and what never happens.
+    """
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-    bad = 0
+    given = _read_thresholds(threshold or [])
+    used: set[str] = set()
+    bad = warned = 0
     for file in files:
         try:
             target = parse_target(file.read_text(encoding="utf-8"))
@@ -35,7 +59,38 @@ def validate(
             policies = len(target.policies)
             what = f"{target.resource_id}, {policies} policies"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
+            used |= {policy.name for policy in target.policies}
+            for warning in advice(target, {**_defaults(target), **given}):
+                warned += 1
+                err.print(f"[yellow]![/] {escape(f'{file}: {warning}')}", soft_wrap=True)
             continue
         bad += 1
-    if bad:
+    if unknown := ", ".join(given.keys() - used):
+        raise typer.BadParameter(
+            f"{unknown}: no valid document has such a policy", param_hint="--threshold"
+        )
+    if bad or (strict and warned):
         raise typer.Exit(1)
+
+
+def _defaults(target: ScalableTarget) -> dict[str, float]:
+    return {
+        policy.name: DEFAULT_THRESHOLDS[policy.direction]
+        for policy in target.policies
+        if policy.metric_scope is MetricScope.PER_TASK
+    }
+
+
+def _read_thresholds(given: list[str]) -> dict[str, float]:
+    thresholds = {}
+    for item in given:
+        name, _, text = item.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not (name and 0 < value < float("inf")):
+            rule = "must be POLICY=VALUE, with a number above 0"
+            raise typer.BadParameter(f"{rule}, not {item!r}", param_hint="--threshold")
+        thresholds[name] = value
+    return thresholds

@@ -1,0 +1,159 @@
+"""What is allowed in a policy document and probably not meant: flapping, and what never happens.
+
+Pure. Thresholds are the alarms', which a document does not have: without them, the checks that need
+one are left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import AdjustmentType, Direction, MetricScope
+from quickstep.engine.steps import apply_step, describe_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from quickstep.engine.model import ScalableTarget, ScalingPolicy, StepAdjustment
+
+
+def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]:
+    """Return a sentence on everything that will flap or can never happen.
+
+    `thresholds` are those of the alarms, by policy, as far as they are known.
+    """
+    return [
+        *_of_the_bounds(target),
+        *(line for policy in target.policies for line in _of_a_policy(target, policy, thresholds)),
+        *_of_pairs(target, thresholds),
+    ]
+
+
+def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
+    if target.min_capacity == target.max_capacity:
+        yield f"MinCapacity is MaxCapacity ({target.min_capacity}): nothing ever scales"
+    groups = {Direction.OUT: "ScaleOutPolicies", Direction.IN: "ScaleInPolicies"}
+    for direction, group in groups.items():
+        if not target.in_direction(direction):
+            yield f"there are no {group}: capacity only ever goes the other way"
+    per_task = [p.name for p in target.policies if p.metric_scope is MetricScope.PER_TASK]
+    if target.min_capacity == 0 and per_task:
+        yield ("Xthere is none, so it never scales out from 0")
+
+
+def _of_a_policy(
+    target: ScalableTarget, policy: ScalingPolicy, thresholds: Mapping[str, float]
+) -> Iterator[str]:
+    name = policy.name
+    if not any(_moves(target, policy, index) for index in range(len(policy.steps))):
+        yield f"{name}: no step ever changes a capacity"
+    for step in policy.steps:
+        shown = f"{name}: step {describe_step(policy, step)}"
+        yield from (f"{shown} {why}" for why in _never_reached(policy, step, thresholds))
+        yield from (f"{shown}, {why}" for why in _too_large(target, policy, step))
+    if breach := _without_a_step(policy):
+        yield f"{name}: a breach of less than {breach:g} has no step: the alarm fires for nothing"
+    per_task = policy.metric_scope is MetricScope.PER_TASK
+    counts = target.guards.capacity_on_its_way or policy.direction is Direction.IN
+    if per_task and not counts and policy.cooldown < target.warmup_seconds:
+        yield (
+            f"{name}: its Cooldown ({policy.cooldown} s) is over before a new task serves "
+            f"({target.warmup_seconds} s), and CapacityOnItsWay is off: it will add too many"
+        )
+
+
+def _never_reached(
+    policy: ScalingPolicy, step: StepAdjustment, thresholds: Mapping[str, float]
+) -> Iterator[str]:
+    threshold = thresholds.get(policy.name)
+    if policy.direction is Direction.OUT:
+        if step.upper is not None and step.upper <= 0:
+            yield "is never reached: its alarm fires above the threshold"
+    elif step.lower is not None and step.lower >= 0:
+        yield "is never reached: its alarm fires below the threshold"
+    elif step.upper is not None and threshold is not None and threshold + step.upper < 0:
+        yield f"is never reached: below a threshold of {threshold:g} it would take a negative load"
+
+
+def _too_large(
+    target: ScalableTarget, policy: ScalingPolicy, step: StepAdjustment
+) -> Iterator[str]:
+    low, high = target.min_capacity, target.max_capacity
+    if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
+        if not low <= step.adjustment <= high:
+            yield f"which is outside of the bounds {low} to {high}"
+    elif policy.adjustment_type is AdjustmentType.CHANGE_IN_CAPACITY:
+        size, most = abs(step.adjustment), target.max_adjustment_magnitude
+        if size > high - low:
+            yield f"but from MinCapacity to MaxCapacity there are only {high - low}"
+        if size > most:
+            yield f"but MaxAdjustmentMagnitude lets it move {most} at most"
+
+
+def _without_a_step(policy: ScalingPolicy) -> float:
+    """Return the breach below which an alarm that fires finds no step; 0 where there is none."""
+    if policy.direction is Direction.OUT:
+        return min((step.lower or 0.0 for step in policy.steps), default=0.0)
+    return -max((step.upper or 0.0 for step in policy.steps), default=0.0)
+
+
+def _moves(target: ScalableTarget, policy: ScalingPolicy, index: int) -> bool:
+    step = policy.steps[index]
+    some = range(target.min_capacity, target.max_capacity + 1)
+    return any(apply_step(policy, step, capacity) != capacity for capacity in some)
+
+
+def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
+    """Yield what is wrong with a scale-in and a scale-out policy of metrics per task together."""
+    for into in target.in_direction(Direction.IN):
+        for out in target.in_direction(Direction.OUT):
+            scopes = {into.metric_scope, out.metric_scope}
+            if scopes != {MetricScope.PER_TASK} or not {into.name, out.name} <= thresholds.keys():
+                continue
+            low, high = thresholds[into.name], thresholds[out.name]
+            names = f"{out.name} ({high:g}) and {into.name} ({low:g})"
+            if low >= high:
+                yield f"{names}: both fire at once between the two thresholds"
+                continue
+            yield from _after_a_removal(target, into, (low, high), names)
+            yield from _after_an_addition(target, out, (low, high), names)
+
+
+def _after_a_removal(
+    target: ScalableTarget, into: ScalingPolicy, thresholds: tuple[float, float], names: str
+) -> Iterator[str]:
+    """Yield where removing tasks takes the others above the scale-out threshold.
+
+    Example: 60 a task on 2 tasks, one is removed: 120 on the other, above 100.
+    """
+    low, high = thresholds
+    for capacity in range(target.min_capacity + 1, target.max_capacity + 1):
+        step = next((s for s in into.steps if s.upper is None or s.upper >= 0), into.steps[0])
+        after = max(1, target.min_capacity, apply_step(into, step, capacity))
+        if after < capacity and low * capacity / after >= high:
+            what = (
+                f"{capacity} tasks just below {low:g} leave {after} at {low * capacity / after:.4g}"
+            )
+            held = target.guards.would_flap
+            then = "so WouldFlap holds it there" if held else "so it flaps: out again at once"
+            yield f"{names} are too close for the step: {what}, {then}"
+            return
+
+
+def _after_an_addition(
+    target: ScalableTarget, out: ScalingPolicy, thresholds: tuple[float, float], names: str
+) -> Iterator[str]:
+    """Yield where adding tasks takes all of them below the scale-in threshold.
+
+    Example: 100 a task on 2 tasks, 8 are added: 20 on each of 10, below 30.
+    """
+    low, high = thresholds
+    for capacity in range(max(1, target.min_capacity), target.max_capacity):
+        for step in out.steps:
+            value = high + max(0.0, step.lower or 0.0)
+            after = min(target.max_capacity, apply_step(out, step, capacity))
+            if value * capacity / after < low:
+                then = f"{after} at {value * capacity / after:.4g}"
+                what = f"{capacity} tasks at {value:g} become {then}"
+                yield f"{names} are too close for the step: {what}, so it flaps: in again"
+                return
