@@ -265,7 +265,7 @@ def connect(
     """
     session = boto3.Session(profile_name=profile, region_name=region)
     found: str | None = session.region_name
-    if found is None:
+    if not found:
         why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
         raise CommandError(Exit.UNREACHABLE, why)
     endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
@@ -323,7 +323,7 @@ def explain_error(error: BaseException) -> tuple[Exit, str]:
             why = f"AWS credentials cannot be had: {error}; has the login expired?"
         case botocore.ProfileNotFound() | botocore.NoRegionError():
             why = str(error)
-        case botocore.HTTPClientError():
+        case botocore.HTTPClientError() | botocore.ConnectionError():
             why = f"AWS cannot be reached: {error}"
         case _:
             return Exit.NO, str(error)

@@ -109,8 +109,8 @@ def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
             decided = datetime.fromisoformat(path.record["at"])
             hop = (decided - path.changed_at).total_seconds()
             what = (
-                f"{path.record['outcome']} {hop:.1f} s after the alarm's change; its record could "
-                f"be read {seconds:.1f} s after the call (looked for every {POLL.total_seconds()} s)"
+                f"{path.record['outcome']} {hop:.1f} s after the alarm's change; its record "
+                f"could be read {seconds:.1f} s after the call (asked twice a second)"
             )
             return Finding(check, Verdict.OK, what)
         if tries * POLL >= timedelta(seconds=wait):

@@ -40,10 +40,19 @@ _ALARM_KEYS = (
     "EvaluateLowSampleCountPercentile",
     "Metrics",
 )
+_COMPARISONS = {
+    f"{way}Than{rest}"
+    for way in ("Greater", "Less")
+    for rest in ("Threshold", "OrEqualToThreshold")
+}
 _STEP_KEYS = ("MetricIntervalLowerBound", "MetricIntervalUpperBound", "ScalingAdjustment")
 
 _TRACKING_OUT = ((0.0, 0.1, 10), (0.1, 0.25, 25), (0.25, 0.5, 50), (0.5, None, 100))
-"""Of the target value: from, to, and the percent of tasks that takes the load back to it."""
+"""Of the target value: from, to, and the percent of tasks that takes the load back to it.
+
+Percents are truncated, so a small fleet may get a task fewer than by tracking at first.
+Example: 10 tasks at 62 % of a target of 50 %: tracking asks for 13, +25 % for 12.
+"""
 _TRACKING_IN = 0.9
 """AAS removes tasks only when utilization is usually more than 10 % below the target."""
 
@@ -142,7 +151,7 @@ def _step_policy(
         if len(known) > 1:
             title = f"{title}-{alarm['AlarmName']}"
         operator = str(alarm.get("ComparisonOperator", ""))
-        if not operator.startswith(("Greater", "Less")) or "Threshold" not in alarm:
+        if operator not in _COMPARISONS or alarm.get("Threshold") is None:
             made.warnings.append(
                 f"{title}: {alarm['AlarmName']} has no fixed threshold; no step can count from it"
             )

@@ -1,0 +1,72 @@
+"""Running the `quickstep` command on an embedded AWS, with the real scaler behind its queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typer.testing import CliRunner
+
+from cli.main import app
+from lab.embedded_aws import REGION, TABLE
+from tests.integration.scene import an_intake, sqs
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from click.testing import Result
+
+    from lab.embedded_aws import Account
+    from quickstep.intake import Intake
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "embedded", "AWS_SECRET_ACCESS_KEY": "embedded"}
+
+
+@dataclass
+class Scaler:
+    """The scaler, which works whenever the command waits."""
+
+    account: Account
+    queue_url: str
+    intake: Intake
+    waits: int = 0
+
+    def works(self, _duration: timedelta) -> None:
+        """Evaluate what is in the queue; stands in for the command's waiting."""
+        self.waits += 1
+        answer = sqs(self.account).receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
+        )
+        for message in answer.get("Messages", []):
+            self.intake.on_message(message["Body"])
+            sqs(self.account).delete_message(
+                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
+            )
+
+
+def a_scaler(account: Account, queue_url: str, clock: Any) -> Scaler:
+    return Scaler(account, queue_url, an_intake(account, queue_url, clock))
+
+
+def quickstep(
+    account: Account, queue_url: str, *arguments: str, answer: str | None = None, **environment: str
+) -> Result:
+    """Run a command as an operator would, with the account's endpoint in the environment."""
+    settings = {
+        **CREDENTIALS,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": account.endpoint_url,
+        "QUICKSTEP_TABLE": TABLE,
+        "QUICKSTEP_QUEUE_URL": queue_url,
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+        **environment,
+    }
+    return CliRunner().invoke(app, list(arguments), env=settings, input=answer)
+
+
+def printed(result: Result) -> Any:
+    """Return what a command has printed as JSON."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)

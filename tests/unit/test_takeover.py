@@ -1,0 +1,377 @@
+"""From Application Auto Scaling: its documentation's own policies, decided alike afterwards."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.explain import answer
+from cli.takeover import TakeOver, cloudformation, take_over
+from quickstep.config import read_target
+from quickstep.naming import parse_alarm_name
+from tests.builders import WEB
+
+TARGET: dict[str, Any] = {
+    "ResourceId": WEB.resource_id,
+    "MinCapacity": 1,
+    "MaxCapacity": 100,
+    "SuspendedState": {
+        "DynamicScalingInSuspended": True,
+        "DynamicScalingOutSuspended": True,
+        "ScheduledScalingSuspended": False,
+    },
+}
+
+
+def a_step(lower: float | None, upper: float | None, adjustment: int) -> dict[str, Any]:
+    step = {"MetricIntervalLowerBound": lower, "MetricIntervalUpperBound": upper}
+    given = {key: value for key, value in step.items() if value is not None}
+    return {**given, "ScalingAdjustment": adjustment}
+
+
+def a_step_policy(
+    name: str,
+    *steps: dict[str, Any],
+    kind: str = "PercentChangeInCapacity",
+    alarms: tuple[str, ...] | None = None,
+    **body: Any,
+) -> dict[str, Any]:
+    named = (f"{name}-alarm",) if alarms is None else alarms
+    return {
+        "PolicyARN": f"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:{name}",
+        "PolicyName": name,
+        "ServiceNamespace": "ecs",
+        "ResourceId": WEB.resource_id,
+        "ScalableDimension": "ecs:service:DesiredCount",
+        "PolicyType": "StepScaling",
+        "StepScalingPolicyConfiguration": {
+            "AdjustmentType": kind,
+            "StepAdjustments": list(steps),
+            **body,
+        },
+        "Alarms": [{"AlarmName": one, "AlarmARN": f"arn:{one}"} for one in named],
+    }
+
+
+def an_alarm(name: str, way: str = "Greater", **changes: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "AlarmArn": f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}",
+        "AlarmActions": ["arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:x"],
+        "Namespace": "MyApp",
+        "MetricName": "Load",
+        "Dimensions": [],
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": 50.0,
+        "ComparisonOperator": f"{way}ThanThreshold",
+        "TreatMissingData": "missing",
+        "StateValue": "OK",
+        **changes,
+    }
+
+
+# The policies of "Step scaling policies overview", Application Auto Scaling User Guide.
+OUT = a_step_policy("out", a_step(0, 10, 0), a_step(10, 20, 10), a_step(20, None, 30))
+IN = a_step_policy("in", a_step(-10, 0, 0), a_step(-20, -10, -10), a_step(None, -20, -30))
+ALARMS = {
+    "out-alarm": an_alarm("out-alarm"),
+    "in-alarm": an_alarm("in-alarm", "Less"),
+}
+
+
+def taken(*policies: dict[str, Any], dry_run: bool = False, **alarms: dict[str, Any]) -> TakeOver:
+    known = {**ALARMS, **alarms}
+    return take_over(WEB, TARGET, policies, known, dry_run=dry_run)
+
+
+def explained(document: dict[str, Any], policy: str, metric: float, capacity: int) -> Any:
+    case = {
+        "target": document,
+        "now": "2026-11-22T10:00:00Z",
+        "service": {
+            "desired": capacity,
+            "running": capacity,
+            "pending": 0,
+            "deployment_in_progress": False,
+        },
+        "alarms": {policy: {"state": "ALARM", "threshold": 50, "datapoints": [metric]}},
+        "history": {"scale_out": None, "scale_in": None},
+        "override": None,
+        "pause": None,
+    }
+    return json.loads(json.dumps(answer(json.dumps(case))))
+
+
+@pytest.mark.parametrize(
+    ("policy", "metric", "before", "after"),
+    [
+        ("out", 55, 10, 10),
+        ("out", 60, 10, 11),
+        ("out", 70, 11, 14),
+        ("in", 45, 10, 10),
+        ("in", 40, 14, 13),
+        ("in", 30, 13, 10),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True], ids=["for real", "dry run"])
+def test_aws_s_worked_example_is_decided_as_aws_documents_it(
+    policy: str, metric: float, before: int, after: int, *, dry_run: bool
+) -> None:
+    made = taken(OUT, IN, dry_run=dry_run)
+
+    decided = explained(made.document, policy, metric, before)
+
+    assert (decided["from"], decided["granted"]) == (before, after)
+    if dry_run and before != after:
+        assert decided["outcome"] == "WOULD_SCALE"
+
+
+@pytest.mark.parametrize(
+    ("policy", "metric", "before", "after"),
+    [
+        pytest.param(
+            a_step_policy("out", a_step(0, None, 5), kind="ChangeInCapacity"),
+            *(60, 3, 8),
+            id="ChangeInCapacity +5 of 3",
+        ),
+        pytest.param(
+            a_step_policy("out", a_step(0, None, 5), kind="ExactCapacity"),
+            *(60, 3, 5),
+            id="ExactCapacity 5 of 3",
+        ),
+        pytest.param(
+            a_step_policy("out", a_step(0, None, 10)), 60, 10, 11, id="PercentChange +10 % of 10"
+        ),
+        pytest.param(
+            a_step_policy("out", a_step(0, None, 25), MinAdjustmentMagnitude=2),
+            *(60, 4, 6),
+            id="MinAdjustmentMagnitude 2, +25 % of 4",
+        ),
+        pytest.param(
+            a_step_policy(
+                "out",
+                *(a_step(0, 15, 10), a_step(15, 25, 30), a_step(25, None, 40)),
+                kind="ChangeInCapacity",
+            ),
+            *(65, 10, 40),
+            id="60 % 10 units, 75 % 30 units",
+        ),
+    ],
+)
+def test_aws_s_other_numbers_are_decided_as_aws_documents_them(
+    policy: dict[str, Any], metric: float, before: int, after: int
+) -> None:
+    made = taken(policy)
+
+    assert explained(made.document, "out", metric, before)["granted"] == after
+
+
+def test_of_two_policies_the_largest_capacity_wins_as_with_aws() -> None:
+    three = a_step_policy("three", a_step(0, None, 3), kind="ChangeInCapacity")
+    double = a_step_policy("double", a_step(0, None, 200))
+    made = taken(
+        three, double, **{f"{n}-alarm": an_alarm(f"{n}-alarm") for n in ("three", "double")}
+    )
+    case_of_three = explained(made.document, "three", 60, 10)
+    case_of_double = explained(made.document, "double", 60, 10)
+
+    assert (case_of_three["granted"], case_of_double["granted"]) == (13, 30)
+
+
+def test_alarms_are_carried_over_under_names_that_tie_them_to_their_policies() -> None:
+    made = taken(OUT, IN)
+
+    assert [alarm["AlarmName"] for alarm in made.alarms] == [
+        "quickstep/prod/web/out",
+        "quickstep/prod/web/in",
+    ]
+    for alarm in made.alarms:
+        named = parse_alarm_name(alarm["AlarmName"])
+        assert named is not None
+        assert "AlarmActions" not in alarm
+        assert (alarm["Threshold"], alarm["Period"]) == (50.0, 10)
+    assert made.warnings == []
+
+
+def test_a_policy_of_two_alarms_becomes_two_policies() -> None:
+    policy = a_step_policy("out", a_step(0, None, 10), alarms=("cpu", "load"))
+
+    made = taken(policy, cpu=an_alarm("cpu"), load=an_alarm("load"))
+
+    assert list(made.document["ScaleOutPolicies"]) == ["out-cpu", "out-load"]
+    assert len(made.alarms) == 2
+
+
+def test_names_that_are_not_allowed_here_are_changed_and_told() -> None:
+    policy = a_step_policy("scale out (prod)!", a_step(0, None, 10), alarms=("a",))
+
+    made = taken(policy, a=an_alarm("a"))
+
+    assert list(made.document["ScaleOutPolicies"]) == ["scale-out-prod"]
+    assert "scale out (prod)! is called scale-out-prod here" in made.notes
+
+
+def test_a_cpu_average_is_a_value_per_task() -> None:
+    cpu = an_alarm("out-alarm", Namespace="AWS/ECS", MetricName="CPUUtilization", Period=60)
+
+    made = take_over(WEB, TARGET, [OUT], {"out-alarm": cpu}, dry_run=True)
+
+    assert made.document["ScaleOutPolicies"]["out"]["MetricScope"] == "PerTask"
+    assert any("period of 60 s" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("suspended", "warned"),
+    [
+        pytest.param({}, "in and out", id="nothing is suspended"),
+        pytest.param({"DynamicScalingInSuspended": True}, "out", id="one way is"),
+    ],
+)
+def test_while_aas_still_acts_there_is_a_warning(suspended: dict[str, bool], warned: str) -> None:
+    target = {**TARGET, "SuspendedState": suspended}
+
+    made = take_over(WEB, target, [OUT], ALARMS, dry_run=True)
+
+    assert f"Application Auto Scaling still scales {warned} by out" in made.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("policy", "alarm", "warning"),
+    [
+        pytest.param(OUT, None, "its alarm out-alarm was not found", id="no such alarm"),
+        pytest.param(
+            OUT,
+            an_alarm("out-alarm", ComparisonOperator="LessThanLowerOrGreaterThanUpperThreshold"),
+            "no fixed threshold",
+            id="anomaly detection",
+        ),
+        pytest.param(
+            a_step_policy("out", a_step(0, 10, -1), a_step(10, None, 5), kind="ChangeInCapacity"),
+            an_alarm("out-alarm"),
+            "a step of -1 is 0 here",
+            id="both ways",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_over_is_a_warning(
+    policy: dict[str, Any], alarm: dict[str, Any] | None, warning: str
+) -> None:
+    made = take_over(WEB, TARGET, [policy], {"out-alarm": alarm} if alarm else {}, dry_run=True)
+
+    assert any(warning in one for one in made.warnings)
+
+
+def tracking(**body: Any) -> dict[str, Any]:
+    return {
+        "PolicyName": "cpu50",
+        "ResourceId": WEB.resource_id,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50.0, **body},
+        "Alarms": [{"AlarmName": "TargetTracking-service/prod/web-AlarmHigh", "AlarmARN": "x"}],
+    }
+
+
+CPU = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}}
+
+
+def test_target_tracking_is_explained_and_steps_are_proposed() -> None:
+    made = taken(tracking(**CPU, ScaleOutCooldown=60))
+
+    assert any("target tracking has no steps" in note for note in made.notes)
+    out = made.document["ScaleOutPolicies"]["cpu50-out"]
+    assert (out["Cooldown"], out["MetricScope"]) == (60, "PerTask")
+    assert [step["ScalingAdjustment"] for step in out["StepAdjustments"]] == [10, 25, 50, 100]
+    high, low = made.alarms
+    assert (high["Namespace"], high["MetricName"], high["Threshold"]) == (
+        "AWS/ECS",
+        "CPUUtilization",
+        50.0,
+    )
+    assert low["Threshold"] == 45.0
+    assert read_target(made.document).max_capacity == 100
+
+
+@pytest.mark.parametrize(
+    ("load", "capacity", "after"),
+    [
+        pytest.param(54, 10, 11, id="8 % above asks for 11"),
+        pytest.param(62, 10, 12, id="24 % above asks for 13, and percents are truncated"),
+        pytest.param(74, 10, 15, id="48 % above asks for 15"),
+        pytest.param(99, 10, 20, id="98 % above asks for 20"),
+    ],
+)
+def test_the_proposed_steps_reach_what_tracking_would(
+    load: float, capacity: int, after: int
+) -> None:
+    made = taken(tracking(**CPU))
+
+    assert explained(made.document, "cpu50-out", load, capacity)["granted"] == after
+
+
+@pytest.mark.parametrize(
+    ("body", "metric", "statistic"),
+    [
+        pytest.param(
+            {
+                "PredefinedMetricSpecification": {
+                    "PredefinedMetricType": "ALBRequestCountPerTarget",
+                    "ResourceLabel": "app/lb/778d41231b141a0f/targetgroup/tg/943f017f100becff",
+                }
+            },
+            "RequestCountPerTarget",
+            "Sum",
+            id="load balancer",
+        ),
+        pytest.param(
+            {
+                "CustomizedMetricSpecification": {
+                    "MetricName": "Backlog",
+                    "Namespace": "MyApp",
+                    "Statistic": "Average",
+                }
+            },
+            "Backlog",
+            "Average",
+            id="customized",
+        ),
+        pytest.param(
+            {
+                "PredefinedMetricSpecification": {
+                    "PredefinedMetricType": "ECSServiceAverageCPUUtilizationHighResolution"
+                }
+            },
+            "CPUUtilization",
+            "Average",
+            id="20 s",
+        ),
+    ],
+)
+def test_the_metric_of_target_tracking_is_found(
+    body: dict[str, Any], metric: str, statistic: str
+) -> None:
+    made = taken(tracking(**body, DisableScaleIn=True))
+
+    (alarm,) = made.alarms
+    assert (alarm["MetricName"], alarm["Statistic"]) == (metric, statistic)
+    assert "ScaleInPolicies" not in made.document
+
+
+def test_a_metric_that_is_not_known_is_a_warning() -> None:
+    made = taken(tracking(PredefinedMetricSpecification={"PredefinedMetricType": "New"}))
+
+    assert made.alarms == []
+    assert "its metric is not known here" in made.warnings[0]
+
+
+def test_the_template_has_the_document_and_the_alarms() -> None:
+    template = cloudformation(WEB, taken(OUT, IN))
+
+    kinds = [one["Type"] for one in template["Resources"].values()]
+    assert kinds == ["AWS::SSM::Parameter", *["AWS::CloudWatch::Alarm"] * 2]
+    document = template["Resources"]["PolicyDocument"]["Properties"]
+    assert document["Name"] == WEB.parameter
+    assert read_target(json.loads(document["Value"])).resource_id == WEB.resource_id
