@@ -113,8 +113,13 @@ def _rule_matches(aws: Aws, service: ServiceName) -> bool:
         "detail-type": "CloudWatch Alarm State Change",
         "detail": {"alarmName": service.alarm("any"), "state": {"value": "ALARM"}},
     }
-    answer = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))
-    return bool(answer["Result"]) and rule["State"] == "ENABLED"
+    return rule["State"] == "ENABLED" and matches(events, rule["EventPattern"], event)
+
+
+def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
+    """Return whether EventBridge matches an event with a pattern."""
+    answer = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))
+    return bool(answer["Result"])
 
 
 def _refused(aws: Aws, service: ServiceName) -> list[str]:
@@ -123,17 +128,21 @@ def _refused(aws: Aws, service: ServiceName) -> list[str]:
     partition = aws.caller.split(":")[1]
     role = f"arn:{partition}:iam::{account}:role/{aws.resource(ROLE)}"
     arn = f"arn:{partition}:ecs:{aws.region}:{account}:{service.resource_id}"
-    answer = aws.client("iam").simulate_principal_policy(
+    return simulated(aws.client("iam"), role, arn, aws.region)
+
+
+def simulated(iam: Any, role: str, resource: str, region: str) -> list[str]:
+    """Return which of ACTIONS IAM would refuse a role on a resource."""
+    context = {
+        "ContextKeyName": "aws:RequestedRegion",
+        "ContextKeyValues": [region],
+        "ContextKeyType": "string",
+    }
+    answer = iam.simulate_principal_policy(
         PolicySourceArn=role,
         ActionNames=ACTIONS,
-        ResourceArns=[arn],
-        ContextEntries=[
-            {
-                "ContextKeyName": "aws:RequestedRegion",
-                "ContextKeyValues": [aws.region],
-                "ContextKeyType": "string",
-            }
-        ],
+        ResourceArns=[resource],
+        ContextEntries=[context],
     )
     results = answer["EvaluationResults"]
     return [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]

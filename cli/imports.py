@@ -75,9 +75,11 @@ def import_(
     alarms = {one["AlarmName"]: one for one in found["MetricAlarms"]}
     try:
         made = take_over(service, targets[0], policies, alarms, dry_run=dry_run)
-    except (KeyError, TypeError) as error:
-        why = f"this is not what AWS describes: {error!r} is missing or of another type"
+    except KeyError as error:
+        why = f"this is not what AWS describes: {error} is missing"
         raise CommandError(Exit.NO, why) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise CommandError(Exit.NO, f"this is not what AWS describes: {error}") from error
     _check(made)
     if out:
         _write(out, service, made)

@@ -1,0 +1,350 @@
+"""`quickstep apply | diff | import | export`, on the embedded AWS."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.decisions import load_seen, traffic_rows
+from lab.embedded_aws import put_policy
+from lab.traffic import read_traffic
+from quickstep.config import parse_target
+from tests.builders import EXAMPLE_POLICY, HIGH, NOW, WEB, a_document, example_document
+from tests.integration.commands import printed, quickstep
+from tests.integration.scene import an_event, an_intake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.embedded_aws import Account
+
+
+@pytest.fixture
+def run(account: Account, queue_url: str) -> Any:
+    return partial(quickstep, account, queue_url)
+
+
+def stored(account: Account) -> str:
+    client = account.session.client("ssm", endpoint_url=account.endpoint_url)
+    return str(client.get_parameter(Name=WEB.parameter)["Parameter"]["Value"])
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    file = tmp_path / "web.json"
+    file.write_text(json.dumps(a_document(MaxCapacity=50)))
+    return file
+
+
+# --- diff and apply -------------------------------------------------------------------------------
+
+
+def test_the_same_document_in_another_layout_does_not_differ(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "same.json"
+    file.write_text(json.dumps(dict(reversed(example_document().items()))))
+
+    result = run("diff", str(file))
+
+    assert result.exit_code == 0
+    assert "/quickstep/prod/web: as in" in result.stdout
+
+
+def test_a_difference_is_shown_and_is_an_exit_code(run: Any, changed: Path) -> None:
+    result = run("diff", str(changed))
+
+    assert result.exit_code == 1
+    assert '-  "MaxCapacity": 40' in result.stdout
+    assert '+  "MaxCapacity": 50' in result.stdout
+    (difference,) = json.loads(run("diff", str(changed), "--json").stdout)
+    assert (difference["parameter"], difference["differs"]) == ("/quickstep/prod/web", True)
+
+
+def test_apply_shows_asks_and_puts_in_force(account: Account, run: Any, changed: Path) -> None:
+    result = run("apply", str(changed), answer="y\n")
+
+    assert result.exit_code == 0, result.output
+    assert '+  "MaxCapacity": 50' in result.stdout
+    assert "Put 1 document(s) in us-east-1 in force?" in result.stderr
+    assert parse_target(stored(account)).max_capacity == 50
+    assert run("diff", str(changed)).exit_code == 0
+    assert "✓" not in run("apply", str(changed), "--yes").stderr
+
+
+def test_where_the_answer_is_no_nothing_is_put(account: Account, run: Any, changed: Path) -> None:
+    result = run("apply", str(changed), answer="n\n")
+
+    assert result.exit_code == 1
+    assert parse_target(stored(account)).max_capacity == 40
+
+
+def test_a_new_target_s_document_is_put_as_well(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text(json.dumps(a_document(ResourceId="service/prod/api")))
+
+    assert run("apply", str(file), "--yes").exit_code == 0
+    assert {one["resource_id"] for one in printed(run("status", "--json"))} == {
+        "service/prod/api",
+        "service/prod/web",
+    }
+
+
+def test_of_several_documents_none_is_put_if_one_is_wrong(
+    account: Account, run: Any, changed: Path, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps(a_document(MinCapacity=-1, DryRun="no")))
+
+    result = run("apply", str(changed), str(wrong), "--yes")
+
+    assert result.exit_code == 1
+    assert "nothing was changed" in result.stderr
+    assert "MinCapacity: must be at least 0, not -1" in result.stderr
+    assert "DryRun: must be true or false" in result.stderr
+    assert parse_target(stored(account)).max_capacity == 40
+
+
+def test_what_a_document_will_do_wrong_is_said_when_it_is_put(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "web.json"
+    file.write_text(json.dumps(a_document(MaxCapacity=2)))
+
+    assert "nothing ever scales" in run("apply", str(file), "--yes").stderr
+
+
+def test_a_file_that_cannot_be_read_is_named(run: Any, tmp_path: Path) -> None:
+    result = run("apply", str(tmp_path / "none.json"), "--yes")
+
+    assert result.exit_code == 2
+    assert "none.json: No such file" in result.stderr
+
+
+def test_a_stored_text_that_is_no_json_is_compared_all_the_same(account: Account, run: Any) -> None:
+    put_policy(account, WEB, "oops")
+
+    result = run("diff", str(EXAMPLE_POLICY))
+
+    assert result.exit_code == 1
+    assert "-oops" in result.stdout
+
+
+# --- import ---------------------------------------------------------------------------------------
+
+
+def put_scaling(account: Account) -> None:
+    """Have Application Auto Scaling scale the service by a step policy with an alarm."""
+    scaling = account.session.client("application-autoscaling", endpoint_url=account.endpoint_url)
+    named: Any = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": WEB.resource_id,
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    scaling.register_scalable_target(**named, MinCapacity=2, MaxCapacity=20)
+    scaling.put_scaling_policy(
+        **named,
+        PolicyName="out",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "PercentChangeInCapacity",
+            "StepAdjustments": [
+                {
+                    "MetricIntervalLowerBound": 0,
+                    "MetricIntervalUpperBound": 10,
+                    "ScalingAdjustment": 10,
+                },
+                {"MetricIntervalLowerBound": 10, "ScalingAdjustment": 30},
+            ],
+            "Cooldown": 60,
+        },
+    )
+
+
+def test_what_aas_has_is_read_from_aws(account: Account, run: Any, tmp_path: Path) -> None:
+    put_scaling(account)
+
+    result = run("import", "--resource-id", WEB.resource_id, "--out", str(tmp_path / "new"))
+
+    assert result.exit_code == 1, "AAS still acts"
+    assert "Application Auto Scaling still scales" in result.stdout
+    target = parse_target((tmp_path / "new" / "policy.json").read_text())
+    assert (target.resource_id, target.min_capacity, target.max_capacity) == (
+        WEB.resource_id,
+        2,
+        20,
+    )
+    assert target.dry_run
+    assert {file.name for file in (tmp_path / "new").iterdir()} == {
+        "policy.json",
+        "alarms.json",
+        "template.json",
+    }
+
+
+def saved(tmp_path: Path, name: str, content: Any) -> str:
+    file = tmp_path / name
+    file.write_text(json.dumps(content))
+    return str(file)
+
+
+def test_saved_output_needs_no_account(run: Any, tmp_path: Path) -> None:
+    suspended = {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True}
+    target = {
+        "ResourceId": WEB.resource_id,
+        "MinCapacity": 2,
+        "MaxCapacity": 20,
+        "SuspendedState": suspended,
+    }
+    policy = {
+        "PolicyName": "out",
+        "ResourceId": WEB.resource_id,
+        "PolicyType": "StepScaling",
+        "StepScalingPolicyConfiguration": {
+            "AdjustmentType": "ChangeInCapacity",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 2}],
+        },
+        "Alarms": [{"AlarmName": "high"}],
+    }
+    alarm = {
+        "AlarmName": "high",
+        "Namespace": "MyApp",
+        "MetricName": "Load",
+        "Threshold": 50,
+        "Period": 10,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    files = [
+        saved(tmp_path, "targets.json", {"ScalableTargets": [target]}),
+        saved(tmp_path, "policies.json", {"ScalingPolicies": [policy]}),
+        saved(tmp_path, "alarms.json", {"MetricAlarms": [alarm], "CompositeAlarms": []}),
+    ]
+    options = [part for file in files for part in ("--from-file", file)]
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+
+    result = run("import", "--resource-id", "prod/web", *options, "--json", **nobody)
+
+    made = printed(result)
+    assert made["warnings"] == []
+    assert made["policy"]["ScaleOutPolicies"]["out"]["Cooldown"] == 300
+    assert made["alarms"][0]["AlarmName"] == WEB.alarm("out")
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "why"),
+    [
+        pytest.param([], 2, "must be an object", id="a list"),
+        pytest.param({"Services": []}, 2, "must have one of ScalableTargets", id="something else"),
+        pytest.param({"ScalableTargets": 5}, 2, "ScalableTargets: must be a list", id="a number"),
+        pytest.param({"ScalableTargets": []}, 5, "no scalable target", id="no target"),
+        pytest.param(
+            {"ScalableTargets": [{"ResourceId": "service/prod/web"}]},
+            1,
+            "'MinCapacity' is missing",
+            id="half a target",
+        ),
+    ],
+)
+def test_a_saved_file_that_is_not_what_aws_describes_is_refused(
+    run: Any, tmp_path: Path, content: Any, code: int, why: str
+) -> None:
+    file = saved(tmp_path, "saved.json", content)
+
+    result = run("import", "--resource-id", "service/prod/web", "--from-file", file)
+
+    assert result.exit_code == code
+    assert why in result.stderr
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+def decide_twice(account: Account, queue_url: str) -> None:
+    now = datetime.now(UTC) - timedelta(seconds=30)
+    an_intake(account, queue_url, lambda: now).on_event(an_event(now))
+    later = now + timedelta(seconds=20)
+    an_intake(account, queue_url, lambda: later).on_event(an_event(later, values=(210.0,)))
+
+
+def test_the_traffic_that_decisions_saw_can_be_played_again(
+    account: Account, queue_url: str, run: Any, tmp_path: Path
+) -> None:
+    decide_twice(account, queue_url)
+    file = tmp_path / "traffic.csv"
+
+    result = run("export", "prod/web", str(file))
+
+    assert result.exit_code == 0, result.output
+    assert "21 seconds of traffic" in result.stdout
+    assert "from 2 loads that decisions have seen" in result.stdout
+    traffic = read_traffic(file)
+    assert traffic.requests[0] == 160.0 * 4
+    assert len(traffic.requests) == 21
+    played = quickstep(
+        account, queue_url, "simulate", "--traffic", str(file), "--jobs", "1", "--json"
+    )
+    assert printed(played)["traffic"] == "traffic.csv"
+
+
+def test_decisions_are_exported_as_they_are(
+    account: Account, queue_url: str, run: Any, tmp_path: Path
+) -> None:
+    decide_twice(account, queue_url)
+    file = tmp_path / "decisions.jsonl"
+
+    assert run("export", "prod/web", str(file), "--format", "decisions").exit_code == 0
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["trigger"]["kind"] for line in lines] == ["alarm", "alarm"]
+    assert lines[0]["trail"]
+
+
+def test_a_file_is_not_overwritten_unasked(
+    account: Account, queue_url: str, run: Any, tmp_path: Path
+) -> None:
+    decide_twice(account, queue_url)
+    file = tmp_path / "traffic.csv"
+    file.write_text("mine")
+
+    result = run("export", "prod/web", str(file))
+
+    assert result.exit_code == 1
+    assert "exists; --force overwrites it" in result.stderr
+    assert file.read_text() == "mine"
+    assert run("export", "prod/web", str(file), "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        pytest.param([], 1, "has seen a datapoint of high-request-rate", id="no decision"),
+        pytest.param(["--since", "yesterday"], 2, "time span like 2h30m", id="no span"),
+    ],
+)
+def test_where_there_is_nothing_to_export_it_is_said(
+    run: Any, tmp_path: Path, arguments: list[str], code: int, why: str
+) -> None:
+    file = tmp_path / "traffic.csv"
+
+    result = run("export", "prod/web", str(file), *arguments)
+
+    assert result.exit_code == code
+    assert why in " ".join(result.stderr.split())
+    assert not file.exists()
+
+
+def test_a_load_is_held_until_the_next_one_was_seen() -> None:
+    seen = [(NOW, 640.0), (NOW + timedelta(seconds=3), 300.0), (NOW + timedelta(seconds=90), 100.0)]
+
+    rows, fresh = traffic_rows(seen)
+
+    assert rows[:5] == [(0, 640.0), (1, 640.0), (2, 640.0), (3, 300.0), (4, 300.0)]
+    assert rows[-1] == (90, 100.0)
+    assert len(rows) - fresh == 90 - 3 - 60 - 1
+
+
+def test_a_record_without_a_datapoint_shows_no_load() -> None:
+    record = {"at": "2026-11-22T10:00:00Z", "alarms": {HIGH: {"datapoints": []}}, "service": None}
+
+    assert load_seen(record, HIGH) is None
+    assert load_seen({**record, "alarms": {}}, HIGH) is None
