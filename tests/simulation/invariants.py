@@ -6,10 +6,10 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.cycle import LEASE
+from quickstep.cycle import LEASE, MAX_EVENT_AGE
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
-from quickstep.triggers import Recheck
+from quickstep.triggers import Recheck, Request
 from tests.builders import HIGH, WEB
 from tests.simulation.world import END, FAULTS_END, START, TARGET
 
@@ -38,6 +38,35 @@ def violations(world: World) -> list[str]:
         *_a_breach_is_answered(world),
         *_no_lease_outlives_its_holder(world),
     ]
+
+
+def violations_with_requests(world: World) -> list[str]:
+    """Return what must hold while operators ask for capacities, too: these know no cooldown."""
+    return [
+        *(f"something unexpected was raised: {error}" for error in world.unexpected),
+        *_capacity_stays_in_bounds(world),
+        *_the_memory_equals_ecs(world),
+        *_every_change_has_one_record(world),
+        *_there_is_one_chain(world),
+        *_no_lease_outlives_its_holder(world),
+        *_a_request_is_carried_out_once(world),
+    ]
+
+
+def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
+    """However often its message comes, and never later than a minute after it was made."""
+    carried_out = [
+        record
+        for record in world.targets.records
+        if isinstance(record.trigger, Request) and record.outcome.changes_capacity
+    ]
+    for request, times in Counter(record.trigger for record in carried_out).items():
+        if times > 1:
+            yield f"{request} was carried out {times} times"
+    for record in carried_out:
+        assert isinstance(record.trigger, Request)
+        if record.at - record.trigger.at > MAX_EVENT_AGE:
+            yield f"{record.trigger} was carried out at {record.at}"
 
 
 def _capacity_stays_in_bounds(world: World) -> Iterator[str]:

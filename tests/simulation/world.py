@@ -15,6 +15,7 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -22,12 +23,13 @@ from greenlet import getcurrent, greenlet
 from lab.in_memory import InMemoryTargets
 from quickstep.alarm_events import read_event
 from quickstep.cycle import Cycle
-from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service
+from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
 from quickstep.engine.outcome import Outcome
 from quickstep.intake import Intake
+from quickstep.memory import Memory
 from quickstep.messages import Message, write_message
 from quickstep.ports import CallFailedError
-from quickstep.triggers import DescribedAlarm
+from quickstep.triggers import DescribedAlarm, Request
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
     from quickstep.alarm_definitions import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
-    from quickstep.memory import Claim, Lease, Memory
+    from quickstep.memory import Claim, Lease
     from quickstep.naming import ServiceName
     from quickstep.ports import OutOfDate
     from quickstep.records import DecisionRecord
@@ -116,10 +118,14 @@ class World:
     breaches: list[tuple[float, bool]] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
+    target: ScalableTarget = TARGET
+    operators: State = field(default_factory=State)
+    requests: int = 0
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311
         self.targets = InMemoryTargets()
+        self.targets.items[WEB.resource_id].memory = Memory(state=self.operators)
         self.alarms: dict[str, tuple[AlarmState, float]] = {
             HIGH: (AlarmState.OK, -600.0),
             LOW: (AlarmState.OK, -600.0),
@@ -196,10 +202,19 @@ class World:
         self.at(self.rng.uniform(0, 5), self._heartbeat)
         self.at(FAULTS_END, self._end_faults)
         self.at(END, self._close)
+        for number in range(self.requests):
+            self.at(self.rng.uniform(5, FAULTS_END), partial(self._request, number))
         while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
             action()
         return self
+
+    def _request(self, number: int) -> None:
+        """Have an operator ask for a capacity."""
+        capacity = self.rng.randint(2, 40)
+        self.log(f"an operator asks for {capacity}")
+        request = Request(WEB, f"r-{number}", self.clock(), "by hand", capacity)
+        self.enqueue(write_message(Message(request)), timedelta())
 
     def _end_faults(self) -> None:
         self.faults = False
@@ -475,7 +490,7 @@ class Ports:
         return rng.uniform(0.002, longest)
 
     def load(self, _service: ServiceName) -> ScalableTarget:
-        return TARGET
+        return self._world.target
 
     def describe(self, _service: ServiceName) -> Service:
         return self._call(
