@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.aws import Exit
+from cli.main import app
 from docs import generate
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
@@ -20,7 +22,8 @@ from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Memory, memory_dict
 from quickstep.messages import AlarmAgain, Content, Message, Sweep, write_message
-from quickstep.triggers import Heartbeat, Recheck
+from quickstep.scheduled import read_action
+from quickstep.triggers import Heartbeat, Recheck, Request
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
 from tests.template.stack import SCALER, deploy
 
@@ -35,6 +38,8 @@ DOCUMENTS = sorted(
 )
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+RUNBOOK = ROOT / "docs" / "runbook.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 OPERATORS = {"override", "pause"}  # attributes of a target's item that no evaluation writes
 
 TOP_LEVEL = set(generate.known_keys(""))
@@ -184,7 +189,8 @@ def test_an_alarm_s_attributes_are_those_that_are_written() -> None:
 
 def test_the_messages_are_those_that_are_sent() -> None:
     event = AlarmAgain(load_event("alarm-ok"))
-    contents: tuple[Content, ...] = (Recheck(WEB, 7), Heartbeat(WEB, {}), Sweep(), event)
+    request = Request(WEB, "r-1", NOW, "launch day", 8)
+    contents: tuple[Content, ...] = (Recheck(WEB, 7), Heartbeat(WEB, {}), Sweep(), request, event)
     written = [write_message(Message(content)) for content in contents]
     bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}
 
@@ -204,6 +210,52 @@ def test_the_rights_are_those_of_the_role() -> None:
     }
 
     assert set(re.findall(r"`([a-z]+:[A-Za-z]+)`", _section("Rights"))) == granted
+
+
+def _first_cells(path: Path, section: str) -> list[str]:
+    """Return the first cell of each row of the tables below a heading, without its quotes."""
+    text = path.read_text(encoding="utf-8").split(f"# {section}\n")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
+    return [
+        row[1].strip().strip("`") for row in rows[2:] if all(cell.strip() for cell in row[1:-1])
+    ]
+
+
+def test_the_runbook_says_of_every_outcome_what_to_do() -> None:
+    assert _first_cells(RUNBOOK, "Outcomes") == [str(outcome) for outcome in Outcome]
+
+
+def test_the_runbook_says_of_every_alarm_what_to_do() -> None:
+    alarms = deploy(SCALER).of_type("AWS::CloudWatch::Alarm")
+
+    assert sorted(_first_cells(RUNBOOK, "Alarms")) == sorted(alarms)
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = {0, *(int(code) for code in Exit)}
+
+    assert {int(cell) for cell in _first_cells(OPERATIONS, "Exit codes")[: len(codes)]} == codes
+
+
+def test_every_command_that_operates_is_documented() -> None:
+    listed = re.findall(r"^\| (`.+?`) \|", OPERATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {name for cell in listed for name in re.findall(r"`([a-z]+)`", cell)}
+
+    commands = {str(one.name or one.callback.__name__) for one in app.registered_commands}  # type: ignore[union-attr]
+    known = {"demo", "explain", "validate", "simulate", "compare", "tune"}
+    assert commands - known <= named
+
+
+def test_the_scheduled_action_that_is_shown_is_one() -> None:
+    (shown,) = re.findall(
+        r'^```\n(\{"ResourceId".*?)^```$', OPERATIONS.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+    action = read_action(
+        json.loads(shown.replace("<aws.scheduler.scheduled-time>", "2026-11-27T17:00:00Z")), NOW
+    )
+
+    assert (action.name, action.min_capacity) == ("sale", 20)
 
 
 def _commands() -> Iterator[Any]:
