@@ -10,6 +10,9 @@ Exit codes, of all of them:
     5  there is no such target, stack, table or service
     6  somebody else changed it in between: nothing was written
     7  written and sent, but the scaler has not answered in time
+
+boto3 takes most of a second to import, so it is imported when a command needs it: `explain`,
+`validate` and the others do not wait for it.
 """
 
 from __future__ import annotations
@@ -24,23 +27,23 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import boto3
 import typer
 from botocore import exceptions as botocore
 from botocore.config import Config
 from rich.console import Console
 from rich.markup import escape
 
-from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
-from quickstep.aws.ecs import EcsServices
-from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import boto3
+
+    from quickstep.aws.dynamodb import DynamoOperators
+    from quickstep.aws.ecs import EcsServices
+    from quickstep.aws.sqs import SqsMessages
     from quickstep.memory import Lease, Memory
 
 CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
@@ -187,25 +190,28 @@ class Aws:
     @property
     def operators(self) -> DynamoOperators:
         """What operators have written to targets' items."""
+        from quickstep.aws.dynamodb import DynamoOperators  # noqa: PLC0415 - see above
+
         return DynamoOperators(self.client("dynamodb"), self.table, pause)
 
     @property
     def messages(self) -> SqsMessages:
         """The scaler's queue."""
+        from quickstep.aws.sqs import SqsMessages  # noqa: PLC0415 - see above
+
         return SqsMessages(self.client("sqs"), self.given["queue_url"] or self.resource("Rechecks"))
 
     @property
     def services(self) -> EcsServices:
         """The ECS services."""
-        return EcsServices(self.client("ecs"), self.client("ecs"))
+        from quickstep.aws.ecs import EcsServices  # noqa: PLC0415 - see above
 
-    @property
-    def policies(self) -> SsmPolicyDocuments:
-        """The policy documents, as they are now."""
-        return SsmPolicyDocuments(self.client("ssm"), 0)
+        return EcsServices(self.client("ecs"), self.client("ecs"))
 
     def peek(self, service: ServiceName) -> tuple[Memory, Lease | None]:
         """Return what a target's item remembers, and its lease."""
+        from quickstep.aws.dynamodb import DynamoTargets  # noqa: PLC0415 - see above
+
         return DynamoTargets(self.client("dynamodb"), self.table).peek(service.resource_id)
 
 
@@ -263,6 +269,8 @@ def connect(
     Raises:
         CommandError: there is no Region.
     """
+    import boto3  # noqa: PLC0415 - see above
+
     session = boto3.Session(profile_name=profile, region_name=region)
     found: str | None = session.region_name
     if not found:
@@ -343,11 +351,16 @@ def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
     return Exit.NO, f"{call}: {code}: {message}"
 
 
+def shown(text: object) -> str:
+    """Return a text of somebody else's for a terminal, which it must not be able to control."""
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(text))
+
+
 def fail(code: Exit, why: str) -> None:
     """Say why, and exit.
 
     Raises:
         typer.Exit: always.
     """
-    Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(why)}", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(shown(why))}", soft_wrap=True)
     raise typer.Exit(code)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.aws import Aws, CommandError, Exit, JsonOption, TargetArgument, now, on_aws
+from cli.aws import Aws, CommandError, Exit, JsonOption, TargetArgument, now, on_aws, shown
 from cli.aws import pause as wait_for
 from cli.targets import records_since, the_target
 from cli.times import read_span
@@ -62,7 +62,7 @@ def decisions(
         if as_json:
             _print_lines([record])
         else:
-            typer.echo(f"{record['at']} {record['outcome']} {record['reason']}")
+            typer.echo(shown(f"{record['at']} {record['outcome']} {record['reason']}"))
 
 
 def _following(
@@ -94,7 +94,7 @@ def _table(target: ServiceName, records: list[Record], since: str) -> Table:
         table.add_column(column, overflow="fold")
     for record in records:
         cells = (record["at"], _trigger(record["trigger"]), record["outcome"], record["reason"])
-        table.add_row(*(escape(str(cell)) for cell in cells))
+        table.add_row(*(escape(shown(cell)) for cell in cells))
     return table
 
 

@@ -15,7 +15,6 @@ from rich.markup import escape
 from cli.aws import Aws, CommandError, Exit, JsonOption, TargetArgument, YesOption, now, on_aws
 from cli.aws import pause as wait_for
 from cli.checks import Finding, Verdict, examine
-from cli.facts import gather
 from cli.targets import records_since, the_target
 from quickstep.engine.model import Direction
 
@@ -43,6 +42,8 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check a deployed target from end to end, and say what to fix; exit with 1 on a problem."""
+    from cli.facts import gather  # noqa: PLC0415 - boto3 takes its time
+
     findings = examine(gather(aws, target))
     if fire:
         findings.append(_fired(aws, target, wait, yes=yes, as_json=as_json))

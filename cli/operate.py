@@ -27,6 +27,7 @@ from cli.aws import (
     YesOption,
     now,
     on_aws,
+    shown,
 )
 from cli.aws import (
     pause as wait_for,
@@ -234,7 +235,7 @@ class Change:
 
     def say(self, text: str) -> None:
         """Say something to the person; it is not part of `--json`."""
-        self._console.print(escape(text), soft_wrap=True)
+        self._console.print(escape(shown(text)), soft_wrap=True)
 
     def confirm(self) -> None:
         """Ask, unless that was answered on the command line.

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws
+from cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, shown
 from cli.aws import pause as wait_for
 from cli.operate import show_entry
 from cli.targets import Record, documents, newest_record, stored_document, the_target
@@ -22,7 +22,7 @@ from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
 from quickstep.engine.model import Direction
 from quickstep.engine.proposal import Bounds
-from quickstep.fields import write_moment
+from quickstep.fields import Field, Problems, write_moment
 from quickstep.memory import CorruptItemError
 from quickstep.ports import CallFailedError
 
@@ -156,10 +156,19 @@ def _shown(found: list[Status]) -> Table | Group:
     for column in ("Target", "Tasks", "Bounds", "Alarms", "In force", "Last decision"):
         table.add_column(column, overflow="fold")
     for one in found:
-        table.add_row(*(escape(cell) for cell in _row(one)))
+        table.add_row(*(escape(shown(cell)) for cell in _row(one)))
     if found:
         return table
     return Group("No targets: there is no SSM parameter below /quickstep/ here.")
+
+
+def _over(entry: Any) -> bool:
+    """Whether an entry has ended; one that cannot be read has not."""
+    if not isinstance(entry, dict) or not entry.get("until"):
+        return False
+    problems = Problems()
+    until = Field(entry["until"], "until", problems).moment()
+    return not problems.found and until <= now()
 
 
 def _row(one: Status) -> tuple[str, ...]:
@@ -176,7 +185,9 @@ def _row(one: Status) -> tuple[str, ...]:
     ]
     in_force = [f"! {problem}" for problem in one.problems]
     in_force += ["dry run"] if one.dry_run else []
-    in_force += [f"{name}: {show_entry(entry)}" for name, entry in one.entries.items() if entry]
+    in_force += [
+        f"{name}: {show_entry(entry)}" for name, entry in one.entries.items() if not _over(entry)
+    ]
     for what, until in (
         ("scale-out cooldown", one.scale_out_cooldown_until),
         ("scale-in cooldown", one.scale_in_cooldown_until),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cli.aws import CommandError, Exit
-from quickstep.aws.dynamodb import from_item
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
@@ -93,6 +92,8 @@ def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
 
 
 def _plain(item: dict[str, Any]) -> Record:
+    from quickstep.aws.dynamodb import from_item  # noqa: PLC0415 - boto3 takes its time
+
     record = from_item(item)
     for key in ("pk", "sk", "expires_at"):
         record.pop(key, None)

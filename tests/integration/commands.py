@@ -15,7 +15,7 @@ from tests.integration.scene import an_intake, sqs
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from click.testing import Result
+    from typer.testing import Result
 
     from lab.embedded_aws import Account
     from quickstep.intake import Intake

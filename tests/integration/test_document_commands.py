@@ -344,7 +344,11 @@ def test_a_load_is_held_until_the_next_one_was_seen() -> None:
 
 
 def test_a_record_without_a_datapoint_shows_no_load() -> None:
-    record = {"at": "2026-11-22T10:00:00Z", "alarms": {HIGH: {"datapoints": []}}, "service": None}
+    record: dict[str, Any] = {
+        "at": "2026-11-22T10:00:00Z",
+        "alarms": {HIGH: {"datapoints": []}},
+        "service": None,
+    }
 
     assert load_seen(record, HIGH) is None
     assert load_seen({**record, "alarms": {}}, HIGH) is None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 import cli.aws
 import cli.decisions
@@ -16,13 +18,14 @@ import cli.operate
 import cli.status
 from lab.embedded_aws import TABLE, put_policy
 from quickstep.aws.dynamodb import to_item
+from quickstep.fields import write_moment
 from quickstep.memory import Memory, memory_dict
 from tests.builders import HIGH, WEB, a_document, known
 from tests.integration.commands import Scaler, a_scaler, printed, quickstep
 from tests.integration.scene import decisions, dynamodb, remembered, set_tasks, tasks
 
 if TYPE_CHECKING:
-    from click.testing import Result
+    from typer.testing import Result
 
     from lab.embedded_aws import Account
 
@@ -157,7 +160,7 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
         ),
         pytest.param(["--max", "0", "--for", "2h"], 1, "the last task stays", id="no task left"),
         pytest.param(["--clear", "--min", "5"], 2, "--clear goes with no bounds", id="both"),
-        pytest.param(["--min", "-1", "--for", "2h"], 2, "-1 is not in the range", id="below 0"),
+        pytest.param(["--min", "-1", "--for", "2h"], 2, "--min", id="below 0"),
     ],
 )
 def test_an_override_that_makes_no_sense_is_refused(
@@ -300,6 +303,7 @@ def test_status_shows_what_is_in_force(account: Account, run: Any) -> None:
     shown = run("status")
 
     assert shown.exit_code == 0, shown.output
+    assert "override:night" not in shown.stdout, "it is over"
     for text in ("prod/web", "10 to 40", "(override)", "launch", "SCALED_OUT", "4 to 10"):
         assert text in shown.stdout
     (status,) = printed(run("status", "prod/web", "--json"))
@@ -320,6 +324,18 @@ def test_status_says_what_cannot_be_read(account: Account, run: Any) -> None:
     assert 'nothing scales in: pause: must be an object, not "[red]both"' in status["problems"][0]
     assert "MinCapacity: must be at least 0, not -1" in status["problems"][1]
     assert "[red]both" in run("status").stdout
+
+
+@pytest.mark.usefixtures("scaler")
+def test_what_others_wrote_cannot_control_the_terminal(account: Account, run: Any) -> None:
+    until = write_moment(datetime.now(UTC) + timedelta(hours=1))
+    write_entry(account, "override", {"min": 5, "until": until, "reason": "\x1b[2Jgone"})
+    run("scale", "prod/web", "8", "--reason", "\x1b[2Jgone", "--yes")
+
+    for command in ("status", "decisions"):
+        result = run(command, "prod/web")
+        assert "gone" in result.stdout
+        assert "\x1b[2J" not in result.stdout
 
 
 def test_status_goes_on_until_it_is_interrupted(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,16 +469,14 @@ def refuse_all(monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None
         body = json.dumps({"__type": code, "Error": {"Code": code}, "message": message})
 
         def refuse(**_: Any) -> Any:
-            from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - where it is made
-
-            response: Any = AWSResponse("http://127.0.0.1/", 400, {}, None)
+            response: Any = AWSResponse("http://127.0.0.1/", 400, HTTPHeaders(), None)
             response._content = body.encode()  # noqa: SLF001
             return response
 
         made.events.register("before-send.*.*", refuse)
         return made
 
-    monkeypatch.setattr(cli.aws.boto3, "Session", refusing)
+    monkeypatch.setattr(boto3, "Session", refusing)
 
 
 def test_where_nothing_answers_it_is_said(run: Any) -> None:

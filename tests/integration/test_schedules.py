@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from functions.scaler.handler import handler as scaler_handler
 from functions.schedule.handler import handler as schedule_handler
@@ -325,9 +327,7 @@ def test_a_conflict_with_a_commit_is_waited_for_a_few_times(account: Account) ->
         if not left[0]:
             return None
         left[0] -= 1
-        from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - where it is made
-
-        response: Any = AWSResponse("http://127.0.0.1/", 400, {}, None)
+        response: Any = AWSResponse("http://127.0.0.1/", 400, HTTPHeaders(), None)
         response._content = b'{"__type": "TransactionConflictException", "message": "busy"}'  # noqa: SLF001
         return response
 

@@ -173,9 +173,8 @@ def test_aws_s_other_numbers_are_decided_as_aws_documents_them(
 def test_of_two_policies_the_largest_capacity_wins_as_with_aws() -> None:
     three = a_step_policy("three", a_step(0, None, 3), kind="ChangeInCapacity")
     double = a_step_policy("double", a_step(0, None, 200))
-    made = taken(
-        three, double, **{f"{n}-alarm": an_alarm(f"{n}-alarm") for n in ("three", "double")}
-    )
+    alarms = {f"{name}-alarm": an_alarm(f"{name}-alarm") for name in ("three", "double")}
+    made = take_over(WEB, TARGET, [three, double], alarms, dry_run=False)
     case_of_three = explained(made.document, "three", 60, 10)
     case_of_double = explained(made.document, "double", 60, 10)
 
