@@ -125,7 +125,7 @@ TargetArgument = Annotated[
 ]
 OptionalTargetArgument = Annotated[
     ServiceName | None,
-    typer.Argument(metavar="[TARGET]", parser=read_target, help="One of them.", show_default="all"),
+    typer.Argument(metavar="TARGET", parser=read_target, help="One of them.", show_default="all"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -84,7 +84,7 @@ def examine(facts: Facts) -> list[Finding]:
 
 
 def _unknown(check: str, fact: Unknown) -> Finding:
-    fix = "allow whoever runs the doctor to read it"
+    fix = "see why; docs/operations.md lists the rights that the doctor needs"
     return Finding(check, Verdict.WARNING, f"could not be checked: {fact.why}", fix)
 
 

@@ -265,6 +265,7 @@ class Change:
         if not self._aws.operators.replace(resource_id, name, seen, entry):
             why = f"the {name} of {resource_id} was changed by somebody else; look again"
             raise CommandError(Exit.CHANGED, why)
+        self.say("written; the scaler is told")
         self.tell(f"{what} ({self._aws.caller})", None)
 
     def tell(self, what: str, capacity: int | None) -> None:
