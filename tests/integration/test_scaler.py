@@ -287,7 +287,7 @@ READ = {"GetMetricData": 1}
     ("name", "outcome", "made"),
     [
         ("alarm-high-step2", "SCALED_OUT", {**CHANGE, **READ, **NEXT_CHECK}),
-        ("alarm-low", "SCALED_IN", {**CHANGE, **NEXT_CHECK}),
+        ("alarm-low", "SCALED_IN", {**CHANGE, **NEXT_CHECK, **READ}),
         ("alarm-ok", "HELD_NOT_BREACHING", HOLD),
         ("alarm-muted", "HELD_MUTED", HOLD),
         ("alarm-no-reason-data", "HELD_NO_DATA", HOLD),
