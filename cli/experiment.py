@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
 from lab.simulator.compare import Experiment, tasks_at_start
 from lab.simulator.queueing import Server
 from lab.simulator.stage import Setup
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from lab.traffic import Traffic
 
 EXAMPLE_POLICY = Path(__file__).parent.parent / "examples" / "policies" / "web.json"
-DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
-"""Of `templates/scalable-target.yaml`, in requests per second and task."""
-
 _START_UP_SPREAD = 4 / 3
 """One start-up in twenty takes a third longer than the median, or more."""
 
@@ -134,21 +132,12 @@ def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
 
 
 def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
-    thresholds = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
-    for item in given:
-        name, _, text = item.partition("=")
-        if name not in thresholds:
-            rule = f"must name one of the policies {', '.join(thresholds)}, as NAME=VALUE"
-            raise typer.BadParameter(f"{rule}, not {item!r}", param_hint="--threshold")
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not 0 < value < float("inf"):
-            rule = "must be a number above 0"
-            raise typer.BadParameter(f"{name} {rule}, not {text!r}", param_hint="--threshold")
-        thresholds[name] = value
-    return thresholds
+    defaults = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    thresholds = read_thresholds(given)
+    if unknown := sorted(thresholds.keys() - defaults.keys()):
+        rule = f"must name one of the policies {', '.join(defaults)}"
+        raise typer.BadParameter(f"{rule}, not {', '.join(unknown)}", param_hint="--threshold")
+    return {**defaults, **thresholds}
 
 
 def read_world(

@@ -10,14 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.advice import advice
+from cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
 from quickstep.config import ConfigError, parse_target
-from quickstep.engine.model import Direction, MetricScope
+from quickstep.engine.model import MetricScope
 
 if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
-
-DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
-"""Of `templates/scalable-target.yaml`, in requests per second and task."""
 
 
 def validate(
@@ -39,7 +37,7 @@ def validate(
     Warnings name what is allowed and probably not meant: what will flap, and what never happens.
     """
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-    given = _read_thresholds(threshold or [])
+    given = read_thresholds(threshold or [])
     used: set[str] = set()
     bad = warned = 0
     for file in files:
@@ -79,18 +77,3 @@ def _defaults(target: ScalableTarget) -> dict[str, float]:
         for policy in target.policies
         if policy.metric_scope is MetricScope.PER_TASK
     }
-
-
-def _read_thresholds(given: list[str]) -> dict[str, float]:
-    thresholds = {}
-    for item in given:
-        name, _, text = item.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not (name and 0 < value < float("inf")):
-            rule = "must be POLICY=VALUE, with a number above 0"
-            raise typer.BadParameter(f"{rule}, not {item!r}", param_hint="--threshold")
-        thresholds[name] = value
-    return thresholds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.experiment import DEFAULT_THRESHOLDS
+from cli.thresholds import DEFAULT_THRESHOLDS
 from lab.alarms import MissingData
 from lab.simulator.compare import all_scalers
 from lab.simulator.metric import Statistic
