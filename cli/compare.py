@@ -14,34 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.experiment import (
-    CORES,
-    DEFAULTS,
-    EXAMPLE_POLICY,
-    JobsOption,
-    JsonOption,
-    OutageOption,
-    PolicyOption,
-    QueueLimitOption,
     SeedsOption,
-    ServiceTimeOption,
-    StartUpOption,
-    TaskCapacityOption,
     TasksOption,
-    ThresholdOption,
-    TimeOutOption,
-    ToOption,
+    Trial,
     an_experiment,
     progress_bar,
-    read_setup,
-    read_world,
+    takes_trial,
     unwritable,
-)
-from cli.traffic import (
-    FromOption,
-    MultiplyOption,
-    ScenarioOption,
-    TrafficOption,
-    chosen_traffic,
 )
 from lab.simulator.compare import Comparison, all_scalers
 from lab.simulator.compare import compare as compare_scalers
@@ -74,149 +53,44 @@ class ScalerName(StrEnum):
     AAS_TRACKING_20S = "aas-target-tracking-20s"
 
 
+@takes_trial
 def simulate(
+    trial: Trial,
     *,
-    scenario: ScenarioOption = None,
-    traffic: TrafficOption = None,
-    multiply: MultiplyOption = 1.0,
-    start: FromOption = 0,
-    end: ToOption = None,
-    policy: PolicyOption = EXAMPLE_POLICY,
-    threshold: ThresholdOption = None,
     scaler: Annotated[
         ScalerName, typer.Option(help="Which scaler to play.")
     ] = ScalerName.QUICKSTEP,
-    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity,
-    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds,
-    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit,
-    time_out: TimeOutOption = DEFAULTS.server.time_out,
-    start_up: StartUpOption = DEFAULTS.start_up.median,
     tasks: TasksOption = None,
-    outage: OutageOption = None,
     seeds: SeedsOption = 1,
-    jobs: JobsOption = CORES,
-    as_json: JsonOption = False,
     report: ReportOption = None,
 ) -> None:
     """Play one scaler on a scenario or on your own traffic, and show what it does and why."""
-    comparison = _play(
-        [scaler],
-        scenario=scenario,
-        traffic=traffic,
-        multiply=multiply,
-        start=start,
-        end=end,
-        policy=policy,
-        threshold=threshold,
-        task_capacity=task_capacity,
-        service_time=service_time,
-        queue_limit=queue_limit,
-        time_out=time_out,
-        start_up=start_up,
-        tasks=tasks,
-        outage=outage,
-        seeds=seeds,
-        jobs=jobs,
-        report=report,
-    )
-    if as_json:
-        _print_json(comparison)
-        return
-    console = Console()
-    for series in comparison.series.values():
-        console.print(_actions(series))
-    console.print(*_tables(comparison), sep="\n")
-    _print_notes(console, comparison, report)
+    comparison = _play(trial, [scaler], tasks, seeds, report)
+    actions = [_actions(series) for series in comparison.series.values()]
+    _print(trial, comparison, actions, report)
 
 
+@takes_trial
 def compare(
+    trial: Trial,
     *,
-    scenario: ScenarioOption = None,
-    traffic: TrafficOption = None,
-    multiply: MultiplyOption = 1.0,
-    start: FromOption = 0,
-    end: ToOption = None,
-    policy: PolicyOption = EXAMPLE_POLICY,
-    threshold: ThresholdOption = None,
-    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity,
-    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds,
-    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit,
-    time_out: TimeOutOption = DEFAULTS.server.time_out,
-    start_up: StartUpOption = DEFAULTS.start_up.median,
     tasks: TasksOption = None,
-    outage: OutageOption = None,
     seeds: SeedsOption = 10,
-    jobs: JobsOption = CORES,
-    as_json: JsonOption = False,
     report: ReportOption = None,
 ) -> None:
     """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic."""
-    comparison = _play(
-        list(ScalerName),
-        scenario=scenario,
-        traffic=traffic,
-        multiply=multiply,
-        start=start,
-        end=end,
-        policy=policy,
-        threshold=threshold,
-        task_capacity=task_capacity,
-        service_time=service_time,
-        queue_limit=queue_limit,
-        time_out=time_out,
-        start_up=start_up,
-        tasks=tasks,
-        outage=outage,
-        seeds=seeds,
-        jobs=jobs,
-        report=report,
-    )
-    if as_json:
-        _print_json(comparison)
-        return
-    console = Console()
-    console.print(*_tables(comparison), sep="\n")
-    _print_notes(console, comparison, report)
+    _print(trial, _play(trial, list(ScalerName), tasks, seeds, report), [], report)
 
 
 def _play(
-    names: list[ScalerName],
-    *,
-    scenario: ScenarioName | None,
-    traffic: Path | None,
-    multiply: float,
-    start: int,
-    end: int | None,
-    policy: Path,
-    threshold: list[str] | None,
-    task_capacity: float,
-    service_time: float,
-    queue_limit: float,
-    time_out: float,
-    start_up: float,
-    tasks: int | None,
-    outage: list[str] | None,
-    seeds: int,
-    jobs: int,
-    report: Path | None,
+    trial: Trial, names: list[ScalerName], tasks: int | None, seeds: int, report: Path | None
 ) -> Comparison:
     unwritable(report)
-    setup = read_setup(policy, threshold)
-    played = chosen_traffic(
-        scenario, traffic, multiply=multiply, start=start, end=end, default=ScenarioName.STEP_X10
-    )
-    world = read_world(
-        task_capacity=task_capacity,
-        service_time=service_time,
-        queue_limit=queue_limit,
-        time_out=time_out,
-        start_up=start_up,
-        outages=outage,
-    )
-    experiment = an_experiment(played, setup, world, tasks, seeds)
+    setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
+    experiment = an_experiment(played, setup, trial.world(), tasks, seeds)
     scalers = [scaler for scaler in all_scalers(setup) if scaler.name in names]
     with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
-        comparison = compare_scalers(experiment, scalers, jobs=jobs, progress=advance)
+        comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
     if report:
         from lab.simulator.report import report_page  # noqa: PLC0415 - plotly takes its time
 
@@ -224,12 +98,13 @@ def _play(
     return comparison
 
 
-def _print_json(comparison: Comparison) -> None:
-    typer.echo(json.dumps(comparison.as_dict(), ensure_ascii=False))
-
-
-def _print_notes(console: Console, comparison: Comparison, report: Path | None) -> None:
+def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: Path | None) -> None:
     document = comparison.as_dict()
+    if trial.as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(*actions, *_tables(comparison), sep="\n")
     ideal = document["needed_task_seconds"] / 3600
     for line in (
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+from cli.traffic import (
+    FromOption,
+    MultiplyOption,
+    ScenarioOption,
+    TrafficOption,
+    chosen_traffic,
+)
 from lab.simulator.compare import Experiment, tasks_at_start
 from lab.simulator.queueing import Server
 from lab.simulator.stage import Setup
@@ -23,7 +33,7 @@ from quickstep.engine.model import Direction, MetricScope, ScalableTarget
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lab.traffic import Traffic
+    from lab.traffic import ScenarioName, Traffic
 
 EXAMPLE_POLICY = Path(__file__).parent.parent / "examples" / "policies" / "web.json"
 _START_UP_SPREAD = 4 / 3
@@ -108,6 +118,75 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 DEFAULTS = World()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is tried on what: the options that all commands of the simulator take."""
+
+    scenario: ScenarioOption = None
+    traffic: TrafficOption = None
+    multiply: MultiplyOption = 1.0
+    start: FromOption = 0
+    end: ToOption = None
+    policy: PolicyOption = EXAMPLE_POLICY
+    threshold: ThresholdOption = None
+    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity
+    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds
+    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit
+    time_out: TimeOutOption = DEFAULTS.server.time_out
+    start_up: StartUpOption = DEFAULTS.start_up.median
+    outage: OutageOption = None
+    jobs: JobsOption = CORES
+    as_json: JsonOption = False
+
+    def setup(self) -> Setup:
+        """Return the policy document and its thresholds; see `read_setup`."""
+        return read_setup(self.policy, self.threshold)
+
+    def played(self, default: ScenarioName) -> Traffic:
+        """Return the traffic; see `chosen_traffic`."""
+        return chosen_traffic(
+            self.scenario,
+            self.traffic,
+            multiply=self.multiply,
+            start=self.start,
+            end=self.end,
+            default=default,
+        )
+
+    def world(self) -> World:
+        """Return the world that the options describe.
+
+        Raises:
+            typer.BadParameter: an outage is not written as FROM-TO.
+        """
+        server = Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
+        return World(
+            server=server,
+            start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
+            outages=tuple(_outage(text) for text in self.outage or []),
+        )
+
+
+def takes_trial(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that takes `trial` first be called with a trial's options, and its own.
+
+    Typer reads a command's options from its signature; this one has those of `Trial` in it, so
+    that they are written once.
+    """
+    shared = inspect.signature(Trial, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        trial = Trial(**{name: given.pop(name) for name in shared})
+        command(trial, **given)
+
+    options = [*shared.values(), *own]
+    with_options.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {option.name: option.annotation for option in options}
+    return with_options
+
+
 def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
     """Return what is to be tried.
 
@@ -138,27 +217,6 @@ def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
         rule = f"must name one of the policies {', '.join(defaults)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(unknown)}", param_hint="--threshold")
     return {**defaults, **thresholds}
-
-
-def read_world(
-    *,
-    task_capacity: float,
-    service_time: float,
-    queue_limit: float,
-    time_out: float,
-    start_up: float,
-    outages: list[str] | None,
-) -> World:
-    """Return the world that the options describe.
-
-    Raises:
-        typer.BadParameter: an outage is not written as FROM-TO.
-    """
-    return World(
-        server=Server(task_capacity, service_time, queue_limit, time_out),
-        start_up=Spread(start_up, start_up * _START_UP_SPREAD),
-        outages=tuple(_outage(text) for text in outages or []),
-    )
 
 
 def _outage(text: str) -> tuple[int, int]:

@@ -11,26 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.experiment import (
-    CORES,
-    DEFAULTS,
-    EXAMPLE_POLICY,
-    JobsOption,
-    JsonOption,
-    PolicyOption,
-    QueueLimitOption,
-    ServiceTimeOption,
-    StartUpOption,
-    TaskCapacityOption,
-    ThresholdOption,
-    TimeOutOption,
-    ToOption,
-    progress_bar,
-    read_setup,
-    read_world,
-    unwritable,
-)
-from cli.traffic import FromOption, MultiplyOption, ScenarioOption, TrafficOption, chosen_traffic
+from cli.experiment import Trial, progress_bar, takes_trial, unwritable
 from lab.simulator.tune import Candidate, Score, Search, Tuning, check_tunable, split
 from lab.simulator.tune import tune as search_policies
 from lab.traffic import ScenarioName, Traffic
@@ -40,20 +21,10 @@ _SHORTEST = 600
 """Seconds that a part of the traffic must have to say anything."""
 
 
+@takes_trial
 def tune(
+    trial: Trial,
     *,
-    scenario: ScenarioOption = None,
-    traffic: TrafficOption = None,
-    multiply: MultiplyOption = 1.0,
-    start: FromOption = 0,
-    end: ToOption = None,
-    policy: PolicyOption = EXAMPLE_POLICY,
-    threshold: ThresholdOption = None,
-    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity,
-    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds,
-    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit,
-    time_out: TimeOutOption = DEFAULTS.server.time_out,
-    start_up: StartUpOption = DEFAULTS.start_up.median,
     floor: Annotated[
         float, typer.Option(min=0, max=1, help="The success rate to reach, from 0 to 1.")
     ] = 0.999,
@@ -65,11 +36,9 @@ def tune(
         int, typer.Option(min=4, max=100_000, help="How many policies to try.")
     ] = 100,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs of each candidate.")] = 3,
-    jobs: JobsOption = CORES,
     out: Annotated[
         Path | None, typer.Option(help="Write the policy document to this file.")
     ] = None,
-    as_json: JsonOption = False,
     report: Annotated[
         Path | None, typer.Option(help="Write a page with the trade-off curve to this file.")
     ] = None,
@@ -81,27 +50,17 @@ def tune(
     """
     unwritable(out)
     unwritable(report)
-    setup = read_setup(policy, threshold)
+    setup = trial.setup()
     try:
         check_tunable(setup)
     except InvalidDocumentError as error:
-        raise typer.BadParameter(f"{policy}: {error}", param_hint="--policy") from None
-    played = chosen_traffic(
-        scenario, traffic, multiply=multiply, start=start, end=end, default=ScenarioName.BURSTY
-    )
+        raise typer.BadParameter(f"{trial.policy}: {error}", param_hint="--policy") from None
+    played = trial.played(ScenarioName.BURSTY)
     tuned, held_out = _parts(played, hold_out)
-    world = read_world(
-        task_capacity=task_capacity,
-        service_time=service_time,
-        queue_limit=queue_limit,
-        time_out=time_out,
-        start_up=start_up,
-        outages=None,
-    )
-    document = json.loads(policy.read_text(encoding="utf-8"))
-    search = Search(document, setup, tuned, held_out, world, floor, candidates, seeds)
+    document = json.loads(trial.policy.read_text(encoding="utf-8"))
+    search = Search(document, setup, tuned, held_out, trial.world(), floor, candidates, seeds)
     with progress_bar(f"Tuning on {played.name}", candidates) as advance:
-        tuning = search_policies(search, jobs=jobs, progress=advance)
+        tuning = search_policies(search, jobs=trial.jobs, progress=advance)
     text = json.dumps(tuning.chosen.document, indent=2) + "\n"
     if out:
         out.write_text(text, encoding="utf-8")
@@ -109,7 +68,7 @@ def tune(
         from lab.simulator.report import tuning_page  # noqa: PLC0415 - plotly takes its time
 
         report.write_text(tuning_page(tuning, played.name), encoding="utf-8")
-    if as_json:
+    if trial.as_json:
         typer.echo(json.dumps(_as_dict(tuning, search), ensure_ascii=False))
     else:
         _print(tuning, search, text, out)
