@@ -18,14 +18,13 @@ boto3 takes most of a second to import, so it is imported when a command needs i
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from botocore import exceptions as botocore
@@ -33,6 +32,7 @@ from botocore.config import Config
 from rich.console import Console
 from rich.markup import escape
 
+from cli.options import made_of_options
 from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.ports import CallFailedError
 
@@ -70,39 +70,6 @@ class CommandError(Exception):
 
 
 PANEL = "AWS"
-_OPTIONS: dict[str, Any] = {
-    "profile": Annotated[
-        str | None, typer.Option(help="Profile of ~/.aws/config.", rich_help_panel=PANEL)
-    ],
-    "region": Annotated[str | None, typer.Option(help="AWS Region.", rich_help_panel=PANEL)],
-    "endpoint_url": Annotated[
-        str | None,
-        typer.Option(help="Endpoint of all calls, for emulators.", rich_help_panel=PANEL),
-    ],
-    "stack": Annotated[
-        str,
-        typer.Option(envvar="QUICKSTEP_STACK", help="The scaler's stack.", rich_help_panel=PANEL),
-    ],
-    "table": Annotated[
-        str | None,
-        typer.Option(
-            envvar="QUICKSTEP_TABLE",
-            help="The scaler's table, where there is no stack.",
-            show_default="of the stack",
-            rich_help_panel=PANEL,
-        ),
-    ],
-    "queue_url": Annotated[
-        str | None,
-        typer.Option(
-            envvar="QUICKSTEP_QUEUE_URL",
-            help="The scaler's queue, likewise.",
-            show_default="of the stack",
-            rich_help_panel=PANEL,
-        ),
-    ],
-}
-_DEFAULTS = {"stack": "quickstep"}
 
 
 def read_target(text: str) -> ServiceName:
@@ -225,44 +192,38 @@ def pause(duration: timedelta) -> None:
     time.sleep(duration.total_seconds())
 
 
-def on_aws(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with the options above, which become its first argument, an `Aws`.
-
-    Whatever AWS refuses becomes one line on stderr and an exit code.
-    """
-    hints = get_type_hints(command, include_extras=True)
-    signature = inspect.signature(command)
-    own = list(signature.parameters.values())[1:]
-    shared = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS.get(name), annotation=kind
-        )
-        for name, kind in _OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        options = {name: kwargs.pop(name) for name in _OPTIONS}
-        with explained():
-            command(connect(**options), *args, **kwargs)
-
-    parameters = [one.replace(annotation=hints[one.name]) for one in own]
-    wrapped: Any = run
-    wrapped.__signature__ = signature.replace(
-        parameters=sorted([*parameters, *shared], key=lambda one: one.kind)
-    )
-    wrapped.__annotations__ = {one.name: one.annotation for one in [*parameters, *shared]}
-    return run
-
-
 def connect(
     *,
-    profile: str | None,
-    region: str | None,
-    endpoint_url: str | None,
-    stack: str,
-    table: str | None,
-    queue_url: str | None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of ~/.aws/config.", rich_help_panel=PANEL)
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="AWS Region.", rich_help_panel=PANEL)] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(help="Endpoint of all calls, for emulators.", rich_help_panel=PANEL),
+    ] = None,
+    stack: Annotated[
+        str,
+        typer.Option(envvar="QUICKSTEP_STACK", help="The scaler's stack.", rich_help_panel=PANEL),
+    ] = "quickstep",
+    table: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QUICKSTEP_TABLE",
+            help="The scaler's table, where there is no stack.",
+            show_default="of the stack",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    queue_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QUICKSTEP_QUEUE_URL",
+            help="The scaler's queue, likewise.",
+            show_default="of the stack",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
 ) -> Aws:
     """Return the account and Region that the options name; nothing is called yet.
 
@@ -278,6 +239,21 @@ def connect(
         raise CommandError(Exit.UNREACHABLE, why)
     endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
     return Aws(session, endpoint, stack, {"table": table, "queue_url": queue_url})
+
+
+def on_aws(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options of `connect`, whose answer becomes its first argument.
+
+    Whatever AWS refuses becomes one line on stderr and an exit code.
+    """
+    connected = made_of_options(connect)(command)
+
+    @functools.wraps(connected)
+    def run(*args: Any, **given: Any) -> None:
+        with explained():
+            connected(*args, **given)
+
+    return run
 
 
 _UNKNOWN_CALLER = {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.options import made_of_options
 from cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
 from cli.traffic import (
     FromOption,
@@ -167,24 +166,8 @@ class Trial:
         )
 
 
-def takes_trial(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command that takes `trial` first be called with a trial's options, and its own.
-
-    Typer reads a command's options from its signature; this one has those of `Trial` in it, so
-    that they are written once.
-    """
-    shared = inspect.signature(Trial, eval_str=True).parameters
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        trial = Trial(**{name: given.pop(name) for name in shared})
-        command(trial, **given)
-
-    options = [*shared.values(), *own]
-    with_options.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {option.name: option.annotation for option in options}
-    return with_options
+takes_trial = made_of_options(Trial)
+"""Lets a command that takes a trial first be called with a trial's options."""
 
 
 def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:

@@ -1,0 +1,39 @@
+"""Options that several commands share, written once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = Any
+"""A function that Typer calls; each has parameters of its own."""
+
+
+def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
+    """Return a decorator of commands whose first argument `make` makes, of the options it takes.
+
+    Typer reads a command's options from its signature, so those of `make` are put into it.
+
+    Example: with `make` taking `region`, `command(aws, name)` becomes `command(name, *, region)`.
+    """
+    shared = inspect.signature(make, eval_str=True).parameters.values()
+
+    def decorate(command: Command) -> Command:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+        @functools.wraps(command)
+        def run(*args: Any, **given: Any) -> None:
+            first = make(**{option.name: given.pop(option.name) for option in shared})
+            command(first, *args, **given)
+
+        options = sorted([*own, *shared], key=lambda option: option.kind)
+        wrapped: Command = run
+        wrapped.__signature__ = inspect.Signature(options)
+        wrapped.__annotations__ = {option.name: option.annotation for option in options}
+        return wrapped
+
+    return decorate
