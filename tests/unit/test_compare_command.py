@@ -8,15 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import app
 from tests.builders import HIGH, a_document
+from tests.command_line import refused, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from typer.testing import Result
 
 SHORT = ("--to", "150", "--jobs", "1", "--seeds", "1")
 SCALERS = [
@@ -28,20 +26,6 @@ SCALERS = [
     "aas-target-tracking-20s",
 ]
 both = pytest.mark.parametrize("command", ["simulate", "compare"])
-
-
-def run(*arguments: str | Path, **environment: str) -> Result:
-    environment = {"COLUMNS": "300", "NO_COLOR": "1", **environment}
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
-
-
-def refused(*arguments: str | Path) -> str:
-    """Return what is said of arguments that are not accepted, without the box around it."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return re.sub(r"[│╭╮╰╯─\s]+", " ", result.stderr)
 
 
 # --- what is shown --------------------------------------------------------------------------------

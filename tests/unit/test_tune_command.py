@@ -12,36 +12,19 @@ from typer.testing import CliRunner
 from cli.main import app
 from quickstep.config import parse_target
 from tests.builders import HIGH, LOW, a_document, example_document
+from tests.command_line import refused, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from typer.testing import Result
 
 # Both parts are just long enough.
 SHORT = ("--scenario", "sawtooth", "--to", "1200", "--hold-out", "0.5")
 QUICK = ("--candidates", "4", "--seeds", "1", "--jobs", "1")
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(
-        app,
-        ["tune", *(str(argument) for argument in arguments)],
-        env={"COLUMNS": "300", "NO_COLOR": "1"},
-    )
-
-
-def refused(*arguments: str | Path) -> str:
-    """Return what is said of arguments that are not accepted, without the box around it."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return re.sub(r"[│╭╮╰╯─\s]+", " ", result.stderr)
-
-
 def test_it_prints_the_policies_worth_a_look_and_a_document_that_validate_accepts() -> None:
-    result = run(*SHORT, *QUICK, "--floor", "0")
+    result = run("tune", *SHORT, *QUICK, "--floor", "0")
     assert result.exit_code == 0
     table, _, document = result.stdout.partition("{")
     assert re.search(r"\d policies tried on 0\.2 h, 0\.2 h held out", table)
@@ -59,7 +42,7 @@ def test_it_prints_the_policies_worth_a_look_and_a_document_that_validate_accept
 
 def test_a_document_is_written_instead_of_printed(tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
-    result = run(*SHORT, *QUICK, "--floor", "0", "--out", file)
+    result = run("tune", *SHORT, *QUICK, "--floor", "0", "--out", file)
     assert result.exit_code == 0
     assert f"Policy document: {file}" in result.stdout
     assert "{" not in result.stdout
@@ -68,7 +51,7 @@ def test_a_document_is_written_instead_of_printed(tmp_path: Path) -> None:
 
 
 def test_json_is_one_object_and_all_there_is_on_stdout() -> None:
-    result = run(*SHORT, *QUICK, "--floor", "0", "--json")
+    result = run("tune", *SHORT, *QUICK, "--floor", "0", "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
     assert list(document) == [
@@ -90,7 +73,8 @@ def test_json_is_one_object_and_all_there_is_on_stdout() -> None:
 
 
 def test_a_floor_that_no_policy_reaches_is_said_and_is_an_error_to_a_script() -> None:
-    result = run("--scenario", "surge", "--to", "1200", "--hold-out", "0.5", *QUICK, "--floor", "1")
+    surge = ("--scenario", "surge", "--to", "1200", "--hold-out", "0.5")
+    result = run("tune", *surge, *QUICK, "--floor", "1")
     assert result.exit_code == 1
     assert "No policy reached a success rate of 1; this one came next." in result.stderr
     assert "less than half the peak of the other: it is no test of a surge" in result.stderr
@@ -103,11 +87,11 @@ def test_a_floor_that_is_missed_on_the_part_held_out_only_is_said_too(tmp_path: 
     file.write_text(f"second,requests\n{rows}")
     arguments = ("--traffic", file, "--hold-out", "0.5", *QUICK)
 
-    result = run(*arguments)
+    result = run("tune", *arguments)
     assert result.exit_code == 1
     assert "It misses the success rate on the part held out" in result.stderr
 
-    result = run(*arguments, "--json")
+    result = run("tune", *arguments, "--json")
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     assert (document["reached"], document["holds"]) == (True, False)
@@ -115,7 +99,7 @@ def test_a_floor_that_is_missed_on_the_part_held_out_only_is_said_too(tmp_path: 
 
 def test_a_report_is_written_also_where_the_floor_was_missed(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    result = run(*SHORT, *QUICK, "--floor", "1", "--report", page, "--json")
+    result = run("tune", *SHORT, *QUICK, "--floor", "1", "--report", page, "--json")
     assert result.exit_code == 1
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
@@ -123,7 +107,16 @@ def test_a_report_is_written_also_where_the_floor_was_missed(tmp_path: Path) -> 
 @pytest.mark.parametrize("capacity", ["1", "3"])
 def test_weak_tasks_can_be_tuned_for_as_well(capacity: str) -> None:
     result = run(
-        *SHORT, *QUICK, "--task-capacity", capacity, "--multiply", "0.01", "--floor", "0", "--json"
+        "tune",
+        *SHORT,
+        *QUICK,
+        "--task-capacity",
+        capacity,
+        "--multiply",
+        "0.01",
+        "--floor",
+        "0",
+        "--json",
     )
     assert result.exit_code == 0
     out, in_ = json.loads(result.stdout)["chosen"]["thresholds"].values()
@@ -176,7 +169,7 @@ def test_weak_tasks_can_be_tuned_for_as_well(capacity: str) -> None:
 def test_wrong_arguments_are_refused_with_the_rule_that_they_break(
     arguments: list[str], problem: str
 ) -> None:
-    assert problem in refused(*arguments)
+    assert problem in refused("tune", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +190,7 @@ def test_a_document_that_cannot_be_tuned_is_refused(
 ) -> None:
     file = tmp_path / "policy.json"
     file.write_text(json.dumps(a_document(**changes)))
-    said = refused("--policy", file)
+    said = refused("tune", "--policy", file)
     assert "--policy" in said
     assert problem in said
 
@@ -207,4 +200,4 @@ def test_a_scale_in_policy_on_the_total_cannot_be_tuned(tmp_path: Path) -> None:
     document["ScaleInPolicies"][LOW]["MetricScope"] = "Total"
     file = tmp_path / "policy.json"
     file.write_text(json.dumps(document))
-    assert "both PerTask, to be tuned" in refused("--policy", file)
+    assert "both PerTask, to be tuned" in refused("tune", "--policy", file)
