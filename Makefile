@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test simulate-faults bench-publisher check build invoke lock clean
+.PHONY: help install demo test simulate-faults bench bench-publisher check build invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
 simulate-faults: $(INSTALLED) ## Break the protocol in thousands of random ways: SEEDS=100
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
 
-bench-publisher: $(INSTALLED) ## What the publisher costs an application: ARGS="--starts 20"
+bench: $(INSTALLED) ## Measure what is promised, and write docs/performance.md: ARGS="dashboard"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-publisher: $(INSTALLED) ## Longer: what the publisher costs an application: ARGS="--starts 20"
 	@$(BIN)/python -m benchmarks.publisher $(ARGS)
 
 check: $(INSTALLED) ## Lint, check formats and types, validate the templates

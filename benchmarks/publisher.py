@@ -1,18 +1,11 @@
-"""What the publisher costs an application: `python -m benchmarks.publisher`.
+"""What the publisher costs an application.
 
-Three figures, each with and without the publisher interleaved in the same run:
-
-- requests per second of a trivial application behind its real server on loopback, as a client sees
-  it. The servers run at the same time, and are loaded in short turns that alternate: what else the
-  machine does hits all of them. The figure is the median of the turns' ratios.
-- CPU that the server's process spends on a request: the same turns, without the client's share.
-- CPU of one call in a loop, without a server: `observe`, `request`, and the middlewares around
-  applications that do nothing, which is as harsh as it gets.
+python -m benchmarks publisher
+python -m benchmarks.publisher --starts 7
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 import os
@@ -26,11 +19,12 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
 from quickstep_publisher import AsgiMiddleware, Publisher, WsgiMiddleware
 
 if TYPE_CHECKING:
@@ -44,6 +38,8 @@ SERVERS = {
     ],
 }
 APPS = {"Starlette, uvicorn": "starlette", "Flask, gunicorn (4 threads)": "flask"}
+PROMISED = {"publisher.observe(seconds)": Goal(at_most=2)}
+"""µs of CPU."""
 BODY = b"hello"
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -171,31 +167,33 @@ def wait_for(side: Side) -> None:
     raise SystemExit("The server did not start.")
 
 
-def servers(starts: int, turns: int, seconds: float, console: Console) -> None:
+def servers(starts: int, turns: int, seconds: float) -> Iterator[Figure]:
     """Compare a server with the publisher to one without, and one without to another without.
 
     Two processes of the same program differ by some percent in speed, by how their memory happens
     to lie. So the servers are started anew several times, and the second comparison, whose true
-    value is 100 %, says how far the first can be trusted.
+    value is 1, says how far the first can be trusted.
     """
-    title = f"Behind a real server: medians of {starts} starts of {turns} turns of {seconds:g} s"
-    table = Table(title=title)
-    for heading in ("", "requests/s", "with / without", "without / without", "CPU with / without"):
-        table.add_column(heading, justify="left" if not heading else "right")
     for server, app in APPS.items():
-        rates: list[float] = []
-        ratios: list[float] = []
-        control: list[float] = []
-        cpu: list[float] = []
-        for _ in range(starts):
-            plain, published, another = compared(server, app, turns, seconds)
-            rates += plain.rates
-            ratios.append(median_ratio(published.rates, plain.rates))
-            control.append(median_ratio(another.rates, plain.rates))
-            cpu.append(median_ratio(published.cpu, plain.cpu))
-        values = (f"{statistics.median(each):.1%}" for each in (ratios, control, cpu))
-        table.add_row(server, f"{statistics.median(rates):,.0f}", *values)
-    console.print(table)
+        starts_of = [compared(server, app, turns, seconds) for _ in range(starts)]
+        rates = [[side.rates for side in sides] for sides in starts_of]
+        cpu = [[[each * 1e6 for each in side.cpu] for side in sides] for sides in starts_of]
+        yield _figure(f"{server}: requests", rates, 1, "/s", Goal(at_least=0.95))
+        yield _figure(f"{server}: again without, as a control", rates, 2, "/s")
+        yield _figure(f"{server}: CPU of a request", cpu, 1, "µs")
+
+
+def _figure(
+    what: str, starts: list[list[list[float]]], which: int, unit: str, goal: Goal | None = None
+) -> Figure:
+    """Compare one of the servers to the first; of each start, the values of each server's turns."""
+    first, chosen = (
+        statistics.median(value for sides in starts for value in sides[index])
+        for index in (0, which)
+    )
+    paired = statistics.median(median_ratio(sides[which], sides[0]) for sides in starts)
+    beside = Beside("without", Quantity(first, unit))
+    return Figure(what, Quantity(chosen, unit), beside, goal, paired)
 
 
 def compared(server: str, app: str, turns: int, seconds: float) -> list[Side]:
@@ -221,11 +219,8 @@ def median_ratio(numerators: list[float], denominators: list[float]) -> float:
     return statistics.median(n / d for n, d in zip(numerators, denominators, strict=True))
 
 
-def calls(rounds: int, console: Console) -> None:
+def calls(rounds: int) -> Iterator[Figure]:
     """Measure single calls; the loop itself is measured beside and subtracted."""
-    table = Table(title=f"One call, CPU: medians of {rounds} rounds, the empty loop subtracted")
-    table.add_column("")
-    table.add_column("µs", justify="right")
     with tempfile.TemporaryDirectory() as folder:
         publisher = Publisher(
             cluster="prod", service="web", transport="emf", stream=io.StringIO(), directory=folder
@@ -236,9 +231,9 @@ def calls(rounds: int, console: Console) -> None:
             for _ in range(rounds):
                 beside = _cpu(without, number)
                 differences.append((_cpu(published, number) - beside) / number)
-            table.add_row(name, f"{statistics.median(differences) * 1e6:.2f}")
+            micros = Quantity(statistics.median(differences) * 1e6, "µs")
+            yield Figure(f"{name}: CPU of a call", micros, goal=PROMISED.get(name))
         publisher.close()
-    console.print(table)
 
 
 Loop = tuple["Callable[[int], None]", "Callable[[int], None]", int]
@@ -319,18 +314,34 @@ def _cpu(loop: Callable[[int], None], number: int) -> float:
     return time.process_time() - began
 
 
-def main() -> None:
-    """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description="What the publisher costs an application.")
-    parser.add_argument("--starts", type=int, default=7, help="starts of the servers")
-    parser.add_argument("--turns", type=int, default=20, help="turns of each server after a start")
-    parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each call")
-    arguments = parser.parse_args()
-    console = Console()
-    calls(arguments.rounds, console)
-    servers(arguments.starts, arguments.turns, arguments.seconds, console)
+def figures(
+    starts: int = 2, turns: int = 20, seconds: float = 0.25, rounds: int = 5
+) -> Iterator[Figure]:
+    """Yield what single calls cost, and then what a server loses."""
+    yield from calls(rounds)
+    yield from servers(starts, turns, seconds)
+
+
+BENCHMARK = Benchmark(
+    "publisher",
+    "The publisher, in an application",
+    "Requests per second of a trivial application behind its real server on loopback, with and"
+    " without the publisher; both run at once and are loaded in turns, and the ratio is the median"
+    " of the turns'. A second server without it is the control: its true ratio is 1. CPU of one"
+    " call in a loop is that of the publisher alone.",
+    figures,
+)
+
+
+def main(
+    starts: Annotated[int, typer.Option(min=1, help="Starts of the servers.")] = 7,
+    turns: Annotated[int, typer.Option(min=1, help="Turns of each after a start.")] = 20,
+    seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 0.25,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each call.")] = 15,
+) -> None:
+    """Measure for longer than the suite does, and print the table."""
+    Console(width=160).print(as_table(BENCHMARK.title, figures(starts, turns, seconds, rounds)))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

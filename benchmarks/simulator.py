@@ -1,46 +1,51 @@
 """How fast the simulator is: a day with all scalers, and whether time grows with hours.
 
-python -m benchmarks.simulator
+python -m benchmarks simulator
 """
 
 from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
 from lab.simulator.compare import all_scalers, compare
 from lab.simulator.world import World
 from lab.traffic import ScenarioName, scenario_traffic
 
-HOURS = (6, 12, 24, 48)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOURS = (6, 12, 24)
+DAY = 24
+PROMISED_DAY = 30.0
+"""Seconds for a day with all scalers."""
 
 
-def main() -> None:
-    """Print the seconds that each length takes."""
+def figures() -> Iterator[Figure]:
+    """Yield the seconds that each length takes, an hour of it beside an hour of the shortest."""
     setup = read_setup(EXAMPLE_POLICY, None)
-    jobs = os.cpu_count() or 1
-    table = Table(
-        title=f"diurnal traffic, all six scalers, 1 seed, {jobs} processes",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-    )
-    for column in ("Simulated", "Took", "A simulated hour and scaler"):
-        table.add_column(column, justify="right")
+    first: float | None = None
     for hours in HOURS:
         traffic = scenario_traffic(ScenarioName.DIURNAL, hours * 3600)
-        scalers = all_scalers(setup)
         started = time.perf_counter()
-        compare(an_experiment(traffic, setup, World(), None, 1), scalers, jobs=jobs)
+        experiment = an_experiment(traffic, setup, World(), None, 1)
+        compare(experiment, all_scalers(setup), jobs=os.cpu_count() or 1)
         took = time.perf_counter() - started
-        each = took / hours / len(scalers)
-        table.add_row(f"{hours} h", f"{took:.1f} s", f"{each * 1000:.0f} ms")
-    Console().print(table)
+        if hours == DAY:
+            goal = Goal(at_most=PROMISED_DAY)
+            yield Figure(f"{hours} h of traffic, all scalers", Quantity(took, "s"), goal=goal)
+        each = Quantity(took / hours * 1000, "ms")
+        beside = Beside(f"of {HOURS[0]} h", Quantity(first, "ms")) if first else None
+        yield Figure(f"a simulated hour of {hours} h", each, beside)
+        first = first or each.value
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    "simulator",
+    "The simulator",
+    "Wall clock of playing daily traffic through all six scalers, one seed, on all cores.",
+    figures,
+)

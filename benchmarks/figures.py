@@ -1,0 +1,143 @@
+"""What a benchmark finds: figures, each beside its goal and what was measured in the same run.
+
+A goal is a limit of the ratio where there is something beside, and of the figure itself where there
+is nothing: a cold start of 200 ms beside a floor of 180 ms, at most 1.15 times it, is kept (1.11).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+COLUMNS = ("Figure", "Measured", "Beside", "Ratio", "Goal", "Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its unit; None is an event that never happened."""
+
+    value: float | None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        """Return it with as many digits as tell something."""
+        if self.value is None:
+            return "never"
+        digits = 0 if self.value == round(self.value) or abs(self.value) >= 100 else 1  # noqa: PLR2004
+        digits = 2 if 0 < abs(self.value) < 1 else digits
+        return f"{self.value:,.{digits}f} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a figure is compared with."""
+
+    name: str
+    quantity: Quantity
+
+    def __str__(self) -> str:
+        """Return name and figure."""
+        return f"{self.name}: {self.quantity}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """The most, or the least, that is promised; exactly one of them is given."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def kept(self, value: float | None) -> bool:
+        """Return whether a figure or ratio keeps it; what never happened keeps nothing."""
+        if value is None:
+            return False
+        if self.at_most is not None:
+            return value <= self.at_most
+        return self.at_least is not None and value >= self.at_least
+
+    def __str__(self) -> str:
+        """Return the limit in words."""
+        limit = self.at_least if self.at_most is None else self.at_most
+        return f"at {'least' if self.at_most is None else 'most'} {limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row: what was measured, and where promised or measured, a comparison and a goal.
+
+    `paired` is the median of the ratios of neighbouring measurements, where they were made in
+    turns: neighbours saw the same machine, so it says more than the ratio of two medians.
+    """
+
+    what: str
+    measured: Quantity
+    beside: Beside | None = None
+    goal: Goal | None = None
+    paired: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the figure divided by what is beside it; None where there is none, or zero."""
+        if self.paired is not None:
+            return self.paired
+        if self.beside is None or self.measured.value is None or not self.beside.quantity.value:
+            return None
+        return self.measured.value / self.beside.quantity.value
+
+    @property
+    def kept(self) -> bool | None:
+        """Return whether the goal is kept; None without a goal.
+
+        Where what is beside is zero, there is no ratio: only zero is at most any multiple of it.
+        """
+        if self.goal is None:
+            return None
+        if self.beside is not None and self.beside.quantity.value == 0:
+            return self.measured.value == 0 and self.goal.at_most is not None
+        return self.goal.kept(self.measured.value if self.beside is None else self.ratio)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row's cells, in the order of COLUMNS."""
+        return (
+            self.what,
+            str(self.measured),
+            "" if self.beside is None else str(self.beside),
+            "" if self.ratio is None else f"{self.ratio:.2f}",
+            "" if self.goal is None else str(self.goal),
+            {None: "", True: "yes", False: "NO"}[self.kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One part of the suite. `about` says what is measured, and how, in Markdown."""
+
+    name: str
+    title: str
+    about: str
+    figures: Callable[[], Iterable[Figure]]
+
+
+def as_table(title: str, figures: Iterable[Figure]) -> Table:
+    """Return the figures as a table for the terminal; a goal that is missed stands out."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for column in COLUMNS:
+        table.add_column(column)
+    for figure in figures:
+        table.add_row(*figure.cells(), style="bold red" if figure.kept is False else None)
+    return table
+
+
+def as_markdown(figures: Sequence[Figure]) -> Iterator[str]:
+    """Return the lines of the figures' table in a document."""
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|" + "---|" * len(COLUMNS)
+    for figure in figures:
+        cells = (cell.replace("|", "\\|") for cell in figure.cells())
+        yield "| " + " | ".join("**NO**" if cell == "NO" else cell for cell in cells) + " |"
