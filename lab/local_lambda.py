@@ -120,10 +120,9 @@ def emulator(function: BuiltFunction) -> Iterator[Emulator]:
     Raises:
         LocalLambdaError: this machine lacks what that needs, or the emulator did not start.
     """
-    program, python = _emulator_program(), _runtime_client()
+    program, python = _emulator_program(), runtime_client()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quickstep-")))
-        opt = _merged(function.layers, scratch / "opt")
         runtime_api, address = _free_addresses()
         log = scratch / "log"
         process = subprocess.Popen(  # noqa: S603 - SAM's own binary
@@ -134,7 +133,7 @@ def emulator(function: BuiltFunction) -> Iterator[Emulator]:
                 *(python, "-m", "awslambdaric", function.handler),
             ],
             cwd=function.task_root,
-            env=_environment(function, opt),
+            env=laid_out(function, scratch / "opt"),
             stdout=stack.enter_context(log.open("wb")),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -144,18 +143,15 @@ def emulator(function: BuiltFunction) -> Iterator[Emulator]:
         yield Emulator(f"http://{address}/{_INVOCATIONS}", _START_SECONDS + function.timeout, log)
 
 
-def _merged(layers: tuple[Path, ...], opt: Path) -> Path:
-    """Lay the layers out as Lambda does: one /opt, where a later layer overwrites an earlier."""
-    for layer in layers:
-        shutil.copytree(layer, opt, dirs_exist_ok=True)
-    return opt
+def laid_out(function: BuiltFunction, opt: Path) -> dict[str, str]:
+    """Lay a function's layers out in `opt` as Lambda does; return the environment to run it in.
 
-
-def _environment(function: BuiltFunction, opt: Path) -> dict[str, str]:
-    """Return the function's environment, and nothing of this machine's: no credentials, no proxy.
-
-    Lambda's order on the path: the function, the layers, then what the runtime brings (boto3).
+    There is one /opt, where a later layer overwrites an earlier. Lambda's order on the path: the
+    function, the layers, then what the runtime brings (boto3). Nothing of this machine's
+    environment is in it: no credentials, no proxy.
     """
+    for layer in function.layers:
+        shutil.copytree(layer, opt, dirs_exist_ok=True)
     path = [function.task_root, opt / "python/lib" / RUNTIME / "site-packages", opt / "python"]
     return {
         **function.environment,
@@ -178,7 +174,7 @@ def _emulator_program() -> Path:
     return Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
 
 
-def _runtime_client() -> Path:
+def runtime_client() -> Path:
     """Return the Python of `.venv-runtime`, which is made, or made anew when its lock changed."""
     python, stamp = RUNTIME_VENV / "bin" / "python", RUNTIME_VENV / "installed.lock"
     if stamp.is_file() and stamp.read_bytes() == LOCK.read_bytes():
