@@ -87,10 +87,33 @@ def test_a_malformed_event_is_refused(scaler: Emulator, account: Account) -> Non
 def test_the_built_function_has_code_layers_and_nothing_else(built: BuiltFunction) -> None:
     core, powertools = built.layers
 
-    assert [path.name for path in built.task_root.iterdir()] == ["handler.py"]
+    assert {path.name for path in built.task_root.iterdir()} == {"handler.py", "__pycache__"}
     assert [path.name for path in (core / "python").iterdir()] == ["quickstep"]
     assert (powertools / "python" / "aws_lambda_powertools").is_dir()
     assert not any((powertools / "python").glob("boto*")), "boto3 is the runtime's"
+
+
+@runs_the_function
+def test_every_module_that_is_deployed_has_the_runtime_s_bytecode(built: BuiltFunction) -> None:
+    modules = [path for folder in (built.task_root, *built.layers) for path in folder.rglob("*.py")]
+
+    without = {
+        path.name
+        for path in modules
+        if not (path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc").is_file()
+    }
+
+    assert len(modules) > 50
+    assert not without
+
+
+@runs_the_function
+def test_bytecode_is_held_against_its_source(built: BuiltFunction) -> None:
+    (compiled,) = (built.task_root / "__pycache__").iterdir()
+
+    flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
+
+    assert flags == 0b11, "a hash of the source, and checked: PEP 552"
 
 
 @runs_the_function
