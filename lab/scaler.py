@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from logging import StreamHandler
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-
 from functions.scaler.handler import handler
 from lab.embedded_aws import QUEUE, TABLE
 from lab.event_source import deliver, open_queue
@@ -105,7 +103,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     def invoke_for_queue(event: Event) -> dict[str, Any] | None:
         try:
             return invoke(event)
-        except BatchProcessingError:
+        except ExceptionGroup:
             # Lambda logs what a function raises, too.
             logger.exception("The invocation failed; its messages will come again")
             return None

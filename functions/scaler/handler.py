@@ -7,17 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
 
-from quickstep.telemetry import deliver, logger
+from quickstep.telemetry import deliver, deliver_each, logger
 from quickstep.wiring import Settings, make_intake
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from quickstep.intake import Intake
@@ -30,13 +24,9 @@ def deployed_intake() -> Intake:
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)
-def handler(event: Any, context: LambdaContext, *, intake: Intake | None = None) -> Any:
+def handler(event: Any, _context: LambdaContext, *, intake: Intake | None = None) -> Any:
     """Evaluate what came; a message that fails comes back alone, without the rest of its batch."""
     scaler = intake or deployed_intake()
-
-    def one(record: SQSRecord) -> None:
-        deliver(scaler.on_message, record.body)
-
     if isinstance(event, dict) and "Records" in event:
-        return process_partial_response(event, one, BatchProcessor(EventType.SQS), context)
+        return deliver_each(scaler.on_message, event["Records"])
     return deliver(scaler.on_event, event)

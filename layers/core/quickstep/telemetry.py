@@ -22,7 +22,7 @@ from quickstep.messages import MessageError
 from quickstep.scheduled import ScheduleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from quickstep.fields import InvalidDocumentError
     from quickstep.records import DecisionRecord
@@ -70,6 +70,26 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
     for record in records:
         report(record)
     return {"decisions": [record.as_dict() for record in records]}
+
+
+def deliver_each(
+    receive: Callable[[str], list[DecisionRecord]], messages: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Evaluate messages of the queue; return the ids of those that failed, and come back alone.
+
+    Raises:
+        ExceptionGroup: all failed, as a batch of one does; Lambda counts that as an error.
+    """
+    failed: dict[str, Exception] = {}
+    for message in messages:
+        try:
+            deliver(receive, message["body"])
+        except Exception as error:
+            logger.exception("A message failed", extra={"message_id": message["messageId"]})
+            failed[message["messageId"]] = error
+    if failed and len(failed) == len(messages):
+        raise ExceptionGroup("every message failed", list(failed.values()))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
