@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Figure, Goal, Quantity
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.decisions import Found
-from quickstep.aws.dynamodb import from_item, to_item
 from quickstep.dashboard.deployed import Deployed
 from quickstep.dashboard.material import Metric, Point, Threshold
 from quickstep.dashboard.widget import SIZE_LIMIT, answer

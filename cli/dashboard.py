@@ -109,7 +109,7 @@ def _deployed(
 
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
-        return make_dashboard(table, session, endpoint_url)
+        return make_dashboard(table, partial(session.client, endpoint_url=endpoint_url))
     except (BotoCoreError, ValueError) as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -92,7 +92,7 @@ def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
 
 
 def _plain(item: dict[str, Any]) -> Record:
-    from quickstep.aws.dynamodb import from_item  # noqa: PLC0415 - boto3 takes its time
+    from quickstep.aws.attributes import from_item  # noqa: PLC0415 - boto3 takes its time
 
     record = from_item(item)
     for key in ("pk", "sk", "expires_at"):

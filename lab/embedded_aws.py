@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import requests
@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from botocore.config import Config
     from mypy_boto3_dynamodb.type_defs import (
         AttributeDefinitionTypeDef,
         KeySchemaElementTypeDef,
@@ -48,6 +49,11 @@ class Account:
 
     session: boto3.Session
     endpoint_url: str
+
+    def client(self, service: str, /, *, config: Config | None = None) -> Any:
+        """Return a client of one of its services, e.g. `ecs`."""
+        make: Any = self.session.client  # typed for literal names only
+        return make(service, config=config, endpoint_url=self.endpoint_url)
 
 
 class EmbeddedAws:

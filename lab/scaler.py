@@ -77,7 +77,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     sqs = account.session.client("sqs", endpoint_url=account.endpoint_url)
     queue = open_queue(sqs, sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"])
     settings = Settings(TABLE, queue.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
-    made = make_intake(settings, account.session, account.endpoint_url)
+    made = make_intake(settings, account.client)
     intake = _OverheardIntake(
         cycle=replace(made.cycle, clock=clock.now),
         alarms=made.alarms,

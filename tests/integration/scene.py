@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lab.embedded_aws import TABLE, Account, create_table
-from quickstep.aws.dynamodb import DynamoTargets, from_item
+from quickstep.aws.attributes import from_item
+from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.wiring import Settings, make_intake
 from tests.builders import HIGH, WEB, load_event
 
@@ -44,7 +45,8 @@ def an_intake(
     """Return the scaler as it is deployed, with clients of its own, at the time that is wanted."""
     day = timedelta(days=1)
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), day)
-    intake = make_intake(settings, account.session, endpoint_url or account.endpoint_url)
+    reached = replace(account, endpoint_url=endpoint_url or account.endpoint_url)
+    intake = make_intake(settings, reached.client)
     return at(intake, clock)
 
 
@@ -58,7 +60,7 @@ def clients_of(intake: Intake) -> list[Any]:
     cycle: Any = intake.cycle
     ports = (cycle.services, cycle.targets, cycle.metrics, cycle.messages)
     clients = [port._client for port in ports]  # noqa: SLF001
-    return [*clients, cycle.services._updates, cycle.policies._provider.client]  # noqa: SLF001
+    return [*clients, cycle.services._updates, cycle.policies._client]  # noqa: SLF001
 
 
 def on_call(intake: Intake, event: str, call: str, hook: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ import cli.decisions
 import cli.operate
 import cli.status
 from lab.embedded_aws import TABLE, put_policy
-from quickstep.aws.dynamodb import to_item
+from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
 from quickstep.memory import Memory, memory_dict
 from tests.builders import HIGH, WEB, a_document, known

@@ -10,8 +10,9 @@ import pytest
 
 from lab.embedded_aws import TABLE, Account, put_policy
 from lab.in_memory import InMemoryTargets
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
-from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
+from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
@@ -408,7 +409,7 @@ def documents(request: pytest.FixtureRequest) -> Documents:
         fake = InMemoryPolicies()
         return fake, lambda name, text: fake.documents.update({name.parameter: text})
     account: Account = request.getfixturevalue("account")
-    port = SsmPolicyDocuments(client_of(account, "ssm"), max_age=0)
+    port = SsmPolicyDocuments(client_of(account, "ssm"), 0, lambda: 0.0)
     return port, lambda name, text: put_policy(account, name, text)
 
 

@@ -54,7 +54,7 @@ def deliver(account: Account, queue_url: str) -> Deliver:
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), timedelta(days=30))
-    intake = make_intake(settings, account.session, account.endpoint_url)
+    intake = make_intake(settings, account.client)
 
     def deliver(event: Any, seconds: float = 0) -> dict[str, Any]:
         cycle = replace(intake.cycle, clock=lambda: AT + timedelta(seconds=seconds))

@@ -14,7 +14,7 @@ from botocore.session import Session
 
 from functions.scaler.handler import deployed_intake, handler
 from lab.embedded_aws import TABLE, Account, desired_count, put_policy
-from quickstep.aws.dynamodb import from_item, to_item
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.memory import CorruptItemError
 from quickstep.messages import AlarmAgain, Message, Sweep, write_message
 from quickstep.naming import ServiceName
@@ -60,7 +60,7 @@ def intake(account: Account, queue_url: str) -> Intake:
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": queue_url})
-    return later(make_intake(settings, account.session, account.endpoint_url), 0)
+    return later(make_intake(settings, account.client), 0)
 
 
 def later(intake: Intake, seconds: float) -> Intake:

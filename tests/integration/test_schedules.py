@@ -92,7 +92,7 @@ class Story:
     def act(self, event: Any) -> Any:
         """Hand an event to the function for scheduled actions, and its message to the scaler."""
         settings = ScheduleSettings(TABLE, self.queue_url)
-        made = make_schedules(settings, self.account.session, self.account.endpoint_url)
+        made = make_schedules(settings, self.account.client)
         schedules = replace(made, clock=lambda: self.now)
         answer = schedule_handler(event, CONTEXT, schedules=schedules)
         for body in self.messages():
@@ -340,9 +340,7 @@ def test_a_conflict_with_a_commit_is_waited_for_a_few_times(account: Account) ->
 
 
 def test_a_request_s_message_is_one_of_the_queue_s(story: Story) -> None:
-    made = make_schedules(
-        ScheduleSettings(TABLE, story.queue_url), story.account.session, story.account.endpoint_url
-    )
+    made = make_schedules(ScheduleSettings(TABLE, story.queue_url), story.account.client)
     made.on_action({"ResourceId": WEB.resource_id, "MaxCapacity": 3, "For": "1h"})
 
     (body,) = receive(sqs(story.account), story.queue_url, "request")

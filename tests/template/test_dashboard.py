@@ -226,7 +226,7 @@ def calls() -> list[tuple[str, dict[str, Any]]]:
         alarm = KnownAlarm(AlarmState.ALARM, NOW, DEFINITION)
         targets.commit(a_lease().owner, Memory(alarms={HIGH: alarm}), a_scale_out_record())
         account.session.events.register("before-parameter-build", record)
-        deployed = make_dashboard(TABLE, account.session, account.endpoint_url)
+        deployed = make_dashboard(TABLE, account.client)
         millis = NOW.timestamp() * 1000
         html = handler(
             {

@@ -327,7 +327,7 @@ def calls() -> list[Call]:
         queue_url = create_queue(account)
         settings = Settings(TABLE, queue_url, 0, timedelta(days=36_500), timedelta(days=30))
         account.session.events.register("before-parameter-build", record)
-        intake = make_intake(settings, account.session, account.endpoint_url)
+        intake = make_intake(settings, account.client)
 
         def deliver(event: Any) -> Any:
             return handler(event, cast("LambdaContext", Context()), intake=intake)
@@ -473,7 +473,7 @@ def scheduled_calls() -> list[Call]:
         create_table(account)
         settings = ScheduleSettings(TABLE, create_queue(account))
         account.session.events.register("before-parameter-build", record)
-        schedules = make_schedules(settings, account.session, account.endpoint_url)
+        schedules = make_schedules(settings, account.client)
         action = {"ResourceId": WEB.resource_id, "Name": "night"}
         for event in ({**action, "MaxCapacity": 2, "For": "1h"}, {**action, "End": True}):
             schedule_handler(event, cast("LambdaContext", Context()), schedules=schedules)

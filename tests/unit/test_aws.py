@@ -18,16 +18,19 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from hypothesis import given
 
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
-from quickstep.aws.dynamodb import DynamoTargets, from_item, to_item
+from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
 from quickstep.aws.failures import calling
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.config import ConfigError
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Lease, Memory, memory_dict, read_memory
 from quickstep.messages import Message, write_message
+from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError, LeaseLostError
 from quickstep.triggers import DescribedAlarm, Recheck
 from quickstep.wiring import in_threads
@@ -38,6 +41,7 @@ from tests.builders import (
     LOW_DEFINITION,
     NOW,
     WEB,
+    a_document,
     a_lease,
     a_record,
     ago,
@@ -151,9 +155,70 @@ def test_a_document_that_could_not_be_read_is_no_config_error(code: str, outcome
         stub.add_client_error("get_parameter", code)
 
         with pytest.raises(CallFailedError) as caught:
-            SsmPolicyDocuments(client).load(WEB)
+            SsmPolicyDocuments(client, 30, lambda: 0.0).load(WEB)
 
     assert caught.value.outcome is outcome
+
+
+def a_parameter(least: int, kind: str = "String") -> dict[str, Any]:
+    text = json.dumps(a_document(MinCapacity=least))
+    return {"Parameter": {"Name": WEB.parameter, "Value": text, "Type": kind}}
+
+
+def test_a_document_is_kept_until_it_is_too_old() -> None:
+    client = boto3.client("ssm")
+    now = [100.0]
+    with Stubber(client) as stub:
+        stub.add_response("get_parameter", a_parameter(2))
+        stub.add_response("get_parameter", a_parameter(3))
+        documents = SsmPolicyDocuments(client, 30, lambda: now[0])
+
+        found = []
+        for at in (100.0, 129.9, 130.0, 159.9):
+            now[0] = at
+            found.append(documents.load(WEB).min_capacity)
+
+        stub.assert_no_pending_responses()
+    assert found == [2, 2, 3, 3]
+
+
+def test_a_document_that_breaks_a_rule_is_not_kept() -> None:
+    client = boto3.client("ssm")
+    with Stubber(client) as stub:
+        stub.add_response("get_parameter", a_parameter(-1))
+        stub.add_response("get_parameter", a_parameter(2))
+        documents = SsmPolicyDocuments(client, 30, lambda: 0.0)
+
+        with pytest.raises(ConfigError):
+            documents.load(WEB)
+        assert documents.load(WEB).min_capacity == 2
+
+
+def test_the_document_that_was_kept_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quickstep.aws.ssm.MOST_KEPT", 1)
+    client = boto3.client("ssm")
+    api = ServiceName("prod", "api")
+    text = json.dumps(a_document(ResourceId=api.resource_id))
+    of_api = {"Parameter": {"Name": api.parameter, "Value": text, "Type": "String"}}
+    with Stubber(client) as stub:
+        for answer in (a_parameter(2), of_api, a_parameter(3)):
+            stub.add_response("get_parameter", answer)
+        documents = SsmPolicyDocuments(client, 30, lambda: 0.0)
+
+        least = [documents.load(name).min_capacity for name in (WEB, api, api, WEB)]
+
+        stub.assert_no_pending_responses()
+    assert least == [2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["StringList", "SecureString"])
+def test_a_document_in_a_parameter_of_another_type_is_refused(kind: str) -> None:
+    client = boto3.client("ssm")
+    with Stubber(client) as stub:
+        stub.add_response("get_parameter", a_parameter(2, kind))
+
+        with pytest.raises(ConfigError, match=f"must be a String parameter, not {kind}"):
+            SsmPolicyDocuments(client, 30, lambda: 0.0).load(WEB)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +243,7 @@ def test_an_item_gives_back_what_was_put_into_it(value: Any) -> None:
         ({"BOOL": False}, False),
         ({"NULL": True}, None),
         ({"L": [{"N": "1"}, {"M": {"a": {"S": ""}}}]}, [1, {"a": ""}]),
-        ({"SS": ["by somebody else"]}, {"by somebody else"}),
+        ({"SS": ["by somebody else"]}, "SS: ['by somebody else']"),
     ],
     ids=str,
 )
@@ -187,6 +252,14 @@ def test_an_attribute_is_read_as_the_json_it_was(attribute: dict[str, Any], valu
 
     assert read == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [({1}, TypeError), (b"1", TypeError), (float("nan"), ValueError)], ids=str
+)
+def test_what_json_cannot_say_is_not_stored(value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        to_item({"value": value})
 
 
 @pytest.mark.parametrize(

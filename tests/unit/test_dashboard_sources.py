@@ -12,8 +12,8 @@ import pytest
 from botocore.stub import Stubber
 
 from lab.page.sources import LogError, read_log
+from quickstep.aws.attributes import to_item
 from quickstep.aws.decisions import DynamoDecisions
-from quickstep.aws.dynamodb import to_item
 from quickstep.aws.series import MOST_POINTS, CloudWatchSeries
 from quickstep.dashboard.deployed import Deployed
 from quickstep.dashboard.material import Metric, Point, Threshold

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quickstep.aws.dynamodb import STATE, from_item, to_item
+from quickstep.aws.attributes import from_item, to_item
+from quickstep.aws.dynamodb import STATE
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
 from quickstep.memory import read_memory

@@ -9,14 +9,12 @@ decision records, and may be days late.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.fields import write_moment
 from quickstep.memory import Claim, Lease, is_operators, memory_dict, read_memory
 from quickstep.ports import LeaseLostError, OutOfDate
@@ -35,16 +33,8 @@ RETENTION = timedelta(days=30)
 
 _LEASE = [f"{which}_{part}" for which in ("lease", "last") for part in ("owner", "since", "until")]
 
-_SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
-_EXACT_INTEGERS = 2**53
-_ALWAYS_EXACT = 16
-"""A whole number of fewer digits is below 2**53."""
-
 _CONFLICT_PAUSES = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
 """A commit's transaction takes milliseconds."""
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class DynamoTargets:
@@ -227,56 +217,6 @@ class DynamoOperators:
             else:
                 break
         return True
-
-
-def to_item(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON-like data as DynamoDB attribute values; floats keep all their digits.
-
-    A float beyond what DynamoDB stores (1e-130 to 9.9e125) becomes 0 or the largest it does: a
-    metric-math alarm may send anything, and must not keep a decision from being committed.
-    """
-    exact = json.loads(json.dumps(data), parse_float=_storable)
-    return {key: _serialize(value) for key, value in exact.items()}
-
-
-def _storable(text: str) -> Decimal:
-    number = Decimal(text)
-    if number.adjusted() > _LARGEST.adjusted():
-        return _LARGEST.copy_sign(number)
-    return number if number.adjusted() >= _SMALLEST.adjusted() else Decimal(0)
-
-
-def from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return DynamoDB attribute values as JSON-like data: the inverse of `to_item`.
-
-    In one pass over the types that `to_item` writes. boto3's own reader, and a second pass from its
-    Decimals to numbers, take more than twice as long: a dashboard of 1,000 records would feel it.
-    """
-    return {key: _plain(value) for key, value in item.items()}
-
-
-def _plain(attribute: Any) -> Any:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "S" | "BOOL":
-            return value
-        case "N":
-            return _number(value)
-        case "M":
-            return {key: _plain(member) for key, member in value.items()}
-        case "L":
-            return [_plain(member) for member in value]
-        case "NULL":
-            return None
-    return _deserialize(attribute)  # what others have written
-
-
-def _number(text: str) -> float:
-    if text.isdecimal() and len(text) < _ALWAYS_EXACT:
-        return int(text)
-    number = Decimal(text)
-    whole = abs(number) < _EXACT_INTEGERS and number == number.to_integral_value()
-    return int(number) if whole else float(number)
 
 
 def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDate:

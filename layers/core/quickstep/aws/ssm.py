@@ -1,17 +1,15 @@
-"""Policy documents in SSM parameters, read through Powertools' cache."""
+"""Policy documents in SSM parameters, kept for a while in the warm function."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.exceptions import BotoCoreError, ClientError
-
-from quickstep.aws.failures import failure
+from quickstep.aws.failures import calling
 from quickstep.config import ConfigError, parse_target_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_ssm import SSMClient
 
     from quickstep.engine.model import ScalableTarget
@@ -19,31 +17,42 @@ if TYPE_CHECKING:
 
 MAX_AGE_SECONDS = 30
 
+MOST_KEPT = 1_000
+"""Targets whose documents one function keeps: some megabytes. The one kept longest makes room."""
+
 
 class SsmPolicyDocuments:
-    """The `PolicyDocuments` port over an SSM client; a document is cached for `max_age` seconds."""
+    """The `PolicyDocuments` port over an SSM client.
 
-    def __init__(self, client: SSMClient, max_age: int = MAX_AGE_SECONDS) -> None:
-        self._provider = SSMProvider(boto3_client=client)
+    A document that is read and valid is kept for `max_age` seconds; `elapsed` tells seconds since
+    any moment, and never goes back.
+    """
+
+    def __init__(self, client: SSMClient, max_age: int, elapsed: Callable[[], float]) -> None:
+        self._client = client
         self._max_age = max_age
+        self._elapsed = elapsed
+        self._kept: dict[ServiceName, tuple[float, ScalableTarget]] = {}
 
     def load(self, service: ServiceName) -> ScalableTarget:
         """Return the target's document; see the port."""
-        return parse_target_of(service, self._read(service.parameter))
+        now = self._elapsed()
+        read_at, kept = self._kept.get(service, (now, None))
+        if kept is not None and now - read_at < self._max_age:
+            return kept
+        target = parse_target_of(service, self._read(service.parameter))
+        self._kept.pop(service, None)  # to the end: a dict is in the order of insertion
+        self._kept[service] = now, target
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return target
 
     def _read(self, name: str) -> str:
-        try:
-            text = self._provider.get(name, max_age=self._max_age)
-        except GetParameterError as error:
-            # Powertools wraps every error; the one that boto3 raised is its context.
-            cause = error.__context__
-            if isinstance(cause, ClientError):
-                if cause.response["Error"]["Code"] == "ParameterNotFound":
-                    raise ConfigError.of(name, "is missing: no such SSM parameter") from cause
-                raise failure("GetParameter", cause) from cause
-            if isinstance(cause, BotoCoreError):
-                raise failure("GetParameter", cause) from cause
-            raise
-        if not isinstance(text, str):
-            raise ConfigError.of(name, "must be a String parameter")
-        return text
+        with calling("GetParameter"):
+            try:
+                parameter = self._client.get_parameter(Name=name)["Parameter"]
+            except self._client.exceptions.ParameterNotFound as error:
+                raise ConfigError.of(name, "is missing: no such SSM parameter") from error
+        if parameter["Type"] != "String":
+            raise ConfigError.of(name, f"must be a String parameter, not {parameter['Type']}")
+        return parameter["Value"]
