@@ -144,8 +144,9 @@ def test_importing_the_wiring_has_no_side_effects() -> None:
 NEEDLESS = (
     "asyncio",
     "aws_lambda_powertools.event_handler",
-    "aws_lambda_powertools.metrics",
-    "aws_lambda_powertools.utilities",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.data_classes",
+    "aws_lambda_powertools.utilities.parameters",
     "boto3",
     "multiprocessing",
     "pydantic",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -22,15 +21,13 @@ from quickstep.telemetry import logger
 from quickstep.triggers import Heartbeat, Recheck
 from quickstep.wiring import Settings, SettingsError, make_intake
 from tests.builders import EVENTS, HIGH, WEB, a_document, a_lease, a_record, load_event
+from tests.log_lines import metrics_in, overhear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from quickstep.intake import Intake
-
-    Lines = Callable[[], list[dict[str, Any]]]
+    from tests.log_lines import Lines
 
 AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
 
@@ -247,7 +244,7 @@ def clients_of(intake: Intake) -> list[Any]:
         scaler.cycle.messages,
     ]
     clients = [port._client for port in ports]  # noqa: SLF001
-    more = scaler.cycle.services._updates, scaler.cycle.policies._provider.client  # noqa: SLF001
+    more = scaler.cycle.services._updates, scaler.cycle.policies._client  # noqa: SLF001
     return [*clients, *more]
 
 
@@ -468,16 +465,9 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
-    """What the function has written so far, log and metric lines together."""
-    log = io.StringIO()
-    logger.registered_handler.setStream(log)  # type: ignore[attr-defined]
-
-    def written() -> list[dict[str, Any]]:
-        text = log.getvalue() + capsys.readouterr().out
-        return [json.loads(line) for line in text.splitlines()]
-
-    return written
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """What the function has written so far."""
+    return overhear(capsys)
 
 
 @pytest.mark.parametrize(
@@ -500,7 +490,7 @@ def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
     assert answer["refused"]
     assert calls == {}
     written = lines()
-    assert any(line.get("RefusedEvents") == [1.0] for line in written)
+    assert any(line.get("RefusedEvents") == 1 for line in written)
     assert any(line.get("problems") == answer["refused"] for line in written)
 
 
@@ -550,7 +540,7 @@ def test_a_message_that_is_none_of_ours_is_refused_without_a_call_or_a_retry(
     written = lines()
     (refused,) = [line for line in written if "problems" in line]
     assert refused["problems"][0].startswith(problem)
-    assert any(line.get("RefusedEvents") == [1.0] for line in written)
+    assert any(line.get("RefusedEvents") == 1 for line in written)
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -574,7 +564,7 @@ def test_a_poisonous_message_is_refused_and_the_rest_of_its_batch_evaluated(
     assert deliver(batch("poison", again), intake) == ALL_WELL
 
     assert outcomes(account) == ["SCALED_OUT"]
-    assert sum(line.get("RefusedEvents") == [1.0] for line in lines()) == 1
+    assert sum(line.get("RefusedEvents") == 1 for line in lines()) == 1
 
 
 def test_of_a_batch_only_the_message_that_fails_unexpectedly_comes_back(
@@ -721,11 +711,28 @@ def test_a_decision_is_logged_once_and_counted(intake: Intake, lines: Lines) -> 
     assert log["decision"] == decision
     assert log["correlation_id"] == "0b5c2a61-3a55-4a54-9a8b-1d6a1f0c0002"
     assert log["function_request_id"] == "request-1"
-    (counted,) = [line for line in written if "Decisions" in line]
-    assert (counted["ResourceId"], counted["Outcome"]) == ("service/prod/web", "SCALED_OUT")
-    (latency,) = [line for line in written if "AlarmToUpdateLatency" in line]
-    assert latency["AlarmToUpdateLatency"] == [257.0]
-    assert not any("FailedDecisions" in line for line in written)
+    assert metrics_in(written) == {
+        ("Quickstep/Decisions", "Outcome,ResourceId"): 1,
+        ("Quickstep/DesiredCount", "ResourceId"): 6,
+        ("Quickstep/RunningCount", "ResourceId"): 4,
+        ("Quickstep/AlarmToUpdateLatency", "ResourceId"): 257.0,
+    }
+    assert (log["ResourceId"], log["Outcome"]) == ("service/prod/web", "SCALED_OUT")
+    assert written == [log], "one line for all of it"
+
+
+def test_a_level_that_leaves_decisions_out_of_the_log_leaves_the_metrics(
+    intake: Intake, lines: Lines
+) -> None:
+    logger.setLevel("ERROR")
+    try:
+        decided(load_event("alarm-high-step2"), intake)
+    finally:
+        logger.setLevel("INFO")
+
+    (written,) = lines()
+    assert "decision" not in written
+    assert metrics_in([written])["Quickstep/Decisions", "Outcome,ResourceId"] == 1
 
 
 def test_every_decision_of_a_batch_is_logged(
@@ -745,9 +752,8 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(intake: Intake, line
     decided(load_event("alarm-unknown-target"), intake)
 
     written = lines()
-    (failed,) = [line for line in written if "FailedDecisions" in line]
-    assert failed["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[]]
-    assert any(line.get("level") == "ERROR" for line in written)
+    assert metrics_in(written)["Quickstep/FailedDecisions", ""] == 1
+    assert [line["level"] for line in written] == ["ERROR"]
 
 
 # --- settings -------------------------------------------------------------------------------------

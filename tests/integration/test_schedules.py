@@ -37,6 +37,7 @@ from tests.integration.scene import (
     targets_of,
     tasks,
 )
+from tests.log_lines import metrics_in, overhear
 from tests.template.stack import TARGET, deploy
 
 if TYPE_CHECKING:
@@ -229,10 +230,12 @@ def test_in_a_dry_run_a_schedule_is_only_recorded(story: Story) -> None:
 def test_an_action_that_breaks_a_rule_is_refused_with_every_problem(
     story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    lines = overhear(capsys)
+
     answer = story.act({"ResourceId": "web", "MinCapacity": 5, "MaxCapacity": 4, "Until": "18:00"})
 
     assert len(answer["refused"]) == 3
-    assert "RefusedEvents" in capsys.readouterr().out
+    assert metrics_in(lines()) == {("Quickstep/RefusedEvents", ""): 1}
     assert remembered(story.account)[0] == Memory()
 
 

@@ -18,6 +18,7 @@ from quickstep.memory import KnownAlarm, Memory
 from quickstep.telemetry import report
 from quickstep.wiring import make_dashboard
 from tests.builders import DEFINITION, HIGH, NOW, ROOT, WEB, a_lease, a_scale_out_record
+from tests.log_lines import metrics_in, overhear
 from tests.template.dashboard_schema import BODY
 from tests.template.stack import SCALER, TARGET, Stack, deploy, source
 
@@ -142,36 +143,25 @@ def stack_text() -> str:
 def test_the_graphs_search_for_metrics_that_the_function_emits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    lines = overhear(capsys)
     report(a_scale_out_record())
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    emitted = {
-        (metric["Name"], ",".join(sorted(dimensions)))
-        for line in lines
-        if "_aws" in line
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        for metric in directive["Metrics"]
-        for dimensions in directive["Dimensions"]
-    }
 
-    assert searches()["Quickstep"] <= emitted
-    assert {"Decisions", "DesiredCount", "RunningCount", "AlarmToUpdateLatency"} == {
-        name for name, _ in searches()["Quickstep"]
-    }
+    emitted = metrics_in(lines()).keys()
+
+    searched = searches()["Quickstep"]
+    assert {(f"Quickstep/{name}", dimensions) for name, dimensions in searched} == emitted
 
 
 def test_desired_and_running_are_what_ecs_was_left_with(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    lines = overhear(capsys)
     report(a_scale_out_record())
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    values = {
-        name: line[name]
-        for line in lines
-        for name in ("DesiredCount", "RunningCount")
-        if name in line
-    }
 
-    assert values == {"DesiredCount": [6.0], "RunningCount": [3.0]}
+    metrics = metrics_in(lines())
+
+    assert metrics["Quickstep/DesiredCount", "ResourceId"] == 6
+    assert metrics["Quickstep/RunningCount", "ResourceId"] == 3
 
 
 def test_the_load_is_that_of_the_services_own_template() -> None:

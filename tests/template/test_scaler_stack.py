@@ -43,6 +43,7 @@ from quickstep.wiring import (
     make_schedules,
 )
 from tests.builders import EVENTS, EXAMPLE_POLICY, HIGH, ROOT, WEB, a_record, load_event
+from tests.log_lines import metrics_in, overhear
 from tests.template.stack import SCALER, Stack, deploy, source, transform
 
 if TYPE_CHECKING:
@@ -662,19 +663,17 @@ def test_the_alarms_watch_metrics_that_the_function_emits(
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
 
+    lines = overhear(capsys)
     report(a_record(outcome=Outcome.FAILED_DENIED))
     refuse(InvalidDocumentError([Problem("source", "must be aws.cloudwatch")]))
 
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    emitted = {
-        (directive["Namespace"], metric["Name"], ",".join(dimensions))
-        for line in lines
-        if "_aws" in line
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        for metric in directive["Metrics"]
-        for dimensions in directive["Dimensions"]
+    emitted = metrics_in(lines()).keys()
+    own = {
+        (f"{namespace}/{name}", dimensions)
+        for namespace, name, dimensions in watched()
+        if namespace == "Quickstep"
     }
-    assert {one for one in watched() if one[0] == "Quickstep"} <= emitted
+    assert own <= emitted
 
 
 def test_alarms_tell_nobody_unless_there_is_an_address() -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in CloudWatch: one structured log line, and its metrics (EMF).
+"""What an evaluation leaves in CloudWatch: one structured log line, with its metrics in it (EMF).
 
 Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
@@ -11,51 +11,63 @@ Quickstep / RefusedEvents         over all targets: events and scheduled actions
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+import logging
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from quickstep.alarm_events import EventError
+from quickstep.emf import Metric, MetricSet, embedded
 from quickstep.messages import MessageError
 from quickstep.scheduled import ScheduleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from quickstep.fields import InvalidDocumentError
     from quickstep.records import DecisionRecord
     from quickstep.scheduled import Schedules
 
-NAMESPACE = "Quickstep"
-
 logger = Logger(service="quickstep")
 
 
 def report(record: DecisionRecord) -> None:
-    """Log a decision and count it."""
-    write = logger.error if record.outcome.failed else logger.info
-    write(record.reason, extra={"decision": record.as_dict()})
+    """Log a decision, and count it in the same line."""
+    metrics = embedded(record.at, *_metric_sets(record))
+    decision = {"decision": record.as_dict()}
+    if record.outcome.failed:
+        logger.error(record.reason, extra={**decision, **metrics})
+    elif logger.log_level <= logging.INFO:
+        logger.info(record.reason, extra={**decision, **metrics})
+    else:
+        # The log level leaves the decision out of the log, not out of the metrics.
+        print(json.dumps(metrics))  # noqa: T201 - to the same stream, for CloudWatch to read
     if record.unreadable:
         logger.warning("An operator's entry cannot be read", extra={"problems": record.unreadable})
-    _count("Decisions", ResourceId=record.resource_id, Outcome=str(record.outcome))
+
+
+def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
+    target = {"ResourceId": record.resource_id}
+    outcome = {"Outcome": str(record.outcome)}
+    yield MetricSet((Metric("Decisions", 1),), {**target, **outcome})
     if record.outcome.failed:
-        _count("FailedDecisions")
+        yield MetricSet((Metric("FailedDecisions", 1),))
+    of_target = []
     if record.service is not None:
-        running, desired = record.service.running, record.service.desired
+        desired = record.service.desired
         if record.decision is not None and record.outcome.changes_capacity:
             desired = record.decision.granted
-        _measure("DesiredCount", MetricUnit.Count, desired, ResourceId=record.resource_id)
-        _measure("RunningCount", MetricUnit.Count, running, ResourceId=record.resource_id)
+        of_target += [
+            Metric("DesiredCount", desired),
+            Metric("RunningCount", record.service.running),
+        ]
     if record.alarm_to_update is not None:
         latency = record.alarm_to_update / timedelta(milliseconds=1)
-        _measure(
-            "AlarmToUpdateLatency",
-            MetricUnit.Milliseconds,
-            latency,
-            ResourceId=record.resource_id,
-        )
+        of_target.append(Metric("AlarmToUpdateLatency", latency, "Milliseconds"))
+    if of_target:
+        yield MetricSet(tuple(of_target), target)
 
 
 _T = TypeVar("_T")
@@ -105,16 +117,7 @@ def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
 def refuse(error: InvalidDocumentError) -> list[str]:
     """Log and count what cannot be evaluated; return its problems."""
     problems = [str(problem) for problem in error.problems]
-    logger.error("Refused what is no event or message of ours", extra={"problems": problems})
-    _count("RefusedEvents")
+    metrics = embedded(datetime.now(UTC), MetricSet((Metric("RefusedEvents", 1),)))
+    what = "Refused what is no event or message of ours"
+    logger.error(what, extra={"problems": problems, **metrics})
     return problems
-
-
-def _count(name: str, **dimensions: str) -> None:
-    _measure(name, MetricUnit.Count, 1, **dimensions)
-
-
-def _measure(name: str, unit: MetricUnit, value: float, **dimensions: str) -> None:
-    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
-        for dimension, of in dimensions.items():
-            metric.add_dimension(dimension, of)
