@@ -28,7 +28,7 @@ NOWHERE = "http://127.0.0.1:9"
 """Nothing is called: clients are made, and do not connect."""
 
 READY = "import handler; handler.deployed_intake()"
-"""What Lambda does before the first event."""
+"""What happens before the first event can be handled."""
 
 FLOOR = """
 import boto3

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 @cache
 def deployed_intake() -> Intake:
-    """Return the scaler over this function's account, made at the first event."""
+    """Return the scaler over this function's account."""
     return make_intake(Settings.from_environment(os.environ))
+
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    # In Lambda: before the first event, not for it, where there is provisioned concurrency or a
+    # snapshot (SnapStart). Nothing that has to differ between functions is made here.
+    deployed_intake()
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)

@@ -164,25 +164,40 @@ ENVIRONMENT = {
     "RETENTION_DAYS": "30",
 }
 
-READY = """
+IMPORT = """
 import sys
 sys.path[:0] = ["functions/scaler", "layers/core"]
 import handler
-handler.deployed_intake()
-print("\\n".join(sys.modules))
 """
 
 
-def test_the_scaler_s_cold_start_loads_nothing_that_it_does_not_need() -> None:
+def in_a_new_process(program: str, **environment: str) -> str:
     done = subprocess.run(  # noqa: S603 - this interpreter, a constant program
-        [sys.executable, "-c", READY],
+        [sys.executable, "-c", IMPORT + program],
         cwd=ROOT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         check=True,
     )
-    loaded = set(done.stdout.split())
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "made"),
+    [
+        pytest.param({"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, 1, id="in Lambda, at once"),
+        pytest.param({}, 0, id="elsewhere, at the first event"),
+    ],
+)
+def test_importing_the_handler_makes_clients(environment: dict[str, str], made: int) -> None:
+    program = "print(handler.deployed_intake.cache_info().currsize)"
+
+    assert int(in_a_new_process(program, **environment)) == made
+
+
+def test_the_scaler_s_cold_start_loads_nothing_that_it_does_not_need() -> None:
+    loaded = set(in_a_new_process("handler.deployed_intake(); print(*sys.modules)").split())
 
     assert "botocore.session" in loaded
     assert not {name for name in loaded if name.startswith(NEEDLESS)}
