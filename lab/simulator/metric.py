@@ -27,7 +27,7 @@ class Statistic(Enum):
 
 
 class Samples(NamedTuple):
-    """Samples of one second: how many, their sum, and from when on they can be seen."""
+    """Samples of one second: from when on they can be seen, how many they are, and their sum."""
 
     visible_at: float
     number: int
@@ -68,10 +68,14 @@ class Metric:
                 seconds = max(0, now - max(0, int(-(-task.serves_at // 1))))
                 total += sum(list(self._sent)[-seconds:]) if seconds else 0.0
         if count:
-            samples = Samples(now + world.visibility.draw(self._random), count, total / interval)
-            self._periods.setdefault(second // GRID, []).append(samples)
-            if len(self._periods) > _KEPT:
-                del self._periods[next(iter(self._periods))]
+            visible_at = now + world.visibility.draw(self._random)
+            self.put(second, Samples(visible_at, count, total / interval))
+
+    def put(self, second: int, samples: Samples) -> None:
+        """Take samples that are stamped with a second; the periods have to come in order."""
+        self._periods.setdefault(second // GRID, []).append(samples)
+        if len(self._periods) > _KEPT:
+            del self._periods[next(iter(self._periods))]
 
     def read(
         self, start: int, period: int, now: float, statistic: Statistic

@@ -98,7 +98,8 @@ class Scaler(Protocol):
 class Stage:
     """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
 
-    `now` is in seconds since START, `lead` what it is when the traffic begins.
+    `now` is in seconds since START, `lead` what it is when the traffic begins. `phases` are those
+    that are not left to chance, in seconds, by the name of the clock that has them.
     """
 
     world: World
@@ -106,6 +107,7 @@ class Stage:
     fleet: Fleet
     metric: Metric
     lead: int = 0
+    phases: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
     records: list[DecisionRecord] = field(default_factory=list)
@@ -120,6 +122,12 @@ class Stage:
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Plan an action. Those of one moment happen in the order in which they were planned."""
         heapq.heappush(self._plans, (moment, next(self._number), action))
+
+    def phase(self, clock: str, interval: float) -> float:
+        """Return when a clock that ticks every `interval` seconds ticks for the first time."""
+        # Drawn in any case: what comes after it is then the same with and without a given phase.
+        drawn = self.random.uniform(0, interval)
+        return self.phases.get(clock, drawn)
 
     def every(self, seconds: float, first: float, action: Callable[[], None]) -> None:
         """Plan an action again and again."""
@@ -201,7 +209,8 @@ class WatchedAlarm:
         """Evaluate every 10 s, or every 60 s for periods of a minute, in a phase of its own."""
         period = self.definition.period
         interval = GRID if period < 60 else 60  # noqa: PLR2004 - CloudWatch's rule
-        stage.every(interval, stage.random.uniform(0, interval), lambda: self.evaluate(stage))
+        phase = stage.phase(self.definition.name, interval)
+        stage.every(interval, phase, lambda: self.evaluate(stage))
 
     def evaluate(self, stage: Stage) -> None:
         """Look at the newest complete periods."""

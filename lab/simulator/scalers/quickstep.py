@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep.records import DecisionRecord
 
+HEARTBEAT = "heartbeat"
+"""The name of its clock on the stage; the alarms' clocks are named after their policies."""
 HEARTBEAT_SECONDS = 60
 
 _METRIC = {"namespace": "MyApp/Performance", "name": "RequestsPerSecond", "dimensions": {}}
@@ -105,7 +107,7 @@ class _Player:
         stage = self._stage
         for alarm in self._alarms:
             alarm.start(stage)
-        phase = stage.random.uniform(0, HEARTBEAT_SECONDS)
+        phase = stage.phase(HEARTBEAT, HEARTBEAT_SECONDS)
         stage.at(0.0, self._heartbeat)  # the scaler was there before the traffic
         stage.every(HEARTBEAT_SECONDS, phase, self._heartbeat)
 
