@@ -84,16 +84,20 @@ class Case:
     at_rest: float = 60.0
     tasks: int = 2
     interval: int = 5
-    spread: float = 5.0
+    spread: float = 1.0
     evaluation: float | None = None
     world: World = field(default_factory=World)
 
 
-_WORLD = World()
+_WORLD, _LATE = World(), Spread(5, 8)
 VARIANTS = {
-    "all publish in the last second of their 5": Case(spread=1.0),
-    "published each 2 s": Case(interval=2, spread=2.0),
-    "published each 1 s": Case(interval=1, spread=1.0),
+    "published each 2 s": Case(interval=2),
+    "published each 1 s": Case(interval=1),
+    "published anywhere in the 5 s": Case(spread=5.0),
+    "readable after 5 s": Case(world=replace(_WORLD, visibility=_LATE)),
+    "readable after 5 s, published anywhere in the 5 s": Case(
+        spread=5.0, world=replace(_WORLD, visibility=_LATE)
+    ),
     "evaluated 2 s after each period's end": Case(evaluation=2.0),
     "evaluated 9 s after each period's end": Case(evaluation=9.0),
     "readable at once": Case(world=replace(_WORLD, visibility=Spread(0, 0))),

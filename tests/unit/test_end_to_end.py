@@ -104,5 +104,5 @@ def test_samples_are_stamped_as_the_publisher_stamps_them(phase: int, number: in
     assert timestamp(schedule.tick(number)) == schedule.timestamp(number).timestamp()
 
 
-def test_tasks_publish_as_often_as_the_publisher_does() -> None:
-    assert Case().interval == _points.INTERVAL
+def test_tasks_publish_as_often_and_as_close_together_as_the_publisher_does() -> None:
+    assert (Case().interval, Case().spread) == (_points.INTERVAL, _points.SPREAD)

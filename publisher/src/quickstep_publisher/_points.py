@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 INTERVAL = 5
 """Seconds from one point of a task to its next."""
+SPREAD = 1
+"""Tasks publish within so many seconds, the last of each interval: the period of an alarm ends with
+an interval, and what is published just before its end is the newest that it can show."""
 SHORTEST_SPAN = INTERVAL / 2
 """A rate over less than this is noise: what was counted goes into the next point instead."""
 LONGEST_SPAN = 60
@@ -120,7 +123,7 @@ def build(interval: Interval, timestamp: datetime) -> Point | None:
 class Schedule:
     """When a task publishes: every INTERVAL seconds of the UTC clock, `phase` seconds later.
 
-    Each task has a phase of its own in [0, INTERVAL), so a thousand tasks do not call at once.
+    A phase is in [0, INTERVAL); by default each task has one of its own, see `phase_of`.
     Intervals are numbered from the epoch on; number n ends with tick n.
     """
 
@@ -149,9 +152,11 @@ class Schedule:
 
 
 def phase_of(seed: str) -> float:
-    """Return the phase of the task that `seed` names: in [0, INTERVAL), in whole milliseconds.
+    """Return the phase of the task that `seed` names: in the last SPREAD, in whole milliseconds.
 
-    The same task has the same phase after a restart of its processes.
+    The same task has the same phase after a restart of its processes. Example: a digest of 71,250
+    is 250 ms into the second from 4 to 5, a phase of 4.25.
     """
     digest = hashlib.sha256(seed.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % (INTERVAL * 1000) / 1000
+    into = int.from_bytes(digest[:8], "big") % (SPREAD * 1000)
+    return INTERVAL - SPREAD + into / 1000

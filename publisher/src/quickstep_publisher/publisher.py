@@ -77,7 +77,7 @@ class Publisher:
         thread: False for a publisher that stands for a task by itself, in a simulation or a test:
             it meets no other process, and publishes when `publish` is called.
         phase: seconds in [0, 5) after each multiple of 5 s of the UTC clock at which to publish;
-            by default each task has its own.
+            by default each task has its own in [4, 5), just before an alarm's period ends.
         clock: what tells the time.
 
     Raises:
