@@ -3,8 +3,8 @@
 python -m benchmarks end-to-end
 
 Each trial draws its own phases: of the surge within CloudWatch's 10 s, of each task's publishing
-clock, of the alarm's evaluation, and the modelled delays. Alarm rules, cycle, engine and handler
-are the real code.
+clock, of the alarm's evaluation, and the modelled delays. The cycle and its engine are the real
+ones, the handler's time is measured.
 """
 
 from __future__ import annotations
@@ -394,12 +394,12 @@ template's: Average, period 10, 1 of 1, threshold {THRESHOLD:g}; the policy is
 [`web.json`](../examples/policies/web.json). Time runs from the first overloaded moment until
 `UpdateService` is accepted.
 
-Real code: when the publisher sends and how it stamps (tests hold the two together), the documented
-rules of alarms as the laboratory has them, and the cycle with its engine. Measured in this run: the
-handler, warm, {RUNS} times on the embedded AWS, from an event until ECS has accepted; its median is
-a row. Modelled: how soon a sample can be read, the phase in which an alarm is evaluated, the
-event's delivery and cold starts. So are the calls over a network; their modelled time comes on top
-of the measured one, as the part ECS. AWS publishes none of these; the numbers are those of
+Real code: the cycle with its engine, on the documented rules of alarms as the laboratory has them.
+Tasks send and stamp as the publisher does, which tests compare. Measured in this run: the handler,
+warm, {RUNS} times on the embedded AWS, from an event until ECS has accepted; its median is a row.
+Modelled: how soon a sample can be read, the phase in which an alarm is evaluated, the event's
+delivery and cold starts. So are the calls over a network; their modelled time comes on top of the
+measured one, as the part ECS. AWS publishes none of these; the numbers are those of
 [`world.py`](../lab/simulator/world.py). The 86 s and 363 s are AWS's own benchmark of target
 tracking (June 2026), of another workload.
 
