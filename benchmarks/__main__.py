@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import cold_start, dashboard, end_to_end, publisher, scalers, simulator
+from benchmarks import cold_start, dashboard, decision, end_to_end, publisher, scalers, simulator
 from benchmarks.figures import Benchmark, as_markdown, as_table
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SUITE = (
     end_to_end.BENCHMARK,
     cold_start.BENCHMARK,
+    decision.BENCHMARK,
     scalers.BENCHMARK,
     simulator.BENCHMARK,
     dashboard.BENCHMARK,

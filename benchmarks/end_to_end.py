@@ -11,43 +11,30 @@ from __future__ import annotations
 
 import io
 import math
-import uuid
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
 from statistics import fmean, median, quantiles
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from cli.experiment import EXAMPLE_POLICY, read_setup
-from lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, evaluation_range
+from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
 from lab.clock import Clock
-from lab.embedded_aws import (
-    ACCOUNT,
-    REGION,
-    EmbeddedAws,
-    create_queue,
-    create_service,
-    create_table,
-    put_policy,
-    reset,
-)
+from lab.embedded_aws import EmbeddedAws, create_queue
 from lab.scaler import embedded_scaler
 from lab.simulator.fleet import Fleet
 from lab.simulator.metric import GRID, Metric, Samples
 from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.stage import START, Stage, alarm_definition
+from lab.simulator.stage import START, Stage
 from lab.simulator.world import Spread, World
 from quickstep.alarm_events import AlarmTransition
-from quickstep.engine.model import AlarmState, Direction
+from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.naming import parse_resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from quickstep.naming import ServiceName
 
 TRIALS = 1000
 SEED = 8
@@ -66,10 +53,6 @@ MEDIAN_GOAL = Goal(at_most=15)
 P99_GOAL = Goal(at_most=25)
 PUBLISHED = (("20-s", 86.0), ("60-s", 363.0))
 """Seconds to the trigger that AWS published in June 2026, by the metrics of its target tracking."""
-
-SETUP = read_setup(EXAMPLE_POLICY, None)
-(POLICY,) = SETUP.target.in_direction(Direction.OUT)
-THRESHOLD = SETUP.thresholds[POLICY.name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,38 +292,17 @@ def measure_function(runs: int = RUNS) -> list[float]:
     Raises:
         RuntimeError: it has not scaled out.
     """
-    name = parse_resource_id(SETUP.target.resource_id)
-    assert name is not None  # noqa: S101 - a target's resource id has been validated
-    policy = EXAMPLE_POLICY.read_text(encoding="utf-8")
     taken: list[float] = []
     with EmbeddedAws() as account:
         create_queue(account)
         scaler = embedded_scaler(account, Clock(), io.StringIO())
         for _ in range(runs + 1):
-            reset(account)
-            create_queue(account)
-            create_table(account)
-            create_service(account, name, 2)
-            put_policy(account, name, policy)
-            (record,) = scaler.on_event(_event(name, datetime.now(UTC)))
+            begin(account)
+            (record,) = scaler.on_event(an_event(datetime.now(UTC)))
             if record["outcome"] != Outcome.SCALED_OUT:
                 raise RuntimeError(f"the function did not scale out: {record['reason']}")
             taken.append(record["alarm_to_update_ms"] / 1000)
     return taken[1:]
-
-
-def _event(name: ServiceName, now: datetime) -> dict[str, Any]:
-    """Return the event of the alarm, which goes to ALARM now."""
-    arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name.alarm(POLICY.name)}"
-    definition = replace(alarm_definition(POLICY, THRESHOLD), name=name.alarm(POLICY.name), arn=arn)
-    values = [*[THRESHOLD / 2] * definition.range_periods, THRESHOLD * 2][1:]
-    points = [
-        Datapoint(at, value, 4.0)
-        for at, value in zip(evaluation_range(definition, now), values, strict=True)
-    ]
-    before = AlarmStatus(AlarmState.OK, now - timedelta(minutes=1), "at rest")
-    status = evaluate(definition, points, before, queried_at=now, now=now)
-    return alarm_event(definition, status, before, str(uuid.uuid4()))
 
 
 def figures() -> Iterator[Figure]:

@@ -69,12 +69,7 @@ class EmbeddedAws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         endpoint_url = f"http://{host}:{port}"
-        session = boto3.Session(
-            aws_access_key_id="embedded",
-            aws_secret_access_key="embedded",  # noqa: S106 - moto takes any
-            region_name=REGION,
-        )
-        account = Account(session, endpoint_url)
+        account = account_at(endpoint_url)
         reset(account)
         return account
 
@@ -86,6 +81,16 @@ class EmbeddedAws:
     ) -> None:
         """Stop serving."""
         self._server.stop()
+
+
+def account_at(endpoint_url: str) -> Account:
+    """Return how to reach the server that answers there."""
+    session = boto3.Session(
+        aws_access_key_id="embedded",
+        aws_secret_access_key="embedded",  # noqa: S106 - moto takes any
+        region_name=REGION,
+    )
+    return Account(session, endpoint_url)
 
 
 def reset(account: Account) -> None:

@@ -1,0 +1,193 @@
+"""What a decision takes in a warm function, beside the calls that it cannot do without.
+
+python -m benchmarks decision
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import requests
+from botocore import xform_name
+
+from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
+from benchmarks.story import POLICY, SETUP, an_event, begin
+from lab.clock import Clock
+from lab.embedded_aws import TABLE, Account, account_at
+from lab.scaler import embedded_scaler
+from quickstep.engine.decide import decide
+from quickstep.engine.model import Alarm, AlarmState, Datapoint, Observation, Service, State
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from botocore.config import Config
+
+PAIRS = 40
+ENGINE_ROUNDS = 2_000
+NETWORK = 0.01
+"""Seconds that a call to AWS takes longer than one on loopback: modelled, and the same for all."""
+
+OUT_OF_TASKS = 40
+"""The example's maximum: at it, the same event is a hold."""
+
+NEEDED = {
+    "SCALED_OUT": ("UpdateItem", "DescribeServices", "UpdateService", "TransactWriteItems"),
+    "HELD_AT_MAX": ("UpdateItem", "DescribeServices", "TransactWriteItems"),
+}
+"""What a script without any logic calls, one after the other: lock, look, change, write."""
+
+
+@contextmanager
+def aws_next_door() -> Iterator[str]:
+    """Run the embedded AWS in a process of its own, as AWS is; return its endpoint."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(100):
+                try:
+                    requests.get(f"{url}/moto-api/data.json", timeout=5)
+                    break
+                except requests.ConnectionError:
+                    time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True)
+class Distant(Account):
+    """An account whose calls take longer, and are written down: service, operation, parameters."""
+
+    network: float
+    calls: list[tuple[str, str, Mapping[str, Any]]]
+
+    def client(self, service: str, /, *, config: Config | None = None) -> Any:
+        """Return a client that waits before each request, in the thread that makes it."""
+        client = super().client(service, config=config)
+
+        def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            self.calls.append((service, model.name, params))
+
+        client.meta.events.register("provide-client-params", note)
+        client.meta.events.register("before-send", lambda **_: time.sleep(self.network))
+        return client
+
+
+def serially(distant: Distant, outcome: str) -> Callable[[], None]:
+    """Return the script: those of the calls just made that it needs, as they were, in a row."""
+    made = {name: (service, params) for service, name, params in distant.calls}
+    steps = []
+    for name in NEEDED[outcome]:
+        service, params = made[name]
+        client = distant.client(service)
+        steps.append((getattr(client, xform_name(name)), params))
+
+    def run() -> None:
+        for call, params in steps:
+            call(**params)
+
+    return run
+
+
+def in_turns(account: Account, network: float, outcome: str) -> list[tuple[float, float]]:
+    """Return the seconds of the handler and of the script, one pair after the other."""
+    desired = OUT_OF_TASKS if outcome == "HELD_AT_MAX" else 2
+    distant = Distant(account.session, account.endpoint_url, network, [])
+    begin(account, desired)
+    scaler = embedded_scaler(distant, Clock(), io.StringIO())
+    script: Callable[[], None] | None = None
+    pairs = []
+    for _ in range(PAIRS + 1):
+        clear(account, desired)
+        event = an_event(datetime.now(UTC))
+        distant.calls.clear()
+        began = time.perf_counter()
+        (record,) = scaler.on_event(event)
+        mine = time.perf_counter() - began
+        if record["outcome"] != outcome:
+            raise RuntimeError(f"expected {outcome}: {record['reason']}")
+        script = script or serially(distant, outcome)
+        clear(account, desired)
+        began = time.perf_counter()
+        script()
+        pairs.append((mine, time.perf_counter() - began))
+    return pairs[1:]  # the first ones connect
+
+
+def clear(account: Account, desired: int) -> None:
+    """Forget what was remembered and recorded, and give the service its tasks back."""
+    table = account.session.resource("dynamodb", endpoint_url=account.endpoint_url).Table(TABLE)
+    for item in table.scan(ProjectionExpression="pk, sk")["Items"]:
+        table.delete_item(Key=item)
+    _, cluster, service = SETUP.target.resource_id.split("/")
+    account.client("ecs").update_service(cluster=cluster, service=service, desiredCount=desired)
+
+
+def engine(tasks: int) -> float:
+    """Return the median seconds of one decision of the engine, with every guard at work."""
+    now = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
+    newest = now.replace(second=0)
+    recent = tuple(
+        Datapoint(newest - timedelta(seconds=10 * age), 60.0 + 10 * (6 - age), 8.0)
+        for age in range(6, 0, -1)
+    )
+    alarm = Alarm(AlarmState.ALARM, 100.0, (200.0,), recent=recent, period=10)
+    observation = Observation(Service(tasks, tasks, 0), {POLICY.name: alarm})
+    taken = []
+    for _ in range(ENGINE_ROUNDS):
+        began = time.perf_counter()
+        decide(SETUP.target, observation, State(), now)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def figures() -> Iterator[Figure]:
+    """Yield the engine's time, and then the handler's beside the script's."""
+    for what, tasks in (("scale-out", 2), ("hold", OUT_OF_TASKS)):
+        micros = Quantity(engine(tasks) * 1e6, "µs")
+        yield Figure(f"the engine alone, {what}", micros, goal=Goal(at_most=100))
+    with aws_next_door() as url:
+        account = account_at(url)
+        for network in (0.0, NETWORK):
+            where = f"calls take {network * 1000:g} ms more" if network else "embedded AWS"
+            for outcome, needed in NEEDED.items():
+                pairs = in_turns(account, network, outcome)
+                mine, script = (statistics.median(each) * 1000 for each in zip(*pairs, strict=True))
+                yield Figure(
+                    f"{where}: handler, {outcome}",
+                    Quantity(mine, "ms"),
+                    Beside(f"{len(needed)} calls in a row", Quantity(script, "ms")),
+                    Goal(at_most=1.0) if outcome == Outcome.SCALED_OUT else None,
+                    statistics.median(a / b for a, b in pairs),
+                )
+
+
+BENCHMARK = Benchmark(
+    "decision",
+    "A warm decision",
+    "The real handler with an alarm's event, from the event to its answer, beside a script that"
+    " makes the bare calls with the same parameters, one after the other and with no logic: lock,"
+    f" DescribeServices, UpdateService, write. {PAIRS} of each, in turns. The handler makes more"
+    " calls than the script (the load before, the next check), and what can be at the same time,"
+    " is. The embedded AWS runs in a process beside; its calls cost processor time on this machine"
+    " and no network, so the same is measured with a modelled"
+    f" {NETWORK * 1000:g} ms for the way there and back.",
+    figures,
+)

@@ -1,0 +1,53 @@
+"""The service of the example's policy on the embedded AWS, and the event of its alarm."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cli.experiment import EXAMPLE_POLICY, read_setup
+from lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, evaluation_range
+from lab.embedded_aws import (
+    ACCOUNT,
+    REGION,
+    Account,
+    create_queue,
+    create_service,
+    create_table,
+    put_policy,
+    reset,
+)
+from lab.simulator.stage import alarm_definition
+from quickstep.engine.model import AlarmState, Direction
+from quickstep.naming import ServiceName
+
+SETUP = read_setup(EXAMPLE_POLICY, None)
+SERVICE = ServiceName(*SETUP.target.resource_id.split("/")[1:])
+(POLICY,) = SETUP.target.in_direction(Direction.OUT)
+THRESHOLD = SETUP.thresholds[POLICY.name]
+
+
+def begin(account: Account, desired: int = 2) -> None:
+    """Empty the account, and create the service with so many tasks, table, queue and policy."""
+    reset(account)
+    create_queue(account)
+    create_table(account)
+    create_service(account, SERVICE, desired)
+    put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))
+
+
+def an_event(now: datetime) -> dict[str, Any]:
+    """Return the event of the scale-out alarm, which goes to ALARM now, at twice its threshold."""
+    name = SERVICE.alarm(POLICY.name)
+    arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+    definition = replace(alarm_definition(POLICY, THRESHOLD), name=name, arn=arn)
+    values = [*[THRESHOLD / 2] * definition.range_periods, THRESHOLD * 2][1:]
+    points = [
+        Datapoint(at, value, 4.0)
+        for at, value in zip(evaluation_range(definition, now), values, strict=True)
+    ]
+    before = AlarmStatus(AlarmState.OK, now - timedelta(minutes=1), "at rest")
+    status = evaluate(definition, points, before, queried_at=now, now=now)
+    return alarm_event(definition, status, before, str(uuid.uuid4()))
