@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import cold_start, dashboard, decision, end_to_end, publisher, scalers, simulator
+from benchmarks import (
+    cold_start,
+    dashboard,
+    decision,
+    end_to_end,
+    publisher,
+    scalers,
+    simulator,
+    size,
+)
 from benchmarks.figures import Benchmark, as_markdown, as_table
 
 if TYPE_CHECKING:
@@ -35,6 +44,7 @@ SUITE = (
     simulator.BENCHMARK,
     dashboard.BENCHMARK,
     publisher.BENCHMARK,
+    size.BENCHMARK,
 )
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"

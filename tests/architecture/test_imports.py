@@ -141,6 +141,36 @@ def test_importing_the_wiring_has_no_side_effects() -> None:
     assert names == {"Config", "TypeVar"}, "constants only: no client, no executor"
 
 
+def run_time_imports(file: Path) -> set[str]:
+    """Return the modules of the layer that a file imports when it runs, not for type checking."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & MODULES.keys()
+
+
+MODULES = {
+    ".".join(file.relative_to(CORE).with_suffix("").parts): file
+    for file in files(CORE)
+    if file.name != "__init__.py"
+}
+
+
+def test_every_module_of_the_layer_is_used_by_a_function() -> None:
+    used: set[str] = set()
+    due = {name for file in files(ROOT / "functions") for name in run_time_imports(file)}
+    while due:
+        used |= due
+        due = {name for module in due for name in run_time_imports(MODULES[module])} - used
+
+    assert MODULES.keys() == used
+
+
 NEEDLESS = (
     "asyncio",
     "aws_lambda_powertools.event_handler",

@@ -1,0 +1,75 @@
+"""How large what is deployed is, and what is in it.
+
+python -m benchmarks size
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
+from lab.build import BUILT, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+CODE = ("CoreLayer", "PowertoolsLayer", "Scaler", "Schedule", "DashboardWidget")
+LARGEST = 5
+"""Parts of a layer that have a row of their own."""
+LIMIT = 50.0
+"""MB of a zip file that is uploaded directly (*gettingstarted-limits*, Lambda Developer Guide)."""
+
+
+def zipped(files: Iterable[Path], folder: Path) -> int:
+    """Return the bytes of a zip file of these."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(folder))
+    return buffer.tell()
+
+
+def parts(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of a built layer by part: a module or package, or one a level deeper."""
+    found: dict[str, list[Path]] = {}
+    for file in files_of(folder):
+        names = [name for name in file.relative_to(folder).parts if name != "python"]
+        found.setdefault("/".join(names[:2]), []).append(file)
+    return found
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return all files below a folder, in one order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def figures() -> Iterator[Figure]:
+    """Yield the size of each zip file, of its bytecode, and of its largest parts."""
+    build(quiet=True)
+    for name in CODE:
+        folder = BUILT / name
+        files = files_of(folder)
+        whole = zipped(files, folder)
+        total = Quantity(whole / 1024, "KiB")
+        yield Figure(f"{name}, zipped", total, goal=Goal(at_most=LIMIT * 1024))
+        bytecode = zipped([file for file in files if file.suffix == ".pyc"], folder)
+        yield Figure(f"{name}: bytecode", Quantity(bytecode / 1024, "KiB"), Beside("of", total))
+        if not name.endswith("Layer"):
+            continue
+        sizes = {part: zipped(some, folder) for part, some in parts(folder).items()}
+        for part, size in sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST]:
+            yield Figure(f"{name}: {part}", Quantity(size / 1024, "KiB"), Beside("of", total))
+
+
+BENCHMARK = Benchmark(
+    "size",
+    "Size",
+    "Zip files of what `make build` leaves. Every module of the core layer is imported by a"
+    " function, which a test holds. The Powertools layer is its wheel as it is published: of it the"
+    " functions import the logger, and what its own `__init__` does (metrics, tracing). Its other"
+    " parts cost no time in a cold start, and cutting them out by hand would be ours to keep up.",
+    figures,
+)
