@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    calls,
     cold_start,
     dashboard,
     decision,
@@ -42,6 +43,7 @@ SUITE = (
     decision.BENCHMARK,
     scalers.BENCHMARK,
     simulator.BENCHMARK,
+    calls.BENCHMARK,
     dashboard.BENCHMARK,
     publisher.BENCHMARK,
     size.BENCHMARK,

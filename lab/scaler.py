@@ -48,7 +48,7 @@ class Scaler:
 
 
 @dataclass(frozen=True, slots=True)
-class _Invocation:
+class Invocation:
     """What the function's decorators read of a Lambda context."""
 
     aws_request_id: str
@@ -88,12 +88,12 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     )
 
     def invoke(event: Event) -> dict[str, Any]:
-        context = cast("LambdaContext", _Invocation(str(uuid.uuid4())))
+        context = cast("LambdaContext", Invocation(str(uuid.uuid4())))
         answer: dict[str, Any] = handler(json.loads(json.dumps(event)), context, intake=intake)
         return answer
 
     def on_event(event: Event) -> Records:
-        with _printing_to(log):
+        with printing_to(log):
             answer = invoke(event)
         if "refused" in answer:
             raise RuntimeError(f"the scaler refused the demo's event: {answer['refused']}")
@@ -109,7 +109,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
             return None
 
     def on_messages() -> Records:
-        with _printing_to(log):
+        with printing_to(log):
             deliver(queue, invoke_for_queue)
         records = [record.as_dict() for record in intake.overheard]
         intake.overheard.clear()
@@ -119,7 +119,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
 
 
 @contextmanager
-def _printing_to(log: IO[str]) -> Iterator[None]:
+def printing_to(log: IO[str]) -> Iterator[None]:
     """Send Powertools' log lines, and the metric lines that it prints, to `log`."""
     stream = logger.registered_handler
     assert isinstance(stream, StreamHandler)  # noqa: S101 - Powertools makes one by default

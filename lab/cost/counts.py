@@ -1,0 +1,127 @@
+"""What the deployed functions call, write and log: counted by a benchmark, kept in a data file.
+
+`python -m benchmarks.calls` writes `counts.json`; a test compares it with a fresh count.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE = Path(__file__).parent / "counts.json"
+
+LOG_EVENT = 26
+"""Bytes that CloudWatch Logs adds to each line (*PutLogEvents*, CloudWatch Logs API Reference)."""
+
+
+class Case(StrEnum):
+    """What is counted: one evaluation of a kind, a look of the heartbeat, a look at the widget."""
+
+    SCALE_OUT_EVENT = "an alarm's event that scales out"
+    HELD_EVENT = "an alarm's event that holds"
+    OK_EVENT = "an alarm's event of OK"
+    LOST_RACE = "an event that loses the race for the lease"
+    HELD_RECHECK = "a re-check that holds"
+    CHANGED_RECHECK = "a re-check that changes capacity"
+    NO_TARGET_HEARTBEAT = "a heartbeat without a target"
+    QUIET_HEARTBEAT = "a heartbeat of a quiet target"
+    ANSWERED_HEARTBEAT = "a heartbeat that finds something to do"
+    SCHEDULED_ACTION = "a scheduled action, heeded"
+    WIDGET = "a refresh of the dashboard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What one case takes.
+
+    `calls` is of AWS calls, by `service:Operation`. Units are DynamoDB's request units, `stored` the
+    bytes that stay in its table. `metrics_read` are those that GetMetricData is asked for. Log
+    lines and bytes are the function's own; Lambda's come on top, for each of the `invocations`.
+    `metrics` are the custom metrics published, without the service's name. `milliseconds` is how
+    long the invocations took on the embedded AWS, which answers faster or slower than AWS.
+    """
+
+    calls: Mapping[str, int]
+    invocations: int
+    write_units: int
+    read_units: float
+    stored: int
+    metrics_read: int
+    log_lines: int
+    log_bytes: int
+    metrics: tuple[str, ...]
+    milliseconds: float = 0.0
+
+    def calls_of(self, service: str) -> int:
+        """Return how many calls a service gets, e.g. `sqs`."""
+        return sum(n for call, n in self.calls.items() if call.startswith(f"{service}:"))
+
+    @property
+    def cloudwatch_requests(self) -> int:
+        """Calls of CloudWatch that are paid by the call: all but GetMetricData."""
+        return self.calls_of("cloudwatch") - self.calls.get("cloudwatch:GetMetricData", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What the templates make: alarms by resolution, memory of the functions in MB."""
+
+    service_alarms: int
+    stack_alarms: int
+    dashboards: int
+    memory: int
+    widget_memory: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a task publishes of an interval: metrics, and bytes of its line in EMF."""
+
+    seconds: int
+    metrics: int
+    line_bytes: int
+    gauge_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What Lambda adds to the log of an invocation: START, END and REPORT, in its text format."""
+
+    log_lines: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """All that is counted."""
+
+    cases: Mapping[Case, Counts]
+    deployed: Deployed
+    published: Published
+    platform: Platform = field(default_factory=lambda: Platform(log_lines=0, log_bytes=0))
+
+    def as_text(self) -> str:
+        """Return the file's text."""
+        members = asdict(self)
+        members["cases"] = {case.name: asdict(counts) for case, counts in self.cases.items()}
+        return json.dumps(members, indent=2) + "\n"
+
+
+def read_counts(text: str | None = None) -> Counted:
+    """Return what the file says; the text is this package's own, so nothing in it is doubted."""
+    members: Any = json.loads(text or FILE.read_text(encoding="utf-8"))
+    return Counted(
+        cases={
+            Case[name]: Counts(**{**counts, "metrics": tuple(counts["metrics"])})
+            for name, counts in members["cases"].items()
+        },
+        deployed=Deployed(**members["deployed"]),
+        published=Published(**members["published"]),
+        platform=Platform(**members["platform"]),
+    )
