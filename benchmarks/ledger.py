@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,73 +18,74 @@ from lab.embedded_aws import REGION, TABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lab.embedded_aws import Account
-
 Key = tuple[str, str]
 Sizes = dict[Key, int]
 
 
-@dataclass(slots=True)
 class Ledger:
-    """What has been called while it was running."""
+    """What has been called while it was running; `table` is a client of DynamoDB not counted."""
 
-    calls: Counter[str] = field(default_factory=Counter)
-    write_units: int = 0
-    read_units: float = 0.0
-    metrics_read: int = 0
-    open: bool = False
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._running = False
+        self._sizes: Sizes = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.write_units, self.read_units, self.metrics_read = 0, 0.0, 0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count what is called in this block, from zero on."""
-        self.calls, self.write_units, self.read_units, self.metrics_read = Counter(), 0, 0.0, 0
-        self.open = True
+    def running(self, sizes: Sizes) -> Iterator[None]:
+        """Count what is called in this block, from zero on; `sizes` are those of the items now."""
+        self._clear()
+        self._sizes, self._running = sizes, True
         try:
             yield
         finally:
-            self.open = False
+            self._running = False
 
+    def sizes(self) -> Sizes:
+        """Return the size of every item of the table."""
+        pages = self._table.get_paginator("scan").paginate(TableName=TABLE)
+        return {_key(item): item_size(item) for page in pages for item in page["Items"]}
 
-def counted_session(account: Account, ledger: Ledger) -> boto3.Session:
-    """Return a session whose clients' calls are entered into the ledger.
+    def session(self) -> boto3.Session:
+        """Return a session whose clients' calls are counted.
 
-    Two calls may be under way at once, of which one writes to the table at most.
-    """
-    session = boto3.Session("embedded", "embedded", region_name=REGION)
-    # Of the account's own session, so that nothing that is asked here is counted.
-    table: Any = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+        Two may be under way at once, of which one writes to the table at most.
+        """
+        session = boto3.Session("embedded", "embedded", region_name=REGION)
+        session.events.register("before-parameter-build", self._asked)
+        session.events.register("after-call", self._answered)
+        return session
 
-    def before(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+    def _asked(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["asked"] = params
-        if ledger.open and model.service_model.service_name == "dynamodb":
-            context["before"] = table_sizes(table)
 
-    def after(parsed: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        service, call = model.service_model.service_name, model.name
-        if not ledger.open or _found_nothing(call, parsed):
+    def _answered(
+        self, parsed: Mapping[str, Any], model: Any, context: Mapping[str, Any], **_: Any
+    ) -> None:
+        service, call, asked = model.service_model.service_name, model.name, context["asked"]
+        if not self._running or _found_nothing(call, parsed):
             return
-        ledger.calls[f"{service}:{call}"] += 1
-        asked = context["asked"]
+        self.calls[f"{service}:{call}"] += 1
         if call == "GetMetricData":
-            ledger.metrics_read += sum("MetricStat" in one for one in asked["MetricDataQueries"])
+            self.metrics_read += sum("MetricStat" in one for one in asked["MetricDataQueries"])
         elif call in ("GetItem", "Query"):
             items = parsed.get("Items") or [parsed.get("Item") or {}]
             size = sum(map(item_size, items))
-            ledger.read_units += read_units(size, consistent=asked.get("ConsistentRead", False))
+            self.read_units += read_units(size, consistent=asked.get("ConsistentRead", False))
         elif service == "dynamodb":
-            sizes = table_sizes(table)
-            ledger.write_units += sum(
-                write_units(context["before"].get(key, 0), sizes.get(key, 0), in_transaction=whole)
+            before, self._sizes = self._sizes, self.sizes()
+            self.write_units += sum(
+                write_units(before.get(key, 0), self._sizes.get(key, 0), in_transaction=whole)
                 for key, whole in _written(call, asked)
             )
 
-    session.events.register("before-parameter-build", before)
-    session.events.register("after-call", after)
-    return session
-
 
 def _found_nothing(call: str, parsed: Mapping[str, Any]) -> bool:
-    """Whether it is a receive that ends a test's look at the queue; Lambda's pollers wait for it."""
+    """Whether it is a look at an empty queue: Lambda's pollers wait, and are counted apart."""
     return call == "ReceiveMessage" and not parsed.get("Messages")
 
 
@@ -102,12 +102,6 @@ def _written(call: str, asked: Mapping[str, Any]) -> Iterator[tuple[Key, bool]]:
                 yield _key(one.get("Key") or one["Item"]), True
         case _:
             raise ValueError(f"there is no rule for the units of {call}")
-
-
-def table_sizes(client: Any) -> Sizes:
-    """Return the size of every item of the table."""
-    pages = client.get_paginator("scan").paginate(TableName=TABLE)
-    return {_key(item): item_size(item) for page in pages for item in page["Items"]}
 
 
 def stored_bytes(sizes: Sizes) -> int:

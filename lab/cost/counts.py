@@ -40,8 +40,8 @@ class Case(StrEnum):
 class Counts:
     """What one case takes.
 
-    `calls` is of AWS calls, by `service:Operation`. Units are DynamoDB's request units, `stored` the
-    bytes that stay in its table. `metrics_read` are those that GetMetricData is asked for. Log
+    `calls` is of AWS calls, by `service:Operation`. Units are DynamoDB's request units, `stored`
+    the bytes that stay in its table. `metrics_read` are those that GetMetricData is asked for. Log
     lines and bytes are the function's own; Lambda's come on top, for each of the `invocations`.
     `metrics` are the custom metrics published, without the service's name. `milliseconds` is how
     long the invocations took on the embedded AWS, which answers faster or slower than AWS.
