@@ -46,7 +46,6 @@ from quickstep.wiring import (
     make_intake,
     make_schedules,
 )
-
 from quickstep_publisher._points import INTERVAL, Address, Gauge, Interval, Statistics, build
 from quickstep_publisher.transports import EmfTransport
 
@@ -73,12 +72,12 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 # As Lambda writes them in its text format (*python-logging*, Lambda Developer Guide).
 _REQUEST = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
-_PLATFORM_LINES = (
-    f"START RequestId: {_REQUEST} Version: 12",
-    f"END RequestId: {_REQUEST}",
-    f"REPORT RequestId: {_REQUEST}\tDuration: 115.06 ms\tBilled Duration: 116 ms"
-    + "\tMemory Size: 1024 MB\tMax Memory Used: 156 MB\t",
-)
+_PLATFORM_LINES = f"""\
+START RequestId: {_REQUEST} Version: 12
+END RequestId: {_REQUEST}
+REPORT RequestId: {_REQUEST}\tDuration: 115.06 ms\tBilled Duration: 116 ms\t\
+Memory Size: 1024 MB\tMax Memory Used: 156 MB\t
+""".splitlines()
 
 
 class Rehearsal:

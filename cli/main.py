@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli.compare import compare, simulate
+from cli.cost import cost
 from cli.dashboard import dashboard
 from cli.decisions import decisions, export
 from cli.demo import demo
@@ -32,6 +33,7 @@ app.command()(validate)
 app.command(epilog=SCENARIO_HELP)(simulate)
 app.command(epilog=SCENARIO_HELP)(compare)
 app.command(epilog=SCENARIO_HELP)(tune)
+app.command(epilog=SCENARIO_HELP)(cost)
 
 OPERATE = "Operate what is deployed"
 for command in (status, decisions, pause, resume, override, scale, doctor, export):

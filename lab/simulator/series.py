@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from quickstep.triggers import trigger_dict
+
 if TYPE_CHECKING:
     from lab.simulator.stage import Action, Run
+    from quickstep.triggers import Trigger
 
 MOST_POINTS = 3600
 
 
 class Mark(NamedTuple):
-    """A decision of Quickstep: when it was made, its outcome and its reason."""
+    """A decision of Quickstep: when it was made, its outcome and reason, and what set it off.
+
+    `trigger` is `alarm` with its state, `re-check` or `heartbeat`.
+    """
 
     at: float
     outcome: str
     reason: str
+    trigger: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,18 @@ def series_of(run: Run) -> Series:
         serving=tuple(chunk[-1].serving for chunk in chunks),
         actions=run.actions,
         marks=tuple(
-            Mark((record.at - run.origin).total_seconds(), str(record.outcome), record.reason)
+            Mark(
+                (record.at - run.origin).total_seconds(),
+                str(record.outcome),
+                record.reason,
+                _set_off_by(record.trigger),
+            )
             for record in run.records
             if record.at >= run.origin
         ),
     )
+
+
+def _set_off_by(trigger: Trigger) -> str:
+    shown = trigger_dict(trigger)
+    return f"{shown['kind']} {shown.get('state', '')}".rstrip()
