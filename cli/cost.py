@@ -269,6 +269,17 @@ def _bill_table(month: Month, ours: Bill) -> Table:
     return table
 
 
+def charge_cells(charge: Charge) -> tuple[str, str, str, str]:
+    """Return what a charge is for, its quantity, its price and its dollars."""
+    line, price = charge.line, charge.price
+    return (
+        f"{line.what}{' (shared)' if line.shared else ''}",
+        f"{_short(line.quantity / _scale(price))} {price.unit}",
+        price_cell(price),
+        f"{charge.dollars:.2f}",
+    )
+
+
 def price_cell(price: Price) -> str:
     """Return a price with what it is for. Example: 0.01 / 1,000."""
     per = price.per / _scale(price)

@@ -90,7 +90,7 @@ def hostile_comparison() -> Comparison:
             name: replace(
                 series,
                 actions=(Action(1.0, 2, 3, HOSTILE),),
-                marks=(Mark(1.0, "SCALED_OUT", HOSTILE),),
+                marks=(Mark(1.0, "SCALED_OUT", HOSTILE, "re-check"),),
             )
             for name, series in comparison.series.items()
         },
