@@ -24,7 +24,7 @@ from lab.traffic import ScenarioName
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lab.cost.model import Bill, Hint
+    from lab.cost.model import Bill, Charge, Hint
     from lab.cost.month import Standing
     from lab.cost.prices import Price, Prices
     from lab.simulator.compare import Comparison
@@ -302,15 +302,15 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
         f" {size.architecture}"
     )
     if traffic.name:
-        title += f";\n{traffic.name}, {traffic.times_a_day:g} time(s) a day, simulated"
+        title += f";\n{traffic.name}, simulated, {traffic.times_a_day:g} a day"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("Scaler", no_wrap=True)
-    columns = ("Scaling", "Task-hours", "Tasks", "Sum", "More")
+    columns = ("Scaling", "Task-h", "Tasks", "Sum", "More")
     for column in (*columns, *(["Success"] if traffic.name else [])):
         table.add_column(column, justify="right", no_wrap=True)
     ours = standings[OURS].total
     for name, standing in standings.items():
-        success = [] if standing.success is None else [f"{standing.success:.2%}"]
+        success = [] if standing.success is None else [f"{standing.success:.1%}"]
         table.add_row(
             name,
             f"{standing.bill.total:,.2f}",

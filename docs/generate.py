@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.explain import answer
+from docs import costs
 from quickstep import alarm_definitions, cycle, intake, progress
 from quickstep.alarm_events import read_event
 from quickstep.aws import cloudwatch, sqs
@@ -44,6 +45,7 @@ LAYER = ROOT / "layers" / "core" / "quickstep"
 SIMULATION = ROOT / "tests" / "simulation"
 DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
+    ROOT / "docs" / "costs.md",
     ROOT / "docs" / "policy-reference.md",
     DECISIONS / "README.md",
 )
@@ -532,6 +534,15 @@ def adr_index() -> str:
     return _table(("No.", "Decision", "Status", "Date"), rows)
 
 
+# --- costs --------------------------------------------------------------------------------------
+
+
+def _tabled(rows: Callable[[], list[tuple[str, ...]]]) -> str:
+    """Return the table of rows of which the first is the head."""
+    head, *others = rows()
+    return _table(head, others)
+
+
 # --- blocks -------------------------------------------------------------------------------------
 
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -545,6 +556,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "limits": limits,
     "invariants": invariants,
     "planted-bugs": planted_bugs,
+    **{name: partial(_tabled, rows) for name, rows in costs.BLOCKS.items()},
     **{f"cases:{path.stem}": partial(cases, path.stem) for path in EXAMPLES.glob("*.jsonl")},
 }
 

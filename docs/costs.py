@@ -1,0 +1,193 @@
+# ruff: noqa: INP001 - a folder of documents, not a package
+"""The tables of `docs/costs.md`: counts, prices and bills, from the data files and the model.
+
+Each block is a function that returns rows, the first of which is the table's head.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cli.cost import charge_cells, price_cell
+from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from lab.cost.counts import LOG_EVENT, Case, read_counts
+from lab.cost.model import HOURS, Part, Transport, Usage, bill, line_bytes, publishing
+from lab.cost.month import OURS, Month, TaskSize
+from lab.cost.prices import read_prices
+from lab.simulator.compare import all_scalers, compare
+from lab.simulator.world import World
+from lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.cost.month import Standing
+
+Rows = list[tuple[str, ...]]
+
+SCENARIO = ScenarioName.STEP_X10
+BREACHES, MINUTES = 6, 3
+TASKS = (2, 8, 40, 200, 1000)
+SERVICES = (1, 10, 100)
+
+
+def _month(**changes: float | Transport) -> Month:
+    usage = Usage(**changes)  # type: ignore[arg-type] # whatever a usage has
+    return Month(usage=usage, size=TaskSize(), prices=read_prices(), counted=read_counts())
+
+
+@cache
+def _typical() -> dict[str, Standing]:
+    return _month().with_breaches(BREACHES, MINUTES)[1]
+
+
+@cache
+def _simulated() -> dict[str, Standing]:
+    traffic = scenario_traffic(SCENARIO, SCENARIOS[SCENARIO].seconds)
+    setup = read_setup(EXAMPLE_POLICY, None)
+    comparison = compare(an_experiment(traffic, setup, World(), None, 1), all_scalers(setup))
+    return _month().simulated(comparison, 1)[1]
+
+
+def typical() -> Rows:
+    """Return the bill of a typical service, line by line."""
+    ours = _typical()[OURS].bill
+    rows: Rows = [("Part", "For", "Quantity", "Price, $", "$ a month")]
+    for part in sorted(Part, key=lambda part: -ours.of(part)):
+        charges = [charge_cells(charge) for charge in ours.charges if charge.line.part is part]
+        rows += [(str(part), *cells) for cells in charges if cells[-1] != "0.00"]
+    rest = sum(charge.dollars for charge in ours.charges if f"{charge.dollars:.2f}" == "0.00")
+    rows.append(("", "everything below half a cent", "", "", f"{rest:.2f}"))
+    rows.append(("**Sum**", "", "", "", f"**{ours.total:.2f}**"))
+    return rows
+
+
+def by_services() -> Rows:
+    """Return what a service costs where more of them share the scaler."""
+    rows: Rows = [("Services in the account", "PutMetricData, $ each", "EMF, $ each")]
+    for services in SERVICES:
+        totals = [
+            _month(services=services, transport=transport)
+            .with_breaches(BREACHES, MINUTES)[1][OURS]
+            .bill.total
+            for transport in Transport
+        ]
+        rows.append((f"{services}", *(f"{total:.2f}" for total in totals)))
+    return rows
+
+
+def transports() -> Rows:
+    """Return what publishing costs by the number of tasks."""
+    counted, prices = read_counts(), read_prices()
+    rows: Rows = [("Tasks", "PutMetricData, $", "EMF, $", "Calls a second")]
+    for tasks in TASKS:
+        usages = [Usage(tasks=tasks, transport=transport) for transport in Transport]
+        paid = (bill(publishing(usage, counted), prices).of(Part.PUBLISHING) for usage in usages)
+        rate = tasks / usages[0].publish_seconds
+        rows.append((f"{tasks:,}", *(f"{dollars:,.2f}" for dollars in paid), f"{rate:g}"))
+    return rows
+
+
+def published() -> Rows:
+    """Return what a task's point is, of which the table above is made."""
+    counted = read_counts()
+    point = counted.published
+    size = line_bytes(point.metrics, counted)
+    each_month = HOURS * 3600 / point.seconds
+    return [
+        ("What", "Value"),
+        ("points of a task in a month", f"{each_month:,.0f}, one every {point.seconds} s"),
+        ("metrics in a point", f"{point.metrics}"),
+        ("bytes of its EMF line", f"{size}, and {LOG_EVENT} of CloudWatch Logs"),
+        ("bytes of a further gauge", f"{point.gauge_bytes}"),
+    ]
+
+
+def calls() -> Rows:
+    """Return what each case takes."""
+    head = ("What", "AWS calls", "WRU", "RRU", "Metrics read", "Log lines", "Log bytes", "Stored")
+    rows: Rows = [head]
+    for case, counts in read_counts().cases.items():
+        names = (call.split(":")[1] + (f" ×{n}" if n > 1 else "") for call, n in _called(case))  # noqa: RUF001
+        rows.append(
+            (
+                str(case),
+                ", ".join(names),
+                f"{counts.write_units}",
+                f"{counts.read_units:g}",
+                f"{counts.metrics_read}",
+                f"{counts.log_lines}",
+                f"{counts.log_bytes:,}",
+                f"{counts.stored:,}",
+            )
+        )
+    return rows
+
+
+def _called(case: Case) -> list[tuple[str, int]]:
+    return list(read_counts().cases[case].calls.items())
+
+
+def beside() -> Rows:
+    """Return the month of each scaler, with the same tasks."""
+    rows: Rows = [("Scaler", "Scaling, $", "More than Quickstep, $")]
+    standings = _typical()
+    ours = standings[OURS].bill.total
+    for name, standing in standings.items():
+        more = standing.bill.total - ours
+        rows.append((f"`{name}`", f"{standing.bill.total:.2f}", f"{more:+.2f}"))
+    return rows
+
+
+def simulated() -> Rows:
+    """Return the month of each scaler with a traffic that was played."""
+    standings = _simulated()
+    ours = standings[OURS]
+    head = ("Scaler", "Task-hours", "Tasks, $", "Scaling, $", "More than Quickstep, $", "Success")
+    rows: Rows = [head]
+    for name, standing in standings.items():
+        rows.append(
+            (
+                f"`{name}`",
+                f"{standing.task_hours:,.1f}",
+                f"{standing.tasks:,.2f}",
+                f"{standing.bill.total:.2f}",
+                f"{standing.total - ours.total:+.2f}",
+                f"{standing.success:.1%}",
+            )
+        )
+    return rows
+
+
+def prices() -> Rows:
+    """Return every price with its source."""
+    rows: Rows = [("Of", "$", "Unit", "Free a month", "Source", "Read", "Certainty")]
+    for meter, price in read_prices().items():
+        free = price.free / (price.per if price.unit.startswith("GB") else 1)
+        note = f"; {price.note}" if price.note else ""
+        certainty = "**unverified**" if price.certainty == "unverified" else str(price.certainty)
+        rows.append(
+            (
+                f"`{meter}`",
+                price_cell(price),
+                price.unit,
+                f"{free:,.0f}" if free else "",
+                f"{price.source}{note}",
+                f"{price.read}",
+                certainty,
+            )
+        )
+    return rows
+
+
+BLOCKS: dict[str, Callable[[], Rows]] = {
+    "costs-typical": typical,
+    "costs-services": by_services,
+    "costs-transports": transports,
+    "costs-published": published,
+    "costs-calls": calls,
+    "costs-beside": beside,
+    "costs-simulated": simulated,
+    "costs-prices": prices,
+}
