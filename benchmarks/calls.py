@@ -62,7 +62,7 @@ AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
 """The moment that the sample events speak of."""
 HOUR = timedelta(hours=1)
 TASKS = 4
-RUNS = 5
+RUNS = 3
 SHOWN = 60
 """Decisions of the hour that the widget shows."""
 HIGH, LOW = SERVICE.alarm("high-request-rate"), SERVICE.alarm("low-request-rate")

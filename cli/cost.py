@@ -145,7 +145,7 @@ def cost(
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)
-    cheaper = hints(usage, activity, month.counted, month.prices)
+    cheaper = hints(usage, activity, month.counted, month.prices, free_tier=free_tier)
     if trial.as_json:
         typer.echo(json.dumps(_as_dict(month, traffic, standings, cheaper), ensure_ascii=False))
         return
@@ -225,15 +225,16 @@ def _as_dict(
             for name, standing in standings.items()
         },
         "hints": [asdict(hint) for hint in cheaper],
-        "unverified": sorted(unverified(ours)),
+        "unverified": sorted(unverified(standings)),
     }
 
 
-def unverified(bill: Bill) -> set[str]:
-    """Return the meters of a bill whose prices could not be checked anywhere."""
+def unverified(standings: Mapping[str, Standing]) -> set[str]:
+    """Return the meters of any bill whose prices could not be checked anywhere."""
     return {
         str(charge.line.meter)
-        for charge in bill.charges
+        for standing in standings.values()
+        for charge in standing.bill.charges
         if charge.price.certainty is Certainty.UNVERIFIED
     }
 
@@ -305,7 +306,7 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
         title += f";\n{traffic.name}, simulated, {traffic.times_a_day:g} a day"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("Scaler", no_wrap=True)
-    columns = ("Scaling", "Task-h", "Tasks", "Sum", "More")
+    columns = ("Scaling", "Task-hours", "Tasks", "More")
     for column in (*columns, *(["Success"] if traffic.name else [])):
         table.add_column(column, justify="right", no_wrap=True)
     ours = standings[OURS].total
@@ -316,7 +317,6 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
             f"{standing.bill.total:,.2f}",
             f"{standing.task_hours:,.0f}",
             f"{standing.tasks:,.2f}",
-            f"{standing.total:,.2f}",
             f"{standing.total - ours:+,.2f}",
             *success,
         )
@@ -331,12 +331,13 @@ def _remarks(
     yield f"Most of it: {largest}, {ours.of(largest) / ours.total:.0%}."
     for hint in cheaper:
         yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
-    days = {charge.price.read for charge in ours.charges}
+    base = read_prices()
     yield (
-        f"Prices of us-east-1, read from {min(days)} to {max(days)}, mostly secondary sources:"
-        " docs/costs.md has each with its source."
+        f"{'P' if month.prices == base else 'Your prices; else p'}rices of us-east-1, read"
+        f" by {max(price.read for price in base.values())}, mostly from secondary sources:"
+        " docs/costs.md has each."
     )
-    if names := ", ".join(sorted(unverified(ours))):
+    if names := ", ".join(sorted(unverified(standings))):
         yield f"Not verified: {names}."
     free = "taken off, as if nothing else in the account used it" if month.free_tier else "left out"
     yield f"The free tier is {free}. A month has 30 days. Calls are counted on an embedded AWS."

@@ -409,16 +409,25 @@ LEAST = 0.01
 
 
 def hints(
-    usage: Usage, activity: Activity, counted: Counted, prices: Mapping[Meter, Price]
+    usage: Usage,
+    activity: Activity,
+    counted: Counted,
+    prices: Mapping[Meter, Price],
+    *,
+    free_tier: bool = False,
 ) -> list[Hint]:
     """Return what would be cheaper, by what it saves; the largest first."""
-    now = bill(quickstep(usage, activity, counted), prices).total
-    found = []
+
+    def total(of: Usage) -> float:
+        lines = quickstep(of, activity, counted)
+        return bill(lines, prices, services=of.services, free_tier=free_tier).total
+
+    now, found = total(usage), []
     for what, change, but in _ALTERNATIVES:
         other = replace(usage, **change)
         if other.services < usage.services or other.metrics > usage.metrics:
             continue
-        saves = now - bill(quickstep(other, activity, counted), prices).total
+        saves = now - total(other)
         if saves >= LEAST:
             found.append(Hint(what, saves, but))
     return sorted(found, key=lambda hint: -hint.saves)

@@ -40,7 +40,7 @@ def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> N
     assert re.search(r"\n +aas-target-tracking-20s +0\.90 ", result.stdout)
     assert "Most of it: Publishing" in result.stdout
     assert re.search(r"Cheaper by \d+\.\d\d: publish by EMF\. But: .*5 s", result.stdout)
-    assert "Not verified: table_backup." in result.stdout
+    assert "Not verified: table_backup, vended_metric." in result.stdout
     assert "The free tier is left out." in result.stdout
     assert "simulated" not in result.stdout
 
@@ -102,6 +102,13 @@ def test_a_simulated_table_says_that_it_is_modelled() -> None:
     assert "step-x10, simulated, 1 a day" in result.stdout
     assert "Everything is modelled but Quickstep's own code." in result.stdout
     assert re.search(r"\n +quickstep .*\+0\.00 +\d+\.\d%", result.stdout)
+
+
+def test_what_would_be_cheaper_is_told_of_the_same_bill() -> None:
+    paid, emf = costs("--free-tier"), costs("--free-tier", "--transport", "emf")
+
+    (hint,) = (hint for hint in paid["hints"] if hint["what"] == "publish by EMF")
+    assert hint["saves"] == pytest.approx(paid["total"] - emf["total"])
 
 
 def test_prices_of_ones_own_are_used(tmp_path: Path) -> None:

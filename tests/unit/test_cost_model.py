@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,9 @@ from lab.cost.model import (
 from lab.cost.month import Architecture, Month, TaskSize
 from lab.cost.prices import Certainty, Meter, Price, read_prices
 from lab.simulator.series import Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOTHING = Counts(
     calls={},
@@ -86,7 +89,7 @@ PRICES = read_prices()
 QUIET = Usage(tasks=1, views=0)
 
 
-def quantity(lines: Any, meter: Meter, what: str = "") -> float:
+def quantity(lines: Iterable[Line], meter: Meter, what: str = "") -> float:
     return sum(line.quantity for line in lines if line.meter is meter and what in line.what)
 
 
@@ -137,6 +140,13 @@ def test_an_evaluation_is_paid_at_each_service_that_it_uses() -> None:
             Meter.METRIC_READ: 2000,
         }
     )
+
+
+def test_records_and_logs_are_kept_as_long_as_they_are_to_be() -> None:
+    lines = of(Activity({Case.HELD_RECHECK: 1000}), replace(QUIET, retention_days=90))
+
+    assert quantity(lines, Meter.TABLE_STORED) == 3 * 1e6
+    assert quantity(lines, Meter.LOG_STORED, "evaluations") == 3 * 1000 * LOGGED
 
 
 def test_the_heartbeat_is_shared_and_its_look_at_a_target_is_not() -> None:
@@ -274,11 +284,8 @@ def test_a_bill_knows_what_is_most_of_it() -> None:
     lines = [*two_lines(), Line(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, 1)]
     made = bill(lines, PRICES)
 
-    assert (made.largest, made.of(Part.DASHBOARD), made.of(Part.SQS)) == (
-        Part.DASHBOARD,
-        3,
-        pytest.approx(0.3),
-    )
+    assert made.largest is Part.DASHBOARD
+    assert (made.of(Part.DASHBOARD), made.of(Part.SQS)) == pytest.approx((3, 0.3))
     assert Bill(()).total == 0
 
 
