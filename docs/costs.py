@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 from cli.cost import charge_cells, price_cell
 from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
 from lab.cost.counts import LOG_EVENT, Case, read_counts
-from lab.cost.model import HOURS, Part, Transport, Usage, bill, line_bytes, publishing
+from lab.cost.model import (
+    HOURS,
+    Part,
+    Transport,
+    Usage,
+    bill,
+    line_bytes,
+    longest_line_that_pays,
+    publishing,
+)
 from lab.cost.month import OURS, Month, TaskSize
 from lab.cost.prices import read_prices
 from lab.simulator.compare import all_scalers, compare
@@ -101,6 +110,10 @@ def published() -> Rows:
         ("metrics in a point", f"{point.metrics}"),
         ("bytes of its EMF line", f"{size}, and {LOG_EVENT} of CloudWatch Logs"),
         ("bytes of a further gauge", f"{point.gauge_bytes}"),
+        (
+            "bytes of a line that costs as much as a call",
+            f"{longest_line_that_pays(read_prices()):,.0f}",
+        ),
     ]
 
 
