@@ -95,22 +95,22 @@ class Rehearsal:
         self._changed: dict[str, datetime] = {}
         session = self.ledger.session()
         session.events.register("after-call.cloudwatch.DescribeAlarms", self._on_our_clock)
-        endpoint = account.endpoint_url
+        counted = replace(account, session=session).client
         reset(account)
         # Messages are sent with a delay. Those that are due wait in a queue of their own.
         queue, inbox = create_queue(account), create_queue(account, INBOX)
-        self._inbox = open_queue(session.client("sqs", endpoint_url=endpoint), inbox)
+        self._inbox = open_queue(counted("sqs"), inbox)
         settings = Settings(TABLE, queue, 0, MAX_EVENT_AGE, RETENTION)
-        made = make_intake(settings, session, endpoint)
+        made = make_intake(settings, counted)
         self._intake = replace(made, cycle=replace(made.cycle, clock=lambda: self.now))
-        made_schedules = make_schedules(ScheduleSettings(TABLE, inbox), session, endpoint)
+        made_schedules = make_schedules(ScheduleSettings(TABLE, inbox), counted)
         self._schedules = replace(made_schedules, clock=lambda: self.now)
-        self._deployed = make_dashboard(TABLE, session, endpoint)
+        self._deployed = make_dashboard(TABLE, counted)
 
     @cache  # noqa: B019 - there is one rehearsal, and it lives as long as the embedded AWS
     def client(self, service: Any) -> Any:
         """Return a client whose calls are not counted."""
-        return self.account.session.client(service, endpoint_url=self.account.endpoint_url)
+        return self.account.client(service)
 
     def begin(self) -> None:
         """Forget everything, and let the service be quiet for an hour."""
