@@ -27,7 +27,7 @@ ENGINE_MAY_IMPORT = {
     "math",
     "typing",
 }
-SDK = {"boto3", "botocore", "aws_lambda_powertools"}
+SDK = {"botocore", "aws_lambda_powertools"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic"}
 
 
