@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.explain import answer
 from docs import costs
-from quickstep import alarm_definitions, cycle, intake, progress
+from quickstep import alarm_definitions, cycle, intake, progress, rounds, turns
 from quickstep.alarm_events import read_event
 from quickstep.aws import cloudwatch, sqs
 from quickstep.config import ConfigError, read_target
@@ -463,13 +463,21 @@ def limits() -> str:
             f"{progress.MAX_THROTTLES}",
             "`progress.MAX_THROTTLES`",
         ),
+        (
+            "longest pause before the line is looked at again",
+            turns.LONGEST_WAIT,
+            "`turns.LONGEST_WAIT`",
+        ),
+        ("a line that has not moved holds nobody up after", turns.STANDSTILL, "`turns.STANDSTILL`"),
+        ("longest time in the line", turns.LONGEST_LINE, "`turns.LONGEST_LINE`"),
         ("races that a message may lose", f"{intake.MAX_RACES}", "`intake.MAX_RACES`"),
         ("a re-check counts as dead after its time by", progress.OVERDUE, "`progress.OVERDUE`"),
         ("alarms in a page", f"{cloudwatch.PAGE}", "`cloudwatch.PAGE`"),
-        ("pages in one invocation", f"{intake.PAGES}", "`intake.PAGES`"),
-        ("pause between pages", intake.PAGE_PAUSE, "`intake.PAGE_PAUSE`"),
-        ("targets before the queue is used", f"{intake.INLINE_TARGETS}", "`intake.INLINE_TARGETS`"),
-        ("time before the queue is used", intake.INLINE_TIME, "`intake.INLINE_TIME`"),
+        ("pages in one invocation", f"{rounds.PAGES}", "`rounds.PAGES`"),
+        ("pause between pages", rounds.PAGE_PAUSE, "`rounds.PAGE_PAUSE`"),
+        ("targets before the queue is used", f"{rounds.INLINE_TARGETS}", "`rounds.INLINE_TARGETS`"),
+        ("time before the queue is used", rounds.INLINE_TIME, "`rounds.INLINE_TIME`"),
+        ("DescribeServices of a heartbeat", f"{rounds.CALLS}", "`rounds.CALLS`"),
         ("longest delay of a message", sqs.LONGEST_DELAY, "`sqs.LONGEST_DELAY`"),
         ("a message that failed comes back after", set_to("VisibilityTimeout"), "`template.yaml`"),
         ("deliveries of a message", f"{set_to('maxReceiveCount')}", "`template.yaml`"),

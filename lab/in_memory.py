@@ -1,4 +1,4 @@
-"""Two of the cycle's ports in memory; the first passes the contract suite of the real table."""
+"""Ports of the cycle in memory; those of the table pass the contract suite of the real one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from quickstep.memory import Claim, Lease, Memory
 from quickstep.ports import LeaseLostError, OutOfDate
+from quickstep.turns import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from quickstep.records import DecisionRecord
 
@@ -47,6 +49,14 @@ class InMemoryTargets:
         item.lease, item.abandoned = lease, item.lease
         return Claim(item.memory, item.abandoned)
 
+    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
+        """Note that a generation's re-check comes later; see the port."""
+        item = self.items[resource_id]
+        if not item.exists or generation != item.memory.generation:
+            return False
+        item.memory = replace(item.memory, check_at=check_at)
+        return True
+
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease; see the port."""
         item = self.items[resource_id]
@@ -73,6 +83,26 @@ class InMemoryTargets:
     def record(self, record: DecisionRecord) -> None:
         """Keep a record; see the port."""
         self.records.append(record)
+
+
+@dataclass
+class InMemoryTurns:
+    """The line of throttled targets."""
+
+    line: Line = field(default_factory=Line)
+
+    def take(self, lane: int, now: datetime) -> Line:
+        """Take the next number of a lane; see the port."""
+        self.line = self.line.take(lane, now)
+        return self.line
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        """Say that a number was served; see the port."""
+        self.line = self.line.serve(lane, number, now)
+
+    def read(self) -> Line:
+        """Return the line; see the port."""
+        return self.line
 
 
 def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:

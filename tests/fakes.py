@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lab.in_memory import InMemoryTargets, one_after_the_other
+from lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
 from quickstep.alarm_definitions import read_window
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.cycle import MAX_EVENT_AGE, Cycle
@@ -70,6 +70,11 @@ class InMemoryServices:
         if service not in self.services:
             raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
         return self.services[service]
+
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        self._call("DescribeServices")
+        self.on_describe()
+        return {name: self.services[name] for name in services if name in self.services}
 
     def set_desired_count(self, service: ServiceName, desired: int) -> None:
         self._call(f"UpdateService {desired}")
@@ -151,6 +156,7 @@ class World:
     policies: InMemoryPolicies = field(default_factory=InMemoryPolicies)
     services: InMemoryServices = field(default_factory=InMemoryServices)
     targets: InMemoryTargets = field(default_factory=InMemoryTargets)
+    turns: InMemoryTurns = field(default_factory=InMemoryTurns)
     metrics: InMemoryMetrics = field(default_factory=InMemoryMetrics)
     messages: InMemoryMessages = field(default_factory=InMemoryMessages)
     alarms: InMemoryAlarms = field(default_factory=InMemoryAlarms)
@@ -169,6 +175,7 @@ class World:
             policies=self.policies,
             services=self.services,
             targets=self.targets,
+            turns=self.turns,
             metrics=self.metrics,
             messages=self.messages,
             together=one_after_the_other,

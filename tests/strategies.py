@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.memory import KnownAlarm, Memory
-from quickstep.messages import AlarmAgain, Message, Sweep
+from quickstep.messages import AlarmAgain, Looks, Message, Sweep
 from quickstep.naming import ServiceName
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+from quickstep.turns import LANES, Turn
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -113,6 +115,9 @@ known_alarms = st.builds(
     muted_until=st.none() | moments,
     disabled=st.booleans(),
 )
+turns = st.builds(
+    Turn, moments, st.none() | st.integers(0, LANES - 1), st.none() | st.integers(1, 10**9)
+)
 memories = st.builds(
     Memory,
     state=st.builds(
@@ -130,6 +135,7 @@ memories = st.builds(
     check_at=st.none() | moments,
     spent_before=st.none() | moments,
     requested_at=st.none() | moments,
+    turn=st.none() | turns,
 )
 
 overrides = st.builds(
@@ -155,14 +161,28 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-contents: SearchStrategy[Recheck | AlarmAgain | Heartbeat | Sweep | Request] = st.one_of(
-    st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | moments),
+def _of_one_cluster(heartbeats: list[Heartbeat], *, describe: bool) -> Looks:
+    cluster = heartbeats[0].service.cluster
+    return Looks(
+        tuple(
+            replace(heartbeat, service=replace(heartbeat.service, cluster=cluster))
+            for heartbeat in heartbeats
+        ),
+        describe,
+    )
+
+
+heartbeats = st.builds(
+    Heartbeat,
+    services,
+    st.dictionaries(policies, described_alarms, max_size=3),
+    st.booleans(),
+)
+contents: SearchStrategy[Recheck | AlarmAgain | Looks | Sweep | Request] = st.one_of(
+    st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | turns),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4).filter(_is_json)),
     st.builds(
-        Heartbeat,
-        services,
-        st.dictionaries(policies, described_alarms, max_size=3),
-        st.booleans(),
+        _of_one_cluster, st.lists(heartbeats, min_size=1, max_size=2), describe=st.booleans()
     ),
     st.builds(Sweep, st.none() | st.text(min_size=1)),
     st.builds(

@@ -21,7 +21,7 @@ from quickstep.config import parse_target
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Memory, memory_dict
-from quickstep.messages import AlarmAgain, Content, Message, Sweep, write_message
+from quickstep.messages import AlarmAgain, Content, Looks, Message, Sweep, write_message
 from quickstep.scheduled import read_action
 from quickstep.triggers import Heartbeat, Recheck, Request
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
@@ -190,7 +190,8 @@ def test_an_alarm_s_attributes_are_those_that_are_written() -> None:
 def test_the_messages_are_those_that_are_sent() -> None:
     event = AlarmAgain(load_event("alarm-ok"))
     request = Request(WEB, "r-1", NOW, "launch day", 8)
-    contents: tuple[Content, ...] = (Recheck(WEB, 7), Heartbeat(WEB, {}), Sweep(), request, event)
+    looks = Looks((Heartbeat(WEB, {}),))
+    contents: tuple[Content, ...] = (Recheck(WEB, 7), looks, Sweep(), request, event)
     written = [write_message(Message(content)) for content in contents]
     bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}
 

@@ -21,7 +21,7 @@ from quickstep.cycle import LEASE
 from quickstep.engine.model import AlarmState, ScalingActivity
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Memory
-from quickstep.messages import Message, write_message
+from quickstep.messages import Looks, Message, write_message
 from quickstep.triggers import DescribedAlarm, Heartbeat
 from tests.builders import HIGH, NOW, ROOT, WEB, a_document, a_lease, a_record
 from tests.integration.doomed import STOPPED
@@ -88,7 +88,7 @@ def kill_at(account: Account, where: str, call: str) -> None:
 def again(intake: Intake, what: str) -> list[str]:
     """Deliver what may come first after the crash; return how its evaluation ends."""
     described = DescribedAlarm(AlarmState.ALARM, ALARMED, None)
-    heartbeat = json.dumps(write_message(Message(Heartbeat(WEB, {HIGH: described}))))
+    heartbeat = json.dumps(write_message(Message(Looks((Heartbeat(WEB, {HIGH: described}),)))))
     newer = an_event(AFTER_THE_LEASE - timedelta(seconds=0.2))
     records = {
         "the same event": lambda: intake.on_event(EVENT),

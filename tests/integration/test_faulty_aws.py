@@ -23,6 +23,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.memory import Memory
 from quickstep.ports import CallFailedError, LeaseLostError
 from quickstep.triggers import Recheck
+from quickstep.turns import Turn
 from tests.builders import HIGH, WEB, a_document, a_lease, a_record
 from tests.integration.fault_proxy import FaultProxy, fault_proxy
 from tests.integration.scene import (
@@ -320,7 +321,7 @@ def test_a_change_whose_answer_was_lost_is_neither_repeated_nor_made_twice(
 
     memory, _ = remembered(second_try.account)
     soon = at(second_try.direct, lambda: second_try.now + timedelta(seconds=2))
-    soon.cycle.on_recheck(Recheck(WEB, memory.generation, attempt=1, since=second_try.now))
+    soon.cycle.on_recheck(Recheck(WEB, memory.generation, attempt=1, turn=Turn(second_try.now)))
 
     assert tasks(second_try.account) == 8
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lab.embedded_aws import TABLE, Account, put_policy
-from lab.in_memory import InMemoryTargets
+from lab.in_memory import InMemoryTargets, InMemoryTurns
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import (
     AlarmState,
@@ -31,7 +32,7 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
 from quickstep.memory import Claim, Memory
-from quickstep.messages import AlarmAgain, Message, Sweep, read_message
+from quickstep.messages import AlarmAgain, Looks, Message, Sweep, read_message
 from quickstep.naming import ServiceName
 from quickstep.ports import (
     CallFailedError,
@@ -41,6 +42,7 @@ from quickstep.ports import (
     Services,
 )
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.turns import LANES, STANDSTILL, Lane, Line, Turn
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.alarm_definitions import AlarmDefinition
-    from quickstep.ports import Alarms, Messages, Metrics, Targets
+    from quickstep.ports import Alarms, Messages, Metrics, Targets, Turns
 
 NOWHERE = ServiceName("prod", "nowhere")
 
@@ -161,6 +163,7 @@ RICH = Memory(
     generation=12,
     check_at=ago(-10),
     spent_before=ago(70),
+    turn=Turn(ago(40), 2, 41),
 )
 
 
@@ -347,6 +350,26 @@ def test_a_record_needs_no_lease_and_leaves_the_item_alone(table: Table) -> None
     assert table.port.peek(WEB.resource_id) == (Memory(), a_lease("me"))
 
 
+def test_a_re_check_that_comes_later_is_noted_and_nothing_else(targets: Targets) -> None:
+    committed(targets, RICH)
+
+    assert targets.postpone(WEB.resource_id, 12, ago(-300))
+    assert targets.peek(WEB.resource_id) == (replace(RICH, check_at=ago(-300)), None)
+
+
+@pytest.mark.parametrize("generation", [11, 13])
+def test_of_another_generation_no_re_check_comes_later(targets: Targets, generation: int) -> None:
+    committed(targets, RICH)
+
+    assert not targets.postpone(WEB.resource_id, generation, ago(-300))
+    assert targets.peek(WEB.resource_id) == (RICH, None)
+
+
+def test_nor_does_one_of_a_target_that_is_not_known(targets: Targets) -> None:
+    assert not targets.postpone(WEB.resource_id, 0, ago(-300))
+    assert targets.peek(WEB.resource_id) == (Memory(), None)
+
+
 def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> None:
     assert targets.peek(WEB.resource_id) == (Memory(), None)
     committed(targets, RICH)
@@ -355,6 +378,116 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
 
     assert targets.peek(WEB.resource_id) == (RICH, lease)
     assert claimed(targets, "another").abandoned == lease
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def turns(request: pytest.FixtureRequest) -> Turns:
+    if request.param == "in memory":
+        return InMemoryTurns()
+    return DynamoTurns(client_of(request.getfixturevalue("account"), "dynamodb"), TABLE)
+
+
+def line(**lanes: Lane) -> Line:
+    """Return a line in which only these lanes have had anybody, e.g. `lane2`."""
+    return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
+
+
+def test_nobody_waits_in_a_line_that_is_new(turns: Turns) -> None:
+    assert turns.read() == Line()
+
+
+def test_numbers_of_a_lane_are_taken_one_after_the_other(turns: Turns) -> None:
+    taken = [turns.take(2, NOW).lanes[2].taken for _ in range(3)]
+
+    assert taken == [1, 2, 3]
+    assert turns.read() == line(lane2=Lane(3, 0, NOW))
+
+
+def test_each_lane_has_its_own_numbers(turns: Turns) -> None:
+    turns.take(2, NOW)
+
+    assert turns.take(4, NOW) == line(lane2=Lane(1, 0, NOW), lane4=Lane(1))
+    assert turns.take(0, NOW) == line(lane0=Lane(1, 0, NOW), lane2=Lane(1, 0, NOW), lane4=Lane(1))
+
+
+def test_a_number_that_is_served_passes_over_those_before_it(turns: Turns) -> None:
+    for _ in range(5):
+        turns.take(1, ago(5))
+
+    turns.serve(1, 3, NOW)
+
+    assert turns.read() == line(lane1=Lane(5, 3, NOW))
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["passed over", "served twice"])
+def test_a_number_that_was_passed_changes_nothing(turns: Turns, number: int) -> None:
+    for _ in range(5):
+        turns.take(1, ago(5))
+    turns.serve(1, 3, ago(3))
+
+    turns.serve(1, number, NOW)
+
+    assert turns.read() == line(lane1=Lane(5, 3, ago(3)))
+
+
+def test_the_first_number_of_a_lane_is_served_though_the_line_moved_before(turns: Turns) -> None:
+    turns.take(0, ago(5))
+    turns.take(1, ago(5))
+
+    turns.serve(1, 1, NOW)
+
+    assert turns.read().lanes[1] == Lane(1, 1, NOW)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "served"), [(29, 0), (30, 2)], ids=["moves", "stands still for long"]
+)
+def test_behind_a_standstill_nobody_is_waited_for(
+    turns: Turns, seconds: float, served: int
+) -> None:
+    assert timedelta(seconds=30) == STANDSTILL
+    for _ in range(2):
+        turns.take(1, ago(seconds))
+
+    moved_at = NOW if served else ago(seconds)
+    assert turns.take(1, NOW) == line(lane1=Lane(3, served, moved_at))
+
+
+def test_a_lane_behind_one_that_moves_does_not_stand_still(turns: Turns) -> None:
+    for _ in range(2):
+        turns.take(3, ago(60))
+    turns.take(0, NOW)
+
+    assert turns.take(3, NOW).lanes[3] == Lane(3, 0, ago(60))
+
+
+@pytest.mark.parametrize("forged", ["three", 1.5, -1, 2**60, None], ids=repr)
+def test_a_line_that_cannot_be_read_is_a_failed_call(account: Account, forged: Any) -> None:
+    """Only the adapter meets one."""
+    client = client_of(account, "dynamodb")
+    item = to_item({"pk": TURNS, "sk": "#state", "taken2": forged, "moved2": 1})
+    client.put_item(TableName=TABLE, Item=item)
+
+    with pytest.raises(CallFailedError, match="has no numbers in lane 2") as caught:
+        DynamoTurns(client, TABLE).read()
+
+    assert caught.value.outcome is Outcome.FAILED_OTHER
+
+
+@pytest.mark.parametrize("call", ["take", "serve", "read"])
+def test_a_line_without_its_table_is_a_failed_call(account: Account, call: str) -> None:
+    nowhere = DynamoTurns(client_of(account, "dynamodb"), "nowhere")
+    calls: dict[str, Callable[[], object]] = {
+        "take": lambda: nowhere.take(0, NOW),
+        "serve": lambda: nowhere.serve(0, 1, NOW),
+        "read": nowhere.read,
+    }
+
+    with pytest.raises(CallFailedError):
+        calls[call]()
 
 
 # --- services -------------------------------------------------------------------------------------
@@ -370,6 +503,14 @@ def services(request: pytest.FixtureRequest) -> Services:
 
 def test_a_service_is_described(services: Services) -> None:
     assert services.describe(WEB).desired == 4
+
+
+def test_services_of_a_cluster_are_described_together_without_those_that_are_gone(
+    services: Services,
+) -> None:
+    described = services.describe_all([WEB, NOWHERE])
+
+    assert {name: service.desired for name, service in described.items()} == {WEB: 4}
 
 
 def test_a_desired_count_that_was_set_is_described(services: Services) -> None:
@@ -495,11 +636,13 @@ def queue(request: pytest.FixtureRequest) -> Queue:
 @pytest.mark.parametrize(
     "message",
     [
-        pytest.param(Message(Recheck(WEB, 7, 3, ago(20)), lost=2), id="re-check"),
+        pytest.param(Message(Recheck(WEB, 7, 3, Turn(ago(20), 2, 41)), lost=2), id="re-check"),
         pytest.param(Message(AlarmAgain(load_event("alarm-metric-math")), lost=1), id="alarm"),
         pytest.param(
-            Message(Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.OK, ago(60), DEFINITION)})),
-            id="heartbeat",
+            Message(
+                Looks((Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.OK, ago(60), DEFINITION)}),))
+            ),
+            id="look",
         ),
         pytest.param(Message(Sweep("a token: ü")), id="sweep"),
     ],

@@ -15,7 +15,7 @@ from functions.scaler.handler import deployed_intake, handler
 from lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.memory import CorruptItemError
-from quickstep.messages import AlarmAgain, Message, Sweep, write_message
+from quickstep.messages import AlarmAgain, Looks, Message, Sweep, write_message
 from quickstep.naming import ServiceName
 from quickstep.telemetry import logger
 from quickstep.triggers import Heartbeat, Recheck
@@ -494,7 +494,7 @@ def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
     assert any(line.get("problems") == answer["refused"] for line in written)
 
 
-ROOT_RULE = "must have one of recheck, alarm, heartbeat, sweep"
+ROOT_RULE = "must have one of recheck, alarm, looks, sweep"
 
 
 @pytest.mark.parametrize(
@@ -503,7 +503,7 @@ ROOT_RULE = "must have one of recheck, alarm, heartbeat, sweep"
         pytest.param("", "must be JSON: Expecting value", id="empty"),
         pytest.param("null", "must be an object", id="null"),
         pytest.param("{}", ROOT_RULE, id="nothing"),
-        pytest.param('{"heartbeat": {}}', "heartbeat.resource_id: is required", id="an event"),
+        pytest.param('{"heartbeat": {}}', "heartbeat: is not a known key", id="an event"),
         pytest.param('{"recheck": {}, "sweep": {}}', ROOT_RULE, id="two in one"),
         pytest.param(
             json.dumps(write_message(Message(Recheck(ServiceName("prod", "a/b"), 7)))),
@@ -514,7 +514,7 @@ ROOT_RULE = "must have one of recheck, alarm, heartbeat, sweep"
             '{"recheck": {"resource_id": "service/prod/web", "generation": 1'
             + "0" * 40
             + ', "attempt'
-            '": 0, "since": null}}',
+            '": 0, "turn": null}}',
             "recheck.generation: must be at most",
             id="a number that no table holds",
         ),
@@ -695,7 +695,7 @@ def test_the_messages_of_a_heartbeat_too_large_for_one_invocation_are_taken_up(
     alarms, _ = intake.alarms.page(None)
     heartbeat = Heartbeat(WEB, {policy: alarm for (_, policy), alarm in alarms.items()})
 
-    assert deliver(batch(Message(heartbeat)), intake) == ALL_WELL
+    assert deliver(batch(Message(Looks((heartbeat,)))), intake) == ALL_WELL
     assert outcomes(account) == ["SCALED_OUT"]
     assert deliver(batch(Message(Sweep("page-21"))), intake) == ALL_WELL
 

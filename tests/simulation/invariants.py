@@ -37,6 +37,7 @@ def violations(world: World) -> list[str]:
         *_there_is_one_chain(world),
         *_a_breach_is_answered(world),
         *_no_lease_outlives_its_holder(world),
+        *_nobody_waits_for_nothing(world),
     ]
 
 
@@ -163,6 +164,14 @@ def _a_breach_is_answered(world: World) -> Iterator[str]:
     state, _ = world.alarms[HIGH]
     if state is AlarmState.ALARM and world.desired < TARGET.max_capacity:
         yield f"the load is not met in the end, with {world.desired} tasks"
+
+
+def _nobody_waits_for_nothing(world: World) -> Iterator[str]:
+    """A target that was throttled no longer waits for its turn once no alarm is left to answer."""
+    memory = world.targets.items[WEB.resource_id].memory
+    firing = any(known.state is AlarmState.ALARM for known in memory.alarms.values())
+    if memory.turn and not firing:
+        yield f"it waits for its turn since {memory.turn.since:%H:%M:%S}, and for nothing"
 
 
 def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:

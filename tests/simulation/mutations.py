@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from lab.in_memory import InMemoryTargets
-from quickstep import cycle, progress
+from quickstep import cycle, progress, turns
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Claim, Lease
 from quickstep.ports import CallFailedError, OutOfDate
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Alarm
     from quickstep.memory import KnownAlarm, Memory
     from quickstep.records import DecisionRecord
+    from quickstep.turns import Turn
 
 _claim = InMemoryTargets.claim
 _commit = InMemoryTargets.commit
+_line_up = turns.line_up
 
 
 def _claim_whatever_the_lease(
@@ -98,6 +100,12 @@ def _no_recovery(memory: Memory, *_: Any) -> tuple[Memory, None]:
     return memory, None
 
 
+def _kept(*arguments: Any) -> tuple[Turn | None, timedelta | None]:
+    turn, wait = _line_up(*arguments)
+    memory = arguments[2]
+    return turn or memory.turn, wait
+
+
 def _no_sweep(_self: Ports, _token: str | None) -> tuple[dict[Any, Any], None]:
     return {}, None
 
@@ -121,8 +129,19 @@ MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
     "next check never sent": [(Ports, "send", _nothing)],
     "heartbeat sees no alarm": [(Ports, "page", _no_sweep)],
     "a lost answer taken for a refusal": [(world, "unheard", _refused)],
+    "its turn never comes": [(cycle, "still_waits", lambda *_: timedelta(seconds=5))],
+    "nobody's standstill is noticed": [(turns, "STANDSTILL", timedelta(days=1))],
+    "a turn is kept for good": [(cycle, "line_up", _kept)],
     "an event's datapoint counts whenever it comes": [(progress, "shown_by", _shown_again)],
 }
+
+
+IN_A_CROWD = {
+    "its turn never comes",
+    "nobody's standstill is noticed",
+    "a turn is kept for good",
+}
+"""Those that show only where the account's line is long."""
 
 
 @contextmanager

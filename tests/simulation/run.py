@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def report(world: World) -> str:
     """Return a run's timeline, and what was wrong with it."""
     wrong = violations(world) or ["nothing was wrong"]
-    replay = f"python -m tests.simulation.run --seed {world.seed}"
+    crowded = " --crowded" if world.crowded else ""
+    replay = f"python -m tests.simulation.run --seed {world.seed}{crowded}"
     return "\n".join([*world.timeline, "", f"seed {world.seed} ({replay}):", *wrong])
 
 
@@ -31,16 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=2_000, help="how many runs")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--crowded", action="store_true", help="where many wait for their turn")
     parser.add_argument("--seed", type=int, help="replay this run alone, and show its timeline")
     options = parser.parse_args(arguments)
     if options.seed is not None:
-        world = World(options.seed).run()
+        world = World(options.seed, crowded=options.crowded).run()
         sys.stdout.write(report(world) + "\n")
         return 1 if violations(world) else 0
     broken = []
     seeds = range(options.first, options.first + options.seeds)
     for seed in track(seeds, description="seeds"):
-        world = World(seed).run()
+        world = World(seed, crowded=options.crowded).run()
         if violations(world):
             broken.append(seed)
             sys.stdout.write(report(world) + "\n\n")

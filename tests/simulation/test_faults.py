@@ -12,7 +12,7 @@ from quickstep.engine.model import Direction, Pause, State
 from quickstep.engine.outcome import Outcome
 from quickstep.triggers import Request
 from tests.simulation.invariants import violations, violations_with_requests
-from tests.simulation.mutations import MUTATIONS, planted
+from tests.simulation.mutations import IN_A_CROWD, MUTATIONS, planted
 from tests.simulation.run import report
 from tests.simulation.world import TARGET, World
 
@@ -76,6 +76,16 @@ def test_requests_break_no_invariant_and_each_is_carried_out_once() -> None:
     assert {Outcome.IGNORED_DUPLICATE, Outcome.IGNORED_STALE, Outcome.SCALED_OUT} <= met.keys()
 
 
+def test_a_long_line_of_throttled_targets_breaks_no_invariant() -> None:
+    sent_away = 0
+    for seed in range(FEWER):
+        world = World(seed, crowded=True).run()
+        sent_away += any("waits until" in line for line in world.timeline)
+
+        assert not violations(world), report(world)
+    assert sent_away > FEWER / 5
+
+
 def test_a_request_that_is_not_remembered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_ignored_request", lambda *_: None)
 
@@ -85,7 +95,8 @@ def test_a_request_that_is_not_remembered_is_found(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_planted_bug_is_found(name: str) -> None:
     with planted(name):
-        found = any(violations(World(seed).run()) for seed in range(SEEDS))
+        crowded = name in IN_A_CROWD
+        found = any(violations(World(seed, crowded=crowded).run()) for seed in range(SEEDS))
 
     assert found
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from lab.in_memory import InMemoryTargets
+from lab.in_memory import InMemoryTargets, InMemoryTurns
 from quickstep.alarm_events import read_event
 from quickstep.cycle import Cycle
 from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
@@ -30,6 +30,7 @@ from quickstep.memory import Memory
 from quickstep.messages import Message, write_message
 from quickstep.ports import CallFailedError
 from quickstep.triggers import DescribedAlarm, Request
+from quickstep.turns import LANES, SERVED_A_SECOND
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep.ports import OutOfDate
     from quickstep.records import DecisionRecord
+    from quickstep.turns import Line
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -58,6 +60,9 @@ START = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 TIMEOUT = 10.0  # the function's, in seconds
 VISIBILITY = 60.0  # the queue's
 MAX_RECEIVES = 3
+MOST_OTHERS = 50
+"""Targets of a crowded account that are throttled together: ten seconds of UpdateService."""
+
 FAULTS_END = 150.0
 END = 420.0
 TARGET = a_target(
@@ -121,10 +126,12 @@ class World:
     target: ScalableTarget = TARGET
     operators: State = field(default_factory=State)
     requests: int = 0
+    crowded: bool = False
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311
         self.targets = InMemoryTargets()
+        self.turns = InMemoryTurns()
         self.targets.items[WEB.resource_id].memory = Memory(state=self.operators)
         self.alarms: dict[str, tuple[AlarmState, float]] = {
             HIGH: (AlarmState.OK, -600.0),
@@ -145,6 +152,7 @@ class World:
             policies=ports,
             services=ports,
             targets=ports,
+            turns=LineOfTheAccount(ports, self.turns),
             metrics=ports,
             messages=ports,
             together=self._together,
@@ -204,10 +212,26 @@ class World:
         self.at(END, self._close)
         for number in range(self.requests):
             self.at(self.rng.uniform(5, FAULTS_END), partial(self._request, number))
+        for _ in range(20 if self.crowded else 0):
+            self.at(self.rng.uniform(0, FAULTS_END), self._others_wait)
         while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
             action()
         return self
+
+    def _others_wait(self) -> None:
+        """Have other targets of the account take numbers, and be served one by one, or never."""
+        lane, count = self.rng.randrange(LANES), self.rng.randint(1, MOST_OTHERS)
+        self.log(f"{count} others wait in lane {lane}")
+        come = self.rng.random() < 0.5
+        for place in range(count):
+            number = self.turns.take(lane, self.clock()).lanes[lane].taken
+            if come:
+                serve = partial(self._serve_another, lane, number)
+                self.at(self.now + 1 + place / SERVED_A_SECOND, serve)
+
+    def _serve_another(self, lane: int, number: int) -> None:
+        self.turns.serve(lane, number, self.clock())
 
     def _request(self, number: int) -> None:
         """Have an operator ask for a capacity."""
@@ -483,6 +507,10 @@ class Ports:
             raise unheard() if adapted else AnswerLostError("no answer")
         return result
 
+    def call_line(self, name: str, function: Callable[[], _A]) -> _A:
+        """Make a call of the line of throttled targets."""
+        return self._call(f"{name} of the line", function, throttle=0.1, adapted=True)
+
     def _latency(self) -> float:
         """Return the time one way: mostly short, now and then long, in trouble very long."""
         rng = self._world.rng
@@ -504,9 +532,19 @@ class Ports:
         self._call(
             "UpdateService",
             lambda: self._world.update(desired),
-            throttle=0.1,
+            throttle=0.6 if self._world.crowded else 0.1,
             adapted=True,
         )
+
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        return {service: self.describe(service) for service in services}
+
+    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
+        def postpone() -> bool:
+            self._world.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
+            return self._world.targets.postpone(resource_id, generation, check_at)
+
+        return self._call("postpone", postpone)
 
     def claim(
         self, resource_id: str, lease: Lease, generation: int | None = None
@@ -569,6 +607,23 @@ class Ports:
             }
 
         return self._call("DescribeAlarms", describe), None
+
+
+class LineOfTheAccount:
+    """The line over the world: its calls may fail, in the way that its adapter tells."""
+
+    def __init__(self, ports: Ports, turns: InMemoryTurns) -> None:
+        self._ports = ports
+        self._turns = turns
+
+    def take(self, lane: int, now: datetime) -> Line:
+        return self._ports.call_line("take", lambda: self._turns.take(lane, now))
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        self._ports.call_line("serve", lambda: self._turns.serve(lane, number, now))
+
+    def read(self) -> Line:
+        return self._ports.call_line("read", self._turns.read)
 
 
 def unheard() -> CallFailedError:

@@ -32,8 +32,8 @@ from lab.local_lambda import VARIABLES
 from lab.sam import FUNCTION, RUNTIME
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
-from quickstep.intake import INLINE_TARGETS
 from quickstep.naming import ServiceName
+from quickstep.rounds import INLINE_TARGETS
 from quickstep.telemetry import refuse, report
 from quickstep.wiring import (
     ScheduleSettings,

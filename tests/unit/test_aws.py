@@ -29,7 +29,7 @@ from quickstep.config import ConfigError
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import Lease, Memory, memory_dict, read_memory
-from quickstep.messages import Message, write_message
+from quickstep.messages import Message, Sweep, write_message
 from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError, LeaseLostError
 from quickstep.triggers import DescribedAlarm, Recheck
@@ -359,6 +359,22 @@ def test_many_messages_go_ten_at_a_time() -> None:
             stub.add_response("send_message_batch", {"Successful": [], "Failed": []}, expected)
 
         SqsMessages(client, URL).send_all([(m, timedelta(seconds=1.5)) for m in messages])
+
+        stub.assert_no_pending_responses()
+
+
+def test_messages_that_are_too_large_for_one_call_take_several() -> None:
+    """Two of 100 KB fit into the 256 KB of a call, and the third has its own."""
+    client = boto3.client("sqs")
+    large = Message(Sweep("t" * 100_000))
+    entry = {"MessageBody": json.dumps(write_message(large)), "DelaySeconds": 0}
+    with Stubber(client) as stub:
+        for count in (2, 1):
+            entries = [{"Id": str(number), **entry} for number in range(count)]
+            expected = {"QueueUrl": URL, "Entries": entries}
+            stub.add_response("send_message_batch", {"Successful": [], "Failed": []}, expected)
+
+        SqsMessages(client, URL).send_all([(large, timedelta())] * 3)
 
         stub.assert_no_pending_responses()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from lab.in_memory import InMemoryTurns
 from quickstep.alarm_definitions import event_definition
 from quickstep.alarm_events import AlarmTransition, read_event
 from quickstep.engine.model import (
@@ -24,9 +25,11 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.memory import KnownAlarm, Memory
+from quickstep.messages import Looks, Message, write_message
 from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError, LeaseLostError
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.turns import SCALE_IN, Lane, Line, Turn
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -47,6 +50,7 @@ from tests.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from quickstep.alarm_definitions import AlarmDefinition
     from quickstep.records import DecisionRecord
@@ -91,9 +95,14 @@ def described(
 
 def beat(world: World, **alarms: DescribedAlarm) -> DecisionRecord | None:
     names = {"high": HIGH, "low": LOW}
-    return world.cycle.on_heartbeat(
-        Heartbeat(WEB, {names[name]: alarm for name, alarm in alarms.items()})
-    )
+    return looked_at(world, Heartbeat(WEB, {names[name]: alarm for name, alarm in alarms.items()}))
+
+
+def looked_at(world: World, heartbeat: Heartbeat) -> DecisionRecord | None:
+    """Return the record of a look, if it has found something."""
+    message = Message(Looks((heartbeat,)))
+    records = world.intake.on_message(json.dumps(write_message(message)))
+    return records[0] if records else None
 
 
 # --- the rounds -----------------------------------------------------------------------------------
@@ -857,6 +866,13 @@ def test_of_an_event_that_is_too_old_the_metric_is_read_once(world: World) -> No
 # --- throttles ------------------------------------------------------------------------------------
 
 
+WAITING = Turn(ago(20))
+"""A target that was first throttled 20 s ago, and has taken no number."""
+
+IN_LANE_3 = 3
+"""The lane of a load of 160 where 100 are the threshold."""
+
+
 def throttled(world: World, call: str = "UpdateService", times: int = 3) -> None:
     failure = CallFailedError(Outcome.FAILED_THROTTLED, f"{call}: no")
     world.services.failures[call] += [failure] * times
@@ -894,24 +910,28 @@ def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> N
 def test_a_throttled_change_comes_back_after_a_growing_delay(
     world: World, attempt: int, delay: float
 ) -> None:
-    remember(world, in_breach())
+    remember(world, in_breach(turn=WAITING))
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
-    record = rechecked(world, attempt=attempt, since=ago(20))
+    record = rechecked(world, attempt=attempt, turn=WAITING)
 
     assert record.outcome is Outcome.FAILED_THROTTLED
-    assert next_recheck(world) == (Recheck(WEB, 8, attempt + 1, ago(20)), delay)
+    assert next_recheck(world) == (
+        Recheck(WEB, 8, attempt + 1, Turn(ago(20), IN_LANE_3, 1)),
+        delay,
+    )
 
 
-def test_scale_in_stays_away_longest_so_that_scale_out_goes_first(world: World) -> None:
+def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) -> None:
     remember(world, in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
     world.metrics.points[LOW] = points(10.0)
     throttled(world)
+    world.turns = NoLine()
 
     rechecked(world)
 
-    assert next_recheck(world) == (Recheck(WEB, 8, 1, NOW), 22)
+    assert next_recheck(world) == (Recheck(WEB, 8, 1, Turn(NOW, SCALE_IN)), 22)
 
 
 def test_a_throttled_describe_comes_back_too(world: World) -> None:
@@ -919,14 +939,14 @@ def test_a_throttled_describe_comes_back_too(world: World) -> None:
     throttled(world, "DescribeServices")
 
     assert rechecked(world).outcome is Outcome.FAILED_THROTTLED
-    assert next_recheck(world)[0] == Recheck(WEB, 8, 1, NOW)
+    assert next_recheck(world)[0] == Recheck(WEB, 8, 1, Turn(NOW))
 
 
 def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) -> None:
-    remember(world, in_breach())
+    remember(world, in_breach(turn=Turn(ago(17))))
     world.metrics.points[HIGH] = points(160.0)
 
-    record = rechecked(world, attempt=3, since=ago(17))
+    record = rechecked(world, attempt=3)
 
     assert record.waited == timedelta(seconds=17)
     assert record.as_dict()["waited_ms"] == 17_000
@@ -937,7 +957,7 @@ def test_attempts_under_throttling_are_bounded(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
-    rechecked(world, attempt=30, since=ago(600))
+    rechecked(world, attempt=30, turn=WAITING)
 
     assert world.messages.sent == []
 
@@ -1117,7 +1137,7 @@ def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
 def test_an_alarm_without_a_policy_is_left_alone(world: World) -> None:
     remember(world, quiet())
 
-    record = world.cycle.on_heartbeat(Heartbeat(WEB, {"someone-else-s": described()}))
+    record = looked_at(world, Heartbeat(WEB, {"someone-else-s": described()}))
 
     assert record is None
 
@@ -1215,7 +1235,7 @@ def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
     memory = quiet()
     remember(world, replace(memory, alarms={**memory.alarms, LOW: known()}))
 
-    world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
+    looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
 
     assert list(world.memory.alarms) == [HIGH]
 
@@ -1224,15 +1244,187 @@ def test_an_alarm_that_is_only_on_another_page_is_not_forgotten(world: World) ->
     memory = quiet()
     remember(world, replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
 
-    assert world.cycle.on_heartbeat(Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
+    assert looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
 
 
-def test_a_look_that_is_throttled_is_left_to_the_next_heartbeat(world: World) -> None:
+def test_a_look_that_is_throttled_goes_by_what_is_remembered(world: World) -> None:
     remember(world, quiet())
-    throttled(world, "DescribeServices")
+    throttled(world, "DescribeServices", times=1)
+
+    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert world.targets.records == []
+
+
+def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
+    remember(world, quiet())
+    world.metrics.points[HIGH] = points(160.0)
+    throttled(world, "DescribeServices", times=1)
+
+    record = beat(world, high=described())
+
+    assert record is not None
+    assert record.outcome is Outcome.SCALED_OUT
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+class NoLine(InMemoryTurns):
+    """A line that cannot be reached."""
+
+    def take(self, lane: int, now: datetime) -> Line:
+        raise CallFailedError(Outcome.FAILED_OTHER, f"take {lane} {now}")
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        raise CallFailedError(Outcome.FAILED_OTHER, f"serve {lane} {number} {now}")
+
+    def read(self) -> Line:
+        raise CallFailedError(Outcome.FAILED_OTHER, "read")
+
+
+class Untouched(InMemoryTurns):
+    """A line that nobody has any business with."""
+
+    def take(self, lane: int, now: datetime) -> Line:
+        raise AssertionError(f"take {lane} {now}")
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        raise AssertionError(f"serve {lane} {number} {now}")
+
+    def read(self) -> Line:
+        raise AssertionError
+
+
+def others_wait(world: World, count: int, lane: int = 0) -> None:
+    for _ in range(count):
+        world.turns.take(lane, world.clock.now)
+
+
+def test_where_nothing_is_throttled_the_line_is_left_alone(world: World) -> None:
+    world.turns = Untouched()
+    world.metrics.points[HIGH] = points(160.0)
+
+    world.cycle.on_alarm(a_transition())
+    world.clock.advance(10)
+    rechecked(world, generation=1)
+    beat(world, high=described(), low=described(AlarmState.OK, 600))
+
+    assert world.desired > 4
+
+
+def test_a_throttled_change_waits_for_those_before_it(world: World) -> None:
+    others_wait(world, 52)
+    throttled(world)
+
+    world.cycle.on_alarm(a_transition(alarm=firing(160.0)))
+
+    recheck, delay = next_recheck(world)
+    assert (recheck.turn, delay) == (Turn(NOW, IN_LANE_3, 1), 11), "52 take 10.4 s"
+    assert world.memory.turn == recheck.turn
+    assert world.memory.check_at == NOW + timedelta(seconds=11)
+
+
+def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: World) -> None:
+    remember(world, quiet())
+    others_wait(world, 1_000)
+    throttled(world)
+    world.cycle.on_alarm(a_transition())
+    calls = len(world.services.calls)
+    world.clock.advance(60)
 
     assert beat(world, high=described()) is None
-    assert world.targets.records == []
+    assert world.services.calls[calls:] == ["DescribeServices"]
+
+
+def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: World) -> None:
+    turn = Turn(NOW, IN_LANE_3, 1)
+    remember(world, in_breach(turn=turn))
+    others_wait(world, 52)
+
+    assert world.cycle.on_recheck(Recheck(WEB, 7, 1, turn)) is None
+
+    assert next_recheck(world) == (Recheck(WEB, 7, 1, turn), 11)
+    assert world.memory.check_at == NOW + timedelta(seconds=11)
+    assert (world.services.calls, world.targets.records) == ([], [])
+
+
+def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> None:
+    remember(world, in_breach(generation=8))
+    others_wait(world, 52)
+
+    assert world.cycle.on_recheck(Recheck(WEB, 7, 1, Turn(NOW, IN_LANE_3, 1))) is None
+    assert world.messages.sent == []
+    assert world.memory.check_at == NOW
+
+
+@pytest.mark.parametrize("value", [160.0, 60.0], ids=["a change", "nothing to do"])
+def test_a_target_that_was_served_passes_the_turn_on(world: World, value: float) -> None:
+    others_wait(world, 5, IN_LANE_3)
+    turn = Turn(ago(5), IN_LANE_3, 4)
+    remember(world, in_breach(turn=turn))
+    world.metrics.points[HIGH] = points(value)
+
+    rechecked(world, attempt=1, turn=turn)
+
+    assert world.turns.line.lanes[IN_LANE_3] == Lane(5, 4, NOW)
+    assert world.memory.turn is None
+
+
+def test_one_that_is_throttled_at_its_turn_takes_another_number(world: World) -> None:
+    others_wait(world, 5, IN_LANE_3)
+    turn = Turn(ago(5), IN_LANE_3, 1)
+    world.turns.serve(IN_LANE_3, 2, NOW)
+    remember(world, in_breach(turn=turn))
+    world.metrics.points[HIGH] = points(160.0)
+    throttled(world)
+
+    rechecked(world, attempt=1, turn=turn)
+
+    assert world.memory.turn == Turn(ago(5), IN_LANE_3, 6)
+    assert world.turns.line.lanes[IN_LANE_3].served == 2
+
+
+def test_one_that_is_throttled_before_its_turn_keeps_its_number(world: World) -> None:
+    others_wait(world, 5, IN_LANE_3)
+    turn = Turn(ago(5), IN_LANE_3, 4)
+    remember(world, in_breach(turn=turn))
+    throttled(world)
+
+    world.cycle.on_alarm(a_transition())
+
+    assert world.memory.turn == turn
+
+
+def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -> None:
+    throttled(world)
+    world.cycle.on_alarm(a_transition())
+    world.clock.advance(40)
+    world.metrics.points[HIGH] = [Datapoint(world.clock.now - timedelta(seconds=12), 160.0, 2)]
+
+    record = beat(world, high=described())
+
+    assert record is not None
+    assert (record.outcome, record.waited) == (Outcome.SCALED_OUT, timedelta(seconds=40))
+
+
+def test_a_line_that_cannot_be_reached_makes_nobody_wait_for_it(world: World) -> None:
+    turn = Turn(ago(5), IN_LANE_3, 1)
+    remember(world, in_breach(turn=turn))
+    world.metrics.points[HIGH] = points(160.0)
+    world.turns = NoLine()
+
+    record = rechecked(world, attempt=1, turn=turn)
+
+    assert record.outcome is Outcome.SCALED_OUT
+
+
+def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
+    world.turns = NoLine()
+    throttled(world)
+
+    world.cycle.on_alarm(a_transition())
+
+    assert next_recheck(world) == (Recheck(WEB, 1, 1, Turn(NOW, IN_LANE_3)), 2)
 
 
 def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(

@@ -13,20 +13,31 @@ from quickstep.alarm_events import EventError
 from quickstep.cycle import LEASE
 from quickstep.engine.model import AlarmState, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.intake import (
-    INLINE_TARGETS,
-    LAST_LOOK,
-    LOOKS_A_SECOND,
-    MAX_RACES,
-    PAGE_PAUSE,
-    PAGES,
-    Intake,
-)
+from quickstep.intake import MAX_RACES, Intake
 from quickstep.memory import Memory
-from quickstep.messages import AlarmAgain, Message, MessageError, Sweep, read_message, write_message
+from quickstep.messages import (
+    MAX_LOOKS,
+    AlarmAgain,
+    Looks,
+    Message,
+    MessageError,
+    Sweep,
+    read_message,
+    write_message,
+)
 from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError
+from quickstep.rounds import (
+    CALLS,
+    CALLS_A_SECOND,
+    CALLS_OF_A_PART,
+    INLINE_TARGETS,
+    LAST_LOOK,
+    PAGE_PAUSE,
+    PAGES,
+)
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.turns import Turn
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -45,7 +56,7 @@ from tests.builders import (
 from tests.fakes import InMemoryServices, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from quickstep.records import DecisionRecord
 
@@ -111,7 +122,7 @@ def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
 def test_the_heartbeat_of_one_target_looks_at_it(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
 
-    records = world.intake.on_message(body(Heartbeat(WEB, {HIGH: FIRING})))
+    records = world.intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: FIRING}),))))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
 
@@ -194,7 +205,7 @@ def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world:
 def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None:
     remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
     hold(world)
-    recheck = Recheck(WEB, 7, attempt=3, since=ago(20))
+    recheck = Recheck(WEB, 7, attempt=3, turn=Turn(ago(20)))
 
     records = world.intake.on_message(body(recheck, lost=4))
 
@@ -208,11 +219,11 @@ def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     services = Overtaken(world.services.services, overtake=lambda: hold(world))
     intake = replace(world.intake, cycle=replace(world.cycle, services=services))
 
-    records = intake.on_message(body(Heartbeat(WEB, {HIGH: FIRING})))
+    records = intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: FIRING}),))))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
     ((message, _),) = world.messages.sent
-    assert message == Message(Heartbeat(WEB, {HIGH: FIRING}), lost=1)
+    assert message == Message(Looks((Heartbeat(WEB, {HIGH: FIRING}),)), lost=1)
 
 
 @dataclass
@@ -221,8 +232,8 @@ class Overtaken(InMemoryServices):
 
     overtake: Callable[[], None] = lambda: None
 
-    def describe(self, service: ServiceName) -> Service:
-        described = super().describe(service)
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        described = super().describe_all(services)
         self.overtake()
         return described
 
@@ -350,16 +361,13 @@ def test_many_targets_are_fanned_out_over_the_queue(
 
     assert world.intake.on_event(HEARTBEAT) == []
 
-    described = len(world.services.calls)
-    assert described == (0 if fans_out else count)
-    if fans_out:
-        assert world.messages.sent == [
-            (
-                Message(Heartbeat(service, {HIGH: QUIET})),
-                timedelta(seconds=number // LOOKS_A_SECOND),
-            )
-            for number, service in enumerate(names)
-        ]
+    calls = len(world.services.calls)
+    assert calls == (0 if fans_out else count // MAX_LOOKS), "ten services in a call"
+    looks = [message.content for message, _ in world.messages.sent]
+    assert len(looks) == (6 if fans_out else 0)
+    handed_on = [h for look in looks if isinstance(look, Looks) for h in look.heartbeats]
+    expected = [Heartbeat(service, {HIGH: QUIET}) for service in names] if fans_out else []
+    assert sorted(handed_on, key=repr) == sorted(expected, key=repr)
 
 
 @dataclass
@@ -409,9 +417,9 @@ def test_the_next_invocation_goes_on_where_the_last_one_stopped(world: World) ->
     assert intake.on_message(json.dumps(write_message(sweep))) == []
 
     assert alarms.asked == [None, *(str(number) for number in range(1, PAGES + 2))]
-    heartbeats = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeat)]
-    assert [heartbeat.service for heartbeat in heartbeats] == names
-    assert len(world.messages.sent) == PAGES + 3
+    looked_at = [heartbeat.service for heartbeat in heartbeats_of(world)]
+    assert sorted(looked_at, key=repr) == sorted(names, key=repr)
+    assert len(world.messages.sent) == 4, "two batches, a sweep, and one batch more"
 
 
 def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> None:
@@ -427,8 +435,8 @@ def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> No
     while queue:
         before = len(world.messages.sent)
         message = read_message(queue.pop(0))
-        if isinstance(message.content, Heartbeat):
-            found.add(message.content.service)
+        if isinstance(message.content, Looks):
+            found.update(heartbeat.service for heartbeat in message.content.heartbeats)
             continue
         pauses = len(world.pauses)
         world.intake.on_message(json.dumps(write_message(message)))
@@ -480,25 +488,90 @@ def test_a_target_in_trouble_that_is_known_is_an_outcome_and_no_error(world: Wor
 
 
 def test_targets_there_is_no_time_for_are_left_to_others(world: World) -> None:
-    names = with_targets(world, 6)
+    names = with_targets(world, 6, FIRING)
     on_one_page(world)
     world.services.on_describe = lambda: world.clock.advance(1.5)
 
     world.intake.on_event(HEARTBEAT)
 
     assert world.services.calls == ["DescribeServices"] * 3, "4.5 s have passed then"
-    left = [message.content for message, _ in world.messages.sent]
-    assert [content.service for content in left if isinstance(content, Heartbeat)] == names[3:]
+    assert [heartbeat.service for heartbeat in heartbeats_of(world)] == names[2:]
 
 
-def test_looks_are_spread_over_what_describe_services_allows_and_end_within_the_minute(
+def heartbeats_of(world: World) -> list[Heartbeat]:
+    """Return the heartbeats that were left to other invocations."""
+    looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Looks)]
+    return [heartbeat for look in looks for heartbeat in look.heartbeats]
+
+
+def asking(world: World) -> list[float]:
+    """Return the delays of the looks that ask ECS, in the order in which they come."""
+    sent = world.messages.sent
+    return sorted(
+        delay.total_seconds()
+        for message, delay in sent
+        if isinstance(message.content, Looks) and message.content.describe
+    )
+
+
+def in_one_sweep(world: World, jitter: float, batches: int) -> None:
+    """Sweep so many batches of ten targets."""
+    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(batches * MAX_LOOKS)}]
+    replace(world.intake, jitter=lambda: jitter).on_event(HEARTBEAT)
+
+
+def test_looks_leave_three_quarters_of_describe_services_and_end_within_the_minute(
     world: World,
 ) -> None:
-    with_targets(world, LOOKS_A_SECOND * 60)
-    on_one_page(world)
+    in_one_sweep(world, 0.5, CALLS + 20)
+
+    delays = asking(world)
+    assert CALLS_A_SECOND == 20 / 4
+    assert len(delays) == CALLS
+    assert all(delays[i + CALLS_A_SECOND] - delays[i] >= 1 for i in range(CALLS - CALLS_A_SECOND))
+    assert max(delay for _, delay in world.messages.sent) < LAST_LOOK < timedelta(minutes=1)
+    assert len(heartbeats_of(world)) == (CALLS + 20) * MAX_LOOKS, "the others look, and do not ask"
+
+
+def test_an_invocation_that_sees_a_part_of_the_alarms_asks_for_its_share(world: World) -> None:
+    """So many invocations follow each other in a minute that they all come to the whole."""
+    pages: list[Page] = [{} for _ in range(PAGES + 1)]
+    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(2_000)}, *pages]
 
     world.intake.on_event(HEARTBEAT)
 
-    delays = [delay for _, delay in world.messages.sent]
-    assert delays[LOOKS_A_SECOND - 1 : LOOKS_A_SECOND + 1] == [timedelta(), timedelta(seconds=1)]
-    assert max(delays) == LAST_LOOK < timedelta(minutes=1)
+    assert len(asking(world)) == CALLS_OF_A_PART
+    assert CALLS_A_SECOND * (PAGES * PAGE_PAUSE).total_seconds() >= CALLS_OF_A_PART
+
+
+def test_with_time_ecs_is_asked_about_every_target() -> None:
+    asked: set[ServiceName] = set()
+    for jitter in (0.0, 0.2, 0.4, 0.6, 0.8):
+        world = World()
+        in_one_sweep(world, jitter, 4 * CALLS)
+        looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Looks)]
+        asked.update(h.service for look in looks if look.describe for h in look.heartbeats)
+
+    assert len(asked) == 4 * CALLS * MAX_LOOKS
+
+
+def test_a_look_that_does_not_ask_ecs_goes_by_what_is_remembered(world: World) -> None:
+    remember(world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
+
+    records = world.intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: QUIET}),), describe=False)))
+
+    assert outcomes(records) == [Outcome.HELD_NOT_BREACHING], "one task, and a minimum of two"
+    assert world.services.calls == ["DescribeServices"], "the evaluation's own: it has four by now"
+
+
+def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: World) -> None:
+    with_targets(world, 3, FIRING)
+    world.targets.claim(name(1).resource_id, a_lease("other", world.clock.now))
+    world.metrics.points[HIGH] = points(160.0)
+    looks = Looks(tuple(Heartbeat(name(number), {HIGH: FIRING}) for number in range(3)))
+
+    records = world.intake.on_message(body(looks))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT, Outcome.LOST_RACE, Outcome.SCALED_OUT]
+    again = [message for message, _ in world.messages.sent if message.lost]
+    assert again == [Message(Looks((looks.heartbeats[1],)), lost=1)]

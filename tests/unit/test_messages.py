@@ -12,6 +12,7 @@ from quickstep.alarm_definitions import combined_queries, definition_dict, read_
 from quickstep.engine.model import AlarmState
 from quickstep.messages import (
     AlarmAgain,
+    Looks,
     Message,
     MessageError,
     Sweep,
@@ -19,6 +20,7 @@ from quickstep.messages import (
     write_message,
 )
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+from quickstep.turns import Turn
 from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
 from tests.strategies import json_values, messages
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECHECK: dict[str, Any] = {
-    "recheck": {"resource_id": "service/prod/web", "generation": 7, "attempt": 0, "since": None},
+    "recheck": {"resource_id": "service/prod/web", "generation": 7, "attempt": 0, "turn": None},
     "lost": 0,
 }
 ALARM = {
@@ -35,11 +37,16 @@ ALARM = {
     "definition": definition_dict(DEFINITION),
     "disabled": False,
 }
-HEARTBEAT: dict[str, Any] = {
-    "heartbeat": {
-        "resource_id": "service/prod/web",
-        "alarms": {HIGH: ALARM},
-        "complete": True,
+LOOKS: dict[str, Any] = {
+    "looks": {
+        "describe": True,
+        "targets": [
+            {
+                "resource_id": "service/prod/web",
+                "alarms": {HIGH: ALARM},
+                "complete": True,
+            },
+        ],
     },
     "lost": 0,
 }
@@ -53,6 +60,8 @@ REQUEST: dict[str, Any] = {
     },
     "lost": 0,
 }
+TURN = {"since": "2026-11-22T10:00:00Z", "lane": 2, "number": 41}
+ELSEWHERE = {"resource_id": "service/test/web", "alarms": {}, "complete": False}
 SWEEP = {"sweep": {"next_token": "page-21"}, "lost": 0}
 
 
@@ -67,13 +76,13 @@ def test_what_is_written_is_read_back(message: Message) -> None:
         pytest.param(Message(Recheck(WEB, 7)), RECHECK, id="re-check"),
         pytest.param(Message(Request(WEB, "r-1", NOW, "launch day", 8)), REQUEST, id="request"),
         pytest.param(
-            Message(Recheck(WEB, 7, 3, ago(17)), lost=2),
+            Message(Recheck(WEB, 7, 3, Turn(ago(17), 2, 41)), lost=2),
             {
                 "recheck": {
                     "resource_id": "service/prod/web",
                     "generation": 7,
                     "attempt": 3,
-                    "since": "2026-11-22T09:59:55.500Z",
+                    "turn": {"since": "2026-11-22T09:59:55.500Z", "lane": 2, "number": 41},
                 },
                 "lost": 2,
             },
@@ -86,26 +95,40 @@ def test_what_is_written_is_read_back(message: Message) -> None:
         ),
         pytest.param(
             Message(
-                Heartbeat(
-                    WEB,
-                    {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
-                    complete=True,
+                Looks(
+                    (
+                        Heartbeat(
+                            WEB,
+                            {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
+                            complete=True,
+                        ),
+                    )
                 )
             ),
-            HEARTBEAT,
-            id="heartbeat",
+            LOOKS,
+            id="look",
         ),
         pytest.param(
-            Message(Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), None)})),
+            Message(
+                Looks(
+                    (Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), None)}),),
+                    describe=False,
+                )
+            ),
             {
-                "heartbeat": {
-                    "resource_id": "service/prod/web",
-                    "alarms": {HIGH: {**ALARM, "definition": None}},
-                    "complete": False,
+                "looks": {
+                    "describe": False,
+                    "targets": [
+                        {
+                            "resource_id": "service/prod/web",
+                            "alarms": {HIGH: {**ALARM, "definition": None}},
+                            "complete": False,
+                        }
+                    ],
                 },
                 "lost": 0,
             },
-            id="heartbeat, with an alarm that has no definition",
+            id="look, with an alarm that has no definition",
         ),
         pytest.param(Message(Sweep("page-21")), SWEEP, id="sweep"),
     ],
@@ -130,7 +153,12 @@ def requesting(**changes: Any) -> dict[str, Any]:
 
 
 def beating(**changes: Any) -> dict[str, Any]:
-    return {"heartbeat": {**HEARTBEAT["heartbeat"], **changes}}
+    (target,) = LOOKS["looks"]["targets"]
+    return {"looks": {**LOOKS["looks"], "targets": [{**target, **changes}]}}
+
+
+def looking(**changes: Any) -> dict[str, Any]:
+    return {"looks": {**LOOKS["looks"], **changes}}
 
 
 def alarming(**changes: Any) -> dict[str, Any]:
@@ -138,7 +166,7 @@ def alarming(**changes: Any) -> dict[str, Any]:
 
 
 _RULE = "must be service/<cluster>/<service>"
-_KINDS = "must have one of recheck, alarm, heartbeat, sweep, request"
+_KINDS = "must have one of recheck, alarm, looks, sweep, request"
 
 
 @pytest.mark.parametrize(
@@ -166,21 +194,38 @@ _KINDS = "must have one of recheck, alarm, heartbeat, sweep, request"
         (rechecking(generation=True), "recheck.generation: must be a whole number, not true"),
         (rechecking(generation=10**40), "recheck.generation: must be at most 9007199254740992"),
         (rechecking(attempt=1001), "recheck.attempt: must be at most 1000, not 1001"),
-        (rechecking(since="now"), "recheck.since: must be a time like"),
-        (rechecking(since="2026-11-22T10:00:00"), "recheck.since: must be a time with an offset"),
+        (rechecking(turn={"since": "now"}), "recheck.turn.since: must be a time like"),
+        (rechecking(turn={}), "recheck.turn.since: is required, but missing"),
+        (rechecking(turn={**TURN, "lane": 6}), "recheck.turn.lane: must be at most 5, not 6"),
+        (rechecking(turn={**TURN, "number": 0}), "recheck.turn.number: must be at least 1, not 0"),
+        (looking(targets=[]), "looks.targets: must "),
+        (looking(targets=LOOKS["looks"]["targets"] * 11), "looks.targets: must have at most 10"),
+        (
+            looking(targets=[*LOOKS["looks"]["targets"], ELSEWHERE]),
+            "looks.targets: must be services of one cluster",
+        ),
         ({"alarm": None}, "alarm: must be an object, not null"),
         ({"alarm": []}, "alarm: must be an object, not []"),
-        ({"heartbeat": {}}, "heartbeat.resource_id: is required, but missing"),
-        (beating(resource_id=""), f"heartbeat.resource_id: {_RULE}"),
-        (beating(alarms=None), "heartbeat.alarms: must be an object, not null"),
-        (beating(alarms={HIGH: None}), f"heartbeat.alarms.{HIGH}: must be an object, not null"),
-        (alarming(state="FIRING"), f"heartbeat.alarms.{HIGH}.state: must be one of OK, ALARM"),
-        (alarming(state=["OK"]), f"heartbeat.alarms.{HIGH}.state: must be one of OK, ALARM"),
-        (alarming(at=None), f"heartbeat.alarms.{HIGH}.at: must be a time"),
-        (alarming(disabled=0), f"heartbeat.alarms.{HIGH}.disabled: must be true or false, not 0"),
+        ({"looks": {}}, "looks.describe: is required, but missing"),
+        (beating(resource_id=""), f"looks.targets[0].resource_id: {_RULE}"),
+        (beating(alarms=None), "looks.targets[0].alarms: must be an object, not null"),
+        (
+            beating(alarms={HIGH: None}),
+            f"looks.targets[0].alarms.{HIGH}: must be an object, not null",
+        ),
+        (
+            alarming(state="FIRING"),
+            f"looks.targets[0].alarms.{HIGH}.state: must be one of OK, ALARM",
+        ),
+        (alarming(state=["OK"]), f"looks.targets[0].alarms.{HIGH}.state: must be one of OK, ALARM"),
+        (alarming(at=None), f"looks.targets[0].alarms.{HIGH}.at: must be a time"),
+        (
+            alarming(disabled=0),
+            f"looks.targets[0].alarms.{HIGH}.disabled: must be true or false, not 0",
+        ),
         (
             alarming(definition={**definition_dict(DEFINITION), "n": 10**30}),
-            f"heartbeat.alarms.{HIGH}.definition.n: must be at most 60480",
+            f"looks.targets[0].alarms.{HIGH}.definition.n: must be at most 60480",
         ),
         ({"sweep": {}}, "sweep.next_token: is required, but missing"),
         ({"sweep": {"next_token": 2}}, "sweep.next_token: must be a string, not 2"),
@@ -261,8 +306,9 @@ def read_or_refused(body: Any) -> None:
     except MessageError:
         return
     assert read_message(json.dumps(write_message(message))) == message
-    if isinstance(message.content, Heartbeat):
-        alarms = message.content.alarms.items()
-        definitions = {name: alarm.definition for name, alarm in alarms if alarm.definition}
-        combined_queries(definitions)
-        read_window(definitions.values(), NOW)
+    if isinstance(message.content, Looks):
+        for heartbeat in message.content.heartbeats:
+            alarms = heartbeat.alarms.items()
+            definitions = {name: alarm.definition for name, alarm in alarms if alarm.definition}
+            combined_queries(definitions)
+            read_window(definitions.values(), NOW)

@@ -29,6 +29,7 @@ from quickstep.memory import KnownAlarm, Memory
 from quickstep.progress import Check
 from quickstep.records import DecisionRecord
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.turns import Turn
 from tests.builders import (
     BLIND,
     DEFINITION,
@@ -432,7 +433,7 @@ IN_BREACH = remembering(high=known())
         ),
         pytest.param(
             IN_BREACH,
-            ended(Outcome.SCALED_OUT, a_decision(10), Recheck(WEB, 7, 3, ago(20))),
+            ended(Outcome.SCALED_OUT, a_decision(10), Recheck(WEB, 7, 3, Turn(ago(20)))),
             Check(timedelta(seconds=10)),
             id="afresh, once a throttled change was made",
         ),
@@ -495,43 +496,43 @@ IN_BREACH = remembering(high=known())
         ),
         pytest.param(
             IN_BREACH,
-            ended(Outcome.HELD_NO_DATA, a_decision(10), Recheck(WEB, 7, 9, ago(60))),
+            ended(Outcome.HELD_NO_DATA, a_decision(10), Recheck(WEB, 7, 9, Turn(ago(60)))),
             Check(timedelta(seconds=2), 1),
             id="throttled attempts before do not count as looks",
         ),
         pytest.param(
             IN_BREACH,
             ended(Outcome.FAILED_THROTTLED, a_decision(10)),
-            Check(timedelta(seconds=2), 1, NOW),
+            Check(timedelta(seconds=2), 1),
             id="a throttled change is tried again",
         ),
         pytest.param(
             Memory(),
             ended(Outcome.FAILED_THROTTLED),
-            Check(timedelta(seconds=2), 1, NOW),
+            Check(timedelta(seconds=2), 1),
             id="even if nothing is known but that a call was throttled",
         ),
         pytest.param(
             IN_BREACH,
             ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 4)),
-            Check(timedelta(seconds=2), 1, NOW),
+            Check(timedelta(seconds=2), 1),
             id="looks for a datapoint before do not count as attempts",
         ),
         pytest.param(
-            IN_BREACH,
-            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 2, ago(9))),
-            Check(timedelta(seconds=6), 3, ago(9)),
+            replace(IN_BREACH, turn=Turn(ago(9))),
+            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 2, Turn(ago(9)))),
+            Check(timedelta(seconds=6), 3, Turn(ago(9))),
             id="and remembers since when",
         ),
         pytest.param(
             IN_BREACH,
             ended(Outcome.FAILED_THROTTLED, a_decision(30, 6, 5)),
-            Check(timedelta(seconds=22), 1, NOW),
+            Check(timedelta(seconds=22), 1),
             id="a throttled scale-in waits longest",
         ),
         pytest.param(
             IN_BREACH,
-            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 30, ago(300))),
+            ended(Outcome.FAILED_THROTTLED, a_decision(10), Recheck(WEB, 7, 30, Turn(ago(300)))),
             None,
             id="thirty attempts are enough",
         ),

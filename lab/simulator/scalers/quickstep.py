@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lab.in_memory import InMemoryTargets, one_after_the_other
+from lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
 from lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 from quickstep.alarm_definitions import AlarmDefinition, read_window
 from quickstep.alarm_events import AlarmTransition
 from quickstep.cycle import Cycle
 from quickstep.engine.model import Alarm, Datapoint, Guards, Service
 from quickstep.naming import parse_resource_id
+from quickstep.rounds import needs_attention
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class _Player:
             policies=self,
             services=self,
             targets=self._targets,
+            turns=InMemoryTurns(),
             metrics=self,
             messages=self,
             together=one_after_the_other,
@@ -130,7 +132,10 @@ class _Player:
             )
             for alarm in self._alarms
         }
-        self._keep(self._cycle.on_heartbeat(Heartbeat(self._service, described, complete=True)))
+        heartbeat = Heartbeat(self._service, described, complete=True)
+        seen = self.describe_all([self._service])
+        if needs_attention(self._cycle, heartbeat, seen):
+            self._keep(self._cycle.on_heartbeat(heartbeat))
 
     def _invoke(self, evaluate: Callable[[], DecisionRecord | None]) -> None:
         delay = self._stage.world.invocation(self._stage.random)
@@ -158,6 +163,9 @@ class _Player:
         fleet = self._stage.fleet
         running = fleet.running(self._stage.now)
         return Service(fleet.desired, running, max(0, fleet.desired - running))
+
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        return {service: self.describe(service) for service in services}
 
     def set_desired_count(self, _service: ServiceName, desired: int) -> None:
         self._stage.scale(desired, "")

@@ -28,6 +28,7 @@ from quickstep.messages import Message
 from quickstep.ports import CallFailedError, OutOfDate
 from quickstep.records import DecisionRecord
 from quickstep.triggers import Heartbeat, Recheck, Request
+from quickstep.turns import line_up, served, still_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import Decision, ScalableTarget, State
     from quickstep.naming import ServiceName
-    from quickstep.ports import Messages, Metrics, PolicyDocuments, Services, Targets, Together
+    from quickstep.ports import (
+        Messages,
+        Metrics,
+        PolicyDocuments,
+        Services,
+        Targets,
+        Together,
+        Turns,
+    )
     from quickstep.triggers import Trigger
 
 RETRY_PAUSES = (timedelta(seconds=0.3), timedelta(seconds=0.9))
@@ -66,6 +75,7 @@ class Cycle:
     policies: PolicyDocuments
     services: Services
     targets: Targets
+    turns: Turns
     metrics: Metrics
     messages: Messages
     together: Together
@@ -87,8 +97,14 @@ class Cycle:
         return record
 
     def on_recheck(self, recheck: Recheck) -> DecisionRecord | None:
-        """Look at a target again; None where the chain has gone on without this message."""
-        return self._evaluate(recheck)
+        """Look at a target again; None where its turn has not come, or the chain has gone on."""
+        now = self.clock()
+        wait = still_waits(self.turns, recheck.turn, now) if recheck.turn else None
+        if wait is None:
+            return self._evaluate(recheck)
+        if self.targets.postpone(recheck.service.resource_id, recheck.generation, now + wait):
+            self.messages.send(Message(recheck), wait)
+        return None
 
     def on_request(self, request: Request) -> DecisionRecord:
         """Heed what an operator or a schedule has changed, and return the record of it."""
@@ -96,29 +112,11 @@ class Cycle:
         assert record is not None  # noqa: S101 - as above
         return record
 
-    def on_heartbeat(self, heartbeat: Heartbeat) -> DecisionRecord | None:
-        """Look whether a target needs anything, and evaluate it if so; else return None.
-
-        The look claims nothing, so that the heartbeat of a quiet target is in nobody's way.
-        """
-        try:
-            target = self.policies.load(heartbeat.service)
-            (memory, lease), service = self.together(
-                lambda: self.targets.peek(heartbeat.service.resource_id),
-                lambda: self.services.describe(heartbeat.service),
-            )
-        except ConfigError:
-            return self._evaluate(heartbeat)  # which meets the same trouble, and records it
-        except CallFailedError as error:
-            # Of a look that is throttled there is another one in a minute.
-            throttled = error.outcome is Outcome.FAILED_THROTTLED
-            return None if throttled else self._evaluate(heartbeat)
-        now = self.clock()
-        if progress.needs_attention(
-            target, heartbeat, memory=memory, lease=lease, service=service, now=now
-        ):
-            return self._evaluate(heartbeat)
-        return None
+    def on_heartbeat(self, heartbeat: Heartbeat) -> DecisionRecord:
+        """Evaluate a target in which the heartbeat has found something, and return the record."""
+        record = self._evaluate(heartbeat)
+        assert record is not None  # noqa: S101 - as above
+        return record
 
     def _evaluate(self, trigger: Trigger) -> DecisionRecord | None:
         now = self.clock()
@@ -205,7 +203,7 @@ class Cycle:
                 # What its owner did is not known yet. Left unreleased, this lease tells the next
                 # holder that somebody may have died here.
                 return self._unclaimed(failed)
-            return self._commit(progress.learn(target, memory, trigger), failed)
+            return self._commit(target, progress.learn(target, memory, trigger), failed)
         if claim.abandoned:
             memory, recovered = progress.recover(memory, claim.abandoned, seen.service, draft)
             if recovered:
@@ -229,7 +227,7 @@ class Cycle:
         if after is None:
             # As above: whether capacity changed is for the next holder to find out.
             return self._unclaimed(record)
-        return self._commit(after, record)
+        return self._commit(target, after, record)
 
     def _observe(
         self, target: ScalableTarget, memory: Memory, trigger: Trigger, now: datetime
@@ -293,8 +291,8 @@ class Cycle:
         memory = progress.acted(memory, decision, record.alarms, newest, accepted_at)
         if isinstance(trigger, AlarmTransition):
             record = replace(record, alarm_to_update=accepted_at - trigger.at)
-        if isinstance(trigger, Recheck) and trigger.since:
-            record = replace(record, waited=accepted_at - trigger.since)
+        if memory.turn:
+            record = replace(record, waited=accepted_at - memory.turn.since)
         return memory, record
 
     def _update(
@@ -328,23 +326,26 @@ class Cycle:
                 break
         return failure, True
 
-    def _commit(self, memory: Memory, record: DecisionRecord) -> DecisionRecord:
-        """Commit, and send the next check beside it."""
+    def _commit(
+        self, target: ScalableTarget, memory: Memory, record: DecisionRecord
+    ) -> DecisionRecord:
+        """Commit, and send the next check beside it; what ECS has throttled lines up before."""
         now = self.clock()
-        check = progress.next_check(memory, record, now, self.jitter())
-        generation = memory.generation + 1
-        memory = replace(
-            memory, generation=generation, check_at=now + check.delay if check else None
-        )
+        turn, wait = line_up(self.turns, target, memory, record, now)
+        memory = replace(memory, turn=turn, generation=memory.generation + 1)
+        check = progress.next_check(memory, record, now, self.jitter(), wait)
         if check is None:
-            self.targets.commit(record.id, memory, record)
-            return record
-        service = record.trigger.service
-        recheck = Recheck(service, generation, check.attempt, check.since)
-        self.together(
-            lambda: self.targets.commit(record.id, memory, record),
-            lambda: self.messages.send(Message(recheck), check.delay),
-        )
+            self.targets.commit(record.id, replace(memory, check_at=None), record)
+        else:
+            recheck = Recheck(record.trigger.service, memory.generation, check.attempt, check.turn)
+            memory = replace(memory, check_at=now + check.delay)
+            self.together(
+                lambda: self.targets.commit(record.id, memory, record),
+                lambda: self.messages.send(Message(recheck), check.delay),
+            )
+        came = record.trigger
+        if isinstance(came, Recheck) and record.outcome is not Outcome.FAILED_THROTTLED:
+            served(self.turns, came.turn, self.clock())
         return record
 
 

@@ -16,6 +16,7 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, write_moment
+from quickstep.turns import LANES, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +70,8 @@ class Memory:
     committed change. `generation` numbers the chain of re-checks: a message of another number is
     out of date; `check_at` is when the chain's next message is due, None while there is no chain.
     A datapoint that begins before `spent_before` may have been acted on by a holder that died.
-    `requested_at` is when the newest capacity was asked for that has been answered.
+    `requested_at` is when the newest capacity was asked for that has been answered. `turn` is what
+    a target waits for that ECS has throttled, until it has been judged.
     """
 
     state: State = field(default_factory=State)
@@ -80,6 +82,7 @@ class Memory:
     check_at: datetime | None = None
     spent_before: datetime | None = None
     requested_at: datetime | None = None
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "check_at": _write(memory.check_at),
         "spent_before": _write(memory.spent_before),
         "requested_at": _write(memory.requested_at),
+        "turn": write_turn(memory.turn),
     }
 
 
@@ -152,6 +156,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         check_at=read_moment(present.get("check_at")),
         spent_before=read_moment(present.get("spent_before")),
         requested_at=read_moment(present.get("requested_at")),
+        turn=read_turn(present.get("turn")),
     )
     problems.raise_any(CorruptItemError)
     return memory
@@ -204,6 +209,28 @@ def read_moment(field: Field | None) -> datetime | None:
 
 def _write(moment: datetime | None) -> str | None:
     return None if moment is None else write_moment(moment)
+
+
+def write_turn(turn: Turn | None) -> dict[str, Any] | None:
+    """Return what a throttled target waits for, as JSON-ready data."""
+    if turn is None:
+        return None
+    return {"since": write_moment(turn.since), "lane": turn.lane, "number": turn.number}
+
+
+def read_turn(field: Field | None) -> Turn | None:
+    """Read `{"since", "lane", "number"}`; None where there is none, or after a problem."""
+    if field is None:
+        return None
+    members = field.members(required=("since",), optional=("lane", "number"))
+    if "since" not in members:
+        return None
+    lane, number = _present(members, "lane"), _present(members, "number")
+    return Turn(
+        members["since"].moment(),
+        lane.integer(0, LANES - 1) if lane else None,
+        number.integer(1) if number else None,
+    )
 
 
 def _write_alarm(known: KnownAlarm) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The messages of the scaler's queue, as JSON: what it leaves for later, and what is asked of it.
 
-    {"recheck":   {"resource_id", "generation", "attempt", "since"}}   look again
+    {"recheck":   {"resource_id", "generation", "attempt", "turn"}}    look again
     {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
-    {"heartbeat": {"resource_id", "alarms", "complete"}}               look at one target
+    {"looks":     {"describe", "targets"}}                             look at targets of a cluster
     {"sweep":     {"next_token"}}                                      go on paging through alarms
     {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.alarm_definitions import definition_dict, read_definition
 from quickstep.engine.model import AlarmState
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
+from quickstep.memory import read_turn, write_turn
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
 MAX_CAPACITY = 5000  # ECS service quota "Tasks per service"
+MAX_LOOKS = 10  # services in one DescribeServices
 LONGEST_TEXT = 1_000
 """Characters of what a request says of itself."""
 
@@ -48,7 +50,15 @@ class Sweep:
     next_token: str | None = None
 
 
-Content = Recheck | AlarmAgain | Heartbeat | Sweep | Request
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Targets of one cluster to be looked at, ten at most; `describe` says whether ECS is asked."""
+
+    heartbeats: tuple[Heartbeat, ...]
+    describe: bool = True
+
+
+Content = Recheck | AlarmAgain | Looks | Sweep | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +81,14 @@ def _write_content(message: Message) -> dict[str, Any]:
                 "resource_id": recheck.service.resource_id,
                 "generation": recheck.generation,
                 "attempt": recheck.attempt,
-                "since": write_moment(recheck.since) if recheck.since else None,
+                "turn": write_turn(recheck.turn),
             }
             return {"recheck": body}
         case AlarmAgain(event):
             return {"alarm": dict(event)}
-        case Heartbeat() as heartbeat:
-            alarms = {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()}
-            body = {
-                "resource_id": heartbeat.service.resource_id,
-                "alarms": alarms,
-                "complete": heartbeat.complete,
-            }
-            return {"heartbeat": body}
+        case Looks(heartbeats, describe):
+            targets = [_write_heartbeat(heartbeat) for heartbeat in heartbeats]
+            return {"looks": {"describe": describe, "targets": targets}}
         case Sweep(next_token):
             return {"sweep": {"next_token": next_token}}
         case Request() as request:
@@ -95,6 +100,14 @@ def _write_content(message: Message) -> dict[str, Any]:
                 "capacity": request.capacity,
             }
             return {"request": body}
+
+
+def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
+    return {
+        "resource_id": heartbeat.service.resource_id,
+        "alarms": {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()},
+        "complete": heartbeat.complete,
+    }
 
 
 def _write_alarm(alarm: DescribedAlarm) -> dict[str, Any]:
@@ -129,19 +142,29 @@ def read_message(text: str) -> Message:
 
 
 def _read_recheck(field: Field) -> Recheck:
-    members = _members(field, "resource_id", "generation", "attempt", "since")
-    since = members["since"].optional()
+    members = _members(field, "resource_id", "generation", "attempt", "turn")
     return Recheck(
         _service(members["resource_id"]),
         members["generation"].integer(0, MAX_GENERATION),
         members["attempt"].integer(0, MAX_ATTEMPTS),
-        since.moment() if since else None,
+        read_turn(members["turn"].optional()),
     )
 
 
 def _read_alarm_again(field: Field) -> AlarmAgain:
     field.members()
     return AlarmAgain(field.value)
+
+
+def _read_looks(field: Field) -> Looks:
+    members = _members(field, "describe", "targets")
+    targets = members["targets"].items(at_least=1)
+    if len(targets) > MAX_LOOKS:
+        members["targets"].wrong(f"must have at most {MAX_LOOKS} targets")
+    heartbeats = tuple(_read_heartbeat(target) for target in targets)
+    if len({heartbeat.service.cluster for heartbeat in heartbeats}) > 1:
+        members["targets"].wrong("must be services of one cluster")
+    return Looks(heartbeats, members["describe"].boolean())
 
 
 def _read_heartbeat(field: Field) -> Heartbeat:
@@ -198,7 +221,7 @@ def _service(field: Field) -> ServiceName:
 _READERS: dict[str, Callable[[Field], Content]] = {
     "recheck": _read_recheck,
     "alarm": _read_alarm_again,
-    "heartbeat": _read_heartbeat,
+    "looks": _read_looks,
     "sweep": _read_sweep,
     "request": _read_request,
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep.records import DecisionRecord
     from quickstep.triggers import DescribedAlarm
+    from quickstep.turns import Line
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -70,6 +71,14 @@ class Services(Protocol):
         """
         ...
 
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        """Return up to ten services of one cluster as they are now; one that is gone is left out.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
     def set_desired_count(self, service: ServiceName, desired: int) -> None:
         """Set the desired count, and nothing else.
 
@@ -94,6 +103,10 @@ class Targets(Protocol):
         """
         ...
 
+    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
+        """Note that a generation's re-check comes later; False where the chain has gone on."""
+        ...
+
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
@@ -108,6 +121,34 @@ class Targets(Protocol):
 
     def record(self, record: DecisionRecord) -> None:
         """Write the record of an evaluation that did not hold the lease."""
+        ...
+
+
+class Turns(Protocol):
+    """The line of throttled targets, one for the account; each method changes it at one moment."""
+
+    def take(self, lane: int, now: datetime) -> Line:
+        """Take the next number of a lane; in the line that is returned it is the last one taken.
+
+        Raises:
+            CallFailedError: the call failed; a number may have been taken.
+        """
+        ...
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        """Say that a number was served, and with it all before it.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def read(self) -> Line:
+        """Return the line; it may be a moment old.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
         ...
 
 

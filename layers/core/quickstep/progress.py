@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from quickstep.memory import Lease, Memory
     from quickstep.records import DecisionRecord
     from quickstep.triggers import Trigger
+    from quickstep.turns import Turn
 
 NEWER_DATAPOINT = timedelta(seconds=2)
 """How soon to look again where CloudWatch has no newer datapoint yet."""
@@ -291,19 +292,27 @@ class Check:
 
     delay: timedelta
     attempt: int = 0
-    since: datetime | None = None
+    turn: Turn | None = None
 
 
 def next_check(
-    memory: Memory, record: DecisionRecord, now: datetime, jitter: float
+    memory: Memory,
+    record: DecisionRecord,
+    now: datetime,
+    jitter: float,
+    wait: timedelta | None = None,
 ) -> Check | None:
-    """Return when to look again after an evaluation; None where the chain ends."""
+    """Return when to look again after an evaluation; None where the chain ends.
+
+    `wait` is how long a throttled target waits for its turn; None where it has no number.
+    """
     trigger = record.trigger
-    attempt, since = (trigger.attempt, trigger.since) if isinstance(trigger, Recheck) else (0, None)
-    throttles, looks = (attempt, 0) if since else (0, attempt)
+    attempt, turn = (trigger.attempt, trigger.turn) if isinstance(trigger, Recheck) else (0, None)
+    throttles, looks = (attempt, 0) if turn else (0, attempt)
     if record.outcome is Outcome.FAILED_THROTTLED and throttles < MAX_THROTTLES:
-        delay = backoff(throttles, jitter, scale_in=_asks_for_less(record))
-        return Check(delay, throttles + 1, since or record.at)
+        last = wait is None and _asks_for_less(record)
+        delay = max(wait or timedelta(), backoff(throttles, jitter, scale_in=last))
+        return Check(delay, throttles + 1, memory.turn)
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None
@@ -346,13 +355,14 @@ def needs_attention(
     *,
     memory: Memory,
     lease: Lease | None,
-    service: Service,
+    service: Service | None,
     now: datetime,
 ) -> bool:
     """Whether the heartbeat has to evaluate a target.
 
     It has to where a holder has died, an alarm's event was missed, an alarm is new or changed, a
-    breach is looked at by no chain of re-checks, or capacity is outside its bounds.
+    breach is looked at by no chain of re-checks, or capacity is outside its bounds. Where it has
+    not described the service, the capacity of the last commit counts.
     """
     if lease and lease.until <= now:
         return True
@@ -363,4 +373,5 @@ def needs_attention(
     if _readable(memory, now) and not chain_is_alive:
         return True
     bounds = Bounds.in_force(target, memory.state, now)
-    return not bounds.minimum <= service.desired <= bounds.maximum
+    desired = service.desired if service else memory.desired
+    return desired is not None and not bounds.minimum <= desired <= bounds.maximum

@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from quickstep.alarm_definitions import AlarmDefinition
     from quickstep.engine.model import AlarmState
     from quickstep.naming import ServiceName
+    from quickstep.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
     """A look at a target that was announced earlier; it counts only in its `generation`.
 
-    `attempt` numbers looks that got nowhere, for a throttle or for want of a newer datapoint;
-    `since` is when the first of them was.
+    `attempt` numbers looks that got nowhere: throttled ones if it comes for a `turn`, else looks
+    for a newer datapoint.
     """
 
     service: ServiceName
     generation: int
     attempt: int = 0
-    since: datetime | None = None
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.turns import DynamoTurns
 from quickstep.cycle import Cycle
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.intake import Intake
@@ -139,6 +140,7 @@ def make_intake(settings: Settings, client: MakeClient | None = None) -> Intake:
     """
     client = client or own_account()
     cloudwatch = client("cloudwatch", config=CLIENT_CONFIG)
+    dynamodb = client("dynamodb", config=CLIENT_CONFIG)
     messages = SqsMessages(client("sqs", config=CLIENT_CONFIG), settings.queue_url)
     # The system's: a seed would be the same in all functions restored from one snapshot.
     jitter = random.SystemRandom().random
@@ -149,9 +151,8 @@ def make_intake(settings: Settings, client: MakeClient | None = None) -> Intake:
         services=EcsServices(
             client("ecs", config=CLIENT_CONFIG), updates=client("ecs", config=ONE_ATTEMPT)
         ),
-        targets=DynamoTargets(
-            client("dynamodb", config=CLIENT_CONFIG), settings.table, settings.retention
-        ),
+        targets=DynamoTargets(dynamodb, settings.table, settings.retention),
+        turns=DynamoTurns(dynamodb, settings.table),
         metrics=CloudWatchMetrics(cloudwatch),
         messages=messages,
         together=in_threads(ThreadPoolExecutor(max_workers=2, thread_name_prefix="quickstep")),

@@ -95,6 +95,26 @@ class DynamoTargets:
         item = from_item(answer.get("Attributes", {}))
         return Claim(read_memory(item), _lease(item))
 
+    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
+        """Note that a generation's re-check comes later; see the port."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(resource_id, STATE),
+                UpdateExpression="SET check_at = :check_at",
+                ConditionExpression="generation = :generation",
+                ExpressionAttributeValues=to_item(
+                    {":check_at": write_moment(check_at), ":generation": generation}
+                ),
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            # While a transaction writes the item, nothing is known of its generation.
+            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                raise
+            return code == "TransactionConflictException"
+        return True
+
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease without claiming the target; see the port."""
         answer = self._client.get_item(

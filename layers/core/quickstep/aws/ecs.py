@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from quickstep.aws.failures import calling
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
+from quickstep.naming import ServiceName
 from quickstep.ports import CallFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
-
-    from quickstep.naming import ServiceName
 
 
 class EcsServices:
@@ -41,12 +42,20 @@ class EcsServices:
         if found["status"] != "ACTIVE":
             why = f"{service.resource_id} is {found['status']}"
             raise CallFailedError(Outcome.FAILED_NOT_FOUND, why)
-        return Service(
-            desired=found["desiredCount"],
-            running=found["runningCount"],
-            pending=found["pendingCount"],
-            deployment_in_progress=deployment_in_progress(found),
-        )
+        return _service(found)
+
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        """Return services of one cluster as they are now; see the port."""
+        cluster = services[0].cluster
+        with calling("DescribeServices"):
+            answer = self._client.describe_services(
+                cluster=cluster, services=[service.service for service in services]
+            )
+        return {
+            ServiceName(cluster, found["serviceName"]): _service(found)
+            for found in answer["services"]
+            if found["status"] == "ACTIVE"
+        }
 
     def set_desired_count(self, service: ServiceName, desired: int) -> None:
         """Set the desired count; see the port.
@@ -57,6 +66,15 @@ class EcsServices:
             self._updates.update_service(
                 cluster=service.cluster, service=service.service, desiredCount=desired
             )
+
+
+def _service(found: ServiceTypeDef) -> Service:
+    return Service(
+        desired=found["desiredCount"],
+        running=found["runningCount"],
+        pending=found["pendingCount"],
+        deployment_in_progress=deployment_in_progress(found),
+    )
 
 
 def deployment_in_progress(service: ServiceTypeDef) -> bool:

@@ -13,7 +13,7 @@ from quickstep.messages import write_message
 from quickstep.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY = timedelta(seconds=900)
 BATCH = 10  # the most that SendMessageBatch takes
+BATCH_BYTES = 256 * 1024  # of all its messages together
 
 
 class SqsMessages:
@@ -44,11 +45,11 @@ class SqsMessages:
             )
 
     def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        """Send many messages, ten a call; see the port."""
-        for start in range(0, len(messages), BATCH):
+        """Send many messages, up to ten a call; see the port."""
+        for batch in _batches([(_body(message), _seconds(delay)) for message, delay in messages]):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(index), "MessageBody": _body(message), "DelaySeconds": _seconds(delay)}
-                for index, (message, delay) in enumerate(messages[start : start + BATCH])
+                {"Id": str(index), "MessageBody": body, "DelaySeconds": seconds}
+                for index, (body, seconds) in enumerate(batch)
             ]
             with calling("SendMessageBatch"):
                 answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
@@ -56,6 +57,21 @@ class SqsMessages:
                 codes = ", ".join(sorted({failure["Code"] for failure in failed}))
                 why = f"SendMessageBatch: {len(failed)} of {len(entries)} refused: {codes}"
                 raise CallFailedError(Outcome.FAILED_OTHER, why)
+
+
+def _batches(messages: Sequence[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    """Split messages into as many as one call takes."""
+    batch: list[tuple[str, int]] = []
+    size = 0
+    for message in messages:
+        added = len(message[0].encode())
+        if batch and (len(batch) == BATCH or size + added > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += added
+    if batch:
+        yield batch
 
 
 def _body(message: Message) -> str:

@@ -1,0 +1,111 @@
+"""The line of throttled targets: one item of the table.
+
+    pk = #turns   sk = #state   taken0, served0, moved0, taken1, ...   three numbers for each lane
+
+A number is taken by one atomic write, which returns the whole line. Behind a standstill (see
+`turns`) it is another one. Which of the two it is, is a condition of the write.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quickstep.aws.attributes import from_item, to_item
+from quickstep.aws.dynamodb import STATE
+from quickstep.aws.failures import calling
+from quickstep.engine.outcome import Outcome
+from quickstep.ports import CallFailedError
+from quickstep.turns import LANES, STANDSTILL, Lane, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TURNS = "#turns"
+
+
+class DynamoTurns:
+    """The `Turns` port over a DynamoDB client."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def take(self, lane: int, now: datetime) -> Line:
+        """Take the next number of a lane; see the port."""
+        moves = " OR ".join(f"moved{each} > :stands_since" for each in range(lane + 1))
+        stands_since = {":stands_since": _millis(now - STANDSTILL), ":one": 1}
+        begins = {**stands_since, ":none": 0, ":now": _millis(now)}
+        begin = (
+            f"SET served{lane} = if_not_exists(taken{lane}, :none), "
+            f"taken{lane} = if_not_exists(taken{lane}, :none) + :one, moved{lane} = :now"
+        )
+        # If the second finds that others have begun to move the line, the first one will do.
+        line = (
+            self._write(f"ADD taken{lane} :one", moves, stands_since)
+            or self._write(begin, f"NOT ({moves})", begins)
+            or self._write(f"ADD taken{lane} :one", moves, stands_since)
+        )
+        if line is None:
+            why = f"UpdateItem: the line of lane {lane} stands and moves at once"
+            raise CallFailedError(Outcome.FAILED_OTHER, why)
+        return line
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        """Say that a number was served; see the port."""
+        self._write(
+            f"SET served{lane} = :number, moved{lane} = :now",
+            f"attribute_not_exists(served{lane}) OR served{lane} < :number",
+            {":number": number, ":now": _millis(now)},
+        )
+
+    def read(self) -> Line:
+        """Return the line; see the port."""
+        with calling("GetItem"):
+            answer = self._client.get_item(TableName=self._table, Key=_KEY)
+        return _line(from_item(answer.get("Item", {})))
+
+    def _write(self, update: str, condition: str, values: Mapping[str, Any]) -> Line | None:
+        """Write, and return the line as it is then; None where the condition does not hold."""
+        with calling("UpdateItem"):
+            try:
+                answer = self._client.update_item(
+                    TableName=self._table,
+                    Key=_KEY,
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=to_item(values),
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                return None
+        return _line(from_item(answer["Attributes"]))
+
+
+_KEY = to_item({"pk": TURNS, "sk": STATE})
+_MOST = 2**47
+"""More than anybody waits for; as milliseconds, the year 6429."""
+
+
+def _line(item: Mapping[str, Any]) -> Line:
+    return Line(tuple(_lane(item, lane) for lane in range(LANES)))
+
+
+def _lane(item: Mapping[str, Any], lane: int) -> Lane:
+    taken, served, moved = (item.get(f"{name}{lane}", 0) for name in ("taken", "served", "moved"))
+    if not all(
+        isinstance(number, int) and 0 <= number < _MOST for number in (taken, served, moved)
+    ):
+        why = f"the item {TURNS} has no numbers in lane {lane}: {taken!r}, {served!r}, {moved!r}"
+        raise CallFailedError(Outcome.FAILED_OTHER, why)
+    return Lane(taken, served, datetime.fromtimestamp(moved / 1000, UTC) if moved else None)
+
+
+def _millis(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
