@@ -1,36 +1,29 @@
-"""Thousands of targets that surge in the same ten seconds: `python -m benchmarks.scale`.
+"""Thousands of targets that surge in the same ten seconds, against an account's limits.
 
-The real intake and cycle answer, in virtual time, on ports in memory that throttle as AWS's
-published limits do (`lab/surge`). Each size runs in a process of its own. What is modelled is AWS;
-what is measured is what the scaler calls, when each target is answered, and what that takes of this
-machine's processor and memory. How many tasks may publish is computed from the limit of
-PutMetricData and the calls that the real publisher makes.
+python -m benchmarks scale
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import math
-import resource
-import sys
+import re
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from lab.surge.account import Surge
 from quickstep_publisher import CloudWatchTransport, Publisher
-from quickstep_publisher._points import INTERVAL
+from quickstep_publisher._points import INTERVAL, SPREAD
 from quickstep_publisher.publisher import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
 SIZES = (1_000, 10_000)
 PUT_METRIC_DATA = 500
@@ -63,41 +56,27 @@ class Scale:
     looks: float
     memory_kib: float
 
-    @property
-    def ratio(self) -> float:
-        """How much longer it took than the bucket of UpdateService allows."""
-        return self.took / self.ideal
-
-    @property
-    def kept(self) -> bool:
-        """Whether each was answered once, in time, and within the heartbeat's limit."""
-        once = self.unanswered == self.answered_twice == 0
-        calls = self.describe_alarms_peak <= DESCRIBE_ALARMS
-        return once and calls and self.ratio <= MOST_OVER_IDEAL
-
 
 @dataclass(frozen=True)
 class Publishing:
     """How many tasks may publish by PutMetricData."""
 
     calls_of_a_point: int
-    interval: float
 
-    @property
-    def most_tasks(self) -> int:
-        """The most tasks of an account and Region whose calls are within the limit.
+    def within(self, seconds: float) -> int:
+        """Return the most tasks of an account and Region that can publish in so many seconds.
 
-        Example: one call each 5 s, 500 a second: 2,500 tasks.
+        Example: one call each, 500 a second: 500 tasks within 1 s, 2,500 within 5 s.
         """
-        return int(PUT_METRIC_DATA * self.interval / self.calls_of_a_point)
+        return int(PUT_METRIC_DATA * seconds / self.calls_of_a_point)
 
 
 def measure(targets: int, seed: int = 0) -> Scale:
     """Run a surge; per target where no total is said. To be called in a process of its own."""
     gc.disable()  # the run's objects live to its end: looking through them finds nothing
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_kib()
     result = Surge(targets, seed=seed).run()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = _peak_kib()
     attempts = result.meter.attempts
     most, least = result.quarters()
     return Scale(
@@ -118,6 +97,12 @@ def measure(targets: int, seed: int = 0) -> Scale:
         looks=result.heartbeats,
         memory_kib=(peak - before) / targets,
     )
+
+
+def _peak_kib() -> int:
+    """Return the most memory that this program has had; `ru_maxrss` counts its parent's, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
 
 
 def measure_apart(targets: int, seed: int = 0) -> Scale:
@@ -146,7 +131,7 @@ def measure_publishing(intervals: int = 12) -> Publishing:
             seconds += INTERVAL
             publisher.publish()
         publisher.close()
-    return Publishing(math.ceil(client.calls / intervals), INTERVAL)
+    return Publishing(math.ceil(client.calls / intervals))
 
 
 class _Counting:
@@ -159,50 +144,55 @@ class _Counting:
         self.calls += 1
 
 
-ROWS: tuple[tuple[str, Callable[[Scale], str]], ...] = (
-    ("unanswered; answered twice", lambda s: f"{s.unanswered}; {s.answered_twice}"),
-    ("all are answered after, s", lambda s: f"{s.took:,.1f}"),
-    ("what UpdateService allows, s", lambda s: f"{s.ideal:,.1f}"),
-    ("ratio, at most 1.1", lambda s: f"{s.ratio:.3f}"),
-    ("wait, most overloaded quarter, s", lambda s: f"{s.wait_of_the_most_overloaded:,.1f}"),
-    (
-        "median wait, least overloaded quarter, s",
-        lambda s: f"{s.wait_of_the_least_overloaded:,.1f}",
-    ),
-    ("evaluations per target", lambda s: f"{s.evaluations:.2f}"),
-    ("UpdateService per target", lambda s: f"{s.update_calls:.2f}"),
-    ("DescribeServices per target", lambda s: f"{s.describe_calls:.2f}"),
-    ("calls of the line per target", lambda s: f"{s.line_calls:.2f}"),
-    ("DescribeAlarms in a second, at most 9", lambda s: f"{s.describe_alarms_peak}"),
-    ("heartbeats", lambda s: f"{s.looks:,.0f}"),
-    ("CPU of evaluations per target, ms", lambda s: f"{s.cpu_of_evaluations * 1000:.2f}"),
-    ("CPU of looks per target and heartbeat, ms", lambda s: f"{s.cpu_of_looks * 1000:.3f}"),
-    ("peak of memory per target, KiB", lambda s: f"{s.memory_kib:.1f}"),
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; return 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--targets", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if min(options.targets) < 1:
-        parser.error(f"argument --targets: must be at least 1, not {min(options.targets)}")
-    found = [measure_apart(targets, options.seed) for targets in options.targets]
-    table = Table("targets", *(f"{scale.targets:,}" for scale in found))
-    for name, text in ROWS:
-        table.add_row(name, *(text(scale) for scale in found))
+def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
+    """Yield what became of surges of several sizes, and how many tasks may publish."""
+    for targets in sizes:
+        scale = measure_apart(targets)
+        name = f"{targets:,} targets"
+        yield Figure(f"{name}: unanswered", Quantity(scale.unanswered), goal=Goal(at_most=0))
+        yield Figure(
+            f"{name}: answered twice", Quantity(scale.answered_twice), goal=Goal(at_most=0)
+        )
+        allowed = Beside("UpdateService allows", Quantity(scale.ideal, "s"))
+        took = Quantity(scale.took, "s")
+        yield Figure(f"{name}: all answered after", took, allowed, Goal(at_most=MOST_OVER_IDEAL))
+        least = Beside("least overloaded", Quantity(scale.wait_of_the_least_overloaded, "s"))
+        most = Quantity(scale.wait_of_the_most_overloaded, "s")
+        what = f"{name}: median wait of the most overloaded quarter"
+        yield Figure(what, most, least, Goal(at_most=1))
+        peak = Quantity(scale.describe_alarms_peak, "a second")
+        what = f"{name}: DescribeAlarms, most"
+        yield Figure(what, peak, goal=Goal(at_most=DESCRIBE_ALARMS))
+        for what, number, unit in (
+            ("evaluations", scale.evaluations, ""),
+            ("UpdateService", scale.update_calls, "calls"),
+            ("DescribeServices", scale.describe_calls, "calls"),
+            ("reads and writes of the line", scale.line_calls, "calls"),
+            ("CPU of evaluations", scale.cpu_of_evaluations * 1000, "ms"),
+            ("CPU of a heartbeat's look", scale.cpu_of_looks * 1000, "ms"),
+            ("peak of memory", scale.memory_kib, "KiB"),
+        ):
+            yield Figure(f"{name}: {what}, per target", Quantity(number, unit))
     publishing = measure_publishing()
-    console = Console(width=100)
-    console.print(table)
-    console.print(
-        f"PutMetricData: {PUT_METRIC_DATA} calls a second are {publishing.most_tasks:,} tasks, "
-        f"each with {publishing.calls_of_a_point} every {publishing.interval:g} s. "
-        "More publish by EMF."
+    yield Figure(
+        "tasks that PutMetricData's quota allows, all in the same second",
+        Quantity(publishing.within(SPREAD), "tasks"),
     )
-    return 0 if all(scale.kept for scale in found) else 1
+    yield Figure(
+        "the same, spread over the whole interval; from here on EMF",
+        Quantity(publishing.within(INTERVAL), "tasks"),
+    )
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark(
+    "scale",
+    "At scale, modelled",
+    "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
+    " real intake and cycle, in virtual time, on ports in memory that throttle as AWS's published"
+    " limits do ([`lab/surge`](../lab/surge)). Each size runs in a process of its own. What the"
+    " bucket of UpdateService allows is a burst of 50 and then 5 a second. How many tasks may"
+    f" publish is computed from PutMetricData's {PUT_METRIC_DATA} calls a second and the calls that"
+    " the real publisher makes: by default all tasks publish in the last second of their interval,"
+    " and `Publisher(phase=...)` spreads them.",
+    figures,
+)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.scale import main, measure_publishing
+from benchmarks.scale import measure_publishing
 from lab.surge.account import Surge
 from lab.surge.fleets import AFTER, HIGH, LOW, START
 from lab.surge.limits import Bucket, Meter, published
 from lab.surge.result import Result, report
 from quickstep.engine.outcome import Outcome
 from quickstep.triggers import Heartbeat
+from quickstep_publisher._points import INTERVAL, SPREAD
+from tests.builders import ROOT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -151,16 +153,14 @@ def test_the_most_calls_of_any_second_are_counted() -> None:
     assert (meter.attempts["call"], meter.throttled["call"], meter.peak["call"]) == (6, 3, 4)
 
 
-def test_the_tasks_that_may_publish_are_those_that_the_publisher_s_readme_says() -> None:
-    assert measure_publishing().most_tasks == 2_500
-
-
-@pytest.mark.parametrize("wrong", ["0", "-5", "many"])
-def test_a_number_of_targets_that_cannot_be_is_refused(
-    wrong: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("seconds", "tasks"),
+    [pytest.param(SPREAD, 500, id="by default"), pytest.param(INTERVAL, 2_500, id="spread")],
+)
+def test_as_many_tasks_may_publish_as_the_publisher_s_readme_says(
+    seconds: float, tasks: int
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--targets", wrong])
+    text = (ROOT / "publisher" / "README.md").read_text(encoding="utf-8")
 
-    assert caught.value.code == 2
-    assert "argument --targets" in capsys.readouterr().err
+    assert measure_publishing().within(seconds) == tasks
+    assert f"{tasks:,}" in text
