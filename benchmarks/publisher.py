@@ -315,7 +315,7 @@ def _cpu(loop: Callable[[int], None], number: int) -> float:
 
 
 def figures(
-    starts: int = 2, turns: int = 20, seconds: float = 0.25, rounds: int = 5
+    starts: int = 2, turns: int = 12, seconds: float = 0.25, rounds: int = 5
 ) -> Iterator[Figure]:
     """Yield what single calls cost, and then what a server loses."""
     yield from calls(rounds)
