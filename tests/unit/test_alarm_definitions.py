@@ -217,7 +217,7 @@ def test_every_sample_event_is_in_the_table() -> None:
     assert set(RULES) == {path.stem for path in EVENTS.glob("alarm-*.json")}
 
 
-@pytest.mark.parametrize("name", RULES.keys() - {"alarm-malformed"})
+@pytest.mark.parametrize("name", [name for name in RULES if name != "alarm-malformed"])
 def test_a_sample_event_shows_this_rule(name: str) -> None:
     event = load_event(name)
     direction = Direction.IN if event["detail"]["alarmName"].endswith(LOW) else Direction.OUT
