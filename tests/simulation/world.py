@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from lab.in_memory import InMemoryTargets, InMemoryTurns
 from quickstep.alarm_events import read_event
@@ -217,6 +217,9 @@ class World:
         while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
             action()
+        # The frames of an invocation that was killed would keep this world in memory for ever.
+        for thread in filter(None, self._invocations):
+            thread.throw(GreenletExit)
         return self
 
     def _others_wait(self) -> None:
