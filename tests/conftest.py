@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
-# A property is right or wrong, however slow the machine is. The quick profile keeps the unit tests
-# under 5 s; CI looks at ten times as many examples, and HYPOTHESIS_PROFILE=thorough at a hundred.
+# A property is right or wrong, however slow the machine is. The quick profile is for whoever waits;
+# CI looks at ten times as many examples, and HYPOTHESIS_PROFILE=thorough at a hundred.
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("ci", deadline=None, max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=1_000)

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from tests.builders import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 WORKERS = 4
 SERVERS = {
@@ -104,6 +104,7 @@ def serve(server: str, folder: Path) -> Served:
             served.pids.update(pid for pid in answered if pid)
 
         def kill(pid: int) -> None:
+            until(lambda: states(pid) <= {"S"})  # what it has answered, it counts a moment later
             os.kill(pid, signal.SIGKILL)
             served.killed.append(pid)
             until(lambda: not alive(pid))
@@ -125,6 +126,12 @@ def serve(server: str, folder: Path) -> Served:
         served.code = process.wait(20)
         served.lines = read(lines)
     return served
+
+
+def states(pid: int) -> set[str]:
+    """Return the states of a process's threads: S for one that sleeps, R for one that runs."""
+    files = Path(f"/proc/{pid}/task").glob("*/stat")
+    return {file.read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] for file in files}
 
 
 def alive(pid: int) -> bool:
