@@ -390,10 +390,18 @@ def test_the_command_plays_a_recorded_crowd(in_no_time: CliRunner, tmp_path: Pat
     assert "SCALED_OUT" in log.read_text(encoding="utf-8")
 
 
+IN_FRONT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from cli.main import app
+app()
+"""
+
+
 def test_the_command_runs_in_real_time_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     arguments = ["demo", "--seconds", "60", "--log", str(tmp_path / "scaler.log")]
     with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
-        [sys.executable, "-c", "from cli.main import app; app()", *arguments],
+        [sys.executable, "-c", IN_FRONT, *arguments],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
