@@ -16,7 +16,7 @@ from urllib3.util import Retry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STARTING = Retry(connect=60, backoff_factor=0.05, backoff_max=0.5)
+STARTING = Retry(total=60, backoff_factor=0.05, backoff_max=0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,9 @@ def example(folder: Path) -> Iterator[str]:
     ):
         try:
             with requests.Session() as session:
-                retries = Retry(connect=60, backoff_factor=0.05, backoff_max=0.5)
+                retries = Retry(total=60, backoff_factor=0.05, backoff_max=0.5)
                 session.mount("http://", HTTPAdapter(max_retries=retries))
-                assert session.get(f"{url}/health", timeout=5).json() == {"status": "ok"}
+                assert session.get(f"{url}/health", timeout=30).json() == {"status": "ok"}
             yield url
             process.terminate()
             process.wait(20)

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WORKERS = 4
+# Its control socket would be in the user's home, one for all.
+GUNICORN = ("gunicorn", "--workers=4", "--bind=127.0.0.1:{port}", "--no-control-socket")
 SERVERS = {
-    "gunicorn": ["gunicorn", "--workers=4", "--bind=127.0.0.1:{port}", "tests.publisher.apps:wsgi"],
+    "gunicorn": [*GUNICORN, "tests.publisher.apps:wsgi"],
     "gunicorn with preload and threads": [
-        *("gunicorn", "--workers=4", "--bind=127.0.0.1:{port}", "--preload", "--threads=2"),
-        "tests.publisher.apps:wsgi",
+        *GUNICORN,
+        *("--preload", "--threads=2", "tests.publisher.apps:wsgi"),
     ],
     "uvicorn": [
         *("uvicorn", "--workers=4", "--port={port}", "--log-level=warning"),
@@ -92,7 +94,7 @@ def serve(server: str, folder: Path) -> Served:
 
         def answers(_: int = 0) -> int | None:
             try:
-                return int(requests.get(url, timeout=5).text)
+                return int(requests.get(url, timeout=30).text)
             except requests.ConnectionError:
                 return None
 
