@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)
 SPEED = 10
-"""An evaluation has to end within its lease of 15 s, which are 1.5 s then: on a busy machine, too."""
+"""An evaluation has to end within its lease of 15 s: 1.5 s then, on a busy machine, too."""
 FIRST_STEP = (START + timedelta(seconds=20), START + timedelta(seconds=25))
 """Around the first scale-out, time passes as it really does."""
 
