@@ -155,6 +155,11 @@ class Aws:
         return str(self.client("sts").get_caller_identity()["Arn"])
 
     @property
+    def account(self) -> str:
+        """The number of the account that is asked."""
+        return self.caller.split(":")[4]
+
+    @property
     def operators(self) -> DynamoOperators:
         """What operators have written to targets' items."""
         from quickstep.aws.dynamodb import DynamoOperators  # noqa: PLC0415 - see above

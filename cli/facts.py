@@ -105,7 +105,7 @@ def _rule_matches(aws: Aws, service: ServiceName) -> bool:
     rule = events.describe_rule(Name=aws.resource(RULE))
     event = {
         "id": "1",
-        "account": "123456789012",
+        "account": aws.account,
         "source": "aws.cloudwatch",
         "time": "2026-11-22T10:00:00Z",
         "region": aws.region,
@@ -124,10 +124,9 @@ def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
 
 def _refused(aws: Aws, service: ServiceName) -> list[str]:
     """Return which calls IAM would refuse the function, by its own simulation."""
-    account = aws.caller.split(":")[4]
     partition = aws.caller.split(":")[1]
-    role = f"arn:{partition}:iam::{account}:role/{aws.resource(ROLE)}"
-    arn = f"arn:{partition}:ecs:{aws.region}:{account}:{service.resource_id}"
+    role = f"arn:{partition}:iam::{aws.account}:role/{aws.resource(ROLE)}"
+    arn = f"arn:{partition}:ecs:{aws.region}:{aws.account}:{service.resource_id}"
     return simulated(aws.client("iam"), role, arn, aws.region)
 
 

@@ -17,15 +17,12 @@ from lab.embedded_aws import TABLE, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
 from tests.integration.commands import quickstep
 from tests.integration.scene import an_event, an_intake, cloudwatch, tasks
+from tests.template.stack import SCALER, deploy
 
 if TYPE_CHECKING:
     from lab.embedded_aws import Account
 
-PATTERN = {
-    "source": ["aws.cloudwatch"],
-    "detail-type": ["CloudWatch Alarm State Change"],
-    "detail": {"alarmName": [{"prefix": "quickstep/"}]},
-}
+PATTERN = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
 
 
 @pytest.fixture

@@ -225,6 +225,9 @@ def test_the_rule_matches_every_state(state: str) -> None:
     [
         pytest.param("ServerCpuTooHigh", id="somebody else's"),
         pytest.param("quickstep", id="the prefix without a slash"),
+        pytest.param("quickstep-test/prod/web/high-request-rate", id="a longer prefix"),
+        pytest.param("Quickstep/prod/web/high-request-rate", id="the prefix in capitals"),
+        pytest.param("my/quickstep/prod/web/high-request-rate", id="the prefix further on"),
         pytest.param("TargetTracking-service/prod/web-AlarmHigh", id="Application Auto Scaling's"),
         *(
             pytest.param(f"quickstep-{name}-1A2B3C", id=f"this stack's own {name}")
@@ -245,10 +248,20 @@ def test_the_rule_does_not_match_an_alarm_called(alarm: str) -> None:
         ("detail-type", "CloudWatch Alarm Configuration Change"),
         ("detail-type", "CloudWatch Alarm Contributor State Change"),
         ("source", "my.app"),
+        pytest.param("account", "999999999999", id="another account's"),
+        pytest.param("region", "eu-west-1", id="another Region's"),
     ],
 )
 def test_the_rule_does_not_match_other_events(key: str, value: str) -> None:
     assert not matches({**load_event("alarm-high-step1"), key: value})
+
+
+def test_no_rule_but_this_one_may_invoke_the_scaler() -> None:
+    (rule,) = STACK.of_type("AWS::Events::Rule")
+    permission = STACK.the("AWS::Lambda::Permission")
+
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == f"{rule}.Arn"
 
 
 def test_the_stack_s_own_alarms_have_names_that_cloudformation_makes() -> None:

@@ -36,7 +36,19 @@ def test_a_resource_id_leads_back_to_the_service() -> None:
         "xquickstep/prod/web/high",
         "quickstep/pröd/web/high",
         "quickstep/prod/web/a*",
+        "quickstep/../../prod/web/high",
+        "quickstep/../web/high",
+        "quickstep/prod/../high",
+        "quickstep/prod/web%2Fapi/high",
+        "quickstep/prod/web/../api/high",
+        "quickstep\\prod\\web\\high",
+        "quickstep/prod／web/high",  # noqa: RUF001 - not the slash that it looks like
+        "quickstep/prod/web\x00/high",
+        "quickstep/prod/w eb/high",
+        "quickstep/arn:aws:ecs:eu-west-1:999999999999:cluster/web/high",
+        f"quickstep/prod/{'w' * 256}/high",
     ],
+    ids=ascii,
 )
 def test_other_names_lead_nowhere(name: str) -> None:
     assert parse_alarm_name(name) is None
