@@ -72,7 +72,10 @@ MEANINGS = {
     Outcome.HELD_PAUSED: "an operator stopped this direction, or wrote what cannot be read",
     Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or its actions are disabled",
     Outcome.IGNORED_DUPLICATE: "the same transition of an alarm, or the same request, came twice",
-    Outcome.IGNORED_STALE: "a later transition or request was handled, or it is over 60 s old",
+    Outcome.IGNORED_STALE: (
+        "a later transition or request was handled, a request is over 60 s old, or the time of "
+        "either is over 60 s ahead"
+    ),
     Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
     Outcome.RECOVERED: "the lease's last holder changed capacity and died before its commit",
     Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",

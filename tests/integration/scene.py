@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from quickstep.intake import Intake
     from quickstep.memory import Lease, Memory
+    from quickstep.naming import ServiceName
 
 NO_GUARDS = dict.fromkeys(("CapacityOnItsWay", "RisingTrend", "WouldFlap", "Deployment"), False)
 
@@ -156,13 +157,13 @@ def receive(client: SQSClient, queue_url: str, kind: str) -> list[str]:
 # --- what is left behind --------------------------------------------------------------------------
 
 
-def decisions(account: Account) -> list[dict[str, Any]]:
-    """Return the target's decision records, oldest first."""
+def decisions(account: Account, target: ServiceName = WEB) -> list[dict[str, Any]]:
+    """Return a target's decision records, oldest first."""
     answer = dynamodb(account).query(
         TableName=TABLE,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :decision)",
         ExpressionAttributeValues={
-            ":pk": {"S": WEB.resource_id},
+            ":pk": {"S": target.resource_id},
             ":decision": {"S": "decision#"},
         },
     )

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.session import Session
 
 from functions.scaler.handler import deployed_intake, handler
@@ -21,6 +23,7 @@ from quickstep.telemetry import logger
 from quickstep.triggers import Heartbeat, Recheck
 from quickstep.wiring import Settings, SettingsError, make_intake
 from tests.builders import EVENTS, HIGH, WEB, a_document, a_lease, a_record, load_event
+from tests.clocks import SetClock, same_time
 from tests.log_lines import metrics_in, overhear
 
 if TYPE_CHECKING:
@@ -231,7 +234,8 @@ def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **chang
         **changes,
     }
     client.put_metric_alarm(**alarm)
-    client.set_alarm_state(AlarmName=name, StateValue=cast("Any", state), StateReason="test")
+    with same_time(SetClock(AT)):
+        client.set_alarm_state(AlarmName=name, StateValue=cast("Any", state), StateReason="test")
 
 
 def clients_of(intake: Intake) -> list[Any]:
@@ -462,6 +466,37 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
     (stored,) = stored_decisions(account, ServiceName(cluster, service))
     assert stored["outcome"] == outcome
     assert desired_count(account, WEB) == 4
+
+
+@pytest.mark.parametrize("refused", ["DescribeServices", "UpdateService"])
+def test_a_service_that_iam_refuses_is_left_alone_and_asked_for_once_a_minute_at_most(
+    refused: str, intake: Intake, account: Account, calls: Counter[str]
+) -> None:
+    """A document and alarms of a service outside `ClusterNames` are no way around the role."""
+    put_alarm(account, "ALARM")
+    for client in clients_of(intake):
+        client.meta.events.register(f"before-send.ecs.{refused}", deny)
+
+    ended = [decided(load_event("alarm-high-step2"), intake)["outcome"]]
+    for minute in (1, 2):
+        at = minute * 60
+        publish(account, AT + timedelta(seconds=at - 11), 160.0)
+        calls[refused] = 0
+        ended += [
+            one["outcome"] for one in deliver({"heartbeat": {}}, later(intake, at))["decisions"]
+        ]
+        assert calls[refused] <= 2, "the heartbeat's look, and the evaluation that records it"
+
+    assert ended == ["FAILED_DENIED"] * 3
+    assert calls["SendMessage"] == 0
+    assert desired_count(account, WEB) == 4
+
+
+def deny(**_: Any) -> AWSResponse:
+    """Answer a call as IAM does where no statement allows it."""
+    response: Any = AWSResponse("http://127.0.0.1/", 400, HTTPHeaders(), None)
+    response._content = b'{"__type": "AccessDeniedException", "message": "not authorized"}'  # noqa: SLF001
+    return cast("AWSResponse", response)
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from botocore.compat import HTTPHeaders
 
 from functions.scaler.handler import handler as scaler_handler
 from functions.schedule.handler import handler as schedule_handler
-from lab.embedded_aws import TABLE, put_policy
+from lab.embedded_aws import TABLE, create_service, desired_count, put_policy
 from quickstep.aws.dynamodb import DynamoOperators
 from quickstep.engine.model import Override
 from quickstep.memory import Lease, Memory
+from quickstep.naming import ServiceName
 from quickstep.wiring import ScheduleSettings, make_schedules
 from tests.builders import WEB, a_document, a_lease, a_record
 from tests.integration.scene import (
@@ -237,6 +238,19 @@ def test_an_action_that_breaks_a_rule_is_refused_with_every_problem(
     assert len(answer["refused"]) == 3
     assert metrics_in(lines()) == {("Quickstep/RefusedEvents", ""): 1}
     assert remembered(story.account)[0] == Memory()
+
+
+def test_an_action_for_a_service_without_a_document_changes_nothing(story: Story) -> None:
+    """The function writes what it is told; the scaler heeds no such service."""
+    other = ServiceName("prod", "other")
+    create_service(story.account, other, 4)
+
+    answer = story.act({"ResourceId": other.resource_id, "MinCapacity": 5000, "For": "1h"})
+
+    assert answer["scheduled"]["min"] == 5000
+    assert desired_count(story.account, other) == 4
+    assert [one["outcome"] for one in decisions(story.account, other)] == ["FAILED_CONFIG"]
+    assert story.messages() == [], "nobody asks again"
 
 
 def test_the_handler_answers_with_what_is_in_force(story: Story) -> None:

@@ -121,6 +121,8 @@ class Cycle:
     def _evaluate(self, trigger: Trigger) -> DecisionRecord | None:
         now = self.clock()
         draft = DecisionRecord(self.new_id(), now, trigger, Outcome.FAILED_OTHER, "")
+        if why := progress.ahead_of_time(trigger, now, self.max_event_age):
+            return self._unclaimed(_ended(draft, Outcome.IGNORED_STALE, why))
         try:
             target = self._target(trigger)
         except ConfigError as error:

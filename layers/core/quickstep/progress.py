@@ -69,6 +69,30 @@ def ignored(
     return outcome, f"{trigger.policy} went to {last.state} at {last.at.isoformat()}"
 
 
+def ahead_of_time(trigger: Trigger, now: datetime, max_age: timedelta) -> str | None:
+    """Return what is wrong with a trigger that comes from the future; None where none does.
+
+    Remembered, such a time would outdate whatever really happens until then. So it may be ahead by
+    no more than an event may be old.
+
+    Example: an event of 2099 is none of CloudWatch's; remembered, it would leave the alarm's own
+    events unheard for decades.
+    """
+    match trigger:
+        case AlarmTransition():
+            moments = [trigger.at, trigger.newest or trigger.at]
+        case Heartbeat():
+            moments = [alarm.at for alarm in trigger.alarms.values()]
+        case Request():
+            moments = [] if trigger.capacity is None else [trigger.at]
+        case Recheck():
+            moments = []
+    latest = max(moments, default=now)
+    if latest - now <= max_age:
+        return None
+    return f"it is of {latest.isoformat()}, over {max_age.seconds} s ahead"
+
+
 def _ignored_request(
     memory: Memory, request: Request, now: datetime, max_age: timedelta
 ) -> tuple[Outcome, str] | None:
