@@ -252,11 +252,16 @@ def read_traffic(file: Path) -> Traffic:
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
-            return Traffic(file.name, _read_rows(file.name, lines))
+            return Traffic(_printable(file.name), _read_rows(file.name, lines))
     except UnicodeDecodeError:
         raise _error(file.name, "must be UTF-8 text; a compressed one must end in .gz") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _error(file.name, f"must be a whole gzip file: {error}") from None
+
+
+def _printable(name: str) -> str:
+    """Return a file's name for titles, which must not be able to control a terminal."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in name)
 
 
 def _read_rows(name: str, lines: TextIO) -> tuple[float, ...]:

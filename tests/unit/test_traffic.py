@@ -325,3 +325,10 @@ def test_a_file_of_nothing_but_blank_lines_comes_to_an_end(tmp_path: Path) -> No
     bomb = gzip.compress(b"second,requests\n" + b"\n" * (2 * MAX_SECONDS))
     with pytest.raises(TrafficError, match="must have fewer than"):
         read_traffic(written(tmp_path, bomb, "blank.csv.gz"))
+
+
+def test_a_file_s_name_cannot_control_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "a\x1b[31mb.csv"
+    file.write_text("second,requests\n0,1\n1,2\n", encoding="utf-8")
+
+    assert read_traffic(file).name == "a\ufffd[31mb.csv"
