@@ -5,6 +5,8 @@ PYTHON ?= python3
 EVENT ?= events/alarm-high-step2.json
 SEEDS ?= 20000
 UV ?= uv
+CHECKOV ?= checkov
+PIP_AUDIT ?= pip-audit
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -16,7 +18,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test simulate-faults bench bench-publisher check build invoke lock clean
+.PHONY: help install demo test simulate-faults bench bench-publisher check audit build invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,19 @@ check: $(INSTALLED) ## Lint, check formats and types, validate the templates
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/cfn-lint templates/*.yaml examples/app/template.yaml
+
+# Neither tool is in the lock: they are large, and change nothing that is made here. --strict, for
+# pip-audit calls it a success where it could not ask about a package.
+audit: ## Check templates and packages against known weaknesses; needs a network, checkov and pip-audit
+	@for tool in "$(CHECKOV)" "$(PIP_AUDIT)"; do \
+		command -v $${tool%% *} >/dev/null || { echo "make audit needs $$tool: pipx install $$tool" >&2; exit 1; }; \
+	done
+	$(CHECKOV) --quiet --compact --skip-download --framework cloudformation \
+		--file template.yaml templates/*.yaml examples/app/template.yaml
+	$(CHECKOV) --quiet --compact --skip-download --framework dockerfile --file examples/app/Dockerfile
+	$(PIP_AUDIT) --strict --disable-pip --requirement requirements.lock --requirement requirements-runtime.lock
+	$(PIP_AUDIT) --strict --requirement layers/powertools/requirements.txt
+	$(PIP_AUDIT) --strict publisher
 
 build: $(INSTALLED) ## Build function and layers with `sam build`
 	@$(BIN)/python -m lab.build
