@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
-from quickstep.messages import MAX_GENERATION, AlarmAgain, Content, Message, write_message
+from quickstep.messages import MAX_GENERATION, AlarmAgain, Content, Looks, Message, write_message
 from quickstep.naming import ServiceName
 from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+from quickstep.turns import Turn
 from tests.builders import DEFINITION, HIGH, LOW, NOW, WEB, a_document, ago, load_event, points
 from tests.fakes import World
 from tests.strategies import LARGEST, definitions
@@ -78,9 +79,10 @@ def an_alarm(  # noqa: PLR0917 - an event is this much
     return AlarmAgain(event)
 
 
-def a_heartbeat(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Heartbeat:
+def a_look(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Looks:
     definition = replace(DEFINITION, threshold=threshold)
-    return Heartbeat(WEB, {policy: DescribedAlarm(AlarmState.ALARM, at, definition)}, complete=True)
+    alarms = {policy: DescribedAlarm(AlarmState.ALARM, at, definition)}
+    return Looks((Heartbeat(WEB, alarms, complete=True),))
 
 
 @pytest.mark.parametrize(
@@ -96,9 +98,7 @@ def a_heartbeat(policy: str, at: datetime = NOW, threshold: float = 100.0) -> He
             id="a difference that is no number, and in no step",
         ),
         pytest.param(an_alarm(LOW, -1e308, 30.0), "SCALED_IN", 3, id="a load of -1e308"),
-        pytest.param(
-            a_heartbeat(HIGH, threshold=-1e300), "SCALED_OUT", 4 + LARGEST_STEP, id="a heartbeat"
-        ),
+        pytest.param(a_look(HIGH, threshold=-1e300), "SCALED_OUT", 4 + LARGEST_STEP, id="a look"),
     ],
 )
 def test_a_forged_message_moves_capacity_no_further_than_the_document_allows(
@@ -122,7 +122,9 @@ def test_the_same_forgery_again_within_the_cooldown_adds_nothing(world: World) -
     "content",
     [
         pytest.param(Recheck(WEB, MAX_GENERATION), id="the largest generation"),
-        pytest.param(Recheck(WEB, 0, attempt=1000, since=FUTURE), id="a past generation"),
+        pytest.param(
+            Recheck(WEB, 0, attempt=1000, turn=Turn(FUTURE, 0, 2**40)), id="a past generation"
+        ),
     ],
 )
 def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) -> None:
@@ -141,7 +143,7 @@ def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) ->
         pytest.param(Request(ANOTHER, "r", NOW, "", 9), id="a request"),
         pytest.param(an_alarm(service=ANOTHER), id="an alarm"),
         pytest.param(Recheck(ANOTHER, 0), id="a re-check"),
-        pytest.param(Heartbeat(ANOTHER, {}, complete=True), id="a heartbeat"),
+        pytest.param(Looks((Heartbeat(ANOTHER, {}, complete=True),), describe=False), id="a look"),
     ],
 )
 def test_a_service_without_a_document_is_not_even_described(world: World, content: Content) -> None:
@@ -156,7 +158,7 @@ def test_a_service_without_a_document_is_not_even_described(world: World, conten
     [
         pytest.param(an_alarm(value=10.0, state="OK", at=FUTURE), id="an event"),
         pytest.param(an_alarm(value=120.0, begins=FUTURE), id="a datapoint"),
-        pytest.param(a_heartbeat(HIGH, at=FUTURE), id="a heartbeat"),
+        pytest.param(a_look(HIGH, at=FUTURE), id="a look"),
     ],
 )
 def test_what_comes_from_the_future_does_not_outdate_the_alarm_s_own_events(
@@ -201,9 +203,23 @@ described = st.builds(
 forged = st.one_of(
     st.builds(Request, st.just(WEB), st.just("r"), moments, st.just(""), st.integers(0, 5000)),
     st.builds(an_alarm, driven, numbers, numbers, moments, st.sampled_from(AlarmState), moments),
-    st.builds(Recheck, st.just(WEB), st.integers(0, 5) | st.integers(0, MAX_GENERATION)),
     st.builds(
-        Heartbeat, st.just(WEB), st.dictionaries(driven, described, max_size=2), st.booleans()
+        Recheck,
+        st.just(WEB),
+        st.integers(0, 5) | st.integers(0, MAX_GENERATION),
+        turn=st.none() | st.builds(Turn, moments, st.integers(0, 5), st.integers(1, 2**40)),
+    ),
+    st.builds(
+        Looks,
+        st.tuples(
+            st.builds(
+                Heartbeat,
+                st.just(WEB),
+                st.dictionaries(driven, described, max_size=2),
+                st.booleans(),
+            )
+        ),
+        st.booleans(),
     ),
 )
 datapoints = st.lists(

@@ -261,6 +261,7 @@ def test_a_turn_is_kept_until_its_target_was_judged_or_its_alarms_are_over(
         pytest.param(Turn(NOW, 3), 100, None, id="without a number"),
         pytest.param(Turn(NOW), 100, None, id="without a lane"),
         pytest.param(Turn(NOW - LONGEST_LINE, 3, 1), 100, None, id="after an hour"),
+        pytest.param(Turn(NOW + timedelta(seconds=1), 3, 1), 100, None, id="from the future"),
     ],
 )
 def test_a_target_that_comes_back_waits_again(turn: Turn, before: int, wait: float | None) -> None:

@@ -198,8 +198,10 @@ def line_up(
 
 def still_waits(turns: Turns, turn: Turn, now: datetime) -> timedelta | None:
     """Return how much longer a target has to wait that has come back; None if it is its turn."""
-    if turn.lane is None or turn.number is None or now - turn.since >= LONGEST_LINE:
+    if turn.lane is None or turn.number is None:
         return None
+    if not timedelta() <= now - turn.since < LONGEST_LINE:
+        return None  # it has waited long enough, or since a time that has not been
     try:
         ahead = turns.read().ahead(turn.lane, turn.number, now)
     except CallFailedError:
