@@ -10,6 +10,8 @@ PIP_AUDIT ?= pip-audit
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+MUTATION := .cache/mutation
+MUTMUT := ../../.venv-mutation/bin/mutmut
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 # A worker per processor takes a file at a time, the slow folders first; ARGS="-n 0" takes one.
 BESIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -18,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test simulate-faults bench bench-publisher check audit build invoke lock clean
+.PHONY: help install demo test simulate-faults bench bench-publisher mutate check audit build invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,13 @@ bench: $(INSTALLED) ## Measure what is promised, and write docs/performance.md: 
 
 bench-publisher: $(INSTALLED) ## Longer: what the publisher costs an application: ARGS="--starts 20"
 	@$(BIN)/python -m benchmarks.publisher $(ARGS)
+
+mutate: .venv-mutation/installed ## Break the engine in every small way, and list what no test sees: ARGS="*steps*"
+	@rm -rf $(MUTATION) && mkdir -p $(MUTATION)
+	@ln -s ../../layers/core $(MUTATION)/src && ln -s ../../tests ../../pyproject.toml $(MUTATION)
+	@cd $(MUTATION) && HYPOTHESIS_PROFILE=mutation nice -n 10 $(MUTMUT) run --max-children 2 $(ARGS)
+	@cd $(MUTATION) && $(MUTMUT) results
+	@echo "Survivors: 'cd $(MUTATION) && $(MUTMUT) show NAME' shows one; tests/mutants.md explains those known"
 
 check: $(INSTALLED) ## Lint, check formats and types, validate the templates
 	$(BIN)/ruff check .
@@ -66,15 +75,17 @@ build: $(INSTALLED) ## Build function and layers with `sam build`
 invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-low.json ARGS=--logs
 	@$(BIN)/python -m lab.invoke $(EVENT) $(ARGS)
 
-lock: ## Bring both lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
+lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv" >&2; exit 1; }
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.13 --group pyproject.toml:runtime -o requirements-runtime.lock
+	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.11 --group pyproject.toml:mutation -o requirements-mutation.lock
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .venv-runtime .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-mutation $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock and pyproject.toml say all there is to install; the stamp says that it was done.
@@ -83,6 +94,12 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing the locked packages into .venv"
 	@$(PIP) install --no-compile --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-mutation/installed: requirements-mutation.lock | $(BIN)/python
+	@$(BIN)/python -m venv --clear .venv-mutation
+	@.venv-mutation/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+		--require-hashes --no-deps -r requirements-mutation.lock
 	@touch $@
 
 $(BIN)/python:

@@ -14,6 +14,10 @@ from hypothesis import settings
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("ci", deadline=None, max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=1_000)
+# Of a mutant, every run has to say the same: no chance, and no example kept of another mutant.
+settings.register_profile(
+    "mutation", deadline=None, max_examples=10, derandomize=True, database=None
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Every botocore session would read its own copy of the services' descriptions, which takes 0.2 s.

@@ -50,6 +50,11 @@ def test_there_is_no_cooldown_before_the_first_scale_out() -> None:
             27,
             id="an older scale-out does not end it",
         ),
+        pytest.param(
+            State(ScalingActivity(ago(5), 4, 6), ScalingActivity(ago(5), 6, 5)),
+            25,
+            id="nor does one of the same moment: the longer of the two",
+        ),
     ],
 )
 def test_scale_in_waits_for(state: State, remaining: float | None) -> None:
@@ -59,6 +64,12 @@ def test_scale_in_waits_for(state: State, remaining: float | None) -> None:
     end = scale_in_cooldown(policy, target, state, NOW)
 
     assert (None if end is None else (end - NOW).total_seconds()) == remaining
+
+
+def test_a_scale_out_blocks_no_scale_in_once_its_policy_is_gone_from_the_document() -> None:
+    policy = a_scale_in_policy()
+
+    assert scale_in_cooldown(policy, a_target(policy), scaled_out(0.5, 2, 4), NOW) is None
 
 
 def test_scale_in_waits_for_the_longest_scale_out_cooldown_of_the_target() -> None:

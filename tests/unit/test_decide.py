@@ -13,6 +13,7 @@ from quickstep.engine.model import (
     AlarmState,
     Direction,
     Guards,
+    MetricAggregationType,
     Observation,
     Override,
     Pause,
@@ -160,10 +161,19 @@ def test_a_percentage_in_a_cooldown_counts_from_the_initiating_capacity() -> Non
     assert decision.granted == 15
 
 
-def test_a_hold_in_cooldown_is_looked_at_again_when_the_cooldown_ends() -> None:
-    decision = decide(a_target(), seen(12, high=firing(160.0)), scaled_out(7.5, 10, 12), NOW)
+@pytest.mark.parametrize(
+    ("seconds_ago", "check"),
+    [
+        pytest.param(7.5, 3, id="2.5 s are left, and a message waits whole seconds"),
+        pytest.param(9.5, 1, id="half a second is left"),
+    ],
+)
+def test_a_hold_in_cooldown_is_looked_at_again_when_the_cooldown_ends(
+    seconds_ago: float, check: int
+) -> None:
+    state = scaled_out(seconds_ago, 10, 12)
 
-    assert decision.next_check_in == 3
+    assert decide(a_target(), seen(12, high=firing(160.0)), state, NOW).next_check_in == check
 
 
 def test_a_held_evaluation_starts_no_cooldown() -> None:
@@ -458,10 +468,22 @@ def test_an_exact_capacity_below_the_one_seen_is_no_change_for_a_scale_out() -> 
     assert decision.outcome is Outcome.HELD_NOT_BREACHING
 
 
-def test_the_value_is_aggregated_over_the_evaluation_window() -> None:
-    decision = decide(a_target(), seen(4, high=firing(120.0, 160.0, 170.0)), State(), NOW)
+@pytest.mark.parametrize(
+    ("aggregation", "granted"),
+    [
+        pytest.param(MetricAggregationType.AVERAGE, 6, id="150 on average adds 2"),
+        pytest.param(MetricAggregationType.MINIMUM, 5, id="110 at the least adds 1"),
+        pytest.param(MetricAggregationType.MAXIMUM, 8, id="200 at the most adds 4"),
+    ],
+)
+def test_the_evaluation_window_is_aggregated_as_the_policy_says(
+    aggregation: MetricAggregationType, granted: int
+) -> None:
+    target = a_target(replace(a_policy(), aggregation=aggregation))
 
-    assert decision.granted == 6, "the average is 150"
+    decision = decide(target, seen(4, high=firing(110.0, 140.0, 200.0)), State(), NOW)
+
+    assert decision.granted == granted
 
 
 # --- the record of it -----------------------------------------------------------------------------

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from quickstep.engine.decide import decide
-from quickstep.engine.load import expected_growth, noise, reporting
+from quickstep.engine.load import expected_growth, loads, noise, reporting
 from quickstep.engine.model import (
     Alarm,
     Datapoint,
     Guards,
     Launch,
+    MetricAggregationType,
     MetricScope,
     Override,
     ScalableTarget,
@@ -53,15 +54,19 @@ def launched(seconds_ago: float, count: int) -> State:
 # --- rising trend ---------------------------------------------------------------------------------
 
 
+def a_case(alarm: Alarm, target: ScalableTarget = PER_TASK, state: State | None = None) -> Case:
+    """Return the case of a target of 4 tasks."""
+    state = state or State()
+    bounds = Bounds.in_force(target, state, NOW)
+    return Case(target, seen(4, high=alarm), state, NOW, bounds)
+
+
 def growth(
     recent: list[Datapoint], *, target: ScalableTarget = PER_TASK, state: State | None = None
 ) -> float:
     """Return the growth that is expected of a target of 4 tasks."""
     alarm = firing(150.0, recent=recent)
-    state = state or State()
-    observation = seen(4, high=alarm)
-    case = Case(target, observation, state, NOW, Bounds.in_force(target, state, NOW))
-    return expected_growth(case, alarm)[0]
+    return expected_growth(a_case(alarm, target, state), alarm)[0]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,11 @@ def growth(
         pytest.param(points(60.0, 50.0, 85.0, samples=8), 1.0, id="noisy: down and up"),
         pytest.param(points(0.0, 0.0, 0.0, samples=8), 1.0, id="no load at all"),
         pytest.param(points(-30.0, -20.0, -10.0, samples=8), 1.0, id="a load below nothing"),
+        pytest.param(points(-20.0, -10.0, 0.0, samples=8), 1.0, id="up to nothing"),
+        pytest.param(points(-10.0, 0.0, 10.0, samples=8), 2.0, id="from nothing: once more"),
+        pytest.param(
+            points(0.2, 0.225, 0.25, samples=8), 1 + 0.6 * 0.01 * 45, id="a small load, of 1 in all"
+        ),
         pytest.param(points(65.0, 85.0, samples=8), 1.0, id="one interval only"),
         pytest.param([], 1.0, id="nothing known of the load before"),
         pytest.param(
@@ -123,6 +133,40 @@ def test_the_growth_expected_from_the_last_two_intervals(
     recent: list[Datapoint], expected: float
 ) -> None:
     assert growth(recent) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("recent", "slope"),
+    [
+        pytest.param(points(50.0, 65.0, 85.0, samples=8), 6.0, id="60 more in 10 s"),
+        pytest.param(points(85.0, 65.0, 50.0, samples=8), 0.0, id="falling"),
+        pytest.param(points(65.0, 85.0, samples=8), 0.0, id="one interval only"),
+    ],
+)
+def test_the_slope_that_is_told_is_that_of_a_rise(recent: list[Datapoint], slope: float) -> None:
+    alarm = firing(150.0, recent=recent)
+
+    assert expected_growth(a_case(alarm), alarm)[1] == slope
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        pytest.param([8, 8, 12], [200, 200, 300], id="4, 4 and 6 tasks at 50"),
+        pytest.param([8, 8, 3], [200, 200, 200], id="a partial count is taken from the one before"),
+        pytest.param([0, 8, 0], [0, 200, 200], id="none that reported, no load"),
+        pytest.param([None, 0, 8], [200, 0, 200], id="not counted: all 4 desired ones"),
+    ],
+)
+def test_the_load_is_that_of_all_tasks_that_reported_it(
+    samples: list[float | None], expected: list[float]
+) -> None:
+    alarm = firing(150.0, recent=points(50.0, 50.0, 50.0, samples=samples))
+
+    every = loads(a_case(alarm), alarm)
+
+    assert [load for _, load in every] == expected
+    assert [at for at, _ in every] == [point.at for point in alarm.recent]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +259,16 @@ def test_a_smaller_step_of_a_larger_breach_takes_no_task_back() -> None:
     assert decide(a_target(odd), observation, State(), NOW).granted == 8
 
 
+def test_a_rise_beyond_the_last_step_takes_nothing_from_the_step_that_was_chosen() -> None:
+    """Steps may end at the threshold: those of an alarm that fires below it."""
+    below = a_policy(steps=((-50, 0, 1),), scope=MetricScope.PER_TASK)
+    observation = seen(4, high=firing(95.0, recent=RISING))
+
+    decision = decide(a_target(below), observation, State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 5)
+
+
 def test_of_a_rise_too_the_tasks_on_their_way_take_their_share() -> None:
     """2 of 6 tasks serve 400, and it rises by 10 a second: 670 in 45 s, 112 for each of 6."""
     recent = points(100.0, 150.0, 200.0, samples=4)
@@ -272,6 +326,9 @@ STEADY = (225.0, 225.0, 225.0)
         ),
         pytest.param(
             launched(20, 1), 2, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="the larger counts"
+        ),
+        pytest.param(
+            launched(20, 5), 6, 225.0, Outcome.HELD_CAPACITY_ON_ITS_WAY, 6, id="one task serves"
         ),
         pytest.param(launched(20, 6), 6, 225.0, Outcome.SCALED_OUT, 10, id="nothing serves yet"),
         pytest.param(State(), 9, 225.0, Outcome.SCALED_OUT, 10, id="more run than desired"),
@@ -376,6 +433,24 @@ def test_the_value_expected_is_that_of_the_whole_evaluation_window() -> None:
     assert decide(PER_TASK, observation, launched(20, 4), NOW).granted == 8
 
 
+def test_the_value_expected_is_aggregated_as_the_policy_says() -> None:
+    """400 at the most is 133 once the 2 tasks are 6, and adds 1; on average it would be 83."""
+    high = replace(a_policy(scope=MetricScope.PER_TASK), aggregation=MetricAggregationType.MAXIMUM)
+
+    decision = decide(a_target(high), seen(6, high=firing(100.0, 400.0)), launched(20, 4), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 7)
+
+
+def test_a_threshold_of_nothing_is_one_too() -> None:
+    """1.5 on 2 of 6 tasks is 0.5 on all of them, and above 0."""
+    observation = seen(6, high=firing(1.5, threshold=0))
+
+    decision = decide(PER_TASK, observation, launched(20, 4), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 7)
+
+
 def test_the_trail_shows_the_numbers_of_what_is_on_its_way() -> None:
     decision = decide(PER_TASK, seen(6, high=firing(225.0)), launched(20, 4), NOW)
 
@@ -408,10 +483,21 @@ def test_in_a_cooldown_too_the_expected_load_chooses_the_step() -> None:
     assert (decision.outcome, decision.granted) == (Outcome.HELD_COOLDOWN, 6)
 
 
-def test_capacity_on_its_way_never_keeps_a_service_below_its_minimum() -> None:
+def test_capacity_on_its_way_is_named_before_a_cooldown() -> None:
+    state = replace(scaled_out(5, 2, 6), launches=(Launch(ago(5), 4),))
+
+    decision = decide(PER_TASK, seen(6, high=firing(225.0)), state, NOW)
+
+    assert decision.outcome is Outcome.HELD_CAPACITY_ON_ITS_WAY
+
+
+@pytest.mark.parametrize(
+    "state", [State(), scaled_out(5, 2, 4)], ids=["no cooldown", "in a cooldown"]
+)
+def test_capacity_on_its_way_never_keeps_a_service_below_its_minimum(state: State) -> None:
     observation = seen(4, high=firing(150.0))
     observation = replace(observation, service=replace(observation.service, running=2))
-    state = State(override=Override(20, None))
+    state = replace(state, override=Override(20, None))
 
     decision = decide(PER_TASK, observation, state, NOW)
 
@@ -443,6 +529,11 @@ def test_a_launch_is_remembered_as_long_as_the_load_is_looked_back_at(
         pytest.param([100.0, 110, 120, 130, 160, 190, 220], 0, id="nor has the kink of a surge"),
         pytest.param([100.0, 120] * 3, 40 / 0.6745 / 6**0.5, id="up and down: 24"),
         pytest.param([100.0, 900, 100, 900, 100], 0, id="too few to know"),
+        pytest.param(
+            [0.0, 0, 10, 40, 100, 200, 350],
+            30 / 0.6745 / 6**0.5,
+            id="the median of the kinks 10, 20, 30, 40 and 50",
+        ),
     ],
 )
 def test_noise_is_what_is_left_of_a_load_without_its_rise(

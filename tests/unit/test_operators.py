@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 
 from quickstep.engine.decide import correct, decide, set_capacity
-from quickstep.engine.model import AdjustmentType, Direction, Override, Pause, State
+from quickstep.engine.model import (
+    AdjustmentType,
+    Direction,
+    Launch,
+    Observation,
+    Override,
+    Pause,
+    State,
+)
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from tests.builders import (
@@ -99,7 +107,9 @@ def test_a_capacity_is_set_within_the_bounds(capacity: int, outcome: Outcome, gr
 def test_at_a_bound_a_capacity_beyond_it_is_held(desired: int, outcome: Outcome) -> None:
     capacity = 41 if outcome is Outcome.HELD_AT_MAX else 1
 
-    assert set_capacity(a_target(), seen(desired), State(), NOW, capacity).outcome is outcome
+    decision = set_capacity(a_target(), seen(desired), State(), NOW, capacity)
+
+    assert (decision.outcome, decision.granted) == (outcome, desired)
 
 
 def test_neither_a_cooldown_nor_a_pause_nor_a_rollout_is_in_the_way_of_a_request() -> None:
@@ -111,10 +121,19 @@ def test_neither_a_cooldown_nor_a_pause_nor_a_rollout_is_in_the_way_of_a_request
 
 
 def test_a_request_starts_no_cooldown_and_its_tasks_count_as_launched() -> None:
-    decision = set_capacity(a_target(), seen(4), State(), NOW, 8)
+    state = scaled_out(100, 2, 4)
 
-    assert (decision.state.scale_out, decision.state.scale_in) == (None, None)
-    assert [launch.count for launch in decision.state.launches] == [4]
+    decision = set_capacity(a_target(), seen(4), state, NOW, 8)
+
+    assert decision.state == replace(state, launches=(Launch(NOW, 4),))
+
+
+def test_a_request_is_held_to_the_bounds_of_an_override_until_it_is_over() -> None:
+    during = State(override=Override(None, 6, SOON))
+    after = State(override=Override(None, 6, OVER))
+
+    assert set_capacity(a_target(), seen(4), during, NOW, 8).granted == 6
+    assert set_capacity(a_target(), seen(4), after, NOW, 8).granted == 8
 
 
 def test_a_dry_run_only_records_a_request() -> None:
@@ -193,6 +212,45 @@ def test_the_cap_holds_over_a_whole_cooldown() -> None:
     decision = decide(target, seen(14, high=firing(160.0)), scaled_out(20, 4, 14), NOW)
 
     assert decision.outcome is Outcome.HELD_COOLDOWN
+
+
+# --- a correction into the bounds -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("observation", "state"),
+    [
+        pytest.param(in_rollout(seen(1)), State(), id="a rollout"),
+        pytest.param(seen(1), UNREADABLE, id="what cannot be read"),
+        pytest.param(seen(1), State(pause=Pause(frozenset({Direction.IN}))), id="a pause of in"),
+        pytest.param(seen(1), scaled_out(1, 0, 1), id="a cooldown"),
+    ],
+)
+def test_a_service_below_its_minimum_is_raised_to_it_despite(
+    observation: Observation, state: State
+) -> None:
+    decision = correct(a_target(), observation, state, NOW)
+
+    assert decision is not None
+    assert (decision.outcome, decision.wanted, decision.granted) == (Outcome.SCALED_OUT, 2, 2)
+
+
+@pytest.mark.parametrize("desired", [2, 40])
+def test_within_the_bounds_there_is_nothing_to_correct(desired: int) -> None:
+    assert correct(a_target(), seen(desired), State(), NOW) is None
+
+
+def test_a_correction_starts_no_cooldown_and_its_tasks_count_as_launched() -> None:
+    state = replace(scaled_out(100, 2, 4), override=Override(10, None, SOON))
+
+    decision = correct(a_target(), seen(4), state, NOW)
+
+    assert decision is not None
+    assert decision.state == replace(state, launches=(Launch(NOW, 6),))
+
+
+def test_an_override_that_is_over_corrects_nothing() -> None:
+    assert correct(a_target(), seen(4), State(override=Override(10, None, OVER)), NOW) is None
 
 
 def test_a_correction_into_the_bounds_is_not_a_step() -> None:

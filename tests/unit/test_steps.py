@@ -25,12 +25,13 @@ EXACT = AdjustmentType.EXACT_CAPACITY
         pytest.param((0, 50), 0, id="a percentage of nothing stays nothing"),
         pytest.param((7, 0), 0, id="0 % stays 0"),
         pytest.param((10, 10), 1, id="exactly 1 stays 1"),
+        pytest.param((1, 1), 1, id="0.01 becomes 1"),
     ],
 )
 def test_percentages_are_truncated_toward_zero_but_never_to_zero(
     product: tuple[int, int], tasks: int
 ) -> None:
-    assert percent_change(*product, min_magnitude=0) == tasks
+    assert percent_change(*product, min_magnitude=1) == tasks
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from quickstep.engine.model import Alarm, Datapoint
+    from quickstep.engine.model import Alarm
     from quickstep.engine.proposal import Case
 
 HISTORY_SECONDS = 180
@@ -44,7 +44,7 @@ def warming(case: Case) -> int:
     within WarmupSeconds miss those that take longer. The larger of the two counts.
     """
     service = case.observation.service
-    starting = max(0, service.desired - service.running, _launched(case, case.now))
+    starting = max(service.desired - service.running, _launched(case, case.now))
     return min(service.desired, starting)
 
 
@@ -126,15 +126,12 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     Example: 200, 260 and 340 at 10 s each, without noise: 6 a second, so 0.6 * 6 * 45 = 162 more: a
     factor of 1.48. With a noise of 20: 6 - 2 * 20 / 10 = 2 a second, and a factor of 1.16.
     """
-    recent: tuple[Datapoint, ...] = alarm.recent[-RISES - 1 :]
     every = loads(case, alarm)
     newest = every[-RISES - 1 :]
     longest = timedelta(seconds=alarm.period * (RISES + 1))
-    if len(newest) <= RISES or recent[-1].at - recent[0].at > longest or newest[-1][1] <= 0:
+    if len(newest) <= RISES or newest[-1][0] - newest[0][0] > longest or newest[-1][1] <= 0:
         return 1.0, 0.0
     slope = min((b - a) / (later - at).total_seconds() for (at, a), (later, b) in pairwise(newest))
-    slope -= NOISE_MARGIN * noise([load for _, load in every]) / alarm.period
-    if slope <= 0:
-        return 1.0, 0.0
+    slope = max(0.0, slope - NOISE_MARGIN * noise([load for _, load in every]) / alarm.period)
     growth = DAMPING * slope * case.target.warmup_seconds / newest[-1][1]
     return 1 + min(MOST_GROWTH, growth), slope

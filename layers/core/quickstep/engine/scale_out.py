@@ -90,7 +90,7 @@ def _rising_trend(
         return alarm, proposal
     expected = _with_value(policy, alarm, growth)
     counted = from_step(case, policy, expected, proposal.base)
-    capacity = max(proposal.capacity, counted.capacity if counted else 0)
+    capacity = max(proposal.capacity, counted.capacity) if counted else proposal.capacity
     why = (
         f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
         f"{expected.datapoints[0]:.4g} is expected of a task, so {capacity} are wanted"
@@ -140,7 +140,8 @@ def _cooldown(case: Case, policy: ScalingPolicy, alarm: Alarm, proposal: Proposa
         return proposal
     base = max(last.before, case.bounds.minimum)
     counted = from_step(case, policy, alarm, base)
-    capacity = max(case.desired, counted.capacity) if counted else case.desired
+    # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
+    capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
     why = (
         f"scaled out from {last.before} to {last.after} at {last.at:%H:%M:%S}; until "
         f"{until:%H:%M:%S} a step counts from {base}: {capacity}"

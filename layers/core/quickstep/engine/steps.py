@@ -6,6 +6,7 @@ and the StepAdjustment and StepScalingPolicyConfiguration shapes of its API refe
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import (
@@ -46,8 +47,8 @@ def select_step(policy: ScalingPolicy, breach: float) -> StepAdjustment | None:
 
 
 def _holds(step: StepAdjustment, breach: float, direction: Direction) -> bool:
-    lower = float("-inf") if step.lower is None else step.lower
-    upper = float("inf") if step.upper is None else step.upper
+    lower = -math.inf if step.lower is None else step.lower
+    upper = math.inf if step.upper is None else step.upper
     if direction is Direction.OUT:
         return lower <= breach < upper
     return lower < breach <= upper
@@ -66,7 +67,7 @@ def apply_step(policy: ScalingPolicy, step: StepAdjustment, base: int) -> int:
             wanted = base + step.adjustment
         case AdjustmentType.PERCENT_CHANGE_IN_CAPACITY:
             wanted = base + percent_change(
-                base, step.adjustment, policy.min_adjustment_magnitude or 0
+                base, step.adjustment, policy.min_adjustment_magnitude or 1
             )
         case AdjustmentType.EXACT_CAPACITY:
             wanted = step.adjustment
@@ -78,8 +79,8 @@ def apply_step(policy: ScalingPolicy, step: StepAdjustment, base: int) -> int:
 def percent_change(base: int, percent: int, min_magnitude: int) -> int:
     """Return the signed number of tasks that `percent` of `base` stands for.
 
-    Truncated toward zero but never to 0, then at least `min_magnitude` away from zero; 0 % and
-    any percentage of 0 tasks stay 0. Integers only: 0.1 * 3 style float error cannot creep in.
+    Truncated toward zero, then at least `min_magnitude`, 1 or more, away from zero; 0 % and any
+    percentage of 0 tasks stay 0. Integers only: 0.1 * 3 style float error cannot creep in.
 
     Examples: 12.7 is 12, 0.67 is 1, -0.58 is -1, -6.67 is -6; +25 % of 4 with a minimum of 2 is 2.
     """
@@ -87,7 +88,7 @@ def percent_change(base: int, percent: int, min_magnitude: int) -> int:
     if product == 0:
         return 0
     sign = 1 if product > 0 else -1
-    return sign * max(abs(product) // 100, 1, min_magnitude)
+    return sign * max(abs(product) // 100, min_magnitude)
 
 
 def describe_step(policy: ScalingPolicy, step: StepAdjustment) -> str:
