@@ -95,6 +95,9 @@ def a_target(
         min_capacity=minimum,
         max_capacity=maximum,
         policies=policies or (a_policy(), a_scale_in_policy()),
+        warmup_seconds=45,
+        publish_seconds=5,
+        max_adjustment_magnitude=100,
         dry_run=dry_run,
     )
 

@@ -853,11 +853,12 @@ def test_a_recheck_has_the_load_before_too(world: World) -> None:
     assert world.metrics.reads == [(HIGH,)], "one reading shows both"
 
 
-def test_of_an_event_that_is_too_old_the_metric_is_read_once(world: World) -> None:
+@pytest.mark.parametrize("age", [60, 75], ids=["just young enough", "too old"])
+def test_of_an_old_event_the_metric_is_read_once(world: World, age: float) -> None:
     guarded(world)
     world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
-    world.cycle.on_alarm(with_metrics(a_transition(at=ago(75))))
+    world.cycle.on_alarm(with_metrics(a_transition(at=ago(age))))
 
     assert world.desired == 8
     assert world.metrics.reads == [(HIGH,)]

@@ -60,6 +60,16 @@ def test_on_resume_an_alarm_in_breach_is_answered_at_once(world: World) -> None:
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 6)
 
 
+def test_a_breach_is_answered_from_the_bounds_on_not_only_corrected_into_them(world: World) -> None:
+    world.metrics.points[HIGH] = points(160.0)
+    state = State(override=Override(10, None, SOON))
+    remember(world, Memory(alarms={HIGH: known()}, state=state))
+
+    world.cycle.on_request(a_request())
+
+    assert world.desired == 12, "10 and the step of 2"
+
+
 def test_a_capacity_is_set_even_while_scaling_is_paused(world: World) -> None:
     remember(world, Memory(state=State(pause=Pause(frozenset(Direction), SOON))))
 

@@ -71,7 +71,7 @@ class ScalingPolicy:
     direction: Direction
     adjustment_type: AdjustmentType
     steps: tuple[StepAdjustment, ...]
-    cooldown: int = 300
+    cooldown: int
     min_adjustment_magnitude: int | None = None
     aggregation: MetricAggregationType = MetricAggregationType.AVERAGE
     metric_scope: MetricScope = MetricScope.TOTAL
@@ -95,9 +95,9 @@ class ScalableTarget:
     min_capacity: int
     max_capacity: int
     policies: tuple[ScalingPolicy, ...]
-    warmup_seconds: int = 45
-    publish_seconds: int = 5
-    max_adjustment_magnitude: int = 100
+    warmup_seconds: int
+    publish_seconds: int
+    max_adjustment_magnitude: int
     guards: Guards = field(default_factory=Guards)
     dry_run: bool = False
 
