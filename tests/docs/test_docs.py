@@ -260,11 +260,15 @@ def test_the_scheduled_action_that_is_shown_is_one() -> None:
 
 
 def _commands() -> Iterator[Any]:
-    """Yield each `$ quickstep ...` of a console block that ends, with the output shown."""
+    """Yield each `$ quickstep ...` of a console block that ends, with the output shown, once."""
+    seen: set[tuple[str, str]] = set()  # a translation shows the same
     for path in DOCUMENTS:
         for block in _blocks(path, "console"):
             for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                if re.match(r"quickstep (explain|validate|compare)\b", command):
+                if re.match(r"quickstep (explain|validate|compare)\b", command) and (
+                    (command, shown) not in seen
+                ):
+                    seen.add((command, shown))
                     yield pytest.param(command, shown, id=f"{_name(path)}: {command}")
 
 

@@ -1,0 +1,122 @@
+"""README.ko.md is README.md in Korean: section by section the same code, figures and links."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
+KOREAN = (ROOT / "README.ko.md").read_text(encoding="utf-8")
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# What a translator may change in a block, by its language; any other language: nothing.
+TRANSLATED = {
+    "": r"[^\d\n]+",  # a drawing of text: its figures stay
+    "sh": r"\s+# .*",  # a comment
+    "mermaid": r'"[^"]*"',  # a label
+}
+
+
+def sections(text: str) -> list[str]:
+    """Return the text before the first heading of level 2, and each section from its heading on."""
+    prose_only = FENCE.sub(lambda block: re.sub(r"^#", " ", block[0], flags=re.MULTILINE), text)
+    starts = [0, *(match.start() for match in re.finditer(r"^## ", prose_only, re.MULTILINE))]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def prose(section: str) -> str:
+    return FENCE.sub("", section)
+
+
+def headings(section: str) -> list[str]:
+    return re.findall(r"^(#+) ", prose(section), re.MULTILINE)
+
+
+def blocks(section: str) -> list[tuple[str, str]]:
+    """Return language and text of each block, without what is translated.
+
+    `make build   # with Python 3.13` is `make build` in either language.
+    """
+    return [
+        (language, re.sub(TRANSLATED[language], " ", text) if language in TRANSLATED else text)
+        for language, text in FENCE.findall(section)
+    ]
+
+
+def links(section: str) -> list[str]:
+    """Return where the links lead; to which section of the page itself is a matter of language."""
+    found = re.findall(r"\]\(([^)\s]+)\)", prose(section))
+    return sorted("#" if link.startswith("#") else link for link in found)
+
+
+def images(section: str) -> list[str]:
+    return re.findall(r'src(?:set)?="([^"]+)"', section)
+
+
+def code_in_prose(section: str) -> list[str]:
+    return sorted(re.findall(r"`([^`\n]+)`", prose(section)))
+
+
+def shape(section: str) -> Counter[str]:
+    """Return how many list items, rows of tables and paragraphs a section has."""
+    parts = re.split(r"\n\n+|\n(?=- |\| |\d\. )", prose(section).strip())
+    marks = (re.match(r"- |\| |\d\. ", part) for part in parts)
+    return Counter("paragraph" if mark is None else mark[0][-2] for mark in marks)
+
+
+PAIRS = list(zip(sections(ENGLISH), sections(KOREAN), strict=False))
+NAMES = [english.splitlines()[0].strip("# ") for english, _ in PAIRS]
+
+
+def test_it_has_the_same_sections() -> None:
+    assert len(sections(KOREAN)) == len(sections(ENGLISH))
+
+
+@pytest.mark.parametrize(("english", "korean"), PAIRS, ids=NAMES)
+@pytest.mark.parametrize("part", [headings, blocks, images, code_in_prose, shape])
+def test_a_section_has_the_same(english: str, korean: str, part: Callable[[str], object]) -> None:
+    assert part(korean) == part(english), "README.ko.md says another thing than README.md"
+
+
+@pytest.mark.parametrize(("english", "korean"), PAIRS, ids=NAMES)
+def test_a_section_leads_to_the_same_pages(english: str, korean: str) -> None:
+    other = {"README.md": "README.ko.md"}  # each page leads to the other at its top
+
+    assert sorted(other.get(link, link) for link in links(korean)) == links(english)
+
+
+@pytest.mark.parametrize(("english", "korean"), PAIRS, ids=NAMES)
+def test_every_figure_of_a_section_is_in_the_korean_one(english: str, korean: str) -> None:
+    """Korean writes more of them in digits: "two tasks", "June" and "once a minute", too."""
+    figures = [
+        Counter(re.findall(r"\d+(?:[.,]\d+)*", prose(section))) for section in (english, korean)
+    ]
+
+    assert figures[0] - figures[1] == Counter(), "in README.md, and not in README.ko.md"
+
+
+def test_the_first_figures_are_those_of_the_comparison_shown() -> None:
+    first = ENGLISH.split("```")[0]
+    claimed = re.search(
+        r"after (\d+) s, with Application Auto Scaling after (\d+) to (\d+) s", first
+    )
+    (shown,) = [block for block in FENCE.findall(ENGLISH) if "--scenario step-x10" in block[1]]
+    rows = re.findall(r"^ +(quickstep|aas-\S+) +\d+ s +(\d+) s ", shown[1], re.MULTILINE)
+    capacity = {scaler: int(seconds) for scaler, seconds in rows}
+    quickstep = capacity.pop("quickstep")
+
+    assert claimed is not None
+    assert [int(figure) for figure in claimed.groups()] == [
+        quickstep,
+        min(capacity.values()),
+        max(capacity.values()),
+    ]
