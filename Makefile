@@ -91,7 +91,7 @@ clean: ## Remove everything that these targets made
 # The lock and pyproject.toml say all there is to install; the stamp says that it was done.
 # Python compiles the few modules that are imported; pip would compile them all, for a third longer.
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing the locked packages into .venv"
+	@echo "Installing the locked packages into .venv, once: a minute or two"
 	@$(PIP) install --no-compile --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

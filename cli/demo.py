@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import tempfile
 from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated
@@ -82,7 +83,8 @@ def demo(
     with log or _temporary_log() as file:
         with served(feed, console, port, no_open=no_open):
             summary = play_on_embedded_aws(plan, console, file, publish)
-        again = f"quickstep dashboard --log {shlex.quote(file.name)}"
+        # As this command was called: `make demo` puts no `quickstep` on the PATH.
+        again = shlex.join([sys.argv[0], "dashboard", "--log", file.name])
         console.print(f"Look again    {again}", markup=False, highlight=False, soft_wrap=True)
     if summary.unanswered:
         raise typer.Exit(1)
