@@ -25,7 +25,7 @@ export AWS_DEFAULT_REGION ?= us-east-1
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## Set up .venv from requirements.lock; other Pythons: PYTHON=python3.12
+install: $(INSTALLED) ## Set up .venv from requirements.lock; with another Python: make clean install PYTHON=python3.12
 
 demo: $(INSTALLED) ## Watch a surge being answered, without an AWS account: ARGS="--seconds 60"
 	@$(BIN)/quickstep demo $(ARGS)
