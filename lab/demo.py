@@ -155,7 +155,7 @@ def prepare(account: Account) -> None:
     create_queue(account)
     create_service(account, SERVICE, TASKS_AT_START)
     put_policy(account, SERVICE, POLICY_DOCUMENT.read_text(encoding="utf-8"))
-    create_alarms(account.session.client("cloudwatch", endpoint_url=account.endpoint_url), ALARMS)
+    create_alarms(account.client("cloudwatch"), ALARMS)
 
 
 def run(
@@ -175,8 +175,8 @@ def run(
     Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute.
     """
     target = parse_target(POLICY_DOCUMENT.read_text(encoding="utf-8"))
-    cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    cloudwatch = account.client("cloudwatch")
+    client = account.client("ecs")
     ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
     fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)

@@ -100,7 +100,7 @@ def reset(account: Account) -> None:
 
 def create_table(account: Account, name: str = TABLE) -> None:
     """Create the scaler's table."""
-    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    client = account.client("dynamodb")
     client.create_table(
         TableName=name,
         KeySchema=TABLE_KEYS,
@@ -111,11 +111,11 @@ def create_table(account: Account, name: str = TABLE) -> None:
 
 def create_queue(account: Account, name: str = QUEUE) -> str:
     """Create the queue of the scaler's own messages; return its URL."""
-    client = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    client = account.client("sqs")
     answer = client.create_queue(
         QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
     )
-    return answer["QueueUrl"]
+    return str(answer["QueueUrl"])
 
 
 def create_service(account: Account, name: ServiceName, desired: int) -> None:
@@ -123,7 +123,7 @@ def create_service(account: Account, name: ServiceName, desired: int) -> None:
 
     moto never ends the rollout of a service that is created with tasks, hence the second step.
     """
-    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    client = account.client("ecs")
     client.create_cluster(clusterName=name.cluster)
     client.register_task_definition(
         family=name.service,
@@ -145,20 +145,20 @@ def create_service(account: Account, name: ServiceName, desired: int) -> None:
 
 def put_policy(account: Account, name: ServiceName, document: str) -> None:
     """Store a target's policy document, valid or not."""
-    client = account.session.client("ssm", endpoint_url=account.endpoint_url)
+    client = account.client("ssm")
     client.put_parameter(Name=name.parameter, Value=document, Type="String", Overwrite=True)
 
 
 def desired_count(account: Account, name: ServiceName) -> int:
     """Return the desired count that ECS has now."""
-    client = account.session.client("ecs", endpoint_url=account.endpoint_url)
+    client = account.client("ecs")
     answer = client.describe_services(cluster=name.cluster, services=[name.service])
-    return answer["services"][0]["desiredCount"]
+    return int(answer["services"][0]["desiredCount"])
 
 
 def messages_waiting(account: Account, queue_url: str) -> int:
     """Return how many messages a queue holds, delayed ones included."""
-    client = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    client = account.client("sqs")
     answer = client.get_queue_attributes(
         QueueUrl=queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"],

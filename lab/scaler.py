@@ -74,7 +74,7 @@ class _OverheardIntake(Intake):
 
 def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     """Return the deployed function over an embedded AWS; its log and metric lines go to `log`."""
-    sqs = account.session.client("sqs", endpoint_url=account.endpoint_url)
+    sqs = account.client("sqs")
     queue = open_queue(sqs, sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"])
     settings = Settings(TABLE, queue.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
     made = make_intake(settings, account.client)

@@ -5,27 +5,38 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from lab.embedded_aws import TABLE, Account, create_table
+from functions.scaler.handler import handler
+from lab.embedded_aws import TABLE, Account, create_table, desired_count
+from lab.scaler import Invocation
 from quickstep.aws.attributes import from_item
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.wiring import Settings, make_intake
 from tests.builders import HIGH, WEB, load_event
+from tests.clocks import SetClock, same_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_ecs import ECSClient
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
 
     from quickstep.intake import Intake
     from quickstep.memory import Lease, Memory
     from quickstep.naming import ServiceName
 
+AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
+"""The moment that the sample events speak of."""
+METRIC: dict[str, Any] = {
+    "Namespace": "MyApp/Performance",
+    "MetricName": "RequestsPerSecond",
+    "Dimensions": [
+        {"Name": "ClusterName", "Value": WEB.cluster},
+        {"Name": "ServiceName", "Value": WEB.service},
+    ],
+}
+"""What the sample events' alarm watches."""
 NO_GUARDS = dict.fromkeys(("CapacityOnItsWay", "RisingTrend", "WouldFlap", "Deployment"), False)
 
 
@@ -51,17 +62,26 @@ def an_intake(
     return at(intake, clock)
 
 
+def invoke(intake: Intake, event: Any) -> dict[str, Any]:
+    """Hand an event to the scaler's function, as Lambda does."""
+    context = cast("LambdaContext", Invocation("request-1"))
+    answer: dict[str, Any] = handler(event, context, intake=intake)
+    return answer
+
+
 def at(intake: Intake, clock: Callable[[], datetime]) -> Intake:
     """Return the same scaler at another time."""
     return replace(intake, cycle=replace(intake.cycle, clock=clock))
 
 
 def clients_of(intake: Intake) -> list[Any]:
-    """Return the clients that an evaluation uses."""
-    cycle: Any = intake.cycle
-    ports = (cycle.services, cycle.targets, cycle.metrics, cycle.messages)
+    """Return the scaler's clients, each once."""
+    scaler: Any = intake
+    cycle = scaler.cycle
+    ports = (scaler.alarms, cycle.services, cycle.targets, cycle.metrics, cycle.messages)
     clients = [port._client for port in ports]  # noqa: SLF001
-    return [*clients, cycle.services._updates, cycle.policies._client]  # noqa: SLF001
+    more = cycle.services._updates, cycle.policies._client  # noqa: SLF001
+    return list(dict.fromkeys([*clients, *more]))
 
 
 def on_call(intake: Intake, event: str, call: str, hook: Callable[[], None]) -> None:
@@ -108,34 +128,44 @@ def last_period(moment: datetime) -> datetime:
 # --- the account ----------------------------------------------------------------------------------
 
 
-@cache
-def sqs(account: Account) -> SQSClient:
-    return account.session.client("sqs", endpoint_url=account.endpoint_url)
-
-
-@cache
-def dynamodb(account: Account) -> DynamoDBClient:
-    return account.session.client("dynamodb", endpoint_url=account.endpoint_url)
-
-
-@cache
-def ecs(account: Account) -> ECSClient:
-    return account.session.client("ecs", endpoint_url=account.endpoint_url)
-
-
-@cache
-def cloudwatch(account: Account) -> CloudWatchClient:
-    return account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-
-
 def recreate_table(account: Account) -> None:
     """Forget all that the scaler knows."""
-    dynamodb(account).delete_table(TableName=TABLE)
+    account.client("dynamodb").delete_table(TableName=TABLE)
     create_table(account)
 
 
 def set_tasks(account: Account, desired: int) -> None:
-    ecs(account).update_service(cluster=WEB.cluster, service=WEB.service, desiredCount=desired)
+    ecs = account.client("ecs")
+    ecs.update_service(cluster=WEB.cluster, service=WEB.service, desiredCount=desired)
+
+
+def publish(account: Account, begins: datetime, value: float) -> None:
+    """Publish a value of the metric that the sample events' alarm watches."""
+    datum = {
+        **{key: METRIC[key] for key in ("MetricName", "Dimensions")},
+        "Timestamp": begins,
+        "Value": value,
+        "StorageResolution": 1,
+    }
+    client = account.client("cloudwatch")
+    client.put_metric_data(Namespace=METRIC["Namespace"], MetricData=[datum])
+
+
+def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **changes: Any) -> None:
+    """Create the alarm of the sample events, in a state since the time that the events speak of."""
+    alarm = {
+        **METRIC,
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": 100.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        **changes,
+    }
+    client = account.client("cloudwatch")
+    client.put_metric_alarm(AlarmName=name, **alarm)
+    with same_time(SetClock(AT)):
+        client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
 
 
 def receive(client: SQSClient, queue_url: str, kind: str) -> list[str]:
@@ -157,25 +187,25 @@ def receive(client: SQSClient, queue_url: str, kind: str) -> list[str]:
 # --- what is left behind --------------------------------------------------------------------------
 
 
-def decisions(account: Account, target: ServiceName = WEB) -> list[dict[str, Any]]:
+def decisions(account: Account, name: ServiceName = WEB) -> list[dict[str, Any]]:
     """Return a target's decision records, oldest first."""
-    answer = dynamodb(account).query(
+    answer = account.client("dynamodb").query(
         TableName=TABLE,
         KeyConditionExpression="pk = :pk AND begins_with(sk, :decision)",
         ExpressionAttributeValues={
-            ":pk": {"S": target.resource_id},
+            ":pk": {"S": name.resource_id},
             ":decision": {"S": "decision#"},
         },
     )
     return [from_item(item) for item in answer["Items"]]
 
 
-def outcomes(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    return sorted(record["outcome"] for record in records)
+def outcomes(account: Account) -> list[str]:
+    return [record["outcome"] for record in decisions(account)]
 
 
 def targets_of(account: Account) -> DynamoTargets:
-    return DynamoTargets(dynamodb(account), TABLE)
+    return DynamoTargets(account.client("dynamodb"), TABLE)
 
 
 def remembered(account: Account) -> tuple[Memory, Lease | None]:
@@ -184,5 +214,4 @@ def remembered(account: Account) -> tuple[Memory, Lease | None]:
 
 
 def tasks(account: Account) -> int:
-    answer = ecs(account).describe_services(cluster=WEB.cluster, services=[WEB.service])
-    return answer["services"][0]["desiredCount"]
+    return desired_count(account, WEB)

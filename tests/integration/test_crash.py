@@ -30,7 +30,6 @@ from tests.integration.scene import (
     an_event,
     an_intake,
     at,
-    decisions,
     on_call,
     outcomes,
     remembered,
@@ -122,7 +121,7 @@ def test_a_change_whose_author_was_killed_before_its_commit_is_adopted(
     memory, lease = remembered(account)
     assert (tasks(account), memory.desired, lease) == (6, 6, None)
     assert memory.state.scale_out == ScalingActivity(NOW.replace(microsecond=500_000), 4, 6)
-    assert outcomes(decisions(account)).count("RECOVERED") == 1
+    assert outcomes(account).count("RECOVERED") == 1
     assert changes == []
 
 
@@ -161,4 +160,4 @@ def test_an_event_whose_evaluation_was_killed_is_answered_once(
 
     memory, lease = remembered(account)
     assert (tasks(account), memory.desired, lease) == (6, 6, None)
-    assert outcomes(decisions(account)) == recorded
+    assert outcomes(account) == recorded

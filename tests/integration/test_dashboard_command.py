@@ -56,7 +56,7 @@ def test_a_saved_log_is_written_as_one_file_that_needs_nothing_else(
 
 
 def test_a_table_is_read_and_nothing_else_is_called(account: Account, tmp_path: Path) -> None:
-    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    client = account.client("dynamodb")
     DynamoTargets(client, TABLE).record(a_scale_out_record("decision-1", datetime.now(UTC)))
     html = tmp_path / "decisions.html"
     arguments = [WEB.resource_id, "--table", TABLE, "--endpoint-url", account.endpoint_url]

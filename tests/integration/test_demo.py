@@ -190,7 +190,7 @@ def members(value: Any, path: str = "") -> set[str]:
 
 
 def test_cloudwatch_itself_has_the_alarms_states(prepared: Account, time: SetClock) -> None:
-    client = prepared.session.client("cloudwatch", endpoint_url=prepared.endpoint_url)
+    client = prepared.client("cloudwatch")
 
     def states() -> list[str]:
         return [alarm["StateValue"] for alarm in client.describe_alarms()["MetricAlarms"]]
@@ -203,7 +203,7 @@ def test_cloudwatch_itself_has_the_alarms_states(prepared: Account, time: SetClo
 def test_a_service_without_tasks_gets_its_minimum_with_the_heartbeat(
     prepared: Account, time: SetClock
 ) -> None:
-    ecs = prepared.session.client("ecs", endpoint_url=prepared.endpoint_url)
+    ecs = prepared.client("ecs")
     ecs.update_service(cluster="prod", service="web", desiredCount=0)
     played = play(prepared, Plan(SURGE.traffic, seconds=22), time)
     last = played.snapshots[-1]
@@ -256,7 +256,7 @@ def test_a_message_that_fails_stays_in_the_queue_and_comes_again(
 ) -> None:
     log = io.StringIO()
     scaler = embedded_scaler(prepared, time.clock, log)
-    sqs = prepared.session.client("sqs", endpoint_url=prepared.endpoint_url)
+    sqs = prepared.client("sqs")
     url = sqs.get_queue_url(QueueName="quickstep-rechecks")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody='{"sweep": {"next_token": null}}')
 

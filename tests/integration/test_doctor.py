@@ -13,10 +13,10 @@ from moto.events.models import EventPattern
 import cli.aws
 import cli.doctor
 import cli.facts
-from lab.embedded_aws import TABLE, put_policy
+from lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
 from tests.integration.commands import quickstep
-from tests.integration.scene import an_event, an_intake, cloudwatch, tasks
+from tests.integration.scene import an_event, an_intake, tasks
 from tests.template.stack import SCALER, deploy
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def run(account: Account, queue_url: str) -> Any:
 @pytest.fixture
 def stack(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scaler's stack has beside table and queue: the rule, dead letters, a role."""
-    events = account.session.client("events", endpoint_url=account.endpoint_url)
+    events = account.client("events")
     events.put_rule(Name="rule", EventPattern=json.dumps(PATTERN), State="ENABLED")
-    sqs = account.session.client("sqs", endpoint_url=account.endpoint_url)
-    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    dead = create_queue(account, "dead")
     resources = {"Table": TABLE, "ScalerAlarmStateChange": "rule", "ScalerRole": "role"}
 
     def resource(_self: Any, logical_id: str) -> str:
@@ -75,12 +74,12 @@ def put_alarms(account: Account, **changes: Any) -> None:
             "TreatMissingData": "missing",
             **changes,
         }
-        cloudwatch(account).put_metric_alarm(**alarm)
+        account.client("cloudwatch").put_metric_alarm(**alarm)
 
 
 def publish(account: Account) -> None:
     now = datetime.now(UTC)
-    cloudwatch(account).put_metric_data(
+    account.client("cloudwatch").put_metric_data(
         Namespace="MyApp/Performance",
         MetricData=[
             {
@@ -166,7 +165,7 @@ def test_fire_measures_the_whole_path_of_a_dry_run(
     publish(account)
 
     def event_bridge(_: timedelta) -> None:
-        described = cloudwatch(account).describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
+        described = account.client("cloudwatch").describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
         assert described["MetricAlarms"][0]["StateValue"] == "ALARM"
         event = an_event(datetime.now(UTC))
         event["detail"]["state"].pop("reasonData")
@@ -205,5 +204,5 @@ def test_fire_is_refused_where_it_would_scale(account: Account, run: Any) -> Non
 
     assert result.exit_code == 1
     assert "--fire is for a dry run: service/prod/web would be scaled" in result.stderr
-    described = cloudwatch(account).describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
+    described = account.client("cloudwatch").describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
     assert described["MetricAlarms"][0]["StateValue"] != "ALARM"

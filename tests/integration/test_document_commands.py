@@ -29,7 +29,7 @@ def run(account: Account, queue_url: str) -> Any:
 
 
 def stored(account: Account) -> str:
-    client = account.session.client("ssm", endpoint_url=account.endpoint_url)
+    client = account.client("ssm")
     return str(client.get_parameter(Name=WEB.parameter)["Parameter"]["Value"])
 
 
@@ -135,7 +135,7 @@ def test_a_stored_text_that_is_no_json_is_compared_all_the_same(account: Account
 
 def put_scaling(account: Account) -> None:
     """Have Application Auto Scaling scale the service by a step policy with an alarm."""
-    scaling = account.session.client("application-autoscaling", endpoint_url=account.endpoint_url)
+    scaling = account.client("application-autoscaling")
     named: Any = {
         "ServiceNamespace": "ecs",
         "ResourceId": WEB.resource_id,

@@ -31,8 +31,6 @@ from tests.integration.scene import (
     an_event,
     an_intake,
     at,
-    cloudwatch,
-    decisions,
     last_period,
     on_call,
     outcomes,
@@ -132,7 +130,7 @@ class Scene:
 
     def publish_load(self, moment: datetime) -> None:
         """Publish the load per task of the last whole period."""
-        cloudwatch(self.account).put_metric_data(
+        self.account.client("cloudwatch").put_metric_data(
             Namespace=NAMESPACE,
             MetricData=[
                 {
@@ -148,7 +146,7 @@ class Scene:
         """Assert that the breach is answered, once, and that nothing is left to do."""
         memory, lease = remembered(self.account)
         assert (tasks(self.account), memory.desired, lease) == (8, 8, None)
-        assert len({"SCALED_OUT", "RECOVERED"} & set(outcomes(decisions(self.account)))) == 1
+        assert len({"SCALED_OUT", "RECOVERED"} & set(outcomes(self.account))) == 1
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +230,7 @@ def breach(account: Account, proxy: FaultProxy, behind: Intake, direct: Intake) 
     targets.claim(WEB.resource_id, a_lease())
     targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     metric = f"RequestsPerSecond-{uuid.uuid4().hex}"
-    cloudwatch(account).put_metric_alarm(
+    account.client("cloudwatch").put_metric_alarm(
         AlarmName=WEB.alarm(HIGH),
         Namespace=NAMESPACE,
         MetricName=metric,
@@ -242,7 +240,7 @@ def breach(account: Account, proxy: FaultProxy, behind: Intake, direct: Intake) 
         ComparisonOperator="GreaterThanThreshold",
         Statistic="Average",
     )
-    cloudwatch(account).set_alarm_state(
+    account.client("cloudwatch").set_alarm_state(
         AlarmName=WEB.alarm(HIGH), StateValue="ALARM", StateReason="a test's"
     )
     scene = Scene(account, proxy, behind, direct, metric, now())
@@ -286,7 +284,7 @@ def test_a_lost_answer_is_asked_for_again_within_the_evaluation(
 
     assert second_try.proxy.fired() == [call]
     second_try.check_that_all_is_well()
-    assert outcomes(decisions(second_try.account)) == ["HELD_NOT_BREACHING", "SCALED_OUT"]
+    assert outcomes(second_try.account) == ["HELD_NOT_BREACHING", "SCALED_OUT"]
 
 
 def test_a_commit_that_is_repeated_carries_the_first_one_s_token(second_try: Scene) -> None:

@@ -22,7 +22,7 @@ from quickstep.fields import write_moment
 from quickstep.memory import Memory, memory_dict
 from tests.builders import HIGH, WEB, a_document, known
 from tests.integration.commands import Scaler, a_scaler, printed, quickstep
-from tests.integration.scene import decisions, dynamodb, remembered, set_tasks, tasks
+from tests.integration.scene import decisions, remembered, set_tasks, tasks
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -44,11 +44,12 @@ def run(account: Account, queue_url: str) -> Any:
 
 def remember(account: Account, memory: Memory) -> None:
     key = {"pk": WEB.resource_id, "sk": "#state"}
-    dynamodb(account).put_item(TableName=TABLE, Item=to_item({**key, **memory_dict(memory)}))
+    item = to_item({**key, **memory_dict(memory)})
+    account.client("dynamodb").put_item(TableName=TABLE, Item=item)
 
 
 def write_entry(account: Account, name: str, entry: Any) -> None:
-    dynamodb(account).update_item(
+    account.client("dynamodb").update_item(
         TableName=TABLE,
         Key=to_item({"pk": WEB.resource_id, "sk": "#state"}),
         UpdateExpression="SET #name = :entry",
@@ -183,7 +184,7 @@ def breach(account: Account) -> None:
     now = datetime.now(UTC)
     remember(account, Memory(alarms={HIGH: known()}, desired=4))
     begun = datetime.fromtimestamp(now.timestamp() // 10 * 10 - 10, UTC)
-    client = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+    client = account.client("cloudwatch")
     client.put_metric_data(
         Namespace="MyApp/Performance",
         MetricData=[
@@ -358,7 +359,7 @@ def test_status_goes_on_until_it_is_interrupted(run: Any, monkeypatch: pytest.Mo
 
 
 def test_without_targets_status_says_where_it_looked(account: Account, run: Any) -> None:
-    client = account.session.client("ssm", endpoint_url=account.endpoint_url)
+    client = account.client("ssm")
     client.delete_parameter(Name=WEB.parameter)
 
     assert "there is no SSM parameter below /quickstep/" in run("status").stdout

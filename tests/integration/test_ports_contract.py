@@ -75,10 +75,6 @@ if TYPE_CHECKING:
 NOWHERE = ServiceName("prod", "nowhere")
 
 
-def client_of(account: Account, service: Any) -> Any:
-    return account.session.client(service, endpoint_url=account.endpoint_url)
-
-
 # --- targets --------------------------------------------------------------------------------------
 
 
@@ -106,7 +102,7 @@ def in_memory_table() -> Table:
 
 
 def dynamo_table(account: Account) -> Table:
-    client = client_of(account, "dynamodb")
+    client = account.client("dynamodb")
 
     def records() -> list[str]:
         answer = client.query(
@@ -387,7 +383,7 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
 def turns(request: pytest.FixtureRequest) -> Turns:
     if request.param == "in memory":
         return InMemoryTurns()
-    return DynamoTurns(client_of(request.getfixturevalue("account"), "dynamodb"), TABLE)
+    return DynamoTurns(request.getfixturevalue("account").client("dynamodb"), TABLE)
 
 
 def line(**lanes: Lane) -> Line:
@@ -467,7 +463,7 @@ def test_a_lane_behind_one_that_moves_does_not_stand_still(turns: Turns) -> None
 @pytest.mark.parametrize("forged", ["three", 1.5, -1, 2**60, None], ids=repr)
 def test_a_line_that_cannot_be_read_is_a_failed_call(account: Account, forged: Any) -> None:
     """Only the adapter meets one."""
-    client = client_of(account, "dynamodb")
+    client = account.client("dynamodb")
     item = to_item({"pk": TURNS, "sk": "#state", "taken2": forged, "moved2": 1})
     client.put_item(TableName=TABLE, Item=item)
 
@@ -479,7 +475,7 @@ def test_a_line_that_cannot_be_read_is_a_failed_call(account: Account, forged: A
 
 @pytest.mark.parametrize("call", ["take", "serve", "read"])
 def test_a_line_without_its_table_is_a_failed_call(account: Account, call: str) -> None:
-    nowhere = DynamoTurns(client_of(account, "dynamodb"), "nowhere")
+    nowhere = DynamoTurns(account.client("dynamodb"), "nowhere")
     calls: dict[str, Callable[[], object]] = {
         "take": lambda: nowhere.take(0, NOW),
         "serve": lambda: nowhere.serve(0, 1, NOW),
@@ -497,7 +493,7 @@ def test_a_line_without_its_table_is_a_failed_call(account: Account, call: str) 
 def services(request: pytest.FixtureRequest) -> Services:
     if request.param == "in memory":
         return InMemoryServices({WEB: Service(4, 4, 0)})
-    client = client_of(request.getfixturevalue("account"), "ecs")
+    client = request.getfixturevalue("account").client("ecs")
     return EcsServices(client, client)
 
 
@@ -550,7 +546,7 @@ def documents(request: pytest.FixtureRequest) -> Documents:
         fake = InMemoryPolicies()
         return fake, lambda name, text: fake.documents.update({name.parameter: text})
     account: Account = request.getfixturevalue("account")
-    port = SsmPolicyDocuments(client_of(account, "ssm"), 0, lambda: 0.0)
+    port = SsmPolicyDocuments(account.client("ssm"), 0, lambda: 0.0)
     return port, lambda name, text: put_policy(account, name, text)
 
 
@@ -607,7 +603,7 @@ def in_memory_queue() -> Queue:
 
 
 def sqs_queue(account: Account, url: str) -> Queue:
-    client = client_of(account, "sqs")
+    client = account.client("sqs")
     delayed = "ApproximateNumberOfMessagesDelayed"
 
     def arrived() -> list[Message]:
@@ -685,7 +681,7 @@ def broken_queue(request: pytest.FixtureRequest) -> Messages:
         failure = CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no such queue")
         return InMemoryMessages(failures=[failure])
     account: Account = request.getfixturevalue("account")
-    return SqsMessages(client_of(account, "sqs"), f"{account.endpoint_url}/123456789012/nowhere")
+    return SqsMessages(account.client("sqs"), f"{account.endpoint_url}/123456789012/nowhere")
 
 
 @pytest.mark.parametrize("call", ["send", "send_all"])
@@ -726,7 +722,7 @@ def in_memory_metrics() -> MetricStore:
 
 
 def cloudwatch_metrics(account: Account) -> MetricStore:
-    client = client_of(account, "cloudwatch")
+    client = account.client("cloudwatch")
 
     def publish(_policy: str, definition: AlarmDefinition, at: datetime, value: float) -> None:
         """Publish off the period's grid; the average is the value."""
@@ -858,7 +854,7 @@ def in_memory_alarms() -> AlarmStore:
 
 
 def cloudwatch_alarms(account: Account) -> AlarmStore:
-    client = client_of(account, "cloudwatch")
+    client = account.client("cloudwatch")
 
     def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
         put_alarm(client, service.alarm(policy), alarm)
@@ -936,7 +932,7 @@ def test_a_state_that_changes_is_described(alarms: AlarmStore) -> None:
 
 def test_alarms_of_others_are_not_ours(account: Account) -> None:
     """Only the adapter meets them; moto filters by prefix, the rest of the name is ours to read."""
-    client = client_of(account, "cloudwatch")
+    client = account.client("cloudwatch")
     for name in [
         "web-cpu",
         "quickstep/prod/web",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time as real_time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_real_client_makes_one_attempt_in_bounded_time_and_recovers(
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint_url)
     caplog.set_level(logging.INFO, logger="quickstep_publisher")
     # The emulator's first answer takes longer than the publisher waits.
-    server.session.client("cloudwatch", endpoint_url=proxy.endpoint_url).list_metrics()
+    replace(server, endpoint_url=proxy.endpoint_url).client("cloudwatch").list_metrics()
     time = Time()
     publisher = Publisher(cluster="prod", service="faulty", thread=False, phase=0, clock=time.clock)
     publisher.start()
@@ -70,7 +71,7 @@ def test_the_real_client_makes_one_attempt_in_bounded_time_and_recovers(
     assert max(seconds for _, _, seconds in seen.values()) < 5
     for fault, (_, words) in FAULTS.items():
         assert words in caplog.text, fault
-    client = server.session.client("cloudwatch", endpoint_url=server.endpoint_url)
+    client = server.client("cloudwatch")
     found = client.get_metric_statistics(
         Namespace="MyApp/Performance",
         MetricName="AverageResponseTime",

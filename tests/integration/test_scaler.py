@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,15 +15,25 @@ from botocore.session import Session
 
 from functions.scaler.handler import deployed_intake, handler
 from lab.embedded_aws import TABLE, Account, desired_count, put_policy
-from quickstep.aws.attributes import from_item, to_item
+from lab.scaler import Invocation
+from quickstep.aws.attributes import to_item
 from quickstep.memory import CorruptItemError
 from quickstep.messages import AlarmAgain, Looks, Message, Sweep, write_message
 from quickstep.naming import ServiceName
 from quickstep.telemetry import logger
 from quickstep.triggers import Heartbeat, Recheck
 from quickstep.wiring import Settings, SettingsError, make_intake
-from tests.builders import EVENTS, HIGH, WEB, a_document, a_lease, a_record, load_event
-from tests.clocks import SetClock, same_time
+from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_event
+from tests.integration.scene import (
+    AT,
+    at,
+    clients_of,
+    decisions,
+    invoke,
+    outcomes,
+    publish,
+    put_alarm,
+)
 from tests.log_lines import metrics_in, overhear
 
 if TYPE_CHECKING:
@@ -32,7 +42,6 @@ if TYPE_CHECKING:
     from quickstep.intake import Intake
     from tests.log_lines import Lines
 
-AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
 
 ENVIRONMENT = {
     "TABLE_NAME": TABLE,
@@ -40,16 +49,6 @@ ENVIRONMENT = {
     "MAX_EVENT_AGE_SECONDS": "60",
     "RETENTION_DAYS": "30",
 }
-
-
-@dataclass
-class Context:
-    """What the decorators read of a Lambda context."""
-
-    function_name: str = "scaler"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:scaler"
-    aws_request_id: str = "request-1"
 
 
 @pytest.fixture
@@ -65,18 +64,12 @@ def intake(account: Account, queue_url: str) -> Intake:
 
 def later(intake: Intake, seconds: float) -> Intake:
     """Return the same scaler, so many seconds after the sample events."""
-    cycle = replace(intake.cycle, clock=lambda: AT + timedelta(seconds=seconds))
-    return replace(intake, cycle=cycle)
-
-
-def deliver(event: Any, intake: Intake) -> dict[str, Any]:
-    answer: dict[str, Any] = handler(event, cast("LambdaContext", Context()), intake=intake)
-    return answer
+    return at(intake, lambda: AT + timedelta(seconds=seconds))
 
 
 def decided(event: Any, intake: Intake) -> dict[str, Any]:
     """Deliver what makes one decision, and return it."""
-    answer = deliver(event, intake)
+    answer = invoke(intake, event)
     assert list(answer) == ["decisions"]
     (decision,) = answer["decisions"]
     return cast("dict[str, Any]", decision)
@@ -103,23 +96,6 @@ def batch(*messages: Message | str) -> dict[str, Any]:
 
 
 ALL_WELL: dict[str, Any] = {"batchItemFailures": []}
-
-
-def stored_decisions(account: Account, name: ServiceName = WEB) -> list[dict[str, Any]]:
-    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
-    answer = client.query(
-        TableName=TABLE,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :decision)",
-        ExpressionAttributeValues={
-            ":pk": {"S": name.resource_id},
-            ":decision": {"S": "decision#"},
-        },
-    )
-    return [from_item(item) for item in answer["Items"]]
-
-
-def outcomes(account: Account) -> list[str]:
-    return [decision["outcome"] for decision in stored_decisions(account)]
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -153,7 +129,7 @@ def test_every_sample_event_is_in_the_table() -> None:
 def test_a_sample_event_has_a_defined_outcome(name: str, intake: Intake, account: Account) -> None:
     outcome, desired = OUTCOMES[name]
 
-    answer = deliver(load_event(name), intake)
+    answer = invoke(intake, load_event(name))
 
     assert [decision["outcome"] for decision in answer.get("decisions", [])] == (
         [outcome] if outcome else []
@@ -164,7 +140,7 @@ def test_a_sample_event_has_a_defined_outcome(name: str, intake: Intake, account
 def test_an_answer_is_the_decision_record_that_is_stored(intake: Intake, account: Account) -> None:
     decision = decided(load_event("alarm-high-step2"), intake)
 
-    (stored,) = stored_decisions(account)
+    (stored,) = decisions(account)
     assert {key: stored[key] for key in decision} == decision
     assert stored["sk"] == f"decision#2026-11-22T10:00:12.600Z#{decision['id']}"
     assert stored["expires_at"] == int((AT + timedelta(days=30)).timestamp())
@@ -179,7 +155,7 @@ def test_a_transition_delivered_twice_changes_capacity_once(
 
     assert decision["outcome"] == "IGNORED_DUPLICATE"
     assert desired_count(account, WEB) == 5
-    assert len(stored_decisions(account)) == 2
+    assert len(decisions(account)) == 2
 
 
 def test_a_late_event_is_not_acted_on(intake: Intake, account: Account) -> None:
@@ -202,54 +178,6 @@ def test_a_late_event_is_answered_with_what_the_metric_says_now(
 
 
 # --- what an evaluation calls ---------------------------------------------------------------------
-
-METRIC: dict[str, Any] = {
-    "Namespace": "MyApp/Performance",
-    "MetricName": "RequestsPerSecond",
-    "Dimensions": [
-        {"Name": "ClusterName", "Value": "prod"},
-        {"Name": "ServiceName", "Value": "web"},
-    ],
-}
-"""What the sample events' alarm watches."""
-
-
-def publish(account: Account, at: datetime, value: float) -> None:
-    client = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-    named = {key: METRIC[key] for key in ("MetricName", "Dimensions")}
-    datum: Any = {**named, "Timestamp": at, "Value": value, "StorageResolution": 1}
-    client.put_metric_data(Namespace=METRIC["Namespace"], MetricData=[datum])
-
-
-def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **changes: Any) -> None:
-    client = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
-    alarm: Any = {
-        "AlarmName": name,
-        **METRIC,
-        "Statistic": "Average",
-        "Period": 10,
-        "EvaluationPeriods": 1,
-        "Threshold": 100.0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        **changes,
-    }
-    client.put_metric_alarm(**alarm)
-    with same_time(SetClock(AT)):
-        client.set_alarm_state(AlarmName=name, StateValue=cast("Any", state), StateReason="test")
-
-
-def clients_of(intake: Intake) -> list[Any]:
-    scaler: Any = intake
-    ports = [
-        scaler.alarms,
-        scaler.cycle.services,
-        scaler.cycle.targets,
-        scaler.cycle.metrics,
-        scaler.cycle.messages,
-    ]
-    clients = [port._client for port in ports]  # noqa: SLF001
-    more = scaler.cycle.services._updates, scaler.cycle.policies._client  # noqa: SLF001
-    return [*clients, *more]
 
 
 @pytest.fixture
@@ -325,7 +253,7 @@ def test_a_recheck_makes_these_calls_and_no_others(
         publish(account, AT, value)
     calls.clear()
 
-    assert deliver(batch(Message(Recheck(WEB, 1))), later(intake, seconds)) == ALL_WELL
+    assert invoke(later(intake, seconds), batch(Message(Recheck(WEB, 1)))) == ALL_WELL
 
     assert calls == made
     assert outcomes(account) == ["SCALED_OUT", outcome]
@@ -337,7 +265,7 @@ def test_a_recheck_that_is_out_of_date_makes_two_calls_and_leaves_no_record(
     decided(load_event("alarm-high-step2"), intake)
     calls.clear()
 
-    assert deliver(batch(Message(Recheck(WEB, 0))), later(intake, 10)) == ALL_WELL
+    assert invoke(later(intake, 10), batch(Message(Recheck(WEB, 0)))) == ALL_WELL
 
     assert calls == {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1}
     assert outcomes(account) == ["SCALED_OUT"]
@@ -350,7 +278,7 @@ def test_a_quiet_minute_looks_and_writes_nothing(
     decided({"heartbeat": {}}, intake)  # which learns of the alarm
     calls.clear()
 
-    assert deliver({"heartbeat": {}}, later(intake, 60)) == {"decisions": []}
+    assert invoke(later(intake, 60), {"heartbeat": {}}) == {"decisions": []}
     assert calls == {"DescribeAlarms": 1, "GetParameter": 1, "GetItem": 1, "DescribeServices": 1}
 
 
@@ -361,8 +289,8 @@ def test_no_evaluation_makes_a_client(intake: Intake, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Session, "create_client", refuse)
 
     decided(load_event("alarm-high-step2"), intake)
-    deliver(batch(Message(Recheck(WEB, 1))), later(intake, 10))
-    deliver({"heartbeat": {}}, later(intake, 60))
+    invoke(later(intake, 10), batch(Message(Recheck(WEB, 1))))
+    invoke(later(intake, 60), {"heartbeat": {}})
 
 
 def test_a_function_makes_its_clients_at_its_first_event_only(
@@ -390,7 +318,7 @@ def test_a_function_makes_its_clients_at_its_first_event_only(
 
     try:
         for _ in range(3):
-            handler({"heartbeat": {}}, cast("LambdaContext", Context()))
+            handler({"heartbeat": {}}, cast("LambdaContext", Invocation("request-1")))
     finally:
         deployed_intake.cache_clear()
 
@@ -463,7 +391,7 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
 
     assert (decision["outcome"], calls) == (outcome, made)
     _, cluster, service = decision["resource_id"].split("/")
-    (stored,) = stored_decisions(account, ServiceName(cluster, service))
+    (stored,) = decisions(account, ServiceName(cluster, service))
     assert stored["outcome"] == outcome
     assert desired_count(account, WEB) == 4
 
@@ -519,7 +447,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
 def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
     event: Any, intake: Intake, calls: Counter[str], lines: Lines
 ) -> None:
-    answer = deliver(event, intake)
+    answer = invoke(intake, event)
 
     assert list(answer) == ["refused"]
     assert answer["refused"]
@@ -569,7 +497,7 @@ ROOT_RULE = "must have one of recheck, alarm, looks, sweep"
 def test_a_message_that_is_none_of_ours_is_refused_without_a_call_or_a_retry(
     body: str, problem: str, *, intake: Intake, calls: Counter[str], lines: Lines
 ) -> None:
-    assert deliver(batch(body), intake) == ALL_WELL
+    assert invoke(intake, batch(body)) == ALL_WELL
 
     assert calls == {}
     written = lines()
@@ -586,7 +514,7 @@ BROKEN = ServiceName("prod", "broken")
 def break_an_item(account: Account) -> None:
     """Give a target an item that no evaluation can be made of."""
     put_policy(account, BROKEN, json.dumps(a_document(ResourceId=BROKEN.resource_id)))
-    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    client = account.client("dynamodb")
     item = {"pk": BROKEN.resource_id, "sk": "#state", "generation": 7, "alarms": "nonsense"}
     client.put_item(TableName=TABLE, Item=to_item(item))
 
@@ -596,7 +524,7 @@ def test_a_poisonous_message_is_refused_and_the_rest_of_its_batch_evaluated(
 ) -> None:
     again = Message(AlarmAgain(load_event("alarm-high-step2")))
 
-    assert deliver(batch("poison", again), intake) == ALL_WELL
+    assert invoke(intake, batch("poison", again)) == ALL_WELL
 
     assert outcomes(account) == ["SCALED_OUT"]
     assert sum(line.get("RefusedEvents") == 1 for line in lines()) == 1
@@ -608,7 +536,7 @@ def test_of_a_batch_only_the_message_that_fails_unexpectedly_comes_back(
     break_an_item(account)
     again = Message(AlarmAgain(load_event("alarm-high-step2")))
 
-    answer = deliver(batch("poison", Message(Recheck(BROKEN, 7)), again), intake)
+    answer = invoke(intake, batch("poison", Message(Recheck(BROKEN, 7)), again))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
     assert outcomes(account) == ["SCALED_OUT"]
@@ -620,7 +548,7 @@ def test_a_batch_that_fails_as_a_whole_comes_back_as_a_whole(
     break_an_item(account)
 
     with pytest.raises(ExceptionGroup) as raised:
-        deliver(batch(Message(Recheck(BROKEN, 7))), intake)
+        invoke(intake, batch(Message(Recheck(BROKEN, 7))))
 
     assert raised.group_contains(CorruptItemError)
 
@@ -639,7 +567,7 @@ def test_an_event_that_lost_the_race_comes_back_through_the_queue_and_is_answere
     assert delay in (1, 2)
     memory, _ = targets.peek(WEB.resource_id)
     targets.commit("other", replace(memory, desired=4), a_record())
-    assert deliver(batch(json.dumps(body)), later(intake, delay)) == ALL_WELL
+    assert invoke(later(intake, delay), batch(json.dumps(body))) == ALL_WELL
     assert outcomes(account)[-1] == "SCALED_OUT"
     assert desired_count(account, WEB) == 6
 
@@ -654,7 +582,7 @@ def test_a_breach_is_answered_again_by_the_message_that_the_answer_sent(
         body, delay = sent[-1]
         seconds += delay
         publish(account, AT + timedelta(seconds=seconds - 10), 160.0)
-        assert deliver(batch(json.dumps(body)), later(intake, seconds)) == ALL_WELL
+        assert invoke(later(intake, seconds), batch(json.dumps(body))) == ALL_WELL
 
     assert outcomes(account) == ["SCALED_OUT"] * 4
     assert [delay for _, delay in sent] == [10] * 4
@@ -691,10 +619,10 @@ def test_a_chain_whose_message_was_lost_is_taken_up_by_the_heartbeat(
 
     assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 8)
     (check,) = sent
-    assert deliver(batch(json.dumps(lost[0])), later(intake, 61)) == ALL_WELL
+    assert invoke(later(intake, 61), batch(json.dumps(lost[0]))) == ALL_WELL
     assert outcomes(account) == ["SCALED_OUT"] * 2, "what was only late is out of date by now"
     publish(account, AT + timedelta(seconds=60), 90.0)
-    assert deliver(batch(json.dumps(check[0])), later(intake, 70)) == ALL_WELL
+    assert invoke(later(intake, 70), batch(json.dumps(check[0]))) == ALL_WELL
     assert outcomes(account)[-1] == "HELD_NOT_BREACHING"
 
 
@@ -706,7 +634,7 @@ def test_the_heartbeat_leaves_a_chain_alone_that_is_alive(
     decided(load_event("alarm-high-step2"), later(intake, 1))
     sent.clear()
 
-    assert deliver({"heartbeat": {}}, later(intake, 5)) == {"decisions": []}
+    assert invoke(later(intake, 5), {"heartbeat": {}}) == {"decisions": []}
     assert sent == []
 
 
@@ -730,9 +658,9 @@ def test_the_messages_of_a_heartbeat_too_large_for_one_invocation_are_taken_up(
     alarms, _ = intake.alarms.page(None)
     heartbeat = Heartbeat(WEB, {policy: alarm for (_, policy), alarm in alarms.items()})
 
-    assert deliver(batch(Message(Looks((heartbeat,)))), intake) == ALL_WELL
+    assert invoke(intake, batch(Message(Looks((heartbeat,))))) == ALL_WELL
     assert outcomes(account) == ["SCALED_OUT"]
-    assert deliver(batch(Message(Sweep("page-21"))), intake) == ALL_WELL
+    assert invoke(intake, batch(Message(Sweep("page-21")))) == ALL_WELL
 
 
 # --- log and metrics ------------------------------------------------------------------------------
@@ -777,7 +705,7 @@ def test_every_decision_of_a_batch_is_logged(
     publish(account, AT, 160.0)
     lost = Message(AlarmAgain(load_event("alarm-duplicate")))
 
-    deliver(batch(Message(Recheck(WEB, 1)), lost), later(intake, 10))
+    invoke(later(intake, 10), batch(Message(Recheck(WEB, 1)), lost))
 
     logged = [line["decision"]["outcome"] for line in lines() if "decision" in line]
     assert logged == ["SCALED_OUT", "SCALED_OUT", "IGNORED_DUPLICATE"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,9 +16,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from functions.scaler.handler import handler as scaler_handler
 from functions.schedule.handler import handler as schedule_handler
 from lab.embedded_aws import TABLE, create_service, desired_count, put_policy
+from lab.scaler import Invocation
 from quickstep.aws.dynamodb import DynamoOperators
 from quickstep.engine.model import Override
 from quickstep.memory import Lease, Memory
@@ -30,11 +29,10 @@ from tests.integration.scene import (
     an_event,
     an_intake,
     decisions,
-    dynamodb,
+    invoke,
     outcomes,
     receive,
     remembered,
-    sqs,
     targets_of,
     tasks,
 )
@@ -47,9 +45,7 @@ if TYPE_CHECKING:
     from lab.embedded_aws import Account
 
 BERLIN = ZoneInfo("Europe/Berlin")
-CONTEXT: Any = SimpleNamespace(
-    function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r"
-)
+CONTEXT: Any = Invocation("request-1", "quickstep-schedule")
 
 
 def the_schedules() -> dict[str, str]:
@@ -99,16 +95,16 @@ class Story:
         answer = schedule_handler(event, CONTEXT, schedules=schedules)
         for body in self.messages():
             records = [{"messageId": "m", "body": body, "eventSource": "aws:sqs"}]
-            scaler_handler({"Records": records}, CONTEXT, intake=self.intake)
+            invoke(self.intake, {"Records": records})
         return answer
 
     def messages(self) -> list[str]:
-        answer = sqs(self.account).receive_message(
+        answer = self.account.client("sqs").receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
         )
         messages = answer.get("Messages", [])
         for message in messages:
-            sqs(self.account).delete_message(
+            self.account.client("sqs").delete_message(
                 QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
             )
         return [message["Body"] for message in messages]
@@ -155,7 +151,7 @@ def test_off_hours_go_by_the_clocks_of_the_time_zone(
 
     story.fires("OffHoursOver", ends)
     assert story.tasks == 4
-    assert outcomes(decisions(story.account)) == ["SCALED_IN", "SCALED_OUT"]
+    assert outcomes(story.account) == ["SCALED_IN", "SCALED_OUT"]
 
 
 def test_of_two_schedules_that_overlap_the_larger_bounds_win(story: Story) -> None:
@@ -178,7 +174,7 @@ def test_of_two_schedules_that_overlap_the_larger_bounds_win(story: Story) -> No
 def test_an_override_by_hand_is_not_undone_by_a_schedule(story: Story) -> None:
     until = story.now + timedelta(days=1)
     entry = {"min": 8, "max": None, "until": until.isoformat(), "reason": "incident"}
-    operators = DynamoOperators(dynamodb(story.account), TABLE, lambda _: None)
+    operators = DynamoOperators(story.account.client("dynamodb"), TABLE, lambda _: None)
     assert operators.replace(WEB.resource_id, "override", None, entry)
 
     story.fires("OffHoursBegin", berlin(date(2026, 10, 24), 20))
@@ -269,7 +265,7 @@ def an_entry(at: str = "2026-11-22T10:00:00.000Z", **bounds: int) -> dict[str, A
 
 @pytest.fixture
 def operators(account: Account) -> DynamoOperators:
-    return DynamoOperators(dynamodb(account), TABLE, lambda _: None)
+    return DynamoOperators(account.client("dynamodb"), TABLE, lambda _: None)
 
 
 def test_an_item_that_only_operators_have_written_is_free_and_has_no_chain(
@@ -337,7 +333,7 @@ def test_what_somebody_mistyped_is_replaced_by_the_schedule(
 
 def test_a_conflict_with_a_commit_is_waited_for_a_few_times(account: Account) -> None:
     pauses: list[timedelta] = []
-    client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+    client = account.client("dynamodb")
     left = [2]
 
     def conflict(**_: Any) -> Any:
@@ -360,5 +356,5 @@ def test_a_request_s_message_is_one_of_the_queue_s(story: Story) -> None:
     made = make_schedules(ScheduleSettings(TABLE, story.queue_url), story.account.client)
     made.on_action({"ResourceId": WEB.resource_id, "MaxCapacity": 3, "For": "1h"})
 
-    (body,) = receive(sqs(story.account), story.queue_url, "request")
+    (body,) = receive(story.account.client("sqs"), story.queue_url, "request")
     assert json.loads(body)["request"]["capacity"] is None

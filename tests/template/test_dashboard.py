@@ -210,7 +210,7 @@ def calls() -> list[tuple[str, dict[str, Any]]]:
 
     with EmbeddedAws() as account:
         create_table(account)
-        client = account.session.client("dynamodb", endpoint_url=account.endpoint_url)
+        client = account.client("dynamodb")
         targets = DynamoTargets(client, TABLE)
         targets.claim(WEB.resource_id, a_lease())
         alarm = KnownAlarm(AlarmState.ALARM, NOW, DEFINITION)

@@ -337,7 +337,7 @@ def calls() -> list[Call]:
         create_table(account)
         create_service(account, WEB, 4)
         put_policy(account, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
-        cloudwatch = account.session.client("cloudwatch", endpoint_url=account.endpoint_url)
+        cloudwatch = account.client("cloudwatch")
         queue_url = create_queue(account)
         settings = Settings(TABLE, queue_url, 0, timedelta(days=36_500), timedelta(days=30))
         account.session.events.register("before-parameter-build", record)
