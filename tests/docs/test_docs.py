@@ -15,7 +15,7 @@ import pytest
 
 from cli.aws import Exit
 from cli.main import app
-from docs import generate
+from docs import cases, generate, keys, outcomes
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
 from quickstep.engine.model import AlarmState
@@ -42,7 +42,7 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 OPERATORS = {"override", "pause"}  # attributes of a target's item that no evaluation writes
 
-TOP_LEVEL = set(generate.known_keys(""))
+TOP_LEVEL = set(keys.known_keys(""))
 MINIMAL: dict[str, Any] = {
     "ResourceId": "service/prod/web",
     "MinCapacity": 0,
@@ -92,30 +92,30 @@ def test_generated_tables_are_up_to_date(path: Path) -> None:
 def test_every_example_is_shown_in_a_document() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
 
-    assert [path.name for path in generate.EXAMPLES.iterdir() if path.name not in text] == []
+    assert [path.name for path in cases.EXAMPLES.iterdir() if path.name not in text] == []
 
 
 def test_every_outcome_has_a_meaning() -> None:
-    assert set(Outcome) == set(generate.MEANINGS)
+    assert set(Outcome) == set(outcomes.MEANINGS)
 
 
-@pytest.mark.parametrize("parent", generate.KEYS, ids=lambda parent: parent or "document")
+@pytest.mark.parametrize("parent", keys.KEYS, ids=lambda parent: parent or "document")
 def test_every_key_that_the_validator_knows_is_documented(parent: str) -> None:
-    assert set(generate.known_keys(parent)) == {key.name for key in generate.KEYS[parent]}
+    assert set(keys.known_keys(parent)) == {key.name for key in keys.KEYS[parent]}
 
 
 @pytest.mark.parametrize(
     ("parent", "key"),
-    [(parent, key) for parent, listed in generate.KEYS.items() for key in listed],
-    ids=lambda value: value.name if isinstance(value, generate.Key) else "",
+    [(parent, key) for parent, listed in keys.KEYS.items() for key in listed],
+    ids=lambda value: value.name if isinstance(value, keys.Key) else "",
 )
 def test_the_example_of_a_key_is_valid_and_its_counterexamples_are_not(
-    parent: str, key: generate.Key
+    parent: str, key: keys.Key
 ) -> None:
     path = f"{parent}.{key.name}" if parent else key.name
 
-    assert generate.rules_broken(path, key.example) == []
-    assert all(generate.rules_broken(path, value) for value in key.wrong)
+    assert keys.rules_broken(path, key.example) == []
+    assert all(keys.rules_broken(path, value) for value in key.wrong)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)

@@ -1,0 +1,223 @@
+# ruff: noqa: INP001 - a folder of documents, not a package
+"""The tables of the policy document's keys: rules and defaults are asked of the validator itself.
+
+Only the column "meaning" is written here by hand.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from docs.tables import table
+from quickstep.config import ConfigError, read_target
+from quickstep.engine.model import Guards
+
+POLICY = "ScaleOutPolicies.high"
+STEP = f"{POLICY}.StepAdjustments[0]"
+GUARDS = "Guards"
+_STEPS = [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+_SAMPLE: dict[str, Any] = {
+    "ResourceId": "service/prod/web",
+    "MinCapacity": 0,
+    "MaxCapacity": 5000,
+    "ScaleOutPolicies": {
+        "high": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS}
+    },
+}
+_NO_TYPE = object()  # a value of no JSON type: breaks the rule on the type, whatever it is
+_HUGE = 10**6
+_SHORT = 40
+"""Characters of an example that fit into its column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the policy document: where it ends up, and values that show its rules."""
+
+    name: str
+    attribute: str
+    example: Any
+    meaning: str
+    wrong: tuple[Any, ...] = (_NO_TYPE,)
+
+
+_TASKS = (_NO_TYPE, -1, _HUGE)
+KEYS = {
+    "": (
+        Key(
+            "ResourceId",
+            "resource_id",
+            "service/prod/web",
+            "the ECS service, as AAS names it",
+            (_NO_TYPE, "web"),
+        ),
+        Key("MinCapacity", "min_capacity", 2, "fewest tasks, see [bounds](#bounds)", _TASKS),
+        Key("MaxCapacity", "max_capacity", 40, "most tasks, see [bounds](#bounds)", _TASKS),
+        Key(
+            "ScaleOutPolicies",
+            "in_direction",
+            _SAMPLE["ScaleOutPolicies"],
+            "policies that may add tasks, by name",
+        ),
+        Key("ScaleInPolicies", "in_direction", {}, "policies that may remove tasks, by name"),
+        Key(
+            "WarmupSeconds",
+            "warmup_seconds",
+            60,
+            "seconds until a new task serves, see [load](#the-load-of-all-tasks)",
+            _TASKS,
+        ),
+        Key(
+            "PublishSeconds",
+            "publish_seconds",
+            10,
+            "seconds between two samples of a task, see [load](#the-load-of-all-tasks)",
+            _TASKS,
+        ),
+        Key(
+            "MaxAdjustmentMagnitude",
+            "max_adjustment_magnitude",
+            20,
+            "most tasks that one step adds or removes, see [largest step](#largest-step)",
+            (_NO_TYPE, 0, _HUGE),
+        ),
+        Key("Guards", "guards", {"Deployment": False}, "see [guards](#guards)"),
+        Key("DryRun", "dry_run", True, "decide and record, change nothing"),
+    ),
+    POLICY: (
+        Key(
+            "AdjustmentType",
+            "adjustment_type",
+            "ChangeInCapacity",
+            "what a step's number is, see [adjustment types](#adjustment-types)",
+        ),
+        Key(
+            "StepAdjustments",
+            "steps",
+            _STEPS,
+            "see [steps](#steps)",
+            (_NO_TYPE, []),
+        ),
+        Key("Cooldown", "cooldown", 10, "seconds, see [cooldown](#cooldown)", _TASKS),
+        Key(
+            "MinAdjustmentMagnitude",
+            "min_adjustment_magnitude",
+            2,
+            "fewest tasks that a percentage moves",
+            (_NO_TYPE, 0, _HUGE),
+        ),
+        Key(
+            "MetricAggregationType",
+            "aggregation",
+            "Maximum",
+            "how the datapoints of the alarm's window become one value",
+        ),
+        Key(
+            "MetricScope",
+            "metric_scope",
+            "PerTask",
+            "whether the metric is a value per task or of the whole service; not a key of AAS",
+        ),
+    ),
+    STEP: (
+        Key(
+            "MetricIntervalLowerBound",
+            "lower",
+            0,
+            "where the step begins, counted from the alarm's threshold; none: unbounded",
+        ),
+        Key(
+            "MetricIntervalUpperBound",
+            "upper",
+            50,
+            "where the step ends, counted likewise; none: unbounded",
+            (_NO_TYPE, 0),
+        ),
+        Key(
+            "ScalingAdjustment",
+            "adjustment",
+            1,
+            "tasks, percent or a capacity, by `AdjustmentType`; at most 0 in a scale-in policy",
+            (_NO_TYPE, -1),
+        ),
+    ),
+    GUARDS: (
+        Key("CapacityOnItsWay", "capacity_on_its_way", False, "count tasks that are starting"),
+        Key("RisingTrend", "rising_trend", False, "scale for the load when new tasks serve"),
+        Key("WouldFlap", "would_flap", False, "no removal that brings the breach back"),
+        Key("Deployment", "deployment", False, "no removal during a rollout"),
+    ),
+}
+
+
+def known_keys(parent: str) -> list[str]:
+    """Return the keys that the validator knows below `parent`, required ones first."""
+    (rule,) = rules_broken(_path(parent, "?"), 0)
+    return rule.split("known are ")[1].split(", ")
+
+
+def keys(parent: str) -> str:
+    """Return the table of the keys below `parent`."""
+    rows = []
+    for key in KEYS[parent]:
+        path = _path(parent, key.name)
+        rules = dict.fromkeys(rule for value in key.wrong for rule in rules_broken(path, value))
+        short = "; ".join(rule.removeprefix("must be ").removeprefix("must ") for rule in rules)
+        example = json.dumps(key.example)
+        rows.append(
+            (
+                f"`{key.name}`",
+                short.replace("<", "\\<"),
+                _default(parent, key),
+                f"`{example}`" if len(example) <= _SHORT else "see above",
+                key.meaning,
+            )
+        )
+    return table(("Key", "Must be", "Default", "Example", "Meaning"), rows)
+
+
+def _path(parent: str, key: str) -> str:
+    return f"{parent}.{key}" if parent else key
+
+
+def _default(parent: str, key: Key) -> str:
+    if rules_broken(_path(parent, key.name), None, remove=True):
+        return "required"
+    if key.attribute == "in_direction":
+        return "none"
+    target = read_target(_SAMPLE)
+    policy = target.policies[0]
+    owners: dict[str, Any] = {POLICY: policy, STEP: policy.steps[0], GUARDS: target.guards}
+    if parent == STEP:  # the sample has a lower bound, which is no default
+        return "none"
+    value = getattr(owners.get(parent, target), key.attribute)
+    if isinstance(value, Guards):
+        return "all on" if all(asdict(value).values()) else "some on"
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def sample_with(path: str, value: Any, *, remove: bool = False) -> dict[str, Any]:
+    """Return the sample document with one value set, or one key removed."""
+    document = copy.deepcopy(_SAMPLE)
+    *parents, last = re.findall(r"[^.\[\]]+", path)
+    at: Any = document
+    for part in parents:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    if remove:
+        at.pop(last, None)
+    else:
+        at[last] = value
+    return document
+
+
+def rules_broken(path: str, value: Any, *, remove: bool = False) -> list[str]:
+    """Return what the validator says of `path` when it holds `value`, or is missing."""
+    try:
+        read_target(sample_with(path, value, remove=remove))
+    except ConfigError as error:
+        return [problem.rule for problem in error.problems if problem.path == path]
+    return []

@@ -1,0 +1,74 @@
+# ruff: noqa: INP001 - a folder of documents, not a package
+"""The table of outcomes: their sentences are the engine's, what they mean is written here."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from docs.tables import ROOT, table
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+LAYER = ROOT / "layers" / "core" / "quickstep"
+
+MEANINGS = {
+    Outcome.SCALED_OUT: "ECS accepted a larger desired count",
+    Outcome.SCALED_IN: "ECS accepted a smaller desired count",
+    Outcome.WOULD_SCALE: "the document says `DryRun`; nothing was called",
+    Outcome.HELD_COOLDOWN: "an earlier change is still taking effect",
+    Outcome.HELD_CAPACITY_ON_ITS_WAY: "with the tasks that are starting there will be enough",
+    Outcome.HELD_WOULD_FLAP: "removing tasks would bring the breach back",
+    Outcome.HELD_DEPLOYMENT: "no task is removed while a rollout is in progress",
+    Outcome.HELD_AT_MAX: "no more tasks are allowed; the load may not be met",
+    Outcome.HELD_AT_MIN: "no fewer tasks are allowed",
+    Outcome.HELD_NOT_BREACHING: "no alarm in breach, no matching step, or one that changes nothing",
+    Outcome.HELD_NO_DATA: "there is no number to act on; see the data rules",
+    Outcome.HELD_PAUSED: "an operator stopped this direction, or wrote what cannot be read",
+    Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or its actions are disabled",
+    Outcome.IGNORED_DUPLICATE: "the same transition of an alarm, or the same request, came twice",
+    Outcome.IGNORED_STALE: (
+        "a later transition or request was handled, a request is over 60 s old, or the time of "
+        "either is over 60 s ahead"
+    ),
+    Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
+    Outcome.RECOVERED: "the lease's last holder changed capacity and died before its commit",
+    Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",
+    Outcome.FAILED_NOT_FOUND: "no such cluster or service, or it is not ACTIVE",
+    Outcome.FAILED_DENIED: "the function's role may not make the call",
+    Outcome.FAILED_CONFIG: "the policy document is missing, breaks a rule, or has no such policy",
+    Outcome.FAILED_OTHER: "any other error of a call to SSM or ECS; the sentence names it",
+}
+
+
+def outcomes() -> str:
+    """Return the table of all outcomes."""
+    used = _attributes(path for path in LAYER.rglob("*.py") if path.name != "outcome.py")
+    rows = [
+        (
+            f"`{outcome}`",
+            f"`{_template(outcome)}`",
+            MEANINGS[outcome] + ("" if outcome.name in used else " (**not produced yet**)"),
+        )
+        for outcome in Outcome
+    ]
+    return table(("Outcome", "Sentence", "Meaning"), rows)
+
+
+def _template(outcome: Outcome) -> str:
+    """Return the outcome's sentence with the names that a decision record uses."""
+    sentence: Callable[..., str] = outcome.sentence
+    return sentence(before="{from}", granted="{granted}", why="{why}")
+
+
+def _attributes(paths: Iterable[Path]) -> set[str]:
+    """Return the name of every attribute that the modules use, e.g. `HELD_AT_MAX`, `cooldown`."""
+    return {
+        node.attr
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
