@@ -14,8 +14,9 @@ from rich.table import Table
 
 from cli.compare import MODELLED
 from cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from lab.cost.bill import hints
 from lab.cost.counts import read_counts
-from lab.cost.model import Part, Transport, Usage, hints
+from lab.cost.model import Part, Transport, Usage
 from lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from lab.cost.prices import Certainty, PricesError, read_prices
 from lab.simulator.compare import all_scalers, compare
@@ -24,7 +25,7 @@ from lab.traffic import ScenarioName
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lab.cost.model import Bill, Charge, Hint
+    from lab.cost.bill import Bill, Charge, Hint
     from lab.cost.month import Standing
     from lab.cost.prices import Price, Prices
     from lab.simulator.compare import Comparison

@@ -65,7 +65,7 @@ def tune(
     if out:
         out.write_text(text, encoding="utf-8")
     if report:
-        from lab.simulator.report import tuning_page  # noqa: PLC0415 - plotly takes its time
+        from lab.simulator.tuning_report import tuning_page  # noqa: PLC0415 - plotly takes its time
 
         report.write_text(tuning_page(tuning, played.name), encoding="utf-8")
     if trial.as_json:

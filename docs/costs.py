@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from cli.cost import charge_cells, price_cell
 from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from lab.cost.bill import bill, longest_line_that_pays
 from lab.cost.counts import LOG_EVENT, Case, read_counts
 from lab.cost.model import (
     HOURS,
     Part,
     Transport,
     Usage,
-    bill,
     line_bytes,
-    longest_line_that_pays,
     publishing,
 )
 from lab.cost.month import OURS, Month, TaskSize

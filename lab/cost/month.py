@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lab.cost.bill import bill
 from lab.cost.model import (
     DAYS,
     HOURS,
     NATIVE,
     activity_of_breaches,
     activity_of_marks,
-    bill,
     quickstep,
 )
 from lab.cost.prices import Meter
@@ -20,8 +20,9 @@ from lab.cost.prices import Meter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lab.cost.bill import Bill
     from lab.cost.counts import Counted
-    from lab.cost.model import Activity, Bill, Usage
+    from lab.cost.model import Activity, Usage
     from lab.cost.prices import Price
     from lab.simulator.compare import Comparison
 

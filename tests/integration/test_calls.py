@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.calls import count_all, emf_metrics
+from benchmarks.calls import count_all
+from benchmarks.rehearsal import emf_metrics
 from lab.cost.counts import Counted, read_counts
 
 

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lab.cost.bill import Bill, bill, hints, longest_line_that_pays
 from lab.cost.counts import Case, Counted, Counts, Deployed, Platform, Published
 from lab.cost.model import (
     Activity,
-    Bill,
     Line,
     Part,
     Transport,
     Usage,
     activity_of_breaches,
     activity_of_marks,
-    bill,
-    hints,
-    longest_line_that_pays,
     publishing,
     quickstep,
     step_on_10s_alarms,

@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import pytest
 
 from lab.simulator.compare import Comparison, Experiment, all_scalers, compare
-from lab.simulator.report import report_page, tuning_page
+from lab.simulator.report import report_page
 from lab.simulator.series import Mark
 from lab.simulator.stage import Action
 from lab.simulator.tune import Candidate, Score, Tuning
+from lab.simulator.tuning_report import tuning_page
 from lab.simulator.world import World
 from tests.builders import HIGH, LOW
 from tests.unit.simulator.worlds import a_setup, a_surge
