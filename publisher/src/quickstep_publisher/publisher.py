@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from quickstep_publisher._points import Point
-    from quickstep_publisher._workers import Recorder
+    from quickstep_publisher._slots import Recorder
     from quickstep_publisher.transports import Transport
 
 MAX_GAUGES = 16

@@ -9,7 +9,7 @@ from quickstep_publisher.publisher import Publisher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from quickstep_publisher._workers import Recorder
+    from quickstep_publisher._slots import Recorder
 
 
 class WsgiMiddleware:
