@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 CORE = ROOT / "layers" / "core"
@@ -141,8 +143,25 @@ def test_importing_the_wiring_has_no_side_effects() -> None:
     assert names == {"Config", "TypeVar"}, "constants only: no client, no executor"
 
 
-def run_time_imports(file: Path) -> set[str]:
-    """Return the modules of the layer that a file imports when it runs, not for type checking."""
+def modules(folder: Path) -> dict[str, Path]:
+    """Return the modules of a package by their names; a package itself is not one of them."""
+    return {
+        ".".join(file.relative_to(folder.parent).with_suffix("").parts): file
+        for file in files(folder)
+        if file.name != "__init__.py"
+    }
+
+
+MODULES = modules(QUICKSTEP)
+HOUSE = {
+    name: file
+    for folder in (QUICKSTEP, PUBLISHER, *(ROOT / name for name in ("lab", "cli", "benchmarks")))
+    for name, file in modules(folder).items()
+}
+
+
+def run_time_imports(file: Path, known: Mapping[str, Path]) -> set[str]:
+    """Return which of the modules a file imports when it runs, not for type checking."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -151,22 +170,52 @@ def run_time_imports(file: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found & MODULES.keys()
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & known.keys()
 
 
-MODULES = {
-    ".".join(file.relative_to(CORE).with_suffix("").parts): file
-    for file in files(CORE)
-    if file.name != "__init__.py"
-}
+def test_no_import_at_run_time_leads_back_to_where_it_came_from() -> None:
+    graph = {name: run_time_imports(file, HOUSE) for name, file in HOUSE.items()}
+
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, and names the cycle
+
+    assert order.index("quickstep.engine.model") < order.index("quickstep.cycle")
+    assert set(order) == HOUSE.keys()
+
+
+ABOVE = ("cli", "benchmarks", "docs", "tests")
+"""What stands on the laboratory, each on those before it."""
+
+
+@pytest.mark.parametrize(
+    "file", [file for name in ("lab", *ABOVE[:2]) for file in files(ROOT / name)], ids=path_id
+)
+def test_laboratory_command_line_and_benchmarks_know_nothing_of_what_stands_on_them(
+    file: Path,
+) -> None:
+    (room, *_) = file.relative_to(ROOT).parts
+    later = ABOVE[ABOVE.index(room) + 1 :] if room in ABOVE else ABOVE
+
+    assert not packages(file) & set(later)
+
+
+CORE_MODULES = [file for file in QUICKSTEP.glob("*.py") if file.name != "wiring.py"]
+
+
+@pytest.mark.parametrize("file", CORE_MODULES, ids=path_id)
+def test_the_core_knows_aws_by_its_ports_only(file: Path) -> None:
+    adapters = {name for name in MODULES if name.startswith("quickstep.aws.")}
+
+    assert not run_time_imports(file, MODULES) & (adapters | {"quickstep.wiring"})
 
 
 def test_every_module_of_the_layer_is_used_by_a_function() -> None:
     used: set[str] = set()
-    due = {name for file in files(ROOT / "functions") for name in run_time_imports(file)}
+    due = {name for file in files(ROOT / "functions") for name in run_time_imports(file, MODULES)}
     while due:
         used |= due
-        due = {name for module in due for name in run_time_imports(MODULES[module])} - used
+        due = {name for module in due for name in run_time_imports(MODULES[module], MODULES)} - used
 
     assert MODULES.keys() == used
 
