@@ -58,7 +58,11 @@ class MissingData(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmDefinition:
-    """A static-threshold alarm on one metric. `period` is in seconds."""
+    """A static-threshold alarm on one metric. `period` is in seconds.
+
+    Not the scaler's `AlarmDefinition`, which says how to read a metric back: this one stands for
+    CloudWatch. If both shared their comparisons, a mistake in these would go unseen.
+    """
 
     name: str
     arn: str

@@ -33,9 +33,6 @@ class Bucket:
         return max(0.0, (calls - self.burst) / self.refill)
 
 
-UNLIMITED = math.inf
-
-
 def published() -> dict[str, Bucket]:
     """Return the buckets of an account and Region, full.
 

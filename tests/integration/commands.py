@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from lab.embedded_aws import REGION, TABLE
-from tests.integration.scene import an_intake
+from tests.integration.scene import an_intake, take_messages
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,14 +35,8 @@ class Scaler:
     def works(self, _duration: timedelta) -> None:
         """Evaluate what is in the queue; stands in for the command's waiting."""
         self.waits += 1
-        answer = self.account.client("sqs").receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
-        )
-        for message in answer.get("Messages", []):
-            self.intake.on_message(message["Body"])
-            self.account.client("sqs").delete_message(
-                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
-            )
+        for body in take_messages(self.account, self.queue_url):
+            self.intake.on_message(body)
 
 
 def a_scaler(account: Account, queue_url: str, clock: Any) -> Scaler:

@@ -168,6 +168,16 @@ def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **chang
         client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="test")
 
 
+def take_messages(account: Account, queue_url: str) -> list[str]:
+    """Return the bodies of the messages that are due, and delete them."""
+    client = account.client("sqs")
+    answer = client.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0)
+    messages = answer.get("Messages", [])
+    for message in messages:
+        client.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in messages]
+
+
 def receive(client: SQSClient, queue_url: str, kind: str) -> list[str]:
     """Return the next messages of a kind, once they are due; wait a few seconds for one.
 

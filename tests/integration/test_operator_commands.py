@@ -437,28 +437,42 @@ def test_without_credentials_it_is_said_how_to_get_some(run: Any, name: str) -> 
     assert "no AWS credentials: run `aws configure`" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "exit_code", "said"),
+    [
+        pytest.param(
+            "AccessDeniedException",
+            "User x is not authorized to perform it",
+            4,
+            "is not allowed: User x is not authorized to perform it",
+            id="no permission: the call is named",
+        ),
+        pytest.param(
+            "ExpiredTokenException",
+            "The security token has expired",
+            3,
+            "the credentials are not valid (any more)",
+            id="an expired login",
+        ),
+    ],
+)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_permission_the_call_is_named(
-    run: Any, name: str, monkeypatch: pytest.MonkeyPatch
+def test_a_refusal_by_aws_is_said_to_be_one(
+    name: str,
+    code: str,
+    message: str,
+    exit_code: int,
+    said: str,
+    *,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refuse_all(monkeypatch, "AccessDeniedException", "User x is not authorized to perform it")
+    refuse_all(monkeypatch, code, message)
 
     result = run(*COMMANDS[name])
 
-    assert result.exit_code == 4
-    assert "is not allowed: User x is not authorized to perform it" in result.stderr
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_an_expired_login_is_said_to_be_one(
-    run: Any, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refuse_all(monkeypatch, "ExpiredTokenException", "The security token has expired")
-
-    result = run(*COMMANDS[name])
-
-    assert result.exit_code == 3
-    assert "the credentials are not valid (any more)" in result.stderr
+    assert result.exit_code == exit_code
+    assert said in result.stderr
 
 
 def refuse_all(monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:

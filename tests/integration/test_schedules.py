@@ -33,6 +33,7 @@ from tests.integration.scene import (
     outcomes,
     receive,
     remembered,
+    take_messages,
     targets_of,
     tasks,
 )
@@ -99,15 +100,7 @@ class Story:
         return answer
 
     def messages(self) -> list[str]:
-        answer = self.account.client("sqs").receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
-        )
-        messages = answer.get("Messages", [])
-        for message in messages:
-            self.account.client("sqs").delete_message(
-                QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
-            )
-        return [message["Body"] for message in messages]
+        return take_messages(self.account, self.queue_url)
 
     @property
     def intake(self) -> Any:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from quickstep.engine.model import Override
     from quickstep.ports import Messages, Operators
 
 DEFAULT_NAME = "schedule"
@@ -178,11 +177,3 @@ def _until(root: Field, members: dict[str, Field], at: datetime, now: datetime) 
         elif until - now > LONGEST:
             members[key].wrong(f"must end within {LONGEST.days} days")
     return until
-
-
-def active_text(override: Override) -> str:
-    """Return an override in words, for a person."""
-    until = "" if override.until is None else f" until {override.until:%Y-%m-%d %H:%M:%S} UTC"
-    bounds = (override.min_capacity, override.max_capacity)
-    text = "the policy's bounds" if bounds == (None, None) else bounds_text(*bounds)
-    return f"{text}{until}{f': {override.reason}' if override.reason else ''}"
