@@ -204,6 +204,11 @@ class World:
     def memory(self) -> Memory:
         return self.targets.items[WEB.resource_id].memory
 
+    def remember(self, memory: Memory, service: ServiceName = WEB) -> None:
+        """Have a target remember this."""
+        item = self.targets.items[service.resource_id]
+        item.memory, item.exists = memory, True
+
     def _new_id(self) -> str:
         self.ids += 1
         return f"decision-{self.ids}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from lab.embedded_aws import (
     reset,
 )
 from tests.builders import EXAMPLE_POLICY, WEB
+from tests.integration.commands import quickstep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,3 +44,9 @@ def account(server: Account) -> Account:
 def queue_url(account: Account) -> str:
     """The scaler's queue."""
     return create_queue(account)
+
+
+@pytest.fixture
+def run(account: Account, queue_url: str) -> Any:
+    """The `quickstep` command on that account."""
+    return partial(quickstep, account, queue_url)

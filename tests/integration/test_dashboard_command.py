@@ -9,29 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
-from cli.main import app
 from lab.embedded_aws import TABLE, Account
 from quickstep.aws.dynamodb import DynamoTargets
 from tests.builders import WEB, a_scale_out_record, ago
+from tests.command_line import refused, run
 from tests.dashboard_html import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from typer.testing import Result
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["dashboard", *arguments], env={"COLUMNS": "300"})
-
-
-def refusal(*arguments: str) -> str:
-    """Return the message in one line, without the box around it."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    return " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.fixture
@@ -46,7 +32,7 @@ def test_a_saved_log_is_written_as_one_file_that_needs_nothing_else(
     log: Path, tmp_path: Path
 ) -> None:
     html = tmp_path / "decisions.html"
-    result = run("--log", str(log), "--html", str(html))
+    result = run("dashboard", "--log", str(log), "--html", str(html))
     page = parse(html.read_text(encoding="utf-8"))
 
     assert (result.exit_code, result.output) == (0, f"Written: {html}\n")
@@ -60,14 +46,16 @@ def test_a_table_is_read_and_nothing_else_is_called(account: Account, tmp_path: 
     DynamoTargets(client, TABLE).record(a_scale_out_record("decision-1", datetime.now(UTC)))
     html = tmp_path / "decisions.html"
     arguments = [WEB.resource_id, "--table", TABLE, "--endpoint-url", account.endpoint_url]
-    result = run(*arguments, "--region", "us-east-1", "--html", str(html))
+    result = run("dashboard", *arguments, "--region", "us-east-1", "--html", str(html))
 
     assert result.exit_code == 0, result.output
     assert "Scaled out from 2 to 6" in html.read_text(encoding="utf-8")
 
 
 def test_a_table_that_there_is_not_is_said_and_ends_with_1(account: Account) -> None:
-    result = run(WEB.resource_id, "--table", "none", "--endpoint-url", account.endpoint_url)
+    result = run(
+        "dashboard", WEB.resource_id, "--table", "none", "--endpoint-url", account.endpoint_url
+    )
 
     assert result.exit_code == 1
     assert "The decisions cannot be read: FAILED_OTHER: Query: ResourceNotFound" in result.output
@@ -79,7 +67,7 @@ def test_it_serves_until_ctrl_c(log: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(time, "sleep", ctrl_c)
     monkeypatch.setattr("lab.page.server._wait_until_started", lambda *_: None)
-    result = run("--log", str(log))
+    result = run("dashboard", "--log", str(log))
 
     assert result.exit_code == 0
     assert "Dashboard     http://127.0.0.1:" in result.output
@@ -110,28 +98,28 @@ def test_it_serves_until_ctrl_c(log: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(arguments: list[str], problem: str) -> None:
-    assert problem in refusal(*arguments)
+    assert problem in refused("dashboard", *arguments)
 
 
 def test_a_broken_log_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "broken.log"
     file.write_text('{"_aws": {}}\n{"decision": {"outcome": "SIDEWAYS"}}\n', encoding="utf-8")
 
-    assert "broken.log, line 2: 1 record is not shown" in refusal("--log", str(file))
+    assert "broken.log, line 2: 1 record is not shown" in refused("dashboard", "--log", str(file))
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     file.write_bytes(b"\x89PNG\r\n\x1a\n")
 
-    assert "can't decode byte" in refusal("--log", str(file))
+    assert "can't decode byte" in refused("dashboard", "--log", str(file))
 
 
 def test_a_file_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -> None:
     html = tmp_path / "missing" / "decisions.html"
 
     assert "decisions.html: No such file or directory" in (
-        refusal("--log", str(log), "--html", str(html))
+        refused("dashboard", "--log", str(log), "--html", str(html))
     )
 
 
@@ -141,10 +129,10 @@ def test_a_log_of_several_services_asks_which(tmp_path: Path) -> None:
     file.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
 
     assert "name one of the services in two.log: service/prod/a, service/prod/b" in (
-        refusal("--log", str(file))
+        refused("dashboard", "--log", str(file))
     )
     assert "two.log has service/prod/a, service/prod/b, not service/prod/c" in (
-        refusal("service/prod/c", "--log", str(file))
+        refused("dashboard", "service/prod/c", "--log", str(file))
     )
 
 
@@ -154,6 +142,6 @@ def test_a_taken_port_is_refused(log: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        assert f"--port {port}: Address already in use" in refusal(
-            "--log", str(log), "--port", port
+        assert f"--port {port}: Address already in use" in refused(
+            "dashboard", "--log", str(log), "--port", port
         )

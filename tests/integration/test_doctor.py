@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,6 @@ import cli.doctor
 import cli.facts
 from lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
-from tests.integration.commands import quickstep
 from tests.integration.scene import an_event, an_intake, tasks
 from tests.template.stack import SCALER, deploy
 
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
     from lab.embedded_aws import Account
 
 PATTERN = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
-
-
-@pytest.fixture
-def run(account: Account, queue_url: str) -> Any:
-    return partial(quickstep, account, queue_url)
 
 
 @pytest.fixture

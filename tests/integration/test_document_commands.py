@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.embedded_aws import Account
-
-
-@pytest.fixture
-def run(account: Account, queue_url: str) -> Any:
-    return partial(quickstep, account, queue_url)
 
 
 def stored(account: Account) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,7 +20,7 @@ from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
 from quickstep.memory import Memory, memory_dict
 from tests.builders import HIGH, WEB, a_document, known
-from tests.integration.commands import Scaler, a_scaler, printed, quickstep
+from tests.integration.commands import Scaler, a_scaler, printed
 from tests.integration.scene import decisions, remembered, set_tasks, tasks
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ def scaler(account: Account, queue_url: str, monkeypatch: pytest.MonkeyPatch) ->
     made = a_scaler(account, queue_url, lambda: datetime.now(UTC))
     monkeypatch.setattr(cli.operate, "wait_for", made.works)
     return made
-
-
-@pytest.fixture
-def run(account: Account, queue_url: str) -> Any:
-    return partial(quickstep, account, queue_url)
 
 
 def remember(account: Account, memory: Memory) -> None:

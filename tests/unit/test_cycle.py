@@ -64,11 +64,6 @@ def world() -> World:
     return World()
 
 
-def remember(world: World, memory: Memory) -> None:
-    world.targets.items[WEB.resource_id].memory = memory
-    world.targets.items[WEB.resource_id].exists = True
-
-
 def in_breach(generation: int = 7, **changes: Any) -> Memory:
     """Return the memory of a target whose high alarm is in ALARM, with a re-check due now."""
     memory = Memory(alarms={HIGH: known()}, desired=4, generation=generation, check_at=NOW)
@@ -208,7 +203,7 @@ def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_bli
 
 
 def test_an_alarm_of_a_policy_that_is_gone_from_the_document_holds_nothing(world: World) -> None:
-    remember(world, Memory(alarms={"old-policy": known(seconds_ago=600)}))
+    world.remember(Memory(alarms={"old-policy": known(seconds_ago=600)}))
 
     record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
 
@@ -282,7 +277,7 @@ def test_an_expired_lease_is_taken_over(world: World) -> None:
 
 
 def test_a_description_older_than_the_last_change_is_repeated(world: World) -> None:
-    remember(world, Memory(changed_at=NOW))
+    world.remember(Memory(changed_at=NOW))
 
     world.cycle.on_alarm(a_transition())
 
@@ -290,7 +285,7 @@ def test_a_description_older_than_the_last_change_is_repeated(world: World) -> N
 
 
 def test_the_repeated_description_is_the_one_that_counts(world: World) -> None:
-    remember(world, Memory(changed_at=NOW))
+    world.remember(Memory(changed_at=NOW))
 
     def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
         described = second()
@@ -419,7 +414,7 @@ def test_a_dry_run_calls_no_update_and_starts_no_cooldown(world: World) -> None:
 
 
 def test_a_pause_in_the_target_s_item_holds(world: World) -> None:
-    remember(world, Memory(state=State(pause=Pause(frozenset({Direction.OUT})))))
+    world.remember(Memory(state=State(pause=Pause(frozenset({Direction.OUT})))))
 
     assert world.cycle.on_alarm(a_transition()).outcome is Outcome.HELD_PAUSED
     assert world.services.calls == ["DescribeServices"]
@@ -533,7 +528,7 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
 
 
 def test_a_recheck_of_an_old_generation_is_dropped_without_a_trace(world: World) -> None:
-    remember(world, in_breach(generation=8))
+    world.remember(in_breach(generation=8))
 
     assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
     assert world.targets.records == []
@@ -541,7 +536,7 @@ def test_a_recheck_of_an_old_generation_is_dropped_without_a_trace(world: World)
 
 
 def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(160.0)
     rechecked(world)
 
@@ -551,7 +546,7 @@ def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
 
 def test_a_recheck_reads_all_alarms_in_alarm_in_one_call(world: World) -> None:
     memory = in_breach(alarms={HIGH: known(), LOW: known(definition=LOW_DEFINITION)})
-    remember(world, memory)
+    world.remember(memory)
     world.metrics.points = {HIGH: points(160.0), LOW: points(160.0)}
 
     record = rechecked(world)
@@ -561,7 +556,7 @@ def test_a_recheck_reads_all_alarms_in_alarm_in_one_call(world: World) -> None:
 
 
 def test_a_recheck_acts_on_the_newest_complete_datapoint(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = [*points(120.0, 160.0), *points(900.0, newest=2.5)]
 
     record = rechecked(world)
@@ -571,7 +566,7 @@ def test_a_recheck_acts_on_the_newest_complete_datapoint(world: World) -> None:
 
 
 def test_no_datapoint_is_acted_on_twice(world: World) -> None:
-    remember(world, in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
+    world.remember(in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
     world.metrics.points[HIGH] = points(160.0)
 
     record = rechecked(world)
@@ -582,7 +577,7 @@ def test_no_datapoint_is_acted_on_twice(world: World) -> None:
 
 
 def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
-    remember(world, in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
+    world.remember(in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
     world.metrics.points[HIGH] = points(160.0)
 
     rechecked(world, attempt=5)
@@ -592,7 +587,7 @@ def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
 
 
 def test_the_event_of_a_datapoint_that_was_acted_on_changes_nothing(world: World) -> None:
-    remember(world, Memory(alarms={HIGH: known(seconds_ago=1, acted_on=ago(12.5))}))
+    world.remember(Memory(alarms={HIGH: known(seconds_ago=1, acted_on=ago(12.5))}))
 
     record = world.cycle.on_alarm(with_metrics(a_transition()))
 
@@ -600,7 +595,7 @@ def test_the_event_of_a_datapoint_that_was_acted_on_changes_nothing(world: World
 
 
 def test_the_chain_ends_when_nothing_breaches_any_more(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(80.0)
 
     record = rechecked(world)
@@ -611,7 +606,7 @@ def test_the_chain_ends_when_nothing_breaches_any_more(world: World) -> None:
 
 
 def test_the_chain_ends_with_the_alarm_s_ok(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
 
     world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
@@ -620,7 +615,7 @@ def test_the_chain_ends_with_the_alarm_s_ok(world: World) -> None:
 
 
 def test_the_chain_ends_at_the_maximum(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.services.services[WEB] = Service(40, 40, 0)
     world.metrics.points[HIGH] = points(160.0)
 
@@ -630,14 +625,14 @@ def test_the_chain_ends_at_the_maximum(world: World) -> None:
 
 def test_m_of_n_datapoints_must_breach(world: World) -> None:
     definition = replace(DEFINITION, n=3, m=2)
-    remember(world, in_breach(alarms={HIGH: known(definition=definition)}))
+    world.remember(in_breach(alarms={HIGH: known(definition=definition)}))
     world.metrics.points[HIGH] = points(160.0, 90.0, 90.0)
 
     assert rechecked(world).outcome is Outcome.HELD_NOT_BREACHING
 
 
 def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
 
     record = rechecked(world)
@@ -657,7 +652,7 @@ def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
 
 
 def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
-    remember(world, in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
     world.metrics.points[LOW] = points(10.0)
 
     assert rechecked(world).outcome is Outcome.SCALED_IN
@@ -667,7 +662,7 @@ def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
 def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
     world: World,
 ) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(160.0)
     world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
 
@@ -806,7 +801,7 @@ def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
 
 def test_the_tasks_that_have_reported_are_counted_at_the_first_event(world: World) -> None:
     guarded(world)
-    remember(world, Memory(state=State(launches=(Launch(ago(20), 2),)), desired=4))
+    world.remember(Memory(state=State(launches=(Launch(ago(20), 2),)), desired=4))
     world.metrics.points[HIGH] = points(160.0, samples=8)
 
     world.cycle.on_alarm(with_metrics(a_transition()))
@@ -826,7 +821,7 @@ def test_a_removal_is_compared_with_the_scale_out_alarm_that_the_heartbeat_descr
 ) -> None:
     guarded(world)
     described_high = known(AlarmState.OK, 600, watched_by_events(DEFINITION))
-    remember(world, Memory(alarms={HIGH: described_high}, desired=4))
+    world.remember(Memory(alarms={HIGH: described_high}, desired=4))
 
     event = a_transition(LOW, firing(*datapoints, threshold=95))
     record = world.cycle.on_alarm(with_metrics(event))
@@ -844,7 +839,7 @@ def watched_by_events(definition: AlarmDefinition) -> AlarmDefinition:
 
 def test_a_recheck_has_the_load_before_too(world: World) -> None:
     guarded(world)
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
     rechecked(world)
@@ -911,7 +906,7 @@ def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> N
 def test_a_throttled_change_comes_back_after_a_growing_delay(
     world: World, attempt: int, delay: float
 ) -> None:
-    remember(world, in_breach(turn=WAITING))
+    world.remember(in_breach(turn=WAITING))
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
@@ -925,7 +920,7 @@ def test_a_throttled_change_comes_back_after_a_growing_delay(
 
 
 def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) -> None:
-    remember(world, in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
     world.metrics.points[LOW] = points(10.0)
     throttled(world)
     world.turns = NoLine()
@@ -936,7 +931,7 @@ def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) 
 
 
 def test_a_throttled_describe_comes_back_too(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     throttled(world, "DescribeServices")
 
     assert rechecked(world).outcome is Outcome.FAILED_THROTTLED
@@ -944,7 +939,7 @@ def test_a_throttled_describe_comes_back_too(world: World) -> None:
 
 
 def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) -> None:
-    remember(world, in_breach(turn=Turn(ago(17))))
+    world.remember(in_breach(turn=Turn(ago(17))))
     world.metrics.points[HIGH] = points(160.0)
 
     record = rechecked(world, attempt=3)
@@ -954,7 +949,7 @@ def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) ->
 
 
 def test_attempts_under_throttling_are_bounded(world: World) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
@@ -965,7 +960,7 @@ def test_attempts_under_throttling_are_bounded(world: World) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED_DENIED, Outcome.FAILED_NOT_FOUND])
 def test_other_failures_are_left_to_the_heartbeat(world: World, outcome: Outcome) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(160.0)
     world.services.failures["UpdateService"].append(CallFailedError(outcome, "no"))
 
@@ -993,7 +988,7 @@ def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
 
 def dead(world: World, *, desired: int, committed: int | None = 4) -> None:
     """A holder claimed the target 20 s ago, set `desired`, and was never heard of again."""
-    remember(world, Memory(desired=committed))
+    world.remember(Memory(desired=committed))
     world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
     world.services.services[WEB] = Service(desired, 4, 0)
 
@@ -1071,7 +1066,7 @@ def quiet() -> Memory:
 
 
 def test_the_heartbeat_of_a_quiet_target_claims_and_records_nothing(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
 
     assert beat(world, high=described(AlarmState.OK, 600)) is None
     assert world.targets.items[WEB.resource_id].lease is None
@@ -1079,7 +1074,7 @@ def test_the_heartbeat_of_a_quiet_target_claims_and_records_nothing(world: World
 
 
 def test_an_alarm_whose_event_was_missed_is_answered(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     world.metrics.points[HIGH] = points(250.0)
 
     record = beat(world, high=described(seconds_ago=30))
@@ -1090,7 +1085,7 @@ def test_an_alarm_whose_event_was_missed_is_answered(world: World) -> None:
 
 
 def test_an_ok_whose_event_was_missed_is_learnt(world: World) -> None:
-    remember(world, in_breach(check_at=NOW + timedelta(seconds=5)))
+    world.remember(in_breach(check_at=NOW + timedelta(seconds=5)))
 
     record = beat(world, high=described(AlarmState.OK, 3))
 
@@ -1100,7 +1095,7 @@ def test_an_ok_whose_event_was_missed_is_learnt(world: World) -> None:
 
 
 def test_a_description_older_than_the_newest_event_teaches_nothing(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
 
     assert beat(world, high=described(seconds_ago=700)) is None
 
@@ -1118,7 +1113,7 @@ def test_a_chain_that_died_is_restarted(
     world: World, due: float | None, *, restarted: bool
 ) -> None:
     check_at = None if due is None else NOW + timedelta(seconds=due)
-    remember(world, in_breach(check_at=check_at))
+    world.remember(in_breach(check_at=check_at))
     world.metrics.points[HIGH] = points(160.0)
 
     beat(world, high=described())
@@ -1128,7 +1123,7 @@ def test_a_chain_that_died_is_restarted(
 
 
 def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     definition = replace(DEFINITION, threshold=120.0)
 
     assert beat(world, high=described(AlarmState.OK, 600, definition=definition)) is not None
@@ -1136,7 +1131,7 @@ def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
 
 
 def test_an_alarm_without_a_policy_is_left_alone(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
 
     record = looked_at(world, Heartbeat(WEB, {"someone-else-s": described()}))
 
@@ -1151,7 +1146,7 @@ def test_an_alarm_without_a_policy_is_left_alone(world: World) -> None:
 def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
     world: World, desired: int, outcome: Outcome, after: int
 ) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     world.services.services[WEB] = Service(desired, desired, 0)
 
     record = beat(world, high=described(AlarmState.OK, 600))
@@ -1163,7 +1158,7 @@ def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
 
 def test_a_pause_holds_a_correction_too(world: World) -> None:
     paused = State(pause=Pause(frozenset({Direction.OUT})))
-    remember(world, replace(quiet(), state=paused))
+    world.remember(replace(quiet(), state=paused))
     world.services.services[WEB] = Service(1, 1, 0)
 
     record = beat(world, high=described(AlarmState.OK, 600))
@@ -1173,14 +1168,14 @@ def test_a_pause_holds_a_correction_too(world: World) -> None:
 
 
 def test_a_quiet_target_that_somebody_holds_is_left_to_them(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
     assert beat(world, high=described(AlarmState.OK, 600)) is None
 
 
 def test_the_heartbeat_may_lose_a_race_like_everybody_else(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
     record = beat(world, high=described())
@@ -1200,7 +1195,7 @@ def test_the_heartbeat_finds_a_holder_that_died(world: World) -> None:
 
 def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World) -> None:
     muted = known(muted=True, muted_until=NOW)
-    remember(world, in_breach(alarms={HIGH: muted}, check_at=None))
+    world.remember(in_breach(alarms={HIGH: muted}, check_at=None))
     world.metrics.points[HIGH] = points(160.0)
 
     record = beat(world, high=described())
@@ -1217,13 +1212,13 @@ def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World)
     ],
 )
 def test_a_silenced_alarm_has_no_chain(world: World, alarm: KnownAlarm) -> None:
-    remember(world, in_breach(alarms={HIGH: alarm}, check_at=None))
+    world.remember(in_breach(alarms={HIGH: alarm}, check_at=None))
 
     assert beat(world, high=described(disabled=alarm.disabled)) is None
 
 
 def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     del world.services.services[WEB]
 
     record = beat(world, high=described(AlarmState.OK, 600))
@@ -1234,7 +1229,7 @@ def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
 
 def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
     memory = quiet()
-    remember(world, replace(memory, alarms={**memory.alarms, LOW: known()}))
+    world.remember(replace(memory, alarms={**memory.alarms, LOW: known()}))
 
     looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
 
@@ -1243,13 +1238,13 @@ def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
 
 def test_an_alarm_that_is_only_on_another_page_is_not_forgotten(world: World) -> None:
     memory = quiet()
-    remember(world, replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
+    world.remember(replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
 
     assert looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
 
 
 def test_a_look_that_is_throttled_goes_by_what_is_remembered(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     throttled(world, "DescribeServices", times=1)
 
     assert beat(world, high=described(AlarmState.OK, 600)) is None
@@ -1257,7 +1252,7 @@ def test_a_look_that_is_throttled_goes_by_what_is_remembered(world: World) -> No
 
 
 def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     world.metrics.points[HIGH] = points(160.0)
     throttled(world, "DescribeServices", times=1)
 
@@ -1326,7 +1321,7 @@ def test_a_throttled_change_waits_for_those_before_it(world: World) -> None:
 
 
 def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: World) -> None:
-    remember(world, quiet())
+    world.remember(quiet())
     others_wait(world, 1_000)
     throttled(world)
     world.cycle.on_alarm(a_transition())
@@ -1339,7 +1334,7 @@ def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: Worl
 
 def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: World) -> None:
     turn = Turn(NOW, IN_LANE_3, 1)
-    remember(world, in_breach(turn=turn))
+    world.remember(in_breach(turn=turn))
     others_wait(world, 52)
 
     assert world.cycle.on_recheck(Recheck(WEB, 7, 1, turn)) is None
@@ -1350,7 +1345,7 @@ def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: 
 
 
 def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> None:
-    remember(world, in_breach(generation=8))
+    world.remember(in_breach(generation=8))
     others_wait(world, 52)
 
     assert world.cycle.on_recheck(Recheck(WEB, 7, 1, Turn(NOW, IN_LANE_3, 1))) is None
@@ -1362,7 +1357,7 @@ def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> No
 def test_a_target_that_was_served_passes_the_turn_on(world: World, value: float) -> None:
     others_wait(world, 5, IN_LANE_3)
     turn = Turn(ago(5), IN_LANE_3, 4)
-    remember(world, in_breach(turn=turn))
+    world.remember(in_breach(turn=turn))
     world.metrics.points[HIGH] = points(value)
 
     rechecked(world, attempt=1, turn=turn)
@@ -1375,7 +1370,7 @@ def test_one_that_is_throttled_at_its_turn_takes_another_number(world: World) ->
     others_wait(world, 5, IN_LANE_3)
     turn = Turn(ago(5), IN_LANE_3, 1)
     world.turns.serve(IN_LANE_3, 2, NOW)
-    remember(world, in_breach(turn=turn))
+    world.remember(in_breach(turn=turn))
     world.metrics.points[HIGH] = points(160.0)
     throttled(world)
 
@@ -1388,7 +1383,7 @@ def test_one_that_is_throttled_at_its_turn_takes_another_number(world: World) ->
 def test_one_that_is_throttled_before_its_turn_keeps_its_number(world: World) -> None:
     others_wait(world, 5, IN_LANE_3)
     turn = Turn(ago(5), IN_LANE_3, 4)
-    remember(world, in_breach(turn=turn))
+    world.remember(in_breach(turn=turn))
     throttled(world)
 
     world.cycle.on_alarm(a_transition())
@@ -1410,7 +1405,7 @@ def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -
 
 def test_a_line_that_cannot_be_reached_makes_nobody_wait_for_it(world: World) -> None:
     turn = Turn(ago(5), IN_LANE_3, 1)
-    remember(world, in_breach(turn=turn))
+    world.remember(in_breach(turn=turn))
     world.metrics.points[HIGH] = points(160.0)
     world.turns = NoLine()
 
@@ -1431,7 +1426,7 @@ def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
 def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
     world: World,
 ) -> None:
-    remember(world, in_breach())
+    world.remember(in_breach())
     world.metrics.points[HIGH] = points(160.0)
 
     def done_and_unheard() -> None:

@@ -76,11 +76,6 @@ def body(content: Any, lost: int = 0) -> str:
     return json.dumps(write_message(Message(content, lost)))
 
 
-def remember(world: World, memory: Memory, service: ServiceName = WEB) -> None:
-    world.targets.items[service.resource_id].memory = memory
-    world.targets.items[service.resource_id].exists = True
-
-
 def outcomes(records: list[DecisionRecord]) -> list[Outcome]:
     return [record.outcome for record in records]
 
@@ -103,7 +98,7 @@ def test_an_alarm_event_out_of_the_queue_is_answered_alike(world: World) -> None
 
 
 def test_a_recheck_looks_again(world: World) -> None:
-    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
     world.metrics.points[HIGH] = points(160.0)
 
     records = world.intake.on_message(body(Recheck(WEB, 7)))
@@ -112,7 +107,7 @@ def test_a_recheck_looks_again(world: World) -> None:
 
 
 def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
-    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=8))
+    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=8))
 
     assert world.intake.on_message(body(Recheck(WEB, 7))) == []
     assert world.messages.sent == []
@@ -203,7 +198,7 @@ def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world:
 
 
 def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None:
-    remember(world, Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
     hold(world)
     recheck = Recheck(WEB, 7, attempt=3, turn=Turn(ago(20)))
 
@@ -215,7 +210,7 @@ def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None
 
 def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     """Somebody claims the target between the heartbeat's look and its own claim."""
-    remember(world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
+    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
     services = Overtaken(world.services.services, overtake=lambda: hold(world))
     intake = replace(world.intake, cycle=replace(world.cycle, services=services))
 
@@ -288,9 +283,7 @@ def with_targets(world: World, count: int, alarm: DescribedAlarm = QUIET) -> lis
         world.policies.documents[service.parameter] = json.dumps(document)
         world.services.services[service] = Service(4, 4, 0)
         world.alarms.pages.append({(service, HIGH): alarm})
-        remember(
-            world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4), service=service
-        )
+        world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4), service=service)
     return names
 
 
@@ -556,7 +549,7 @@ def test_with_time_ecs_is_asked_about_every_target() -> None:
 
 
 def test_a_look_that_does_not_ask_ecs_goes_by_what_is_remembered(world: World) -> None:
-    remember(world, Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
+    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
 
     records = world.intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: QUIET}),), describe=False)))
 

@@ -28,16 +28,11 @@ def a_request(capacity: int | None = None, *, name: str = "r-1", seconds_ago: fl
     return Request(WEB, name, ago(seconds_ago), "somebody asked", capacity)
 
 
-def remember(world: World, memory: Memory) -> None:
-    item = world.targets.items[WEB.resource_id]
-    item.memory, item.exists = memory, True
-
-
 def test_an_override_takes_effect_at_once_whatever_cooldown_runs(world: World) -> None:
     world.cycle.on_alarm(a_transition())
     assert world.desired == 6
     memory = world.memory
-    remember(world, replace(memory, state=replace(memory.state, override=Override(10, None, SOON))))
+    world.remember(replace(memory, state=replace(memory.state, override=Override(10, None, SOON))))
 
     record = world.cycle.on_request(a_request())
 
@@ -53,7 +48,7 @@ def test_an_override_takes_effect_at_once_whatever_cooldown_runs(world: World) -
 
 def test_on_resume_an_alarm_in_breach_is_answered_at_once(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
-    remember(world, Memory(alarms={HIGH: known()}))
+    world.remember(Memory(alarms={HIGH: known()}))
 
     record = world.cycle.on_request(a_request())
 
@@ -71,7 +66,7 @@ def test_a_breach_is_answered_from_the_bounds_on_not_only_corrected_into_them(wo
 
 
 def test_a_capacity_is_set_even_while_scaling_is_paused(world: World) -> None:
-    remember(world, Memory(state=State(pause=Pause(frozenset(Direction), SOON))))
+    world.remember(Memory(state=State(pause=Pause(frozenset(Direction), SOON))))
 
     record = world.cycle.on_request(a_request(9))
 
@@ -80,7 +75,7 @@ def test_a_capacity_is_set_even_while_scaling_is_paused(world: World) -> None:
 
 def test_a_request_goes_before_the_policies_and_the_breach_is_looked_at_again(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
-    remember(world, Memory(alarms={HIGH: known()}))
+    world.remember(Memory(alarms={HIGH: known()}))
 
     record = world.cycle.on_request(a_request(5))
 
@@ -110,7 +105,7 @@ def test_a_capacity_that_was_asked_for_long_ago_is_not_set(world: World) -> None
 
 
 def test_a_look_that_was_asked_for_long_ago_is_as_good_as_any(world: World) -> None:
-    remember(world, Memory(state=State(override=Override(10, None, SOON))))
+    world.remember(Memory(state=State(override=Override(10, None, SOON))))
 
     record = world.cycle.on_request(a_request(seconds_ago=600))
 
@@ -133,7 +128,7 @@ def _body(request: Request) -> str:
 
 def test_what_an_operator_mistyped_is_in_the_record_and_nothing_fails(world: World) -> None:
     wrong = "override.min: must be a whole number"
-    remember(world, Memory(state=State(unreadable=wrong)))
+    world.remember(Memory(state=State(unreadable=wrong)))
 
     record = world.cycle.on_alarm(a_transition(alarm=firing(160.0)))
 
