@@ -411,7 +411,7 @@ def test_a_service_that_iam_refuses_is_left_alone_and_asked_for_once_a_minute_at
         publish(account, AT + timedelta(seconds=at - 11), 160.0)
         calls[refused] = 0
         ended += [
-            one["outcome"] for one in deliver({"heartbeat": {}}, later(intake, at))["decisions"]
+            one["outcome"] for one in invoke(later(intake, at), {"heartbeat": {}})["decisions"]
         ]
         assert calls[refused] <= 2, "the heartbeat's look, and the evaluation that records it"
 

@@ -58,7 +58,7 @@ def test_on_resume_an_alarm_in_breach_is_answered_at_once(world: World) -> None:
 def test_a_breach_is_answered_from_the_bounds_on_not_only_corrected_into_them(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
     state = State(override=Override(10, None, SOON))
-    remember(world, Memory(alarms={HIGH: known()}, state=state))
+    world.remember(Memory(alarms={HIGH: known()}, state=state))
 
     world.cycle.on_request(a_request())
 
