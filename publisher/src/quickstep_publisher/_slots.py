@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 SLOT_SIZE = 4096
 # version, arrived, finished, their milliseconds, shortest, longest, generation, active, version
 _COUNTS = struct.Struct("@qqqdddqqq")
-_pack_counts = _COUNTS.pack_into
+_pack_counts = _COUNTS.pack
+_COUNTED = slice(_COUNTS.size)
 # how far was read: arrived, finished, their milliseconds
 _READ = struct.Struct("@qqd")
 READ_AT = 128
@@ -133,9 +134,9 @@ class Recorder:
 
     def _write(self) -> None:
         self._version = version = self._version + 1
-        _pack_counts(
-            self._slot,
-            0,
+        # At once: `pack_into` clears the bytes before it writes them, and a worker that is stopped
+        # in between would have counted nothing for whoever reads meanwhile.
+        self._slot[_COUNTED] = _pack_counts(
             version,
             self._arrived,
             self._finished,
