@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from botocore import xform_name
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, an_event, begin
@@ -60,12 +62,13 @@ def aws_next_door() -> Iterator[str]:
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            for _ in range(100):
-                try:
-                    requests.get(f"{url}/moto-api/data.json", timeout=5)
-                    break
-                except requests.ConnectionError:
-                    time.sleep(0.1)
+            with requests.Session() as session:
+                # It takes a second or two to listen; after half a minute, this fails.
+                session.mount(
+                    url,
+                    HTTPAdapter(max_retries=Retry(total=60, backoff_factor=0.1, backoff_max=0.5)),
+                )
+                session.get(f"{url}/moto-api/data.json", timeout=5).raise_for_status()
             yield url
         finally:
             process.terminate()
