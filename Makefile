@@ -70,10 +70,10 @@ audit: ## Check templates and packages against known weaknesses; needs a network
 	$(PIP_AUDIT) --strict publisher
 
 build: $(INSTALLED) ## Build function and layers with `sam build`
-	@$(BIN)/python -m lab.build
+	@$(BIN)/python -m quickstep_lab.build
 
 invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-low.json ARGS=--logs
-	@$(BIN)/python -m lab.invoke $(EVENT) $(ARGS)
+	@$(BIN)/python -m quickstep_lab.invoke $(EVENT) $(ARGS)
 
 lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv" >&2; exit 1; }

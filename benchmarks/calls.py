@@ -1,7 +1,7 @@
 """What each evaluation calls, writes and logs: the real functions on the embedded AWS, counted.
 
 python -m benchmarks calls
-python -m benchmarks.calls    writes lab/cost/counts.json, which `quickstep cost` goes by
+python -m benchmarks.calls    writes counts.json, which `quickstep cost` goes by
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 
 from benchmarks.figures import Benchmark, Figure, Quantity
 from benchmarks.rehearsal import AT, HIGH, LOW, REQUEST, Act, Rehearsal
-from lab.cost.counts import FILE, Case, Counted, Deployed, Platform, Published
-from lab.demo import NAMESPACE, SERVICE
-from lab.embedded_aws import TABLE, EmbeddedAws
 from quickstep.aws.dynamodb import DynamoTargets
-from quickstep.memory import Lease
+from quickstep.protocol.memory import Lease
+from quickstep_lab.cost.counts import FILE, Case, Counted, Deployed, Platform, Published
+from quickstep_lab.demo import NAMESPACE, SERVICE
+from quickstep_lab.embedded_aws import TABLE, EmbeddedAws
 from quickstep_publisher._points import INTERVAL, Address, Gauge, Interval, Statistics, build
 from quickstep_publisher.transports import EmfTransport
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from lab.build import build
-from lab.local_lambda import built_function, laid_out, runtime_client
+from quickstep_lab.build import build
+from quickstep_lab.local_lambda import built_function, laid_out, runtime_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

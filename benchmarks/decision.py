@@ -23,12 +23,12 @@ from urllib3.util import Retry
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, an_event, begin
-from lab.clock import Clock
-from lab.embedded_aws import TABLE, Account, account_at
-from lab.scaler import embedded_scaler
 from quickstep.engine.decide import decide
 from quickstep.engine.model import Alarm, AlarmState, Datapoint, Observation, Service, State
 from quickstep.engine.outcome import Outcome
+from quickstep_lab.clock import Clock
+from quickstep_lab.embedded_aws import TABLE, Account, account_at
+from quickstep_lab.scaler import embedded_scaler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

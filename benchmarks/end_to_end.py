@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
-from lab.clock import Clock
-from lab.embedded_aws import EmbeddedAws, create_queue
-from lab.scaler import embedded_scaler
-from lab.simulator.fleet import Fleet
-from lab.simulator.metric import GRID, Metric, Samples
-from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.stage import START, Stage
-from lab.simulator.world import Spread, World
-from quickstep.alarm_events import AlarmTransition
+from quickstep.alarms.event import AlarmTransition
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
+from quickstep_lab.clock import Clock
+from quickstep_lab.embedded_aws import EmbeddedAws, create_queue
+from quickstep_lab.scaler import embedded_scaler
+from quickstep_lab.simulator.fleet import Fleet
+from quickstep_lab.simulator.metric import GRID, Metric, Samples
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.stage import START, Stage
+from quickstep_lab.simulator.world import Spread, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -362,8 +362,8 @@ warm, {RUNS} times on the embedded AWS, from an event until ECS has accepted; it
 Modelled: how soon a sample can be read, the phase in which an alarm is evaluated, the event's
 delivery and cold starts. So are the calls over a network; their modelled time comes on top of the
 measured one, as the part ECS. AWS publishes none of these; the numbers are those of
-[`world.py`](../lab/simulator/world.py). The 86 s and 363 s are AWS's own benchmark of target
-tracking (June 2026), of another workload.
+[`world.py`](../lab/quickstep_lab/simulator/world.py). The 86 s and 363 s are AWS's own benchmark of
+target tracking (June 2026), of another workload.
 
 An average of 10 s asks for a load that has been high for long enough: at twice the load at rest,
 for two thirds of the time, at ten times, for less than a tenth. So a small surge takes longer.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lab.cost.units import INDEXED, item_size, read_units, write_units
-from lab.embedded_aws import REGION, TABLE
+from quickstep_lab.cost.units import INDEXED, item_size, read_units, write_units
+from quickstep_lab.embedded_aws import REGION, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

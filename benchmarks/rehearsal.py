@@ -17,18 +17,11 @@ from benchmarks.ledger import Ledger, stored_bytes
 from functions.dashboard.handler import handler as dashboard_handler
 from functions.scaler.handler import handler as scaler_handler
 from functions.schedule.handler import handler as schedule_handler
-from lab.clock import period_start
-from lab.cost.counts import Counts
-from lab.cost.units import item_size
-from lab.demo import DIMENSIONS, METRIC, NAMESPACE, SERVICE, prepare
-from lab.embedded_aws import QUEUE, TABLE, create_queue, reset
-from lab.event_source import deliver, open_queue
-from lab.scaler import HEARTBEAT, Invocation, printing_to
 from quickstep.aws.dynamodb import RETENTION, DynamoTargets
-from quickstep.cycle import MAX_EVENT_AGE
 from quickstep.fields import write_moment
-from quickstep.messages import Message, read_message, write_message
-from quickstep.triggers import Recheck
+from quickstep.loop.cycle import MAX_EVENT_AGE
+from quickstep.protocol.messages import Message, read_message, write_message
+from quickstep.protocol.triggers import Recheck
 from quickstep.wiring import (
     ScheduleSettings,
     Settings,
@@ -36,11 +29,18 @@ from quickstep.wiring import (
     make_intake,
     make_schedules,
 )
+from quickstep_lab.clock import period_start
+from quickstep_lab.cost.counts import Counts
+from quickstep_lab.cost.units import item_size
+from quickstep_lab.demo import DIMENSIONS, METRIC, NAMESPACE, SERVICE, prepare
+from quickstep_lab.embedded_aws import QUEUE, TABLE, create_queue, reset
+from quickstep_lab.event_source import deliver, open_queue
+from quickstep_lab.scaler import HEARTBEAT, Invocation, printing_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from lab.surge.account import Surge
+from quickstep_lab.surge.account import Surge
 from quickstep_publisher import CloudWatchTransport, Publisher
 from quickstep_publisher._points import INTERVAL, SPREAD
 from quickstep_publisher.publisher import Clock
@@ -189,8 +189,8 @@ BENCHMARK = Benchmark(
     "At scale, modelled",
     "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
     " real intake and cycle, in virtual time, on ports in memory that throttle as AWS's published"
-    " limits do ([`lab/surge`](../lab/surge)). Each size runs in a process of its own. What the"
-    " bucket of UpdateService allows is a burst of 50 and then 5 a second. How many tasks may"
+    " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in a process of its own."
+    " The bucket of UpdateService is a burst of 50 and then 5 a second. How many tasks may"
     f" publish is computed from PutMetricData's {PUT_METRIC_DATA} calls a second and the calls that"
     " the real publisher makes: by default all tasks publish in the last second of their interval,"
     " and `Publisher(phase=...)` spreads them.",

@@ -15,16 +15,16 @@ import typer
 from rich.console import Console
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
-from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
-from lab.simulator.compare import all_scalers, compare
-from lab.simulator.world import World
-from lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
+from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lab.simulator.measure import Measures
-    from lab.traffic import Traffic
+    from quickstep_lab.simulator.measure import Measures
+    from quickstep_lab.traffic import Traffic
 
 SEEDS = 20
 CASES = (

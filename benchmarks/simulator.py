@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
-from lab.simulator.compare import all_scalers, compare
-from lab.simulator.world import World
-from lab.traffic import ScenarioName, scenario_traffic
+from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import ScenarioName, scenario_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from lab.build import BUILT, build
+from quickstep_lab.build import BUILT, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.experiment import EXAMPLE_POLICY, read_setup
-from lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, evaluation_range
-from lab.embedded_aws import (
+from quickstep.engine.model import AlarmState, Direction
+from quickstep.naming import ServiceName
+from quickstep_cli.experiment import EXAMPLE_POLICY, read_setup
+from quickstep_lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, evaluation_range
+from quickstep_lab.embedded_aws import (
     ACCOUNT,
     REGION,
     Account,
@@ -19,9 +21,7 @@ from lab.embedded_aws import (
     put_policy,
     reset,
 )
-from lab.simulator.stage import alarm_definition
-from quickstep.engine.model import AlarmState, Direction
-from quickstep.naming import ServiceName
+from quickstep_lab.simulator.stage import alarm_definition
 
 SETUP = read_setup(EXAMPLE_POLICY, None)
 SERVICE = ServiceName(*SETUP.target.resource_id.split("/")[1:])

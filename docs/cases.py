@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cli.explain import answer
 from docs.tables import ROOT, table
-from quickstep.alarm_events import read_event
+from quickstep.alarms.event import read_event
 from quickstep.config import read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import Observation, Service, State
+from quickstep_cli.explain import answer
 
 EXAMPLES = ROOT / "docs" / "examples"
 EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"

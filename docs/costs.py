@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cli.cost import charge_cells, price_cell
-from cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
-from lab.cost.bill import bill, longest_line_that_pays
-from lab.cost.counts import LOG_EVENT, Case, read_counts
-from lab.cost.model import (
+from quickstep_cli.cost import charge_cells, price_cell
+from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_lab.cost.bill import bill, longest_line_that_pays
+from quickstep_lab.cost.counts import LOG_EVENT, Case, read_counts
+from quickstep_lab.cost.model import (
     HOURS,
     Part,
     Transport,
@@ -21,16 +21,16 @@ from lab.cost.model import (
     line_bytes,
     publishing,
 )
-from lab.cost.month import OURS, Month, TaskSize
-from lab.cost.prices import read_prices
-from lab.simulator.compare import all_scalers, compare
-from lab.simulator.world import World
-from lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
+from quickstep_lab.cost.month import OURS, Month, TaskSize
+from quickstep_lab.cost.prices import read_prices
+from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lab.cost.month import Standing
+    from quickstep_lab.cost.month import Standing
 
 Rows = list[tuple[str, ...]]
 

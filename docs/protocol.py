@@ -9,9 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from docs.tables import ROOT, table
-from quickstep import alarm_definitions, cycle, intake, progress, rounds, turns
+from quickstep.alarms import definition as alarm_definitions
 from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
+from quickstep.loop import cycle, progress
+from quickstep.loop import door as intake
+from quickstep.loop import heartbeat as rounds
+from quickstep.protocol import line as turns
 from quickstep.wiring import CLIENT_CONFIG
 
 SIMULATION = ROOT / "tests" / "simulation"

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from quickstep.alarm_definitions import AlarmDefinition
-from quickstep.alarm_events import AlarmTransition
+from quickstep.alarms.definition import AlarmDefinition
+from quickstep.alarms.event import AlarmTransition
 from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
@@ -30,9 +30,9 @@ from quickstep.engine.model import (
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import KnownAlarm, Lease
 from quickstep.naming import ServiceName
-from quickstep.records import DecisionRecord
+from quickstep.protocol.memory import KnownAlarm, Lease
+from quickstep.protocol.records import DecisionRecord
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.clock import Clock
+from quickstep_lab.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from typer.testing import CliRunner
 
-from cli.main import app
+from quickstep_cli.main import app
 
 if TYPE_CHECKING:
     from pathlib import Path

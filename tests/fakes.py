@@ -8,25 +8,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
-from quickstep.alarm_definitions import read_window
+from quickstep.alarms.definition import read_window
 from quickstep.config import ConfigError, parse_target_of
-from quickstep.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
-from quickstep.intake import Intake
-from quickstep.ports import CallFailedError
+from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
+from quickstep.loop.door import Intake
+from quickstep.protocol.ports import CallFailedError
+from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
 from tests.builders import NOW, WEB, a_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import Datapoint, ScalableTarget
-    from quickstep.memory import Memory
-    from quickstep.messages import Message
     from quickstep.naming import ServiceName
-    from quickstep.triggers import DescribedAlarm
+    from quickstep.protocol.memory import Memory
+    from quickstep.protocol.messages import Message
+    from quickstep.protocol.triggers import DescribedAlarm
 
 
 @dataclass

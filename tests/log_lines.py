@@ -8,7 +8,7 @@ from collections.abc import Callable
 from logging import StreamHandler
 from typing import TYPE_CHECKING, Any
 
-from quickstep.telemetry import logger
+from quickstep.report.telemetry import logger
 
 if TYPE_CHECKING:
     import pytest

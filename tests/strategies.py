@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from quickstep.alarm_definitions import AlarmDefinition
+from quickstep.alarms.definition import AlarmDefinition
 from quickstep.engine.model import (
     AlarmState,
     Direction,
@@ -19,11 +19,11 @@ from quickstep.engine.model import (
     ScalingActivity,
     State,
 )
-from quickstep.memory import KnownAlarm, Memory
-from quickstep.messages import AlarmAgain, Looks, Message, Sweep
 from quickstep.naming import ServiceName
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
-from quickstep.turns import LANES, Turn
+from quickstep.protocol.line import LANES, Turn
+from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from quickstep.dashboard.widget import answer
+from quickstep.report.dashboard.widget import answer
 from quickstep.wiring import make_dashboard
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.dashboard.deployed import Deployed
+    from quickstep.report.dashboard.deployed import Deployed
 
 
 @cache

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging import correlation_paths
 
-from quickstep.telemetry import deliver, deliver_each, logger
+from quickstep.report.telemetry import deliver, deliver_each, logger
 from quickstep.wiring import Settings, make_intake
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.intake import Intake
+    from quickstep.loop.door import Intake
 
 
 @cache

@@ -6,13 +6,13 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from quickstep.telemetry import carry_out, logger
+from quickstep.report.telemetry import carry_out, logger
 from quickstep.wiring import ScheduleSettings, make_schedules
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.scheduled import Schedules
+    from quickstep.loop.schedules import Schedules
 
 
 @cache

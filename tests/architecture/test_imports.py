@@ -118,7 +118,7 @@ def test_a_handler_is_at_most_forty_lines_of_code(file: Path) -> None:
 
 @pytest.mark.parametrize("file", files(CORE) + files(ROOT / "functions"), ids=path_id)
 def test_what_is_deployed_knows_nothing_of_laboratory_command_line_or_tests(file: Path) -> None:
-    assert not packages(file) & {"lab", "cli", "tests", "functions", "moto"}
+    assert not packages(file) & {"quickstep_lab", "quickstep_cli", "tests", "functions", "moto"}
 
 
 PUBLISHER = ROOT / "publisher" / "src" / "quickstep_publisher"
@@ -180,7 +180,7 @@ def test_no_import_at_run_time_leads_back_to_where_it_came_from() -> None:
 
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError, and names the cycle
 
-    assert order.index("quickstep.engine.model") < order.index("quickstep.cycle")
+    assert order.index("quickstep.engine.model") < order.index("quickstep.loop.cycle")
     assert set(order) == HOUSE.keys()
 
 
@@ -229,7 +229,7 @@ NEEDLESS = (
     "boto3",
     "multiprocessing",
     "pydantic",
-    "quickstep.dashboard",
+    "quickstep.report.dashboard",
     "s3transfer",
 )
 """What a cold start would pay for, and the scaler does not need."""

@@ -14,21 +14,21 @@ import pytest
 from playwright.sync_api import expect
 from rich.console import Console
 
-from lab import demo
-from lab.clock import Clock
-from lab.embedded_aws import EmbeddedAws
-from lab.page.feed import Feed
-from lab.page.server import serving
-from lab.page.sources import demo_material
-from lab.snapshot import Plan
-from lab.traffic import ScenarioName, scenario_traffic
+from quickstep_lab import demo
+from quickstep_lab.clock import Clock
+from quickstep_lab.embedded_aws import EmbeddedAws
+from quickstep_lab.page.feed import Feed
+from quickstep_lab.page.server import serving
+from quickstep_lab.page.sources import demo_material
+from quickstep_lab.snapshot import Plan
+from quickstep_lab.traffic import ScenarioName, scenario_traffic
 from tests.builders import WEB
 from tests.clocks import START, SetClock, same_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lab.snapshot import Snapshot
+    from quickstep_lab.snapshot import Snapshot
     from tests.browser.conftest import Tab
 
 SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)

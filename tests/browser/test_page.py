@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from lab.page.feed import Feed
-from lab.page.server import serving
-from quickstep.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from quickstep.report.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from quickstep_lab.page.feed import Feed
+from quickstep_lab.page.server import serving
 from tests.browser.wire import Wire
 from tests.builders import HIGH, NOW, WEB, a_scale_out_record
 

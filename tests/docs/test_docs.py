@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.aws import Exit
-from cli.main import app
 from docs import cases, generate, keys, outcomes
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import KnownAlarm, Memory, memory_dict
-from quickstep.messages import AlarmAgain, Content, Looks, Message, Sweep, write_message
-from quickstep.scheduled import read_action
-from quickstep.triggers import Heartbeat, Recheck, Request
+from quickstep.loop.schedules import read_action
+from quickstep.protocol.memory import KnownAlarm, Memory, memory_dict
+from quickstep.protocol.messages import AlarmAgain, Content, Looks, Message, Sweep, write_message
+from quickstep.protocol.triggers import Heartbeat, Recheck, Request
+from quickstep_cli.aws import Exit
+from quickstep_cli.main import app
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
 from tests.template.stack import SCALER, deploy
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
 
-from cli.main import app
-from lab.embedded_aws import REGION, TABLE
+from quickstep_cli.main import app
+from quickstep_lab.embedded_aws import REGION, TABLE
 from tests.integration.scene import an_intake, take_messages
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-    from lab.embedded_aws import Account
-    from quickstep.intake import Intake
+    from quickstep.loop.door import Intake
+    from quickstep_lab.embedded_aws import Account
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "embedded", "AWS_SECRET_ACCESS_KEY": "embedded"}
 

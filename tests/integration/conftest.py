@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.embedded_aws import (
+from quickstep_lab.embedded_aws import (
     Account,
     EmbeddedAws,
     create_queue,

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import boto3
 
-from lab.embedded_aws import REGION, Account
+from quickstep_lab.embedded_aws import REGION, Account
 from tests.integration.scene import an_intake, on_call
 
 STOPPED = b"stopped\n"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.scaler.handler import handler
-from lab.embedded_aws import TABLE, Account, create_table, desired_count
-from lab.scaler import Invocation
 from quickstep.aws.attributes import from_item
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.wiring import Settings, make_intake
+from quickstep_lab.embedded_aws import TABLE, Account, create_table, desired_count
+from quickstep_lab.scaler import Invocation
 from tests.builders import HIGH, WEB, load_event
 from tests.clocks import SetClock, same_time
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
 
-    from quickstep.intake import Intake
-    from quickstep.memory import Lease, Memory
+    from quickstep.loop.door import Intake
     from quickstep.naming import ServiceName
+    from quickstep.protocol.memory import Lease, Memory
 
 AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
 """The moment that the sample events speak of."""

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.calls import count_all
 from benchmarks.rehearsal import emf_metrics
-from lab.cost.counts import Counted, read_counts
+from quickstep_lab.cost.counts import Counted, read_counts
 
 
 def without_times(counted: Counted) -> Counted:

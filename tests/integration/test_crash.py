@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.embedded_aws import Account, create_queue, put_policy
-from quickstep.cycle import LEASE
 from quickstep.engine.model import AlarmState, ScalingActivity
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Memory
-from quickstep.messages import Looks, Message, write_message
-from quickstep.triggers import DescribedAlarm, Heartbeat
+from quickstep.loop.cycle import LEASE
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Looks, Message, write_message
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat
+from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import HIGH, NOW, ROOT, WEB, a_document, a_lease, a_record
 from tests.integration.doomed import STOPPED
 from tests.integration.scene import (
@@ -39,7 +39,7 @@ from tests.integration.scene import (
 )
 
 if TYPE_CHECKING:
-    from quickstep.intake import Intake
+    from quickstep.loop.door import Intake
 
 START_UP = 30.0  # seconds
 ALARMED = NOW - timedelta(seconds=0.2)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.embedded_aws import TABLE, Account
 from quickstep.aws.dynamodb import DynamoTargets
+from quickstep_lab.embedded_aws import TABLE, Account
 from tests.builders import WEB, a_scale_out_record, ago
 from tests.command_line import refused, run
 from tests.dashboard_html import parse
@@ -66,7 +66,7 @@ def test_it_serves_until_ctrl_c(log: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", ctrl_c)
-    monkeypatch.setattr("lab.page.server._wait_until_started", lambda *_: None)
+    monkeypatch.setattr("quickstep_lab.page.server._wait_until_started", lambda *_: None)
     result = run("dashboard", "--log", str(log))
 
     assert result.exit_code == 0

@@ -16,15 +16,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cli.main import app
-from lab import demo
-from lab.demo_summary import summarise
-from lab.embedded_aws import Account, desired_count, messages_waiting, put_policy, reset
-from lab.scaler import HEARTBEAT, embedded_scaler
-from lab.snapshot import Plan, Snapshot
-from lab.traffic import ScenarioName, Traffic, scenario_traffic
-from quickstep.alarm_events import read_event
+from quickstep.alarms.event import read_event
 from quickstep.engine.model import AlarmState
+from quickstep_cli.main import app
+from quickstep_lab import demo
+from quickstep_lab.demo_summary import summarise
+from quickstep_lab.embedded_aws import Account, desired_count, messages_waiting, put_policy, reset
+from quickstep_lab.scaler import HEARTBEAT, embedded_scaler
+from quickstep_lab.snapshot import Plan, Snapshot
+from quickstep_lab.traffic import ScenarioName, Traffic, scenario_traffic
 from tests.builders import EVENTS, HIGH, LOW, ROOT, WEB, a_document
 from tests.clocks import START, SetClock, same_time
 
@@ -393,7 +393,7 @@ def test_the_command_plays_a_recorded_crowd(in_no_time: CliRunner, tmp_path: Pat
 IN_FRONT = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from cli.main import app
+from quickstep_cli.main import app
 app()
 """
 

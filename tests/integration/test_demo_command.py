@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from quickstep_cli.main import app
 from tests.builders import ROOT
 
 if TYPE_CHECKING:

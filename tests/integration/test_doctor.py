@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.events.models import EventPattern
 
-import cli.aws
-import cli.doctor
-import cli.facts
-from lab.embedded_aws import TABLE, create_queue, put_policy
+import quickstep_cli.aws
+import quickstep_cli.doctor
+import quickstep_cli.facts
+from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
 from tests.integration.scene import an_event, an_intake, tasks
 from tests.template.stack import SCALER, deploy
 
 if TYPE_CHECKING:
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
 
 PATTERN = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
 
@@ -38,7 +38,7 @@ def stack(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         """Match as moto's rules do: its TestEventPattern gives no answer."""
         return bool(EventPattern(pattern, json.loads(pattern)).matches_event(event))
 
-    monkeypatch.setattr(cli.aws.Aws, "resource", resource)
+    monkeypatch.setattr(quickstep_cli.aws.Aws, "resource", resource)
 
     def simulated(_iam: Any, role: str, resource: str, _region: str) -> list[str]:
         """Allow it to the stack's role on the service: moto simulates no policies."""
@@ -49,8 +49,8 @@ def stack(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         )
         return [] if asked == expected else ["everything"]
 
-    monkeypatch.setattr(cli.facts, "matches", matches)
-    monkeypatch.setattr(cli.facts, "simulated", simulated)
+    monkeypatch.setattr(quickstep_cli.facts, "matches", matches)
+    monkeypatch.setattr(quickstep_cli.facts, "simulated", simulated)
 
 
 def put_alarms(account: Account, **changes: Any) -> None:
@@ -164,7 +164,7 @@ def test_fire_measures_the_whole_path_of_a_dry_run(
         event["detail"]["state"].pop("reasonData")
         an_intake(account, queue_url, lambda: datetime.now(UTC)).on_event(event)
 
-    monkeypatch.setattr(cli.doctor, "wait_for", event_bridge)
+    monkeypatch.setattr(quickstep_cli.doctor, "wait_for", event_bridge)
 
     result = run("doctor", "prod/web", "--fire", "--yes", "--json")
 
@@ -181,7 +181,7 @@ def test_fire_says_that_nothing_came(
 ) -> None:
     put_policy(account, WEB, json.dumps(a_document(DryRun=True)))
     put_alarms(account)
-    monkeypatch.setattr(cli.doctor, "wait_for", lambda _: None)
+    monkeypatch.setattr(quickstep_cli.doctor, "wait_for", lambda _: None)
 
     result = run("doctor", "prod/web", "--fire", "--wait", "1", "--yes")
 

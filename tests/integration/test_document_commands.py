@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.decisions import load_seen, traffic_rows
-from lab.embedded_aws import put_policy
-from lab.traffic import read_traffic
 from quickstep.config import parse_target
+from quickstep_cli.decisions import load_seen, traffic_rows
+from quickstep_lab.embedded_aws import put_policy
+from quickstep_lab.traffic import read_traffic
 from tests.builders import EXAMPLE_POLICY, HIGH, NOW, WEB, a_document, example_document
 from tests.integration.commands import printed, quickstep
 from tests.integration.scene import an_event, an_intake
@@ -19,7 +19,7 @@ from tests.integration.scene import an_event, an_intake
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
 
 
 def stored(account: Account) -> str:

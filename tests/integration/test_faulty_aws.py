@@ -16,14 +16,21 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab.embedded_aws import Account, create_queue, create_service, create_table, put_policy, reset
 from quickstep import wiring
-from quickstep.cycle import LEASE, RETRY_PAUSES
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Memory
-from quickstep.ports import CallFailedError, LeaseLostError
-from quickstep.triggers import Recheck
-from quickstep.turns import Turn
+from quickstep.loop.cycle import LEASE, RETRY_PAUSES
+from quickstep.protocol.line import Turn
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.ports import CallFailedError, LeaseLostError
+from quickstep.protocol.triggers import Recheck
+from quickstep_lab.embedded_aws import (
+    Account,
+    create_queue,
+    create_service,
+    create_table,
+    put_policy,
+    reset,
+)
 from tests.builders import HIGH, WEB, a_document, a_lease, a_record
 from tests.integration.fault_proxy import FaultProxy, fault_proxy
 from tests.integration.scene import (
@@ -45,7 +52,7 @@ from tests.integration.scene import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quickstep.intake import Intake
+    from quickstep.loop.door import Intake
 
 LOAD = 620.0
 DOCUMENT = json.dumps(

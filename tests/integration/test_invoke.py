@@ -10,12 +10,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lab import invoke
-from lab.build import NO_RUNTIME_PYTHON, build, runtime_python
-from lab.container import address_for_containers, docker_answers
-from lab.embedded_aws import QUEUE, TABLE, Account, create_queue, desired_count, messages_waiting
-from lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
-from lab.sam import ROOT
+from quickstep_lab import invoke
+from quickstep_lab.build import NO_RUNTIME_PYTHON, build, runtime_python
+from quickstep_lab.container import address_for_containers, docker_answers
+from quickstep_lab.embedded_aws import (
+    QUEUE,
+    TABLE,
+    Account,
+    create_queue,
+    desired_count,
+    messages_waiting,
+)
+from quickstep_lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
+from quickstep_lab.sam import ROOT
 from tests.builders import EVENTS, WEB
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-import cli.aws
-import cli.decisions
-import cli.operate
-import cli.status
-from lab.embedded_aws import TABLE, put_policy
+import quickstep_cli.aws
+import quickstep_cli.decisions
+import quickstep_cli.operate
+import quickstep_cli.status
 from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
-from quickstep.memory import Memory, memory_dict
+from quickstep.protocol.memory import Memory, memory_dict
+from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import HIGH, WEB, a_document, known
 from tests.integration.commands import Scaler, a_scaler, printed
 from tests.integration.scene import decisions, remembered, set_tasks, tasks
@@ -26,13 +26,13 @@ from tests.integration.scene import decisions, remembered, set_tasks, tasks
 if TYPE_CHECKING:
     from typer.testing import Result
 
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
 
 
 @pytest.fixture
 def scaler(account: Account, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Scaler:
     made = a_scaler(account, queue_url, lambda: datetime.now(UTC))
-    monkeypatch.setattr(cli.operate, "wait_for", made.works)
+    monkeypatch.setattr(quickstep_cli.operate, "wait_for", made.works)
     return made
 
 
@@ -242,7 +242,7 @@ def test_a_pause_needs_a_reason_and_a_direction(run: Any, wrong: list[str]) -> N
 def test_where_the_scaler_does_not_answer_it_is_said_what_is_in_force(
     account: Account, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.operate, "wait_for", lambda _: None)
+    monkeypatch.setattr(quickstep_cli.operate, "wait_for", lambda _: None)
 
     result = run(*PAUSE, "--wait", "1")
 
@@ -341,7 +341,7 @@ def test_status_goes_on_until_it_is_interrupted(run: Any, monkeypatch: pytest.Mo
         if len(looks) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.status, "wait_for", wait)
+    monkeypatch.setattr(quickstep_cli.status, "wait_for", wait)
 
     result = run("status", "--watch", "--interval", "3", "--json")
 
@@ -387,7 +387,7 @@ def test_decisions_are_followed(run: Any, monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         run("scale", "prod/web", "8", "--reason", "meanwhile", "--yes")
 
-    monkeypatch.setattr(cli.decisions, "wait_for", wait)
+    monkeypatch.setattr(quickstep_cli.decisions, "wait_for", wait)
 
     followed = run("decisions", "prod/web", "--follow", "--json")
 
@@ -527,7 +527,7 @@ def test_table_and_queue_are_found_in_the_stack(
         asked.append(logical_id)
         return resources[logical_id]
 
-    monkeypatch.setattr(cli.aws.Aws, "resource", resource)
+    monkeypatch.setattr(quickstep_cli.aws.Aws, "resource", resource)
 
     result = run(*OVERRIDE, QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
 

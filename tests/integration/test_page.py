@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lab.page.app import LOOK_SECONDS, read_look
-from lab.page.feed import Feed
-from lab.page.server import open_in_browser, serving
-from quickstep.dashboard.material import Material, read_entries
-from quickstep.dashboard.view import Look
 from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.material import Material, read_entries
+from quickstep.report.dashboard.view import Look
+from quickstep_lab.page.app import LOOK_SECONDS, read_look
+from quickstep_lab.page.feed import Feed
+from quickstep_lab.page.server import open_in_browser, serving
 from tests.builders import NOW, WEB, a_scale_out_record, ago
 from tests.dashboard_html import parse
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.embedded_aws import TABLE, Account, put_policy
-from lab.in_memory import InMemoryTargets, InMemoryTurns
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
@@ -31,18 +29,20 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
-from quickstep.memory import Claim, Memory
-from quickstep.messages import AlarmAgain, Looks, Message, Sweep, read_message
 from quickstep.naming import ServiceName
-from quickstep.ports import (
+from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
+from quickstep.protocol.memory import Claim, Memory
+from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep, read_message
+from quickstep.protocol.ports import (
     CallFailedError,
     LeaseLostError,
     OutOfDate,
     PolicyDocuments,
     Services,
 )
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
-from quickstep.turns import LANES, STANDSTILL, Lane, Line, Turn
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep_lab.embedded_aws import TABLE, Account, put_policy
+from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from quickstep.alarm_definitions import AlarmDefinition
-    from quickstep.ports import Alarms, Messages, Metrics, Targets, Turns
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.protocol.ports import Alarms, Messages, Metrics, Targets, Turns
 
 NOWHERE = ServiceName("prod", "nowhere")
 

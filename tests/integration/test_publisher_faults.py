@@ -16,7 +16,7 @@ from tests.publisher.fakes import START, Time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
     from tests.integration.fault_proxy import FaultProxy
 
 

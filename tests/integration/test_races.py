@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.dynamodb.responses import DynamoHandler
 
-from lab.embedded_aws import Account, create_queue, put_policy
-from quickstep.cycle import LEASE
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Memory
+from quickstep.loop.cycle import LEASE
+from quickstep.protocol.memory import Memory
+from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import NOW, WEB, a_document, a_lease, a_record
 from tests.integration.scene import (
     NO_GUARDS,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from quickstep.intake import Intake
-    from quickstep.records import DecisionRecord
+    from quickstep.loop.door import Intake
+    from quickstep.protocol.records import DecisionRecord
 
 RACERS = 6
 POLICIES = [f"high-{number}" for number in range(RACERS)]

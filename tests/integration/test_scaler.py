@@ -14,15 +14,15 @@ from botocore.compat import HTTPHeaders
 from botocore.session import Session
 
 from functions.scaler.handler import deployed_intake, handler
-from lab.embedded_aws import TABLE, Account, desired_count, put_policy
-from lab.scaler import Invocation
 from quickstep.aws.attributes import to_item
-from quickstep.memory import CorruptItemError
-from quickstep.messages import AlarmAgain, Looks, Message, Sweep, write_message
 from quickstep.naming import ServiceName
-from quickstep.telemetry import logger
-from quickstep.triggers import Heartbeat, Recheck
+from quickstep.protocol.memory import CorruptItemError
+from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep, write_message
+from quickstep.protocol.triggers import Heartbeat, Recheck
+from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, SettingsError, make_intake
+from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
+from quickstep_lab.scaler import Invocation
 from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_event
 from tests.integration.scene import (
     AT,
@@ -39,7 +39,7 @@ from tests.log_lines import metrics_in, overhear
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.intake import Intake
+    from quickstep.loop.door import Intake
     from tests.log_lines import Lines
 
 

@@ -17,13 +17,13 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from functions.schedule.handler import handler as schedule_handler
-from lab.embedded_aws import TABLE, create_service, desired_count, put_policy
-from lab.scaler import Invocation
 from quickstep.aws.dynamodb import DynamoOperators
 from quickstep.engine.model import Override
-from quickstep.memory import Lease, Memory
 from quickstep.naming import ServiceName
+from quickstep.protocol.memory import Lease, Memory
 from quickstep.wiring import ScheduleSettings, make_schedules
+from quickstep_lab.embedded_aws import TABLE, create_service, desired_count, put_policy
+from quickstep_lab.scaler import Invocation
 from tests.builders import WEB, a_document, a_lease, a_record
 from tests.integration.scene import (
     an_event,
@@ -43,7 +43,7 @@ from tests.template.stack import TARGET, deploy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab.embedded_aws import Account
+    from quickstep_lab.embedded_aws import Account
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CONTEXT: Any = Invocation("request-1", "quickstep-schedule")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
+from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
 from quickstep_publisher import CloudWatchTransport, EmfTransport
 from quickstep_publisher._points import INTERVAL
 from tests.builders import ROOT

@@ -6,10 +6,10 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.cycle import LEASE, MAX_EVENT_AGE
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
-from quickstep.triggers import Recheck, Request
+from quickstep.loop.cycle import LEASE, MAX_EVENT_AGE
+from quickstep.protocol.triggers import Recheck, Request
 from tests.builders import HIGH, WEB
 from tests.simulation.world import END, FAULTS_END, START, TARGET
 

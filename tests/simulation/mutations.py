@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from lab.in_memory import InMemoryTargets
-from quickstep import cycle, progress, turns
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Claim, Lease
-from quickstep.ports import CallFailedError, OutOfDate
+from quickstep.loop import cycle, progress
+from quickstep.protocol import line as turns
+from quickstep.protocol.memory import Claim, Lease
+from quickstep.protocol.ports import CallFailedError, OutOfDate
+from quickstep_lab.in_memory import InMemoryTargets
 from tests.simulation import world
 from tests.simulation.world import Ports
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from quickstep.alarm_events import AlarmTransition
+    from quickstep.alarms.event import AlarmTransition
     from quickstep.engine.model import Alarm
-    from quickstep.memory import KnownAlarm, Memory
-    from quickstep.records import DecisionRecord
-    from quickstep.turns import Turn
+    from quickstep.protocol.line import Turn
+    from quickstep.protocol.memory import KnownAlarm, Memory
+    from quickstep.protocol.records import DecisionRecord
 
 _claim = InMemoryTargets.claim
 _commit = InMemoryTargets.commit

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from quickstep import progress
 from quickstep.engine.model import Direction, Pause, State
 from quickstep.engine.outcome import Outcome
-from quickstep.triggers import Request
+from quickstep.loop import progress
+from quickstep.protocol.triggers import Request
 from tests.simulation.invariants import violations, violations_with_requests
 from tests.simulation.mutations import IN_A_CROWD, MUTATIONS, planted
 from tests.simulation.run import report

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.scale import measure_publishing
-from lab.surge.account import Surge
-from lab.surge.fleets import AFTER, HIGH, LOW, START
-from lab.surge.limits import Bucket, Meter, published
-from lab.surge.result import Result, report
 from quickstep.engine.outcome import Outcome
-from quickstep.triggers import Heartbeat
+from quickstep.protocol.triggers import Heartbeat
+from quickstep_lab.surge.account import Surge
+from quickstep_lab.surge.fleets import AFTER, HIGH, LOW, START
+from quickstep_lab.surge.limits import Bucket, Meter, published
+from quickstep_lab.surge.result import Result, report
 from quickstep_publisher._points import INTERVAL, SPREAD
 from tests.builders import ROOT
 

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from lab.in_memory import InMemoryTargets, InMemoryTurns
-from quickstep.alarm_events import read_event
-from quickstep.cycle import Cycle
+from quickstep.alarms.event import read_event
 from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
 from quickstep.engine.outcome import Outcome
-from quickstep.intake import Intake
-from quickstep.memory import Memory
-from quickstep.messages import Message, write_message
-from quickstep.ports import CallFailedError
-from quickstep.triggers import DescribedAlarm, Request
-from quickstep.turns import LANES, SERVED_A_SECOND
+from quickstep.loop.cycle import Cycle
+from quickstep.loop.door import Intake
+from quickstep.protocol.line import LANES, SERVED_A_SECOND
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Message, write_message
+from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.triggers import DescribedAlarm, Request
+from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -45,13 +45,13 @@ from tests.builders import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
-    from quickstep.memory import Claim, Lease
     from quickstep.naming import ServiceName
-    from quickstep.ports import OutOfDate
-    from quickstep.records import DecisionRecord
-    from quickstep.turns import Line
+    from quickstep.protocol.line import Line
+    from quickstep.protocol.memory import Claim, Lease
+    from quickstep.protocol.ports import OutOfDate
+    from quickstep.protocol.records import DecisionRecord
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")

@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from functions.dashboard.handler import handler
-from lab.embedded_aws import TABLE, EmbeddedAws, create_table
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.engine.model import AlarmState
-from quickstep.memory import KnownAlarm, Memory
-from quickstep.telemetry import report
+from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.report.telemetry import report
 from quickstep.wiring import make_dashboard
+from quickstep_lab.embedded_aws import TABLE, EmbeddedAws, create_table
 from tests.builders import DEFINITION, HIGH, NOW, ROOT, WEB, a_lease, a_scale_out_record
 from tests.log_lines import metrics_in, overhear
 from tests.template.dashboard_schema import BODY

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lab.demo import ALARMS, SERVICE
-from lab.event_source import BATCH
-from lab.scaler import HEARTBEAT
+from quickstep_lab.demo import ALARMS, SERVICE
+from quickstep_lab.event_source import BATCH
+from quickstep_lab.scaler import HEARTBEAT
 from tests.template.stack import SCALER, TARGET, deploy
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from moto.events.models import EventPattern
 
 from quickstep.config import parse_target
+from quickstep.loop.schedules import read_action
 from quickstep.naming import parse_alarm_name
-from quickstep.scheduled import read_action
 from tests.builders import HIGH, LOW, NOW, WEB, example_document, load_event
 from tests.template.stack import SCALER, TARGET, Stack, deploy, refusals, source
 

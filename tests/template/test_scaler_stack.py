@@ -16,7 +16,19 @@ from moto.events.models import EventPattern
 
 from functions.scaler.handler import handler
 from functions.schedule.handler import handler as schedule_handler
-from lab.embedded_aws import (
+from quickstep.engine.outcome import Outcome
+from quickstep.fields import InvalidDocumentError, Problem
+from quickstep.loop.heartbeat import INLINE_TARGETS
+from quickstep.naming import ServiceName
+from quickstep.report.telemetry import refuse, report
+from quickstep.wiring import (
+    ScheduleSettings,
+    Settings,
+    SettingsError,
+    make_intake,
+    make_schedules,
+)
+from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
     TABLE_ATTRIBUTES,
@@ -28,20 +40,8 @@ from lab.embedded_aws import (
     create_table,
     put_policy,
 )
-from lab.local_lambda import VARIABLES
-from lab.sam import FUNCTION, RUNTIME
-from quickstep.engine.outcome import Outcome
-from quickstep.fields import InvalidDocumentError, Problem
-from quickstep.naming import ServiceName
-from quickstep.rounds import INLINE_TARGETS
-from quickstep.telemetry import refuse, report
-from quickstep.wiring import (
-    ScheduleSettings,
-    Settings,
-    SettingsError,
-    make_intake,
-    make_schedules,
-)
+from quickstep_lab.local_lambda import VARIABLES
+from quickstep_lab.sam import FUNCTION, RUNTIME
 from tests.builders import EVENTS, EXAMPLE_POLICY, HIGH, ROOT, WEB, a_record, load_event
 from tests.log_lines import metrics_in, overhear
 from tests.template.stack import SCALER, Stack, deploy, source, transform

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from quickstep.alarm_events import EventError
+from quickstep.alarms.event import EventError
 from quickstep.aws.sqs import LONGEST_DELAY
-from quickstep.cycle import LEASE
 from quickstep.engine.proposal import RECHECK_SECONDS
-from quickstep.progress import LONGEST_BACKOFF, MAX_THROTTLES, NEWER_DATAPOINT, backoff
-from quickstep.rounds import PAGE_PAUSE, PAGES
+from quickstep.loop.cycle import LEASE
+from quickstep.loop.heartbeat import PAGE_PAUSE, PAGES
+from quickstep.loop.progress import LONGEST_BACKOFF, MAX_THROTTLES, NEWER_DATAPOINT, backoff
 from quickstep.wiring import CLIENT_CONFIG
 from tests.builders import load_event
 from tests.fakes import World

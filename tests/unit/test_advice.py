@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.advice import advice
-from cli.main import app
 from quickstep.config import read_target
+from quickstep_cli.advice import advice
+from quickstep_cli.main import app
 from tests.builders import EXAMPLE_POLICY, HIGH, LOW, a_document
 
 if TYPE_CHECKING:

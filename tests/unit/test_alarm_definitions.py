@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.alarm_definitions import (
+from quickstep.alarms.definition import (
     BEYOND_WINDOW,
     AlarmDefinition,
     combined_queries,
@@ -27,7 +27,7 @@ from quickstep.alarm_definitions import (
     result_ids,
     sample_queries,
 )
-from quickstep.alarm_events import read_event
+from quickstep.alarms.event import read_event
 from quickstep.engine.model import Alarm, AlarmState, Datapoint, Direction
 from quickstep.fields import Field, Problems
 from tests.builders import DEFINITION, EVENTS, LOW, NOW, ago, firing, load_event, points

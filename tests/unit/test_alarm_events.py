@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.alarm_events import EventError, read_event
+from quickstep.alarms.event import EventError, read_event
 from quickstep.engine.model import AlarmState
 from tests.builders import HIGH, LOW, WEB, load_event
 

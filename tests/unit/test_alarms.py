@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.alarms import (
+from quickstep.alarms.event import read_event
+from quickstep.engine.model import AlarmState
+from quickstep_lab.alarms import (
     INITIAL_REASON,
     AlarmDefinition,
     AlarmStatus,
@@ -23,9 +25,7 @@ from lab.alarms import (
     next_state,
     read_definition,
 )
-from lab.clock import next_boundary, period_start
-from quickstep.alarm_events import read_event
-from quickstep.engine.model import AlarmState
+from quickstep_lab.clock import next_boundary, period_start
 from tests.builders import EVENTS, HIGH, WEB
 
 if TYPE_CHECKING:

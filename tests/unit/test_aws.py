@@ -28,11 +28,11 @@ from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.config import ConfigError
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Lease, Memory, memory_dict, read_memory
-from quickstep.messages import Message, Sweep, write_message
 from quickstep.naming import ServiceName
-from quickstep.ports import CallFailedError, LeaseLostError
-from quickstep.triggers import DescribedAlarm, Recheck
+from quickstep.protocol.memory import Lease, Memory, memory_dict, read_memory
+from quickstep.protocol.messages import Message, Sweep, write_message
+from quickstep.protocol.ports import CallFailedError, LeaseLostError
+from quickstep.protocol.triggers import DescribedAlarm, Recheck
 from quickstep.wiring import in_threads
 from tests.builders import (
     DEFINITION,

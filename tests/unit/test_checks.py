@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cli.checks import Facts, Finding, Unknown, Verdict, examine
 from quickstep.config import read_target
 from quickstep.engine.model import Direction, Pause, Service, State
-from quickstep.memory import Memory
+from quickstep.protocol.memory import Memory
+from quickstep_cli.checks import Facts, Finding, Unknown, Verdict, examine
 from tests.builders import HIGH, LOW, NOW, WEB, a_document, a_lease, ago, points
 
 

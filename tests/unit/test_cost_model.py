@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.cost.bill import Bill, bill, hints, longest_line_that_pays
-from lab.cost.counts import Case, Counted, Counts, Deployed, Platform, Published
-from lab.cost.model import (
+from quickstep_lab.cost.bill import Bill, bill, hints, longest_line_that_pays
+from quickstep_lab.cost.counts import Case, Counted, Counts, Deployed, Platform, Published
+from quickstep_lab.cost.model import (
     Activity,
     Line,
     Part,
@@ -23,9 +23,9 @@ from lab.cost.model import (
     quickstep,
     step_on_10s_alarms,
 )
-from lab.cost.month import Architecture, Month, TaskSize
-from lab.cost.prices import Certainty, Meter, Price, read_prices
-from lab.simulator.series import Mark
+from quickstep_lab.cost.month import Architecture, Month, TaskSize
+from quickstep_lab.cost.prices import Certainty, Meter, Price, read_prices
+from quickstep_lab.simulator.series import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

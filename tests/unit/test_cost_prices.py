@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.cost.prices import Meter, PricesError, read_prices
+from quickstep_lab.cost.prices import Meter, PricesError, read_prices
 
 ALARM: dict[str, Any] = {
     "price": 0.2,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from lab.in_memory import InMemoryTurns
-from quickstep.alarm_definitions import event_definition
-from quickstep.alarm_events import AlarmTransition, read_event
+from quickstep.alarms.definition import event_definition
+from quickstep.alarms.event import AlarmTransition, read_event
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
@@ -24,12 +23,13 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import KnownAlarm, Memory
-from quickstep.messages import Looks, Message, write_message
 from quickstep.naming import ServiceName
-from quickstep.ports import CallFailedError, LeaseLostError
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
-from quickstep.turns import SCALE_IN, Lane, Line, Turn
+from quickstep.protocol.line import SCALE_IN, Lane, Line, Turn
+from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.messages import Looks, Message, write_message
+from quickstep.protocol.ports import CallFailedError, LeaseLostError
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep_lab.in_memory import InMemoryTurns
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from quickstep.alarm_definitions import AlarmDefinition
-    from quickstep.records import DecisionRecord
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.protocol.records import DecisionRecord
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.page.app import Links
-from quickstep.dashboard.html import Markup, element, escape, join, json_text
-from quickstep.dashboard.material import Material, Metric, Point, Threshold, read_entries
-from quickstep.dashboard.page import Printed, document, parts
-from quickstep.dashboard.view import Look, build_view
-from quickstep.dashboard.widget import Buttons, answer
+from quickstep.report.dashboard.html import Markup, element, escape, join, json_text
+from quickstep.report.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from quickstep.report.dashboard.page import Printed, document, parts
+from quickstep.report.dashboard.view import Look, build_view
+from quickstep.report.dashboard.widget import Buttons, answer
+from quickstep_lab.page.app import Links
 from tests.builders import NOW, a_scale_out_record, ago
 from tests.dashboard_html import parse
 

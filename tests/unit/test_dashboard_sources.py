@@ -11,23 +11,23 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from lab.page.sources import LogError, read_log
 from quickstep.aws.attributes import to_item
 from quickstep.aws.decisions import DynamoDecisions
 from quickstep.aws.series import MOST_POINTS, CloudWatchSeries
-from quickstep.dashboard.deployed import Deployed
-from quickstep.dashboard.material import Metric, Point, Threshold
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import KnownAlarm, Memory
-from quickstep.ports import CallFailedError
+from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.ports import CallFailedError
+from quickstep.report.dashboard.deployed import Deployed
+from quickstep.report.dashboard.material import Metric, Point, Threshold
+from quickstep_lab.page.sources import LogError, read_log
 from tests.builders import DEFINITION, HIGH, LOW, LOW_DEFINITION, NOW, WEB, a_scale_out_record, ago
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.alarms.definition import AlarmDefinition
 
 
 # A saved log

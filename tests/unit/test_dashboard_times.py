@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from quickstep.dashboard.times import moment, offset_name, ticks
+from quickstep.report.dashboard.times import moment, offset_name, ticks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SEOUL = ZoneInfo("Asia/Seoul")

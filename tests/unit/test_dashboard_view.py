@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from lab.page.app import Links
-from quickstep.dashboard.chart import described, number, timeline
-from quickstep.dashboard.kinds import SHAPES, Kind, kind_of, words
-from quickstep.dashboard.material import (
+from quickstep.engine.model import Service
+from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.chart import described, number, timeline
+from quickstep.report.dashboard.kinds import SHAPES, Kind, kind_of, words
+from quickstep.report.dashboard.material import (
     Entry,
     Material,
     Metric,
@@ -18,11 +19,10 @@ from quickstep.dashboard.material import (
     Threshold,
     read_entries,
 )
-from quickstep.dashboard.page import document
-from quickstep.dashboard.style import PALETTES, Theme, stylesheet
-from quickstep.dashboard.view import Look, View, build_view
-from quickstep.engine.model import Service
-from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.page import document
+from quickstep.report.dashboard.style import PALETTES, Theme, stylesheet
+from quickstep.report.dashboard.view import Look, View, build_view
+from quickstep_lab.page.app import Links
 from tests.builders import HIGH, LOW, NOW, a_record, a_scale_out_record, ago
 from tests.dashboard_html import parse
 

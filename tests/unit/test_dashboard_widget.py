@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from quickstep.dashboard.deployed import Deployed
-from quickstep.dashboard.material import Material, read_entries
-from quickstep.dashboard.style import PALETTES, Theme
-from quickstep.dashboard.widget import PAGE_SIZE, SIZE_LIMIT, answer, read_request
 from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.deployed import Deployed
+from quickstep.report.dashboard.material import Material, read_entries
+from quickstep.report.dashboard.style import PALETTES, Theme
+from quickstep.report.dashboard.widget import PAGE_SIZE, SIZE_LIMIT, answer, read_request
 from tests.builders import NOW, WEB, a_scale_out_record
 from tests.dashboard_html import parse
 

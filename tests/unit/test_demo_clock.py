@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lab.clock import Clock
+from quickstep_lab.clock import Clock
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lab.event_source import sqs_event
+from quickstep_lab.event_source import sqs_event
 from tests.builders import EVENTS
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from lab.demo_summary import Desired, Evaluations, Summary, summarise
-from lab.demo_view import frame, lines, summary_table
-from lab.service_model import FargateService
-from lab.snapshot import AlarmSnapshot, Plan, Snapshot
-from lab.traffic import Traffic
 from quickstep.engine.model import AlarmState, Direction
+from quickstep_lab.demo_summary import Desired, Evaluations, Summary, summarise
+from quickstep_lab.demo_view import frame, lines, summary_table
+from quickstep_lab.service_model import FargateService
+from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
+from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, WEB
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from benchmarks.end_to_end import (
     timestamp,
     trials,
 )
-from lab.simulator.world import World
+from quickstep_lab.simulator.world import World
 from quickstep_publisher import _points
 from quickstep_publisher._points import Schedule
 from tests.unit.simulator.worlds import PROMPT, exactly

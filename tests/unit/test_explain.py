@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.explain import answer
-from cli.main import app
+from quickstep_cli.explain import answer
+from quickstep_cli.main import app
 from tests.builders import a_document
 
 CHANGE = "ChangeInCapacity"

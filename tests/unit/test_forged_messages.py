@@ -17,10 +17,17 @@ from hypothesis import strategies as st
 
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
-from quickstep.messages import MAX_GENERATION, AlarmAgain, Content, Looks, Message, write_message
 from quickstep.naming import ServiceName
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
-from quickstep.turns import Turn
+from quickstep.protocol.line import Turn
+from quickstep.protocol.messages import (
+    MAX_GENERATION,
+    AlarmAgain,
+    Content,
+    Looks,
+    Message,
+    write_message,
+)
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 from tests.builders import DEFINITION, HIGH, LOW, NOW, WEB, a_document, ago, load_event, points
 from tests.fakes import World
 from tests.strategies import LARGEST, definitions

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep.alarm_events import EventError
-from quickstep.cycle import LEASE
+from quickstep.alarms.event import EventError
 from quickstep.engine.model import AlarmState, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.intake import MAX_RACES, Intake
-from quickstep.memory import Memory
-from quickstep.messages import (
+from quickstep.loop.cycle import LEASE
+from quickstep.loop.door import MAX_RACES, Intake
+from quickstep.loop.heartbeat import (
+    CALLS,
+    CALLS_A_SECOND,
+    CALLS_OF_A_PART,
+    INLINE_TARGETS,
+    LAST_LOOK,
+    PAGE_PAUSE,
+    PAGES,
+)
+from quickstep.naming import ServiceName
+from quickstep.protocol.line import Turn
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import (
     MAX_LOOKS,
     AlarmAgain,
     Looks,
@@ -25,19 +36,8 @@ from quickstep.messages import (
     read_message,
     write_message,
 )
-from quickstep.naming import ServiceName
-from quickstep.ports import CallFailedError
-from quickstep.rounds import (
-    CALLS,
-    CALLS_A_SECOND,
-    CALLS_OF_A_PART,
-    INLINE_TARGETS,
-    LAST_LOOK,
-    PAGE_PAUSE,
-    PAGES,
-)
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
-from quickstep.turns import Turn
+from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -58,7 +58,7 @@ from tests.fakes import InMemoryServices, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from quickstep.records import DecisionRecord
+    from quickstep.protocol.records import DecisionRecord
 
 HEARTBEAT: dict[str, Any] = {"heartbeat": {}}
 FIRING = DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quickstep.engine.model import AlarmState, Direction, Override, Pause, ScalingActivity
 from quickstep.fields import write_moment
-from quickstep.memory import CorruptItemError, KnownAlarm, Memory, memory_dict, read_memory
+from quickstep.protocol.memory import CorruptItemError, KnownAlarm, Memory, memory_dict, read_memory
 from tests.builders import HIGH, NOW, known
 from tests.strategies import json_values, memories, overrides, pauses
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 
-from quickstep.alarm_definitions import combined_queries, definition_dict, read_window
+from quickstep.alarms.definition import combined_queries, definition_dict, read_window
 from quickstep.engine.model import AlarmState
-from quickstep.messages import (
+from quickstep.protocol.line import Turn
+from quickstep.protocol.messages import (
     AlarmAgain,
     Looks,
     Message,
@@ -19,8 +20,7 @@ from quickstep.messages import (
     read_message,
     write_message,
 )
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck, Request
-from quickstep.turns import Turn
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
 from tests.strategies import json_values, messages
 

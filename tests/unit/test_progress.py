@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep import progress
-from quickstep.alarm_events import AlarmTransition, read_event
+from quickstep.alarms.event import AlarmTransition, read_event
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
@@ -25,11 +24,12 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import KnownAlarm, Memory
-from quickstep.progress import Check
-from quickstep.records import DecisionRecord
-from quickstep.triggers import DescribedAlarm, Heartbeat, Recheck
-from quickstep.turns import Turn
+from quickstep.loop import progress
+from quickstep.loop.progress import Check
+from quickstep.protocol.line import Turn
+from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.records import DecisionRecord
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from tests.builders import (
     BLIND,
     DEFINITION,
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.engine.model import Decision
-    from quickstep.memory import Lease
-    from quickstep.triggers import Trigger
+    from quickstep.protocol.memory import Lease
+    from quickstep.protocol.triggers import Trigger
 
 TARGET = a_target()
 SOON = NOW + timedelta(seconds=60)

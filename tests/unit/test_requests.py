@@ -10,9 +10,9 @@ import pytest
 
 from quickstep.engine.model import Direction, Override, Pause, State
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Memory
-from quickstep.messages import Message, write_message
-from quickstep.triggers import Recheck, Request
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Message, write_message
+from quickstep.protocol.triggers import Recheck, Request
 from tests.builders import HIGH, NOW, WEB, a_lease, a_transition, ago, firing, known, points
 from tests.fakes import World
 

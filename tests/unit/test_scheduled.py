@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from quickstep.fields import parse_duration
-from quickstep.memory import read_memory
-from quickstep.scheduled import ScheduleError, read_action
+from quickstep.loop.schedules import ScheduleError, read_action
+from quickstep.protocol.memory import read_memory
 from tests.builders import NOW, WEB
 from tests.strategies import json_values
 

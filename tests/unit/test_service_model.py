@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.service_model import FargateService, Load
+from quickstep_lab.service_model import FargateService, Load
 
 START_UP = 30.0
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.explain import answer
-from cli.takeover import TakeOver, cloudformation, take_over
 from quickstep.config import read_target
 from quickstep.naming import parse_alarm_name
+from quickstep_cli.explain import answer
+from quickstep_cli.takeover import TakeOver, cloudformation, take_over
 from tests.builders import WEB
 
 TARGET: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.traffic import (
+from quickstep_lab.traffic import (
     BASE,
     MAX_SECONDS,
     SCENARIOS,

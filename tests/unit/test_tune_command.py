@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
 from quickstep.config import parse_target
+from quickstep_cli.main import app
 from tests.builders import HIGH, LOW, a_document, example_document
 from tests.command_line import refused, run
 

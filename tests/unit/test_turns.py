@@ -10,13 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.in_memory import InMemoryTurns
 from quickstep.engine.model import Alarm, AlarmState, Decision, State
 from quickstep.engine.outcome import Outcome
-from quickstep.memory import Memory
-from quickstep.records import DecisionRecord
-from quickstep.triggers import Heartbeat, Recheck
-from quickstep.turns import (
+from quickstep.protocol.line import (
     AT_THE_COUNTER,
     LANES,
     LONGEST_LINE,
@@ -30,6 +26,10 @@ from quickstep.turns import (
     line_up,
     still_waits,
 )
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.records import DecisionRecord
+from quickstep.protocol.triggers import Heartbeat, Recheck
+from quickstep_lab.in_memory import InMemoryTurns
 from tests.builders import (
     BLIND,
     HIGH,
@@ -46,7 +46,7 @@ from tests.builders import (
 )
 
 if TYPE_CHECKING:
-    from quickstep.triggers import Trigger
+    from quickstep.protocol.triggers import Trigger
 
 TARGET = a_target()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from quickstep_cli.main import app
 from tests.builders import EXAMPLE_POLICY, a_document
 
 if TYPE_CHECKING:

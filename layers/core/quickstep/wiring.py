@@ -19,16 +19,16 @@ from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.aws.turns import DynamoTurns
-from quickstep.cycle import Cycle
 from quickstep.fields import Field, InvalidDocumentError, Problems
-from quickstep.intake import Intake
-from quickstep.scheduled import Schedules
+from quickstep.loop.cycle import Cycle
+from quickstep.loop.door import Intake
+from quickstep.loop.schedules import Schedules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from quickstep.dashboard.deployed import Deployed
-    from quickstep.ports import Together
+    from quickstep.protocol.ports import Together
+    from quickstep.report.dashboard.deployed import Deployed
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -217,7 +217,7 @@ def make_dashboard(table: str, client: MakeClient | None = None) -> Deployed:
     # Here, so that the scaler's cold start does not pay for what only the dashboard needs.
     from quickstep.aws.decisions import DynamoDecisions  # noqa: PLC0415
     from quickstep.aws.series import CloudWatchSeries  # noqa: PLC0415
-    from quickstep.dashboard.deployed import Deployed  # noqa: PLC0415
+    from quickstep.report.dashboard.deployed import Deployed  # noqa: PLC0415
 
     client = client or own_account()
     dynamodb = client("dynamodb", config=CLIENT_CONFIG)

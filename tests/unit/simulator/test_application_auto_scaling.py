@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.simulator.measure import measure
-from lab.simulator.scalers import application_auto_scaling
-from lab.simulator.scalers.application_auto_scaling import KINDS, StepScaling, TargetTracking
-from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.world import World
-from lab.traffic import Traffic
+from quickstep_lab.simulator.measure import measure
+from quickstep_lab.simulator.scalers import application_auto_scaling
+from quickstep_lab.simulator.scalers.application_auto_scaling import (
+    KINDS,
+    StepScaling,
+    TargetTracking,
+)
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_document
 from tests.unit.simulator.worlds import a_run, a_setup, a_surge, exactly
 
 if TYPE_CHECKING:
-    from lab.simulator.stage import Run, Setup
+    from quickstep_lab.simulator.stage import Run, Setup
 
 SETUP = a_setup()
 STEP = StepScaling(SETUP, 10)

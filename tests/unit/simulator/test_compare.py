@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
-from lab.simulator.measure import measure
-from lab.simulator.scalers.quickstep import Quickstep, textbook
-from lab.simulator.series import MOST_POINTS, series_of
-from lab.simulator.world import World
-from lab.traffic import Traffic
+from quickstep_lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
+from quickstep_lab.simulator.measure import measure
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
+from quickstep_lab.simulator.series import MOST_POINTS, series_of
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
 from tests.unit.simulator.worlds import a_run, a_setup, a_surge
 
 SETUP = a_setup()

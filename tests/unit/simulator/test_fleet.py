@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import lab.simulator.fleet
-from lab.simulator.queueing import Server
+import quickstep_lab.simulator.fleet
+from quickstep_lab.simulator.queueing import Server
 from tests.unit.simulator.worlds import PROMPT, a_fleet, exactly, serve_for
 
 if TYPE_CHECKING:
-    from lab.simulator.fleet import Fleet
+    from quickstep_lab.simulator.fleet import Fleet
 
 WEAK = Server(capacity=10, queue_limit=100, time_out=10)
 """It is slower than a health check waits, 4 s, once it holds more than 40."""
@@ -22,7 +22,7 @@ def held(fleet: Fleet) -> float:
     return sum(len(group.tasks) * group.length for group in groups(fleet))
 
 
-def groups(fleet: Fleet) -> list[lab.simulator.fleet._Group]:
+def groups(fleet: Fleet) -> list[quickstep_lab.simulator.fleet._Group]:
     return fleet._groups  # noqa: SLF001 - what is held shows nowhere else
 
 
@@ -209,7 +209,7 @@ def test_tasks_that_have_come_to_hold_equally_many_are_one_queue_and_hold_as_man
 
     for second in range(20, 80):
         requests = 450 + 200 * (second % 2)
-        monkeypatch.setattr(lab.simulator.fleet, "_SAME_LENGTH", -1)
+        monkeypatch.setattr(quickstep_lab.simulator.fleet, "_SAME_LENGTH", -1)
         (expected,) = serve_for(apart, requests, [second])
         monkeypatch.undo()
         (seen,) = serve_for(merging, requests, [second])

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.simulator.fleet import Second
-from lab.simulator.measure import Measures, ahead, measure, needed_task_seconds, summarise
-from lab.simulator.queueing import Latencies, Served, Server
-from lab.simulator.stage import START, Action, Run
-from lab.traffic import Traffic
+from quickstep_lab.simulator.fleet import Second
+from quickstep_lab.simulator.measure import Measures, ahead, measure, needed_task_seconds, summarise
+from quickstep_lab.simulator.queueing import Latencies, Served, Server
+from quickstep_lab.simulator.stage import START, Action, Run
+from quickstep_lab.traffic import Traffic
 from tests.unit.simulator.worlds import a_setup
 
 if TYPE_CHECKING:

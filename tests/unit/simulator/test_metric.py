@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.simulator.metric import Statistic
+from quickstep_lab.simulator.metric import Statistic
 from tests.unit.simulator.worlds import PROMPT, a_stage, exactly, play_loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lab.simulator.stage import Stage
+    from quickstep_lab.simulator.stage import Stage
 
 AVERAGE, TOTAL = Statistic.AVERAGE, Statistic.TOTAL
 LATER = 1e6

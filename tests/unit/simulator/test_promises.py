@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
-from lab.simulator.scalers.application_auto_scaling import TargetTracking
-from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.world import World
-from lab.traffic import NOISE, ScenarioName, Traffic, scenario_traffic
+from quickstep_lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
+from quickstep_lab.simulator.scalers.application_auto_scaling import TargetTracking
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import NOISE, ScenarioName, Traffic, scenario_traffic
 from tests.unit.simulator.worlds import a_random, a_setup
 
 if TYPE_CHECKING:
-    from lab.simulator.measure import Measures
+    from quickstep_lab.simulator.measure import Measures
 
 SETUP = a_setup()
 SURGES = [ScenarioName.STEP_X10, ScenarioName.RAMP_60S]

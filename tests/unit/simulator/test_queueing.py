@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.simulator.queueing import Latencies, Served, Server, serve
+from quickstep_lab.simulator.queueing import Latencies, Served, Server, serve
 from tests.unit.simulator.worlds import a_random
 
 EXPONENTIAL, CONSTANT = 1.0, 0.0

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.simulator.scalers.quickstep import Quickstep, textbook
-from lab.simulator.world import World
-from lab.traffic import Traffic
-from quickstep.alarm_events import AlarmTransition
+from quickstep.alarms.event import AlarmTransition
 from quickstep.engine.model import Guards
 from quickstep.engine.outcome import Outcome
-from quickstep.triggers import Heartbeat, Recheck
+from quickstep.protocol.triggers import Heartbeat, Recheck
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
 from tests.unit.simulator.worlds import a_run, a_setup, a_stage, a_surge, exactly, play_loads
 
 if TYPE_CHECKING:
-    from lab.simulator.stage import Run
-    from quickstep.records import DecisionRecord
+    from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.stage import Run
 
 SETUP = a_setup()
 QUICKSTEP = Quickstep(SETUP)

@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lab.simulator.compare import Comparison, Experiment, all_scalers, compare
-from lab.simulator.report import report_page
-from lab.simulator.series import Mark
-from lab.simulator.stage import Action
-from lab.simulator.tune import Candidate, Score, Tuning
-from lab.simulator.tuning_report import tuning_page
-from lab.simulator.world import World
+from quickstep_lab.simulator.compare import Comparison, Experiment, all_scalers, compare
+from quickstep_lab.simulator.report import report_page
+from quickstep_lab.simulator.series import Mark
+from quickstep_lab.simulator.stage import Action
+from quickstep_lab.simulator.tune import Candidate, Score, Tuning
+from quickstep_lab.simulator.tuning_report import tuning_page
+from quickstep_lab.simulator.world import World
 from tests.builders import HIGH, LOW
 from tests.unit.simulator.worlds import a_setup, a_surge
 

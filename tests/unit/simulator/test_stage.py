@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.thresholds import DEFAULT_THRESHOLDS
-from lab.alarms import MissingData
-from lab.simulator.compare import all_scalers
-from lab.simulator.metric import Statistic
-from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
-from lab.simulator.world import World
-from lab.traffic import Traffic
 from quickstep.engine.model import AlarmState, MetricScope
+from quickstep_cli.thresholds import DEFAULT_THRESHOLDS
+from quickstep_lab.alarms import MissingData
+from quickstep_lab.simulator.compare import all_scalers
+from quickstep_lab.simulator.metric import Statistic
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_policy, a_scale_in_policy, a_target
 from tests.template.stack import TARGET, deploy
 from tests.unit.simulator.worlds import a_run, a_setup, a_stage, a_surge, exactly, play_loads
 
 if TYPE_CHECKING:
-    from lab.alarms import AlarmDefinition
-    from lab.simulator.stage import Scaler, Stage
+    from quickstep_lab.alarms import AlarmDefinition
+    from quickstep_lab.simulator.stage import Scaler, Stage
 
 SETUP = a_setup()
 OUT, IN = a_policy(HIGH), a_scale_in_policy(LOW)

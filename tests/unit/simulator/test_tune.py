@@ -11,13 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lab.simulator.tune
-from lab.simulator.compare import tasks_at_start
-from lab.simulator.measure import measure
-from lab.simulator.queueing import Server
-from lab.simulator.scalers.quickstep import Quickstep
-from lab.simulator.stage import Setup, play
-from lab.simulator.tune import (
+import quickstep_lab.simulator.tune
+from quickstep.config import read_target
+from quickstep.engine.model import MetricScope
+from quickstep.fields import InvalidDocumentError
+from quickstep_lab.simulator.compare import tasks_at_start
+from quickstep_lab.simulator.measure import measure
+from quickstep_lab.simulator.queueing import Server
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.stage import Setup, play
+from quickstep_lab.simulator.tune import (
     _SPACE,
     HELD_OUT_SEED,
     Candidate,
@@ -31,15 +34,12 @@ from lab.simulator.tune import (
     split,
     tune,
 )
-from lab.simulator.world import World
-from lab.traffic import Traffic
-from quickstep.config import read_target
-from quickstep.engine.model import MetricScope
-from quickstep.fields import InvalidDocumentError
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_document, a_policy, a_scale_in_policy, a_target
 
 if TYPE_CHECKING:
-    from lab.simulator.stage import Run, Scaler
+    from quickstep_lab.simulator.stage import Run, Scaler
 
 QUIET = (120.0,) * 30
 TUNED = Traffic("tuned", QUIET + (600.0,) * 60 + QUIET)
@@ -264,7 +264,7 @@ def test_the_part_held_out_is_never_played_while_searching(
         played.append((traffic.name, seed))
         return play(scaler, traffic, world, tasks, seed)
 
-    monkeypatch.setattr(lab.simulator.tune, "play", watched)
+    monkeypatch.setattr(quickstep_lab.simulator.tune, "play", watched)
     tuning = tune(a_search(seeds=2, candidates=4))
 
     names = [name for name, _ in played]

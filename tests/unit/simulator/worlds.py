@@ -5,19 +5,19 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from lab.simulator.fleet import Fleet
-from lab.simulator.metric import Metric
-from lab.simulator.queueing import Latencies, Server
-from lab.simulator.stage import Run, Scaler, Setup, Stage, play
-from lab.simulator.world import Spread, World
-from lab.traffic import Traffic
 from quickstep.config import read_target
+from quickstep_lab.simulator.fleet import Fleet
+from quickstep_lab.simulator.metric import Metric
+from quickstep_lab.simulator.queueing import Latencies, Server
+from quickstep_lab.simulator.stage import Run, Scaler, Setup, Stage, play
+from quickstep_lab.simulator.world import Spread, World
+from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lab.simulator.fleet import Second
+    from quickstep_lab.simulator.fleet import Second
 
 PROMPT = Spread(0, 0)
 """No delay at all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarm_definitions import (
+from quickstep.alarms.definition import (
     combined_queries,
     described_definition,
     read_window,
@@ -14,7 +14,7 @@ from quickstep.alarm_definitions import (
 from quickstep.aws.failures import calling
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.naming import parse_alarm_name
-from quickstep.triggers import DescribedAlarm
+from quickstep.protocol.triggers import DescribedAlarm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.naming import ServiceName
 
 PREFIX = "quickstep/"

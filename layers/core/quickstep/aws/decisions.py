@@ -9,7 +9,7 @@ from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.dynamodb import STATE
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
-from quickstep.memory import read_memory
+from quickstep.protocol.memory import read_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from quickstep.memory import Memory
+    from quickstep.protocol.memory import Memory
 
 PAGE = 500
 """Records asked for at once; DynamoDB answers with at most 1 MB of them."""

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.fields import write_moment
-from quickstep.memory import Claim, Lease, is_operators, memory_dict, read_memory
-from quickstep.ports import LeaseLostError, OutOfDate
+from quickstep.protocol.memory import Claim, Lease, is_operators, memory_dict, read_memory
+from quickstep.protocol.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateItemInputTypeDef, UpdateTypeDef
 
-    from quickstep.memory import Memory
-    from quickstep.records import DecisionRecord
+    from quickstep.protocol.memory import Memory
+    from quickstep.protocol.records import DecisionRecord
 
 STATE = "#state"
 RETENTION = timedelta(days=30)

@@ -8,7 +8,7 @@ from quickstep.aws.failures import calling
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
-from quickstep.ports import CallFailedError
+from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.engine.outcome import Outcome
-from quickstep.ports import CallFailedError
+from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

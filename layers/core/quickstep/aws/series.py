@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarm_definitions import combined_queries
+from quickstep.alarms.definition import combined_queries
 from quickstep.aws.failures import calling
-from quickstep.dashboard.material import Metric, Point, Threshold
+from quickstep.report.dashboard.material import Metric, Point, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudwatch import CloudWatchClient
 
-    from quickstep.alarm_definitions import AlarmDefinition
+    from quickstep.alarms.definition import AlarmDefinition
 
 MOST_POINTS = 500
 _PERIODS = (10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from quickstep.aws.failures import calling
 from quickstep.engine.outcome import Outcome
-from quickstep.messages import write_message
-from quickstep.ports import CallFailedError
+from quickstep.protocol.messages import write_message
+from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-    from quickstep.messages import Message
+    from quickstep.protocol.messages import Message
 
 LONGEST_DELAY = timedelta(seconds=900)
 BATCH = 10  # the most that SendMessageBatch takes

@@ -17,8 +17,8 @@ from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.dynamodb import STATE
 from quickstep.aws.failures import calling
 from quickstep.engine.outcome import Outcome
-from quickstep.ports import CallFailedError
-from quickstep.turns import LANES, STANDSTILL, Lane, Line
+from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line
+from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

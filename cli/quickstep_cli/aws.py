@@ -1,0 +1,347 @@
+"""What every command that asks AWS has in common: its options, its clients, and its errors.
+
+Exit codes, of all of them:
+
+    0  done, or the answer is yes
+    1  done, and the answer is no: a problem was found, documents differ, a request was refused
+    2  the command line is wrong
+    3  AWS cannot be reached, or does not know who asks: credentials, Region, network
+    4  AWS knows who asks, and does not allow it
+    5  there is no such target, stack, table or service
+    6  somebody else changed it in between: nothing was written
+    7  written and sent, but the scaler has not answered in time
+
+boto3 takes most of a second to import, so it is imported when a command needs it: `explain`,
+`validate` and the others do not wait for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from botocore import exceptions as botocore
+from botocore.config import Config
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
+from quickstep.protocol.ports import CallFailedError
+from quickstep_cli.options import made_of_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import boto3
+
+    from quickstep.aws.dynamodb import DynamoOperators
+    from quickstep.aws.ecs import EcsServices
+    from quickstep.aws.sqs import SqsMessages
+    from quickstep.protocol.memory import Lease, Memory
+
+CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+
+
+class Exit(IntEnum):
+    """The exit codes; see above."""
+
+    NO = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    DENIED = 4
+    NOT_FOUND = 5
+    CHANGED = 6
+    NO_ANSWER = 7
+
+
+class CommandError(Exception):
+    """Why a command cannot go on, and the code to exit with."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+PANEL = "AWS"
+
+
+def read_target(text: str) -> ServiceName:
+    """Return the service that an argument names.
+
+    Raises:
+        typer.BadParameter: it names none.
+    """
+    named = parse_resource_id(text if text.startswith("service/") else f"service/{text}")
+    if named is None:
+        raise typer.BadParameter(f"{RESOURCE_ID_RULE}, or without service/, not {text!r}")
+    return named
+
+
+TargetArgument = Annotated[
+    ServiceName,
+    typer.Argument(
+        metavar="TARGET", parser=read_target, help="service/CLUSTER/SERVICE, or CLUSTER/SERVICE."
+    ),
+]
+OptionalTargetArgument = Annotated[
+    ServiceName | None,
+    typer.Argument(metavar="TARGET", parser=read_target, help="One of them.", show_default="all"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True)
+class Aws:
+    """An account and Region, with the clients that have been asked for and the scaler's stack."""
+
+    session: boto3.Session
+    endpoint_url: str | None
+    stack: str
+    given: dict[str, str | None]
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _resources: dict[str, str] = field(default_factory=dict)
+
+    def client(self, name: str) -> Any:
+        """Return the client of a service, made once."""
+        if name not in self._clients:
+            make: Any = self.session.client
+            self._clients[name] = make(name, endpoint_url=self.endpoint_url, config=CONFIG)
+        return self._clients[name]
+
+    def resource(self, logical_id: str) -> str:
+        """Return the physical id of a resource of the scaler's stack.
+
+        Raises:
+            CommandError: there is no such stack, or it has no such resource.
+        """
+        if logical_id not in self._resources:
+            try:
+                answer = self.client("cloudformation").describe_stack_resource(
+                    StackName=self.stack, LogicalResourceId=logical_id
+                )
+            except botocore.ClientError as error:
+                if error.response["Error"]["Code"] not in {"ValidationError", "ResourceNotFound"}:
+                    raise
+                why = (
+                    f"no stack {self.stack} with a resource {logical_id} in {self.region}: name it "
+                    "with --stack, or give --table and --queue-url"
+                )
+                raise CommandError(Exit.NOT_FOUND, why) from error
+            found = answer["StackResourceDetail"]["PhysicalResourceId"]
+            self._resources[logical_id] = found
+        return self._resources[logical_id]
+
+    @property
+    def region(self) -> str:
+        """The Region that is asked."""
+        return str(self.session.region_name)
+
+    @property
+    def table(self) -> str:
+        """The scaler's table."""
+        return self.given["table"] or self.resource("Table")
+
+    @property
+    def caller(self) -> str:
+        """Who asks, as an ARN."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
+    @property
+    def account(self) -> str:
+        """The number of the account that is asked."""
+        return self.caller.split(":")[4]
+
+    @property
+    def operators(self) -> DynamoOperators:
+        """What operators have written to targets' items."""
+        from quickstep.aws.dynamodb import DynamoOperators  # noqa: PLC0415 - see above
+
+        return DynamoOperators(self.client("dynamodb"), self.table, pause)
+
+    @property
+    def messages(self) -> SqsMessages:
+        """The scaler's queue."""
+        from quickstep.aws.sqs import SqsMessages  # noqa: PLC0415 - see above
+
+        return SqsMessages(self.client("sqs"), self.given["queue_url"] or self.resource("Rechecks"))
+
+    @property
+    def services(self) -> EcsServices:
+        """The ECS services."""
+        from quickstep.aws.ecs import EcsServices  # noqa: PLC0415 - see above
+
+        return EcsServices(self.client("ecs"), self.client("ecs"))
+
+    def peek(self, service: ServiceName) -> tuple[Memory, Lease | None]:
+        """Return what a target's item remembers, and its lease."""
+        from quickstep.aws.dynamodb import DynamoTargets  # noqa: PLC0415 - see above
+
+        return DynamoTargets(self.client("dynamodb"), self.table).peek(service.resource_id)
+
+
+def now() -> datetime:
+    """Return the time: the one clock of the commands."""
+    return datetime.now(UTC)
+
+
+def pause(duration: timedelta) -> None:
+    """Wait."""
+    time.sleep(duration.total_seconds())
+
+
+def connect(
+    *,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of ~/.aws/config.", rich_help_panel=PANEL)
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="AWS Region.", rich_help_panel=PANEL)] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(help="Endpoint of all calls, for emulators.", rich_help_panel=PANEL),
+    ] = None,
+    stack: Annotated[
+        str,
+        typer.Option(envvar="QUICKSTEP_STACK", help="The scaler's stack.", rich_help_panel=PANEL),
+    ] = "quickstep",
+    table: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QUICKSTEP_TABLE",
+            help="The scaler's table, where there is no stack.",
+            show_default="of the stack",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    queue_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QUICKSTEP_QUEUE_URL",
+            help="The scaler's queue, likewise.",
+            show_default="of the stack",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+) -> Aws:
+    """Return the account and Region that the options name; nothing is called yet.
+
+    Raises:
+        CommandError: there is no Region.
+    """
+    import boto3  # noqa: PLC0415 - see above
+
+    session = boto3.Session(profile_name=profile, region_name=region)
+    found: str | None = session.region_name
+    if not found:
+        why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
+        raise CommandError(Exit.UNREACHABLE, why)
+    endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
+    return Aws(session, endpoint, stack, {"table": table, "queue_url": queue_url})
+
+
+def on_aws(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options of `connect`, whose answer becomes its first argument.
+
+    Whatever AWS refuses becomes one line on stderr and an exit code.
+    """
+    connected = made_of_options(connect)(command)
+
+    @functools.wraps(connected)
+    def run(*args: Any, **given: Any) -> None:
+        with explained():
+            connected(*args, **given)
+
+    return run
+
+
+_UNKNOWN_CALLER = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+_NOT_FOUND = {
+    "ClusterNotFoundException",
+    "ResourceNotFoundException",
+    "ServiceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what goes wrong with AWS into a line on stderr and an exit code."""
+    try:
+        yield
+    except CommandError as error:
+        fail(error.code, str(error))
+    except CallFailedError as error:
+        cause = error.__cause__ or error.__context__
+        code, why = explain_error(cause) if cause else (Exit.NOT_FOUND, error.why)
+        fail(code, why)
+    except botocore.ClientError as error:
+        fail(*explain_error(error))
+    except botocore.BotoCoreError as error:
+        fail(*explain_error(error))
+
+
+def explain_error(error: BaseException) -> tuple[Exit, str]:
+    """Return the exit code and the sentence for an error of boto3."""
+    match error:
+        case botocore.ClientError():
+            return _explain_refusal(error)
+        case botocore.NoCredentialsError() | botocore.PartialCredentialsError():
+            why = "no AWS credentials: run `aws configure` or `aws sso login`, or give --profile"
+        case (
+            botocore.CredentialRetrievalError()
+            | botocore.SSOError()
+            | botocore.TokenRetrievalError()
+        ):
+            why = f"AWS credentials cannot be had: {error}; has the login expired?"
+        case botocore.ProfileNotFound() | botocore.NoRegionError():
+            why = str(error)
+        case botocore.HTTPClientError() | botocore.ConnectionError():
+            why = f"AWS cannot be reached: {error}"
+        case _:
+            return Exit.NO, str(error)
+    return Exit.UNREACHABLE, why
+
+
+def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
+    code = error.response["Error"]["Code"]
+    message = error.response["Error"].get("Message", "")
+    call = error.operation_name
+    if code in _UNKNOWN_CALLER:
+        return Exit.UNREACHABLE, f"{call}: the credentials are not valid (any more): {message}"
+    if code in _DENIED:
+        return Exit.DENIED, f"{call} is not allowed: {message}"
+    if code in _NOT_FOUND:
+        return Exit.NOT_FOUND, f"{call}: {message or code}"
+    return Exit.NO, f"{call}: {code}: {message}"
+
+
+def shown(text: object) -> str:
+    """Return a text of somebody else's for a terminal, which it must not be able to control."""
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(text))
+
+
+def fail(code: Exit, why: str) -> None:
+    """Say why, and exit.
+
+    Raises:
+        typer.Exit: always.
+    """
+    Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(shown(why))}", soft_wrap=True)
+    raise typer.Exit(code)

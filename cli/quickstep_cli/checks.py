@@ -1,0 +1,335 @@
+"""What `quickstep doctor` makes of what it has gathered. Pure: facts in, findings out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.model import Direction, MetricScope, ScalableTarget, Service
+from quickstep_cli.advice import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from quickstep.engine.model import Datapoint, ScalingPolicy
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.memory import Lease, Memory
+
+HIGH_RESOLUTION = (10, 20, 30)
+MOST_TARGETS = 750
+"""What the heartbeat looks at within its minute."""
+LATE = timedelta(seconds=15)
+"""How long after its end the newest datapoint should be readable at most."""
+
+
+class Verdict(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has found; `fix` says what to do about it."""
+
+    check: str
+    verdict: Verdict
+    what: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A fact that could not be gathered, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that was gathered of a target.
+
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by policy,
+    `datapoints` the load of each of them, oldest first. `rule` says whether EventBridge's rule is
+    enabled and matches an event of this target. `refused` are calls that the function's role may
+    not make. `scaling_policies` are those of Application Auto Scaling that still act. `dead` counts
+    the messages of the dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what
+    Fargate allows on demand.
+    """
+
+    service_name: ServiceName
+    at: datetime
+    target: ScalableTarget | str
+    service: Service | Unknown
+    alarms: Mapping[str, Mapping[str, Any]] | Unknown
+    datapoints: Mapping[str, Sequence[Datapoint]] | Unknown = field(default_factory=dict)
+    rule: bool | Unknown = True
+    refused: Sequence[str] | Unknown = ()
+    scaling_policies: Sequence[str] | Unknown = ()
+    item: tuple[Memory, Lease | None] | Unknown = Unknown("it was not read")
+    dead: Mapping[str, int] | Unknown = field(default_factory=dict)
+    vcpu: float | Unknown = 0.0
+    vcpu_quota: float | Unknown = 0.0
+    targets: int | Unknown = 1
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """Return what every check has found."""
+    return [finding for check in CHECKS for finding in check(facts)]
+
+
+def _unknown(check: str, fact: Unknown) -> Finding:
+    fix = "see why; docs/operations.md lists the rights that the doctor needs"
+    return Finding(check, Verdict.WARNING, f"could not be checked: {fact.why}", fix)
+
+
+def policy_document(facts: Facts) -> Iterator[Finding]:
+    """The policy document is there, valid, and means what it probably should."""
+    check = "policy document"
+    if isinstance(facts.target, str):
+        fix = "`quickstep validate` checks a file, `quickstep apply` puts it in force"
+        yield Finding(check, Verdict.PROBLEM, facts.target, fix)
+        return
+    yield Finding(check, Verdict.OK, f"{facts.service_name.parameter} is valid")
+    alarms = {} if isinstance(facts.alarms, Unknown) else facts.alarms
+    thresholds = {
+        name: alarm["Threshold"] for name, alarm in alarms.items() if "Threshold" in alarm
+    }
+    for line in advice(facts.target, thresholds):
+        yield Finding(check, Verdict.WARNING, line, "see docs/policy-reference.md")
+    if facts.target.dry_run:
+        yield Finding(check, Verdict.WARNING, "a dry run: nothing is scaled", "set DryRun to false")
+
+
+def alarms(facts: Facts) -> Iterator[Finding]:
+    """Every policy has its alarm, and every alarm its policy."""
+    check = "alarms"
+    if isinstance(facts.alarms, Unknown):
+        yield _unknown(check, facts.alarms)
+        return
+    if isinstance(facts.target, str):
+        return
+    for policy in facts.target.policies:
+        name = facts.service_name.alarm(policy.name)
+        alarm = facts.alarms.get(policy.name)
+        if alarm is None:
+            fix = f"make the alarm, or take {policy.name} out of the document"
+            yield Finding(check, Verdict.PROBLEM, f"{name} does not exist", fix)
+        else:
+            yield from _alarm(policy, name, alarm)
+    for policy_name in facts.alarms.keys() - {policy.name for policy in facts.target.policies}:
+        name = facts.service_name.alarm(policy_name)
+        fix = "delete the alarm, or add the policy: its events fail"
+        yield Finding(check, Verdict.PROBLEM, f"{name} drives no policy of the document", fix)
+
+
+def _alarm(policy: ScalingPolicy, name: str, alarm: Mapping[str, Any]) -> Iterator[Finding]:
+    check, wrong = "alarms", []
+    way = "Greater" if policy.direction is Direction.OUT else "Less"
+    if not str(alarm.get("ComparisonOperator", "")).startswith(way):
+        what = f"{name} compares with {alarm.get('ComparisonOperator')}, but {policy.name} is a"
+        fix = f"use {way}ThanThreshold, or move the policy to the other group"
+        wrong.append(Finding(check, Verdict.PROBLEM, f"{what} {policy.direction} policy", fix))
+    period = alarm.get("Period") or max(
+        (
+            query["MetricStat"]["Period"]
+            for query in alarm.get("Metrics", [])
+            if "MetricStat" in query
+        ),
+        default=0,
+    )
+    if period not in HIGH_RESOLUTION:
+        fix = "use a period of 10, on a metric with StorageResolution 1"
+        what = f"{name} has a period of {period} s: it is evaluated once a minute"
+        wrong.append(Finding(check, Verdict.WARNING, what, fix))
+    if not alarm.get("ActionsEnabled", True):
+        what = f"the actions of {name} are disabled: it is not answered"
+        fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name}"
+        wrong.append(Finding(check, Verdict.WARNING, what, fix))
+    if alarm.get("TreatMissingData") == "breaching":
+        what = f"{name} takes missing data for a breach"
+        fix = "use missing to scale out, notBreaching to scale in"
+        wrong.append(Finding(check, Verdict.PROBLEM, what, fix))
+    what = f"{name}: {period} s, {alarm.get('StateValue', 'unknown')}"
+    yield from wrong or [Finding(check, Verdict.OK, what)]
+
+
+def load(facts: Facts) -> Iterator[Finding]:
+    """Datapoints arrive: how late, from how many tasks, and how often each publishes."""
+    check = "metric"
+    if isinstance(facts.datapoints, Unknown):
+        yield _unknown(check, facts.datapoints)
+        return
+    if isinstance(facts.target, str) or isinstance(facts.alarms, Unknown):
+        return
+    for policy in facts.target.in_direction(Direction.OUT):
+        alarm = facts.alarms.get(policy.name)
+        if alarm is None:
+            continue
+        points = facts.datapoints.get(policy.name, ())
+        if not points:
+            what = f"{policy.name}: no datapoint in the last minutes"
+            fix = "do the tasks publish? The alarm's namespace, name and dimensions must be theirs"
+            yield Finding(check, Verdict.PROBLEM, what, fix)
+            continue
+        period = alarm.get("Period") or HIGH_RESOLUTION[0]
+        age = facts.at - points[-1].at - timedelta(seconds=period)
+        late = max(0.0, age.total_seconds())
+        what = f"{policy.name}: the newest datapoint, {points[-1].value:g}, ended {late:.0f} s ago"
+        if age > LATE + timedelta(seconds=period):
+            fix = "publish every 5 s with StorageResolution 1; a late metric is answered late"
+            yield Finding(check, Verdict.WARNING, what, fix)
+        else:
+            yield Finding(check, Verdict.OK, what)
+        if policy.metric_scope is MetricScope.PER_TASK and not isinstance(facts.service, Unknown):
+            yield from _reporters(facts.target, facts.service, policy.name, points, period)
+
+
+def _reporters(
+    target: ScalableTarget, service: Service, name: str, points: Sequence[Datapoint], period: int
+) -> Iterator[Finding]:
+    """Example: 8 samples in 10 s, of tasks that publish every 5 s: 4 tasks."""
+    samples = [point.samples for point in points[-4:-1] or points if point.samples is not None]
+    if not samples:
+        return
+    tasks = max(samples) * target.publish_seconds / period
+    what = f"{name}: {max(samples):g} samples in {period} s, as {tasks:.3g} tasks send them"
+    if abs(tasks - service.running) < max(1.0, 0.1 * service.running):
+        yield Finding("metric", Verdict.OK, f"{what}; {service.running} are running")
+        return
+    fix = (
+        "PublishSeconds must be the publisher's interval, and each task must send one sample per "
+        "interval"
+    )
+    what = f"{what} every {target.publish_seconds} s, but {service.running} are running"
+    yield Finding("metric", Verdict.WARNING, what, fix)
+
+
+def rule(facts: Facts) -> Iterator[Finding]:
+    """EventBridge's rule takes the alarms' events to the scaler."""
+    if isinstance(facts.rule, Unknown):
+        yield _unknown("rule", facts.rule)
+    elif facts.rule:
+        yield Finding("rule", Verdict.OK, "is enabled, and matches events of this target's alarms")
+    else:
+        what = "is disabled, or does not match events of this target's alarms"
+        yield Finding("rule", Verdict.PROBLEM, what, "deploy template.yaml again")
+
+
+def service(facts: Facts) -> Iterator[Finding]:
+    """The service is there, and no rollout holds scale-in."""
+    if isinstance(facts.service, Unknown):
+        yield Finding("service", Verdict.PROBLEM, facts.service.why, "are cluster and name right?")
+        return
+    counts = f"{facts.service.running} of {facts.service.desired} tasks run"
+    if facts.service.deployment_in_progress:
+        what = f"{counts}; a rollout is in progress, so nothing scales in"
+        yield Finding("service", Verdict.WARNING, what, "wait for its end, or roll it back")
+        return
+    yield Finding("service", Verdict.OK, counts)
+
+
+def rights(facts: Facts) -> Iterator[Finding]:
+    """The function's role may do what the function does."""
+    if isinstance(facts.refused, Unknown):
+        yield _unknown("rights", facts.refused)
+    elif facts.refused:
+        what = f"the function may not call {', '.join(facts.refused)}"
+        fix = "is the cluster in ClusterNames of the scaler's stack?"
+        yield Finding("rights", Verdict.PROBLEM, what, fix)
+    else:
+        yield Finding("rights", Verdict.OK, "the function may describe and update the service")
+
+
+def other_scalers(facts: Facts) -> Iterator[Finding]:
+    """Application Auto Scaling does not scale the same service."""
+    check = "other scalers"
+    if isinstance(facts.scaling_policies, Unknown):
+        yield _unknown(check, facts.scaling_policies)
+        return
+    if not facts.scaling_policies:
+        yield Finding(check, Verdict.OK, "Application Auto Scaling does not act on the service")
+        return
+    dry = isinstance(facts.target, ScalableTarget) and facts.target.dry_run
+    what = f"Application Auto Scaling acts on the service: {', '.join(facts.scaling_policies)}"
+    fix = "fine beside a dry run; delete or suspend them before that ends"
+    yield Finding(check, Verdict.WARNING if dry else Verdict.PROBLEM, what, fix)
+
+
+def item(facts: Facts) -> Iterator[Finding]:
+    """The target's item can be read, and nobody died over it."""
+    check = "state"
+    if isinstance(facts.item, Unknown):
+        fix = "mend or delete the item: it comes back without its cooldowns"
+        yield Finding(check, Verdict.PROBLEM, facts.item.why, fix)
+        return
+    memory, lease = facts.item
+    if memory.state.unreadable:
+        fix = "`quickstep resume` and `quickstep override --clear` remove what is by hand"
+        what = f"cannot be read, so nothing scales in: {memory.state.unreadable}"
+        yield Finding(check, Verdict.PROBLEM, what, fix)
+    if lease and lease.until + timedelta(minutes=2) < facts.at:
+        what = f"{lease.owner} left its lease at {lease.until:%H:%M:%S}, and nobody took it over"
+        yield Finding(check, Verdict.PROBLEM, what, "does the heartbeat reach the function?")
+    paused = memory.state.pause
+    for direction in Direction:
+        if paused and paused.holds(direction, facts.at):
+            what = f"{direction} is paused: {paused.reason or 'no reason given'}"
+            yield Finding(check, Verdict.WARNING, what, "`quickstep resume` ends it")
+    if not memory.state.unreadable:
+        yield Finding(check, Verdict.OK, "the target's item can be read")
+
+
+def dead_letters(facts: Facts) -> Iterator[Finding]:
+    """Nothing was given up on."""
+    check = "dead letters"
+    if isinstance(facts.dead, Unknown):
+        yield _unknown(check, facts.dead)
+        return
+    full = {name: count for name, count in facts.dead.items() if count}
+    for name, count in full.items():
+        what = f"{count} messages in {name}"
+        yield Finding(check, Verdict.WARNING, what, f"see docs/runbook.md, {name}Alarm")
+    if not full:
+        yield Finding(check, Verdict.OK, "the dead-letter queues are empty")
+
+
+def quotas(facts: Facts) -> Iterator[Finding]:
+    """MaxCapacity can be had, and the heartbeat keeps up."""
+    check = "quotas"
+    for fact in (facts.vcpu, facts.vcpu_quota, facts.targets):
+        if isinstance(fact, Unknown):
+            yield _unknown(check, fact)
+            return
+    assert not isinstance(facts.vcpu, Unknown)  # noqa: S101 - checked above, as the others
+    assert not isinstance(facts.vcpu_quota, Unknown)  # noqa: S101
+    assert not isinstance(facts.targets, Unknown)  # noqa: S101
+    what = f"MaxCapacity takes {facts.vcpu:g} vCPU of Fargate's {facts.vcpu_quota:g} on demand"
+    if facts.vcpu_quota and facts.vcpu > 0.8 * facts.vcpu_quota:
+        fix = "ask for more at Service Quotas, Fargate On-Demand vCPU resource count"
+        over = facts.vcpu > facts.vcpu_quota
+        yield Finding(check, Verdict.PROBLEM if over else Verdict.WARNING, what, fix)
+    elif facts.vcpu:
+        yield Finding(check, Verdict.OK, what)
+    if facts.targets > MOST_TARGETS:
+        what = f"{facts.targets} targets: the heartbeat's looks are throttled beyond {MOST_TARGETS}"
+        yield Finding(check, Verdict.WARNING, what, "see docs/architecture.md, not built yet")
+
+
+CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    policy_document,
+    service,
+    alarms,
+    load,
+    rule,
+    rights,
+    other_scalers,
+    item,
+    dead_letters,
+    quotas,
+)

@@ -1,0 +1,171 @@
+"""`quickstep simulate` and `quickstep compare`: hours of traffic in seconds, nothing deployed."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from quickstep_cli.experiment import (
+    SeedsOption,
+    TasksOption,
+    Trial,
+    an_experiment,
+    progress_bar,
+    takes_trial,
+    unwritable,
+)
+from quickstep_lab.simulator.compare import Comparison, all_scalers
+from quickstep_lab.simulator.compare import compare as compare_scalers
+from quickstep_lab.simulator.scalers.application_auto_scaling import KINDS
+from quickstep_lab.traffic import ScenarioName
+
+if TYPE_CHECKING:
+    from quickstep_lab.simulator.series import Series
+
+MODELLED = (
+    "Everything is modelled but Quickstep's own code. AAS's target tracking is calibrated to the "
+    "trigger times that AWS published in June 2026: "
+    + " and ".join(f"{kind.published:g} s with {kind.period}-s metrics" for kind in KINDS.values())
+    + "."
+)
+
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", help="Write a page with zoomable charts to this file.")
+]
+
+
+class ScalerName(StrEnum):
+    """What `simulate` can play."""
+
+    QUICKSTEP = "quickstep"
+    TEXTBOOK = "textbook"
+    AAS_STEP_10S = "aas-step-10s-alarm"
+    AAS_STEP_60S = "aas-step-60s-alarm"
+    AAS_TRACKING_60S = "aas-target-tracking-60s"
+    AAS_TRACKING_20S = "aas-target-tracking-20s"
+
+
+@takes_trial
+def simulate(
+    trial: Trial,
+    *,
+    scaler: Annotated[
+        ScalerName, typer.Option(help="Which scaler to play.")
+    ] = ScalerName.QUICKSTEP,
+    tasks: TasksOption = None,
+    seeds: SeedsOption = 1,
+    report: ReportOption = None,
+) -> None:
+    """Play one scaler on a scenario or on your own traffic, and show what it does and why."""
+    comparison = _play(trial, [scaler], tasks, seeds, report)
+    actions = [_actions(series) for series in comparison.series.values()]
+    _print(trial, comparison, actions, report)
+
+
+@takes_trial
+def compare(
+    trial: Trial,
+    *,
+    tasks: TasksOption = None,
+    seeds: SeedsOption = 10,
+    report: ReportOption = None,
+) -> None:
+    """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic."""
+    _print(trial, _play(trial, list(ScalerName), tasks, seeds, report), [], report)
+
+
+def _play(
+    trial: Trial, names: list[ScalerName], tasks: int | None, seeds: int, report: Path | None
+) -> Comparison:
+    unwritable(report)
+    setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
+    experiment = an_experiment(played, setup, trial.world(), tasks, seeds)
+    scalers = [scaler for scaler in all_scalers(setup) if scaler.name in names]
+    with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
+        comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
+    if report:
+        from quickstep_lab.simulator.report import report_page  # noqa: PLC0415 - plotly takes its time
+
+        report.write_text(report_page(comparison, MODELLED), encoding="utf-8")
+    return comparison
+
+
+def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: Path | None) -> None:
+    document = comparison.as_dict()
+    if trial.as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(*actions, *_tables(comparison), sep="\n")
+    ideal = document["needed_task_seconds"] / 3600
+    for line in (
+        f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
+        "Medians over the seeds; -: it never happened. Times are from the first overloaded second.",
+        MODELLED,
+        *([f"Charts: {report}"] if report else []),
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def _tables(comparison: Comparison) -> tuple[Table, Table]:
+    """Return what users felt, and what it cost: together they are too wide for a terminal."""
+    experiment = comparison.experiment
+    seeds = f"{experiment.seeds} seed{'' if experiment.seeds == 1 else 's'}"
+    length = len(experiment.traffic.requests) / 3600
+    felt = _empty(
+        f"{experiment.traffic.name}: {length:.1f} h, {seeds}",
+        ("Trigger", "Capacity", "Failed", "Success", "p99"),
+    )
+    cost = _empty("", ("Task-hours", "Peak tasks", "Actions", "Reversals"))
+    for name, summary in comparison.scalers.items():
+        measures = summary.medians
+        felt.add_row(
+            name,
+            _seconds(measures.time_to_trigger_s),
+            _seconds(measures.time_to_capacity_s),
+            f"{measures.failed:,.0f}",
+            f"{measures.success_rate:.2%}",
+            _millis(measures.latency_ms["p99"]),
+        )
+        cost.add_row(
+            name,
+            f"{measures.task_seconds / 3600:.2f}",
+            str(measures.peak_tasks),
+            str(measures.scale_actions),
+            str(measures.reversals),
+        )
+    return felt, cost
+
+
+def _empty(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("Scaler", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} s"
+
+
+def _millis(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"
+
+
+def _actions(series: Series) -> Table:
+    table = Table(title="What it did (first seed)", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("Second", justify="right")
+    table.add_column("Tasks", justify="right")
+    table.add_column("Why")
+    for action in series.actions:
+        table.add_row(f"{action.at:.1f}", f"{action.before} → {action.after}", escape(action.why))
+    return table

@@ -1,0 +1,346 @@
+"""`quickstep cost`: what a service costs in a month, line by line, and beside AWS's scalers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from quickstep_cli.compare import MODELLED
+from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from quickstep_lab.cost.bill import hints
+from quickstep_lab.cost.counts import read_counts
+from quickstep_lab.cost.model import Part, Transport, Usage
+from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
+from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
+from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.traffic import ScenarioName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from quickstep_lab.cost.bill import Bill, Charge, Hint
+    from quickstep_lab.cost.month import Standing
+    from quickstep_lab.cost.prices import Price, Prices
+    from quickstep_lab.simulator.compare import Comparison
+
+_TINY = 0.005
+_LARGE = 100
+
+TasksOption = Annotated[
+    float, typer.Option("--tasks", min=0.1, max=5000, help="Tasks of the service, on average.")
+]
+PublishOption = Annotated[
+    int,
+    typer.Option("--publish-seconds", min=1, max=3600, help="Seconds between a task's samples."),
+]
+TransportOption = Annotated[
+    Transport, typer.Option("--transport", help="How the tasks publish: PutMetricData, or EMF.")
+]
+MetricsOption = Annotated[
+    int, typer.Option("--metrics", min=1, max=100, help="Metrics that the tasks publish.")
+]
+BreachesOption = Annotated[
+    float, typer.Option("--breaches", min=0, max=1440, help="Scale-out breaches a day.")
+]
+MinutesOption = Annotated[
+    float, typer.Option("--breach-minutes", min=0, max=1440, help="How long each of them lasts.")
+]
+ServicesOption = Annotated[
+    int,
+    typer.Option("--services", min=1, max=10000, help="Services that share the account's scaler."),
+]
+RetentionOption = Annotated[
+    int, typer.Option("--retention-days", min=1, max=3650, help="Days that records are kept.")
+]
+ViewsOption = Annotated[
+    float, typer.Option("--views", min=0, max=86400, help="Refreshes of the dashboard a day.")
+]
+CpuOption = Annotated[
+    float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
+]
+MemoryOption = Annotated[
+    float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
+]
+ArchitectureOption = Annotated[
+    Architecture, typer.Option("--architecture", help="What the tasks run on; the OS is Linux.")
+]
+TimesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--times-a-day",
+        min=0.001,
+        max=1440,
+        help="How often the simulated traffic comes in a day.",
+        show_default="once, or as often as it fits",
+    ),
+]
+FreeOption = Annotated[
+    bool, typer.Option("--free-tier", help="Take off what AWS has free, as if nothing else did.")
+]
+PricesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Prices of yours, in the form of prices.json; those left out stay.",
+    ),
+]
+
+
+@takes_trial
+def cost(
+    trial: Trial,
+    *,
+    tasks: TasksOption = 8,
+    publish_seconds: PublishOption = 5,
+    transport: TransportOption = Transport.CLOUDWATCH,
+    metrics: MetricsOption = 3,
+    breaches: BreachesOption = 6,
+    breach_minutes: MinutesOption = 3,
+    services: ServicesOption = 1,
+    retention_days: RetentionOption = 30,
+    views: ViewsOption = 60,
+    task_vcpu: CpuOption = 1,
+    task_memory: MemoryOption = 2,
+    architecture: ArchitectureOption = Architecture.ARM,
+    times_a_day: TimesOption = None,
+    free_tier: FreeOption = False,
+    prices: PricesOption = None,
+) -> None:
+    """Tell what scaling a service costs in a month, line by line, and beside AWS's scalers.
+
+    With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
+    and the task-hours of each scaler are priced.
+    """
+    usage = Usage(
+        tasks=tasks,
+        metrics=metrics,
+        publish_seconds=publish_seconds,
+        transport=transport,
+        services=services,
+        retention_days=retention_days,
+        views=views,
+    )
+    month = Month(
+        usage=usage,
+        size=TaskSize(task_vcpu, task_memory, architecture),
+        prices=_prices(prices),
+        counted=read_counts(),
+        free_tier=free_tier,
+    )
+    traffic = _Traffic("", 0, 0)
+    if trial.scenario is None and trial.traffic is None:
+        if times_a_day is not None:
+            rule = "needs --scenario or --traffic: that is what comes so often"
+            raise typer.BadParameter(rule, param_hint="--times-a-day")
+        activity, standings = month.with_breaches(breaches, breach_minutes)
+    else:
+        comparison, traffic = _played(trial, times_a_day)
+        activity, standings = month.simulated(comparison, traffic.times_a_day)
+    cheaper = hints(usage, activity, month.counted, month.prices, free_tier=free_tier)
+    if trial.as_json:
+        typer.echo(json.dumps(_as_dict(month, traffic, standings, cheaper), ensure_ascii=False))
+        return
+    _print(month, traffic, standings, cheaper)
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """What was played, if anything: its name, its seconds, and how often it comes."""
+
+    name: str
+    seconds: int
+    times_a_day: float
+
+
+def _prices(file: Path | None) -> Prices:
+    base = read_prices()
+    if file is None:
+        return base
+    try:
+        return read_prices(file.read_text(encoding="utf-8"), base=base)
+    except PricesError as error:
+        listed = "\n".join(str(problem) for problem in error.problems)
+        raise typer.BadParameter(f"{file}:\n{listed}", param_hint="--prices") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file}: must be UTF-8", param_hint="--prices") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--prices") from None
+
+
+def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:
+    setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
+    seconds = len(played.requests)
+    most = longest_times(seconds)
+    if times_a_day is not None and times_a_day > most:
+        rule = f"must be at most {most:g}, as often as {seconds} s fit into a day"
+        raise typer.BadParameter(f"{rule}, not {times_a_day:g}", param_hint="--times-a-day")
+    experiment = an_experiment(played, setup, trial.world(), None, 1)
+    scalers = all_scalers(setup)
+    with progress_bar(f"Playing {played.name}", len(scalers)) as advance:
+        comparison = compare(experiment, scalers, jobs=trial.jobs, progress=advance)
+    return comparison, _Traffic(played.name, seconds, times_a_day or min(1.0, most))
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def _as_dict(
+    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+) -> dict[str, Any]:
+    ours = standings[OURS].bill
+    return {
+        "usage": asdict(month.usage),
+        "traffic": asdict(traffic) if traffic.name else None,
+        "free_tier": month.free_tier,
+        "lines": [
+            {
+                "part": str(charge.line.part),
+                "what": charge.line.what,
+                "quantity": charge.line.quantity,
+                "meter": str(charge.line.meter),
+                "shared": charge.line.shared,
+                "dollars": charge.dollars,
+            }
+            for charge in ours.charges
+        ],
+        "total": ours.total,
+        "largest": str(ours.largest),
+        "scalers": {
+            name: {
+                "scaling": standing.bill.total,
+                "task_hours": standing.task_hours,
+                "tasks": standing.tasks,
+                "total": standing.total,
+                "success_rate": standing.success,
+            }
+            for name, standing in standings.items()
+        },
+        "hints": [asdict(hint) for hint in cheaper],
+        "unverified": sorted(unverified(standings)),
+    }
+
+
+def unverified(standings: Mapping[str, Standing]) -> set[str]:
+    """Return the meters of any bill whose prices could not be checked anywhere."""
+    return {
+        str(charge.line.meter)
+        for standing in standings.values()
+        for charge in standing.bill.charges
+        if charge.price.certainty is Certainty.UNVERIFIED
+    }
+
+
+def _print(
+    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+) -> None:
+    console = Console()
+    ours = standings[OURS].bill
+    console.print(_bill_table(month, ours), _standings_table(month, traffic, standings), sep="\n")
+    for line in _remarks(month, traffic, standings, cheaper):
+        console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def _bill_table(month: Month, ours: Bill) -> Table:
+    usage = month.usage
+    title = f"A service of {usage.tasks:g} tasks, one of {usage.services}: US dollars a month"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("For")
+    for column in ("Quantity", "Price", "Dollars"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for part in sorted(Part, key=lambda part: -ours.of(part)):
+        charges = [charge for charge in ours.charges if charge.line.part is part]
+        if not charges:
+            continue
+        table.add_row(str(part), "", "", f"{ours.of(part):.2f}", style="bold")
+        for charge in charges:
+            if charge.dollars >= _TINY:
+                what, *numbers = charge_cells(charge)
+                table.add_row(f"  {what}", *numbers)
+    table.add_section()
+    table.add_row("Total", "", "", f"{ours.total:.2f}", style="bold")
+    return table
+
+
+def charge_cells(charge: Charge) -> tuple[str, str, str, str]:
+    """Return what a charge is for, its quantity, its price and its dollars."""
+    line, price = charge.line, charge.price
+    return (
+        f"{line.what}{' (shared)' if line.shared else ''}",
+        f"{_short(line.quantity / _scale(price))} {price.unit}",
+        price_cell(price),
+        f"{charge.dollars:.2f}",
+    )
+
+
+def price_cell(price: Price) -> str:
+    """Return a price with what it is for. Example: 0.01 / 1,000."""
+    per = price.per / _scale(price)
+    return f"{price.dollars:.7g}" if per == 1 else f"{price.dollars:g} / {per:,.0f}"
+
+
+def _scale(price: Price) -> float:
+    """Return how many of what is counted make one of the price's unit: bytes, of a GB."""
+    return 1e9 if price.unit.startswith("GB") and price.per > 1 else 1
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number == round(number) or number >= _LARGE else f"{number:,.2f}"
+
+
+def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, Standing]) -> Table:
+    size = month.size
+    title = (
+        f"Beside AWS's scalers, tasks of {size.vcpu:g} vCPU and {size.memory:g} GB on"
+        f" {size.architecture}"
+    )
+    if traffic.name:
+        title += f";\n{traffic.name}, simulated, {traffic.times_a_day:g} a day"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("Scaler", no_wrap=True)
+    columns = ("Scaling", "Task-hours", "Tasks", "More")
+    for column in (*columns, *(["Success"] if traffic.name else [])):
+        table.add_column(column, justify="right", no_wrap=True)
+    ours = standings[OURS].total
+    for name, standing in standings.items():
+        success = [] if standing.success is None else [f"{standing.success:.1%}"]
+        table.add_row(
+            name,
+            f"{standing.bill.total:,.2f}",
+            f"{standing.task_hours:,.0f}",
+            f"{standing.tasks:,.2f}",
+            f"{standing.total - ours:+,.2f}",
+            *success,
+        )
+    return table
+
+
+def _remarks(
+    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+) -> Iterator[str]:
+    ours = standings[OURS].bill
+    largest = ours.largest
+    yield f"Most of it: {largest}, {ours.of(largest) / ours.total:.0%}."
+    for hint in cheaper:
+        yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
+    base = read_prices()
+    yield (
+        f"{'P' if month.prices == base else 'Your prices; else p'}rices of us-east-1, read"
+        f" by {max(price.read for price in base.values())}, mostly from secondary sources:"
+        " docs/costs.md has each."
+    )
+    if names := ", ".join(sorted(unverified(standings))):
+        yield f"Not verified: {names}."
+    free = "taken off, as if nothing else in the account used it" if month.free_tier else "left out"
+    yield f"The free tier is {free}. A month has 30 days. Calls are counted on an embedded AWS."
+    if traffic.name:
+        yield MODELLED

@@ -1,0 +1,170 @@
+"""`quickstep dashboard`: scaling decisions in the browser, of a deployed table or a saved log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
+from quickstep.protocol.ports import CallFailedError
+from quickstep.report.dashboard.page import Printed, document
+from quickstep.report.dashboard.view import Look, build_view
+from quickstep_cli.page import NoOpen, Port, served
+from quickstep_lab.page.feed import Feed
+from quickstep_lab.page.sources import LogError, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quickstep.report.dashboard.deployed import Deployed
+    from quickstep.report.dashboard.material import Material
+
+POLL_SECONDS = 5
+
+MOST_PRINTED = 2_000
+"""Decisions in a written page: more make a browser slow."""
+_STALE = "The decisions are as of"
+
+
+def dashboard(
+    *,
+    service: Annotated[
+        str | None, typer.Argument(help="service/<cluster>/<service>; with --log, one in there.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="The stack's output TableName. Decisions are read from it.")
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Decisions from a file instead: the scaler's log, or a record a line.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the page to a file, and serve nothing."),
+    ] = None,
+    minutes: Annotated[
+        int, typer.Option(min=1, max=30 * 24 * 60, help="How much of the past, from a table.")
+    ] = 60,
+    profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS Region.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Of an emulated AWS.")] = None,
+    port: Port = 0,
+    no_open: NoOpen = False,
+) -> None:
+    """Show scaling decisions in the browser; nothing is changed. Ctrl-C ends it."""
+    if (log is None) == (table is None):
+        raise typer.BadParameter("give either --table or --log")
+    if service is not None and parse_resource_id(service) is None:
+        raise typer.BadParameter(f"SERVICE {RESOURCE_ID_RULE}, not {service}")
+    if log is not None:
+        material = _from_log(log, service)
+        _show(lambda: material, html, port, no_open=no_open)
+        return
+    assert table is not None  # noqa: S101 - one of both is given
+    if service is None:
+        raise typer.BadParameter("SERVICE is needed with --table, like service/prod/web")
+    deployed = _deployed(table, profile, region, endpoint_url)
+    span = timedelta(minutes=minutes)
+
+    def read() -> Material:
+        now = datetime.now(UTC)
+        return deployed.material(service, now - span, now, now)
+
+    _show(read, html, port, no_open=no_open, live=True)
+
+
+def _from_log(file: Path, service: str | None) -> Material:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            found = {material.resource_id: material for material in read_log(file.name, lines)}
+    except (LogError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None
+    if service is None and len(found) > 1:
+        raise typer.BadParameter(f"name one of the services in {file.name}: {', '.join(found)}")
+    material = found.get(service) if service else next(iter(found.values()))
+    if material is None:
+        raise typer.BadParameter(f"{file.name} has {', '.join(found)}, not {service}")
+    return material
+
+
+def _deployed(
+    table: str, profile: str | None, region: str | None, endpoint_url: str | None
+) -> Deployed:
+    import boto3  # noqa: PLC0415 - takes its time, which the other commands need not wait for
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    from quickstep.wiring import make_dashboard  # noqa: PLC0415
+
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        return make_dashboard(table, partial(session.client, endpoint_url=endpoint_url))
+    except (BotoCoreError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _show(
+    read: Callable[[], Material],
+    html: Path | None,
+    port: int,
+    *,
+    no_open: bool,
+    live: bool = False,
+) -> None:
+    console = Console()
+    try:
+        newest = read()
+    except CallFailedError as error:
+        console.print(f"The decisions cannot be read: {error}", markup=False, style="red")
+        raise typer.Exit(1) from None
+    if html is not None:
+        try:
+            html.write_text(_printed(newest), encoding="utf-8")
+        except OSError as error:
+            raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
+        console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)
+        return
+    feed = Feed(partial(_itself, newest), live=live)
+    with served(feed, console, port, no_open=no_open):
+        try:
+            while True:
+                time.sleep(POLL_SECONDS)
+                if live:
+                    newest = _anew(read, newest)
+                    feed.publish(partial(_itself, newest))
+        except KeyboardInterrupt:
+            console.print("Ended.")
+
+
+def _anew(read: Callable[[], Material], before: Material) -> Material:
+    """Return what is read now; where it cannot be read, what was read before, and why."""
+    try:
+        return read()
+    except CallFailedError as error:
+        kept = tuple(note for note in before.notes if not note.startswith(_STALE))
+        note = f"{_STALE} {before.end:%H:%M:%S} UTC. They cannot be read anew: {error}"
+        return replace(before, notes=(*kept, note))
+
+
+def _itself(material: Material) -> Material:
+    return material
+
+
+def _printed(material: Material) -> str:
+    """Return the page as a file: without anything to click that needs a server."""
+    total = len(material.entries)
+    if total > MOST_PRINTED:
+        note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
+        material = replace(material, notes=(*material.notes, note))
+    return document(build_view(material, Look(page_size=MOST_PRINTED)), Printed())

@@ -1,0 +1,96 @@
+"""`quickstep demo`: watch the scaler answer a surge, without an AWS account."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from functools import partial
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from quickstep_cli.page import NoOpen, Port, served
+from quickstep_cli.traffic import (
+    FromOption,
+    MultiplyOption,
+    ScenarioOption,
+    TrafficOption,
+    chosen_traffic,
+)
+from quickstep_lab.page.feed import Feed
+from quickstep_lab.page.sources import demo_material
+from quickstep_lab.service_model import CAPACITY, START_UP
+from quickstep_lab.snapshot import Plan
+from quickstep_lab.traffic import ScenarioName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quickstep_lab.snapshot import Snapshot
+
+_DAY = 24 * 3600
+
+
+def demo(
+    *,
+    scenario: ScenarioOption = None,
+    traffic: TrafficOption = None,
+    multiply: MultiplyOption = 1.0,
+    start: FromOption = 0,
+    seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="How long to run.")] = 95,
+    start_up: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds from a task's launch until it serves.")
+    ] = START_UP,
+    task_capacity: Annotated[
+        float, typer.Option(min=1, max=1e6, help="Requests a second that a task can serve.")
+    ] = CAPACITY,
+    log: Annotated[
+        typer.FileTextWrite | None,
+        typer.Option(
+            mode="a",
+            lazy=False,
+            encoding="utf-8",
+            help="Where the scaler's log and metric lines go; a temporary file by default.",
+        ),
+    ] = None,
+    port: Port = 0,
+    no_open: NoOpen = False,
+) -> None:
+    """Watch the scaler answer a surge: the real code on an embedded AWS, in about 90 seconds.
+
+    In the terminal, and on a page on 127.0.0.1, live. Exits with 1 if a surge was not answered.
+    """
+    played = chosen_traffic(
+        scenario,
+        traffic,
+        multiply=multiply,
+        start=start,
+        end=start + seconds if traffic is None else None,
+        default=ScenarioName.SURGE,
+    )
+    console = Console()
+    with console.status("Loading"):
+        # Takes a second, which the other commands need not wait for.
+        from quickstep_lab.demo import SERVICE, play_on_embedded_aws  # noqa: PLC0415
+    plan = Plan(played, seconds, start_up, task_capacity)
+    feed = Feed(partial(demo_material, SERVICE.resource_id, plan, ()))
+
+    def publish(snapshots: Sequence[Snapshot]) -> None:
+        feed.publish(partial(demo_material, SERVICE.resource_id, plan, tuple(snapshots)))
+
+    with log or _temporary_log() as file:
+        with served(feed, console, port, no_open=no_open):
+            summary = play_on_embedded_aws(plan, console, file, publish)
+        # As this command was called: `make demo` puts no `quickstep` on the PATH.
+        again = shlex.join([sys.argv[0], "dashboard", "--log", file.name])
+        console.print(f"Look again    {again}", markup=False, highlight=False, soft_wrap=True)
+    if summary.unanswered:
+        raise typer.Exit(1)
+
+
+def _temporary_log() -> IO[str]:
+    return tempfile.NamedTemporaryFile(
+        "a", encoding="utf-8", prefix="quickstep-demo-", suffix=".log", delete=False
+    )

@@ -1,0 +1,145 @@
+"""`quickstep doctor`: a deployed target, checked from end to end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.engine.model import Direction
+from quickstep_cli.aws import (
+    Aws,
+    CommandError,
+    Exit,
+    JsonOption,
+    TargetArgument,
+    YesOption,
+    now,
+    on_aws,
+)
+from quickstep_cli.aws import pause as wait_for
+from quickstep_cli.checks import Finding, Verdict, examine
+from quickstep_cli.targets import records_since, the_target
+
+if TYPE_CHECKING:
+    from quickstep.naming import ServiceName
+    from quickstep_cli.targets import Record
+
+MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[red]✗[/]"}
+POLL = timedelta(seconds=0.5)
+
+
+@on_aws
+def doctor(
+    aws: Aws,
+    target: TargetArgument,
+    *,
+    fire: Annotated[
+        bool,
+        typer.Option(
+            "--fire", help="Also set an alarm of a dry run to ALARM, and time the whole path."
+        ),
+    ] = False,
+    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds, with --fire.")] = 60,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a deployed target from end to end, and say what to fix; exit with 1 on a problem."""
+    from quickstep_cli.facts import gather  # noqa: PLC0415 - boto3 takes its time
+
+    findings = examine(gather(aws, target))
+    if fire:
+        findings.append(_fired(aws, target, wait, yes=yes, as_json=as_json))
+    _print(findings, as_json=as_json)
+    if any(finding.verdict is Verdict.PROBLEM for finding in findings):
+        raise typer.Exit(Exit.NO)
+
+
+def _print(findings: list[Finding], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for finding in findings:
+        line = escape(f"{finding.check}: {finding.what}")
+        console.print(f"{MARKS[finding.verdict]} {line}", soft_wrap=True)
+        if finding.fix and finding.verdict is not Verdict.OK:
+            console.print(f"    {escape(finding.fix)}", soft_wrap=True, style="dim")
+
+
+# --- the whole path -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Path:
+    """When an alarm was set, when CloudWatch says it was, and the record that came of it."""
+
+    set_at: datetime
+    changed_at: datetime
+    record: Record
+
+
+def _fired(aws: Aws, target: ServiceName, wait: int, *, yes: bool, as_json: bool) -> Finding:
+    """Set an alarm to ALARM and wait for the decision. CloudWatch sets it right by itself.
+
+    The alarm brings no datapoint, so that the decision comes from the metric as it is.
+    """
+    document = the_target(aws, target)
+    if not document.dry_run:
+        why = f"--fire is for a dry run: {target.resource_id} would be scaled. Set DryRun to true"
+        raise CommandError(Exit.NO, why)
+    policies = document.in_direction(Direction.OUT)
+    if not policies:
+        raise CommandError(Exit.NO, "--fire needs a scale-out policy")
+    alarm = target.alarm(policies[0].name)
+    if not yes:
+        Console(stderr=as_json, highlight=False).print(
+            f"{escape(alarm)} will be set to ALARM; CloudWatch sets it right within seconds."
+        )
+        typer.confirm("Go on?", abort=True, err=as_json)
+    return fired(aws, target, alarm, wait)
+
+
+def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
+    """Set the alarm, and return how long it took until the decision was there."""
+    check, set_at = "whole path", now()
+    aws.client("cloudwatch").set_alarm_state(
+        AlarmName=alarm, StateValue="ALARM", StateReason="quickstep doctor --fire"
+    )
+    for tries in count():
+        path = _answer(aws, target, alarm, set_at)
+        if path:
+            seconds = (now() - set_at).total_seconds()
+            decided = datetime.fromisoformat(path.record["at"])
+            hop = (decided - path.changed_at).total_seconds()
+            what = (
+                f"{path.record['outcome']} {hop:.1f} s after the alarm's change; its record "
+                f"could be read {seconds:.1f} s after the call (asked twice a second)"
+            )
+            return Finding(check, Verdict.OK, what)
+        if tries * POLL >= timedelta(seconds=wait):
+            break
+        wait_for(POLL)
+    fix = (
+        "is the alarm in ALARM already? Else see the rule, the function's log and the dead letters"
+    )
+    what = f"no decision within {wait} s of {alarm}'s change"
+    return Finding(check, Verdict.PROBLEM, what, fix)
+
+
+def _answer(aws: Aws, target: ServiceName, alarm: str, set_at: datetime) -> _Path | None:
+    slack = timedelta(seconds=30)  # clocks differ
+    for record in records_since(aws, target, set_at - slack):
+        trigger = record["trigger"]
+        if trigger.get("alarm") != alarm or trigger.get("state") != "ALARM":
+            continue
+        changed_at = datetime.fromisoformat(trigger["at"]).astimezone(UTC)
+        if changed_at >= set_at - timedelta(seconds=5):
+            return _Path(set_at, changed_at, record)
+    return None

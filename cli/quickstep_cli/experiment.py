@@ -1,0 +1,241 @@
+"""What `simulate`, `compare` and `tune` have in common: their options, and what comes of them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from quickstep.config import ConfigError, parse_target
+from quickstep.engine.model import Direction, MetricScope, ScalableTarget
+from quickstep_cli.options import made_of_options
+from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+from quickstep_cli.traffic import (
+    FromOption,
+    MultiplyOption,
+    ScenarioOption,
+    TrafficOption,
+    chosen_traffic,
+)
+from quickstep_lab.simulator.compare import Experiment, tasks_at_start
+from quickstep_lab.simulator.queueing import Server
+from quickstep_lab.simulator.stage import Setup
+from quickstep_lab.simulator.world import Spread, World
+from quickstep_lab.traffic import MAX_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from quickstep_lab.traffic import ScenarioName, Traffic
+
+EXAMPLE_POLICY = Path(__file__).parents[2] / "examples" / "policies" / "web.json"
+_START_UP_SPREAD = 4 / 3
+"""One start-up in twenty takes a third longer than the median, or more."""
+
+ToOption = Annotated[
+    int | None,
+    typer.Option(
+        "--to",
+        min=1,
+        max=MAX_SECONDS,
+        help="The second of the traffic to end at.",
+        show_default="its end",
+    ),
+]
+PolicyOption = Annotated[
+    Path,
+    typer.Option(
+        "--policy",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="The policy document.",
+        show_default="the example's, with the default numbers",
+    ),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="POLICY=VALUE",
+        help="An alarm's threshold, in requests per second and task. Repeatable.",
+        show_default="100 to scale out, 30 to scale in",
+    ),
+]
+TaskCapacityOption = Annotated[
+    float,
+    typer.Option("--task-capacity", min=1, max=1e6, help="Requests a second a task can serve."),
+]
+ServiceTimeOption = Annotated[
+    float,
+    typer.Option("--service-time", min=0, max=60, help="Seconds a request takes on an idle task."),
+]
+QueueLimitOption = Annotated[
+    float,
+    typer.Option("--queue-limit", min=1, max=1e6, help="Requests a task holds; more are refused."),
+]
+TimeOutOption = Annotated[
+    float, typer.Option("--time-out", min=0.1, max=300, help="Seconds a client waits.")
+]
+StartUpOption = Annotated[
+    float,
+    typer.Option("--start-up", min=0, max=3600, help="Seconds until a task listens: the median."),
+]
+TasksOption = Annotated[
+    int | None,
+    typer.Option(
+        "--tasks",
+        min=1,
+        max=5000,
+        help="Tasks at the start.",
+        show_default="enough for the first 10 s",
+    ),
+]
+SeedsOption = Annotated[
+    int, typer.Option("--seeds", min=1, max=1000, help="Runs of each, with other random numbers.")
+]
+OutageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--outage", metavar="FROM-TO", help="Seconds in which no metric arrives. Repeatable."
+    ),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+DEFAULTS = World()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is tried on what: the options that all commands of the simulator take."""
+
+    scenario: ScenarioOption = None
+    traffic: TrafficOption = None
+    multiply: MultiplyOption = 1.0
+    start: FromOption = 0
+    end: ToOption = None
+    policy: PolicyOption = EXAMPLE_POLICY
+    threshold: ThresholdOption = None
+    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity
+    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds
+    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit
+    time_out: TimeOutOption = DEFAULTS.server.time_out
+    start_up: StartUpOption = DEFAULTS.start_up.median
+    outage: OutageOption = None
+    jobs: JobsOption = CORES
+    as_json: JsonOption = False
+
+    def setup(self) -> Setup:
+        """Return the policy document and its thresholds; see `read_setup`."""
+        return read_setup(self.policy, self.threshold)
+
+    def played(self, default: ScenarioName) -> Traffic:
+        """Return the traffic; see `chosen_traffic`."""
+        return chosen_traffic(
+            self.scenario,
+            self.traffic,
+            multiply=self.multiply,
+            start=self.start,
+            end=self.end,
+            default=default,
+        )
+
+    def world(self) -> World:
+        """Return the world that the options describe.
+
+        Raises:
+            typer.BadParameter: an outage is not written as FROM-TO.
+        """
+        server = Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
+        return World(
+            server=server,
+            start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
+            outages=tuple(_outage(text) for text in self.outage or []),
+        )
+
+
+takes_trial = made_of_options(Trial)
+"""Lets a command that takes a trial first be called with a trial's options."""
+
+
+def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
+    """Return what is to be tried.
+
+    Raises:
+        typer.BadParameter: the document or a threshold breaks a rule.
+    """
+    try:
+        target = parse_target(policy.read_text(encoding="utf-8"))
+    except ConfigError as error:
+        listed = "\n".join(str(problem) for problem in error.problems)
+        raise typer.BadParameter(f"{policy}:\n{listed}", param_hint="--policy") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    if not any(
+        policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
+    ):
+        rule = "must have a scale-out policy with MetricScope PerTask: that is what is simulated"
+        raise typer.BadParameter(f"{policy}: {rule}", param_hint="--policy")
+    return Setup(target, _thresholds(target, thresholds or []))
+
+
+def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
+    defaults = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    thresholds = read_thresholds(given)
+    if unknown := sorted(thresholds.keys() - defaults.keys()):
+        rule = f"must name one of the policies {', '.join(defaults)}"
+        raise typer.BadParameter(f"{rule}, not {', '.join(unknown)}", param_hint="--threshold")
+    return {**defaults, **thresholds}
+
+
+def _outage(text: str) -> tuple[int, int]:
+    start, _, end = text.partition("-")
+    if not (start.isdecimal() and end.isdecimal() and int(start) < int(end)):
+        rule = "must be FROM-TO in whole seconds, the first below the second"
+        raise typer.BadParameter(f"{rule}, not {text!r}", param_hint="--outage")
+    return int(start), int(end)
+
+
+def an_experiment(
+    traffic: Traffic, setup: Setup, world: World, tasks: int | None, seeds: int
+) -> Experiment:
+    """Return the experiment, with the tasks that the traffic's first seconds take by default."""
+    return Experiment(traffic, setup, world, tasks or tasks_at_start(traffic, setup), seeds)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show progress on stderr, where it is in nobody's way; yields what to call after each step."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def unwritable(file: Path | None) -> None:
+    """Refuse a file that cannot be written before the work is done rather than after it.
+
+    Raises:
+        typer.BadParameter: its directory does not exist, or it is one itself.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise typer.BadParameter(f"{file}: must be a file, not a directory")
+    if not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{file}: its directory must exist")

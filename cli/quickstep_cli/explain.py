@@ -1,0 +1,141 @@
+"""`quickstep explain`: what would it do, and why; JSON lines in, decisions out, no AWS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from quickstep.config import ConfigError, read_target
+from quickstep.engine.decide import decide
+from quickstep.engine.model import (
+    Alarm,
+    AlarmState,
+    Datapoint,
+    Launch,
+    Observation,
+    ScalableTarget,
+    ScalingActivity,
+    Service,
+    State,
+)
+from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
+from quickstep.protocol.memory import read_activity, read_override, read_pause
+from quickstep.protocol.records import decision_dict
+
+_KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
+
+
+def explain(
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(help="JSON lines, one case each; - is standard input.", encoding="utf-8"),
+    ] = "-",  # type: ignore[assignment]
+) -> None:
+    """Decide each case and print the decision as one JSON line; a bad case gives its error."""
+    for line in file:
+        if line.strip():
+            sys.stdout.write(json.dumps(answer(line), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+
+
+def answer(line: str) -> dict[str, Any]:
+    """Return the decision on one case, or `{"error": ...}` naming every problem with it."""
+    try:
+        return _decide(parse_json(line))
+    except InvalidDocumentError as error:
+        return {"error": str(error)}
+
+
+def _decide(case: Any) -> dict[str, Any]:
+    problems = Problems()
+    members = Field(case, "", problems).members(required=_KEYS, optional=())
+    problems.raise_any(InvalidDocumentError)
+    target = _target(members["target"])
+    now = members["now"].moment()
+    service = _service(members["service"])
+    alarms = _alarms(members["alarms"], target)
+    history = members["history"].members(required=("scale_out", "scale_in"), optional=())
+    scale_out, scale_in = history.get("scale_out"), history.get("scale_in")
+    scaled_out = read_activity(scale_out.optional()) if scale_out else None
+    state = State(
+        scale_out=scaled_out,
+        scale_in=read_activity(scale_in.optional()) if scale_in else None,
+        launches=_launches(scaled_out),
+        override=read_override(members["override"].optional()),
+        pause=read_pause(members["pause"].optional()),
+    )
+    problems.raise_any(InvalidDocumentError)
+    assert target is not None  # noqa: S101 - a target that is none has raised its problems
+    return decision_dict(decide(target, Observation(service, alarms), state, now))
+
+
+def _launches(scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
+    """Return the tasks that the last scale-out has launched: all that a case knows of launches."""
+    if scaled_out is None or scaled_out.after <= scaled_out.before:
+        return ()
+    return (Launch(scaled_out.at, scaled_out.after - scaled_out.before),)
+
+
+def _target(field: Field) -> ScalableTarget | None:
+    try:
+        return read_target(field.value)
+    except ConfigError as error:
+        field.problems.found += [
+            Problem(f"{field.path}.{p.path}" if p.path else field.path, p.rule, p.seen)
+            for p in error.problems
+        ]
+        return None
+
+
+def _service(field: Field) -> Service:
+    members = field.members(
+        required=("desired", "running", "pending", "deployment_in_progress"), optional=()
+    )
+    counts = {
+        key: members[key].integer(0) if key in members else 0
+        for key in ("desired", "running", "pending")
+    }
+    rollout = members.get("deployment_in_progress")
+    return Service(**counts, deployment_in_progress=rollout.boolean() if rollout else False)
+
+
+def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
+    alarms = {}
+    for name, member in field.members().items():
+        if target is not None and target.policy(name) is None:
+            member.wrong("must be named like a policy of the target", seen=False)
+        parts = member.members(
+            required=("state", "threshold", "datapoints"), optional=("recent", "metric")
+        )
+        if not {"state", "threshold", "datapoints"} <= parts.keys():
+            continue
+        threshold = parts["threshold"].optional()
+        alarms[name] = Alarm(
+            state=parts["state"].choice(AlarmState),
+            threshold=threshold.number() if threshold else None,
+            datapoints=tuple(point.number() for point in parts["datapoints"].items()),
+            recent=_recent(parts["recent"]) if "recent" in parts else (),
+            metric=parts["metric"].text() if "metric" in parts else "",
+        )
+    return alarms
+
+
+def _recent(field: Field) -> tuple[Datapoint, ...]:
+    """Read the load before: `{"at", "value", "samples"}` each, the last of them optional."""
+    problems_before = len(field.problems.found)
+    points: list[Datapoint] = []
+    for item in field.items():
+        members = item.members(required=("at", "value"), optional=("samples",))
+        if {"at", "value"} <= members.keys():
+            samples = members["samples"].optional() if "samples" in members else None
+            count = samples.number() if samples else None
+            if samples and count is not None and count < 0:
+                samples.wrong("must be at least 0")
+            points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
+    moments = [point.at for point in points]
+    if len(field.problems.found) == problems_before and moments != sorted(set(moments)):
+        field.wrong("must be oldest first, each at a time of its own", seen=False)
+    return tuple(points)

@@ -1,0 +1,339 @@
+"""`quickstep pause | resume | override | scale`: what an operator does by hand.
+
+Each of them writes, or asks for, one thing; the scaler is told, and its answer is shown. What is
+written ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from itertools import count
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.config import MAX_TASKS
+from quickstep.engine.model import Direction, ScalableTarget
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds
+from quickstep.fields import show, write_moment
+from quickstep.loop.schedules import MAX_REASON, bounds_entry, bounds_text
+from quickstep.protocol.messages import Message
+from quickstep.protocol.triggers import Request
+from quickstep_cli.aws import (
+    Aws,
+    CommandError,
+    Exit,
+    JsonOption,
+    TargetArgument,
+    YesOption,
+    now,
+    on_aws,
+    shown,
+)
+from quickstep_cli.aws import (
+    pause as wait_for,
+)
+from quickstep_cli.targets import records_since, the_target
+from quickstep_cli.times import ForOption, UntilOption, end_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.targets import Record
+
+POLL = timedelta(seconds=0.5)
+
+
+class Directions(StrEnum):
+    """What a pause stops."""
+
+    BOTH = "both"
+    OUT = "scale-out"
+    IN = "scale-in"
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > MAX_REASON:
+        raise typer.BadParameter(f"must have 1 to {MAX_REASON} characters")
+    return text
+
+
+ReasonOption = Annotated[
+    str, typer.Option("--reason", callback=_reason, help="Why; shown wherever it is in force.")
+]
+WaitOption = Annotated[
+    int,
+    typer.Option(
+        "--wait", min=0, max=300, help="Seconds to wait for the scaler's answer; 0: none."
+    ),
+]
+WAIT = 20
+
+
+@on_aws
+def pause(
+    aws: Aws,
+    target: TargetArgument,
+    *,
+    reason: ReasonOption,
+    span: ForOption = None,
+    until: UntilOption = None,
+    direction: Annotated[Directions, typer.Option(help="What to stop.")] = Directions.BOTH,
+    yes: YesOption = False,
+    wait: WaitOption = WAIT,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop scaling a target for a while. `scale` still works; capacity stays as it is otherwise."""
+    at = now()
+    end = end_of(span, until, at)
+    the_target(aws, target)
+    stopped = list(Direction) if direction is Directions.BOTH else [Direction(direction)]
+    entry = {
+        "directions": [str(one) for one in stopped],
+        "until": write_moment(end),
+        "reason": reason,
+        "by": aws.caller,
+        "at": write_moment(at),
+    }
+    what = f"pause {' and '.join(entry['directions'])} until {_moment(end)}: {reason}"
+    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    change.entry("pause", entry, what)
+
+
+@on_aws
+def resume(
+    aws: Aws,
+    target: TargetArgument,
+    *,
+    yes: YesOption = False,
+    wait: WaitOption = WAIT,
+    as_json: JsonOption = False,
+) -> None:
+    """End a pause. Alarms that are in breach are answered at once."""
+    the_target(aws, target)
+    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    change.entry("pause", None, "end the pause")
+
+
+@on_aws
+def override(
+    aws: Aws,
+    target: TargetArgument,
+    *,
+    minimum: Annotated[
+        int | None, typer.Option("--min", min=0, max=MAX_TASKS, help="Fewest tasks.")
+    ] = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", min=0, max=MAX_TASKS, help="Most tasks.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="End the override instead.")] = False,
+    span: ForOption = None,
+    until: UntilOption = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; shown wherever it is in force.")
+    ] = "",
+    yes: YesOption = False,
+    wait: WaitOption = WAIT,
+    as_json: JsonOption = False,
+) -> None:
+    """Replace a target's minimum, maximum or both for a while, and bring capacity within them.
+
+    At once, whatever cooldown runs. It wins over all schedules while it lasts.
+    """
+    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    if clear:
+        if any(given is not None for given in (minimum, maximum, span, until)):
+            raise typer.BadParameter("--clear goes with no bounds and no end")
+        the_target(aws, target)
+        change.entry("override", None, "end the override")
+        return
+    _check_bounds(minimum, maximum)
+    _reason(reason)
+    at = now()
+    end = end_of(span, until, at)
+    _keeps_the_last_task(the_target(aws, target), minimum, maximum)
+    entry = bounds_entry((minimum, maximum), end, reason=reason, by=aws.caller, at=at)
+    bounds = bounds_text(minimum, maximum)
+    change.entry("override", entry, f"override: {bounds} until {_moment(end)}: {reason}")
+
+
+@on_aws
+def scale(
+    aws: Aws,
+    target: TargetArgument,
+    capacity: Annotated[int, typer.Argument(min=0, max=MAX_TASKS, help="How many tasks.")],
+    *,
+    reason: ReasonOption,
+    yes: YesOption = False,
+    wait: WaitOption = WAIT,
+    as_json: JsonOption = False,
+) -> None:
+    """Set a target's capacity once, within its bounds. The policies go on from there.
+
+    Neither a cooldown nor a pause is in its way. To hold capacity where it is, use `override`.
+    """
+    document = the_target(aws, target)
+    memory, _ = aws.peek(target)
+    bounds = Bounds.in_force(document, memory.state, now())
+    if not bounds.minimum <= capacity <= bounds.maximum:
+        why = (
+            f"{capacity} is outside the {bounds.source}'s {bounds.minimum} to {bounds.maximum}: "
+            "`quickstep override` changes these for a while"
+        )
+        raise CommandError(Exit.NO, why)
+    before = aws.services.describe(target).desired
+    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    dry = ", but in a dry run nothing will be changed" if document.dry_run else ""
+    change.say(f"{target.resource_id}: {before} → {capacity} tasks, once{dry}: {reason}")
+    change.confirm()
+    change.tell(f"scale to {capacity} by {aws.caller}: {reason}", capacity)
+
+
+def _check_bounds(minimum: int | None, maximum: int | None) -> None:
+    if minimum is None and maximum is None:
+        raise typer.BadParameter("give --min, --max or both")
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise typer.BadParameter(f"must be at least --min ({minimum})", param_hint="--max")
+
+
+def _keeps_the_last_task(
+    document: ScalableTarget, minimum: int | None, maximum: int | None
+) -> None:
+    if document.min_capacity > 0 and 0 in (minimum, maximum):
+        why = (
+            "bounds of 0 would stop the service, and the policy document's MinCapacity is "
+            f"{document.min_capacity}: where that is not 0, the last task stays"
+        )
+        raise CommandError(Exit.NO, why)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    yes: bool
+    wait: int
+    as_json: bool
+
+
+class Change:
+    """A change of one target: said, confirmed, made, and answered by the scaler."""
+
+    def __init__(
+        self, aws: Aws, target: ServiceName, *, yes: bool, wait: int, as_json: bool
+    ) -> None:
+        self._aws = aws
+        self._target = target
+        self._options = _Options(yes=yes, wait=wait, as_json=as_json)
+        self._console = Console(stderr=as_json, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Say something to the person; it is not part of `--json`."""
+        self._console.print(escape(shown(text)), soft_wrap=True)
+
+    def confirm(self) -> None:
+        """Ask, unless that was answered on the command line.
+
+        Raises:
+            typer.Abort: the answer is no, or nobody is there to give one.
+        """
+        if not self._options.yes:
+            typer.confirm("Go on?", abort=True, err=self._options.as_json)
+
+    def entry(self, name: str, entry: dict[str, Any] | None, what: str) -> None:
+        """Replace an entry of the target's item, and tell the scaler.
+
+        Raises:
+            CommandError: the entry has changed since it was shown, or there is no answer.
+        """
+        resource_id = self._target.resource_id
+        seen = self._aws.operators.entries(resource_id).get(name)
+        if entry is None and seen is None:
+            self.say(f"{resource_id} has no {name}: nothing to do")
+            self._print_json({"request": None, "decision": None})
+            return
+        self.say(f"{resource_id}: {what}")
+        if seen is not None:
+            self.say(f"it {'replaces' if entry else 'is'} {show_entry(seen)}")
+        self.confirm()
+        if not self._aws.operators.replace(resource_id, name, seen, entry):
+            why = f"the {name} of {resource_id} was changed by somebody else; look again"
+            raise CommandError(Exit.CHANGED, why)
+        self.say("written; the scaler is told")
+        self.tell(f"{what} ({self._aws.caller})", None)
+
+    def tell(self, what: str, capacity: int | None) -> None:
+        """Have the scaler heed it, and show its answer.
+
+        Raises:
+            CommandError: it does not answer in time, or its answer is a failure.
+        """
+        at = now()
+        request = Request(self._target, uuid.uuid4().hex, at, what, capacity)
+        self._aws.messages.send(Message(request), timedelta())
+        if self._options.wait == 0:
+            self._print_json({"request": request.id, "decision": None})
+            return
+        record = self._answer(request.id, at)
+        if record is None:
+            then = (
+                "what was written is in force, and heeded within two minutes"
+                if capacity is None
+                else "it will not set the capacity later than a minute from now"
+            )
+            why = (
+                f"the scaler has not answered within {self._options.wait} s; {then}. "
+                "`quickstep doctor` looks for the cause"
+            )
+            raise CommandError(Exit.NO_ANSWER, why)
+        self._print_json({"request": request.id, "decision": record})
+        if not self._options.as_json:
+            self.say(record["reason"])
+        outcome = Outcome(record["outcome"])
+        if outcome.failed or outcome is Outcome.IGNORED_STALE:
+            raise typer.Exit(Exit.NO)
+
+    def _answer(self, request: str, at: datetime) -> Record | None:
+        """Return the record that answers a request; a race that it lost is no answer."""
+        for tries in count():
+            # The scaler's clock may be behind this one.
+            for record in records_since(self._aws, self._target, at - timedelta(minutes=2)):
+                answers = record["trigger"].get("id") == request
+                if answers and record["outcome"] != Outcome.LOST_RACE:
+                    return record
+            if tries * POLL >= timedelta(seconds=self._options.wait):
+                return None
+            wait_for(POLL)
+        return None
+
+    def _print_json(self, answer: dict[str, Any]) -> None:
+        if self._options.as_json:
+            typer.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def show_entry(entry: Any) -> str:
+    """Return an entry of an item in words; whatever somebody may have written there."""
+    if not isinstance(entry, dict):
+        return f"something that cannot be read: {show(entry)}"
+    bounds = (entry.get("min"), entry.get("max"))
+    directions = entry.get("directions")
+    what = (
+        f"a pause of {' and '.join(str(one) for one in directions)}"
+        if isinstance(directions, list)
+        else "no bounds"
+        if bounds == (None, None)
+        else bounds_text(*bounds)
+    )
+    by = f" by {entry['by']}" if entry.get("by") else ""
+    why = f": {entry['reason']}" if entry.get("reason") else ""
+    return f"{what} until {entry.get('until', 'further notice')}{by}{why}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

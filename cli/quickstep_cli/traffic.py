@@ -1,0 +1,75 @@
+"""The traffic that a command is to play: a scenario or a file, and a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quickstep_lab.traffic import (
+    MAX_SECONDS,
+    SCENARIOS,
+    ScenarioName,
+    Traffic,
+    TrafficError,
+    read_traffic,
+    scenario_traffic,
+)
+
+SCENARIO_HELP = "\n\n".join(f"{name}: {s.sentence}" for name, s in SCENARIOS.items())
+
+ScenarioOption = Annotated[
+    ScenarioName | None, typer.Option("--scenario", help="The traffic; see below.")
+]
+TrafficOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--traffic",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Traffic from a CSV file instead: second,requests; .gz is decompressed.",
+    ),
+]
+MultiplyOption = Annotated[
+    float, typer.Option("--multiply", help="Multiply the requests of each second.")
+]
+FromOption = Annotated[
+    int,
+    typer.Option("--from", min=0, max=MAX_SECONDS, help="The second of the traffic to start at."),
+]
+
+
+def chosen_traffic(
+    scenario: ScenarioName | None,
+    file: Path | None,
+    *,
+    multiply: float,
+    start: int,
+    end: int | None,
+    default: ScenarioName,
+) -> Traffic:
+    """Return the traffic that the options ask for, from second `start` up to `end`.
+
+    A scenario goes on beyond its own length if `end` is there.
+
+    Raises:
+        typer.BadParameter: an option or a line of the file breaks a rule.
+    """
+    if scenario is not None and file is not None:
+        raise typer.BadParameter("give --scenario or --traffic, not both")
+    if end is not None and end <= start:
+        raise typer.BadParameter(f"must be above --from, {start}, not {end}", param_hint="--to")
+    try:
+        if file is None:
+            name = scenario or default
+            traffic = scenario_traffic(name, end or start + SCENARIOS[name].seconds)
+        else:
+            traffic = read_traffic(file)
+            traffic = traffic if end is None else traffic.ending_at(end)
+        return traffic.starting_at(start).multiplied(multiply)
+    except TrafficError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}") from None

@@ -1,0 +1,170 @@
+"""`quickstep tune`: find thresholds, steps and cooldowns for your own traffic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from quickstep.fields import InvalidDocumentError
+from quickstep_cli.experiment import Trial, progress_bar, takes_trial, unwritable
+from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, check_tunable, split
+from quickstep_lab.simulator.tune import tune as search_policies
+from quickstep_lab.traffic import ScenarioName, Traffic
+
+_SHORTEST = 600
+"""Seconds that a part of the traffic must have to say anything."""
+
+
+@takes_trial
+def tune(
+    trial: Trial,
+    *,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, help="The success rate to reach, from 0 to 1.")
+    ] = 0.999,
+    hold_out: Annotated[
+        float,
+        typer.Option(min=0.1, max=0.9, help="The last part of the traffic, not used to tune."),
+    ] = 1 / 3,
+    candidates: Annotated[
+        int, typer.Option(min=4, max=100_000, help="How many policies to try.")
+    ] = 100,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs of each candidate.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the policy document to this file.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page with the trade-off curve to this file.")
+    ] = None,
+) -> None:
+    """Find thresholds, steps and cooldowns: first the success rate, then the fewest task-hours.
+
+    The last part of the traffic is held out, and both results are shown. Exits with 1 if the
+    policy that was found misses the success rate on either part.
+    """
+    unwritable(out)
+    unwritable(report)
+    setup = trial.setup()
+    try:
+        check_tunable(setup)
+    except InvalidDocumentError as error:
+        raise typer.BadParameter(f"{trial.policy}: {error}", param_hint="--policy") from None
+    played = trial.played(ScenarioName.BURSTY)
+    tuned, held_out = _parts(played, hold_out)
+    document = json.loads(trial.policy.read_text(encoding="utf-8"))
+    search = Search(document, setup, tuned, held_out, trial.world(), floor, candidates, seeds)
+    with progress_bar(f"Tuning on {played.name}", candidates) as advance:
+        tuning = search_policies(search, jobs=trial.jobs, progress=advance)
+    text = json.dumps(tuning.chosen.document, indent=2) + "\n"
+    if out:
+        out.write_text(text, encoding="utf-8")
+    if report:
+        from quickstep_lab.simulator.tuning_report import tuning_page  # noqa: PLC0415 - plotly takes its time
+
+        report.write_text(tuning_page(tuning, played.name), encoding="utf-8")
+    if trial.as_json:
+        typer.echo(json.dumps(_as_dict(tuning, search), ensure_ascii=False))
+    else:
+        _print(tuning, search, text, out)
+    if not (tuning.reached and tuning.holds):
+        raise typer.Exit(1)
+
+
+def _parts(traffic: Traffic, hold_out: float) -> tuple[Traffic, Traffic]:
+    seconds = len(traffic.requests)
+    shortest = round(seconds * min(hold_out, 1 - hold_out))
+    if shortest < _SHORTEST:
+        rule = f"both parts of the {seconds} seconds must have at least {_SHORTEST}"
+        raise typer.BadParameter(f"{rule}, not {shortest}", param_hint="--hold-out")
+    return split(traffic, hold_out)
+
+
+def _as_dict(tuning: Tuning, search: Search) -> dict[str, Any]:
+    return {
+        "traffic": search.tuned.name,
+        "floor": tuning.floor,
+        "reached": tuning.reached,
+        "holds": tuning.holds,
+        "candidates": len(tuning.tried),
+        "chosen": tuning.chosen.as_dict(),
+        "baseline": tuning.baseline.as_dict(),
+        "front": [candidate.as_dict() for candidate in tuning.front],
+    }
+
+
+def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> None:
+    console = Console()
+    console.print(_table(tuning, search))
+    notes = Console(stderr=True)
+    for line in _notes(tuning, search):
+        notes.print(line, markup=False, highlight=False, soft_wrap=True)
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
+    console.print(
+        f"Thresholds of the alarms, in requests per second and task: {thresholds}", highlight=False
+    )
+    if out:
+        console.print(f"Policy document: {out}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        typer.echo(document, nl=False)
+
+
+def _notes(tuning: Tuning, search: Search) -> list[str]:
+    notes = []
+    if not tuning.reached:
+        notes.append(f"No policy reached a success rate of {tuning.floor:.4g}; this one came next.")
+    elif not tuning.holds:
+        notes.append(
+            "It misses the success rate on the part held out: it is fitted to the part it was "
+            "tuned on. Give it more traffic, or a higher --floor."
+        )
+    if max(search.held_out.requests) < max(search.tuned.requests) / 2:
+        notes.append(
+            "The part held out has less than half the peak of the other: it is no test of a surge."
+        )
+    return notes
+
+
+def _table(tuning: Tuning, search: Search) -> Table:
+    parts = (search.tuned, search.held_out)
+    tuned, held_out = (f"{len(part.requests) / 3600:.1f} h" for part in parts)
+    table = Table(
+        title=(
+            f"{len(tuning.tried)} policies tried on {tuned}, {held_out} held out. "
+            "Those that no other beats, and yours:"
+        ),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    for column in ("Out", "In", "Success", "Task-h", "Held out", "Task-h"):
+        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
+    for candidate in tuning.shown:
+        table.add_row(*_row(candidate), _mark(candidate, tuning))
+    return table
+
+
+def _row(candidate: Candidate) -> tuple[str, ...]:
+    return (
+        *(f"{threshold:g}" for threshold in candidate.thresholds.values()),
+        *_cells(candidate.tuned),
+        *_cells(candidate.held_out),
+    )
+
+
+def _cells(score: Score | None) -> tuple[str, str]:
+    return (f"{score.success_rate:.3%}", f"{score.task_hours:.2f}") if score else ("-", "-")
+
+
+def _mark(candidate: Candidate, tuning: Tuning) -> str:
+    marks = []
+    if candidate.same_as(tuning.chosen):
+        marks.append("chosen")
+    if candidate.same_as(tuning.baseline):
+        marks.append("yours")
+    return ", ".join(marks)

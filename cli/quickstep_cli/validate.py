@@ -1,0 +1,79 @@
+"""`quickstep validate`: check policy documents before they are deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.config import ConfigError, parse_target
+from quickstep.engine.model import MetricScope
+from quickstep_cli.advice import advice
+from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import ScalableTarget
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Policy documents, as JSON files.")],
+    *,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            metavar="POLICY=VALUE",
+            help="An alarm's threshold, for the warnings. Repeatable.",
+            show_default="100 to scale out and 30 to scale in, of policies PerTask",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.")] = False,
+) -> None:
+    """Check policy documents; list every problem of each, and exit with 1 if there is any.
+
+    Warnings name what is allowed and probably not meant: what will flap, and what never happens.
+    """
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    given = read_thresholds(threshold or [])
+    used: set[str] = set()
+    bad = warned = 0
+    for file in files:
+        try:
+            target = parse_target(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}", soft_wrap=True)
+        except UnicodeDecodeError as error:
+            why = f"must be UTF-8, not so at byte {error.start}"
+            err.print(f"[red]✗[/] {escape(str(file))}: {why}", soft_wrap=True)
+        except ConfigError as error:
+            count = f"{len(error.problems)} problem(s)"
+            err.print(f"[red]✗[/] {escape(str(file))}: {count}", soft_wrap=True)
+            for problem in error.problems:
+                err.print(f"    {escape(str(problem))}", soft_wrap=True)
+        else:
+            policies = len(target.policies)
+            what = f"{target.resource_id}, {policies} policies"
+            out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
+            used |= {policy.name for policy in target.policies}
+            for warning in advice(target, {**_defaults(target), **given}):
+                warned += 1
+                err.print(f"[yellow]![/] {escape(f'{file}: {warning}')}", soft_wrap=True)
+            continue
+        bad += 1
+    if unknown := ", ".join(given.keys() - used):
+        raise typer.BadParameter(
+            f"{unknown}: no valid document has such a policy", param_hint="--threshold"
+        )
+    if bad or (strict and warned):
+        raise typer.Exit(1)
+
+
+def _defaults(target: ScalableTarget) -> dict[str, float]:
+    return {
+        policy.name: DEFAULT_THRESHOLDS[policy.direction]
+        for policy in target.policies
+        if policy.metric_scope is MetricScope.PER_TASK
+    }

@@ -1,0 +1,95 @@
+"""The built function in a container, where Docker can be used: `sam local invoke`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from moto.server import ThreadedMotoServer
+
+from quickstep_lab.sam import FUNCTION, sam
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class ContainerError(Exception):
+    """The container did not answer; the message is for the user."""
+
+
+def docker_answers() -> bool:
+    """Whether a Docker daemon can be used; the command alone proves nothing."""
+    return bool(_docker("info", "--format", "{{.ServerVersion}}"))
+
+
+def _docker(*arguments: str) -> str:
+    """Return what a docker command prints; nothing where there is no Docker, or no daemon."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603 - found on PATH
+            [docker, *arguments], capture_output=True, check=False, text=True, timeout=10
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return "" if done.returncode else done.stdout.strip()
+
+
+@contextmanager
+def address_for_containers(endpoint_url: str) -> Iterator[str]:
+    """Make the embedded AWS, which listens on loopback only, reachable from a container.
+
+    Docker on Linux has a gateway address on this machine, where a second server can answer for the
+    same account. Docker Desktop has none, but a name for this machine's loopback.
+    """
+    gateway = _docker(
+        "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"
+    )
+    if not _can_listen_on(gateway):
+        yield f"http://host.docker.internal:{urlsplit(endpoint_url).port}"
+        return
+    server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+def _can_listen_on(address: str) -> bool:
+    if not address:
+        return False
+    try:
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def sam_local_invoke(event: Path, variables: Path, endpoint_url: str) -> Any:
+    """Return the function's answer to an event; its log lines go to standard error.
+
+    Raises:
+        ContainerError: SAM could not run it.
+    """
+    done = sam(
+        *("local", "invoke", FUNCTION, "--event", event, "--env-vars", variables),
+        *("--parameter-overrides", f"EndpointUrl={endpoint_url}"),
+        stdout=subprocess.PIPE,
+    )
+    try:
+        return json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise ContainerError(
+            f"sam local invoke answered no JSON, but {done.stdout!r}; its log is above. "
+            "Without Docker: make invoke ARGS=--native"
+        ) from None

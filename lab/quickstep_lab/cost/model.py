@@ -1,0 +1,311 @@
+"""What a service uses of AWS in a month to be scaled, with Quickstep and without.
+
+Pure: counts and usage in, lines out; `bill` puts prices to them. A month has 30 days.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from quickstep.engine.outcome import Outcome
+from quickstep_lab.cost.counts import LOG_EVENT, Case
+from quickstep_lab.cost.prices import Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from quickstep_lab.cost.counts import Counted, Counts
+    from quickstep_lab.simulator.series import Mark
+
+DAYS = 30
+HOURS = 24.0 * DAYS
+SECONDS = 3600 * HOURS
+HEARTBEATS = SECONDS / 60
+RECHECK = 10
+"""Seconds from one look in a breach to the next."""
+
+POLLS = 5 * SECONDS / 20
+"""Empty looks of Lambda at the queue: five pollers (*services-sqs-scaling*, Lambda Developer
+Guide), each of which waits 20 s, the most that SQS allows. Not measured."""
+
+ADDED = 4
+"""Tasks that a breach adds where nothing is simulated: the example policy's largest step."""
+
+_MEGABYTES = 1024
+_EVENTS = (Case.SCALE_OUT_EVENT, Case.HELD_EVENT, Case.OK_EVENT, Case.LOST_RACE)
+
+
+class Transport(StrEnum):
+    """How the tasks publish; as the publisher calls it."""
+
+    CLOUDWATCH = "cloudwatch"
+    EMF = "emf"
+
+
+class Part(StrEnum):
+    """What a line of the bill belongs to."""
+
+    ALARMS = "Alarms"
+    METRICS = "Metrics"
+    PUBLISHING = "Publishing"
+    LAMBDA = "Lambda"
+    DYNAMODB = "DynamoDB"
+    SQS = "SQS"
+    LOGS = "Logs"
+    CLOUDWATCH = "CloudWatch API"
+    EVENTBRIDGE = "EventBridge"
+    SSM = "SSM"
+    DASHBOARD = "Dashboard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A service: `tasks` on average, `metrics` that each publishes every `publish_seconds`.
+
+    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day.
+    """
+
+    tasks: float = 8
+    metrics: int = 3
+    publish_seconds: int = 5
+    transport: Transport = Transport.CLOUDWATCH
+    services: int = 1
+    retention_days: int = 30
+    views: float = 60
+
+    @property
+    def task_hours(self) -> float:
+        """Task-hours of a month."""
+        return self.tasks * HOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a scaler does in a month: evaluations by case, and hours that its metrics are sent."""
+
+    cases: Mapping[Case, float] = field(default_factory=dict)
+    metric_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a bill, for a month and service: a shared one is divided already."""
+
+    part: Part
+    what: str
+    meter: Meter
+    quantity: float
+    shared: bool = False
+
+
+# --- what Quickstep does --------------------------------------------------------------------------
+
+
+def activity_of_breaches(a_day: float, minutes: float, counted: Counted) -> Activity:
+    """Return what so many breaches a day make, each of which lasts so many minutes.
+
+    Each is an event that scales out, a re-check every 10 s and an event of OK; then what it has
+    added is removed: an event, a re-check for each task, an event of OK. Example: one breach a day
+    of 3 minutes: 18 re-checks that hold and 4 that change, times 30.
+
+    Quickstep's metrics are sent in the hours of a breach: at least one hour each.
+    """
+    each = {
+        Case.SCALE_OUT_EVENT: 1.0,
+        Case.HELD_RECHECK: math.floor(minutes * 60 / RECHECK),
+        Case.OK_EVENT: 2,
+        Case.HELD_EVENT: 1,
+        Case.CHANGED_RECHECK: ADDED,
+    }
+    busy = DAYS * min(24.0, a_day * max(1, math.ceil(minutes / 60)))
+    names = {name for case in each for name in counted.cases[case].metrics}
+    cases = {case: DAYS * a_day * number for case, number in each.items()}
+    return Activity(cases, busy * len(names) if a_day else 0.0)
+
+
+def activity_of_marks(marks: Iterable[Mark], a_month: float, counted: Counted) -> Activity:
+    """Return what the decisions of a simulated traffic make that comes so often in a month.
+
+    Quickstep's metrics are sent in the hours of the traffic in which there is a decision that has
+    them: each outcome has a metric of its own.
+    """
+    cases: Counter[Case] = Counter()
+    sent = set()
+    for mark in marks:
+        case = _case_of(mark)
+        cases[case] += 1
+        others = (name for name in counted.cases[case].metrics if not name.startswith("Decisions"))
+        sent |= {(mark.at // 3600, name) for name in (mark.outcome, *others)}
+    return Activity({case: n * a_month for case, n in cases.items()}, len(sent) * a_month)
+
+
+def _case_of(mark: Mark) -> Case:
+    changed = Outcome(mark.outcome).changes_capacity
+    match mark.trigger:
+        case "alarm OK":
+            return Case.OK_EVENT
+        case "heartbeat":
+            return Case.ANSWERED_HEARTBEAT
+        case "re-check":
+            return Case.CHANGED_RECHECK if changed else Case.HELD_RECHECK
+        case _:
+            return Case.SCALE_OUT_EVENT if changed else Case.HELD_EVENT
+
+
+def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of a service that Quickstep scales."""
+    cases, services = counted.cases, usage.services
+    quiet, nobody = cases[Case.QUIET_HEARTBEAT], cases[Case.NO_TARGET_HEARTBEAT]
+    own = [
+        (_beyond(cases[of], quiet) if of is Case.ANSWERED_HEARTBEAT else cases[of], n)
+        for of, n in activity.cases.items()
+    ]
+    events = sum(n for of, n in activity.cases.items() if of in _EVENTS)
+    looks = [(_beyond(quiet, nobody), HEARTBEATS)]
+    shared = [(nobody, HEARTBEATS)]
+    views = [(cases[Case.WIDGET], DAYS * usage.views)]
+    deployed = counted.deployed
+    lines = [
+        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, deployed.service_alarms),
+        _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
+        *publishing(usage, counted),
+        Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
+        *_functions(own, "evaluations", counted, usage, deployed.memory),
+        *_functions(looks, "looks of the heartbeat", counted, usage, deployed.memory),
+        *_divided(_functions(shared, "heartbeat", counted, usage, deployed.memory), services),
+        *_functions(views, "widget", counted, usage, deployed.widget_memory),
+        _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
+        Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
+        _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
+        _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
+    ]
+    return tuple(line for line in lines if line.quantity)
+
+
+def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
+    """Yield what the metrics of the tasks cost, whoever looks at them.
+
+    Example: 1 task for a month, every 5 s: 518,400 calls, or lines of the embedded metric format.
+    """
+    yield Line(Part.METRICS, "of the tasks", Meter.METRIC, usage.metrics)
+    points = usage.task_hours * 3600 / usage.publish_seconds
+    if usage.transport is Transport.CLOUDWATCH:
+        yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, points)
+        return
+    logged = points * (line_bytes(usage.metrics, counted) + LOG_EVENT)
+    yield Line(Part.PUBLISHING, "EMF lines", Meter.LOG_INGESTED, logged)
+    stored = logged * usage.retention_days / DAYS
+    yield Line(Part.PUBLISHING, "EMF lines, kept", Meter.LOG_STORED, stored)
+
+
+def line_bytes(metrics: int, counted: Counted) -> int:
+    """Return the bytes of a task's EMF line: the publisher's, and more or less of its gauges."""
+    published = counted.published
+    return published.line_bytes + (metrics - published.metrics) * published.gauge_bytes
+
+
+def _functions(
+    taken: Iterable[tuple[Counts, float]],
+    what: str,
+    counted: Counted,
+    usage: Usage,
+    memory: int,
+) -> Iterator[Line]:
+    """Yield the lines of what functions do: each case with how often it happens in a month."""
+    times = list(taken)
+    kept = usage.retention_days / DAYS
+    platform = counted.platform
+    bytes_each = platform.log_bytes + platform.log_lines * LOG_EVENT
+
+    def total(of: Sequence[float]) -> float:
+        return sum(each * n for each, (_, n) in zip(of, times, strict=True))
+
+    counts = [one for one, _ in times]
+    logged = total(
+        [c.log_bytes + c.log_lines * LOG_EVENT + c.invocations * bytes_each for c in counts]
+    )
+    stored = total([c.stored for c in counts]) * kept
+    gigabytes = memory / _MEGABYTES
+    for part, meter, quantity in (
+        (Part.LAMBDA, Meter.LAMBDA_REQUEST, total([c.invocations for c in counts])),
+        (
+            Part.LAMBDA,
+            Meter.LAMBDA_GB_SECOND,
+            total([c.milliseconds / 1000 * gigabytes for c in counts]),
+        ),
+        (Part.DYNAMODB, Meter.WRITE_UNIT, total([c.write_units for c in counts])),
+        (Part.DYNAMODB, Meter.READ_UNIT, total([c.read_units for c in counts])),
+        (Part.DYNAMODB, Meter.TABLE_STORED, stored),
+        (Part.DYNAMODB, Meter.TABLE_BACKUP, stored),
+        (Part.SQS, Meter.QUEUE_REQUEST, total([c.calls_of("sqs") for c in counts])),
+        (Part.SSM, Meter.PARAMETER_READ, total([c.calls_of("ssm") for c in counts])),
+        (Part.LOGS, Meter.LOG_INGESTED, logged),
+        (Part.LOGS, Meter.LOG_STORED, logged * kept),
+        (Part.CLOUDWATCH, Meter.METRIC_READ, total([c.metrics_read for c in counts])),
+        (Part.CLOUDWATCH, Meter.API_REQUEST, total([c.cloudwatch_requests for c in counts])),
+    ):
+        yield Line(part, what, meter, quantity)
+
+
+def _beyond(whole: Counts, part: Counts) -> Counts:
+    """Return what one more target makes of a heartbeat: no invocation, but time in the same one."""
+    return replace(
+        whole,
+        calls={call: n - part.calls.get(call, 0) for call, n in whole.calls.items()},
+        invocations=whole.invocations - part.invocations,
+        write_units=whole.write_units - part.write_units,
+        read_units=whole.read_units - part.read_units,
+        log_lines=whole.log_lines - part.log_lines,
+        log_bytes=whole.log_bytes - part.log_bytes,
+        milliseconds=max(0.0, whole.milliseconds - part.milliseconds),
+    )
+
+
+def _shared(part: Part, what: str, meter: Meter, quantity: float, services: int) -> Line:
+    return Line(part, what, meter, quantity / services, shared=True)
+
+
+def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
+    for line in lines:
+        yield replace(line, quantity=line.quantity / services, shared=True)
+
+
+# --- what others do -------------------------------------------------------------------------------
+
+
+def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of AAS step scaling on the same alarms and metrics: AAS itself is free."""
+    alarms = counted.deployed.service_alarms
+    return (
+        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
+        *publishing(usage, counted),
+    )
+
+
+def on_free_metrics(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of scaling on AWS's own 60-s metrics, which are free: two alarms."""
+    return (Line(Part.ALARMS, "60-s alarms", Meter.ALARM, 2),)
+
+
+def tracking_20s(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of target tracking on ECS's 20-s metric: charged, and so are its alarms.
+
+    That its two alarms are charged as high-resolution ones is not verified.
+    """
+    return (
+        Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
+        Line(Part.METRICS, "20-s metric of ECS", Meter.VENDED_METRIC, 1),
+    )
+
+
+NATIVE = {
+    "aas-step-10s-alarm": step_on_10s_alarms,
+    "aas-step-60s-alarm": on_free_metrics,
+    "aas-target-tracking-60s": on_free_metrics,
+    "aas-target-tracking-20s": tracking_20s,
+}
+"""AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""

@@ -1,0 +1,199 @@
+"""What a run of the demo came to: figures drawn from its snapshots. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.model import AlarmState, Direction
+from quickstep.engine.outcome import Outcome
+from quickstep.naming import parse_alarm_name
+from quickstep_lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quickstep_lab.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a scale-out alarm led to: how soon ECS accepted the first tasks, how many came of it.
+
+    `alarm_at` and `serving_at` are seconds of the demo; the latter is None if it came to an end
+    before all of the tasks served. `alarm_to_update_ms` is None where the alarm's own event could
+    not be answered, and a re-check did it. `steps` counts the scale-outs up to `tasks_after`.
+    """
+
+    alarm_at: float
+    alarm_to_update_ms: int | None
+    tasks_before: int
+    tasks_after: int
+    steps: int
+    serving_at: int | None
+
+    @property
+    def period_end(self) -> int:
+        """The end of the newest period that the alarm saw: 20 for an alarm at 22.1 s."""
+        return int(self.alarm_at // EVALUATION_SECONDS) * EVALUATION_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A desired count, and the second of the demo since which ECS had it."""
+
+    count: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """How many decisions the scaler made, by what set them off."""
+
+    alarms: int = 0
+    rechecks: int = 0
+    heartbeats: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.alarms + self.rechecks + self.heartbeats
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in figures; seconds count from the start of the traffic.
+
+    `surge_at` is the first overloaded second of the first surge that a scale-out alarm was due to
+    answer, None where there was none; `answer` is how the scaler answered it. `desired` has every
+    change of the desired count. After second `last_failed` no request failed any more.
+    """
+
+    seconds: int
+    surge_at: int | None
+    answer: Answer | None
+    evaluations: Evaluations
+    desired: tuple[Desired, ...]
+    requests: float
+    served: float
+    failed: float
+    last_failed: int | None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there was a surge, and no capacity for it."""
+        return self.surge_at is not None and self.answer is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A decision's record, and the second of the demo at which it was made."""
+
+    at: float
+    record: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What set it off."""
+        return str(self.record["trigger"]["kind"])
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        return Outcome(self.record["outcome"])
+
+
+def summarise(snapshots: Sequence[Snapshot]) -> Summary:
+    """Return the figures of a run, whole or cut short."""
+    alarms = [alarm for shot in snapshots for alarm in shot.alarms]
+    scale_out = {alarm.policy for alarm in alarms if alarm.direction is Direction.OUT}
+    made = [_Made(shot.made_at(r), r) for shot in snapshots for r in shot.decisions]
+    fired = [
+        _alarm_at(one.record, snapshots[0])
+        for one in made
+        if one.kind == "alarm" and _fires(one.record, scale_out)
+    ]
+    threshold = min((a.threshold for a in alarms if a.policy in scale_out), default=float("inf"))
+    overloaded = [shot.load.per_task > threshold for shot in snapshots]
+    kinds = [one.kind for one in made]
+    return Summary(
+        seconds=len(snapshots),
+        surge_at=_surge_at(overloaded, fired),
+        answer=_answer(fired, made, snapshots),
+        evaluations=Evaluations(*map(kinds.count, ("alarm", "re-check", "heartbeat"))),
+        desired=_desired(made, snapshots),
+        requests=sum(shot.load.requests for shot in snapshots),
+        served=sum(shot.load.served for shot in snapshots),
+        failed=sum(shot.load.failed for shot in snapshots),
+        last_failed=max((s.second + 1 for s in snapshots if s.load.failed), default=None),
+    )
+
+
+def _fires(record: Mapping[str, Any], policies: set[str]) -> bool:
+    trigger = record["trigger"]
+    named = parse_alarm_name(trigger["alarm"])
+    return named is not None and named[1] in policies and trigger["state"] == AlarmState.ALARM
+
+
+def _alarm_at(record: Mapping[str, Any], first: Snapshot) -> float:
+    at = datetime.fromisoformat(record["trigger"]["at"])
+    return (at - first.start).total_seconds()
+
+
+def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desired, ...]:
+    """Return the desired count at the start, and every change that was made."""
+    changes = [one for one in made if one.outcome.changes_capacity]
+    return (
+        *(Desired(shot.desired, 0) for shot in snapshots[:1]),
+        *(Desired(one.record["granted"], int(one.at)) for one in changes),
+    )
+
+
+def _surge_at(overloaded: Sequence[bool], alarms_at: Sequence[float]) -> int | None:
+    """Return the first second of the surge that the first alarm answers, or that one should have.
+
+    An alarm speaks of the period that ended before it. Without one, a period that was overloaded
+    throughout, and evaluated before the end, was due to raise it. The surge may have begun before
+    the period in breach: it reaches back as far as every second was overloaded.
+
+    Example: an alarm at 22.1 s speaks of seconds 10 to 20; overloaded from 8 on, the surge is at 8.
+    """
+    period = EVALUATION_SECONDS
+    if alarms_at:
+        start = max(0, int(alarms_at[0] // period - 1) * period)
+    else:
+        evaluated = range(0, len(overloaded) - period - VISIBILITY_DELAY + 1, period)
+        due = (first for first in evaluated if all(overloaded[first : first + period]))
+        found = next(due, None)
+        if found is None:
+            return None
+        start = found
+    second = next((s for s in range(start, len(overloaded)) if overloaded[s]), start)
+    while second > 0 and overloaded[second - 1]:
+        second -= 1
+    return second
+
+
+def _answer(
+    fired: Sequence[float], made: Sequence[_Made], snapshots: Sequence[Snapshot]
+) -> Answer | None:
+    """Return what followed the alarms: scale-outs up to the first scale-in; None without any."""
+    since = [one for one in made if fired and one.at >= fired[0]]
+    until_in = takewhile(lambda one: one.outcome is not Outcome.SCALED_IN, since)
+    steps = [one for one in until_in if one.outcome is Outcome.SCALED_OUT]
+    if not steps:
+        return None
+    first, last = steps[0], steps[-1]
+    capacity = last.record["granted"]
+    later = (s for s in snapshots if s.second + 1 >= last.at and s.serving >= capacity)
+    serving = next(later, None)
+    return Answer(
+        alarm_at=max(at for at in fired if at <= first.at),
+        alarm_to_update_ms=first.record["alarm_to_update_ms"],
+        tasks_before=first.record["from"],
+        tasks_after=capacity,
+        steps=len(steps),
+        serving_at=serving.second + 1 if serving else None,
+    )

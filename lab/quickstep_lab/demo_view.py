@@ -1,0 +1,295 @@
+"""Shows a run of the demo in a terminal: a live view, or plain lines where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from quickstep.engine.model import AlarmState
+from quickstep.engine.outcome import Outcome
+from quickstep.naming import parse_alarm_name
+from quickstep_lab.clock import LOOK_SECONDS
+from quickstep_lab.cloudwatch import VISIBILITY_DELAY
+from quickstep_lab.snapshot import Plan, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from rich.console import Console, RenderableType
+
+    from quickstep_lab.demo_summary import Answer, Desired, Evaluations, Summary
+
+Show = Callable[[Sequence[Snapshot]], None]
+"""Shows a run so far; called after each second."""
+
+LINE_SECONDS = 5
+CHART_HEIGHT = 5
+DECISIONS_SHOWN = 5
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_STATE_STYLES = {
+    AlarmState.OK: "green",
+    AlarmState.ALARM: "bold red",
+    AlarmState.INSUFFICIENT_DATA: "yellow",
+}
+
+
+def view(console: Console, plan: Plan) -> AbstractContextManager[Show]:
+    """Return the view that suits the console."""
+    redraws = console.is_terminal and not console.is_dumb_terminal
+    return _live(console, plan) if redraws else _lines(console)
+
+
+@contextmanager
+def _live(console: Console, plan: Plan) -> Iterator[Show]:
+    # Without a thread of its own: it could write into the log while the scaler prints to that.
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda snapshots: live.update(frame(snapshots, plan, console.width), refresh=True)
+
+
+@contextmanager
+def _lines(console: Console) -> Iterator[Show]:
+    last: Mapping[str, Any] | None = None
+
+    def show(snapshots: Sequence[Snapshot]) -> None:
+        nonlocal last
+        newest = snapshots[-1]
+        for line in lines(newest, last):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        last = newest.decisions[-1] if newest.decisions else last
+
+    yield show
+
+
+def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str]:
+    """Return what to say of one second: its decisions, and every 5 s how things stand.
+
+    `last` is the decision before them: a re-check that only repeats it is told in few words.
+    """
+    load, said = snapshot.load, []
+    for record in snapshot.decisions:
+        why = "Re-check: still so." if last and _repeats(last, record) else _why(record)
+        said.append(f"{_clock(snapshot.made_at(record))}  {record['outcome']}  {why}")
+        last = record
+    if (snapshot.second + 1) % LINE_SECONDS == 0:
+        alarms = "  ".join(f"{alarm.policy} {alarm.state}" for alarm in snapshot.alarms)
+        said.append(
+            f"{_clock(snapshot.second + 1)}  {load.requests:.0f} requests/s, "
+            f"{load.per_task:.0f} per task, {load.failed:.0f} failed  "
+            f"desired {snapshot.desired}, serving {snapshot.serving}  {alarms}".rstrip()
+        )
+    return said
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """Return e.g. `high-request-rate went to OK. Held at 2, ...`: cause, reason, and how fast."""
+    latency = record["alarm_to_update_ms"]
+    accepted = "" if latency is None else f" UpdateService accepted after {latency} ms."
+    return f"{_cause(record['trigger'])}. {record['reason']}.{accepted}"
+
+
+def _cause(trigger: Mapping[str, Any]) -> str:
+    if trigger["kind"] != "alarm":
+        return str(trigger["kind"]).capitalize()
+    named = parse_alarm_name(trigger["alarm"])
+    policy = named[1] if named else trigger["alarm"]
+    return f"{policy} went to {trigger['state']}"
+
+
+def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a record only says once more what a re-check before has said: that nothing is done.
+
+    Where capacity changed in between, so did what the re-checks say.
+    """
+    both = (before, record)
+    return (
+        all(one["trigger"]["kind"] == "re-check" for one in both)
+        and before["outcome"] == record["outcome"]
+        and not Outcome(record["outcome"]).changes_capacity
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A decision as it is shown: when it was made, and how many before it said the same."""
+
+    at: float
+    record: Mapping[str, Any]
+    repeated: int = 0
+
+
+def _told(snapshots: Sequence[Snapshot], most: int) -> list[_Told]:
+    """Return the newest decisions, newest first; of those that repeat each other, the newest."""
+    told: list[_Told] = []
+    for shot in reversed(snapshots):
+        for record in reversed(shot.decisions):
+            if told and _repeats(record, told[-1].record):
+                told[-1] = replace(told[-1], repeated=told[-1].repeated + 1)
+            elif len(told) == most:
+                return told
+            else:
+                told.append(_Told(shot.made_at(record), record))
+    return told
+
+
+def _clock(at: float) -> str:
+    seconds = int(at)
+    return f"{seconds // 60:02}:{seconds % 60:02}"
+
+
+def frame(snapshots: Sequence[Snapshot], plan: Plan, width: int) -> RenderableType:
+    """Return the live view of a run so far, for a terminal `width` columns wide."""
+    newest = snapshots[-1]
+    title = f"{plan.traffic.name}  {_clock(newest.second + 1)} of {_clock(plan.seconds)}"
+    chart = _load_chart(snapshots, width - 4)
+    return Group(
+        Panel(Group(chart, _tasks(newest)), title=title, border_style="dim"),
+        _alarms(newest),
+        Text(),
+        _decisions(snapshots),
+    )
+
+
+def _load_chart(snapshots: Sequence[Snapshot], width: int) -> Text:
+    """Return the load per task, one column a second, with the thresholds as lines."""
+    shown = snapshots[-width:]
+    newest = shown[-1]
+    values = [shot.load.per_task for shot in shown]
+    styles = ["red" if shot.load.failed else "cyan" for shot in shown]
+    thresholds = [alarm.threshold for alarm in newest.alarms]
+    top = max([*values, *(1.2 * threshold for threshold in thresholds), 1.0])
+    load = newest.load
+    chart = Text(no_wrap=True, overflow="crop")
+    chart.append(f"{load.per_task:.0f} requests/s per task", "bold")
+    chart.append(f"   {load.requests:.0f} in all")
+    if load.failed:
+        chart.append(f", {load.failed:.0f} of them fail", "red")
+    marked = {int(threshold / top * CHART_HEIGHT): threshold for threshold in thresholds}
+    for row in reversed(range(CHART_HEIGHT)):
+        chart.append("\n")
+        empty = "┄" if row in marked else " "
+        for value, style in zip(values, styles, strict=True):
+            eighths = min(8, max(0, round((value / top * CHART_HEIGHT - row) * 8)))
+            chart.append(*((_BLOCKS[eighths], style) if eighths else (empty, "dim")))
+        label = f" {marked[row]:g} " if row in marked else ""
+        chart.append(label.ljust(width - len(values), empty)[: width - len(values)], "dim")
+    return chart
+
+
+def _tasks(snapshot: Snapshot) -> Text:
+    text = Text(f"desired {snapshot.desired}   serving {snapshot.serving} ")
+    text.append("●" * snapshot.serving, "green")
+    if snapshot.next_serving_in is not None:
+        text.append(f"   starting {snapshot.starting} ")
+        text.append("○" * snapshot.starting, "yellow")
+        text.append(f" the next serves in {snapshot.next_serving_in:.0f} s")
+    return text
+
+
+def _alarms(snapshot: Snapshot) -> RenderableType:
+    table = Table.grid(padding=(0, 3))
+    for alarm in snapshot.alarms:
+        newest = "no data" if alarm.newest is None else f"saw {alarm.newest:.0f}"
+        state = Text(str(alarm.state), _STATE_STYLES[alarm.state])
+        table.add_row(f" {alarm.policy}", alarm.condition, newest, state)
+    return table
+
+
+def _decisions(snapshots: Sequence[Snapshot]) -> RenderableType:
+    """Return the newest decisions first, so that it is the oldest that a low terminal crops."""
+    table = Table.grid(padding=(0, 1))
+    for told in _told(snapshots, DECISIONS_SHOWN):
+        outcome = Outcome(told.record["outcome"])
+        times = f" x{told.repeated + 1}" if told.repeated else ""
+        said = Text(f"{outcome}{times}", _outcome_style(outcome))
+        said.append(f"  {_why(told.record)}", "default not bold")
+        table.add_row(Text(f" {_clock(told.at)}", "dim"), said)
+    return table
+
+
+def _outcome_style(outcome: Outcome) -> str:
+    if outcome.failed:
+        return "bold red"
+    return "bold green" if outcome.changes_capacity else "yellow"
+
+
+def summary_table(summary: Summary, plan: Plan) -> Table:
+    """Return the summary: figures first, then what of it is real and what is modelled."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, text in _figures(summary, plan):
+        table.add_row(name, text)
+    return table
+
+
+def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
+    share = summary.failed / summary.requests if summary.requests else 0
+    yield "Traffic", f"{plan.traffic.name}, {summary.seconds} s"
+    yield from _answer(summary)
+    yield "Desired count", " → ".join(_desired(summary.desired))
+    yield "Evaluations", _evaluations(summary.evaluations)
+    counts = f"{summary.requests:,.0f}, of which {summary.served:,.0f} were served"
+    last = f", none after second {summary.last_failed}" if summary.last_failed else ""
+    yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%}){last}"
+    yield "Real", _REAL
+    tasks = f"A task serves {plan.start_up:g} s after its launch, {plan.capacity:g} requests/s"
+    yield "Modelled", f"{tasks} at most. {_MODELLED}"
+
+
+_REAL = (
+    "The scaler, from its handler on, and all calls of boto3 from PutMetricData to UpdateService, "
+    "its queue's included. An emulator on this machine answers them; AWS adds its network."
+)
+_MODELLED = (
+    f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
+    "delivers at once, and once per change of state. Lambda polls the queue every "
+    f"{LOOK_SECONDS:g} s."
+)
+
+
+def _desired(counts: Sequence[Desired]) -> Iterator[str]:
+    for n, desired in enumerate(counts):
+        yield f"{desired.count} ({desired.since} s)" if n else f"{desired.count}"
+
+
+def _evaluations(made: Evaluations) -> str:
+    return (
+        f"{made.total}: {made.alarms} after an alarm changed state, {made.rechecks} re-checks, "
+        f"{made.heartbeats} by the heartbeat"
+    )
+
+
+def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
+    answer, surge_at = summary.answer, summary.surge_at
+    if surge_at is None:
+        yield "Surge", "none that filled a period of 10 s and was evaluated"
+        return
+    if answer is None:
+        yield "Surge", f"from second {surge_at}, NOT ANSWERED: no task was added"
+        return
+    evaluated = f"when seconds {answer.period_end - 10} to {answer.period_end} were evaluated"
+    waited = f"{answer.alarm_at - surge_at:.1f} s after second {surge_at}"
+    yield "Surge to alarm", f"{waited}, {evaluated}"
+    yield "Alarm to UpdateService", _latency(answer)
+    served = (
+        "not all of them served before the end"
+        if answer.serving_at is None
+        else f"all of them served from second {answer.serving_at}"
+    )
+    steps = "1 step" if answer.steps == 1 else f"{answer.steps} steps"
+    yield "Tasks", f"{answer.tasks_before} before, {answer.tasks_after} after {steps}; {served}"
+
+
+def _latency(answer: Answer) -> str:
+    if answer.alarm_to_update_ms is None:
+        return "a re-check added the first tasks, not the alarm's own event"
+    return f"{answer.alarm_to_update_ms} ms until ECS had accepted the first step"

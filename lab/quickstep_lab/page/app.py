@@ -1,0 +1,176 @@
+"""The page over HTTP: a document, a stream of what changes in it, and one script.
+
+    GET /          the whole page; filters and pages are links, so it works without the script, too
+    GET /events    server-sent events: the parts of the page, whenever there is a newer edition
+    GET /page.js   replaces those parts
+
+Each event carries everything that is shown. So a tab that was paused, or whose connection broke,
+has caught up with the first event it gets: its `Last-Event-ID` only says whether it needs one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, available_timezones
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.html import Markup, element
+from quickstep.report.dashboard.page import FRAME_STYLE, document, parts
+from quickstep.report.dashboard.style import Theme, stylesheet
+from quickstep.report.dashboard.view import Look, build_view
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from quickstep.report.dashboard.html import Child
+    from quickstep.report.dashboard.view import View
+    from quickstep_lab.page.feed import Edition, Feed
+
+HOST = "127.0.0.1"
+LOOK_SECONDS = 0.1
+"""How often a stream looks for a newer edition."""
+KEEP_ALIVE_SECONDS = 15
+"""After so long without one, a comment tells whether the tab is still there."""
+_SCRIPT = Path(__file__).with_name("page.js")
+_MOST_PAGE, _MOST_WIDTH = 1_000_000, 10_000
+
+
+def make_app(feed: Feed) -> Starlette:
+    """Return the application over a feed. It answers only to names of this machine."""
+
+    async def page(request: Request) -> Response:
+        edition, look = feed.edition, read_look(request.query_params)
+        view = build_view(edition.material(), look)
+        return HTMLResponse(document(view, Links(), live=edition.live, script="/page.js"))
+
+    async def events(request: Request) -> Response:
+        stream = _events(
+            feed, read_look(request.query_params), request.headers.get("last-event-id")
+        )
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    async def script(_request: Request) -> Response:
+        return FileResponse(_SCRIPT, media_type="text/javascript")
+
+    return Starlette(
+        routes=[Route("/", page), Route("/events", events), Route("/page.js", script)],
+        middleware=[
+            Middleware(_Headers),
+            # Another site whose name is made to mean this machine does not get past this.
+            Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+        ],
+    )
+
+
+class Links:
+    """Controls of the page: links to itself. The script adds the viewer's zone and width."""
+
+    def control(
+        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
+    ) -> Markup:
+        """Return a link."""
+        query = {"outcome": str(outcome)} if outcome else {}
+        if page > 1:
+            query["page"] = str(page)
+        address = f"?{urlencode(query)}" if query else "/"
+        return element("a", {"href": address, "aria-current": "true" if current else None}, label)
+
+
+def read_look(query: Mapping[str, str]) -> Look:
+    """Read how somebody looks at the page; what makes no sense is as if it were not there."""
+    outcome, zone = query.get("outcome", ""), query.get("zone", "")
+    standard = Look()
+    return Look(
+        outcome=Outcome(outcome) if outcome in Outcome.__members__ else None,
+        page=_whole(query.get("page", ""), standard.page, _MOST_PAGE),
+        width=_whole(query.get("width", ""), standard.width, _MOST_WIDTH),
+        zone=ZoneInfo(zone) if zone in _zones() else standard.zone,
+    )
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
+
+
+def _whole(text: str, default: int, most: int) -> int:
+    fits = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    return int(text) if fits and 0 < int(text) <= most else default
+
+
+async def _events(feed: Feed, look: Look, last: str | None) -> AsyncIterator[str]:
+    """Yield the newest edition unless the tab has it, and each newer one, until the last."""
+    seen = int(last) if last and last.isascii() and last.isdecimal() else 0
+    waited = 0.0
+    yield "retry: 1000\n\n"
+    while True:
+        edition = feed.edition
+        if edition.number != seen:
+            seen, waited = edition.number, 0.0
+            yield _event(edition, look)
+        if not edition.live:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+        waited += LOOK_SECONDS
+        if waited >= KEEP_ALIVE_SECONDS:
+            waited = 0.0
+            yield ": still here\n\n"
+
+
+def _event(edition: Edition, look: Look) -> str:
+    view: View = build_view(edition.material(), look)
+    data = json.dumps({"live": edition.live, "parts": parts(view, Links(), live=edition.live)})
+    return f"id: {edition.number}\ndata: {data}\n\n"  # JSON has no line break that would end it
+
+
+class _Headers:
+    """Adds what tells the browser to load nothing from elsewhere, and to run nothing inline."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_security_headers()]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+@cache
+def _security_headers() -> list[tuple[bytes, bytes]]:
+    styles = " ".join(_hash(text) for text in (FRAME_STYLE, stylesheet(Theme.AUTO)))
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src {styles}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,99 @@
+"""The metric: published by each task every 5 s, kept in periods, seen a little later."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from quickstep_lab.simulator.fleet import Fleet
+    from quickstep_lab.simulator.world import World
+
+GRID = 10
+"""Seconds of the finest period that alarms watch."""
+
+_KEPT = 200
+"""Periods kept: more than the longest evaluation range, 15 of 60 s, takes."""
+
+
+class Statistic(Enum):
+    """What of the metric an alarm watches."""
+
+    AVERAGE = "the average of a task"
+    TOTAL = "the total of all tasks"
+
+
+class Samples(NamedTuple):
+    """Samples of one second: from when on they can be seen, how many they are, and their sum."""
+
+    visible_at: float
+    number: int
+    total: float
+
+
+class Metric:
+    """Requests per second and task.
+
+    A task publishes once in each `publish_interval`, in a second of its own, what it was sent on
+    average since the last time; a task that listens and gets no requests yet publishes 0.
+    """
+
+    def __init__(self, world: World, random: Random) -> None:
+        self._world = world
+        self._random = random
+        self._sent: deque[float] = deque(maxlen=world.publish_interval)
+        self._periods: dict[int, list[Samples]] = {}
+
+    def record(self, fleet: Fleet, per_task: float, second: int, lead: int = 0) -> None:
+        """Take one second's load; publish for the tasks whose second it is.
+
+        The traffic begins in second `lead`.
+        """
+        self._sent.append(per_task)
+        world = self._world
+        if any(start <= second - lead < end for start, end in world.outages):
+            return
+        now, interval = second + 1, world.publish_interval
+        count, total, whole = 0, 0.0, sum(self._sent)
+        for task in fleet.publishing():
+            if task.slot != second % interval or task.listens_at > now:
+                continue
+            count += 1
+            if task.serves_at <= now - interval:
+                total += whole
+            else:
+                seconds = max(0, now - max(0, int(-(-task.serves_at // 1))))
+                total += sum(list(self._sent)[-seconds:]) if seconds else 0.0
+        if count:
+            visible_at = now + world.visibility.draw(self._random)
+            self.put(second, Samples(visible_at, count, total / interval))
+
+    def put(self, second: int, samples: Samples) -> None:
+        """Take samples that are stamped with a second; the periods have to come in order."""
+        self._periods.setdefault(second // GRID, []).append(samples)
+        if len(self._periods) > _KEPT:
+            del self._periods[next(iter(self._periods))]
+
+    def read(
+        self, start: int, period: int, now: float, statistic: Statistic
+    ) -> tuple[float | None, float]:
+        """Return a period's value as far as it can be seen at `now`, and its number of samples.
+
+        The value is None where nothing can be seen. The period begins and ends with one of 10 s.
+
+        Example: 3 tasks at 50 each: an average of 50, a total of 150, and in 10 s 6 samples.
+        """
+        count, total = 0, 0.0
+        for index in range(start // GRID, (start + period) // GRID):
+            for samples in self._periods.get(index, ()):
+                if samples.visible_at <= now:
+                    count += samples.number
+                    total += samples.total
+        if not count:
+            return None, 0.0
+        if statistic is Statistic.AVERAGE:
+            return total / count, float(count)
+        return total * self._world.publish_interval / period, float(count)

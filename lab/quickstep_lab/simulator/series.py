@@ -1,0 +1,73 @@
+"""A run as a few thousand points: what a chart can show and a process can hand over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from quickstep.protocol.triggers import trigger_dict
+
+if TYPE_CHECKING:
+    from quickstep.protocol.triggers import Trigger
+    from quickstep_lab.simulator.stage import Action, Run
+
+MOST_POINTS = 3600
+
+
+class Mark(NamedTuple):
+    """A decision of Quickstep: when it was made, its outcome and reason, and what set it off.
+
+    `trigger` is `alarm` with its state, `re-check` or `heartbeat`.
+    """
+
+    at: float
+    outcome: str
+    reason: str
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A run in steps of `step` seconds; each point is of the step that starts at its index.
+
+    `load` and `failed` are means per second, `desired` and `serving` the last of the step.
+    """
+
+    step: int
+    load: tuple[float, ...]
+    failed: tuple[float, ...]
+    desired: tuple[int, ...]
+    serving: tuple[int, ...]
+    actions: tuple[Action, ...]
+    marks: tuple[Mark, ...]
+
+
+def series_of(run: Run) -> Series:
+    """Return a run in at most MOST_POINTS steps."""
+    length = len(run.seconds)
+    step = max(1, -(-length // MOST_POINTS))
+    starts = range(0, length, step)
+    chunks = [run.seconds[start : start + step] for start in starts]
+    return Series(
+        step=step,
+        load=tuple(sum(second.requests for second in chunk) / len(chunk) for chunk in chunks),
+        failed=tuple(sum(second.failed for second in chunk) / len(chunk) for chunk in chunks),
+        desired=tuple(run.desired[min(length, start + step) - 1] for start in starts),
+        serving=tuple(chunk[-1].serving for chunk in chunks),
+        actions=run.actions,
+        marks=tuple(
+            Mark(
+                (record.at - run.origin).total_seconds(),
+                str(record.outcome),
+                record.reason,
+                _set_off_by(record.trigger),
+            )
+            for record in run.records
+            if record.at >= run.origin
+        ),
+    )
+
+
+def _set_off_by(trigger: Trigger) -> str:
+    shown = trigger_dict(trigger)
+    return f"{shown['kind']} {shown.get('state', '')}".rstrip()

@@ -1,0 +1,262 @@
+"""Where a scaler plays: virtual time, the fleet it scales, the metric it may look at."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from quickstep.engine.model import AlarmState, Direction, MetricScope
+from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
+from quickstep_lab.simulator.fleet import Fleet, Second
+from quickstep_lab.simulator.metric import GRID, Metric, Statistic
+from quickstep_lab.simulator.queueing import Latencies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from quickstep.engine.model import ScalableTarget, ScalingPolicy
+    from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.world import World
+    from quickstep_lab.traffic import Traffic
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a run begins on the simulated clock; a whole day, so that every period begins with it."""
+
+LEAD = 60
+"""A run begins up to this many seconds before its traffic."""
+
+FIRST_SECONDS = 10
+"""What the traffic is like before it begins is taken from its first seconds: a metric's period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is tried: a policy document, and the threshold of each of its policies' alarms."""
+
+    target: ScalableTarget
+    thresholds: Mapping[str, float]
+
+    @property
+    def scale_out_threshold(self) -> float:
+        """The lowest load per task that adds tasks, in requests a second."""
+        return min(
+            self.thresholds[policy.name]
+            for policy in self.target.in_direction(Direction.OUT)
+            if policy.metric_scope is MetricScope.PER_TASK
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change of the desired count, in seconds of the traffic, and what it is told by."""
+
+    at: float
+    before: int
+    after: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One scaler's run of a traffic: every second, every change, and how long answers took.
+
+    `origin` is what the simulated clock says at second 0.
+    """
+
+    scaler: str
+    seed: int
+    origin: datetime
+    seconds: tuple[Second, ...]
+    desired: tuple[int, ...]
+    actions: tuple[Action, ...]
+    records: tuple[DecisionRecord, ...]
+    latencies: Latencies
+
+
+class Scaler(Protocol):
+    """What is compared: it is started once, and from then on acts on the stage."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
+
+    def measure(self, per_task: float, capacity: float) -> float:
+        """Return the metric that it watches, from a task's requests per second."""
+        ...
+
+    def start(self, stage: Stage) -> None:
+        """Begin: plan the first looks."""
+        ...
+
+
+@dataclass(slots=True)
+class Stage:
+    """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
+
+    `now` is in seconds since START, `lead` what it is when the traffic begins. `phases` are those
+    that are not left to chance, in seconds, by the name of the clock that has them.
+    """
+
+    world: World
+    random: Random
+    fleet: Fleet
+    metric: Metric
+    lead: int = 0
+    phases: Mapping[str, float] = field(default_factory=dict)
+    now: float = 0.0
+    actions: list[Action] = field(default_factory=list)
+    records: list[DecisionRecord] = field(default_factory=list)
+    _plans: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _number: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def clock(self) -> datetime:
+        """The time, as the scaler's code sees it."""
+        return START + timedelta(seconds=self.now)
+
+    def at(self, moment: float, action: Callable[[], None]) -> None:
+        """Plan an action. Those of one moment happen in the order in which they were planned."""
+        heapq.heappush(self._plans, (moment, next(self._number), action))
+
+    def phase(self, clock: str, interval: float) -> float:
+        """Return when a clock that ticks every `interval` seconds ticks for the first time."""
+        # Drawn in any case: what comes after it is then the same with and without a given phase.
+        drawn = self.random.uniform(0, interval)
+        return self.phases.get(clock, drawn)
+
+    def every(self, seconds: float, first: float, action: Callable[[], None]) -> None:
+        """Plan an action again and again."""
+
+        def again() -> None:
+            self.at(self.now + seconds, again)
+            action()
+
+        self.at(first, again)
+
+    def play_until(self, moment: float) -> None:
+        """Let everything happen that is planned before `moment`."""
+        plans = self._plans
+        while plans and plans[0][0] < moment:
+            self.now, _, action = heapq.heappop(plans)
+            action()
+        self.now = moment
+
+    def scale(self, desired: int, why: str) -> None:
+        """Change the desired count, as UpdateService does."""
+        before = self.fleet.desired
+        if desired != before:
+            self.actions.append(Action(self.now - self.lead, before, desired, why))
+        self.fleet.set_desired(desired, self.now)
+
+
+def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) -> Run:
+    """Return what comes of the traffic when `scaler` scales a service that starts with `tasks`.
+
+    The traffic begins in any second of a minute, so that no period of a metric is in step with a
+    surge; before it, its first seconds' mean has gone on for a while. The same arguments give the
+    same run.
+    """
+    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    lead = random.randrange(LEAD)
+    before = traffic.first_mean(FIRST_SECONDS)
+    fleet = Fleet(world, tasks, random)
+    capacity = world.server.capacity
+    stage = Stage(world, random, fleet, Metric(world, random), lead)
+    unmeasured, latencies = Latencies(world.server), Latencies(world.server)
+    seconds: list[Second] = []
+    desired: list[int] = []
+    scaler.start(stage)
+    for second in range(-lead, len(traffic.requests)):
+        now = second + lead
+        stage.play_until(now)
+        measured = second >= 0
+        requests = traffic.requests[second] if measured else before
+        outcome = fleet.serve(requests, now, latencies if measured else unmeasured)
+        stage.metric.record(fleet, scaler.measure(outcome.per_task, capacity), now, lead)
+        if measured:
+            seconds.append(outcome)
+            desired.append(fleet.desired)
+    return Run(
+        scaler=scaler.name,
+        seed=seed,
+        origin=START + timedelta(seconds=lead),
+        seconds=tuple(seconds),
+        desired=tuple(desired),
+        actions=tuple(action for action in stage.actions if action.at >= 0),
+        records=tuple(stage.records),
+        latencies=latencies,
+    )
+
+
+@dataclass(slots=True)
+class WatchedAlarm:
+    """A CloudWatch alarm on the stage's metric; `changed` is called when its state changes."""
+
+    definition: AlarmDefinition
+    statistic: Statistic
+    changed: Callable[[WatchedAlarm], None]
+    state: AlarmState = AlarmState.OK
+    at: float = 0.0
+    values: tuple[float, ...] = ()
+    newest: int | None = None
+
+    def start(self, stage: Stage) -> None:
+        """Evaluate every 10 s, or every 60 s for periods of a minute, in a phase of its own."""
+        period = self.definition.period
+        interval = GRID if period < 60 else 60  # noqa: PLR2004 - CloudWatch's rule
+        phase = stage.phase(self.definition.name, interval)
+        stage.every(interval, phase, lambda: self.evaluate(stage))
+
+    def evaluate(self, stage: Stage) -> None:
+        """Look at the newest complete periods."""
+        definition, now = self.definition, stage.now
+        period, last = definition.period, int(now // definition.period)
+        periods = range(last - definition.range_periods, last)
+        values = [
+            None if index < 0 else stage.metric.read(index * period, period, now, self.statistic)[0]
+            for index in periods
+        ]
+        state = next_state(definition, values, self.state)
+        known = [(i, v) for i, v in zip(periods, values, strict=True) if v is not None]
+        window = known[-definition.evaluation_periods :]
+        self.values = tuple(value for _, value in window)
+        self.newest = window[-1][0] * period if window else None
+        if state is not self.state:
+            self.state, self.at = state, now
+            self.changed(self)
+
+
+def alarm_definition(
+    policy: ScalingPolicy, threshold: float, *, period: int = 10, n: int | None = None
+) -> AlarmDefinition:
+    """Return the alarm of a policy as `templates/scalable-target.yaml` makes it by default.
+
+    `n` datapoints out of `n`: one to scale out, three to scale in.
+    """
+    out = policy.direction is Direction.OUT
+    needed = n or (1 if out else 3)
+    return AlarmDefinition(
+        name=policy.name,
+        arn="",
+        namespace="MyApp/Performance",
+        metric="RequestsPerSecond",
+        dimensions={},
+        statistic="Average",
+        period=period,
+        threshold=threshold,
+        comparison="GreaterThanThreshold" if out else "LessThanThreshold",
+        evaluation_periods=needed,
+        datapoints_to_alarm=needed,
+        missing_data=MissingData.MISSING if out else MissingData.NOT_BREACHING,
+    )
+
+
+def statistic(policy: ScalingPolicy) -> Statistic:
+    """Return what a policy's alarm watches."""
+    per_task = policy.metric_scope is MetricScope.PER_TASK
+    return Statistic.AVERAGE if per_task else Statistic.TOTAL

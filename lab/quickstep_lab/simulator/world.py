@@ -1,0 +1,72 @@
+"""What the simulated world is like: every modelled number, with where it comes from.
+
+Durations are in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quickstep_lab.simulator.queueing import Server
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A log-normal duration: half are below `median`, 95 % below `p95`."""
+
+    median: float
+    p95: float
+
+    def draw(self, random: Random) -> float:
+        """Return one duration. Example: median 30, p95 40: sigma is ln(40/30)/1.645 = 0.175."""
+        # Drawn in any case: what comes after it is then the same in all worlds.
+        away = random.gauss(0, 1)
+        if self.median <= 0:
+            return 0.0
+        return self.median * math.exp(away * math.log(self.p95 / self.median) / 1.645)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything the scalers have in common.
+
+    `start_up` is from a task's launch until it listens; about 30 s on Fargate, and 23 s in AWS's
+    own benchmark. It then publishes, and gets requests from its first passing health check on. A
+    task whose health check fails `unhealthy_after` times in a row, for want of an answer within
+    `health_timeout`, gets none, and is replaced.
+
+    Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
+    quota of an account in a large Region, and `service_launch_rate`, that of a service.
+
+    `visibility` is from PutMetricData until an alarm can see the datapoint: "a few seconds" is all
+    that is known. `event` is from an alarm's transition to the function's start, `cold_start` is
+    added to `cold_share` of the invocations, `call` is from there until ECS has accepted.
+
+    `outages` are the times in which no metric arrives, as (from, to) in seconds of the traffic.
+    """
+
+    server: Server = field(default_factory=Server)
+    start_up: Spread = Spread(30, 40)
+    health_interval: float = 5.0
+    health_timeout: float = 4.0
+    unhealthy_after: int = 2
+    launch_rate: float = 20.0
+    launch_burst: float = 100.0
+    service_launch_rate: float = 500 / 60
+    publish_interval: int = 5
+    visibility: Spread = Spread(1.5, 3.5)
+    event: Spread = Spread(0.08, 0.2)
+    cold_share: float = 0.01
+    cold_start: Spread = Spread(0.8, 1.5)
+    call: Spread = Spread(0.12, 0.3)
+    outages: tuple[tuple[int, int], ...] = ()
+
+    def invocation(self, random: Random) -> float:
+        """Return the seconds from an alarm's transition, or a message, to UpdateService."""
+        cold = self.cold_start.draw(random) if random.random() < self.cold_share else 0.0
+        return self.event.draw(random) + cold + self.call.draw(random)

@@ -1,0 +1,150 @@
+"""The services that surge: each with a load, an alarm, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarms.definition import AlarmDefinition
+from quickstep.config import parse_target
+from quickstep.engine.model import AlarmState
+
+if TYPE_CHECKING:
+    import random
+
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.naming import ServiceName
+
+START = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+PERIOD = 10
+HIGH, LOW = "high-request-rate", "low-request-rate"
+
+THRESHOLD, LOW_THRESHOLD = 100.0, 30.0
+BEFORE = {HIGH: 4, LOW: 8}
+AFTER = {HIGH: 24, LOW: 7}
+"""Tasks before the change that answers a fleet's alarm, and after it: enough for any of them."""
+
+LEAST, MOST = 1.1, 6.0
+"""How many times the threshold the loads are."""
+
+SETTLES = 12.0
+"""Seconds from a change to the alarm's OK: a period, and its evaluation."""
+
+
+@dataclass
+class Fleet:
+    """A service, the load on it, and what became of its alarm; times in seconds from the start."""
+
+    name: ServiceName
+    policy: str
+    load: float
+    fires_at: float
+    desired: list[tuple[float, int]]
+    changed: list[float] = field(default_factory=list)
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is to get more tasks."""
+        return self.policy == HIGH
+
+    @property
+    def overload(self) -> float:
+        """How many times the threshold its load was when the alarm fired."""
+        return self.load / self.desired[0][1] / THRESHOLD
+
+    def value(self, when: float) -> float:
+        """Return the load per task at a moment."""
+        return self.load / next(count for since, count in reversed(self.desired) if since <= when)
+
+    @cached_property
+    def definition(self) -> AlarmDefinition:
+        """What its alarm watches."""
+        metric = {"Namespace": "MyApp", "MetricName": self.name.service, "Dimensions": []}
+        query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Average"}}
+        if self.grows:
+            return AlarmDefinition((query,), PERIOD, THRESHOLD, "GreaterThanThreshold", 1, 1)
+        return AlarmDefinition((query,), PERIOD, LOW_THRESHOLD, "LessThanThreshold", 1, 1)
+
+    @cached_property
+    def target(self) -> ScalableTarget:
+        """Its policies: those of all fleets."""
+        return replace(_policies(), resource_id=self.name.resource_id)
+
+    def alarm(self, now: float) -> tuple[AlarmState, float]:
+        """Return its alarm's state, and since when."""
+        if self.changed and now >= self.changed[0] + SETTLES:
+            return AlarmState.OK, self.changed[0] + SETTLES
+        if now >= self.fires_at:
+            return AlarmState.ALARM, self.fires_at
+        return AlarmState.OK, -600.0
+
+
+def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, surge: float) -> Fleet:
+    """Return a fleet whose alarm fires at some moment of the surge."""
+    policy = LOW if shrinks else HIGH
+    overload = LEAST * (MOST / LEAST) ** rng.random()
+    tasks = BEFORE[policy]
+    load = 28.75 * tasks if shrinks else THRESHOLD * overload * tasks
+    return Fleet(name, policy, load, rng.uniform(0, surge), [(-math.inf, tasks)])
+
+
+def event_of(fleet: Fleet, now: float) -> dict[str, Any]:
+    """Return the event of a fleet's alarm that has just changed state."""
+    state, since = fleet.alarm(now)
+    begins = START + timedelta(seconds=since - PERIOD)
+    reason = {
+        "version": "1.0",
+        "startDate": begins.isoformat(),
+        "period": PERIOD,
+        "recentDatapoints": [fleet.value(now)],
+        "threshold": fleet.definition.threshold,
+    }
+    metric = {"namespace": "MyApp", "name": fleet.name.service, "dimensions": {}}
+    stat = {"metric": metric, "period": PERIOD, "stat": "Average"}
+    return {
+        "source": "aws.cloudwatch",
+        "detail-type": "CloudWatch Alarm State Change",
+        "detail": {
+            "alarmName": fleet.name.alarm(fleet.policy),
+            "state": {
+                "value": str(state),
+                "timestamp": (START + timedelta(seconds=now)).isoformat(),
+                "reasonData": json.dumps(reason),
+            },
+            "configuration": {"metrics": [{"id": "m1", "metricStat": stat, "returnData": True}]},
+        },
+    }
+
+
+@cache
+def _policies() -> ScalableTarget:
+    """Return the policies of all fleets: one change is enough for any of them."""
+    out = {
+        "AdjustmentType": "ChangeInCapacity",
+        "Cooldown": 10,
+        "MetricScope": "PerTask",
+        "StepAdjustments": [
+            {"MetricIntervalLowerBound": 0, "ScalingAdjustment": AFTER[HIGH] - BEFORE[HIGH]}
+        ],
+    }
+    in_ = {
+        "AdjustmentType": "ChangeInCapacity",
+        "Cooldown": 30,
+        "MetricScope": "PerTask",
+        "StepAdjustments": [
+            {"MetricIntervalUpperBound": 0, "ScalingAdjustment": AFTER[LOW] - BEFORE[LOW]}
+        ],
+    }
+    document = {
+        "ResourceId": "service/prod/any",
+        "MinCapacity": 2,
+        "MaxCapacity": 40,
+        "ScaleOutPolicies": {HIGH: out},
+        "ScaleInPolicies": {LOW: in_},
+        "WarmupSeconds": 45,
+    }
+    return parse_target(json.dumps(document))

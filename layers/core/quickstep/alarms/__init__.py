@@ -1,0 +1,1 @@
+"""An alarm's event, its definition, a reading of its metric."""

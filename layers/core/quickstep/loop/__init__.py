@@ -1,0 +1,1 @@
+"""From whatever comes in to what is done about it, and when to look again."""

@@ -1,0 +1,179 @@
+"""Scheduled actions: what EventBridge Scheduler sends becomes an override, and is heeded at once.
+
+    {"ResourceId": "service/prod/web", "Name": "night", "MaxCapacity": 2, "For": "12h",
+     "At": "<aws.scheduler.scheduled-time>", "Reason": "nobody is there"}
+
+`For` counts from `At`, the time of the schedule; `Until` names the end instead. `"End": true` ends
+what the same `Name` has begun. An action that comes twice, or after a later one of its name,
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quickstep.config import MAX_TASKS
+from quickstep.fields import Field, InvalidDocumentError, Problems, write_moment
+from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
+from quickstep.protocol.memory import SCHEDULED
+from quickstep.protocol.messages import Message
+from quickstep.protocol.triggers import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from quickstep.protocol.ports import Messages, Operators
+
+DEFAULT_NAME = "schedule"
+LONGEST = timedelta(days=366)
+MAX_REASON = 200
+
+_NAME = "[A-Za-z0-9._-]{1,64}"
+_OPTIONAL = ("Name", "At", "MinCapacity", "MaxCapacity", "For", "Until", "End", "Reason")
+
+
+class ScheduleError(InvalidDocumentError):
+    """A scheduled action that breaks a rule; lists every problem found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledAction:
+    """Bounds that hold from `at` until `until`; both are equal where the action is an end."""
+
+    service: ServiceName
+    name: str
+    at: datetime
+    until: datetime
+    min_capacity: int | None = None
+    max_capacity: int | None = None
+    reason: str = ""
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The attribute of the target's item."""
+        bounds = (self.min_capacity, self.max_capacity)
+        return bounds_entry(bounds, self.until, reason=self.reason, by=self.name, at=self.at)
+
+    def __str__(self) -> str:
+        """Return what a decision record says of it."""
+        if self.until == self.at:
+            return f"schedule {self.name} is over"
+        bounds = bounds_text(self.min_capacity, self.max_capacity)
+        return f"schedule {self.name}: {bounds} until {self.until:%Y-%m-%d %H:%M:%S} UTC" + (
+            f": {self.reason}" if self.reason else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedules:
+    """Writes scheduled actions to their targets' items, and has the scaler heed them."""
+
+    operators: Operators
+    messages: Messages
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def on_action(self, event: Any) -> ScheduledAction:
+        """Carry out what the Scheduler has sent, and return it.
+
+        Raises:
+            ScheduleError: it breaks a rule; nothing was written.
+            CallFailedError: it was written, but the scaler could not be told: that finds it with
+                its next look.
+        """
+        now = self.clock()
+        action = read_action(event, now)
+        name = f"{SCHEDULED}{action.name}"
+        if self.operators.schedule(action.service.resource_id, name, action.entry):
+            request = Request(action.service, self.new_id(), now, str(action))
+            self.messages.send(Message(request), timedelta())
+        return action
+
+
+def bounds_entry(
+    bounds: tuple[int | None, int | None], until: datetime, *, reason: str, by: str, at: datetime
+) -> dict[str, Any]:
+    """Return an override as an item's attribute."""
+    minimum, maximum = bounds
+    return {
+        "min": minimum,
+        "max": maximum,
+        "until": write_moment(until),
+        "reason": reason,
+        "by": by,
+        "at": write_moment(at),
+    }
+
+
+def bounds_text(minimum: int | None, maximum: int | None) -> str:
+    """Return bounds in words.
+
+    Examples: `2 to 40`, `at least 20`, `at most 2`.
+    """
+    if minimum is not None and maximum is not None:
+        return f"{minimum} to {maximum}"
+    return f"at most {maximum}" if minimum is None else f"at least {minimum}"
+
+
+def read_action(event: Any, now: datetime) -> ScheduledAction:
+    """Read an action as the Scheduler delivers it at `now`.
+
+    Raises:
+        ScheduleError: it breaks a rule; every problem is listed.
+    """
+    problems = Problems()
+    root = Field(event, "", problems)
+    members = root.members(required=("ResourceId",), optional=_OPTIONAL)
+    problems.raise_any(ScheduleError)
+    service = parse_resource_id(members["ResourceId"].text(RESOURCE_ID, RESOURCE_ID_RULE))
+    name = DEFAULT_NAME
+    if "Name" in members:
+        rule = "must be 1 to 64 letters, digits, '.', '-' and '_'"
+        name = members["Name"].text(_NAME, rule)
+    at = members["At"].moment() if "At" in members else now
+    reason = members["Reason"].text() if "Reason" in members else ""
+    if len(reason) > MAX_REASON:
+        members["Reason"].wrong(f"must have at most {MAX_REASON} characters", seen=False)
+    ends = members["End"].boolean() if "End" in members else False
+    if ends:
+        for key in ("MinCapacity", "MaxCapacity", "For", "Until"):
+            if key in members:
+                members[key].wrong("must not stand beside End", seen=False)
+        bounds: tuple[int | None, int | None] = (None, None)
+        until = at
+    else:
+        bounds, until = _bounds(root, members), _until(root, members, at, now)
+    problems.raise_any(ScheduleError)
+    assert service is not None  # noqa: S101 - what names none has raised its problem
+    return ScheduledAction(service, name, at, until, *bounds, reason)
+
+
+def _bounds(root: Field, members: dict[str, Field]) -> tuple[int | None, int | None]:
+    given = {
+        key: members[key].integer(0, MAX_TASKS)
+        for key in ("MinCapacity", "MaxCapacity")
+        if key in members
+    }
+    if not given:
+        root.wrong("must have MinCapacity, MaxCapacity or both, or End", seen=False)
+    minimum, maximum = given.get("MinCapacity"), given.get("MaxCapacity")
+    if minimum is not None and maximum is not None and minimum > maximum:
+        members["MaxCapacity"].wrong(f"must be at least MinCapacity ({minimum})")
+    return minimum, maximum
+
+
+def _until(root: Field, members: dict[str, Field], at: datetime, now: datetime) -> datetime:
+    if ("For" in members) == ("Until" in members):
+        root.wrong("must have one of For and Until, or End", seen=False)
+        return at
+    key = "For" if "For" in members else "Until"
+    until = at + members[key].duration(LONGEST) if key == "For" else members[key].moment()
+    if not members[key].problems.found:
+        if until <= now:
+            members[key].wrong(f"must end after {write_moment(now)}: it is over already")
+        elif until - now > LONGEST:
+            members[key].wrong(f"must end within {LONGEST.days} days")
+    return until

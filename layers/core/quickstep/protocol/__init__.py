@@ -1,0 +1,1 @@
+"""The nouns that evaluations pass on, and the ports they are passed through; pure."""

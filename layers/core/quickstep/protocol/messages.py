@@ -1,0 +1,227 @@
+"""The messages of the scaler's queue, as JSON: what it leaves for later, and what is asked of it.
+
+    {"recheck":   {"resource_id", "generation", "attempt", "turn"}}    look again
+    {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
+    {"looks":     {"describe", "targets"}}                             look at targets of a cluster
+    {"sweep":     {"next_token"}}                                      go on paging through alarms
+    {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
+
+`lost` counts the races that a message has lost. A queue's messages are untrusted like events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarms.definition import definition_dict, read_definition
+from quickstep.engine.model import AlarmState
+from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
+from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
+from quickstep.protocol.memory import read_turn, write_turn
+from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_ATTEMPTS = 1_000
+MAX_GENERATION = 2**53
+MAX_CAPACITY = 5000  # ECS service quota "Tasks per service"
+MAX_LOOKS = 10  # services in one DescribeServices
+LONGEST_TEXT = 1_000
+"""Characters of what a request says of itself."""
+
+
+class MessageError(InvalidDocumentError):
+    """A message that the scaler did not write."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmAgain:
+    """An alarm's event that could not be evaluated when it came."""
+
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A page of alarms to begin with; None is the first."""
+
+    next_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Targets of one cluster to be looked at, ten at most; `describe` says whether ECS is asked."""
+
+    heartbeats: tuple[Heartbeat, ...]
+    describe: bool = True
+
+
+Content = Recheck | AlarmAgain | Looks | Sweep | Request
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message and how many races for the lease it has lost."""
+
+    content: Content
+    lost: int = 0
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """Return a message as JSON-ready data."""
+    return {**_write_content(message), "lost": message.lost}
+
+
+def _write_content(message: Message) -> dict[str, Any]:
+    match message.content:
+        case Recheck() as recheck:
+            body = {
+                "resource_id": recheck.service.resource_id,
+                "generation": recheck.generation,
+                "attempt": recheck.attempt,
+                "turn": write_turn(recheck.turn),
+            }
+            return {"recheck": body}
+        case AlarmAgain(event):
+            return {"alarm": dict(event)}
+        case Looks(heartbeats, describe):
+            targets = [_write_heartbeat(heartbeat) for heartbeat in heartbeats]
+            return {"looks": {"describe": describe, "targets": targets}}
+        case Sweep(next_token):
+            return {"sweep": {"next_token": next_token}}
+        case Request() as request:
+            body = {
+                "resource_id": request.service.resource_id,
+                "id": request.id,
+                "at": write_moment(request.at),
+                "what": request.what,
+                "capacity": request.capacity,
+            }
+            return {"request": body}
+
+
+def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
+    return {
+        "resource_id": heartbeat.service.resource_id,
+        "alarms": {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()},
+        "complete": heartbeat.complete,
+    }
+
+
+def _write_alarm(alarm: DescribedAlarm) -> dict[str, Any]:
+    return {
+        "state": str(alarm.state),
+        "at": write_moment(alarm.at),
+        "definition": definition_dict(alarm.definition) if alarm.definition else None,
+        "disabled": alarm.disabled,
+    }
+
+
+def read_message(text: str) -> Message:
+    """Read a message from its JSON text.
+
+    Raises:
+        MessageError: it is none that `write_message` has made.
+    """
+    problems = Problems()
+    try:
+        root = Field(parse_json(text), "", problems)
+    except InvalidDocumentError as error:
+        raise MessageError(error.problems) from None
+    members = root.members(optional=("lost", *_READERS))
+    kinds = [kind for kind in _READERS if kind in members]
+    if len(kinds) != 1:
+        root.wrong(f"must have one of {', '.join(_READERS)}")
+    problems.raise_any(MessageError)
+    lost = members["lost"].integer(0, MAX_ATTEMPTS) if "lost" in members else 0
+    content = _READERS[kinds[0]](members[kinds[0]])
+    problems.raise_any(MessageError)
+    return Message(content, lost)
+
+
+def _read_recheck(field: Field) -> Recheck:
+    members = _members(field, "resource_id", "generation", "attempt", "turn")
+    return Recheck(
+        _service(members["resource_id"]),
+        members["generation"].integer(0, MAX_GENERATION),
+        members["attempt"].integer(0, MAX_ATTEMPTS),
+        read_turn(members["turn"].optional()),
+    )
+
+
+def _read_alarm_again(field: Field) -> AlarmAgain:
+    field.members()
+    return AlarmAgain(field.value)
+
+
+def _read_looks(field: Field) -> Looks:
+    members = _members(field, "describe", "targets")
+    targets = members["targets"].items(at_least=1)
+    if len(targets) > MAX_LOOKS:
+        members["targets"].wrong(f"must have at most {MAX_LOOKS} targets")
+    heartbeats = tuple(_read_heartbeat(target) for target in targets)
+    if len({heartbeat.service.cluster for heartbeat in heartbeats}) > 1:
+        members["targets"].wrong("must be services of one cluster")
+    return Looks(heartbeats, members["describe"].boolean())
+
+
+def _read_heartbeat(field: Field) -> Heartbeat:
+    members = _members(field, "resource_id", "alarms", "complete")
+    alarms = members["alarms"].members()
+    return Heartbeat(
+        _service(members["resource_id"]),
+        {policy: _read_alarm(alarm) for policy, alarm in alarms.items()},
+        members["complete"].boolean(),
+    )
+
+
+def _read_alarm(field: Field) -> DescribedAlarm:
+    members = _members(field, "state", "at", "definition", "disabled")
+    definition = members["definition"].optional()
+    return DescribedAlarm(
+        members["state"].choice(AlarmState),
+        members["at"].moment(),
+        read_definition(definition) if definition else None,
+        members["disabled"].boolean(),
+    )
+
+
+def _read_sweep(field: Field) -> Sweep:
+    token = _members(field, "next_token")["next_token"].optional()
+    return Sweep(token.text() if token else None)
+
+
+def _read_request(field: Field) -> Request:
+    members = _members(field, "resource_id", "id", "at", "what", "capacity")
+    capacity = members["capacity"].optional()
+    return Request(
+        _service(members["resource_id"]),
+        members["id"].text("[0-9A-Za-z-]{1,64}", "must be 1 to 64 letters, digits and -"),
+        members["at"].moment(),
+        members["what"].text(
+            rf"(?s).{{0,{LONGEST_TEXT}}}", f"must have at most {LONGEST_TEXT} characters"
+        ),
+        capacity.integer(0, MAX_CAPACITY) if capacity else None,
+    )
+
+
+def _members(field: Field, *keys: str) -> dict[str, Field]:
+    """Return exactly these members; one that is missing has been noted, and reads as null."""
+    members = field.members(required=keys, optional=())
+    return {key: members.get(key, Field(None, f"{field.path}.{key}", Problems())) for key in keys}
+
+
+def _service(field: Field) -> ServiceName:
+    named = parse_resource_id(field.text(RESOURCE_ID, RESOURCE_ID_RULE))
+    return named or ServiceName("", "")
+
+
+_READERS: dict[str, Callable[[Field], Content]] = {
+    "recheck": _read_recheck,
+    "alarm": _read_alarm_again,
+    "looks": _read_looks,
+    "sweep": _read_sweep,
+    "request": _read_request,
+}

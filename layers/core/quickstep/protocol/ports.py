@@ -1,0 +1,229 @@
+"""What the cycle needs of the world, as small protocols; adapters are in `aws/`, fakes in tests.
+
+Expected trouble has a type: `CallFailedError` carries the outcome to record. Whatever else an
+adapter raises is unexpected, and ends the invocation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.engine.model import Datapoint, ScalableTarget, Service
+    from quickstep.engine.outcome import Outcome
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.line import Line
+    from quickstep.protocol.memory import Claim, Lease, Memory
+    from quickstep.protocol.messages import Message
+    from quickstep.protocol.records import DecisionRecord
+    from quickstep.protocol.triggers import DescribedAlarm
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class CallFailedError(Exception):
+    """A call to AWS that did not do its work; `outcome` says in which of the known ways."""
+
+    def __init__(self, outcome: Outcome, why: str) -> None:
+        self.outcome = outcome
+        self.why = why
+        super().__init__(f"{outcome}: {why}")
+
+
+class LeaseLostError(Exception):
+    """A commit refused because the lease is no longer the committer's. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfDate:
+    """A claim refused: the target's chain of re-checks has gone on to another generation."""
+
+    generation: int
+
+
+class PolicyDocuments(Protocol):
+    """Where targets' policy documents are kept."""
+
+    def load(self, service: ServiceName) -> ScalableTarget:
+        """Return the target's validated document; it may be up to its cache's age old.
+
+        Raises:
+            ConfigError: there is none, or it breaks a rule.
+            CallFailedError: it could not be read.
+        """
+        ...
+
+
+class Services(Protocol):
+    """The ECS services."""
+
+    def describe(self, service: ServiceName) -> Service:
+        """Return the service as it is now.
+
+        Raises:
+            CallFailedError: there is no such service, or the call failed.
+        """
+        ...
+
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        """Return up to ten services of one cluster as they are now; one that is gone is left out.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def set_desired_count(self, service: ServiceName, desired: int) -> None:
+        """Set the desired count, and nothing else.
+
+        Raises:
+            CallFailedError: the call failed; capacity is unchanged unless the failure was a lost
+                answer.
+        """
+        ...
+
+
+class Targets(Protocol):
+    """The targets' items: claim and memory of each, and the records of its decisions."""
+
+    def claim(
+        self, resource_id: str, lease: Lease, generation: int | None = None
+    ) -> Claim | Lease | OutOfDate:
+        """Take the target's lease, and return what it remembers.
+
+        One conditional write is both lock and read. A lease that ended before the new one's
+        `since` is taken over, and so is the owner's own: a claim may be repeated. Refused with the
+        other's lease while that is good; and, with a `generation`, where the target is not at it.
+        """
+        ...
+
+    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
+        """Note that a generation's re-check comes later; False where the chain has gone on."""
+        ...
+
+    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
+        """Return what the target remembers, and its lease if it has one, without claiming it."""
+        ...
+
+    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+        """Write memory and record together, and release the lease.
+
+        Raises:
+            LeaseLostError: `owner` no longer holds the lease; nothing was written.
+        """
+        ...
+
+    def record(self, record: DecisionRecord) -> None:
+        """Write the record of an evaluation that did not hold the lease."""
+        ...
+
+
+class Turns(Protocol):
+    """The line of throttled targets, one for the account; each method changes it at one moment."""
+
+    def take(self, lane: int, now: datetime) -> Line:
+        """Take the next number of a lane; in the line that is returned it is the last one taken.
+
+        Raises:
+            CallFailedError: the call failed; a number may have been taken.
+        """
+        ...
+
+    def serve(self, lane: int, number: int, now: datetime) -> None:
+        """Say that a number was served, and with it all before it.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def read(self) -> Line:
+        """Return the line; it may be a moment old.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Operators(Protocol):
+    """What operators and schedules have written to a target's item: overrides, a pause.
+
+    It is written beside the lease, at any time, and read with the memory at the next claim.
+    """
+
+    def entries(self, resource_id: str) -> Mapping[str, Any]:
+        """Return what was written, by attribute; nothing has been checked."""
+        ...
+
+    def replace(self, resource_id: str, name: str, seen: Any, entry: Any) -> bool:
+        """Replace an entry, if it still is what was seen; None stands for no entry, in both."""
+        ...
+
+    def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
+        """Write a schedule's entry, unless there is one of a later `at`; return whether it was."""
+        ...
+
+
+class Metrics(Protocol):
+    """The metrics that alarms watch."""
+
+    def read(
+        self, definitions: Mapping[str, AlarmDefinition], now: datetime
+    ) -> Mapping[str, Sequence[Datapoint]]:
+        """Return the datapoints of the last minutes of each alarm by policy, oldest first.
+
+        One call for all of them.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Messages(Protocol):
+    """The queue that brings the scaler's own messages back to it."""
+
+    def send(self, message: Message, delay: timedelta) -> None:
+        """Send a message that arrives after `delay`, at least once.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        """Send many messages, each with its delay, in as few calls as possible.
+
+        Raises:
+            CallFailedError: a call failed, or refused a message; others may have been sent.
+        """
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms whose names begin like ours."""
+
+    def page(
+        self, token: str | None
+    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+        """Return a page of alarms by service and policy, and the next page's token.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Together(Protocol):
+    """Runs two calls of one round at the same time."""
+
+    def __call__(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
+        """Return both results; an exception of either is raised once both have ended."""
+        ...

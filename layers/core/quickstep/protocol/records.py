@@ -1,0 +1,95 @@
+"""The record of one evaluation: what was seen, what came of it, and why.
+
+The dictionaries made here are the one shape of a decision: in the table, in the logs, in the demo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quickstep.fields import write_moment
+from quickstep.protocol.triggers import trigger_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from quickstep.engine.model import Alarm, Decision, Service
+    from quickstep.engine.outcome import Outcome
+    from quickstep.protocol.triggers import Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One evaluation.
+
+    `alarms` is what was seen of them, by policy. `alarm_to_update` is the time from the alarm's own
+    timestamp to UpdateService accepted; `waited` the time that throttles have cost before.
+    `unreadable` is what was wrong with something that an operator wrote.
+    """
+
+    id: str
+    at: datetime
+    trigger: Trigger
+    outcome: Outcome
+    reason: str
+    decision: Decision | None = None
+    service: Service | None = None
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    alarm_to_update: timedelta | None = None
+    waited: timedelta | None = None
+    unreadable: str = ""
+
+    @property
+    def resource_id(self) -> str:
+        """The scalable target the record belongs to."""
+        return self.trigger.service.resource_id
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
+        record: dict[str, Any] = {
+            "id": self.id,
+            "at": write_moment(self.at),
+            "resource_id": self.resource_id,
+            "outcome": str(self.outcome),
+            "reason": self.reason,
+            "trigger": trigger_dict(self.trigger),
+            "service": asdict(self.service) if self.service else None,
+            "alarms": {policy: _alarm_dict(alarm) for policy, alarm in self.alarms.items()},
+            "alarm_to_update_ms": _millis(self.alarm_to_update),
+            "waited_ms": _millis(self.waited),
+        }
+        if self.unreadable:
+            record["unreadable"] = self.unreadable
+        if self.decision is None:
+            return record
+        # What came of the decision wins: a change that ECS refused is a failure, and says so.
+        return {**decision_dict(self.decision), **record}
+
+
+def decision_dict(decision: Decision) -> dict[str, Any]:
+    """Return a decision as `quickstep explain` prints it."""
+    return {
+        "outcome": str(decision.outcome),
+        "from": decision.before,
+        "wanted": decision.wanted,
+        "granted": decision.granted,
+        "reason": decision.reason,
+        "trail": [asdict(step) for step in decision.trail],
+        "next_check_in": decision.next_check_in,
+    }
+
+
+def _alarm_dict(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "state": str(alarm.state),
+        "threshold": alarm.threshold,
+        "datapoints": list(alarm.datapoints),
+        "muted": alarm.muted,
+    }
+
+
+def _millis(duration: timedelta | None) -> int | None:
+    return None if duration is None else round(duration / timedelta(milliseconds=1))

@@ -1,0 +1,110 @@
+"""A deployed target's material: the decisions of its table, and the metrics that its alarms watch.
+
+What cannot be read is told, and takes nothing else with it: without metrics there are still the
+decisions, and what they saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from quickstep.protocol.memory import CorruptItemError
+from quickstep.protocol.ports import CallFailedError
+from quickstep.report.dashboard.material import Material, read_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.protocol.memory import Memory
+    from quickstep.report.dashboard.material import Metric
+
+MOST = 10_000
+"""The most decisions that are read; the oldest beyond them are left out, and the page says so."""
+
+
+class Found(Protocol):
+    """Records of a span of time, as a table has them."""
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """The records, newest first."""
+        ...
+
+    @property
+    def earlier(self) -> Mapping[str, Any] | None:
+        """The newest record before them."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all records of the span."""
+        ...
+
+
+class Decisions(Protocol):
+    """Where decision records are read from."""
+
+    def between(self, resource_id: str, start: datetime, end: datetime, most: int) -> Found:
+        """Return the newest records of a span, at most `most`."""
+        ...
+
+    def memory(self, resource_id: str) -> Memory:
+        """Return what is remembered of a target."""
+        ...
+
+
+class Series(Protocol):
+    """Where metrics are read from."""
+
+    def read(
+        self,
+        definitions: Mapping[str, AlarmDefinition],
+        start: datetime,
+        end: datetime,
+        now: datetime,
+    ) -> tuple[Metric, ...]:
+        """Return the metrics that alarms watch, in one call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed table and its metrics; it only reads."""
+
+    decisions: Decisions
+    series: Series
+    most: int = MOST
+
+    def material(self, resource_id: str, start: datetime, end: datetime, now: datetime) -> Material:
+        """Return what there is of a target from `start` to `end`.
+
+        Raises:
+            CallFailedError: the records cannot be read.
+        """
+        found = self.decisions.between(resource_id, start, end, self.most)
+        entries, unread = read_entries(found.records)
+        earlier, _ = read_entries([found.earlier] if found.earlier else [])
+        notes = list(unread)
+        if not found.complete:
+            notes.append(
+                f"Only the newest {self.most:,} decisions are shown; a shorter time has them all."
+            )
+        metrics: tuple[Metric, ...] = ()
+        try:
+            alarms = self.decisions.memory(resource_id).alarms
+            watched = {name: one.definition for name, one in alarms.items() if one.definition}
+            metrics = self.series.read(watched, start, end, now)
+        except (CallFailedError, CorruptItemError) as error:
+            notes.append(f"The metrics cannot be read: {error}")
+        return Material(
+            resource_id,
+            start,
+            end,
+            entries,
+            earlier=earlier[0] if earlier else None,
+            metrics=metrics,
+            notes=tuple(notes),
+        )

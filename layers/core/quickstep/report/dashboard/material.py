@@ -1,0 +1,270 @@
+"""What the dashboard is made of: decision records as they are stored, and metrics beside them.
+
+Records come from a table or a file, and are not trusted: one that cannot be read is named among the
+problems, and takes no other with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.model import Service
+from quickstep.engine.outcome import Outcome
+from quickstep.fields import Field, Problems
+from quickstep.naming import parse_alarm_name
+from quickstep.report.dashboard.kinds import Kind, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value at a moment (aware UTC)."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """An alarm's threshold on a metric; `above` says on which side of it the alarm is in breach."""
+
+    policy: str
+    value: float
+    above: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the load, oldest point first, and the thresholds on it."""
+
+    name: str
+    points: tuple[Point, ...]
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an evaluation saw of one policy's alarm."""
+
+    policy: str
+    state: str
+    threshold: float | None
+    datapoints: tuple[float, ...]
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrailLine:
+    """What one rule did to the number, and why."""
+
+    guard: str
+    before: int
+    after: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision record, as far as the timeline and the table need it.
+
+    Numbers are None where the evaluation did not come to them. `record` is all of it, for
+    `read_details`: of thousands of decisions only those on one page are opened.
+    """
+
+    id: str
+    at: datetime
+    outcome: Outcome
+    reason: str
+    before: int | None = None
+    granted: int | None = None
+    service: Service | None = None
+    alarm_to_update_ms: int | None = None
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its outcome."""
+        return kind_of(self.outcome)
+
+    @property
+    def desired_after(self) -> int | None:
+        """The desired count that ECS had after it; None where it is not known."""
+        if self.outcome.changes_capacity:
+            return self.granted
+        return self.service.desired if self.service else None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What else a record says; `problems` is what of it cannot be read."""
+
+    cause: str
+    wanted: int | None
+    seen: tuple[Seen, ...]
+    trail: tuple[TrailLine, ...]
+    waited_ms: int | None
+    next_check_in: int | None
+    problems: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What there is to show of one target between two moments.
+
+    `entries` are oldest first. `earlier` is the newest decision before `start`: it says how many
+    tasks there were. `desired` and `running` are counts from elsewhere; without them, those that
+    the decisions saw are drawn. `notes` say what is missing.
+    """
+
+    resource_id: str
+    start: datetime
+    end: datetime
+    entries: tuple[Entry, ...] = ()
+    earlier: Entry | None = None
+    metrics: tuple[Metric, ...] = ()
+    desired: tuple[Point, ...] = ()
+    running: tuple[Point, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_entries(
+    records: Iterable[Mapping[str, Any]],
+) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Return the records oldest first, and a note that names those that cannot be read."""
+    entries: list[Entry] = []
+    problems: list[str] = []
+    for record in records:
+        found = Problems()
+        entry = _read(Field(record, "", found))
+        if entry is None or found.found:
+            problems.append("; ".join(map(str, found.found)))
+        else:
+            entries.append(entry)
+    entries.sort(key=lambda entry: (entry.at, entry.id))
+    if not problems:
+        return tuple(entries), ()
+    count = len(problems)
+    what = "1 record is not shown" if count == 1 else f"{count} records are not shown; the first"
+    return tuple(entries), (f"{what}, as it cannot be read: {problems[0]}",)
+
+
+_REQUIRED = ("id", "at", "outcome", "reason")
+_OPTIONAL = ("from", "granted", "service", "alarm_to_update_ms")
+
+
+def _read(record: Field) -> Entry | None:
+    if not isinstance(record.value, dict) or not set(_REQUIRED) <= record.value.keys():
+        record.members(required=_REQUIRED)  # says which
+        return None
+    given = {key: record.child(key, record.value[key]) for key in _REQUIRED}
+    members = _present(record, _OPTIONAL)
+    return Entry(
+        id=given["id"].text(),
+        at=given["at"].moment(),
+        outcome=given["outcome"].choice(Outcome),
+        reason=given["reason"].text(),
+        before=_whole(members.get("from")),
+        granted=_whole(members.get("granted")),
+        service=_service(members["service"]) if "service" in members else None,
+        alarm_to_update_ms=_whole(members.get("alarm_to_update_ms")),
+        record=record.value,
+    )
+
+
+_DETAILS = ("trigger", "wanted", "alarms", "trail", "waited_ms", "next_check_in")
+
+
+def read_details(entry: Entry) -> Details:
+    """Return what an entry's record says beyond the entry."""
+    problems = Problems()
+    members = _present(Field(entry.record, "", problems), _DETAILS)
+    details = Details(
+        cause=_cause(members["trigger"].members()) if "trigger" in members else "",
+        wanted=_whole(members.get("wanted")),
+        seen=_all_seen(members.get("alarms")),
+        trail=tuple(map(_line, members["trail"].items())) if "trail" in members else (),
+        waited_ms=_whole(members.get("waited_ms")),
+        next_check_in=_whole(members.get("next_check_in")),
+    )
+    if not problems.found:
+        return details
+    said = "; ".join(map(str, problems.found))
+    return Details(details.cause, None, (), (), None, None, problems=said)
+
+
+def read_seen(entry: Entry) -> tuple[Seen, ...]:
+    """Return what an entry's evaluation saw of its alarms; nothing where that cannot be read."""
+    problems = Problems()
+    members = _present(Field(entry.record, "", problems), ("alarms",))
+    seen = _all_seen(members.get("alarms"))
+    return () if problems.found else seen
+
+
+def _present(record: Field, keys: Iterable[str]) -> dict[str, Field]:
+    """Return those members that are there and not null."""
+    found = ((key, record.value.get(key)) for key in keys)
+    return {key: record.child(key, value) for key, value in found if value is not None}
+
+
+def _whole(field: Field | None) -> int | None:
+    return None if field is None else field.integer()
+
+
+def _all_seen(alarms: Field | None) -> tuple[Seen, ...]:
+    found = alarms.members() if alarms else {}
+    return tuple(_seen(policy, alarm) for policy, alarm in found.items())
+
+
+def _cause(trigger: Mapping[str, Field]) -> str:
+    """Return e.g. `high-request-rate went to ALARM`, `Re-check` or `Heartbeat`."""
+    kind = trigger["kind"].text() if "kind" in trigger else ""
+    if "alarm" not in trigger or "state" not in trigger:
+        return kind.capitalize()
+    alarm = trigger["alarm"].text()
+    named = parse_alarm_name(alarm)
+    return f"{named[1] if named else alarm} went to {trigger['state'].text()}"
+
+
+def _service(service: Field) -> Service:
+    keys = ("desired", "running", "pending", "deployment_in_progress")
+    members = service.members(required=keys)
+    if not set(keys) <= members.keys():
+        return Service(0, 0, 0)
+    return Service(
+        members["desired"].integer(0),
+        members["running"].integer(0),
+        members["pending"].integer(0),
+        members["deployment_in_progress"].boolean(),
+    )
+
+
+def _seen(policy: str, alarm: Field) -> Seen:
+    keys = ("state", "threshold", "datapoints", "muted")
+    members = alarm.members(required=keys)
+    if not set(keys) <= members.keys():
+        return Seen(policy, "", None, (), muted=False)
+    threshold = members["threshold"].optional()
+    return Seen(
+        policy,
+        members["state"].text(),
+        threshold.number() if threshold else None,
+        tuple(point.number() for point in members["datapoints"].items()),
+        muted=members["muted"].boolean(),
+    )
+
+
+def _line(line: Field) -> TrailLine:
+    keys = ("guard", "before", "after", "why")
+    members = line.members(required=keys)
+    if not set(keys) <= members.keys():
+        return TrailLine("", 0, 0, "")
+    return TrailLine(
+        members["guard"].text(),
+        members["before"].integer(),
+        members["after"].integer(),
+        members["why"].text(),
+    )

@@ -1,0 +1,199 @@
+"""The protocol of CloudWatch's custom widgets: what the dashboard asks, and the HTML it gets.
+
+See *add_custom_widget_dashboard_about*, *..._interactivity* and *..._security* in the CloudWatch
+User Guide: a call has the widget's parameters as members, and `widgetContext` beside them. A button
+is any element with a `<cwdb-action>` right behind it, whose JSON is the parameters of the next
+call. Scripts, `<iframe>` and `<use>` are removed. All of a call is the viewer's, and not trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.outcome import Outcome
+from quickstep.fields import show
+from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
+from quickstep.report.dashboard.html import Markup, element, join, json_text
+from quickstep.report.dashboard.page import fragment
+from quickstep.report.dashboard.style import Theme, stylesheet
+from quickstep.report.dashboard.view import Look, build_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+    from quickstep.report.dashboard.deployed import Deployed
+    from quickstep.report.dashboard.html import Child
+
+SIZE_LIMIT = 6_291_556
+"""Bytes that a function may answer (*gettingstarted-limits*, Lambda Developer Guide: 6 MB).
+
+CloudWatch names no limit of its own for a widget.
+"""
+PAGE_SIZE = 25
+_MOST = 1_000_000
+_MOST_MILLIS = 253_402_300_799_000  # the year 9999
+_PADDING = 44  # of the page and of the chart's frame, on both sides
+
+DOCUMENTATION = """\
+## Quickstep: scaling decisions of a service
+Load against thresholds, every decision with its trail, desired and running tasks.
+
+### Widget parameters
+Param | Description
+---|---
+**service** | The service as `service/<cluster>/<service>`. Without it, the widget asks for one.
+**outcome** | Optional: only decisions that ended so, e.g. `SCALED_OUT`.
+
+### Example parameters
+``` yaml
+service: service/prod/web
+```
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one call of the widget asks for."""
+
+    service: str
+    start: datetime
+    end: datetime
+    look: Look
+    theme: Theme
+    problems: tuple[str, ...] = ()
+
+
+def answer(event: Mapping[str, Any], endpoint: str, deployed: Deployed, now: datetime) -> str:
+    """Return the answer to one call; `endpoint` is the ARN by which buttons call again.
+
+    Raises:
+        CallFailedError: the decisions cannot be read; CloudWatch shows it in the widget's place.
+    """
+    if event.get("describe"):
+        return DOCUMENTATION
+    request = read_request(event, now)
+    if not request.service or request.problems:
+        return _question(request, endpoint)
+    material = deployed.material(request.service, request.start, request.end, now)
+    buttons = Buttons(endpoint, request.service)
+    shown = fragment(build_view(material, request.look), buttons, theme=request.theme)
+    return join(_UNSTYLED, shown)
+
+
+def read_request(event: Mapping[str, Any], now: datetime) -> Request:
+    """Read a call. What makes no sense is a problem, or as if it were not there."""
+    context = _object(event.get("widgetContext"))
+    forms = _object(_object(context.get("forms")).get("all"))
+    given = {**_object(context.get("params")), **forms, **event}
+    problems = []
+    service = str(given.get("service") or "").strip()
+    if service and parse_resource_id(service) is None:
+        problems.append(f"service {RESOURCE_ID_RULE}, not {show(service)}")
+    outcome = given.get("outcome") or None
+    if outcome is not None and outcome not in Outcome.__members__:
+        problems.append(f"outcome must be one of {', '.join(Outcome)}, not {show(outcome)}")
+        outcome = None
+    start, end = _time_range(_object(context.get("timeRange")), now)
+    look = Look(
+        outcome=Outcome(outcome) if outcome else None,
+        page=_whole(given.get("page"), 1),
+        width=_whole(context.get("width"), 960 + _PADDING) - _PADDING,
+        zone=_zone(_object(context.get("timezone"))),
+        page_size=PAGE_SIZE,
+    )
+    theme = Theme.DARK if context.get("theme") == "dark" else Theme.LIGHT
+    return Request(service, start, end, look, theme, tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """Controls of the widget: each calls the function again, for the same service."""
+
+    endpoint: str
+    service: str
+
+    def control(
+        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
+    ) -> Markup:
+        """Return a button, and the call that it makes."""
+        parameters = {"service": self.service, "outcome": outcome, "page": page}
+        return join(
+            element("a", {"role": "button", "tabindex": 0, **_current(current)}, label),
+            _call(self.endpoint, parameters),
+        )
+
+
+# What opts out of CloudWatch's own styles for links, tables and the like.
+_UNSTYLED = element("span", {"class": "cwdb-no-default-styles"})
+
+
+def _current(current: bool) -> dict[str, str]:
+    return {"aria-current": "true"} if current else {}
+
+
+def _call(endpoint: str, parameters: Mapping[str, Any]) -> Markup:
+    return element(
+        "cwdb-action", {"action": "call", "endpoint": endpoint}, json_text(dict(parameters))
+    )
+
+
+def _question(request: Request, endpoint: str) -> str:
+    """Return a form that asks for the service; CloudWatch hands its fields to the next call."""
+    field = {"name": "service", "value": request.service, "placeholder": "service/prod/web"}
+    return join(
+        _UNSTYLED,
+        element("style", None, Markup(stylesheet(request.theme))),
+        element(
+            "div",
+            {"class": "qs"},
+            element("ul", {"class": "notes"}, *(element("li", None, p) for p in request.problems)),
+            element(
+                "form",
+                None,
+                element("label", None, "Service ", element("input", {**field, "size": 40})),
+            ),
+            element(
+                "p",
+                {"class": "pager"},
+                element("a", {"role": "button", "tabindex": 0}, "Show its decisions"),
+                _call(endpoint, {}),
+            ),
+        ),
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Any, default: int) -> int:
+    """Return a number of pages or pixels, where it is one."""
+    return value if type(value) is int and 0 < value < _MOST else default
+
+
+def _time_range(given: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    """Return what the dashboard shows: the part that is zoomed into, if any; else the last hour."""
+    shown = _object(given.get("zoom")) or given
+    first, last = _moment(shown.get("start")), _moment(shown.get("end"))
+    if first is None or last is None or first >= last:
+        return now - timedelta(hours=1), now
+    return first, last
+
+
+def _moment(millis: Any) -> datetime | None:
+    if type(millis) not in (int, float) or not 0 <= millis <= _MOST_MILLIS:
+        return None
+    return datetime.fromtimestamp(millis / 1000, UTC)
+
+
+def _zone(given: Mapping[str, Any]) -> tzinfo:
+    """Return the console's zone, of which only the present offset is told: e.g. `+09:00`."""
+    match = re.fullmatch(r"([+-])([01]\d|2[0-3]):([0-5]\d)", str(given.get("offsetISO")))
+    if match is None:
+        return UTC
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(-offset if match[1] == "-" else offset)

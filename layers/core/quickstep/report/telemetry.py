@@ -1,0 +1,123 @@
+"""What an evaluation leaves in CloudWatch: one structured log line, with its metrics in it (EMF).
+
+Quickstep / Decisions             by ResourceId and Outcome
+Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
+                                  ECS accepted UpdateService
+Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
+Quickstep / RunningCount          by ResourceId; the tasks that it saw running
+Quickstep / FailedDecisions       over all targets, for the stack's own alarm
+Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aws_lambda_powertools import Logger
+
+from quickstep.alarms.event import EventError
+from quickstep.loop.schedules import ScheduleError
+from quickstep.protocol.messages import MessageError
+from quickstep.report.emf import Metric, MetricSet, embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from quickstep.fields import InvalidDocumentError
+    from quickstep.loop.schedules import Schedules
+    from quickstep.protocol.records import DecisionRecord
+
+logger = Logger(service="quickstep")
+
+
+def report(record: DecisionRecord) -> None:
+    """Log a decision, and count it in the same line."""
+    metrics = embedded(record.at, *_metric_sets(record))
+    decision = {"decision": record.as_dict()}
+    if record.outcome.failed:
+        logger.error(record.reason, extra={**decision, **metrics})
+    elif logger.log_level <= logging.INFO:
+        logger.info(record.reason, extra={**decision, **metrics})
+    else:
+        # The log level leaves the decision out of the log, not out of the metrics.
+        print(json.dumps(metrics))  # noqa: T201 - to the same stream, for CloudWatch to read
+    if record.unreadable:
+        logger.warning("An operator's entry cannot be read", extra={"problems": record.unreadable})
+
+
+def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
+    target = {"ResourceId": record.resource_id}
+    outcome = {"Outcome": str(record.outcome)}
+    yield MetricSet((Metric("Decisions", 1),), {**target, **outcome})
+    if record.outcome.failed:
+        yield MetricSet((Metric("FailedDecisions", 1),))
+    of_target = []
+    if record.service is not None:
+        desired = record.service.desired
+        if record.decision is not None and record.outcome.changes_capacity:
+            desired = record.decision.granted
+        of_target += [
+            Metric("DesiredCount", desired),
+            Metric("RunningCount", record.service.running),
+        ]
+    if record.alarm_to_update is not None:
+        latency = record.alarm_to_update / timedelta(milliseconds=1)
+        of_target.append(Metric("AlarmToUpdateLatency", latency, "Milliseconds"))
+    if of_target:
+        yield MetricSet(tuple(of_target), target)
+
+
+_T = TypeVar("_T")
+
+
+def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str, Any]:
+    """Evaluate what came and report it; refuse, without a retry, what is none of ours."""
+    try:
+        records = receive(what)
+    except (EventError, MessageError) as error:
+        return {"refused": refuse(error)}
+    for record in records:
+        report(record)
+    return {"decisions": [record.as_dict() for record in records]}
+
+
+def deliver_each(
+    receive: Callable[[str], list[DecisionRecord]], messages: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Evaluate messages of the queue; return the ids of those that failed, and come back alone.
+
+    Raises:
+        ExceptionGroup: all failed, as a batch of one does; Lambda counts that as an error.
+    """
+    failed: dict[str, Exception] = {}
+    for message in messages:
+        try:
+            deliver(receive, message["body"])
+        except Exception as error:
+            logger.exception("A message failed", extra={"message_id": message["messageId"]})
+            failed[message["messageId"]] = error
+    if failed and len(failed) == len(messages):
+        raise ExceptionGroup("every message failed", list(failed.values()))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
+    """Carry out a scheduled action and report it; refuse, without a retry, what is none."""
+    try:
+        action = schedules.on_action(event)
+    except ScheduleError as error:
+        return {"refused": refuse(error)}
+    logger.info(str(action), extra={"resource_id": action.service.resource_id})
+    return {"scheduled": {"resource_id": action.service.resource_id, **action.entry}}
+
+
+def refuse(error: InvalidDocumentError) -> list[str]:
+    """Log and count what cannot be evaluated; return its problems."""
+    problems = [str(problem) for problem in error.problems]
+    metrics = embedded(datetime.now(UTC), MetricSet((Metric("RefusedEvents", 1),)))
+    what = "Refused what is no event or message of ours"
+    logger.error(what, extra={"problems": problems, **metrics})
+    return problems
