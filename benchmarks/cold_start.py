@@ -27,7 +27,7 @@ PAIRS = 15
 NOWHERE = "http://127.0.0.1:9"
 """Nothing is called: clients are made, and do not connect."""
 
-READY = "import handler; handler.deployed_intake()"
+READY = "import handler; handler.deployed_door()"
 """What happens before the first event can be handled."""
 
 FLOOR = """

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
-from quickstep.alarms.event import AlarmTransition
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.clock import Clock
@@ -250,9 +249,9 @@ def _samples(case: Case, drawn: Draw, surge: float, random: Random) -> list[Samp
 def _alarmed_at(stage: Stage) -> float | None:
     """Return when the alarm went to ALARM."""
     for record in stage.records:
-        trigger = record.trigger
-        if isinstance(trigger, AlarmTransition) and trigger.alarm.state is AlarmState.ALARM:
-            return (trigger.at - START).total_seconds()
+        event = record.look.event
+        if event and event.alarm.state is AlarmState.ALARM:
+            return (event.at - START).total_seconds()
     return None
 
 

@@ -20,13 +20,12 @@ from functions.schedule.handler import handler as schedule_handler
 from quickstep.aws.dynamodb import RETENTION, DynamoTargets
 from quickstep.fields import write_moment
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from quickstep.protocol.messages import Message, read_message, write_message
-from quickstep.protocol.triggers import Recheck
+from quickstep.protocol.messages import Message, Recheck, read_message, write_message
 from quickstep.wiring import (
     ScheduleSettings,
     Settings,
     make_dashboard,
-    make_intake,
+    make_door,
     make_schedules,
 )
 from quickstep_lab.clock import period_start
@@ -78,8 +77,8 @@ class Rehearsal:
         queue, inbox = create_queue(account), create_queue(account, INBOX)
         self._inbox = open_queue(counted("sqs"), inbox)
         settings = Settings(TABLE, queue, 0, MAX_EVENT_AGE, RETENTION)
-        made = make_intake(settings, counted)
-        self._intake = replace(made, cycle=replace(made.cycle, clock=lambda: self.now))
+        made = make_door(settings, counted)
+        self._door = replace(made, cycle=replace(made.cycle, clock=lambda: self.now))
         made_schedules = make_schedules(ScheduleSettings(TABLE, inbox), counted)
         self._schedules = replace(made_schedules, clock=lambda: self.now)
         self._deployed = make_dashboard(TABLE, counted)
@@ -143,7 +142,7 @@ class Rehearsal:
         """Deliver a sample event, as if it had happened now."""
         text = (EVENTS / f"{name}.json").read_text(encoding="utf-8")
         event = json.loads(_MOMENT.sub(self._shifted, text))
-        self._invoke(scaler_handler, event, intake=self._intake)
+        self._invoke(scaler_handler, event, door=self._door)
 
     def _shifted(self, moment: re.Match[str]) -> str:
         shifted = datetime.fromisoformat(moment[0]) + (self.now - AT)
@@ -151,7 +150,7 @@ class Rehearsal:
 
     def heartbeat(self) -> None:
         """Deliver the minute's heartbeat."""
-        self._invoke(scaler_handler, HEARTBEAT, intake=self._intake)
+        self._invoke(scaler_handler, HEARTBEAT, door=self._door)
 
     def recheck(self) -> None:
         """Deliver the re-check that the scaler has sent last."""
@@ -185,7 +184,7 @@ class Rehearsal:
 
     def _deliver(self) -> None:
         def invoke(event: Any) -> Any:
-            return self._invoke(scaler_handler, event, intake=self._intake)
+            return self._invoke(scaler_handler, event, door=self._door)
 
         deliver(self._inbox, invoke)
 

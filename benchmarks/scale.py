@@ -188,7 +188,7 @@ BENCHMARK = Benchmark(
     "scale",
     "At scale, modelled",
     "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
-    " real intake and cycle, in virtual time, on ports in memory that throttle as AWS's published"
+    " real door and cycle, in virtual time, on ports in memory that throttle as AWS's published"
     " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in a process of its own."
     " The bucket of UpdateService is a burst of 50 and then 5 a second. How many tasks may"
     f" publish is computed from PutMetricData's {PUT_METRIC_DATA} calls a second and the calls that"

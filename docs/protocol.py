@@ -6,17 +6,18 @@ from __future__ import annotations
 import ast
 import re
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from docs.tables import ROOT, table
-from quickstep.alarms import definition as alarm_definitions
+from quickstep.alarms import reading
 from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
-from quickstep.loop import cycle, progress
-from quickstep.loop import door as intake
-from quickstep.loop import heartbeat as rounds
-from quickstep.protocol import line as turns
+from quickstep.loop import cycle, door, heartbeat, next_look
+from quickstep.protocol import line
 from quickstep.wiring import CLIENT_CONFIG
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 SIMULATION = ROOT / "tests" / "simulation"
 
@@ -32,50 +33,58 @@ def limits() -> str:
         (value,) = set(re.findall(rf"^ +{key}: (\d+)\b", template, re.MULTILINE))
         return int(value)
 
+    def of(module: ModuleType, name: str) -> tuple[Any, str]:
+        return getattr(module, name), f"`{module.__name__.rsplit('.', 1)[-1]}.{name}`"
+
     rows = (
-        ("function's timeout", set_to("Timeout"), "`template.yaml`"),
-        ("attempts of a call", f"{retries['total_max_attempts']}", "`wiring.CLIENT_CONFIG`"),
-        ("waiting for a connection", calls.connect_timeout, "`wiring.CLIENT_CONFIG`"),
-        ("waiting for an answer", calls.read_timeout, "`wiring.CLIENT_CONFIG`"),
-        ("lease, from the start of an evaluation", cycle.LEASE, "`cycle.LEASE`"),
+        ("function's timeout", _seconds(set_to("Timeout")), "`template.yaml`"),
+        ("attempts of a call", retries["total_max_attempts"], "`wiring.CLIENT_CONFIG`"),
+        (
+            "waiting for a connection",
+            _seconds(calls.connect_timeout),
+            "`wiring.CLIENT_CONFIG`",
+        ),
+        ("waiting for an answer", _seconds(calls.read_timeout), "`wiring.CLIENT_CONFIG`"),
+        ("lease, from the start of an evaluation", *of(cycle, "LEASE")),
         ("oldest event whose datapoints count", cycle.MAX_EVENT_AGE, "`MAX_EVENT_AGE_SECONDS`"),
-        ("next look in a scale-out breach", RECHECK_SECONDS, "`proposal.RECHECK_SECONDS`"),
-        ("next look for a newer datapoint", progress.NEWER_DATAPOINT, "`progress.NEWER_DATAPOINT`"),
-        ("such looks in a row", f"{progress.MAX_LOOKS}", "`progress.MAX_LOOKS`"),
-        ("a metric is read back", alarm_definitions.HISTORY, "`alarm_definitions.HISTORY`"),
-        ("longest pause after a throttle", progress.LONGEST_BACKOFF, "`progress.LONGEST_BACKOFF`"),
         (
-            "re-checks in a row after throttles",
-            f"{progress.MAX_THROTTLES}",
-            "`progress.MAX_THROTTLES`",
+            "next look in a scale-out breach",
+            _seconds(RECHECK_SECONDS),
+            "`proposal.RECHECK_SECONDS`",
         ),
+        ("next look for a newer datapoint", *of(next_look, "NEWER_DATAPOINT")),
+        ("such looks in a row", *of(next_look, "MAX_ATTEMPTS_FOR_NEWER")),
+        ("a metric is read back", *of(reading, "HISTORY")),
+        ("longest wait after a throttle", *of(next_look, "LONGEST_BACKOFF")),
+        ("re-checks in a row after throttles", *of(next_look, "MAX_THROTTLES")),
+        ("longest wait before the line is looked at again", *of(line, "LONGEST_WAIT")),
+        ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
+        ("longest time in the line", *of(line, "LONGEST_LINE")),
+        ("races that a message may lose", *of(door, "MAX_RACES")),
+        ("a re-check counts as dead after its time by", *of(heartbeat, "OVERDUE")),
+        ("alarms in a page", *of(cloudwatch, "PAGE")),
+        ("pages in one invocation", *of(heartbeat, "PAGES")),
+        ("time between pages", *of(heartbeat, "PAGE_SLEEP")),
+        ("targets before the queue is used", *of(heartbeat, "INLINE_TARGETS")),
+        ("time before the queue is used", *of(heartbeat, "INLINE_TIME")),
+        ("DescribeServices of a heartbeat", *of(heartbeat, "CALLS")),
+        ("longest delay of a message", *of(sqs, "LONGEST_DELAY")),
         (
-            "longest pause before the line is looked at again",
-            turns.LONGEST_WAIT,
-            "`turns.LONGEST_WAIT`",
+            "a message that failed comes back after",
+            _seconds(set_to("VisibilityTimeout")),
+            "`template.yaml`",
         ),
-        ("a line that has not moved holds nobody up after", turns.STANDSTILL, "`turns.STANDSTILL`"),
-        ("longest time in the line", turns.LONGEST_LINE, "`turns.LONGEST_LINE`"),
-        ("races that a message may lose", f"{intake.MAX_RACES}", "`intake.MAX_RACES`"),
-        ("a re-check counts as dead after its time by", progress.OVERDUE, "`progress.OVERDUE`"),
-        ("alarms in a page", f"{cloudwatch.PAGE}", "`cloudwatch.PAGE`"),
-        ("pages in one invocation", f"{rounds.PAGES}", "`rounds.PAGES`"),
-        ("pause between pages", rounds.PAGE_PAUSE, "`rounds.PAGE_PAUSE`"),
-        ("targets before the queue is used", f"{rounds.INLINE_TARGETS}", "`rounds.INLINE_TARGETS`"),
-        ("time before the queue is used", rounds.INLINE_TIME, "`rounds.INLINE_TIME`"),
-        ("DescribeServices of a heartbeat", f"{rounds.CALLS}", "`rounds.CALLS`"),
-        ("longest delay of a message", sqs.LONGEST_DELAY, "`sqs.LONGEST_DELAY`"),
-        ("a message that failed comes back after", set_to("VisibilityTimeout"), "`template.yaml`"),
-        ("deliveries of a message", f"{set_to('maxReceiveCount')}", "`template.yaml`"),
+        ("deliveries of a message", set_to("maxReceiveCount"), "`template.yaml`"),
     )
     return table(("What", "Value", "Where"), ((a, _value(b), c) for a, b, c in rows))
 
 
-def _value(value: timedelta | float | str) -> str:
-    if isinstance(value, str):
-        return value
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    return f"{seconds:g} s"
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def _value(value: timedelta | int) -> str:
+    return f"{value.total_seconds():g} s" if isinstance(value, timedelta) else f"{value}"
 
 
 # --- the fault simulation -------------------------------------------------------------------------

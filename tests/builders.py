@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.alarms.definition import AlarmDefinition
-from quickstep.alarms.event import AlarmTransition
+from quickstep.alarms.event import AlarmEvent
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
@@ -30,9 +31,14 @@ from quickstep.engine.model import (
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look, request_look
 from quickstep.naming import ServiceName
-from quickstep.protocol.memory import KnownAlarm, Lease
+from quickstep.protocol.memory import Lease
+from quickstep.protocol.messages import AlarmAgain, Heartbeat, Recheck, Request
 from quickstep.protocol.records import DecisionRecord
+
+if TYPE_CHECKING:
+    from quickstep.protocol.look import Look
 
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"
@@ -143,8 +149,26 @@ def a_transition(
     *,
     at: datetime | None = None,
     service: ServiceName = WEB,
-) -> AlarmTransition:
-    return AlarmTransition(service, policy, alarm or firing(160.0), at or ago(0.2))
+) -> AlarmEvent:
+    return AlarmEvent(service, policy, alarm or firing(160.0), at or ago(0.2))
+
+
+Came = AlarmEvent | Recheck | Heartbeat | Request
+
+
+def a_look(came: Came | None = None) -> Look:
+    """Return the look that something sets off; an alarm's event, if nothing is said."""
+    match came or a_transition():
+        case AlarmEvent() as event:
+            return alarm_look(event, AlarmAgain({}))
+        case Recheck() as recheck:
+            return recheck_look(recheck)
+        case Heartbeat() as heartbeat:
+            return heartbeat_look(heartbeat)
+        case Request() as request:
+            return request_look(request)
+        case never:
+            assert_never(never)
 
 
 DEFINITION = AlarmDefinition(
@@ -196,7 +220,7 @@ def a_lease(owner: str = "me", since: datetime = NOW, seconds: float = 15) -> Le
 
 
 def a_record(record_id: str = "decision-1", outcome: Outcome = Outcome.LOST_RACE) -> DecisionRecord:
-    return DecisionRecord(record_id, NOW, a_transition(), outcome, "because")
+    return DecisionRecord(record_id, NOW, a_look(), outcome, "because")
 
 
 def a_scale_out_record(record_id: str = "decision-1", at: datetime = NOW) -> DecisionRecord:
@@ -207,7 +231,7 @@ def a_scale_out_record(record_id: str = "decision-1", at: datetime = NOW) -> Dec
     return DecisionRecord(
         record_id,
         at,
-        a_transition(),
+        a_look(),
         Outcome.SCALED_OUT,
         reason,
         decision=Decision(

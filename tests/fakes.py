@@ -8,25 +8,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.alarms.definition import read_window
+from quickstep.alarms.reading import read_window
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
-from quickstep.loop.door import Intake
+from quickstep.loop.door import Door
 from quickstep.protocol.ports import CallFailedError
 from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
-from tests.builders import NOW, WEB, a_document
+from tests.builders import NOW, WEB, a_document, a_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.messages import Message
-    from quickstep.protocol.triggers import DescribedAlarm
+    from quickstep.protocol.records import DecisionRecord
+    from tests.builders import Came
 
 
 @dataclass
@@ -135,11 +137,11 @@ class InMemoryMessages:
 class InMemoryAlarms:
     """Alarms, in pages."""
 
-    pages: list[dict[tuple[ServiceName, str], DescribedAlarm]] = field(default_factory=list)
+    pages: list[dict[tuple[ServiceName, str], KnownAlarm]] = field(default_factory=list)
 
     def page(
         self, token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
         number = int(token or 0)
         page = self.pages[number] if self.pages else {}
         return page, str(number + 1) if number + 1 < len(self.pages) else None
@@ -160,7 +162,7 @@ class World:
     metrics: InMemoryMetrics = field(default_factory=InMemoryMetrics)
     messages: InMemoryMessages = field(default_factory=InMemoryMessages)
     alarms: InMemoryAlarms = field(default_factory=InMemoryAlarms)
-    pauses: list[timedelta] = field(default_factory=list)
+    sleeps: list[timedelta] = field(default_factory=list)
     max_event_age: timedelta = MAX_EVENT_AGE
     ids: int = 0
 
@@ -182,19 +184,25 @@ class World:
             clock=self.clock,
             new_id=self._new_id,
             jitter=lambda: 0.5,
-            pause=self.pauses.append,
+            sleep=self.sleeps.append,
             max_event_age=self.max_event_age,
         )
 
     @property
-    def intake(self) -> Intake:
-        return Intake(
+    def door(self) -> Door:
+        return Door(
             cycle=self.cycle,
             alarms=self.alarms,
             messages=self.messages,
-            pause=self.pauses.append,
+            sleep=self.sleeps.append,
             jitter=lambda: 0.5,
         )
+
+    def evaluate(self, came: Came) -> DecisionRecord:
+        """Evaluate what came, and return the record of it."""
+        record = self.cycle.evaluate(a_look(came))
+        assert record is not None
+        return record
 
     @property
     def desired(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from quickstep.alarms.definition import AlarmDefinition
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import (
     AlarmState,
     Direction,
@@ -21,9 +22,16 @@ from quickstep.engine.model import (
 )
 from quickstep.naming import ServiceName
 from quickstep.protocol.line import LANES, Turn
-from quickstep.protocol.memory import KnownAlarm, Memory
-from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import (
+    AlarmAgain,
+    Heartbeat,
+    Heartbeats,
+    Message,
+    Recheck,
+    Request,
+    Sweep,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -149,7 +157,11 @@ pauses = st.builds(
 )
 
 described_alarms = st.builds(
-    DescribedAlarm, st.sampled_from(AlarmState), moments, st.none() | definitions, st.booleans()
+    KnownAlarm,
+    st.sampled_from(AlarmState),
+    moments,
+    st.none() | definitions,
+    disabled=st.booleans(),
 )
 
 
@@ -161,9 +173,9 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _of_one_cluster(heartbeats: list[Heartbeat], *, describe: bool) -> Looks:
+def _of_one_cluster(heartbeats: list[Heartbeat], *, describe: bool) -> Heartbeats:
     cluster = heartbeats[0].service.cluster
-    return Looks(
+    return Heartbeats(
         tuple(
             replace(heartbeat, service=replace(heartbeat.service, cluster=cluster))
             for heartbeat in heartbeats
@@ -178,7 +190,7 @@ heartbeats = st.builds(
     st.dictionaries(policies, described_alarms, max_size=3),
     st.booleans(),
 )
-contents: SearchStrategy[Recheck | AlarmAgain | Looks | Sweep | Request] = st.one_of(
+contents: SearchStrategy[Recheck | AlarmAgain | Heartbeats | Sweep | Request] = st.one_of(
     st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | turns),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4).filter(_is_json)),
     st.builds(

@@ -22,7 +22,8 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.protocol.memory import read_activity, read_override, read_pause
+from quickstep.protocol.memory import read_activity
+from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.records import decision_dict
 
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")

@@ -23,9 +23,9 @@ from quickstep.engine.model import Direction, ScalableTarget
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.fields import show, write_moment
-from quickstep.loop.schedules import MAX_REASON, bounds_entry, bounds_text
-from quickstep.protocol.messages import Message
-from quickstep.protocol.triggers import Request
+from quickstep.loop.schedules import MAX_REASON
+from quickstep.protocol.messages import Message, Request
+from quickstep.protocol.operators import bounds_entry, bounds_text
 from quickstep_cli.aws import (
     Aws,
     CommandError,

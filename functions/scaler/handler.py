@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.logging import correlation_paths
 
 from quickstep.report.telemetry import deliver, deliver_each, logger
-from quickstep.wiring import Settings, make_intake
+from quickstep.wiring import Settings, make_door
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
 
 
 @cache
-def deployed_intake() -> Intake:
+def deployed_door() -> Door:
     """Return the scaler over this function's account."""
-    return make_intake(Settings.from_environment(os.environ))
+    return make_door(Settings.from_environment(os.environ))
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
     # In Lambda: before the first event, not for it, where there is provisioned concurrency or a
     # snapshot (SnapStart). Nothing that has to differ between functions is made here.
-    deployed_intake()
+    deployed_door()
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)
-def handler(event: Any, _context: LambdaContext, *, intake: Intake | None = None) -> Any:
+def handler(event: Any, _context: LambdaContext, *, door: Door | None = None) -> Any:
     """Evaluate what came; a message that fails comes back alone, without the rest of its batch."""
-    scaler = intake or deployed_intake()
+    scaler = door or deployed_door()
     if isinstance(event, dict) and "Records" in event:
         return deliver_each(scaler.on_message, event["Records"])
     return deliver(scaler.on_event, event)

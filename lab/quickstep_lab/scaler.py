@@ -13,9 +13,9 @@ from functions.scaler.handler import handler
 from quickstep.aws.dynamodb import RETENTION
 from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from quickstep.loop.door import Intake
+from quickstep.loop.door import Door
 from quickstep.report.telemetry import logger
-from quickstep.wiring import Settings, make_intake
+from quickstep.wiring import Settings, make_door
 from quickstep_lab.embedded_aws import QUEUE, TABLE
 from quickstep_lab.event_source import deliver, open_queue
 
@@ -58,8 +58,8 @@ class Invocation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OverheardIntake(Intake):
-    """An intake that keeps what came of messages: the function's answer to a queue has none of it.
+class _OverheardDoor(Door):
+    """A door that keeps what came of messages: the function's answer to a queue has none of it.
 
     Without slots: those of a subclass break `super()`.
     """
@@ -77,19 +77,19 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     sqs = account.client("sqs")
     queue = open_queue(sqs, sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"])
     settings = Settings(TABLE, queue.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
-    made = make_intake(settings, account.client)
-    intake = _OverheardIntake(
+    made = make_door(settings, account.client)
+    door = _OverheardDoor(
         cycle=replace(made.cycle, clock=clock.now),
         alarms=made.alarms,
         messages=made.messages,
-        pause=made.pause,
+        sleep=made.sleep,
         jitter=made.jitter,
         overheard=[],
     )
 
     def invoke(event: Event) -> dict[str, Any]:
         context = cast("LambdaContext", Invocation(str(uuid.uuid4())))
-        answer: dict[str, Any] = handler(json.loads(json.dumps(event)), context, intake=intake)
+        answer: dict[str, Any] = handler(json.loads(json.dumps(event)), context, door=door)
         return answer
 
     def on_event(event: Event) -> Records:
@@ -111,8 +111,8 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     def on_messages() -> Records:
         with printing_to(log):
             deliver(queue, invoke_for_queue)
-        records = [record.as_dict() for record in intake.overheard]
-        intake.overheard.clear()
+        records = [record.as_dict() for record in door.overheard]
+        door.overheard.clear()
         return records
 
     return Scaler(on_event, on_messages)

@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from docs import cases, generate, keys, outcomes
+from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.schedules import read_action
-from quickstep.protocol.memory import KnownAlarm, Memory, memory_dict
-from quickstep.protocol.messages import AlarmAgain, Content, Looks, Message, Sweep, write_message
-from quickstep.protocol.triggers import Heartbeat, Recheck, Request
+from quickstep.protocol.memory import Memory, memory_dict
+from quickstep.protocol.messages import (
+    AlarmAgain,
+    Content,
+    Heartbeat,
+    Heartbeats,
+    Message,
+    Recheck,
+    Request,
+    Sweep,
+    write_message,
+)
 from quickstep_cli.aws import Exit
 from quickstep_cli.main import app
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
@@ -190,7 +200,7 @@ def test_an_alarm_s_attributes_are_those_that_are_written() -> None:
 def test_the_messages_are_those_that_are_sent() -> None:
     event = AlarmAgain(load_event("alarm-ok"))
     request = Request(WEB, "r-1", NOW, "launch day", 8)
-    looks = Looks((Heartbeat(WEB, {}),))
+    looks = Heartbeats((Heartbeat(WEB, {}),))
     contents: tuple[Content, ...] = (Recheck(WEB, 7), looks, Sweep(), request, event)
     written = [write_message(Message(content)) for content in contents]
     bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}

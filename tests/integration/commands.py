@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 
 from quickstep_cli.main import app
 from quickstep_lab.embedded_aws import REGION, TABLE
-from tests.integration.scene import an_intake, take_messages
+from tests.integration.scene import a_door, take_messages
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from typer.testing import Result
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
     from quickstep_lab.embedded_aws import Account
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "embedded", "AWS_SECRET_ACCESS_KEY": "embedded"}
@@ -29,18 +29,18 @@ class Scaler:
 
     account: Account
     queue_url: str
-    intake: Intake
+    door: Door
     waits: int = 0
 
     def works(self, _duration: timedelta) -> None:
         """Evaluate what is in the queue; stands in for the command's waiting."""
         self.waits += 1
         for body in take_messages(self.account, self.queue_url):
-            self.intake.on_message(body)
+            self.door.on_message(body)
 
 
 def a_scaler(account: Account, queue_url: str, clock: Any) -> Scaler:
-    return Scaler(account, queue_url, an_intake(account, queue_url, clock))
+    return Scaler(account, queue_url, a_door(account, queue_url, clock))
 
 
 def quickstep(

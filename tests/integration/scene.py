@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from functions.scaler.handler import handler
 from quickstep.aws.attributes import from_item
 from quickstep.aws.dynamodb import DynamoTargets
-from quickstep.wiring import Settings, make_intake
+from quickstep.wiring import Settings, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, create_table, desired_count
 from quickstep_lab.scaler import Invocation
 from tests.builders import HIGH, WEB, load_event
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Lease, Memory
 
@@ -51,32 +51,32 @@ def scale_out_policy(tasks: int, cooldown: int = 10) -> dict[str, Any]:
     }
 
 
-def an_intake(
+def a_door(
     account: Account, queue_url: str, clock: Callable[[], datetime], endpoint_url: str | None = None
-) -> Intake:
+) -> Door:
     """Return the scaler as it is deployed, with clients of its own, at the time that is wanted."""
     day = timedelta(days=1)
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), day)
     reached = replace(account, endpoint_url=endpoint_url or account.endpoint_url)
-    intake = make_intake(settings, reached.client)
-    return at(intake, clock)
+    door = make_door(settings, reached.client)
+    return at(door, clock)
 
 
-def invoke(intake: Intake, event: Any) -> dict[str, Any]:
+def invoke(door: Door, event: Any) -> dict[str, Any]:
     """Hand an event to the scaler's function, as Lambda does."""
     context = cast("LambdaContext", Invocation("request-1"))
-    answer: dict[str, Any] = handler(event, context, intake=intake)
+    answer: dict[str, Any] = handler(event, context, door=door)
     return answer
 
 
-def at(intake: Intake, clock: Callable[[], datetime]) -> Intake:
+def at(door: Door, clock: Callable[[], datetime]) -> Door:
     """Return the same scaler at another time."""
-    return replace(intake, cycle=replace(intake.cycle, clock=clock))
+    return replace(door, cycle=replace(door.cycle, clock=clock))
 
 
-def clients_of(intake: Intake) -> list[Any]:
+def clients_of(door: Door) -> list[Any]:
     """Return the scaler's clients, each once."""
-    scaler: Any = intake
+    scaler: Any = door
     cycle = scaler.cycle
     ports = (scaler.alarms, cycle.services, cycle.targets, cycle.metrics, cycle.messages)
     clients = [port._client for port in ports]  # noqa: SLF001
@@ -84,9 +84,9 @@ def clients_of(intake: Intake) -> list[Any]:
     return list(dict.fromkeys([*clients, *more]))
 
 
-def on_call(intake: Intake, event: str, call: str, hook: Callable[[], None]) -> None:
+def on_call(door: Door, event: str, call: str, hook: Callable[[], None]) -> None:
     """Have `hook` called at the botocore event (`before-call`, `after-call`) of an API call."""
-    for client in clients_of(intake):
+    for client in clients_of(door):
         client.meta.events.register(f"{event}.*.{call}", lambda **_: hook())
 
 

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, ScalingActivity
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
 from quickstep.protocol.memory import Memory
-from quickstep.protocol.messages import Looks, Message, write_message
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat
+from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
 from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import HIGH, NOW, ROOT, WEB, a_document, a_lease, a_record
 from tests.integration.doomed import STOPPED
 from tests.integration.scene import (
     NO_GUARDS,
+    a_door,
     an_event,
-    an_intake,
     at,
     on_call,
     outcomes,
@@ -39,7 +39,7 @@ from tests.integration.scene import (
 )
 
 if TYPE_CHECKING:
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
 
 START_UP = 30.0  # seconds
 ALARMED = NOW - timedelta(seconds=0.2)
@@ -53,13 +53,13 @@ DOCUMENT = json.dumps(
 
 
 @pytest.fixture
-def survivor(account: Account) -> Intake:
+def survivor(account: Account) -> Door:
     """The instance that goes on; the target has been looked at before."""
     put_policy(account, WEB, DOCUMENT)
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease(since=NOW - 4 * LEASE))
     targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
-    return an_intake(account, create_queue(account), lambda: AFTER_THE_LEASE)
+    return a_door(account, create_queue(account), lambda: AFTER_THE_LEASE)
 
 
 def kill_at(account: Account, where: str, call: str) -> None:
@@ -84,15 +84,15 @@ def kill_at(account: Account, where: str, call: str) -> None:
     assert stopped == STOPPED
 
 
-def again(intake: Intake, what: str) -> list[str]:
+def again(door: Door, what: str) -> list[str]:
     """Deliver what may come first after the crash; return how its evaluation ends."""
-    described = DescribedAlarm(AlarmState.ALARM, ALARMED, None)
-    heartbeat = json.dumps(write_message(Message(Looks((Heartbeat(WEB, {HIGH: described}),)))))
+    described = KnownAlarm(AlarmState.ALARM, ALARMED, None)
+    heartbeat = json.dumps(write_message(Message(Heartbeats((Heartbeat(WEB, {HIGH: described}),)))))
     newer = an_event(AFTER_THE_LEASE - timedelta(seconds=0.2))
     records = {
-        "the same event": lambda: intake.on_event(EVENT),
-        "a newer datapoint": lambda: intake.on_event(newer),
-        "the heartbeat": lambda: intake.on_message(heartbeat),
+        "the same event": lambda: door.on_event(EVENT),
+        "a newer datapoint": lambda: door.on_event(newer),
+        "the heartbeat": lambda: door.on_message(heartbeat),
     }[what]()
     return [str(record.outcome) for record in records]
 
@@ -106,7 +106,7 @@ def again(intake: Intake, what: str) -> list[str]:
     ],
 )
 def test_a_change_whose_author_was_killed_before_its_commit_is_adopted(
-    first: str, outcome: str, account: Account, survivor: Intake
+    first: str, outcome: str, account: Account, survivor: Door
 ) -> None:
     changes: list[str] = []
     on_call(survivor, "before-call", "UpdateService", lambda: changes.append("again"))
@@ -152,7 +152,7 @@ def test_a_change_whose_author_was_killed_before_its_commit_is_adopted(
     ],
 )
 def test_an_event_whose_evaluation_was_killed_is_answered_once(
-    where: str, call: str, outcome: str, recorded: list[str], *, account: Account, survivor: Intake
+    where: str, call: str, outcome: str, recorded: list[str], *, account: Account, survivor: Door
 ) -> None:
     kill_at(account, where, call)
 

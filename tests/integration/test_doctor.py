@@ -14,7 +14,7 @@ import quickstep_cli.doctor
 import quickstep_cli.facts
 from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
-from tests.integration.scene import an_event, an_intake, tasks
+from tests.integration.scene import a_door, an_event, tasks
 from tests.template.stack import SCALER, deploy
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_fire_measures_the_whole_path_of_a_dry_run(
         assert described["MetricAlarms"][0]["StateValue"] == "ALARM"
         event = an_event(datetime.now(UTC))
         event["detail"]["state"].pop("reasonData")
-        an_intake(account, queue_url, lambda: datetime.now(UTC)).on_event(event)
+        a_door(account, queue_url, lambda: datetime.now(UTC)).on_event(event)
 
     monkeypatch.setattr(quickstep_cli.doctor, "wait_for", event_bridge)
 

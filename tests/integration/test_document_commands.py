@@ -14,7 +14,7 @@ from quickstep_lab.embedded_aws import put_policy
 from quickstep_lab.traffic import read_traffic
 from tests.builders import EXAMPLE_POLICY, HIGH, NOW, WEB, a_document, example_document
 from tests.integration.commands import printed, quickstep
-from tests.integration.scene import an_event, an_intake
+from tests.integration.scene import a_door, an_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -255,9 +255,9 @@ def test_a_saved_file_that_is_not_what_aws_describes_is_refused(
 
 def decide_twice(account: Account, queue_url: str) -> None:
     now = datetime.now(UTC) - timedelta(seconds=30)
-    an_intake(account, queue_url, lambda: now).on_event(an_event(now))
+    a_door(account, queue_url, lambda: now).on_event(an_event(now))
     later = now + timedelta(seconds=20)
-    an_intake(account, queue_url, lambda: later).on_event(an_event(later, values=(210.0,)))
+    a_door(account, queue_url, lambda: later).on_event(an_event(later, values=(210.0,)))
 
 
 def test_the_traffic_that_decisions_saw_can_be_played_again(

@@ -18,11 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep import wiring
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.cycle import LEASE, RETRY_PAUSES
+from quickstep.loop.capacity import RETRY_SLEEPS
+from quickstep.loop.cycle import LEASE
+from quickstep.loop.looks import recheck_look
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import CallFailedError, LeaseLostError
-from quickstep.protocol.triggers import Recheck
 from quickstep_lab.embedded_aws import (
     Account,
     create_queue,
@@ -35,8 +37,8 @@ from tests.builders import HIGH, WEB, a_document, a_lease, a_record
 from tests.integration.fault_proxy import FaultProxy, fault_proxy
 from tests.integration.scene import (
     NO_GUARDS,
+    a_door,
     an_event,
-    an_intake,
     at,
     last_period,
     on_call,
@@ -52,7 +54,7 @@ from tests.integration.scene import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
 
 LOAD = 620.0
 DOCUMENT = json.dumps(
@@ -112,8 +114,8 @@ class Scene:
 
     account: Account
     proxy: FaultProxy
-    behind: Intake
-    direct: Intake
+    behind: Door
+    direct: Door
     metric: str
     now: datetime
 
@@ -129,7 +131,7 @@ class Scene:
         stat["metric"] = {"namespace": NAMESPACE, "name": self.metric, "dimensions": {}}
         return event
 
-    def later(self, seconds: float) -> Intake:
+    def later(self, seconds: float) -> Door:
         """Return the scaler that works, after a time in which the load has stayed as it is."""
         moment = self.now + timedelta(seconds=seconds)
         self.publish_load(moment)
@@ -178,36 +180,36 @@ def proxy(settled: Account) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture(scope="module")
-def behind(settled: Account, proxy: FaultProxy) -> Intake:
+def behind(settled: Account, proxy: FaultProxy) -> Door:
     """The scaler behind the proxy; a call of it is tried once."""
     return behind_proxy(settled, proxy, tries=1)
 
 
 @pytest.fixture(scope="module")
-def trying_twice(settled: Account, proxy: FaultProxy) -> Intake:
+def trying_twice(settled: Account, proxy: FaultProxy) -> Door:
     """The scaler behind the proxy; a call of it is tried again, once, as the SDK does."""
     return behind_proxy(settled, proxy, tries=2)
 
 
 @pytest.fixture(scope="module")
-def patient(settled: Account, proxy: FaultProxy) -> Intake:
+def patient(settled: Account, proxy: FaultProxy) -> Door:
     """The scaler behind the proxy; it waits for answers that take long."""
     return behind_proxy(settled, proxy, tries=1, read_timeout=60)
 
 
 @pytest.fixture(scope="module")
-def direct(settled: Account) -> Intake:
-    return an_intake(settled, create_queue(settled), now)
+def direct(settled: Account) -> Door:
+    return a_door(settled, create_queue(settled), now)
 
 
 @pytest.fixture
-def scene(settled: Account, proxy: FaultProxy, behind: Intake, direct: Intake) -> Iterator[Scene]:
+def scene(settled: Account, proxy: FaultProxy, behind: Door, direct: Door) -> Iterator[Scene]:
     yield breach(settled, proxy, behind, direct)
     proxy.inject()
 
 
 @pytest.fixture
-def second_try(scene: Scene, trying_twice: Intake) -> Scene:
+def second_try(scene: Scene, trying_twice: Door) -> Scene:
     return replace(scene, behind=trying_twice)
 
 
@@ -217,19 +219,19 @@ def now() -> datetime:
 
 def behind_proxy(
     account: Account, proxy: FaultProxy, tries: int, read_timeout: float = READ_TIMEOUT
-) -> Intake:
-    """Make the scaler behind the proxy, with so many tries a call; its own pauses take no time."""
+) -> Door:
+    """Make the scaler behind the proxy, with so many tries a call; its own sleeps take no time."""
     retries: Any = {"mode": "standard", "total_max_attempts": tries}
     config = wiring.CLIENT_CONFIG.merge(Config(read_timeout=read_timeout, retries=retries))
     once = wiring.ONE_ATTEMPT.merge(Config(read_timeout=read_timeout))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "CLIENT_CONFIG", config)
         patch.setattr(wiring, "ONE_ATTEMPT", once)
-        intake = an_intake(account, create_queue(account), now, proxy.endpoint_url)
-    return replace(intake, cycle=replace(intake.cycle, pause=lambda _: None))
+        door = a_door(account, create_queue(account), now, proxy.endpoint_url)
+    return replace(door, cycle=replace(door.cycle, sleep=lambda _: None))
 
 
-def breach(account: Account, proxy: FaultProxy, behind: Intake, direct: Intake) -> Scene:
+def breach(account: Account, proxy: FaultProxy, behind: Door, direct: Door) -> Scene:
     """Let the alarm of a metric of its own go to ALARM, at 4 tasks that the scaler knows of."""
     recreate_table(account)
     set_tasks(account, 4)
@@ -326,7 +328,9 @@ def test_a_change_whose_answer_was_lost_is_neither_repeated_nor_made_twice(
 
     memory, _ = remembered(second_try.account)
     soon = at(second_try.direct, lambda: second_try.now + timedelta(seconds=2))
-    soon.cycle.on_recheck(Recheck(WEB, memory.generation, attempt=1, turn=Turn(second_try.now)))
+    soon.cycle.evaluate(
+        recheck_look(Recheck(WEB, memory.generation, attempt=1, turn=Turn(second_try.now)))
+    )
 
     assert tasks(second_try.account) == 8
 
@@ -334,10 +338,10 @@ def test_a_change_whose_answer_was_lost_is_neither_repeated_nor_made_twice(
 def test_a_change_of_which_nothing_is_known_is_found_out_by_the_next_holder(scene: Scene) -> None:
     lost = {"operation": "UpdateService", **FAULTS["is done but its answer lost"]}
     blind = {"operation": "DescribeServices", **FAULTS["breaks"]}
-    intake = behind_proxy(scene.account, scene.proxy, tries=1)
-    on_call(intake, "before-call", "UpdateService", lambda: scene.proxy.inject(lost, blind))
+    door = behind_proxy(scene.account, scene.proxy, tries=1)
+    on_call(door, "before-call", "UpdateService", lambda: scene.proxy.inject(lost, blind))
 
-    assert replace(scene, behind=intake).deliver("UpdateService") == ["FAILED_OTHER"]
+    assert replace(scene, behind=door).deliver("UpdateService") == ["FAILED_OTHER"]
 
     assert scene.proxy.fired() == ["UpdateService", "DescribeServices"]
     memory, lease = remembered(scene.account)
@@ -349,11 +353,11 @@ def test_a_change_of_which_nothing_is_known_is_found_out_by_the_next_holder(scen
 
 @pytest.mark.xfail(reason="a description right after a time-out is taken for the last word")
 def test_a_change_that_is_executed_after_its_time_out_is_not_made_twice(
-    scene: Scene, patient: Intake
+    scene: Scene, patient: Door
 ) -> None:
     late = {"service": "ecs", "latency": 1_500 * READ_TIMEOUT}
     scene.proxy.inject(
-        {"operation": "UpdateService", "times": len(RETRY_PAUSES), "reset": True},
+        {"operation": "UpdateService", "times": len(RETRY_SLEEPS), "reset": True},
         {"operation": "UpdateService", **late},
     )
     scene.deliver("UpdateService")

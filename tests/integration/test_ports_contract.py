@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
@@ -32,7 +33,15 @@ from quickstep.fields import write_moment
 from quickstep.naming import ServiceName
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Memory
-from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep, read_message
+from quickstep.protocol.messages import (
+    AlarmAgain,
+    Heartbeat,
+    Heartbeats,
+    Message,
+    Recheck,
+    Sweep,
+    read_message,
+)
 from quickstep.protocol.ports import (
     CallFailedError,
     LeaseLostError,
@@ -40,7 +49,6 @@ from quickstep.protocol.ports import (
     PolicyDocuments,
     Services,
 )
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
 from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
 from tests.builders import (
@@ -636,7 +644,9 @@ def queue(request: pytest.FixtureRequest) -> Queue:
         pytest.param(Message(AlarmAgain(load_event("alarm-metric-math")), lost=1), id="alarm"),
         pytest.param(
             Message(
-                Looks((Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.OK, ago(60), DEFINITION)}),))
+                Heartbeats(
+                    (Heartbeat(WEB, {HIGH: KnownAlarm(AlarmState.OK, ago(60), DEFINITION)}),)
+                )
             ),
             id="look",
         ),
@@ -841,13 +851,13 @@ class AlarmStore:
     """The port, and how an alarm comes into being."""
 
     port: Alarms
-    put: Callable[[ServiceName, str, DescribedAlarm], None]
+    put: Callable[[ServiceName, str, KnownAlarm], None]
 
 
 def in_memory_alarms() -> AlarmStore:
     fake = InMemoryAlarms([{}])
 
-    def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
+    def put(service: ServiceName, policy: str, alarm: KnownAlarm) -> None:
         fake.pages[0][service, policy] = alarm
 
     return AlarmStore(fake, put)
@@ -856,13 +866,13 @@ def in_memory_alarms() -> AlarmStore:
 def cloudwatch_alarms(account: Account) -> AlarmStore:
     client = account.client("cloudwatch")
 
-    def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
+    def put(service: ServiceName, policy: str, alarm: KnownAlarm) -> None:
         put_alarm(client, service.alarm(policy), alarm)
 
     return AlarmStore(CloudWatchAlarms(client), put)
 
 
-def put_alarm(client: Any, name: str, alarm: DescribedAlarm) -> None:
+def put_alarm(client: Any, name: str, alarm: KnownAlarm) -> None:
     definition = alarm.definition
     assert definition
     (query,) = definition.queries
@@ -897,8 +907,8 @@ def with_dimensions(definition: AlarmDefinition) -> AlarmDefinition:
     )
 
 
-FIRING = DescribedAlarm(AlarmState.ALARM, ago(30), with_dimensions(DEFINITION))
-OFF = DescribedAlarm(AlarmState.OK, ago(30), with_dimensions(LOW_DEFINITION), disabled=True)
+FIRING = KnownAlarm(AlarmState.ALARM, ago(30), with_dimensions(DEFINITION))
+OFF = KnownAlarm(AlarmState.OK, ago(30), with_dimensions(LOW_DEFINITION), disabled=True)
 
 
 def test_an_account_without_alarms_has_one_empty_page(alarms: AlarmStore) -> None:

@@ -21,8 +21,8 @@ from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import NOW, WEB, a_document, a_lease, a_record
 from tests.integration.scene import (
     NO_GUARDS,
+    a_door,
     an_event,
-    an_intake,
     decisions,
     on_call,
     outcomes,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
     from quickstep.protocol.records import DecisionRecord
 
 RACERS = 6
@@ -60,30 +60,30 @@ class Race:
 
     def __init__(self, account: Account, *, decided: bool = True) -> None:
         queue_url = create_queue(account)
-        made = [an_intake(account, queue_url, lambda: NOW) for _ in range(RACERS)]
-        self._intakes = [replace(intake, jitter=lambda: 0.0) for intake in made]
+        made = [a_door(account, queue_url, lambda: NOW) for _ in range(RACERS)]
+        self._intakes = [replace(door, jitter=lambda: 0.0) for door in made]
         self._start = Barrier(RACERS)
         self._lock = Lock()
         self._rivals = RACERS - 1
         self._beaten = Event()
         self.changes = 0
-        for intake in self._intakes:
-            on_call(intake, "before-call", "UpdateItem", only_once(self._wait_for_all))
-            on_call(intake, "after-call", "UpdateService", self._count)
+        for door in self._intakes:
+            on_call(door, "before-call", "UpdateItem", only_once(self._wait_for_all))
+            on_call(door, "after-call", "UpdateService", self._count)
             if decided:
-                on_call(intake, "before-call", "TransactWriteItems", self._wait_for_rivals)
+                on_call(door, "before-call", "TransactWriteItems", self._wait_for_rivals)
 
     def run(self, events: Sequence[dict[str, Any]]) -> list[DecisionRecord]:
         """Deliver an event to each; return how their evaluations ended."""
         with ThreadPoolExecutor(RACERS) as threads:
             running = [
-                threads.submit(self._deliver, intake, event)
-                for intake, event in zip(self._intakes, events, strict=True)
+                threads.submit(self._deliver, door, event)
+                for door, event in zip(self._intakes, events, strict=True)
             ]
             return [record for run in running for record in run.result(WAIT)]
 
-    def _deliver(self, intake: Intake, event: dict[str, Any]) -> list[DecisionRecord]:
-        records = intake.on_event(event)
+    def _deliver(self, door: Door, event: dict[str, Any]) -> list[DecisionRecord]:
+        records = door.on_event(event)
         with self._lock:
             self._rivals -= 1
             if self._rivals == 0:
@@ -119,14 +119,14 @@ def ends(records: Iterable[DecisionRecord]) -> Counter[Outcome]:
 def come_back(account: Account, number: int) -> list[DecisionRecord]:
     """Receive as many alarm messages, each as soon as it is due, and evaluate them."""
     queue_url = create_queue(account)
-    intake = an_intake(account, queue_url, lambda: NOW + timedelta(seconds=2))
+    door = a_door(account, queue_url, lambda: NOW + timedelta(seconds=2))
     bodies: list[str] = []
     for _ in range(RECEIVES):
         if len(bodies) >= number:
             break
         bodies += receive(account.client("sqs"), queue_url, "alarm")
     assert len(bodies) == number
-    return [record for body in bodies for record in intake.on_message(body)]
+    return [record for body in bodies for record in door.on_message(body)]
 
 
 @pytest.fixture

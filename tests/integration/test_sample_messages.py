@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.protocol.messages import read_message, write_message
-from quickstep.wiring import Settings, make_intake
+from quickstep.wiring import Settings, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from tests.builders import WEB, a_document, load_event
 from tests.integration.scene import AT, at, invoke, publish, put_alarm
@@ -29,10 +29,10 @@ def deliver(account: Account, queue_url: str) -> Deliver:
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), timedelta(days=30))
-    intake = make_intake(settings, account.client)
+    door = make_door(settings, account.client)
 
     def deliver(event: Any, seconds: float = 0) -> dict[str, Any]:
-        return invoke(at(intake, lambda: AT + timedelta(seconds=seconds)), event)
+        return invoke(at(door, lambda: AT + timedelta(seconds=seconds)), event)
 
     return deliver
 

@@ -13,14 +13,21 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.session import Session
 
-from functions.scaler.handler import deployed_intake, handler
+from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
 from quickstep.naming import ServiceName
 from quickstep.protocol.memory import CorruptItemError
-from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep, write_message
-from quickstep.protocol.triggers import Heartbeat, Recheck
+from quickstep.protocol.messages import (
+    AlarmAgain,
+    Heartbeat,
+    Heartbeats,
+    Message,
+    Recheck,
+    Sweep,
+    write_message,
+)
 from quickstep.report.telemetry import logger
-from quickstep.wiring import Settings, SettingsError, make_intake
+from quickstep.wiring import Settings, SettingsError, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from quickstep_lab.scaler import Invocation
 from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_event
@@ -39,7 +46,7 @@ from tests.log_lines import metrics_in, overhear
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from quickstep.loop.door import Intake
+    from quickstep.loop.door import Door
     from tests.log_lines import Lines
 
 
@@ -52,24 +59,24 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def intake(account: Account, queue_url: str) -> Intake:
+def door(account: Account, queue_url: str) -> Door:
     """The scaler as it is deployed, at the moment the sample events speak of.
 
     The guard on capacity on its way is off, so that a step gives the number that it says.
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": queue_url})
-    return later(make_intake(settings, account.client), 0)
+    return later(make_door(settings, account.client), 0)
 
 
-def later(intake: Intake, seconds: float) -> Intake:
+def later(door: Door, seconds: float) -> Door:
     """Return the same scaler, so many seconds after the sample events."""
-    return at(intake, lambda: AT + timedelta(seconds=seconds))
+    return at(door, lambda: AT + timedelta(seconds=seconds))
 
 
-def decided(event: Any, intake: Intake) -> dict[str, Any]:
+def decided(event: Any, door: Door) -> dict[str, Any]:
     """Deliver what makes one decision, and return it."""
-    answer = invoke(intake, event)
+    answer = invoke(door, event)
     assert list(answer) == ["decisions"]
     (decision,) = answer["decisions"]
     return cast("dict[str, Any]", decision)
@@ -126,10 +133,10 @@ def test_every_sample_event_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_a_sample_event_has_a_defined_outcome(name: str, intake: Intake, account: Account) -> None:
+def test_a_sample_event_has_a_defined_outcome(name: str, door: Door, account: Account) -> None:
     outcome, desired = OUTCOMES[name]
 
-    answer = invoke(intake, load_event(name))
+    answer = invoke(door, load_event(name))
 
     assert [decision["outcome"] for decision in answer.get("decisions", [])] == (
         [outcome] if outcome else []
@@ -137,8 +144,8 @@ def test_a_sample_event_has_a_defined_outcome(name: str, intake: Intake, account
     assert desired_count(account, WEB) == desired
 
 
-def test_an_answer_is_the_decision_record_that_is_stored(intake: Intake, account: Account) -> None:
-    decision = decided(load_event("alarm-high-step2"), intake)
+def test_an_answer_is_the_decision_record_that_is_stored(door: Door, account: Account) -> None:
+    decision = decided(load_event("alarm-high-step2"), door)
 
     (stored,) = decisions(account)
     assert {key: stored[key] for key in decision} == decision
@@ -147,19 +154,17 @@ def test_an_answer_is_the_decision_record_that_is_stored(intake: Intake, account
     json.dumps(decision)
 
 
-def test_a_transition_delivered_twice_changes_capacity_once(
-    intake: Intake, account: Account
-) -> None:
-    decided(load_event("alarm-high-step1"), intake)
-    decision = decided(load_event("alarm-duplicate"), intake)
+def test_a_transition_delivered_twice_changes_capacity_once(door: Door, account: Account) -> None:
+    decided(load_event("alarm-high-step1"), door)
+    decision = decided(load_event("alarm-duplicate"), door)
 
     assert decision["outcome"] == "IGNORED_DUPLICATE"
     assert desired_count(account, WEB) == 5
     assert len(decisions(account)) == 2
 
 
-def test_a_late_event_is_not_acted_on(intake: Intake, account: Account) -> None:
-    decision = decided(load_event("alarm-high-step3"), later(intake, 300))
+def test_a_late_event_is_not_acted_on(door: Door, account: Account) -> None:
+    decision = decided(load_event("alarm-high-step3"), later(door, 300))
 
     assert decision["outcome"] == "HELD_NO_DATA"
     assert "CloudWatch has no complete datapoint since 10:04:32" in decision["reason"]
@@ -167,11 +172,11 @@ def test_a_late_event_is_not_acted_on(intake: Intake, account: Account) -> None:
 
 
 def test_a_late_event_is_answered_with_what_the_metric_says_now(
-    intake: Intake, account: Account
+    door: Door, account: Account
 ) -> None:
     publish(account, AT + timedelta(seconds=285), 160.0)
 
-    decision = decided(load_event("alarm-high-step3"), later(intake, 300))
+    decision = decided(load_event("alarm-high-step3"), later(door, 300))
 
     assert decision["outcome"] == "SCALED_OUT"
     assert desired_count(account, WEB) == 6
@@ -181,27 +186,27 @@ def test_a_late_event_is_answered_with_what_the_metric_says_now(
 
 
 @pytest.fixture
-def calls(intake: Intake) -> Counter[str]:
+def calls(door: Door) -> Counter[str]:
     """The calls made by the scaler's own clients from now on."""
     counted: Counter[str] = Counter()
 
     def count(model: Any, **_: Any) -> None:
         counted.update([model.name])
 
-    for client in clients_of(intake):
+    for client in clients_of(door):
         client.meta.events.register("before-call", count, unique_id="count")
     return counted
 
 
 @pytest.fixture
-def sent(intake: Intake) -> list[tuple[dict[str, Any], int]]:
+def sent(door: Door) -> list[tuple[dict[str, Any], int]]:
     """The bodies and delays of the messages that the scaler sends from now on."""
     messages: list[tuple[dict[str, Any], int]] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
         messages.append((json.loads(params["MessageBody"]), params["DelaySeconds"]))
 
-    port: Any = intake.messages
+    port: Any = door.messages
     port._client.meta.events.register("provide-client-params.sqs.SendMessage", note)  # noqa: SLF001
     return messages
 
@@ -223,9 +228,9 @@ READ = {"GetMetricData": 1}
     ],
 )
 def test_an_event_makes_these_calls_and_no_others(
-    name: str, outcome: str, made: dict[str, int], *, intake: Intake, calls: Counter[str]
+    name: str, outcome: str, made: dict[str, int], *, door: Door, calls: Counter[str]
 ) -> None:
-    assert decided(load_event(name), intake)["outcome"] == outcome
+    assert decided(load_event(name), door)["outcome"] == outcome
     assert calls == made
 
 
@@ -244,53 +249,53 @@ def test_a_recheck_makes_these_calls_and_no_others(
     outcome: str,
     made: dict[str, int],
     *,
-    intake: Intake,
+    door: Door,
     account: Account,
     calls: Counter[str],
 ) -> None:
-    decided(load_event("alarm-high-step2"), intake)
+    decided(load_event("alarm-high-step2"), door)
     if value is not None:
         publish(account, AT, value)
     calls.clear()
 
-    assert invoke(later(intake, seconds), batch(Message(Recheck(WEB, 1)))) == ALL_WELL
+    assert invoke(later(door, seconds), batch(Message(Recheck(WEB, 1)))) == ALL_WELL
 
     assert calls == made
     assert outcomes(account) == ["SCALED_OUT", outcome]
 
 
 def test_a_recheck_that_is_out_of_date_makes_two_calls_and_leaves_no_record(
-    intake: Intake, account: Account, calls: Counter[str]
+    door: Door, account: Account, calls: Counter[str]
 ) -> None:
-    decided(load_event("alarm-high-step2"), intake)
+    decided(load_event("alarm-high-step2"), door)
     calls.clear()
 
-    assert invoke(later(intake, 10), batch(Message(Recheck(WEB, 0)))) == ALL_WELL
+    assert invoke(later(door, 10), batch(Message(Recheck(WEB, 0)))) == ALL_WELL
 
     assert calls == {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1}
     assert outcomes(account) == ["SCALED_OUT"]
 
 
 def test_a_quiet_minute_looks_and_writes_nothing(
-    intake: Intake, account: Account, calls: Counter[str]
+    door: Door, account: Account, calls: Counter[str]
 ) -> None:
     put_alarm(account, "OK")
-    decided({"heartbeat": {}}, intake)  # which learns of the alarm
+    decided({"heartbeat": {}}, door)  # which learns of the alarm
     calls.clear()
 
-    assert invoke(later(intake, 60), {"heartbeat": {}}) == {"decisions": []}
+    assert invoke(later(door, 60), {"heartbeat": {}}) == {"decisions": []}
     assert calls == {"DescribeAlarms": 1, "GetParameter": 1, "GetItem": 1, "DescribeServices": 1}
 
 
-def test_no_evaluation_makes_a_client(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_evaluation_makes_a_client(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a client was made")
 
     monkeypatch.setattr(Session, "create_client", refuse)
 
-    decided(load_event("alarm-high-step2"), intake)
-    invoke(later(intake, 10), batch(Message(Recheck(WEB, 1))))
-    invoke(later(intake, 60), {"heartbeat": {}})
+    decided(load_event("alarm-high-step2"), door)
+    invoke(later(door, 10), batch(Message(Recheck(WEB, 1))))
+    invoke(later(door, 60), {"heartbeat": {}})
 
 
 def test_a_function_makes_its_clients_at_its_first_event_only(
@@ -314,13 +319,13 @@ def test_a_function_makes_its_clients_at_its_first_event_only(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    deployed_intake.cache_clear()
+    deployed_door.cache_clear()
 
     try:
         for _ in range(3):
             handler({"heartbeat": {}}, cast("LambdaContext", Invocation("request-1")))
     finally:
-        deployed_intake.cache_clear()
+        deployed_door.cache_clear()
 
     assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "ecs", "sqs", "ssm"]
 
@@ -380,14 +385,14 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
     outcome: str,
     made: dict[str, int],
     *,
-    intake: Intake,
+    door: Door,
     account: Account,
     calls: Counter[str],
 ) -> None:
     if document:
         put_policy(account, *document)
 
-    decision = decided(event, intake)
+    decision = decided(event, door)
 
     assert (decision["outcome"], calls) == (outcome, made)
     _, cluster, service = decision["resource_id"].split("/")
@@ -398,21 +403,19 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
 
 @pytest.mark.parametrize("refused", ["DescribeServices", "UpdateService"])
 def test_a_service_that_iam_refuses_is_left_alone_and_asked_for_once_a_minute_at_most(
-    refused: str, intake: Intake, account: Account, calls: Counter[str]
+    refused: str, door: Door, account: Account, calls: Counter[str]
 ) -> None:
     """A document and alarms of a service outside `ClusterNames` are no way around the role."""
     put_alarm(account, "ALARM")
-    for client in clients_of(intake):
+    for client in clients_of(door):
         client.meta.events.register(f"before-send.ecs.{refused}", deny)
 
-    ended = [decided(load_event("alarm-high-step2"), intake)["outcome"]]
+    ended = [decided(load_event("alarm-high-step2"), door)["outcome"]]
     for minute in (1, 2):
         at = minute * 60
         publish(account, AT + timedelta(seconds=at - 11), 160.0)
         calls[refused] = 0
-        ended += [
-            one["outcome"] for one in invoke(later(intake, at), {"heartbeat": {}})["decisions"]
-        ]
+        ended += [one["outcome"] for one in invoke(later(door, at), {"heartbeat": {}})["decisions"]]
         assert calls[refused] <= 2, "the heartbeat's look, and the evaluation that records it"
 
     assert ended == ["FAILED_DENIED"] * 3
@@ -445,9 +448,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     ],
 )
 def test_a_malformed_event_is_refused_without_a_call_or_a_retry(
-    event: Any, intake: Intake, calls: Counter[str], lines: Lines
+    event: Any, door: Door, calls: Counter[str], lines: Lines
 ) -> None:
-    answer = invoke(intake, event)
+    answer = invoke(door, event)
 
     assert list(answer) == ["refused"]
     assert answer["refused"]
@@ -495,9 +498,9 @@ ROOT_RULE = "must have one of recheck, alarm, looks, sweep"
     ],
 )
 def test_a_message_that_is_none_of_ours_is_refused_without_a_call_or_a_retry(
-    body: str, problem: str, *, intake: Intake, calls: Counter[str], lines: Lines
+    body: str, problem: str, *, door: Door, calls: Counter[str], lines: Lines
 ) -> None:
-    assert invoke(intake, batch(body)) == ALL_WELL
+    assert invoke(door, batch(body)) == ALL_WELL
 
     assert calls == {}
     written = lines()
@@ -520,69 +523,67 @@ def break_an_item(account: Account) -> None:
 
 
 def test_a_poisonous_message_is_refused_and_the_rest_of_its_batch_evaluated(
-    intake: Intake, account: Account, lines: Lines
+    door: Door, account: Account, lines: Lines
 ) -> None:
     again = Message(AlarmAgain(load_event("alarm-high-step2")))
 
-    assert invoke(intake, batch("poison", again)) == ALL_WELL
+    assert invoke(door, batch("poison", again)) == ALL_WELL
 
     assert outcomes(account) == ["SCALED_OUT"]
     assert sum(line.get("RefusedEvents") == 1 for line in lines()) == 1
 
 
 def test_of_a_batch_only_the_message_that_fails_unexpectedly_comes_back(
-    intake: Intake, account: Account
+    door: Door, account: Account
 ) -> None:
     break_an_item(account)
     again = Message(AlarmAgain(load_event("alarm-high-step2")))
 
-    answer = invoke(intake, batch("poison", Message(Recheck(BROKEN, 7)), again))
+    answer = invoke(door, batch("poison", Message(Recheck(BROKEN, 7)), again))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
     assert outcomes(account) == ["SCALED_OUT"]
 
 
-def test_a_batch_that_fails_as_a_whole_comes_back_as_a_whole(
-    intake: Intake, account: Account
-) -> None:
+def test_a_batch_that_fails_as_a_whole_comes_back_as_a_whole(door: Door, account: Account) -> None:
     break_an_item(account)
 
     with pytest.raises(ExceptionGroup) as raised:
-        invoke(intake, batch(Message(Recheck(BROKEN, 7))))
+        invoke(door, batch(Message(Recheck(BROKEN, 7))))
 
     assert raised.group_contains(CorruptItemError)
 
 
 def test_an_event_that_lost_the_race_comes_back_through_the_queue_and_is_answered(
-    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+    door: Door, account: Account, sent: list[tuple[dict[str, Any], int]]
 ) -> None:
-    targets = intake.cycle.targets
+    targets = door.cycle.targets
     targets.claim(WEB.resource_id, a_lease("other", AT))
     event = load_event("alarm-high-step2")
 
-    assert decided(event, intake)["outcome"] == "LOST_RACE"
+    assert decided(event, door)["outcome"] == "LOST_RACE"
 
     ((body, delay),) = sent
     assert body == {"alarm": event, "lost": 1}
     assert delay in (1, 2)
     memory, _ = targets.peek(WEB.resource_id)
     targets.commit("other", replace(memory, desired=4), a_record())
-    assert invoke(later(intake, delay), batch(json.dumps(body))) == ALL_WELL
+    assert invoke(later(door, delay), batch(json.dumps(body))) == ALL_WELL
     assert outcomes(account)[-1] == "SCALED_OUT"
     assert desired_count(account, WEB) == 6
 
 
 def test_a_breach_is_answered_again_by_the_message_that_the_answer_sent(
-    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+    door: Door, account: Account, sent: list[tuple[dict[str, Any], int]]
 ) -> None:
     """One event, and a load that 4 tasks more do not carry either."""
-    decided(load_event("alarm-high-step3"), intake)
+    decided(load_event("alarm-high-step3"), door)
     seconds = 0.0
     for _ in range(3):
         body, delay = sent[-1]
         seconds += delay
         publish(account, AT + timedelta(seconds=seconds - 10), 160.0)
-        assert invoke(later(intake, seconds), batch(json.dumps(body))) == ALL_WELL
+        assert invoke(later(door, seconds), batch(json.dumps(body))) == ALL_WELL
 
     assert outcomes(account) == ["SCALED_OUT"] * 4
     assert [delay for _, delay in sent] == [10] * 4
@@ -593,13 +594,13 @@ def test_a_breach_is_answered_again_by_the_message_that_the_answer_sent(
 
 
 def test_an_alarm_whose_event_never_came_is_answered_by_the_heartbeat(
-    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+    door: Door, account: Account, sent: list[tuple[dict[str, Any], int]]
 ) -> None:
     put_alarm(account, "ALARM")
     put_alarm(account, "ALARM", "somebody-else-s")
     publish(account, AT - timedelta(seconds=10), 160.0)
 
-    decision = decided({"heartbeat": {}}, intake)
+    decision = decided({"heartbeat": {}}, door)
 
     assert (decision["outcome"], decision["trigger"]) == ("SCALED_OUT", {"kind": "heartbeat"})
     assert desired_count(account, WEB) == 6
@@ -608,66 +609,66 @@ def test_an_alarm_whose_event_never_came_is_answered_by_the_heartbeat(
 
 
 def test_a_chain_whose_message_was_lost_is_taken_up_by_the_heartbeat(
-    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+    door: Door, account: Account, sent: list[tuple[dict[str, Any], int]]
 ) -> None:
     put_alarm(account, "ALARM")
-    decided(load_event("alarm-high-step2"), intake)
+    decided(load_event("alarm-high-step2"), door)
     lost = sent.pop()
     publish(account, AT + timedelta(seconds=45), 160.0)
 
-    decision = decided({"heartbeat": {}}, later(intake, 60))
+    decision = decided({"heartbeat": {}}, later(door, 60))
 
     assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 8)
     (check,) = sent
-    assert invoke(later(intake, 61), batch(json.dumps(lost[0]))) == ALL_WELL
+    assert invoke(later(door, 61), batch(json.dumps(lost[0]))) == ALL_WELL
     assert outcomes(account) == ["SCALED_OUT"] * 2, "what was only late is out of date by now"
     publish(account, AT + timedelta(seconds=60), 90.0)
-    assert invoke(later(intake, 70), batch(json.dumps(check[0]))) == ALL_WELL
+    assert invoke(later(door, 70), batch(json.dumps(check[0]))) == ALL_WELL
     assert outcomes(account)[-1] == "HELD_NOT_BREACHING"
 
 
 def test_the_heartbeat_leaves_a_chain_alone_that_is_alive(
-    intake: Intake, account: Account, sent: list[tuple[dict[str, Any], int]]
+    door: Door, account: Account, sent: list[tuple[dict[str, Any], int]]
 ) -> None:
     put_alarm(account, "ALARM")
-    decided({"heartbeat": {}}, intake)  # which learns the definition
-    decided(load_event("alarm-high-step2"), later(intake, 1))
+    decided({"heartbeat": {}}, door)  # which learns the definition
+    decided(load_event("alarm-high-step2"), later(door, 1))
     sent.clear()
 
-    assert invoke(later(intake, 5), {"heartbeat": {}}) == {"decisions": []}
+    assert invoke(later(door, 5), {"heartbeat": {}}) == {"decisions": []}
     assert sent == []
 
 
 def test_capacity_outside_its_bounds_is_corrected_by_the_heartbeat(
-    intake: Intake, account: Account
+    door: Door, account: Account
 ) -> None:
     put_alarm(account, "OK")
-    intake.cycle.services.set_desired_count(WEB, 1)
+    door.cycle.services.set_desired_count(WEB, 1)
 
-    decision = decided({"heartbeat": {}}, intake)
+    decision = decided({"heartbeat": {}}, door)
 
     assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 2)
     assert desired_count(account, WEB) == 2
 
 
 def test_the_messages_of_a_heartbeat_too_large_for_one_invocation_are_taken_up(
-    intake: Intake, account: Account
+    door: Door, account: Account
 ) -> None:
     put_alarm(account, "ALARM")
     publish(account, AT - timedelta(seconds=10), 160.0)
-    alarms, _ = intake.alarms.page(None)
+    alarms, _ = door.alarms.page(None)
     heartbeat = Heartbeat(WEB, {policy: alarm for (_, policy), alarm in alarms.items()})
 
-    assert invoke(intake, batch(Message(Looks((heartbeat,))))) == ALL_WELL
+    assert invoke(door, batch(Message(Heartbeats((heartbeat,))))) == ALL_WELL
     assert outcomes(account) == ["SCALED_OUT"]
-    assert invoke(intake, batch(Message(Sweep("page-21")))) == ALL_WELL
+    assert invoke(door, batch(Message(Sweep("page-21")))) == ALL_WELL
 
 
 # --- log and metrics ------------------------------------------------------------------------------
 
 
-def test_a_decision_is_logged_once_and_counted(intake: Intake, lines: Lines) -> None:
-    decision = decided(load_event("alarm-high-step2"), intake)
+def test_a_decision_is_logged_once_and_counted(door: Door, lines: Lines) -> None:
+    decision = decided(load_event("alarm-high-step2"), door)
 
     written = lines()
     (log,) = [line for line in written if "decision" in line]
@@ -685,11 +686,11 @@ def test_a_decision_is_logged_once_and_counted(intake: Intake, lines: Lines) -> 
 
 
 def test_a_level_that_leaves_decisions_out_of_the_log_leaves_the_metrics(
-    intake: Intake, lines: Lines
+    door: Door, lines: Lines
 ) -> None:
     logger.setLevel("ERROR")
     try:
-        decided(load_event("alarm-high-step2"), intake)
+        decided(load_event("alarm-high-step2"), door)
     finally:
         logger.setLevel("INFO")
 
@@ -698,21 +699,19 @@ def test_a_level_that_leaves_decisions_out_of_the_log_leaves_the_metrics(
     assert metrics_in([written])["Quickstep/Decisions", "Outcome,ResourceId"] == 1
 
 
-def test_every_decision_of_a_batch_is_logged(
-    intake: Intake, account: Account, lines: Lines
-) -> None:
-    decided(load_event("alarm-high-step2"), intake)
+def test_every_decision_of_a_batch_is_logged(door: Door, account: Account, lines: Lines) -> None:
+    decided(load_event("alarm-high-step2"), door)
     publish(account, AT, 160.0)
     lost = Message(AlarmAgain(load_event("alarm-duplicate")))
 
-    invoke(later(intake, 10), batch(Message(Recheck(WEB, 1)), lost))
+    invoke(later(door, 10), batch(Message(Recheck(WEB, 1)), lost))
 
     logged = [line["decision"]["outcome"] for line in lines() if "decision" in line]
     assert logged == ["SCALED_OUT", "SCALED_OUT", "IGNORED_DUPLICATE"]
 
 
-def test_a_failed_decision_is_counted_for_the_stack_s_alarm(intake: Intake, lines: Lines) -> None:
-    decided(load_event("alarm-unknown-target"), intake)
+def test_a_failed_decision_is_counted_for_the_stack_s_alarm(door: Door, lines: Lines) -> None:
+    decided(load_event("alarm-unknown-target"), door)
 
     written = lines()
     assert metrics_in(written)["Quickstep/FailedDecisions", ""] == 1

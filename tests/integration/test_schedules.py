@@ -26,8 +26,8 @@ from quickstep_lab.embedded_aws import TABLE, create_service, desired_count, put
 from quickstep_lab.scaler import Invocation
 from tests.builders import WEB, a_document, a_lease, a_record
 from tests.integration.scene import (
+    a_door,
     an_event,
-    an_intake,
     decisions,
     invoke,
     outcomes,
@@ -96,15 +96,15 @@ class Story:
         answer = schedule_handler(event, CONTEXT, schedules=schedules)
         for body in self.messages():
             records = [{"messageId": "m", "body": body, "eventSource": "aws:sqs"}]
-            invoke(self.intake, {"Records": records})
+            invoke(self.door, {"Records": records})
         return answer
 
     def messages(self) -> list[str]:
         return take_messages(self.account, self.queue_url)
 
     @property
-    def intake(self) -> Any:
-        return an_intake(self.account, self.queue_url, lambda: self.now)
+    def door(self) -> Any:
+        return a_door(self.account, self.queue_url, lambda: self.now)
 
     @property
     def tasks(self) -> int:
@@ -139,7 +139,7 @@ def test_off_hours_go_by_the_clocks_of_the_time_zone(
     assert story.tasks == 2
 
     story.now = ends.astimezone(UTC) - timedelta(minutes=1)
-    story.intake.on_event({"heartbeat": {}})
+    story.door.on_event({"heartbeat": {}})
     assert story.tasks == 2, "a minute before the end they still hold"
 
     story.fires("OffHoursOver", ends)
@@ -198,7 +198,7 @@ def test_an_action_that_comes_twice_or_too_late_changes_nothing(story: Story) ->
 
 
 def test_a_scheduled_action_ignores_cooldowns(story: Story) -> None:
-    story.intake.on_event(an_event(story.now))
+    story.door.on_event(an_event(story.now))
     assert story.tasks == 6
 
     story.act({"ResourceId": WEB.resource_id, "Name": "sale", "MinCapacity": 12, "For": "1h"})

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE, MAX_EVENT_AGE
-from quickstep.protocol.triggers import Recheck, Request
 from tests.builders import HIGH, WEB
 from tests.simulation.world import END, FAULTS_END, START, TARGET
 
@@ -59,15 +58,14 @@ def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
     carried_out = [
         record
         for record in world.targets.records
-        if isinstance(record.trigger, Request) and record.outcome.changes_capacity
+        if record.look.wish and record.outcome.changes_capacity
     ]
-    for request, times in Counter(record.trigger for record in carried_out).items():
+    for request, times in Counter(record.look.again for record in carried_out).items():
         if times > 1:
             yield f"{request} was carried out {times} times"
     for record in carried_out:
-        assert isinstance(record.trigger, Request)
-        if record.at - record.trigger.at > MAX_EVENT_AGE:
-            yield f"{record.trigger} was carried out at {record.at}"
+        if record.look.wish and record.at - record.look.wish.at > MAX_EVENT_AGE:
+            yield f"{record.look.again} was carried out at {record.at}"
 
 
 def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
@@ -134,9 +132,9 @@ def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
 def _there_is_one_chain(world: World) -> Iterator[str]:
     """A generation of re-checks comes to an evaluation once."""
     evaluated = Counter(
-        record.trigger.generation
+        record.look.generation
         for record in world.targets.records
-        if isinstance(record.trigger, Recheck)
+        if record.look.generation is not None
         and record.decision is not None
         and not record.outcome.failed
     )

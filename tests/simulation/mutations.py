@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import cycle, progress
-from quickstep.protocol import line as turns
+from quickstep.loop import cycle, observing, waiting
+from quickstep.protocol import line
 from quickstep.protocol.memory import Claim, Lease
 from quickstep.protocol.ports import CallFailedError, OutOfDate
 from quickstep_lab.in_memory import InMemoryTargets
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from quickstep.alarms.event import AlarmTransition
+    from quickstep.alarms.event import AlarmEvent
+    from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Alarm
     from quickstep.protocol.line import Turn
-    from quickstep.protocol.memory import KnownAlarm, Memory
+    from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
 _claim = InMemoryTargets.claim
 _commit = InMemoryTargets.commit
-_line_up = turns.line_up
+_line_up = waiting.line_up
 
 
 def _claim_whatever_the_lease(
@@ -88,9 +89,9 @@ def _refused() -> CallFailedError:
 
 
 def _shown_again(
-    transition: AlarmTransition, _known: KnownAlarm, _now: datetime
+    event: AlarmEvent, _known: KnownAlarm, _now: datetime
 ) -> tuple[Alarm, datetime | None]:
-    return transition.alarm, transition.newest
+    return event.alarm, event.newest
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -126,14 +127,14 @@ MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
         (InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints))
     ],
     "chain generation ignored": [(InMemoryTargets, "claim", _claim_whatever_the_generation)],
-    "no recovery": [(progress, "recover", _no_recovery)],
+    "no recovery": [(cycle, "recover", _no_recovery)],
     "next check never sent": [(Ports, "send", _nothing)],
     "heartbeat sees no alarm": [(Ports, "page", _no_sweep)],
     "a lost answer taken for a refusal": [(world, "unheard", _refused)],
     "its turn never comes": [(cycle, "still_waits", lambda *_: timedelta(seconds=5))],
-    "nobody's standstill is noticed": [(turns, "STANDSTILL", timedelta(days=1))],
+    "nobody's standstill is noticed": [(line, "STANDSTILL", timedelta(days=1))],
     "a turn is kept for good": [(cycle, "line_up", _kept)],
-    "an event's datapoint counts whenever it comes": [(progress, "shown_by", _shown_again)],
+    "an event's datapoint counts whenever it comes": [(observing, "_shown", _shown_again)],
 }
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from quickstep.engine.model import Direction, Pause, State
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import progress
-from quickstep.protocol.triggers import Request
+from quickstep.loop import learning
 from tests.simulation.invariants import violations, violations_with_requests
 from tests.simulation.mutations import IN_A_CROWD, MUTATIONS, planted
 from tests.simulation.run import report
@@ -70,7 +69,7 @@ def test_requests_break_no_invariant_and_each_is_carried_out_once() -> None:
     for seed in range(FEWER):
         world = World(seed, requests=4).run()
         wrong = violations_with_requests(world)
-        met.update(r.outcome for r in world.targets.records if isinstance(r.trigger, Request))
+        met.update(r.outcome for r in world.targets.records if r.look.cause.kind == "request")
 
         assert not wrong, f"{report(world)}\n{wrong}"
     assert {Outcome.IGNORED_DUPLICATE, Outcome.IGNORED_STALE, Outcome.SCALED_OUT} <= met.keys()
@@ -87,7 +86,7 @@ def test_a_long_line_of_throttled_targets_breaks_no_invariant() -> None:
 
 
 def test_a_request_that_is_not_remembered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_ignored_request", lambda *_: None)
+    monkeypatch.setattr(learning, "_known_wish", lambda *_: None)
 
     assert any(violations_with_requests(World(s, requests=4).run()) for s in range(FEWER))
 

@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.scale import measure_publishing
 from quickstep.engine.outcome import Outcome
-from quickstep.protocol.triggers import Heartbeat
 from quickstep_lab.surge.account import Surge
 from quickstep_lab.surge.fleets import AFTER, HIGH, LOW, START
 from quickstep_lab.surge.limits import Bucket, Meter, published
@@ -90,7 +89,7 @@ def test_a_record_says_how_long_throttles_have_cost_whatever_happened_in_between
 
     assert len([waited for waited, _ in costs if waited]) > TARGETS / 4
     assert [waited for waited, _ in costs] == [cost for _, cost in costs]
-    assert any(isinstance(record.trigger, Heartbeat) for record in updates_limited.records)
+    assert any(record.look.cause.kind == "heartbeat" for record in updates_limited.records)
 
 
 def costs_of_throttles(result: Result) -> list[tuple[timedelta | None, timedelta | None]]:
@@ -103,7 +102,7 @@ def costs_of_throttles(result: Result) -> list[tuple[timedelta | None, timedelta
             throttled.setdefault(record.resource_id, record.at)
         if record.outcome.changes_capacity:
             first = throttled.get(record.resource_id)
-            cost = accepted[record.trigger.service] - first if first else None
+            cost = accepted[record.look.service] - first if first else None
             costs.append((record.waited, cost))
     return costs
 

@@ -1,4 +1,4 @@
-"""A world in virtual time, in which the real intake and cycle run and everything may go wrong.
+"""A world in virtual time, in which the real door and cycle run and everything may go wrong.
 
 One seed is one run. Invocations are greenlets: at every call of a port the scheduler takes over,
 so that any other invocation, message or event may come in between. A call takes effect at one
@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from quickstep.alarms.event import read_event
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import Cycle
-from quickstep.loop.door import Intake
+from quickstep.loop.door import Door
 from quickstep.protocol.line import LANES, SERVED_A_SECOND
 from quickstep.protocol.memory import Memory
-from quickstep.protocol.messages import Message, write_message
+from quickstep.protocol.messages import Message, Request, write_message
 from quickstep.protocol.ports import CallFailedError
-from quickstep.protocol.triggers import DescribedAlarm, Request
 from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
 from tests.builders import (
     DEFINITION,
@@ -159,13 +159,13 @@ class World:
             clock=self.clock,
             new_id=self._new_id,
             jitter=self.rng.random,
-            pause=lambda duration: self.sleep(duration.total_seconds()),
+            sleep=lambda duration: self.sleep(duration.total_seconds()),
         )
-        self.intake = Intake(
+        self.door = Door(
             cycle=self.cycle,
             alarms=ports,
             messages=ports,
-            pause=lambda duration: self.sleep(duration.total_seconds()),
+            sleep=lambda duration: self.sleep(duration.total_seconds()),
             jitter=self.rng.random,
         )
         self.mutate(self)
@@ -293,7 +293,7 @@ class World:
 
     def _deliver(self, event: dict[str, Any]) -> None:
         self._show(event)
-        self.intake.on_event(event)
+        self.door.on_event(event)
 
     def _show(self, event: Mapping[str, Any]) -> None:
         """Note which datapoint an invocation gets to see first."""
@@ -302,7 +302,7 @@ class World:
 
     def _heartbeat(self) -> None:
         if not self.chance(0.1):
-            self._invoke("heartbeat", lambda: self.intake.on_event({"heartbeat": {}}))
+            self._invoke("heartbeat", lambda: self.door.on_event({"heartbeat": {}}))
         if not self.closed:
             self.at(self.now + 60, self._heartbeat)
 
@@ -414,7 +414,7 @@ class World:
         def read() -> None:
             if "alarm" in body:
                 self._show(body["alarm"])
-            self.intake.on_message(json.dumps(body))
+            self.door.on_message(json.dumps(body))
 
         self._invoke(f"message {json.dumps(body)[:90]}", read, again)
 
@@ -600,10 +600,10 @@ class Ports:
 
     def page(
         self, _token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
-        def describe() -> dict[tuple[ServiceName, str], DescribedAlarm]:
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
+        def describe() -> dict[tuple[ServiceName, str], KnownAlarm]:
             return {
-                (WEB, policy): DescribedAlarm(
+                (WEB, policy): KnownAlarm(
                     state, START + timedelta(seconds=since), DEFINITIONS[policy]
                 )
                 for policy, (state, since) in self._world.alarms.items()

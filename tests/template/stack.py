@@ -168,7 +168,8 @@ class Resolver:
                 return self._substitute(text, {**self._values, **self.resolve(names)})
             case "Fn::Sub", text:
                 return self._substitute(text, self._values)
-        return self._call_on_values(function, self.resolve(argument))
+            case _:
+                return self._call_on_values(function, self.resolve(argument))
 
     def _call_on_values(self, function: str, arguments: Any) -> Any:
         match function, arguments:
@@ -184,7 +185,8 @@ class Resolver:
                 return all(values)
             case "Fn::Or", values:
                 return any(values)
-        raise NotImplementedError(f"{function} of {arguments}")
+            case _:
+                raise NotImplementedError(f"{function} of {arguments}")
 
     @staticmethod
     def _substitute(text: str, names: Mapping[str, Any]) -> str:

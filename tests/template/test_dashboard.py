@@ -11,9 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from functions.dashboard.handler import handler
+from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.engine.model import AlarmState
-from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.memory import Memory
 from quickstep.report.telemetry import report
 from quickstep.wiring import make_dashboard
 from quickstep_lab.embedded_aws import TABLE, EmbeddedAws, create_table

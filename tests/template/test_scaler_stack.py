@@ -25,7 +25,7 @@ from quickstep.wiring import (
     ScheduleSettings,
     Settings,
     SettingsError,
-    make_intake,
+    make_door,
     make_schedules,
 )
 from quickstep_lab.embedded_aws import (
@@ -341,10 +341,10 @@ def calls() -> list[Call]:
         queue_url = create_queue(account)
         settings = Settings(TABLE, queue_url, 0, timedelta(days=36_500), timedelta(days=30))
         account.session.events.register("before-parameter-build", record)
-        intake = make_intake(settings, account.client)
+        door = make_door(settings, account.client)
 
         def deliver(event: Any) -> Any:
-            return handler(event, cast("LambdaContext", Context()), intake=intake)
+            return handler(event, cast("LambdaContext", Context()), door=door)
 
         put_alarm(cloudwatch, WEB)
         deliver(load_event("alarm-high-step2"))

@@ -16,8 +16,8 @@ from quickstep.alarms.event import EventError
 from quickstep.aws.sqs import LONGEST_DELAY
 from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop.cycle import LEASE
-from quickstep.loop.heartbeat import PAGE_PAUSE, PAGES
-from quickstep.loop.progress import LONGEST_BACKOFF, MAX_THROTTLES, NEWER_DATAPOINT, backoff
+from quickstep.loop.heartbeat import PAGE_SLEEP, PAGES
+from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, NEWER_DATAPOINT, backoff
 from quickstep.wiring import CLIENT_CONFIG
 from tests.builders import load_event
 from tests.fakes import World
@@ -70,7 +70,7 @@ def test_a_message_whose_call_hangs_takes_no_other_message_with_it() -> None:
 
 
 def test_the_pauses_of_a_sweep_leave_half_of_the_time_for_its_calls() -> None:
-    assert (PAGES - 1) * PAGE_PAUSE <= TIMEOUT / 2
+    assert (PAGES - 1) * PAGE_SLEEP <= TIMEOUT / 2
 
 
 # The queue
@@ -129,9 +129,9 @@ def test_the_schedule_s_input_is_the_sample_and_the_scaler_takes_it_for_the_hear
     sent = json.loads(SCHEDULE["Target"]["Input"])
 
     assert sent == load_event("heartbeat")
-    assert World().intake.on_event(sent) == []
+    assert World().door.on_event(sent) == []
     with pytest.raises(EventError):
-        World().intake.on_event({**sent, "another": {}})
+        World().door.on_event({**sent, "another": {}})
 
 
 def test_the_heartbeat_comes_every_minute_and_is_done_70_seconds_after_the_last_at_most() -> None:

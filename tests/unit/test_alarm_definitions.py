@@ -14,20 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickstep.alarms.definition import (
-    BEYOND_WINDOW,
     AlarmDefinition,
-    combined_queries,
     definition_dict,
     described_definition,
     event_definition,
-    judge,
     read_definition,
+)
+from quickstep.alarms.event import read_event
+from quickstep.alarms.reading import (
+    BEYOND_WINDOW,
+    combined_queries,
+    judge,
     read_window,
     recent,
     result_ids,
     sample_queries,
 )
-from quickstep.alarms.event import read_event
 from quickstep.engine.model import Alarm, AlarmState, Datapoint, Direction
 from quickstep.fields import Field, Problems
 from tests.builders import DEFINITION, EVENTS, LOW, NOW, ago, firing, load_event, points

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from hypothesis import given
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
@@ -30,9 +31,8 @@ from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
 from quickstep.protocol.memory import Lease, Memory, memory_dict, read_memory
-from quickstep.protocol.messages import Message, Sweep, write_message
+from quickstep.protocol.messages import Message, Recheck, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError, LeaseLostError
-from quickstep.protocol.triggers import DescribedAlarm, Recheck
 from quickstep.wiring import in_threads
 from tests.builders import (
     DEFINITION,
@@ -513,13 +513,13 @@ def test_pages_are_asked_for_by_prefix_kind_and_token() -> None:
         alarms = CloudWatchAlarms(client)
 
         assert alarms.page(None) == (
-            {(WEB, HIGH): DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION)},
+            {(WEB, HIGH): KnownAlarm(AlarmState.ALARM, ago(30), DEFINITION)},
             "page-2",
         )
         assert alarms.page("page-2") == (
             {
-                (WEB, LOW): DescribedAlarm(AlarmState.OK, ago(30), DEFINITION),
-                (WEB, "both"): DescribedAlarm(AlarmState.OK, ago(60), None, disabled=True),
+                (WEB, LOW): KnownAlarm(AlarmState.OK, ago(30), DEFINITION),
+                (WEB, "both"): KnownAlarm(AlarmState.OK, ago(60), None, disabled=True),
             },
             None,
         )
@@ -531,22 +531,22 @@ def test_pages_are_asked_for_by_prefix_kind_and_token() -> None:
     [
         pytest.param(
             {"StateTransitionedTimestamp": None},
-            DescribedAlarm(AlarmState.ALARM, ago(5), DEFINITION),
+            KnownAlarm(AlarmState.ALARM, ago(5), DEFINITION),
             id="not told when the state changed: when it was last updated",
         ),
         pytest.param(
             {"ActionsEnabled": False},
-            DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION, disabled=True),
+            KnownAlarm(AlarmState.ALARM, ago(30), DEFINITION, disabled=True),
             id="switched off",
         ),
         pytest.param(
             {"Threshold": None, "ThresholdMetricId": "ad1"},
-            DescribedAlarm(AlarmState.ALARM, ago(30), None),
+            KnownAlarm(AlarmState.ALARM, ago(30), None),
             id="anomaly detection",
         ),
     ],
 )
-def test_an_alarm_is_described(changes: dict[str, Any], expected: DescribedAlarm) -> None:
+def test_an_alarm_is_described(changes: dict[str, Any], expected: KnownAlarm) -> None:
     client = boto3.client("cloudwatch")
     with Stubber(client) as stub:
         stub.add_response("describe_alarms", {"MetricAlarms": [an_alarm(HIGH, **changes)]})
@@ -581,11 +581,11 @@ def test_both_calls_of_a_round_are_under_way_at_the_same_time() -> None:
 THREE_CALLS = """
 import threading
 from datetime import timedelta
-from quickstep.wiring import Settings, make_intake
+from quickstep.wiring import Settings, make_door
 
 queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/rechecks"
 settings = Settings("table", queue_url, 30, timedelta(seconds=60), timedelta(days=30))
-together = make_intake(settings).cycle.together
+together = make_door(settings).cycle.together
 meet = threading.Barrier(3, timeout=5).wait
 first, (second, third) = together(meet, lambda: together(meet, meet))
 print(sorted([first, second, third]))

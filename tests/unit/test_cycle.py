@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from quickstep.alarms.definition import event_definition
-from quickstep.alarms.event import AlarmTransition, read_event
+from quickstep.alarms.event import AlarmEvent, read_event
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
@@ -25,10 +26,9 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
 from quickstep.protocol.line import SCALE_IN, Lane, Line, Turn
-from quickstep.protocol.memory import KnownAlarm, Memory
-from quickstep.protocol.messages import Looks, Message, write_message
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, Recheck, write_message
 from quickstep.protocol.ports import CallFailedError, LeaseLostError
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from quickstep_lab.in_memory import InMemoryTurns
 from tests.builders import (
     DEFINITION,
@@ -39,6 +39,7 @@ from tests.builders import (
     WEB,
     a_document,
     a_lease,
+    a_look,
     a_transition,
     ago,
     firing,
@@ -71,9 +72,7 @@ def in_breach(generation: int = 7, **changes: Any) -> Memory:
 
 
 def rechecked(world: World, **changes: Any) -> DecisionRecord:
-    record = world.cycle.on_recheck(replace(Recheck(WEB, 7), **changes))
-    assert record is not None
-    return record
+    return world.evaluate(replace(Recheck(WEB, 7), **changes))
 
 
 def next_recheck(world: World) -> tuple[Recheck, float]:
@@ -84,19 +83,19 @@ def next_recheck(world: World) -> tuple[Recheck, float]:
 
 def described(
     state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
-) -> DescribedAlarm:
-    return replace(DescribedAlarm(state, ago(seconds_ago), DEFINITION), **changes)
+) -> KnownAlarm:
+    return replace(KnownAlarm(state, ago(seconds_ago), DEFINITION), **changes)
 
 
-def beat(world: World, **alarms: DescribedAlarm) -> DecisionRecord | None:
+def beat(world: World, **alarms: KnownAlarm) -> DecisionRecord | None:
     names = {"high": HIGH, "low": LOW}
     return looked_at(world, Heartbeat(WEB, {names[name]: alarm for name, alarm in alarms.items()}))
 
 
 def looked_at(world: World, heartbeat: Heartbeat) -> DecisionRecord | None:
     """Return the record of a look, if it has found something."""
-    message = Message(Looks((heartbeat,)))
-    records = world.intake.on_message(json.dumps(write_message(message)))
+    message = Message(Heartbeats((heartbeat,)))
+    records = world.door.on_message(json.dumps(write_message(message)))
     return records[0] if records else None
 
 
@@ -104,7 +103,7 @@ def looked_at(world: World, heartbeat: Heartbeat) -> DecisionRecord | None:
 
 
 def test_a_breach_is_answered_with_one_describe_and_one_update(world: World) -> None:
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
     assert world.services.calls == ["DescribeServices", "UpdateService 6"]
@@ -112,7 +111,7 @@ def test_a_breach_is_answered_with_one_describe_and_one_update(world: World) -> 
 
 
 def test_a_hold_calls_nothing_but_describe(world: World) -> None:
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
     assert world.services.calls == ["DescribeServices"]
 
@@ -120,7 +119,7 @@ def test_a_hold_calls_nothing_but_describe(world: World) -> None:
 def test_the_latency_is_counted_from_the_alarm_s_own_timestamp(world: World) -> None:
     world.services.on_update = lambda: world.clock.advance(0.15)
 
-    record = world.cycle.on_alarm(a_transition(at=ago(0.2)))
+    record = world.evaluate(a_transition(at=ago(0.2)))
 
     assert record.alarm_to_update == timedelta(seconds=0.35)
 
@@ -128,7 +127,7 @@ def test_the_latency_is_counted_from_the_alarm_s_own_timestamp(world: World) -> 
 def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> None:
     world.services.on_update = lambda: world.clock.advance(0.15)
 
-    world.cycle.on_alarm(a_transition(at=ago(0.2)))
+    world.evaluate(a_transition(at=ago(0.2)))
 
     assert world.memory == Memory(
         state=State(ScalingActivity(NOW, 4, 6), launches=(Launch(NOW, 2),)),
@@ -154,8 +153,9 @@ def test_the_claim_the_description_and_the_load_before_run_at_the_same_time(worl
 
     world.services.on_describe = described_before_the_claim
     cycle = replace(world.cycle, together=together)
-    record = cycle.on_alarm(with_metrics(a_transition()))
+    record = cycle.evaluate(a_look(with_metrics(a_transition())))
 
+    assert record
     assert record.outcome is Outcome.SCALED_OUT
     assert len(rounds) == 3, "claim, description and the load before; then commit and next check"
 
@@ -165,21 +165,21 @@ def test_the_claim_the_description_and_the_load_before_run_at_the_same_time(worl
 
 def test_a_surge_its_cooldown_and_its_end(world: World) -> None:
     surge = a_transition(alarm=firing(250.0), at=ago(0.2))
-    assert world.cycle.on_alarm(surge).outcome is Outcome.SCALED_OUT
+    assert world.evaluate(surge).outcome is Outcome.SCALED_OUT
     assert world.desired == 8
 
     world.clock.advance(5)
     blip = a_transition(alarm=firing(120.0), at=world.clock.now)
-    assert world.cycle.on_alarm(blip).outcome is Outcome.HELD_COOLDOWN
+    assert world.evaluate(blip).outcome is Outcome.HELD_COOLDOWN
     assert world.desired == 8
 
     world.clock.advance(20)
     over = a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=world.clock.now)
-    assert world.cycle.on_alarm(over).outcome is Outcome.HELD_NOT_BREACHING
+    assert world.evaluate(over).outcome is Outcome.HELD_NOT_BREACHING
 
     world.clock.advance(60)
     quiet = a_transition(LOW, firing(10.0, threshold=30), at=world.clock.now)
-    assert world.cycle.on_alarm(quiet).outcome is Outcome.SCALED_IN
+    assert world.evaluate(quiet).outcome is Outcome.SCALED_IN
     assert world.desired == 7
 
     assert [record.outcome for record in world.targets.records] == [
@@ -194,9 +194,9 @@ def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_bli
     world: World,
 ) -> None:
     blind = a_transition(alarm=Alarm(AlarmState.INSUFFICIENT_DATA, 100))
-    world.cycle.on_alarm(blind)
+    world.evaluate(blind)
 
-    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+    record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
     assert record.outcome is Outcome.HELD_NO_DATA
     assert world.desired == 4
@@ -205,7 +205,7 @@ def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_bli
 def test_an_alarm_of_a_policy_that_is_gone_from_the_document_holds_nothing(world: World) -> None:
     world.remember(Memory(alarms={"old-policy": known(seconds_ago=600)}))
 
-    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+    record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
     assert record.outcome is Outcome.SCALED_IN
 
@@ -214,9 +214,9 @@ def test_an_alarm_of_a_policy_that_is_gone_from_the_document_holds_nothing(world
 
 
 def test_the_same_transition_delivered_twice_changes_capacity_once(world: World) -> None:
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.IGNORED_DUPLICATE
     assert world.desired == 6
@@ -224,9 +224,9 @@ def test_the_same_transition_delivered_twice_changes_capacity_once(world: World)
 
 
 def test_a_transition_that_arrives_after_a_newer_one_is_ignored(world: World) -> None:
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=ago(1)))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=ago(1)))
 
-    record = world.cycle.on_alarm(a_transition(at=ago(11)))
+    record = world.evaluate(a_transition(at=ago(11)))
 
     assert record.outcome is Outcome.IGNORED_STALE
     assert world.desired == 4
@@ -234,9 +234,9 @@ def test_a_transition_that_arrives_after_a_newer_one_is_ignored(world: World) ->
 
 
 def test_transitions_of_different_alarms_do_not_outdate_each_other(world: World) -> None:
-    world.cycle.on_alarm(a_transition(LOW, Alarm(AlarmState.OK, 30, (60.0,)), at=ago(1)))
+    world.evaluate(a_transition(LOW, Alarm(AlarmState.OK, 30, (60.0,)), at=ago(1)))
 
-    assert world.cycle.on_alarm(a_transition(at=ago(11))).outcome is Outcome.SCALED_OUT
+    assert world.evaluate(a_transition(at=ago(11))).outcome is Outcome.SCALED_OUT
 
 
 @pytest.mark.parametrize(
@@ -247,13 +247,13 @@ def test_transitions_of_different_alarms_do_not_outdate_each_other(world: World)
     ],
 )
 def test_an_old_event(world: World, age: float, outcome: Outcome) -> None:
-    record = world.cycle.on_alarm(a_transition(at=ago(age)))
+    record = world.evaluate(a_transition(at=ago(age)))
 
     assert record.outcome is outcome
 
 
 def test_the_state_of_a_late_event_is_remembered_all_the_same(world: World) -> None:
-    world.cycle.on_alarm(a_transition(at=ago(75)))
+    world.evaluate(a_transition(at=ago(75)))
 
     assert world.memory.alarms[HIGH] == KnownAlarm(AlarmState.ALARM, ago(75))
 
@@ -261,7 +261,7 @@ def test_the_state_of_a_late_event_is_remembered_all_the_same(world: World) -> N
 def test_losing_the_race_is_recorded_and_touches_nothing(world: World) -> None:
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.LOST_RACE
     assert "other holds it until 10:00:27" in record.reason
@@ -273,13 +273,13 @@ def test_losing_the_race_is_recorded_and_touches_nothing(world: World) -> None:
 def test_an_expired_lease_is_taken_over(world: World) -> None:
     world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
 
-    assert world.cycle.on_alarm(a_transition()).outcome is Outcome.SCALED_OUT
+    assert world.evaluate(a_transition()).outcome is Outcome.SCALED_OUT
 
 
 def test_a_description_older_than_the_last_change_is_repeated(world: World) -> None:
     world.remember(Memory(changed_at=NOW))
 
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
 
     assert world.services.calls == ["DescribeServices", "DescribeServices", "UpdateService 6"]
 
@@ -292,9 +292,10 @@ def test_the_repeated_description_is_the_one_that_counts(world: World) -> None:
         world.services.services[WEB] = Service(9, 4, 5)  # the change that was just committed
         return first(), described
 
-    record = replace(world.cycle, together=together).on_alarm(a_transition())
+    record = replace(world.cycle, together=together).evaluate(a_look())
 
-    assert record.decision is not None
+    assert record
+    assert record.decision
     assert (record.decision.before, world.desired) == (9, 11)
 
 
@@ -306,7 +307,7 @@ def test_a_commit_after_the_lease_was_lost_is_an_error_and_no_record(world: Worl
     world.services.on_update = stolen
 
     with pytest.raises(LeaseLostError):
-        world.cycle.on_alarm(a_transition())
+        world.evaluate(a_transition())
     assert world.targets.records == []
 
 
@@ -326,7 +327,7 @@ def test_a_description_that_fails_is_recorded_and_nothing_is_updated(
 ) -> None:
     world.services.failures["DescribeServices"].append(CallFailedError(outcome, "because"))
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert (record.outcome, world.services.calls) == (outcome, ["DescribeServices"])
     assert world.targets.records == [record]
@@ -339,7 +340,7 @@ def test_an_update_that_fails_starts_no_cooldown_and_spends_no_datapoint(
 ) -> None:
     world.services.failures["UpdateService"] += [CallFailedError(outcome, "because")] * 3
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is outcome
     assert record.alarm_to_update is None
@@ -352,7 +353,7 @@ def test_an_update_that_fails_starts_no_cooldown_and_spends_no_datapoint(
 def test_an_event_for_a_target_without_a_document_is_recorded_and_calls_nothing(
     world: World,
 ) -> None:
-    record = world.cycle.on_alarm(a_transition(service=ServiceName("prod", "nowhere")))
+    record = world.evaluate(a_transition(service=ServiceName("prod", "nowhere")))
 
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "/quickstep/prod/nowhere: is missing" in record.reason
@@ -363,7 +364,7 @@ def test_an_event_for_a_target_without_a_document_is_recorded_and_calls_nothing(
 def test_a_document_that_breaks_a_rule_is_recorded_and_calls_nothing(world: World) -> None:
     world.policies.documents[WEB.parameter] = json.dumps(a_document(MinCapacity=50))
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "MaxCapacity: must be at least MinCapacity (50), not 40" in record.reason
@@ -373,7 +374,7 @@ def test_a_document_that_breaks_a_rule_is_recorded_and_calls_nothing(world: Worl
 def test_an_alarm_without_a_policy_in_the_document_is_recorded_and_calls_nothing(
     world: World,
 ) -> None:
-    record = world.cycle.on_alarm(a_transition("high-latency"))
+    record = world.evaluate(a_transition("high-latency"))
 
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "has no policy high-latency" in record.reason
@@ -384,7 +385,7 @@ def test_an_alarm_without_a_policy_in_the_document_is_recorded_and_calls_nothing
 def test_a_service_that_does_not_exist_is_recorded(world: World) -> None:
     del world.services.services[WEB]
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.FAILED_NOT_FOUND
     assert world.services.calls == ["DescribeServices"]
@@ -397,7 +398,7 @@ def test_what_is_unexpected_is_not_swallowed(world: World) -> None:
     world.services.on_update = broken
 
     with pytest.raises(ZeroDivisionError):
-        world.cycle.on_alarm(a_transition())
+        world.evaluate(a_transition())
 
 
 # --- dry run, pause -------------------------------------------------------------------------------
@@ -406,7 +407,7 @@ def test_what_is_unexpected_is_not_swallowed(world: World) -> None:
 def test_a_dry_run_calls_no_update_and_starts_no_cooldown(world: World) -> None:
     world.policies.documents[WEB.parameter] = json.dumps(a_document(DryRun=True))
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.WOULD_SCALE
     assert world.services.calls == ["DescribeServices"]
@@ -416,7 +417,7 @@ def test_a_dry_run_calls_no_update_and_starts_no_cooldown(world: World) -> None:
 def test_a_pause_in_the_target_s_item_holds(world: World) -> None:
     world.remember(Memory(state=State(pause=Pause(frozenset({Direction.OUT})))))
 
-    assert world.cycle.on_alarm(a_transition()).outcome is Outcome.HELD_PAUSED
+    assert world.evaluate(a_transition()).outcome is Outcome.HELD_PAUSED
     assert world.services.calls == ["DescribeServices"]
 
 
@@ -424,7 +425,7 @@ def test_a_pause_in_the_target_s_item_holds(world: World) -> None:
 
 
 def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None:
-    record = world.cycle.on_alarm(a_transition()).as_dict()
+    record = world.evaluate(a_transition()).as_dict()
 
     assert record == {
         "id": "decision-1",
@@ -477,7 +478,7 @@ def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None
     failure = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
     world.services.failures["UpdateService"] += [failure] * 3
 
-    record = world.cycle.on_alarm(a_transition()).as_dict()
+    record = world.evaluate(a_transition()).as_dict()
 
     assert record["outcome"] == "FAILED_THROTTLED"
     assert record["reason"] == "Failed, AWS throttled the call: UpdateService: ThrottlingException"
@@ -487,14 +488,14 @@ def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None
 # --- the chain of re-checks -----------------------------------------------------------------------
 
 
-def with_metrics(transition: AlarmTransition) -> AlarmTransition:
+def with_metrics(transition: AlarmEvent) -> AlarmEvent:
     """Return a transition whose event shows what its alarm watches, as real ones do."""
     shown = read_event(load_event("alarm-high-step2"))
     return replace(transition, metrics=shown.metrics, newest=ago(12.5))
 
 
 def test_a_breach_that_was_answered_is_looked_at_again(world: World) -> None:
-    world.cycle.on_alarm(with_metrics(a_transition()))
+    world.evaluate(with_metrics(a_transition()))
 
     assert next_recheck(world) == (Recheck(WEB, 1), 10)
     assert world.memory.generation == 1
@@ -508,7 +509,7 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
         return 1300 / world.desired
 
     event = a_transition(alarm=firing(load()), at=ago(0.2))
-    world.cycle.on_alarm(with_metrics(event))
+    world.evaluate(with_metrics(event))
     steps = [world.desired]
     for _ in range(60):
         recheck, delay = next_recheck(world)
@@ -516,7 +517,7 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
         newest = world.clock.now - timedelta(seconds=10)
         world.metrics.points[HIGH] = [Datapoint(newest, load())]
         sent = len(world.messages.sent)
-        world.cycle.on_recheck(recheck)
+        world.cycle.evaluate(a_look(recheck))
         steps.append(world.desired)
         if len(world.messages.sent) == sent:
             break
@@ -530,7 +531,7 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
 def test_a_recheck_of_an_old_generation_is_dropped_without_a_trace(world: World) -> None:
     world.remember(in_breach(generation=8))
 
-    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+    assert world.cycle.evaluate(a_look(Recheck(WEB, 7))) is None
     assert world.targets.records == []
     assert world.memory == in_breach(generation=8)
 
@@ -540,7 +541,7 @@ def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
     rechecked(world)
 
-    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+    assert world.cycle.evaluate(a_look(Recheck(WEB, 7))) is None
     assert world.desired == 6
 
 
@@ -589,7 +590,7 @@ def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
 def test_the_event_of_a_datapoint_that_was_acted_on_changes_nothing(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known(seconds_ago=1, acted_on=ago(12.5))}))
 
-    record = world.cycle.on_alarm(with_metrics(a_transition()))
+    record = world.evaluate(with_metrics(a_transition()))
 
     assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
 
@@ -608,10 +609,10 @@ def test_the_chain_ends_when_nothing_breaches_any_more(world: World) -> None:
 def test_the_chain_ends_with_the_alarm_s_ok(world: World) -> None:
     world.remember(in_breach())
 
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
     assert world.messages.sent == []
-    assert world.cycle.on_recheck(Recheck(WEB, 7)) is None
+    assert world.cycle.evaluate(a_look(Recheck(WEB, 7))) is None
 
 
 def test_the_chain_ends_at_the_maximum(world: World) -> None:
@@ -645,7 +646,7 @@ def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> N
 def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
     world.metrics.points[HIGH] = points(250.0)
 
-    record = world.cycle.on_alarm(with_metrics(a_transition(at=ago(75))))
+    record = world.evaluate(with_metrics(a_transition(at=ago(75))))
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 8)
     assert world.metrics.reads == [(HIGH,)]
@@ -667,7 +668,7 @@ def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
     world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
 
     with pytest.raises(CallFailedError):
-        world.cycle.on_recheck(Recheck(WEB, 7))
+        world.cycle.evaluate(a_look(Recheck(WEB, 7)))
 
     assert world.desired == 6
     assert world.memory.desired == 6
@@ -735,13 +736,13 @@ def of_the_whole() -> dict[str, Any]:
 )
 def test_the_load_before_an_event_is_read_where_a_guard_asks_for_it(
     world: World,
-    transition: AlarmTransition,
+    transition: AlarmEvent,
     document: dict[str, Any],
     reads: list[tuple[str, ...]],
 ) -> None:
     world.policies.documents[WEB.parameter] = json.dumps(document)
 
-    world.cycle.on_alarm(with_metrics(transition))
+    world.evaluate(with_metrics(transition))
 
     assert world.metrics.reads == reads
 
@@ -751,7 +752,7 @@ def test_an_event_that_does_not_show_its_metric_is_answered_without_the_load_bef
 ) -> None:
     guarded(world)
 
-    assert world.cycle.on_alarm(a_transition()).outcome is Outcome.SCALED_OUT
+    assert world.evaluate(a_transition()).outcome is Outcome.SCALED_OUT
     assert world.metrics.reads == []
 
 
@@ -759,7 +760,7 @@ def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None
     """The metric may show a newer one already; it is looked at when its time has come."""
     world.metrics.points[HIGH] = points(50.0, 160.0, 900.0, newest=10, samples=8)
 
-    record = world.cycle.on_alarm(with_metrics(a_transition()))
+    record = world.evaluate(with_metrics(a_transition()))
 
     assert record.alarms[HIGH].datapoints == (160.0,)
     assert [point.value for point in record.alarms[HIGH].recent] == [50.0, 160.0, 900.0]
@@ -771,7 +772,7 @@ def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(worl
     world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
     world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
 
-    record = world.cycle.on_alarm(with_metrics(a_transition()))
+    record = world.evaluate(with_metrics(a_transition()))
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 6)
     assert record.alarms[HIGH].recent == ()
@@ -785,14 +786,14 @@ def test_a_failure_of_no_known_kind_is_not_taken_for_one_of_them(world: World) -
     cycle = replace(world.cycle, metrics=Broken())
 
     with pytest.raises(ZeroDivisionError):
-        cycle.on_alarm(with_metrics(a_transition()))
+        cycle.evaluate(a_look(with_metrics(a_transition())))
 
 
 def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
     guarded(world)
     world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
-    record = world.cycle.on_alarm(with_metrics(a_transition()))
+    record = world.evaluate(with_metrics(a_transition()))
 
     assert world.desired == 8, "160 adds 2, and 241 adds 4"
     assert record.decision is not None
@@ -804,7 +805,7 @@ def test_the_tasks_that_have_reported_are_counted_at_the_first_event(world: Worl
     world.remember(Memory(state=State(launches=(Launch(ago(20), 2),)), desired=4))
     world.metrics.points[HIGH] = points(160.0, samples=8)
 
-    world.cycle.on_alarm(with_metrics(a_transition()))
+    world.evaluate(with_metrics(a_transition()))
 
     assert world.desired == 6, "all 4 have reported, so those launched 20 s ago serve by now"
 
@@ -824,7 +825,7 @@ def test_a_removal_is_compared_with_the_scale_out_alarm_that_the_heartbeat_descr
     world.remember(Memory(alarms={HIGH: described_high}, desired=4))
 
     event = a_transition(LOW, firing(*datapoints, threshold=95))
-    record = world.cycle.on_alarm(with_metrics(event))
+    record = world.evaluate(with_metrics(event))
 
     assert (record.outcome, world.desired) == (outcome, desired)
 
@@ -853,7 +854,7 @@ def test_of_an_old_event_the_metric_is_read_once(world: World, age: float) -> No
     guarded(world)
     world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
-    world.cycle.on_alarm(with_metrics(a_transition(at=ago(age))))
+    world.evaluate(with_metrics(a_transition(at=ago(age))))
 
     assert world.desired == 8
     assert world.metrics.reads == [(HIGH,)]
@@ -877,17 +878,17 @@ def throttled(world: World, call: str = "UpdateService", times: int = 3) -> None
 def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: World) -> None:
     throttled(world, times=2)
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
     assert world.services.calls == ["DescribeServices", *["UpdateService 6"] * 3]
-    assert world.pauses == [timedelta(seconds=0.3), timedelta(seconds=0.9)]
+    assert world.sleeps == [timedelta(seconds=0.3), timedelta(seconds=0.9)]
 
 
 def test_a_throttled_scale_in_is_not(world: World) -> None:
     throttled(world, times=1)
 
-    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+    record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
     assert record.outcome is Outcome.FAILED_THROTTLED
     assert world.services.calls == ["DescribeServices", "UpdateService 3"]
@@ -896,7 +897,7 @@ def test_a_throttled_scale_in_is_not(world: World) -> None:
 def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> None:
     world.services.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_OTHER, "500"))
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
     assert world.services.calls == ["DescribeServices", "UpdateService 6"] * 2
@@ -976,7 +977,7 @@ def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
 
     world.services.on_update = made_but_unheard
 
-    record = world.cycle.on_alarm(a_transition())
+    record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
     assert world.memory.desired == 6
@@ -996,7 +997,7 @@ def dead(world: World, *, desired: int, committed: int | None = 4) -> None:
 def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -> None:
     dead(world, desired=6)
 
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
     recovered, own = world.targets.records
     assert (recovered.outcome, own.outcome) == (Outcome.RECOVERED, Outcome.HELD_NOT_BREACHING)
@@ -1013,7 +1014,7 @@ def test_an_adopted_change_is_committed_before_another_one_is_made(world: World)
 
     world.services.on_update = die
     with pytest.raises(SystemExit):
-        world.cycle.on_alarm(a_transition(alarm=firing(250.0)))
+        world.evaluate(a_transition(alarm=firing(250.0)))
 
     (recovered,) = world.targets.records
     assert recovered.outcome is Outcome.RECOVERED
@@ -1023,7 +1024,7 @@ def test_an_adopted_change_is_committed_before_another_one_is_made(world: World)
 def test_an_adopted_scale_in_counts_as_one(world: World) -> None:
     dead(world, desired=3)
 
-    record = world.cycle.on_alarm(a_transition(LOW, firing(10.0, threshold=30)))
+    record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
     assert record.outcome is Outcome.HELD_COOLDOWN
     assert world.memory.state.scale_in == ScalingActivity(ago(20), 4, 3)
@@ -1032,7 +1033,7 @@ def test_an_adopted_scale_in_counts_as_one(world: World) -> None:
 def test_a_holder_that_died_before_its_change_leaves_nothing_to_adopt(world: World) -> None:
     dead(world, desired=4)
 
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
 
     assert [record.outcome for record in world.targets.records] == [Outcome.SCALED_OUT]
 
@@ -1040,7 +1041,7 @@ def test_a_holder_that_died_before_its_change_leaves_nothing_to_adopt(world: Wor
 def test_where_nothing_was_ever_committed_a_change_is_assumed(world: World) -> None:
     dead(world, desired=6, committed=None)
 
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
     assert world.targets.records[0].outcome is Outcome.RECOVERED
     assert world.memory.state.scale_out == ScalingActivity(ago(20), 6, 6)
@@ -1049,11 +1050,11 @@ def test_where_nothing_was_ever_committed_a_change_is_assumed(world: World) -> N
 def test_a_death_is_not_forgotten_while_the_service_cannot_be_described(world: World) -> None:
     dead(world, desired=6)
     world.services.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
     assert world.targets.items[WEB.resource_id].lease is not None
 
     world.clock.advance(16)
-    world.cycle.on_alarm(a_transition(at=world.clock.now))
+    world.evaluate(a_transition(at=world.clock.now))
 
     assert Outcome.RECOVERED in [record.outcome for record in world.targets.records]
 
@@ -1300,7 +1301,7 @@ def test_where_nothing_is_throttled_the_line_is_left_alone(world: World) -> None
     world.turns = Untouched()
     world.metrics.points[HIGH] = points(160.0)
 
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
     world.clock.advance(10)
     rechecked(world, generation=1)
     beat(world, high=described(), low=described(AlarmState.OK, 600))
@@ -1312,7 +1313,7 @@ def test_a_throttled_change_waits_for_those_before_it(world: World) -> None:
     others_wait(world, 52)
     throttled(world)
 
-    world.cycle.on_alarm(a_transition(alarm=firing(160.0)))
+    world.evaluate(a_transition(alarm=firing(160.0)))
 
     recheck, delay = next_recheck(world)
     assert (recheck.turn, delay) == (Turn(NOW, IN_LANE_3, 1), 11), "52 take 10.4 s"
@@ -1324,7 +1325,7 @@ def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: Worl
     world.remember(quiet())
     others_wait(world, 1_000)
     throttled(world)
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
     calls = len(world.services.calls)
     world.clock.advance(60)
 
@@ -1337,7 +1338,7 @@ def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: 
     world.remember(in_breach(turn=turn))
     others_wait(world, 52)
 
-    assert world.cycle.on_recheck(Recheck(WEB, 7, 1, turn)) is None
+    assert world.cycle.evaluate(a_look(Recheck(WEB, 7, 1, turn))) is None
 
     assert next_recheck(world) == (Recheck(WEB, 7, 1, turn), 11)
     assert world.memory.check_at == NOW + timedelta(seconds=11)
@@ -1348,7 +1349,7 @@ def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> No
     world.remember(in_breach(generation=8))
     others_wait(world, 52)
 
-    assert world.cycle.on_recheck(Recheck(WEB, 7, 1, Turn(NOW, IN_LANE_3, 1))) is None
+    assert world.cycle.evaluate(a_look(Recheck(WEB, 7, 1, Turn(NOW, IN_LANE_3, 1)))) is None
     assert world.messages.sent == []
     assert world.memory.check_at == NOW
 
@@ -1386,14 +1387,14 @@ def test_one_that_is_throttled_before_its_turn_keeps_its_number(world: World) ->
     world.remember(in_breach(turn=turn))
     throttled(world)
 
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
 
     assert world.memory.turn == turn
 
 
 def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -> None:
     throttled(world)
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
     world.clock.advance(40)
     world.metrics.points[HIGH] = [Datapoint(world.clock.now - timedelta(seconds=12), 160.0, 2)]
 
@@ -1418,7 +1419,7 @@ def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
     world.turns = NoLine()
     throttled(world)
 
-    world.cycle.on_alarm(a_transition())
+    world.evaluate(a_transition())
 
     assert next_recheck(world) == (Recheck(WEB, 1, 1, Turn(NOW, IN_LANE_3)), 2)
 
@@ -1441,7 +1442,7 @@ def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
     assert world.targets.items[WEB.resource_id].lease is not None
 
     world.clock.advance(16)
-    world.cycle.on_alarm(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=world.clock.now))
+    world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,)), at=world.clock.now))
 
     recovered = next(r for r in world.targets.records if r.outcome is Outcome.RECOVERED)
     assert "left 6 tasks, where 4 had been committed" in recovered.reason

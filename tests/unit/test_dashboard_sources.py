@@ -11,12 +11,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.attributes import to_item
 from quickstep.aws.decisions import DynamoDecisions
 from quickstep.aws.series import MOST_POINTS, CloudWatchSeries
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.memory import Memory
 from quickstep.protocol.ports import CallFailedError
 from quickstep.report.dashboard.deployed import Deployed
 from quickstep.report.dashboard.material import Metric, Point, Threshold

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
@@ -23,11 +24,13 @@ from quickstep.protocol.messages import (
     MAX_GENERATION,
     AlarmAgain,
     Content,
-    Looks,
+    Heartbeat,
+    Heartbeats,
     Message,
+    Recheck,
+    Request,
     write_message,
 )
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 from tests.builders import DEFINITION, HIGH, LOW, NOW, WEB, a_document, ago, load_event, points
 from tests.fakes import World
 from tests.strategies import LARGEST, definitions
@@ -55,7 +58,7 @@ def world() -> World:
 
 def receive(world: World, content: Content) -> Outcome | None:
     """Have the scaler receive what somebody sent; return how it ended, if it was an evaluation."""
-    records = world.intake.on_message(json.dumps(write_message(Message(content))))
+    records = world.door.on_message(json.dumps(write_message(Message(content))))
     return records[0].outcome if records else None
 
 
@@ -86,10 +89,10 @@ def an_alarm(  # noqa: PLR0917 - an event is this much
     return AlarmAgain(event)
 
 
-def a_look(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Looks:
+def a_look(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Heartbeats:
     definition = replace(DEFINITION, threshold=threshold)
-    alarms = {policy: DescribedAlarm(AlarmState.ALARM, at, definition)}
-    return Looks((Heartbeat(WEB, alarms, complete=True),))
+    alarms = {policy: KnownAlarm(AlarmState.ALARM, at, definition)}
+    return Heartbeats((Heartbeat(WEB, alarms, complete=True),))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,9 @@ def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) ->
         pytest.param(Request(ANOTHER, "r", NOW, "", 9), id="a request"),
         pytest.param(an_alarm(service=ANOTHER), id="an alarm"),
         pytest.param(Recheck(ANOTHER, 0), id="a re-check"),
-        pytest.param(Looks((Heartbeat(ANOTHER, {}, complete=True),), describe=False), id="a look"),
+        pytest.param(
+            Heartbeats((Heartbeat(ANOTHER, {}, complete=True),), describe=False), id="a look"
+        ),
     ],
 )
 def test_a_service_without_a_document_is_not_even_described(world: World, content: Content) -> None:
@@ -201,11 +206,11 @@ moments = st.integers(-600, 600).map(ago) | st.sampled_from([FUTURE, ago(10**9)]
 numbers = st.sampled_from([1e308, -1e308, 0.0, 5e-324, 160.0, 17.0]) | st.floats(-LARGEST, LARGEST)
 driven = st.sampled_from([HIGH, LOW, "nobody-s"])
 described = st.builds(
-    DescribedAlarm,
+    KnownAlarm,
     st.sampled_from(AlarmState),
     moments,
     st.none() | definitions | st.builds(replace, st.just(DEFINITION), threshold=numbers),
-    st.booleans(),
+    disabled=st.booleans(),
 )
 forged = st.one_of(
     st.builds(Request, st.just(WEB), st.just("r"), moments, st.just(""), st.integers(0, 5000)),
@@ -217,7 +222,7 @@ forged = st.one_of(
         turn=st.none() | st.builds(Turn, moments, st.integers(0, 5), st.integers(1, 2**40)),
     ),
     st.builds(
-        Looks,
+        Heartbeats,
         st.tuples(
             st.builds(
                 Heartbeat,

@@ -10,34 +10,36 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.alarms.event import EventError
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
-from quickstep.loop.door import MAX_RACES, Intake
+from quickstep.loop.door import MAX_RACES, Door
 from quickstep.loop.heartbeat import (
     CALLS,
     CALLS_A_SECOND,
     CALLS_OF_A_PART,
     INLINE_TARGETS,
     LAST_LOOK,
-    PAGE_PAUSE,
+    PAGE_SLEEP,
     PAGES,
 )
 from quickstep.naming import ServiceName
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import (
-    MAX_LOOKS,
+    MAX_DESCRIBED,
     AlarmAgain,
-    Looks,
+    Heartbeat,
+    Heartbeats,
     Message,
     MessageError,
+    Recheck,
     Sweep,
     read_message,
     write_message,
 )
 from quickstep.protocol.ports import CallFailedError
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -61,10 +63,10 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 HEARTBEAT: dict[str, Any] = {"heartbeat": {}}
-FIRING = DescribedAlarm(AlarmState.ALARM, ago(30), DEFINITION)
-QUIET = DescribedAlarm(AlarmState.OK, ago(600), DEFINITION)
+FIRING = KnownAlarm(AlarmState.ALARM, ago(30), DEFINITION)
+QUIET = KnownAlarm(AlarmState.OK, ago(600), DEFINITION)
 
-Page = dict[tuple[ServiceName, str], DescribedAlarm]
+Page = dict[tuple[ServiceName, str], KnownAlarm]
 
 
 @pytest.fixture
@@ -84,14 +86,14 @@ def outcomes(records: list[DecisionRecord]) -> list[Outcome]:
 
 
 def test_an_alarm_event_is_answered(world: World) -> None:
-    records = world.intake.on_event(load_event("alarm-high-step2"))
+    records = world.door.on_event(load_event("alarm-high-step2"))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
     assert world.desired == 6
 
 
 def test_an_alarm_event_out_of_the_queue_is_answered_alike(world: World) -> None:
-    records = world.intake.on_message(body(AlarmAgain(load_event("alarm-high-step2"))))
+    records = world.door.on_message(body(AlarmAgain(load_event("alarm-high-step2"))))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
     assert world.desired == 6
@@ -101,7 +103,7 @@ def test_a_recheck_looks_again(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
     world.metrics.points[HIGH] = points(160.0)
 
-    records = world.intake.on_message(body(Recheck(WEB, 7)))
+    records = world.door.on_message(body(Recheck(WEB, 7)))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
 
@@ -109,7 +111,7 @@ def test_a_recheck_looks_again(world: World) -> None:
 def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=8))
 
-    assert world.intake.on_message(body(Recheck(WEB, 7))) == []
+    assert world.door.on_message(body(Recheck(WEB, 7))) == []
     assert world.messages.sent == []
     assert world.targets.records == []
 
@@ -117,7 +119,7 @@ def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
 def test_the_heartbeat_of_one_target_looks_at_it(world: World) -> None:
     world.metrics.points[HIGH] = points(160.0)
 
-    records = world.intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: FIRING}),))))
+    records = world.door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
 
@@ -135,7 +137,7 @@ def test_the_heartbeat_of_one_target_looks_at_it(world: World) -> None:
 )
 def test_what_is_no_event_of_ours_is_refused(world: World, event: Any) -> None:
     with pytest.raises(EventError):
-        world.intake.on_event(event)
+        world.door.on_event(event)
 
     assert world.services.calls == []
     assert world.messages.sent == []
@@ -156,7 +158,7 @@ def test_what_is_no_message_of_ours_is_refused(
     world: World, text: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        world.intake.on_message(text)
+        world.door.on_message(text)
 
     assert world.services.calls == []
     assert world.messages.sent == []
@@ -178,7 +180,7 @@ def test_an_alarm_event_that_lost_the_race_comes_back_in_a_second_or_two(
     hold(world)
     event = load_event("alarm-high-step2")
 
-    records = replace(world.intake, jitter=lambda: jitter).on_event(event)
+    records = replace(world.door, jitter=lambda: jitter).on_event(event)
 
     assert outcomes(records) == [Outcome.LOST_RACE]
     assert world.messages.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=delay))]
@@ -186,12 +188,12 @@ def test_an_alarm_event_that_lost_the_race_comes_back_in_a_second_or_two(
 
 def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world: World) -> None:
     hold(world)
-    world.intake.on_event(load_event("alarm-high-step2"))
+    world.door.on_event(load_event("alarm-high-step2"))
     ((again, delay),) = world.messages.sent
 
     world.targets.commit("other", Memory(desired=4), a_record())
     world.clock.advance(delay.total_seconds())
-    records = world.intake.on_message(json.dumps(write_message(again)))
+    records = world.door.on_message(json.dumps(write_message(again)))
 
     assert outcomes(records) == [Outcome.SCALED_OUT]
     assert world.desired == 6
@@ -202,7 +204,7 @@ def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None
     hold(world)
     recheck = Recheck(WEB, 7, attempt=3, turn=Turn(ago(20)))
 
-    records = world.intake.on_message(body(recheck, lost=4))
+    records = world.door.on_message(body(recheck, lost=4))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
     assert world.messages.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
@@ -212,13 +214,13 @@ def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     """Somebody claims the target between the heartbeat's look and its own claim."""
     world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
     services = Overtaken(world.services.services, overtake=lambda: hold(world))
-    intake = replace(world.intake, cycle=replace(world.cycle, services=services))
+    door = replace(world.door, cycle=replace(world.cycle, services=services))
 
-    records = intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: FIRING}),))))
+    records = door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
     ((message, _),) = world.messages.sent
-    assert message == Message(Looks((Heartbeat(WEB, {HIGH: FIRING}),)), lost=1)
+    assert message == Message(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),)), lost=1)
 
 
 @dataclass
@@ -237,7 +239,7 @@ class Overtaken(InMemoryServices):
 def test_the_races_that_a_message_may_lose_are_bounded(world: World, lost: int) -> None:
     hold(world)
 
-    world.intake.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
+    world.door.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
 
     assert len(world.messages.sent) == (1 if lost < MAX_RACES else 0)
 
@@ -245,12 +247,12 @@ def test_the_races_that_a_message_may_lose_are_bounded(world: World, lost: int) 
 def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None:
     """Even if every wait is the shortest one."""
     hold(world)
-    intake = replace(world.intake, jitter=lambda: 0.0)
-    records = intake.on_event(load_event("alarm-high-step2"))
+    door = replace(world.door, jitter=lambda: 0.0)
+    records = door.on_event(load_event("alarm-high-step2"))
     for turn in range(MAX_RACES):
         message, delay = world.messages.sent[turn]
         world.clock.advance(delay.total_seconds())
-        records = intake.on_message(json.dumps(write_message(message)))
+        records = door.on_message(json.dumps(write_message(message)))
         if outcomes(records) != [Outcome.LOST_RACE]:
             break
 
@@ -265,7 +267,7 @@ def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
     world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
 
     with pytest.raises(CallFailedError):
-        world.intake.on_event(load_event("alarm-high-step2"))
+        world.door.on_event(load_event("alarm-high-step2"))
 
 
 # --- the sweep ------------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def name(number: int) -> ServiceName:
     return ServiceName("prod", f"web-{number}")
 
 
-def with_targets(world: World, count: int, alarm: DescribedAlarm = QUIET) -> list[ServiceName]:
+def with_targets(world: World, count: int, alarm: KnownAlarm = QUIET) -> list[ServiceName]:
     """Give the account that many quiet targets, each with one alarm on its own page."""
     names = [name(number) for number in range(count)]
     for service in names:
@@ -294,7 +296,7 @@ def on_one_page(world: World) -> None:
 
 
 def test_an_account_without_alarms_has_nothing_to_look_at(world: World) -> None:
-    assert world.intake.on_event(HEARTBEAT) == []
+    assert world.door.on_event(HEARTBEAT) == []
     assert world.services.calls == []
 
 
@@ -303,42 +305,39 @@ def test_the_heartbeat_looks_at_every_target_that_has_alarms(world: World) -> No
     on_one_page(world)
     world.metrics.points[HIGH] = points(160.0)
 
-    records = world.intake.on_event(HEARTBEAT)
+    records = world.door.on_event(HEARTBEAT)
 
     assert outcomes(records) == [Outcome.SCALED_OUT] * 3
     assert [record.resource_id for record in records] == [name(n).resource_id for n in range(3)]
-    assert world.pauses == []
+    assert world.sleeps == []
 
 
 def test_all_alarms_of_a_target_are_looked_at_together_on_whatever_page(world: World) -> None:
     world.alarms.pages = [
         {(WEB, HIGH): replace(FIRING, state=AlarmState.OK)},
         {(name(1), HIGH): QUIET},
-        {(WEB, LOW): DescribedAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION)},
+        {(WEB, LOW): KnownAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION)},
     ]
     world.metrics.points[LOW] = points(10.0)
 
-    records = world.intake.on_event(HEARTBEAT)
+    records = world.door.on_event(HEARTBEAT)
 
     (record,) = [record for record in records if record.resource_id == WEB.resource_id]
     assert record.outcome is Outcome.SCALED_IN
-    assert record.trigger == Heartbeat(
-        WEB,
-        {
-            HIGH: replace(FIRING, state=AlarmState.OK),
-            LOW: DescribedAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION),
-        },
-        complete=True,
-    )
+    assert record.look.described == {
+        HIGH: replace(FIRING, state=AlarmState.OK),
+        LOW: KnownAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION),
+    }
+    assert record.look.complete
 
 
 def test_paging_stays_well_below_what_describe_alarms_allows(world: World) -> None:
     with_targets(world, 5)
 
-    world.intake.on_event(HEARTBEAT)
+    world.door.on_event(HEARTBEAT)
 
-    assert world.pauses == [PAGE_PAUSE] * 4
-    assert timedelta(seconds=1) / PAGE_PAUSE <= 9 / 1.5, "of 9 a second, some are left for others"
+    assert world.sleeps == [PAGE_SLEEP] * 4
+    assert timedelta(seconds=1) / PAGE_SLEEP <= 9 / 1.5, "of 9 a second, some are left for others"
 
 
 @pytest.mark.parametrize(
@@ -352,13 +351,13 @@ def test_many_targets_are_fanned_out_over_the_queue(
     names = with_targets(world, count)
     on_one_page(world)
 
-    assert world.intake.on_event(HEARTBEAT) == []
+    assert world.door.on_event(HEARTBEAT) == []
 
     calls = len(world.services.calls)
-    assert calls == (0 if fans_out else count // MAX_LOOKS), "ten services in a call"
+    assert calls == (0 if fans_out else count // MAX_DESCRIBED), "ten services in a call"
     looks = [message.content for message, _ in world.messages.sent]
     assert len(looks) == (6 if fans_out else 0)
-    handed_on = [h for look in looks if isinstance(look, Looks) for h in look.heartbeats]
+    handed_on = [h for look in looks if isinstance(look, Heartbeats) for h in look.targets]
     expected = [Heartbeat(service, {HIGH: QUIET}) for service in names] if fans_out else []
     assert sorted(handed_on, key=repr) == sorted(expected, key=repr)
 
@@ -377,8 +376,8 @@ class Endless:
         return {(name(number), HIGH): QUIET}, following
 
 
-def swept(world: World, alarms: Endless) -> Intake:
-    return replace(world.intake, alarms=alarms)
+def swept(world: World, alarms: Endless) -> Door:
+    return replace(world.door, alarms=alarms)
 
 
 @pytest.mark.parametrize(
@@ -403,11 +402,11 @@ def test_the_next_invocation_goes_on_where_the_last_one_stopped(world: World) ->
     """Both hand their targets on: neither knows whether it has all alarms of one."""
     names = with_targets(world, PAGES + 2)
     alarms = Endless(PAGES + 2)
-    intake = swept(world, alarms)
-    assert intake.on_event(HEARTBEAT) == []
+    door = swept(world, alarms)
+    assert door.on_event(HEARTBEAT) == []
     (sweep,) = [m for m, _ in world.messages.sent if isinstance(m.content, Sweep)]
 
-    assert intake.on_message(json.dumps(write_message(sweep))) == []
+    assert door.on_message(json.dumps(write_message(sweep))) == []
 
     assert alarms.asked == [None, *(str(number) for number in range(1, PAGES + 2))]
     looked_at = [heartbeat.service for heartbeat in heartbeats_of(world)]
@@ -428,16 +427,16 @@ def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> No
     while queue:
         before = len(world.messages.sent)
         message = read_message(queue.pop(0))
-        if isinstance(message.content, Looks):
-            found.update(heartbeat.service for heartbeat in message.content.heartbeats)
+        if isinstance(message.content, Heartbeats):
+            found.update(heartbeat.service for heartbeat in message.content.targets)
             continue
-        pauses = len(world.pauses)
-        world.intake.on_message(json.dumps(write_message(message)))
-        assert sum(world.pauses[pauses:], timedelta()) < timedelta(seconds=5)
+        sleeps = len(world.sleeps)
+        world.door.on_message(json.dumps(write_message(message)))
+        assert sum(world.sleeps[sleeps:], timedelta()) < timedelta(seconds=5)
         queue += [json.dumps(write_message(sent)) for sent, _ in world.messages.sent[before:]]
 
     assert found == looked_at
-    assert sum(world.pauses, timedelta()) < timedelta(seconds=60)
+    assert sum(world.sleeps, timedelta()) < timedelta(seconds=60)
 
 
 def test_a_target_that_fails_does_not_keep_the_others_from_their_turn(world: World) -> None:
@@ -445,10 +444,10 @@ def test_a_target_that_fails_does_not_keep_the_others_from_their_turn(world: Wor
     on_one_page(world)
     world.metrics.points[HIGH] = points(160.0)
     services = Exploding(world.services.services, broken=name(1))
-    intake = replace(world.intake, cycle=replace(world.cycle, services=services))
+    door = replace(world.door, cycle=replace(world.cycle, services=services))
 
     with pytest.raises(ExceptionGroup) as caught:
-        intake.on_event(HEARTBEAT)
+        door.on_event(HEARTBEAT)
 
     assert caught.group_contains(ZeroDivisionError)
     assert len(caught.value.exceptions) == 1
@@ -475,7 +474,7 @@ def test_a_target_in_trouble_that_is_known_is_an_outcome_and_no_error(world: Wor
     on_one_page(world)
     del world.services.services[name(0)]
 
-    records = world.intake.on_event(HEARTBEAT)
+    records = world.door.on_event(HEARTBEAT)
 
     assert outcomes(records) == [Outcome.FAILED_NOT_FOUND]
 
@@ -485,7 +484,7 @@ def test_targets_there_is_no_time_for_are_left_to_others(world: World) -> None:
     on_one_page(world)
     world.services.on_describe = lambda: world.clock.advance(1.5)
 
-    world.intake.on_event(HEARTBEAT)
+    world.door.on_event(HEARTBEAT)
 
     assert world.services.calls == ["DescribeServices"] * 3, "4.5 s have passed then"
     assert [heartbeat.service for heartbeat in heartbeats_of(world)] == names[2:]
@@ -493,8 +492,8 @@ def test_targets_there_is_no_time_for_are_left_to_others(world: World) -> None:
 
 def heartbeats_of(world: World) -> list[Heartbeat]:
     """Return the heartbeats that were left to other invocations."""
-    looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Looks)]
-    return [heartbeat for look in looks for heartbeat in look.heartbeats]
+    looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeats)]
+    return [heartbeat for look in looks for heartbeat in look.targets]
 
 
 def asking(world: World) -> list[float]:
@@ -503,14 +502,14 @@ def asking(world: World) -> list[float]:
     return sorted(
         delay.total_seconds()
         for message, delay in sent
-        if isinstance(message.content, Looks) and message.content.describe
+        if isinstance(message.content, Heartbeats) and message.content.describe
     )
 
 
 def in_one_sweep(world: World, jitter: float, batches: int) -> None:
     """Sweep so many batches of ten targets."""
-    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(batches * MAX_LOOKS)}]
-    replace(world.intake, jitter=lambda: jitter).on_event(HEARTBEAT)
+    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(batches * MAX_DESCRIBED)}]
+    replace(world.door, jitter=lambda: jitter).on_event(HEARTBEAT)
 
 
 def test_looks_leave_three_quarters_of_describe_services_and_end_within_the_minute(
@@ -523,7 +522,9 @@ def test_looks_leave_three_quarters_of_describe_services_and_end_within_the_minu
     assert len(delays) == CALLS
     assert all(delays[i + CALLS_A_SECOND] - delays[i] >= 1 for i in range(CALLS - CALLS_A_SECOND))
     assert max(delay for _, delay in world.messages.sent) < LAST_LOOK < timedelta(minutes=1)
-    assert len(heartbeats_of(world)) == (CALLS + 20) * MAX_LOOKS, "the others look, and do not ask"
+    assert len(heartbeats_of(world)) == (CALLS + 20) * MAX_DESCRIBED, (
+        "the others look, and do not ask"
+    )
 
 
 def test_an_invocation_that_sees_a_part_of_the_alarms_asks_for_its_share(world: World) -> None:
@@ -531,10 +532,10 @@ def test_an_invocation_that_sees_a_part_of_the_alarms_asks_for_its_share(world: 
     pages: list[Page] = [{} for _ in range(PAGES + 1)]
     world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(2_000)}, *pages]
 
-    world.intake.on_event(HEARTBEAT)
+    world.door.on_event(HEARTBEAT)
 
     assert len(asking(world)) == CALLS_OF_A_PART
-    assert CALLS_A_SECOND * (PAGES * PAGE_PAUSE).total_seconds() >= CALLS_OF_A_PART
+    assert CALLS_A_SECOND * (PAGES * PAGE_SLEEP).total_seconds() >= CALLS_OF_A_PART
 
 
 def test_with_time_ecs_is_asked_about_every_target() -> None:
@@ -542,16 +543,18 @@ def test_with_time_ecs_is_asked_about_every_target() -> None:
     for jitter in (0.0, 0.2, 0.4, 0.6, 0.8):
         world = World()
         in_one_sweep(world, jitter, 4 * CALLS)
-        looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Looks)]
-        asked.update(h.service for look in looks if look.describe for h in look.heartbeats)
+        looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeats)]
+        asked.update(h.service for look in looks if look.describe for h in look.targets)
 
-    assert len(asked) == 4 * CALLS * MAX_LOOKS
+    assert len(asked) == 4 * CALLS * MAX_DESCRIBED
 
 
 def test_a_look_that_does_not_ask_ecs_goes_by_what_is_remembered(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
 
-    records = world.intake.on_message(body(Looks((Heartbeat(WEB, {HIGH: QUIET}),), describe=False)))
+    records = world.door.on_message(
+        body(Heartbeats((Heartbeat(WEB, {HIGH: QUIET}),), describe=False))
+    )
 
     assert outcomes(records) == [Outcome.HELD_NOT_BREACHING], "one task, and a minimum of two"
     assert world.services.calls == ["DescribeServices"], "the evaluation's own: it has four by now"
@@ -561,10 +564,10 @@ def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: W
     with_targets(world, 3, FIRING)
     world.targets.claim(name(1).resource_id, a_lease("other", world.clock.now))
     world.metrics.points[HIGH] = points(160.0)
-    looks = Looks(tuple(Heartbeat(name(number), {HIGH: FIRING}) for number in range(3)))
+    looks = Heartbeats(tuple(Heartbeat(name(number), {HIGH: FIRING}) for number in range(3)))
 
-    records = world.intake.on_message(body(looks))
+    records = world.door.on_message(body(looks))
 
     assert outcomes(records) == [Outcome.SCALED_OUT, Outcome.LOST_RACE, Outcome.SCALED_OUT]
     again = [message for message, _ in world.messages.sent if message.lost]
-    assert again == [Message(Looks((looks.heartbeats[1],)), lost=1)]
+    assert again == [Message(Heartbeats((looks.targets[1],)), lost=1)]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Direction, Override, Pause, ScalingActivity
 from quickstep.fields import write_moment
-from quickstep.protocol.memory import CorruptItemError, KnownAlarm, Memory, memory_dict, read_memory
+from quickstep.protocol.memory import CorruptItemError, Memory, memory_dict, read_memory
 from tests.builders import HIGH, NOW, known
 from tests.strategies import json_values, memories, overrides, pauses
 

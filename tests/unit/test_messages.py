@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 
-from quickstep.alarms.definition import combined_queries, definition_dict, read_window
+from quickstep.alarms.definition import definition_dict
+from quickstep.alarms.known import KnownAlarm
+from quickstep.alarms.reading import combined_queries, read_window
 from quickstep.engine.model import AlarmState
 from quickstep.protocol.line import Turn
 from quickstep.protocol.messages import (
     AlarmAgain,
-    Looks,
+    Heartbeat,
+    Heartbeats,
     Message,
     MessageError,
+    Recheck,
+    Request,
     Sweep,
     read_message,
     write_message,
 )
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
 from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
 from tests.strategies import json_values, messages
 
@@ -95,11 +99,11 @@ def test_what_is_written_is_read_back(message: Message) -> None:
         ),
         pytest.param(
             Message(
-                Looks(
+                Heartbeats(
                     (
                         Heartbeat(
                             WEB,
-                            {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
+                            {HIGH: KnownAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
                             complete=True,
                         ),
                     )
@@ -110,8 +114,8 @@ def test_what_is_written_is_read_back(message: Message) -> None:
         ),
         pytest.param(
             Message(
-                Looks(
-                    (Heartbeat(WEB, {HIGH: DescribedAlarm(AlarmState.ALARM, ago(10), None)}),),
+                Heartbeats(
+                    (Heartbeat(WEB, {HIGH: KnownAlarm(AlarmState.ALARM, ago(10), None)}),),
                     describe=False,
                 )
             ),
@@ -306,8 +310,8 @@ def read_or_refused(body: Any) -> None:
     except MessageError:
         return
     assert read_message(json.dumps(write_message(message))) == message
-    if isinstance(message.content, Looks):
-        for heartbeat in message.content.heartbeats:
+    if isinstance(message.content, Heartbeats):
+        for heartbeat in message.content.targets:
             alarms = heartbeat.alarms.items()
             definitions = {name: alarm.definition for name, alarm in alarms if alarm.definition}
             combined_queries(definitions)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from quickstep.engine.model import Alarm, AlarmState, Decision, State
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.waiting import lane_of, line_up, still_waits
 from quickstep.protocol.line import (
     AT_THE_COUNTER,
     LANES,
@@ -22,13 +23,10 @@ from quickstep.protocol.line import (
     Lane,
     Line,
     Turn,
-    lane_of,
-    line_up,
-    still_waits,
 )
 from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
-from quickstep.protocol.triggers import Heartbeat, Recheck
 from quickstep_lab.in_memory import InMemoryTurns
 from tests.builders import (
     BLIND,
@@ -37,6 +35,7 @@ from tests.builders import (
     NOW,
     QUIET,
     WEB,
+    a_look,
     a_policy,
     a_target,
     a_transition,
@@ -46,13 +45,13 @@ from tests.builders import (
 )
 
 if TYPE_CHECKING:
-    from quickstep.protocol.triggers import Trigger
+    from tests.builders import Came
 
 TARGET = a_target()
 
 
 def throttled(
-    trigger: Trigger | None = None,
+    came: Came | None = None,
     granted: int | None = None,
     outcome: Outcome = Outcome.FAILED_THROTTLED,
     **alarms: Alarm,
@@ -64,7 +63,7 @@ def throttled(
         decision = Decision(outcome, 4, granted, granted, "", (), State(), None)
     shown = {names.get(name, name): alarm for name, alarm in alarms.items()}
     return DecisionRecord(
-        "d1", NOW, trigger or Recheck(WEB, 7), outcome, "", decision, alarms=shown
+        "d1", NOW, a_look(came or Recheck(WEB, 7)), outcome, "", decision, alarms=shown
     )
 
 

@@ -44,8 +44,9 @@ def _value_size(attribute: Mapping[str, Any]) -> int:
             return 3 + sum(1 + _value_size(member) for member in value)
         case "M":
             return 3 + sum(1 + _length(name) + _value_size(of) for name, of in value.items())
-    rule = "must be one of the types that Quickstep writes: S, N, BOOL, NULL, L, M"
-    raise ValueError(f"{rule}; not {kind}")
+        case _:
+            rule = "must be one of the types that Quickstep writes: S, N, BOOL, NULL, L, M"
+            raise ValueError(f"{rule}; not {kind}")
 
 
 def _number_size(text: str) -> int:

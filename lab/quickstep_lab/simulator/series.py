@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from quickstep.protocol.triggers import trigger_dict
-
 if TYPE_CHECKING:
-    from quickstep.protocol.triggers import Trigger
+    from quickstep.protocol.look import Cause
     from quickstep_lab.simulator.stage import Action, Run
 
 MOST_POINTS = 3600
@@ -60,7 +58,7 @@ def series_of(run: Run) -> Series:
                 (record.at - run.origin).total_seconds(),
                 str(record.outcome),
                 record.reason,
-                _set_off_by(record.trigger),
+                _set_off_by(record.look.cause),
             )
             for record in run.records
             if record.at >= run.origin
@@ -68,6 +66,5 @@ def series_of(run: Run) -> Series:
     )
 
 
-def _set_off_by(trigger: Trigger) -> str:
-    shown = trigger_dict(trigger)
-    return f"{shown['kind']} {shown.get('state', '')}".rstrip()
+def _set_off_by(cause: Cause) -> str:
+    return f"{cause.kind} {cause.details.get('state', '')}".rstrip()

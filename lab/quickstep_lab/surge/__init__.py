@@ -1,6 +1,6 @@
 """Many targets that surge at once in an account with AWS's limits on calls, in virtual time.
 
-    fleets -> alarms' events -> the real intake and cycle -> calls, each out of its bucket
+    fleets -> alarms' events -> the real door and cycle -> calls, each out of its bucket
                                         |      ^
                                         queue, with its delays
 

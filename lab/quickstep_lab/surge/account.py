@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
 
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import Cycle
-from quickstep.loop.door import Intake
+from quickstep.loop.door import Door
 from quickstep.naming import ServiceName
-from quickstep.protocol.memory import KnownAlarm, Memory
-from quickstep.protocol.messages import Looks, Message, Sweep, write_message
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Heartbeats, Message, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError
-from quickstep.protocol.triggers import DescribedAlarm
 from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
 from quickstep_lab.surge.fleets import (
     PERIOD,
@@ -93,13 +93,13 @@ class Surge:
             clock=self.clock,
             new_id=lambda: f"d{next(self._ids)}",
             jitter=self.rng.random,
-            pause=lambda duration: self.sleep(duration.total_seconds()),
+            sleep=lambda duration: self.sleep(duration.total_seconds()),
         )
-        self.intake = Intake(
+        self.door = Door(
             cycle=cycle,
             alarms=ports,
             messages=ports,
-            pause=lambda duration: self.sleep(duration.total_seconds()),
+            sleep=lambda duration: self.sleep(duration.total_seconds()),
             jitter=self.rng.random,
         )
 
@@ -162,10 +162,10 @@ class Surge:
     # --- what happens -----------------------------------------------------------------------------
 
     def _tell(self, fleet: Fleet) -> None:
-        self.invoke(lambda: self.intake.on_event(event_of(fleet, self.now)))
+        self.invoke(lambda: self.door.on_event(event_of(fleet, self.now)))
 
     def _heartbeat(self, limit: float) -> None:
-        self.invoke(lambda: self.intake.on_event({"heartbeat": {}}), "looks")
+        self.invoke(lambda: self.door.on_event({"heartbeat": {}}), "looks")
         self.heartbeats += 1
         if self.now < limit and not all(fleet.changed for fleet in self.fleets.values()):
             self.at(self.now + HEARTBEAT, lambda: self._heartbeat(limit))
@@ -174,8 +174,8 @@ class Surge:
         """Deliver a message after its delay."""
         body = json.dumps(write_message(message))
         arrives = self.now + math.ceil(delay.total_seconds()) + self.rng.uniform(0.02, 0.3)
-        what = "looks" if isinstance(message.content, Looks | Sweep) else "evaluations"
-        self.at(arrives, lambda: self.invoke(lambda: self.intake.on_message(body), what))
+        what = "looks" if isinstance(message.content, Heartbeats | Sweep) else "evaluations"
+        self.at(arrives, lambda: self.invoke(lambda: self.door.on_message(body), what))
 
     def change(self, fleet: Fleet, desired: int) -> None:
         """Change a capacity; the alarm goes to OK a little later."""
@@ -276,7 +276,7 @@ class Ports:
 
     def page(
         self, token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
         """Return a page of the alarms."""
         self._surge.call("DescribeAlarms")
         first = int(token or 0)
@@ -285,6 +285,6 @@ class Ports:
         more = first + PAGE < len(fleets)
         return page, str(first + PAGE) if more else None
 
-    def _described(self, fleet: Fleet) -> DescribedAlarm:
+    def _described(self, fleet: Fleet) -> KnownAlarm:
         state, since = fleet.alarm(self._surge.now)
-        return DescribedAlarm(state, START + timedelta(seconds=since), fleet.definition)
+        return KnownAlarm(state, START + timedelta(seconds=since), fleet.definition)

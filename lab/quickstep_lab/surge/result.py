@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quickstep.protocol.triggers import Recheck
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -93,6 +91,6 @@ def report(result: Result) -> str:
         )
     outcomes = Counter(str(record.outcome) for record in records)
     lines.append(", ".join(f"{number} {name}" for name, number in outcomes.most_common()))
-    attempts = [r.trigger.attempt for r in records if isinstance(r.trigger, Recheck)]
+    attempts = [r.look.attempt for r in records]
     lines.append(f"most attempts in a row: {max(attempts, default=0)}")
     return "\n".join(lines)

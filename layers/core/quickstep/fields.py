@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from enum import StrEnum
 
 _E = TypeVar("_E", bound="StrEnum")
@@ -240,3 +240,18 @@ def parse_duration(text: str) -> timedelta | None:
 def write_moment(moment: datetime) -> str:
     """Return a UTC time with milliseconds, e.g. `2026-11-22T10:00:00.000Z`."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_optional_moment(moment: datetime | None) -> str | None:
+    """Return a time as `write_moment` does; None where there is none."""
+    return None if moment is None else write_moment(moment)
+
+
+def read_optional_moment(field: Field | None) -> datetime | None:
+    """Read a time, where there is one."""
+    return None if field is None or field.value is None else field.moment()
+
+
+def present(members: Mapping[str, Field], key: str) -> Field | None:
+    """Return a member whose value is not null; None where there is none."""
+    return members[key].optional() if key in members else None

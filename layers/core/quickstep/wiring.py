@@ -21,7 +21,7 @@ from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.loop.cycle import Cycle
-from quickstep.loop.door import Intake
+from quickstep.loop.door import Door
 from quickstep.loop.schedules import Schedules
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _whole(field: Field) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def make_intake(settings: Settings, client: MakeClient | None = None) -> Intake:
+def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     """Return the scaler over AWS. Clients are made here, once, and shared by all evaluations.
 
     `client` makes those of another place than the function's own account.
@@ -159,24 +159,24 @@ def make_intake(settings: Settings, client: MakeClient | None = None) -> Intake:
         clock=_now,
         new_id=_new_id,
         jitter=jitter,
-        pause=_pause,
+        sleep=_sleep,
         max_event_age=settings.max_event_age,
     )
-    return Intake(
+    return Door(
         cycle=cycle,
         alarms=CloudWatchAlarms(cloudwatch),
         messages=messages,
-        pause=_pause,
+        sleep=_sleep,
         jitter=jitter,
     )
 
 
 def make_schedules(settings: ScheduleSettings, client: MakeClient | None = None) -> Schedules:
-    """Return what carries out scheduled actions; arguments as those of `make_intake`."""
+    """Return what carries out scheduled actions; arguments as those of `make_door`."""
     client = client or own_account()
     dynamodb = client("dynamodb", config=CLIENT_CONFIG)
     return Schedules(
-        operators=DynamoOperators(dynamodb, settings.table, _pause),
+        operators=DynamoOperators(dynamodb, settings.table, _sleep),
         messages=SqsMessages(client("sqs", config=CLIENT_CONFIG), settings.queue_url),
         clock=_now,
         new_id=_new_id,
@@ -191,7 +191,7 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _pause(duration: timedelta) -> None:
+def _sleep(duration: timedelta) -> None:
     time.sleep(duration.total_seconds())
 
 

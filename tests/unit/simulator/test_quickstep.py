@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quickstep.alarms.event import AlarmTransition
 from quickstep.engine.model import Guards
 from quickstep.engine.outcome import Outcome
-from quickstep.protocol.triggers import Heartbeat, Recheck
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import Traffic
@@ -44,7 +42,7 @@ def outcomes(run: Run) -> set[Outcome]:
 def test_a_surge_is_answered_by_the_alarms_event_within_a_second_or_so() -> None:
     run = a_run(QUICKSTEP, a_surge(10))
     first = next(record for record in run.records if record.outcome is Outcome.SCALED_OUT)
-    assert isinstance(first.trigger, AlarmTransition)
+    assert first.look.event
     assert first.alarm_to_update is not None
     assert 0.05 < first.alarm_to_update.total_seconds() < 2
     assert 60 < run.actions[0].at < 60 + 10 + 5 + 10 + 2
@@ -52,7 +50,7 @@ def test_a_surge_is_answered_by_the_alarms_event_within_a_second_or_so() -> None
 
 def test_in_a_sustained_breach_it_looks_again_every_10_s() -> None:
     run = a_run(QUICKSTEP, a_surge(10))
-    looks = [seconds(run, r) for r in run.records if isinstance(r.trigger, Recheck)]
+    looks = [seconds(run, r) for r in run.records if r.look.cause.kind == "re-check"]
     breach = [at for at in looks if 60 < at < 150]
     assert len(breach) >= 5
     assert all(10 <= later - earlier < 13 for earlier, later in pairwise(breach))
@@ -78,8 +76,8 @@ def test_its_heartbeat_looks_at_the_target_and_corrects_what_is_out_of_bounds() 
     stage.fleet.set_desired(3, stage.now)  # by someone else
     play_loads(stage, [50] * 60)
 
-    ((corrected, outcome),) = [(type(r.trigger), r.outcome) for r in stage.records[-1:]]
-    assert (corrected, outcome) == (Heartbeat, Outcome.SCALED_OUT)
+    ((corrected, outcome),) = [(r.look.cause.kind, r.outcome) for r in stage.records[-1:]]
+    assert (corrected, outcome) == ("heartbeat", Outcome.SCALED_OUT)
     assert stage.fleet.desired == 5
 
 
@@ -134,9 +132,9 @@ def test_an_invocation_takes_the_time_from_the_alarm_until_ecs_has_accepted() ->
     world = World(event=exactly(2), call=exactly(3), cold_share=1.0, cold_start=exactly(4))
     run = a_run(QUICKSTEP, a_surge(10), world=world)
     took = [
-        (record.at - record.trigger.at).total_seconds()
+        (record.at - record.look.event.at).total_seconds()
         for record in run.records
-        if isinstance(record.trigger, AlarmTransition)
+        if record.look.event
     ]
     assert took == pytest.approx([2 + 3 + 4] * len(took), abs=0.01)
     assert len(took) >= 3

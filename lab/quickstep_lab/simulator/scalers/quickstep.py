@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.alarms.definition import AlarmDefinition, read_window
-from quickstep.alarms.event import AlarmTransition
+from quickstep.alarms.definition import AlarmDefinition
+from quickstep.alarms.event import AlarmEvent
+from quickstep.alarms.known import KnownAlarm
+from quickstep.alarms.reading import read_window
 from quickstep.engine.model import Alarm, Datapoint, Guards, Service
 from quickstep.loop.cycle import Cycle
-from quickstep.loop.heartbeat import needs_attention
+from quickstep.loop.heartbeat import needs_evaluation
+from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look
 from quickstep.naming import parse_resource_id
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
+from quickstep.protocol.messages import AlarmAgain, Heartbeat, Recheck
 from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 
@@ -102,7 +105,7 @@ class _Player:
             clock=lambda: stage.clock,
             new_id=self._new_id,
             jitter=stage.random.random,
-            pause=_no_pause,
+            sleep=_no_sleep,
         )
 
     def start(self) -> None:
@@ -115,7 +118,7 @@ class _Player:
 
     def _changed(self, alarm: WatchedAlarm) -> None:
         definition = alarm.definition
-        transition = AlarmTransition(
+        event = AlarmEvent(
             self._service,
             definition.name,
             Alarm(alarm.state, definition.threshold, alarm.values),
@@ -123,19 +126,20 @@ class _Player:
             newest=None if alarm.newest is None else START + timedelta(seconds=alarm.newest),
             metrics=_EVENT_METRICS,
         )
-        self._invoke(lambda: self._cycle.on_alarm(transition))
+        look = alarm_look(event, AlarmAgain({}))
+        self._invoke(lambda: self._cycle.evaluate(look))
 
     def _heartbeat(self) -> None:
         described = {
-            alarm.definition.name: DescribedAlarm(
+            alarm.definition.name: KnownAlarm(
                 alarm.state, START + timedelta(seconds=alarm.at), _described(alarm.definition)
             )
             for alarm in self._alarms
         }
-        heartbeat = Heartbeat(self._service, described, complete=True)
+        look = heartbeat_look(Heartbeat(self._service, described, complete=True))
         seen = self.describe_all([self._service])
-        if needs_attention(self._cycle, heartbeat, seen):
-            self._keep(self._cycle.on_heartbeat(heartbeat))
+        if needs_evaluation(self._cycle, look, seen):
+            self._keep(self._cycle.evaluate(look))
 
     def _invoke(self, evaluate: Callable[[], DecisionRecord | None]) -> None:
         delay = self._stage.world.invocation(self._stage.random)
@@ -197,7 +201,7 @@ class _Player:
         stage = self._stage
         stage.at(
             stage.now + delay.total_seconds(),
-            lambda: self._invoke(lambda: self._cycle.on_recheck(recheck)),
+            lambda: self._invoke(lambda: self._cycle.evaluate(recheck_look(recheck))),
         )
 
     def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
@@ -216,5 +220,5 @@ def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
     )
 
 
-def _no_pause(_duration: timedelta) -> None:
+def _no_sleep(_duration: timedelta) -> None:
     """Nothing throttles here, so nothing is tried again."""

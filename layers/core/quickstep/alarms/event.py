@@ -8,17 +8,21 @@ of these are read, and say why there is no number to act on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from quickstep.alarms.definition import event_definition
 from quickstep.engine.model import Alarm, AlarmState
-from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
+from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import ServiceName, parse_alarm_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.engine.model import Direction
 
 MAX_PERIOD = 86_400
 
@@ -30,11 +34,12 @@ class EventError(InvalidDocumentError):
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmTransition:
+class AlarmEvent:
     """One alarm's change of state: which policy it drives, what it saw, and when.
 
     `newest` is the start of its newest datapoint's period, `metrics` what the alarm watches as the
-    event writes it, `muted_until` the end of the mute window it fell into.
+    event writes it, `muted_until` the end of the mute window it fell into. `definition` is known
+    once its policy is: see `defined`.
     """
 
     service: ServiceName
@@ -44,6 +49,11 @@ class AlarmTransition:
     newest: datetime | None = None
     metrics: tuple[Mapping[str, Any], ...] = ()
     muted_until: datetime | None = None
+    definition: AlarmDefinition | None = None
+
+    def defined(self, direction: Direction) -> AlarmEvent:
+        """Return the event with what it shows of its alarm's definition, as a policy's."""
+        return replace(self, definition=event_definition(self.metrics, self.alarm, direction))
 
     @property
     def alarm_name(self) -> str:
@@ -51,7 +61,7 @@ class AlarmTransition:
         return self.service.alarm(self.policy)
 
 
-def read_event(event: Any) -> AlarmTransition:
+def read_event(event: Any) -> AlarmEvent:
     """Read one event as EventBridge delivers it to the function.
 
     Raises:
@@ -76,12 +86,15 @@ def read_event(event: Any) -> AlarmTransition:
     if named is None or problems.found:
         raise EventError(problems.found)
     service, policy = named
-    return AlarmTransition(
+    reason, no_data = _reason_data(state)
+    muted = "muteDetail" in detail or "actionsSuppressedBy" in state
+    seen = Alarm(value, muted=muted, no_data=no_data) if no_data else _alarm(value, reason)
+    return AlarmEvent(
         service,
         policy,
-        _alarm(value, detail, state),
+        replace(seen, muted=muted),
         at,
-        newest=_newest_datapoint(state),
+        newest=_newest_datapoint(reason),
         metrics=_metrics(detail),
         muted_until=_mute_end(detail),
     )
@@ -92,16 +105,23 @@ def _expect(members: dict[str, Field], key: str, value: str) -> None:
         members[key].wrong(f"must be {value}")
 
 
-def _alarm(value: AlarmState, detail: dict[str, Field], state: dict[str, Field]) -> Alarm:
-    muted = "muteDetail" in detail or "actionsSuppressedBy" in state
+def _reason_data(state: dict[str, Field]) -> tuple[dict[str, Any], str]:
+    """Return what reasonData holds, and where that is nothing, why."""
     if "reasonData" not in state:
-        return Alarm(value, muted=muted, no_data="the event has no reasonData")
+        return {}, "the event has no reasonData"
+    value = state["reasonData"].value
     try:
-        reason = _reason_data(state["reasonData"])
+        decoded = parse_json(value) if isinstance(value, str) else value
     except InvalidDocumentError as error:
-        return Alarm(value, muted=muted, no_data=f"its reasonData cannot be read: {error}")
+        return {}, f"its reasonData cannot be read: {error}"
+    if not isinstance(decoded, dict):
+        return {}, "its reasonData cannot be read: must be a JSON object in a string"
+    return decoded, ""
+
+
+def _alarm(value: AlarmState, reason: dict[str, Any]) -> Alarm:
     if "triggeringAlarms" in reason:
-        return Alarm(value, muted=muted, no_data="a composite alarm has no datapoints")
+        return Alarm(value, no_data="a composite alarm has no datapoints")
     problems = Problems()
     threshold, points = reason.get("threshold"), reason.get("recentDatapoints", [])
     number = Field(threshold, "threshold", problems).number() if threshold is not None else None
@@ -109,13 +129,13 @@ def _alarm(value: AlarmState, detail: dict[str, Field], state: dict[str, Field])
     datapoints = tuple(point.number() for point in listed if point.value is not None)
     if problems.found:
         unreadable = InvalidDocumentError(problems.found)
-        return Alarm(value, muted=muted, no_data=f"its reasonData cannot be read: {unreadable}")
+        return Alarm(value, no_data=f"its reasonData cannot be read: {unreadable}")
     if number is None:
-        return Alarm(value, muted=muted, datapoints=datapoints, no_data=_no_threshold(reason))
-    return Alarm(value, number, datapoints, muted, "the event has no datapoints")
+        return Alarm(value, datapoints=datapoints, no_data=_no_threshold(reason))
+    return Alarm(value, number, datapoints, no_data="the event has no datapoints")
 
 
-def _newest_datapoint(state: dict[str, Field]) -> datetime | None:
+def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
     """Return when the newest datapoint's period begins; None where the event does not show it.
 
     `evaluatedDatapoints` name it, newest first; those without a value were missing. Without them
@@ -123,10 +143,6 @@ def _newest_datapoint(state: dict[str, Field]) -> datetime | None:
 
     Example: startDate 10:00:00, period 10 and three datapoints: 10:00:20.
     """
-    try:
-        reason = _reason_data(state["reasonData"]) if "reasonData" in state else {}
-    except InvalidDocumentError:
-        return None
     problems = Problems()
     evaluated = reason.get("evaluatedDatapoints")
     if isinstance(evaluated, list):
@@ -165,13 +181,6 @@ def _mute_end(detail: dict[str, Field]) -> datetime | None:
     problems = Problems()
     end = Field(mute.get("muteWindowEnd"), "muteWindowEnd", problems).moment()
     return None if problems.found else end
-
-
-def _reason_data(field: Field) -> dict[str, Any]:
-    decoded = parse_json(field.value) if isinstance(field.value, str) else field.value
-    if not isinstance(decoded, dict):
-        raise InvalidDocumentError([Problem("", "must be a JSON object in a string")])
-    return decoded
 
 
 def _no_threshold(reason: dict[str, Any]) -> str:

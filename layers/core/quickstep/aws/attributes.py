@@ -46,7 +46,8 @@ def _attribute(value: Any) -> dict[str, Any]:
             return {"M": {str(key): _attribute(member) for key, member in value.items()}}
         case list() | tuple():
             return {"L": [_attribute(member) for member in value]}
-    raise TypeError(f"{value!r} is no JSON")
+        case _:
+            raise TypeError(f"{value!r} is no JSON")
 
 
 def _storable(value: float) -> str:
@@ -78,7 +79,8 @@ def _plain(attribute: Mapping[str, Any]) -> Any:
             return [_plain(member) for member in value]
         case "NULL":
             return None
-    return f"{kind}: {value}"  # a set or bytes, written by others: whoever reads it can refuse it
+        case _:  # a set or bytes, written by others: whoever reads it can refuse it
+            return f"{kind}: {value}"
 
 
 def _number(text: str) -> float:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.definition import (
-    combined_queries,
-    described_definition,
-    read_window,
-    result_ids,
-    sample_queries,
-)
+from quickstep.alarms.definition import described_definition
+from quickstep.alarms.known import KnownAlarm
+from quickstep.alarms.reading import combined_queries, read_window, result_ids, sample_queries
 from quickstep.aws.failures import calling
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.naming import parse_alarm_name
-from quickstep.protocol.triggers import DescribedAlarm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +64,7 @@ class CloudWatchAlarms:
 
     def page(
         self, token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
         """Return a page of our alarms by service and policy, and the next page's token."""
         more: Any = {"NextToken": token} if token else {}
         with calling("DescribeAlarms"):
@@ -91,9 +86,9 @@ class CloudWatchAlarms:
         return alarms, answer.get("NextToken")
 
 
-def _described(alarm: Mapping[str, Any]) -> DescribedAlarm:
+def _described(alarm: Mapping[str, Any]) -> KnownAlarm:
     changed = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
-    return DescribedAlarm(
+    return KnownAlarm(
         state=AlarmState(alarm["StateValue"]),
         at=changed,
         definition=described_definition(alarm),

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.fields import write_moment
-from quickstep.protocol.memory import Claim, Lease, is_operators, memory_dict, read_memory
+from quickstep.protocol.memory import Claim, Lease, memory_dict, read_memory
+from quickstep.protocol.operators import is_operators
 from quickstep.protocol.ports import LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ RETENTION = timedelta(days=30)
 
 _LEASE = [f"{which}_{part}" for which in ("lease", "last") for part in ("owner", "since", "until")]
 
-_CONFLICT_PAUSES = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
+_CONFLICT_SLEEPS = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
 """A commit's transaction takes milliseconds."""
 
 
@@ -174,11 +175,11 @@ class DynamoOperators:
     """
 
     def __init__(
-        self, client: DynamoDBClient, table: str, pause: Callable[[timedelta], None]
+        self, client: DynamoDBClient, table: str, sleep: Callable[[timedelta], None]
     ) -> None:
         self._client = client
         self._table = table
-        self._pause = pause
+        self._sleep = sleep
 
     def entries(self, resource_id: str) -> Mapping[str, Any]:
         """Return what was written, by attribute; see the port."""
@@ -223,7 +224,7 @@ class DynamoOperators:
         }
         if values:
             request["ExpressionAttributeValues"] = to_item(values)
-        for wait in (*_CONFLICT_PAUSES, None):
+        for wait in (*_CONFLICT_SLEEPS, None):
             try:
                 self._client.update_item(**request)
             except ClientError as error:
@@ -233,7 +234,7 @@ class DynamoOperators:
                 # DynamoDB refuses single writes to an item while a transaction writes it.
                 if code != "TransactionConflictException" or wait is None:
                     raise
-                self._pause(wait)
+                self._sleep(wait)
             else:
                 break
         return True

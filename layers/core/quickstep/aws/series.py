@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.definition import combined_queries
+from quickstep.alarms.reading import combined_queries
 from quickstep.aws.failures import calling
 from quickstep.report.dashboard.material import Metric, Point, Threshold
 

@@ -6,36 +6,37 @@
     UpdateService, only if capacity is to change      round 2
     commit memory and record  ∥  send the next check  round 3
 
-Whatever ends an evaluation early is an outcome, and leaves a record like any other. What the
-evaluation learns, and when the target is looked at again, is worked out in `progress`.
+Whatever ends an evaluation early is an outcome, and leaves a record like any other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from quickstep.alarms.definition import judge
-from quickstep.alarms.event import AlarmTransition
 from quickstep.config import ConfigError
 from quickstep.engine.decide import correct, decide, set_capacity
-from quickstep.engine.model import Alarm, AlarmState, Observation, Service
+from quickstep.engine.model import Observation, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import progress
-from quickstep.protocol.line import line_up, served, still_waits
+from quickstep.loop.capacity import Capacity, Failed, changed
+from quickstep.loop.learning import ahead_of_time, ignored, learn
+from quickstep.loop.next_look import next_check
+from quickstep.loop.observing import Observer, Seen
+from quickstep.loop.recovery import recover
+from quickstep.loop.waiting import line_up, served, still_waits
 from quickstep.protocol.memory import Claim, Lease, Memory
-from quickstep.protocol.messages import Message
+from quickstep.protocol.messages import Message, Recheck
 from quickstep.protocol.ports import CallFailedError, OutOfDate
 from quickstep.protocol.records import DecisionRecord
-from quickstep.protocol.triggers import Heartbeat, Recheck, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from quickstep.engine.model import Decision, ScalableTarget, State
     from quickstep.naming import ServiceName
+    from quickstep.protocol.look import Look
     from quickstep.protocol.ports import (
         Messages,
         Metrics,
@@ -45,10 +46,6 @@ if TYPE_CHECKING:
         Together,
         Turns,
     )
-    from quickstep.protocol.triggers import Trigger
-
-RETRY_PAUSES = (timedelta(seconds=0.3), timedelta(seconds=0.9))
-"""Before further attempts at UpdateService in one evaluation; each half to one and a half of it."""
 
 LEASE = timedelta(seconds=15)
 """Longer than the function's timeout of 10 s: a dead holder can make no more calls."""
@@ -58,7 +55,7 @@ MAX_EVENT_AGE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Described:
     """A description of the service, and when it was asked for."""
 
     service: Service
@@ -69,7 +66,7 @@ class _Seen:
 class Cycle:
     """The evaluation of a target, over its ports.
 
-    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1, `pause` waits.
+    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1, `sleep` waits.
     """
 
     policies: PolicyDocuments
@@ -82,60 +79,45 @@ class Cycle:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     jitter: Callable[[], float]
-    pause: Callable[[timedelta], None]
+    sleep: Callable[[timedelta], None]
     max_event_age: timedelta = MAX_EVENT_AGE
 
-    def on_alarm(self, transition: AlarmTransition) -> DecisionRecord:
-        """Evaluate the target of an alarm that changed state, and return the record of it.
+    def evaluate(self, look: Look) -> DecisionRecord | None:
+        """Evaluate a target, and return the record of it.
+
+        None where the look is out of date: its turn has not come yet, or its chain has gone on.
 
         Raises:
             LeaseLostError: the evaluation outlived its lease; the record was not written.
             CallFailedError: the next check could not be sent; everything else is done.
         """
-        record = self._evaluate(transition)
-        assert record is not None  # noqa: S101 - only re-checks can be out of date
-        return record
-
-    def on_recheck(self, recheck: Recheck) -> DecisionRecord | None:
-        """Look at a target again; None where its turn has not come, or the chain has gone on."""
         now = self.clock()
-        wait = still_waits(self.turns, recheck.turn, now) if recheck.turn else None
+        wait = still_waits(self.turns, look.turn, now) if look.turn else None
         if wait is None:
-            return self._evaluate(recheck)
-        if self.targets.postpone(recheck.service.resource_id, recheck.generation, now + wait):
-            self.messages.send(Message(recheck), wait)
+            return self._evaluate(look)
+        generation = look.generation or 0
+        if self.targets.postpone(look.service.resource_id, generation, now + wait):
+            self.messages.send(Message(look.again), wait)
         return None
 
-    def on_request(self, request: Request) -> DecisionRecord:
-        """Heed what an operator or a schedule has changed, and return the record of it."""
-        record = self._evaluate(request)
-        assert record is not None  # noqa: S101 - as above
-        return record
-
-    def on_heartbeat(self, heartbeat: Heartbeat) -> DecisionRecord:
-        """Evaluate a target in which the heartbeat has found something, and return the record."""
-        record = self._evaluate(heartbeat)
-        assert record is not None  # noqa: S101 - as above
-        return record
-
-    def _evaluate(self, trigger: Trigger) -> DecisionRecord | None:
+    def _evaluate(self, look: Look) -> DecisionRecord | None:
         now = self.clock()
-        draft = DecisionRecord(self.new_id(), now, trigger, Outcome.FAILED_OTHER, "")
-        if why := progress.ahead_of_time(trigger, now, self.max_event_age):
+        draft = DecisionRecord(self.new_id(), now, look, Outcome.FAILED_OTHER, "")
+        if why := ahead_of_time(look, now, self.max_event_age):
             return self._unclaimed(_ended(draft, Outcome.IGNORED_STALE, why))
         try:
-            target = self._target(trigger)
+            target = self.policies.load(look.service)
+            look = _defined(target, look)
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
             return self._unclaimed(_ended(draft, error.outcome, error.why))
         lease = Lease(draft.id, now, now + LEASE)
-        generation = trigger.generation if isinstance(trigger, Recheck) else None
-        claim, (seen, trigger) = self.together(
-            lambda: self.targets.claim(target.resource_id, lease, generation),
+        claim, (described, look) = self.together(
+            lambda: self.targets.claim(target.resource_id, lease, look.generation),
             lambda: self.together(
-                lambda: self._describe(trigger.service),
-                lambda: self._with_load_before(target, trigger, now),
+                lambda: self._describe(look.service),
+                lambda: self._observer.with_load_before(target, look, now),
             ),
         )
         match claim:
@@ -145,188 +127,93 @@ class Cycle:
                 why = f"{claim.owner} holds it until {claim.until:%H:%M:%S}"
                 return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
             case Claim():
-                return self._holding(target, claim, seen, replace(draft, trigger=trigger))
+                return self._holding(target, claim, described, replace(draft, look=look))
+            case _:
+                assert_never(claim)
 
-    def _target(self, trigger: Trigger) -> ScalableTarget:
-        target = self.policies.load(trigger.service)
-        if isinstance(trigger, AlarmTransition) and target.policy(trigger.policy) is None:
-            known = ", ".join(policy.name for policy in target.policies)
-            raise ConfigError.of(
-                trigger.service.parameter,
-                f"has no policy {trigger.policy}, which alarm {trigger.alarm_name} drives; "
-                f"it has {known}",
-            )
-        return target
+    @property
+    def _observer(self) -> Observer:
+        return Observer(self.metrics, self.max_event_age)
 
     def _unclaimed(self, record: DecisionRecord) -> DecisionRecord:
         self.targets.record(record)
         return record
 
-    def _describe(self, service: ServiceName) -> _Seen | CallFailedError:
+    def _describe(self, service: ServiceName) -> _Described | CallFailedError:
         """Describe the service; a failure is returned, for the claim beside it must be released."""
         asked_at = self.clock()
         try:
-            return _Seen(self.services.describe(service), asked_at)
+            return _Described(self.services.describe(service), asked_at)
         except CallFailedError as error:
             return error
-
-    def _with_load_before(self, target: ScalableTarget, trigger: Trigger, now: datetime) -> Trigger:
-        """Return an alarm's event with the load before it, where a guard asks for that.
-
-        It is read beside the rest of the round, so it costs no time. Where it cannot be read, the
-        guards do without.
-        """
-        definition = progress.definition_to_look_back(target, trigger)
-        if not isinstance(trigger, AlarmTransition) or definition is None:
-            return trigger
-        if now - trigger.at > self.max_event_age:  # its metric will be read in any case
-            return trigger
-        try:
-            points = self.metrics.read({trigger.policy: definition}, now)[trigger.policy]
-        except CallFailedError:
-            return trigger
-        return progress.with_load_before(trigger, definition, points, now)
 
     def _holding(
         self,
         target: ScalableTarget,
         claim: Claim,
-        seen: _Seen | CallFailedError,
+        described: _Described | CallFailedError,
         draft: DecisionRecord,
     ) -> DecisionRecord | None:
         """Evaluate under the lease; None where a re-check is out of date behind a recovery."""
-        memory, trigger = claim.memory, draft.trigger
+        memory, look = claim.memory, draft.look
         draft = replace(draft, unreadable=memory.state.unreadable)
-        if _may_be_stale(seen, memory):
-            seen = self._describe(trigger.service)
-        if isinstance(seen, CallFailedError):
-            failed = _ended(draft, seen.outcome, seen.why)
+        if _may_be_stale(described, memory):
+            described = self._describe(look.service)
+        if isinstance(described, CallFailedError):
+            failed = _ended(draft, described.outcome, described.why)
             if claim.abandoned:
                 # What its owner did is not known yet. Left unreleased, this lease tells the next
                 # holder that somebody may have died here.
                 return self._unclaimed(failed)
-            return self._commit(target, progress.learn(target, memory, trigger), failed)
+            return self._commit(target, learn(target, memory, look), failed)
+        service = described.service
         if claim.abandoned:
-            memory, recovered = progress.recover(memory, claim.abandoned, seen.service, draft)
+            memory, recovered = recover(memory, claim.abandoned, service, draft)
             if recovered:
                 # Committed before anything else is done, so that there is never more than one
                 # change to adopt: a second death could undo the first one's change unseen.
                 self.targets.commit(draft.id, memory, recovered)
-                return self._evaluate(trigger)
-        if ignored := progress.ignored(memory, trigger, draft.at, self.max_event_age):
-            record = _ended(draft, *ignored)
+                return self._evaluate(look)
+        if nothing_new := ignored(memory, look, draft.at, self.max_event_age):
+            record = _ended(draft, *nothing_new)
             self.targets.commit(draft.id, memory, record)
             return record
-        memory = progress.learn(target, memory, trigger)
-        draft = replace(draft, service=seen.service)
-        alarms, newest = self._observe(target, memory, trigger, draft.at)
-        decision = _decide(
-            target, Observation(seen.service, alarms), memory.state, trigger, draft.at
-        )
+        memory = learn(target, memory, look)
+        seen = self._observer.observe(target, memory, look, draft.at)
+        observation = Observation(service, seen.alarms)
+        decision = _decide(target, observation, memory.state, look, draft.at)
         after, record = self._apply(
-            memory, decision, newest, replace(draft, alarms=alarms), seen.service
+            replace(memory, desired=service.desired),
+            decision,
+            seen,
+            replace(draft, service=service, alarms=seen.alarms),
         )
         if after is None:
             # As above: whether capacity changed is for the next holder to find out.
             return self._unclaimed(record)
         return self._commit(target, after, record)
 
-    def _observe(
-        self, target: ScalableTarget, memory: Memory, trigger: Trigger, now: datetime
-    ) -> tuple[Mapping[str, Alarm], Mapping[str, datetime]]:
-        """Return the alarms, and when the newest datapoint begins of each that shows one.
-
-        An alarm's event brings its own datapoints, unless it is too old to be acted on. Of every
-        other alarm in ALARM the metric is read: one call for all of them.
-        """
-        known = {
-            policy.name: memory.alarms[policy.name]
-            for policy in target.policies
-            if policy.name in memory.alarms
-        }
-        alarms = {name: progress.unread(alarm, now) for name, alarm in known.items()}
-        newest: dict[str, datetime] = {}
-        if isinstance(trigger, AlarmTransition) and now - trigger.at <= self.max_event_age:
-            own, begins = progress.shown_by(trigger, known[trigger.policy], now)
-            alarms[trigger.policy] = own
-            newest.update({trigger.policy: begins} if begins else {})
-        definitions = {
-            name: alarm.definition
-            for name, alarm in known.items()
-            if alarm.state is AlarmState.ALARM and alarm.definition and not alarms[name].has_value
-        }
-        if not definitions:
-            return alarms, newest
-        try:
-            points = self.metrics.read(definitions, now)
-        except CallFailedError as error:
-            why = f"it could not be read: {error.why}"
-            unread = {name: replace(alarms[name], no_data=why) for name in definitions}
-            return {**alarms, **unread}, newest
-        for name, definition in definitions.items():
-            reading = judge(definition, points.get(name, ()), known[name].acted_on, now)
-            alarms[name] = replace(reading.alarm, muted=alarms[name].muted)
-            newest.update({name: reading.newest} if reading.newest else {})
-        return alarms, newest
-
     def _apply(
-        self,
-        memory: Memory,
-        decision: Decision,
-        newest: Mapping[str, datetime],
-        draft: DecisionRecord,
-        service: Service,
+        self, memory: Memory, decision: Decision, seen: Seen, draft: DecisionRecord
     ) -> tuple[Memory | None, DecisionRecord]:
         """Call UpdateService if capacity is to change; return what to remember and to record.
 
         No memory is returned where it cannot be known whether ECS has done it.
         """
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
-        memory = replace(memory, desired=service.desired)
         if not decision.outcome.changes_capacity:
             return memory, record
-        trigger = draft.trigger
-        failure, certain = self._update(trigger.service, decision)
-        if failure:
-            return memory if certain else None, _ended(record, failure.outcome, failure.why)
+        look = draft.look
+        failed = Capacity(self.services, self.sleep, self.jitter).change(look.service, decision)
+        if isinstance(failed, Failed):
+            failure = _ended(record, failed.error.outcome, failed.error.why)
+            return memory if failed.certain else None, failure
         accepted_at = self.clock()
-        memory = progress.acted(memory, decision, record.alarms, newest, accepted_at)
-        if isinstance(trigger, AlarmTransition):
-            record = replace(record, alarm_to_update=accepted_at - trigger.at)
+        if look.event:
+            record = replace(record, alarm_to_update=accepted_at - look.event.at)
         if memory.turn:
             record = replace(record, waited=accepted_at - memory.turn.since)
-        return memory, record
-
-    def _update(
-        self, service: ServiceName, decision: Decision
-    ) -> tuple[CallFailedError | None, bool]:
-        """Call UpdateService, up to three times if need be.
-
-        Return how it failed in the end, and whether it is certain what came of it. A throttle says
-        that nothing was done. After a failure of no known kind, such as a time-out, only ECS knows:
-        described as granted, the change is made. Tasks are removed in one attempt or later: the
-        calls that are left are for those who add some.
-        """
-        failure: CallFailedError | None = None
-        adds = decision.granted > decision.before
-        for pause in (timedelta(), *(RETRY_PAUSES if adds else ())):
-            if pause:
-                self.pause(pause * (0.5 + self.jitter()))
-            try:
-                self.services.set_desired_count(service, decision.granted)
-            except CallFailedError as error:
-                failure = error
-            else:
-                return None, True
-            if failure.outcome is Outcome.FAILED_OTHER:
-                after = self._describe(service)
-                if isinstance(after, CallFailedError):
-                    return failure, False
-                if after.service.desired == decision.granted:
-                    return None, True
-            elif failure.outcome is not Outcome.FAILED_THROTTLED:
-                break
-        return failure, True
+        return changed(memory, decision, seen, accepted_at), record
 
     def _commit(
         self, target: ScalableTarget, memory: Memory, record: DecisionRecord
@@ -335,35 +222,53 @@ class Cycle:
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
         memory = replace(memory, turn=turn, generation=memory.generation + 1)
-        check = progress.next_check(memory, record, now, self.jitter(), wait)
+        check = next_check(memory, record, now, self.jitter(), wait)
         if check is None:
             self.targets.commit(record.id, replace(memory, check_at=None), record)
         else:
-            recheck = Recheck(record.trigger.service, memory.generation, check.attempt, check.turn)
+            recheck = Recheck(record.look.service, memory.generation, check.attempt, check.turn)
             memory = replace(memory, check_at=now + check.delay)
             self.together(
                 lambda: self.targets.commit(record.id, memory, record),
                 lambda: self.messages.send(Message(recheck), check.delay),
             )
-        came = record.trigger
-        if isinstance(came, Recheck) and record.outcome is not Outcome.FAILED_THROTTLED:
-            served(self.turns, came.turn, self.clock())
+        if record.outcome is not Outcome.FAILED_THROTTLED:
+            served(self.turns, record.look.turn, self.clock())
         return record
 
 
-def _decide(
-    target: ScalableTarget, observation: Observation, state: State, trigger: Trigger, now: datetime
-) -> Decision:
-    """Return what the policies ask for, or, where there is one, what the trigger itself does.
+def _defined(target: ScalableTarget, look: Look) -> Look:
+    """Return the look with its event's definition, which its policy's direction completes.
 
-    A request's capacity goes before the policies; the heartbeat and any other request see to the
-    bounds where the policies leave capacity as it is. A breach is looked at again either way.
+    Raises:
+        ConfigError: the document has no such policy.
+    """
+    event = look.event
+    if event is None:
+        return look
+    policy = target.policy(event.policy)
+    if policy is None:
+        known = ", ".join(policy.name for policy in target.policies)
+        raise ConfigError.of(
+            look.service.parameter,
+            f"has no policy {event.policy}, which alarm {event.alarm_name} drives; it has {known}",
+        )
+    return replace(look, event=event.defined(policy.direction))
+
+
+def _decide(
+    target: ScalableTarget, observation: Observation, state: State, look: Look, now: datetime
+) -> Decision:
+    """Return what the policies ask for, or, where there is one, what the look itself does.
+
+    A wished capacity goes before the policies; a look that corrects sees to the bounds where the
+    policies leave capacity as it is. A breach is looked at again either way.
     """
     decision = decide(target, observation, state, now)
     other = None
-    if isinstance(trigger, Request) and trigger.capacity is not None:
-        other = set_capacity(target, observation, state, now, trigger.capacity)
-    elif isinstance(trigger, Heartbeat | Request) and decision.granted == decision.before:
+    if look.wish:
+        other = set_capacity(target, observation, state, now, look.wish.capacity)
+    elif look.corrects and decision.granted == decision.before:
         other = correct(target, observation, state, now)
     return replace(other, next_check_in=decision.next_check_in) if other else decision
 
@@ -374,10 +279,10 @@ def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord
     return replace(record, outcome=outcome, reason=reason)
 
 
-def _may_be_stale(seen: _Seen | CallFailedError, memory: Memory) -> bool:
+def _may_be_stale(described: _Described | CallFailedError, memory: Memory) -> bool:
     """Whether the description was asked for before the last committed change was accepted."""
     return (
-        isinstance(seen, _Seen)
+        isinstance(described, _Described)
         and memory.changed_at is not None
-        and seen.asked_at <= memory.changed_at
+        and described.asked_at <= memory.changed_at
     )

@@ -1,4 +1,4 @@
-"""What reaches the scaler, and where it goes: alarm events, its own messages, the heartbeat.
+"""The one door: alarm events, the scaler's own messages and the heartbeat become looks here.
 
 An evaluation that lost the race for its target's lease loses nothing: what set it off comes back
 through the queue a moment later.
@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.alarms.event import read_event
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.heartbeat import Rounds
-from quickstep.protocol.messages import AlarmAgain, Looks, Message, Sweep, read_message
-from quickstep.protocol.triggers import Heartbeat, Recheck, Request
+from quickstep.loop.heartbeat import HeartbeatRounds
+from quickstep.loop.looks import alarm_look, recheck_look, request_look
+from quickstep.protocol.messages import (
+    AlarmAgain,
+    Heartbeats,
+    Message,
+    Recheck,
+    Request,
+    Sweep,
+    read_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from quickstep.loop.cycle import Cycle
+    from quickstep.protocol.look import Look
+    from quickstep.protocol.messages import Content
     from quickstep.protocol.ports import Alarms, Messages
     from quickstep.protocol.records import DecisionRecord
-    from quickstep.protocol.triggers import Trigger
 
 MAX_RACES = 16
 """Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
@@ -30,13 +39,16 @@ holder that died. Whoever keeps winning for longer is at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """Routes what comes in to the cycle. `pause` waits, `jitter` gives a number from 0 up to 1."""
+class Door:
+    """Lets in what comes, and has it evaluated.
+
+    `sleep` waits, `jitter` gives a number from 0 up to 1.
+    """
 
     cycle: Cycle
     alarms: Alarms
     messages: Messages
-    pause: Callable[[timedelta], None]
+    sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
     def on_event(self, event: Mapping[str, Any]) -> list[DecisionRecord]:
@@ -45,9 +57,7 @@ class Intake:
         Raises:
             EventError: it is neither the heartbeat nor an alarm state change of ours.
         """
-        if event == {"heartbeat": {}}:
-            return self._message(Message(Sweep()))
-        return self._message(Message(AlarmAgain(event)))
+        return self._let_in(Message(Sweep() if event == {"heartbeat": {}} else AlarmAgain(event)))
 
     def on_message(self, body: str) -> list[DecisionRecord]:
         """Evaluate one message of the queue.
@@ -55,32 +65,35 @@ class Intake:
         Raises:
             MessageError, EventError: it is none of those in `messages`.
         """
-        return self._message(read_message(body))
+        return self._let_in(read_message(body))
 
-    def _message(self, message: Message) -> list[DecisionRecord]:
-        match message.content:
-            case Recheck() as recheck:
-                record = self.cycle.on_recheck(recheck)
-                records = [record] if record else []
-            case AlarmAgain(event):
-                records = [self.cycle.on_alarm(read_event(event))]
-            case Request() as request:
-                records = [self.cycle.on_request(request)]
-            case Looks() as looks:
-                records = self._rounds.look(looks)
-            case Sweep() as sweep:
-                records = self._rounds.sweep(sweep)
+    def _let_in(self, message: Message) -> list[DecisionRecord]:
+        records = self._records(message.content)
         for record in records:
             if record.outcome is Outcome.LOST_RACE and message.lost < MAX_RACES:
-                self._come_back(record.trigger, message)
+                again = Message(record.look.again, message.lost + 1)
+                self.messages.send(again, timedelta(seconds=1 + round(self.jitter())))
         return records
 
-    def _come_back(self, trigger: Trigger, message: Message) -> None:
-        """Bring back what lost a race: the message, or of several targets the one that lost."""
-        content = Looks((trigger,)) if isinstance(trigger, Heartbeat) else message.content
-        again = Message(content, message.lost + 1)
-        self.messages.send(again, timedelta(seconds=1 + round(self.jitter())))
+    def _records(self, content: Content) -> list[DecisionRecord]:
+        match content:
+            case Recheck():
+                return self._evaluate(recheck_look(content))
+            case AlarmAgain(event):
+                return self._evaluate(alarm_look(read_event(event), content))
+            case Request():
+                return self._evaluate(request_look(content))
+            case Heartbeats():
+                return self._rounds.look_at([content])
+            case Sweep():
+                return self._rounds.sweep(content)
+            case _:
+                assert_never(content)
+
+    def _evaluate(self, look: Look) -> list[DecisionRecord]:
+        record = self.cycle.evaluate(look)
+        return [record] if record else []
 
     @property
-    def _rounds(self) -> Rounds:
-        return Rounds(self.cycle, self.alarms, self.messages, self.pause, self.jitter)
+    def _rounds(self) -> HeartbeatRounds:
+        return HeartbeatRounds(self.cycle, self.alarms, self.messages, self.sleep, self.jitter)

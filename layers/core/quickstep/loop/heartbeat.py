@@ -2,8 +2,8 @@
 
 A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
 ECS, shows something to do. ECS is asked for ten services at once. Where there are more targets than
-one invocation looks at, the queue brings their looks, spread over the minute, and only so many of
-them ask ECS; which ones is drawn anew each minute.
+one invocation looks at, the queue brings them in batches, spread over the minute; only so many of
+them ask ECS, drawn anew each minute.
 """
 
 from __future__ import annotations
@@ -15,26 +15,34 @@ from typing import TYPE_CHECKING
 
 from quickstep.config import ConfigError
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import progress
-from quickstep.protocol.messages import MAX_LOOKS, Looks, Message, Sweep
+from quickstep.engine.proposal import Bounds
+from quickstep.loop.learning import learn
+from quickstep.loop.looks import heartbeat_look
+from quickstep.loop.next_look import readable
+from quickstep.protocol.messages import MAX_DESCRIBED, Heartbeat, Heartbeats, Message, Sweep
 from quickstep.protocol.ports import CallFailedError
-from quickstep.protocol.triggers import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
-    from quickstep.engine.model import Service
+    from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.model import ScalableTarget, Service
     from quickstep.loop.cycle import Cycle
     from quickstep.naming import ServiceName
+    from quickstep.protocol.look import Look
+    from quickstep.protocol.memory import Memory
     from quickstep.protocol.ports import Alarms, Messages
     from quickstep.protocol.records import DecisionRecord
-    from quickstep.protocol.triggers import DescribedAlarm
 
 PAGES = 15
 """Pages of alarms in one invocation; the rest is left to the next one."""
 
-PAGE_PAUSE = timedelta(milliseconds=200)
+PAGE_SLEEP = timedelta(milliseconds=200)
 """DescribeAlarms allows 9 calls a second in an account; the heartbeat takes about half of them."""
+
+OVERDUE = timedelta(seconds=5)
+"""How long after its time a re-check counts as lost."""
 
 INLINE_TARGETS = 50
 """More targets than this are looked at by invocations of their own."""
@@ -51,30 +59,30 @@ LAST_LOOK = timedelta(seconds=50)
 CALLS = CALLS_A_SECOND * LAST_LOOK.seconds
 """DescribeServices in one round: 2,500 services, if they are in one cluster."""
 
-CALLS_OF_A_PART = int(CALLS_A_SECOND * PAGES * PAGE_PAUSE.total_seconds())
+CALLS_OF_A_PART = int(CALLS_A_SECOND * PAGES * PAGE_SLEEP.total_seconds())
 """The same of an invocation that sees a part of the alarms: as many as go into its own paging."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class HeartbeatRounds:
     """Looks at targets, and has the cycle evaluate those that need it.
 
-    `pause` waits, `jitter` gives a number from 0 up to 1.
+    `sleep` waits, `jitter` gives a number from 0 up to 1.
     """
 
     cycle: Cycle
     alarms: Alarms
     messages: Messages
-    pause: Callable[[timedelta], None]
+    sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
     def sweep(self, sweep: Sweep) -> list[DecisionRecord]:
         """Look at every target that has alarms; hand on what is too much for one invocation."""
-        targets: dict[ServiceName, dict[str, DescribedAlarm]] = defaultdict(dict)
+        targets: dict[ServiceName, dict[str, KnownAlarm]] = defaultdict(dict)
         token = sweep.next_token
         for page in range(PAGES):
             if page:
-                self.pause(PAGE_PAUSE)
+                self.sleep(PAGE_SLEEP)
             alarms, token = self.alarms.page(token)
             for (service, policy), alarm in alarms.items():
                 targets[service][policy] = alarm
@@ -85,27 +93,23 @@ class Rounds:
         whole = token is None and sweep.next_token is None
         batches = _batches(Heartbeat(name, alarms, whole) for name, alarms in targets.items())
         if whole and len(targets) <= INLINE_TARGETS:
-            return self._look_at(batches)
+            return self.look_at(batches)
         self._spread(batches, CALLS if whole else CALLS_OF_A_PART)
         return []
 
-    def look(self, looks: Looks) -> list[DecisionRecord]:
-        """Look at a few targets."""
-        return self._look_at([looks])
-
-    def _spread(self, batches: Sequence[Looks], calls: int) -> None:
+    def _spread(self, batches: Sequence[Heartbeats], calls: int) -> None:
         """Leave targets to other invocations over the next minute; of so many batches ask ECS."""
         first = int(self.jitter() * len(batches))
         turned = [*batches[first:], *batches[:first]]
-        asking = [(looks, timedelta(seconds=i // CALLS_A_SECOND)) for i, looks in enumerate(turned)]
+        asking = [(batch, timedelta(seconds=i // CALLS_A_SECOND)) for i, batch in enumerate(turned)]
         rest = turned[calls:]
         others = [
-            (replace(looks, describe=False), LAST_LOOK * index // len(rest))
-            for index, looks in enumerate(rest)
+            (replace(batch, describe=False), LAST_LOOK * index // len(rest))
+            for index, batch in enumerate(rest)
         ]
         self._hand_on([*asking[:calls], *others])
 
-    def _hand_on(self, batches: Iterable[tuple[Looks, timedelta]]) -> None:
+    def _hand_on(self, batches: Iterable[tuple[Heartbeats, timedelta]]) -> None:
         """Leave targets to other invocations.
 
         By the time it is looked at, a target may have got an alarm that is not in its heartbeat.
@@ -113,47 +117,48 @@ class Rounds:
         self.messages.send_all(
             [
                 (
-                    Message(replace(looks, heartbeats=tuple(map(_incomplete, looks.heartbeats)))),
+                    Message(replace(batch, targets=tuple(map(_incomplete, batch.targets)))),
                     delay,
                 )
-                for looks, delay in batches
+                for batch, delay in batches
             ]
         )
 
-    def _look_at(self, batches: Sequence[Looks]) -> list[DecisionRecord]:
+    def look_at(self, batches: Sequence[Heartbeats]) -> list[DecisionRecord]:
         """Look at each target, whatever becomes of the others, while there is time."""
         records: list[DecisionRecord] = []
         errors: list[Exception] = []
         until = self.cycle.clock() + INLINE_TIME
         left = list(batches)
         while left and self.cycle.clock() < until:
-            looks = left.pop(0)
+            batch = left.pop(0)
             try:
-                described = self._describe(looks)
+                described = self._describe(batch)
             except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
                 errors.append(error)
                 continue
-            for index, heartbeat in enumerate(looks.heartbeats):
+            for index, heartbeat in enumerate(batch.targets):
                 if index and self.cycle.clock() >= until:
-                    left.insert(0, replace(looks, heartbeats=looks.heartbeats[index:]))
+                    left.insert(0, replace(batch, targets=batch.targets[index:]))
                     break
                 try:
-                    if needs_attention(self.cycle, heartbeat, described):
-                        records.append(self.cycle.on_heartbeat(heartbeat))
+                    look = heartbeat_look(heartbeat)
+                    if needs_evaluation(self.cycle, look, described):
+                        records += filter(None, [self.cycle.evaluate(look)])
                 except Exception as error:  # noqa: BLE001 - as above
                     errors.append(error)
         if left:
-            self._hand_on((looks, timedelta()) for looks in left)
+            self._hand_on((batch, timedelta()) for batch in left)
         if errors:
             raise ExceptionGroup("heartbeat", errors)
         return records
 
-    def _describe(self, looks: Looks) -> Mapping[ServiceName, Service] | None:
+    def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
         """Describe the services, where that is asked for; None where they were not."""
-        if not looks.describe:
+        if not batch.describe:
             return None
         try:
-            services = [heartbeat.service for heartbeat in looks.heartbeats]
+            services = [heartbeat.service for heartbeat in batch.targets]
             return self.cycle.services.describe_all(services)
         except CallFailedError as error:
             # Of a look that is throttled there is another one in a minute. Whatever else it is, the
@@ -161,33 +166,57 @@ class Rounds:
             return None if error.outcome is Outcome.FAILED_THROTTLED else {}
 
 
-def needs_attention(
-    cycle: Cycle, heartbeat: Heartbeat, described: Mapping[ServiceName, Service] | None
+def needs_evaluation(
+    cycle: Cycle, look: Look, described: Mapping[ServiceName, Service] | None
 ) -> bool:
     """Whether a target is to be evaluated; `described` is None where ECS was not asked."""
-    service = described.get(heartbeat.service) if described is not None else None
+    service = described.get(look.service) if described is not None else None
     if described is not None and service is None:
         return True
     try:
-        target = cycle.policies.load(heartbeat.service)
-        memory, lease = cycle.targets.peek(heartbeat.service.resource_id)
+        target = cycle.policies.load(look.service)
+        memory, lease = cycle.targets.peek(look.service.resource_id)
     except (ConfigError, CallFailedError):
         return True  # the evaluation meets the same trouble, and records it
     now = cycle.clock()
-    return progress.needs_attention(
-        target, heartbeat, memory=memory, lease=lease, service=service, now=now
-    )
+    if lease and lease.until <= now:
+        return True  # a holder has died
+    return shows_work(target, look, memory=memory, service=service, now=now)
 
 
-def _batches(heartbeats: Iterable[Heartbeat]) -> list[Looks]:
-    """Return looks at a few targets each, of one cluster."""
+def shows_work(
+    target: ScalableTarget,
+    look: Look,
+    *,
+    memory: Memory,
+    service: Service | None,
+    now: datetime,
+) -> bool:
+    """Whether there is something to do about a target that nobody holds.
+
+    There is where an alarm's event was missed, an alarm is new or changed, a breach is looked at by
+    no chain of re-checks, or capacity is outside its bounds. Where the service was not described,
+    the capacity of the last commit counts.
+    """
+    if learn(target, memory, look) != memory:
+        return True
+    chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
+    if readable(memory, now) and not chain_is_alive:
+        return True
+    bounds = Bounds.in_force(target, memory.state, now)
+    desired = service.desired if service else memory.desired
+    return desired is not None and not bounds.minimum <= desired <= bounds.maximum
+
+
+def _batches(heartbeats: Iterable[Heartbeat]) -> list[Heartbeats]:
+    """Return batch at a few targets each, of one cluster."""
     clusters: dict[str, list[Heartbeat]] = defaultdict(list)
     for heartbeat in heartbeats:
         clusters[heartbeat.service.cluster].append(heartbeat)
     return [
-        Looks(tuple(members[start : start + MAX_LOOKS]))
+        Heartbeats(tuple(members[start : start + MAX_DESCRIBED]))
         for members in clusters.values()
-        for start in range(0, len(members), MAX_LOOKS)
+        for start in range(0, len(members), MAX_DESCRIBED)
     ]
 
 

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 from quickstep.config import MAX_TASKS
 from quickstep.fields import Field, InvalidDocumentError, Problems, write_moment
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
-from quickstep.protocol.memory import SCHEDULED
-from quickstep.protocol.messages import Message
-from quickstep.protocol.triggers import Request
+from quickstep.protocol.messages import Message, Request
+from quickstep.protocol.operators import SCHEDULED, bounds_entry, bounds_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,31 +90,6 @@ class Schedules:
             request = Request(action.service, self.new_id(), now, str(action))
             self.messages.send(Message(request), timedelta())
         return action
-
-
-def bounds_entry(
-    bounds: tuple[int | None, int | None], until: datetime, *, reason: str, by: str, at: datetime
-) -> dict[str, Any]:
-    """Return an override as an item's attribute."""
-    minimum, maximum = bounds
-    return {
-        "min": minimum,
-        "max": maximum,
-        "until": write_moment(until),
-        "reason": reason,
-        "by": by,
-        "at": write_moment(at),
-    }
-
-
-def bounds_text(minimum: int | None, maximum: int | None) -> str:
-    """Return bounds in words.
-
-    Examples: `2 to 40`, `at least 20`, `at most 2`.
-    """
-    if minimum is not None and maximum is not None:
-        return f"{minimum} to {maximum}"
-    return f"at most {maximum}" if minimum is None else f"at least {minimum}"
 
 
 def read_action(event: Any, now: datetime) -> ScheduledAction:

@@ -15,24 +15,16 @@ more, or whose messages were lost.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.event import AlarmTransition
-from quickstep.engine.model import AlarmState, Direction
-from quickstep.engine.outcome import Outcome
-from quickstep.protocol.ports import CallFailedError
+from quickstep.fields import present, write_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
-    from quickstep.engine.model import Alarm, ScalableTarget
-    from quickstep.protocol.memory import Memory
-    from quickstep.protocol.ports import Turns
-    from quickstep.protocol.records import DecisionRecord
+    from quickstep.fields import Field
 
 SERVED_A_SECOND = 5
 """UpdateService's bucket refills by so many calls (*request-throttling*, ECS Developer Guide)."""
@@ -127,98 +119,23 @@ class Line:
         return Line((*self.lanes[:lane], changed, *self.lanes[lane + 1 :]))
 
 
-def lane_of(target: ScalableTarget, record: DecisionRecord, waiting: Turn | None) -> int | None:
-    """Return the lane of an evaluation that was throttled; None if nothing says what it wants.
-
-    One that has decided is judged by its own numbers; one that could not even describe its service
-    by its alarm's event, or stays in the lane that its target waits in.
-    """
-    trigger, decision = record.trigger, record.decision
-    if decision is not None:
-        if decision.granted < decision.before:
-            return SCALE_IN
-        out = {policy.name for policy in target.in_direction(Direction.OUT)}
-        return _lane(alarm for name, alarm in record.alarms.items() if name in out)
-    if isinstance(trigger, AlarmTransition) and trigger.alarm.state is AlarmState.ALARM:
-        policy = target.policy(trigger.policy)
-        removes = policy is not None and policy.direction is Direction.IN
-        return SCALE_IN if removes else _lane([trigger.alarm])
-    return waiting.lane if waiting else None
-
-
-def _lane(alarms: Iterable[Alarm]) -> int:
-    overload = max((_overload(alarm) for alarm in alarms), default=0.0)
-    return next(lane for lane, least in enumerate(OVERLOADS) if overload >= least)
-
-
-def _overload(alarm: Alarm) -> float:
-    """Return how many times its threshold an alarm's load is; 0 where that says nothing.
-
-    Example: 300 requests where 100 are the threshold: 3. So are 5 % of free memory where 15 % are.
-    """
-    if alarm.state is not AlarmState.ALARM or not alarm.has_value or not alarm.threshold:
-        return 0.0
-    ratio = alarm.datapoints[-1] / alarm.threshold
-    if ratio <= 0:
-        return math.inf if ratio == 0 else 0.0
-    return max(ratio, 1 / ratio)
-
-
-def line_up(
-    turns: Turns,
-    target: ScalableTarget,
-    memory: Memory,
-    record: DecisionRecord,
-    now: datetime,
-) -> tuple[Turn | None, timedelta | None]:
-    """Return what a target waits for after an evaluation, and how long; None for a back-off.
-
-    A throttled one takes a number, and keeps the one it has until that was called. A target that
-    could not be judged, for want of data or for another failure, still waits for what it did while
-    one of its alarms is in ALARM.
-    """
-    waiting = memory.turn
-    if record.outcome is not Outcome.FAILED_THROTTLED:
-        undecided = record.outcome.failed or record.outcome is Outcome.HELD_NO_DATA
-        firing = any(known.state is AlarmState.ALARM for known in memory.alarms.values())
-        return waiting if undecided and firing else None, None
-    since = waiting.since if waiting else record.at
-    lane = lane_of(target, record, waiting)
-    if lane is None:
-        return Turn(since), None
-    try:
-        line = turns.take(lane, now)
-    except CallFailedError:
-        return Turn(since, lane), None
-    number = line.lanes[lane].taken
-    if waiting and waiting.lane == lane and (waiting.number or 0) > line.lanes[lane].served:
-        number = waiting.number or number
-    return Turn(since, lane, number), _wait(line.ahead(lane, number, now))
-
-
-def still_waits(turns: Turns, turn: Turn, now: datetime) -> timedelta | None:
-    """Return how much longer a target has to wait that has come back; None if it is its turn."""
-    if turn.lane is None or turn.number is None:
+def write_turn(turn: Turn | None) -> dict[str, Any] | None:
+    """Return what a throttled target waits for, as JSON-ready data."""
+    if turn is None:
         return None
-    if not timedelta() <= now - turn.since < LONGEST_LINE:
-        return None  # it has waited long enough, or since a time that has not been
-    try:
-        ahead = turns.read().ahead(turn.lane, turn.number, now)
-    except CallFailedError:
+    return {"since": write_moment(turn.since), "lane": turn.lane, "number": turn.number}
+
+
+def read_turn(field: Field | None) -> Turn | None:
+    """Read `{"since", "lane", "number"}`; None where there is none, or after a problem."""
+    if field is None:
         return None
-    return _wait(ahead) if ahead > AT_THE_COUNTER else None
-
-
-def served(turns: Turns, turn: Turn | None, now: datetime) -> None:
-    """Say that a number was served. Where that fails, the next one served passes it over."""
-    if turn is None or turn.lane is None or turn.number is None:
-        return
-    try:
-        turns.serve(turn.lane, turn.number, now)
-    except CallFailedError:
-        return
-
-
-def _wait(ahead: int) -> timedelta:
-    """Return how long so many take. Example: 12 take 3 s, in the whole seconds of a queue."""
-    return min(LONGEST_WAIT, timedelta(seconds=math.ceil(ahead / SERVED_A_SECOND)))
+    members = field.members(required=("since",), optional=("lane", "number"))
+    if "since" not in members:
+        return None
+    lane, number = present(members, "lane"), present(members, "number")
+    return Turn(
+        members["since"].moment(),
+        lane.integer(0, LANES - 1) if lane else None,
+        number.integer(1) if number else None,
+    )

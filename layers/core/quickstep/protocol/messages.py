@@ -12,24 +12,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
-from quickstep.alarms.definition import definition_dict, read_definition
-from quickstep.engine.model import AlarmState
+from quickstep.alarms.known import known_dict, read_known
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
-from quickstep.protocol.memory import read_turn, write_turn
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
+from quickstep.protocol.line import read_turn, write_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from quickstep.alarms.known import KnownAlarm
+    from quickstep.protocol.line import Turn
 
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
 MAX_CAPACITY = 5000  # ECS service quota "Tasks per service"
-MAX_LOOKS = 10  # services in one DescribeServices
+MAX_DESCRIBED = 10  # services in one DescribeServices
 LONGEST_TEXT = 1_000
 """Characters of what a request says of itself."""
+
+_DESCRIBED = ("state", "at", "definition", "disabled")
+"""What DescribeAlarms says of an alarm."""
 
 
 class MessageError(InvalidDocumentError):
@@ -37,10 +42,40 @@ class MessageError(InvalidDocumentError):
 
 
 @dataclass(frozen=True, slots=True)
+class Recheck:
+    """A look at a target that was announced earlier; see `Look` for its members."""
+
+    service: ServiceName
+    generation: int
+    attempt: int = 0
+    turn: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmAgain:
-    """An alarm's event that could not be evaluated when it came."""
+    """An alarm's event, now or once more."""
 
     event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The minute's look at a target: its alarms as DescribeAlarms has them, by policy.
+
+    `complete` says that there are no others: those known from before have been deleted.
+    """
+
+    service: ServiceName
+    alarms: Mapping[str, KnownAlarm]
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """Targets of one cluster to be looked at, ten at most; `describe` says whether ECS is asked."""
+
+    targets: tuple[Heartbeat, ...]
+    describe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +86,21 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """Targets of one cluster to be looked at, ten at most; `describe` says whether ECS is asked."""
+class Request:
+    """Something that an operator or a schedule has changed, to be heeded at once.
 
-    heartbeats: tuple[Heartbeat, ...]
-    describe: bool = True
+    `what` says in words what it was. A `capacity` is to be set once; without one, the target is
+    evaluated as it is, and its capacity brought within its bounds. `at` is the asker's clock.
+    """
+
+    service: ServiceName
+    id: str
+    at: datetime
+    what: str
+    capacity: int | None = None
 
 
-Content = Recheck | AlarmAgain | Looks | Sweep | Request
+Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +128,9 @@ def _write_content(message: Message) -> dict[str, Any]:
             return {"recheck": body}
         case AlarmAgain(event):
             return {"alarm": dict(event)}
-        case Looks(heartbeats, describe):
-            targets = [_write_heartbeat(heartbeat) for heartbeat in heartbeats]
-            return {"looks": {"describe": describe, "targets": targets}}
+        case Heartbeats(targets, describe):
+            written = [_write_heartbeat(target) for target in targets]
+            return {"looks": {"describe": describe, "targets": written}}
         case Sweep(next_token):
             return {"sweep": {"next_token": next_token}}
         case Request() as request:
@@ -100,22 +142,18 @@ def _write_content(message: Message) -> dict[str, Any]:
                 "capacity": request.capacity,
             }
             return {"request": body}
+        case _:
+            assert_never(message.content)
 
 
 def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
     return {
         "resource_id": heartbeat.service.resource_id,
-        "alarms": {policy: _write_alarm(alarm) for policy, alarm in heartbeat.alarms.items()},
+        "alarms": {
+            policy: {key: value for key, value in known_dict(alarm).items() if key in _DESCRIBED}
+            for policy, alarm in heartbeat.alarms.items()
+        },
         "complete": heartbeat.complete,
-    }
-
-
-def _write_alarm(alarm: DescribedAlarm) -> dict[str, Any]:
-    return {
-        "state": str(alarm.state),
-        "at": write_moment(alarm.at),
-        "definition": definition_dict(alarm.definition) if alarm.definition else None,
-        "disabled": alarm.disabled,
     }
 
 
@@ -156,15 +194,15 @@ def _read_alarm_again(field: Field) -> AlarmAgain:
     return AlarmAgain(field.value)
 
 
-def _read_looks(field: Field) -> Looks:
+def _read_heartbeats(field: Field) -> Heartbeats:
     members = _members(field, "describe", "targets")
     targets = members["targets"].items(at_least=1)
-    if len(targets) > MAX_LOOKS:
-        members["targets"].wrong(f"must have at most {MAX_LOOKS} targets")
+    if len(targets) > MAX_DESCRIBED:
+        members["targets"].wrong(f"must have at most {MAX_DESCRIBED} targets")
     heartbeats = tuple(_read_heartbeat(target) for target in targets)
     if len({heartbeat.service.cluster for heartbeat in heartbeats}) > 1:
         members["targets"].wrong("must be services of one cluster")
-    return Looks(heartbeats, members["describe"].boolean())
+    return Heartbeats(heartbeats, members["describe"].boolean())
 
 
 def _read_heartbeat(field: Field) -> Heartbeat:
@@ -172,19 +210,8 @@ def _read_heartbeat(field: Field) -> Heartbeat:
     alarms = members["alarms"].members()
     return Heartbeat(
         _service(members["resource_id"]),
-        {policy: _read_alarm(alarm) for policy, alarm in alarms.items()},
+        {policy: known for policy, alarm in alarms.items() if (known := read_known(alarm))},
         members["complete"].boolean(),
-    )
-
-
-def _read_alarm(field: Field) -> DescribedAlarm:
-    members = _members(field, "state", "at", "definition", "disabled")
-    definition = members["definition"].optional()
-    return DescribedAlarm(
-        members["state"].choice(AlarmState),
-        members["at"].moment(),
-        read_definition(definition) if definition else None,
-        members["disabled"].boolean(),
     )
 
 
@@ -221,7 +248,7 @@ def _service(field: Field) -> ServiceName:
 _READERS: dict[str, Callable[[Field], Content]] = {
     "recheck": _read_recheck,
     "alarm": _read_alarm_again,
-    "looks": _read_looks,
+    "looks": _read_heartbeats,
     "sweep": _read_sweep,
     "request": _read_request,
 }

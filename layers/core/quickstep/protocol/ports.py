@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.naming import ServiceName
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Claim, Lease, Memory
     from quickstep.protocol.messages import Message
     from quickstep.protocol.records import DecisionRecord
-    from quickstep.protocol.triggers import DescribedAlarm
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -212,7 +212,7 @@ class Alarms(Protocol):
 
     def page(
         self, token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], DescribedAlarm], str | None]:
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
         """Return a page of alarms by service and policy, and the next page's token.
 
         Raises:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import write_moment
-from quickstep.protocol.triggers import trigger_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import Alarm, Decision, Service
     from quickstep.engine.outcome import Outcome
-    from quickstep.protocol.triggers import Trigger
+    from quickstep.protocol.look import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class DecisionRecord:
 
     id: str
     at: datetime
-    trigger: Trigger
+    look: Look
     outcome: Outcome
     reason: str
     decision: Decision | None = None
@@ -45,7 +44,7 @@ class DecisionRecord:
     @property
     def resource_id(self) -> str:
         """The scalable target the record belongs to."""
-        return self.trigger.service.resource_id
+        return self.look.service.resource_id
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
@@ -55,7 +54,7 @@ class DecisionRecord:
             "resource_id": self.resource_id,
             "outcome": str(self.outcome),
             "reason": self.reason,
-            "trigger": trigger_dict(self.trigger),
+            "trigger": self.look.cause.as_dict(),
             "service": asdict(self.service) if self.service else None,
             "alarms": {policy: _alarm_dict(alarm) for policy, alarm in self.alarms.items()},
             "alarm_to_update_ms": _millis(self.alarm_to_update),

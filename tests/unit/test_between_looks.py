@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.alarms.event import AlarmTransition, read_event
+from quickstep.alarms.event import AlarmEvent, read_event
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
-    Guards,
+    Direction,
     MetricScope,
     Observation,
     Override,
@@ -24,12 +25,17 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import progress
-from quickstep.loop.progress import Check
+from quickstep.loop.capacity import changed
+from quickstep.loop.cycle import MAX_EVENT_AGE
+from quickstep.loop.heartbeat import needs_evaluation, shows_work
+from quickstep.loop.learning import learn
+from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, Check, backoff, next_check
+from quickstep.loop.observing import Observer, Seen
 from quickstep.protocol.line import Turn
-from quickstep.protocol.memory import KnownAlarm, Memory
+from quickstep.protocol.look import Reads
+from quickstep.protocol.memory import Memory
+from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
-from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from tests.builders import (
     BLIND,
     DEFINITION,
@@ -40,6 +46,7 @@ from tests.builders import (
     QUIET,
     WEB,
     a_lease,
+    a_look,
     a_policy,
     a_scale_in_policy,
     a_target,
@@ -50,13 +57,15 @@ from tests.builders import (
     load_event,
     points,
 )
+from tests.fakes import InMemoryMetrics, World
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.engine.model import Decision
+    from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Lease
-    from quickstep.protocol.triggers import Trigger
+    from tests.builders import Came
 
 TARGET = a_target()
 SOON = NOW + timedelta(seconds=60)
@@ -64,11 +73,11 @@ SOON = NOW + timedelta(seconds=60)
 
 def described(
     state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
-) -> DescribedAlarm:
-    return replace(DescribedAlarm(state, ago(seconds_ago), DEFINITION), **changes)
+) -> KnownAlarm:
+    return replace(KnownAlarm(state, ago(seconds_ago), DEFINITION), **changes)
 
 
-def heartbeat(**alarms: DescribedAlarm) -> Heartbeat:
+def heartbeat(**alarms: KnownAlarm) -> Heartbeat:
     names = {"high": HIGH, "low": LOW}
     return Heartbeat(WEB, {names.get(name, name): alarm for name, alarm in alarms.items()})
 
@@ -81,95 +90,106 @@ def remembering(**alarms: KnownAlarm) -> Memory:
 # --- the load before ------------------------------------------------------------------------------
 
 
-def per_task(*, scope: MetricScope = MetricScope.PER_TASK, **guards: bool) -> ScalableTarget:
-    target = a_target(a_policy(scope=scope), a_scale_in_policy(scope=scope))
-    return replace(target, guards=Guards(**guards))
+def per_task(*, scope: MetricScope = MetricScope.PER_TASK) -> ScalableTarget:
+    return a_target(a_policy(scope=scope), a_scale_in_policy(scope=scope))
 
 
-SHOWN_HIGH = read_event(load_event("alarm-high-step2"))
-SHOWN_LOW = read_event(load_event("alarm-low"))
+def shown(name: str) -> AlarmEvent:
+    event = read_event(load_event(name))
+    return event.defined(Direction.IN if event.policy == LOW else Direction.OUT)
+
+
+SHOWN_HIGH = shown("alarm-high-step2")
+BEFORE = points(50.0, 160.0, newest=10, samples=8)
+
+
+def looked_back(event: AlarmEvent, target: ScalableTarget, now: datetime) -> Look:
+    metrics = InMemoryMetrics({event.policy: BEFORE})
+    return Observer(metrics, MAX_EVENT_AGE).with_load_before(target, a_look(event), now)
 
 
 @pytest.mark.parametrize(
-    ("trigger", "target", "asked"),
+    ("event", "target", "asked"),
     [
         pytest.param(SHOWN_HIGH, per_task(), True, id="a scale-out"),
-        pytest.param(SHOWN_LOW, per_task(), True, id="a scale-in"),
-        pytest.param(SHOWN_LOW, per_task(would_flap=False), False, id="no guard of scale-ins"),
-        pytest.param(SHOWN_HIGH, per_task(rising_trend=False), True, id="one of two guards"),
-        pytest.param(SHOWN_HIGH, per_task(capacity_on_its_way=False), True, id="the other one"),
-        pytest.param(
-            SHOWN_HIGH,
-            per_task(capacity_on_its_way=False, rising_trend=False),
-            False,
-            id="no guard of scale-outs",
-        ),
+        pytest.param(shown("alarm-low"), per_task(), True, id="a scale-in"),
         pytest.param(SHOWN_HIGH, per_task(scope=MetricScope.TOTAL), False, id="of the whole"),
         pytest.param(SHOWN_HIGH, a_target(a_policy("other")), False, id="no such policy"),
-        pytest.param(read_event(load_event("alarm-ok")), per_task(), False, id="OK"),
-        pytest.param(read_event(load_event("alarm-muted")), per_task(), False, id="muted"),
-        pytest.param(
-            read_event(load_event("alarm-no-reason-data")), per_task(), False, id="no datapoints"
-        ),
-        pytest.param(Recheck(WEB, 1), per_task(), False, id="a re-check, which reads it all"),
-        pytest.param(Heartbeat(WEB, {}), per_task(), False, id="the heartbeat, which does too"),
+        pytest.param(shown("alarm-ok"), per_task(), False, id="OK"),
+        pytest.param(shown("alarm-muted"), per_task(), False, id="muted"),
+        pytest.param(shown("alarm-no-reason-data"), per_task(), False, id="no datapoints"),
     ],
 )
-def test_which_triggers_ask_for_the_load_before(
-    trigger: Trigger, target: ScalableTarget, *, asked: bool
+def test_which_events_ask_for_the_load_before(
+    event: AlarmEvent, target: ScalableTarget, *, asked: bool
 ) -> None:
-    definition = progress.definition_to_look_back(target, trigger)
+    look = looked_back(event, target, NOW)
 
-    assert (definition is not None) is asked
-    if definition:
-        assert isinstance(trigger, AlarmTransition)
-        assert definition.threshold == trigger.alarm.threshold
-
-
-def test_the_load_before_is_added_to_an_event_and_nothing_of_it_is_replaced() -> None:
-    definition = progress.definition_to_look_back(per_task(), SHOWN_HIGH)
-    read = points(50.0, 160.0, newest=10, samples=8)
-
-    assert definition
-    told = progress.with_load_before(SHOWN_HIGH, replace(definition, period=10), read, NOW)
-
-    assert told.alarm.recent == tuple(read)
-    assert replace(told, alarm=replace(told.alarm, recent=())) == SHOWN_HIGH
+    assert look.event
+    assert look.event.alarm.recent == (tuple(BEFORE) if asked else ())
+    assert replace(look.event.alarm, recent=()) == event.alarm, "nothing of it is replaced"
 
 
 def test_the_period_of_the_load_before_is_the_metric_s() -> None:
-    minute = replace(DEFINITION, period=60)
+    assert SHOWN_HIGH.definition
+    minute = replace(SHOWN_HIGH, definition=replace(SHOWN_HIGH.definition, period=60))
 
-    assert progress.with_load_before(SHOWN_HIGH, minute, [], NOW).alarm.period == 60
+    look = looked_back(minute, per_task(), NOW)
+
+    assert look.event
+    assert look.event.alarm.period == 60
+
+
+# --- what is seen of the alarms -------------------------------------------------------------------
+
+
+def seen(memory: Memory, look: Look) -> Alarm:
+    observer = Observer(InMemoryMetrics({HIGH: points(160.0)}), MAX_EVENT_AGE)
+    return observer.observe(TARGET, memory, look, NOW).alarms[HIGH]
 
 
 def test_of_an_alarm_that_is_not_read_threshold_and_metric_are_known_all_the_same() -> None:
-    alarm = progress.unread(known(AlarmState.OK), NOW)
+    quiet = seen(remembering(high=known(AlarmState.OK)), a_look(Recheck(WEB, 7)))
+    unknown = seen(remembering(high=known(definition=None)), a_look(Recheck(WEB, 7)))
 
-    assert (alarm.threshold, alarm.metric) == (100.0, DEFINITION.metric)
-    assert not alarm.has_value
-    assert progress.unread(known(definition=None), NOW) == Alarm(
-        AlarmState.ALARM, no_data="its load was not read"
-    )
+    assert (quiet.threshold, quiet.metric) == (100.0, DEFINITION.metric)
+    assert not quiet.has_value
+    assert unknown == Alarm(AlarmState.ALARM, no_data="its load was not read")
+
+
+@pytest.mark.parametrize(
+    ("reads", "state", "read"),
+    [
+        pytest.param(Reads.NOTHING, AlarmState.ALARM, False, id="nothing"),
+        pytest.param(Reads.IN_ALARM, AlarmState.ALARM, True, id="what is in ALARM"),
+        pytest.param(Reads.IN_ALARM, AlarmState.OK, False, id="and only that"),
+        pytest.param(Reads.SCALE_OUT, AlarmState.OK, True, id="scale-out alarms in any state"),
+    ],
+)
+def test_a_look_reads_what_it_says(reads: Reads, state: AlarmState, *, read: bool) -> None:
+    look = replace(a_look(Recheck(WEB, 7)), reads=reads)
+
+    assert seen(remembering(high=known(state)), look).has_value is read
 
 
 def test_an_event_s_metric_goes_by_the_name_that_describe_alarms_has_for_it() -> None:
     """A label, for example, is in no event: by it the two alarms of a target would differ."""
     (query,) = DEFINITION.queries
     labelled = replace(DEFINITION, queries=({**query, "Label": "rate"},))
+    event = replace(SHOWN_HIGH, at=NOW)
 
-    alarm, _ = progress.shown_by(SHOWN_HIGH, known(definition=labelled), NOW)
-
-    assert alarm.metric == labelled.metric
+    assert (
+        seen(remembering(high=known(definition=labelled)), a_look(event)).metric == labelled.metric
+    )
 
 
 # --- what an evaluation learns --------------------------------------------------------------------
 
-EVENT = read_event(load_event("alarm-high-step2"))
+EVENT = SHOWN_HIGH
 
 
-def learnt(memory: Memory, trigger: Trigger) -> KnownAlarm | None:
-    return progress.learn(TARGET, memory, trigger).alarms.get(HIGH)
+def learnt(memory: Memory, came: Came) -> KnownAlarm | None:
+    return learn(TARGET, memory, a_look(came)).alarms.get(HIGH)
 
 
 def test_the_first_event_of_an_alarm_brings_all_that_is_known_of_it() -> None:
@@ -202,7 +222,7 @@ TOLD = replace(DEFINITION, n=3, m=2)
 def test_an_event_replaces_a_definition_only_where_it_contradicts_it(
     threshold: float, *, kept: bool
 ) -> None:
-    event = replace(EVENT, alarm=firing(160.0, threshold=threshold))
+    event = replace(EVENT, alarm=firing(160.0, threshold=threshold)).defined(Direction.OUT)
 
     alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
 
@@ -213,7 +233,7 @@ def test_an_event_replaces_a_definition_only_where_it_contradicts_it(
 
 
 def test_an_event_without_a_definition_leaves_the_one_that_is_known() -> None:
-    event = replace(EVENT, alarm=Alarm(AlarmState.INSUFFICIENT_DATA), metrics=())
+    event = replace(EVENT, alarm=Alarm(AlarmState.INSUFFICIENT_DATA), definition=None)
 
     alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
 
@@ -294,7 +314,7 @@ def test_a_transition_ends_or_begins_a_mute() -> None:
     ],
 )
 def test_what_a_description_adds(
-    last: KnownAlarm | None, seen: DescribedAlarm, after: KnownAlarm
+    last: KnownAlarm | None, seen: KnownAlarm, after: KnownAlarm
 ) -> None:
     memory = remembering(high=last) if last else Memory()
 
@@ -315,8 +335,8 @@ def test_an_alarm_first_heard_of_after_a_death_has_spent_what_the_dead_may_have_
 def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_never_learnt() -> None:
     memory = remembering(high=known(), gone=known())
 
-    for trigger in (heartbeat(other=described()), Recheck(WEB, 7), a_transition()):
-        assert set(progress.learn(TARGET, memory, trigger).alarms) == {HIGH}
+    for came in (heartbeat(other=described()), Recheck(WEB, 7), a_transition()):
+        assert set(learn(TARGET, memory, a_look(came)).alarms) == {HIGH}
 
 
 @pytest.mark.parametrize(
@@ -332,13 +352,13 @@ def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
     beat = replace(heartbeat(high=described()), complete=complete)
 
-    assert set(progress.learn(TARGET, memory, beat).alarms) == left
+    assert set(learn(TARGET, memory, a_look(beat)).alarms) == left
 
 
 def test_a_recheck_teaches_nothing() -> None:
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
 
-    assert progress.learn(TARGET, memory, Recheck(WEB, 7)) == memory
+    assert learn(TARGET, memory, a_look(Recheck(WEB, 7))) == memory
 
 
 # --- which datapoints are spent -------------------------------------------------------------------
@@ -368,7 +388,7 @@ def test_a_change_spends_the_datapoints_that_were_in_breach(
     alarms = {HIGH: firing(160.0), LOW: alarm}
     times = {HIGH: ago(12.5), **({LOW: newest} if newest else {})}
 
-    after = progress.acted(memory, scaled(), alarms, times, NOW)
+    after = changed(memory, scaled(), Seen(alarms, times), NOW)
 
     assert after.alarms[HIGH].acted_on == ago(12.5)
     assert after.alarms[LOW].acted_on == acted_on
@@ -385,7 +405,7 @@ def test_a_change_spends_the_datapoints_that_were_in_breach(
 def test_the_back_off_doubles_up_to_half_a_minute_and_is_spread_over_its_upper_half(
     attempt: int, shortest: float, longest: float
 ) -> None:
-    waits = [progress.backoff(attempt, jitter, scale_in=False) for jitter in (0.0, 0.999)]
+    waits = [backoff(attempt, jitter, scale_in=False) for jitter in (0.0, 0.999)]
 
     assert waits == [timedelta(seconds=shortest), timedelta(seconds=longest)]
 
@@ -394,17 +414,15 @@ def test_the_back_off_doubles_up_to_half_a_minute_and_is_spread_over_its_upper_h
 def test_scale_in_never_comes_back_before_scale_out_has_had_its_chance(
     attempt: int, jitter: float, other: float
 ) -> None:
-    out = progress.backoff(attempt, jitter, scale_in=False)
+    out = backoff(attempt, jitter, scale_in=False)
 
-    assert timedelta(seconds=1) <= out <= progress.LONGEST_BACKOFF
-    assert progress.backoff(0, other, scale_in=True) >= timedelta(seconds=15)
-    assert progress.backoff(attempt, jitter, scale_in=True) >= out
+    assert timedelta(seconds=1) <= out <= LONGEST_BACKOFF
+    assert backoff(0, other, scale_in=True) >= timedelta(seconds=15)
+    assert backoff(attempt, jitter, scale_in=True) >= out
 
 
 def test_the_attempts_under_throttling_last_about_ten_minutes() -> None:
-    waits = [
-        progress.backoff(attempt, 0.5, scale_in=False) for attempt in range(progress.MAX_THROTTLES)
-    ]
+    waits = [backoff(attempt, 0.5, scale_in=False) for attempt in range(MAX_THROTTLES)]
 
     assert timedelta(minutes=8) < sum(waits, timedelta()) < timedelta(minutes=12)
 
@@ -414,9 +432,10 @@ def a_decision(next_check_in: int | None, before: int = 4, granted: int = 6) -> 
 
 
 def ended(
-    outcome: Outcome, decision: Decision | None = None, trigger: Trigger | None = None
+    outcome: Outcome, decision: Decision | None = None, came: Came | None = None
 ) -> DecisionRecord:
-    return DecisionRecord("decision-1", NOW, trigger or Recheck(WEB, 7), outcome, "", decision)
+    look = a_look(came or Recheck(WEB, 7))
+    return DecisionRecord("decision-1", NOW, look, outcome, "", decision)
 
 
 IN_BREACH = remembering(high=known())
@@ -550,7 +569,17 @@ IN_BREACH = remembering(high=known())
 def test_when_a_target_is_looked_at_again(
     memory: Memory, record: DecisionRecord, check: Check | None
 ) -> None:
-    assert progress.next_check(memory, record, NOW, 0.5) == check
+    assert next_check(memory, record, NOW, 0.5) == check
+
+
+def test_the_looks_of_one_that_outlives_alarms_go_on_while_none_is_in_alarm() -> None:
+    record = ended(Outcome.SCALED_OUT, a_decision(10))
+    quiet = remembering(high=known(AlarmState.OK))
+
+    outliving = replace(record, look=replace(record.look, outlives_alarms=True))
+
+    assert next_check(quiet, record, NOW, 0.5) is None
+    assert next_check(quiet, outliving, NOW, 0.5) == Check(timedelta(seconds=10))
 
 
 # --- what needs the heartbeat ---------------------------------------------------------------------
@@ -566,21 +595,18 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
 
 
 @pytest.mark.parametrize(
-    ("memory", "beat", "desired", "lease", "needed"),
+    ("memory", "beat", "desired", "needed"),
     [
         pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 4, None, False, id="all is quiet"
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 4, False, id="all is quiet"
         ),
-        pytest.param(Memory(), heartbeat(), 4, None, False, id="nothing is known, nothing is seen"),
-        pytest.param(Memory(), heartbeat(high=SEEN_OK), 4, None, True, id="a new alarm"),
-        pytest.param(
-            Memory(), heartbeat(other=described()), 4, None, False, id="somebody else's alarm"
-        ),
+        pytest.param(Memory(), heartbeat(), 4, False, id="nothing is known, nothing is seen"),
+        pytest.param(Memory(), heartbeat(high=SEEN_OK), 4, True, id="a new alarm"),
+        pytest.param(Memory(), heartbeat(other=described()), 4, False, id="somebody else's alarm"),
         pytest.param(
             remembering(high=KNOWN_OK),
             heartbeat(high=described(AlarmState.OK, 600, definition=TOLD)),
             4,
-            None,
             True,
             id="a changed alarm",
         ),
@@ -588,32 +614,27 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             remembering(high=KNOWN_OK),
             heartbeat(high=described(AlarmState.OK, 600, disabled=True)),
             4,
-            None,
             True,
             id="an alarm switched off",
         ),
-        pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=described()), 4, None, True, id="missed"
-        ),
+        pytest.param(remembering(high=KNOWN_OK), heartbeat(high=described()), 4, True, id="missed"),
         pytest.param(
             remembering(high=known(AlarmState.OK, 5)),
             heartbeat(high=described()),
             4,
-            None,
             False,
             id="a description older than the newest event",
         ),
-        pytest.param(chain(3), heartbeat(high=described()), 4, None, False, id="a chain at work"),
+        pytest.param(chain(3), heartbeat(high=described()), 4, False, id="a chain at work"),
         pytest.param(
-            chain(-4.9), heartbeat(high=described()), 4, None, False, id="a chain a little late"
+            chain(-4.9), heartbeat(high=described()), 4, False, id="a chain a little late"
         ),
-        pytest.param(chain(-5), heartbeat(high=described()), 4, None, True, id="a dead chain"),
-        pytest.param(chain(None), heartbeat(high=described()), 4, None, True, id="no chain at all"),
+        pytest.param(chain(-5), heartbeat(high=described()), 4, True, id="a dead chain"),
+        pytest.param(chain(None), heartbeat(high=described()), 4, True, id="no chain at all"),
         pytest.param(
             chain(None, low=known(definition=LOW_DEFINITION)),
             heartbeat(),
             4,
-            None,
             True,
             id="no chain for a scale-in breach",
         ),
@@ -621,7 +642,6 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             chain(None, high=known(muted=True)),
             heartbeat(high=described()),
             4,
-            None,
             False,
             id="a muted alarm needs no chain",
         ),
@@ -629,27 +649,25 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             chain(None, high=known(definition=None)),
             heartbeat(high=described(definition=None)),
             4,
-            None,
             False,
             id="nor does one that cannot be read",
         ),
         pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 1, None, True, id="below the min"
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 1, True, id="below the min"
         ),
         pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 2, None, False, id="at the min"
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 2, False, id="at the min"
         ),
         pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 40, None, False, id="at the max"
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 40, False, id="at the max"
         ),
         pytest.param(
-            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 41, None, True, id="above the max"
+            remembering(high=KNOWN_OK), heartbeat(high=SEEN_OK), 41, True, id="above the max"
         ),
         pytest.param(
             Memory(state=State(override=Override(10, None, SOON))),
             heartbeat(),
             4,
-            None,
             True,
             id="below an override's minimum",
         ),
@@ -657,7 +675,6 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             Memory(state=State(override=Override(10, None, NOW))),
             heartbeat(),
             4,
-            None,
             False,
             id="an override that has ended",
         ),
@@ -665,54 +682,35 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
             Memory(state=State(override=Override(None, 60, NOW))),
             heartbeat(),
             50,
-            None,
             True,
             id="above the maximum, now that an override has ended",
-        ),
-        pytest.param(
-            chain(None),
-            heartbeat(high=described()),
-            4,
-            a_lease("other"),
-            True,
-            id="in good hands, which may not know of it",
-        ),
-        pytest.param(
-            remembering(high=KNOWN_OK),
-            heartbeat(high=SEEN_OK),
-            4,
-            a_lease("other"),
-            False,
-            id="quiet, and in good hands",
-        ),
-        pytest.param(
-            remembering(high=KNOWN_OK),
-            heartbeat(high=SEEN_OK),
-            4,
-            a_lease("dead", ago(15)),
-            True,
-            id="a lease that ended and was not released",
-        ),
-        pytest.param(
-            remembering(high=KNOWN_OK),
-            heartbeat(high=SEEN_OK),
-            4,
-            a_lease("slow", ago(14.9)),
-            False,
-            id="a lease that is about to end",
         ),
     ],
 )
 def test_what_needs_the_heartbeat(
-    memory: Memory, beat: Heartbeat, desired: int, lease: Lease | None, *, needed: bool
+    memory: Memory, beat: Heartbeat, desired: int, *, needed: bool
 ) -> None:
     service = Service(desired, desired, 0)
 
-    attention = progress.needs_attention(
-        TARGET, beat, memory=memory, lease=lease, service=service, now=NOW
-    )
+    work = shows_work(TARGET, a_look(beat), memory=memory, service=service, now=NOW)
 
-    assert attention is needed
+    assert work is needed
+
+
+@pytest.mark.parametrize(
+    ("lease", "needed"),
+    [
+        pytest.param(a_lease("other"), False, id="in good hands"),
+        pytest.param(a_lease("dead", ago(15)), True, id="a lease that ended, not released"),
+        pytest.param(a_lease("slow", ago(14.9)), False, id="a lease that is about to end"),
+    ],
+)
+def test_a_quiet_target_is_evaluated_where_a_holder_has_died(lease: Lease, *, needed: bool) -> None:
+    world = World()
+    world.targets.claim(WEB.resource_id, lease)
+    described = {WEB: Service(4, 4, 0)}
+
+    assert needs_evaluation(world.cycle, a_look(heartbeat()), described) is needed
 
 
 def test_a_target_is_quiet_once_the_heartbeat_has_learnt_what_it_saw() -> None:
@@ -720,6 +718,6 @@ def test_a_target_is_quiet_once_the_heartbeat_has_learnt_what_it_saw() -> None:
     beat = heartbeat(
         high=SEEN_OK, low=described(AlarmState.OK, 700, definition=None, disabled=True)
     )
-    memory = progress.learn(TARGET, remembering(high=known(), gone=known()), beat)
+    memory = learn(TARGET, remembering(high=known(), gone=known()), a_look(beat))
 
-    assert progress.learn(TARGET, memory, beat) == memory
+    assert learn(TARGET, memory, a_look(beat)) == memory

@@ -1,0 +1,80 @@
+"""What is known of an alarm from one look to the next; DescribeAlarms says the same of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarms.definition import definition_dict, read_definition
+from quickstep.engine.model import AlarmState
+from quickstep.fields import (
+    present,
+    read_optional_moment,
+    write_moment,
+    write_optional_moment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.fields import Field
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAlarm:
+    """What is known of a policy's alarm: its newest transition, and how to read its metric.
+
+    `acted_on` is the newest datapoint that has changed capacity: it never does so again. `muted`
+    holds until `muted_until`, or, where that is None, until the next transition. `disabled` says
+    that the alarm's actions are switched off.
+    """
+
+    state: AlarmState
+    at: datetime
+    definition: AlarmDefinition | None = None
+    acted_on: datetime | None = None
+    muted: bool = False
+    muted_until: datetime | None = None
+    disabled: bool = False
+
+    def silenced(self, now: datetime) -> bool:
+        """Whether an operator does not want the alarm answered at `now`."""
+        return self.disabled or (
+            self.muted and (self.muted_until is None or now < self.muted_until)
+        )
+
+
+def known_dict(known: KnownAlarm) -> dict[str, Any]:
+    """Return what is known of an alarm as JSON-ready data."""
+    return {
+        "state": str(known.state),
+        "at": write_moment(known.at),
+        "definition": definition_dict(known.definition) if known.definition else None,
+        "acted_on": write_optional_moment(known.acted_on),
+        "muted": known.muted,
+        "muted_until": write_optional_moment(known.muted_until),
+        "disabled": known.disabled,
+    }
+
+
+def read_known(field: Field) -> KnownAlarm | None:
+    """Read what `known_dict` wrote; None where that misses state or time, which is noted."""
+    members = field.members(required=("state", "at"))
+    if not {"state", "at"} <= members.keys():
+        return None
+    definition = present(members, "definition")
+    return KnownAlarm(
+        state=members["state"].choice(AlarmState),
+        at=members["at"].moment(),
+        definition=read_definition(definition) if definition else None,
+        acted_on=read_optional_moment(members.get("acted_on")),
+        muted=_flag(members, "muted"),
+        muted_until=read_optional_moment(members.get("muted_until")),
+        disabled=_flag(members, "disabled"),
+    )
+
+
+def _flag(members: Mapping[str, Field], key: str) -> bool:
+    return members[key].boolean() if key in members else False

@@ -1,0 +1,178 @@
+"""Reading an alarm's metric again, the way its alarm does: queries out, values in.
+
+An alarm's event shows its datapoints once. While it stays in ALARM, the scaler reads the metric
+itself: all alarms of a target in one GetMetricData call, the newest complete periods only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.load import HISTORY_SECONDS
+from quickstep.engine.model import Alarm, AlarmState, Datapoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from quickstep.alarms.definition import AlarmDefinition
+
+BEYOND_WINDOW = 3
+"""Periods read beyond the evaluation window, for those that are missing or not complete."""
+
+HISTORY = timedelta(seconds=HISTORY_SECONDS)
+"""How far back a metric is read, for the load before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the newest datapoints say of an alarm, and when the newest of them begins."""
+
+    alarm: Alarm
+    newest: datetime | None
+
+
+def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[datetime, datetime]:
+    """Return the start and end to ask for: enough periods for every alarm, on every period's grid.
+
+    Example: 3 datapoints of 10 s at 10:00:32: HISTORY is longer, so from 09:57:00 on. CloudWatch
+    rounds the start down to a whole minute in any case.
+    """
+    asked = tuple(definitions)
+    span = max((_span(definition) for definition in asked), default=timedelta())
+    span = max(span, HISTORY)
+    grid = math.lcm(60, *(definition.period for definition in asked))
+    start = (now - span).timestamp() // grid * grid
+    return datetime.fromtimestamp(start, UTC), now
+
+
+def _span(definition: AlarmDefinition) -> timedelta:
+    """Return how far back from now a datapoint may begin that still speaks for the present."""
+    return timedelta(seconds=definition.period * (definition.n + BEYOND_WINDOW))
+
+
+def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
+    """Return the queries of all alarms as one request, with ids that cannot meet.
+
+    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`.
+    """
+    return [
+        query
+        for index, definition in enumerate(definitions.values())
+        for query in _renamed(definition.queries, f"a{index}")
+    ]
+
+
+def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
+    """Return what counts the samples of each plain average, as `a{i}_samples` of the request."""
+    asked = []
+    for index, definition in enumerate(definitions.values()):
+        queries = definition.queries
+        stat = queries[0].get("MetricStat") if len(queries) == 1 else None
+        if stat and stat.get("Stat") == "Average":
+            count = {**stat, "Stat": "SampleCount"}
+            asked.append({"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True})
+    return asked
+
+
+def result_ids(definitions: Mapping[str, AlarmDefinition]) -> dict[str, str]:
+    """Return which query id answers for which policy; its samples are counted by `{id}_samples`."""
+    return {f"a{index}": policy for index, policy in enumerate(definitions)}
+
+
+def recent(
+    definition: AlarmDefinition, points: Sequence[Datapoint], now: datetime
+) -> tuple[Datapoint, ...]:
+    """Return the datapoints whose period has ended, as far back as HISTORY goes."""
+    period = timedelta(seconds=definition.period)
+    return tuple(point for point in points if now - HISTORY <= point.at <= now - period)
+
+
+def _renamed(queries: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    returned = next((i for i, q in enumerate(queries) if q.get("ReturnData", True)), 0)
+    names = {
+        str(query["Id"]): prefix if index == returned else f"{prefix}_{index}"
+        for index, query in enumerate(queries)
+    }
+    metrics = {name: names[name] for name in (str(q["Id"]) for q in queries if "MetricStat" in q)}
+    renamed = []
+    for index, query in enumerate(queries):
+        body = {**query, "Id": names[str(query["Id"])], "ReturnData": index == returned}
+        if "Expression" in query and not _is_insights(query["Expression"]):
+            body["Expression"] = _rename_in(query["Expression"], names, metrics)
+        renamed.append(body)
+    return renamed
+
+
+def _is_insights(expression: str) -> bool:
+    return expression.lstrip().upper().startswith("SELECT")
+
+
+_TOKEN = re.compile(
+    r"""METRICS\(\s*(?:"([^"]*)"|'([^']*)')?\s*\)|"[^"]*"|'[^']*'|\d[\w.]*|[A-Za-z]\w*"""
+)
+
+
+def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, str]) -> str:
+    """Return an expression over the new ids.
+
+    METRICS() means every metric of the request, METRICS("x") those with x in their id; in a
+    request over several alarms they are written out. Text in quotes is left alone.
+
+    Example: `SUM(METRICS()) / m2` over m1 and m2 as alarm 0 is `SUM([a0_1, a0_2]) / a0_2`.
+    """
+
+    def rename(match: re.Match[str]) -> str:
+        token = match[0]
+        if token.startswith("METRICS("):
+            part = match[1] or match[2] or ""
+            return f"[{', '.join(new for old, new in metrics.items() if part in old)}]"
+        return names.get(token, token)
+
+    return _TOKEN.sub(rename, expression)
+
+
+# --- what the answer says -------------------------------------------------------------------------
+
+
+def judge(
+    definition: AlarmDefinition,
+    points: Sequence[Datapoint],
+    acted_on: datetime | None,
+    now: datetime,
+) -> Reading:
+    """Return what the newest complete datapoints say; M of the newest N must breach.
+
+    A period counts once it has ended, and as long as it is not much older than the alarm's own
+    window, however far back the other alarms of the call have made it go. A datapoint that has
+    changed capacity before is not acted on again: until there is a newer one, the alarm is in
+    ALARM without a number.
+
+    Example: 1 of 1, 10 s, at 10:00:32: the datapoint stamped 10:00:20 is the newest complete one.
+    """
+    period = timedelta(seconds=definition.period)
+    oldest = now - _span(definition)
+    complete = [point for point in points if oldest <= point.at and point.at + period <= now]
+    window = complete[-definition.n :]
+    if not window:
+        why = f"CloudWatch has no complete datapoint since {oldest:%H:%M:%S}"
+        return Reading(Alarm(AlarmState.ALARM, no_data=why), None)
+    newest = window[-1].at
+    if acted_on is not None and newest <= acted_on:
+        why = f"CloudWatch has no datapoint newer than {newest:%H:%M:%S}, which was acted on"
+        return Reading(Alarm(AlarmState.ALARM, no_data=why), newest)
+    values = tuple(point.value for point in window)
+    breaching = sum(definition.breached_by(value) for value in values)
+    state = AlarmState.ALARM if breaching >= definition.m else AlarmState.OK
+    alarm = Alarm(
+        state,
+        definition.threshold,
+        values,
+        recent=recent(definition, points, now),
+        period=definition.period,
+        metric=definition.metric,
+    )
+    return Reading(alarm, newest)

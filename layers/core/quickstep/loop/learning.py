@@ -1,0 +1,115 @@
+"""What an evaluation learns from its look, and what it does not believe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quickstep.alarms.known import KnownAlarm
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from quickstep.alarms.event import AlarmEvent
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.protocol.look import Look, Wish
+    from quickstep.protocol.memory import Memory
+
+
+def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
+    """Return what is wrong with a look that comes from the future; None where none does.
+
+    Remembered, such a time would outdate whatever really happens until then. So it may be ahead by
+    no more than an event may be old.
+
+    Example: an event of 2099 is none of CloudWatch's; remembered, it would leave the alarm's own
+    events unheard for decades.
+    """
+    latest = max(look.moments, default=now)
+    if latest - now <= max_age:
+        return None
+    return f"it is of {latest.isoformat()}, over {max_age.seconds} s ahead"
+
+
+def ignored(
+    memory: Memory, look: Look, now: datetime, max_age: timedelta
+) -> tuple[Outcome, str] | None:
+    """Return how a look ends that says nothing new, or too late; None for all else.
+
+    A look without an event or a wish is right at any time, and any number of times.
+    """
+    if look.event:
+        return _known_event(memory, look.event)
+    return _known_wish(memory, look.wish, now, max_age) if look.wish else None
+
+
+def _known_event(memory: Memory, event: AlarmEvent) -> tuple[Outcome, str] | None:
+    last = memory.alarms.get(event.policy)
+    if last is None or event.at > last.at:
+        return None
+    why = f"{event.policy} went to {last.state} at {last.at.isoformat()}"
+    return _repeated(event.at, last.at), why
+
+
+def _known_wish(
+    memory: Memory, wish: Wish, now: datetime, max_age: timedelta
+) -> tuple[Outcome, str] | None:
+    last = memory.requested_at
+    if last is not None and wish.at <= last:
+        return _repeated(wish.at, last), f"the newest request was made at {last.isoformat()}"
+    if now - wish.at > max_age:
+        why = f"it was asked for at {wish.at.isoformat()}, over {max_age.seconds} s ago"
+        return Outcome.IGNORED_STALE, why
+    return None
+
+
+def _repeated(at: datetime, last: datetime) -> Outcome:
+    return Outcome.IGNORED_DUPLICATE if at == last else Outcome.IGNORED_STALE
+
+
+def learn(target: ScalableTarget, memory: Memory, look: Look) -> Memory:
+    """Return the memory with what the look teaches.
+
+    Alarms that were deleted, and those of policies that are gone from the document, are forgotten.
+    """
+    alarms = {} if look.complete else dict(memory.alarms)
+    for policy, described in look.described.items():
+        alarms[policy] = _described(memory, policy, described)
+    if look.event:
+        alarms[look.event.policy] = _changed(memory, look.event)
+    return replace(
+        memory,
+        alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)},
+        requested_at=look.wish.at if look.wish else memory.requested_at,
+    )
+
+
+def _changed(memory: Memory, event: AlarmEvent) -> KnownAlarm:
+    """Return what an event adds: the newer state, and the definition until one is described."""
+    last = memory.alarms.get(event.policy)
+    if last and event.at <= last.at:
+        return last
+    shown, known = event.definition, last.definition if last else None
+    if known is None or (shown and shown.threshold != known.threshold):
+        known = shown or known
+    return KnownAlarm(
+        state=event.alarm.state,
+        at=event.at,
+        definition=known,
+        acted_on=last.acted_on if last else memory.spent_before,
+        muted=event.alarm.muted,
+        muted_until=event.muted_until,
+        disabled=last.disabled if last else False,
+    )
+
+
+def _described(memory: Memory, policy: str, described: KnownAlarm) -> KnownAlarm:
+    """Return what DescribeAlarms adds: always the definition, the state only if it is newer."""
+    last = memory.alarms.get(policy)
+    if last is None:
+        return replace(described, acted_on=memory.spent_before, muted=False, muted_until=None)
+    last = replace(last, definition=described.definition, disabled=described.disabled)
+    if described.state is last.state or described.at < last.at:
+        return last
+    return replace(last, state=described.state, at=described.at, muted=False, muted_until=None)

@@ -1,0 +1,90 @@
+"""When a target is looked at again after an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import AlarmState
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep.protocol.line import Turn
+    from quickstep.protocol.memory import Memory
+    from quickstep.protocol.records import DecisionRecord
+
+NEWER_DATAPOINT = timedelta(seconds=2)
+"""How soon to look again where CloudWatch has no newer datapoint yet."""
+
+MAX_ATTEMPTS_FOR_NEWER = 5
+"""Looks in a row for a newer datapoint; then the heartbeat takes over."""
+
+MAX_THROTTLES = 30
+"""Throttled attempts in a row: about ten minutes; then the heartbeat takes over."""
+
+LONGEST_BACKOFF = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """When to look at a target again, and what to tell the next look; see `Recheck`."""
+
+    delay: timedelta
+    attempt: int = 0
+    turn: Turn | None = None
+
+
+def next_check(
+    memory: Memory,
+    record: DecisionRecord,
+    now: datetime,
+    jitter: float,
+    wait: timedelta | None = None,
+) -> Check | None:
+    """Return when to look again after an evaluation; None where the chain ends.
+
+    `wait` is how long a throttled target waits for its turn; None where it has no number.
+    """
+    look = record.look
+    throttles, looks = (look.attempt, 0) if look.turn else (0, look.attempt)
+    if record.outcome is Outcome.FAILED_THROTTLED and throttles < MAX_THROTTLES:
+        last = wait is None and _asks_for_less(record)
+        delay = max(wait or timedelta(), backoff(throttles, jitter, scale_in=last))
+        return Check(delay, throttles + 1, memory.turn)
+    decision = record.decision
+    if decision is None or decision.next_check_in is None or record.outcome.failed:
+        return None
+    if not (look.outlives_alarms or readable(memory, now)):
+        return None
+    if record.outcome is not Outcome.HELD_NO_DATA:
+        return Check(timedelta(seconds=decision.next_check_in))
+    return Check(NEWER_DATAPOINT, looks + 1) if looks < MAX_ATTEMPTS_FOR_NEWER else None
+
+
+def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:
+    """Return how long to stay away after a throttle.
+
+    Doubled each time up to 30 s, and spread over its upper half by `jitter` (0 up to 1), so that
+    many targets do not come back together. Scale-in always waits the longest: the calls that are
+    left are for those who add tasks.
+
+    Example: the third attempt waits 4 to 8 s.
+    """
+    longest = LONGEST_BACKOFF.total_seconds()
+    span = longest if scale_in else min(longest, 2.0 ** (attempt + 1))
+    return timedelta(seconds=max(1, round(span / 2 + jitter * span / 2)))
+
+
+def _asks_for_less(record: DecisionRecord) -> bool:
+    return record.decision is not None and record.decision.granted < record.decision.before
+
+
+def readable(memory: Memory, now: datetime) -> bool:
+    """Whether a re-check could read anything: an alarm in ALARM, defined and not silenced."""
+    return any(
+        known.state is AlarmState.ALARM and known.definition and not known.silenced(now)
+        for known in memory.alarms.values()
+    )

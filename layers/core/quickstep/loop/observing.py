@@ -1,0 +1,159 @@
+"""What an evaluation sees of its target's alarms: what an event shows, and what is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quickstep.alarms.reading import judge, recent
+from quickstep.engine.model import Alarm, AlarmState, Direction, MetricScope
+from quickstep.protocol.look import Reads
+from quickstep.protocol.ports import CallFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.alarms.event import AlarmEvent
+    from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.protocol.look import Look
+    from quickstep.protocol.memory import Memory
+    from quickstep.protocol.ports import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The alarms by policy, and when the newest datapoint begins of each that shows one."""
+
+    alarms: Mapping[str, Alarm]
+    newest: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Reads the metrics of alarms; an event older than `max_age` shows nothing to act on."""
+
+    metrics: Metrics
+    max_age: timedelta
+
+    def with_load_before(self, target: ScalableTarget, look: Look, now: datetime) -> Look:
+        """Return the look with the load before its event, where a guard asks for that.
+
+        The event's own datapoints stay the ones acted on. Where the load cannot be read, the guards
+        do without.
+        """
+        event = self._fresh(look, now)
+        if not event or not event.definition or not _asks_back(target, event):
+            return look
+        try:
+            points = self.metrics.read({event.policy: event.definition}, now)[event.policy]
+        except CallFailedError:
+            return look
+        before = recent(event.definition, points, now)
+        alarm = replace(event.alarm, recent=before, period=event.definition.period)
+        return replace(look, event=replace(event, alarm=alarm))
+
+    def observe(self, target: ScalableTarget, memory: Memory, look: Look, now: datetime) -> Seen:
+        """Return the alarms: the event's own as it shows it, the others as the look reads them.
+
+        One call for all that are read. An event that is too old to be acted on is read again.
+        """
+        known = {
+            policy.name: memory.alarms[policy.name]
+            for policy in target.policies
+            if policy.name in memory.alarms
+        }
+        alarms = {name: _unread(alarm, now) for name, alarm in known.items()}
+        newest: dict[str, datetime] = {}
+        if event := self._fresh(look, now):
+            alarms[event.policy], begins = _shown(event, known[event.policy], now)
+            newest.update({event.policy: begins} if begins else {})
+        definitions = {
+            name: alarm.definition
+            for name, alarm in known.items()
+            if alarm.definition
+            and not alarms[name].has_value
+            and _is_read(target, look, name, alarm)
+        }
+        return self._read(known, definitions, Seen(alarms, newest), now)
+
+    def _read(
+        self,
+        known: Mapping[str, KnownAlarm],
+        definitions: Mapping[str, AlarmDefinition],
+        seen: Seen,
+        now: datetime,
+    ) -> Seen:
+        if not definitions:
+            return seen
+        try:
+            points = self.metrics.read(definitions, now)
+        except CallFailedError as error:
+            why = f"it could not be read: {error.why}"
+            unread = {name: replace(seen.alarms[name], no_data=why) for name in definitions}
+            return replace(seen, alarms={**seen.alarms, **unread})
+        readings = {
+            name: judge(definition, points.get(name, ()), known[name].acted_on, now)
+            for name, definition in definitions.items()
+        }
+        read = {
+            name: replace(reading.alarm, muted=seen.alarms[name].muted)
+            for name, reading in readings.items()
+        }
+        newest = {name: reading.newest for name, reading in readings.items() if reading.newest}
+        return Seen({**seen.alarms, **read}, {**seen.newest, **newest})
+
+    def _fresh(self, look: Look, now: datetime) -> AlarmEvent | None:
+        return look.event if look.event and now - look.event.at <= self.max_age else None
+
+
+def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
+    """Whether a guard will look at the load before; none does where an event is not acted on."""
+    policy = target.policy(event.policy)
+    if policy is None or event.alarm.state is not AlarmState.ALARM or event.alarm.muted:
+        return False
+    if policy.metric_scope is not MetricScope.PER_TASK:
+        return False
+    guards, out = target.guards, policy.direction is Direction.OUT
+    return guards.capacity_on_its_way or guards.rising_trend if out else guards.would_flap
+
+
+def _is_read(target: ScalableTarget, look: Look, name: str, known: KnownAlarm) -> bool:
+    if look.reads is Reads.NOTHING:
+        return False
+    if known.state is AlarmState.ALARM:
+        return True
+    policy = target.policy(name)
+    out = policy is not None and policy.direction is Direction.OUT
+    return look.reads is Reads.SCALE_OUT and out
+
+
+def _unread(known: KnownAlarm, now: datetime) -> Alarm:
+    """Return what is known of an alarm whose metric was not read."""
+    definition = known.definition
+    return Alarm(
+        known.state,
+        threshold=definition.threshold if definition else None,
+        muted=known.silenced(now),
+        no_data="its load was not read",
+        metric=definition.metric if definition else "",
+    )
+
+
+def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, datetime | None]:
+    """Return the alarm as its event shows it, and when its newest datapoint begins.
+
+    A datapoint that has changed capacity before is not acted on again: a state that the heartbeat
+    has adopted may be followed by the event of the same transition. Its metric goes by the name
+    that the other alarms' have, which is how DescribeAlarms writes it once that has been asked.
+    """
+    alarm, newest = replace(event.alarm, muted=known.silenced(now)), event.newest
+    if known.definition:
+        alarm = replace(alarm, metric=known.definition.metric)
+    spent = newest and known.acted_on and newest <= known.acted_on
+    if newest is None or not spent or alarm.state is not AlarmState.ALARM:
+        return alarm, newest
+    why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
+    return replace(alarm, datapoints=(), no_data=why), None

@@ -1,0 +1,111 @@
+"""What operators and schedules write to a target's item: overrides, a pause.
+
+It is written beside the lease, at any time, and read with the memory at the next claim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from quickstep.engine.model import Direction, Override, Pause, State
+from quickstep.fields import Field, Problem, Problems, present, write_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+_T = TypeVar("_T")
+
+SCHEDULED = "override:"
+"""What the attributes of scheduled overrides begin with; the schedule's name follows."""
+
+
+def is_operators(attribute: str) -> bool:
+    """Whether an attribute of a target's item is written by operators and schedules."""
+    return attribute in ("override", "pause") or attribute.startswith(SCHEDULED)
+
+
+def bounds_entry(
+    bounds: tuple[int | None, int | None], until: datetime, *, reason: str, by: str, at: datetime
+) -> dict[str, Any]:
+    """Return an override as an item's attribute."""
+    minimum, maximum = bounds
+    return {
+        "min": minimum,
+        "max": maximum,
+        "until": write_moment(until),
+        "reason": reason,
+        "by": by,
+        "at": write_moment(at),
+    }
+
+
+def bounds_text(minimum: int | None, maximum: int | None) -> str:
+    """Return bounds in words.
+
+    Examples: `2 to 40`, `at least 20`, `at most 2`.
+    """
+    if minimum is not None and maximum is not None:
+        return f"{minimum} to {maximum}"
+    return f"at most {maximum}" if minimum is None else f"at least {minimum}"
+
+
+def read_operators(item: Mapping[str, Any]) -> State:
+    """Return a state with what operators and schedules wrote, each entry read by itself."""
+    found: list[Problem] = []
+
+    def entry(key: str, read: Callable[[Field | None], _T]) -> _T | None:
+        problems = Problems()
+        field = Field(item.get(key), key, problems)
+        value = read(field.optional())
+        found.extend(problems.found)
+        return None if problems.found else value
+
+    schedules = []
+    for key in sorted(item):
+        name = key.removeprefix(SCHEDULED)
+        if name != key and (schedule := entry(key, read_override)):
+            schedules.append(replace(schedule, name=name))
+    return State(
+        override=entry("override", read_override),
+        pause=entry("pause", read_pause),
+        schedules=tuple(schedules),
+        unreadable="; ".join(str(problem) for problem in found),
+    )
+
+
+def read_override(field: Field | None) -> Override | None:
+    """Read `{"min", "max", "until", "reason", "by", "at"}`, each of them optional.
+
+    `by` and `at` say who wrote it, and when; no decision looks at them.
+    """
+    if field is None:
+        return None
+    members = field.members(optional=("min", "max", "until", "reason", "by", "at"))
+    minimum, maximum = present(members, "min"), present(members, "max")
+    until, reason = present(members, "until"), present(members, "reason")
+    override = Override(
+        minimum.integer(0) if minimum else None,
+        maximum.integer(0) if maximum else None,
+        until.moment() if until else None,
+        reason.text() if reason else "",
+    )
+    lowest, highest = override.min_capacity, override.max_capacity
+    if lowest is not None and highest is not None and lowest > highest:
+        members["max"].wrong(f"must be at least min ({lowest})")
+    return override
+
+
+def read_pause(field: Field | None) -> Pause | None:
+    """Read `{"directions", "until", "reason", "by", "at"}`, of which only the first is required."""
+    if field is None:
+        return None
+    members = field.members(required=("directions",), optional=("until", "reason", "by", "at"))
+    until, reason = present(members, "until"), present(members, "reason")
+    listed = members["directions"].items(at_least=1) if "directions" in members else []
+    return Pause(
+        frozenset(direction.choice(Direction) for direction in listed),
+        until.moment() if until else None,
+        reason.text() if reason else "",
+    )
