@@ -80,11 +80,6 @@ def call(
     return decorate
 
 
-def at_once(_call: Call, effect: Callable[[], _A]) -> _A:
-    """Let a call take effect, and nothing else."""
-    return effect()
-
-
 def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
     """Run the calls of a round in order: claim first, then describe."""
     return first(), second()
@@ -102,7 +97,7 @@ class _Item:
 class InMemoryTargets:
     """Targets' items and records; one lease a target."""
 
-    hook: Hook = at_once
+    hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
 
@@ -170,7 +165,7 @@ class InMemoryTargets:
 class InMemoryTurns:
     """The line of throttled targets."""
 
-    hook: Hook = at_once
+    hook: Hook
     line: Line = field(default_factory=Line)
 
     @call("take of the line")

@@ -42,7 +42,7 @@ from quickstep.protocol.ports import (
 )
 from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
+from quickstep_lab.in_memory import InMemoryAws
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -57,13 +57,7 @@ from tests.builders import (
     known,
     load_event,
 )
-from tests.fakes import (
-    InMemoryAlarms,
-    InMemoryMessages,
-    InMemoryMetrics,
-    InMemoryPolicies,
-    InMemoryServices,
-)
+from tests.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +85,7 @@ class Table:
 
 
 def in_memory_table() -> Table:
-    fake = InMemoryTargets()
+    fake = InMemoryAws().targets
 
     def operate(override: Override, pause: Pause) -> None:
         item = fake.items[WEB.resource_id]
@@ -382,7 +376,7 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
 @pytest.fixture(params=["in memory", "DynamoDB"])
 def turns(request: pytest.FixtureRequest) -> Turns:
     if request.param == "in memory":
-        return InMemoryTurns()
+        return InMemoryAws().turns
     return DynamoTurns(request.getfixturevalue("account").client("dynamodb"), TABLE)
 
 
@@ -492,7 +486,9 @@ def test_a_line_without_its_table_is_a_failed_call(account: Account, call: str) 
 @pytest.fixture(params=["in memory", "ECS"])
 def services(request: pytest.FixtureRequest) -> Services:
     if request.param == "in memory":
-        return InMemoryServices({WEB: Service(4, 4, 0)})
+        fake = InMemoryAws()
+        fake.services[WEB] = Service(4, 4, 0)
+        return fake
     client = request.getfixturevalue("account").client("ecs")
     return EcsServices(client, client)
 
@@ -543,7 +539,7 @@ Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str], None]"]
 def documents(request: pytest.FixtureRequest) -> Documents:
     """The port, and how to store a document behind it."""
     if request.param == "in memory":
-        fake = InMemoryPolicies()
+        fake = InMemoryAws()
         return fake, lambda name, text: fake.documents.update({name.parameter: text})
     account: Account = request.getfixturevalue("account")
     port = SsmPolicyDocuments(account.client("ssm"), 0, lambda: 0.0)
@@ -594,7 +590,7 @@ class Queue:
 
 
 def in_memory_queue() -> Queue:
-    fake = InMemoryMessages()
+    fake = InMemoryAws()
     return Queue(
         fake,
         lambda: [message for message, delay in fake.sent if not delay],
@@ -678,8 +674,9 @@ def test_each_of_many_messages_has_its_own_delay(queue: Queue) -> None:
 @pytest.fixture(params=["in memory", "SQS"])
 def broken_queue(request: pytest.FixtureRequest) -> Messages:
     if request.param == "in memory":
-        failure = CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no such queue")
-        return InMemoryMessages(failures=[failure])
+        world = World()
+        world.failures["SendMessage"].append(CallFailedError(Outcome.FAILED_OTHER, "no such queue"))
+        return world
     account: Account = request.getfixturevalue("account")
     return SqsMessages(account.client("sqs"), f"{account.endpoint_url}/123456789012/nowhere")
 
@@ -713,7 +710,7 @@ class MetricStore:
 
 
 def in_memory_metrics() -> MetricStore:
-    fake = InMemoryMetrics()
+    fake = InMemoryAws()
 
     def publish(policy: str, _definition: AlarmDefinition, at: datetime, value: float) -> None:
         fake.points.setdefault(policy, []).append(Datapoint(at, value, 2))
@@ -845,10 +842,10 @@ class AlarmStore:
 
 
 def in_memory_alarms() -> AlarmStore:
-    fake = InMemoryAlarms([{}])
+    fake = InMemoryAws()
 
     def put(service: ServiceName, policy: str, alarm: DescribedAlarm) -> None:
-        fake.pages[0][service, policy] = alarm
+        fake.alarms[service, policy] = alarm
 
     return AlarmStore(fake, put)
 

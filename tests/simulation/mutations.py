@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import KnownAlarm, Memory
     from quickstep.protocol.records import DecisionRecord
 
-_claim = unwrap(InMemoryTargets.claim)
+_claim: Callable[..., Claim | Lease | OutOfDate] = unwrap(InMemoryTargets.claim)
 _commit = unwrap(InMemoryTargets.commit)
 _line_up = turns.line_up
 
