@@ -1,34 +1,30 @@
-"""In-memory stand-ins for the ports; they pass the same contract suite as the real adapters."""
+"""A world for unit tests: an AWS in memory that counts its calls, and fails where it is told to."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from quickstep.alarms.reading import read_window
-from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.model import Service
-from quickstep.engine.outcome import Outcome
-from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
-from quickstep.loop.door import Door
-from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
+from quickstep.loop.cycle import MAX_EVENT_AGE
+from quickstep_lab.in_memory import InMemoryAws
 from tests.builders import NOW, WEB, a_document, a_look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from quickstep.alarms.definition import AlarmDefinition
-    from quickstep.alarms.known import KnownAlarm
-    from quickstep.engine.model import Datapoint, ScalableTarget
+    from quickstep.loop.cycle import Cycle
+    from quickstep.loop.door import Door
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
-    from quickstep.protocol.messages import Message
     from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.in_memory import Call
     from tests.builders import Came
+
+_A = TypeVar("_A")
 
 
 @dataclass
@@ -45,142 +41,38 @@ class Clock:
 
 
 @dataclass
-class InMemoryPolicies:
-    """Policy documents by SSM parameter name."""
+class World(InMemoryAws):
+    """An account with one service of 4 tasks and the example's policies.
 
-    documents: dict[str, str] = field(default_factory=dict)
-
-    def load(self, service: ServiceName) -> ScalableTarget:
-        if service.parameter not in self.documents:
-            raise ConfigError.of(service.parameter, "is missing: no such SSM parameter")
-        return parse_target_of(service, self.documents[service.parameter])
-
-
-@dataclass
-class InMemoryServices:
-    """ECS services by name; `failures` are raised by the calls they are queued for."""
-
-    services: dict[ServiceName, Service] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    failures: dict[str, list[CallFailedError]] = field(default_factory=lambda: defaultdict(list))
-    on_update: Callable[[], None] = lambda: None
-    on_describe: Callable[[], None] = lambda: None
-
-    def describe(self, service: ServiceName) -> Service:
-        self._call("DescribeServices")
-        self.on_describe()
-        if service not in self.services:
-            raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
-        return self.services[service]
-
-    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        self._call("DescribeServices")
-        self.on_describe()
-        return {name: self.services[name] for name in services if name in self.services}
-
-    def set_desired_count(self, service: ServiceName, desired: int) -> None:
-        self._call(f"UpdateService {desired}")
-        if service not in self.services:
-            raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
-        self.services[service] = replace(self.services[service], desired=desired)
-        self.on_update()
-
-    def _call(self, call: str) -> None:
-        self.calls.append(call)
-        if queued := self.failures[call.split(maxsplit=1)[0]]:
-            raise queued.pop(0)
-
-
-@dataclass
-class InMemoryMetrics:
-    """Datapoints by policy; `reads` are the policies that each call asked for."""
-
-    points: dict[str, list[Datapoint]] = field(default_factory=dict)
-    reads: list[tuple[str, ...]] = field(default_factory=list)
-    failures: list[CallFailedError] = field(default_factory=list)
-
-    def read(
-        self, definitions: Mapping[str, AlarmDefinition], now: datetime
-    ) -> Mapping[str, Sequence[Datapoint]]:
-        self.reads.append(tuple(definitions))
-        if self.failures:
-            raise self.failures.pop(0)
-        start, end = read_window(definitions.values(), now)
-        return {
-            policy: [
-                point if definition.is_plain_average else replace(point, samples=None)
-                for point in sorted(self.points.get(policy, []), key=lambda point: point.at)
-                if start <= point.at < end
-            ]
-            for policy, definition in definitions.items()
-        }
-
-
-@dataclass
-class InMemoryMessages:
-    """What was sent, and with which delay."""
-
-    sent: list[tuple[Message, timedelta]] = field(default_factory=list)
-    failures: list[CallFailedError] = field(default_factory=list)
-
-    def send(self, message: Message, delay: timedelta) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
-        self.sent.append((message, delay))
-
-    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        for message, delay in messages:
-            self.send(message, delay)
-
-
-@dataclass
-class InMemoryAlarms:
-    """Alarms, in pages."""
-
-    pages: list[dict[tuple[ServiceName, str], KnownAlarm]] = field(default_factory=list)
-
-    def page(
-        self, token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
-        number = int(token or 0)
-        page = self.pages[number] if self.pages else {}
-        return page, str(number + 1) if number + 1 < len(self.pages) else None
-
-
-@dataclass
-class World:
-    """A cycle over fakes, with one service of 4 tasks and the example's policies.
-
-    Its guard on capacity on its way is off, so that a step gives the number that it says.
+    Its guard on capacity on its way is off, so that a step gives the number that it says. Of each
+    call, `failures` are raised first, one at a time; what is `after` one comes once it took effect.
     """
 
     clock: Clock = field(default_factory=Clock)
-    policies: InMemoryPolicies = field(default_factory=InMemoryPolicies)
-    services: InMemoryServices = field(default_factory=InMemoryServices)
-    targets: InMemoryTargets = field(default_factory=InMemoryTargets)
-    turns: InMemoryTurns = field(default_factory=InMemoryTurns)
-    metrics: InMemoryMetrics = field(default_factory=InMemoryMetrics)
-    messages: InMemoryMessages = field(default_factory=InMemoryMessages)
-    alarms: InMemoryAlarms = field(default_factory=InMemoryAlarms)
+    made: list[Call] = field(default_factory=list)
+    failures: dict[str, list[Exception]] = field(default_factory=lambda: defaultdict(list))
+    after: dict[str, Callable[[], None]] = field(default_factory=dict)
     sleeps: list[timedelta] = field(default_factory=list)
     max_event_age: timedelta = MAX_EVENT_AGE
     ids: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         document = a_document(Guards={"CapacityOnItsWay": False})
-        self.policies.documents[WEB.parameter] = json.dumps(document)
-        self.services.services[WEB] = Service(4, 4, 0)
+        self.documents[WEB.parameter] = json.dumps(document)
+        self.services[WEB] = Service(4, 4, 0)
+
+    def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
+        self.made.append(call)
+        if queued := self.failures[call.name]:
+            raise queued.pop(0)
+        answer = effect()
+        self.after.get(call.name, lambda: None)()
+        return answer
 
     @property
-    def cycle(self) -> Cycle:
-        return Cycle(
-            policies=self.policies,
-            services=self.services,
-            targets=self.targets,
-            turns=self.turns,
-            metrics=self.metrics,
-            messages=self.messages,
-            together=one_after_the_other,
+    def door(self) -> Door:
+        return self.scaler(
             clock=self.clock,
             new_id=self._new_id,
             jitter=lambda: 0.5,
@@ -189,14 +81,22 @@ class World:
         )
 
     @property
-    def door(self) -> Door:
-        return Door(
-            cycle=self.cycle,
-            alarms=self.alarms,
-            messages=self.messages,
-            sleep=self.sleeps.append,
-            jitter=lambda: 0.5,
-        )
+    def cycle(self) -> Cycle:
+        return self.door.cycle
+
+    @property
+    def calls(self) -> list[str]:
+        """The calls of ECS, e.g. `UpdateService 6`."""
+        return [
+            " ".join([call.name, *map(str, call.arguments[1:])])
+            for call in self.made
+            if call.name in ("DescribeServices", "UpdateService")
+        ]
+
+    @property
+    def reads(self) -> list[tuple[str, ...]]:
+        """The policies that each reading of metrics asked for."""
+        return [tuple(call.arguments[0]) for call in self.made if call.name == "GetMetricData"]
 
     def evaluate(self, came: Came) -> DecisionRecord:
         """Evaluate what came, and return the record of it."""
@@ -206,7 +106,7 @@ class World:
 
     @property
     def desired(self) -> int:
-        return self.services.services[WEB].desired
+        return self.services[WEB].desired
 
     @property
     def memory(self) -> Memory:
@@ -214,8 +114,7 @@ class World:
 
     def remember(self, memory: Memory, service: ServiceName = WEB) -> None:
         """Have a target remember this."""
-        item = self.targets.items[service.resource_id]
-        item.memory, item.exists = memory, True
+        self.targets.remember(service.resource_id, memory)
 
     def _new_id(self) -> str:
         self.ids += 1

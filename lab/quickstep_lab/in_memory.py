@@ -1,23 +1,88 @@
-"""Ports of the cycle in memory; those of the table pass the contract suite of the real one."""
+"""AWS in memory: all ports of the scaler; they pass the contract suite of the real adapters.
+
+Each call of a port goes through `hook`, which lets it take effect: at once by default. A world of
+faults, of limits, or one that counts, has a hook of its own; one that computes what it shows
+overrides `seen`, `change`, `datapoints` or `deliver`.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial, wraps
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from quickstep.alarms.reading import read_window
+from quickstep.config import ConfigError, parse_target_of
+from quickstep.engine.outcome import Outcome
+from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
+from quickstep.loop.door import Door
 from quickstep.protocol.line import Line
 from quickstep.protocol.memory import Claim, Lease, Memory
-from quickstep.protocol.ports import LeaseLostError, OutOfDate
+from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.model import Datapoint, ScalableTarget, Service
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.messages import Message
+    from quickstep.protocol.ports import Together
     from quickstep.protocol.records import DecisionRecord
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_P = ParamSpec("_P")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call, before it takes effect: of an action of AWS, or of what the table is asked for."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+class Hook(Protocol):
+    """Comes between a call and its effect."""
+
+    def __call__(self, call: Call, effect: Callable[[], _A], /) -> _A:
+        """Let a call take effect, and return its answer."""
+        ...
+
+
+class _Hooked(Protocol):
+    @property
+    def hook(self) -> Hook: ...
+
+
+_Port = TypeVar("_Port", bound=_Hooked)
+
+
+def call(
+    name: str,
+) -> Callable[[Callable[Concatenate[_Port, _P], _A]], Callable[Concatenate[_Port, _P], _A]]:
+    """Make a method a call of this name: its body is the effect, and the hook is asked for it."""
+
+    def decorate(
+        effect: Callable[Concatenate[_Port, _P], _A],
+    ) -> Callable[Concatenate[_Port, _P], _A]:
+        @wraps(effect)
+        def called(port: _Port, /, *args: _P.args, **kwargs: _P.kwargs) -> _A:
+            return port.hook(Call(name, args), partial(effect, port, *args, **kwargs))
+
+        return called
+
+    return decorate
+
+
+def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
+    """Run the calls of a round in order: claim first, then describe."""
+    return first(), second()
 
 
 @dataclass
@@ -32,9 +97,11 @@ class _Item:
 class InMemoryTargets:
     """Targets' items and records; one lease a target."""
 
+    hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
 
+    @call("claim")
     def claim(
         self, resource_id: str, lease: Lease, generation: int | None = None
     ) -> Claim | Lease | OutOfDate:
@@ -49,6 +116,7 @@ class InMemoryTargets:
         item.lease, item.abandoned = lease, item.lease
         return Claim(item.memory, item.abandoned)
 
+    @call("postpone")
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
         """Note that a generation's re-check comes later; see the port."""
         item = self.items[resource_id]
@@ -57,11 +125,13 @@ class InMemoryTargets:
         item.memory = replace(item.memory, check_at=check_at)
         return True
 
+    @call("peek")
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease; see the port."""
         item = self.items[resource_id]
         return item.memory, item.lease
 
+    @call("commit")
     def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
         """Write memory and record, and release the lease; see the port."""
         resource_id = record.resource_id
@@ -80,31 +150,178 @@ class InMemoryTargets:
         item.memory, item.lease, item.exists = replace(memory, state=state), None, True
         self.records.append(record)
 
+    @call("record")
     def record(self, record: DecisionRecord) -> None:
         """Keep a record; see the port."""
         self.records.append(record)
+
+    def remember(self, resource_id: str, memory: Memory) -> None:
+        """Have a target remember this."""
+        item = self.items[resource_id]
+        item.memory, item.exists = memory, True
 
 
 @dataclass
 class InMemoryTurns:
     """The line of throttled targets."""
 
+    hook: Hook
     line: Line = field(default_factory=Line)
 
+    @call("take of the line")
     def take(self, lane: int, now: datetime) -> Line:
         """Take the next number of a lane; see the port."""
         self.line = self.line.take(lane, now)
         return self.line
 
+    @call("serve of the line")
     def serve(self, lane: int, number: int, now: datetime) -> None:
         """Say that a number was served; see the port."""
         self.line = self.line.serve(lane, number, now)
 
+    @call("read of the line")
     def read(self) -> Line:
         """Return the line; see the port."""
         return self.line
 
 
-def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-    """Run the calls of a round in order: claim first, then describe."""
-    return first(), second()
+@dataclass
+class InMemoryAws:
+    """An account: its table in `targets` and `turns`; all other ports are the account itself.
+
+    The documents are by SSM parameter name, the datapoints by policy, and there are `page_size`
+    alarms on a page.
+    """
+
+    documents: dict[str, str] = field(default_factory=dict, init=False)
+    services: dict[ServiceName, Service] = field(default_factory=dict, init=False)
+    points: dict[str, list[Datapoint]] = field(default_factory=dict, init=False)
+    sent: list[tuple[Message, timedelta]] = field(default_factory=list, init=False)
+    alarms: dict[tuple[ServiceName, str], KnownAlarm] = field(default_factory=dict, init=False)
+    page_size: int = field(default=100, init=False)
+    targets: InMemoryTargets = field(init=False)
+    turns: InMemoryTurns = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have the table's calls go through the account's hook."""
+        self.targets = InMemoryTargets(self.hook)
+        self.turns = InMemoryTurns(self.hook)
+
+    def scaler(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        jitter: Callable[[], float],
+        sleep: Callable[[timedelta], None],
+        together: Together = one_after_the_other,
+        max_event_age: timedelta = MAX_EVENT_AGE,
+    ) -> Door:
+        """Return the scaler of this account."""
+        cycle = Cycle(
+            policies=self,
+            services=self,
+            targets=self.targets,
+            turns=self.turns,
+            metrics=self,
+            messages=self,
+            together=together,
+            clock=clock,
+            new_id=new_id,
+            jitter=jitter,
+            sleep=sleep,
+            max_event_age=max_event_age,
+        )
+        return Door(cycle=cycle, alarms=self, messages=self, sleep=sleep, jitter=jitter)
+
+    # --- what a world may do in its own way -------------------------------------------------------
+
+    def hook(self, _call: Call, effect: Callable[[], _A], /) -> _A:
+        """Let a call take effect, and return its answer."""
+        return effect()
+
+    def seen(self, service: ServiceName) -> Service | None:
+        """Return a service as it is now, if there is one."""
+        return self.services.get(service)
+
+    def change(self, service: ServiceName, desired: int) -> None:
+        """Change a service's desired count."""
+        self.services[service] = replace(self.services[service], desired=desired)
+
+    def datapoints(
+        self, policy: str, _definition: AlarmDefinition, _start: datetime, _end: datetime
+    ) -> Iterable[Datapoint]:
+        """Return the datapoints of what an alarm watches, at least those from start to end."""
+        return self.points.get(policy, ())
+
+    def deliver(self, message: Message, delay: timedelta) -> None:
+        """Bring a message that was sent."""
+        self.sent.append((message, delay))
+
+    # --- the ports --------------------------------------------------------------------------------
+
+    @call("GetParameter")
+    def load(self, service: ServiceName) -> ScalableTarget:
+        """Return the target's validated document; see the port."""
+        if service.parameter not in self.documents:
+            raise ConfigError.of(service.parameter, "is missing: no such SSM parameter")
+        return parse_target_of(service, self.documents[service.parameter])
+
+    @call("DescribeServices")
+    def describe(self, service: ServiceName) -> Service:
+        """Return the service as it is now; see the port."""
+        return self._found(service)
+
+    @call("DescribeServices")
+    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
+        """Return those services that there are, for one call; see the port."""
+        return {name: found for name in services if (found := self.seen(name))}
+
+    @call("UpdateService")
+    def set_desired_count(self, service: ServiceName, desired: int) -> None:
+        """Set the desired count; see the port."""
+        self._found(service)
+        self.change(service, desired)
+
+    def _found(self, service: ServiceName) -> Service:
+        found = self.seen(service)
+        if found is None:
+            raise CallFailedError(Outcome.FAILED_NOT_FOUND, f"{service.resource_id}: MISSING")
+        return found
+
+    @call("GetMetricData")
+    def read(
+        self, definitions: Mapping[str, AlarmDefinition], now: datetime
+    ) -> Mapping[str, Sequence[Datapoint]]:
+        """Return the newest datapoints of each alarm by policy; see the port."""
+        start, end = read_window(definitions.values(), now)
+        return {
+            policy: [
+                point if definition.is_plain_average else replace(point, samples=None)
+                for point in sorted(
+                    self.datapoints(policy, definition, start, end), key=lambda point: point.at
+                )
+                if start <= point.at < end
+            ]
+            for policy, definition in definitions.items()
+        }
+
+    @call("SendMessage")
+    def send(self, message: Message, delay: timedelta) -> None:
+        """Send a message; see the port."""
+        self.deliver(message, delay)
+
+    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
+        """Send many messages, for a call each; see the port."""
+        for message, delay in messages:
+            self.send(message, delay)
+
+    @call("DescribeAlarms")
+    def page(
+        self, token: str | None
+    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
+        """Return a page of the alarms, and the next page's token; see the port."""
+        first = int(token or 0)
+        after = first + self.page_size
+        page = dict(islice(self.alarms.items(), first, after))
+        return page, str(after) if after < len(self.alarms) else None

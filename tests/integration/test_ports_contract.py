@@ -50,7 +50,7 @@ from quickstep.protocol.ports import (
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
+from quickstep_lab.in_memory import InMemoryAws
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -65,13 +65,7 @@ from tests.builders import (
     known,
     load_event,
 )
-from tests.fakes import (
-    InMemoryAlarms,
-    InMemoryMessages,
-    InMemoryMetrics,
-    InMemoryPolicies,
-    InMemoryServices,
-)
+from tests.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +92,11 @@ class Table:
     operate: Callable[[Override, Pause], None]
 
 
+SEEN_OK = KnownAlarm(AlarmState.OK, ago(60), DEFINITION)
+
+
 def in_memory_table() -> Table:
-    fake = InMemoryTargets()
+    fake = InMemoryAws().targets
 
     def operate(override: Override, pause: Pause) -> None:
         item = fake.items[WEB.resource_id]
@@ -390,7 +387,7 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
 @pytest.fixture(params=["in memory", "DynamoDB"])
 def turns(request: pytest.FixtureRequest) -> Turns:
     if request.param == "in memory":
-        return InMemoryTurns()
+        return InMemoryAws().turns
     return DynamoTurns(request.getfixturevalue("account").client("dynamodb"), TABLE)
 
 
@@ -500,7 +497,9 @@ def test_a_line_without_its_table_is_a_failed_call(account: Account, call: str) 
 @pytest.fixture(params=["in memory", "ECS"])
 def services(request: pytest.FixtureRequest) -> Services:
     if request.param == "in memory":
-        return InMemoryServices({WEB: Service(4, 4, 0)})
+        fake = InMemoryAws()
+        fake.services[WEB] = Service(4, 4, 0)
+        return fake
     client = request.getfixturevalue("account").client("ecs")
     return EcsServices(client, client)
 
@@ -551,7 +550,7 @@ Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str], None]"]
 def documents(request: pytest.FixtureRequest) -> Documents:
     """The port, and how to store a document behind it."""
     if request.param == "in memory":
-        fake = InMemoryPolicies()
+        fake = InMemoryAws()
         return fake, lambda name, text: fake.documents.update({name.parameter: text})
     account: Account = request.getfixturevalue("account")
     port = SsmPolicyDocuments(account.client("ssm"), 0, lambda: 0.0)
@@ -602,7 +601,7 @@ class Queue:
 
 
 def in_memory_queue() -> Queue:
-    fake = InMemoryMessages()
+    fake = InMemoryAws()
     return Queue(
         fake,
         lambda: [message for message, delay in fake.sent if not delay],
@@ -643,11 +642,7 @@ def queue(request: pytest.FixtureRequest) -> Queue:
         pytest.param(Message(Recheck(WEB, 7, 3, Turn(ago(20), 2, 41)), lost=2), id="re-check"),
         pytest.param(Message(AlarmAgain(load_event("alarm-metric-math")), lost=1), id="alarm"),
         pytest.param(
-            Message(
-                Heartbeats(
-                    (Heartbeat(WEB, {HIGH: KnownAlarm(AlarmState.OK, ago(60), DEFINITION)}),)
-                )
-            ),
+            Message(Heartbeats((Heartbeat(WEB, {HIGH: SEEN_OK}),))),
             id="look",
         ),
         pytest.param(Message(Sweep("a token: ü")), id="sweep"),
@@ -688,8 +683,9 @@ def test_each_of_many_messages_has_its_own_delay(queue: Queue) -> None:
 @pytest.fixture(params=["in memory", "SQS"])
 def broken_queue(request: pytest.FixtureRequest) -> Messages:
     if request.param == "in memory":
-        failure = CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no such queue")
-        return InMemoryMessages(failures=[failure])
+        world = World()
+        world.failures["SendMessage"].append(CallFailedError(Outcome.FAILED_OTHER, "no such queue"))
+        return world
     account: Account = request.getfixturevalue("account")
     return SqsMessages(account.client("sqs"), f"{account.endpoint_url}/123456789012/nowhere")
 
@@ -723,7 +719,7 @@ class MetricStore:
 
 
 def in_memory_metrics() -> MetricStore:
-    fake = InMemoryMetrics()
+    fake = InMemoryAws()
 
     def publish(policy: str, _definition: AlarmDefinition, at: datetime, value: float) -> None:
         fake.points.setdefault(policy, []).append(Datapoint(at, value, 2))
@@ -855,10 +851,10 @@ class AlarmStore:
 
 
 def in_memory_alarms() -> AlarmStore:
-    fake = InMemoryAlarms([{}])
+    fake = InMemoryAws()
 
     def put(service: ServiceName, policy: str, alarm: KnownAlarm) -> None:
-        fake.pages[0][service, policy] = alarm
+        fake.alarms[service, policy] = alarm
 
     return AlarmStore(fake, put)
 

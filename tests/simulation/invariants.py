@@ -159,8 +159,7 @@ def _a_breach_is_answered(world: World) -> Iterator[str]:
         if at - last > ANSWER_WITHIN:
             yield f"the breach at {at:.0f} s has not been answered for {at - last:.0f} s"
             return
-    state, _ = world.alarms[HIGH]
-    if state is AlarmState.ALARM and world.desired < TARGET.max_capacity:
+    if world.alarms[WEB, HIGH].state is AlarmState.ALARM and world.desired < TARGET.max_capacity:
         yield f"the load is not met in the end, with {world.desired} tasks"
 
 

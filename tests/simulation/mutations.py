@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -13,9 +14,9 @@ from quickstep.loop import cycle, observing, waiting
 from quickstep.protocol import line
 from quickstep.protocol.memory import Claim, Lease
 from quickstep.protocol.ports import CallFailedError, OutOfDate
-from quickstep_lab.in_memory import InMemoryTargets
+from quickstep_lab.in_memory import InMemoryTargets, call
 from tests.simulation import world
-from tests.simulation.world import Ports
+from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
-_claim = InMemoryTargets.claim
-_commit = InMemoryTargets.commit
+_claim: Callable[..., Claim | Lease | OutOfDate] = unwrap(InMemoryTargets.claim)
+_commit = unwrap(InMemoryTargets.commit)
 _line_up = waiting.line_up
 
 
+@call("claim")
 def _claim_whatever_the_lease(
     self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
 ) -> Claim | Lease | OutOfDate:
@@ -40,12 +42,14 @@ def _claim_whatever_the_lease(
     return _claim(self, resource_id, lease, generation)
 
 
+@call("claim")
 def _claim_whatever_the_generation(
     self: InMemoryTargets, resource_id: str, lease: Lease, _generation: int | None = None
 ) -> Claim | Lease | OutOfDate:
     return _claim(self, resource_id, lease)
 
 
+@call("claim")
 def _never_take_over(
     self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
 ) -> Claim | Lease | OutOfDate:
@@ -53,6 +57,7 @@ def _never_take_over(
     return held or _claim(self, resource_id, lease, generation)
 
 
+@call("claim")
 def _forget_who_died(
     self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
 ) -> Claim | Lease | OutOfDate:
@@ -63,6 +68,7 @@ def _forget_who_died(
 def _commit_changed(
     change: Callable[[Memory], Memory], *, recorded: bool = True
 ) -> Callable[..., None]:
+    @call("commit")
     def commit(self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord) -> None:
         _commit(self, owner, change(memory), record)
         if not recorded and record.outcome.changes_capacity:
@@ -108,7 +114,7 @@ def _kept(*arguments: Any) -> tuple[Turn | None, timedelta | None]:
     return turn or memory.turn, wait
 
 
-def _no_sweep(_self: Ports, _token: str | None) -> tuple[dict[Any, Any], None]:
+def _no_sweep(_self: World, _token: str | None) -> tuple[dict[Any, Any], None]:
     return {}, None
 
 
@@ -128,8 +134,8 @@ MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
     ],
     "chain generation ignored": [(InMemoryTargets, "claim", _claim_whatever_the_generation)],
     "no recovery": [(cycle, "recover", _no_recovery)],
-    "next check never sent": [(Ports, "send", _nothing)],
-    "heartbeat sees no alarm": [(Ports, "page", _no_sweep)],
+    "next check never sent": [(World, "send", _nothing)],
+    "heartbeat sees no alarm": [(World, "page", _no_sweep)],
     "a lost answer taken for a refusal": [(world, "unheard", _refused)],
     "its turn never comes": [(cycle, "still_waits", lambda *_: timedelta(seconds=5))],
     "nobody's standstill is noticed": [(line, "STANDSTILL", timedelta(days=1))],

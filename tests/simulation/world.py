@@ -24,13 +24,11 @@ from quickstep.alarms.event import read_event
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.cycle import Cycle
-from quickstep.loop.door import Door
 from quickstep.protocol.line import LANES, SERVED_A_SECOND
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Message, Request, write_message
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns
+from quickstep_lab.in_memory import InMemoryAws
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -43,15 +41,13 @@ from tests.builders import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep.protocol.line import Line
-    from quickstep.protocol.memory import Claim, Lease
-    from quickstep.protocol.ports import OutOfDate
-    from quickstep.protocol.records import DecisionRecord
+    from quickstep.protocol.memory import Lease
+    from quickstep_lab.in_memory import Call
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -62,6 +58,18 @@ VISIBILITY = 60.0  # the queue's
 MAX_RECEIVES = 3
 MOST_OTHERS = 50
 """Targets of a crowded account that are throttled together: ten seconds of UpdateService."""
+
+THROTTLED = {
+    "DescribeServices": 0.03,
+    "UpdateService": 0.1,
+    "GetMetricData": 0.03,
+    "take of the line": 0.1,
+    "serve of the line": 0.1,
+    "read of the line": 0.1,
+}
+"""How often these calls are; of an answer that never came, their adapters make a failed call."""
+
+THROTTLED_IN_A_CROWD = {**THROTTLED, "UpdateService": 0.6}
 
 FAULTS_END = 150.0
 END = 420.0
@@ -110,11 +118,10 @@ class Invocation:
 
 
 @dataclass
-class World:
+class World(InMemoryAws):
     """Everything outside of the scaler, and the scheduler that runs it."""
 
     seed: int
-    mutate: Callable[[World], None] = lambda _: None
     now: float = 0.0
     desired: int = 4
     changes: list[Change] = field(default_factory=list)
@@ -129,15 +136,12 @@ class World:
     crowded: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.rng = random.Random(self.seed)  # noqa: S311
-        self.targets = InMemoryTargets()
-        self.turns = InMemoryTurns()
         self.targets.items[WEB.resource_id].memory = Memory(state=self.operators)
-        self.alarms: dict[str, tuple[AlarmState, float]] = {
-            HIGH: (AlarmState.OK, -600.0),
-            LOW: (AlarmState.OK, -600.0),
-        }
-        self.points: list[tuple[float, float, Datapoint]] = []  # visible at, value, datapoint
+        for policy in DEFINITIONS:
+            self._alarm(policy, AlarmState.OK, -600.0)
+        self.published: list[tuple[float, Datapoint]] = []  # from when on it is visible
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._numbers = itertools.count(1)
@@ -147,28 +151,13 @@ class World:
         self.closed = False
         self.phase = self.rng.uniform(0, 10)
         self.loads = self._loads()
-        ports = Ports(self)
-        self.cycle = Cycle(
-            policies=ports,
-            services=ports,
-            targets=ports,
-            turns=LineOfTheAccount(ports, self.turns),
-            metrics=ports,
-            messages=ports,
-            together=self._together,
+        self.door = self.scaler(
             clock=self.clock,
             new_id=self._new_id,
             jitter=self.rng.random,
             sleep=lambda duration: self.sleep(duration.total_seconds()),
+            together=self._together,
         )
-        self.door = Door(
-            cycle=self.cycle,
-            alarms=ports,
-            messages=ports,
-            sleep=lambda duration: self.sleep(duration.total_seconds()),
-            jitter=self.rng.random,
-        )
-        self.mutate(self)
 
     # --- time and randomness ----------------------------------------------------------------------
 
@@ -199,7 +188,7 @@ class World:
         before = [change.after for change in self.changes if change.at <= when]
         return before[-1] if before else self.changes[0].before if self.changes else self.desired
 
-    def load(self) -> float:
+    def total_load(self) -> float:
         return next(level for since, level in reversed(self.loads) if since <= self.now)
 
     # --- the run ----------------------------------------------------------------------------------
@@ -228,20 +217,21 @@ class World:
         self.log(f"{count} others wait in lane {lane}")
         come = self.rng.random() < 0.5
         for place in range(count):
-            number = self.turns.take(lane, self.clock()).lanes[lane].taken
+            self.turns.line = self.turns.line.take(lane, self.clock())
             if come:
+                number = self.turns.line.lanes[lane].taken
                 serve = partial(self._serve_another, lane, number)
                 self.at(self.now + 1 + place / SERVED_A_SECOND, serve)
 
     def _serve_another(self, lane: int, number: int) -> None:
-        self.turns.serve(lane, number, self.clock())
+        self.turns.line = self.turns.line.serve(lane, number, self.clock())
 
     def _request(self, number: int) -> None:
         """Have an operator ask for a capacity."""
         capacity = self.rng.randint(2, 40)
         self.log(f"an operator asks for {capacity}")
         request = Request(WEB, f"r-{number}", self.clock(), "by hand", capacity)
-        self.enqueue(write_message(Message(request)), timedelta())
+        self.deliver(Message(request), timedelta())
 
     def _end_faults(self) -> None:
         self.faults = False
@@ -256,17 +246,17 @@ class World:
             return
         begun = self.clock() - timedelta(seconds=10)
         # A little of the time itself, so that a datapoint is known by its value.
-        value = self.load() / max(1, self.desired) + self.now * 1e-6
+        value = self.total_load() / max(1, self.desired) + self.now * 1e-6
         if not self.chance(0.05):
             visible = self.now + self.rng.uniform(0.2, 2.5)
             samples = 2 * self.desired  # each task publishes every 5 s
-            self.points.append((visible, value, Datapoint(begun, value, samples)))
+            self.published.append((visible, Datapoint(begun, value, samples)))
         self.breaches.append((self.now, value > DEFINITION.threshold))
         self.at(self.now + 2.6, self._evaluate_alarms)
         self.at(self.now + 10, self._period_ends)
 
     def visible_points(self) -> list[Datapoint]:
-        return [point for visible, _, point in self.points if visible <= self.now]
+        return [point for visible, point in self.published if visible <= self.now]
 
     def _evaluate_alarms(self) -> None:
         for policy, definition in DEFINITIONS.items():
@@ -275,10 +265,14 @@ class World:
                 continue
             breaching = sum(definition.breached_by(point.value) for point in window)
             state = AlarmState.ALARM if breaching >= definition.m else AlarmState.OK
-            if state is not self.alarms[policy][0]:
-                self.alarms[policy] = (state, self.now)
+            if state is not self.alarms[WEB, policy].state:
+                self._alarm(policy, state, self.now)
                 self.log(f"alarm {policy} -> {state} at {window[-1].value:.1f}")
                 self._emit(event_of(policy, state, window, definition, self.clock()))
+
+    def _alarm(self, policy: str, state: AlarmState, since: float) -> None:
+        at = START + timedelta(seconds=since)
+        self.alarms[WEB, policy] = KnownAlarm(state, at, DEFINITIONS[policy])
 
     def _emit(self, event: dict[str, Any]) -> None:
         """Deliver an event: now, late, twice, or not at all."""
@@ -358,14 +352,6 @@ class World:
     def _invocation(self) -> Invocation:
         return self._invocations[getcurrent()]
 
-    def show(self, values: dict[str, float]) -> None:
-        """Note which datapoints an invocation has read to act on.
-
-        In a round it reads the load before those that its event has shown.
-        """
-        if not self._invocation.rounds:
-            self._invocation.shown = values
-
     def sleep(self, seconds: float) -> None:
         self._root.switch(seconds)
 
@@ -401,7 +387,8 @@ class World:
 
     # --- the queue --------------------------------------------------------------------------------
 
-    def enqueue(self, body: Mapping[str, Any], delay: timedelta) -> None:
+    def deliver(self, message: Message, delay: timedelta) -> None:
+        body = write_message(message)
         for _ in range(2 if self.chance(0.1) else 1):
             wait = math.ceil(delay.total_seconds()) + self.rng.uniform(0.01, 0.4)
             self.at(self.now + wait, lambda: self._receive(body, 1))
@@ -418,9 +405,18 @@ class World:
 
         self._invoke(f"message {json.dumps(body)[:90]}", read, again)
 
-    # --- ECS --------------------------------------------------------------------------------------
+    # --- the account ------------------------------------------------------------------------------
 
-    def update(self, desired: int) -> None:
+    def load(self, _service: ServiceName) -> ScalableTarget:
+        return self.target
+
+    def seen(self, _service: ServiceName) -> Service:
+        return Service(self.desired, self.desired, 0)
+
+    def datapoints(self, *_: Any) -> Iterable[Datapoint]:
+        return self.visible_points()
+
+    def change(self, _service: ServiceName, desired: int) -> None:
         invocation = self._invocation
         self.log(f"#{invocation.number} UpdateService {self.desired} -> {desired}")
         if desired == self.desired:
@@ -438,6 +434,62 @@ class World:
             )
         )
         self.desired = desired
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
+        """Make a call: time passes, it takes effect, time passes; anything may go wrong."""
+        throttled = (THROTTLED_IN_A_CROWD if self.crowded else THROTTLED).get(call.name)
+        if self.chance(0.01):
+            self.log(f"   {call.name}: about to be killed")
+            self.kill()
+        self.sleep(self._latency())
+        if self.chance(throttled or 0.0):
+            raise CallFailedError(Outcome.FAILED_THROTTLED, f"{call.name}: ThrottlingException")
+        answer = effect()
+        self._note(call, answer)
+        if self.chance(0.012):
+            self.log(f"   {call.name}: done, then killed")
+            self.kill()
+        self.sleep(self._latency())
+        if self.chance(0.01):
+            self.log(f"   {call.name}: done, answer lost")
+            raise unheard() if throttled else AnswerLostError("no answer")
+        return answer
+
+    def _latency(self) -> float:
+        """Return the time one way: mostly short, now and then long, in trouble very long."""
+        longest = 4.5 if self.chance(0.01) else 0.7 if self.rng.random() < 0.1 else 0.05
+        return self.rng.uniform(0.002, longest)
+
+    def _note(self, call: Call, answer: Any) -> None:
+        """Note what a call has done, for the timeline and the invariants."""
+        match call.name, call.arguments:
+            case "claim", (_, lease, *_):
+                self.leases.append(lease)
+                self.log(f"   claim by {lease.owner}: {type(answer).__name__}")
+            case "postpone", (_, generation, check_at):
+                self.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
+            case "commit", (owner, memory, record):
+                if memory.desired not in (None, self.desired):
+                    self.astray.append(f"{owner} commits {memory.desired}, ECS has {self.desired}")
+                self.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
+            case "GetMetricData", (_, now):
+                self._show_read(answer, now - timedelta(seconds=10))
+            case _:
+                pass
+
+    def _show_read(self, answer: Mapping[str, Sequence[Datapoint]], newest: datetime) -> None:
+        """Note which datapoints an invocation has read to act on.
+
+        In a round it reads the load before those that its event has shown.
+        """
+        complete = {
+            policy: [point.value for point in points if point.at <= newest]
+            for policy, points in answer.items()
+        }
+        if not self._invocation.rounds and any(complete.values()):
+            self._invocation.shown = {policy: values[-1] for policy, values in complete.items()}
 
 
 def event_of(
@@ -473,160 +525,6 @@ def event_of(
             "configuration": {"metrics": [{"id": "m1", "metricStat": stat, "returnData": True}]},
         },
     }
-
-
-class Ports:
-    """All ports of the scaler over the world, each call a place where things go wrong."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def _call(
-        self,
-        name: str,
-        function: Callable[[], _A],
-        *,
-        throttle: float = 0.0,
-        adapted: bool = False,
-    ) -> _A:
-        """Make a call: time passes, it takes effect, time passes; anything may go wrong.
-
-        `adapted` calls turn an answer that never came into an expected failure, as adapters do.
-        """
-        world = self._world
-        if world.chance(0.01):
-            world.log(f"   {name}: about to be killed")
-            world.kill()
-        world.sleep(self._latency())
-        if world.chance(throttle):
-            raise CallFailedError(Outcome.FAILED_THROTTLED, f"{name}: ThrottlingException")
-        result = function()
-        if world.chance(0.012):
-            world.log(f"   {name}: done, then killed")
-            world.kill()
-        world.sleep(self._latency())
-        if world.chance(0.01):
-            world.log(f"   {name}: done, answer lost")
-            raise unheard() if adapted else AnswerLostError("no answer")
-        return result
-
-    def call_line(self, name: str, function: Callable[[], _A]) -> _A:
-        """Make a call of the line of throttled targets."""
-        return self._call(f"{name} of the line", function, throttle=0.1, adapted=True)
-
-    def _latency(self) -> float:
-        """Return the time one way: mostly short, now and then long, in trouble very long."""
-        rng = self._world.rng
-        longest = 4.5 if self._world.chance(0.01) else 0.7 if rng.random() < 0.1 else 0.05
-        return rng.uniform(0.002, longest)
-
-    def load(self, _service: ServiceName) -> ScalableTarget:
-        return self._world.target
-
-    def describe(self, _service: ServiceName) -> Service:
-        return self._call(
-            "DescribeServices",
-            lambda: Service(self._world.desired, self._world.desired, 0),
-            throttle=0.03,
-            adapted=True,
-        )
-
-    def set_desired_count(self, _service: ServiceName, desired: int) -> None:
-        self._call(
-            "UpdateService",
-            lambda: self._world.update(desired),
-            throttle=0.6 if self._world.crowded else 0.1,
-            adapted=True,
-        )
-
-    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        return {service: self.describe(service) for service in services}
-
-    def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
-        def postpone() -> bool:
-            self._world.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
-            return self._world.targets.postpone(resource_id, generation, check_at)
-
-        return self._call("postpone", postpone)
-
-    def claim(
-        self, resource_id: str, lease: Lease, generation: int | None = None
-    ) -> Claim | Lease | OutOfDate:
-        world = self._world
-
-        def claim() -> Claim | Lease | OutOfDate:
-            answer = world.targets.claim(resource_id, lease, generation)
-            world.leases.append(lease)
-            world.log(f"   claim by {lease.owner}: {type(answer).__name__}")
-            return answer
-
-        return self._call("claim", claim)
-
-    def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
-        return self._call("peek", lambda: self._world.targets.peek(resource_id))
-
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        def commit() -> None:
-            world = self._world
-            world.targets.commit(owner, memory, record)
-            if memory.desired not in (None, world.desired):
-                world.astray.append(f"{owner} commits {memory.desired}, ECS has {world.desired}")
-            world.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
-
-        self._call("commit", commit)
-
-    def record(self, record: DecisionRecord) -> None:
-        self._call("record", lambda: self._world.targets.record(record))
-
-    def read(
-        self, definitions: Mapping[str, AlarmDefinition], now: datetime
-    ) -> Mapping[str, Sequence[Datapoint]]:
-        def read() -> dict[str, Sequence[Datapoint]]:
-            points = self._world.visible_points()[-20:]
-            complete = [p for p in points if p.at + timedelta(seconds=10) <= now]
-            if complete:
-                self._world.show(dict.fromkeys(definitions, complete[-1].value))
-            return dict.fromkeys(definitions, points)
-
-        return self._call("GetMetricData", read, throttle=0.03, adapted=True)
-
-    def send(self, message: Message, delay: timedelta) -> None:
-        body = write_message(message)
-        self._call("SendMessage", lambda: self._world.enqueue(body, delay))
-
-    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        for message, delay in messages:
-            self.send(message, delay)
-
-    def page(
-        self, _token: str | None
-    ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
-        def describe() -> dict[tuple[ServiceName, str], KnownAlarm]:
-            return {
-                (WEB, policy): KnownAlarm(
-                    state, START + timedelta(seconds=since), DEFINITIONS[policy]
-                )
-                for policy, (state, since) in self._world.alarms.items()
-            }
-
-        return self._call("DescribeAlarms", describe), None
-
-
-class LineOfTheAccount:
-    """The line over the world: its calls may fail, in the way that its adapter tells."""
-
-    def __init__(self, ports: Ports, turns: InMemoryTurns) -> None:
-        self._ports = ports
-        self._turns = turns
-
-    def take(self, lane: int, now: datetime) -> Line:
-        return self._ports.call_line("take", lambda: self._turns.take(lane, now))
-
-    def serve(self, lane: int, number: int, now: datetime) -> None:
-        self._ports.call_line("serve", lambda: self._turns.serve(lane, number, now))
-
-    def read(self) -> Line:
-        return self._ports.call_line("read", self._turns.read)
 
 
 def unheard() -> CallFailedError:

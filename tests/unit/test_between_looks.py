@@ -57,7 +57,7 @@ from tests.builders import (
     load_event,
     points,
 )
-from tests.fakes import InMemoryMetrics, World
+from tests.fakes import World
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,8 +104,9 @@ BEFORE = points(50.0, 160.0, newest=10, samples=8)
 
 
 def looked_back(event: AlarmEvent, target: ScalableTarget, now: datetime) -> Look:
-    metrics = InMemoryMetrics({event.policy: BEFORE})
-    return Observer(metrics, MAX_EVENT_AGE).with_load_before(target, a_look(event), now)
+    world = World()
+    world.points[event.policy] = BEFORE
+    return Observer(world, MAX_EVENT_AGE).with_load_before(target, a_look(event), now)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +145,9 @@ def test_the_period_of_the_load_before_is_the_metric_s() -> None:
 
 
 def seen(memory: Memory, look: Look) -> Alarm:
-    observer = Observer(InMemoryMetrics({HIGH: points(160.0)}), MAX_EVENT_AGE)
-    return observer.observe(TARGET, memory, look, NOW).alarms[HIGH]
+    world = World()
+    world.points[HIGH] = points(160.0)
+    return Observer(world, MAX_EVENT_AGE).observe(TARGET, memory, look, NOW).alarms[HIGH]
 
 
 def test_of_an_alarm_that_is_not_read_threshold_and_metric_are_known_all_the_same() -> None:

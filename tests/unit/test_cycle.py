@@ -25,11 +25,10 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
-from quickstep.protocol.line import SCALE_IN, Lane, Line, Turn
+from quickstep.protocol.line import SCALE_IN, Lane, Turn
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, Recheck, write_message
 from quickstep.protocol.ports import CallFailedError, LeaseLostError
-from quickstep_lab.in_memory import InMemoryTurns
 from tests.builders import (
     DEFINITION,
     HIGH,
@@ -51,7 +50,6 @@ from tests.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.protocol.records import DecisionRecord
@@ -76,7 +74,7 @@ def rechecked(world: World, **changes: Any) -> DecisionRecord:
 
 
 def next_recheck(world: World) -> tuple[Recheck, float]:
-    message, delay = world.messages.sent[-1]
+    message, delay = world.sent[-1]
     assert isinstance(message.content, Recheck)
     return message.content, delay.total_seconds()
 
@@ -106,18 +104,18 @@ def test_a_breach_is_answered_with_one_describe_and_one_update(world: World) -> 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
-    assert world.services.calls == ["DescribeServices", "UpdateService 6"]
+    assert world.calls == ["DescribeServices", "UpdateService 6"]
     assert world.targets.records == [record]
 
 
 def test_a_hold_calls_nothing_but_describe(world: World) -> None:
     world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
-    assert world.services.calls == ["DescribeServices"]
+    assert world.calls == ["DescribeServices"]
 
 
 def test_the_latency_is_counted_from_the_alarm_s_own_timestamp(world: World) -> None:
-    world.services.on_update = lambda: world.clock.advance(0.15)
+    world.after["UpdateService"] = lambda: world.clock.advance(0.15)
 
     record = world.evaluate(a_transition(at=ago(0.2)))
 
@@ -125,7 +123,7 @@ def test_the_latency_is_counted_from_the_alarm_s_own_timestamp(world: World) -> 
 
 
 def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> None:
-    world.services.on_update = lambda: world.clock.advance(0.15)
+    world.after["UpdateService"] = lambda: world.clock.advance(0.15)
 
     world.evaluate(a_transition(at=ago(0.2)))
 
@@ -149,13 +147,13 @@ def test_the_claim_the_description_and_the_load_before_run_at_the_same_time(worl
 
     def described_before_the_claim() -> None:
         assert world.targets.items[WEB.resource_id].lease is None
-        assert world.metrics.reads == [(HIGH,)], "read before it is described"
+        assert world.reads == [(HIGH,)], "read before it is described"
 
-    world.services.on_describe = described_before_the_claim
+    world.after["DescribeServices"] = described_before_the_claim
     cycle = replace(world.cycle, together=together)
     record = cycle.evaluate(a_look(with_metrics(a_transition())))
-
     assert record
+
     assert record.outcome is Outcome.SCALED_OUT
     assert len(rounds) == 3, "claim, description and the load before; then commit and next check"
 
@@ -281,7 +279,7 @@ def test_a_description_older_than_the_last_change_is_repeated(world: World) -> N
 
     world.evaluate(a_transition())
 
-    assert world.services.calls == ["DescribeServices", "DescribeServices", "UpdateService 6"]
+    assert world.calls == ["DescribeServices", "DescribeServices", "UpdateService 6"]
 
 
 def test_the_repeated_description_is_the_one_that_counts(world: World) -> None:
@@ -289,13 +287,13 @@ def test_the_repeated_description_is_the_one_that_counts(world: World) -> None:
 
     def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
         described = second()
-        world.services.services[WEB] = Service(9, 4, 5)  # the change that was just committed
+        world.services[WEB] = Service(9, 4, 5)  # the change that was just committed
         return first(), described
 
     record = replace(world.cycle, together=together).evaluate(a_look())
-
     assert record
-    assert record.decision
+
+    assert record.decision is not None
     assert (record.decision.before, world.desired) == (9, 11)
 
 
@@ -304,7 +302,7 @@ def test_a_commit_after_the_lease_was_lost_is_an_error_and_no_record(world: Worl
         world.clock.advance(20)
         world.targets.claim(WEB.resource_id, a_lease("thief", world.clock.now))
 
-    world.services.on_update = stolen
+    world.after["UpdateService"] = stolen
 
     with pytest.raises(LeaseLostError):
         world.evaluate(a_transition())
@@ -325,11 +323,11 @@ FAILURES = [
 def test_a_description_that_fails_is_recorded_and_nothing_is_updated(
     world: World, outcome: Outcome
 ) -> None:
-    world.services.failures["DescribeServices"].append(CallFailedError(outcome, "because"))
+    world.failures["DescribeServices"].append(CallFailedError(outcome, "because"))
 
     record = world.evaluate(a_transition())
 
-    assert (record.outcome, world.services.calls) == (outcome, ["DescribeServices"])
+    assert (record.outcome, world.calls) == (outcome, ["DescribeServices"])
     assert world.targets.records == [record]
     assert world.targets.items[WEB.resource_id].lease is None
 
@@ -338,7 +336,7 @@ def test_a_description_that_fails_is_recorded_and_nothing_is_updated(
 def test_an_update_that_fails_starts_no_cooldown_and_spends_no_datapoint(
     world: World, outcome: Outcome
 ) -> None:
-    world.services.failures["UpdateService"] += [CallFailedError(outcome, "because")] * 3
+    world.failures["UpdateService"] += [CallFailedError(outcome, "because")] * 3
 
     record = world.evaluate(a_transition())
 
@@ -357,18 +355,18 @@ def test_an_event_for_a_target_without_a_document_is_recorded_and_calls_nothing(
 
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "/quickstep/prod/nowhere: is missing" in record.reason
-    assert world.services.calls == []
+    assert world.calls == []
     assert world.targets.records == [record]
 
 
 def test_a_document_that_breaks_a_rule_is_recorded_and_calls_nothing(world: World) -> None:
-    world.policies.documents[WEB.parameter] = json.dumps(a_document(MinCapacity=50))
+    world.documents[WEB.parameter] = json.dumps(a_document(MinCapacity=50))
 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "MaxCapacity: must be at least MinCapacity (50), not 40" in record.reason
-    assert world.services.calls == []
+    assert world.calls == []
 
 
 def test_an_alarm_without_a_policy_in_the_document_is_recorded_and_calls_nothing(
@@ -379,23 +377,23 @@ def test_an_alarm_without_a_policy_in_the_document_is_recorded_and_calls_nothing
     assert record.outcome is Outcome.FAILED_CONFIG
     assert "has no policy high-latency" in record.reason
     assert "it has high-request-rate, low-request-rate" in record.reason
-    assert world.services.calls == []
+    assert world.calls == []
 
 
 def test_a_service_that_does_not_exist_is_recorded(world: World) -> None:
-    del world.services.services[WEB]
+    del world.services[WEB]
 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.FAILED_NOT_FOUND
-    assert world.services.calls == ["DescribeServices"]
+    assert world.calls == ["DescribeServices"]
 
 
 def test_what_is_unexpected_is_not_swallowed(world: World) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
-    world.services.on_update = broken
+    world.after["UpdateService"] = broken
 
     with pytest.raises(ZeroDivisionError):
         world.evaluate(a_transition())
@@ -405,12 +403,12 @@ def test_what_is_unexpected_is_not_swallowed(world: World) -> None:
 
 
 def test_a_dry_run_calls_no_update_and_starts_no_cooldown(world: World) -> None:
-    world.policies.documents[WEB.parameter] = json.dumps(a_document(DryRun=True))
+    world.documents[WEB.parameter] = json.dumps(a_document(DryRun=True))
 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.WOULD_SCALE
-    assert world.services.calls == ["DescribeServices"]
+    assert world.calls == ["DescribeServices"]
     assert world.memory.state == State()
 
 
@@ -418,7 +416,7 @@ def test_a_pause_in_the_target_s_item_holds(world: World) -> None:
     world.remember(Memory(state=State(pause=Pause(frozenset({Direction.OUT})))))
 
     assert world.evaluate(a_transition()).outcome is Outcome.HELD_PAUSED
-    assert world.services.calls == ["DescribeServices"]
+    assert world.calls == ["DescribeServices"]
 
 
 # --- the record -----------------------------------------------------------------------------------
@@ -476,7 +474,7 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
 
 def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None:
     failure = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
-    world.services.failures["UpdateService"] += [failure] * 3
+    world.failures["UpdateService"] += [failure] * 3
 
     record = world.evaluate(a_transition()).as_dict()
 
@@ -515,11 +513,11 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
         recheck, delay = next_recheck(world)
         world.clock.advance(delay)
         newest = world.clock.now - timedelta(seconds=10)
-        world.metrics.points[HIGH] = [Datapoint(newest, load())]
-        sent = len(world.messages.sent)
+        world.points[HIGH] = [Datapoint(newest, load())]
+        sent = len(world.sent)
         world.cycle.evaluate(a_look(recheck))
         steps.append(world.desired)
-        if len(world.messages.sent) == sent:
+        if len(world.sent) == sent:
             break
 
     assert steps[:4] == [8, 10, 11, 12]
@@ -538,7 +536,7 @@ def test_a_recheck_of_an_old_generation_is_dropped_without_a_trace(world: World)
 
 def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     rechecked(world)
 
     assert world.cycle.evaluate(a_look(Recheck(WEB, 7))) is None
@@ -548,17 +546,17 @@ def test_a_recheck_delivered_twice_counts_once(world: World) -> None:
 def test_a_recheck_reads_all_alarms_in_alarm_in_one_call(world: World) -> None:
     memory = in_breach(alarms={HIGH: known(), LOW: known(definition=LOW_DEFINITION)})
     world.remember(memory)
-    world.metrics.points = {HIGH: points(160.0), LOW: points(160.0)}
+    world.points = {HIGH: points(160.0), LOW: points(160.0)}
 
     record = rechecked(world)
 
-    assert world.metrics.reads == [(HIGH, LOW)]
+    assert world.reads == [(HIGH, LOW)]
     assert record.outcome is Outcome.SCALED_OUT
 
 
 def test_a_recheck_acts_on_the_newest_complete_datapoint(world: World) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = [*points(120.0, 160.0), *points(900.0, newest=2.5)]
+    world.points[HIGH] = [*points(120.0, 160.0), *points(900.0, newest=2.5)]
 
     record = rechecked(world)
 
@@ -568,7 +566,7 @@ def test_a_recheck_acts_on_the_newest_complete_datapoint(world: World) -> None:
 
 def test_no_datapoint_is_acted_on_twice(world: World) -> None:
     world.remember(in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     record = rechecked(world)
 
@@ -579,11 +577,11 @@ def test_no_datapoint_is_acted_on_twice(world: World) -> None:
 
 def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
     world.remember(in_breach(alarms={HIGH: known(acted_on=ago(12.5))}))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     rechecked(world, attempt=5)
 
-    assert world.messages.sent == []
+    assert world.sent == []
     assert world.memory.check_at is None
 
 
@@ -597,12 +595,12 @@ def test_the_event_of_a_datapoint_that_was_acted_on_changes_nothing(world: World
 
 def test_the_chain_ends_when_nothing_breaches_any_more(world: World) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(80.0)
+    world.points[HIGH] = points(80.0)
 
     record = rechecked(world)
 
     assert record.outcome is Outcome.HELD_NOT_BREACHING
-    assert world.messages.sent == []
+    assert world.sent == []
     assert (world.memory.generation, world.memory.check_at) == (8, None)
 
 
@@ -611,30 +609,32 @@ def test_the_chain_ends_with_the_alarm_s_ok(world: World) -> None:
 
     world.evaluate(a_transition(alarm=Alarm(AlarmState.OK, 100, (60.0,))))
 
-    assert world.messages.sent == []
+    assert world.sent == []
     assert world.cycle.evaluate(a_look(Recheck(WEB, 7))) is None
 
 
 def test_the_chain_ends_at_the_maximum(world: World) -> None:
     world.remember(in_breach())
-    world.services.services[WEB] = Service(40, 40, 0)
-    world.metrics.points[HIGH] = points(160.0)
+    world.services[WEB] = Service(40, 40, 0)
+    world.points[HIGH] = points(160.0)
 
     assert rechecked(world).outcome is Outcome.HELD_AT_MAX
-    assert world.messages.sent == []
+    assert world.sent == []
 
 
 def test_m_of_n_datapoints_must_breach(world: World) -> None:
     definition = replace(DEFINITION, n=3, m=2)
     world.remember(in_breach(alarms={HIGH: known(definition=definition)}))
-    world.metrics.points[HIGH] = points(160.0, 90.0, 90.0)
+    world.points[HIGH] = points(160.0, 90.0, 90.0)
 
     assert rechecked(world).outcome is Outcome.HELD_NOT_BREACHING
 
 
 def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> None:
     world.remember(in_breach())
-    world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
+    world.failures["GetMetricData"].append(
+        CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no")
+    )
 
     record = rechecked(world)
 
@@ -644,17 +644,17 @@ def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> N
 
 
 def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
-    world.metrics.points[HIGH] = points(250.0)
+    world.points[HIGH] = points(250.0)
 
     record = world.evaluate(with_metrics(a_transition(at=ago(75))))
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 8)
-    assert world.metrics.reads == [(HIGH,)]
+    assert world.reads == [(HIGH,)]
 
 
 def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
     world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
-    world.metrics.points[LOW] = points(10.0)
+    world.points[LOW] = points(10.0)
 
     assert rechecked(world).outcome is Outcome.SCALED_IN
     assert next_recheck(world) == (Recheck(WEB, 8), 30)
@@ -664,8 +664,8 @@ def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
     world: World,
 ) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(160.0)
-    world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
+    world.points[HIGH] = points(160.0)
+    world.failures["SendMessage"].append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
 
     with pytest.raises(CallFailedError):
         world.cycle.evaluate(a_look(Recheck(WEB, 7)))
@@ -680,7 +680,7 @@ def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
 
 def guarded(world: World, **changes: Any) -> None:
     """Switch the guards of the example's policies on."""
-    world.policies.documents[WEB.parameter] = json.dumps(a_document(Guards={}, **changes))
+    world.documents[WEB.parameter] = json.dumps(a_document(Guards={}, **changes))
 
 
 ALL_OFF = {"CapacityOnItsWay": False, "RisingTrend": False, "WouldFlap": False}
@@ -740,11 +740,11 @@ def test_the_load_before_an_event_is_read_where_a_guard_asks_for_it(
     document: dict[str, Any],
     reads: list[tuple[str, ...]],
 ) -> None:
-    world.policies.documents[WEB.parameter] = json.dumps(document)
+    world.documents[WEB.parameter] = json.dumps(document)
 
     world.evaluate(with_metrics(transition))
 
-    assert world.metrics.reads == reads
+    assert world.reads == reads
 
 
 def test_an_event_that_does_not_show_its_metric_is_answered_without_the_load_before(
@@ -753,12 +753,12 @@ def test_an_event_that_does_not_show_its_metric_is_answered_without_the_load_bef
     guarded(world)
 
     assert world.evaluate(a_transition()).outcome is Outcome.SCALED_OUT
-    assert world.metrics.reads == []
+    assert world.reads == []
 
 
 def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None:
     """The metric may show a newer one already; it is looked at when its time has come."""
-    world.metrics.points[HIGH] = points(50.0, 160.0, 900.0, newest=10, samples=8)
+    world.points[HIGH] = points(50.0, 160.0, 900.0, newest=10, samples=8)
 
     record = world.evaluate(with_metrics(a_transition()))
 
@@ -769,8 +769,10 @@ def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None
 
 def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(world: World) -> None:
     guarded(world)
-    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
-    world.metrics.failures.append(CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no"))
+    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.failures["GetMetricData"].append(
+        CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no")
+    )
 
     record = world.evaluate(with_metrics(a_transition()))
 
@@ -779,19 +781,15 @@ def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(worl
 
 
 def test_a_failure_of_no_known_kind_is_not_taken_for_one_of_them(world: World) -> None:
-    class Broken(type(world.metrics)):  # type: ignore[misc]
-        def read(self, *_: Any) -> None:
-            raise ZeroDivisionError
-
-    cycle = replace(world.cycle, metrics=Broken())
+    world.failures["GetMetricData"].append(ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
-        cycle.evaluate(a_look(with_metrics(a_transition())))
+        world.evaluate(with_metrics(a_transition()))
 
 
 def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
     guarded(world)
-    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
     record = world.evaluate(with_metrics(a_transition()))
 
@@ -803,7 +801,7 @@ def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
 def test_the_tasks_that_have_reported_are_counted_at_the_first_event(world: World) -> None:
     guarded(world)
     world.remember(Memory(state=State(launches=(Launch(ago(20), 2),)), desired=4))
-    world.metrics.points[HIGH] = points(160.0, samples=8)
+    world.points[HIGH] = points(160.0, samples=8)
 
     world.evaluate(with_metrics(a_transition()))
 
@@ -841,23 +839,23 @@ def watched_by_events(definition: AlarmDefinition) -> AlarmDefinition:
 def test_a_recheck_has_the_load_before_too(world: World) -> None:
     guarded(world)
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
     rechecked(world)
 
     assert world.desired == 8
-    assert world.metrics.reads == [(HIGH,)], "one reading shows both"
+    assert world.reads == [(HIGH,)], "one reading shows both"
 
 
 @pytest.mark.parametrize("age", [60, 75], ids=["just young enough", "too old"])
 def test_of_an_old_event_the_metric_is_read_once(world: World, age: float) -> None:
     guarded(world)
-    world.metrics.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
 
     world.evaluate(with_metrics(a_transition(at=ago(age))))
 
     assert world.desired == 8
-    assert world.metrics.reads == [(HIGH,)]
+    assert world.reads == [(HIGH,)]
 
 
 # --- throttles ------------------------------------------------------------------------------------
@@ -872,7 +870,7 @@ IN_LANE_3 = 3
 
 def throttled(world: World, call: str = "UpdateService", times: int = 3) -> None:
     failure = CallFailedError(Outcome.FAILED_THROTTLED, f"{call}: no")
-    world.services.failures[call] += [failure] * times
+    world.failures[call] += [failure] * times
 
 
 def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: World) -> None:
@@ -881,7 +879,7 @@ def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: Worl
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
-    assert world.services.calls == ["DescribeServices", *["UpdateService 6"] * 3]
+    assert world.calls == ["DescribeServices", *["UpdateService 6"] * 3]
     assert world.sleeps == [timedelta(seconds=0.3), timedelta(seconds=0.9)]
 
 
@@ -891,16 +889,16 @@ def test_a_throttled_scale_in_is_not(world: World) -> None:
     record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
     assert record.outcome is Outcome.FAILED_THROTTLED
-    assert world.services.calls == ["DescribeServices", "UpdateService 3"]
+    assert world.calls == ["DescribeServices", "UpdateService 3"]
 
 
 def test_an_update_that_broke_and_was_not_made_is_tried_again(world: World) -> None:
-    world.services.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_OTHER, "500"))
+    world.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_OTHER, "500"))
 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
-    assert world.services.calls == ["DescribeServices", "UpdateService 6"] * 2
+    assert world.calls == ["DescribeServices", "UpdateService 6"] * 2
 
 
 @pytest.mark.parametrize(("attempt", "delay"), [(0, 2), (1, 3), (2, 6), (3, 12), (4, 22), (9, 22)])
@@ -908,7 +906,7 @@ def test_a_throttled_change_comes_back_after_a_growing_delay(
     world: World, attempt: int, delay: float
 ) -> None:
     world.remember(in_breach(turn=WAITING))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     throttled(world)
 
     record = rechecked(world, attempt=attempt, turn=WAITING)
@@ -922,9 +920,9 @@ def test_a_throttled_change_comes_back_after_a_growing_delay(
 
 def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) -> None:
     world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
-    world.metrics.points[LOW] = points(10.0)
+    world.points[LOW] = points(10.0)
     throttled(world)
-    world.turns = NoLine()
+    cannot_be_reached(world)
 
     rechecked(world)
 
@@ -941,7 +939,7 @@ def test_a_throttled_describe_comes_back_too(world: World) -> None:
 
 def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) -> None:
     world.remember(in_breach(turn=Turn(ago(17))))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     record = rechecked(world, attempt=3)
 
@@ -951,22 +949,22 @@ def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) ->
 
 def test_attempts_under_throttling_are_bounded(world: World) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     throttled(world)
 
     rechecked(world, attempt=30, turn=WAITING)
 
-    assert world.messages.sent == []
+    assert world.sent == []
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED_DENIED, Outcome.FAILED_NOT_FOUND])
 def test_other_failures_are_left_to_the_heartbeat(world: World, outcome: Outcome) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(160.0)
-    world.services.failures["UpdateService"].append(CallFailedError(outcome, "no"))
+    world.points[HIGH] = points(160.0)
+    world.failures["UpdateService"].append(CallFailedError(outcome, "no"))
 
     assert rechecked(world).outcome is outcome
-    assert world.messages.sent == []
+    assert world.sent == []
 
 
 def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
@@ -975,13 +973,13 @@ def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
     def made_but_unheard() -> None:
         raise lost
 
-    world.services.on_update = made_but_unheard
+    world.after["UpdateService"] = made_but_unheard
 
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.SCALED_OUT
     assert world.memory.desired == 6
-    assert world.services.calls == ["DescribeServices", "UpdateService 6", "DescribeServices"]
+    assert world.calls == ["DescribeServices", "UpdateService 6", "DescribeServices"]
 
 
 # --- a holder that died ---------------------------------------------------------------------------
@@ -991,7 +989,7 @@ def dead(world: World, *, desired: int, committed: int | None = 4) -> None:
     """A holder claimed the target 20 s ago, set `desired`, and was never heard of again."""
     world.remember(Memory(desired=committed))
     world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
-    world.services.services[WEB] = Service(desired, 4, 0)
+    world.services[WEB] = Service(desired, 4, 0)
 
 
 def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -> None:
@@ -1012,7 +1010,7 @@ def test_an_adopted_change_is_committed_before_another_one_is_made(world: World)
     def die() -> None:
         raise SystemExit
 
-    world.services.on_update = die
+    world.after["UpdateService"] = die
     with pytest.raises(SystemExit):
         world.evaluate(a_transition(alarm=firing(250.0)))
 
@@ -1049,7 +1047,7 @@ def test_where_nothing_was_ever_committed_a_change_is_assumed(world: World) -> N
 
 def test_a_death_is_not_forgotten_while_the_service_cannot_be_described(world: World) -> None:
     dead(world, desired=6)
-    world.services.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
+    world.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
     world.evaluate(a_transition())
     assert world.targets.items[WEB.resource_id].lease is not None
 
@@ -1071,12 +1069,12 @@ def test_the_heartbeat_of_a_quiet_target_claims_and_records_nothing(world: World
 
     assert beat(world, high=described(AlarmState.OK, 600)) is None
     assert world.targets.items[WEB.resource_id].lease is None
-    assert world.services.calls == ["DescribeServices"]
+    assert world.calls == ["DescribeServices"]
 
 
 def test_an_alarm_whose_event_was_missed_is_answered(world: World) -> None:
     world.remember(quiet())
-    world.metrics.points[HIGH] = points(250.0)
+    world.points[HIGH] = points(250.0)
 
     record = beat(world, high=described(seconds_ago=30))
 
@@ -1115,12 +1113,12 @@ def test_a_chain_that_died_is_restarted(
 ) -> None:
     check_at = None if due is None else NOW + timedelta(seconds=due)
     world.remember(in_breach(check_at=check_at))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     beat(world, high=described())
 
     assert (world.desired == 6) is restarted
-    assert (len(world.messages.sent) == 1) is restarted
+    assert (len(world.sent) == 1) is restarted
 
 
 def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
@@ -1148,7 +1146,7 @@ def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
     world: World, desired: int, outcome: Outcome, after: int
 ) -> None:
     world.remember(quiet())
-    world.services.services[WEB] = Service(desired, desired, 0)
+    world.services[WEB] = Service(desired, desired, 0)
 
     record = beat(world, high=described(AlarmState.OK, 600))
 
@@ -1160,7 +1158,7 @@ def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
 def test_a_pause_holds_a_correction_too(world: World) -> None:
     paused = State(pause=Pause(frozenset({Direction.OUT})))
     world.remember(replace(quiet(), state=paused))
-    world.services.services[WEB] = Service(1, 1, 0)
+    world.services[WEB] = Service(1, 1, 0)
 
     record = beat(world, high=described(AlarmState.OK, 600))
 
@@ -1197,7 +1195,7 @@ def test_the_heartbeat_finds_a_holder_that_died(world: World) -> None:
 def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World) -> None:
     muted = known(muted=True, muted_until=NOW)
     world.remember(in_breach(alarms={HIGH: muted}, check_at=None))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     record = beat(world, high=described())
 
@@ -1220,7 +1218,7 @@ def test_a_silenced_alarm_has_no_chain(world: World, alarm: KnownAlarm) -> None:
 
 def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
     world.remember(quiet())
-    del world.services.services[WEB]
+    del world.services[WEB]
 
     record = beat(world, high=described(AlarmState.OK, 600))
 
@@ -1254,7 +1252,7 @@ def test_a_look_that_is_throttled_goes_by_what_is_remembered(world: World) -> No
 
 def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
     world.remember(quiet())
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     throttled(world, "DescribeServices", times=1)
 
     record = beat(world, high=described())
@@ -1266,30 +1264,11 @@ def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
 # --- turns ----------------------------------------------------------------------------------------
 
 
-class NoLine(InMemoryTurns):
-    """A line that cannot be reached."""
-
-    def take(self, lane: int, now: datetime) -> Line:
-        raise CallFailedError(Outcome.FAILED_OTHER, f"take {lane} {now}")
-
-    def serve(self, lane: int, number: int, now: datetime) -> None:
-        raise CallFailedError(Outcome.FAILED_OTHER, f"serve {lane} {number} {now}")
-
-    def read(self) -> Line:
-        raise CallFailedError(Outcome.FAILED_OTHER, "read")
-
-
-class Untouched(InMemoryTurns):
-    """A line that nobody has any business with."""
-
-    def take(self, lane: int, now: datetime) -> Line:
-        raise AssertionError(f"take {lane} {now}")
-
-    def serve(self, lane: int, number: int, now: datetime) -> None:
-        raise AssertionError(f"serve {lane} {number} {now}")
-
-    def read(self) -> Line:
-        raise AssertionError
+def cannot_be_reached(world: World) -> None:
+    """Have every call of the line fail."""
+    for name in ("take", "serve", "read"):
+        unheard = CallFailedError(Outcome.FAILED_OTHER, f"{name} of the line: read time-out")
+        world.failures[f"{name} of the line"] += [unheard] * 9
 
 
 def others_wait(world: World, count: int, lane: int = 0) -> None:
@@ -1298,8 +1277,7 @@ def others_wait(world: World, count: int, lane: int = 0) -> None:
 
 
 def test_where_nothing_is_throttled_the_line_is_left_alone(world: World) -> None:
-    world.turns = Untouched()
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     world.evaluate(a_transition())
     world.clock.advance(10)
@@ -1307,6 +1285,7 @@ def test_where_nothing_is_throttled_the_line_is_left_alone(world: World) -> None
     beat(world, high=described(), low=described(AlarmState.OK, 600))
 
     assert world.desired > 4
+    assert not [call for call in world.made if call.name.endswith("of the line")]
 
 
 def test_a_throttled_change_waits_for_those_before_it(world: World) -> None:
@@ -1326,11 +1305,11 @@ def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: Worl
     others_wait(world, 1_000)
     throttled(world)
     world.evaluate(a_transition())
-    calls = len(world.services.calls)
+    calls = len(world.calls)
     world.clock.advance(60)
 
     assert beat(world, high=described()) is None
-    assert world.services.calls[calls:] == ["DescribeServices"]
+    assert world.calls[calls:] == ["DescribeServices"]
 
 
 def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: World) -> None:
@@ -1342,7 +1321,7 @@ def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: 
 
     assert next_recheck(world) == (Recheck(WEB, 7, 1, turn), 11)
     assert world.memory.check_at == NOW + timedelta(seconds=11)
-    assert (world.services.calls, world.targets.records) == ([], [])
+    assert (world.calls, world.targets.records) == ([], [])
 
 
 def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> None:
@@ -1350,7 +1329,7 @@ def test_a_re_check_of_an_old_generation_does_not_wait_again(world: World) -> No
     others_wait(world, 52)
 
     assert world.cycle.evaluate(a_look(Recheck(WEB, 7, 1, Turn(NOW, IN_LANE_3, 1)))) is None
-    assert world.messages.sent == []
+    assert world.sent == []
     assert world.memory.check_at == NOW
 
 
@@ -1359,7 +1338,7 @@ def test_a_target_that_was_served_passes_the_turn_on(world: World, value: float)
     others_wait(world, 5, IN_LANE_3)
     turn = Turn(ago(5), IN_LANE_3, 4)
     world.remember(in_breach(turn=turn))
-    world.metrics.points[HIGH] = points(value)
+    world.points[HIGH] = points(value)
 
     rechecked(world, attempt=1, turn=turn)
 
@@ -1372,7 +1351,7 @@ def test_one_that_is_throttled_at_its_turn_takes_another_number(world: World) ->
     turn = Turn(ago(5), IN_LANE_3, 1)
     world.turns.serve(IN_LANE_3, 2, NOW)
     world.remember(in_breach(turn=turn))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     throttled(world)
 
     rechecked(world, attempt=1, turn=turn)
@@ -1396,7 +1375,7 @@ def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -
     throttled(world)
     world.evaluate(a_transition())
     world.clock.advance(40)
-    world.metrics.points[HIGH] = [Datapoint(world.clock.now - timedelta(seconds=12), 160.0, 2)]
+    world.points[HIGH] = [Datapoint(world.clock.now - timedelta(seconds=12), 160.0, 2)]
 
     record = beat(world, high=described())
 
@@ -1407,8 +1386,8 @@ def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -
 def test_a_line_that_cannot_be_reached_makes_nobody_wait_for_it(world: World) -> None:
     turn = Turn(ago(5), IN_LANE_3, 1)
     world.remember(in_breach(turn=turn))
-    world.metrics.points[HIGH] = points(160.0)
-    world.turns = NoLine()
+    world.points[HIGH] = points(160.0)
+    cannot_be_reached(world)
 
     record = rechecked(world, attempt=1, turn=turn)
 
@@ -1416,7 +1395,7 @@ def test_a_line_that_cannot_be_reached_makes_nobody_wait_for_it(world: World) ->
 
 
 def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
-    world.turns = NoLine()
+    cannot_be_reached(world)
     throttled(world)
 
     world.evaluate(a_transition())
@@ -1428,17 +1407,15 @@ def test_where_even_the_description_fails_the_lease_is_left_for_the_next_holder(
     world: World,
 ) -> None:
     world.remember(in_breach())
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     def done_and_unheard() -> None:
-        world.services.failures["DescribeServices"].append(
-            CallFailedError(Outcome.FAILED_OTHER, "no")
-        )
+        world.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
         raise CallFailedError(Outcome.FAILED_OTHER, "UpdateService: no")
 
-    world.services.on_update = done_and_unheard
+    world.after["UpdateService"] = done_and_unheard
     rechecked(world)
-    world.services.on_update = lambda: None
+    world.after["UpdateService"] = lambda: None
     assert world.targets.items[WEB.resource_id].lease is not None
 
     world.clock.advance(16)

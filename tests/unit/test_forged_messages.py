@@ -45,7 +45,7 @@ def a_world(**changes: Any) -> World:
     limits = {"MinCapacity": MINIMUM, "MaxCapacity": MAXIMUM}
     document = a_document(**limits, MaxAdjustmentMagnitude=LARGEST_STEP, **changes)
     world = World()
-    world.policies.documents[WEB.parameter] = json.dumps(document)
+    world.documents[WEB.parameter] = json.dumps(document)
     return world
 
 
@@ -114,7 +114,7 @@ def a_look(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Heartbe
 def test_a_forged_message_moves_capacity_no_further_than_the_document_allows(
     world: World, content: Content, outcome: str, desired: int
 ) -> None:
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     assert receive(world, content) == outcome
     assert world.desired == desired
@@ -139,12 +139,12 @@ def test_the_same_forgery_again_within_the_cooldown_adds_nothing(world: World) -
 )
 def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) -> None:
     receive(world, an_alarm())
-    records, calls = list(world.targets.records), world.services.calls.count("UpdateService 6")
+    records, calls = list(world.targets.records), world.calls.count("UpdateService 6")
     world.clock.advance(60)
 
     assert receive(world, content) is None
     assert world.targets.records == records
-    assert world.services.calls.count("UpdateService 6") == calls == 1
+    assert world.calls.count("UpdateService 6") == calls == 1
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) ->
     ],
 )
 def test_a_service_without_a_document_is_not_even_described(world: World, content: Content) -> None:
-    world.services.services[ANOTHER] = world.services.services[WEB]
+    world.services[ANOTHER] = world.services[WEB]
 
     assert receive(world, content) is Outcome.FAILED_CONFIG
-    assert world.services.calls == []
+    assert world.calls == []
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_no_row_of_forged_messages_leaves_the_bounds_or_takes_a_larger_step(
     row: list[tuple[Content, int]], high: list[Datapoint], low: list[Datapoint]
 ) -> None:
     world = a_world()
-    world.metrics.points.update({HIGH: high, LOW: low})
+    world.points.update({HIGH: high, LOW: low})
     for content, seconds in row:
         before = world.desired
         receive(world, content)

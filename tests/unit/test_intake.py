@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
-from quickstep.loop.door import MAX_RACES, Door
+from quickstep.loop.door import MAX_RACES
 from quickstep.loop.heartbeat import (
     CALLS,
     CALLS_A_SECOND,
@@ -55,11 +55,9 @@ from tests.builders import (
     load_event,
     points,
 )
-from tests.fakes import InMemoryServices, World
+from tests.fakes import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from quickstep.protocol.records import DecisionRecord
 
 HEARTBEAT: dict[str, Any] = {"heartbeat": {}}
@@ -101,7 +99,7 @@ def test_an_alarm_event_out_of_the_queue_is_answered_alike(world: World) -> None
 
 def test_a_recheck_looks_again(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     records = world.door.on_message(body(Recheck(WEB, 7)))
 
@@ -112,12 +110,12 @@ def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=8))
 
     assert world.door.on_message(body(Recheck(WEB, 7))) == []
-    assert world.messages.sent == []
+    assert world.sent == []
     assert world.targets.records == []
 
 
 def test_the_heartbeat_of_one_target_looks_at_it(world: World) -> None:
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     records = world.door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
 
@@ -139,8 +137,8 @@ def test_what_is_no_event_of_ours_is_refused(world: World, event: Any) -> None:
     with pytest.raises(EventError):
         world.door.on_event(event)
 
-    assert world.services.calls == []
-    assert world.messages.sent == []
+    assert world.calls == []
+    assert world.sent == []
 
 
 @pytest.mark.parametrize(
@@ -160,8 +158,8 @@ def test_what_is_no_message_of_ours_is_refused(
     with pytest.raises(error):
         world.door.on_message(text)
 
-    assert world.services.calls == []
-    assert world.messages.sent == []
+    assert world.calls == []
+    assert world.sent == []
 
 
 # --- lost races -----------------------------------------------------------------------------------
@@ -183,13 +181,13 @@ def test_an_alarm_event_that_lost_the_race_comes_back_in_a_second_or_two(
     records = replace(world.door, jitter=lambda: jitter).on_event(event)
 
     assert outcomes(records) == [Outcome.LOST_RACE]
-    assert world.messages.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=delay))]
+    assert world.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=delay))]
 
 
 def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world: World) -> None:
     hold(world)
     world.door.on_event(load_event("alarm-high-step2"))
-    ((again, delay),) = world.messages.sent
+    ((again, delay),) = world.sent
 
     world.targets.commit("other", Memory(desired=4), a_record())
     world.clock.advance(delay.total_seconds())
@@ -207,32 +205,19 @@ def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None
     records = world.door.on_message(body(recheck, lost=4))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
-    assert world.messages.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
+    assert world.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
 
 
 def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     """Somebody claims the target between the heartbeat's look and its own claim."""
     world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
-    services = Overtaken(world.services.services, overtake=lambda: hold(world))
-    door = replace(world.door, cycle=replace(world.cycle, services=services))
+    world.after["DescribeServices"] = lambda: hold(world)
 
-    records = door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
+    records = world.door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
-    ((message, _),) = world.messages.sent
+    ((message, _),) = world.sent
     assert message == Message(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),)), lost=1)
-
-
-@dataclass
-class Overtaken(InMemoryServices):
-    """ECS services; somebody else acts on a target as soon as it has been described."""
-
-    overtake: Callable[[], None] = lambda: None
-
-    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        described = super().describe_all(services)
-        self.overtake()
-        return described
 
 
 @pytest.mark.parametrize("lost", [MAX_RACES - 1, MAX_RACES])
@@ -241,7 +226,7 @@ def test_the_races_that_a_message_may_lose_are_bounded(world: World, lost: int) 
 
     world.door.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
 
-    assert len(world.messages.sent) == (1 if lost < MAX_RACES else 0)
+    assert len(world.sent) == (1 if lost < MAX_RACES else 0)
 
 
 def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None:
@@ -250,7 +235,7 @@ def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None
     door = replace(world.door, jitter=lambda: 0.0)
     records = door.on_event(load_event("alarm-high-step2"))
     for turn in range(MAX_RACES):
-        message, delay = world.messages.sent[turn]
+        message, delay = world.sent[turn]
         world.clock.advance(delay.total_seconds())
         records = door.on_message(json.dumps(write_message(message)))
         if outcomes(records) != [Outcome.LOST_RACE]:
@@ -264,7 +249,7 @@ def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None
 def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
     """So that the platform's own retry brings it back."""
     hold(world)
-    world.messages.failures.append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
+    world.failures["SendMessage"].append(CallFailedError(Outcome.FAILED_OTHER, "SendMessage: no"))
 
     with pytest.raises(CallFailedError):
         world.door.on_event(load_event("alarm-high-step2"))
@@ -280,30 +265,29 @@ def name(number: int) -> ServiceName:
 def with_targets(world: World, count: int, alarm: KnownAlarm = QUIET) -> list[ServiceName]:
     """Give the account that many quiet targets, each with one alarm on its own page."""
     names = [name(number) for number in range(count)]
+    world.page_size = 1
     for service in names:
         document = a_document(ResourceId=service.resource_id)
-        world.policies.documents[service.parameter] = json.dumps(document)
-        world.services.services[service] = Service(4, 4, 0)
-        world.alarms.pages.append({(service, HIGH): alarm})
+        world.documents[service.parameter] = json.dumps(document)
+        world.services[service] = Service(4, 4, 0)
+        world.alarms[service, HIGH] = alarm
         world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4), service=service)
     return names
 
 
 def on_one_page(world: World) -> None:
-    world.alarms.pages = [
-        {key: alarm for page in world.alarms.pages for key, alarm in page.items()}
-    ]
+    world.page_size = len(world.alarms)
 
 
 def test_an_account_without_alarms_has_nothing_to_look_at(world: World) -> None:
     assert world.door.on_event(HEARTBEAT) == []
-    assert world.services.calls == []
+    assert world.calls == []
 
 
 def test_the_heartbeat_looks_at_every_target_that_has_alarms(world: World) -> None:
     with_targets(world, 3, FIRING)
     on_one_page(world)
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
 
     records = world.door.on_event(HEARTBEAT)
 
@@ -313,22 +297,23 @@ def test_the_heartbeat_looks_at_every_target_that_has_alarms(world: World) -> No
 
 
 def test_all_alarms_of_a_target_are_looked_at_together_on_whatever_page(world: World) -> None:
-    world.alarms.pages = [
-        {(WEB, HIGH): replace(FIRING, state=AlarmState.OK)},
-        {(name(1), HIGH): QUIET},
-        {(WEB, LOW): KnownAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION)},
-    ]
-    world.metrics.points[LOW] = points(10.0)
+    world.page_size = 1
+    world.alarms = {
+        (WEB, HIGH): replace(FIRING, state=AlarmState.OK),
+        (name(1), HIGH): QUIET,
+        (WEB, LOW): KnownAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION),
+    }
+    world.points[LOW] = points(10.0)
 
     records = world.door.on_event(HEARTBEAT)
 
     (record,) = [record for record in records if record.resource_id == WEB.resource_id]
     assert record.outcome is Outcome.SCALED_IN
+    assert record.look.complete
     assert record.look.described == {
         HIGH: replace(FIRING, state=AlarmState.OK),
         LOW: KnownAlarm(AlarmState.ALARM, ago(30), LOW_DEFINITION),
     }
-    assert record.look.complete
 
 
 def test_paging_stays_well_below_what_describe_alarms_allows(world: World) -> None:
@@ -353,31 +338,17 @@ def test_many_targets_are_fanned_out_over_the_queue(
 
     assert world.door.on_event(HEARTBEAT) == []
 
-    calls = len(world.services.calls)
+    calls = len(world.calls)
     assert calls == (0 if fans_out else count // MAX_DESCRIBED), "ten services in a call"
-    looks = [message.content for message, _ in world.messages.sent]
+    looks = [message.content for message, _ in world.sent]
     assert len(looks) == (6 if fans_out else 0)
     handed_on = [h for look in looks if isinstance(look, Heartbeats) for h in look.targets]
     expected = [Heartbeat(service, {HIGH: QUIET}) for service in names] if fans_out else []
     assert sorted(handed_on, key=repr) == sorted(expected, key=repr)
 
 
-@dataclass
-class Endless:
-    """Alarms without end, one target a page; `asked` are the tokens it was asked for."""
-
-    pages: int
-    asked: list[str | None] = field(default_factory=list)
-
-    def page(self, token: str | None) -> tuple[Page, str | None]:
-        self.asked.append(token)
-        number = int(token or 0)
-        following = str(number + 1) if number + 1 < self.pages else None
-        return {(name(number), HIGH): QUIET}, following
-
-
-def swept(world: World, alarms: Endless) -> Door:
-    return replace(world.door, alarms=alarms)
+def asked_pages(world: World) -> list[str | None]:
+    return [call.arguments[0] for call in world.made if call.name == "DescribeAlarms"]
 
 
 @pytest.mark.parametrize(
@@ -389,43 +360,38 @@ def test_pages_beyond_one_invocation_s_share_are_left_to_the_next(
     world: World, pages: int, *, goes_on: bool
 ) -> None:
     with_targets(world, pages)
-    alarms = Endless(pages)
 
-    swept(world, alarms).on_event(HEARTBEAT)
+    world.door.on_event(HEARTBEAT)
 
-    assert len(alarms.asked) == PAGES
-    sweeps = [message for message, _ in world.messages.sent if isinstance(message.content, Sweep)]
+    assert len(asked_pages(world)) == PAGES
+    sweeps = [message for message, _ in world.sent if isinstance(message.content, Sweep)]
     assert sweeps == ([Message(Sweep(str(PAGES)))] if goes_on else [])
 
 
 def test_the_next_invocation_goes_on_where_the_last_one_stopped(world: World) -> None:
     """Both hand their targets on: neither knows whether it has all alarms of one."""
     names = with_targets(world, PAGES + 2)
-    alarms = Endless(PAGES + 2)
-    door = swept(world, alarms)
-    assert door.on_event(HEARTBEAT) == []
-    (sweep,) = [m for m, _ in world.messages.sent if isinstance(m.content, Sweep)]
+    assert world.door.on_event(HEARTBEAT) == []
+    (sweep,) = [m for m, _ in world.sent if isinstance(m.content, Sweep)]
 
-    assert door.on_message(json.dumps(write_message(sweep))) == []
+    assert world.door.on_message(json.dumps(write_message(sweep))) == []
 
-    assert alarms.asked == [None, *(str(number) for number in range(1, PAGES + 2))]
+    assert asked_pages(world) == [None, *(str(number) for number in range(1, PAGES + 2))]
     looked_at = [heartbeat.service for heartbeat in heartbeats_of(world)]
     assert sorted(looked_at, key=repr) == sorted(names, key=repr)
-    assert len(world.messages.sent) == 4, "two batches, a sweep, and one batch more"
+    assert len(world.sent) == 4, "two batches, a sweep, and one batch more"
 
 
 def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> None:
     """10,000 alarms of 2,500 targets: every invocation is short, and all targets are looked at."""
     pages, on_a_page = 100, 25
     looked_at = {name(number) for number in range(pages * on_a_page)}
-    world.alarms.pages = [
-        {(name(page * on_a_page + number), HIGH): QUIET for number in range(on_a_page)}
-        for page in range(pages)
-    ]
+    world.page_size = on_a_page
+    world.alarms = dict.fromkeys([(service, HIGH) for service in looked_at], QUIET)
     queue = [body(Sweep())]
     found: set[ServiceName] = set()
     while queue:
-        before = len(world.messages.sent)
+        before = len(world.sent)
         message = read_message(queue.pop(0))
         if isinstance(message.content, Heartbeats):
             found.update(heartbeat.service for heartbeat in message.content.targets)
@@ -433,21 +399,20 @@ def test_any_number_of_targets_gets_its_turn_within_a_minute(world: World) -> No
         sleeps = len(world.sleeps)
         world.door.on_message(json.dumps(write_message(message)))
         assert sum(world.sleeps[sleeps:], timedelta()) < timedelta(seconds=5)
-        queue += [json.dumps(write_message(sent)) for sent, _ in world.messages.sent[before:]]
+        queue += [json.dumps(write_message(sent)) for sent, _ in world.sent[before:]]
 
     assert found == looked_at
     assert sum(world.sleeps, timedelta()) < timedelta(seconds=60)
 
 
-def test_a_target_that_fails_does_not_keep_the_others_from_their_turn(world: World) -> None:
+def test_a_target_that_fails_does_not_keep_the_others_from_their_turn() -> None:
+    world = Exploding()
     with_targets(world, 3, FIRING)
     on_one_page(world)
-    world.metrics.points[HIGH] = points(160.0)
-    services = Exploding(world.services.services, broken=name(1))
-    door = replace(world.door, cycle=replace(world.cycle, services=services))
+    world.points[HIGH] = points(160.0)
 
     with pytest.raises(ExceptionGroup) as caught:
-        door.on_event(HEARTBEAT)
+        world.door.on_event(HEARTBEAT)
 
     assert caught.group_contains(ZeroDivisionError)
     assert len(caught.value.exceptions) == 1
@@ -457,14 +422,11 @@ def test_a_target_that_fails_does_not_keep_the_others_from_their_turn(world: Wor
     ]
 
 
-@dataclass
-class Exploding(InMemoryServices):
-    """ECS services, of which one brings down whoever looks at it."""
-
-    broken: ServiceName = WEB
+class Exploding(World):
+    """A world in which one service brings down whoever looks at it."""
 
     def describe(self, service: ServiceName) -> Service:
-        if service == self.broken:
+        if service == name(1):
             raise ZeroDivisionError
         return super().describe(service)
 
@@ -472,7 +434,7 @@ class Exploding(InMemoryServices):
 def test_a_target_in_trouble_that_is_known_is_an_outcome_and_no_error(world: World) -> None:
     with_targets(world, 2)
     on_one_page(world)
-    del world.services.services[name(0)]
+    del world.services[name(0)]
 
     records = world.door.on_event(HEARTBEAT)
 
@@ -482,23 +444,23 @@ def test_a_target_in_trouble_that_is_known_is_an_outcome_and_no_error(world: Wor
 def test_targets_there_is_no_time_for_are_left_to_others(world: World) -> None:
     names = with_targets(world, 6, FIRING)
     on_one_page(world)
-    world.services.on_describe = lambda: world.clock.advance(1.5)
+    world.after["DescribeServices"] = lambda: world.clock.advance(1.5)
 
     world.door.on_event(HEARTBEAT)
 
-    assert world.services.calls == ["DescribeServices"] * 3, "4.5 s have passed then"
+    assert world.calls == ["DescribeServices"] * 3, "4.5 s have passed then"
     assert [heartbeat.service for heartbeat in heartbeats_of(world)] == names[2:]
 
 
 def heartbeats_of(world: World) -> list[Heartbeat]:
     """Return the heartbeats that were left to other invocations."""
-    looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeats)]
+    looks = [m.content for m, _ in world.sent if isinstance(m.content, Heartbeats)]
     return [heartbeat for look in looks for heartbeat in look.targets]
 
 
 def asking(world: World) -> list[float]:
     """Return the delays of the looks that ask ECS, in the order in which they come."""
-    sent = world.messages.sent
+    sent = world.sent
     return sorted(
         delay.total_seconds()
         for message, delay in sent
@@ -508,7 +470,8 @@ def asking(world: World) -> list[float]:
 
 def in_one_sweep(world: World, jitter: float, batches: int) -> None:
     """Sweep so many batches of ten targets."""
-    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(batches * MAX_DESCRIBED)}]
+    world.alarms = {(name(n), HIGH): QUIET for n in range(batches * MAX_DESCRIBED)}
+    on_one_page(world)
     replace(world.door, jitter=lambda: jitter).on_event(HEARTBEAT)
 
 
@@ -521,16 +484,14 @@ def test_looks_leave_three_quarters_of_describe_services_and_end_within_the_minu
     assert CALLS_A_SECOND == 20 / 4
     assert len(delays) == CALLS
     assert all(delays[i + CALLS_A_SECOND] - delays[i] >= 1 for i in range(CALLS - CALLS_A_SECOND))
-    assert max(delay for _, delay in world.messages.sent) < LAST_LOOK < timedelta(minutes=1)
-    assert len(heartbeats_of(world)) == (CALLS + 20) * MAX_DESCRIBED, (
-        "the others look, and do not ask"
-    )
+    assert max(delay for _, delay in world.sent) < LAST_LOOK < timedelta(minutes=1)
+    assert len(heartbeats_of(world)) == (CALLS + 20) * MAX_DESCRIBED, "others do not ask"
 
 
 def test_an_invocation_that_sees_a_part_of_the_alarms_asks_for_its_share(world: World) -> None:
     """So many invocations follow each other in a minute that they all come to the whole."""
-    pages: list[Page] = [{} for _ in range(PAGES + 1)]
-    world.alarms.pages = [{(name(n), HIGH): QUIET for n in range(2_000)}, *pages]
+    world.alarms = {(name(n), HIGH): QUIET for n in range(2_000)}
+    assert len(world.alarms) > PAGES * world.page_size
 
     world.door.on_event(HEARTBEAT)
 
@@ -543,7 +504,7 @@ def test_with_time_ecs_is_asked_about_every_target() -> None:
     for jitter in (0.0, 0.2, 0.4, 0.6, 0.8):
         world = World()
         in_one_sweep(world, jitter, 4 * CALLS)
-        looks = [m.content for m, _ in world.messages.sent if isinstance(m.content, Heartbeats)]
+        looks = [m.content for m, _ in world.sent if isinstance(m.content, Heartbeats)]
         asked.update(h.service for look in looks if look.describe for h in look.targets)
 
     assert len(asked) == 4 * CALLS * MAX_DESCRIBED
@@ -552,22 +513,22 @@ def test_with_time_ecs_is_asked_about_every_target() -> None:
 def test_a_look_that_does_not_ask_ecs_goes_by_what_is_remembered(world: World) -> None:
     world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
 
-    records = world.door.on_message(
-        body(Heartbeats((Heartbeat(WEB, {HIGH: QUIET}),), describe=False))
-    )
+    quiet = Heartbeats((Heartbeat(WEB, {HIGH: QUIET}),), describe=False)
+
+    records = world.door.on_message(body(quiet))
 
     assert outcomes(records) == [Outcome.HELD_NOT_BREACHING], "one task, and a minimum of two"
-    assert world.services.calls == ["DescribeServices"], "the evaluation's own: it has four by now"
+    assert world.calls == ["DescribeServices"], "the evaluation's own: it has four by now"
 
 
 def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: World) -> None:
     with_targets(world, 3, FIRING)
     world.targets.claim(name(1).resource_id, a_lease("other", world.clock.now))
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     looks = Heartbeats(tuple(Heartbeat(name(number), {HIGH: FIRING}) for number in range(3)))
 
     records = world.door.on_message(body(looks))
 
     assert outcomes(records) == [Outcome.SCALED_OUT, Outcome.LOST_RACE, Outcome.SCALED_OUT]
-    again = [message for message, _ in world.messages.sent if message.lost]
+    again = [message for message, _ in world.sent if message.lost]
     assert again == [Message(Heartbeats((looks.targets[1],)), lost=1)]

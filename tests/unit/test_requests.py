@@ -46,7 +46,7 @@ def test_an_override_takes_effect_at_once_whatever_cooldown_runs(world: World) -
 
 
 def test_on_resume_an_alarm_in_breach_is_answered_at_once(world: World) -> None:
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     world.remember(Memory(alarms={HIGH: known()}))
 
     record = world.evaluate(a_request())
@@ -55,7 +55,7 @@ def test_on_resume_an_alarm_in_breach_is_answered_at_once(world: World) -> None:
 
 
 def test_a_breach_is_answered_from_the_bounds_on_not_only_corrected_into_them(world: World) -> None:
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     state = State(override=Override(10, None, SOON))
     world.remember(Memory(alarms={HIGH: known()}, state=state))
 
@@ -73,13 +73,13 @@ def test_a_capacity_is_set_even_while_scaling_is_paused(world: World) -> None:
 
 
 def test_a_request_goes_before_the_policies_and_the_breach_is_looked_at_again(world: World) -> None:
-    world.metrics.points[HIGH] = points(160.0)
+    world.points[HIGH] = points(160.0)
     world.remember(Memory(alarms={HIGH: known()}))
 
     record = world.evaluate(a_request(5))
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 5)
-    ((message, delay),) = world.messages.sent
+    ((message, delay),) = world.sent
     assert isinstance(message.content, Recheck)
     assert delay == timedelta(seconds=10)
 
@@ -116,7 +116,7 @@ def test_a_request_that_loses_the_race_comes_back(world: World) -> None:
 
     world.door.on_message(_body(a_request(9)))
 
-    ((message, _),) = world.messages.sent
+    ((message, _),) = world.sent
     assert (message.content, message.lost) == (a_request(9), 1)
     assert world.desired == 4
 

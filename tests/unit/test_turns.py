@@ -27,7 +27,7 @@ from quickstep.protocol.line import (
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
-from quickstep_lab.in_memory import InMemoryTurns
+from quickstep_lab.in_memory import InMemoryAws, InMemoryTurns
 from tests.builders import (
     BLIND,
     HIGH,
@@ -189,7 +189,7 @@ def test_a_target_that_takes_a_number_is_never_behind_more_than_have_taken_one(
 
 def behind(count: int, lane: int = 2) -> InMemoryTurns:
     """Return a line with so many in a lane."""
-    turns = InMemoryTurns()
+    turns = InMemoryAws().turns
     for _ in range(count):
         turns.take(lane, NOW)
     return turns
@@ -283,7 +283,7 @@ def test_numbers_of_targets_that_never_come_hold_nobody_up_for_long() -> None:
 
 def test_a_lane_is_served_in_its_order_and_higher_ones_before_it() -> None:
     """Thirty of each of two lanes come, the lower ones first; five a second are served."""
-    turns = InMemoryTurns()
+    turns = InMemoryAws().turns
     agenda = []
     for lane in (3, 1):
         for _ in range(30):

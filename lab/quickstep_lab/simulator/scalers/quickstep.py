@@ -1,4 +1,4 @@
-"""Quickstep itself: the real cycle and engine, on ports in memory."""
+"""Quickstep itself: the real cycle and engine, on an AWS in memory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
-from quickstep.alarms.reading import read_window
 from quickstep.engine.model import Alarm, Datapoint, Guards, Service
-from quickstep.loop.cycle import Cycle
 from quickstep.loop.heartbeat import needs_evaluation
 from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Recheck
-from quickstep_lab.in_memory import InMemoryTargets, InMemoryTurns, one_after_the_other
+from quickstep_lab.in_memory import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
@@ -74,10 +72,11 @@ def textbook(setup: Setup) -> Quickstep:
     return Quickstep(replace(setup, target=replace(setup.target, guards=off)), "textbook")
 
 
-class _Player:
-    """One run: what AWS does around the cycle, and the cycle's ports."""
+class _Player(InMemoryAws):
+    """One run: an AWS that shows what is on the stage, and what it does around the cycle."""
 
     def __init__(self, setup: Setup, stage: Stage) -> None:
+        super().__init__()
         self._target = setup.target
         self._stage = stage
         name = parse_resource_id(setup.target.resource_id)
@@ -92,21 +91,13 @@ class _Player:
             )
             for policy in setup.target.policies
         ]
-        self._targets = InMemoryTargets()
         self._ids = 0
-        self._cycle = Cycle(
-            policies=self,
-            services=self,
-            targets=self._targets,
-            turns=InMemoryTurns(),
-            metrics=self,
-            messages=self,
-            together=one_after_the_other,
+        self._cycle = self.scaler(
             clock=lambda: stage.clock,
             new_id=self._new_id,
             jitter=stage.random.random,
             sleep=_no_sleep,
-        )
+        ).cycle
 
     def start(self) -> None:
         stage = self._stage
@@ -146,7 +137,7 @@ class _Player:
         self._stage.at(self._stage.now + delay, lambda: self._keep(evaluate()))
 
     def _keep(self, record: DecisionRecord | None) -> None:
-        self._targets.records.clear()
+        self.targets.records.clear()
         if record is None:
             return
         stage = self._stage
@@ -158,44 +149,30 @@ class _Player:
         self._ids += 1
         return f"decision-{self._ids}"
 
-    # --- ports: PolicyDocuments, Services, Metrics, Messages --------------------------------------
+    # --- the account ------------------------------------------------------------------------------
 
     def load(self, _service: ServiceName) -> ScalableTarget:
         return self._target
 
-    def describe(self, _service: ServiceName) -> Service:
+    def seen(self, _service: ServiceName) -> Service:
         fleet = self._stage.fleet
         running = fleet.running(self._stage.now)
         return Service(fleet.desired, running, max(0, fleet.desired - running))
 
-    def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        return {service: self.describe(service) for service in services}
-
-    def set_desired_count(self, _service: ServiceName, desired: int) -> None:
+    def change(self, _service: ServiceName, desired: int) -> None:
         self._stage.scale(desired, "")
 
-    def read(
-        self, definitions: Mapping[str, AlarmDefinition], now: datetime
-    ) -> Mapping[str, Sequence[Datapoint]]:
-        start, end = read_window(definitions.values(), now)
+    def datapoints(
+        self, policy: str, definition: AlarmDefinition, start: datetime, end: datetime
+    ) -> Iterable[Datapoint]:
+        stage, period = self._stage, definition.period
         first, last = (int((moment - START).total_seconds()) for moment in (start, end))
-        return {
-            policy: [
-                point
-                for at in range(max(0, first), last, definition.period)
-                if (point := self._datapoint(policy, at, definition.period))
-            ]
-            for policy, definition in definitions.items()
-        }
+        for at in range(max(0, first), last, period):
+            value, samples = stage.metric.read(at, period, stage.now, self._statistics[policy])
+            if value is not None:
+                yield Datapoint(START + timedelta(seconds=at), value, samples)
 
-    def _datapoint(self, policy: str, at: int, period: int) -> Datapoint | None:
-        stage = self._stage
-        value, samples = stage.metric.read(at, period, stage.now, self._statistics[policy])
-        if value is None:
-            return None
-        return Datapoint(START + timedelta(seconds=at), value, samples)
-
-    def send(self, message: Message, delay: timedelta) -> None:
+    def deliver(self, message: Message, delay: timedelta) -> None:
         recheck = message.content
         assert isinstance(recheck, Recheck)  # noqa: S101 - the cycle sends no other
         stage = self._stage
@@ -203,10 +180,6 @@ class _Player:
             stage.now + delay.total_seconds(),
             lambda: self._invoke(lambda: self._cycle.evaluate(recheck_look(recheck))),
         )
-
-    def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        for message, delay in messages:
-            self.send(message, delay)
 
 
 def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
