@@ -15,7 +15,7 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
-    Guards,
+    Guard,
     MetricScope,
     Observation,
     Override,
@@ -81,9 +81,10 @@ def remembering(**alarms: KnownAlarm) -> Memory:
 # --- the load before ------------------------------------------------------------------------------
 
 
-def per_task(*, scope: MetricScope = MetricScope.PER_TASK, **guards: bool) -> ScalableTarget:
+def per_task(*guards: Guard) -> ScalableTarget:
+    scope = MetricScope.PER_TASK
     target = a_target(a_policy(scope=scope), a_scale_in_policy(scope=scope))
-    return replace(target, guards=Guards(**guards))
+    return replace(target, guards=frozenset(guards or Guard))
 
 
 SHOWN_HIGH = read_event(load_event("alarm-high-step2"))
@@ -95,16 +96,7 @@ SHOWN_LOW = read_event(load_event("alarm-low"))
     [
         pytest.param(SHOWN_HIGH, per_task(), True, id="a scale-out"),
         pytest.param(SHOWN_LOW, per_task(), True, id="a scale-in"),
-        pytest.param(SHOWN_LOW, per_task(would_flap=False), False, id="no guard of scale-ins"),
-        pytest.param(SHOWN_HIGH, per_task(rising_trend=False), True, id="one of two guards"),
-        pytest.param(SHOWN_HIGH, per_task(capacity_on_its_way=False), True, id="the other one"),
-        pytest.param(
-            SHOWN_HIGH,
-            per_task(capacity_on_its_way=False, rising_trend=False),
-            False,
-            id="no guard of scale-outs",
-        ),
-        pytest.param(SHOWN_HIGH, per_task(scope=MetricScope.TOTAL), False, id="of the whole"),
+        pytest.param(SHOWN_HIGH, per_task(Guard.DEPLOYMENT), False, id="no guard that looks back"),
         pytest.param(SHOWN_HIGH, a_target(a_policy("other")), False, id="no such policy"),
         pytest.param(read_event(load_event("alarm-ok")), per_task(), False, id="OK"),
         pytest.param(read_event(load_event("alarm-muted")), per_task(), False, id="muted"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarms.definition import AlarmDefinition, read_window
 from quickstep.alarms.event import AlarmTransition
-from quickstep.engine.model import Alarm, Datapoint, Guards, Service
+from quickstep.engine.model import Alarm, Datapoint, Service
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.heartbeat import needs_attention
 from quickstep.naming import parse_resource_id
@@ -67,8 +67,7 @@ class Quickstep:
 
 def textbook(setup: Setup) -> Quickstep:
     """Return the same scaler and policies without the guards: steps, cooldowns, bounds."""
-    off = Guards(capacity_on_its_way=False, rising_trend=False, would_flap=False, deployment=False)
-    return Quickstep(replace(setup, target=replace(setup.target, guards=off)), "textbook")
+    return Quickstep(replace(setup, target=replace(setup.target, guards=frozenset())), "textbook")
 
 
 class _Player:

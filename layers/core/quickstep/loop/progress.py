@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarms.definition import event_definition, recent
 from quickstep.alarms.event import AlarmTransition
-from quickstep.engine.model import (
-    Alarm,
-    AlarmState,
-    Direction,
-    Launch,
-    MetricScope,
-    ScalingActivity,
-)
+from quickstep.engine.model import Alarm, AlarmState, Launch, ScalingActivity
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.policies import looks_back
 from quickstep.engine.proposal import Bounds
 from quickstep.protocol.memory import KnownAlarm
 from quickstep.protocol.triggers import DescribedAlarm, Heartbeat, Recheck, Request
@@ -184,12 +178,10 @@ def definition_to_look_back(target: ScalableTarget, trigger: Trigger) -> AlarmDe
         return None
     if trigger.alarm.state is not AlarmState.ALARM or trigger.alarm.muted:  # not acted on
         return None
-    policy, guards = target.policy(trigger.policy), target.guards
-    if policy is None or policy.metric_scope is not MetricScope.PER_TASK:
+    policy = target.policy(trigger.policy)
+    if policy is None or not looks_back(target, policy, policy.direction):
         return None
-    out = policy.direction is Direction.OUT
-    asked = guards.capacity_on_its_way or guards.rising_trend if out else guards.would_flap
-    return event_definition(trigger.metrics, trigger.alarm, policy.direction) if asked else None
+    return event_definition(trigger.metrics, trigger.alarm, policy.direction)
 
 
 def with_load_before(
