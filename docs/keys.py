@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from docs.tables import table
 from quickstep.config import ConfigError, read_target
-from quickstep.engine.model import Guards
+from quickstep.engine.model import Guard
 
 POLICY = "ScaleOutPolicies.high"
 STEP = f"{POLICY}.StepAdjustments[0]"
@@ -146,10 +146,10 @@ KEYS = {
         ),
     ),
     GUARDS: (
-        Key("CapacityOnItsWay", "capacity_on_its_way", False, "count tasks that are starting"),
-        Key("RisingTrend", "rising_trend", False, "scale for the load when new tasks serve"),
-        Key("WouldFlap", "would_flap", False, "no removal that brings the breach back"),
-        Key("Deployment", "deployment", False, "no removal during a rollout"),
+        Key(Guard.CAPACITY_ON_ITS_WAY, "guards", False, "count tasks that are starting"),
+        Key(Guard.RISING_TREND, "guards", False, "scale for the load when new tasks serve"),
+        Key(Guard.WOULD_FLAP, "guards", False, "no removal that brings the breach back"),
+        Key(Guard.DEPLOYMENT, "guards", False, "no removal during a rollout"),
     ),
 }
 
@@ -191,12 +191,14 @@ def _default(parent: str, key: Key) -> str:
         return "none"
     target = read_target(_SAMPLE)
     policy = target.policies[0]
-    owners: dict[str, Any] = {POLICY: policy, STEP: policy.steps[0], GUARDS: target.guards}
+    owners: dict[str, Any] = {POLICY: policy, STEP: policy.steps[0]}
+    if parent == GUARDS:
+        return f"`{json.dumps(key.name in target.guards)}`"
     if parent == STEP:  # the sample has a lower bound, which is no default
         return "none"
     value = getattr(owners.get(parent, target), key.attribute)
-    if isinstance(value, Guards):
-        return "all on" if all(asdict(value).values()) else "some on"
+    if key.attribute == "guards":
+        return "all on" if value == frozenset(Guard) else "some on"
     return "none" if value is None else f"`{json.dumps(value)}`"
 
 

@@ -22,12 +22,13 @@ from quickstep.engine.model import (
     Direction,
     MetricScope,
     Observation,
+    Policy,
     ScalableTarget,
     ScalingActivity,
-    ScalingPolicy,
     Service,
     State,
     StepAdjustment,
+    StepPolicy,
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
@@ -68,8 +69,8 @@ def a_policy(
     cooldown: int = 10,
     magnitude: int | None = None,
     scope: MetricScope = MetricScope.TOTAL,
-) -> ScalingPolicy:
-    return ScalingPolicy(
+) -> StepPolicy:
+    return StepPolicy(
         name=name,
         direction=direction,
         adjustment_type=kind,
@@ -87,14 +88,14 @@ def a_scale_in_policy(
     steps: Iterable[tuple[float | None, float | None, int]] = ((None, 0, -1),),
     cooldown: int = 30,
     scope: MetricScope = MetricScope.TOTAL,
-) -> ScalingPolicy:
+) -> StepPolicy:
     return a_policy(
         name, direction=Direction.IN, kind=kind, steps=steps, cooldown=cooldown, scope=scope
     )
 
 
 def a_target(
-    *policies: ScalingPolicy, minimum: int = 2, maximum: int = 40, dry_run: bool = False
+    *policies: Policy, minimum: int = 2, maximum: int = 40, dry_run: bool = False
 ) -> ScalableTarget:
     return ScalableTarget(
         resource_id=WEB.resource_id,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AdjustmentType, Direction, MetricScope
+from quickstep.engine.model import AdjustmentType, Direction, Guard, MetricScope
 from quickstep.engine.steps import apply_step, describe_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from quickstep.engine.model import ScalableTarget, ScalingPolicy, StepAdjustment
+    from quickstep.engine.model import ScalableTarget, StepAdjustment, StepPolicy
 
 
 def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]:
@@ -42,7 +42,7 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
 
 
 def _of_a_policy(
-    target: ScalableTarget, policy: ScalingPolicy, thresholds: Mapping[str, float]
+    target: ScalableTarget, policy: StepPolicy, thresholds: Mapping[str, float]
 ) -> Iterator[str]:
     name = policy.name
     if not any(_moves(target, policy, index) for index in range(len(policy.steps))):
@@ -54,7 +54,7 @@ def _of_a_policy(
     if breach := _without_a_step(policy):
         yield f"{name}: a breach of less than {breach:g} has no step: the alarm fires for nothing"
     per_task = policy.metric_scope is MetricScope.PER_TASK
-    counts = target.guards.capacity_on_its_way or policy.direction is Direction.IN
+    counts = Guard.CAPACITY_ON_ITS_WAY in target.guards or policy.direction is Direction.IN
     if per_task and not counts and policy.cooldown < target.warmup_seconds:
         yield (
             f"{name}: its Cooldown ({policy.cooldown} s) is over before a new task serves "
@@ -63,7 +63,7 @@ def _of_a_policy(
 
 
 def _never_reached(
-    policy: ScalingPolicy, step: StepAdjustment, thresholds: Mapping[str, float]
+    policy: StepPolicy, step: StepAdjustment, thresholds: Mapping[str, float]
 ) -> Iterator[str]:
     threshold = thresholds.get(policy.name)
     if policy.direction is Direction.OUT:
@@ -75,9 +75,7 @@ def _never_reached(
         yield f"is never reached: below a threshold of {threshold:g} it would take a negative load"
 
 
-def _too_large(
-    target: ScalableTarget, policy: ScalingPolicy, step: StepAdjustment
-) -> Iterator[str]:
+def _too_large(target: ScalableTarget, policy: StepPolicy, step: StepAdjustment) -> Iterator[str]:
     low, high = target.min_capacity, target.max_capacity
     if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
         if not low <= step.adjustment <= high:
@@ -90,14 +88,14 @@ def _too_large(
             yield f"but MaxAdjustmentMagnitude lets it move {most} at most"
 
 
-def _without_a_step(policy: ScalingPolicy) -> float:
+def _without_a_step(policy: StepPolicy) -> float:
     """Return the breach below which an alarm that fires finds no step; 0 where there is none."""
     if policy.direction is Direction.OUT:
         return min((step.lower or 0.0 for step in policy.steps), default=0.0)
     return -max((step.upper or 0.0 for step in policy.steps), default=0.0)
 
 
-def _moves(target: ScalableTarget, policy: ScalingPolicy, index: int) -> bool:
+def _moves(target: ScalableTarget, policy: StepPolicy, index: int) -> bool:
     step = policy.steps[index]
     some = range(target.min_capacity, target.max_capacity + 1)
     return any(apply_step(policy, step, capacity) != capacity for capacity in some)
@@ -120,7 +118,7 @@ def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterat
 
 
 def _after_a_removal(
-    target: ScalableTarget, into: ScalingPolicy, thresholds: tuple[float, float], names: str
+    target: ScalableTarget, into: StepPolicy, thresholds: tuple[float, float], names: str
 ) -> Iterator[str]:
     """Yield where removing tasks takes the others above the scale-out threshold.
 
@@ -134,14 +132,14 @@ def _after_a_removal(
             what = (
                 f"{capacity} tasks just below {low:g} leave {after} at {low * capacity / after:.4g}"
             )
-            held = target.guards.would_flap
+            held = Guard.WOULD_FLAP in target.guards
             then = "so WouldFlap holds it there" if held else "so it flaps: out again at once"
             yield f"{names} are too close for the step: {what}, {then}"
             return
 
 
 def _after_an_addition(
-    target: ScalableTarget, out: ScalingPolicy, thresholds: tuple[float, float], names: str
+    target: ScalableTarget, out: StepPolicy, thresholds: tuple[float, float], names: str
 ) -> Iterator[str]:
     """Yield where adding tasks takes all of them below the scale-in threshold.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from quickstep.engine.model import Datapoint, ScalingPolicy
+    from quickstep.engine.model import Datapoint, Policy
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Lease, Memory
 
@@ -128,7 +128,7 @@ def alarms(facts: Facts) -> Iterator[Finding]:
         yield Finding(check, Verdict.PROBLEM, f"{name} drives no policy of the document", fix)
 
 
-def _alarm(policy: ScalingPolicy, name: str, alarm: Mapping[str, Any]) -> Iterator[Finding]:
+def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Finding]:
     check, wrong = "alarms", []
     way = "Greater" if policy.direction is Direction.OUT else "Less"
     if not str(alarm.get("ComparisonOperator", "")).startswith(way):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from functions.scaler.handler import handler
 from quickstep.aws.attributes import from_item
 from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.engine.model import Guard
 from quickstep.wiring import Settings, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, create_table, desired_count
 from quickstep_lab.scaler import Invocation
@@ -37,7 +38,7 @@ METRIC: dict[str, Any] = {
     ],
 }
 """What the sample events' alarm watches."""
-NO_GUARDS = dict.fromkeys(("CapacityOnItsWay", "RisingTrend", "WouldFlap", "Deployment"), False)
+NO_GUARDS = dict.fromkeys(Guard, False)
 
 
 def scale_out_policy(tasks: int, cooldown: int = 10) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from quickstep.engine.model import (
     AlarmState,
     Datapoint,
     Direction,
+    Guard,
     Launch,
     Pause,
     ScalingActivity,
@@ -683,7 +684,7 @@ def guarded(world: World, **changes: Any) -> None:
     world.documents[WEB.parameter] = json.dumps(a_document(Guards={}, **changes))
 
 
-ALL_OFF = {"CapacityOnItsWay": False, "RisingTrend": False, "WouldFlap": False}
+ALL_OFF = dict.fromkeys(Guard, False)
 HIGH_EVENT = a_transition()
 LOW_EVENT = a_transition(LOW, firing(10.0, threshold=30))
 

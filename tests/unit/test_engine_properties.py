@@ -14,16 +14,17 @@ from quickstep.engine.model import (
     AdjustmentType,
     Datapoint,
     Direction,
-    Guards,
+    Guard,
     Launch,
     MetricScope,
     ScalableTarget,
     ScalingActivity,
-    ScalingPolicy,
     State,
     StepAdjustment,
+    StepPolicy,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.policies import looks_back
 from tests.builders import HIGH, LOW, NOW, QUIET, a_target, ago, firing, seen
 
 History = tuple[Datapoint, ...]
@@ -36,7 +37,7 @@ kinds = st.sampled_from(
 
 
 @st.composite
-def policies(draw: st.DrawFn, direction: Direction) -> ScalingPolicy:
+def policies(draw: st.DrawFn, direction: Direction) -> StepPolicy:
     """Any valid policy whose steps grow with the breach, as every sensible one's do."""
     edges = sorted(draw(st.sets(st.integers(1, 200), max_size=4)))
     sizes = sorted(draw(st.lists(st.integers(0, 60), min_size=len(edges) + 1, max_size=5)))
@@ -54,7 +55,7 @@ def policies(draw: st.DrawFn, direction: Direction) -> ScalingPolicy:
             )
             for s in steps
         ]
-    return ScalingPolicy(
+    return StepPolicy(
         name=HIGH if direction is Direction.OUT else LOW,
         direction=direction,
         adjustment_type=draw(kinds),
@@ -81,7 +82,7 @@ def targets(draw: st.DrawFn) -> ScalableTarget:
         minimum=minimum,
         maximum=minimum + draw(counts),
     )
-    return replace(target, guards=draw(st.builds(Guards)))
+    return replace(target, guards=draw(st.frozensets(st.sampled_from(Guard))))
 
 
 @st.composite
@@ -190,7 +191,7 @@ def test_the_guards_never_take_a_scale_out_beyond_what_the_steps_and_the_maximum
     target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
     state = replace(state, scale_out=None)  # a cooldown counts from another capacity
-    unguarded = replace(target, guards=Guards(*[False] * 4))
+    unguarded = replace(target, guards=frozenset())
 
     decision = decide(target, seen(desired, high=firing(load, recent=before)), state, NOW)
     furthest = decide(unguarded, seen(desired, high=firing(1e6)), state, NOW)
@@ -207,9 +208,24 @@ def test_after_a_removal_the_highest_load_of_the_window_breaches_no_threshold(
 
     decision = decide(target, observation, state, NOW)
 
-    applies = decision.outcome is Outcome.SCALED_IN and target.guards.would_flap and per_task
+    applies = (
+        decision.outcome is Outcome.SCALED_IN and Guard.WOULD_FLAP in target.guards and per_task
+    )
     if not applies or decision.granted == target.max_capacity < desired:
         return
     assert QUIET.threshold is not None
     highest = max(window) * desired
     assert Fraction(highest) < Fraction(QUIET.threshold) * decision.granted or highest == 0
+
+
+@given(targets(), counts, loads, histories(), states)
+def test_where_no_guard_looks_back_the_load_before_changes_nothing(
+    target: ScalableTarget, desired: int, load: float, before: History, state: State
+) -> None:
+    for policy in target.policies:
+        told = seen(desired, **{policy.name: firing(load, recent=before)})
+        event = seen(desired, **{policy.name: firing(load)})
+
+        same = decide(target, event, state, NOW) == decide(target, told, state, NOW)
+
+        assert same or looks_back(target, policy, policy.direction)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import AlarmState, Datapoint
+from quickstep.engine.model import AlarmState, Datapoint, Guard
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
 from quickstep.protocol.line import Turn
@@ -52,8 +52,7 @@ def a_world(**changes: Any) -> World:
 @pytest.fixture
 def world() -> World:
     """A world that goes by the steps alone: the guards would only ask for less."""
-    guards = ("CapacityOnItsWay", "RisingTrend", "WouldFlap", "Deployment")
-    return a_world(Guards=dict.fromkeys(guards, False))
+    return a_world(Guards=dict.fromkeys(Guard, False))
 
 
 def receive(world: World, content: Content) -> Outcome | None:

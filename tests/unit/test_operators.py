@@ -148,19 +148,6 @@ def test_a_dry_run_only_records_a_request() -> None:
 UNREADABLE = State(unreadable='override.min: must be a whole number, not "5"')
 
 
-def test_what_cannot_be_read_stops_no_scale_out() -> None:
-    decision = decide(a_target(), seen(4, high=firing(160.0)), UNREADABLE, NOW)
-
-    assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 6)
-
-
-def test_what_cannot_be_read_may_forbid_a_removal_so_none_is_made() -> None:
-    decision = decide(a_target(), seen(4, low=firing(10.0, threshold=30)), UNREADABLE, NOW)
-
-    assert decision.outcome is Outcome.HELD_PAUSED
-    assert "override.min: must be a whole number" in decision.reason
-
-
 def test_nor_is_capacity_above_the_maximum_taken_back_before_it_can_be_read() -> None:
     decision = correct(a_target(maximum=3), seen(4), UNREADABLE, NOW)
 

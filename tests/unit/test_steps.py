@@ -83,34 +83,21 @@ IN = a_scale_in_policy(steps=((-10, 0, 0), (-20, -10, -10), (None, -20, -30)))
     ("breach", "adjustment"),
     [
         pytest.param(0, 0, id="at the threshold"),
-        pytest.param(9.999, 0, id="just below an upper bound, which is exclusive"),
-        pytest.param(10, 10, id="at a lower bound, which is inclusive"),
+        pytest.param(9.999, 0, id="just before a further bound, which is exclusive"),
+        pytest.param(10, 10, id="at a nearer bound, which is inclusive"),
         pytest.param(20, 30, id="at the bound of the open step"),
-        pytest.param(1e9, 30, id="far above"),
-        pytest.param(-0.001, None, id="below the threshold, where no step is"),
+        pytest.param(1e9, 30, id="far beyond"),
+        pytest.param(-0.001, None, id="on the other side of the threshold, where no step is"),
     ],
 )
-def test_scale_out_steps_include_their_lower_bound(breach: float, adjustment: int | None) -> None:
-    step = select_step(OUT, breach)
+def test_steps_include_the_bound_that_is_nearer_to_the_threshold(
+    breach: float, adjustment: int | None
+) -> None:
+    """Of scale-out that is the lower bound; scale-in mirrors it."""
+    above, below = select_step(OUT, breach), select_step(IN, -breach)
 
-    assert (step.adjustment if step else None) == adjustment
-
-
-@pytest.mark.parametrize(
-    ("breach", "adjustment"),
-    [
-        pytest.param(0, 0, id="at the threshold"),
-        pytest.param(-9.999, 0, id="just above a lower bound, which is exclusive"),
-        pytest.param(-10, -10, id="at an upper bound, which is inclusive"),
-        pytest.param(-20, -30, id="at the bound of the open step"),
-        pytest.param(-1e9, -30, id="far below"),
-        pytest.param(0.001, None, id="above the threshold, where no step is"),
-    ],
-)
-def test_scale_in_steps_include_their_upper_bound(breach: float, adjustment: int | None) -> None:
-    step = select_step(IN, breach)
-
-    assert (step.adjustment if step else None) == adjustment
+    assert (above and above.adjustment) == adjustment
+    assert (below and -below.adjustment) == adjustment
 
 
 @pytest.mark.parametrize(

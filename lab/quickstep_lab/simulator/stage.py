@@ -18,7 +18,7 @@ from quickstep_lab.simulator.queueing import Latencies
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from quickstep.engine.model import ScalableTarget, ScalingPolicy
+    from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.protocol.records import DecisionRecord
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
@@ -232,7 +232,7 @@ class WatchedAlarm:
 
 
 def alarm_definition(
-    policy: ScalingPolicy, threshold: float, *, period: int = 10, n: int | None = None
+    policy: Policy, threshold: float, *, period: int = 10, n: int | None = None
 ) -> AlarmDefinition:
     """Return the alarm of a policy as `templates/scalable-target.yaml` makes it by default.
 
@@ -256,7 +256,7 @@ def alarm_definition(
     )
 
 
-def statistic(policy: ScalingPolicy) -> Statistic:
+def statistic(policy: Policy) -> Statistic:
     """Return what a policy's alarm watches."""
     per_task = policy.metric_scope is MetricScope.PER_TASK
     return Statistic.AVERAGE if per_task else Statistic.TOTAL

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quickstep.engine.model import (
     AdjustmentType,
     Direction,
-    Guards,
+    Guard,
     MetricAggregationType,
     MetricScope,
+    Policy,
     ScalableTarget,
-    ScalingPolicy,
     StepAdjustment,
+    StepPolicy,
 )
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.naming import POLICY_NAME, RESOURCE_ID, RESOURCE_ID_RULE
@@ -42,12 +43,6 @@ MAX_PUBLISH_SECONDS = 60
 DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
-_GUARDS = {
-    "CapacityOnItsWay": "capacity_on_its_way",
-    "RisingTrend": "rising_trend",
-    "WouldFlap": "would_flap",
-    "Deployment": "deployment",
-}
 
 
 class ConfigError(InvalidDocumentError):
@@ -114,7 +109,7 @@ def read_target(document: Any) -> ScalableTarget:
         max_adjustment_magnitude=_read(
             members, "MaxAdjustmentMagnitude", _magnitude, DEFAULT_MAX_ADJUSTMENT_MAGNITUDE
         ),
-        guards=_read(members, "Guards", _guards, Guards()),
+        guards=_read(members, "Guards", _guards, frozenset(Guard)),
         dry_run=_read(members, "DryRun", Field.boolean, default=False),
     )
     problems.raise_any(ConfigError)
@@ -149,15 +144,13 @@ def _bounds(members: dict[str, Field]) -> tuple[int, int]:
     return minimum, maximum
 
 
-def _guards(field: Field) -> Guards:
-    members = field.members(optional=_GUARDS)
-    return Guards(
-        **{_GUARDS[key]: member.boolean() for key, member in members.items() if key in _GUARDS}
-    )
+def _guards(field: Field) -> frozenset[Guard]:
+    every, members = frozenset(Guard), field.members(optional=Guard).items()
+    return every.difference(key for key, on in members if key in every and not on.boolean())
 
 
-def _policies(members: dict[str, Field], problems: Problems) -> tuple[ScalingPolicy, ...]:
-    policies: list[ScalingPolicy] = []
+def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ...]:
+    policies: list[Policy] = []
     names: dict[str, str] = {}
     for key, direction in _DIRECTIONS.items():
         group = members[key].members() if key in members else {}
@@ -176,7 +169,7 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[ScalingPol
     return tuple(policies)
 
 
-def _policy(name: str, direction: Direction, field: Field) -> ScalingPolicy:
+def _policy(name: str, direction: Direction, field: Field) -> Policy:
     members = field.members(
         required=("AdjustmentType", "StepAdjustments"),
         optional=("Cooldown", "MinAdjustmentMagnitude", "MetricAggregationType", "MetricScope"),
@@ -186,7 +179,7 @@ def _policy(name: str, direction: Direction, field: Field) -> ScalingPolicy:
     magnitude = members.get("MinAdjustmentMagnitude")
     if magnitude and kind is not AdjustmentType.PERCENT_CHANGE_IN_CAPACITY:
         magnitude.wrong(f"must go with PercentChangeInCapacity; AdjustmentType is {kind}")
-    return ScalingPolicy(
+    return StepPolicy(
         name=name,
         direction=direction,
         adjustment_type=kind,

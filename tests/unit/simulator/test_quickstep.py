@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quickstep.engine.model import Guards
+from quickstep.engine.model import Guard
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
 from quickstep_lab.simulator.world import World
@@ -98,7 +98,7 @@ def test_the_textbook_policy_is_the_same_without_guards() -> None:
 
 def test_textbook_leaves_the_document_that_it_is_given_as_it_is() -> None:
     textbook(SETUP)
-    assert SETUP.target.guards == Guards()
+    assert SETUP.target.guards == frozenset(Guard)
 
 
 def test_it_scales_in_again_to_the_minimum_and_not_below() -> None:

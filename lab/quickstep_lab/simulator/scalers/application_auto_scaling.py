@@ -17,7 +17,6 @@ from quickstep.engine.model import (
     Alarm,
     AlarmState,
     Direction,
-    Guards,
     Observation,
     ScalingActivity,
     Service,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from quickstep.engine.model import ScalingPolicy
+    from quickstep.engine.model import Policy
     from quickstep_lab.simulator.stage import Stage
 
 REPEAT_SECONDS = 60
@@ -69,10 +68,7 @@ class StepScaling:
 
 class _StepPlayer:
     def __init__(self, setup: Setup, period: int, stage: Stage) -> None:
-        off = Guards(
-            capacity_on_its_way=False, rising_trend=False, would_flap=False, deployment=False
-        )
-        self._target = replace(setup.target, guards=off)
+        self._target = replace(setup.target, guards=frozenset())
         self._stage = stage
         self._state = State()
         for policy in setup.target.policies:
@@ -81,7 +77,7 @@ class _StepPlayer:
             alarm = WatchedAlarm(definition, statistic(policy), lambda _: None)
             _repeat(stage, alarm, act)
 
-    def _action(self, policy: ScalingPolicy) -> Callable[[WatchedAlarm], None]:
+    def _action(self, policy: Policy) -> Callable[[WatchedAlarm], None]:
         out = policy.direction is Direction.OUT
 
         def act(alarm: WatchedAlarm) -> None:

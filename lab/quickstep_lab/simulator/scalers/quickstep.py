@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import Alarm, Datapoint, Guards, Service
+from quickstep.engine.model import Alarm, Datapoint, Service
 from quickstep.loop.heartbeat import needs_evaluation
 from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look
 from quickstep.naming import parse_resource_id
@@ -68,8 +68,7 @@ class Quickstep:
 
 def textbook(setup: Setup) -> Quickstep:
     """Return the same scaler and policies without the guards: steps, cooldowns, bounds."""
-    off = Guards(capacity_on_its_way=False, rising_trend=False, would_flap=False, deployment=False)
-    return Quickstep(replace(setup, target=replace(setup.target, guards=off)), "textbook")
+    return Quickstep(replace(setup, target=replace(setup.target, guards=frozenset())), "textbook")
 
 
 class _Player(InMemoryAws):

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from quickstep.engine.model import Direction
 
 if TYPE_CHECKING:
-    from quickstep.engine.model import ScalableTarget, ScalingActivity, ScalingPolicy, State
+    from quickstep.engine.model import Policy, ScalableTarget, ScalingActivity, State
 
 
-def scale_out_cooldown(policy: ScalingPolicy, state: State, now: datetime) -> datetime | None:
+def scale_out_cooldown(policy: Policy, state: State, now: datetime) -> datetime | None:
     """Return when `policy` leaves the cooldown of the last scale-out; None when not in one."""
-    return _end(state.scale_out, policy.cooldown, now)
+    return _end_ahead(state.scale_out, policy.cooldown, now)
 
 
 def scale_in_cooldown(
-    policy: ScalingPolicy, target: ScalableTarget, state: State, now: datetime
+    policy: Policy, target: ScalableTarget, state: State, now: datetime
 ) -> datetime | None:
     """Return when scale-in by `policy` stops being blocked; None when it is not.
 
@@ -39,11 +39,11 @@ def scale_in_cooldown(
     if scaled_in and scaled_out and scaled_out.at > scaled_in.at:
         scaled_in = None
     longest = max((p.cooldown for p in target.in_direction(Direction.OUT)), default=0)
-    ends = [_end(scaled_in, policy.cooldown, now), _end(scaled_out, longest, now)]
+    ends = [_end_ahead(scaled_in, policy.cooldown, now), _end_ahead(scaled_out, longest, now)]
     return max((end for end in ends if end), default=None)
 
 
-def _end(activity: ScalingActivity | None, cooldown: int, now: datetime) -> datetime | None:
+def _end_ahead(activity: ScalingActivity | None, cooldown: int, now: datetime) -> datetime | None:
     if activity is None:
         return None
     end = activity.at + timedelta(seconds=cooldown)

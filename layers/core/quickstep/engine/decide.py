@@ -6,21 +6,24 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep.engine.guards import guard, obstacles
 from quickstep.engine.load import HISTORY_SECONDS
 from quickstep.engine.model import (
+    Alarm,
     AlarmState,
     Decision,
+    Direction,
     Launch,
     Observation,
+    Policy,
     ScalableTarget,
     ScalingActivity,
     State,
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.engine.proposal import Bounds, Case, Proposal, hold
-from quickstep.engine.scale_in import hold_in, scale_in
-from quickstep.engine.scale_out import blocks_scale_in, hold_out, scale_out
+from quickstep.engine.policies import ask
+from quickstep.engine.proposal import Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,9 +40,8 @@ def decide(
     2 gives SCALED_OUT from 4, wanted 6, granted 6.
     """
     case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
-    answers = (scale_out, blocks_scale_in, scale_in)
-    proposal = next((p for answer in answers if (p := answer(case))), None) or _quiet(case)
-    return _conclude(case, proposal)
+    out = _scaled(case, Direction.OUT) or _blind(case)
+    return _decision(case, out or _scaled(case, Direction.IN) or _held_without_alarm(case))
 
 
 def correct(
@@ -54,13 +56,13 @@ def correct(
     """
     case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
     bounds, seen = case.bounds, case.desired
-    capacity = min(max(seen, bounds.minimum), bounds.maximum)
+    capacity = bounds.nearest(seen)
     if capacity == seen:
         return None
-    why = f"{seen} is outside the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
+    why = f"{seen} is outside {bounds.named}"
     proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
-    proposal = (hold_out if capacity > seen else hold_in)(case, proposal)
-    decision = _conclude(case, proposal.checked_again_in(None))
+    proposal = obstacles(case, proposal, Direction.OUT if capacity > seen else Direction.IN)
+    decision = _decision(case, proposal.checked_again_in(None))
     return replace(decision, state=replace(state, launches=decision.state.launches))
 
 
@@ -78,9 +80,9 @@ def set_capacity(
     bounds, seen = case.bounds, case.desired
     why = f"{capacity} were asked for"
     proposal = Proposal(seen, capacity, seen, why).after("request", capacity, why)
-    granted = min(max(capacity, bounds.minimum), bounds.maximum)
-    within = f"the {bounds.source}'s {bounds.minimum} to {bounds.maximum}"
-    bound = f"{capacity} is outside {within}" if granted != capacity else f"within {within}"
+    granted = bounds.nearest(capacity)
+    named = bounds.named
+    bound = f"within {named}" if granted == capacity else f"{capacity} is outside {named}"
     if granted != seen:
         proposal = proposal.after("bounds", granted, bound)
     elif granted == capacity:
@@ -89,11 +91,47 @@ def set_capacity(
     else:
         at_bound = Outcome.HELD_AT_MAX if capacity > seen else Outcome.HELD_AT_MIN
         proposal = proposal.hold("bounds", seen, at_bound, bound)
-    decision = _conclude(case, proposal.checked_again_in(None))
+    decision = _decision(case, proposal.checked_again_in(None))
     return replace(decision, state=replace(state, launches=decision.state.launches))
 
 
-def _quiet(case: Case) -> Proposal:
+def _scaled(case: Case, direction: Direction) -> Proposal | None:
+    """Return what the policies of a direction come to; None where none of their alarms fires."""
+    in_alarm = case.in_alarm(direction)
+    proposals = [
+        proposal
+        for policy, alarm in in_alarm
+        if not alarm.muted and (proposal := ask(case, policy, alarm, direction))
+    ]
+    if proposals:
+        return guard(case, largest(proposals), direction)
+    return _unanswered(case, *in_alarm[0]) if in_alarm else None
+
+
+def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
+    """Hold, as an alarm fires to which its policy has no answer."""
+    where = f"{policy.name} is in ALARM"
+    if alarm.muted:
+        return hold(case, "muted", Outcome.HELD_MUTED, f"{where} and muted")
+    if not alarm.has_value:
+        return hold(case, "data", Outcome.HELD_NO_DATA, f"{where}, but {alarm.no_data}")
+    why = f"{where}, but no step matches its datapoints"
+    return hold(case, "steps", Outcome.HELD_NOT_BREACHING, why)
+
+
+def _blind(case: Case) -> Proposal | None:
+    """Hold where a scale-out alarm has no data: who cannot see the load removes no capacity.
+
+    A scale-in alarm without data never holds a scale-out.
+    """
+    for policy, alarm in case.alarms(Direction.OUT):
+        if alarm.state is AlarmState.INSUFFICIENT_DATA:
+            why = f"{policy.name} is in {alarm.state}, so no task is removed"
+            return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
+    return None
+
+
+def _held_without_alarm(case: Case) -> Proposal:
     """Hold, as no alarm is in ALARM."""
     alarms = case.observation.alarms
     blind = all(alarm.state is AlarmState.INSUFFICIENT_DATA for alarm in alarms.values())
@@ -104,7 +142,7 @@ def _quiet(case: Case) -> Proposal:
     return proposal.checked_again_in(None)
 
 
-def _launches(case: Case, count: int) -> tuple[Launch, ...]:
+def _launches_to_remember(case: Case, count: int) -> tuple[Launch, ...]:
     """Return the launches to remember, and a new one.
 
     Those that may be on their way, or were when the load was last looked at.
@@ -114,7 +152,7 @@ def _launches(case: Case, count: int) -> tuple[Launch, ...]:
     return (*recent, Launch(case.now, count))
 
 
-def _why(proposal: Proposal) -> str:
+def _reason(proposal: Proposal) -> str:
     """Return the step that was chosen, and what then moved its number.
 
     Example: "...: step [50, ∞) adds 3; 13 is capped at the policy's maximum 12".
@@ -124,7 +162,7 @@ def _why(proposal: Proposal) -> str:
     return f"{said}; {moved[-1]}" if moved and moved[-1] != said else said
 
 
-def _conclude(case: Case, proposal: Proposal) -> Decision:
+def _decision(case: Case, proposal: Proposal) -> Decision:
     before, granted, state, trail = case.desired, proposal.capacity, case.state, proposal.trail
     if proposal.held:
         outcome = proposal.held
@@ -134,7 +172,8 @@ def _conclude(case: Case, proposal: Proposal) -> Decision:
     elif granted > before:
         outcome = Outcome.SCALED_OUT
         activity = ScalingActivity(case.now, proposal.base, granted)
-        state = replace(state, scale_out=activity, launches=_launches(case, granted - before))
+        launches = _launches_to_remember(case, granted - before)
+        state = replace(state, scale_out=activity, launches=launches)
     else:
         outcome = Outcome.SCALED_IN
         state = replace(state, scale_in=ScalingActivity(case.now, before, granted))
@@ -143,7 +182,7 @@ def _conclude(case: Case, proposal: Proposal) -> Decision:
         before=before,
         wanted=proposal.wanted,
         granted=granted,
-        reason=outcome.sentence(before=before, granted=granted, why=_why(proposal)),
+        reason=outcome.sentence(before=before, granted=granted, why=_reason(proposal)),
         trail=trail,
         state=state,
         next_check_in=proposal.check_again,

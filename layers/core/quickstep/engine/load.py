@@ -30,21 +30,21 @@ DAMPING = 0.6
 MOST_GROWTH = 1.0
 """A rise is expected to at most double the load."""
 
-NOISE_MARGIN = 2
+RISE_MARGIN = 2
 """A rise counts by as much as it is above this many standard deviations of the load's noise."""
 
 FEWEST_KINKS = 4
 """Second differences below which the noise of a load is not known, and taken for none."""
 
 
-def warming(case: Case) -> int:
+def _warming_by_ecs_or_launches(case: Case) -> int:
     """Return how many of the desired tasks do not serve yet, as far as that is known without them.
 
     ECS's own count misses tasks that run but are not healthy behind the load balancer; the launches
     within WarmupSeconds miss those that take longer. The larger of the two counts.
     """
     service = case.observation.service
-    starting = max(service.desired - service.running, _launched(case, case.now))
+    starting = max(service.desired - service.running, _launched_and_not_serving(case, case.now))
     return min(service.desired, starting)
 
 
@@ -57,7 +57,7 @@ def reporting(case: Case, alarm: Alarm) -> float:
 
     Example: 8 samples in 10 s, one each 5 s: 4 tasks. Of 6 desired, all 4 launched just now: 4.
     """
-    least = case.desired - warming(case)
+    least = case.desired - _warming_by_ecs_or_launches(case)
     counts = [point.samples for point in alarm.recent[-2:] if point.samples is not None]
     counted = max(counts, default=0.0) * case.target.publish_seconds / alarm.period
     return min(case.desired, max(least, counted))
@@ -70,11 +70,11 @@ def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
     """
     return tuple(
         (point.at, point.value * tasks)
-        for point, tasks in zip(alarm.recent, _reporters(case, alarm), strict=True)
+        for point, tasks in zip(alarm.recent, _reporters_of_each(case, alarm), strict=True)
     )
 
 
-def _reporters(case: Case, alarm: Alarm) -> Iterator[float]:
+def _reporters_of_each(case: Case, alarm: Alarm) -> Iterator[float]:
     """Yield how many tasks reported each recent datapoint.
 
     Where they were not counted: the desired ones, without those launched within WarmupSeconds
@@ -84,14 +84,14 @@ def _reporters(case: Case, alarm: Alarm) -> Iterator[float]:
     before: float = 0
     for point in alarm.recent:
         if point.samples is None:
-            yield max(1, case.desired - _launched(case, point.at + half))
+            yield max(1, case.desired - _launched_and_not_serving(case, point.at + half))
         else:
             # As above: a period that is not seen in full yet has too few of them.
             yield max(point.samples, before) * case.target.publish_seconds / alarm.period
         before = point.samples or 0
 
 
-def _launched(case: Case, moment: datetime) -> int:
+def _launched_and_not_serving(case: Case, moment: datetime) -> int:
     """Return the launches that did not serve yet at `moment`, be they before or after it."""
     since = moment - timedelta(seconds=case.target.warmup_seconds)
     return sum(launch.count for launch in case.state.launches if launch.at > since)
@@ -132,6 +132,6 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     if len(newest) <= RISES or newest[-1][0] - newest[0][0] > longest or newest[-1][1] <= 0:
         return 1.0, 0.0
     slope = min((b - a) / (later - at).total_seconds() for (at, a), (later, b) in pairwise(newest))
-    slope = max(0.0, slope - NOISE_MARGIN * noise([load for _, load in every]) / alarm.period)
+    slope = max(0.0, slope - RISE_MARGIN * noise([load for _, load in every]) / alarm.period)
     growth = DAMPING * slope * case.target.warmup_seconds / newest[-1][1]
     return 1 + min(MOST_GROWTH, growth), slope

@@ -5,9 +5,9 @@ Capacities are numbers of tasks, times are aware UTC datetimes, durations are se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,10 @@ class Direction(StrEnum):
 
     OUT = "scale-out"
     IN = "scale-in"
+
+    def beyond(self, capacity: int, other: int) -> bool:
+        """Whether a capacity is further in this direction: 5 than 4 for OUT, 4 than 5 for IN."""
+        return capacity > other if self is Direction.OUT else capacity < other
 
 
 class AdjustmentType(StrEnum):
@@ -64,7 +68,7 @@ class StepAdjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class ScalingPolicy:
+class StepPolicy:
     """A step scaling policy: what one alarm in breach asks for."""
 
     name: str
@@ -76,15 +80,26 @@ class ScalingPolicy:
     aggregation: MetricAggregationType = MetricAggregationType.AVERAGE
     metric_scope: MetricScope = MetricScope.TOTAL
 
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions in which it is asked: the one that its steps go in."""
+        return (self.direction,)
 
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """Which guards a target has switched on."""
 
-    capacity_on_its_way: bool = True
-    rising_trend: bool = True
-    would_flap: bool = True
-    deployment: bool = True
+Policy: TypeAlias = StepPolicy
+"""The forms of policy; every one has a `name`, `directions`, and a `cooldown` after it has scaled.
+
+What else there is to a form is asked in `policies`.
+"""
+
+
+class Guard(StrEnum):
+    """What a target may switch off; the values are the policy document's keys."""
+
+    CAPACITY_ON_ITS_WAY = "CapacityOnItsWay"
+    RISING_TREND = "RisingTrend"
+    WOULD_FLAP = "WouldFlap"
+    DEPLOYMENT = "Deployment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +109,20 @@ class ScalableTarget:
     resource_id: str
     min_capacity: int
     max_capacity: int
-    policies: tuple[ScalingPolicy, ...]
+    policies: tuple[Policy, ...]
     warmup_seconds: int
     publish_seconds: int
     max_adjustment_magnitude: int
-    guards: Guards = field(default_factory=Guards)
+    guards: frozenset[Guard] = frozenset(Guard)
     dry_run: bool = False
 
-    def policy(self, name: str) -> ScalingPolicy | None:
+    def policy(self, name: str) -> Policy | None:
         """Return the policy called `name`, or None."""
         return next((policy for policy in self.policies if policy.name == name), None)
 
-    def in_direction(self, direction: Direction) -> tuple[ScalingPolicy, ...]:
+    def in_direction(self, direction: Direction) -> tuple[Policy, ...]:
         """Return the policies that move capacity in `direction`."""
-        return tuple(policy for policy in self.policies if policy.direction is direction)
+        return tuple(policy for policy in self.policies if direction in policy.directions)
 
 
 @dataclass(frozen=True, slots=True)

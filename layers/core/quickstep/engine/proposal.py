@@ -6,22 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import (
-    Alarm,
-    AlarmState,
-    Direction,
-    Observation,
-    Override,
-    ScalableTarget,
-    ScalingPolicy,
-    State,
-    TrailStep,
-)
-from quickstep.engine.outcome import Outcome
-from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
+from quickstep.engine.model import AlarmState, Direction, TrailStep
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from quickstep.engine.model import Alarm, Observation, Override, Policy, ScalableTarget, State
+    from quickstep.engine.outcome import Outcome
 
 RECHECK_SECONDS = 10
 """A breach is looked at again after one evaluation of a high-resolution alarm."""
@@ -78,6 +69,15 @@ class Bounds:
             minimum = min(minimum, maximum)
         return cls(minimum, maximum, source)
 
+    @property
+    def named(self) -> str:
+        """What a reason calls them, e.g. `the policy's 2 to 40`."""
+        return f"the {self.source}'s {self.minimum} to {self.maximum}"
+
+    def nearest(self, capacity: int) -> int:
+        """Return the capacity within the bounds that is nearest to one."""
+        return min(max(capacity, self.minimum), self.maximum)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -94,7 +94,7 @@ class Case:
         """The desired count seen: the base of every step, unlike AAS's running count."""
         return self.observation.service.desired
 
-    def alarms(self, direction: Direction) -> list[tuple[ScalingPolicy, Alarm]]:
+    def alarms(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
         """Return the policies of a direction whose alarm is known, with it."""
         return [
             (policy, self.observation.alarms[policy.name])
@@ -102,7 +102,7 @@ class Case:
             if policy.name in self.observation.alarms
         ]
 
-    def in_alarm(self, direction: Direction) -> list[tuple[ScalingPolicy, Alarm]]:
+    def in_alarm(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
         """Return the policies of a direction whose alarm is in ALARM, with it."""
         return [pair for pair in self.alarms(direction) if pair[1].state is AlarmState.ALARM]
 
@@ -147,41 +147,6 @@ def hold(case: Case, guard: str, outcome: Outcome, why: str) -> Proposal:
     return Proposal(seen, seen, seen, why).hold(guard, seen, outcome, why)
 
 
-def from_step(case: Case, policy: ScalingPolicy, alarm: Alarm, base: int) -> Proposal | None:
-    """Return what the matching step asks for from `base`; None without a value or a match.
-
-    A base other than the capacity seen is a correction into the bounds that comes first.
-    Example: 1 task, minimum 2 and a step of +1: corrected to 2, then 3.
-
-    No step is larger than MaxAdjustmentMagnitude, whatever the document says.
-    Example: 4 tasks, a magnitude of 100 and an ExactCapacity of 2000: 104.
-    """
-    if alarm.threshold is None or not alarm.datapoints:
-        return None
-    value = aggregate(alarm.datapoints, policy.aggregation)
-    breach = value - alarm.threshold
-    step = select_step(policy, breach)
-    if step is None:
-        return None
-    wanted = apply_step(policy, step, base)
-    side = "above" if breach >= 0 else "below"
-    why = (
-        f"{policy.name}: {value:g} is {abs(breach):g} {side} the threshold {alarm.threshold:g}: "
-        f"step {describe_step(policy, step)}"
-    )
-    proposal = Proposal(case.desired, wanted, base, why)
-    if base != case.desired:
-        correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
-        proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
-    proposal = proposal.after("steps", wanted, why)
-    most = case.target.max_adjustment_magnitude
-    capacity = min(max(wanted, base - most), base + most)
-    if capacity == wanted:
-        return proposal
-    cap = f"{wanted} is capped at {capacity}, {most} (MaxAdjustmentMagnitude) from {base}"
-    return proposal.after("largest step", capacity, cap)
-
-
 def largest(proposals: list[Proposal]) -> Proposal:
     """Return the proposal with the largest capacity: in both directions the safest one.
 
@@ -195,13 +160,3 @@ def largest(proposals: list[Proposal]) -> Proposal:
     why = f"of {asked} the largest capacity wins"
     line = TrailStep("several policies", winner.capacity, winner.capacity, why)
     return replace(winner, trail=(*others, *winner.trail, line))
-
-
-def pause(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Hold while an operator has paused this direction."""
-    paused = case.state.pause
-    if paused is None or not paused.holds(direction, case.now):
-        return proposal
-    until = "" if paused.until is None else f" until {paused.until:%Y-%m-%d %H:%M:%S} UTC"
-    why = f"{direction} is paused{until}{f': {paused.reason}' if paused.reason else ''}"
-    return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)

@@ -1,7 +1,7 @@
 """Step adjustments, with the semantics of Application Auto Scaling exactly.
 
 Source of the rules: "Step scaling policies overview" of the Application Auto Scaling User Guide,
-and the StepAdjustment and StepScalingPolicyConfiguration shapes of its API reference.
+and the StepAdjustment and StepStepPolicyConfiguration shapes of its API reference.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import (
-    AdjustmentType,
-    Direction,
-    MetricAggregationType,
-)
+from quickstep.engine.model import AdjustmentType, Direction, MetricAggregationType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quickstep.engine.model import ScalingPolicy, StepAdjustment
+    from quickstep.engine.model import StepAdjustment, StepPolicy
 
 
 def aggregate(datapoints: Sequence[float], aggregation: MetricAggregationType) -> float:
@@ -33,7 +29,7 @@ def aggregate(datapoints: Sequence[float], aggregation: MetricAggregationType) -
     return sum(datapoints) / len(datapoints)
 
 
-def select_step(policy: ScalingPolicy, breach: float) -> StepAdjustment | None:
+def select_step(policy: StepPolicy, breach: float) -> StepAdjustment | None:
     """Return the step whose interval holds `breach` (metric minus threshold), or None.
 
     The policy's direction fixes the convention, not the sign of the breach: scale-out steps are
@@ -54,7 +50,7 @@ def _holds(step: StepAdjustment, breach: float, direction: Direction) -> bool:
     return lower < breach <= upper
 
 
-def apply_step(policy: ScalingPolicy, step: StepAdjustment, base: int) -> int:
+def apply_step(policy: StepPolicy, step: StepAdjustment, base: int) -> int:
     """Return the capacity that `step` asks for from `base`, before any bound.
 
     A scale-out policy never lowers and a scale-in policy never raises capacity.
@@ -91,7 +87,7 @@ def percent_change(base: int, percent: int, min_magnitude: int) -> int:
     return sign * max(abs(product) // 100, min_magnitude)
 
 
-def describe_step(policy: ScalingPolicy, step: StepAdjustment) -> str:
+def describe_step(policy: StepPolicy, step: StepAdjustment) -> str:
     """Return the step as its readers write it, e.g. `[50, 100) adds 2`."""
     lower = "-∞" if step.lower is None else f"{step.lower:g}"
     upper = "∞" if step.upper is None else f"{step.upper:g}"

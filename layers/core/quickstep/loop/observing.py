@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quickstep.alarms.reading import judge, recent
-from quickstep.engine.model import Alarm, AlarmState, Direction, MetricScope
+from quickstep.engine.model import Alarm, AlarmState, Direction
+from quickstep.engine.policies import looks_back
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
@@ -114,10 +115,7 @@ def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
     policy = target.policy(event.policy)
     if policy is None or event.alarm.state is not AlarmState.ALARM or event.alarm.muted:
         return False
-    if policy.metric_scope is not MetricScope.PER_TASK:
-        return False
-    guards, out = target.guards, policy.direction is Direction.OUT
-    return guards.capacity_on_its_way or guards.rising_trend if out else guards.would_flap
+    return looks_back(target, policy, policy.direction)
 
 
 def _is_read(target: ScalableTarget, look: Look, name: str, known: KnownAlarm) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.alarms.known import known_dict, read_known
+from quickstep.config import MAX_TASKS
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.line import read_turn, write_turn
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
-MAX_CAPACITY = 5000  # ECS service quota "Tasks per service"
 MAX_DESCRIBED = 10  # services in one DescribeServices
 LONGEST_TEXT = 1_000
 """Characters of what a request says of itself."""
@@ -230,7 +230,7 @@ def _read_request(field: Field) -> Request:
         members["what"].text(
             rf"(?s).{{0,{LONGEST_TEXT}}}", f"must have at most {LONGEST_TEXT} characters"
         ),
-        capacity.integer(0, MAX_CAPACITY) if capacity else None,
+        capacity.integer(0, MAX_TASKS) if capacity else None,
     )
 
 

@@ -1,0 +1,89 @@
+"""What a proposal has to pass in its direction, whichever form of policy it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quickstep.engine.model import Direction, Guard
+from quickstep.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from quickstep.engine.proposal import Case, Proposal
+
+_AT_A_BOUND = {
+    Direction.OUT: ("maximum", "above", "capped at", Outcome.HELD_AT_MAX),
+    Direction.IN: ("minimum", "below", "below", Outcome.HELD_AT_MIN),
+}
+
+
+def guard(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Return what is left of a proposal: held, or a capacity within the bounds."""
+    for rule in (_change, obstacles, _bound):
+        if not proposal.held:
+            proposal = rule(case, proposal, direction)
+    return proposal
+
+
+def obstacles(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold what keeps capacity from moving at all: a pause; for a removal, a rollout too."""
+    for rule in (_unreadable, _pause, _deployment):
+        if not proposal.held:
+            proposal = rule(case, proposal, direction)
+    return proposal
+
+
+def _change(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold what asks for no change in its direction; where no task is left, its minimum does."""
+    at_nothing = direction is Direction.IN and proposal.capacity == case.desired == 0
+    if direction.beyond(proposal.capacity, case.desired) or at_nothing:
+        return proposal
+    return replace(proposal, capacity=case.desired, held=Outcome.HELD_NOT_BREACHING)
+
+
+def _unreadable(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold while something that an operator wrote cannot be read: it may say that none may go."""
+    if direction is Direction.OUT or not case.state.unreadable:
+        return proposal
+    why = f"no task is removed while this cannot be read: {case.state.unreadable}"
+    return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)
+
+
+def _pause(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold while an operator has paused this direction."""
+    paused = case.state.pause
+    if paused is None or not paused.holds(direction, case.now):
+        return proposal
+    until = "" if paused.until is None else f" until {paused.until:%Y-%m-%d %H:%M:%S} UTC"
+    why = f"{direction} is paused{until}{f': {paused.reason}' if paused.reason else ''}"
+    return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)
+
+
+def _deployment(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Hold a removal during a rollout, as AAS does: its old and new tasks share the load."""
+    if direction is Direction.OUT or Guard.DEPLOYMENT not in case.target.guards:
+        return proposal
+    if case.observation.service.deployment_in_progress:
+        why = "no task is removed while a rollout is in progress"
+        return proposal.hold("deployment", case.desired, Outcome.HELD_DEPLOYMENT, why)
+    return proposal.after("deployment", proposal.capacity, "no rollout is in progress")
+
+
+def _bound(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
+    """Stop at the bound of a direction. Capacity already beyond it is left as it is [AAS].
+
+    Example: at most 40, and 50 are wanted: from 38 to 40; from 45 nowhere.
+    """
+    seen, wanted, bounds = case.desired, proposal.capacity, case.bounds
+    name, side, cut, outcome = _AT_A_BOUND[direction]
+    bound = bounds.maximum if direction is Direction.OUT else bounds.minimum
+    named = f"the {bounds.source}'s {name} {bound}"
+    if direction.beyond(seen, bound):
+        capacity, why = seen, f"{seen} is {side} {named}; a {direction} leaves that as it is"
+    elif direction.beyond(wanted, bound):
+        capacity, why = bound, f"{wanted} is {cut} {named}"
+    else:
+        capacity, why = wanted, f"within {bounds.named}"
+    if capacity == seen:
+        return proposal.hold("bounds", seen, outcome, why).checked_again_in(None)
+    return proposal.after("bounds", capacity, why)

@@ -1,0 +1,223 @@
+"""What a step policy asks for: its step, chosen anew from the load that is expected."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
+from quickstep.engine.load import expected_growth, loads, noise, reporting
+from quickstep.engine.model import Direction, Guard, MetricScope
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
+from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import Alarm, ScalableTarget, StepAdjustment, StepPolicy
+    from quickstep.engine.proposal import Case
+
+REMOVAL_MARGIN = 4
+"""A removal leaves room for this many standard deviations of the load's noise.
+
+There are 8,640 datapoints a day; of a normal distribution, one in 32,000 is above four.
+"""
+
+LOOKING_BACK = {
+    Direction.OUT: {Guard.CAPACITY_ON_ITS_WAY, Guard.RISING_TREND},
+    Direction.IN: {Guard.WOULD_FLAP},
+}
+"""The guards that look at the load before an alarm's event."""
+
+
+def looks_back(target: ScalableTarget, policy: StepPolicy, direction: Direction) -> bool:
+    """Whether the policy's step is chosen by the load before an alarm's event, too."""
+    asked = not target.guards.isdisjoint(LOOKING_BACK[direction])
+    return asked and policy.metric_scope is MetricScope.PER_TASK
+
+
+def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
+    """Return what the policy's step asks for; None without a value or a matching step.
+
+    A base other than the capacity seen is a correction into the bounds that comes first.
+    Example: 1 task, minimum 2 and a step of +1: corrected to 2, then 3.
+    """
+    out, seen, bounds = direction is Direction.OUT, case.desired, case.bounds
+    base = max(seen, bounds.minimum) if out else min(seen, bounds.maximum)
+    proposal = _from_step(case, policy, alarm, base)
+    return proposal and (_more if out else _fewer)(case, policy, alarm, proposal)
+
+
+def _more(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    if policy.metric_scope is MetricScope.PER_TASK:
+        alarm, proposal = _rising_trend(case, policy, alarm, proposal)
+        alarm, proposal = _capacity_on_its_way(case, policy, alarm, proposal)
+    return proposal if proposal.held else _in_cooldown(case, policy, alarm, proposal)
+
+
+def _fewer(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    until = scale_in_cooldown(policy, case.target, case.state, case.now)
+    if until is None:
+        proposal = proposal.checked_again_in(max(RECHECK_SECONDS, policy.cooldown))
+        return _would_flap(case, policy, alarm, proposal)
+    why = f"no scale-in until {until:%H:%M:%S}"
+    held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+    return held.checked_again_in(case.seconds_until(until))
+
+
+def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Proposal | None:
+    """Return what the matching step asks for from `base`; None without a value or a match."""
+    chosen = _chosen(policy, alarm)
+    if chosen is None:
+        return None
+    step, why = chosen
+    wanted = apply_step(policy, step, base)
+    proposal = Proposal(case.desired, wanted, base, why)
+    if base != case.desired:
+        correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
+        proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
+    return _largest_step(case, proposal.after("steps", wanted, why))
+
+
+def _chosen(policy: StepPolicy, alarm: Alarm) -> tuple[StepAdjustment, str] | None:
+    """Return the step that holds the alarm's value, and a sentence that says so."""
+    if alarm.threshold is None or not alarm.datapoints:
+        return None
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    breach = value - alarm.threshold
+    step = select_step(policy, breach)
+    if step is None:
+        return None
+    side = "above" if breach >= 0 else "below"
+    return step, (
+        f"{policy.name}: {value:g} is {abs(breach):g} {side} the threshold {alarm.threshold:g}: "
+        f"step {describe_step(policy, step)}"
+    )
+
+
+def _largest_step(case: Case, proposal: Proposal) -> Proposal:
+    """Let no step be larger than MaxAdjustmentMagnitude, whatever the document says.
+
+    Example: 4 tasks, a magnitude of 100 and an ExactCapacity of 2000: 104.
+    """
+    wanted, base, most = proposal.wanted, proposal.base, case.target.max_adjustment_magnitude
+    capacity = min(max(wanted, base - most), base + most)
+    if capacity == wanted:
+        return proposal
+    cap = f"{wanted} is capped at {capacity}, {most} (MaxAdjustmentMagnitude) from {base}"
+    return proposal.after("largest step", capacity, cap)
+
+
+def _rising_trend(
+    case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal
+) -> tuple[Alarm, Proposal]:
+    """Choose the step from the load that is expected when a new task serves.
+
+    Example: 4 tasks at 85 each, from 50 and 65, and a threshold of 70: 85 * 1.48 is 126, whose step
+    [50, 100) adds 2 where that of 85 adds 1.
+    """
+    growth, slope = expected_growth(case, alarm)
+    if Guard.RISING_TREND not in case.target.guards or growth <= 1:
+        return alarm, proposal
+    expected = _expected(policy, alarm, growth)
+    counted = _from_step(case, policy, expected, proposal.base)
+    capacity = max(proposal.capacity, counted.capacity) if counted else proposal.capacity
+    why = (
+        f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
+        f"{expected.datapoints[0]:.4g} is expected of a task, so {capacity} are wanted"
+    )
+    return expected, replace(proposal.after("rising trend", capacity, why), wanted=capacity)
+
+
+def _capacity_on_its_way(
+    case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal
+) -> tuple[Alarm, Proposal]:
+    """Choose the step again, from the load per task once the tasks on their way serve.
+
+    Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
+    breach of 100, so no task is added.
+    """
+    serving = reporting(case, alarm)
+    # With nothing that serves, the value is the first task's to come, and says nothing of the rest.
+    if Guard.CAPACITY_ON_ITS_WAY not in case.target.guards or not 0 < serving < case.desired:
+        return alarm, proposal
+    expected = _expected(policy, alarm, serving / case.desired)
+    value, threshold = expected.datapoints[0], expected.threshold or 0.0
+    counted = _from_step(case, policy, expected, proposal.base) if value > threshold else None
+    capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
+    why = (
+        f"{serving:.3g} of {case.desired} tasks had a part in it; with all of them {value:.4g} is "
+        f"expected, {f'so {capacity} are enough' if counted else 'no breach'}"
+    )
+    if capacity == case.desired:
+        outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
+        return expected, proposal.hold("capacity on its way", capacity, outcome, why)
+    return expected, proposal.after("capacity on its way", capacity, why)
+
+
+def _expected(policy: StepPolicy, alarm: Alarm, factor: float) -> Alarm:
+    """Return the alarm as it would be at so many times its value."""
+    return replace(alarm, datapoints=(aggregate(alarm.datapoints, policy.aggregation) * factor,))
+
+
+def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Hold in a scale-out cooldown, unless the step is a larger one.
+
+    It then counts what the initiating scale-out has added: after +2 from 10 to 12, a step of +3
+    asks for 13, so only 1 more.
+    """
+    until = scale_out_cooldown(policy, case.state, case.now)
+    last = case.state.scale_out
+    if until is None or last is None:
+        return proposal
+    base = max(last.before, case.bounds.minimum)
+    counted = _from_step(case, policy, alarm, base)
+    # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
+    capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
+    why = (
+        f"scaled out from {last.before} to {last.after} at {last.at:%H:%M:%S}; until "
+        f"{until:%H:%M:%S} a step counts from {base}: {capacity}"
+    )
+    if capacity == case.desired:
+        soon = min(RECHECK_SECONDS, case.seconds_until(until))
+        held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+        return held.checked_again_in(soon)
+    return replace(proposal.after("cooldown", capacity, why), base=base)
+
+
+def _would_flap(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Remove only as many tasks as leave every scale-out alarm of the same metric quiet.
+
+    Source of the idea: Azure Monitor's autoscale, which estimates the load after a removal before
+    it removes anything. What counts here is the highest load of the alarm's evaluation window, and
+    room for the noise of the load above it.
+
+    Example: 5 tasks at 70 each, and a scale-out threshold of 100: 350 on 4 tasks are 88 each, on 3
+    they are 117. One task may go, not two; and none, if the noise is 20: 350 + 4 * 20 take 5.
+    """
+    threshold = _threshold_of_the_same_metric(case, alarm)
+    per_task = policy.metric_scope is MetricScope.PER_TASK
+    if Guard.WOULD_FLAP not in case.target.guards or not per_task or threshold is None:
+        return proposal
+    margin = REMOVAL_MARGIN * noise([load for _, load in loads(case, alarm)])
+    load = max(alarm.datapoints) * case.desired + margin
+    needed = math.floor(load / threshold) + 1 if load > 0 else 0
+    # Never above the base: what is above the maximum goes whatever the load.
+    capacity = min(proposal.base, max(proposal.capacity, needed))
+    why = (
+        f"a load of {load:.4g} in all{', noise included,' if margin else ''} takes {needed} tasks "
+        f"to stay below {threshold:g} each"
+    )
+    if capacity == case.desired:
+        return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why)
+    return proposal.after("would flap", capacity, why)
+
+
+def _threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:
+    """Return the lowest scale-out threshold of the alarm's metric; None where none is known."""
+    thresholds = [
+        other.threshold
+        for _, other in case.alarms(Direction.OUT)
+        if other.threshold and other.metric == alarm.metric
+    ]
+    return min(thresholds, default=None)
