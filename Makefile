@@ -78,7 +78,7 @@ invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-
 lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv" >&2; exit 1; }
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
-		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
+		--python-version 3.11 --extra lab --group dev pyproject.toml -o requirements.lock
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.13 --group pyproject.toml:runtime -o requirements-runtime.lock
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \

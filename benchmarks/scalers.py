@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
-from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_cli.experiment import an_experiment, read_setup
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic

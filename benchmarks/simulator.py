@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_cli.experiment import an_experiment, read_setup
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import ScenarioName, scenario_traffic

@@ -9,7 +9,7 @@ from typing import Any
 
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.naming import ServiceName
-from quickstep_cli.experiment import EXAMPLE_POLICY, read_setup
+from quickstep_cli.experiment import read_setup
 from quickstep_lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, evaluation_range
 from quickstep_lab.embedded_aws import (
     ACCOUNT,
@@ -21,6 +21,7 @@ from quickstep_lab.embedded_aws import (
     put_policy,
     reset,
 )
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.stage import alarm_definition
 
 SETUP = read_setup(EXAMPLE_POLICY, None)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from quickstep_cli.cost import charge_cells, price_cell
-from quickstep_cli.experiment import EXAMPLE_POLICY, an_experiment, read_setup
+from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_lab.cost.bill import bill, longest_line_that_pays
 from quickstep_lab.cost.counts import LOG_EVENT, Case, read_counts
 from quickstep_lab.cost.model import (
@@ -23,6 +23,7 @@ from quickstep_lab.cost.model import (
 )
 from quickstep_lab.cost.month import OURS, Month, TaskSize
 from quickstep_lab.cost.prices import read_prices
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic

@@ -32,6 +32,7 @@ from botocore.config import Config
 from rich.console import Console
 from rich.markup import escape
 
+from quickstep.aws.failures import Kind, kind_of
 from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.options import made_of_options
@@ -261,25 +262,6 @@ def on_aws(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-_UNKNOWN_CALLER = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
-_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
-_NOT_FOUND = {
-    "ClusterNotFoundException",
-    "ResourceNotFoundException",
-    "ServiceNotFoundException",
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-}
-
-
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what goes wrong with AWS into a line on stderr and an exit code."""
@@ -323,13 +305,18 @@ def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
     call = error.operation_name
-    if code in _UNKNOWN_CALLER:
-        return Exit.UNREACHABLE, f"{call}: the credentials are not valid (any more): {message}"
-    if code in _DENIED:
-        return Exit.DENIED, f"{call} is not allowed: {message}"
-    if code in _NOT_FOUND:
-        return Exit.NOT_FOUND, f"{call}: {message or code}"
-    return Exit.NO, f"{call}: {code}: {message}"
+    match kind_of(error):
+        case Kind.UNKNOWN_CALLER:
+            why = f"{call}: the credentials are not valid (any more): {message}"
+            return Exit.UNREACHABLE, why
+        case Kind.DENIED:
+            return Exit.DENIED, f"{call} is not allowed: {message}"
+        case Kind.NO_SERVICE | Kind.NOT_FOUND:
+            return Exit.NOT_FOUND, f"{call}: {message or code}"
+        case Kind.UNREACHABLE:
+            return Exit.UNREACHABLE, f"{call}: AWS is not well: {code}: {message}"
+        case Kind.THROTTLED | Kind.OTHER:
+            return Exit.NO, f"{call}: {code}: {message}"
 
 
 def shown(text: object) -> str:

@@ -22,6 +22,7 @@ from quickstep_cli.experiment import (
     takes_trial,
     unwritable,
 )
+from quickstep_cli.extra import needs_lab
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
 from quickstep_lab.simulator.scalers.application_auto_scaling import KINDS
@@ -53,6 +54,7 @@ class ScalerName(StrEnum):
     AAS_TRACKING_20S = "aas-target-tracking-20s"
 
 
+@needs_lab
 @takes_trial
 def simulate(
     trial: Trial,
@@ -70,6 +72,7 @@ def simulate(
     _print(trial, comparison, actions, report)
 
 
+@needs_lab
 @takes_trial
 def compare(
     trial: Trial,

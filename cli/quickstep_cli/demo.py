@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from quickstep_cli.extra import needs_lab
 from quickstep_cli.page import NoOpen, Port, served
 from quickstep_cli.traffic import (
     FromOption,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 3600
 
 
+@needs_lab
 def demo(
     *,
     scenario: ScenarioOption = None,

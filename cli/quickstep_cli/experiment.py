@@ -23,6 +23,7 @@ from quickstep_cli.traffic import (
     TrafficOption,
     chosen_traffic,
 )
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.stage import Setup
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from quickstep_lab.traffic import ScenarioName, Traffic
 
-EXAMPLE_POLICY = Path(__file__).parents[2] / "examples" / "policies" / "web.json"
 _START_UP_SPREAD = 4 / 3
 """One start-up in twenty takes a third longer than the median, or more."""
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from quickstep.fields import InvalidDocumentError
 from quickstep_cli.experiment import Trial, progress_bar, takes_trial, unwritable
+from quickstep_cli.extra import needs_lab
 from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, check_tunable, split
 from quickstep_lab.simulator.tune import tune as search_policies
 from quickstep_lab.traffic import ScenarioName, Traffic
@@ -21,6 +22,7 @@ _SHORTEST = 600
 """Seconds that a part of the traffic must have to say anything."""
 
 
+@needs_lab
 @takes_trial
 def tune(
     trial: Trial,

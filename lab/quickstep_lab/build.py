@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quickstep_lab.container import docker_answers
+from quickstep_lab.files import ROOT
 from quickstep_lab.sam import BUILT_TEMPLATE, RUNTIME, sam
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ def build(*, quiet: bool = False) -> None:
     """Build function and layers into `.aws-sam`; `quiet` keeps SAM's lines for an error.
 
     Raises:
-        BuildError: there is neither such a Python nor Docker, or SAM failed.
+        BuildError: this is no clone, there is neither such a Python nor Docker, or SAM failed.
     """
+    if not (ROOT / "template.yaml").is_file():
+        raise BuildError(f"it takes a clone of the repository: {ROOT} has no template.yaml")
     python = runtime_python()
     if python is None and not docker_answers():
         raise BuildError(f"SAM builds the Powertools layer with {RUNTIME}. {NO_RUNTIME_PYTHON}")

@@ -13,7 +13,6 @@ in what happens.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from quickstep.aws.ecs import EcsServices
@@ -37,6 +36,7 @@ from quickstep_lab.embedded_aws import (
     create_table,
     put_policy,
 )
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.publishing import TaskPublishers
 from quickstep_lab.scaler import HEARTBEAT, Scaler, embedded_scaler
 from quickstep_lab.service_model import FargateService
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
 SERVICE = ServiceName("prod", "web")
 TASKS_AT_START = 2
-POLICY_DOCUMENT = Path(__file__).parents[2] / "examples" / "policies" / "web.json"
 
 NAMESPACE = "MyApp/Performance"
 METRIC = "RequestsPerSecond"
@@ -154,7 +153,7 @@ def prepare(account: Account) -> None:
     create_table(account)
     create_queue(account)
     create_service(account, SERVICE, TASKS_AT_START)
-    put_policy(account, SERVICE, POLICY_DOCUMENT.read_text(encoding="utf-8"))
+    put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))
     create_alarms(account.client("cloudwatch"), ALARMS)
 
 
@@ -174,7 +173,7 @@ def run(
 
     Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute.
     """
-    target = parse_target(POLICY_DOCUMENT.read_text(encoding="utf-8"))
+    target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
     cloudwatch = account.client("cloudwatch")
     client = account.client("ecs")
     ecs = EcsServices(client, client)

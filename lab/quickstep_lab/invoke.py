@@ -35,13 +35,12 @@ from quickstep_lab.embedded_aws import (
     messages_waiting,
     put_policy,
 )
+from quickstep_lab.files import EXAMPLE_POLICY, ROOT
 from quickstep_lab.local_lambda import VARIABLES, LocalLambdaError, built_function, emulator
-from quickstep_lab.sam import FUNCTION, ROOT
+from quickstep_lab.sam import FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
 
 
 class InputError(Exception):

@@ -33,7 +33,8 @@ from samcli.lib.providers.sam_stack_provider import (  # type: ignore[import-unt
 from samcli.local.lambdafn.env_vars import EnvironmentVariables  # type: ignore[import-untyped]
 
 from quickstep_lab.build import NO_RUNTIME_PYTHON, runtime_python
-from quickstep_lab.sam import BUILT_TEMPLATE, FUNCTION, ROOT, RUNTIME
+from quickstep_lab.files import ROOT
+from quickstep_lab.sam import BUILT_TEMPLATE, FUNCTION, RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

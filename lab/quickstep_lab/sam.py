@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).parents[2]
+from quickstep_lab.files import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BUILT_TEMPLATE = ROOT / ".aws-sam" / "build" / "template.yaml"
 FUNCTION = "Scaler"
 RUNTIME = "python3.13"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import runpy
 import uuid
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from logging import StreamHandler
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from functions.scaler.handler import handler
 from quickstep.aws.dynamodb import RETENTION
 from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.loop.cycle import MAX_EVENT_AGE
@@ -18,6 +18,7 @@ from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, make_door
 from quickstep_lab.embedded_aws import QUEUE, TABLE
 from quickstep_lab.event_source import deliver, open_queue
+from quickstep_lab.files import HANDLER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +87,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
         jitter=made.jitter,
         overheard=[],
     )
+    handler = runpy.run_path(str(HANDLER))["handler"]
 
     def invoke(event: Event) -> dict[str, Any]:
         context = cast("LambdaContext", Invocation(str(uuid.uuid4())))

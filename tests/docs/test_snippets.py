@@ -56,7 +56,7 @@ def expected(policy: str) -> tuple[str, float, int, str]:
 
 
 def terraform() -> dict[str, Any]:
-    parsed: dict[str, Any] = plain(hcl2.loads(block("hcl")))  # type: ignore[attr-defined]
+    parsed: dict[str, Any] = plain(hcl2.loads(block("hcl")))
     return parsed
 
 

@@ -25,7 +25,7 @@ from quickstep_lab.embedded_aws import Account, desired_count, messages_waiting,
 from quickstep_lab.scaler import HEARTBEAT, embedded_scaler
 from quickstep_lab.snapshot import Plan, Snapshot
 from quickstep_lab.traffic import ScenarioName, Traffic, scenario_traffic
-from tests.builders import EVENTS, HIGH, LOW, ROOT, WEB, a_document
+from tests.builders import EVENTS, HIGH, LOW, WEB, a_document
 from tests.clocks import START, SetClock, same_time
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ def test_the_command_fails_when_the_surge_was_not_answered(
 ) -> None:
     document = tmp_path / "dry-run.json"
     document.write_text(json.dumps(a_document(DryRun=True)), encoding="utf-8")
-    monkeypatch.setattr(demo, "POLICY_DOCUMENT", document)
+    monkeypatch.setattr(demo, "EXAMPLE_POLICY", document)
     result = in_no_time.invoke(app, ["demo", "--seconds", "30"])
     assert result.exit_code == 1
     assert "WOULD_SCALE" in result.output
@@ -402,7 +402,7 @@ def test_the_command_runs_in_real_time_and_stops_at_ctrl_c(tmp_path: Path) -> No
     arguments = ["demo", "--seconds", "60", "--log", str(tmp_path / "scaler.log")]
     with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
         [sys.executable, "-c", IN_FRONT, *arguments],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from quickstep_cli.main import app
-from tests.builders import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,10 +66,10 @@ def test_help_has_a_sentence_on_every_scenario() -> None:
 
 
 def test_the_other_commands_do_not_wait_for_what_the_demo_needs() -> None:
-    program = "import sys, cli.main; print({'moto', 'boto3', 'flask'} & set(sys.modules))"
+    program = "import sys, quickstep_cli.main; print({'moto', 'boto3', 'flask'} & set(sys.modules))"
     done = subprocess.run(  # noqa: S603 - this interpreter, a constant program
         [sys.executable, "-c", program],
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'core'}"},
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,

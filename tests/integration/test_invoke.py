@@ -21,8 +21,8 @@ from quickstep_lab.embedded_aws import (
     desired_count,
     messages_waiting,
 )
+from quickstep_lab.files import ROOT
 from quickstep_lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
-from quickstep_lab.sam import ROOT
 from tests.builders import EVENTS, WEB
 
 if TYPE_CHECKING:

@@ -448,6 +448,9 @@ def test_without_credentials_it_is_said_how_to_get_some(run: Any, name: str) -> 
             "the credentials are not valid (any more)",
             id="an expired login",
         ),
+        pytest.param(
+            "RequestTimeout", "no", 3, "AWS is not well: RequestTimeout: no", id="no answer"
+        ),
     ],
 )
 @pytest.mark.parametrize("name", COMMANDS)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quickstep.aws.failures import Kind
 from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
 from quickstep_publisher import CloudWatchTransport, EmfTransport
 from quickstep_publisher._points import INTERVAL
+from quickstep_publisher.transports import CODES
 from tests.builders import ROOT
 from tests.publisher.fakes import Time, a_publisher, emf_lines
 from tests.template.stack import TARGET, deploy
@@ -198,3 +200,9 @@ def test_the_agents_metrics_have_the_alarms_dimensions_and_no_others() -> None:
     assert agent["metrics"]["aggregation_dimensions"] == [names]
     statsd = agent["metrics"]["metrics_collected"]["statsd"]
     assert set(statsd["drop_original_metrics"]) == set(UNITS)
+
+
+def test_the_publisher_sorts_aws_s_error_codes_as_the_core_does() -> None:
+    core = (Kind.THROTTLED, Kind.UNKNOWN_CALLER, Kind.DENIED, Kind.UNREACHABLE)
+
+    assert list(CODES.values()) == [kind.value for kind in core]

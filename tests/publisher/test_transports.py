@@ -149,7 +149,7 @@ def test_a_stream_that_cannot_be_written_to_is_a_reason(
     [
         pytest.param("Throttling", 400, Kind.THROTTLED, "throttles PutMetricData", id="throttle"),
         pytest.param("AccessDenied", 403, Kind.DENIED, "needs cloudwatch:PutMetricData", id="deny"),
-        pytest.param("ExpiredToken", 403, Kind.DENIED, "denies PutMetricData", id="expired"),
+        pytest.param("ExpiredToken", 403, Kind.CREDENTIALS, "does not take", id="expired"),
         pytest.param("InternalFailure", 500, Kind.UNREACHABLE, "is not well", id="server error"),
         pytest.param("InvalidParameterValue", 400, Kind.REFUSED, "refuses the metrics", id="bad"),
     ],
@@ -176,12 +176,12 @@ ANY_CALL = {"Namespace": ANY, "MetricData": ANY}
         pytest.param(["AWS_DEFAULT_REGION"], Kind.NO_REGION, "no AWS Region is set", id="Region"),
         pytest.param(
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
-            Kind.NO_CREDENTIALS,
+            Kind.CREDENTIALS,
             "there are no AWS credentials",
             id="credentials",
         ),
         pytest.param(
-            ["AWS_SECRET_ACCESS_KEY"], Kind.NO_CREDENTIALS, "Partial credentials", id="half of them"
+            ["AWS_SECRET_ACCESS_KEY"], Kind.CREDENTIALS, "Partial credentials", id="half of them"
         ),
     ],
 )

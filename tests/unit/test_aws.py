@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.retries.standard import ThrottledRetryableChecker
 from botocore.stub import Stubber
 from hypothesis import given
 
@@ -23,7 +24,7 @@ from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
-from quickstep.aws.failures import calling
+from quickstep.aws.failures import Kind, calling
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import SsmPolicyDocuments
 from quickstep.config import ConfigError
@@ -58,6 +59,9 @@ from tests.strategies import memories
         ("ClusterNotFoundException", Outcome.FAILED_NOT_FOUND),
         ("ServiceNotActiveException", Outcome.FAILED_NOT_FOUND),
         ("AccessDeniedException", Outcome.FAILED_DENIED),
+        ("ExpiredToken", Outcome.FAILED_DENIED),
+        ("InvalidSignatureException", Outcome.FAILED_DENIED),
+        ("ResourceNotFoundException", Outcome.FAILED_OTHER),
         ("InvalidParameterException", Outcome.FAILED_OTHER),
         ("ServerException", Outcome.FAILED_OTHER),
         ("SomethingNewException", Outcome.FAILED_OTHER),
@@ -73,6 +77,22 @@ def test_an_aws_error_has_an_outcome_and_says_which_call_it_was(
 
     assert caught.value.outcome is outcome
     assert caught.value.why == f"UpdateService: {code}: no"
+
+
+NO_THROTTLES = {
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "TransactionInProgressException",
+}
+"""Those of a quota, and of a request before that is still under way: botocore only tries again."""
+
+
+def test_throttles_are_those_that_botocore_knows_and_no_code_is_of_two_kinds() -> None:
+    known = set(vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"])
+    codes = [code for kind in Kind for code in kind.value]
+
+    assert set(Kind.THROTTLED.value) == known - NO_THROTTLES
+    assert len(codes) == len(set(codes))
 
 
 def test_an_endpoint_that_does_not_answer_is_a_failure() -> None:

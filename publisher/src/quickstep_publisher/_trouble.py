@@ -20,7 +20,7 @@ class Kind(Enum):
     SETTINGS = ("settings", True)
     NO_NAMES = ("no names", False)
     NO_REGION = ("no Region", True)
-    NO_CREDENTIALS = ("no credentials", True)
+    CREDENTIALS = ("credentials", True)
     DENIED = ("denied", True)
     THROTTLED = ("throttled", False)
     UNREACHABLE = ("unreachable", False)

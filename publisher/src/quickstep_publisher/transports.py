@@ -26,21 +26,53 @@ TIMEOUT = 2
 """Seconds to connect, and seconds to wait for an answer."""
 
 _ACTION = "cloudwatch:PutMetricData"
-# CloudWatch sends Throttling; the others are AWS's common ones.
-_THROTTLED = {
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
+# As the scaler's core sorts them; a test holds both together.
+CODES = {
+    Kind.THROTTLED: (
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ),
+    Kind.CREDENTIALS: (
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    Kind.DENIED: (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    ),
+    Kind.UNREACHABLE: ("RequestTimeout", "RequestTimeoutException"),
 }
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
+"""Which kind of trouble an error code of AWS is; the others are the metrics' fault."""
+_SAYS = {
+    Kind.THROTTLED: "throttles PutMetricData",
+    Kind.CREDENTIALS: "does not take the AWS credentials",
+    Kind.DENIED: f"denies PutMetricData; the task's role needs {_ACTION}",
+    Kind.UNREACHABLE: "is not well",
+    Kind.REFUSED: "refuses the metrics",
 }
 _SERVER_ERROR = 500
 
@@ -86,7 +118,7 @@ class CloudWatchTransport:
             exceptions.CredentialRetrievalError,
         ) as error:
             reason = f"there are no AWS credentials ({error}); give the task a role with {_ACTION}"
-            raise NotPublishedError(Kind.NO_CREDENTIALS, reason) from error
+            raise NotPublishedError(Kind.CREDENTIALS, reason) from error
         except exceptions.ClientError as error:
             raise _refused(error.response) from error
         except (exceptions.BotoCoreError, OSError) as error:
@@ -213,11 +245,6 @@ def _refused(response: Any) -> NotPublishedError:
     code, message = error.get("Code", "Unknown"), error.get("Message", "")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = f"{code}: {message}" if message else str(code)
-    if code in _THROTTLED:
-        return NotPublishedError(Kind.THROTTLED, f"CloudWatch throttles PutMetricData ({said})")
-    if code in _DENIED:
-        reason = f"CloudWatch denies PutMetricData ({said}); the task's role needs {_ACTION}"
-        return NotPublishedError(Kind.DENIED, reason)
-    if status >= _SERVER_ERROR:
-        return NotPublishedError(Kind.UNREACHABLE, f"CloudWatch is not well ({said})")
-    return NotPublishedError(Kind.REFUSED, f"CloudWatch refuses the metrics ({said})")
+    otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.REFUSED
+    kind = next((kind for kind, codes in CODES.items() if code in codes), otherwise)
+    return NotPublishedError(kind, f"CloudWatch {_SAYS[kind]} ({said})")

@@ -1,8 +1,9 @@
-"""What an AWS error means for an evaluation."""
+"""What an AWS error means: of which kind it is, and how an evaluation ends with it."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,22 +14,78 @@ from quickstep.protocol.ports import CallFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# ECS sends ThrottlingException without listing it in its model; the others are AWS's common ones.
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
+
+class Kind(Enum):
+    """What AWS says with an error; the value has the codes by which it says so."""
+
+    # As botocore has them, less those that a test names. None of these calls has done anything.
+    THROTTLED = (
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    )
+    # The common errors of each service's API reference, and what older services say instead.
+    UNKNOWN_CALLER = (
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    )
+    DENIED = (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+    )
+    NO_SERVICE = (
+        "ClusterNotFoundException",
+        "ServiceNotActiveException",
+        "ServiceNotFoundException",
+    )
+    NOT_FOUND = (
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    )
+    # And whatever has the status of a server's error.
+    UNREACHABLE = ("RequestTimeout", "RequestTimeoutException")
+    OTHER = ()
+
+
+_OUTCOMES = {
+    Kind.THROTTLED: Outcome.FAILED_THROTTLED,
+    Kind.UNKNOWN_CALLER: Outcome.FAILED_DENIED,
+    Kind.DENIED: Outcome.FAILED_DENIED,
+    Kind.NO_SERVICE: Outcome.FAILED_NOT_FOUND,
 }
-_NOT_FOUND = {"ClusterNotFoundException", "ServiceNotActiveException", "ServiceNotFoundException"}
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "ExpiredTokenException",
-    "InvalidSignatureException",
-    "UnrecognizedClientException",
-}
+_SERVER_ERROR = 500
+
+
+def kind_of(error: ClientError) -> Kind:
+    """Return what AWS says with an error."""
+    code = error.response.get("Error", {}).get("Code")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.OTHER
+    return next((kind for kind in Kind if code in kind.value), otherwise)
 
 
 def failure(call: str, error: BaseException) -> CallFailedError:
@@ -38,13 +95,7 @@ def failure(call: str, error: BaseException) -> CallFailedError:
     code = error.response.get("Error", {}).get("Code", "Unknown")
     message = error.response.get("Error", {}).get("Message", "")
     why = f"{call}: {code}: {message}" if message else f"{call}: {code}"
-    if code in _THROTTLED:
-        return CallFailedError(Outcome.FAILED_THROTTLED, why)
-    if code in _NOT_FOUND:
-        return CallFailedError(Outcome.FAILED_NOT_FOUND, why)
-    if code in _DENIED:
-        return CallFailedError(Outcome.FAILED_DENIED, why)
-    return CallFailedError(Outcome.FAILED_OTHER, why)
+    return CallFailedError(_OUTCOMES.get(kind_of(error), Outcome.FAILED_OTHER), why)
 
 
 @contextmanager

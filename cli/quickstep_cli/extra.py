@@ -1,0 +1,28 @@
+"""The extra `lab`: packages that most commands do without."""
+
+from __future__ import annotations
+
+import functools
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from quickstep_cli.aws import Exit, fail
+
+if TYPE_CHECKING:
+    from quickstep_cli.options import Command
+
+_LAB = ("aws_lambda_powertools", "moto", "plotly")
+
+
+def needs_lab(command: Command) -> Command:
+    """Return a command that says so where the extra is not installed; its --help always works."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **given: Any) -> None:
+        if not all(find_spec(name) for name in _LAB):
+            fail(
+                Exit.USAGE, f"{command.__name__} needs the extra lab: pip install 'quickstep[lab]'"
+            )
+        command(*args, **given)
+
+    return run

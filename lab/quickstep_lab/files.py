@@ -1,0 +1,12 @@
+"""Files of the repository that the laboratory plays with, in a clone as well as in a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_IN_A_WHEEL = Path(__file__).parent / "repository"
+ROOT = _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else Path(__file__).parents[2]
+"""The clone; in a wheel the folder of what `pyproject.toml` has put there of it."""
+EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
+HANDLER = ROOT / "functions" / "scaler" / "handler.py"
+"""The deployed function. Lambda loads it as a file, and so does the laboratory."""
