@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from quickstep_lab.surge.account import Surge
-from quickstep_publisher import CloudWatchTransport, Publisher
+from quickstep_publisher import Clock, CloudWatchTransport, Publisher
 from quickstep_publisher._points import INTERVAL, SPREAD
-from quickstep_publisher.publisher import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -103,22 +103,25 @@ def _moves(target: ScalableTarget, policy: StepPolicy, index: int) -> bool:
 
 def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
     """Yield what is wrong with a scale-in and a scale-out policy of metrics per task together."""
-    for into in target.in_direction(Direction.IN):
+    for scale_in in target.in_direction(Direction.IN):
         for out in target.in_direction(Direction.OUT):
-            scopes = {into.metric_scope, out.metric_scope}
-            if scopes != {MetricScope.PER_TASK} or not {into.name, out.name} <= thresholds.keys():
+            scopes = {scale_in.metric_scope, out.metric_scope}
+            if (
+                scopes != {MetricScope.PER_TASK}
+                or not {scale_in.name, out.name} <= thresholds.keys()
+            ):
                 continue
-            low, high = thresholds[into.name], thresholds[out.name]
-            names = f"{out.name} ({high:g}) and {into.name} ({low:g})"
+            low, high = thresholds[scale_in.name], thresholds[out.name]
+            names = f"{out.name} ({high:g}) and {scale_in.name} ({low:g})"
             if low >= high:
                 yield f"{names}: both fire at once between the two thresholds"
                 continue
-            yield from _after_a_removal(target, into, (low, high), names)
+            yield from _after_a_removal(target, scale_in, (low, high), names)
             yield from _after_an_addition(target, out, (low, high), names)
 
 
 def _after_a_removal(
-    target: ScalableTarget, into: StepPolicy, thresholds: tuple[float, float], names: str
+    target: ScalableTarget, scale_in: StepPolicy, thresholds: tuple[float, float], names: str
 ) -> Iterator[str]:
     """Yield where removing tasks takes the others above the scale-out threshold.
 
@@ -126,8 +129,9 @@ def _after_a_removal(
     """
     low, high = thresholds
     for capacity in range(target.min_capacity + 1, target.max_capacity + 1):
-        step = next((s for s in into.steps if s.upper is None or s.upper >= 0), into.steps[0])
-        after = max(1, target.min_capacity, apply_step(into, step, capacity))
+        reached = (s for s in scale_in.steps if s.upper is None or s.upper >= 0)
+        step = next(reached, scale_in.steps[0])
+        after = max(1, target.min_capacity, apply_step(scale_in, step, capacity))
         if after < capacity and low * capacity / after >= high:
             what = (
                 f"{capacity} tasks just below {low:g} leave {after} at {low * capacity / after:.4g}"

@@ -165,7 +165,7 @@ class Aws:
         """What operators have written to targets' items."""
         from quickstep.aws.dynamodb import DynamoOperators  # noqa: PLC0415 - see above
 
-        return DynamoOperators(self.client("dynamodb"), self.table, pause)
+        return DynamoOperators(self.client("dynamodb"), self.table, wait_for)
 
     @property
     def messages(self) -> SqsMessages:
@@ -193,7 +193,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def pause(duration: timedelta) -> None:
+def wait_for(duration: timedelta) -> None:
     """Wait."""
     time.sleep(duration.total_seconds())
 

@@ -25,8 +25,8 @@ from quickstep_cli.aws import (
     now,
     on_aws,
     shown,
+    wait_for,
 )
-from quickstep_cli.aws import pause as wait_for
 from quickstep_cli.targets import records_since, the_target
 from quickstep_cli.times import read_span
 from quickstep_lab.traffic import HEADER, MAX_SECONDS

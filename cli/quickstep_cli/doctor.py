@@ -22,8 +22,8 @@ from quickstep_cli.aws import (
     YesOption,
     now,
     on_aws,
+    wait_for,
 )
-from quickstep_cli.aws import pause as wait_for
 from quickstep_cli.checks import Finding, Verdict, examine
 from quickstep_cli.targets import records_since, the_target
 

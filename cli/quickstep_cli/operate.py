@@ -36,9 +36,7 @@ from quickstep_cli.aws import (
     now,
     on_aws,
     shown,
-)
-from quickstep_cli.aws import (
-    pause as wait_for,
+    wait_for,
 )
 from quickstep_cli.targets import records_since, the_target
 from quickstep_cli.times import ForOption, UntilOption, end_of

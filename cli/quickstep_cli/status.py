@@ -21,8 +21,7 @@ from quickstep.engine.proposal import Bounds
 from quickstep.fields import Field, Problems, write_moment
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, shown
-from quickstep_cli.aws import pause as wait_for
+from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, shown, wait_for
 from quickstep_cli.operate import show_entry
 from quickstep_cli.targets import Record, documents, newest_record, stored_document, the_target
 

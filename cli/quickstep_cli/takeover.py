@@ -145,7 +145,7 @@ def _step_policy(
         made.warnings.append(f"{policy['PolicyName']}: no alarm sets it off; it is carried over")
         steps = policy["StepScalingPolicyConfiguration"]["StepAdjustments"]
         down = any(step["ScalingAdjustment"] < 0 for step in steps)
-        _add_policy(made, policy, policy["PolicyName"], into=down, per_task=False)
+        _add_policy(made, policy, policy["PolicyName"], scale_in=down, per_task=False)
     for alarm in known:
         title = policy["PolicyName"]
         if len(known) > 1:
@@ -156,10 +156,10 @@ def _step_policy(
                 f"{title}: {alarm['AlarmName']} has no fixed threshold; no step can count from it"
             )
             continue
-        into = operator.startswith("Less")
+        scale_in = operator.startswith("Less")
         metric = (alarm.get("Namespace"), alarm.get("MetricName"))
         per_task = metric in _PER_TASK and alarm.get("Statistic") == "Average"
-        name = _add_policy(made, policy, title, into=into, per_task=per_task)
+        name = _add_policy(made, policy, title, scale_in=scale_in, per_task=per_task)
         if not per_task:
             made.notes.append(
                 f"{name}: MetricScope is Total, so that no guard changes what AAS would do; if "
@@ -175,7 +175,7 @@ def _step_policy(
 
 
 def _add_policy(
-    made: TakeOver, policy: Mapping[str, Any], title: str, *, into: bool, per_task: bool
+    made: TakeOver, policy: Mapping[str, Any], title: str, *, scale_in: bool, per_task: bool
 ) -> str:
     """Add the policy in its direction, and return the name that it has here."""
     body = policy["StepScalingPolicyConfiguration"]
@@ -200,12 +200,12 @@ def _add_policy(
     if body["AdjustmentType"] != "ExactCapacity":
         for step in carried["StepAdjustments"]:
             number = step["ScalingAdjustment"]
-            if (number > 0) if into else (number < 0):
+            if (number > 0) if scale_in else (number < 0):
                 made.warnings.append(
                     f"{name}: a step of {number} is 0 here: a policy moves capacity one way only"
                 )
                 step["ScalingAdjustment"] = 0
-    made.document["ScaleInPolicies" if into else "ScaleOutPolicies"][name] = carried
+    made.document["ScaleInPolicies" if scale_in else "ScaleOutPolicies"][name] = carried
     return name
 
 

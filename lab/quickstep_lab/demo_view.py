@@ -72,7 +72,7 @@ def _lines(console: Console) -> Iterator[Show]:
 def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str]:
     """Return what to say of one second: its decisions, and every 5 s how things stand.
 
-    `last` is the decision before them: a re-check that only repeats it is told in few words.
+    `last` is the decision before them: a re-check that only repeats it is shown in few words.
     """
     load, said = snapshot.load, []
     for record in snapshot.decisions:
@@ -118,7 +118,7 @@ def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Shown:
     """A decision as it is shown: when it was made, and how many before it said the same."""
 
     at: float
@@ -126,18 +126,18 @@ class _Told:
     repeated: int = 0
 
 
-def _told(snapshots: Sequence[Snapshot], most: int) -> list[_Told]:
+def _newest(snapshots: Sequence[Snapshot], most: int) -> list[_Shown]:
     """Return the newest decisions, newest first; of those that repeat each other, the newest."""
-    told: list[_Told] = []
+    shown: list[_Shown] = []
     for shot in reversed(snapshots):
         for record in reversed(shot.decisions):
-            if told and _repeats(record, told[-1].record):
-                told[-1] = replace(told[-1], repeated=told[-1].repeated + 1)
-            elif len(told) == most:
-                return told
+            if shown and _repeats(record, shown[-1].record):
+                shown[-1] = replace(shown[-1], repeated=shown[-1].repeated + 1)
+            elif len(shown) == most:
+                return shown
             else:
-                told.append(_Told(shot.made_at(record), record))
-    return told
+                shown.append(_Shown(shot.made_at(record), record))
+    return shown
 
 
 def _clock(at: float) -> str:
@@ -206,12 +206,12 @@ def _alarms(snapshot: Snapshot) -> RenderableType:
 def _decisions(snapshots: Sequence[Snapshot]) -> RenderableType:
     """Return the newest decisions first, so that it is the oldest that a low terminal crops."""
     table = Table.grid(padding=(0, 1))
-    for told in _told(snapshots, DECISIONS_SHOWN):
-        outcome = Outcome(told.record["outcome"])
-        times = f" x{told.repeated + 1}" if told.repeated else ""
+    for shown in _newest(snapshots, DECISIONS_SHOWN):
+        outcome = Outcome(shown.record["outcome"])
+        times = f" x{shown.repeated + 1}" if shown.repeated else ""
         said = Text(f"{outcome}{times}", _outcome_style(outcome))
-        said.append(f"  {_why(told.record)}", "default not bold")
-        table.add_row(Text(f" {_clock(told.at)}", "dim"), said)
+        said.append(f"  {_why(shown.record)}", "default not bold")
+        table.add_row(Text(f" {_clock(shown.at)}", "dim"), said)
     return table
 
 

@@ -113,7 +113,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     def on_messages() -> Records:
         with printing_to(log):
             deliver(queue, invoke_for_queue)
-        records = [record.as_dict() for record in door.overheard]
+        records = [record.as_dict for record in door.overheard]
         door.overheard.clear()
         return records
 

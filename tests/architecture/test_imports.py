@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -161,14 +163,10 @@ HOUSE = {
 }
 
 
-def run_time_imports(file: Path, known: Mapping[str, Path]) -> set[str]:
-    """Return which of the modules a file imports when it runs, not for type checking."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = [ast.Pass()]
+def imported_modules(file: Path, known: Mapping[str, Path]) -> set[str]:
+    """Return which of the modules a file imports, those for type checking included."""
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
@@ -176,8 +174,8 @@ def run_time_imports(file: Path, known: Mapping[str, Path]) -> set[str]:
     return found & known.keys()
 
 
-def test_no_import_at_run_time_leads_back_to_where_it_came_from() -> None:
-    graph = {name: run_time_imports(file, HOUSE) for name, file in HOUSE.items()}
+def test_no_import_leads_back_to_where_it_came_from_not_even_for_a_type() -> None:
+    graph = {name: imported_modules(file, HOUSE) for name, file in HOUSE.items()}
 
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError, and names the cycle
 
@@ -185,40 +183,89 @@ def test_no_import_at_run_time_leads_back_to_where_it_came_from() -> None:
     assert set(order) == HOUSE.keys()
 
 
+FLAT = {"__init__", "config", "fields", "naming", "wiring"}
+ROOMS = {
+    "engine": set[str](),
+    "alarms": {"engine"},
+    "protocol": {"engine", "alarms"},
+    "loop": {"engine", "alarms", "protocol"},
+    "report": {"engine", "alarms", "protocol", "loop"},
+    "aws": {"engine", "alarms", "protocol", "report"},
+}
+"""What each room of the core may import beside itself, and the flat modules but the wiring."""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_the_core_has_these_rooms_and_few_flat_modules() -> None:
+    entries = {path.stem for path in QUICKSTEP.iterdir() if path.name != "__pycache__"}
+
+    assert entries == {*ROOMS, *FLAT}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_arrows_between_the_rooms_run_one_way(room: str) -> None:
+    mine = {name: file for name, file in MODULES.items() if room_of(name) == room}
+    reached = {room_of(name) for file in mine.values() for name in imported_modules(file, MODULES)}
+
+    assert reached <= {room, *ROOMS[room], *FLAT - {"wiring"}}
+
+
 ABOVE = ("quickstep_cli", "benchmarks", "docs", "tests")
 """What stands on the laboratory, each on those before it."""
+STANDING = {"lab": ABOVE, "cli": ABOVE[1:], "benchmarks": ABOVE[2:]}
 
 
 @pytest.mark.parametrize(
-    "file", [*files(LAB), *files(CLI), *files(ROOT / "benchmarks")], ids=path_id
+    "file", [file for name in STANDING for file in files(ROOT / name)], ids=path_id
 )
 def test_laboratory_command_line_and_benchmarks_know_nothing_of_what_stands_on_them(
     file: Path,
 ) -> None:
-    room = next((name for name in ABOVE if name in file.parts), "")
-    later = ABOVE[ABOVE.index(room) + 1 :] if room else ABOVE
-
-    assert not packages(file) & set(later)
-
-
-CORE_MODULES = [file for file in QUICKSTEP.glob("*.py") if file.name != "wiring.py"]
-
-
-@pytest.mark.parametrize("file", CORE_MODULES, ids=path_id)
-def test_the_core_knows_aws_by_its_ports_only(file: Path) -> None:
-    adapters = {name for name in MODULES if name.startswith("quickstep.aws.")}
-
-    assert not run_time_imports(file, MODULES) & (adapters | {"quickstep.wiring"})
+    assert not packages(file) & set(STANDING[file.relative_to(ROOT).parts[0]])
 
 
 def test_every_module_of_the_layer_is_used_by_a_function() -> None:
     used: set[str] = set()
-    due = {name for file in files(ROOT / "functions") for name in run_time_imports(file, MODULES)}
+    handlers = files(ROOT / "functions")
+    due = {name for file in handlers for name in imported_modules(file, MODULES)}
     while due:
         used |= due
-        due = {name for module in due for name in run_time_imports(MODULES[module], MODULES)} - used
+        due = {name for module in due for name in imported_modules(MODULES[module], MODULES)} - used
 
     assert MODULES.keys() == used
+
+
+A_NEW_KIND = """
+@dataclass(frozen=True, slots=True)
+class Poll:
+    queue: str
+
+
+{union} | Poll
+"""
+
+
+def test_mypy_names_every_place_that_must_answer_for_a_new_kind_of_look(tmp_path: Path) -> None:
+    core = shutil.copytree(QUICKSTEP, tmp_path / "quickstep")
+    messages = core / "protocol" / "messages.py"
+    text = messages.read_text(encoding="utf-8")
+    union = next(line for line in text.splitlines() if line.startswith("Content = "))
+    messages.write_text(text.replace(union, A_NEW_KIND.format(union=union)), encoding="utf-8")
+
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "-p", "quickstep"],
+        cwd=tmp_path,
+        env={"MYPYPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    errors = re.findall(r"^quickstep/(\S+?):\d+: error: .*Poll", checked.stdout, re.MULTILINE)
+    assert set(errors) == {"loop/door.py", "protocol/messages.py"}, checked.stdout
 
 
 NEEDLESS = (

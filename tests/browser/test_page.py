@@ -37,7 +37,7 @@ def material(
     records: list[dict[str, Any]] = []
     for n in range(count):
         at = NOW - timedelta(seconds=every * (count - n))
-        record = a_scale_out_record(f"decision-{n}", at).as_dict()
+        record = a_scale_out_record(f"decision-{n}", at).as_dict
         record["reason"] = reason or f"Reason {n}"
         if n % 5 == 4:
             record["outcome"] = "HELD_COOLDOWN"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     file = tmp_path / "scaler.log"
-    lines = [a_scale_out_record(f"decision-{n}", ago(n)).as_dict() for n in range(3)]
+    lines = [a_scale_out_record(f"decision-{n}", ago(n)).as_dict for n in range(3)]
     file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     return file
 
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_written_is_refused(log: Path, tmp_path: Path) -> 
 
 def test_a_log_of_several_services_asks_which(tmp_path: Path) -> None:
     file = tmp_path / "two.log"
-    records = [a_scale_out_record().as_dict() | {"resource_id": f"service/prod/{n}"} for n in "ab"]
+    records = [a_scale_out_record().as_dict | {"resource_id": f"service/prod/{n}"} for n in "ab"]
     file.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
 
     assert "name one of the services in two.log: service/prod/a, service/prod/b" in (

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def material(*reasons: str) -> Material:
     records = [
-        a_scale_out_record(f"decision-{n}", ago(n)).as_dict() | {"reason": reason}
+        a_scale_out_record(f"decision-{n}", ago(n)).as_dict | {"reason": reason}
         for n, reason in enumerate(reasons)
     ]
     entries, _ = read_entries(records)

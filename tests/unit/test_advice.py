@@ -32,7 +32,7 @@ def a_body(*steps: tuple[float | None, float | None, int], **changes: Any) -> di
     }
 
 
-def told(thresholds: dict[str, float] | None = None, **changes: Any) -> list[str]:
+def warnings_of(thresholds: dict[str, float] | None = None, **changes: Any) -> list[str]:
     return advice(read_target(a_document(**changes)), thresholds or THRESHOLDS)
 
 
@@ -45,7 +45,7 @@ def into(*steps: tuple[float | None, float | None, int], **changes: Any) -> dict
 
 
 def test_the_example_gives_no_warning() -> None:
-    assert told() == []
+    assert warnings_of() == []
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_the_example_gives_no_warning() -> None:
     ],
 )
 def test_a_document_is_warned_about(changes: dict[str, Any], warning: str) -> None:
-    assert any(warning in line for line in told(**changes)), told(**changes)
+    assert any(warning in line for line in warnings_of(**changes)), warnings_of(**changes)
 
 
 def test_thresholds_that_are_too_close_flap() -> None:
     close = {HIGH: 100.0, LOW: 70.0}
 
-    assert any("3 tasks just below 70 leave 2 at 105" in line for line in told(close))
+    assert any("3 tasks just below 70 leave 2 at 105" in line for line in warnings_of(close))
 
 
 def test_a_scale_in_above_the_scale_out_fires_at_once_with_it() -> None:
-    assert any("both fire at once" in line for line in told({HIGH: 50.0, LOW: 60.0}))
+    assert any("both fire at once" in line for line in warnings_of({HIGH: 50.0, LOW: 60.0}))
 
 
 def test_without_thresholds_nothing_is_said_of_them() -> None:

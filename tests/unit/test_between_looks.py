@@ -211,7 +211,7 @@ def test_an_event_keeps_what_it_does_not_show() -> None:
     assert alarm == replace(last, state=AlarmState.ALARM, at=ago(0.2))
 
 
-TOLD = replace(DEFINITION, n=3, m=2)
+DESCRIBED = replace(DEFINITION, n=3, m=2)
 
 
 @pytest.mark.parametrize(
@@ -226,21 +226,21 @@ def test_an_event_replaces_a_definition_only_where_it_contradicts_it(
 ) -> None:
     event = replace(EVENT, alarm=firing(160.0, threshold=threshold)).defined(Direction.OUT)
 
-    alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
+    alarm = learnt(remembering(high=known(AlarmState.OK, 600, DESCRIBED)), event)
 
     assert alarm
     assert alarm.definition
-    assert (alarm.definition == TOLD) is kept
+    assert (alarm.definition == DESCRIBED) is kept
     assert alarm.definition.threshold == threshold
 
 
 def test_an_event_without_a_definition_leaves_the_one_that_is_known() -> None:
     event = replace(EVENT, alarm=Alarm(AlarmState.INSUFFICIENT_DATA), definition=None)
 
-    alarm = learnt(remembering(high=known(AlarmState.OK, 600, TOLD)), event)
+    alarm = learnt(remembering(high=known(AlarmState.OK, 600, DESCRIBED)), event)
 
     assert alarm
-    assert (alarm.state, alarm.definition) == (AlarmState.INSUFFICIENT_DATA, TOLD)
+    assert (alarm.state, alarm.definition) == (AlarmState.INSUFFICIENT_DATA, DESCRIBED)
 
 
 @pytest.mark.parametrize("seconds_ago", [0.2, 5], ids=["as old", "older"])
@@ -294,12 +294,15 @@ def test_a_transition_ends_or_begins_a_mute() -> None:
         ),
         pytest.param(
             known(AlarmState.OK, 5),
-            described(definition=TOLD, disabled=True),
-            known(AlarmState.OK, 5, TOLD, disabled=True),
+            described(definition=DESCRIBED, disabled=True),
+            known(AlarmState.OK, 5, DESCRIBED, disabled=True),
             id="even an old description has the definition",
         ),
         pytest.param(
-            known(definition=TOLD), described(definition=None), known(definition=None), id="none"
+            known(definition=DESCRIBED),
+            described(definition=None),
+            known(definition=None),
+            id="none",
         ),
         pytest.param(
             known(seconds_ago=30, muted=True, muted_until=SOON),
@@ -607,7 +610,7 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
         pytest.param(Memory(), heartbeat(other=described()), 4, False, id="somebody else's alarm"),
         pytest.param(
             remembering(high=KNOWN_OK),
-            heartbeat(high=described(AlarmState.OK, 600, definition=TOLD)),
+            heartbeat(high=described(AlarmState.OK, 600, definition=DESCRIBED)),
             4,
             True,
             id="a changed alarm",

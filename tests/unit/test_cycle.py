@@ -424,7 +424,7 @@ def test_a_pause_in_the_target_s_item_holds(world: World) -> None:
 
 
 def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None:
-    record = world.evaluate(a_transition()).as_dict()
+    record = world.evaluate(a_transition()).as_dict
 
     assert record == {
         "id": "decision-1",
@@ -477,7 +477,7 @@ def test_a_refused_change_is_recorded_as_the_failure_it_is(world: World) -> None
     failure = CallFailedError(Outcome.FAILED_THROTTLED, "UpdateService: ThrottlingException")
     world.failures["UpdateService"] += [failure] * 3
 
-    record = world.evaluate(a_transition()).as_dict()
+    record = world.evaluate(a_transition()).as_dict
 
     assert record["outcome"] == "FAILED_THROTTLED"
     assert record["reason"] == "Failed, AWS throttled the call: UpdateService: ThrottlingException"
@@ -945,7 +945,7 @@ def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) ->
     record = rechecked(world, attempt=3)
 
     assert record.waited == timedelta(seconds=17)
-    assert record.as_dict()["waited_ms"] == 17_000
+    assert record.as_dict["waited_ms"] == 17_000
 
 
 def test_attempts_under_throttling_are_bounded(world: World) -> None:

@@ -40,7 +40,7 @@ ATTACKS = [
 
 def hostile(text: str) -> Material:
     """Return material in which `text` stands wherever a string is somebody else's."""
-    record: dict[str, Any] = a_scale_out_record().as_dict()
+    record: dict[str, Any] = a_scale_out_record().as_dict
     record["id"] = record["reason"] = text
     record["trigger"] = {"kind": "alarm", "alarm": text, "state": text}
     record["trail"] = [{"guard": text, "before": 2, "after": 6, "why": text}]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def a_line(at: datetime = NOW, service: str = WEB.resource_id) -> dict[str, Any]:
-    return a_scale_out_record(f"{at:%H%M%S}", at).as_dict() | {"resource_id": service}
+    return a_scale_out_record(f"{at:%H%M%S}", at).as_dict | {"resource_id": service}
 
 
 def lines(*data: Any) -> list[str]:
@@ -90,7 +90,7 @@ def test_a_log_without_a_decision_is_refused() -> None:
 
 
 def an_item(at: datetime, number: int = 0) -> dict[str, Any]:
-    record = a_scale_out_record(f"{number}", at).as_dict()
+    record = a_scale_out_record(f"{number}", at).as_dict
     keys = {"pk": WEB.resource_id, "sk": f"decision#{record['at']}#{number}", "expires_at": 1}
     return to_item(record | keys)
 
@@ -244,8 +244,8 @@ class Decisions:
     alarms: Mapping[str, KnownAlarm] = {HIGH: KnownAlarm(AlarmState.OK, NOW, DEFINITION)}
 
     def between(self, *_: Any) -> Any:
-        found = [a_scale_out_record("now", ago(5)).as_dict()]
-        earlier = a_scale_out_record("before", ago(900)).as_dict()
+        found = [a_scale_out_record("now", ago(5)).as_dict]
+        earlier = a_scale_out_record("before", ago(900)).as_dict
         complete = self.complete
 
         class Found:

@@ -215,7 +215,7 @@ def test_a_peak_survives_thinning_out() -> None:
 
 
 def test_without_metrics_the_load_is_what_the_decisions_saw() -> None:
-    records = [a_scale_out_record(f"d{n}", ago(60 - n)).as_dict() for n in range(3)]
+    records = [a_scale_out_record(f"d{n}", ago(60 - n)).as_dict for n in range(3)]
     entries, _ = read_entries(records)
     (panel,) = view(material(*entries)).panels
 
@@ -225,7 +225,7 @@ def test_without_metrics_the_load_is_what_the_decisions_saw() -> None:
 
 
 def seen(policy: str, state: str, threshold: float, value: float, at: datetime) -> Entry:
-    record: dict[str, Any] = a_record(policy).as_dict() | {"at": at.isoformat()}
+    record: dict[str, Any] = a_record(policy).as_dict | {"at": at.isoformat()}
     record["alarms"] = {
         policy: {"state": state, "threshold": threshold, "datapoints": [value], "muted": False}
     }
@@ -267,7 +267,7 @@ def test_a_load_of_zero_is_drawn() -> None:
 def test_a_record_that_cannot_be_read_is_named_and_takes_no_other_with_it(
     change: dict[str, Any], problem: str
 ) -> None:
-    good = a_scale_out_record().as_dict()
+    good = a_scale_out_record().as_dict
     entries, notes = read_entries([good, good | change])
 
     assert len(entries) == 1
@@ -288,7 +288,7 @@ def test_a_record_that_cannot_be_read_is_named_and_takes_no_other_with_it(
 def test_details_that_cannot_be_read_are_named_in_the_decision_s_own_row(
     change: dict[str, Any], problem: str
 ) -> None:
-    entries, notes = read_entries([a_scale_out_record().as_dict() | change])
+    entries, notes = read_entries([a_scale_out_record().as_dict | change])
     page = parse(document(view(material(*entries)), Links()))
 
     assert notes == ()
@@ -304,7 +304,7 @@ def test_a_record_without_what_it_must_have_is_named() -> None:
 
 
 def test_records_are_put_in_their_order() -> None:
-    records = [a_scale_out_record(f"d{n}", ago(n)).as_dict() for n in range(3)]
+    records = [a_scale_out_record(f"d{n}", ago(n)).as_dict for n in range(3)]
     entries, _ = read_entries(records)
 
     assert [entry.at for entry in entries] == [ago(2), ago(1), ago(0)]

@@ -53,7 +53,7 @@ class Table:
     """The deployed dashboard with so many decisions; remembers what it was asked."""
 
     def __init__(self, count: int = 3) -> None:
-        record = a_scale_out_record().as_dict()
+        record = a_scale_out_record().as_dict
         records = [
             {**record, "id": f"decision-{n}", "at": (END - timedelta(seconds=n)).isoformat()}
             for n in range(count)

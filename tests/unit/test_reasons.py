@@ -66,7 +66,7 @@ def under(value: float) -> str:
     return f"{why}: step (-∞, 0] removes 1"
 
 
-def told(decision: Decision) -> list[str]:
+def trail_lines(decision: Decision) -> list[str]:
     """Return the reason of a decision, and its trail line by line."""
     lines = [f"{step.guard} {step.before} -> {step.after}: {step.why}" for step in decision.trail]
     return [decision.reason, *lines]
@@ -266,7 +266,7 @@ def held(opening: str, *lines: str) -> list[str]:
 def test_adding_tasks_is_told_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
-    assert told(decide(target, observation, state, NOW)) == story
+    assert trail_lines(decide(target, observation, state, NOW)) == story
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_adding_tasks_is_told_as(
 def test_removing_tasks_is_told_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
-    assert told(decide(target, observation, state, NOW)) == story
+    assert trail_lines(decide(target, observation, state, NOW)) == story
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def test_where_there_is_no_step_to_take_is_told_as(
 ) -> None:
     decision = decide(target, observation, state, NOW)
 
-    assert told(decision) == story
+    assert trail_lines(decision) == story
     assert (decision.wanted, decision.granted) == (4, 4)
 
 
@@ -547,7 +547,7 @@ def test_a_correction_into_the_bounds_is_told_as(
     decision = correct(target, observation, state, NOW)
 
     assert decision is not None
-    assert told(decision) == story
+    assert trail_lines(decision) == story
 
 
 @pytest.mark.parametrize(
@@ -604,4 +604,4 @@ def test_a_correction_into_the_bounds_is_told_as(
 def test_a_capacity_that_was_asked_for_is_told_as(
     desired: int, capacity: int, story: list[str]
 ) -> None:
-    assert told(set_capacity(a_target(), seen(desired), State(), NOW, capacity)) == story
+    assert trail_lines(set_capacity(a_target(), seen(desired), State(), NOW, capacity)) == story

@@ -36,7 +36,7 @@ def test_an_override_takes_effect_at_once_whatever_cooldown_runs(world: World) -
     record = world.evaluate(a_request())
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 10)
-    assert record.as_dict()["trigger"] == {
+    assert record.as_dict["trigger"] == {
         "kind": "request",
         "id": "r-1",
         "at": "2026-11-22T10:00:11.500Z",
@@ -132,4 +132,4 @@ def test_what_an_operator_mistyped_is_in_the_record_and_nothing_fails(world: Wor
     record = world.evaluate(a_transition(alarm=firing(160.0)))
 
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 6)
-    assert record.as_dict()["unreadable"] == wrong
+    assert record.as_dict["unreadable"] == wrong

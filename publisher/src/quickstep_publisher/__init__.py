@@ -7,10 +7,11 @@
 One value per task, however many worker processes it has; see the README.
 """
 
+from quickstep_publisher._clock import Clock
 from quickstep_publisher._points import Address, Metric, Point, Statistics
 from quickstep_publisher._trouble import NotPublishedError
 from quickstep_publisher.asgi import AsgiMiddleware
-from quickstep_publisher.publisher import Clock, Publisher
+from quickstep_publisher.publisher import Publisher
 from quickstep_publisher.transports import CloudWatchTransport, EmfTransport, Transport
 from quickstep_publisher.wsgi import WsgiMiddleware
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from quickstep_publisher._clock import Clock
     from quickstep_publisher._points import Address, Interval, Point
     from quickstep_publisher._settings import Settings
-    from quickstep_publisher.publisher import Clock
     from quickstep_publisher.transports import Transport
 
 GRACE = 1.0

@@ -8,13 +8,11 @@ import math
 import os
 import socket
 import threading
-import time
 import weakref
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 from quickstep_publisher import _points
+from quickstep_publisher._clock import Clock
 from quickstep_publisher._points import Schedule, phase_of
 from quickstep_publisher._process import Plan, Process, Registered, Threads
 from quickstep_publisher._settings import TRANSPORTS, check_names, settings
@@ -39,22 +37,6 @@ _RESERVED = {
     _points.AVERAGE_RESPONSE_TIME,
     _points.ACTIVE_CONNECTIONS,
 }
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What a publisher knows of time: aware UTC, monotonic seconds, and seconds for requests.
-
-    The monotonic clock has to be the same in all processes of a task, as time.monotonic() is.
-    """
-
-    now: Callable[[], datetime] = _utc_now
-    monotonic: Callable[[], float] = time.monotonic
-    timer: Callable[[], float] = time.perf_counter
 
 
 class Publisher:

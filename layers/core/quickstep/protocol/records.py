@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import write_moment
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from quickstep.protocol.look import Look
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecisionRecord:
     """One evaluation.
 
@@ -46,8 +47,9 @@ class DecisionRecord:
         """The scalable target the record belongs to."""
         return self.look.service.resource_id
 
+    @cached_property
     def as_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
+        """The record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
         record: dict[str, Any] = {
             "id": self.id,
             "at": write_moment(self.at),

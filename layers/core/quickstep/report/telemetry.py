@@ -36,7 +36,7 @@ logger = Logger(service="quickstep")
 def report(record: DecisionRecord) -> None:
     """Log a decision, and count it in the same line."""
     metrics = embedded(record.at, *_metric_sets(record))
-    decision = {"decision": record.as_dict()}
+    decision = {"decision": record.as_dict}
     if record.outcome.failed:
         logger.error(record.reason, extra={**decision, **metrics})
     elif logger.log_level <= logging.INFO:
@@ -81,7 +81,7 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
         return {"refused": refuse(error)}
     for record in records:
         report(record)
-    return {"decisions": [record.as_dict() for record in records]}
+    return {"decisions": [record.as_dict for record in records]}
 
 
 def deliver_each(
