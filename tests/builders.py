@@ -119,16 +119,20 @@ def firing(
 
 
 QUIET = Alarm(AlarmState.OK, 100, (50.0,))
+CALM = Alarm(AlarmState.OK)
+"""An alarm that is known to be quiet, and nothing else."""
 BLIND = Alarm(AlarmState.INSUFFICIENT_DATA, 100)
 
 
-def seen(desired: int = 4, **alarms: Alarm) -> Observation:
-    """Return what was seen; alarms are given as `high` and `low`, or by their own name."""
+def seen(desired: int = 4, **alarms: Alarm | None) -> Observation:
+    """Return what was seen; alarms are given as `high` and `low`, or by their own name.
+
+    The scale-out alarm is quiet unless it is given; None is an alarm that is not known.
+    """
     names = {"high": HIGH, "low": LOW}
-    return Observation(
-        Service(desired, desired, 0),
-        {names.get(name, name): alarm for name, alarm in alarms.items()},
-    )
+    given = {names.get(name, name): alarm for name, alarm in {"high": CALM, **alarms}.items()}
+    known = {name: alarm for name, alarm in given.items() if alarm}
+    return Observation(Service(desired, desired, 0), known)
 
 
 def in_rollout(observation: Observation) -> Observation:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quickstep.config import ConfigError, read_target
+from quickstep.config import MAX_TASKS, ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
@@ -16,17 +17,23 @@ from quickstep.engine.model import (
     Datapoint,
     Launch,
     Observation,
+    Removal,
     ScalableTarget,
     ScalingActivity,
     Service,
     State,
 )
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.protocol.memory import read_activity
+from quickstep.loop.observing import ALARM_PERIOD
+from quickstep.protocol.memory import read_activity, read_counts
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.records import decision_dict
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
+_OPTIONAL = ("launches", "draining")
 
 
 def explain(
@@ -52,7 +59,7 @@ def answer(line: str) -> dict[str, Any]:
 
 def _decide(case: Any) -> dict[str, Any]:
     problems = Problems()
-    members = Field(case, "", problems).members(required=_KEYS, optional=())
+    members = Field(case, "", problems).members(required=_KEYS, optional=_OPTIONAL)
     problems.raise_any(InvalidDocumentError)
     target = _target(members["target"])
     now = members["now"].moment()
@@ -64,7 +71,8 @@ def _decide(case: Any) -> dict[str, Any]:
     state = State(
         scale_out=scaled_out,
         scale_in=read_activity(scale_in.optional()) if scale_in else None,
-        launches=_launches(scaled_out),
+        launches=_launches(members.get("launches"), scaled_out),
+        removals=_removals(members.get("draining"), now),
         override=read_override(members["override"].optional()),
         pause=read_pause(members["pause"].optional()),
     )
@@ -73,11 +81,19 @@ def _decide(case: Any) -> dict[str, Any]:
     return decision_dict(decide(target, Observation(service, alarms), state, now))
 
 
-def _launches(scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
-    """Return the tasks that the last scale-out has launched: all that a case knows of launches."""
+def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
+    """Return the launches of a case; without any, those of the last scale-out."""
+    if field is not None:
+        return tuple(Launch(at, count) for at, count in read_counts(field))
     if scaled_out is None or scaled_out.after <= scaled_out.before:
         return ()
     return (Launch(scaled_out.at, scaled_out.after - scaled_out.before),)
+
+
+def _removals(field: Field | None, now: datetime) -> tuple[Removal, ...]:
+    """Return tasks that drain as if they had just been removed."""
+    count = field.integer(0, MAX_TASKS) if field else 0
+    return (Removal(now, count),) if count else ()
 
 
 def _target(field: Field) -> ScalableTarget | None:
@@ -114,14 +130,22 @@ def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
         if not {"state", "threshold", "datapoints"} <= parts.keys():
             continue
         threshold = parts["threshold"].optional()
+        recent = _recent(parts["recent"]) if "recent" in parts else ()
         alarms[name] = Alarm(
             state=parts["state"].choice(AlarmState),
             threshold=threshold.number() if threshold else None,
             datapoints=tuple(point.number() for point in parts["datapoints"].items()),
-            recent=_recent(parts["recent"]) if "recent" in parts else (),
+            recent=recent,
+            period=_spacing(recent),
             metric=parts["metric"].text() if "metric" in parts else "",
         )
     return alarms
+
+
+def _spacing(recent: tuple[Datapoint, ...]) -> int:
+    """Return the seconds from one recent datapoint to the next."""
+    apart = [(later.at - earlier.at).total_seconds() for earlier, later in pairwise(recent)]
+    return max(1, int(min(apart, default=ALARM_PERIOD)))
 
 
 def _recent(field: Field) -> tuple[Datapoint, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from quickstep.engine.decide import decide
-from quickstep.engine.load import expected_growth, loads, noise, reporting
+from quickstep.engine.load import expected_growth, loads, noise
 from quickstep.engine.model import (
     Alarm,
     Datapoint,
@@ -399,23 +399,6 @@ def test_how_many_tasks_samples_stand_for(every: int, period: int, samples: int)
     alarm = replace(firing(225.0, recent=points(225.0, samples=samples)), period=period)
 
     assert decide(target, seen(6, high=alarm), launched(20, 4), NOW).granted == 8
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [
-        pytest.param(1, 4, id="never fewer than those that were not launched just now"),
-        pytest.param(10, 5, id="as they are counted"),
-        pytest.param(600, 6, id="never more than are desired"),
-    ],
-)
-def test_a_metric_that_is_published_in_another_way_is_no_worse_than_no_count(
-    samples: int, expected: float
-) -> None:
-    alarm, state = firing(225.0, recent=points(225.0, samples=samples)), launched(20, 2)
-    case = Case(PER_TASK, seen(6, high=alarm), state, NOW, Bounds.in_force(PER_TASK, state, NOW))
-
-    assert reporting(case, alarm) == expected
 
 
 def test_where_none_surely_serves_the_ones_that_have_reported_do() -> None:

@@ -1,4 +1,4 @@
-"""The metric: published by each task every 5 s, kept in periods, seen a little later."""
+"""The metric: published by each task every 5 s, kept by the second, seen a little later."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 GRID = 10
 """Seconds of the finest period that alarms watch."""
 
-_KEPT = 200
-"""Periods kept: more than the longest evaluation range, 15 of 60 s, takes."""
+_KEPT = 2_000
+"""Seconds kept: more than the longest evaluation range, 15 of 60 s, takes."""
 
 
 class Statistic(Enum):
@@ -45,7 +45,7 @@ class Metric:
         self._world = world
         self._random = random
         self._sent: deque[float] = deque(maxlen=world.publish_interval)
-        self._periods: dict[int, list[Samples]] = {}
+        self._seconds: dict[int, list[Samples]] = {}
 
     def record(self, fleet: Fleet, per_task: float, second: int, lead: int = 0) -> None:
         """Take one second's load; publish for the tasks whose second it is.
@@ -72,23 +72,23 @@ class Metric:
             self.put(second, Samples(visible_at, count, total / interval))
 
     def put(self, second: int, samples: Samples) -> None:
-        """Take samples that are stamped with a second; the periods have to come in order."""
-        self._periods.setdefault(second // GRID, []).append(samples)
-        if len(self._periods) > _KEPT:
-            del self._periods[next(iter(self._periods))]
+        """Take samples that are stamped with a second; the seconds have to come in order."""
+        self._seconds.setdefault(second, []).append(samples)
+        if len(self._seconds) > _KEPT:
+            del self._seconds[next(iter(self._seconds))]
 
     def read(
         self, start: int, period: int, now: float, statistic: Statistic
     ) -> tuple[float | None, float]:
         """Return a period's value as far as it can be seen at `now`, and its number of samples.
 
-        The value is None where nothing can be seen. The period begins and ends with one of 10 s.
+        The value is None where nothing can be seen.
 
         Example: 3 tasks at 50 each: an average of 50, a total of 150, and in 10 s 6 samples.
         """
         count, total = 0, 0.0
-        for index in range(start // GRID, (start + period) // GRID):
-            for samples in self._periods.get(index, ()):
+        for second in range(start, start + period):
+            for samples in self._seconds.get(second, ()):
                 if samples.visible_at <= now:
                     count += samples.number
                     total += samples.total

@@ -40,6 +40,8 @@ DEFAULT_COOLDOWN = 300  # AAS's default for step scaling
 DEFAULT_WARMUP_SECONDS = 45  # Fargate starts a task in 30 to 45 s
 DEFAULT_PUBLISH_SECONDS = 5  # the publisher's interval
 MAX_PUBLISH_SECONDS = 60
+DEFAULT_DEREGISTRATION_DELAY = 300  # a target group's default
+MAX_DEREGISTRATION_DELAY = 3600  # ELB: deregistration_delay.timeout_seconds
 DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
@@ -94,6 +96,7 @@ def read_target(document: Any) -> ScalableTarget:
             "MaxAdjustmentMagnitude",
             "WarmupSeconds",
             "PublishSeconds",
+            "DeregistrationDelaySeconds",
             "Guards",
             "DryRun",
         ),
@@ -106,6 +109,12 @@ def read_target(document: Any) -> ScalableTarget:
         policies=_policies(members, problems),
         warmup_seconds=_read(members, "WarmupSeconds", _seconds, DEFAULT_WARMUP_SECONDS),
         publish_seconds=_read(members, "PublishSeconds", _publish_seconds, DEFAULT_PUBLISH_SECONDS),
+        deregistration_delay_seconds=_read(
+            members,
+            "DeregistrationDelaySeconds",
+            lambda f: f.integer(0, MAX_DEREGISTRATION_DELAY),
+            DEFAULT_DEREGISTRATION_DELAY,
+        ),
         max_adjustment_magnitude=_read(
             members, "MaxAdjustmentMagnitude", _magnitude, DEFAULT_MAX_ADJUSTMENT_MAGNITUDE
         ),

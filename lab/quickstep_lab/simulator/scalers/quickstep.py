@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import Alarm, Datapoint, Service
+from quickstep.engine.model import Alarm, Comparison, Datapoint, Service
 from quickstep.loop.heartbeat import needs_evaluation
 from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look
 from quickstep.naming import parse_resource_id
@@ -186,7 +186,7 @@ def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
         queries=(_QUERY,),
         period=alarm.period,
         threshold=alarm.threshold,
-        comparison=alarm.comparison,
+        comparison=Comparison(alarm.comparison),
         n=alarm.evaluation_periods,
         m=alarm.datapoints_to_alarm,
     )

@@ -3,49 +3,61 @@
 from __future__ import annotations
 
 import json
-import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from quickstep.engine.model import Comparison
 from quickstep.fields import Field, Problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from quickstep.engine.model import Alarm, Direction
 
+MINUTE = 60
 LONGEST_WINDOW = 604_800
 """No alarm's period times its number of datapoints is longer than a week."""
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanThreshold": operator.gt,
-    "GreaterThanOrEqualToThreshold": operator.ge,
-    "LessThanThreshold": operator.lt,
-    "LessThanOrEqualToThreshold": operator.le,
-}
-_BY_DIRECTION = {
-    "scale-out": "GreaterThanThreshold",
-    "scale-in": "LessThanThreshold",
-}
+_COMPARISONS = tuple(str(comparison) for comparison in Comparison)
+
+_FINE_PERIODS = (1, 5, 10)
+"""The periods below a minute that a high-resolution metric may be read at, but for 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmDefinition:
     """What one alarm watches: GetMetricData queries, of which one returns the data, and the rule.
 
-    `period` is in seconds; `m` of the newest `n` datapoints must breach.
+    `period` is in seconds; `m` of the newest `n` datapoints must breach. `missing_breaches` says
+    that missing ones do, too.
     """
 
     queries: tuple[Mapping[str, Any], ...]
     period: int
     threshold: float
-    comparison: str
+    comparison: Comparison
     n: int
     m: int
+    missing_breaches: bool = False
 
     def breached_by(self, value: float) -> bool:
         """Whether a datapoint is on the breaching side of the threshold."""
-        return _COMPARISONS[self.comparison](value, self.threshold)
+        return self.comparison.breached(value, self.threshold)
+
+    def fine(self, seconds: int) -> AlarmDefinition:
+        """Return how to read the same metric each so many seconds, as it is published.
+
+        The average of one high-resolution metric can be put together again; all else is read as
+        the alarm reads it.
+
+        Example: an alarm of 10 s over a metric that is published each 5 s: its period is 5.
+        """
+        parts = seconds in _FINE_PERIODS and self.period % seconds == 0
+        if not self.is_plain_average or not parts or not seconds < self.period < MINUTE:
+            return self
+        (query,) = self.queries
+        stat = {**query["MetricStat"], "Period": seconds}
+        return replace(self, queries=({**query, "MetricStat": stat},), period=seconds)
 
     @property
     def metric(self) -> str:
@@ -90,7 +102,13 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         return None
     n = alarm["EvaluationPeriods"]
     return AlarmDefinition(
-        queries, period, threshold, comparison, n, alarm.get("DatapointsToAlarm") or n
+        queries,
+        period,
+        threshold,
+        Comparison(comparison),
+        n,
+        alarm.get("DatapointsToAlarm") or n,
+        alarm.get("TreatMissingData") == "breaching",
     )
 
 
@@ -100,7 +118,8 @@ def event_definition(
     """Return what an event shows of its alarm's definition, until DescribeAlarms has been asked.
 
     The event has the metrics and the threshold. What it does not have is taken from what it shows:
-    N is the number of datapoints, M how many of them breach, the comparison is the direction's.
+    N is the number of datapoints, M how many of them breach. Where its reason does not say how it
+    compares, the comparison is what is usual in the direction.
     """
     if seen.threshold is None or not seen.datapoints:
         return None
@@ -111,9 +130,8 @@ def event_definition(
     period = _period(queries)
     if period is None or any("ANOMALY_DETECTION_BAND" in str(q.get("Expression")) for q in queries):
         return None
-    comparison = _BY_DIRECTION[direction]
-    breach = _COMPARISONS[comparison]
-    m = sum(breach(value, seen.threshold) for value in seen.datapoints)
+    comparison = seen.compared(direction)
+    m = sum(comparison.breached(value, seen.threshold) for value in seen.datapoints)
     shown = AlarmDefinition(
         queries, period, seen.threshold, comparison, len(seen.datapoints), max(1, m)
     )
@@ -164,9 +182,10 @@ def definition_dict(definition: AlarmDefinition) -> dict[str, Any]:
         "queries": [dict(query) for query in definition.queries],
         "period": definition.period,
         "threshold": definition.threshold,
-        "comparison": definition.comparison,
+        "comparison": str(definition.comparison),
         "n": definition.n,
         "m": definition.m,
+        "missing_breaches": definition.missing_breaches,
     }
 
 
@@ -175,10 +194,6 @@ def read_definition(field: Field) -> AlarmDefinition | None:
     keys = ("queries", "period", "threshold", "comparison", "n", "m")
     members = field.members(required=keys)
     if not set(keys) <= members.keys():
-        return None
-    comparison = members["comparison"].text()
-    if comparison not in _COMPARISONS:
-        members["comparison"].wrong(f"must be one of {', '.join(_COMPARISONS)}")
         return None
     queries = members["queries"].items(at_least=1)
     for query in queries:
@@ -189,9 +204,10 @@ def read_definition(field: Field) -> AlarmDefinition | None:
         queries=tuple(query.value for query in queries),
         period=period,
         threshold=members["threshold"].number(),
-        comparison=comparison,
+        comparison=members["comparison"].choice(Comparison),
         n=n,
         m=members["m"].integer(1, max(1, n)),
+        missing_breaches="missing_breaches" in members and members["missing_breaches"].boolean(),
     )
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import event_definition
-from quickstep.engine.model import Alarm, AlarmState
+from quickstep.engine.model import Alarm, AlarmState, Comparison
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import ServiceName, parse_alarm_name
 
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Direction
 
 MAX_PERIOD = 86_400
+LONGEST_REASON = 10_000
+
+_WORDS = (
+    ("greater than or equal to the threshold", Comparison.GREATER_OR_EQUAL),
+    ("greater than the threshold", Comparison.GREATER),
+    ("less than or equal to the threshold", Comparison.LESS_OR_EQUAL),
+    ("less than the threshold", Comparison.LESS),
+)
+"""What the reason of a transition says, as far as CloudWatch's examples show."""
 
 DETAIL_TYPE = "CloudWatch Alarm State Change"
 
@@ -89,10 +98,11 @@ def read_event(event: Any) -> AlarmEvent:
     reason, no_data = _reason_data(state)
     muted = "muteDetail" in detail or "actionsSuppressedBy" in state
     seen = Alarm(value, muted=muted, no_data=no_data) if no_data else _alarm(value, reason)
+    comparison = _comparison(state["reason"].value if "reason" in state else None)
     return AlarmEvent(
         service,
         policy,
-        replace(seen, muted=muted),
+        replace(seen, muted=muted, comparison=comparison),
         at,
         newest=_newest_datapoint(reason),
         metrics=_metrics(detail),
@@ -133,6 +143,15 @@ def _alarm(value: AlarmState, reason: dict[str, Any]) -> Alarm:
     if number is None:
         return Alarm(value, datapoints=datapoints, no_data=_no_threshold(reason))
     return Alarm(value, number, datapoints, no_data="the event has no datapoints")
+
+
+def _comparison(reason: Any) -> Comparison | None:
+    """Return how the alarm compares, which only the words of its reason tell.
+
+    Example: `... [160.0 (22/11/26 10:00:00)] was not greater than or equal to the threshold ...`.
+    """
+    text = reason[:LONGEST_REASON] if isinstance(reason, str) else ""
+    return next((named for words, named in _WORDS if words in text), None)
 
 
 def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:

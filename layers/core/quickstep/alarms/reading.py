@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +138,26 @@ def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, 
 # --- what the answer says -------------------------------------------------------------------------
 
 
+def coarse(points: Sequence[Datapoint], period: int) -> list[Datapoint]:
+    """Return averages read at a finer period as those of the alarm's own.
+
+    Example: 100 of 4 samples and 130 of 8, 5 s each: 120 of 12 in the 10 s that both are in.
+    """
+    groups: dict[int, list[Datapoint]] = {}
+    for point in points:
+        groups.setdefault(int(point.at.timestamp() // period), []).append(point)
+    return [_together(group, period) for group in groups.values()]
+
+
+def _together(points: Sequence[Datapoint], period: int) -> Datapoint:
+    begins = points[0].at - timedelta(seconds=points[0].at.timestamp() % period)
+    counts = [1.0 if point.samples is None else point.samples for point in points]
+    total = sum(counts) or 1.0
+    value = sum(point.value * count for point, count in zip(points, counts, strict=True)) / total
+    unknown = any(point.samples is None for point in points)
+    return Datapoint(begins, value, None if unknown else total)
+
+
 def judge(
     definition: AlarmDefinition,
     points: Sequence[Datapoint],
@@ -157,22 +177,22 @@ def judge(
     oldest = now - _span(definition)
     complete = [point for point in points if oldest <= point.at and point.at + period <= now]
     window = complete[-definition.n :]
+    shown = Alarm(
+        AlarmState.ALARM,
+        definition.threshold,
+        metric=definition.metric,
+        alarm_period=definition.period,
+        comparison=definition.comparison,
+    )
     if not window:
         why = f"CloudWatch has no complete datapoint since {oldest:%H:%M:%S}"
-        return Reading(Alarm(AlarmState.ALARM, no_data=why), None)
+        breaches = definition.missing_breaches
+        return Reading(replace(shown, no_data=why, missing_breaches=breaches), None)
     newest = window[-1].at
     if acted_on is not None and newest <= acted_on:
         why = f"CloudWatch has no datapoint newer than {newest:%H:%M:%S}, which was acted on"
-        return Reading(Alarm(AlarmState.ALARM, no_data=why), newest)
+        return Reading(replace(shown, no_data=why, next_at=newest + 2 * period), newest)
     values = tuple(point.value for point in window)
     breaching = sum(definition.breached_by(value) for value in values)
     state = AlarmState.ALARM if breaching >= definition.m else AlarmState.OK
-    alarm = Alarm(
-        state,
-        definition.threshold,
-        values,
-        recent=recent(definition, points, now),
-        period=definition.period,
-        metric=definition.metric,
-    )
-    return Reading(alarm, newest)
+    return Reading(replace(shown, state=state, datapoints=values), newest)

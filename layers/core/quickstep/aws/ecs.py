@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 
+LONGEST_TROUBLE = 300
+"""Characters of ECS's own words that a decision keeps."""
+
+
 class EcsServices:
     """The `Services` port over ECS clients.
 
@@ -74,7 +78,21 @@ def _service(found: ServiceTypeDef) -> Service:
         running=found["runningCount"],
         pending=found["pendingCount"],
         deployment_in_progress=deployment_in_progress(found),
+        trouble=_trouble(found),
     )
+
+
+def _trouble(service: ServiceTypeDef) -> str:
+    """Return what ECS says of tasks that do not come, where fewer run than are desired.
+
+    Example: `3 tasks failed; (service web) was unable to place a task because ...`.
+    """
+    if service["runningCount"] >= service["desiredCount"]:
+        return ""
+    failed = sum(deployment.get("failedTasks", 0) for deployment in service.get("deployments", []))
+    said = [event.get("message", "") for event in service.get("events", [])[:1]]
+    parts = [f"{failed} tasks failed" if failed else "", *said]
+    return "; ".join(part for part in parts if part)[:LONGEST_TROUBLE]
 
 
 def deployment_in_progress(service: ServiceTypeDef) -> bool:

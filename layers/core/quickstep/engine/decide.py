@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.guards import guard, obstacles
-from quickstep.engine.load import HISTORY_SECONDS
+from quickstep.engine.load import HISTORY_SECONDS, MISSING_AFTER, diluted
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
@@ -16,14 +16,15 @@ from quickstep.engine.model import (
     Launch,
     Observation,
     Policy,
+    Removal,
     ScalableTarget,
     ScalingActivity,
     State,
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.engine.policies import ask
-from quickstep.engine.proposal import Bounds, Case, Proposal, hold, largest
+from quickstep.engine.policies import ask, needs
+from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +41,7 @@ def decide(
     2 gives SCALED_OUT from 4, wanted 6, granted 6.
     """
     case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
-    out = _scaled(case, Direction.OUT) or _blind(case)
+    out = _scaled(case, Direction.OUT)
     return _decision(case, out or _scaled(case, Direction.IN) or _held_without_alarm(case))
 
 
@@ -61,9 +62,36 @@ def correct(
         return None
     why = f"{seen} is outside {bounds.named}"
     proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
-    proposal = obstacles(case, proposal, Direction.OUT if capacity > seen else Direction.IN)
+    if capacity < seen and not bounds.forced:
+        proposal = _while_idle(case, proposal)
+    if not proposal.held:
+        proposal = obstacles(case, proposal, Direction.OUT if capacity > seen else Direction.IN)
     decision = _decision(case, proposal.checked_again_in(None))
-    return replace(decision, state=replace(state, launches=decision.state.launches))
+    return replace(decision, state=_without_cooldown(state, decision.state))
+
+
+def _while_idle(case: Case, proposal: Proposal) -> Proposal:
+    """Let a maximum remove only what the scale-out alarms leave idle; a forced one does not ask.
+
+    Example: 30 tasks at 60 each, a threshold of 100 and a maximum of 2: 1,800 need 19, so 30 go to
+    19, and further once the load is smaller.
+    """
+    firing = case.in_alarm(Direction.OUT)
+    if firing:
+        why = f"{firing[0][0].name} is in ALARM, so no bound removes a task"
+        return proposal.hold("load", case.desired, Outcome.HELD_WOULD_FLAP, why)
+    if blind := _blind(case, []):
+        return replace(blind, trail=(*proposal.trail, *blind.trail))
+    needed = max(
+        (needs(case, policy, alarm) for policy, alarm in case.alarms(Direction.OUT)), default=0
+    )
+    capacity = min(case.desired, max(proposal.capacity, needed))
+    if capacity == proposal.capacity:
+        return proposal
+    why = f"the load needs {needed} tasks, so no bound leaves fewer"
+    if capacity == case.desired:
+        return proposal.hold("load", capacity, Outcome.HELD_WOULD_FLAP, why)
+    return proposal.after("load", capacity, why)
 
 
 def set_capacity(
@@ -92,20 +120,41 @@ def set_capacity(
         at_bound = Outcome.HELD_AT_MAX if capacity > seen else Outcome.HELD_AT_MIN
         proposal = proposal.hold("bounds", seen, at_bound, bound)
     decision = _decision(case, proposal.checked_again_in(None))
-    return replace(decision, state=replace(state, launches=decision.state.launches))
+    return replace(decision, state=_without_cooldown(state, decision.state))
+
+
+def _without_cooldown(before: State, after: State) -> State:
+    return replace(before, launches=after.launches, removals=after.removals)
 
 
 def _scaled(case: Case, direction: Direction) -> Proposal | None:
     """Return what the policies of a direction come to; None where none of their alarms fires."""
-    in_alarm = case.in_alarm(direction)
+    firing = _firing(case, direction)
+    if direction is Direction.IN and (blind := _blind(case, firing)):
+        return blind
     proposals = [
         proposal
-        for policy, alarm in in_alarm
+        for policy, alarm in firing
         if not alarm.muted and (proposal := ask(case, policy, alarm, direction))
     ]
     if proposals:
         return guard(case, largest(proposals), direction)
+    in_alarm = [pair for pair in firing if pair[1].state is AlarmState.ALARM]
     return _unanswered(case, *in_alarm[0]) if in_alarm else None
+
+
+def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:
+    """Return the policies whose alarm is in ALARM; or would be, if it saw serving tasks only.
+
+    The average of a scale-out alarm is diluted while removed tasks drain: they report 0.
+    """
+    looked_through = direction is Direction.OUT and diluted(case)
+    return [
+        (policy, alarm)
+        for policy, alarm in case.alarms(direction)
+        if alarm.state is AlarmState.ALARM
+        or (looked_through and alarm.has_value and alarm.state is AlarmState.OK)
+    ]
 
 
 def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
@@ -113,20 +162,35 @@ def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
     where = f"{policy.name} is in ALARM"
     if alarm.muted:
         return hold(case, "muted", Outcome.HELD_MUTED, f"{where} and muted")
+    if alarm.next_at:
+        why = f"{where}, and {alarm.no_data}"
+        held = hold(case, "answered", Outcome.HELD_ANSWERED, why)
+        return held.checked_again_in(case.seconds_until(alarm.next_at))
     if not alarm.has_value:
         return hold(case, "data", Outcome.HELD_NO_DATA, f"{where}, but {alarm.no_data}")
     why = f"{where}, but no step matches its datapoints"
-    return hold(case, "steps", Outcome.HELD_NOT_BREACHING, why)
+    held = hold(case, "steps", Outcome.HELD_NOT_BREACHING, why)
+    return held.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
 
 
-def _blind(case: Case) -> Proposal | None:
-    """Hold where a scale-out alarm has no data: who cannot see the load removes no capacity.
+def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
+    """Hold where a scale-out policy cannot see the load: its alarm has no data, or is not known.
 
-    A scale-in alarm without data never holds a scale-out.
+    Unless another one, which has data, watches the metric by which tasks would be removed. A
+    scale-in alarm without data never holds a scale-out.
     """
-    for policy, alarm in case.alarms(Direction.OUT):
-        if alarm.state is AlarmState.INSUFFICIENT_DATA:
-            why = f"{policy.name} is in {alarm.state}, so no task is removed"
+    seeing = {
+        alarm.metric
+        for _, alarm in case.alarms(Direction.OUT)
+        if alarm.state is not AlarmState.INSUFFICIENT_DATA
+    }
+    if removing and all(alarm.metric in seeing for _, alarm in removing):
+        return None
+    for policy in case.target.in_direction(Direction.OUT):
+        alarm = case.observation.alarms.get(policy.name)
+        if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
+            state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
+            why = f"{policy.name} {state}, so no task is removed"
             return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
     return None
 
@@ -139,7 +203,7 @@ def _held_without_alarm(case: Case) -> Proposal:
         proposal = hold(case, "data", Outcome.HELD_NO_DATA, "every alarm is in INSUFFICIENT_DATA")
     else:
         proposal = hold(case, "steps", Outcome.HELD_NOT_BREACHING, "no alarm is in ALARM")
-    return proposal.checked_again_in(None)
+    return proposal.checked_again_in(RECHECK_SECONDS if diluted(case) else None)
 
 
 def _launches_to_remember(case: Case, count: int) -> tuple[Launch, ...]:
@@ -147,9 +211,17 @@ def _launches_to_remember(case: Case, count: int) -> tuple[Launch, ...]:
 
     Those that may be on their way, or were when the load was last looked at.
     """
-    since = case.now - timedelta(seconds=case.target.warmup_seconds + HISTORY_SECONDS)
+    warmup = case.target.warmup_seconds
+    since = case.now - timedelta(seconds=max(MISSING_AFTER * warmup, warmup + HISTORY_SECONDS))
     recent = (launch for launch in case.state.launches if launch.at > since)
     return (*recent, Launch(case.now, count))
+
+
+def _removals_to_remember(case: Case, count: int) -> tuple[Removal, ...]:
+    """Return the removals whose tasks may still drain, and a new one."""
+    since = case.now - timedelta(seconds=case.target.deregistration_delay_seconds)
+    recent = (removal for removal in case.state.removals if removal.at > since)
+    return (*recent, Removal(case.now, count))
 
 
 def _reason(proposal: Proposal) -> str:
@@ -176,7 +248,9 @@ def _decision(case: Case, proposal: Proposal) -> Decision:
         state = replace(state, scale_out=activity, launches=launches)
     else:
         outcome = Outcome.SCALED_IN
-        state = replace(state, scale_in=ScalingActivity(case.now, before, granted))
+        removals = _removals_to_remember(case, before - granted)
+        activity = ScalingActivity(case.now, before, granted)
+        state = replace(state, scale_in=activity, removals=removals)
     return Decision(
         outcome=outcome,
         before=before,

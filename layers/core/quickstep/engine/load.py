@@ -1,100 +1,184 @@
-"""The load of a whole target, as the datapoints of a metric per task show it.
+"""Who serves, and the load that they carry: what a metric per task says of a whole target.
 
 A datapoint is an average over the tasks that reported it. Times their number it is the load of the
-target, whichever of them serve already: those that do not have reported 0.
+target, whichever of them serve: those that start or drain have reported 0.
+
+Of a target's tasks, *settled* ones run and were launched more than WarmupSeconds ago; *starting*
+ones were launched since, or are late; *missing* ones were launched MISSING_AFTER times as long ago
+and do not run; *draining* ones were removed, and may report until their deregistration delay is
+over. *Silent* ones are settled and do not report: not every task carries the publisher.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from quickstep.engine.model import Alarm
+    from quickstep.engine.model import Alarm, Datapoint
     from quickstep.engine.proposal import Case
 
 HISTORY_SECONDS = 180
 """How far back the load is looked at, to tell a rise from noise."""
 
-RISES = 2
-"""Intervals in a row over which the load must have risen to be called rising."""
+MISSING_AFTER = 3
+"""A task that has not come after so many times WarmupSeconds is not on its way."""
 
-DAMPING = 0.6
+COUNT_SECONDS = 10
+"""Over how long reporters are counted: two intervals of the publisher, in any phase."""
+
+TOLERANCE = 0.1
+"""More reporters than can be explained, by this part, are late datapoints; more are not ours."""
+
+DILUTING = 0.2
+"""Draining tasks that are fewer than this part of the desired ones change little."""
+
+TREND_POINTS = 5
+"""Datapoints that show a trend, or that there is none."""
+
+CERTAIN = 3
+"""A slope counts if it is so many standard errors from none."""
+
+DAMPING = 0.5
 """The part of a rise that is expected to go on."""
 
 MOST_GROWTH = 1.0
 """A rise is expected to at most double the load."""
 
-RISE_MARGIN = 2
-"""A rise counts by as much as it is above this many standard deviations of the load's noise."""
-
 FEWEST_KINKS = 4
 """Second differences below which the noise of a load is not known, and taken for none."""
 
 
-def _warming_by_ecs_or_launches(case: Case) -> int:
-    """Return how many of the desired tasks do not serve yet, as far as that is known without them.
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """A target's tasks at this moment, as ECS and the launches remembered have them."""
 
-    ECS's own count misses tasks that run but are not healthy behind the load balancer; the launches
-    within WarmupSeconds miss those that take longer. The larger of the two counts.
+    settled: int
+    missing: int
+    draining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a metric's value stands for: it is that of so many `reporting` tasks.
+
+    `serving` of the tasks carry it. `silent` ones are taken to carry the average. A `doubt` says
+    why the reporters were not counted; then they are taken to be those that have settled.
     """
-    service = case.observation.service
-    starting = max(service.desired - service.running, _launched_and_not_serving(case, case.now))
-    return min(service.desired, starting)
+
+    reporting: float
+    serving: float
+    silent: int = 0
+    doubt: str = ""
+
+    @property
+    def factor(self) -> float:
+        """By what the value is to be multiplied for that of a task that serves.
+
+        Example: 25 on average over 12 tasks, of which 10 drain: 300 in all, 150 for each of 2.
+        """
+        return self.reporting / self.serving if self.serving > 0 else 1.0
 
 
-def reporting(case: Case, alarm: Alarm) -> float:
-    """Return how many of the desired tasks have reported the newest datapoint.
+def tasks_of(case: Case) -> Tasks:
+    """Return who is there.
 
-    Each publishes a sample every PublishSeconds. The newest period may not be seen in full yet, so
-    the one before speaks too. Never fewer than the tasks that are not warming, nor more than are
-    desired: a metric that is published in another way is thereby no worse than no count.
-
-    Example: 8 samples in 10 s, one each 5 s: 4 tasks. Of 6 desired, all 4 launched just now: 4.
+    Example: 10 desired and 8 running for two hours: 8 settled, 2 missing. A minute after a launch
+    of 2: 8 settled, none missing.
     """
-    least = case.desired - _warming_by_ecs_or_launches(case)
-    counts = [point.samples for point in alarm.recent[-2:] if point.samples is not None]
-    counted = max(counts, default=0.0) * case.target.publish_seconds / alarm.period
-    return min(case.desired, max(least, counted))
-
-
-def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
-    """Return the target's load in each recent period: when it began, and the load of all tasks.
-
-    Example: 100 in each of 8 samples, one each 5 s in 10 s: 4 tasks, so 400.
-    """
-    return tuple(
-        (point.at, point.value * tasks)
-        for point, tasks in zip(alarm.recent, _reporters_of_each(case, alarm), strict=True)
+    service, warmup = case.observation.service, case.target.warmup_seconds
+    late = _launched(case, case.now, MISSING_AFTER * warmup)
+    draining = timedelta(seconds=case.target.deregistration_delay_seconds)
+    return Tasks(
+        settled=max(0, min(service.running, service.desired - _launched(case, case.now, warmup))),
+        missing=max(0, service.desired - service.running - late),
+        draining=sum(r.count for r in case.state.removals if r.at > case.now - draining),
     )
 
 
-def _reporters_of_each(case: Case, alarm: Alarm) -> Iterator[float]:
-    """Yield how many tasks reported each recent datapoint.
+def diluted(case: Case) -> bool:
+    """Whether so many tasks may drain that an average over all that report hides the load.
 
-    Where they were not counted: the desired ones, without those launched within WarmupSeconds
-    before the middle of the period.
+    Example: 10 of 12 were removed just now: what 2 tasks carry shows as a sixth of it.
     """
-    half = timedelta(seconds=alarm.period / 2)
-    before: float = 0
-    for point in alarm.recent:
-        if point.samples is None:
-            yield max(1, case.desired - _launched_and_not_serving(case, point.at + half))
-        else:
-            # As above: a period that is not seen in full yet has too few of them.
-            yield max(point.samples, before) * case.target.publish_seconds / alarm.period
-        before = point.samples or 0
+    return tasks_of(case).draining > DILUTING * case.desired
 
 
-def _launched_and_not_serving(case: Case, moment: datetime) -> int:
-    """Return the launches that did not serve yet at `moment`, be they before or after it."""
-    since = moment - timedelta(seconds=case.target.warmup_seconds)
+def _launched(case: Case, moment: datetime, seconds: float) -> int:
+    """Return the tasks launched in the seconds before a moment, or after it."""
+    since = moment - timedelta(seconds=seconds)
     return sum(launch.count for launch in case.state.launches if launch.at > since)
+
+
+def load_of(case: Case, alarm: Alarm) -> Load:
+    """Return what the value of a metric per task stands for.
+
+    Example: 6 desired, 4 of them launched just now, and 4 samples in 10 s, one each 5 s: 2 report
+    and serve, so 225 each are 450. Of 12 that report, 10 of them removed since: 2 serve.
+    """
+    service, tasks = case.observation.service, tasks_of(case)
+    counts = reporters(case, alarm)
+    reporting = counts[-1] if counts else None
+    if reporting is None:
+        return Load(tasks.settled, tasks.settled)
+    explained = max(service.desired, service.running) + tasks.draining
+    if reporting > explained * (1 + TOLERANCE) + 0.5:
+        why = f"{reporting:.3g} tasks report, where at most {explained} can"
+        return Load(tasks.settled, tasks.settled, doubt=why)
+    serving = min(service.desired, max(tasks.settled, reporting - tasks.draining))
+    silent = max(0, round(tasks.settled - reporting))
+    return Load(max(reporting, tasks.settled), serving, silent)
+
+
+def reporters(case: Case, alarm: Alarm) -> list[float | None]:
+    """Return how many tasks reported each recent datapoint; None where that was not counted.
+
+    Each publishes a sample every PublishSeconds. They are counted over COUNT_SECONDS, so that it
+    does not matter in which phase they publish. What is newest may not be seen in full yet, so the
+    count before speaks too.
+
+    Example: 8 samples in 10 s, one each 5 s: 4 tasks. 3, 5 and 4 in 5 s each: 4 and 4.5, so 4.5.
+    """
+    window = max(1, COUNT_SECONDS // alarm.period)
+    samples = [point.samples for point in alarm.recent]
+    counts = [_mean(samples[max(0, end - window) : end]) for end in range(1, len(samples) + 1)]
+    share = case.target.publish_seconds / alarm.period
+    return [
+        None if count is None else share * max(count, counts[max(0, index - 1)] or 0.0)
+        for index, count in enumerate(counts)
+    ]
+
+
+def _mean(samples: Sequence[float | None]) -> float | None:
+    known = [sample for sample in samples if sample is not None]
+    return sum(known) / len(known) if len(known) == len(samples) else None
+
+
+def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
+    """Return the target's load at each recent datapoint: when it began, and the load of all tasks.
+
+    Where its reporters were not counted: the desired tasks, without those launched within
+    WarmupSeconds before the middle of it.
+
+    Example: 100 in each of 8 samples, one each 5 s in 10 s: 4 tasks, so 400.
+    """
+    counts = reporters(case, alarm)
+    if load_of(case, alarm).doubt:
+        counts = [None] * len(counts)
+    return tuple(
+        (point.at, point.value * (_derived(case, alarm, point) if count is None else count))
+        for point, count in zip(alarm.recent, counts, strict=True)
+    )
+
+
+def _derived(case: Case, alarm: Alarm, point: Datapoint) -> int:
+    middle = point.at + timedelta(seconds=alarm.period / 2)
+    return max(1, case.desired - _launched(case, middle, case.target.warmup_seconds))
 
 
 def noise(values: Sequence[float]) -> float:
@@ -119,19 +203,41 @@ def noise(values: Sequence[float]) -> float:
 def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     """Return by what the load will have grown once a new task serves, as a factor, and its slope.
 
-    The slope, per second, is the smallest of the last RISES intervals, less what may be noise; 0
-    unless the load rose in all of them by more than that. It goes on for WarmupSeconds, damped and
+    The slope, per second, is that of the least-squares line through the newest TREND_POINTS loads.
+    It counts if it is a rise of more than CERTAIN standard errors, and if a line fits better than
+    a step does: two levels, split where they fit best. It goes on for WarmupSeconds, damped and
     capped.
 
-    Example: 200, 260 and 340 at 10 s each, without noise: 6 a second, so 0.6 * 6 * 45 = 162 more: a
-    factor of 1.48. With a noise of 20: 6 - 2 * 20 / 10 = 2 a second, and a factor of 1.16.
+    Example: 200, 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a
+    factor of 1.5. Of 200, 200, 200, 400 and 400, two levels say all there is: a factor of 1.
     """
-    every = loads(case, alarm)
-    newest = every[-RISES - 1 :]
-    longest = timedelta(seconds=alarm.period * (RISES + 1))
-    if len(newest) <= RISES or newest[-1][0] - newest[0][0] > longest or newest[-1][1] <= 0:
+    every = loads(case, alarm)[-TREND_POINTS:]
+    longest = timedelta(seconds=alarm.period * TREND_POINTS)
+    if len(every) < TREND_POINTS or every[-1][0] - every[0][0] > longest or every[-1][1] <= 0:
         return 1.0, 0.0
-    slope = min((b - a) / (later - at).total_seconds() for (at, a), (later, b) in pairwise(newest))
-    slope = max(0.0, slope - RISE_MARGIN * noise([load for _, load in every]) / alarm.period)
-    growth = DAMPING * slope * case.target.warmup_seconds / newest[-1][1]
+    times = [(at - every[0][0]).total_seconds() for at, _ in every]
+    slope = ramp(times, [load for _, load in every])
+    growth = DAMPING * slope * case.target.warmup_seconds / every[-1][1]
     return 1 + min(MOST_GROWTH, growth), slope
+
+
+def ramp(times: Sequence[float], values: Sequence[float]) -> float:
+    """Return the slope of values that rise as a line; 0 where they do not.
+
+    Example: 200, 240, 280, 320, 360 each 5 s: 8. With 380 instead of 280 the line misses by up to
+    80, so that 8 is not three times its standard error: 0.
+    """
+    count = len(values)
+    middle, mean = sum(times) / count, sum(values) / count
+    spread = sum((time - middle) ** 2 for time in times)
+    slope = sum((t - middle) * (v - mean) for t, v in zip(times, values, strict=True)) / spread
+    missed = sum((v - mean - slope * (t - middle)) ** 2 for t, v in zip(times, values, strict=True))
+    error = math.sqrt(missed / (count - 2) / spread)
+    stepped = min(_scatter(values[:at]) + _scatter(values[at:]) for at in range(1, count))
+    return slope if slope > CERTAIN * error and missed < stepped else 0.0
+
+
+def _scatter(values: Sequence[float]) -> float:
+    """Return how far values are from their mean: the sum of the squares."""
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values)

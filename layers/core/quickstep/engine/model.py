@@ -5,12 +5,13 @@ Capacities are numbers of tasks, times are aware UTC datetimes, durations are se
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from quickstep.engine.outcome import Outcome
@@ -56,6 +57,37 @@ class AlarmState(StrEnum):
     OK = "OK"
     ALARM = "ALARM"
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+class Comparison(StrEnum):
+    """How an alarm compares a value with its threshold; the values are CloudWatch's."""
+
+    GREATER = "GreaterThanThreshold"
+    GREATER_OR_EQUAL = "GreaterThanOrEqualToThreshold"
+    LESS = "LessThanThreshold"
+    LESS_OR_EQUAL = "LessThanOrEqualToThreshold"
+
+    def breached(self, value: float, threshold: float) -> bool:
+        """Whether a value is on the breaching side of a threshold."""
+        return _BREACHED[self](value, threshold)
+
+    @classmethod
+    def usual(cls, direction: Direction) -> Comparison:
+        """Return what an alarm of a direction compares by, where nothing says otherwise."""
+        return cls.GREATER if direction is Direction.OUT else cls.LESS
+
+    @property
+    def upward(self) -> bool:
+        """Whether it is high values that breach."""
+        return self in (Comparison.GREATER, Comparison.GREATER_OR_EQUAL)
+
+
+_BREACHED: dict[Comparison, Callable[[float, float], bool]] = {
+    Comparison.GREATER: operator.gt,
+    Comparison.GREATER_OR_EQUAL: operator.ge,
+    Comparison.LESS: operator.lt,
+    Comparison.LESS_OR_EQUAL: operator.le,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +147,7 @@ class ScalableTarget:
     max_adjustment_magnitude: int
     guards: frozenset[Guard] = frozenset(Guard)
     dry_run: bool = False
+    deregistration_delay_seconds: int = 300
 
     def policy(self, name: str) -> Policy | None:
         """Return the policy called `name`, or None."""
@@ -127,12 +160,13 @@ class ScalableTarget:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What DescribeServices said of the service."""
+    """What DescribeServices said of the service; `trouble` is why it says that no task comes."""
 
     desired: int
     running: int
     pending: int
     deployment_in_progress: bool = False
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +189,12 @@ class Alarm:
     no number may be acted on: then `no_data` says why.
 
     `recent` is the metric's complete datapoints of the last minutes, oldest first, one each
-    `period` seconds unless some are missing; empty where they were not read. Alarms that watch the
-    same `metric` name it by the same text.
+    `period` seconds unless some are missing; empty where they were not read. The alarm itself has
+    one each `alarm_period` seconds. Alarms that watch the same `metric` name it by the same text.
+
+    `comparison` is None where it is not known. `missing_breaches` says that the alarm takes missing
+    data for a breach. Where the newest datapoint has had its say, the next one can be complete at
+    `next_at`.
     """
 
     state: AlarmState
@@ -167,11 +205,19 @@ class Alarm:
     recent: tuple[Datapoint, ...] = ()
     period: int = 10
     metric: str = ""
+    alarm_period: int = 10
+    comparison: Comparison | None = None
+    missing_breaches: bool = False
+    next_at: datetime | None = None
 
     @property
     def has_value(self) -> bool:
         """Whether there is a number to compare with a threshold."""
         return self.threshold is not None and bool(self.datapoints)
+
+    def compared(self, direction: Direction) -> Comparison:
+        """Return how values are compared: the alarm's own way, else what is usual."""
+        return self.comparison or Comparison.usual(direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +251,26 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Tasks that were removed at one moment: while they drain, they go on reporting."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
-    """Bounds that replace the policy's for a while; `name` is that of a schedule."""
+    """Bounds that replace the policy's for a while; `name` is that of a schedule.
+
+    A maximum waits until the load leaves its tasks idle, unless it is to be `forced`.
+    """
 
     min_capacity: int | None
     max_capacity: int | None
     until: datetime | None = None
     reason: str = ""
     name: str = ""
+    forced: bool = False
 
     def active(self, now: datetime) -> bool:
         """Whether the override still holds; one without an end holds until it is removed."""
@@ -243,6 +301,7 @@ class State:
     scale_out: ScalingActivity | None = None
     scale_in: ScalingActivity | None = None
     launches: tuple[Launch, ...] = ()
+    removals: tuple[Removal, ...] = ()
     override: Override | None = None
     pause: Pause | None = None
     schedules: tuple[Override, ...] = ()

@@ -13,6 +13,8 @@ class Outcome(StrEnum):
     WOULD_SCALE = "WOULD_SCALE"
     HELD_COOLDOWN = "HELD_COOLDOWN"
     HELD_CAPACITY_ON_ITS_WAY = "HELD_CAPACITY_ON_ITS_WAY"
+    HELD_NO_CAPACITY = "HELD_NO_CAPACITY"
+    HELD_ANSWERED = "HELD_ANSWERED"
     HELD_WOULD_FLAP = "HELD_WOULD_FLAP"
     HELD_DEPLOYMENT = "HELD_DEPLOYMENT"
     HELD_AT_MAX = "HELD_AT_MAX"
@@ -56,6 +58,8 @@ _SENTENCES = {
     Outcome.WOULD_SCALE: "Would scale from {before} to {granted}, but this is a dry run: {why}",
     Outcome.HELD_COOLDOWN: "Held at {before}, in cooldown: {why}",
     Outcome.HELD_CAPACITY_ON_ITS_WAY: "Held at {before}, enough capacity is on its way: {why}",
+    Outcome.HELD_NO_CAPACITY: "Held at {before}, tasks that were asked for never came: {why}",
+    Outcome.HELD_ANSWERED: "Held at {before}, this datapoint has had its say: {why}",
     Outcome.HELD_WOULD_FLAP: "Held at {before}, a smaller fleet would breach again: {why}",
     Outcome.HELD_DEPLOYMENT: "Held at {before} during a deployment: {why}",
     Outcome.HELD_AT_MAX: "Held at {before}, at the maximum: {why}",

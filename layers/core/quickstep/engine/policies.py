@@ -36,3 +36,12 @@ def looks_back(target: ScalableTarget, policy: Policy, direction: Direction) -> 
             return step_policy.looks_back(target, policy, direction)
         case _:
             assert_never(policy)
+
+
+def needs(case: Case, policy: Policy, alarm: Alarm) -> int:
+    """Return how many tasks a scale-out policy needs to stay quiet at this load; 0 if not known."""
+    match policy:
+        case StepPolicy():
+            return step_policy.needs(case, policy, alarm)
+        case _:
+            assert_never(policy)

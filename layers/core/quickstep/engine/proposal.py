@@ -20,11 +20,12 @@ RECHECK_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The minimum and maximum in force, and whose they are."""
+    """The minimum and maximum in force, and whose they are; `forced` ones ask for no load."""
 
     minimum: int
     maximum: int
     source: str
+    forced: bool = False
 
     @classmethod
     def in_force(cls, target: ScalableTarget, state: State, now: datetime) -> Bounds:
@@ -49,6 +50,7 @@ class Bounds:
             max(bounds.minimum for bounds in scheduled),
             max(bounds.maximum for bounds in scheduled),
             f"schedule {' and '.join(bounds.source for bounds in scheduled)}",
+            all(bounds.forced for bounds in scheduled),
         )
 
     @classmethod
@@ -67,7 +69,7 @@ class Bounds:
         if override.max_capacity is not None:
             maximum = max(least, override.max_capacity)
             minimum = min(minimum, maximum)
-        return cls(minimum, maximum, source)
+        return cls(minimum, maximum, source, override.forced)
 
     @property
     def named(self) -> str:

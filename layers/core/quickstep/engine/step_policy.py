@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
-from quickstep.engine.load import expected_growth, loads, noise, reporting
-from quickstep.engine.model import Direction, Guard, MetricScope
+from quickstep.engine.load import Load, expected_growth, load_of, loads, noise, tasks_of
+from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
 from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
@@ -22,6 +22,9 @@ REMOVAL_MARGIN = 4
 
 There are 8,640 datapoints a day; of a normal distribution, one in 32,000 is above four.
 """
+
+SAME = 0.01
+"""Fewer or more tasks that serve than report, by this part, are the same."""
 
 LOOKING_BACK = {
     Direction.OUT: {Guard.CAPACITY_ON_ITS_WAY, Guard.RISING_TREND},
@@ -44,25 +47,133 @@ def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> P
     """
     out, seen, bounds = direction is Direction.OUT, case.desired, case.bounds
     base = max(seen, bounds.minimum) if out else min(seen, bounds.maximum)
-    proposal = _from_step(case, policy, alarm, base)
-    return proposal and (_more if out else _fewer)(case, policy, alarm, proposal)
+    if not out and alarm.missing_breaches and not alarm.datapoints:
+        proposal = _smallest_removal(case, policy, alarm, base)
+        return proposal and _waits(case, policy, proposal)
+    shown = _breaching(alarm, direction)
+    load = load_of(case, alarm) if _is_load(policy, alarm, direction) else None
+    served = _per_serving_task(case, policy, shown, load)
+    proposal = _from_step(case, policy, served, base)
+    if proposal is None:
+        return _not_breached(case, policy, shown, base, load)
+    if load and _differs(load):
+        line = TrailStep("serving tasks", seen, seen, _who_serves(policy, shown, load))
+        proposal = replace(proposal, trail=(line, *proposal.trail))
+    proposal = proposal.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
+    return (
+        _more(case, policy, served, load, proposal)
+        if out
+        else _fewer(case, policy, alarm, load, proposal)
+    )
 
 
-def _more(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
-    if policy.metric_scope is MetricScope.PER_TASK:
+def _is_load(policy: StepPolicy, alarm: Alarm, direction: Direction) -> bool:
+    """Whether the alarm's value grows with the load of a task, and falls as tasks are added."""
+    out = direction is Direction.OUT
+    return policy.metric_scope is MetricScope.PER_TASK and alarm.compared(direction).upward is out
+
+
+def _breaching(alarm: Alarm, direction: Direction) -> Alarm:
+    """Return the alarm with the datapoints that breach: those that have set it off.
+
+    Example: 20, 110, 115, 30 and 112, of which 3 of 5 are above 100: 110, 115 and 112.
+    """
+    if alarm.threshold is None or alarm.state is not AlarmState.ALARM:
+        return alarm
+    comparison, threshold = alarm.compared(direction), alarm.threshold
+    points = tuple(value for value in alarm.datapoints if comparison.breached(value, threshold))
+    return replace(alarm, datapoints=points or alarm.datapoints)
+
+
+def _differs(load: Load) -> bool:
+    return abs(load.factor - 1) > SAME
+
+
+def _per_serving_task(case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None) -> Alarm:
+    """Return the alarm with the value of a task that serves, not of one that reports."""
+    if load is None or not alarm.datapoints or not _differs(load) or not _counts(case):
+        return alarm
+    return _expected(policy, alarm, load.factor)
+
+
+def _counts(case: Case) -> bool:
+    """Whether the target looks at who serves: not where all such guards are switched off."""
+    return not case.target.guards.isdisjoint({Guard.CAPACITY_ON_ITS_WAY, Guard.WOULD_FLAP})
+
+
+def _who_serves(policy: StepPolicy, alarm: Alarm, load: Load) -> str:
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    return (
+        f"{load.reporting:.3g} tasks report {value:.4g} on average, and {load.serving:.3g} serve: "
+        f"{value * load.factor:.4g} each"
+    )
+
+
+def _not_breached(
+    case: Case, policy: StepPolicy, alarm: Alarm, base: int, load: Load | None
+) -> Proposal | None:
+    """Hold where only the reported value matches a step, and that of serving tasks does not."""
+    proposal = _from_step(case, policy, alarm, base) if load and _counts(case) else None
+    if proposal is None or load is None:
+        return None
+    why = _who_serves(policy, alarm, load)
+    held = proposal.hold("serving tasks", case.desired, Outcome.HELD_NOT_BREACHING, why)
+    return held.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
+
+
+def _smallest_removal(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Proposal | None:
+    """Return what the policy's smallest step leaves, as its alarm takes missing data for a breach.
+
+    Example: steps of -1 and -4, and no data: one task goes.
+    """
+    left = [apply_step(policy, step, base) for step in policy.steps]
+    fewer = [capacity for capacity in left if capacity < base]
+    if alarm.state is not AlarmState.ALARM or not fewer:
+        return None
+    wanted = max(fewer)
+    why = f"{policy.name}: its alarm takes missing data for a breach: the smallest step goes first"
+    proposal = Proposal(case.desired, wanted, base, why).after("steps", wanted, why)
+    return _largest_step(case, proposal)
+
+
+def _more(
+    case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None, proposal: Proposal
+) -> Proposal:
+    if load:
         alarm, proposal = _rising_trend(case, policy, alarm, proposal)
-        alarm, proposal = _capacity_on_its_way(case, policy, alarm, proposal)
+        alarm, proposal = _capacity_on_its_way(case, policy, alarm, load, proposal)
+    if load and not proposal.held:
+        proposal = _missing_tasks(case, policy, alarm, load, proposal)
     return proposal if proposal.held else _in_cooldown(case, policy, alarm, proposal)
 
 
-def _fewer(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+def _fewer(
+    case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None, proposal: Proposal
+) -> Proposal:
+    proposal = _waits(case, policy, proposal)
+    if proposal.held or load is None or Guard.WOULD_FLAP not in case.target.guards:
+        return proposal
+    return _would_flap(case, alarm, load, _unseen(case, load, proposal))
+
+
+def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
+    """Hold in a scale-in cooldown."""
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
-        proposal = proposal.checked_again_in(max(RECHECK_SECONDS, policy.cooldown))
-        return _would_flap(case, policy, alarm, proposal)
+        return proposal.checked_again_in(max(proposal.check_again or 0, policy.cooldown))
     why = f"no scale-in until {until:%H:%M:%S}"
     held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
     return held.checked_again_in(case.seconds_until(until))
+
+
+def _unseen(case: Case, load: Load, proposal: Proposal) -> Proposal:
+    """Hold while not every task that serves is seen: what it carries is not known."""
+    why = load.doubt
+    if load.silent:
+        why = f"{load.silent} of {load.serving:.3g} tasks that serve do not report"
+    if not why:
+        return proposal
+    return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, f"{why}: none is removed")
 
 
 def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Proposal | None:
@@ -130,29 +241,52 @@ def _rising_trend(
 
 
 def _capacity_on_its_way(
-    case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal
+    case: Case, policy: StepPolicy, alarm: Alarm, load: Load, proposal: Proposal
 ) -> tuple[Alarm, Proposal]:
     """Choose the step again, from the load per task once the tasks on their way serve.
 
     Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
-    breach of 100, so no task is added.
+    breach of 100, so no task is added. Those that are missing are not on their way.
     """
-    serving = reporting(case, alarm)
+    coming = case.desired - tasks_of(case).missing
     # With nothing that serves, the value is the first task's to come, and says nothing of the rest.
-    if Guard.CAPACITY_ON_ITS_WAY not in case.target.guards or not 0 < serving < case.desired:
+    if Guard.CAPACITY_ON_ITS_WAY not in case.target.guards or not 0 < load.serving < coming:
         return alarm, proposal
-    expected = _expected(policy, alarm, serving / case.desired)
+    expected = _expected(policy, alarm, load.serving / coming)
     value, threshold = expected.datapoints[0], expected.threshold or 0.0
     counted = _from_step(case, policy, expected, proposal.base) if value > threshold else None
     capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
     why = (
-        f"{serving:.3g} of {case.desired} tasks had a part in it; with all of them {value:.4g} is "
-        f"expected, {f'so {capacity} are enough' if counted else 'no breach'}"
+        f"{load.serving:.3g} of {coming} tasks serve; spread over all of them, expect {value:.4g} "
+        f"each: {f'{capacity} are asked for' if counted else 'no breach'}"
     )
     if capacity == case.desired:
         outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
         return expected, proposal.hold("capacity on its way", capacity, outcome, why)
     return expected, proposal.after("capacity on its way", capacity, why)
+
+
+def _missing_tasks(
+    case: Case, policy: StepPolicy, alarm: Alarm, load: Load, proposal: Proposal
+) -> Proposal:
+    """Let a step end at what the load needs while tasks are missing: more might not come either.
+
+    Example: 10 desired, 8 that run, 120 each and a threshold of 100: 960 need 10, which are asked
+    for already. At 150 each 1,200 need 12, so no step goes beyond 12.
+    """
+    missing, threshold = tasks_of(case).missing, alarm.threshold
+    guarded = Guard.CAPACITY_ON_ITS_WAY in case.target.guards and load.serving > 0
+    if not guarded or not missing or not threshold:
+        return proposal
+    carried = aggregate(alarm.datapoints, policy.aggregation) * (case.desired - missing)
+    needed = math.ceil(carried / threshold)
+    capacity = max(case.desired, min(proposal.capacity, needed))
+    trouble = case.observation.service.trouble
+    why = f"{missing} of {case.desired} tasks have not come; a load of {carried:.4g} needs {needed}"
+    why = f"{why}. ECS says: {trouble}" if trouble else why
+    if capacity == case.desired:
+        return proposal.hold("missing tasks", capacity, Outcome.HELD_NO_CAPACITY, why)
+    return proposal.after("missing tasks", capacity, why)
 
 
 def _expected(policy: StepPolicy, alarm: Alarm, factor: float) -> Alarm:
@@ -185,7 +319,7 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
     return replace(proposal.after("cooldown", capacity, why), base=base)
 
 
-def _would_flap(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Proposal:
     """Remove only as many tasks as leave every scale-out alarm of the same metric quiet.
 
     Source of the idea: Azure Monitor's autoscale, which estimates the load after a removal before
@@ -195,25 +329,42 @@ def _would_flap(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal
     Example: 5 tasks at 70 each, and a scale-out threshold of 100: 350 on 4 tasks are 88 each, on 3
     they are 117. One task may go, not two; and none, if the noise is 20: 350 + 4 * 20 take 5.
     """
-    threshold = _threshold_of_the_same_metric(case, alarm)
-    per_task = policy.metric_scope is MetricScope.PER_TASK
-    if Guard.WOULD_FLAP not in case.target.guards or not per_task or threshold is None:
+    threshold = threshold_of_the_same_metric(case, alarm)
+    if proposal.held or threshold is None:
         return proposal
-    margin = REMOVAL_MARGIN * noise([load for _, load in loads(case, alarm)])
-    load = max(alarm.datapoints) * case.desired + margin
-    needed = math.floor(load / threshold) + 1 if load > 0 else 0
-    # Never above the base: what is above the maximum goes whatever the load.
-    capacity = min(proposal.base, max(proposal.capacity, needed))
+    carried, needed, margin = need(case, alarm, load, threshold)
+    most = proposal.base if case.bounds.forced else case.desired
+    capacity = min(most, max(proposal.capacity, needed))
     why = (
-        f"a load of {load:.4g} in all{', noise included,' if margin else ''} takes {needed} tasks "
-        f"to stay below {threshold:g} each"
+        f"a load of {carried:.4g} in all{', noise included,' if margin else ''} takes {needed} "
+        f"tasks to stay below {threshold:g} each"
     )
     if capacity == case.desired:
         return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why)
     return proposal.after("would flap", capacity, why)
 
 
-def _threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:
+def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
+    """Return how many tasks keep a scale-out alarm quiet; all of them where that cannot be seen."""
+    if not _is_load(policy, alarm, Direction.OUT) or not alarm.threshold:
+        return 0
+    if not alarm.datapoints:
+        return case.desired
+    load = load_of(case, alarm)
+    if load.doubt or load.silent:
+        return case.desired
+    _, tasks, _ = need(case, alarm, load, alarm.threshold)
+    return tasks
+
+
+def need(case: Case, alarm: Alarm, load: Load, threshold: float) -> tuple[float, int, float]:
+    """Return a load with room for its noise, how many tasks it needs, and the room."""
+    margin = REMOVAL_MARGIN * noise([carried for _, carried in loads(case, alarm)])
+    carried = max(alarm.datapoints) * load.reporting + margin
+    return carried, math.floor(carried / threshold) + 1 if carried > 0 else 0, margin
+
+
+def threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:
     """Return the lowest scale-out threshold of the alarm's metric; None where none is known."""
     thresholds = [
         other.threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quickstep.fields import write_moment
-from quickstep.protocol.look import Cause, Look, Wish
+from quickstep.protocol.look import Cause, Look, Reads, Wish
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Heartbeats, Recheck, Request
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def heartbeat_look(heartbeat: Heartbeat) -> Look:
         again=Heartbeats((heartbeat,)),
         described=heartbeat.alarms,
         complete=heartbeat.complete,
+        reads=Reads.SCALE_OUT,
         corrects=True,
     )
 
@@ -59,5 +60,6 @@ def request_look(request: Request) -> Look:
         cause=Cause("request", cause),
         again=request,
         wish=None if request.capacity is None else Wish(request.capacity, request.at),
+        reads=Reads.SCALE_OUT,
         corrects=True,
     )

@@ -57,11 +57,15 @@ def next_check(
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None
-    if not (look.outlives_alarms or readable(memory, now)):
+    outlives = look.outlives_alarms or memory.state.removals
+    if not (outlives or readable(memory, now)):
         return None
-    if record.outcome is not Outcome.HELD_NO_DATA:
-        return Check(timedelta(seconds=decision.next_check_in))
-    return Check(NEWER_DATAPOINT, looks + 1) if looks < MAX_ATTEMPTS_FOR_NEWER else None
+    delay = timedelta(seconds=decision.next_check_in)
+    if record.outcome not in (Outcome.HELD_NO_DATA, Outcome.HELD_ANSWERED):
+        return Check(delay)
+    if record.outcome is Outcome.HELD_NO_DATA or delay < NEWER_DATAPOINT:
+        delay = NEWER_DATAPOINT
+    return Check(delay, looks + 1) if looks < MAX_ATTEMPTS_FOR_NEWER else None
 
 
 def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.alarms.reading import judge, recent
+from quickstep.alarms.reading import coarse, judge, recent
 from quickstep.engine.model import Alarm, AlarmState, Direction
 from quickstep.engine.policies import looks_back
 from quickstep.protocol.look import Reads
@@ -13,7 +14,7 @@ from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.event import AlarmEvent
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.ports import Metrics
+
+
+ALARM_PERIOD = 10
+"""That of a high-resolution alarm, where an alarm's definition is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class Observer:
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
             return look
+        fine = event.definition.fine(target.publish_seconds)
         try:
-            points = self.metrics.read({event.policy: event.definition}, now)[event.policy]
+            points = self.metrics.read({event.policy: fine}, now)[event.policy]
         except CallFailedError:
             return look
-        before = recent(event.definition, points, now)
-        alarm = replace(event.alarm, recent=before, period=event.definition.period)
+        alarm = replace(event.alarm, recent=recent(fine, points, now), period=fine.period)
         return replace(look, event=replace(event, alarm=alarm))
 
     def observe(self, target: ScalableTarget, memory: Memory, look: Look, now: datetime) -> Seen:
@@ -76,12 +81,13 @@ class Observer:
             for name, alarm in known.items()
             if alarm.definition
             and not alarms[name].has_value
-            and _is_read(target, look, name, alarm)
+            and _is_read(target, memory, look, name)
         }
-        return self._read(known, definitions, Seen(alarms, newest), now)
+        return self._read(target, known, definitions, Seen(alarms, newest), now)
 
     def _read(
         self,
+        target: ScalableTarget,
         known: Mapping[str, KnownAlarm],
         definitions: Mapping[str, AlarmDefinition],
         seen: Seen,
@@ -89,19 +95,31 @@ class Observer:
     ) -> Seen:
         if not definitions:
             return seen
+        fine = {name: each.fine(target.publish_seconds) for name, each in definitions.items()}
         try:
-            points = self.metrics.read(definitions, now)
+            points = self.metrics.read(fine, now)
         except CallFailedError as error:
             why = f"it could not be read: {error.why}"
             unread = {name: replace(seen.alarms[name], no_data=why) for name in definitions}
             return replace(seen, alarms={**seen.alarms, **unread})
         readings = {
-            name: judge(definition, points.get(name, ()), known[name].acted_on, now)
+            name: judge(
+                definition,
+                coarse(points.get(name, ()), definition.period),
+                known[name].acted_on,
+                now,
+            )
             for name, definition in definitions.items()
         }
         read = {
-            name: replace(reading.alarm, muted=seen.alarms[name].muted)
+            name: replace(
+                reading.alarm,
+                muted=seen.alarms[name].muted,
+                recent=recent(fine[name], points.get(name, ()), now),
+                period=fine[name].period,
+            )
             for name, reading in readings.items()
+            if reading.alarm.has_value or known[name].state is AlarmState.ALARM
         }
         newest = {name: reading.newest for name, reading in readings.items() if reading.newest}
         return Seen({**seen.alarms, **read}, {**seen.newest, **newest})
@@ -118,14 +136,15 @@ def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
     return looks_back(target, policy, policy.direction)
 
 
-def _is_read(target: ScalableTarget, look: Look, name: str, known: KnownAlarm) -> bool:
+def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str) -> bool:
+    """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
     if look.reads is Reads.NOTHING:
         return False
-    if known.state is AlarmState.ALARM:
+    if memory.alarms[name].state is AlarmState.ALARM:
         return True
     policy = target.policy(name)
     out = policy is not None and policy.direction is Direction.OUT
-    return look.reads is Reads.SCALE_OUT and out
+    return out and (look.reads is Reads.SCALE_OUT or bool(memory.state.removals))
 
 
 def _unread(known: KnownAlarm, now: datetime) -> Alarm:
@@ -137,6 +156,8 @@ def _unread(known: KnownAlarm, now: datetime) -> Alarm:
         muted=known.silenced(now),
         no_data="its load was not read",
         metric=definition.metric if definition else "",
+        alarm_period=definition.period if definition else ALARM_PERIOD,
+        comparison=definition.comparison if definition else None,
     )
 
 
@@ -149,9 +170,16 @@ def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, 
     """
     alarm, newest = replace(event.alarm, muted=known.silenced(now)), event.newest
     if known.definition:
-        alarm = replace(alarm, metric=known.definition.metric)
+        alarm = replace(
+            alarm,
+            metric=known.definition.metric,
+            alarm_period=known.definition.period,
+            comparison=known.definition.comparison,
+            missing_breaches=known.definition.missing_breaches,
+        )
     spent = newest and known.acted_on and newest <= known.acted_on
     if newest is None or not spent or alarm.state is not AlarmState.ALARM:
         return alarm, newest
     why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
-    return replace(alarm, datapoints=(), no_data=why), None
+    next_at = newest + 2 * timedelta(seconds=alarm.alarm_period)
+    return replace(alarm, datapoints=(), no_data=why, next_at=next_at), None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.known import known_dict, read_known
-from quickstep.engine.model import Launch, ScalingActivity, State
+from quickstep.engine.model import Launch, Removal, ScalingActivity, State
 from quickstep.fields import (
     Field,
     InvalidDocumentError,
@@ -19,7 +19,7 @@ from quickstep.protocol.line import read_turn, write_turn
 from quickstep.protocol.operators import read_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from quickstep.alarms.known import KnownAlarm
@@ -86,6 +86,9 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "launches": [
             {"at": write_moment(launch.at), "count": launch.count} for launch in state.launches
         ],
+        "removals": [
+            {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
+        ],
         "alarms": {policy: known_dict(known) for policy, known in memory.alarms.items()},
         "desired": memory.desired,
         "changed_at": write_optional_moment(memory.changed_at),
@@ -115,7 +118,8 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             read_operators(item),
             scale_out=read_activity(present.get("scale_out")),
             scale_in=read_activity(present.get("scale_in")),
-            launches=_read_launches(present.get("launches")),
+            launches=tuple(Launch(*each) for each in read_counts(present.get("launches"))),
+            removals=tuple(Removal(*each) for each in read_counts(present.get("removals"))),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
         desired=present["desired"].integer(0) if "desired" in present else None,
@@ -130,13 +134,12 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
     return memory
 
 
-def _read_launches(field: Field | None) -> tuple[Launch, ...]:
-    launches = []
+def read_counts(field: Field | None) -> Iterator[tuple[datetime, int]]:
+    """Read a list of `{"at", "count"}`: launches, or removals."""
     for item in field.items() if field else []:
         members = item.members(required=("at", "count"))
         if {"at", "count"} <= members.keys():
-            launches.append(Launch(members["at"].moment(), members["count"].integer(0)))
-    return tuple(launches)
+            yield members["at"].moment(), members["count"].integer(0)
 
 
 def _write_activity(activity: ScalingActivity | None) -> dict[str, Any] | None:

@@ -27,7 +27,13 @@ def is_operators(attribute: str) -> bool:
 
 
 def bounds_entry(
-    bounds: tuple[int | None, int | None], until: datetime, *, reason: str, by: str, at: datetime
+    bounds: tuple[int | None, int | None],
+    until: datetime,
+    *,
+    reason: str,
+    by: str,
+    at: datetime,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Return an override as an item's attribute."""
     minimum, maximum = bounds
@@ -38,6 +44,7 @@ def bounds_entry(
         "reason": reason,
         "by": by,
         "at": write_moment(at),
+        **({"force": True} if force else {}),
     }
 
 
@@ -76,13 +83,13 @@ def read_operators(item: Mapping[str, Any]) -> State:
 
 
 def read_override(field: Field | None) -> Override | None:
-    """Read `{"min", "max", "until", "reason", "by", "at"}`, each of them optional.
+    """Read `{"min", "max", "until", "reason", "by", "at", "force"}`, each of them optional.
 
     `by` and `at` say who wrote it, and when; no decision looks at them.
     """
     if field is None:
         return None
-    members = field.members(optional=("min", "max", "until", "reason", "by", "at"))
+    members = field.members(optional=("min", "max", "until", "reason", "by", "at", "force"))
     minimum, maximum = present(members, "min"), present(members, "max")
     until, reason = present(members, "until"), present(members, "reason")
     override = Override(
@@ -90,6 +97,7 @@ def read_override(field: Field | None) -> Override | None:
         maximum.integer(0) if maximum else None,
         until.moment() if until else None,
         reason.text() if reason else "",
+        forced="force" in members and members["force"].boolean(),
     )
     lowest, highest = override.min_capacity, override.max_capacity
     if lowest is not None and highest is not None and lowest > highest:
