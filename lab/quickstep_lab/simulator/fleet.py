@@ -1,7 +1,9 @@
-"""The tasks of a simulated service: launched, started, checked, given requests, stopped."""
+"""The tasks of a simulated service: launched, started, checked, given requests, drained, stopped."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,26 +17,36 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.world import World
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
-    """One task: when it listens, when it gets requests, and in which second it publishes."""
+    """One task: when it listens and gets requests, and in which second it publishes, if at all.
+
+    It may not be stopped before `protected_until`, and gets no requests from `leaves_at` on.
+    """
 
     listens_at: float
     serves_at: float
     slot: int
+    silent: bool = False
+    protected_until: float = 0.0
+    leaves_at: float = math.inf
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
-    """Serving tasks that hold equally many requests each."""
+    """Serving tasks that hold equally many requests each; `full` ones have refused some."""
 
     tasks: list[Task]
     length: float = 0.0
     strikes: int = 0
+    full: bool = False
 
 
 class Second(NamedTuple):
-    """What one second came to, over all tasks; `per_task` is what each serving task was sent."""
+    """What one second came to, over all tasks; `per_task` is what each serving task was sent.
+
+    `tasks` are those that cost: starting, serving and draining.
+    """
 
     requests: float
     failed: float
@@ -45,6 +57,20 @@ class Second(NamedTuple):
 
 _SAME_LENGTH = 0.5
 
+_SILENT, _PROTECTED, _NEVER = math.sqrt(2), math.sqrt(3), math.sqrt(5)
+"""Multiples of an irrational number spread evenly over its fractions, and apart from another's."""
+
+NO_CAPACITY = (
+    "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. "
+    "Please try again later or in a different availability zone."
+)
+"""The event of a service whose tasks cannot be launched, as ECS words it for Fargate."""
+
+
+def _is_of(share: float, number: int, spread: float) -> bool:
+    """Whether the task of this number is of a share of all: each third one or so, for a third."""
+    return number * spread % 1 < share
+
 
 class Fleet:
     """The tasks of one service, and the queues they hold.
@@ -54,51 +80,90 @@ class Fleet:
     one queue; groups that have become equal are one.
     """
 
-    def __init__(self, world: World, tasks: int, random: Random) -> None:
-        """Start with `tasks` that serve already."""
+    def __init__(self, world: World, tasks: int, random: Random, lead: int = 0) -> None:
+        """Start with `tasks` that serve already; the traffic begins in second `lead`."""
         self._world = world
         self._random = random
+        self._lead = lead
+        self._launched = 0
         self.desired = tasks
         first, slots = random.randrange(world.publish_interval), world.publish_interval
-        ready = [Task(-60.0, -60.0, (first + n) % slots) for n in range(tasks)]
+        ready = [self._task(-60.0, -60.0, (first + n) % slots) for n in range(tasks)]
         self._groups = [_Group(ready)] if ready else []
         self._starting: list[Task] = []
+        self._draining: list[Task] = []
         self._account = world.launch_burst
         self._service = world.service_launch_rate * 60
         self._launched_at = 0.0
         self._waiting = 0
+        self._never = 0
+
+    def _task(self, listens_at: float, serves_at: float, slot: int) -> Task:
+        world, number = self._world, self._launched
+        self._launched += 1
+        protected = _is_of(world.protected_share, number, _PROTECTED)
+        return Task(
+            listens_at,
+            serves_at,
+            slot,
+            silent=_is_of(world.silent_share, number, _SILENT),
+            protected_until=listens_at + world.protection if protected else 0.0,
+        )
 
     @property
     def tasks(self) -> int:
-        """Launched tasks: those that cost."""
-        return len(self._starting) + self.serving
+        """Launched tasks: those that cost. Fargate bills a task until it has stopped."""
+        return len(self._starting) + self.serving + len(self._draining)
 
     @property
     def serving(self) -> int:
         """Tasks that get requests."""
         return sum(len(group.tasks) for group in self._groups)
 
+    @property
+    def trouble(self) -> str:
+        """What ECS says of tasks that do not come."""
+        return NO_CAPACITY if self._never else ""
+
     def running(self, now: float) -> int:
-        """Return what ECS counts as running: tasks that listen, healthy or not."""
+        """Return what ECS counts as running: tasks that listen, healthy or not, until they drain."""
         return self.serving + sum(task.listens_at <= now for task in self._starting)
 
     def set_desired(self, desired: int, now: float) -> None:
         """Launch or stop tasks. The newest are stopped first; what they hold, they still answer."""
         self.desired = desired
-        surplus = self._waiting + self.tasks - desired
-        if surplus <= 0:
-            self._waiting -= surplus
+        missing = desired - self._expected
+        if missing > 0:
+            self._waiting += missing
             self.launch(now)
-            return
+        elif missing < 0:
+            self._remove(-missing, now)
+
+    @property
+    def _expected(self) -> int:
+        """Tasks that are there to stay, or to come."""
+        return self._waiting + self._never + len(self._starting) + self.serving
+
+    def _remove(self, surplus: int, now: float) -> None:
+        """Give up launches that have not come about, then stop tasks that may be stopped."""
         dropped = min(surplus, self._waiting)
         self._waiting -= dropped
-        for _ in range(surplus - dropped):
-            if self._starting:
-                self._starting.pop()
-                continue
-            self._groups[-1].tasks.pop()
-            if not self._groups[-1].tasks:
-                self._groups.pop()
+        given_up = min(surplus - dropped, self._never)
+        self._never -= given_up
+        surplus -= dropped + given_up
+        for tasks in (self._starting, *(group.tasks for group in reversed(self._groups))):
+            going = [task for task in reversed(tasks) if task.protected_until <= now][:surplus]
+            surplus -= len(going)
+            for task in going:
+                tasks.remove(task)
+                self._drain(task, now)
+        self._groups = [group for group in self._groups if group.tasks]
+
+    def _drain(self, task: Task, now: float) -> None:
+        """Take a task out of the load balancer; one that does not listen yet is stopped at once."""
+        if self._world.deregistration_delay and task.listens_at <= now:
+            task.leaves_at = now
+            self._draining.append(task)
 
     def launch(self, now: float) -> None:
         """Launch as many waiting tasks as the quotas allow.
@@ -117,17 +182,27 @@ class Fleet:
         self._waiting -= count
         self._account -= count
         self._service -= count
+        failing = now - self._lead >= world.never_come_from
         for _ in range(count):
             listens = now + world.start_up.draw(self._random)
             check = self._random.uniform(0, world.health_interval)
             slot = self._random.randrange(world.publish_interval)
-            self._starting.append(Task(listens, listens + check, slot))
+            task = self._task(listens, listens + check, slot)
+            if failing and _is_of(world.never_come_share, self._launched, _NEVER):
+                self._never += 1
+            else:
+                self._starting.append(task)
 
     def serve(self, requests: float, now: float, latencies: Latencies) -> Second:
         """Spread the requests of the second that starts `now`, and return what came of them."""
         self.launch(now)
         if self._starting:
             self._admit(now)
+        if self._draining:
+            kept = now - self._world.deregistration_delay
+            self._draining = [task for task in self._draining if task.leaves_at > kept]
+        if self._expected > self.desired:  # a protection may have ended
+            self._remove(self._expected - self.desired, now)
         serving = self.serving
         if not serving:
             return Second(requests, requests, 0.0, 0, self.tasks)
@@ -136,6 +211,7 @@ class Fleet:
             served = serve(self._world.server, group.length, per_task)
             count = len(group.tasks)
             group.length = served.length
+            group.full = served.length >= self._world.server.queue_limit
             failed += served.failed * count
             latencies.add(served, (per_task - served.failed) * count)
         if len(self._groups) > 1:
@@ -167,16 +243,23 @@ class Fleet:
         world = self._world
         slowest = world.health_timeout * world.server.capacity
         for group in self._groups:
-            group.strikes = group.strikes + 1 if group.length > slowest else 0
-        healthy = [group for group in self._groups if group.strikes < world.unhealthy_after]
-        if healthy and len(healthy) < len(self._groups):
-            lost = self.serving - sum(len(group.tasks) for group in healthy)
-            self._groups = healthy
-            self._waiting += lost
+            refused = world.full_refuses_checks and group.full
+            group.strikes = group.strikes + 1 if group.length > slowest or refused else 0
+        failed = [group for group in self._groups if group.strikes >= world.unhealthy_after]
+        if len(failed) < len(self._groups):
+            self._groups = [group for group in self._groups if group not in failed]
+            for task in [task for group in failed for task in group.tasks]:
+                self._waiting += 1
+                self._drain(task, now + 1)
             self.launch(now)
 
     def publishing(self) -> Iterable[Task]:
-        """Return the tasks that are serving or starting."""
+        """Return the tasks that have a publisher: serving, starting and draining ones."""
+        every = itertools.chain(self.running_tasks(), self._draining)
+        return (task for task in every if not task.silent)
+
+    def running_tasks(self) -> Iterable[Task]:
+        """Return the tasks that ECS counts as running, or will: serving and starting ones."""
         for group in self._groups:
             yield from group.tasks
         yield from self._starting

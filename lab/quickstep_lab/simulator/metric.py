@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from random import Random
 
-    from quickstep_lab.simulator.fleet import Fleet
+    from quickstep_lab.simulator.fleet import Fleet, Task
     from quickstep_lab.simulator.world import World
 
 GRID = 10
@@ -38,12 +39,14 @@ class Metric:
     """Requests per second and task.
 
     A task publishes once in each `publish_interval`, in a second of its own, what it was sent on
-    average since the last time; a task that listens and gets no requests yet publishes 0.
+    average since the last time; a task that listens and gets no requests, yet or any more,
+    publishes 0. One `by_ecs`, as of CPU, is of every task that ECS counts as running.
     """
 
-    def __init__(self, world: World, random: Random) -> None:
+    def __init__(self, world: World, random: Random, *, by_ecs: bool = False) -> None:
         self._world = world
         self._random = random
+        self._by_ecs = by_ecs
         self._sent: deque[float] = deque(maxlen=world.publish_interval)
         self._seconds: dict[int, list[Samples]] = {}
 
@@ -58,18 +61,28 @@ class Metric:
             return
         now, interval = second + 1, world.publish_interval
         count, total, whole = 0, 0.0, sum(self._sent)
-        for task in fleet.publishing():
+        for task in fleet.running_tasks() if self._by_ecs else fleet.publishing():
             if task.slot != second % interval or task.listens_at > now:
                 continue
+            if world.lost_share and not self._by_ecs and self._random.random() < world.lost_share:
+                continue
             count += 1
-            if task.serves_at <= now - interval:
-                total += whole
-            else:
-                seconds = max(0, now - max(0, int(-(-task.serves_at // 1))))
-                total += sum(list(self._sent)[-seconds:]) if seconds else 0.0
+            served = task.serves_at <= now - interval and task.leaves_at >= now
+            total += whole if served else self._sent_to(task, now)
         if count:
             visible_at = now + world.visibility.draw(self._random)
             self.put(second, Samples(visible_at, count, total / interval))
+
+    def _sent_to(self, task: Task, now: int) -> float:
+        """Return what a task was sent of late that did not serve all the time.
+
+        Example: one that serves from 7.5 on and leaves at 9.2 gets the requests of seconds 8 and 9.
+        """
+        sent = list(self._sent)
+        began = now - len(sent)
+        first = max(0, math.ceil(task.serves_at)) - began if task.serves_at < now else len(sent)
+        last = math.ceil(task.leaves_at) - began if task.leaves_at < now else len(sent)
+        return sum(sent[max(0, first) : max(0, last)])
 
     def put(self, second: int, samples: Samples) -> None:
         """Take samples that are stamped with a second; the seconds have to come in order."""

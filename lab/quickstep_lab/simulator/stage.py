@@ -85,6 +85,11 @@ class Scaler(Protocol):
         """What results call it."""
         ...
 
+    @property
+    def by_ecs(self) -> bool:
+        """Whether its metric is one of ECS's own, of all running tasks, and no publisher's."""
+        ...
+
     def measure(self, per_task: float, capacity: float) -> float:
         """Return the metric that it watches, from a task's requests per second."""
         ...
@@ -164,9 +169,10 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     lead = random.randrange(LEAD)
     before = traffic.first_mean(FIRST_SECONDS)
-    fleet = Fleet(world, tasks, random)
+    fleet = Fleet(world, tasks, random, lead)
     capacity = world.server.capacity
-    stage = Stage(world, random, fleet, Metric(world, random), lead)
+    metric = Metric(world, random, by_ecs=scaler.by_ecs)
+    stage = Stage(world, random, fleet, metric, lead)
     unmeasured, latencies = Latencies(world.server), Latencies(world.server)
     seconds: list[Second] = []
     desired: list[int] = []

@@ -38,10 +38,23 @@ class World:
     `start_up` is from a task's launch until it listens; about 30 s on Fargate, and 23 s in AWS's
     own benchmark. It then publishes, and gets requests from its first passing health check on. A
     task whose health check fails `unhealthy_after` times in a row, for want of an answer within
-    `health_timeout`, gets none, and is replaced.
+    `health_timeout`, gets none, and is replaced; where all of them fail, all get requests (ALB
+    guide, "Health checks for your target groups"). With `full_refuses_checks`, a task whose queue
+    is full refuses a check like any request: so it is where one server answers both.
 
     Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
-    quota of an account in a large Region, and `service_launch_rate`, that of a service.
+    quota of an account in a large Region, and `service_launch_rate`, that of a service. Of those
+    that are launched from second `never_come_from` of the traffic on, `never_come_share` never
+    run: an image that cannot be pulled, no address left, no Spot capacity.
+
+    A task that is to go leaves the load balancer first and is stopped `deregistration_delay` later:
+    ALB's default is 300 s ("Deregistration delay"). Until then it costs and publishes 0, and ECS no
+    longer counts it as running. Of the tasks, `protected_share` protect themselves after they
+    listen, for `protection` seconds, as task scale-in protection does by default: ECS stops
+    others first, and runs more than are desired rather than stop these.
+
+    `silent_share` of the tasks have no publisher. `lost_share` of what publishers send never
+    arrives, as of a process that gets no CPU.
 
     `visibility` is from PutMetricData until an alarm can see the datapoint: "a few seconds" is all
     that is known. `event` is from an alarm's transition to the function's start, `cold_start` is
@@ -55,10 +68,18 @@ class World:
     health_interval: float = 5.0
     health_timeout: float = 4.0
     unhealthy_after: int = 2
+    full_refuses_checks: bool = False
     launch_rate: float = 20.0
     launch_burst: float = 100.0
     service_launch_rate: float = 500 / 60
+    never_come_from: float = math.inf
+    never_come_share: float = 1.0
+    deregistration_delay: float = 300.0
+    protected_share: float = 0.0
+    protection: float = 7200.0
     publish_interval: int = 5
+    silent_share: float = 0.0
+    lost_share: float = 0.0
     visibility: Spread = Spread(1.5, 3.5)
     event: Spread = Spread(0.08, 0.2)
     cold_share: float = 0.01

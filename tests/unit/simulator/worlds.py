@@ -50,8 +50,9 @@ def a_random(seed: int = 0) -> Random:
 
 
 def a_fleet(tasks: int, *, seed: int = 0, **world: Any) -> Fleet:
-    """Return a fleet whose new tasks take 30 s to start."""
-    return Fleet(World(**{"start_up": exactly(30), **world}), tasks, a_random(seed))
+    """Return a fleet whose new tasks take 30 s to start, and whose tasks stop at once."""
+    made = World(**{"start_up": exactly(30), "deregistration_delay": 0, **world})
+    return Fleet(made, tasks, a_random(seed))
 
 
 def serve_for(fleet: Fleet, requests: float, seconds: Iterable[int]) -> list[Second]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
@@ -51,6 +51,7 @@ class StepScaling:
 
     setup: Setup
     period: int
+    by_ecs: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -179,6 +180,11 @@ class TargetTracking:
     def kind(self) -> Tracking:
         """Its period, delay and metric."""
         return KINDS[self.name]
+
+    @property
+    def by_ecs(self) -> bool:
+        """CPU is ECS's own metric: tasks that drain are not in it."""
+        return self.kind.capped
 
     def measure(self, per_task: float, capacity: float) -> float:
         """Requests per second of a task; those that it can serve, where the metric is CPU."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
@@ -56,6 +56,7 @@ class Quickstep:
 
     setup: Setup
     name: str = "quickstep"
+    by_ecs: ClassVar[bool] = False
 
     def measure(self, per_task: float, _capacity: float) -> float:
         """Requests per second, as each task publishes them."""
@@ -156,7 +157,8 @@ class _Player(InMemoryAws):
     def seen(self, _service: ServiceName) -> Service:
         fleet = self._stage.fleet
         running = fleet.running(self._stage.now)
-        return Service(fleet.desired, running, max(0, fleet.desired - running))
+        pending = max(0, fleet.desired - running)
+        return Service(fleet.desired, running, pending, trouble=fleet.trouble)
 
     def change(self, _service: ServiceName, desired: int) -> None:
         self._stage.scale(desired, "")
