@@ -90,7 +90,7 @@ def _play(
 ) -> Comparison:
     unwritable(report)
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
-    experiment = an_experiment(played, setup, trial.world(), tasks, seeds)
+    experiment = an_experiment(played, setup, trial.world(setup), tasks, seeds)
     scalers = [scaler for scaler in all_scalers(setup) if scaler.name in names]
     with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)

@@ -184,7 +184,7 @@ def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traff
     if times_a_day is not None and times_a_day > most:
         rule = f"must be at most {most:g}, as often as {seconds} s fit into a day"
         raise typer.BadParameter(f"{rule}, not {times_a_day:g}", param_hint="--times-a-day")
-    experiment = an_experiment(played, setup, trial.world(), None, 1)
+    experiment = an_experiment(played, setup, trial.world(setup), None, 1)
     scalers = all_scalers(setup)
     with progress_bar(f"Playing {played.name}", len(scalers)) as advance:
         comparison = compare(experiment, scalers, jobs=trial.jobs, progress=advance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,44 @@ OutageOption = Annotated[
         "--outage", metavar="FROM-TO", help="Seconds in which no metric arrives. Repeatable."
     ),
 ]
+NeverComeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--never-come-from",
+        metavar="SECOND",
+        min=0,
+        max=MAX_SECONDS,
+        help="Tasks launched from this second on never run: no image, no address, no Spot.",
+        show_default="all come",
+    ),
+]
+RefuseChecksOption = Annotated[
+    bool,
+    typer.Option(
+        "--refuse-checks", help="A task that is full refuses its health checks and is replaced."
+    ),
+]
+DeregistrationDelayOption = Annotated[
+    float | None,
+    typer.Option(
+        "--deregistration-delay",
+        min=0,
+        max=3600,
+        help="Seconds that a removed task drains: it costs, and publishes 0.",
+        show_default="the policy's",
+    ),
+]
+ProtectedShareOption = Annotated[
+    float,
+    typer.Option("--protected-share", min=0, max=1, help="Tasks that ECS may not stop for 2 h."),
+]
+SilentShareOption = Annotated[
+    float, typer.Option("--silent-share", min=0, max=1, help="Tasks that have no publisher.")
+]
+LostShareOption = Annotated[
+    float,
+    typer.Option("--lost-share", min=0, max=1, help="Datapoints that publishers do not deliver."),
+]
 JobsOption = Annotated[
     int,
     typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
@@ -133,6 +172,12 @@ class Trial:
     queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit
     time_out: TimeOutOption = DEFAULTS.server.time_out
     start_up: StartUpOption = DEFAULTS.start_up.median
+    never_come_from: NeverComeOption = None
+    refuse_checks: RefuseChecksOption = False
+    deregistration_delay: DeregistrationDelayOption = None
+    protected_share: ProtectedShareOption = DEFAULTS.protected_share
+    silent_share: SilentShareOption = DEFAULTS.silent_share
+    lost_share: LostShareOption = DEFAULTS.lost_share
     outage: OutageOption = None
     jobs: JobsOption = CORES
     as_json: JsonOption = False
@@ -152,16 +197,25 @@ class Trial:
             default=default,
         )
 
-    def world(self) -> World:
-        """Return the world that the options describe.
+    def world(self, setup: Setup) -> World:
+        """Return the world that the options describe; tasks drain as the document says by default.
 
         Raises:
             typer.BadParameter: an outage is not written as FROM-TO.
         """
+        never, delay = self.never_come_from, self.deregistration_delay
         server = Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
         return World(
             server=server,
             start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
+            full_refuses_checks=self.refuse_checks,
+            never_come_from=math.inf if never is None else never,
+            deregistration_delay=(
+                setup.target.deregistration_delay_seconds if delay is None else delay
+            ),
+            protected_share=self.protected_share,
+            silent_share=self.silent_share,
+            lost_share=self.lost_share,
             outages=tuple(_outage(text) for text in self.outage or []),
         )
 

@@ -60,7 +60,7 @@ def tune(
     played = trial.played(ScenarioName.BURSTY)
     tuned, held_out = _parts(played, hold_out)
     document = json.loads(trial.policy.read_text(encoding="utf-8"))
-    search = Search(document, setup, tuned, held_out, trial.world(), floor, candidates, seeds)
+    search = Search(document, setup, tuned, held_out, trial.world(setup), floor, candidates, seeds)
     with progress_bar(f"Tuning on {played.name}", candidates) as advance:
         tuning = search_policies(search, jobs=trial.jobs, progress=advance)
     text = json.dumps(tuning.chosen.document, indent=2) + "\n"

@@ -31,6 +31,7 @@ from quickstep_lab.demo_summary import Summary, summarise
 from quickstep_lab.embedded_aws import (
     Account,
     EmbeddedAws,
+    counted,
     create_queue,
     create_service,
     create_table,
@@ -172,47 +173,55 @@ def run(
         sees                    0-10           10-20
 
     Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute.
+    A task that starts is pending for as long, and one that was removed drains.
     """
     target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
     cloudwatch = account.client("cloudwatch")
     client = account.client("ecs")
     ecs = EcsServices(client, client)
     desired = ecs.describe(SERVICE).desired
-    fleet = FargateService(plan.start_up, plan.capacity).with_desired(desired, -plan.start_up)
+    fleet = FargateService(
+        plan.start_up, plan.capacity, target.deregistration_delay_seconds
+    ).with_desired(desired, -plan.start_up)
     publishers = TaskPublishers(cloudwatch, SERVICE, NAMESPACE, start)
+
+    def running() -> int:
+        return len(fleet.serving((clock.now() - start).total_seconds()))
+
     alarms: tuple[AlarmSnapshot, ...] = ()
-    for second in range(plan.seconds):
-        end = second + 1
-        at = start + timedelta(seconds=end)
-        decisions: list[dict[str, Any]] = []
-        for _ in clock.looks_until(at):
+    with counted(SERVICE, running):
+        for second in range(plan.seconds):
+            end = second + 1
+            at = start + timedelta(seconds=end)
+            decisions: list[dict[str, Any]] = []
+            for _ in clock.looks_until(at):
+                decisions += scaler.on_messages()
+            load = fleet.serve(plan.traffic.at(second), second)
+            publishers.publish(load)
+            if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
+                evaluated = []
+                for evaluation in evaluate_alarms(cloudwatch, SERVICE.alarm(""), clock.now):
+                    evaluated.append(_alarm_snapshot(evaluation, target))
+                    if event := evaluation.event():
+                        decisions += scaler.on_event(event)
+                alarms = tuple(evaluated)
+            if end % HEARTBEAT_SECONDS == FIRST_HEARTBEAT:
+                decisions += scaler.on_event(HEARTBEAT)
             decisions += scaler.on_messages()
-        load = fleet.serve(plan.traffic.at(second), second)
-        publishers.publish(load)
-        if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
-            evaluated = []
-            for evaluation in evaluate_alarms(cloudwatch, SERVICE.alarm(""), clock.now):
-                evaluated.append(_alarm_snapshot(evaluation, target))
-                if event := evaluation.event():
-                    decisions += scaler.on_event(event)
-            alarms = tuple(evaluated)
-        if end % HEARTBEAT_SECONDS == FIRST_HEARTBEAT:
-            decisions += scaler.on_event(HEARTBEAT)
-        decisions += scaler.on_messages()
-        desired = ecs.describe(SERVICE).desired
-        fleet = fleet.with_desired(desired, end)
-        starting = fleet.starting(end)
-        yield Snapshot(
-            second=second,
-            at=at,
-            load=load,
-            desired=desired,
-            serving=len(fleet.serving(end)),
-            starting=len(starting),
-            next_serving_in=min((task.serves_from - end for task in starting), default=None),
-            alarms=alarms,
-            decisions=tuple(decisions),
-        )
+            desired = ecs.describe(SERVICE).desired
+            fleet = fleet.with_desired(desired, end)
+            starting = fleet.starting(end)
+            yield Snapshot(
+                second=second,
+                at=at,
+                load=load,
+                desired=desired,
+                serving=len(fleet.serving(end)),
+                starting=len(starting),
+                next_serving_in=min((task.serves_from - end for task in starting), default=None),
+                alarms=alarms,
+                decisions=tuple(decisions),
+            )
 
 
 def _alarm_snapshot(evaluation: Evaluation, target: ScalableTarget) -> AlarmSnapshot:

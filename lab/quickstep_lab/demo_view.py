@@ -191,6 +191,8 @@ def _tasks(snapshot: Snapshot) -> Text:
         text.append(f"   starting {snapshot.starting} ")
         text.append("○" * snapshot.starting, "yellow")
         text.append(f" the next serves in {snapshot.next_serving_in:.0f} s")
+    if draining := len(snapshot.load.draining):
+        text.append(f"   draining {draining}")
     return text
 
 

@@ -1,30 +1,36 @@
 """An AWS on a free loopback port, for the demo, `make invoke` and the integration tests.
 
 It is a moto server: ECS, CloudWatch, DynamoDB, SQS and SSM answer boto3 over real HTTP. It
-evaluates no alarm and starts no task; the other modules of `lab` model those.
+evaluates no alarm and starts no task; the other modules of `lab` model those. By moto as many tasks
+run as are desired, at once: `counted` has it say what a model of the tasks says.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import boto3
 import requests
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ecs.models import ecs_backends
 from moto.server import ThreadedMotoServer
 
+from quickstep.naming import ServiceName
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from botocore.config import Config
+    from moto.ecs.models import Service
     from mypy_boto3_dynamodb.type_defs import (
         AttributeDefinitionTypeDef,
         KeySchemaElementTypeDef,
     )
-
-    from quickstep.naming import ServiceName
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 REGION = "us-east-1"
@@ -141,6 +147,27 @@ def create_service(account: Account, name: ServiceName, desired: int) -> None:
         launchType="FARGATE",
     )
     client.update_service(cluster=name.cluster, service=name.service, desiredCount=desired)
+
+
+@contextmanager
+def counted(name: ServiceName, running: Callable[[], int]) -> Iterator[None]:
+    """Have DescribeServices of this process's server count the running tasks as a model does.
+
+    Example: 6 desired, of which 4 start: 2 running, 4 pending. What drains is not counted.
+    """
+    backend = ecs_backends[ACCOUNT][REGION]
+    described = backend.describe_services
+
+    def describe(cluster: str, names: list[str]) -> tuple[list[Service], list[dict[str, str]]]:
+        services, failures = described(cluster, names)
+        for service in services:
+            if ServiceName(service.cluster_name, service.name) == name:
+                service.running_count = min(service.desired_count, running())
+                service.pending_count = service.desired_count - service.running_count
+        return services, failures
+
+    with patch.object(backend, "describe_services", describe):
+        yield
 
 
 def put_policy(account: Account, name: ServiceName, document: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TaskPublishers:
-    """A publisher for each task that serves.
+    """A publisher for each task that serves or drains.
 
     Args:
         client: where they publish to.
@@ -46,13 +46,15 @@ class TaskPublishers:
         """Let a second of load pass, and what is due then be published.
 
         Requests are whole. Of a task that gets 107.14 a second, 107 are counted in most seconds and
-        108 in some. A task that serves no longer has no publisher any more.
+        108 in some. A task that drains goes on publishing, of nothing received; one that has been
+        stopped has no publisher any more.
         """
-        self._publishers = {task: self._of(task) for task in load.tasks}
-        self._received = {task: self._received.get(task, 0.0) for task in load.tasks}
+        there = (*load.tasks, *load.draining)
+        self._publishers = {task: self._of(task) for task in there}
+        self._received = {task: self._received.get(task, 0.0) for task in there}
         for task, publisher in self._publishers.items():
             before = self._received[task]
-            self._received[task] = before + load.per_task
+            self._received[task] = before + (load.per_task if task in load.tasks else 0.0)
             publisher.count(math.floor(self._received[task]) - math.floor(before))
         self._now += timedelta(seconds=1)
         for publisher in self._publishers.values():

@@ -2,13 +2,15 @@
 
 ECS is told a desired count; tasks launched for it serve only after a start-up delay. The load
 balancer spreads requests evenly over the serving tasks. A task serves so many requests a second;
-those beyond fail. Not modelled: launch-rate limits, health checks, queueing, draining.
+those beyond fail. A task that is to go leaves the load balancer first, and is stopped when its
+deregistration delay is over. Not modelled: launch-rate limits, health checks, queueing.
 
 Pure: each call returns what follows, and `now` is an argument, in seconds from any fixed start.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 START_UP = 30.0
@@ -16,13 +18,17 @@ START_UP = 30.0
 CAPACITY = 150.0
 """Requests a second that one task can serve."""
 
+DEREGISTRATION_DELAY = 300.0
+"""Seconds that a removed task drains: the default of ALB's target groups."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task: its number in order of launch, and when it starts to serve."""
+    """One task: its number in order of launch, when it starts to serve, and when it is stopped."""
 
     number: int
     serves_from: float
+    stops_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Load:
     """What one second of traffic came to.
 
     `per_task` is what each serving task received, whether it could serve it or not; 0 with no
-    task to receive anything.
+    task to receive anything. The `draining` ones received nothing.
     """
 
     requests: float
@@ -38,25 +44,33 @@ class Load:
     served: float
     failed: float
     tasks: tuple[int, ...]
+    draining: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FargateService:
-    """The tasks of a service, in order of launch."""
+    """The tasks of a service in order of launch, and those that were removed and drain."""
 
     start_up: float = START_UP
     capacity: float = CAPACITY
+    deregistration_delay: float = DEREGISTRATION_DELAY
     tasks: tuple[Task, ...] = ()
+    drained: tuple[Task, ...] = ()
     launched: int = 0
 
     def with_desired(self, desired: int, now: float) -> FargateService:
         """Return the service after ECS has been told `desired`: tasks are launched or stopped.
 
-        The newest are stopped first, so those still starting go before any that serves.
+        The newest are stopped first, so those still starting go before any that serves. They never
+        served, so they do not drain.
         """
         missing = desired - len(self.tasks)
         if missing <= 0:
-            return replace(self, tasks=self.tasks[:desired])
+            stops_at = now + self.deregistration_delay
+            leaving = [task for task in self.tasks[desired:] if task.serves_from <= now]
+            kept = [task for task in self.drained if task.stops_at > now]
+            drained = (*kept, *(replace(task, stops_at=stops_at) for task in leaving))
+            return replace(self, tasks=self.tasks[:desired], drained=drained)
         new = tuple(Task(self.launched + n, now + self.start_up) for n in range(1, missing + 1))
         return replace(self, tasks=self.tasks + new, launched=self.launched + missing)
 
@@ -76,4 +90,5 @@ class FargateService:
         tasks = tuple(task.number for task in self.serving(now))
         per_task = requests / len(tasks) if tasks else 0.0
         served = min(requests, len(tasks) * self.capacity)
-        return Load(requests, per_task, served, requests - served, tasks)
+        draining = tuple(task.number for task in self.drained if task.stops_at > now)
+        return Load(requests, per_task, served, requests - served, tasks, draining)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from quickstep_lab.service_model import FargateService, Load
@@ -53,6 +55,18 @@ def test_the_load_is_spread_evenly_and_fails_beyond_the_capacity(
 ) -> None:
     load = a_service(tasks).serve(requests, now=0)
     assert load == Load(requests, per_task, served, failed, tuple(range(1, tasks + 1)))
+
+
+def test_a_removed_task_gets_no_requests_and_drains_for_its_deregistration_delay() -> None:
+    service = replace(a_service(4), deregistration_delay=20).with_desired(2, now=10)
+    assert service.serve(100, now=11) == Load(100, 50, 100, 0, (1, 2), draining=(3, 4))
+    again = service.with_desired(1, now=25)
+    assert [again.serve(100, now=now).draining for now in (29, 30, 45)] == [(3, 4, 2), (2,), ()]
+
+
+def test_a_task_that_never_served_does_not_drain() -> None:
+    service = a_service(2).with_desired(4, now=10).with_desired(2, now=12)
+    assert service.serve(100, now=13).draining == ()
 
 
 def test_only_serving_tasks_receive_requests() -> None:

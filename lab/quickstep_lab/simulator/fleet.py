@@ -1,4 +1,4 @@
-"""The tasks of a simulated service: launched, started, checked, given requests, drained, stopped."""
+"""The tasks of a simulated service: started, checked, given requests, drained, stopped."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Second(NamedTuple):
 
 _SAME_LENGTH = 0.5
 
-_SILENT, _PROTECTED, _NEVER = math.sqrt(2), math.sqrt(3), math.sqrt(5)
+_SILENT, _PROTECTED, _NEVER = (1 + math.sqrt(5)) / 2, math.sqrt(2), math.sqrt(3)
 """Multiples of an irrational number spread evenly over its fractions, and apart from another's."""
 
 NO_CAPACITY = (
@@ -69,7 +69,7 @@ NO_CAPACITY = (
 
 def _is_of(share: float, number: int, spread: float) -> bool:
     """Whether the task of this number is of a share of all: each third one or so, for a third."""
-    return number * spread % 1 < share
+    return (number + 1) * spread % 1 < share
 
 
 class Fleet:
@@ -126,7 +126,7 @@ class Fleet:
         return NO_CAPACITY if self._never else ""
 
     def running(self, now: float) -> int:
-        """Return what ECS counts as running: tasks that listen, healthy or not, until they drain."""
+        """Return what ECS counts as running: tasks that listen and do not drain."""
         return self.serving + sum(task.listens_at <= now for task in self._starting)
 
     def set_desired(self, desired: int, now: float) -> None:
@@ -188,7 +188,7 @@ class Fleet:
             check = self._random.uniform(0, world.health_interval)
             slot = self._random.randrange(world.publish_interval)
             task = self._task(listens, listens + check, slot)
-            if failing and _is_of(world.never_come_share, self._launched, _NEVER):
+            if failing and _is_of(world.never_come_share, self._launched - 1, _NEVER):
                 self._never += 1
             else:
                 self._starting.append(task)

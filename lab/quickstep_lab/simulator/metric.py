@@ -87,8 +87,8 @@ class Metric:
     def put(self, second: int, samples: Samples) -> None:
         """Take samples that are stamped with a second; the seconds have to come in order."""
         self._seconds.setdefault(second, []).append(samples)
-        if len(self._seconds) > _KEPT:
-            del self._seconds[next(iter(self._seconds))]
+        while (oldest := next(iter(self._seconds))) < second - _KEPT:
+            del self._seconds[oldest]
 
     def read(
         self, start: int, period: int, now: float, statistic: Statistic

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 import quickstep_lab.simulator.fleet
+from quickstep_lab.simulator.fleet import Fleet
 from quickstep_lab.simulator.queueing import Server
-from tests.unit.simulator.worlds import PROMPT, a_fleet, exactly, serve_for
-
-if TYPE_CHECKING:
-    from quickstep_lab.simulator.fleet import Fleet
+from quickstep_lab.simulator.world import World
+from tests.unit.simulator.worlds import PROMPT, a_fleet, a_random, exactly, serve_for
 
 WEAK = Server(capacity=10, queue_limit=100, time_out=10)
 """It is slower than a health check waits, 4 s, once it holds more than 40."""
@@ -134,6 +131,60 @@ def test_the_newest_tasks_are_stopped_first() -> None:
     assert listening(fleet) == [-60]
 
 
+def test_a_removed_task_drains_it_costs_and_no_longer_runs_or_gets_requests() -> None:
+    fleet = a_fleet(12, deregistration_delay=300)
+    fleet.set_desired(2, 10)
+
+    seconds = dict(zip(range(10, 320), serve_for(fleet, 200, range(10, 320)), strict=True))
+
+    assert {second.per_task for second in seconds.values()} == {100}
+    assert fleet.running(10) == 2
+    assert [seconds[second].tasks for second in (10, 309, 310)] == [12, 12, 2]
+
+
+def test_a_task_that_does_not_listen_yet_is_stopped_without_draining() -> None:
+    fleet = a_fleet(2, deregistration_delay=300)
+    fleet.set_desired(4, 0)
+    fleet.set_desired(2, 10)
+    assert fleet.tasks == 2
+
+
+def test_ecs_stops_no_protected_task_and_runs_more_than_are_desired_until_it_may() -> None:
+    fleet = a_fleet(6, protected_share=1 / 3, protection=100)
+    protected = [task for task in fleet.publishing() if task.protected_until]
+    assert {task.protected_until for task in protected} == {40}
+
+    fleet.set_desired(1, 0)
+    assert set(fleet.publishing()) == set(protected)
+    assert (fleet.desired, fleet.running(0), fleet.serving) == (1, 2, 2)
+    serve_for(fleet, 100, range(39))
+    assert fleet.serving == 2
+    serve_for(fleet, 100, [40])
+    assert fleet.serving == 1
+
+
+def test_from_a_second_of_the_traffic_on_a_share_of_the_launches_never_comes() -> None:
+    fleet = a_fleet(2, never_come_from=100, never_come_share=0.5)
+    fleet.set_desired(4, 50)
+    assert fleet.trouble == ""
+    serve_for(fleet, 100, range(50, 100))
+    fleet.set_desired(14, 100)
+    serve_for(fleet, 100, range(100, 200))
+    assert (fleet.desired, fleet.running(200), fleet.tasks) == (14, 9, 9)
+    assert "unable to place a task" in fleet.trouble
+
+    fleet.set_desired(9, 200)
+    assert (fleet.running(200), fleet.trouble) == (9, ""), "who never came goes first"
+
+
+def test_the_second_from_which_none_comes_is_one_of_the_traffic() -> None:
+    world = World(never_come_from=0)
+    fleet = Fleet(world, 2, a_random(), lead=30)
+    fleet.set_desired(3, 29)
+    fleet.set_desired(4, 30)
+    assert fleet.tasks == 3
+
+
 def test_tasks_that_wait_for_a_quota_are_given_up_before_any_that_was_launched() -> None:
     fleet = a_fleet(2)
     fleet.set_desired(300, 0)
@@ -194,6 +245,18 @@ def test_where_all_tasks_are_too_slow_all_of_them_get_requests() -> None:
     seconds = serve_for(fleet, 1000, range(60))
     assert {(second.serving, second.tasks) for second in seconds} == {(2, 2)}
     assert listening(fleet) == [-60, -60]
+
+
+@pytest.mark.parametrize(("refuses", "left"), [(False, 4), (True, 2)])
+def test_a_full_task_may_refuse_its_checks_and_is_replaced_once_others_pass(
+    refuses: bool, left: int
+) -> None:
+    fleet = a_fleet(2, start_up=exactly(8), full_refuses_checks=refuses, deregistration_delay=60)
+    serve_for(fleet, 600, range(10))
+    fleet.set_desired(4, 10)
+    serve_for(fleet, 600, range(10, 26))  # the first two are full, of the others nobody is yet
+    assert fleet.serving == left
+    assert fleet.desired == 4
 
 
 # --- groups of tasks ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep_lab.simulator.metric import Statistic
+from quickstep_lab.simulator.metric import Metric, Statistic
 from tests.unit.simulator.worlds import PROMPT, a_stage, exactly, play_loads
 
 if TYPE_CHECKING:
@@ -78,6 +78,49 @@ def test_a_starting_task_publishes_what_it_was_sent_and_no_more(seed: int) -> No
         last = max(second for second in range(60) if second % 5 == task.slot)
         expected += 100 * (last + 1 - max(0, math.ceil(task.serves_at)))
     assert published == pytest.approx(expected)
+
+
+def test_a_task_that_drains_goes_on_publishing_0_until_it_is_stopped() -> None:
+    stage = a_stage(4, deregistration_delay=20)
+    play_loads(stage, [60] * 20)
+    stage.play_until(20)
+    stage.fleet.set_desired(1, 20)
+    play_loads(stage, [60] * 40)
+    found = [stage.metric.read(start, 10, LATER, AVERAGE) for start in (10, 30, 50)]
+    assert found == [(60, 8), (15, 8), (60, 2)]
+
+
+def test_a_task_publishes_of_the_seconds_before_it_left_what_it_was_sent_in_them() -> None:
+    stage = a_stage(5, deregistration_delay=20)
+    play_loads(stage, [60] * 20)
+    stage.play_until(20)
+    stage.fleet.set_desired(0, 20)
+    play_loads(stage, [0] * 10)
+    # One publishes in each second, of the five before: of 20 to 24 what of 15 to 19 is in it.
+    assert stage.metric.read(20, 5, LATER, TOTAL)[0] == pytest.approx(60 * (4 + 3 + 2 + 1) / 5)
+
+
+def test_silent_tasks_publish_nothing_and_ecs_counts_them_all_the_same() -> None:
+    metric = a_published(6, [60] * 20, silent_share=2 / 3).metric
+    assert metric.read(10, 10, LATER, AVERAGE) == (60, 4)
+    stage = a_stage(6, silent_share=2 / 3)
+    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    play_loads(stage, [60] * 20)
+    assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 12)
+
+
+def test_a_metric_of_ecs_is_not_of_tasks_that_drain() -> None:
+    stage = a_stage(4)
+    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    stage.fleet.set_desired(1, 0)
+    play_loads(stage, [60] * 20)
+    assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 2)
+
+
+def test_a_share_of_the_datapoints_never_arrives() -> None:
+    value, count = a_published(10, [60] * 200, lost_share=0.3).metric.read(0, 200, LATER, AVERAGE)
+    assert value == pytest.approx(60, rel=0.05)
+    assert count == pytest.approx(0.7 * 400, rel=0.1)
 
 
 def test_the_newest_period_is_seen_in_part_until_its_last_datapoint_has_arrived() -> None:

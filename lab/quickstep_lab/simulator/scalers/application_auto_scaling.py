@@ -80,6 +80,7 @@ class _StepPlayer:
 
     def _action(self, policy: Policy) -> Callable[[WatchedAlarm], None]:
         out = policy.direction is Direction.OUT
+        target = replace(self._target, policies=(policy,))  # no policy knows of another's alarm
 
         def act(alarm: WatchedAlarm) -> None:
             stage = self._stage
@@ -88,7 +89,7 @@ class _StepPlayer:
             seen = Alarm(AlarmState.ALARM, alarm.definition.threshold, alarm.values)
             observed = Observation(Service(running, running, 0), {policy.name: seen})
             state = self._state if out else _without_scale_out(self._state)
-            decision = decide(self._target, observed, state, stage.clock)
+            decision = decide(target, observed, state, stage.clock)
             wanted = decision.granted
             further = wanted > fleet.desired if out else wanted < min(running, fleet.desired)
             if not decision.outcome.changes_capacity or not further:

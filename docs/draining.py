@@ -1,0 +1,85 @@
+# ruff: noqa: INP001 - a folder of documents, not a package
+"""The table of `docs/tuning.md` on tasks that drain: the simulator, with the shipped policy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from quickstep.config import read_target
+from quickstep_cli.thresholds import DEFAULT_THRESHOLDS
+from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.stage import Run, Setup, play
+from quickstep_lab.simulator.world import World
+from quickstep_lab.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TASKS, CALM, SURGE = 12, 300.0, 2400.0
+DELAYS = (0, 15, 300)
+REMOVALS = {"-1": ("ChangeInCapacity", -1), "-20 %": ("PercentChangeInCapacity", -20)}
+SEEDS = range(3)
+
+CONSTANT = Traffic("constant", (CALM,) * 1200)
+SURGING = Traffic("surge", (CALM,) * 180 + (SURGE,) * 300 + (CALM,) * 420)
+"""The surge comes while tasks drain, if they drain for long."""
+
+
+def a_setup(delay: int, removal: str) -> Setup:
+    """Return the shipped policy with another removal, of a service whose tasks drain so long."""
+    document: dict[str, Any] = json.loads(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    kind, adjustment = REMOVALS[removal]
+    for policy in document["ScaleInPolicies"].values():
+        step = {"MetricIntervalUpperBound": 0, "ScalingAdjustment": adjustment}
+        policy.update(AdjustmentType=kind, StepAdjustments=[step])
+    target = read_target({**document, "DeregistrationDelaySeconds": delay})
+    thresholds = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    return Setup(target, thresholds)
+
+
+def runs(setup: Setup, traffic: Traffic, **changes: Any) -> Iterator[Run]:
+    """Yield a run for each seed, in a world where tasks drain as the document says."""
+    delay = setup.target.deregistration_delay_seconds
+    world = replace(World(deregistration_delay=delay), **changes)
+    return (play(Quickstep(setup), traffic, world, TASKS, seed) for seed in SEEDS)
+
+
+def over(run: Run, setup: Setup) -> int:
+    """Return the seconds in which a task got more than the scale-out threshold."""
+    return sum(second.per_task > setup.scale_out_threshold for second in run.seconds)
+
+
+def draining() -> list[tuple[str, ...]]:
+    """Return the rows, the head first; each figure is the worst of the seeds."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "Drains for",
+            "Removes",
+            "Constant: fewest tasks",
+            "Seconds over the threshold",
+            "Failed",
+            "Surge: fewest tasks before it",
+            "Failed",
+            "Task-hours",
+        )
+    ]
+    for delay in DELAYS:
+        for removal in REMOVALS:
+            setup = a_setup(delay, removal)
+            calm, surge = list(runs(setup, CONSTANT)), list(runs(setup, SURGING))
+            rows.append(
+                (
+                    f"{delay} s",
+                    removal,
+                    str(min(min(run.desired) for run in calm)),
+                    str(max(over(run, setup) for run in calm)),
+                    f"{max(sum(second.failed for second in run.seconds) for run in calm):,.0f}",
+                    str(min(min(run.desired[:180]) for run in surge)),
+                    f"{max(sum(second.failed for second in run.seconds) for run in surge):,.0f}",
+                    f"{max(sum(second.tasks for second in run.seconds) for run in surge) / 3600:.2f}",
+                )
+            )
+    return rows
