@@ -18,13 +18,13 @@ from quickstep_lab.traffic import Traffic
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TASKS, CALM, SURGE = 12, 300.0, 2400.0
+TASKS, CALM, SURGE, SURGE_AT = 12, 300.0, 2400.0, 180
 DELAYS = (0, 15, 300)
 REMOVALS = {"-1": ("ChangeInCapacity", -1), "-20 %": ("PercentChangeInCapacity", -20)}
 SEEDS = range(3)
 
 CONSTANT = Traffic("constant", (CALM,) * 1200)
-SURGING = Traffic("surge", (CALM,) * 180 + (SURGE,) * 300 + (CALM,) * 420)
+SURGING = Traffic("surge", (CALM,) * SURGE_AT + (SURGE,) * 300 + (CALM,) * 420)
 """The surge comes while tasks drain, if they drain for long."""
 
 
@@ -52,34 +52,39 @@ def over(run: Run, setup: Setup) -> int:
     return sum(second.per_task > setup.scale_out_threshold for second in run.seconds)
 
 
+def failed(run: Run) -> float:
+    """Return the failed requests."""
+    return sum(second.failed for second in run.seconds)
+
+
 def draining() -> list[tuple[str, ...]]:
     """Return the rows, the head first; each figure is the worst of the seeds."""
-    rows: list[tuple[str, ...]] = [
-        (
-            "Drains for",
-            "Removes",
-            "Constant: fewest tasks",
-            "Seconds over the threshold",
-            "Failed",
-            "Surge: fewest tasks before it",
-            "Failed",
-            "Task-hours",
-        )
-    ]
-    for delay in DELAYS:
-        for removal in REMOVALS:
-            setup = a_setup(delay, removal)
-            calm, surge = list(runs(setup, CONSTANT)), list(runs(setup, SURGING))
-            rows.append(
-                (
-                    f"{delay} s",
-                    removal,
-                    str(min(min(run.desired) for run in calm)),
-                    str(max(over(run, setup) for run in calm)),
-                    f"{max(sum(second.failed for second in run.seconds) for run in calm):,.0f}",
-                    str(min(min(run.desired[:180]) for run in surge)),
-                    f"{max(sum(second.failed for second in run.seconds) for run in surge):,.0f}",
-                    f"{max(sum(second.tasks for second in run.seconds) for run in surge) / 3600:.2f}",
-                )
-            )
-    return rows
+    return [HEAD, *(_row(delay, removal) for delay in DELAYS for removal in REMOVALS)]
+
+
+HEAD = (
+    "Drains for",
+    "Removes",
+    "Calm: fewest tasks",
+    "Seconds over the threshold",
+    "Failed",
+    "Surge: fewest tasks before it",
+    "Failed",
+    "Task-hours",
+)
+
+
+def _row(delay: int, removal: str) -> tuple[str, ...]:
+    setup = a_setup(delay, removal)
+    calm, surge = list(runs(setup, CONSTANT)), list(runs(setup, SURGING))
+    hours = max(sum(second.tasks for second in run.seconds) for run in surge) / 3600
+    return (
+        f"{delay} s",
+        removal,
+        str(min(min(run.desired) for run in calm)),
+        str(max(over(run, setup) for run in calm)),
+        f"{max(map(failed, calm)):,.0f}",
+        str(min(min(run.desired[:SURGE_AT]) for run in surge)),
+        f"{max(map(failed, surge)):,.0f}",
+        f"{hours:.2f}",
+    )

@@ -122,7 +122,7 @@ def test_capacity_goes_out_until_the_surge_is_met_and_in_once_it_is_over(surge: 
 
 def test_after_the_one_event_of_an_alarm_the_scaler_looks_again_by_itself(surge: Played) -> None:
     assert surge.decisions() == [
-        (2, "alarm", "HELD_NOT_BREACHING"),
+        (2, "alarm", "HELD_NO_DATA"),
         (5, "heartbeat", "HELD_NO_DATA"),
         (12, "alarm", "HELD_NOT_BREACHING"),
         (22, "alarm", "SCALED_OUT"),
@@ -140,6 +140,30 @@ def test_new_tasks_serve_after_their_start_up_delay(surge: Played) -> None:
     served = {shot.second: shot.serving for shot in surge.snapshots}
     assert [served[second] for second in (21, 50, 51, 61, 71)] == [2, 2, 6, 7, 8]
     assert [s.desired for s in surge.snapshots if s.second in (20, 21)] == [2, 6]
+
+
+def test_ecs_counts_a_task_as_pending_until_it_serves_and_no_longer_once_it_drains(
+    surge: Played,
+) -> None:
+    services = {
+        shot.made_at(record): (record["service"]["running"], record["service"]["pending"])
+        for shot in surge.snapshots
+        for record in shot.decisions
+    }
+    assert [services[at] for at in (22, 32, 52, 72, 122)] == [
+        (2, 0),
+        (2, 4),
+        (6, 2),
+        (8, 1),
+        (8, 0),
+    ]
+
+
+def test_a_task_that_was_removed_goes_on_publishing_0_to_the_end(surge: Played) -> None:
+    draining = [len(shot.load.draining) for shot in surge.snapshots]
+    assert [draining[second] for second in (91, 92, 121, 122)] == [0, 1, 1, 2]
+    low = surge.snapshots[-2].alarms[1]
+    assert low.newest == pytest.approx(120 / 9, rel=0.05), "9 tasks report, 8 serve"
 
 
 def test_only_the_seconds_before_the_new_tasks_serve_fail(surge: Played) -> None:
@@ -330,7 +354,7 @@ def test_the_scalers_log_has_a_line_a_decision_and_its_metrics(
 ) -> None:
     shown = show(prepared, tmp_path, time, Plan(SURGE.traffic, seconds=22))
     outcomes = [line["decision"]["outcome"] for line in shown.log if "decision" in line]
-    assert outcomes == ["HELD_NOT_BREACHING", "HELD_NO_DATA", "HELD_NOT_BREACHING", "SCALED_OUT"]
+    assert outcomes == ["HELD_NO_DATA", "HELD_NO_DATA", "HELD_NOT_BREACHING", "SCALED_OUT"]
     assert [line["AlarmToUpdateLatency"] for line in shown.log if "AlarmToUpdateLatency" in line]
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from quickstep_cli.experiment import Trial
+from quickstep_lab.simulator.world import World
 from tests.builders import HIGH, a_document
 from tests.command_line import refused, run
 
@@ -26,6 +29,33 @@ SCALERS = [
     "aas-target-tracking-20s",
 ]
 both = pytest.mark.parametrize("command", ["simulate", "compare"])
+
+
+# --- the world that is played ---------------------------------------------------------------------
+
+
+def test_the_options_describe_the_world() -> None:
+    trial = Trial(
+        deregistration_delay=15,
+        silent_share=0.2,
+        protected_share=0.1,
+        lost_share=0.3,
+        never_come_from=60,
+        refuse_checks=True,
+    )
+    world = trial.world(trial.setup())
+    assert (world.deregistration_delay, world.never_come_from) == (15, 60)
+    assert (world.silent_share, world.protected_share, world.lost_share) == (0.2, 0.1, 0.3)
+    assert world.full_refuses_checks
+
+
+def test_by_default_tasks_drain_as_the_policy_says_and_nothing_else_is_wrong(
+    tmp_path: Path,
+) -> None:
+    document = tmp_path / "policy.json"
+    document.write_text(json.dumps(a_document(DeregistrationDelaySeconds=20)), encoding="utf-8")
+    trial = Trial(policy=document)
+    assert trial.world(trial.setup()) == replace(World(), deregistration_delay=20)
 
 
 # --- what is shown --------------------------------------------------------------------------------
