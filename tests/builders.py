@@ -17,6 +17,7 @@ from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
     AlarmState,
+    Comparison,
     Datapoint,
     Decision,
     Direction,
@@ -190,11 +191,11 @@ DEFINITION = AlarmDefinition(
     ),
     period=10,
     threshold=100.0,
-    comparison="GreaterThanThreshold",
+    comparison=Comparison.GREATER,
     n=1,
     m=1,
 )
-LOW_DEFINITION = replace(DEFINITION, threshold=30.0, comparison="LessThanThreshold")
+LOW_DEFINITION = replace(DEFINITION, threshold=30.0, comparison=Comparison.LESS)
 
 
 def known(

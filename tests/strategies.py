@@ -13,6 +13,7 @@ from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import (
     AlarmState,
+    Comparison,
     Direction,
     Launch,
     Override,
@@ -94,16 +95,7 @@ def _definitions(draw: st.DrawFn) -> AlarmDefinition:
         queries=draw(_queries(period)),
         period=period,
         threshold=draw(values),
-        comparison=draw(
-            st.sampled_from(
-                [
-                    "GreaterThanThreshold",
-                    "GreaterThanOrEqualToThreshold",
-                    "LessThanThreshold",
-                    "LessThanOrEqualToThreshold",
-                ]
-            )
-        ),
+        comparison=draw(st.sampled_from(Comparison)),
         n=n,
         m=draw(st.integers(1, n)),
     )

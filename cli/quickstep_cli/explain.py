@@ -111,17 +111,22 @@ def _service(field: Field) -> Service:
     members = field.members(
         required=("desired", "running", "pending", "deployment_in_progress"), optional=()
     )
-    counts = {
-        key: members[key].integer(0) if key in members else 0
+    desired, running, pending = (
+        members[key].integer(0) if key in members else 0
         for key in ("desired", "running", "pending")
-    }
+    )
     rollout = members.get("deployment_in_progress")
-    return Service(**counts, deployment_in_progress=rollout.boolean() if rollout else False)
+    return Service(desired, running, pending, rollout.boolean() if rollout else False)
 
 
 def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
-    alarms = {}
+    """Read the alarms of a case; those left out are known and quiet, null stands for not known."""
+    policies = target.policies if target else ()
+    alarms = {policy.name: Alarm(AlarmState.OK) for policy in policies}
     for name, member in field.members().items():
+        if member.value is None:
+            alarms.pop(name, None)
+            continue
         if target is not None and target.policy(name) is None:
             member.wrong("must be named like a policy of the target", seen=False)
         parts = member.members(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial, wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from quickstep.alarms.reading import read_window
 from quickstep.config import ConfigError, parse_target_of
+from quickstep.engine.model import Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
@@ -24,15 +26,18 @@ from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.known import KnownAlarm
-    from quickstep.engine.model import Datapoint, ScalableTarget, Service
+    from quickstep.engine.model import ScalableTarget, Service
     from quickstep.naming import ServiceName
     from quickstep.protocol.messages import Message
     from quickstep.protocol.ports import Together
     from quickstep.protocol.records import DecisionRecord
+
+POINT_SECONDS = 10
+"""Seconds of the datapoints that an account keeps."""
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -249,10 +254,18 @@ class InMemoryAws:
         self.services[service] = replace(self.services[service], desired=desired)
 
     def datapoints(
-        self, policy: str, _definition: AlarmDefinition, _start: datetime, _end: datetime
+        self, policy: str, definition: AlarmDefinition, _start: datetime, _end: datetime
     ) -> Iterable[Datapoint]:
-        """Return the datapoints of what an alarm watches, at least those from start to end."""
-        return self.points.get(policy, ())
+        """Return the datapoints of what an alarm watches, at least those from start to end.
+
+        Those that are kept are of 10 s. Read at a finer period, each is as many equal ones.
+        """
+        parts = max(1, POINT_SECONDS // definition.period)
+        for point in self.points.get(policy, ()):
+            samples = None if point.samples is None else point.samples / parts
+            for part in range(parts):
+                begins = point.at + timedelta(seconds=part * definition.period)
+                yield Datapoint(begins, point.value, samples)
 
     def deliver(self, message: Message, delay: timedelta) -> None:
         """Bring a message that was sent."""

@@ -23,6 +23,7 @@ from quickstep.alarms.definition import (
 from quickstep.alarms.event import read_event
 from quickstep.alarms.reading import (
     BEYOND_WINDOW,
+    coarse,
     combined_queries,
     judge,
     read_window,
@@ -30,9 +31,19 @@ from quickstep.alarms.reading import (
     result_ids,
     sample_queries,
 )
-from quickstep.engine.model import Alarm, AlarmState, Datapoint, Direction
+from quickstep.engine.model import Alarm, AlarmState, Comparison, Datapoint, Direction
 from quickstep.fields import Field, Problems
-from tests.builders import DEFINITION, EVENTS, LOW, NOW, ago, firing, load_event, points
+from tests.builders import (
+    DEFINITION,
+    EVENTS,
+    LOW,
+    LOW_DEFINITION,
+    NOW,
+    ago,
+    firing,
+    load_event,
+    points,
+)
 from tests.strategies import definitions, json_values, moments
 
 if TYPE_CHECKING:
@@ -98,9 +109,7 @@ INSIGHTS = [{**an_expression("q1", 'SELECT AVG(Rps) FROM "MyApp"'), "Period": 60
     [
         pytest.param(
             described(),
-            AlarmDefinition(
-                (a_metric("m1", returned=True),), 10, 100.0, "GreaterThanThreshold", 3, 2
-            ),
+            AlarmDefinition((a_metric("m1", returned=True),), 10, 100.0, Comparison.GREATER, 3, 2),
             id="one metric",
         ),
         pytest.param(
@@ -602,7 +611,7 @@ def test_the_window_begins_on_every_grid_and_holds_every_alarm_s_datapoints(
     ],
 )
 def test_a_breach_is_what_the_alarm_calls_one(comparison: str, breaching: list[float]) -> None:
-    definition = replace(DEFINITION, comparison=comparison)
+    definition = replace(DEFINITION, comparison=Comparison(comparison))
 
     assert [v for v in (99.0, 100.0, 101.0) if definition.breached_by(v)] == breaching
 
@@ -668,9 +677,8 @@ def test_m_of_the_newest_n_complete_datapoints_decide(
         AlarmState(state),
         100.0,
         datapoints,
-        recent=tuple(point for point in read if point.at <= ago(10)),
-        period=10,
         metric=DEFINITION.metric,
+        comparison=Comparison.GREATER,
     )
     assert reading.newest == next(p.at for p in reversed(read) if p.value == datapoints[-1])
 
@@ -694,7 +702,7 @@ def test_m_of_the_newest_n_complete_datapoints_decide(
 def test_no_datapoint_is_no_number_and_not_zero(read: list[Datapoint], why: str) -> None:
     reading = judge(DEFINITION, read, None, NOW)
 
-    assert reading.alarm == Alarm(AlarmState.ALARM, no_data=why)
+    assert reading.alarm.no_data == why
     assert not reading.alarm.has_value
     assert reading.newest is None
 
@@ -716,18 +724,36 @@ def test_the_load_before_is_that_of_the_last_three_minutes(
     assert recent(DEFINITION, [point], NOW) == ((point,) if kept else ())
 
 
-def test_a_reading_keeps_the_load_before_the_alarm_s_own_window_and_its_samples() -> None:
-    read = [Datapoint(ago(50), 40.0, 4), Datapoint(ago(30), 60.0), Datapoint(ago(10), 160.0, 8)]
+def test_a_reading_tells_how_often_its_alarm_is_evaluated_and_how_it_compares() -> None:
+    minute = replace(LOW_DEFINITION, period=60)
 
-    alarm = judge(DEFINITION, read, None, NOW).alarm
+    alarm = judge(minute, points(10.0, newest=60), None, NOW).alarm
 
-    assert (alarm.datapoints, alarm.recent) == ((160.0,), tuple(read))
+    assert (alarm.alarm_period, alarm.comparison) == (60, Comparison.LESS)
 
 
-def test_a_reading_tells_the_period_of_its_metric() -> None:
-    minute = replace(DEFINITION, period=60)
+@pytest.mark.parametrize(
+    ("change", "period"),
+    [
+        pytest.param({}, 5, id="as it is published"),
+        pytest.param({"period": 60}, 60, id="not of a minute, whose metric may be no finer"),
+        pytest.param({"queries": tuple(MATH)}, 10, id="nor of an expression"),
+    ],
+)
+def test_a_metric_is_read_as_fine_as_it_can_be_put_together_again(
+    change: dict[str, Any], period: int
+) -> None:
+    assert replace(DEFINITION, **change).fine(5).period == period
 
-    assert judge(minute, points(160.0, newest=60), None, NOW).alarm.period == 60
+
+def test_what_was_read_finely_is_put_together_for_its_alarm() -> None:
+    fine = [
+        Datapoint(ago(12.5), 100.0, 4),
+        Datapoint(ago(7.5), 130.0, 8),
+        Datapoint(ago(2.5), 90.0, 4),
+    ]
+
+    assert coarse(fine, 10) == [Datapoint(ago(12.5), 120.0, 12), Datapoint(ago(2.5), 90.0, 4)]
 
 
 def test_a_longer_window_of_another_alarm_brings_no_old_load_back() -> None:
@@ -780,7 +806,7 @@ def written(**changes: Any) -> dict[str, Any]:
         (None, "must be an object, not null"),
         ({}, "queries: is required, but missing"),
         (written(comparison="GreaterThan"), "comparison: must be one of GreaterThanThreshold"),
-        (written(comparison=None), "comparison: must be a string, not null"),
+        (written(comparison=None), "comparison: must be one of GreaterThanThreshold"),
         (written(threshold="100"), 'threshold: must be a number, not "100"'),
         (written(queries=[]), "queries: must have at least 1 entries"),
         (written(queries=["m1"]), 'queries[0]: must be an object, not "m1"'),

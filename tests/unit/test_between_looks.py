@@ -127,8 +127,10 @@ def test_which_events_ask_for_the_load_before(
     look = looked_back(event, target, NOW)
 
     assert look.event
-    assert look.event.alarm.recent == (tuple(BEFORE) if asked else ())
-    assert replace(look.event.alarm, recent=()) == event.alarm, "nothing of it is replaced"
+    before = look.event.alarm.recent
+    assert [point.value for point in before] == ([50.0, 50.0, 160.0, 160.0] if asked else [])
+    seen = replace(look.event.alarm, recent=(), period=event.alarm.period)
+    assert seen == event.alarm, "nothing of it is replaced"
 
 
 def test_the_period_of_the_load_before_is_the_metric_s() -> None:

@@ -172,7 +172,7 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
             {"Mincapacity": 2},
             "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
             "ScaleOutPolicies, ScaleInPolicies, MaxAdjustmentMagnitude, WarmupSeconds, "
-            "PublishSeconds, Guards, DryRun",
+            "PublishSeconds, DeregistrationDelaySeconds, Guards, DryRun",
             id="unknown key",
         ),
         pytest.param(

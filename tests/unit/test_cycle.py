@@ -70,6 +70,9 @@ def in_breach(generation: int = 7, **changes: Any) -> Memory:
     return replace(memory, **changes)
 
 
+CALM_HIGH = {HIGH: known(AlarmState.OK, 600)}
+
+
 def rechecked(world: World, **changes: Any) -> DecisionRecord:
     return world.evaluate(replace(Recheck(WEB, 7), **changes))
 
@@ -202,7 +205,8 @@ def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_bli
 
 
 def test_an_alarm_of_a_policy_that_is_gone_from_the_document_holds_nothing(world: World) -> None:
-    world.remember(Memory(alarms={"old-policy": known(seconds_ago=600)}))
+    old = {"old-policy": known(seconds_ago=600), HIGH: known(AlarmState.OK, 600)}
+    world.remember(Memory(alarms=old))
 
     record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
 
@@ -571,9 +575,9 @@ def test_no_datapoint_is_acted_on_twice(world: World) -> None:
 
     record = rechecked(world)
 
-    assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
+    assert (record.outcome, world.desired) == (Outcome.HELD_ANSWERED, 4)
     assert "no datapoint newer than 10:00:00, which was acted on" in record.reason
-    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 8), "the next one ends at 10:00:20"
 
 
 def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
@@ -654,7 +658,7 @@ def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
 
 
 def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
-    world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.remember(in_breach(alarms={**CALM_HIGH, LOW: known(definition=LOW_DEFINITION)}))
     world.points[LOW] = points(10.0)
 
     assert rechecked(world).outcome is Outcome.SCALED_IN
@@ -764,13 +768,13 @@ def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None
     record = world.evaluate(with_metrics(a_transition()))
 
     assert record.alarms[HIGH].datapoints == (160.0,)
-    assert [point.value for point in record.alarms[HIGH].recent] == [50.0, 160.0, 900.0]
+    assert {point.value for point in record.alarms[HIGH].recent} == {50.0, 160.0, 900.0}
     assert world.memory.alarms[HIGH].acted_on == ago(12.5), "the start of the event's datapoint"
 
 
 def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(world: World) -> None:
     guarded(world)
-    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.points[HIGH] = points(70.0, 100.0, 130.0, 160.0, samples=4)
     world.failures["GetMetricData"].append(
         CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no")
     )
@@ -789,12 +793,12 @@ def test_a_failure_of_no_known_kind_is_not_taken_for_one_of_them(world: World) -
 
 
 def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
-    guarded(world)
-    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    guarded(world, PublishSeconds=10)
+    world.points[HIGH] = points(70.0, 100.0, 130.0, 160.0, samples=4)
 
     record = world.evaluate(with_metrics(a_transition()))
 
-    assert world.desired == 8, "160 adds 2, and 241 adds 4"
+    assert world.desired == 8, "160 adds 2, and 227 adds 4"
     assert record.decision is not None
     assert "rising trend" in [step.guard for step in record.decision.trail]
 
@@ -838,9 +842,9 @@ def watched_by_events(definition: AlarmDefinition) -> AlarmDefinition:
 
 
 def test_a_recheck_has_the_load_before_too(world: World) -> None:
-    guarded(world)
+    guarded(world, PublishSeconds=10)
     world.remember(in_breach())
-    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    world.points[HIGH] = points(70.0, 100.0, 130.0, 160.0, samples=4)
 
     rechecked(world)
 
@@ -850,8 +854,8 @@ def test_a_recheck_has_the_load_before_too(world: World) -> None:
 
 @pytest.mark.parametrize("age", [60, 75], ids=["just young enough", "too old"])
 def test_of_an_old_event_the_metric_is_read_once(world: World, age: float) -> None:
-    guarded(world)
-    world.points[HIGH] = points(100.0, 130.0, 160.0, samples=8)
+    guarded(world, PublishSeconds=10)
+    world.points[HIGH] = points(70.0, 100.0, 130.0, 160.0, samples=4)
 
     world.evaluate(with_metrics(a_transition(at=ago(age))))
 
@@ -885,6 +889,7 @@ def test_a_throttled_scale_out_is_tried_again_in_the_same_evaluation(world: Worl
 
 
 def test_a_throttled_scale_in_is_not(world: World) -> None:
+    world.remember(Memory(alarms=CALM_HIGH))
     throttled(world, times=1)
 
     record = world.evaluate(a_transition(LOW, firing(10.0, threshold=30)))
@@ -920,7 +925,7 @@ def test_a_throttled_change_comes_back_after_a_growing_delay(
 
 
 def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) -> None:
-    world.remember(in_breach(alarms={LOW: known(definition=LOW_DEFINITION)}))
+    world.remember(in_breach(alarms={**CALM_HIGH, LOW: known(definition=LOW_DEFINITION)}))
     world.points[LOW] = points(10.0)
     throttled(world)
     cannot_be_reached(world)
@@ -988,7 +993,7 @@ def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
 
 def dead(world: World, *, desired: int, committed: int | None = 4) -> None:
     """A holder claimed the target 20 s ago, set `desired`, and was never heard of again."""
-    world.remember(Memory(desired=committed))
+    world.remember(Memory(alarms=CALM_HIGH, desired=committed))
     world.targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
     world.services[WEB] = Service(desired, 4, 0)
 

@@ -349,7 +349,7 @@ def test_a_dry_run_says_what_it_would_do_and_remembers_no_change() -> None:
     [
         pytest.param({"high": QUIET}, Outcome.HELD_NOT_BREACHING, id="an OK alarm"),
         pytest.param({"high": BLIND}, Outcome.HELD_NO_DATA, id="a blind scale-out alarm"),
-        pytest.param({"low": BLIND}, Outcome.HELD_NO_DATA, id="a blind scale-in alarm"),
+        pytest.param({"high": None}, Outcome.HELD_NO_DATA, id="a scale-out alarm not known"),
         pytest.param({"high": QUIET, "low": BLIND}, Outcome.HELD_NOT_BREACHING, id="one can see"),
         pytest.param(
             {"high": Alarm(AlarmState.ALARM, 100.0)}, Outcome.HELD_NO_DATA, id="no datapoints"

@@ -233,7 +233,7 @@ def test_a_bad_line_says_what_is_wrong(line: str, error: str) -> None:
 def the_load_before(*values: float, samples: float | None = 8) -> list[dict[str, Any]]:
     counted = {} if samples is None else {"samples": samples}
     return [
-        {"at": f"2026-11-22T09:59:{30 + 10 * index}Z", "value": value, **counted}
+        {"at": f"2026-11-22T09:59:{20 + 10 * index}Z", "value": value, **counted}
         for index, value in enumerate(values)
     ]
 
@@ -244,7 +244,7 @@ def an_alarm(value: float, threshold: float = 100, **more: Any) -> dict[str, Any
 
 @pytest.mark.parametrize("samples", [8, 8.0, None], ids=["counted", "as AWS writes it", "not"])
 def test_a_rise_can_be_part_of_a_case(samples: float | None) -> None:
-    rising = the_load_before(100.0, 115.0, 130.0, samples=samples)
+    rising = the_load_before(85.0, 100.0, 115.0, 130.0, samples=samples)
 
     decision = explained(alarms={"high-request-rate": an_alarm(130.0, recent=rising)})
 

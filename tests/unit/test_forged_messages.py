@@ -106,7 +106,7 @@ def a_look(policy: str, at: datetime = NOW, threshold: float = 100.0) -> Heartbe
             4,
             id="a difference that is no number, and in no step",
         ),
-        pytest.param(an_alarm(LOW, -1e308, 30.0), "SCALED_IN", 3, id="a load of -1e308"),
+        pytest.param(an_alarm(LOW, -1e308, 30.0), "HELD_NO_DATA", 4, id="a load of -1e308"),
         pytest.param(a_look(HIGH, threshold=-1e300), "SCALED_OUT", 4 + LARGEST_STEP, id="a look"),
     ],
 )

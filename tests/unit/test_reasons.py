@@ -214,11 +214,11 @@ def held(opening: str, *lines: str) -> list[str]:
         pytest.param(
             PER_TASK, seen(6, high=firing(360.0)), LAUNCHED,
             [
-                (f"Scaled out from 6 to 7: {over(360, '[100, ∞) adds 4')}; 2 of 6 tasks had "
-                 "a part in it; with all of them 120 is expected, so 7 are enough"),
+                (f"Scaled out from 6 to 7: {over(360, '[100, ∞) adds 4')}; 2 of 6 tasks serve; "
+                 "spread over all of them, expect 120 each: 7 are asked for"),
                 f"steps 6 -> 10: {over(360, '[100, ∞) adds 4')}",
-                ("capacity on its way 10 -> 7: 2 of 6 tasks had a part in it; with all of "
-                 "them 120 is expected, so 7 are enough"),
+                ("capacity on its way 10 -> 7: 2 of 6 tasks serve; spread over all of them, "
+                 "expect 120 each: 7 are asked for"),
                 "bounds 7 -> 7: within the policy's 2 to 40",
             ],
             id="some of it on its way",
@@ -228,8 +228,8 @@ def held(opening: str, *lines: str) -> list[str]:
             held(
                 "Held at 6, enough capacity is on its way",
                 f"steps 6 -> 10: {over(225, '[100, ∞) adds 4')}",
-                ("capacity on its way 10 -> 6: 2 of 6 tasks had a part in it; with all of "
-                 "them 75 is expected, no breach"),
+                ("capacity on its way 10 -> 6: 2 of 6 tasks serve; spread over all of them, "
+                 "expect 75 each: no breach"),
             ),
             id="all of it on its way",
         ),
@@ -422,12 +422,21 @@ def test_removing_tasks_is_told_as(
             id="no alarm fires",
         ),
         pytest.param(
-            a_target(), seen(4, low=BLIND), State(),
+            a_target(a_scale_in_policy()), seen(4, high=None, low=BLIND), State(),
             held(
                 "Held at 4, the load cannot be seen",
                 "data 4 -> 4: every alarm is in INSUFFICIENT_DATA",
             ),
             id="every alarm is blind",
+        ),
+        pytest.param(
+            a_target(), seen(4, high=None, low=LOW_FIRING), State(),
+            held(
+                "Held at 4, the load cannot be seen",
+                ("data 4 -> 4: high-request-rate has no alarm that is known, so no task is "
+                 "removed"),
+            ),
+            id="a scale-out alarm that is not known",
         ),
         pytest.param(
             a_target(), seen(4, high=BLIND, low=LOW_FIRING), State(),

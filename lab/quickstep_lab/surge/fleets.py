@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.config import parse_target
-from quickstep.engine.model import AlarmState
+from quickstep.engine.model import AlarmState, Comparison
 
 if TYPE_CHECKING:
     import random
@@ -66,8 +66,8 @@ class Fleet:
         metric = {"Namespace": "MyApp", "MetricName": self.name.service, "Dimensions": []}
         query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Average"}}
         if self.grows:
-            return AlarmDefinition((query,), PERIOD, THRESHOLD, "GreaterThanThreshold", 1, 1)
-        return AlarmDefinition((query,), PERIOD, LOW_THRESHOLD, "LessThanThreshold", 1, 1)
+            return AlarmDefinition((query,), PERIOD, THRESHOLD, Comparison.GREATER, 1, 1)
+        return AlarmDefinition((query,), PERIOD, LOW_THRESHOLD, Comparison.LESS, 1, 1)
 
     @cached_property
     def target(self) -> ScalableTarget:

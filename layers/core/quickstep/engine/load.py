@@ -38,7 +38,7 @@ TOLERANCE = 0.1
 DILUTING = 0.2
 """Draining tasks that are fewer than this part of the desired ones change little."""
 
-TREND_POINTS = 5
+TREND_POINTS = 4
 """Datapoints that show a trend, or that there is none."""
 
 CERTAIN = 3
@@ -145,18 +145,19 @@ def reporters(case: Case, alarm: Alarm) -> list[float | None]:
     Example: 8 samples in 10 s, one each 5 s: 4 tasks. 3, 5 and 4 in 5 s each: 4 and 4.5, so 4.5.
     """
     window = max(1, COUNT_SECONDS // alarm.period)
+    share = case.target.publish_seconds / alarm.period
     samples = [point.samples for point in alarm.recent]
     counts = [_mean(samples[max(0, end - window) : end]) for end in range(1, len(samples) + 1)]
-    share = case.target.publish_seconds / alarm.period
-    return [
-        None if count is None else share * max(count, counts[max(0, index - 1)] or 0.0)
-        for index, count in enumerate(counts)
+    seen = [
+        [c for c in counts[max(0, index - 1) : index + 1] if c is not None]
+        for index in range(len(counts))
     ]
+    return [share * max(around) if around else None for around in seen]
 
 
 def _mean(samples: Sequence[float | None]) -> float | None:
     known = [sample for sample in samples if sample is not None]
-    return sum(known) / len(known) if len(known) == len(samples) else None
+    return sum(known) / len(known) if known and samples[-1] is not None else None
 
 
 def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
@@ -208,8 +209,8 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     a step does: two levels, split where they fit best. It goes on for WarmupSeconds, damped and
     capped.
 
-    Example: 200, 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a
-    factor of 1.5. Of 200, 200, 200, 400 and 400, two levels say all there is: a factor of 1.
+    Example: 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a factor of
+    1.5. Of 200, 200, 400 and 400, two levels say all there is: a factor of 1.
     """
     every = loads(case, alarm)[-TREND_POINTS:]
     longest = timedelta(seconds=alarm.period * TREND_POINTS)

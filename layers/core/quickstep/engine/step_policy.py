@@ -280,7 +280,7 @@ def _missing_tasks(
         return proposal
     carried = aggregate(alarm.datapoints, policy.aggregation) * (case.desired - missing)
     needed = math.ceil(carried / threshold)
-    capacity = max(case.desired, min(proposal.capacity, needed))
+    capacity = max(proposal.base, min(proposal.capacity, needed))
     trouble = case.observation.service.trouble
     why = f"{missing} of {case.desired} tasks have not come; a load of {carried:.4g} needs {needed}"
     why = f"{why}. ECS says: {trouble}" if trouble else why
@@ -307,7 +307,8 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
     base = max(last.before, case.bounds.minimum)
     counted = _from_step(case, policy, alarm, base)
     # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
-    capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
+    capacity = min(proposal.capacity, counted.capacity if counted else case.bounds.minimum)
+    capacity = max(case.desired, capacity)
     why = (
         f"scaled out from {last.before} to {last.after} at {last.at:%H:%M:%S}; until "
         f"{until:%H:%M:%S} a step counts from {base}: {capacity}"
@@ -345,11 +346,12 @@ def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Pro
 
 
 def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
-    """Return how many tasks keep a scale-out alarm quiet; all of them where that cannot be seen."""
-    if not _is_load(policy, alarm, Direction.OUT) or not alarm.threshold:
+    """Return how many tasks keep a scale-out alarm quiet; all of them where that cannot be seen.
+
+    An alarm that is OK without data has no load: that is what it takes missing data for.
+    """
+    if not _is_load(policy, alarm, Direction.OUT) or not alarm.threshold or not alarm.datapoints:
         return 0
-    if not alarm.datapoints:
-        return case.desired
     load = load_of(case, alarm)
     if load.doubt or load.silent:
         return case.desired

@@ -100,7 +100,17 @@ class Observer:
             points = self.metrics.read(fine, now)
         except CallFailedError as error:
             why = f"it could not be read: {error.why}"
-            unread = {name: replace(seen.alarms[name], no_data=why) for name in definitions}
+            # An alarm that could not be read is no quiet one: what it watches cannot be seen.
+            unread = {
+                name: replace(
+                    seen.alarms[name],
+                    no_data=why,
+                    state=known[name].state
+                    if known[name].state is AlarmState.ALARM
+                    else AlarmState.INSUFFICIENT_DATA,
+                )
+                for name in definitions
+            }
             return replace(seen, alarms={**seen.alarms, **unread})
         readings = {
             name: judge(

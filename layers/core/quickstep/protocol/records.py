@@ -57,7 +57,7 @@ class DecisionRecord:
             "outcome": str(self.outcome),
             "reason": self.reason,
             "trigger": self.look.cause.as_dict(),
-            "service": asdict(self.service) if self.service else None,
+            "service": _service_dict(self.service) if self.service else None,
             "alarms": {policy: _alarm_dict(alarm) for policy, alarm in self.alarms.items()},
             "alarm_to_update_ms": _millis(self.alarm_to_update),
             "waited_ms": _millis(self.waited),
@@ -81,6 +81,12 @@ def decision_dict(decision: Decision) -> dict[str, Any]:
         "trail": [asdict(step) for step in decision.trail],
         "next_check_in": decision.next_check_in,
     }
+
+
+def _service_dict(service: Service) -> dict[str, Any]:
+    """Return what was seen of a service; its trouble where it has any."""
+    seen = asdict(service)
+    return seen if service.trouble else {key: seen[key] for key in seen if key != "trouble"}
 
 
 def _alarm_dict(alarm: Alarm) -> dict[str, Any]:
