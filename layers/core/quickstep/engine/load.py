@@ -123,7 +123,7 @@ def load_of(case: Case, alarm: Alarm) -> Load:
     """
     service, tasks = case.observation.service, tasks_of(case)
     counts = reporters(case, alarm)
-    reporting = counts[-1] if counts else None
+    reporting = _of_newest_period(alarm, counts)
     if reporting is None:
         return Load(tasks.settled, tasks.settled)
     explained = max(service.desired, service.running) + tasks.draining
@@ -133,6 +133,20 @@ def load_of(case: Case, alarm: Alarm) -> Load:
     serving = min(service.desired, max(tasks.settled, reporting - tasks.draining))
     silent = max(0, round(tasks.settled - reporting))
     return Load(max(reporting, tasks.settled), serving, silent)
+
+
+def _of_newest_period(alarm: Alarm, counts: Sequence[float | None]) -> float | None:
+    """Return the count at the end of the alarm's newest period: its value is the average of that.
+
+    Example: periods of 10 s and datapoints each 5 s: that of 10:00:05 ends a period, and counts,
+    that of 10:00:10 does not.
+    """
+    ends = [
+        count
+        for point, count in zip(alarm.recent, counts, strict=True)
+        if (point.at.timestamp() + alarm.period) % alarm.alarm_period == 0
+    ]
+    return (ends or counts or [None])[-1]
 
 
 def reporters(case: Case, alarm: Alarm) -> list[float | None]:

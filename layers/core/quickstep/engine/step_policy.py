@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import groupby
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
@@ -14,6 +16,9 @@ from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
 from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from quickstep.engine.model import Alarm, ScalableTarget, StepAdjustment, StepPolicy
     from quickstep.engine.proposal import Case
 
@@ -361,9 +366,18 @@ def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
 
 def need(case: Case, alarm: Alarm, load: Load, threshold: float) -> tuple[float, int, float]:
     """Return a load with room for its noise, how many tasks it needs, and the room."""
-    margin = REMOVAL_MARGIN * noise([carried for _, carried in loads(case, alarm)])
+    margin = REMOVAL_MARGIN * noise(_by_period(loads(case, alarm), alarm.alarm_period))
     carried = max(alarm.datapoints) * load.reporting + margin
     return carried, math.floor(carried / threshold) + 1 if carried > 0 else 0, margin
+
+
+def _by_period(loads: Sequence[tuple[datetime, float]], seconds: int) -> list[float]:
+    """Return the mean load of each period: it is a period's mean that a threshold is about.
+
+    Example: 100, 120, 90 and 110 at 5 s each, in periods of 10 s: 110 and 100.
+    """
+    periods = groupby(loads, lambda load: load[0].timestamp() // seconds)
+    return [fmean(load for _, load in each) for _, each in periods]
 
 
 def threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:
