@@ -16,7 +16,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import cases, costs, keys, outcomes, protocol
+from docs import cases, costs, draining, keys, outcomes, protocol
 from docs.tables import ROOT, table
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
     ROOT / "docs" / "costs.md",
     ROOT / "docs" / "policy-reference.md",
+    ROOT / "docs" / "tuning.md",
     DECISIONS / "README.md",
 )
 
@@ -64,6 +65,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "limits": protocol.limits,
     "invariants": protocol.invariants,
     "planted-bugs": protocol.planted_bugs,
+    "draining": partial(_tabled, draining.draining),
     **{name: partial(_tabled, rows) for name, rows in costs.BLOCKS.items()},
     **{
         f"cases:{path.stem}": partial(cases.cases, path.stem)
