@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from quickstep.engine.decide import decide
-from quickstep.engine.load import expected_growth, loads, noise, ramp
+from quickstep.engine.load import expected_growth, load_of, loads, noise, ramp
 from quickstep.engine.model import (
     Alarm,
     Datapoint,
@@ -22,6 +22,7 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds, Case
+from quickstep.engine.step_policy import need
 from tests.builders import (
     CALM,
     NOW,
@@ -681,3 +682,29 @@ def test_of_two_removals_the_one_that_would_flap_holds_both() -> None:
     observation = seen(5, low=low(80.0), high=QUIET, idle=firing(1.0, threshold=5))
 
     assert decide(target, observation, State(), NOW).outcome is Outcome.HELD_WOULD_FLAP
+
+
+# --- datapoints finer than the alarm's ------------------------------------------------------------
+
+
+def each_5_s(values: list[float], samples: list[int], newest: float) -> Alarm:
+    """Return an alarm of 10 s with datapoints of 5 s; the newest began so many seconds ago."""
+    at = [newest + 5 * n for n in range(len(values))][::-1]
+    recent = tuple(Datapoint(ago(a), v, s) for a, v, s in zip(at, values, samples, strict=True))
+    return replace(firing(150.0), recent=recent, period=5)
+
+
+@pytest.mark.parametrize(("count", "newest", "tasks"), [(4, 17.5, 2), (5, 12.5, 2), (6, 7.5, 4)])
+def test_reporters_are_counted_in_the_period_whose_average_the_alarm_shows(
+    count: int, newest: float, tasks: int
+) -> None:
+    """1 task, 2 from 09:59:50 on, 4 from 10:00:00 on: the alarm has seen whole periods only."""
+    alarm = each_5_s([100.0] * count, [1, 1, 2, 2, 4, 4][:count], newest)
+    assert load_of(a_case(alarm, state=launched(30, 3)), alarm).reporting == tasks
+
+
+def test_the_noise_that_a_removal_leaves_room_for_is_that_of_the_alarms_periods() -> None:
+    """100 and 140 in turn are 120 in each period of 10 s: none of them will breach."""
+    alarm = each_5_s([100.0, 140.0] * 8, [4] * 16, newest=7.5)
+    case = a_case(alarm)
+    assert need(case, alarm, load_of(case, alarm), 200.0) == (600, 4, 0)
