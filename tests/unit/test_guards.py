@@ -10,12 +10,14 @@ from quickstep.engine.decide import decide
 from quickstep.engine.load import expected_growth, load_of, loads, noise, ramp
 from quickstep.engine.model import (
     Alarm,
+    AlarmState,
     Datapoint,
     Guard,
     Launch,
     MetricAggregationType,
     MetricScope,
     Override,
+    Removal,
     ScalableTarget,
     ScalingActivity,
     State,
@@ -708,3 +710,17 @@ def test_the_noise_that_a_removal_leaves_room_for_is_that_of_the_alarms_periods(
     alarm = each_5_s([100.0, 140.0] * 8, [4] * 16, newest=7.5)
     case = a_case(alarm)
     assert need(case, alarm, load_of(case, alarm), 200.0) == (600, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("average", "outcome"), [(25.0, Outcome.HELD_NOT_BREACHING), (24.0, Outcome.SCALED_IN)]
+)
+def test_a_serving_tasks_value_that_is_the_threshold_does_not_breach_it(
+    average: float, outcome: Outcome
+) -> None:
+    """12 tasks report 25 on average, of which 2 drain: 30 each, and not below 30."""
+    recent = tuple(points(average, average, average, samples=24))
+    low = Alarm(AlarmState.ALARM, 30.0, (average,), recent=recent)
+    state = State(removals=(Removal(ago(60), 2),))
+    observed = seen(10, high=Alarm(AlarmState.OK, 100.0), low=low)
+    assert decide(PER_TASK, observed, state, NOW).outcome is outcome

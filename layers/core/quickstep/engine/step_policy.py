@@ -58,7 +58,9 @@ def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> P
     shown = _breaching(alarm, direction)
     load = load_of(case, alarm) if _is_load(policy, alarm, direction) else None
     served = _per_serving_task(case, policy, shown, load)
-    proposal = _from_step(case, policy, served, base)
+    proposal = (
+        _from_step(case, policy, served, base) if _breaches(served, shown, direction) else None
+    )
     if proposal is None:
         return _not_breached(case, policy, shown, base, load)
     if load and _differs(load):
@@ -88,6 +90,16 @@ def _breaching(alarm: Alarm, direction: Direction) -> Alarm:
     comparison, threshold = alarm.compared(direction), alarm.threshold
     points = tuple(value for value in alarm.datapoints if comparison.breached(value, threshold))
     return replace(alarm, datapoints=points or alarm.datapoints)
+
+
+def _breaches(served: Alarm, shown: Alarm, direction: Direction) -> bool:
+    """Whether the value of serving tasks breaches, where it is another than the one reported.
+
+    Example: 300 on 10 tasks and 2 that drain: 25 on average is below 30, 30 each is not.
+    """
+    if served is shown or served.threshold is None:
+        return True
+    return served.compared(direction).breached(served.datapoints[0], served.threshold)
 
 
 def _differs(load: Load) -> bool:
