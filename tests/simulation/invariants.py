@@ -88,6 +88,8 @@ def _every_change_has_one_record(world: World) -> Iterator[str]:
     scaled = Counter(r.id for r in records if r.outcome.changes_capacity)
     for decision in scaled.keys() - {change.decision for change in world.changes}:
         yield f"{decision} is recorded as a change, but ECS saw none"
+    again = {r.id for r in records if r.outcome is Outcome.RECOVERED and r.decision}
+    scaled.update(change.decision for change in world.changes if change.decision in again)
     orphans = []
     for change in world.changes:
         count = scaled[change.decision]
@@ -95,7 +97,7 @@ def _every_change_has_one_record(world: World) -> Iterator[str]:
             yield f"the change {change.before} -> {change.after} has {count} records"
         elif count == 0:
             orphans.append(change)
-    for record in (r for r in records if r.outcome is Outcome.RECOVERED):
+    for record in (r for r in records if r.outcome is Outcome.RECOVERED and not r.decision):
         seconds = (record.at - START).total_seconds()
         adopted = [change for change in orphans if change.at <= seconds]
         if not adopted and "unknown number" not in record.reason:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from quickstep.engine.outcome import Outcome
 from quickstep.loop import cycle, observing, waiting
 from quickstep.protocol import line
-from quickstep.protocol.memory import Claim, Lease
+from quickstep.protocol.counts import Counts, Meaning
 from quickstep.protocol.ports import CallFailedError, OutOfDate
 from quickstep_lab.in_memory import InMemoryTargets, call
 from tests.simulation import world
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Alarm
     from quickstep.protocol.line import Turn
-    from quickstep.protocol.memory import Memory
+    from quickstep.protocol.memory import Claim, Lease, Memory
     from quickstep.protocol.records import DecisionRecord
 
 _claim: Callable[..., Claim | Lease | OutOfDate] = unwrap(InMemoryTargets.claim)
 _commit = unwrap(InMemoryTargets.commit)
+_meaning = Counts.meaning
 _line_up = waiting.line_up
 
 
@@ -57,22 +58,17 @@ def _never_take_over(
     return held or _claim(self, resource_id, lease, generation)
 
 
-@call("claim")
-def _forget_who_died(
-    self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
-) -> Claim | Lease | OutOfDate:
-    answer = _claim(self, resource_id, lease, generation)
-    return Claim(answer.memory) if isinstance(answer, Claim) else answer
-
-
 def _commit_changed(
     change: Callable[[Memory], Memory], *, recorded: bool = True
-) -> Callable[..., None]:
+) -> Callable[..., bool]:
     @call("commit")
-    def commit(self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        _commit(self, owner, change(memory), record)
+    def commit(
+        self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *claim: Claim
+    ) -> bool:
+        waited = bool(_commit(self, owner, change(memory), record, *claim))
         if not recorded and record.outcome.changes_capacity:
             self.records.pop()
+        return waited
 
     return commit
 
@@ -87,7 +83,7 @@ def _unchanged(memory: Memory) -> Memory:
 
 def _without_spent_datapoints(memory: Memory) -> Memory:
     alarms = {name: replace(known, acted_on=None) for name, known in memory.alarms.items()}
-    return replace(memory, alarms=alarms, spent_before=None)
+    return replace(memory, alarms=alarms)
 
 
 def _refused() -> CallFailedError:
@@ -104,8 +100,8 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-def _no_recovery(memory: Memory, *_: Any) -> tuple[Memory, None]:
-    return memory, None
+def _never_stale(self: Counts, number: int) -> Meaning:
+    return _meaning(replace(self, replaced=()), number)
 
 
 def _kept(*arguments: Any) -> tuple[Turn | None, timedelta | None]:
@@ -121,10 +117,10 @@ def _no_sweep(_self: World, _token: str | None) -> tuple[dict[Any, Any], None]:
 MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
     "no lease condition": [(InMemoryTargets, "claim", _claim_whatever_the_lease)],
     "an ended lease is never taken over": [(InMemoryTargets, "claim", _never_take_over)],
-    "a dead holder is not noticed": [(InMemoryTargets, "claim", _forget_who_died)],
+    "what is asked for is not written down": [(InMemoryTargets, "ask", _nothing)],
     "a lease shorter than the time-out": [(cycle, "LEASE", timedelta(seconds=1))],
     "a lease longer than promised": [(cycle, "LEASE", timedelta(seconds=40))],
-    "no stale-describe check": [(cycle, "_may_be_stale", lambda *_: False)],
+    "a stale answer is somebody's": [(Counts, "meaning", _never_stale)],
     "cooldown not committed": [(InMemoryTargets, "commit", _commit_changed(_without_cooldown))],
     "record not in the transaction": [
         (InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False))
@@ -133,7 +129,7 @@ MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
         (InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints))
     ],
     "chain generation ignored": [(InMemoryTargets, "claim", _claim_whatever_the_generation)],
-    "no recovery": [(cycle, "recover", _no_recovery)],
+    "no recovery": [(cycle, "adopted", _nothing)],
     "next check never sent": [(World, "send", _nothing)],
     "heartbeat sees no alarm": [(World, "page", _no_sweep)],
     "a lost answer taken for a refusal": [(world, "unheard", _refused)],

@@ -470,8 +470,9 @@ class World(InMemoryAws):
                 self.log(f"   claim by {lease.owner}: {type(answer).__name__}")
             case "postpone", (_, generation, check_at):
                 self.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
-            case "commit", (owner, memory, record):
-                if memory.desired not in (None, self.desired):
+            case "commit", (owner, memory, record, *_):
+                asked = memory.counts.asked  # which ECS may or may not have heard
+                if memory.desired and self.desired not in (memory.desired, asked and asked.number):
                     self.astray.append(f"{owner} commits {memory.desired}, ECS has {self.desired}")
                 self.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
             case "GetMetricData", (_, now):
