@@ -1,18 +1,29 @@
-"""Bugs to plant in the protocol. The simulation has to find each of them."""
+"""Bugs to plant in the scaler. The simulation has to find each of them, or a test that it names.
+
+`python -m tests.simulation.run --planted` looks for a seed that finds each, and keeps it in FOUND.
+"""
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from inspect import unwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from quickstep.engine import decide as deciding
+from quickstep.engine import guards, step_policy
+from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import cycle, observing, waiting
+from quickstep.loop import capacity, cycle, door, heartbeat, learning, next_look, observing, waiting
+from quickstep.loop.next_look import Check
+from quickstep.loop.observing import Observer
 from quickstep.protocol import line
-from quickstep.protocol.memory import Claim, Lease
+from quickstep.protocol.memory import Claim, Lease, memory_dict
+from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import CallFailedError, OutOfDate
 from quickstep_lab.in_memory import InMemoryTargets, call
 from tests.simulation import world
@@ -24,14 +35,37 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
-    from quickstep.engine.model import Alarm
+    from quickstep.engine.model import Alarm, Decision
     from quickstep.protocol.line import Turn
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
+FOUND = Path(__file__).with_name("planted.json")
+"""The first seed that finds each bug."""
+
 _claim: Callable[..., Claim | Lease | OutOfDate] = unwrap(InMemoryTargets.claim)
 _commit = unwrap(InMemoryTargets.commit)
+_peek = unwrap(InMemoryTargets.peek)
 _line_up = waiting.line_up
+_decide = deciding.decide
+_next_check = next_look.next_check
+_memory_dict = memory_dict
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug: what it replaces, and the unit test that finds it where the simulation need not."""
+
+    patches: tuple[tuple[Any, str, Any], ...]
+    unit_test: str = ""
+
+
+def bug(owner: Any, attribute: str, value: Any, unit_test: str = "") -> Bug:
+    """Return the bug of one replacement."""
+    return Bug(((owner, attribute, value),), unit_test)
+
+
+# --- of the table ---------------------------------------------------------------------------------
 
 
 @call("claim")
@@ -65,16 +99,32 @@ def _forget_who_died(
     return Claim(answer.memory) if isinstance(answer, Claim) else answer
 
 
+@call("peek")
+def _peek_without_lease(self: InMemoryTargets, resource_id: str) -> tuple[Memory, Lease | None]:
+    return _peek(self, resource_id)[0], None
+
+
 def _commit_changed(
     change: Callable[[Memory], Memory], *, recorded: bool = True
 ) -> Callable[..., None]:
     @call("commit")
-    def commit(self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        _commit(self, owner, change(memory), record)
+    def commit(
+        self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *others: Any
+    ) -> None:
+        _commit(self, owner, change(memory), record, *others)
         if not recorded and record.outcome.changes_capacity:
             self.records.pop()
 
     return commit
+
+
+@call("commit")
+def _commit_and_keep_the_lease(
+    self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *others: Any
+) -> None:
+    lease = self.items[record.resource_id].lease
+    _commit(self, owner, memory, record, *others)
+    self.items[record.resource_id].lease = lease
 
 
 def _without_cooldown(memory: Memory) -> Memory:
@@ -88,6 +138,27 @@ def _unchanged(memory: Memory) -> Memory:
 def _without_spent_datapoints(memory: Memory) -> Memory:
     alarms = {name: replace(known, acted_on=None) for name, known in memory.alarms.items()}
     return replace(memory, alarms=alarms, spent_before=None)
+
+
+def _not_stored(attribute: str) -> Bug:
+    """Return the bug of an item that lacks an attribute of the memory."""
+
+    def written(memory: Memory) -> dict[str, Any]:
+        return {**_memory_dict(memory), attribute: None}
+
+    return bug(world, "memory_dict", written)
+
+
+def _not_stored_of_alarms(key: str, value: Any = None) -> Bug:
+    def written(memory: Memory) -> dict[str, Any]:
+        data = _memory_dict(memory)
+        alarms = {name: {**alarm, key: value} for name, alarm in data["alarms"].items()}
+        return {**data, "alarms": alarms}
+
+    return bug(world, "memory_dict", written)
+
+
+# --- of the loop ----------------------------------------------------------------------------------
 
 
 def _refused() -> CallFailedError:
@@ -118,44 +189,186 @@ def _no_sweep(_self: World, _token: str | None) -> tuple[dict[Any, Any], None]:
     return {}, None
 
 
-MUTATIONS: dict[str, list[tuple[Any, str, Any]]] = {
-    "no lease condition": [(InMemoryTargets, "claim", _claim_whatever_the_lease)],
-    "an ended lease is never taken over": [(InMemoryTargets, "claim", _never_take_over)],
-    "a dead holder is not noticed": [(InMemoryTargets, "claim", _forget_who_died)],
-    "a lease shorter than the time-out": [(cycle, "LEASE", timedelta(seconds=1))],
-    "a lease longer than promised": [(cycle, "LEASE", timedelta(seconds=40))],
-    "no stale-describe check": [(cycle, "_may_be_stale", lambda *_: False)],
-    "cooldown not committed": [(InMemoryTargets, "commit", _commit_changed(_without_cooldown))],
-    "record not in the transaction": [
-        (InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False))
-    ],
-    "spent datapoints forgotten": [
-        (InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints))
-    ],
-    "chain generation ignored": [(InMemoryTargets, "claim", _claim_whatever_the_generation)],
-    "no recovery": [(cycle, "recover", _no_recovery)],
-    "next check never sent": [(World, "send", _nothing)],
-    "heartbeat sees no alarm": [(World, "page", _no_sweep)],
-    "a lost answer taken for a refusal": [(world, "unheard", _refused)],
-    "its turn never comes": [(cycle, "still_waits", lambda *_: timedelta(seconds=5))],
-    "nobody's standstill is noticed": [(line, "STANDSTILL", timedelta(days=1))],
-    "a turn is kept for good": [(cycle, "line_up", _kept)],
-    "an event's datapoint counts whenever it comes": [(observing, "_shown", _shown_again)],
-}
+def _first_page_of_one(self: World, _token: str | None) -> tuple[dict[Any, Any], None]:
+    return dict(list(self.alarms.items())[:1]), None
 
 
-IN_A_CROWD = {
-    "its turn never comes",
-    "nobody's standstill is noticed",
-    "a turn is kept for good",
+def _check_whatever_came(*_: Any, **__: Any) -> Check:
+    return Check(timedelta(seconds=10))
+
+
+def _no_check_after(*outcomes: Outcome) -> Callable[..., Check | None]:
+    def check(memory: Memory, record: DecisionRecord, *others: Any) -> Check | None:
+        return None if record.outcome in outcomes else _next_check(memory, record, *others)
+
+    return check
+
+
+def _checked_at_once(*arguments: Any) -> Check | None:
+    check = _next_check(*arguments)
+    return replace(check, delay=timedelta(seconds=1)) if check else None
+
+
+def _decided_as(change: Callable[[Decision], Decision]) -> Callable[..., Decision]:
+    def decide(*arguments: Any) -> Decision:
+        decision = _decide(*arguments)
+        return change(decision) if decision.outcome.changes_capacity else decision
+
+    return decide
+
+
+def _on_the_wrong_direction(decision: Decision) -> Decision:
+    state = decision.state
+    turned = replace(state, scale_out=state.scale_in, scale_in=state.scale_out)
+    return replace(decision, state=turned)
+
+
+def _doubled(decision: Decision) -> Decision:
+    return replace(decision, granted=2 * decision.granted - decision.before)
+
+
+def _wet(target: Any, *others: Any) -> Decision:
+    return _decide(replace(target, dry_run=False), *others)
+
+
+def _learn_nothing(_target: Any, memory: Memory, _look: Any) -> Memory:
+    return memory
+
+
+def _always_fresh(_self: Observer, look: Any, _now: datetime) -> AlarmEvent | None:
+    event: AlarmEvent | None = look.event
+    return event
+
+
+def _all_certain(error: CallFailedError, certain: bool) -> capacity.Failed:
+    del certain
+    return _Failed(error, True)
+
+
+_Failed = capacity.Failed
+
+
+def _recheck_of_the_generation_before(service: Any, generation: int, *others: Any) -> Any:
+    return _Recheck(service, generation - 1, *others)
+
+
+_Recheck = Recheck
+
+
+def _unbounded(_case: Any, proposal: Any, _direction: Any) -> Any:
+    return proposal
+
+
+def _everything_is_wrong(_target: Any, _look: Any, **_: Any) -> bool:
+    return True
+
+
+def _deleted_alarms_are_kept(target: Any, memory: Memory, look: Any) -> Memory:
+    return _learn(target, memory, replace(look, complete=False))
+
+
+_learn = learning.learn
+
+
+def _state_of_any_age(memory: Memory, policy: str, described: KnownAlarm) -> KnownAlarm:
+    last = _described(memory, policy, described)
+    return replace(last, state=described.state, at=described.at)
+
+
+_described = learning._described  # noqa: SLF001 - it is the bug's place
+
+
+MUTATIONS: dict[str, Bug] = {
+    # The lease, and who dies with it.
+    "no lease condition": bug(InMemoryTargets, "claim", _claim_whatever_the_lease),
+    "an ended lease is never taken over": bug(InMemoryTargets, "claim", _never_take_over),
+    "a dead holder is not noticed": bug(InMemoryTargets, "claim", _forget_who_died),
+    "a lease shorter than the time-out": bug(cycle, "LEASE", timedelta(seconds=1)),
+    "a lease longer than promised": bug(cycle, "LEASE", timedelta(seconds=40)),
+    "a commit keeps the lease": bug(InMemoryTargets, "commit", _commit_and_keep_the_lease),
+    "no recovery": bug(cycle, "recover", _no_recovery),
+    "the heartbeat sees no dead holder": bug(InMemoryTargets, "peek", _peek_without_lease),
+    "an unanswered call is taken for a refused one": bug(world, "unheard", _refused),
+    "an unanswered call is committed as not done": bug(capacity, "Failed", _all_certain),
+    "records are not in the transaction": bug(
+        InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False)
+    ),
+    # What ECS shows.
+    "no look whether a description is stale": bug(cycle, "_may_be_stale", lambda *_: False),
+    # What is acted on.
+    "cooldowns are not committed": bug(
+        InMemoryTargets, "commit", _commit_changed(_without_cooldown)
+    ),
+    "cooldowns are on the wrong direction": bug(
+        cycle, "decide", _decided_as(_on_the_wrong_direction)
+    ),
+    "a scale-out heeds no cooldown": bug(step_policy, "scale_out_cooldown", _nothing),
+    "a scale-in heeds no cooldown": bug(step_policy, "scale_in_cooldown", _nothing),
+    "every step is taken twice": bug(cycle, "decide", _decided_as(_doubled)),
+    "bounds are not heeded": bug(guards, "_bound", _unbounded),
+    "a pause is not heeded": bug(guards, "_pause", _unbounded),
+    "a dry run is not heeded": bug(cycle, "decide", _wet),
+    "capacity is not brought back into its bounds": bug(cycle, "correct", _nothing),
+    "spent datapoints are forgotten": bug(
+        InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints)
+    ),
+    "an event's datapoint counts whenever it comes": bug(observing, "_shown", _shown_again),
+    "an event's datapoint counts however old it is": bug(Observer, "_fresh", _always_fresh),
+    "an event is known by nothing": bug(learning, "_known_event", _nothing),
+    "a request is known by nothing": bug(learning, "_known_wish", _nothing),
+    "nothing is learnt from a look": bug(cycle, "learn", _learn_nothing),
+    "a deleted alarm is remembered": bug(cycle, "learn", _deleted_alarms_are_kept),
+    "a described state wins over a newer one": bug(learning, "_described", _state_of_any_age),
+    # The chain of re-checks, and the heartbeat behind it.
+    "chain generation ignored": bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
+    "a re-check of the wrong generation": bug(cycle, "Recheck", _recheck_of_the_generation_before),
+    "the next check is never sent": bug(World, "send", _nothing),
+    "the chain never ends": bug(cycle, "next_check", _check_whatever_came),
+    "the chain hurries": bug(cycle, "next_check", _checked_at_once),
+    "a cooldown ends the chain": bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
+    "a change ends the chain": bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
+    "no second look for a newer datapoint": bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
+    "who loses a race does not come back": bug(door, "MAX_RACES", 0),
+    "the heartbeat sees no alarm": bug(World, "page", _no_sweep),
+    "the heartbeat sees the first alarm only": bug(World, "page", _first_page_of_one),
+    "the heartbeat sees no dead chain": bug(heartbeat, "OVERDUE", timedelta(days=1)),
+    "the heartbeat learns nothing": bug(heartbeat, "learn", _learn_nothing),
+    "the heartbeat evaluates everything": bug(heartbeat, "shows_work", _everything_is_wrong),
+    # The line.
+    "its turn never comes": bug(cycle, "still_waits", lambda *_: timedelta(seconds=5)),
+    "nobody's standstill is noticed": bug(line, "STANDSTILL", timedelta(days=1)),
+    "a turn is kept for good": bug(cycle, "line_up", _kept),
+    "nobody is ever served": bug(cycle, "served", _nothing),
+    "a throttled call is repeated without end": bug(
+        capacity, "RETRY_SLEEPS", (timedelta(seconds=0.2),) * 30
+    ),
+    "a throttle ends the chain": bug(next_look, "MAX_THROTTLES", 0),
+    # The item: what is not stored is lost.
+    "generation is not stored": _not_stored("generation"),
+    "check_at is not stored": _not_stored("check_at"),
+    "desired is not stored": _not_stored("desired"),
+    "changed_at is not stored": _not_stored("changed_at"),
+    "spent_before is not stored": _not_stored("spent_before"),
+    "requested_at is not stored": _not_stored("requested_at"),
+    "turn is not stored": _not_stored("turn"),
+    "scale_out is not stored": _not_stored("scale_out"),
+    "scale_in is not stored": _not_stored("scale_in"),
+    "alarms' acted_on is not stored": _not_stored_of_alarms("acted_on"),
+    "alarms' definitions are not stored": _not_stored_of_alarms("definition"),
+    "alarms' states are stored as OK": _not_stored_of_alarms("state", str(AlarmState.OK)),
 }
-"""Those that show only where the account's line is long."""
 
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """Run with a bug planted."""
     with ExitStack() as stack:
-        for owner, attribute, value in MUTATIONS[name]:
+        for owner, attribute, value in MUTATIONS[name].patches:
             stack.enter_context(patch.object(owner, attribute, value))
         yield
+
+
+def known_seeds() -> dict[str, int]:
+    """Return the seed that finds each bug."""
+    found: dict[str, int] = json.loads(FOUND.read_text(encoding="utf-8"))
+    return found
