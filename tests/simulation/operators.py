@@ -81,3 +81,10 @@ def drawn_entry(rng: random.Random, number: int, now: float) -> tuple[str, Any, 
     bounds = rng.choice(((6, None), (None, 12), (4, 20)))
     name = f"{SCHEDULED}action-{number}" if kind == "schedule" else "override"
     return name, bounds_entry(bounds, end, reason="", by="somebody", at=at), until
+
+
+def old_entries() -> dict[str, Any]:
+    """Return what schedules have left behind that were over days ago."""
+    end = moment(-2.5 * 86_400)
+    entry = bounds_entry((20, None), end, reason="", by="sale", at=moment(-3.0 * 86_400))
+    return {f"{SCHEDULED}sale": entry}

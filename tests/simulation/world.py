@@ -8,6 +8,7 @@ is lost. Time passes only in the clockwork; which troubles there are says `troub
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -92,16 +93,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What an operator or a schedule has written, when, and until when it holds."""
-
-    name: str
-    at: float
-    until: float
-    written: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Gone:
     """The time in which an alarm was deleted."""
 
@@ -139,13 +130,17 @@ class World(InMemoryAws):
             for (_, policy), alarm in self.alarms.items()
             if alarm.definition
         }
-        self.made_entries: list[Entry] = []
+        self._numbers = itertools.count()
         self.asked: list[tuple[float, str]] = []  # every call: when, and of what
-        self.entries: dict[str, Any] = {}
+        self.old_entries = operators.old_entries() if self.troubles.entries else {}
+        self.entries: dict[str, Any] = dict(self.old_entries)
         if self.troubles.paused:
             self.entries["pause"] = {"directions": [str(each) for each in Direction]}
         self.committed: int | None = None
         self.document = self._document()
+        item = self.targets.items[WEB.resource_id]
+        if hasattr(item, "entries"):
+            item.entries = self.entries
         self._kept: dict[int, tuple[float, ScalableTarget]] = {}
         self.targets.items[WEB.resource_id].memory = self._remembered(Memory())
         if self.troubles.known:
@@ -316,11 +311,10 @@ class World(InMemoryAws):
 
     def _write_entry(self) -> None:
         """Have an operator or a schedule write an entry, and, mostly, ask for a look."""
-        number = len(self.made_entries)
+        number = next(self._numbers)
         name, entry, until = operators.drawn_entry(self.rng, number, self.now)
         self.log(f"{name} is written: {json.dumps(entry)}")
         self.entries[name] = entry
-        self.made_entries.append(Entry(name, self.now, until, entry.get("at")))
         item = self.targets.items[WEB.resource_id]
         item.memory, item.exists = self._remembered(item.memory), True
         self._note_limits()
@@ -529,6 +523,8 @@ class World(InMemoryAws):
             case "claim", (_, lease, *_):
                 self.leases.append((self.now, lease))
                 self.log(f"   claim by {lease.owner}: {type(answer).__name__}")
+            case (("ask" | "wait"), _):
+                self._store()
             case "postpone", (_, generation, check_at):
                 self._store()
                 self.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
