@@ -7,6 +7,7 @@ overrides `seen`, `change`, `datapoints` or `deliver`.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
@@ -19,8 +20,9 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
 from quickstep.protocol.line import Line
-from quickstep.protocol.memory import Claim, Lease, Memory
-from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
+from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
+from quickstep.protocol.operators import outlived, read_operators
+from quickstep.protocol.ports import CallFailedError, ItemFullError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,12 +87,46 @@ def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tu
     return first(), second()
 
 
+ITEM_BYTES = 400_000
+"""An item may have no more."""
+
+
 @dataclass
 class _Item:
     memory: Memory = field(default_factory=Memory)
     lease: Lease | None = None
-    abandoned: Lease | None = None
     exists: bool = False
+    waited_since: datetime | None = None
+    waiting: dict[str, KnownAlarm] = field(default_factory=dict)
+    mark: str = ""
+    entries: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, memory: Memory) -> None:
+        """Remember; overrides and pause are the operators', who may have written in between."""
+        attributes = {**memory_dict(memory), **self.entries}
+        if len(json.dumps(attributes)) > ITEM_BYTES:
+            raise ItemFullError("the item has no room for what is to be remembered")
+        kept = self.memory.state
+        state = replace(
+            memory.state,
+            override=kept.override,
+            pause=kept.pause,
+            schedules=kept.schedules,
+            unreadable=kept.unreadable,
+        )
+        self.memory = replace(memory, state=state)
+
+    @property
+    def claim(self) -> Claim:
+        """What a claim is shown."""
+        memory = self.memory
+        if self.entries:
+            state, read = memory.state, read_operators(self.entries)
+            state = replace(
+                read, scale_out=state.scale_out, scale_in=state.scale_in, launches=state.launches
+            )
+            memory = replace(memory, state=state)
+        return Claim(memory, dict(self.waiting), self.mark, dict(self.entries))
 
 
 @dataclass
@@ -100,6 +136,7 @@ class InMemoryTargets:
     hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
+    list_: set[str] = field(default_factory=set)
 
     @call("claim")
     def claim(
@@ -109,12 +146,14 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if generation is not None and (not item.exists or generation != item.memory.generation):
             return OutOfDate(item.memory.generation)
-        if item.lease and item.lease.owner == lease.owner:
-            return Claim(item.memory, item.abandoned)
-        if item.lease and item.lease.until > lease.since:
-            return item.lease
-        item.lease, item.abandoned = lease, item.lease
-        return Claim(item.memory, item.abandoned)
+        held = item.lease
+        if held and held.owner == lease.owner:
+            return item.claim
+        waited = lease.since - (item.waited_since or lease.since)
+        if held and held.until > lease.since and waited < lease.until - lease.since:
+            return held
+        item.lease, item.waited_since = lease, None
+        return item.claim
 
     @call("postpone")
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
@@ -129,26 +168,75 @@ class InMemoryTargets:
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease; see the port."""
         item = self.items[resource_id]
-        return item.memory, item.lease
+        return item.claim.memory, item.lease
+
+    @call("wait")
+    def wait(
+        self,
+        resource_id: str,
+        holder: str,
+        mark: str,
+        at: datetime,
+        told: tuple[str, KnownAlarm] | None = None,
+    ) -> bool:
+        """Leave a mark, and what an event has told, for who holds the lease; see the port."""
+        item = self.items[resource_id]
+        if item.lease is None or item.lease.owner != holder:
+            return False
+        if told:
+            policy, known = told
+            before = item.waiting.get(policy)
+            if before and before.at > known.at:
+                return True
+            item.waiting[policy] = known
+        item.mark, item.waited_since = mark, item.waited_since or at
+        return True
+
+    @call("ask")
+    def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
+        """Write the memory of a change that is about to be asked for; see the port."""
+        self._held(owner, resource_id).remember(memory)
 
     @call("commit")
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+    def commit(
+        self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
+    ) -> bool:
         """Write memory and record, and release the lease; see the port."""
         resource_id = record.resource_id
+        item = self._held(owner, resource_id)
+        claim = claim or Claim(memory)
+        gone = outlived(claim.entries, record.at)
+        item.remember(replace(memory, listed=True))
+        waited = item.mark != claim.mark or any(
+            item.entries.get(name) != claim.entries[name] for name in gone
+        )
+        if not waited:
+            item.mark, item.waiting = "", {}
+            for name in gone:
+                del item.entries[name]
+        item.lease, item.waited_since, item.exists = None, None, True
+        self.list_.add(resource_id)
+        self.records.append(record)
+        return waited
+
+    def _held(self, owner: str, resource_id: str) -> _Item:
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
             raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
-        # Overrides and pause are the operators', who may have written in between.
-        kept = item.memory.state
-        state = replace(
-            memory.state,
-            override=kept.override,
-            pause=kept.pause,
-            schedules=kept.schedules,
-            unreadable=kept.unreadable,
-        )
-        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
-        self.records.append(record)
+        return item
+
+    @call("listed")
+    def listed(self) -> Sequence[str]:
+        """Return the targets that are remembered; see the port."""
+        return sorted(self.list_)
+
+    @call("unlist")
+    def unlist(self, resource_id: str, generation: int) -> None:
+        """Take a target from the list; see the port."""
+        item = self.items[resource_id]
+        if item.lease is None and item.memory.generation == generation:
+            item.memory = replace(item.memory, listed=False)
+            self.list_.discard(resource_id)
 
     @call("record")
     def record(self, record: DecisionRecord) -> None:

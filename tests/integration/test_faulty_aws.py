@@ -21,6 +21,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.capacity import RETRY_SLEEPS
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.looks import recheck_look
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Recheck
@@ -237,7 +238,7 @@ def breach(account: Account, proxy: FaultProxy, behind: Door, direct: Door) -> S
     set_tasks(account, 4)
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease())
-    targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
+    targets.commit("me", Memory(counts=Counts(4)), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     metric = f"RequestsPerSecond-{uuid.uuid4().hex}"
     account.client("cloudwatch").put_metric_alarm(
         AlarmName=WEB.alarm(HIGH),

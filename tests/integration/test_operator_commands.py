@@ -17,6 +17,7 @@ import quickstep_cli.operate
 import quickstep_cli.status
 from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory, memory_dict
 from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import HIGH, WEB, a_document, known
@@ -86,7 +87,7 @@ def test_an_override_creates_the_item_of_a_target_that_was_never_evaluated(
 @pytest.mark.usefixtures("scaler")
 def test_an_override_leaves_lease_and_memory_as_they_are(account: Account, run: Any) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
-    remember(account, Memory(alarms={HIGH: known()}, desired=4, generation=7, changed_at=at))
+    remember(account, Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, changed_at=at))
     run(*OVERRIDE, "--wait", "0")
 
     memory, _ = remembered(account)
@@ -176,7 +177,7 @@ PAUSE = ("pause", "prod/web", "--for", "30m", "--reason", "incident", "--yes")
 def breach(account: Account) -> None:
     """Remember an alarm in breach, and publish a datapoint that shows it."""
     now = datetime.now(UTC)
-    remember(account, Memory(alarms={HIGH: known()}, desired=4))
+    remember(account, Memory(alarms={HIGH: known()}, counts=Counts(4)))
     begun = datetime.fromtimestamp(now.timestamp() // 10 * 10 - 10, UTC)
     client = account.client("cloudwatch")
     client.put_metric_data(

@@ -31,6 +31,7 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Memory
 from quickstep.protocol.messages import (
@@ -159,7 +160,7 @@ RICH = Memory(
         LOW: known(AlarmState.OK, 600, replace(LOW_DEFINITION, threshold=30.25), disabled=True),
         "latency": known(AlarmState.INSUFFICIENT_DATA, definition=None),
     },
-    desired=6,
+    counts=Counts(6),
     changed_at=ago(0.5),
     generation=12,
     check_at=ago(-10),
@@ -208,14 +209,14 @@ def test_a_lease_that_has_ended_is_taken_over_and_shown(targets: Targets) -> Non
 
 
 def test_a_lease_that_was_released_is_shown_to_nobody(targets: Targets) -> None:
-    committed(targets, Memory(desired=4))
+    committed(targets, Memory(counts=Counts(4)))
 
     assert claimed(targets, since=NOW + timedelta(minutes=1)).abandoned is None
 
 
 def test_an_abandoned_lease_is_shown_to_one_claimant_only(targets: Targets) -> None:
     targets.claim(WEB.resource_id, a_lease("dead", ago(60)))
-    committed(targets, Memory(desired=4))
+    committed(targets, Memory(counts=Counts(4)))
 
     assert claimed(targets).abandoned is None
 

@@ -16,6 +16,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory
 from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import NOW, WEB, a_document, a_lease, a_record
@@ -153,7 +154,7 @@ def contested(account: Account, one_write_at_a_time: None) -> Account:  # noqa: 
     put_policy(account, WEB, json.dumps(document))
     targets = targets_of(account)
     targets.claim(WEB.resource_id, a_lease(since=NOW - 4 * LEASE))
-    targets.commit("me", Memory(desired=4), a_record("earlier", Outcome.HELD_NOT_BREACHING))
+    targets.commit("me", Memory(counts=Counts(4)), a_record("earlier", Outcome.HELD_NOT_BREACHING))
     create_queue(account)
     return account
 

@@ -16,6 +16,7 @@ from botocore.session import Session
 from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.messages import (
     AlarmAgain,
@@ -567,7 +568,7 @@ def test_an_event_that_lost_the_race_comes_back_through_the_queue_and_is_answere
     assert body == {"alarm": event, "lost": 1}
     assert delay in (1, 2)
     memory, _ = targets.peek(WEB.resource_id)
-    targets.commit("other", replace(memory, desired=4), a_record())
+    targets.commit("other", replace(memory, counts=Counts(4)), a_record())
     assert invoke(later(door, delay), batch(json.dumps(body))) == ALL_WELL
     assert outcomes(account)[-1] == "SCALED_OUT"
     assert desired_count(account, WEB) == 6

@@ -112,7 +112,7 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
     of it.
     """
     for at, astray in world.astray if _alone(world) else ():
-        if not any(at - OURS <= unheard < at for unheard in world.unheard) or world.troubles.plain:
+        if world.troubles.plain or not _unheard_before(world, at):
             yield astray
     committed, last = world.committed, world.ecs.changes[-1].at if world.ecs.changes else 0.0
     settled = max(last + UNSEEN, FAULTS_END + UNSEEN)
@@ -122,27 +122,69 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
 
 
 def _every_change_has_one_record(world: World) -> Iterator[str]:
-    """Each change is recorded by its author, or adopted by the next one to recover the target."""
+    """Each change is recorded by its author, or adopted by a later one that finds it made."""
     records = world.targets.records
-    scaled = Counter(record.id for record in records if record.outcome.changes_capacity)
+    own = (Outcome.SCALED_OUT, Outcome.SCALED_IN, Outcome.RECOVERED)
+    made = Counter(r.id for r in records if r.decision and r.outcome in own)
     calls = {call.by for call in world.ecs.calls}
-    for decision, times in scaled.items():
+    for decision, times in made.items():
         if times > 1:
             yield f"{decision} has {times} records"
         if decision not in calls:
             yield f"{decision} is recorded as a change, but ECS was never asked"
     if not world.troubles.plain:
         return
-    for decision in scaled.keys() - {change.by for change in world.ecs.changes}:
-        yield f"{decision} is recorded as a change, but ECS saw none"
-    orphans = [change for change in world.ecs.changes if change.by not in scaled]
-    for record in (r for r in records if r.outcome is Outcome.RECOVERED):
+    orphans = [change for change in world.ecs.changes if change.by not in made]
+    for record in records:
+        if record.outcome is not Outcome.RECOVERED or record.decision:
+            continue
         adopted = [change for change in orphans if change.at <= seconds(record.at)]
-        if not adopted and "unknown number" not in record.reason:
+        if not adopted and not _unheard_before(world, seconds(record.at)):
             yield f"{record.id} adopts a change that nobody made"
         orphans = orphans[len(adopted) :]
     for change in orphans:
         yield f"the change {change.before} -> {change.after} has no record"
+
+
+def _own_numbers_are_known(world: World) -> Iterator[str]:
+    """Where nobody else sets the desired count, no number is taken for somebody else's.
+
+    Example: 8 was asked for at 40 s, and the caller died. At 60 s ECS shows 8: it is adopted as the
+    scaler's own, with its cooldown.
+    """
+    if world.troubles.foreign:
+        return
+    for record in world.targets.records:
+        if record.outcome is Outcome.FOREIGN_CHANGE:
+            yield f"{record.id} takes the scaler's own number for a hand's: {record.reason}"
+
+
+def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
+    """A number that others have set is recorded as such, by the second heartbeat at the latest.
+
+    Example: a hand sets 30 at 50 s. If it stands until the heartbeats of 60 and 120 s, which no
+    fault meets, then one of them, or an evaluation before, has a record of it.
+    """
+    changes = world.ecs.changes
+    noted = [
+        seconds(record.at)
+        for record in world.targets.records
+        if record.outcome is Outcome.FOREIGN_CHANGE
+    ]
+    for index, change in enumerate(changes):
+        until = changes[index + 1].at if index + 1 < len(changes) else END
+        looks = [
+            ended
+            for began, ended in _unharmed_heartbeats(world)
+            if change.at + UNSEEN < began and ended + 1 < until
+        ]
+        if not change.foreign or len(looks) < ANSWERING_HEARTBEATS or not world.troubles.known:
+            continue
+        ours = {call.desired for call in world.ecs.calls if call.at < change.at}
+        if change.after in ours | {number for at, number in world.commits if at < change.at}:
+            continue
+        if not any(change.at - 5 <= at <= looks[1] for at in noted):
+            yield f"{change.by} set {change.after} at {change.at:.0f} s, and no record says so"
 
 
 def _cooldowns_are_kept(world: World) -> Iterator[str]:
@@ -504,6 +546,11 @@ def _calls(world: World, direction: Direction) -> Iterator[tuple[Call, DecisionR
             yield call, record
 
 
+def _unheard_before(world: World, at: float) -> bool:
+    """Whether an answer that was lost may have been heard of since."""
+    return any(at - OURS <= unheard < at for unheard in world.unheard)
+
+
 def _last_commit(world: World, before: float) -> float:
     return max((at for at, _ in world.commits if at < before), default=0.0)
 
@@ -546,6 +593,8 @@ INVARIANTS = (
     _a_pause_is_heeded,
     _the_memory_equals_ecs,
     _every_change_has_one_record,
+    _own_numbers_are_known,
+    _a_foreign_change_is_recorded,
     _cooldowns_are_kept,
     _no_datapoint_acts_twice,
     _there_is_one_chain,

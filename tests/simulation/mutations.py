@@ -21,10 +21,12 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop import capacity, cycle, door, heartbeat, learning, next_look, observing, waiting
 from quickstep.loop.next_look import Check
 from quickstep.loop.observing import Observer
-from quickstep.protocol import line
-from quickstep.protocol.memory import Claim, Lease, memory_dict
+from quickstep.protocol import counts, line
+from quickstep.protocol.counts import Counts, Meaning
+from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
 from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import CallFailedError, OutOfDate
+from quickstep_lab import in_memory
 from quickstep_lab.in_memory import InMemoryTargets, call
 from tests.simulation import world
 from tests.simulation.world import World
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Alarm, Decision
     from quickstep.protocol.line import Turn
-    from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
 FOUND = Path(__file__).with_name("planted.json")
@@ -50,6 +51,7 @@ _line_up = waiting.line_up
 _decide = deciding.decide
 _next_check = next_look.next_check
 _memory_dict = memory_dict
+_meaning = Counts.meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +93,34 @@ def _never_take_over(
     return held or _claim(self, resource_id, lease, generation)
 
 
-@call("claim")
-def _forget_who_died(
-    self: InMemoryTargets, resource_id: str, lease: Lease, generation: int | None = None
-) -> Claim | Lease | OutOfDate:
-    answer = _claim(self, resource_id, lease, generation)
-    return Claim(answer.memory) if isinstance(answer, Claim) else answer
-
-
 @call("peek")
 def _peek_without_lease(self: InMemoryTargets, resource_id: str) -> tuple[Memory, Lease | None]:
     return _peek(self, resource_id)[0], None
 
 
 def _commit_changed(
-    change: Callable[[Memory], Memory], *, recorded: bool = True
-) -> Callable[..., None]:
+    change: Callable[[Memory], Memory], *, recorded: bool = True, heeded: bool = True
+) -> Callable[..., bool]:
     @call("commit")
     def commit(
-        self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *others: Any
-    ) -> None:
-        _commit(self, owner, change(memory), record, *others)
+        self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *claim: Claim
+    ) -> bool:
+        waited = bool(_commit(self, owner, change(memory), record, *claim))
         if not recorded and record.outcome.changes_capacity:
             self.records.pop()
+        return waited and heeded
 
     return commit
 
 
 @call("commit")
 def _commit_and_keep_the_lease(
-    self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *others: Any
-) -> None:
+    self: InMemoryTargets, owner: str, memory: Memory, record: DecisionRecord, *claim: Claim
+) -> bool:
     lease = self.items[record.resource_id].lease
-    _commit(self, owner, memory, record, *others)
+    waited = bool(_commit(self, owner, memory, record, *claim))
     self.items[record.resource_id].lease = lease
+    return waited
 
 
 def _without_cooldown(memory: Memory) -> Memory:
@@ -137,7 +133,7 @@ def _unchanged(memory: Memory) -> Memory:
 
 def _without_spent_datapoints(memory: Memory) -> Memory:
     alarms = {name: replace(known, acted_on=None) for name, known in memory.alarms.items()}
-    return replace(memory, alarms=alarms, spent_before=None)
+    return replace(memory, alarms=alarms)
 
 
 def _not_stored(attribute: str) -> Bug:
@@ -175,8 +171,23 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-def _no_recovery(memory: Memory, *_: Any) -> tuple[Memory, None]:
-    return memory, None
+def _meaning_without(**gone: Any) -> Callable[[Counts, int], Meaning]:
+    def meaning(self: Counts, number: int) -> Meaning:
+        return _meaning(replace(self, **gone), number)
+
+    return meaning
+
+
+def _meaning_as(other: dict[Meaning, Meaning]) -> Callable[[Counts, int], Meaning]:
+    def meaning(self: Counts, number: int) -> Meaning:
+        found = _meaning(self, number)
+        return other.get(found, found)
+
+    return meaning
+
+
+def _sent_once(_target: Any, _memory: Memory, decision: Decision, _draft: Any) -> Decision | None:
+    return decision if decision.outcome.changes_capacity else None
 
 
 def _kept(*arguments: Any) -> tuple[Turn | None, timedelta | None]:
@@ -231,21 +242,13 @@ def _wet(target: Any, *others: Any) -> Decision:
     return _decide(replace(target, dry_run=False), *others)
 
 
-def _learn_nothing(_target: Any, memory: Memory, _look: Any) -> Memory:
+def _learn_nothing(_target: Any, memory: Memory, *_: Any) -> Memory:
     return memory
 
 
 def _always_fresh(_self: Observer, look: Any, _now: datetime) -> AlarmEvent | None:
     event: AlarmEvent | None = look.event
     return event
-
-
-def _all_certain(error: CallFailedError, certain: bool) -> capacity.Failed:
-    del certain
-    return _Failed(error, True)
-
-
-_Failed = capacity.Failed
 
 
 def _recheck_of_the_generation_before(service: Any, generation: int, *others: Any) -> Any:
@@ -263,15 +266,19 @@ def _everything_is_wrong(_target: Any, _look: Any, **_: Any) -> bool:
     return True
 
 
-def _deleted_alarms_are_kept(target: Any, memory: Memory, look: Any) -> Memory:
-    return _learn(target, memory, replace(look, complete=False))
+def _deleted_alarms_are_kept(target: Any, memory: Memory, look: Any, *waiting: Any) -> Memory:
+    return _learn(target, memory, replace(look, complete=False), *waiting)
+
+
+def _learn_without_waiting(target: Any, memory: Memory, look: Any, *_: Any) -> Memory:
+    return _learn(target, memory, look)
 
 
 _learn = learning.learn
 
 
-def _state_of_any_age(memory: Memory, policy: str, described: KnownAlarm) -> KnownAlarm:
-    last = _described(memory, policy, described)
+def _state_of_any_age(known: KnownAlarm | None, described: KnownAlarm) -> KnownAlarm:
+    last = _described(known, described)
     return replace(last, state=described.state, at=described.at)
 
 
@@ -282,19 +289,37 @@ MUTATIONS: dict[str, Bug] = {
     # The lease, and who dies with it.
     "no lease condition": bug(InMemoryTargets, "claim", _claim_whatever_the_lease),
     "an ended lease is never taken over": bug(InMemoryTargets, "claim", _never_take_over),
-    "a dead holder is not noticed": bug(InMemoryTargets, "claim", _forget_who_died),
     "a lease shorter than the time-out": bug(cycle, "LEASE", timedelta(seconds=1)),
     "a lease longer than promised": bug(cycle, "LEASE", timedelta(seconds=40)),
     "a commit keeps the lease": bug(InMemoryTargets, "commit", _commit_and_keep_the_lease),
-    "no recovery": bug(cycle, "recover", _no_recovery),
+    "no recovery": bug(cycle, "adopted", _nothing),
     "the heartbeat sees no dead holder": bug(InMemoryTargets, "peek", _peek_without_lease),
     "an unanswered call is taken for a refused one": bug(world, "unheard", _refused),
-    "an unanswered call is committed as not done": bug(capacity, "Failed", _all_certain),
     "records are not in the transaction": bug(
         InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False)
     ),
     # What ECS shows.
-    "no look whether a description is stale": bug(cycle, "_may_be_stale", lambda *_: False),
+    "what is asked for is not written down": bug(InMemoryTargets, "ask", _nothing),
+    "what is asked for is not sent again": bug(cycle, "insist", _sent_once),
+    "a stale number is a hand's": bug(Counts, "meaning", _meaning_without(replaced=())),
+    "an echo is a hand's": bug(Counts, "meaning", _meaning_without(asked=None)),
+    "a late call is a hand's": bug(Counts, "meaning", _meaning_without(late=())),
+    "a hand's number is a stale one": bug(
+        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.STALE})
+    ),
+    "a hand's number is a late call": bug(
+        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.LATE})
+    ),
+    "a late call is a stale number": bug(
+        Counts, "meaning", _meaning_as({Meaning.LATE: Meaning.STALE})
+    ),
+    "stale numbers are trusted after a second": bug(counts, "STALE", timedelta(seconds=-1)),
+    "stale numbers are known for an hour": bug(counts, "STALE", timedelta(hours=1)),
+    "late calls are known for five seconds": bug(counts, "LATE", timedelta(seconds=5)),
+    "late calls are known for an hour": bug(counts, "LATE", timedelta(hours=1)),
+    "no number is ever refused": bug(Counts, "refusal", _nothing),
+    "a scale-out counts from what is seen": bug(Memory, "desired", property(lambda _self: None)),
+    "times ahead of now are believed": bug(Memory, "as_of", lambda memory, _now: memory),
     # What is acted on.
     "cooldowns are not committed": bug(
         InMemoryTargets, "commit", _commit_changed(_without_cooldown)
@@ -329,6 +354,12 @@ MUTATIONS: dict[str, Bug] = {
     "a change ends the chain": bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
     "no second look for a newer datapoint": bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
     "who loses a race does not come back": bug(door, "MAX_RACES", 0),
+    "who loses a race leaves nothing": bug(InMemoryTargets, "wait", lambda *_, **__: True),
+    "who was waited for does not look again": bug(
+        InMemoryTargets, "commit", _commit_changed(_unchanged, heeded=False)
+    ),
+    "what waited is not learnt": bug(cycle, "learn", _learn_without_waiting),
+    "the heartbeat sees no target without alarms": bug(InMemoryTargets, "listed", lambda _self: []),
     "the heartbeat sees no alarm": bug(World, "page", _no_sweep),
     "the heartbeat sees the first alarm only": bug(World, "page", _first_page_of_one),
     "the heartbeat sees no dead chain": bug(heartbeat, "OVERDUE", timedelta(days=1)),
@@ -343,12 +374,14 @@ MUTATIONS: dict[str, Bug] = {
         capacity, "RETRY_SLEEPS", (timedelta(seconds=0.2),) * 30
     ),
     "a throttle ends the chain": bug(next_look, "MAX_THROTTLES", 0),
+    "entries that are over stay": bug(in_memory, "outlived", lambda *_: []),
     # The item: what is not stored is lost.
     "generation is not stored": _not_stored("generation"),
     "check_at is not stored": _not_stored("check_at"),
     "desired is not stored": _not_stored("desired"),
-    "changed_at is not stored": _not_stored("changed_at"),
-    "spent_before is not stored": _not_stored("spent_before"),
+    "what is asked for is not stored": _not_stored("asked"),
+    "what was replaced is not stored": _not_stored("replaced"),
+    "late calls are not stored": _not_stored("late"),
     "requested_at is not stored": _not_stored("requested_at"),
     "turn is not stored": _not_stored("turn"),
     "scale_out is not stored": _not_stored("scale_out"),

@@ -18,15 +18,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
+from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.engine.model import AlarmState, Direction, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.loop import cycle
 from quickstep.protocol.line import LANES, SERVED_A_SECOND, Line
-from quickstep.protocol.memory import Memory, memory_dict, read_memory
+from quickstep.protocol.memory import WAITING, memory_dict, read_claim, read_memory
 from quickstep.protocol.messages import Message, Request, write_message
-from quickstep.protocol.operators import SCHEDULED, read_operators
+from quickstep.protocol.operators import read_operators
 from quickstep.protocol.ports import CallFailedError
 from quickstep_lab.in_memory import Call, InMemoryAws
 from tests.builders import HIGH, WEB
@@ -48,11 +49,11 @@ from tests.simulation.ecs import Change, Ecs
 from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep.protocol.memory import Lease
+    from quickstep.protocol.memory import Lease, Memory
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -137,16 +138,13 @@ class World(InMemoryAws):
         if self.troubles.paused:
             self.entries["pause"] = {"directions": [str(each) for each in Direction]}
         self.committed: int | None = None
+        self.unanswered: int | None = None
         self.document = self._document()
-        item = self.targets.items[WEB.resource_id]
-        if hasattr(item, "entries"):
-            item.entries = self.entries
+        self.targets.items[WEB.resource_id].entries = self.entries
         self._kept: dict[int, tuple[float, ScalableTarget]] = {}
-        self.targets.items[WEB.resource_id].memory = self._remembered(Memory())
         if self.troubles.known:
             self.committed = 4
-            memory = read_memory({"desired": 4, **self.entries})
-            self.targets.remember(WEB.resource_id, memory)
+            self.targets.remember(WEB.resource_id, read_memory({"desired": 4}))
         self._note_limits()
         self.door = self.scaler(
             clock=self.time.clock,
@@ -315,8 +313,7 @@ class World(InMemoryAws):
         name, entry, until = operators.drawn_entry(self.rng, number, self.now)
         self.log(f"{name} is written: {json.dumps(entry)}")
         self.entries[name] = entry
-        item = self.targets.items[WEB.resource_id]
-        item.memory, item.exists = self._remembered(item.memory), True
+        self.targets.items[WEB.resource_id].exists = True
         self._note_limits()
         self.time.at(until, self._note_limits)
         if self.rng.random() < 0.8:
@@ -531,7 +528,7 @@ class World(InMemoryAws):
             case "commit", (owner, _, record, *_):
                 self._store()
                 self.commits.append((self.now, self.committed))
-                if self.committed not in (None, self.ecs.desired):
+                if self.committed and self.ecs.desired not in (self.committed, self.unanswered):
                     have = f"ECS has {self.ecs.desired}"
                     self.astray.append((self.now, f"{owner} commits {self.committed}, {have}"))
                 self.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
@@ -541,19 +538,14 @@ class World(InMemoryAws):
     # --- the item ---------------------------------------------------------------------------------
 
     def _store(self) -> None:
-        """Have the item hold what its attributes say, and no entry that a commit has removed."""
+        """Have the item hold what its attributes say: what is not written, or read, is lost."""
         item = self.targets.items[WEB.resource_id]
-        kept = {f"{SCHEDULED}{schedule.name}" for schedule in item.memory.state.schedules}
-        for name in [n for n in self.entries if n.startswith(SCHEDULED) and n not in kept]:
-            del self.entries[name]
-        stored = from_item(to_item(memory_dict(item.memory)))
-        self.committed = stored["desired"]
-        item.memory = read_memory({**stored, **self.entries})
-
-    def _remembered(self, memory: Memory) -> Memory:
-        """Return a memory with what operators have written beside it."""
-        read: Mapping[str, Any] = memory_dict(memory)
-        return read_memory({**read, **self.entries})
+        waiting = {f"{WAITING}{name}": known_dict(known) for name, known in item.waiting.items()}
+        stored = from_item(to_item({**memory_dict(item.memory), **waiting}))
+        claim = read_claim({**stored, **self.entries})
+        item.memory, item.waiting = claim.memory, dict(claim.waiting)
+        asked = claim.memory.counts.asked  # which ECS may or may not have heard
+        self.committed, self.unanswered = claim.memory.desired, asked and asked.number
 
 
 def unheard() -> CallFailedError:

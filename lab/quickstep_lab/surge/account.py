@@ -18,6 +18,7 @@ from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeats, Message, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError
@@ -99,7 +100,7 @@ class Surge(InMemoryAws):
     def _remember(self, fleet: Fleet) -> None:
         """Let the scaler know of a fleet what it learnt before the surge."""
         known = KnownAlarm(AlarmState.OK, START - timedelta(minutes=10), fleet.definition)
-        memory = Memory(alarms={fleet.policy: known}, desired=fleet.desired[0][1])
+        memory = Memory(alarms={fleet.policy: known}, counts=Counts(fleet.desired[0][1]))
         self.targets.remember(fleet.name.resource_id, memory)
 
     def run(self, limit: float = 3_600.0) -> Result:

@@ -6,6 +6,7 @@ It is written beside the lease, at any time, and read with the memory at the nex
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quickstep.engine.model import Direction, Override, Pause, State
@@ -20,10 +21,46 @@ _T = TypeVar("_T")
 SCHEDULED = "override:"
 """What the attributes of scheduled overrides begin with; the schedule's name follows."""
 
+KEPT = timedelta(days=1)
+"""So long an entry stays that is over: an older one, coming twice, must not take its place."""
+
+MOST_SCHEDULES = 100
+"""Names of schedules in one item, so that it stays far below the 400 KB that an item may have."""
+
 
 def is_operators(attribute: str) -> bool:
     """Whether an attribute of a target's item is written by operators and schedules."""
     return attribute in ("override", "pause") or attribute.startswith(SCHEDULED)
+
+
+def outlived(entries: Mapping[str, Any], now: datetime) -> list[str]:
+    """Return the entries that are to go: those long over, and what is too many.
+
+    Of more schedules than there may be, those go first that are over, then those that came last.
+    """
+    ends = {name: _end(name, entry) for name, entry in entries.items()}
+    gone = [name for name, end in ends.items() if end and end + KEPT <= now]
+    left = [name for name in entries if name.startswith(SCHEDULED) and name not in gone]
+
+    def over(name: str) -> bool:
+        end = ends[name]
+        return end is not None and end <= now
+
+    newest_first = sorted(left, key=lambda name: _written(entries[name]), reverse=True)
+    first_to_go = sorted(newest_first, key=over, reverse=True)
+    return [*gone, *first_to_go[: max(0, len(left) - MOST_SCHEDULES)]]
+
+
+def _end(name: str, entry: Any) -> datetime | None:
+    """Return when an entry is over; None where it has no end that can be read."""
+    problems = Problems()
+    field = Field(entry, name, problems)
+    read = read_pause(field) if name == "pause" else read_override(field)
+    return read.until if read and not problems.found else None
+
+
+def _written(entry: Any) -> str:
+    return str(entry.get("at", "")) if isinstance(entry, dict) else ""
 
 
 def bounds_entry(

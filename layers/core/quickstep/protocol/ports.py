@@ -37,7 +37,11 @@ class CallFailedError(Exception):
 
 
 class LeaseLostError(Exception):
-    """A commit refused because the lease is no longer the committer's. Nothing was written."""
+    """A write refused because the lease is no longer the writer's. Nothing was written."""
+
+
+class ItemFullError(Exception):
+    """A write refused because the item, or a record, would be larger than there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,9 @@ class Targets(Protocol):
         """Take the target's lease, and return what it remembers.
 
         One conditional write is both lock and read. A lease that ended before the new one's
-        `since` is taken over, and so is the owner's own: a claim may be repeated. Refused with the
-        other's lease while that is good; and, with a `generation`, where the target is not at it.
+        `since` is taken over, and so is the owner's own: a claim may be repeated. So is one that
+        has been waited for longer than a lease lasts. Refused with the other's lease while that is
+        good; and, with a `generation`, where the target is not at it.
         """
         ...
 
@@ -111,12 +116,52 @@ class Targets(Protocol):
         """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
 
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        """Write memory and record together, and release the lease.
+    def wait(
+        self,
+        resource_id: str,
+        holder: str,
+        mark: str,
+        at: datetime,
+        told: tuple[str, KnownAlarm] | None = None,
+    ) -> bool:
+        """Leave a mark for who holds the lease, and what an event has told of a policy's alarm.
+
+        The next claim shows it, and the holder's commit tells of it. From the first mark on, the
+        lease lasts no longer than a lease does, whatever its own end says. False where that holder
+        no longer has the lease: nothing was written.
+        """
+        ...
+
+    def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
+        """Write the memory of a change before it is asked of ECS; the lease stays.
+
+        Raises:
+            LeaseLostError: `owner` no longer holds the lease.
+            ItemFullError: the item has no room for it.
+        """
+        ...
+
+    def commit(
+        self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
+    ) -> bool:
+        """Write memory and record together, and release the lease; the target is listed.
+
+        What waited in the item as of the `claim` goes, and so do operators' entries that have
+        outlived themselves, unless something newer has come since. Return whether somebody has left
+        a mark that the claim did not show.
 
         Raises:
             LeaseLostError: `owner` no longer holds the lease; nothing was written.
+            ItemFullError: the item or the record has no room for it; nothing was written.
         """
+        ...
+
+    def listed(self) -> Sequence[str]:
+        """Return the resource ids of the targets that are remembered."""
+        ...
+
+    def unlist(self, resource_id: str, generation: int) -> None:
+        """Take a target from the list until its next commit, if it is still at a generation."""
         ...
 
     def record(self, record: DecisionRecord) -> None:
