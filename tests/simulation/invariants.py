@@ -150,12 +150,15 @@ def _own_numbers_are_known(world: World) -> Iterator[str]:
     """Where nobody else sets the desired count, no number is taken for somebody else's.
 
     Example: 8 was asked for at 40 s, and the caller died. At 60 s ECS shows 8: it is adopted as the
-    scaler's own, with its cooldown.
+    scaler's own, with its cooldown. A late call is known for two minutes, and then no longer.
     """
     if world.troubles.foreign:
         return
     for record in world.targets.records:
-        if record.outcome is Outcome.FOREIGN_CHANGE:
+        at = seconds(record.at)
+        old = {call.desired for call in world.ecs.calls if call.at < at - OURS + TIMEOUT}
+        forgotten = world.troubles.late and record.service and record.service.desired in old
+        if record.outcome is Outcome.FOREIGN_CHANGE and not forgotten:
             yield f"{record.id} takes the scaler's own number for a hand's: {record.reason}"
 
 
@@ -163,8 +166,11 @@ def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
     """A number that others have set is recorded as such, by the second heartbeat at the latest.
 
     Example: a hand sets 30 at 50 s. If it stands until the heartbeats of 60 and 120 s, which no
-    fault meets, then one of them, or an evaluation before, has a record of it.
+    fault meets, then one of them, or an evaluation before, has a record of it. A target without
+    alarms is not looked at.
     """
+    if world.gone:
+        return
     changes = world.ecs.changes
     noted = [
         seconds(record.at)

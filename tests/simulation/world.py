@@ -137,13 +137,11 @@ class World(InMemoryAws):
         self.entries: dict[str, Any] = dict(self.old_entries)
         if self.troubles.paused:
             self.entries["pause"] = {"directions": [str(each) for each in Direction]}
-        self.committed: int | None = None
-        self.unanswered: int | None = None
+        self._read: object = None
         self.document = self._document()
         self.targets.items[WEB.resource_id].entries = self.entries
         self._kept: dict[int, tuple[float, ScalableTarget]] = {}
         if self.troubles.known:
-            self.committed = 4
             self.targets.remember(WEB.resource_id, read_memory({"desired": 4}))
         self._note_limits()
         self.door = self.scaler(
@@ -167,6 +165,11 @@ class World(InMemoryAws):
     def item(self) -> Memory:
         """What the target's item remembers."""
         return self.targets.items[WEB.resource_id].memory
+
+    @property
+    def committed(self) -> int | None:
+        """The desired count that is committed."""
+        return self.item.desired
 
     @property
     def target(self) -> ScalableTarget:
@@ -495,6 +498,8 @@ class World(InMemoryAws):
             self._carry_out_later(call.arguments[1])
             self.time.invocation.harmed = True
             raise unheard()
+        if call.name in ("claim", "peek"):
+            self._read_back()
         answer = effect()
         self._note(call, answer)
         if self.chance(0.012):
@@ -520,15 +525,13 @@ class World(InMemoryAws):
             case "claim", (_, lease, *_):
                 self.leases.append((self.now, lease))
                 self.log(f"   claim by {lease.owner}: {type(answer).__name__}")
-            case (("ask" | "wait"), _):
-                self._store()
             case "postpone", (_, generation, check_at):
-                self._store()
                 self.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
             case "commit", (owner, _, record, *_):
-                self._store()
                 self.commits.append((self.now, self.committed))
-                if self.committed and self.ecs.desired not in (self.committed, self.unanswered):
+                asked = self.item.counts.asked  # which ECS may or may not have heard
+                known = (self.committed, asked and asked.number)
+                if self.committed and self.ecs.desired not in known:
                     have = f"ECS has {self.ecs.desired}"
                     self.astray.append((self.now, f"{owner} commits {self.committed}, {have}"))
                 self.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
@@ -537,15 +540,16 @@ class World(InMemoryAws):
 
     # --- the item ---------------------------------------------------------------------------------
 
-    def _store(self) -> None:
+    def _read_back(self) -> None:
         """Have the item hold what its attributes say: what is not written, or read, is lost."""
         item = self.targets.items[WEB.resource_id]
+        if (item.memory, item.waiting) == self._read:
+            return
         waiting = {f"{WAITING}{name}": known_dict(known) for name, known in item.waiting.items()}
         stored = from_item(to_item({**memory_dict(item.memory), **waiting}))
-        claim = read_claim({**stored, **self.entries})
+        claim = read_claim(stored)
         item.memory, item.waiting = claim.memory, dict(claim.waiting)
-        asked = claim.memory.counts.asked  # which ECS may or may not have heard
-        self.committed, self.unanswered = claim.memory.desired, asked and asked.number
+        self._read = item.memory, dict(item.waiting)
 
 
 def unheard() -> CallFailedError:
