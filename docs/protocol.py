@@ -12,7 +12,7 @@ from quickstep.alarms import reading
 from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop import cycle, door, heartbeat, next_look
-from quickstep.protocol import line
+from quickstep.protocol import counts, line, operators
 from quickstep.wiring import CLIENT_CONFIG
 from tests.simulation import invariants as tests_invariants
 from tests.simulation import mutations
@@ -60,6 +60,11 @@ def limits() -> str:
         ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
         ("longest time in the line", *of(line, "LONGEST_LINE")),
         ("races that a message may lose", *of(door, "MAX_RACES")),
+        ("a count that was replaced may be shown for", *of(counts, "STALE")),
+        ("a call without an answer may be carried out for", *of(counts, "LATE")),
+        ("clocks of two hosts may differ by", *of(counts, "CLOCKS")),
+        ("an operators' entry that is over stays for", *of(operators, "KEPT")),
+        ("schedules of a target", *of(operators, "MOST_SCHEDULES")),
         ("a re-check counts as dead after its time by", *of(heartbeat, "OVERDUE")),
         ("alarms in a page", *of(cloudwatch, "PAGE")),
         ("pages in one invocation", *of(heartbeat, "PAGES")),

@@ -87,11 +87,13 @@ def test_an_override_creates_the_item_of_a_target_that_was_never_evaluated(
 @pytest.mark.usefixtures("scaler")
 def test_an_override_leaves_lease_and_memory_as_they_are(account: Account, run: Any) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
-    remember(account, Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, changed_at=at))
+    remember(
+        account, Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, requested_at=at)
+    )
     run(*OVERRIDE, "--wait", "0")
 
     memory, _ = remembered(account)
-    assert (memory.generation, memory.desired, memory.changed_at) == (7, 4, at)
+    assert (memory.generation, memory.desired, memory.requested_at) == (7, 4, at)
     assert memory.alarms == {HIGH: known()}
 
 

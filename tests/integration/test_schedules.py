@@ -270,7 +270,6 @@ def test_an_item_that_only_operators_have_written_is_free_and_has_no_chain(
     assert targets.peek(WEB.resource_id)[1] is None
     answer: Any = targets.claim(WEB.resource_id, a_lease("me"), None)
 
-    assert answer.abandoned is None
     assert answer.memory.state.schedules == (Override(None, 2, name="night"),)
 
 

@@ -181,6 +181,8 @@ class Cycle:
         if adoption := adopted(counts, service, draft):
             counts = counts.commit(service.desired, draft.at)
             self.targets.commit(draft.id, replace(memory, counts=counts), adoption)
+            if look.event and ignored(memory, look, draft.at, self.max_event_age):
+                look = replace(look, event=None)  # whoever heard it before did not finish
             return [adoption, *self._evaluate(look)]
         unfinished = counts.asked or claim.waiting
         if not unfinished and (known := ignored(memory, look, draft.at, self.max_event_age)):
