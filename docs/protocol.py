@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,11 @@ from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop import cycle, door, heartbeat, next_look
 from quickstep.protocol import counts, line, operators
 from quickstep.wiring import CLIENT_CONFIG
+from tests.simulation import invariants as tests_invariants
+from tests.simulation import mutations
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-SIMULATION = ROOT / "tests" / "simulation"
 
 
 def limits() -> str:
@@ -96,30 +95,20 @@ def _value(value: timedelta | int) -> str:
 
 
 def invariants() -> str:
-    """Return what the simulation checks after each run, from the names of its checks."""
-    names = (
-        name.strip("_").replace("_", " ").replace("ecs", "ECS") for name in _called("violations")
-    )
-    return "\n".join(f"- {name}" for name in names)
-
-
-def _called(name: str) -> list[str]:
-    """Return which private functions a function of the simulation's invariants calls, in order."""
-    tree = ast.parse((SIMULATION / "invariants.py").read_text(encoding="utf-8"))
-    (function,) = (
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
-    )
-    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return [call.id for call in calls if isinstance(call, ast.Name) and call.id.startswith("_")]
+    """Return what the simulation checks after each run, from its checks' names and sentences."""
+    rows = []
+    for check in tests_invariants.INVARIANTS:
+        name = check.__name__.strip("_").replace("_", " ").replace("ecs", "ECS")
+        sentence = " ".join((check.__doc__ or "").split("\n\n")[0].split())
+        rows.append((name, sentence))
+    return table(("What must hold", "That is"), rows)
 
 
 def planted_bugs() -> str:
-    """Return the bugs that the simulation has to find."""
-    tree = ast.parse((SIMULATION / "mutations.py").read_text(encoding="utf-8"))
-    (bugs,) = (
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "MUTATIONS"
+    """Return the bugs that the simulation has to find, and what finds each."""
+    seeds = mutations.known_seeds()
+    rows = (
+        (name, f"seed {seeds[name]}" if name in seeds else f"`{bug.unit_test}`")
+        for name, bug in mutations.MUTATIONS.items()
     )
-    assert isinstance(bugs, ast.Dict)  # noqa: S101 - else the simulation has none
-    return "\n".join(f"- {ast.literal_eval(key)}" for key in bugs.keys if key)
+    return table(("Bug", "Found by"), rows)
