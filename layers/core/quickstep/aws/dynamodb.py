@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quickstep.aws.attributes import from_item, to_item
+from quickstep.aws.failures import Kind, failure, kind_of
 from quickstep.fields import write_moment
 from quickstep.protocol.memory import Claim, Lease, memory_dict, read_memory
 from quickstep.protocol.operators import is_operators
@@ -85,6 +86,8 @@ class DynamoTargets:
             if code == "TransactionConflictException":
                 # DynamoDB refuses single writes to an item while a transaction writes it.
                 return Lease("whoever commits at this moment", lease.since, lease.since)
+            if kind_of(error) is Kind.THROTTLED:
+                raise failure("UpdateItem", error) from error
             if code != "ConditionalCheckFailedException":
                 raise
             response: Mapping[str, Any] = error.response

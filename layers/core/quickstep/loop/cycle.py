@@ -108,18 +108,22 @@ class Cycle:
         try:
             target = self.policies.load(look.service)
             look = _defined(target, look)
+            lease = Lease(draft.id, now, now + LEASE)
+            claim, (described, look) = self.together(
+                lambda: self.targets.claim(target.resource_id, lease, look.generation),
+                lambda: self.together(
+                    lambda: self._describe(look.service),
+                    lambda: self._observer.with_load_before(target, look, now),
+                ),
+            )
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
-            return self._unclaimed(_ended(draft, error.outcome, error.why))
-        lease = Lease(draft.id, now, now + LEASE)
-        claim, (described, look) = self.together(
-            lambda: self.targets.claim(target.resource_id, lease, look.generation),
-            lambda: self.together(
-                lambda: self._describe(look.service),
-                lambda: self._observer.with_load_before(target, look, now),
-            ),
-        )
+            failed = _ended(draft, error.outcome, error.why)
+            if error.outcome is Outcome.FAILED_THROTTLED:
+                # Not stored, for it may be the table that throttles; the door has it come back.
+                return replace(failed, unclaimed=True)
+            return self._unclaimed(failed)
         match claim:
             case OutOfDate():
                 return None

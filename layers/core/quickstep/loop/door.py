@@ -1,7 +1,7 @@
 """The one door: alarm events, the scaler's own messages and the heartbeat become looks here.
 
-An evaluation that lost the race for its target's lease loses nothing: what set it off comes back
-through the queue a moment later.
+An evaluation that lost the race for its target's lease, or was throttled before it, loses nothing:
+what set it off comes back through the queue a moment later.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from quickstep.alarms.event import read_event
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
+from quickstep.loop.next_look import MAX_THROTTLES, backoff
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeats,
@@ -73,6 +74,9 @@ class Door:
             if record.outcome is Outcome.LOST_RACE and message.lost < MAX_RACES:
                 again = Message(record.look.again, message.lost + 1)
                 self.messages.send(again, timedelta(seconds=1 + round(self.jitter())))
+            if record.unclaimed and message.lost < MAX_THROTTLES:
+                again = Message(record.look.again, message.lost + 1)
+                self.messages.send(again, backoff(message.lost, self.jitter(), scale_in=False))
         return records
 
     def _records(self, content: Content) -> list[DecisionRecord]:

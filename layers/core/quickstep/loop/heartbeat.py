@@ -1,9 +1,9 @@
 """The heartbeat's round: once a minute, a look at every target that has alarms.
 
 A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
-ECS, shows something to do. ECS is asked for ten services at once. Where there are more targets than
-one invocation looks at, the queue brings them in batches, spread over the minute; only so many of
-them ask ECS, drawn anew each minute.
+ECS, shows something to do. ECS is asked for ten services at once, SSM for their documents. Where
+there are more targets than one invocation looks at, the queue brings them in batches, spread over
+the minute; only so many of them ask ECS, drawn anew each minute.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from quickstep.loop.looks import heartbeat_look
 from quickstep.loop.next_look import readable
 from quickstep.protocol.messages import MAX_DESCRIBED, Heartbeat, Heartbeats, Message, Sweep
 from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.quotas import DESCRIBE_ALARMS, DESCRIBE_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 PAGES = 15
 """Pages of alarms in one invocation; the rest is left to the next one."""
 
-PAGE_SLEEP = timedelta(milliseconds=200)
-"""DescribeAlarms allows 9 calls a second in an account; the heartbeat takes about half of them."""
+PAGE_SLEEP = timedelta(seconds=1.8 / DESCRIBE_ALARMS.a_second)
+"""200 ms: of DescribeAlarms' calls, the heartbeat takes about half."""
 
 OVERDUE = timedelta(seconds=5)
 """How long after its time a re-check counts as lost."""
@@ -50,8 +51,8 @@ INLINE_TARGETS = 50
 INLINE_TIME = timedelta(seconds=4)
 """How long one invocation looks at targets itself; the rest is left to others."""
 
-CALLS_A_SECOND = 5
-"""DescribeServices' bucket refills by 20 a second in an account; a quarter is the heartbeat's."""
+CALLS_A_SECOND = DESCRIBE_SERVICES.a_second // 4
+"""Of DescribeServices, a quarter is the heartbeat's: 5 calls a second."""
 
 LAST_LOOK = timedelta(seconds=50)
 """The looks of one heartbeat are over before the next one."""
@@ -133,8 +134,14 @@ class HeartbeatRounds:
         while left and self.cycle.clock() < until:
             batch = left.pop(0)
             try:
-                described = self._describe(batch)
+                batch = self._with_documents(batch)
             except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
+                errors.append(error)
+            if not batch.targets:
+                continue
+            try:
+                described = self._describe(batch)
+            except Exception as error:  # noqa: BLE001 - as above
                 errors.append(error)
                 continue
             for index, heartbeat in enumerate(batch.targets):
@@ -152,6 +159,20 @@ class HeartbeatRounds:
         if errors:
             raise ExceptionGroup("heartbeat", errors)
         return records
+
+    def _with_documents(self, batch: Heartbeats) -> Heartbeats:
+        """Look at the documents anew; leave out targets without one that have a record of that.
+
+        Where SSM throttles, those that are known count for another minute.
+        """
+        try:
+            missing = self.cycle.policies.refresh([each.service for each in batch.targets])
+        except CallFailedError as error:
+            if error.outcome is not Outcome.FAILED_THROTTLED:
+                raise
+            return batch
+        targets = tuple(each for each in batch.targets if each.service not in missing)
+        return replace(batch, targets=targets)
 
     def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
         """Describe the services, where that is asked for; None where they were not."""
