@@ -24,7 +24,7 @@ from quickstep.protocol.memory import Claim, Lease, Memory
 from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
     from datetime import datetime, timedelta
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -302,7 +302,7 @@ class InMemoryAws:
             raise ConfigError.of(service.parameter, document.problem)
         return parse_target_of(service, document.text)
 
-    def refresh(self, services: Sequence[ServiceName]) -> Collection[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
         """Return those whose document is still missing; see the port."""
         found = self.parameters(services)
         missing = {name for name, document in found.items() if document.problem}

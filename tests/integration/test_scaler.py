@@ -66,7 +66,9 @@ def door(account: Account, queue_url: str) -> Door:
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": queue_url})
-    return later(make_door(settings, account.client), 0)
+    door = later(make_door(settings, account.client), 0)
+    door.cycle.policies.refresh([WEB])  # as the last heartbeat did
+    return door
 
 
 def later(door: Door, seconds: float) -> Door:
@@ -211,7 +213,8 @@ def sent(door: Door) -> list[tuple[dict[str, Any], int]]:
     return messages
 
 
-HOLD = {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1}
+DOCUMENT = {"GetItem": 1}  # the table's copy, which somebody has made before
+HOLD = {**DOCUMENT, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1}
 CHANGE = {**HOLD, "UpdateService": 1}
 NEXT_CHECK = {"SendMessage": 1}
 READ = {"GetMetricData": 1}
@@ -272,7 +275,7 @@ def test_a_recheck_that_is_out_of_date_makes_two_calls_and_leaves_no_record(
 
     assert invoke(later(door, 10), batch(Message(Recheck(WEB, 0)))) == ALL_WELL
 
-    assert calls == {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1}
+    assert calls == {**DOCUMENT, "UpdateItem": 1, "DescribeServices": 1}
     assert outcomes(account) == ["SCALED_OUT"]
 
 
@@ -284,7 +287,7 @@ def test_a_quiet_minute_looks_and_writes_nothing(
     calls.clear()
 
     assert invoke(later(door, 60), {"heartbeat": {}}) == {"decisions": []}
-    assert calls == {"DescribeAlarms": 1, "GetParameter": 1, "GetItem": 1, "DescribeServices": 1}
+    assert calls == {"DescribeAlarms": 1, "GetParameters": 1, "GetItem": 2, "DescribeServices": 1}
 
 
 def test_no_evaluation_makes_a_client(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,21 +349,21 @@ def named(alarm: str) -> dict[str, Any]:
             named("quickstep/prod/nowhere/high-request-rate"),
             None,
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "GetParameters": 1, "PutItem": 2},
             id="a target nobody knows",
         ),
         pytest.param(
             named("quickstep/prod/web/high-latency"),
             None,
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "PutItem": 1},
             id="an alarm without a policy",
         ),
         pytest.param(
             load_event("alarm-high-step2"),
             (WEB, json.dumps(a_document(MinCapacity=90))),
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "PutItem": 1},
             id="a document that breaks a rule",
         ),
         pytest.param(
@@ -391,6 +394,8 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
 ) -> None:
     if document:
         put_policy(account, *document)
+        door.cycle.policies.refresh([document[0]])
+        calls.clear()
 
     decision = decided(event, door)
 

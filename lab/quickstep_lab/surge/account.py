@@ -37,7 +37,7 @@ from quickstep_lab.surge.limits import LIMITED, Meter, published
 from quickstep_lab.surge.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
@@ -67,7 +67,8 @@ class TableThrottledError(Exception):
 class Surge(InMemoryAws):
     """A surge of so many targets, a share of which is to lose a task; one seed is one run.
 
-    No function remembers a document; `copies` says whether the table has copies of them.
+    Where none `fires`, all targets stay quiet. No function remembers a document; `copies` says
+    whether the table has copies of them.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Surge(InMemoryAws):
         *,
         shrinking: float = 0.2,
         seed: int = 0,
+        fires: bool = True,
         copies: bool = True,
         limits: Mapping[str, Bucket] | None = None,
     ) -> None:
@@ -87,7 +89,12 @@ class Surge(InMemoryAws):
         self.meter = Meter()
         self.cpu: dict[str, float] = defaultdict(float)
         self.fleets = {
-            name: a_fleet(name, self.rng, shrinks=index < shrinking * targets, surge=SURGE)
+            name: a_fleet(
+                name,
+                self.rng,
+                shrinks=index < shrinking * targets,
+                fires_at=self.rng.uniform(0, SURGE) if fires else math.inf,
+            )
             for index in range(targets)
             for name in [ServiceName("prod", f"service-{index}")]
         }
@@ -116,7 +123,8 @@ class Surge(InMemoryAws):
     def run(self, limit: float = 3_600.0) -> Result:
         """Run until no alarm is left to answer, or for an hour; then let what is under way end."""
         for fleet in self.fleets.values():
-            self.at(fleet.fires_at, lambda fleet=fleet: self._tell(fleet))  # type: ignore[misc]
+            if fleet.fires_at < limit:
+                self.at(fleet.fires_at, lambda fleet=fleet: self._tell(fleet))  # type: ignore[misc]
         self.at(self.rng.uniform(0, HEARTBEAT), lambda: self._heartbeat(limit))
         while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
@@ -228,7 +236,7 @@ class Surge(InMemoryAws):
         """Return a fleet's policies, to a function that remembers none."""
         return self._cold.load(service)
 
-    def refresh(self, services: Sequence[ServiceName]) -> Collection[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
         """Look at fleets' documents anew, as a function does that remembers none."""
         return self._cold.refresh(services)
 

@@ -83,13 +83,13 @@ class Fleet:
         return AlarmState.OK, -600.0
 
 
-def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, surge: float) -> Fleet:
-    """Return a fleet whose alarm fires at some moment of the surge."""
+def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, fires_at: float) -> Fleet:
+    """Return a fleet with some load from the moment on at which its alarm fires."""
     policy = LOW if shrinks else HIGH
     overload = LEAST * (MOST / LEAST) ** rng.random()
     tasks = BEFORE[policy]
     load = 28.75 * tasks if shrinks else THRESHOLD * overload * tasks
-    return Fleet(name, policy, load, rng.uniform(0, surge), [(-math.inf, tasks)])
+    return Fleet(name, policy, load, fires_at, [(-math.inf, tasks)])
 
 
 def event_of(fleet: Fleet, now: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from quickstep.protocol.documents import Copy
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
     from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
@@ -63,7 +63,7 @@ class KeptDocuments:
             kept.target = parse_target_of(service, document.text)
         return kept.target
 
-    def refresh(self, services: Sequence[ServiceName]) -> Collection[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
         """Look at the documents anew; see the port.
 
         Those that are missing are asked for with others, and alone once in a while.
@@ -74,13 +74,9 @@ class KeptDocuments:
             service: copy for service, copy in known.items() if copy and copy.document.problem
         }
         if len(missing) == len(services) and not any(copy.due(now) for copy in missing.values()):
-            return services
+            return missing.keys()
         copies = self._read(known, now)
-        return [
-            service
-            for service, copy in missing.items()
-            if copies[service].document == copy.document
-        ]
+        return {name for name, copy in missing.items() if copies[name].document == copy.document}
 
     def _current(self, service: ServiceName, now: datetime) -> Copy:
         """Return the table's copy, or read the document.

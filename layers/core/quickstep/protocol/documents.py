@@ -27,7 +27,7 @@ MISSING = Document(problem="is missing: no such SSM parameter")
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A document, and until when it is good without a look at its parameter."""
+    """A document, and until when it is good without a look at its parameter, in whole seconds."""
 
     document: Document
     until: datetime
@@ -35,7 +35,7 @@ class Copy:
     @classmethod
     def of(cls, document: Document, now: datetime) -> Copy:
         """Return the copy of a document that was read just now."""
-        return cls(document, now + _good_for(document))
+        return cls(document, (now + _good_for(document)).replace(microsecond=0))
 
     def due(self, now: datetime) -> bool:
         """Whether half its time is over, so that it is to be made anew."""
