@@ -24,7 +24,7 @@ from quickstep.protocol.memory import Claim, Lease, Memory
 from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -290,9 +290,7 @@ class InMemoryAws:
     def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
         """Return what is stored for each service; see the port."""
         stored = {name: self.documents.get(name.parameter) for name in services}
-        return {
-            name: MISSING if text is None else Document(text) for name, text in stored.items()
-        }
+        return {name: MISSING if text is None else Document(text) for name, text in stored.items()}
 
     def load(self, service: ServiceName) -> ScalableTarget:
         """Return the target's validated document; see the port. None is kept."""
@@ -302,7 +300,7 @@ class InMemoryAws:
             raise ConfigError.of(service.parameter, document.problem)
         return parse_target_of(service, document.text)
 
-    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
         """Return those whose document is still missing; see the port."""
         found = self.parameters(services)
         missing = {name for name, document in found.items() if document.problem}

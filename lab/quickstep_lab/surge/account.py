@@ -11,13 +11,14 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent, greenlet
 
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.documents import KeptDocuments
+from quickstep.loop.documents import MAX_AGE_SECONDS, KeptDocuments
 from quickstep.naming import ServiceName
 from quickstep.protocol.documents import Copy
 from quickstep.protocol.memory import Memory
@@ -37,7 +38,7 @@ from quickstep_lab.surge.limits import LIMITED, Meter, published
 from quickstep_lab.surge.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
@@ -67,8 +68,8 @@ class TableThrottledError(Exception):
 class Surge(InMemoryAws):
     """A surge of so many targets, a share of which is to lose a task; one seed is one run.
 
-    Where none `fires`, all targets stay quiet. No function remembers a document; `copies` says
-    whether the table has copies of them.
+    Where none `fires`, all targets stay quiet. Each invocation is of a function that has just
+    started, and remembers no document; `copies` says whether the table has copies of them.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Surge(InMemoryAws):
         self._order = itertools.count()
         self._ids = itertools.count(1)
         self._root = getcurrent()
+        self._remembered: WeakKeyDictionary[greenlet, KeptDocuments] = WeakKeyDictionary()
         self.door = self.scaler(
             clock=self.clock,
             new_id=lambda: f"d{next(self._ids)}",
@@ -233,16 +235,21 @@ class Surge(InMemoryAws):
         )
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return a fleet's policies, to a function that remembers none."""
-        return self._cold.load(service)
+        """Return a fleet's policies, to a function that has just started."""
+        return self._documents.load(service)
 
-    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
-        """Look at fleets' documents anew, as a function does that remembers none."""
-        return self._cold.refresh(services)
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Look at fleets' documents anew, in a function that has just started."""
+        return self._documents.refresh(services)
 
     @property
-    def _cold(self) -> KeptDocuments:
-        return KeptDocuments(self, self.copies, timedelta(), self.clock)
+    def _documents(self) -> KeptDocuments:
+        """What this invocation's function remembers."""
+        if (known := self._remembered.get(getcurrent())) is None:
+            max_age = timedelta(seconds=MAX_AGE_SECONDS)
+            known = KeptDocuments(self, self.copies, max_age, self.clock)
+            self._remembered[getcurrent()] = known
+        return known
 
     def seen(self, service: ServiceName) -> Service:
         """Return a service as it is now: its tasks start at once."""

@@ -19,6 +19,7 @@ from quickstep.protocol.quotas import (
     Quota,
 )
 
+
 @dataclass(kw_only=True)
 class Bucket:
     """A token bucket; a call that finds it empty is throttled, and takes nothing."""
@@ -72,11 +73,16 @@ LIMITED: dict[str, tuple[Quota, int]] = {
 """What each call takes, by its name in memory."""
 
 
-def published() -> dict[str, Bucket]:
-    """Return the buckets of an account and Region, full, by what they limit."""
+def published(*, warmth: int = 1) -> dict[str, Bucket]:
+    """Return the buckets of an account and Region, full, by what they limit.
+
+    The table has served, or was told to be ready for, so many times as much as a new one.
+    """
+    warm = {quota.calls: warmth for quota in (TABLE_READS, TABLE_WRITES)}
     return {
-        quota.calls: Bucket(burst=quota.burst, refill=quota.a_second)
+        quota.calls: Bucket(burst=quota.burst * times, refill=quota.a_second * times)
         for quota, _ in LIMITED.values()
+        for times in [warm.get(quota.calls, 1)]
     }
 
 

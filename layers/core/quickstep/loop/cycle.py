@@ -119,11 +119,7 @@ class Cycle:
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
-            failed = _ended(draft, error.outcome, error.why)
-            if error.outcome is Outcome.FAILED_THROTTLED:
-                # Not stored, for it may be the table that throttles; the door has it come back.
-                return replace(failed, unclaimed=True)
-            return self._unclaimed(failed)
+            return self._failed(_ended(draft, error.outcome, error.why))
         match claim:
             case OutOfDate():
                 return None
@@ -142,6 +138,15 @@ class Cycle:
     def _unclaimed(self, record: DecisionRecord) -> DecisionRecord:
         self.targets.record(record)
         return record
+
+    def _failed(self, record: DecisionRecord) -> DecisionRecord:
+        """Record a call that failed before the claim, but for a throttle: the door heeds that.
+
+        It is not stored, for it may be the table that throttles.
+        """
+        if record.outcome is Outcome.FAILED_THROTTLED:
+            return replace(record, unclaimed=True)
+        return self._unclaimed(record)
 
     def _describe(self, service: ServiceName) -> _Described | CallFailedError:
         """Describe the service; a failure is returned, for the claim beside it must be released."""

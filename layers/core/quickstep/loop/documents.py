@@ -18,7 +18,7 @@ from quickstep.protocol.documents import Copy
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
@@ -63,7 +63,7 @@ class KeptDocuments:
             kept.target = parse_target_of(service, document.text)
         return kept.target
 
-    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
         """Look at the documents anew; see the port.
 
         Those that are missing are asked for with others, and alone once in a while.
@@ -74,7 +74,7 @@ class KeptDocuments:
             service: copy for service, copy in known.items() if copy and copy.document.problem
         }
         if len(missing) == len(services) and not any(copy.due(now) for copy in missing.values()):
-            return missing.keys()
+            return set(missing)
         copies = self._read(known, now)
         return {name for name, copy in missing.items() if copies[name].document == copy.document}
 

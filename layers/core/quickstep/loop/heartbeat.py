@@ -132,16 +132,10 @@ class HeartbeatRounds:
         until = self.cycle.clock() + INLINE_TIME
         left = list(batches)
         while left and self.cycle.clock() < until:
-            batch = left.pop(0)
-            try:
-                batch = self._with_documents(batch)
-            except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
-                errors.append(error)
-            if not batch.targets:
-                continue
+            batch = self._with_documents(left.pop(0), errors)
             try:
                 described = self._describe(batch)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
                 errors.append(error)
                 continue
             for index, heartbeat in enumerate(batch.targets):
@@ -160,23 +154,24 @@ class HeartbeatRounds:
             raise ExceptionGroup("heartbeat", errors)
         return records
 
-    def _with_documents(self, batch: Heartbeats) -> Heartbeats:
+    def _with_documents(self, batch: Heartbeats, errors: list[Exception]) -> Heartbeats:
         """Look at the documents anew; leave out targets without one that have a record of that.
 
-        Where SSM throttles, those that are known count for another minute.
+        Where that fails, those that are known count for another minute; but for a throttle, it is
+        an error.
         """
         try:
             missing = self.cycle.policies.refresh([each.service for each in batch.targets])
         except CallFailedError as error:
             if error.outcome is not Outcome.FAILED_THROTTLED:
-                raise
+                errors.append(error)
             return batch
         targets = tuple(each for each in batch.targets if each.service not in missing)
         return replace(batch, targets=targets)
 
     def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
         """Describe the services, where that is asked for; None where they were not."""
-        if not batch.describe:
+        if not batch.describe or not batch.targets:
             return None
         try:
             services = [heartbeat.service for heartbeat in batch.targets]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """The text of a parameter, or what is wrong with the parameter.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -60,7 +60,7 @@ class PolicyDocuments(Protocol):
         """
         ...
 
-    def refresh(self, services: Sequence[ServiceName]) -> Set[ServiceName]:
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
         """Look at up to ten documents anew, so that changes count from now on.
 
         Return those that are missing as they were at the last look, whoever took it.
