@@ -47,6 +47,7 @@ EVENTS = ROOT / "events"
 AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
 """The moment that the sample events speak of."""
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 TASKS = 4
 HIGH, LOW = SERVICE.alarm("high-request-rate"), SERVICE.alarm("low-request-rate")
 INBOX = f"{QUEUE}-due"
@@ -105,10 +106,13 @@ class Rehearsal:
         self.now = AT
 
     def _forget_documents(self) -> None:
-        """Have functions that remember no document: each evaluation reads the table's copy."""
+        """Have functions that remember no document but of this very second.
+
+        So each evaluation reads the table's copy, but for the heartbeat's, which has just looked.
+        """
         cycle = self._door.cycle
         known: Any = cycle.policies
-        cold = KeptDocuments(known.parameters, known.copies, timedelta(), lambda: self.now)
+        cold = KeptDocuments(known.parameters, known.copies, SECOND, lambda: self.now)
         self._door = replace(self._door, cycle=replace(cycle, policies=cold))
 
     def set_tasks(self, desired: int) -> None:
