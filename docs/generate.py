@@ -62,6 +62,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "shapes": cases.shapes,
     "decisions": adr_index,
     "limits": protocol.limits,
+    "quotas": protocol.quotas,
     "invariants": protocol.invariants,
     "planted-bugs": protocol.planted_bugs,
     **{name: partial(_tabled, rows) for name, rows in costs.BLOCKS.items()},

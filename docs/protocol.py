@@ -13,6 +13,7 @@ from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop import cycle, door, heartbeat, next_look
 from quickstep.protocol import counts, line, operators
+from quickstep.protocol.quotas import QUOTAS
 from quickstep.wiring import CLIENT_CONFIG
 from tests.simulation import invariants as tests_invariants
 from tests.simulation import mutations
@@ -92,6 +93,17 @@ def _value(value: timedelta | int) -> str:
 
 
 # --- the fault simulation -------------------------------------------------------------------------
+
+
+def quotas() -> str:
+    """Return the table of AWS's quotas, as the surge model has them."""
+    return table(
+        ("Calls", "At once", "A second", "Source", "Not in it"),
+        [
+            (quota.calls, f"{quota.burst:,}", f"{quota.a_second:,}", quota.source, quota.note)
+            for quota in QUOTAS
+        ],
+    )
 
 
 def invariants() -> str:

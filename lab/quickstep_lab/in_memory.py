@@ -19,6 +19,7 @@ from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
+from quickstep.protocol.documents import MISSING, Document
 from quickstep.protocol.line import Line
 from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
 from quickstep.protocol.operators import outlived, read_operators
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Copy
     from quickstep.protocol.messages import Message
     from quickstep.protocol.ports import Together
     from quickstep.protocol.records import DecisionRecord
@@ -274,8 +276,29 @@ class InMemoryTurns:
 
 
 @dataclass
+class InMemoryCopies:
+    """The table's copies of policy documents."""
+
+    hook: Hook
+    copies: dict[ServiceName, Copy] = field(default_factory=dict)
+
+    @call("read of a copy")
+    def read(self, service: ServiceName) -> Copy | None:
+        """Return a target's copy; see the port."""
+        return self.copies.get(service)
+
+    @call("write of a copy")
+    def write(self, service: ServiceName, copy: Copy) -> None:
+        """Write a target's copy; see the port."""
+        old = self.copies.get(service)
+        modified = copy.document.modified
+        if old is None or not modified or old.document.modified <= modified:
+            self.copies[service] = copy
+
+
+@dataclass
 class InMemoryAws:
-    """An account: its table in `targets` and `turns`; all other ports are the account itself.
+    """An account: its table in `targets`, `turns` and `copies`; it is all other ports itself.
 
     The documents are by SSM parameter name, the datapoints by policy, and there are `page_size`
     alarms on a page.
@@ -289,11 +312,14 @@ class InMemoryAws:
     page_size: int = field(default=100, init=False)
     targets: InMemoryTargets = field(init=False)
     turns: InMemoryTurns = field(init=False)
+    copies: InMemoryCopies = field(init=False)
+    _missing: set[ServiceName] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Have the table's calls go through the account's hook."""
         self.targets = InMemoryTargets(self.hook)
         self.turns = InMemoryTurns(self.hook)
+        self.copies = InMemoryCopies(self.hook)
 
     def scaler(
         self,
@@ -348,12 +374,26 @@ class InMemoryAws:
 
     # --- the ports --------------------------------------------------------------------------------
 
-    @call("GetParameter")
+    @call("GetParameters")
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Return what is stored for each service; see the port."""
+        stored = {name: self.documents.get(name.parameter) for name in services}
+        return {name: MISSING if text is None else Document(text) for name, text in stored.items()}
+
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document; see the port."""
-        if service.parameter not in self.documents:
-            raise ConfigError.of(service.parameter, "is missing: no such SSM parameter")
-        return parse_target_of(service, self.documents[service.parameter])
+        """Return the target's validated document; see the port. None is kept."""
+        document = self.parameters([service])[service]
+        if document.problem:
+            self._missing.add(service)
+            raise ConfigError.of(service.parameter, document.problem)
+        return parse_target_of(service, document.text)
+
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Return those whose document is still missing; see the port."""
+        found = self.parameters(services)
+        missing = {name for name, document in found.items() if document.problem}
+        before, self._missing = self._missing, self._missing.difference(services) | missing
+        return missing & before
 
     @call("DescribeServices")
     def describe(self, service: ServiceName) -> Service:

@@ -87,8 +87,9 @@ RAISES = End(None)
 SCALED = End("SCALED_OUT", tasks=8)
 
 ENDS = {  # by call, in the order of FAULTS
-    "GetParameter": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
-    "UpdateItem": (RAISES, RAISES, RAISES, RAISES, replace(RAISES, lease_left=True)),
+    "GetParameters": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
+    "PutItem": (SCALED,) * 5,  # of the document's copy
+    "UpdateItem": (THROTTLED, RAISES, RAISES, RAISES, replace(RAISES, lease_left=True)),
     "DescribeServices": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
     "UpdateService": (THROTTLED, FAILED, FAILED, FAILED, SCALED),
     "TransactWriteItems": (
@@ -97,7 +98,7 @@ ENDS = {  # by call, in the order of FAULTS
     ),
     "SendMessage": (End(None, tasks=8),) * 5,
     "DescribeAlarms": (RAISES,) * 5,
-    "GetItem": (RAISES,) * 5,
+    "GetItem": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
     "GetMetricData": (BLIND,) * 5,
 }
 CASES = [
@@ -105,7 +106,7 @@ CASES = [
     for call, ends in ENDS.items()
     for fault, end in zip(FAULTS, ends, strict=True)
 ]
-OF_THE_HEARTBEAT = ("DescribeAlarms", "GetItem", "GetMetricData")
+OF_THE_HEARTBEAT = ("DescribeAlarms", "GetMetricData")
 RAISED = (ClientError, BotoCoreError, CallFailedError, ExceptionGroup)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import (
@@ -30,8 +31,10 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
+from quickstep.loop.documents import KeptDocuments
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
+from quickstep.protocol.documents import MISSING, Copy, Document
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Memory
 from quickstep.protocol.messages import (
@@ -46,9 +49,11 @@ from quickstep.protocol.messages import (
 from quickstep.protocol.operators import KEPT, MOST_SCHEDULES, bounds_entry
 from quickstep.protocol.ports import (
     CallFailedError,
+    Copies,
     ItemFullError,
     LeaseLostError,
     OutOfDate,
+    Parameters,
     PolicyDocuments,
     Services,
 )
@@ -62,6 +67,7 @@ from tests.builders import (
     LOW_DEFINITION,
     NOW,
     WEB,
+    a_document,
     a_lease,
     a_record,
     ago,
@@ -710,18 +716,35 @@ def test_what_does_not_exist_is_not_found(
 
 # --- policy documents -----------------------------------------------------------------------------
 
-Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str], None]"]
+Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str | None], None]"]
 
 
-@pytest.fixture(params=["in memory", "SSM"])
+def kept(parameters: Parameters, copies: Copies) -> KeptDocuments:
+    """Return what a function makes of them that remembers nothing."""
+    return KeptDocuments(parameters, copies, timedelta(), lambda: NOW)
+
+
+@pytest.fixture(params=["in memory", "kept, in memory", "kept, SSM and DynamoDB"])
 def documents(request: pytest.FixtureRequest) -> Documents:
-    """The port, and how to store a document behind it."""
-    if request.param == "in memory":
+    """The port, and how to store a document behind it, or to delete it."""
+    if "memory" in request.param:
         fake = InMemoryAws()
-        return fake, lambda name, text: fake.documents.update({name.parameter: text})
+
+        def store(service: ServiceName, text: str | None) -> None:
+            fake.documents.pop(service.parameter, None)
+            fake.documents.update({service.parameter: text} if text else {})
+
+        return kept(fake, fake.copies) if "kept" in request.param else fake, store
     account: Account = request.getfixturevalue("account")
-    port = SsmPolicyDocuments(account.client("ssm"), 0, lambda: 0.0)
-    return port, lambda name, text: put_policy(account, name, text)
+    ssm = account.client("ssm")
+
+    def put(service: ServiceName, text: str | None) -> None:
+        if text:
+            put_policy(account, service, text)
+        else:
+            ssm.delete_parameters(Names=[service.parameter])
+
+    return kept(SsmParameters(ssm), DynamoCopies(account.client("dynamodb"), TABLE)), put
 
 
 def test_a_stored_document_is_loaded(documents: Documents) -> None:
@@ -753,6 +776,68 @@ def test_a_document_of_another_target_is_a_config_error(documents: Documents) ->
 
     with pytest.raises(ConfigError, match="must be service/prod/nowhere"):
         port.load(NOWHERE)
+
+
+def test_a_document_that_was_changed_counts_once_it_was_looked_at_anew(
+    documents: Documents,
+) -> None:
+    port, store = documents
+    for least in (2, 3):
+        store(WEB, json.dumps(a_document(MinCapacity=least)))
+        port.refresh([WEB, NOWHERE])
+
+        assert port.load(WEB).min_capacity == least
+
+
+def test_that_a_document_is_missing_is_said_once(documents: Documents) -> None:
+    port, store = documents
+    text = EXAMPLE_POLICY.read_text(encoding="utf-8")
+    api = ServiceName("prod", "api")
+    store(api, text)
+    seen = []
+    for stored in (None, None, text, None, None):
+        store(WEB, stored)
+        seen.append(port.refresh([WEB, api]))
+
+    assert seen == [set(), {WEB}, set(), set(), {WEB}]
+
+
+def test_what_an_evaluation_found_missing_the_heartbeat_knows_of(documents: Documents) -> None:
+    port, _ = documents
+    with pytest.raises(ConfigError):
+        port.load(NOWHERE)
+
+    assert port.refresh([NOWHERE]) == {NOWHERE}
+
+
+# --- copies of documents --------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def copies(request: pytest.FixtureRequest) -> Copies:
+    if request.param == "in memory":
+        return InMemoryAws().copies
+    return DynamoCopies(request.getfixturevalue("account").client("dynamodb"), TABLE)
+
+
+def a_copy(text: str, modified: str) -> Copy:
+    return Copy.of(Document(text, modified=modified), NOW)
+
+
+def test_a_copy_is_read_as_it_was_written(copies: Copies) -> None:
+    assert copies.read(WEB) is None
+    for copy in (a_copy("{}", "2026-11-22T10:00:00.000Z"), Copy.of(MISSING, NOW)):
+        copies.write(WEB, copy)
+        assert copies.read(WEB) == copy
+    assert copies.read(NOWHERE) is None
+
+
+def test_an_older_document_never_takes_the_place_of_a_newer_one(copies: Copies) -> None:
+    newer = a_copy("newer", "2026-11-22T10:00:00.001Z")
+    copies.write(WEB, newer)
+    copies.write(WEB, a_copy("older", "2026-11-22T10:00:00.000Z"))
+
+    assert copies.read(WEB) == newer
 
 
 # --- messages -------------------------------------------------------------------------------------

@@ -67,7 +67,9 @@ def door(account: Account, queue_url: str) -> Door:
     """
     put_policy(account, WEB, json.dumps(a_document(Guards={"CapacityOnItsWay": False})))
     settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": queue_url})
-    return later(make_door(settings, account.client), 0)
+    door = later(make_door(settings, account.client), 0)
+    door.cycle.policies.refresh([WEB])  # as the last heartbeat did
+    return door
 
 
 def later(door: Door, seconds: float) -> Door:
@@ -212,7 +214,8 @@ def sent(door: Door) -> list[tuple[dict[str, Any], int]]:
     return messages
 
 
-HOLD = {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1}
+DOCUMENT = {"GetItem": 1}  # the table's copy, which somebody has made before
+HOLD = {**DOCUMENT, "UpdateItem": 1, "DescribeServices": 1, "TransactWriteItems": 1}
 CHANGE = {**HOLD, "UpdateItem": 2, "UpdateService": 1}
 NEXT_CHECK = {"SendMessage": 1}
 READ = {"GetMetricData": 1}
@@ -273,7 +276,7 @@ def test_a_recheck_that_is_out_of_date_makes_two_calls_and_leaves_no_record(
 
     assert invoke(later(door, 10), batch(Message(Recheck(WEB, 0)))) == ALL_WELL
 
-    assert calls == {"GetParameter": 1, "UpdateItem": 1, "DescribeServices": 1}
+    assert calls == {**DOCUMENT, "UpdateItem": 1, "DescribeServices": 1}
     assert outcomes(account) == ["SCALED_OUT"]
 
 
@@ -288,8 +291,8 @@ def test_a_quiet_minute_looks_and_writes_nothing(
     assert calls == {
         "DescribeAlarms": 1,
         "Query": 1,
-        "GetParameter": 1,
-        "GetItem": 1,
+        "GetParameters": 1,
+        "GetItem": 2,
         "DescribeServices": 1,
     }
 
@@ -353,21 +356,21 @@ def named(alarm: str) -> dict[str, Any]:
             named("quickstep/prod/nowhere/high-request-rate"),
             None,
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "GetParameters": 1, "PutItem": 2},
             id="a target nobody knows",
         ),
         pytest.param(
             named("quickstep/prod/web/high-latency"),
             None,
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "PutItem": 1},
             id="an alarm without a policy",
         ),
         pytest.param(
             load_event("alarm-high-step2"),
             (WEB, json.dumps(a_document(MinCapacity=90))),
             "FAILED_CONFIG",
-            {"GetParameter": 1, "PutItem": 1},
+            {**DOCUMENT, "PutItem": 1},
             id="a document that breaks a rule",
         ),
         pytest.param(
@@ -398,6 +401,8 @@ def test_bad_input_is_recorded_and_calls_nothing_else(
 ) -> None:
     if document:
         put_policy(account, *document)
+        door.cycle.policies.refresh([document[0]])
+        calls.clear()
 
     decision = decided(event, door)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.aws.dynamodb import RETENTION
-from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS
 from quickstep.loop.cycle import MAX_EVENT_AGE
+from quickstep.loop.documents import MAX_AGE_SECONDS
 from tests.template.stack import SCALER, TARGET, allowed, deploy, refusals, source
 
 if TYPE_CHECKING:

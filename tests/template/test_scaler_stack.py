@@ -566,7 +566,8 @@ def test_the_table_s_statement_is_about_the_table(calls: list[Call]) -> None:
 
 
 def test_policy_documents_are_where_the_role_may_read(calls: list[Call]) -> None:
-    read = {call.parameters["Name"] for call in calls if call.operation == "ssm:GetParameter"}
+    reads = [call.parameters for call in calls if call.operation == "ssm:GetParameters"]
+    read = {name for parameters in reads for name in parameters["Names"]}
     (resource,) = as_list(statements()["ReadPolicyDocuments"]["Resource"])
 
     assert read

@@ -25,6 +25,7 @@ from quickstep.loop.heartbeat import (
     PAGE_SLEEP,
     PAGES,
 )
+from quickstep.loop.next_look import MAX_THROTTLES
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.line import Turn
@@ -333,6 +334,50 @@ def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
 
     with pytest.raises(CallFailedError):
         world.door.on_event(load_event("alarm-high-step2"))
+
+
+# --- throttled before the claim -------------------------------------------------------------------
+
+THROTTLED = CallFailedError(Outcome.FAILED_THROTTLED, "ThrottlingException")
+BEFORE_THE_CLAIM = pytest.mark.parametrize("call", ["GetParameters", "claim"])
+
+
+@BEFORE_THE_CLAIM
+def test_what_was_throttled_before_its_claim_comes_back(world: World, call: str) -> None:
+    event = load_event("alarm-high-step2")
+    world.failures[call].append(THROTTLED)
+
+    records = world.door.on_event(event)
+
+    assert outcomes(records) == [Outcome.FAILED_THROTTLED]
+    assert world.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=2))]
+    assert world.targets.records == [], "it may be the table that throttles"
+
+
+@BEFORE_THE_CLAIM
+def test_what_was_throttled_before_its_claim_is_answered_late_but_answered(
+    world: World, call: str
+) -> None:
+    world.failures[call] += [THROTTLED] * 5
+    queue = [(Message(AlarmAgain(load_event("alarm-high-step2"))), timedelta())]
+    waits = []
+    while queue and world.desired == 4:
+        message, delay = queue.pop()
+        waits.append(delay.total_seconds())
+        world.clock.advance(waits[-1])
+        world.door.on_message(json.dumps(write_message(message)))
+        queue, world.sent = world.sent, []
+
+    assert waits == [0, 2, 3, 6, 12, 22], "75 % of 2, 4, 8, 16 and 30 s"
+    assert world.desired == 6
+
+
+def test_how_often_it_comes_back_is_bounded(world: World) -> None:
+    for lost in (MAX_THROTTLES - 1, MAX_THROTTLES):
+        world.failures["GetParameters"].append(THROTTLED)
+        world.door.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
+
+    assert [message.lost for message, _ in world.sent] == [MAX_THROTTLES]
 
 
 # --- the sweep ------------------------------------------------------------------------------------
@@ -682,3 +727,52 @@ def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: W
     assert outcomes(records) == [Outcome.SCALED_OUT, Outcome.LOST_RACE, Outcome.SCALED_OUT]
     again = [message for message, _ in world.sent if message.lost]
     assert again == [Message(Heartbeats((looks.targets[1],)), lost=1)]
+
+
+# --- the heartbeat and the documents --------------------------------------------------------------
+
+
+def test_the_documents_of_a_batch_are_read_in_one_call(world: World) -> None:
+    names = with_targets(world, 20)
+    on_one_page(world)
+
+    world.door.on_event(HEARTBEAT)
+
+    read = [call.arguments[0] for call in world.made if call.name == "GetParameters"]
+    assert [batch for batch in read if len(batch) > 1] == [names[:10], names[10:]]
+
+
+def test_an_alarm_without_a_document_leaves_one_record_until_that_changes(world: World) -> None:
+    world.alarms = {(WEB, HIGH): QUIET}
+    document = world.documents.pop(WEB.parameter)
+    found = []
+    for stored in (False, False, False, True, False, False):
+        if stored:
+            world.documents[WEB.parameter] = document
+        else:
+            world.documents.pop(WEB.parameter, None)
+        found.append(outcomes(world.door.on_event(HEARTBEAT)))
+
+    once = [[Outcome.FAILED_CONFIG], []]
+    assert found == [*once, [], [Outcome.HELD_NOT_BREACHING], *once]
+    assert world.calls.count("DescribeServices") == 4, "none for what has no document"
+
+
+def test_a_look_goes_by_the_documents_that_are_known_where_ssm_throttles(world: World) -> None:
+    world.alarms = {(WEB, HIGH): FIRING}
+    world.points[HIGH] = points(160.0)
+    world.failures["GetParameters"].append(THROTTLED)
+
+    assert outcomes(world.door.on_event(HEARTBEAT)) == [Outcome.SCALED_OUT]
+
+
+def test_documents_that_may_not_be_read_are_an_error_after_all_had_their_turn(
+    world: World,
+) -> None:
+    world.alarms = {(WEB, HIGH): FIRING}
+    world.points[HIGH] = points(160.0)
+    world.failures["GetParameters"].append(CallFailedError(Outcome.FAILED_DENIED, "no"))
+
+    with pytest.raises(ExceptionGroup, match="heartbeat"):
+        world.door.on_event(HEARTBEAT)
+    assert world.desired == 6

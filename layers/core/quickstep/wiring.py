@@ -17,10 +17,11 @@ from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.loop.cycle import Cycle
+from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
 from quickstep.loop.schedules import Schedules
 
@@ -145,8 +146,11 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     # The system's: a seed would be the same in all functions restored from one snapshot.
     jitter = random.SystemRandom().random
     cycle = Cycle(
-        policies=SsmPolicyDocuments(
-            client("ssm", config=CLIENT_CONFIG), settings.policy_max_age, time.monotonic
+        policies=KeptDocuments(
+            SsmParameters(client("ssm", config=CLIENT_CONFIG)),
+            DynamoCopies(dynamodb, settings.table),
+            timedelta(seconds=settings.policy_max_age),
+            _now,
         ),
         services=EcsServices(
             client("ecs", config=CLIENT_CONFIG), updates=client("ecs", config=ONE_ATTEMPT)

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
+from quickstep.aws.failures import Kind, failure, kind_of
 from quickstep.fields import write_moment
 from quickstep.protocol.memory import (
     WAITING,
@@ -103,6 +104,8 @@ class DynamoTargets:
             if code == "TransactionConflictException":
                 # DynamoDB refuses single writes to an item while a transaction writes it.
                 return Lease("whoever commits at this moment", lease.since, lease.since)
+            if kind_of(error) is Kind.THROTTLED:
+                raise failure("UpdateItem", error) from error
             if code != "ConditionalCheckFailedException":
                 raise
             item = _refused_by(error)

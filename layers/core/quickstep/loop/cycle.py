@@ -110,7 +110,7 @@ class Cycle:
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
-            return self._unclaimed(_ended(draft, error.outcome, error.why))
+            return self._failed(_ended(draft, error.outcome, error.why))
         return self._claiming(target, draft, claims)
 
     def _claiming(
@@ -118,13 +118,16 @@ class Cycle:
     ) -> list[DecisionRecord]:
         look, now = draft.look, draft.at
         lease = Lease(draft.id, now, now + LEASE)
-        claim, (described, look) = self.together(
-            lambda: self.targets.claim(target.resource_id, lease, look.generation),
-            lambda: self.together(
-                lambda: self._describe(look.service),
-                lambda: self._observer.with_load_before(target, look, now),
-            ),
-        )
+        try:
+            claim, (described, look) = self.together(
+                lambda: self.targets.claim(target.resource_id, lease, look.generation),
+                lambda: self.together(
+                    lambda: self._describe(look.service),
+                    lambda: self._observer.with_load_before(target, look, now),
+                ),
+            )
+        except CallFailedError as error:
+            return self._failed(_ended(draft, error.outcome, error.why))
         draft = replace(draft, look=look)
         match claim:
             case OutOfDate():
@@ -156,6 +159,15 @@ class Cycle:
     def _unclaimed(self, record: DecisionRecord) -> list[DecisionRecord]:
         self.targets.record(record)
         return [record]
+
+    def _failed(self, record: DecisionRecord) -> list[DecisionRecord]:
+        """Record a call that failed before the claim, but for a throttle: the door heeds that.
+
+        It is not stored, for it may be the table that throttles.
+        """
+        if record.outcome is Outcome.FAILED_THROTTLED:
+            return [replace(record, unclaimed=True)]
+        return self._unclaimed(record)
 
     def _describe(self, service: ServiceName) -> Service | CallFailedError:
         """Describe the service; a failure is returned, for the claim beside it must be released."""

@@ -2,7 +2,8 @@
 
 An evaluation that lost the race for its target's lease loses nothing: who holds that finds in the
 item what it came for, and looks again. In case that one dies, it comes back through the queue when
-the lease is over; what the item cannot tell comes back a moment later.
+the lease is over; what the item cannot tell comes back a moment later, and so does what was
+throttled before its claim.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
+from quickstep.loop.next_look import MAX_THROTTLES, backoff
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeats,
@@ -75,6 +77,9 @@ class Door:
                 again = Message(record.look.again, message.lost + 1)
                 wait = LEASE if record.look.waits else timedelta()
                 self.messages.send(again, wait + timedelta(seconds=1 + round(self.jitter())))
+            if record.unclaimed and message.lost < MAX_THROTTLES:
+                again = Message(record.look.again, message.lost + 1)
+                self.messages.send(again, backoff(message.lost, self.jitter(), scale_in=False))
         return records
 
     def _records(self, content: Content) -> list[DecisionRecord]:

@@ -1,9 +1,9 @@
 """The heartbeat's round: once a minute, a look at every target that has alarms, or is remembered.
 
 A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
-ECS, shows something to do. ECS is asked for ten services at once. Where there are more targets than
-one invocation looks at, the queue brings them in batches, spread over the minute; only so many of
-them ask ECS, drawn anew each minute.
+ECS, shows something to do. ECS is asked for ten services at once, SSM for their documents. Where
+there are more targets than one invocation looks at, the queue brings them in batches, spread over
+the minute; only so many of them ask ECS, drawn anew each minute.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from quickstep.naming import parse_resource_id
 from quickstep.protocol.counts import CLOCKS, Meaning
 from quickstep.protocol.messages import MAX_DESCRIBED, Heartbeat, Heartbeats, Message, Sweep
 from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.quotas import DESCRIBE_ALARMS, DESCRIBE_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 PAGES = 15
 """Pages of alarms in one invocation; the rest is left to the next one."""
 
-PAGE_SLEEP = timedelta(milliseconds=200)
-"""DescribeAlarms allows 9 calls a second in an account; the heartbeat takes about half of them."""
+PAGE_SLEEP = timedelta(seconds=1.8 / DESCRIBE_ALARMS.a_second)
+"""200 ms: of DescribeAlarms' calls, the heartbeat takes about half."""
 
 OVERDUE = timedelta(seconds=5)
 """How long after its time a re-check counts as lost."""
@@ -53,8 +54,8 @@ INLINE_TARGETS = 50
 INLINE_TIME = timedelta(seconds=4)
 """How long one invocation looks at targets itself; the rest is left to others."""
 
-CALLS_A_SECOND = 5
-"""DescribeServices' bucket refills by 20 a second in an account; a quarter is the heartbeat's."""
+CALLS_A_SECOND = DESCRIBE_SERVICES.a_second // 4
+"""Of DescribeServices, a quarter is the heartbeat's: 5 calls a second."""
 
 LAST_LOOK = timedelta(seconds=50)
 """The looks of one heartbeat are over before the next one."""
@@ -141,7 +142,7 @@ class HeartbeatRounds:
         until = self.cycle.clock() + INLINE_TIME
         left = list(batches)
         while left and self.cycle.clock() < until:
-            batch = left.pop(0)
+            batch = self._with_documents(left.pop(0), errors)
             try:
                 described = self._describe(batch)
             except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
@@ -163,9 +164,24 @@ class HeartbeatRounds:
             raise ExceptionGroup("heartbeat", errors)
         return records
 
+    def _with_documents(self, batch: Heartbeats, errors: list[Exception]) -> Heartbeats:
+        """Look at the documents anew; leave out targets without one that have a record of that.
+
+        Where that fails, those that are known count for another minute; but for a throttle, it is
+        an error.
+        """
+        try:
+            missing = self.cycle.policies.refresh([each.service for each in batch.targets])
+        except CallFailedError as error:
+            if error.outcome is not Outcome.FAILED_THROTTLED:
+                errors.append(error)
+            return batch
+        targets = tuple(each for each in batch.targets if each.service not in missing)
+        return replace(batch, targets=targets)
+
     def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
         """Describe the services, where that is asked for; None where they were not."""
-        if not batch.describe:
+        if not batch.describe or not batch.targets:
             return None
         try:
             services = [heartbeat.service for heartbeat in batch.targets]

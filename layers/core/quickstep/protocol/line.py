@@ -20,14 +20,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import present, write_moment
+from quickstep.protocol.quotas import UPDATE_SERVICE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.fields import Field
 
-SERVED_A_SECOND = 5
-"""UpdateService's bucket refills by so many calls (*request-throttling*, ECS Developer Guide)."""
+SERVED_A_SECOND = UPDATE_SERVICE.a_second
+"""UpdateService's bucket refills by so many calls."""
 
 OVERLOADS = (5.0, 3.4, 2.25, 1.5, 0.0)
 """The least overload of each lane, in thresholds: each about 1.5 times the next."""

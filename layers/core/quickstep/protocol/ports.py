@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Copy, Document
     from quickstep.protocol.line import Line
     from quickstep.protocol.memory import Claim, Lease, Memory
     from quickstep.protocol.messages import Message
@@ -55,11 +56,53 @@ class PolicyDocuments(Protocol):
     """Where targets' policy documents are kept."""
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document; it may be up to its cache's age old.
+        """Return the target's validated document, as it was when it was last looked at.
 
         Raises:
             ConfigError: there is none, or it breaks a rule.
             CallFailedError: it could not be read.
+        """
+        ...
+
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Look at up to ten documents anew, so that changes count from now on.
+
+        Return those that are missing as they were at the last look, whoever took it.
+
+        Raises:
+            CallFailedError: they could not be read.
+        """
+        ...
+
+
+class Parameters(Protocol):
+    """The SSM parameters in which policy documents lie."""
+
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Return what the parameter of each of up to ten services holds, in one call.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Copies(Protocol):
+    """The table's copies of policy documents, for functions that remember none."""
+
+    def read(self, service: ServiceName) -> Copy | None:
+        """Return the copy of a service's document, if there is one; it may be a moment old.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def write(self, service: ServiceName, copy: Copy) -> None:
+        """Write a copy, unless there is one of a document that was changed later.
+
+        Raises:
+            CallFailedError: the call failed.
         """
         ...
 
@@ -105,6 +148,9 @@ class Targets(Protocol):
         `since` is taken over, and so is the owner's own: a claim may be repeated. So is one that
         has been waited for longer than a lease lasts. Refused with the other's lease while that is
         good; and, with a `generation`, where the target is not at it.
+
+        Raises:
+            CallFailedError: the call was throttled.
         """
         ...
 
