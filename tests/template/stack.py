@@ -119,7 +119,19 @@ def parameters_of(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
         for name, parameter in declared.items()
         if parameter["Type"] == "CommaDelimitedList"
     }
-    return {**PSEUDO_PARAMETERS, **values, **lists}
+    stored = {
+        name: stored_by_the_scaler(values[name])
+        for name, parameter in declared.items()
+        if parameter["Type"] == "AWS::SSM::Parameter::Value<String>"
+    }
+    return {**PSEUDO_PARAMETERS, **values, **lists, **stored}
+
+
+def stored_by_the_scaler(name: str) -> str:
+    """Return what the scaler's stack has put into its SSM parameter of that name."""
+    parameter = deploy(SCALER, NamePrefix=name.removesuffix("-scaler")).the("AWS::SSM::Parameter")
+    assert parameter["Name"] == name
+    return str(parameter["Value"])
 
 
 def allowed(parameter: Mapping[str, Any], value: str) -> bool:
@@ -177,14 +189,14 @@ class Resolver:
                 return delimiter.join(parts)
             case "Fn::Split", [delimiter, text]:
                 return text.split(delimiter)
+            case "Fn::Select", [index, parts]:
+                return parts[int(index)]
             case "Fn::Equals", [left, right]:
                 return str(left) == str(right)
             case "Fn::Not", [value]:
                 return not value
-            case "Fn::And", values:
-                return all(values)
-            case "Fn::Or", values:
-                return any(values)
+            case "Fn::And" | "Fn::Or", values:
+                return all(values) if function == "Fn::And" else any(values)
             case _:
                 raise NotImplementedError(f"{function} of {arguments}")
 

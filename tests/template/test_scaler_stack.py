@@ -131,9 +131,11 @@ CHANGED = {
     "MaxCapacity": "30",
     "ScaleOutThreshold": "80",
     "ScaleInThreshold": "20",
+    "Namespace": "MyApp/Performance",
     "DryRun": "true",
     "ClusterNames": "prod",
     "AlarmEmail": "ops@example.com",
+    "NamePrefix": "/quickstep-next",
     "LogLevel": "DEBUG",
     "RetentionDays": "7",
     "PolicyMaxAgeSeconds": "5",
@@ -197,6 +199,34 @@ def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
     assert STACK.the("AWS::Scheduler::Schedule")["Target"]["Arn"] == alias
     assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
+
+
+# One scaler
+
+
+def test_a_second_scaler_fails_by_a_name_that_says_why_before_it_has_a_function() -> None:
+    (name,) = STACK.of_type("AWS::SSM::Parameter")
+
+    assert name == "OneScalerPerAccountAndRegion"
+    assert STACK.the("AWS::SSM::Parameter")["Name"] == "/quickstep-scaler"
+    assert STACK.resources[FUNCTION]["DependsOn"] == name
+
+
+def test_whoever_replaces_a_scaler_gives_it_another_name() -> None:
+    stack = deploy(SCALER, NamePrefix="/quickstep-next")
+
+    assert stack.the("AWS::SSM::Parameter")["Name"] == "/quickstep-next-scaler"
+
+
+def test_the_scaler_s_parameter_has_what_others_need_to_know() -> None:
+    assert json.loads(STACK.the("AWS::SSM::Parameter")["Value"]) == {
+        "ScheduleFunction": "Schedule.Arn",
+        "SchedulerRole": "SchedulerRole.Arn",
+        "UndeliveredEvents": "UndeliveredEvents.Arn",
+        "Stack": "quickstep",
+        "Table": "Table",
+        "Rechecks": "Rechecks",
+    }
 
 
 # The rule
