@@ -28,6 +28,7 @@ from quickstep.wiring import (
     make_door,
     make_schedules,
 )
+from quickstep_cli.rights import GRANTS, PARAMETER, SERVICE
 from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
@@ -450,6 +451,23 @@ def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]
         needed.setdefault(STATEMENTS[action.partition(":")[0]], set()).add(action)
 
     assert {sid: set(as_list(one["Action"])) for sid, one in statements().items()} == needed
+
+
+def test_the_doctor_asks_about_every_action_of_every_role() -> None:
+    def about(resource: Any) -> str:
+        """Return what a grant calls the resource of a statement."""
+        (one,) = as_list(resource)
+        kinds = {":ecs:": SERVICE, ":ssm:": PARAMETER}
+        return next((name for part, name in kinds.items() if part in one), one.removesuffix(".Arn"))
+
+    granted = {
+        (role, about(statement["Resource"]), action)
+        for role in STACK.of_type("AWS::IAM::Role")
+        for statement in statements(role=role).values()
+        for action in as_list(statement["Action"])
+    }
+
+    assert {(one.role, one.resource, action) for one in GRANTS for action in one.actions} == granted
 
 
 def test_the_role_s_calls_were_provoked_by_every_kind_of_event(calls: list[Call]) -> None:
