@@ -329,18 +329,8 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
     for fact in (facts.autoscaling, facts.alarm_actions):
         if isinstance(fact, Unknown):
             yield _unknown(check, fact)
-    acting = ()
     if isinstance(facts.autoscaling, Autoscaling):
-        acting = facts.autoscaling.acting
-        if acting:
-            dry = isinstance(facts.target, ScalableTarget) and facts.target.dry_run
-            what = f"Application Auto Scaling acts on the service: {', '.join(acting)}"
-            fix = "fine beside a dry run; delete or suspend them before that ends"
-            yield Finding(check, Verdict.WARNING if dry else Verdict.PROBLEM, what, fix)
-        else:
-            what = "the service is still a scalable target of Application Auto Scaling"
-            fix = "deregister it once you do not go back to it"
-            yield Finding(check, Verdict.WARNING, what, fix)
+        yield _autoscaling(facts.autoscaling.acting, facts.target)
     actions = () if isinstance(facts.alarm_actions, Unknown) else facts.alarm_actions
     for line in actions:
         fix = "take the action out of the alarm; Quickstep's rule needs none"
@@ -348,6 +338,17 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
     if facts.autoscaling is None and not facts.alarm_actions:
         what = "neither Application Auto Scaling nor an alarm's action acts on the service"
         yield Finding(check, Verdict.OK, what)
+
+
+def _autoscaling(acting: tuple[str, ...], target: ScalableTarget | str) -> Finding:
+    if not acting:
+        what = "the service is still a scalable target of Application Auto Scaling"
+        fix = "deregister it once you do not go back to it"
+        return Finding("other scalers", Verdict.WARNING, what, fix)
+    dry = isinstance(target, ScalableTarget) and target.dry_run
+    what = f"Application Auto Scaling acts on the service: {', '.join(acting)}"
+    fix = "fine beside a dry run; delete or suspend them before that ends"
+    return Finding("other scalers", Verdict.WARNING if dry else Verdict.PROBLEM, what, fix)
 
 
 def foreign_changes(facts: Facts) -> Iterator[Finding]:
