@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SCALER = ROOT / "template.yaml"
 TARGET = ROOT / "templates" / "scalable-target.yaml"
 
+STORED = "AWS::SSM::Parameter::Value<String>"
+"""The type of a parameter that is the name of an SSM parameter, whose value Ref returns."""
+
 NO_VALUE = object()
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
@@ -122,7 +125,7 @@ def parameters_of(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
     stored = {
         name: stored_by_the_scaler(values[name])
         for name, parameter in declared.items()
-        if parameter["Type"] == "AWS::SSM::Parameter::Value<String>"
+        if parameter["Type"] == STORED
     }
     return {**PSEUDO_PARAMETERS, **values, **lists, **stored}
 
@@ -138,6 +141,8 @@ def allowed(parameter: Mapping[str, Any], value: str) -> bool:
     """Whether a value satisfies a parameter's own constraints, as CloudFormation checks them."""
     if parameter["Type"] == "CommaDelimitedList":
         return all(re.fullmatch(parameter["AllowedPattern"], part) for part in value.split(","))
+    if parameter["Type"] == STORED:
+        return value.endswith("-scaler")
     if "AllowedValues" in parameter:
         return value in [str(one) for one in parameter["AllowedValues"]]
     if "AllowedPattern" in parameter:

@@ -10,7 +10,7 @@ from quickstep.aws.dynamodb import RETENTION
 from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from tests.template.stack import SCALER, TARGET, allowed, deploy, refusals, source
+from tests.template.stack import SCALER, STORED, TARGET, allowed, deploy, refusals, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,8 @@ def test_a_parameter_has_a_description_a_default_and_a_constraint(path: Path, na
     parameter = source(path)["Parameters"][name]
 
     assert parameter["Description"]
-    assert parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    constraints = parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    assert constraints or parameter["Type"] == STORED, "what is stored has to be there"
     assert ("Default" in parameter) != ((path, name) in WITHOUT_DEFAULT)
     if "Default" in parameter:
         assert allowed(parameter, str(parameter["Default"]))
