@@ -523,7 +523,41 @@ def test_a_stack_that_does_not_exist_is_named(run: Any) -> None:
 
 
 @pytest.mark.usefixtures("scaler")
-def test_table_and_queue_are_found_in_the_stack(
+def test_table_and_queue_are_found_by_the_scaler_s_parameter(
+    account: Account, queue_url: str, run: Any
+) -> None:
+    stored = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url, "New": 1}
+    account.client("ssm").put_parameter(
+        Name="/quickstep-scaler", Value=json.dumps(stored), Type="String"
+    )
+
+    result = run(*OVERRIDE, QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
+
+    assert result.exit_code == 0, result.output
+    assert tasks(account) == 10
+
+
+def test_a_region_without_a_scaler_is_named(run: Any) -> None:
+    result = run("status", QUICKSTEP_TABLE="")
+
+    assert result.exit_code == 5
+    assert "no scaler in us-east-1: there is no SSM parameter /quickstep-scaler" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["quickstep", "[]", '{"Stack": "quickstep", "Table": 1}'])
+def test_a_parameter_that_somebody_else_wrote_is_named(
+    account: Account, run: Any, text: str
+) -> None:
+    account.client("ssm").put_parameter(Name="/quickstep-scaler", Value=text, Type="String")
+
+    result = run("status", QUICKSTEP_TABLE="")
+
+    assert result.exit_code == 1
+    assert "/quickstep-scaler must be what the scaler's stack wrote" in result.stderr
+
+
+@pytest.mark.usefixtures("scaler")
+def test_table_and_queue_are_found_in_a_stack_that_is_named(
     account: Account, queue_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -535,7 +569,7 @@ def test_table_and_queue_are_found_in_the_stack(
 
     monkeypatch.setattr(quickstep_cli.aws.Aws, "resource", resource)
 
-    result = run(*OVERRIDE, QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
+    result = run(*OVERRIDE, "--stack", "mine", QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
 
     assert result.exit_code == 0, result.output
     assert set(asked) == {"Table", "Rechecks"}

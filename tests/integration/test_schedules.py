@@ -60,9 +60,6 @@ def the_schedules() -> dict[str, str]:
         ExpectedTrafficStart="cron(50 6 * * ? *)",
         ExpectedTrafficEnd="cron(0 10 * * ? *)",
         ScheduleTimeZone="Europe/Berlin",
-        ScheduleFunctionArn="arn:aws:lambda:x",
-        SchedulerRoleArn="arn:aws:iam::x",
-        UndeliveredEventsArn="arn:aws:sqs:x",
     )
     schedules = stack.of_type("AWS::Scheduler::Schedule")
     return {name: schedule["Target"]["Input"] for name, schedule in schedules.items()}

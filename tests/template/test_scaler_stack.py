@@ -28,6 +28,7 @@ from quickstep.wiring import (
     make_door,
     make_schedules,
 )
+from quickstep_cli.rights import GRANTS, PARAMETER, SERVICE
 from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
@@ -131,9 +132,11 @@ CHANGED = {
     "MaxCapacity": "30",
     "ScaleOutThreshold": "80",
     "ScaleInThreshold": "20",
+    "Namespace": "MyApp/Performance",
     "DryRun": "true",
     "ClusterNames": "prod",
     "AlarmEmail": "ops@example.com",
+    "NamePrefix": "/quickstep-next",
     "LogLevel": "DEBUG",
     "RetentionDays": "7",
     "PolicyMaxAgeSeconds": "5",
@@ -197,6 +200,34 @@ def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
     assert STACK.the("AWS::Scheduler::Schedule")["Target"]["Arn"] == alias
     assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
+
+
+# One scaler
+
+
+def test_a_second_scaler_fails_by_a_name_that_says_why_before_it_has_a_function() -> None:
+    (name,) = STACK.of_type("AWS::SSM::Parameter")
+
+    assert name == "OneScalerPerAccountAndRegion"
+    assert STACK.the("AWS::SSM::Parameter")["Name"] == "/quickstep-scaler"
+    assert STACK.resources[FUNCTION]["DependsOn"] == name
+
+
+def test_whoever_replaces_a_scaler_gives_it_another_name() -> None:
+    stack = deploy(SCALER, NamePrefix="/quickstep-next")
+
+    assert stack.the("AWS::SSM::Parameter")["Name"] == "/quickstep-next-scaler"
+
+
+def test_the_scaler_s_parameter_has_what_others_need_to_know() -> None:
+    assert json.loads(STACK.the("AWS::SSM::Parameter")["Value"]) == {
+        "ScheduleFunction": "Schedule.Arn",
+        "SchedulerRole": "SchedulerRole.Arn",
+        "UndeliveredEvents": "UndeliveredEvents.Arn",
+        "Stack": "quickstep",
+        "Table": "Table",
+        "Rechecks": "Rechecks",
+    }
 
 
 # The rule
@@ -420,6 +451,23 @@ def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]
         needed.setdefault(STATEMENTS[action.partition(":")[0]], set()).add(action)
 
     assert {sid: set(as_list(one["Action"])) for sid, one in statements().items()} == needed
+
+
+def test_the_doctor_asks_about_every_action_of_every_role() -> None:
+    def about(resource: Any) -> str:
+        """Return what a grant calls the resource of a statement."""
+        (one,) = as_list(resource)
+        kinds = {":ecs:": SERVICE, ":ssm:": PARAMETER}
+        return next((name for part, name in kinds.items() if part in one), one.removesuffix(".Arn"))
+
+    granted = {
+        (role, about(statement["Resource"]), action)
+        for role in STACK.of_type("AWS::IAM::Role")
+        for statement in statements(role=role).values()
+        for action in as_list(statement["Action"])
+    }
+
+    assert {(one.role, one.resource, action) for one in GRANTS for action in one.actions} == granted
 
 
 def test_the_role_s_calls_were_provoked_by_every_kind_of_event(calls: list[Call]) -> None:
