@@ -35,7 +35,14 @@ _RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
     Grant("ScalerRole", PARAMETER, ("ssm:GetParameters",)),
-    Grant("ScalerRole", "Table", ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")),
+    Grant(
+        "ScalerRole",
+        "Table",
+        tuple(
+            f"dynamodb:{action}"
+            for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+        ),
+    ),
     Grant("ScalerRole", EVERYTHING, ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData")),
     Grant("ScalerRole", "Rechecks", _RECEIVE),
     Grant("ScalerRole", "FailedInvocations", _SEND),
