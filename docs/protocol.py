@@ -117,10 +117,14 @@ def invariants() -> str:
 
 
 def planted_bugs() -> str:
-    """Return the bugs that the simulation has to find, and what finds each."""
+    """Return the bugs that are planted, and what finds each: a seed, or a unit test, and why."""
     seeds = mutations.known_seeds()
     rows = (
-        (name, f"seed {seeds[name]}" if name in seeds else f"`{bug.unit_test}`")
+        (
+            name,
+            f"seed {seeds[name]}" if name in seeds else f"`{bug.unit_test.partition('::')[2]}`",
+            bug.reason,
+        )
         for name, bug in mutations.MUTATIONS.items()
     )
-    return table(("Bug", "Found by"), rows)
+    return table(("Bug", "Found by", "Why not by a seed"), rows)

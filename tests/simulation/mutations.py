@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from inspect import unwrap
@@ -56,15 +56,18 @@ _meaning = Counts.meaning
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A bug: what it replaces, and the unit test that finds it where the simulation need not."""
+    """A bug: `value` takes the place of the owner's attribute.
 
-    patches: tuple[tuple[Any, str, Any], ...]
+    It shows only in worlds that have the trouble it `needs`, if it names one. Where the simulation
+    is not the place to find it, `reason` says why, and `unit_test` which test does.
+    """
+
+    owner: Any
+    attribute: str
+    value: Any
+    needs: str = ""
     unit_test: str = ""
-
-
-def bug(owner: Any, attribute: str, value: Any, unit_test: str = "") -> Bug:
-    """Return the bug of one replacement."""
-    return Bug(((owner, attribute, value),), unit_test)
+    reason: str = ""
 
 
 # --- of the table ---------------------------------------------------------------------------------
@@ -142,7 +145,7 @@ def _not_stored(attribute: str) -> Bug:
     def written(memory: Memory) -> dict[str, Any]:
         return {**_memory_dict(memory), attribute: None}
 
-    return bug(world, "memory_dict", written)
+    return Bug(world, "memory_dict", written)
 
 
 def _not_stored_of_alarms(key: str, value: Any = None) -> Bug:
@@ -151,7 +154,7 @@ def _not_stored_of_alarms(key: str, value: Any = None) -> Bug:
         alarms = {name: {**alarm, key: value} for name, alarm in data["alarms"].items()}
         return {**data, "alarms": alarms}
 
-    return bug(world, "memory_dict", written)
+    return Bug(world, "memory_dict", written)
 
 
 # --- of the loop ----------------------------------------------------------------------------------
@@ -287,103 +290,151 @@ _described = learning._described  # noqa: SLF001 - it is the bug's place
 
 MUTATIONS: dict[str, Bug] = {
     # The lease, and who dies with it.
-    "no lease condition": bug(InMemoryTargets, "claim", _claim_whatever_the_lease),
-    "an ended lease is never taken over": bug(InMemoryTargets, "claim", _never_take_over),
-    "a lease shorter than the time-out": bug(cycle, "LEASE", timedelta(seconds=1)),
-    "a lease longer than promised": bug(cycle, "LEASE", timedelta(seconds=40)),
-    "a commit keeps the lease": bug(InMemoryTargets, "commit", _commit_and_keep_the_lease),
-    "no recovery": bug(cycle, "adopted", _nothing),
-    "the heartbeat sees no dead holder": bug(InMemoryTargets, "peek", _peek_without_lease),
-    "an unanswered call is taken for a refused one": bug(world, "unheard", _refused),
-    "records are not in the transaction": bug(
+    "no lease condition": Bug(InMemoryTargets, "claim", _claim_whatever_the_lease),
+    "an ended lease is never taken over": Bug(InMemoryTargets, "claim", _never_take_over),
+    "a lease shorter than the time-out": Bug(cycle, "LEASE", timedelta(seconds=1)),
+    "a lease longer than promised": Bug(cycle, "LEASE", timedelta(seconds=40)),
+    "a commit keeps the lease": Bug(InMemoryTargets, "commit", _commit_and_keep_the_lease),
+    "no recovery": Bug(cycle, "adopted", _nothing),
+    "the heartbeat sees no dead holder": Bug(InMemoryTargets, "peek", _peek_without_lease),
+    "an unanswered call is taken for a refused one": Bug(world, "unheard", _refused),
+    "records are not in the transaction": Bug(
         InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False)
     ),
     # What ECS shows.
-    "what is asked for is not written down": bug(InMemoryTargets, "ask", _nothing),
-    "what is asked for is not sent again": bug(cycle, "insist", _sent_once),
-    "a stale number is a hand's": bug(Counts, "meaning", _meaning_without(replaced=())),
-    "an echo is a hand's": bug(Counts, "meaning", _meaning_without(asked=None)),
-    "a late call is a hand's": bug(Counts, "meaning", _meaning_without(late=())),
-    "a hand's number is a stale one": bug(
-        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.STALE})
+    "what is asked for is not written down": Bug(InMemoryTargets, "ask", _nothing),
+    "what is asked for is not sent again": Bug(
+        cycle,
+        "insist",
+        _sent_once,
+        unit_test="tests/unit/test_numbers.py::test_a_change_that_was_never_made_is_asked_for_again_while_its_breach_lasts",
+        reason="the next datapoint asks for it, ten seconds later",
     ),
-    "a hand's number is a late call": bug(
-        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.LATE})
+    "a stale number is a hand's": Bug(
+        Counts, "meaning", _meaning_without(replaced=()), needs="stale"
     ),
-    "a late call is a stale number": bug(
-        Counts, "meaning", _meaning_as({Meaning.LATE: Meaning.STALE})
+    "an echo is a hand's": Bug(Counts, "meaning", _meaning_without(asked=None)),
+    "a late call is a hand's": Bug(Counts, "meaning", _meaning_without(late=()), needs="late"),
+    "a hand's number is a stale one": Bug(
+        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.STALE}), needs="foreign"
     ),
-    "stale numbers are trusted after a second": bug(counts, "STALE", timedelta(seconds=-1)),
-    "stale numbers are known for an hour": bug(counts, "STALE", timedelta(hours=1)),
-    "late calls are known for five seconds": bug(counts, "LATE", timedelta(seconds=5)),
-    "late calls are known for an hour": bug(counts, "LATE", timedelta(hours=1)),
-    "no number is ever refused": bug(Counts, "refusal", _nothing),
-    "a scale-out counts from what is seen": bug(Memory, "desired", property(lambda _self: None)),
-    "times ahead of now are believed": bug(Memory, "as_of", lambda memory, _now: memory),
+    "a hand's number is a late call": Bug(
+        Counts, "meaning", _meaning_as({Meaning.FOREIGN: Meaning.LATE}), needs="foreign"
+    ),
+    "a late call is a stale number": Bug(
+        Counts,
+        "meaning",
+        _meaning_as({Meaning.LATE: Meaning.STALE}),
+        unit_test="tests/unit/test_numbers.py::test_a_late_call_of_ours_is_undone_for_two_minutes",
+        reason="it is undone all the same, two minutes later",
+    ),
+    "stale numbers are trusted after a second": Bug(
+        counts, "STALE", timedelta(seconds=-1), needs="stale"
+    ),
+    "stale numbers are known for an hour": Bug(
+        counts, "STALE", timedelta(hours=1), needs="foreign"
+    ),
+    "late calls are known for five seconds": Bug(
+        counts, "LATE", timedelta(seconds=5), needs="late"
+    ),
+    "late calls are known for an hour": Bug(counts, "LATE", timedelta(hours=1), needs="late"),
+    "no number is ever refused": Bug(
+        Counts,
+        "refusal",
+        _nothing,
+        unit_test="tests/unit/test_numbers.py::test_a_number_that_must_not_be_sent_is_recorded_and_not_sent",
+        reason="nothing asks for such a number, unless another bug is planted too",
+    ),
+    "a scale-out counts from what is seen": Bug(Memory, "desired", property(lambda _self: None)),
+    "times ahead of now are believed": Bug(
+        Memory, "as_of", lambda memory, _now: memory, needs="hours"
+    ),
     # What is acted on.
-    "cooldowns are not committed": bug(
+    "cooldowns are not committed": Bug(
         InMemoryTargets, "commit", _commit_changed(_without_cooldown)
     ),
-    "cooldowns are on the wrong direction": bug(
+    "cooldowns are on the wrong direction": Bug(
         cycle, "decide", _decided_as(_on_the_wrong_direction)
     ),
-    "a scale-out heeds no cooldown": bug(step_policy, "scale_out_cooldown", _nothing),
-    "a scale-in heeds no cooldown": bug(step_policy, "scale_in_cooldown", _nothing),
-    "every step is taken twice": bug(cycle, "decide", _decided_as(_doubled)),
-    "bounds are not heeded": bug(guards, "_bound", _unbounded),
-    "a pause is not heeded": bug(guards, "_pause", _unbounded),
-    "a dry run is not heeded": bug(cycle, "decide", _wet),
-    "capacity is not brought back into its bounds": bug(cycle, "correct", _nothing),
-    "spent datapoints are forgotten": bug(
+    "a scale-out heeds no cooldown": Bug(step_policy, "scale_out_cooldown", _nothing),
+    "a scale-in heeds no cooldown": Bug(step_policy, "scale_in_cooldown", _nothing),
+    "every step is taken twice": Bug(cycle, "decide", _decided_as(_doubled)),
+    "bounds are not heeded": Bug(guards, "_bound", _unbounded),
+    "a pause is not heeded": Bug(guards, "_pause", _unbounded, needs="entries"),
+    "a dry run is not heeded": Bug(cycle, "decide", _wet, needs="dry_run"),
+    "capacity is not brought back into its bounds": Bug(
+        cycle, "correct", _nothing, needs="entries"
+    ),
+    "spent datapoints are forgotten": Bug(
         InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints)
     ),
-    "an event's datapoint counts whenever it comes": bug(observing, "_shown", _shown_again),
-    "an event's datapoint counts however old it is": bug(Observer, "_fresh", _always_fresh),
-    "an event is known by nothing": bug(learning, "_known_event", _nothing),
-    "a request is known by nothing": bug(learning, "_known_wish", _nothing),
-    "nothing is learnt from a look": bug(cycle, "learn", _learn_nothing),
-    "a deleted alarm is remembered": bug(cycle, "learn", _deleted_alarms_are_kept),
-    "a described state wins over a newer one": bug(learning, "_described", _state_of_any_age),
+    "an event's datapoint counts whenever it comes": Bug(observing, "_shown", _shown_again),
+    "an event's datapoint counts however old it is": Bug(Observer, "_fresh", _always_fresh),
+    "an event is known by nothing": Bug(learning, "_known_event", _nothing),
+    "a request is known by nothing": Bug(learning, "_known_wish", _nothing, needs="requests"),
+    "nothing is learnt from a look": Bug(cycle, "learn", _learn_nothing),
+    "a deleted alarm is remembered": Bug(cycle, "learn", _deleted_alarms_are_kept, needs="alarms"),
+    "a described state wins over a newer one": Bug(learning, "_described", _state_of_any_age),
     # The chain of re-checks, and the heartbeat behind it.
-    "chain generation ignored": bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
-    "a re-check of the wrong generation": bug(cycle, "Recheck", _recheck_of_the_generation_before),
-    "the next check is never sent": bug(World, "send", _nothing),
-    "the chain never ends": bug(cycle, "next_check", _check_whatever_came),
-    "the chain hurries": bug(cycle, "next_check", _checked_at_once),
-    "a cooldown ends the chain": bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
-    "a change ends the chain": bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
-    "no second look for a newer datapoint": bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
-    "who loses a race does not come back": bug(door, "MAX_RACES", 0),
-    "who loses a race leaves nothing": bug(InMemoryTargets, "wait", lambda *_, **__: True),
-    "who was waited for does not look again": bug(
-        InMemoryTargets, "commit", _commit_changed(_unchanged, heeded=False)
+    "chain generation ignored": Bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
+    "a re-check of the wrong generation": Bug(cycle, "Recheck", _recheck_of_the_generation_before),
+    "the next check is never sent": Bug(World, "send", _nothing),
+    "the chain never ends": Bug(cycle, "next_check", _check_whatever_came),
+    "the chain hurries": Bug(cycle, "next_check", _checked_at_once),
+    "a cooldown ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
+    "a change ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
+    "no second look for a newer datapoint": Bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
+    "who loses a race does not come back": Bug(door, "MAX_RACES", 0),
+    "who loses a race leaves nothing": Bug(
+        InMemoryTargets,
+        "wait",
+        lambda *_, **__: True,
+        unit_test="tests/unit/test_intake.py::test_what_lost_the_race_is_found_by_who_won_it_and_the_largest_step_is_next",
+        reason="the loser comes back by itself, 16 s later",
     ),
-    "what waited is not learnt": bug(cycle, "learn", _learn_without_waiting),
-    "the heartbeat sees no target without alarms": bug(InMemoryTargets, "listed", lambda _self: []),
-    "the heartbeat sees no alarm": bug(World, "page", _no_sweep),
-    "the heartbeat sees the first alarm only": bug(World, "page", _first_page_of_one),
-    "the heartbeat sees no dead chain": bug(heartbeat, "OVERDUE", timedelta(days=1)),
-    "the heartbeat learns nothing": bug(heartbeat, "learn", _learn_nothing),
-    "the heartbeat evaluates everything": bug(heartbeat, "shows_work", _everything_is_wrong),
+    "who was waited for does not look again": Bug(
+        InMemoryTargets,
+        "commit",
+        _commit_changed(_unchanged, heeded=False),
+        unit_test="tests/unit/test_intake.py::test_what_lost_the_race_is_found_by_who_won_it_and_the_largest_step_is_next",
+        reason="the loser comes back by itself, 16 s later",
+    ),
+    "what waited is not learnt": Bug(
+        cycle,
+        "learn",
+        _learn_without_waiting,
+        unit_test="tests/unit/test_intake.py::test_what_lost_the_race_is_found_by_who_won_it_and_the_largest_step_is_next",
+        reason="the loser comes back by itself, 16 s later",
+    ),
+    "the heartbeat sees no target without alarms": Bug(
+        InMemoryTargets, "listed", lambda _self: [], needs="alarms"
+    ),
+    "the heartbeat sees no alarm": Bug(World, "page", _no_sweep),
+    "the heartbeat sees the first alarm only": Bug(World, "page", _first_page_of_one),
+    "the heartbeat sees no dead chain": Bug(heartbeat, "OVERDUE", timedelta(days=1)),
+    "the heartbeat learns nothing": Bug(heartbeat, "learn", _learn_nothing),
+    "the heartbeat evaluates everything": Bug(heartbeat, "shows_work", _everything_is_wrong),
     # The line.
-    "its turn never comes": bug(cycle, "still_waits", lambda *_: timedelta(seconds=5)),
-    "nobody's standstill is noticed": bug(line, "STANDSTILL", timedelta(days=1)),
-    "a turn is kept for good": bug(cycle, "line_up", _kept),
-    "nobody is ever served": bug(cycle, "served", _nothing),
-    "a throttled call is repeated without end": bug(
-        capacity, "RETRY_SLEEPS", (timedelta(seconds=0.2),) * 30
+    "its turn never comes": Bug(
+        cycle, "still_waits", lambda *_: timedelta(seconds=5), needs="crowded"
     ),
-    "a throttle ends the chain": bug(next_look, "MAX_THROTTLES", 0),
-    "entries that are over stay": bug(in_memory, "outlived", lambda *_: []),
+    "nobody's standstill is noticed": Bug(line, "STANDSTILL", timedelta(days=1), needs="crowded"),
+    "a turn is kept for good": Bug(cycle, "line_up", _kept, needs="crowded"),
+    "nobody is ever served": Bug(cycle, "served", _nothing, needs="crowded"),
+    "a throttled call is repeated without end": Bug(
+        capacity, "RETRY_SLEEPS", (timedelta(seconds=0.2),) * 30, needs="crowded"
+    ),
+    "a throttle ends the chain": Bug(next_look, "MAX_THROTTLES", 0, needs="crowded"),
+    "entries that are over stay": Bug(in_memory, "outlived", lambda *_: [], needs="entries"),
     # The item: what is not stored is lost.
     "generation is not stored": _not_stored("generation"),
     "check_at is not stored": _not_stored("check_at"),
     "desired is not stored": _not_stored("desired"),
     "what is asked for is not stored": _not_stored("asked"),
-    "what was replaced is not stored": _not_stored("replaced"),
-    "late calls are not stored": _not_stored("late"),
-    "requested_at is not stored": _not_stored("requested_at"),
-    "turn is not stored": _not_stored("turn"),
+    "what was replaced is not stored": _not_stored("replaced", needs="stale"),
+    "late calls are not stored": _not_stored("late", needs="late"),
+    "requested_at is not stored": _not_stored("requested_at", needs="requests"),
+    "turn is not stored": _not_stored("turn", needs="crowded"),
     "scale_out is not stored": _not_stored("scale_out"),
     "scale_in is not stored": _not_stored("scale_in"),
     "alarms' acted_on is not stored": _not_stored_of_alarms("acted_on"),
@@ -395,9 +446,8 @@ MUTATIONS: dict[str, Bug] = {
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """Run with a bug planted."""
-    with ExitStack() as stack:
-        for owner, attribute, value in MUTATIONS[name].patches:
-            stack.enter_context(patch.object(owner, attribute, value))
+    bug = MUTATIONS[name]
+    with patch.object(bug.owner, bug.attribute, bug.value):
         yield
 
 

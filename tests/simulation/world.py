@@ -169,7 +169,7 @@ class World(InMemoryAws):
     @property
     def committed(self) -> int | None:
         """The desired count that is committed."""
-        return self.item.desired
+        return self.item.counts.committed
 
     @property
     def target(self) -> ScalableTarget:
