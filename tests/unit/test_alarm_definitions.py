@@ -782,7 +782,7 @@ def written(**changes: Any) -> dict[str, Any]:
         (written(comparison="GreaterThan"), "comparison: must be one of GreaterThanThreshold"),
         (written(comparison=None), "comparison: must be a string, not null"),
         (written(threshold="100"), 'threshold: must be a number, not "100"'),
-        (written(queries=[]), "queries: must have at least 1 entries"),
+        (written(queries=[]), "queries: must have at least 1 and at most 50 entries"),
         (written(queries=["m1"]), 'queries[0]: must be an object, not "m1"'),
         (written(queries=[{"Id": 1}]), "queries[0].Id: must be a string, not 1"),
         (

@@ -159,7 +159,11 @@ def test_lanes_are_half_as_wide_again_as_the_next() -> None:
             36,
             id="a lane that waits for a higher one does not stand still",
         ),
-        pytest.param(a_line(lane0=Lane(1, 3, ago(1))), 11, id="more served than taken are none"),
+        pytest.param(
+            a_line(lane0=Lane(1, 3, ago(1)), lane2=Lane(20, 0)),
+            11,
+            id="more served than taken are none",
+        ),
     ],
 )
 def test_before_number_12_of_lane_2_there_are(line: Line, ahead: int) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+MAX_BYTES = 8192  # of an SSM parameter of the advanced tier
+STANDARD_BYTES = 4096  # of one of the standard tier, which is free
 MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
 MAX_POLICIES = 50  # AAS quota "Scaling policies per scalable target"
 MAX_STEPS = 20  # AAS quota "Step adjustments per step scaling policy"
@@ -61,7 +63,7 @@ def parse_target(text: str) -> ScalableTarget:
         ConfigError: the text is not JSON, or breaks a rule.
     """
     try:
-        document = parse_json(text)
+        document = parse_json(text, MAX_BYTES)
     except InvalidDocumentError as error:
         raise ConfigError(error.problems) from None
     return read_target(document)
@@ -199,10 +201,10 @@ def _policy(name: str, direction: Direction, field: Field) -> Policy:
 
 
 def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[StepAdjustment, ...]:
-    before = len(field.problems.found)
+    before = field.problems.met
     fields = field.items(at_least=1, at_most=MAX_STEPS)
     steps = [_step(f, kind, direction) for f in fields]
-    if len(field.problems.found) > before:  # intervals of broken steps say nothing
+    if field.problems.met > before:  # intervals of broken steps say nothing
         return ()
     _check_coverage(field, steps)
     return tuple(steps)
