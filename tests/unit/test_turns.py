@@ -71,6 +71,13 @@ def a_line(**lanes: Lane) -> Line:
     return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
 
 
+def test_a_number_that_nobody_took_serves_nobody_and_comes_last() -> None:
+    waiting = a_line(lane2=Lane(20, 7, ago(1)))
+
+    assert waiting.serve(2, 2**40, NOW) == waiting
+    assert waiting.ahead(2, 2**40, NOW) == 13
+
+
 # --- lanes ----------------------------------------------------------------------------------------
 
 

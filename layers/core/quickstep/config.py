@@ -141,7 +141,7 @@ def _publish_seconds(field: Field) -> int:
 def _bounds(members: dict[str, Field]) -> tuple[int, int]:
     minimum = _read(members, "MinCapacity", lambda f: f.integer(0, MAX_TASKS), 0)
     maximum = _read(members, "MaxCapacity", lambda f: f.integer(0, MAX_TASKS), MAX_TASKS)
-    if minimum > maximum:
+    if minimum > maximum and "MaxCapacity" in members:
         members["MaxCapacity"].wrong(f"must be at least MinCapacity ({minimum})")
     return minimum, maximum
 
@@ -154,8 +154,14 @@ def _guards(field: Field) -> frozenset[Guard]:
 def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ...]:
     policies: list[Policy] = []
     names: dict[str, str] = {}
-    for key, direction in _DIRECTIONS.items():
-        group = members[key].members() if key in members else {}
+    groups = {key: members[key].members() for key in _DIRECTIONS if key in members}
+    count = sum(map(len, groups.values()))
+    if members and not 1 <= count <= MAX_POLICIES:
+        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
+            f"must have 1 to {MAX_POLICIES} policies in all, not {count}", seen=False
+        )
+        return ()
+    for key, group in groups.items():
         for name, field in group.items():
             Field(name, field.path, problems).text(
                 POLICY_NAME, "must be named with 1 to 128 letters, digits, '.', '-' and '_'"
@@ -163,11 +169,7 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ..
             if name in names:
                 field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
             names[name] = key
-            policies.append(_policy(name, direction, field))
-    if members and not 1 <= len(policies) <= MAX_POLICIES:
-        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
-            f"must have 1 to {MAX_POLICIES} policies in all, not {len(policies)}", seen=False
-        )
+            policies.append(_policy(name, _DIRECTIONS[key], field))
     return tuple(policies)
 
 

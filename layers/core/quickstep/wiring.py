@@ -137,7 +137,7 @@ def _whole(field: Field, most: int) -> int:
     number = int(text) if re.fullmatch("[0-9]{1,10}", text) else 0
     if number > most:
         field.wrong(f"must be at most {most}")
-    return number
+    return min(number, most)
 
 
 def _home(queue_url: str) -> Home:
