@@ -66,7 +66,7 @@ audit: ## Check templates and packages against known weaknesses; needs a network
 		--file template.yaml templates/*.yaml examples/app/template.yaml
 	$(CHECKOV) --quiet --compact --skip-download --framework dockerfile --file examples/app/Dockerfile
 	$(PIP_AUDIT) --strict --disable-pip --requirement requirements.lock --requirement requirements-runtime.lock
-	$(PIP_AUDIT) --strict --requirement layers/powertools/requirements.txt
+	$(PIP_AUDIT) --strict --disable-pip --requirement layers/powertools/requirements.txt
 	$(PIP_AUDIT) --strict publisher
 
 build: $(INSTALLED) ## Build function and layers with `sam build`
@@ -83,6 +83,8 @@ lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: 
 		--python-version 3.13 --group pyproject.toml:runtime -o requirements-runtime.lock
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --group pyproject.toml:mutation -o requirements-mutation.lock
+	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.13 --group pyproject.toml:layer -o layers/powertools/requirements.txt
 
 clean: ## Remove everything that these targets made
 	rm -rf .venv .venv-runtime .venv-mutation $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -126,7 +126,7 @@ def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
 
 def _recent(field: Field) -> tuple[Datapoint, ...]:
     """Read the load before: `{"at", "value", "samples"}` each, the last of them optional."""
-    problems_before = len(field.problems.found)
+    problems_before = field.problems.met
     points: list[Datapoint] = []
     for item in field.items():
         members = item.members(required=("at", "value"), optional=("samples",))
@@ -137,6 +137,6 @@ def _recent(field: Field) -> tuple[Datapoint, ...]:
                 samples.wrong("must be at least 0")
             points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
     moments = [point.at for point in points]
-    if len(field.problems.found) == problems_before and moments != sorted(set(moments)):
+    if field.problems.met == problems_before and moments != sorted(set(moments)):
         field.wrong("must be oldest first, each at a time of its own", seen=False)
     return tuple(points)

@@ -596,6 +596,15 @@ def test_a_number_that_is_served_passes_over_those_before_it(turns: Turns) -> No
     assert turns.read() == line(lane1=Lane(5, 3, NOW))
 
 
+def test_a_number_that_nobody_took_is_not_served(turns: Turns) -> None:
+    turns.take(1, ago(5))
+
+    turns.serve(1, 2**40, NOW)
+    turns.serve(2, 1, NOW)
+
+    assert turns.read() == line(lane1=Lane(1, 0, ago(5)))
+
+
 @pytest.mark.parametrize("number", [2, 3], ids=["passed over", "served twice"])
 def test_a_number_that_was_passed_changes_nothing(turns: Turns, number: int) -> None:
     for _ in range(5):

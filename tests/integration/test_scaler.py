@@ -15,6 +15,7 @@ from botocore.session import Session
 
 from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
+from quickstep.engine.outcome import Outcome
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import CorruptItemError
@@ -27,7 +28,7 @@ from quickstep.protocol.messages import (
     Sweep,
     write_message,
 )
-from quickstep.report.telemetry import logger
+from quickstep.report.telemetry import logger, report
 from quickstep.wiring import Settings, SettingsError, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from quickstep_lab.scaler import Invocation
@@ -490,7 +491,7 @@ ROOT_RULE = "must have one of recheck, alarm, looks, sweep"
         ),
         pytest.param(
             '{"recheck": {"resource_id": "service/prod/web", "generation": 1'
-            + "0" * 40
+            + "0" * 30
             + ', "attempt'
             '": 0, "turn": null}}',
             "recheck.generation: must be at most",
@@ -519,6 +520,40 @@ def test_a_message_that_is_none_of_ours_is_refused_without_a_call_or_a_retry(
     (refused,) = [line for line in written if "problems" in line]
     assert refused["problems"][0].startswith(problem)
     assert any(line.get("RefusedEvents") == 1 for line in written)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Message": "{}"}},
+        {"messageId": "1"},
+        {"messageId": "1", "body": {}},
+        "{}",
+    ],
+)
+def test_what_is_no_message_of_a_queue_is_refused_in_words(
+    record: Any, *, door: Door, calls: Counter[str], lines: Lines
+) -> None:
+    answer = invoke(door, {"Records": [record]})
+
+    assert answer["refused"][0].startswith("Records: must be messages of a queue; what SNS")
+    assert calls == {}
+    assert metrics_in(lines()) == {("Quickstep/RefusedEvents", ""): 1}
+
+
+@pytest.mark.parametrize(("key", "value"), [("account", "999999999999"), ("region", "eu-west-1")])
+def test_an_event_of_another_place_is_refused_where_the_own_one_is_known(
+    key: str, value: str, *, account: Account, lines: Lines
+) -> None:
+    url = "https://sqs.us-east-1.amazonaws.com/123456789012/Rechecks"
+    settings = Settings.from_environment({**ENVIRONMENT, "QUEUE_URL": url})
+    elsewhere = {**load_event("alarm-ok"), key: value}
+
+    answer = invoke(make_door(settings, account.client), elsewhere)
+
+    own = "123456789012" if key == "account" else "us-east-1"
+    assert answer["refused"] == [f'{key}: must be {own}, not "{value}"']
+    assert metrics_in(lines()) == {("Quickstep/RefusedEvents", ""): 1}
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -730,6 +765,16 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(door: Door, lines: L
     assert [line["level"] for line in written] == ["ERROR"]
 
 
+def test_half_of_a_character_costs_neither_the_line_nor_its_metrics(lines: Lines) -> None:
+    """JSON can say it, UTF-8 cannot: stdout would refuse it."""
+    report(replace(a_record(), reason="a sale \ud83d", outcome=Outcome.FAILED_OTHER))
+
+    (line,) = lines()
+    assert line["message"] == "a sale \ud83d"
+    assert metrics_in([line])["Quickstep/FailedDecisions", ""] == 1
+    json.dumps(line).encode("ascii")
+
+
 # --- settings -------------------------------------------------------------------------------------
 
 
@@ -743,6 +788,7 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(door: Door, lines: L
             {"MAX_EVENT_AGE_SECONDS": "-1"},
             'MAX_EVENT_AGE_SECONDS: must be a whole number, not "-1"',
         ),
+        ({"RETENTION_DAYS": "9999999999"}, "RETENTION_DAYS: must be at most 36500"),
     ],
 )
 def test_settings_name_what_is_wrong(changes: dict[str, str | None], problem: str) -> None:

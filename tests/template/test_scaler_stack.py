@@ -118,11 +118,25 @@ def test_sam_local_would_drop_none_of_the_variables_in_env_json() -> None:
     assert variables[FUNCTION].keys() <= environment().keys()
 
 
-def test_the_powertools_layer_is_the_locked_release_and_nothing_else() -> None:
-    lines = (ROOT / "layers/powertools/requirements.txt").read_text(encoding="utf-8").split()
+def test_the_powertools_layer_has_the_locked_releases_by_the_same_hashes() -> None:
+    layer = (ROOT / "layers/powertools/requirements.txt").read_text(encoding="utf-8")
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    packages = re.findall(r"^\S.*\n(?: .*\n)+", layer, re.MULTILINE)
 
-    assert lines == re.findall(r"^aws-lambda-powertools==\S+", lock, re.MULTILINE)
+    assert "".join(packages) == layer, "none without a hash"
+    assert [package for package in packages if package not in lock] == []
+    assert layer.startswith("aws-lambda-powertools==")
+
+
+def test_whatever_others_make_is_named_by_what_is_in_it() -> None:
+    """A tag can be moved to something else; a commit and a digest cannot."""
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    image = (ROOT / "examples/app/Dockerfile").read_text(encoding="utf-8")
+    used, bases = re.findall(r"uses: (.*)", workflow), re.findall("^FROM (.*)", image, re.MULTILINE)
+
+    assert used
+    assert [name for name in used if not re.search(r"@[0-9a-f]{40} # v\d", name)] == []
+    assert [name for name in bases if not re.search("@sha256:[0-9a-f]{64}$", name)] == []
 
 
 CHANGED = {
@@ -681,14 +695,29 @@ def test_no_event_and_no_heartbeat_is_tried_for_longer_than_a_minute() -> None:
 def test_only_the_rule_and_the_heartbeat_s_role_may_send_undelivered_events() -> None:
     """The roles are of this account: their own policies are enough."""
     (rule,) = STACK.of_type("AWS::Events::Rule")
-    policy = STACK.the("AWS::SQS::QueuePolicy")
+    policy = STACK.of_type("AWS::SQS::QueuePolicy")["UndeliveredEventsPolicy"]
 
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    statement, _ = policy["PolicyDocument"]["Statement"]
     assert policy["Queues"] == ["UndeliveredEvents"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
     sent = statements(role="HeartbeatRole")["SendUndeliveredHeartbeats"]
     assert sent["Resource"] == "UndeliveredEvents.Arn"
+
+
+def test_every_queue_refuses_what_is_not_encrypted_on_its_way() -> None:
+    refusing = {
+        queue
+        for policy in STACK.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        for queue in policy["Queues"]
+        if (statement["Effect"], statement["Action"], statement["Principal"])
+        == ("Deny", "sqs:*", "*")
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+        and f"{queue}.Arn" in statement["Resource"]
+    }
+
+    assert refusing == STACK.of_type("AWS::SQS::Queue").keys()
 
 
 def watched(stack: Stack = STACK) -> set[tuple[str, str, str]]:

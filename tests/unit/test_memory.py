@@ -190,7 +190,10 @@ DEFINITION = f"alarms.{HIGH}.definition"
         (an_alarm(muted="no"), f'alarms.{HIGH}.muted: must be true or false, not "no"'),
         (an_alarm(definition={"n": 1}), f"{DEFINITION}.queries: is required, but missing"),
         (a_definition(comparison="Bigger"), f"{DEFINITION}.comparison: must be one of Greater"),
-        (a_definition(queries=[]), f"{DEFINITION}.queries: must have at least 1 entries"),
+        (
+            a_definition(queries=[]),
+            f"{DEFINITION}.queries: must have at least 1 and at most 50 entries",
+        ),
         (a_definition(queries=[{}]), f"{DEFINITION}.queries[0].Id: is required"),
         (a_definition(period=0), f"{DEFINITION}.period: must be at least 1, not 0"),
         ({"scale_out": {"at": "2026-11-22T10:00:00Z"}}, "scale_out.from: is required"),

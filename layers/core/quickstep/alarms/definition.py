@@ -7,7 +7,7 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quickstep.fields import Field, Problems
+from quickstep.fields import Field, Problems, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 LONGEST_WINDOW = 604_800
 """No alarm's period times its number of datapoints is longer than a week."""
+
+MAX_QUERIES = 50
+"""Of one alarm; CloudWatch allows ten metrics in it, and expressions beside them."""
+
+MAX_ID = 255
+MAX_EXPRESSION = 2048
+"""Characters (*MetricDataQuery*, CloudWatch API reference)."""
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -90,7 +97,7 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         return None
     n = alarm["EvaluationPeriods"]
     return AlarmDefinition(
-        queries, period, threshold, comparison, n, alarm.get("DatapointsToAlarm") or n
+        queries, period, bounded(threshold), comparison, n, alarm.get("DatapointsToAlarm") or n
     )
 
 
@@ -125,13 +132,15 @@ def event_definition(
 def _api_query(metric: Mapping[str, Any]) -> dict[str, Any]:
     """Return a metric of an event's configuration as GetMetricData takes it.
 
-    Events write keys in camel case, and dimensions as an object instead of a list.
+    Events write keys in camel case, and dimensions as an object instead of a list. A metric of
+    another account, which a monitoring account may watch, has that account's id.
     """
     query = {
         "Id": metric["id"],
         "ReturnData": metric.get("returnData", True),
         "Expression": metric.get("expression"),
         "Period": metric.get("period"),
+        "AccountId": metric.get("accountId"),
     }
     if stat := metric.get("metricStat"):
         named = stat["metric"]
@@ -180,7 +189,7 @@ def read_definition(field: Field) -> AlarmDefinition | None:
     if comparison not in _COMPARISONS:
         members["comparison"].wrong(f"must be one of {', '.join(_COMPARISONS)}")
         return None
-    queries = members["queries"].items(at_least=1)
+    queries = members["queries"].items(at_least=1, at_most=MAX_QUERIES)
     for query in queries:
         _check_query(query)
     period = members["period"].integer(1, LONGEST_WINDOW)
@@ -198,7 +207,8 @@ def read_definition(field: Field) -> AlarmDefinition | None:
 def _check_query(query: Field) -> None:
     """Check what is looked into here; CloudWatch checks the rest."""
     parts = query.members(required=("Id",))
-    for text in {"Id", "Expression"} & parts.keys():
-        parts[text].text()
+    for text, most in (("Id", MAX_ID), ("Expression", MAX_EXPRESSION), ("AccountId", MAX_ID)):
+        if text in parts:
+            parts[text].text(rf"(?s).{{0,{most}}}", f"must have at most {most} characters")
     if "MetricStat" in parts:
         parts["MetricStat"].members()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
-from quickstep.alarms.event import read_event
+from quickstep.alarms.event import NOWHERE, Home, read_event
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.heartbeat import HeartbeatRounds
@@ -45,7 +45,8 @@ holder that died. Whoever keeps winning for longer is at work."""
 class Door:
     """Lets in what comes, and has it evaluated.
 
-    `sleep` waits, `jitter` gives a number from 0 up to 1.
+    `sleep` waits, `jitter` gives a number from 0 up to 1; an event of another place than `home` is
+    refused.
     """
 
     cycle: Cycle
@@ -53,6 +54,7 @@ class Door:
     messages: Messages
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
+    home: Home = NOWHERE
 
     def on_event(self, event: Mapping[str, Any]) -> list[DecisionRecord]:
         """Evaluate what EventBridge or its Scheduler delivers.
@@ -87,7 +89,7 @@ class Door:
             case Recheck():
                 return self.cycle.evaluate(recheck_look(content))
             case AlarmAgain(event):
-                return self.cycle.evaluate(alarm_look(read_event(event), content))
+                return self.cycle.evaluate(alarm_look(read_event(event, self.home), content))
             case Request():
                 return self.cycle.evaluate(request_look(content))
             case Heartbeats():

@@ -9,8 +9,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quickstep.config import MAX_TASKS
 from quickstep.engine.model import Direction, Override, Pause, State
-from quickstep.fields import Field, Problem, Problems, present, write_moment
+from quickstep.fields import (
+    Field,
+    Problem,
+    Problems,
+    present,
+    read_optional_moment,
+    write_moment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,11 +72,18 @@ def _written(entry: Any) -> str:
 
 
 def bounds_entry(
-    bounds: tuple[int | None, int | None], until: datetime, *, reason: str, by: str, at: datetime
+    bounds: tuple[int | None, int | None],
+    until: datetime,
+    *,
+    reason: str,
+    by: str,
+    at: datetime,
+    begins: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return an override as an item's attribute."""
+    """Return an override as an item's attribute; without a beginning, it holds at once."""
     minimum, maximum = bounds
     return {
+        **({"from": write_moment(begins)} if begins else {}),
         "min": minimum,
         "max": maximum,
         "until": write_moment(until),
@@ -113,20 +128,21 @@ def read_operators(item: Mapping[str, Any]) -> State:
 
 
 def read_override(field: Field | None) -> Override | None:
-    """Read `{"min", "max", "until", "reason", "by", "at"}`, each of them optional.
+    """Read `{"min", "max", "from", "until", "reason", "by", "at"}`, each of them optional.
 
     `by` and `at` say who wrote it, and when; no decision looks at them.
     """
     if field is None:
         return None
-    members = field.members(optional=("min", "max", "until", "reason", "by", "at"))
+    members = field.members(optional=("min", "max", "from", "until", "reason", "by", "at"))
     minimum, maximum = present(members, "min"), present(members, "max")
     until, reason = present(members, "until"), present(members, "reason")
     override = Override(
-        minimum.integer(0) if minimum else None,
-        maximum.integer(0) if maximum else None,
+        minimum.integer(0, MAX_TASKS) if minimum else None,
+        maximum.integer(0, MAX_TASKS) if maximum else None,
         until.moment() if until else None,
         reason.text() if reason else "",
+        begins=read_optional_moment(members.get("from")),
     )
     lowest, highest = override.min_capacity, override.max_capacity
     if lowest is not None and highest is not None and lowest > highest:
