@@ -31,6 +31,7 @@ from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import AlarmState, Direction, Launch, ScalingActivity, State
 from quickstep.fields import Field, InvalidDocumentError, Problems, checked_json
 from quickstep.loop.schedules import ScheduleError, read_action
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import Memory, memory_dict, read_memory
 from quickstep.protocol.messages import (
@@ -234,13 +235,11 @@ MEMORY = Memory(
         launches=(Launch(ago(90), 2),),
     ),
     {HIGH: ALARM},
-    4,
-    ago(90),
-    7,
-    ago(-5),
-    ago(90),
-    ago(900),
-    Turn(ago(30), 2, 12),
+    Counts().commit(2, ago(900)).commit(4, ago(90)),
+    generation=7,
+    check_at=ago(-5),
+    requested_at=ago(900),
+    turn=Turn(ago(30), 2, 12),
 )
 ENTRIES = {
     "override": {"min": 2, "max": 9, "from": "2026-11-22T09:00:00Z", "reason": "a sale"},

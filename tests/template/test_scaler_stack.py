@@ -369,8 +369,8 @@ RECHECK = load_event("recheck")
 def calls() -> list[Call]:
     """Every kind of call that the code makes, for each kind of event that it is given.
 
-    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, and one over
-    more than it looks at by itself.
+    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, over one
+    whose alarm was deleted, and over more than it looks at by itself.
     """
     made: list[Call] = []
 
@@ -396,6 +396,9 @@ def calls() -> list[Call]:
         deliver(RECHECK)
         deliver(load_event("alarm-duplicate"))
         deliver(load_event("alarm-unknown-target"))
+        deliver(HEARTBEAT)
+        cloudwatch.delete_alarms(AlarmNames=[WEB.alarm(HIGH)])
+        deliver(HEARTBEAT)  # forgets the alarm, and the next one the target
         deliver(HEARTBEAT)
         for number in range(INLINE_TARGETS):
             put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
