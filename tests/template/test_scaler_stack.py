@@ -370,7 +370,7 @@ def calls() -> list[Call]:
     """Every kind of call that the code makes, for each kind of event that it is given.
 
     A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, over one
-    whose alarm was deleted, and over more than it looks at by itself.
+    that has lost its alarm, and over more than it looks at by itself.
     """
     made: list[Call] = []
 
@@ -398,8 +398,9 @@ def calls() -> list[Call]:
         deliver(load_event("alarm-unknown-target"))
         deliver(HEARTBEAT)
         cloudwatch.delete_alarms(AlarmNames=[WEB.alarm(HIGH)])
-        deliver(HEARTBEAT)  # forgets the alarm, and the next one the target
-        deliver(HEARTBEAT)
+        deliver(HEARTBEAT)  # which learns of it
+        deliver(HEARTBEAT)  # and takes the target from the list
+        put_alarm(cloudwatch, WEB)
         for number in range(INLINE_TARGETS):
             put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
         deliver(HEARTBEAT)
