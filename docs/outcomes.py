@@ -36,7 +36,7 @@ MEANINGS = {
     ),
     Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
     Outcome.RECOVERED: (
-        "a change whose answer never came, as its author died or timed out: found made, or sent again"
+        "nobody had heard what became of a change, and it was found made, or asked for again"
     ),
     Outcome.FOREIGN_CHANGE: (
         "an operator, a deployment or another tool set the desired count; it is kept"

@@ -61,6 +61,14 @@ def test_a_time_of_an_hour_ahead_counts_from_the_first_look_at_it() -> None:
     assert first.as_of(NOW + STALE + 2 * CLOCKS).meaning(4) is Meaning.FOREIGN
 
 
+def test_what_was_asked_for_is_ours_however_late_it_is_looked_at() -> None:
+    counts = Counts(4, Count(6, ago(3_600))).as_of(NOW)
+
+    assert counts.meaning(6) is Meaning.ANSWERED
+    assert counts.given_up(NOW) == Counts(4)
+    assert Counts(4, Count(6, NOW - LATE)).given_up(NOW).asked is not None
+
+
 def test_a_call_that_is_answered_replaces_what_was_committed() -> None:
     counts = Counts(4).ask(6, ago(1)).commit(6, NOW)
 

@@ -152,9 +152,7 @@ def test_a_recheck_of_no_chain_leaves_nothing(world: World, content: Recheck) ->
         pytest.param(Request(ANOTHER, "r", NOW, "", 9), id="a request"),
         pytest.param(an_alarm(service=ANOTHER), id="an alarm"),
         pytest.param(Recheck(ANOTHER, 0), id="a re-check"),
-        pytest.param(
-            Heartbeats((Heartbeat(ANOTHER, {}, complete=True),), describe=False), id="a look"
-        ),
+        pytest.param(Heartbeats((Heartbeat(ANOTHER, {}),), describe=False), id="a look"),
     ],
 )
 def test_a_service_without_a_document_is_not_even_described(world: World, content: Content) -> None:

@@ -184,6 +184,8 @@ class Cycle:
             if look.event and ignored(memory, look, draft.at, self.max_event_age):
                 look = replace(look, event=None)  # whoever heard it before did not finish
             return [adoption, *self._evaluate(look)]
+        counts = counts.given_up(draft.at)
+        memory = replace(memory, counts=counts)
         unfinished = counts.asked or claim.waiting
         if not unfinished and (known := ignored(memory, look, draft.at, self.max_event_age)):
             record = _ended(draft, *known)

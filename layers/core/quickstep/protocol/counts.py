@@ -77,14 +77,13 @@ class Counts:
     late: tuple[Count, ...] = ()
 
     def as_of(self, now: datetime) -> Counts:
-        """Return what is left of it by now.
+        """Return what is left of it by now, but for what was asked for: see `given_up`.
 
         A time ahead of now is of a clock that was ahead, and counts from now.
         """
-        asked = _left((self.asked,), LATE, now) if self.asked else ()
         return Counts(
             self.committed,
-            asked[0] if asked else None,
+            self.asked and _counted(self.asked, now),
             _left(self.replaced, STALE, now),
             _left(self.late, LATE, now),
         )
@@ -102,6 +101,16 @@ class Counts:
         if any(count.number == number for count in self.late):
             return Meaning.LATE
         return Meaning.FOREIGN
+
+    def given_up(self, now: datetime) -> Counts:
+        """Return the counts after a look that does not show what was asked for.
+
+        So long after it that it will not come, it is waited for no more. Shown, it would be ours
+        however late it is looked at.
+        """
+        if self.asked is None or now - self.asked.at <= LATE + CLOCKS:
+            return self
+        return replace(self, asked=None)
 
     def ask(self, number: int, now: datetime) -> Counts:
         """Return the counts before a number is asked for: whoever dies now has asked for it."""
@@ -137,11 +146,11 @@ class Counts:
 
 def _left(counts: tuple[Count, ...], lasts: timedelta, now: datetime) -> tuple[Count, ...]:
     """Return those that ECS may still show."""
-    return tuple(
-        count if count.at <= now + CLOCKS else replace(count, at=now)
-        for count in counts
-        if now - count.at <= lasts + CLOCKS
-    )
+    return tuple(_counted(count, now) for count in counts if now - count.at <= lasts + CLOCKS)
+
+
+def _counted(count: Count, now: datetime) -> Count:
+    return count if count.at <= now + CLOCKS else replace(count, at=now)
 
 
 def counts_dict(counts: Counts) -> dict[str, Any]:
