@@ -139,13 +139,13 @@ def _without_spent_datapoints(memory: Memory) -> Memory:
     return replace(memory, alarms=alarms)
 
 
-def _not_stored(attribute: str) -> Bug:
+def _not_stored(attribute: str, needs: str = "") -> Bug:
     """Return the bug of an item that lacks an attribute of the memory."""
 
     def written(memory: Memory) -> dict[str, Any]:
         return {**_memory_dict(memory), attribute: None}
 
-    return Bug(world, "memory_dict", written)
+    return Bug(world, "memory_dict", written, needs)
 
 
 def _not_stored_of_alarms(key: str, value: Any = None) -> Bug:
