@@ -233,4 +233,4 @@ def test_an_outcome_that_is_none_is_a_problem_whatever_it_is(outcome: Any) -> No
 
 
 def test_a_call_that_is_no_object_is_asked_for_the_service() -> None:
-    assert "service/prod/web" in said([])  # type: ignore[arg-type]  # what a test event may be
+    assert "service/prod/web" in answer([], ARN, Deployed(None, None), NOW)  # type: ignore[arg-type]

@@ -324,7 +324,9 @@ def bounded(value: float) -> float:
 
     Examples: 1e-310 is 0, for a load divided by it is no number any more; 1e300 is 2.0**360.
     """
-    return max(-LARGEST, min(LARGEST, value)) if abs(value) * LARGEST >= 1 else 0.0
+    if abs(value) * LARGEST < 1:
+        return math.copysign(0.0, value)
+    return max(-LARGEST, min(LARGEST, value))
 
 
 DURATION_RULE = "must be a time span like 2h30m, of days, hours, minutes and seconds"
