@@ -214,13 +214,15 @@ class Field:
         for key in required:
             if key not in self.value:
                 self.child(key, None).wrong("is required, but missing", seen=False)
+        read: Mapping[str, Any] = self.value
         if optional is not None:
             known = (*required, *optional)
+            read = {key: value for key, value in read.items() if key in known}
+            rule = f"is not a known key; known are {', '.join(known)}"
             for key in self.value:
-                if key not in known:
-                    rule = f"is not a known key; known are {', '.join(known)}"
+                if key not in read:
                     self.child(key, None).wrong(rule, seen=False)
-        return {key: self.child(key, value) for key, value in self.value.items()}
+        return {key: self.child(key, value) for key, value in read.items()}
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
         """Return the fields of a list; of one that is longer than it may be, the first."""
