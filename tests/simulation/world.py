@@ -49,7 +49,7 @@ from tests.simulation.ecs import Change, Ecs
 from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
@@ -438,6 +438,10 @@ class World(InMemoryAws):
         target: ScalableTarget = self.hook(read, lambda: operators.parsed(self.document))
         self._kept[host] = self.now, target
         return target
+
+    def refresh(self, _services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Return no service: each has a document, which `load` reads as if nobody had before."""
+        return set()
 
     def seen(self, _service: ServiceName) -> Service:
         old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0

@@ -190,20 +190,21 @@ class Cycle:
             failed = _ended(draft, service.outcome, service.why)
             return [self._commit(target, learn(target, memory, look, claim.waiting), failed, claim)]
         counts = memory.counts
+        known = ignored(memory, look, draft.at, self.max_event_age)
+        # Of what was heard before only the look is left: whoever heard it may not have finished.
+        mere = replace(look, event=None, wish=None) if known else look
         if adoption := adopted(counts, service, draft):
             counts = counts.commit(service.desired, draft.at)
             self.targets.commit(draft.id, replace(memory, counts=counts), adoption)
-            if look.event and ignored(memory, look, draft.at, self.max_event_age):
-                look = replace(look, event=None)  # whoever heard it before did not finish
-            return [adoption, *self._evaluate(look)]
+            return [adoption, *self._evaluate(mere)]
         counts = counts.given_up(draft.at)
         memory = replace(memory, counts=counts)
-        unfinished = counts.asked or claim.waiting
-        if not unfinished and (known := ignored(memory, look, draft.at, self.max_event_age)):
+        if known and not (counts.asked or claim.waiting):
             record = _ended(draft, *known)
             if self.targets.commit(draft.id, memory, record, claim):
                 self._look_again(look.service, memory)
             return [record]
+        look, draft = mere, replace(draft, look=mere)
         if counts.committed is None:
             memory = replace(memory, counts=counts.commit(service.desired, draft.at))
         memory = learn(target, memory, look, claim.waiting)

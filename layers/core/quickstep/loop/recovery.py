@@ -75,6 +75,8 @@ def insist(
         if not counts.asked or outcome not in _IN_BREACH or not _in_breach(target, draft.alarms):
             return None
         number = max(number, unanswered)
+    if not outcome.changes_capacity and _paused(memory, draft, number):
+        return None
     why = f"{number} were asked for before, and it is not known what came of that"
     if not outcome.changes_capacity:
         outcome = Outcome.RECOVERED
@@ -85,6 +87,15 @@ def insist(
         reason=outcome.sentence(before=decision.before, granted=number, why=why),
         trail=(*decision.trail, TrailStep("unanswered", decision.granted, number, why)),
     )
+
+
+def _paused(memory: Memory, draft: DecisionRecord, number: int) -> bool:
+    """Whether an operator has stopped what would lead from the count that is seen to a number."""
+    pause, service = memory.state.pause, draft.service
+    if pause is None or service is None:
+        return False
+    direction = Direction.OUT if number > service.desired else Direction.IN
+    return pause.holds(direction, draft.at)
 
 
 def _in_breach(target: ScalableTarget, alarms: Mapping[str, Alarm]) -> bool:
