@@ -71,9 +71,13 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
     """No call asks for what no bounds allow that were in force while it was decided.
 
     Example: a document says 2 to 40, and from 60 s on 2 to 24: as a host keeps a document for 30 s
-    and an evaluation takes up to 10, a call for 30 is right until 100 s.
+    and an evaluation takes up to 10, a call for 30 is right until 100 s. A number that somebody
+    has set beyond the bounds is put back where a late call of ours has undone it.
     """
+    theirs = {change.after for change in world.ecs.changes if change.foreign}
     for call in world.ecs.calls:
+        if call.desired in theirs:
+            continue
         lately = _limits_until(world, call.at)
         old = call.at - KEPT - TIMEOUT - 5
         first = max((i for i, limits in enumerate(lately) if limits.since <= old), default=0)
