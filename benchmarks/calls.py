@@ -18,7 +18,8 @@ from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 
 from benchmarks.figures import Benchmark, Figure, Quantity
 from benchmarks.rehearsal import AT, HIGH, LOW, REQUEST, Act, Rehearsal
-from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.aws.attributes import to_item
+from quickstep.aws.dynamodb import STATE, TARGETS, DynamoTargets
 from quickstep.protocol.memory import Lease
 from quickstep_lab.cost.counts import FILE, Case, Counted, Deployed, Platform, Published
 from quickstep_lab.demo import NAMESPACE, SERVICE
@@ -68,7 +69,13 @@ def _load(value: float) -> Act:
 
 
 def _idle(scaler: Rehearsal) -> None:
-    scaler.set_tasks(2)  # the policy's minimum
+    scaler.set_tasks(2)  # the policy's minimum, and its own doing
+    scaler.client("dynamodb").update_item(
+        TableName=TABLE,
+        Key=to_item({"pk": SERVICE.resource_id, "sk": STATE}),
+        UpdateExpression="SET desired = :minimum",
+        ExpressionAttributeValues=to_item({":minimum": 2}),
+    )
 
 
 def _missed_event(scaler: Rehearsal) -> None:
@@ -83,6 +90,8 @@ def _held_by_another(scaler: Rehearsal) -> None:
 
 def _no_alarms(scaler: Rehearsal) -> None:
     scaler.client("cloudwatch").delete_alarms(AlarmNames=[HIGH, LOW])
+    entry = to_item({"pk": TARGETS, "sk": SERVICE.resource_id})
+    scaler.client("dynamodb").delete_item(TableName=TABLE, Key=entry)
 
 
 def _nothing(_: Rehearsal) -> None:

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
+from quickstep.protocol.quotas import (
+    DESCRIBE_ALARMS,
+    GET_PARAMETERS,
+    PARTITION_READS,
+    PARTITION_WRITES,
+    PUT_METRIC_DATA,
+)
 from quickstep_lab.surge.account import Surge
+from quickstep_lab.surge.limits import published
 from quickstep_publisher import Clock, CloudWatchTransport, Publisher
 from quickstep_publisher._points import INTERVAL, SPREAD
 
@@ -25,13 +33,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SIZES = (1_000, 10_000)
-PUT_METRIC_DATA = 500
-"""Calls a second in an account and Region (*cloudwatch_limits*, CloudWatch User Guide)."""
+QUIET_SIZES = (1_000, 2_500)
+HOUR = 3_600.0
 
-DESCRIBE_ALARMS = 9
-"""The same."""
+WARMTH = 3
+"""How much more a table has to take than a new one: 12,000 units of writes a second.
+
+Example: 10,000 evaluations in ten seconds write 8 units each: 8,000 a second, of a new one's 4,000.
+"""
 
 MOST_OVER_IDEAL = 1.1
+OF_THE_LINE = (PARTITION_READS, PARTITION_WRITES)
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,23 @@ class Scale:
     describe_calls: float
     line_calls: float
     describe_alarms_peak: int
+    parameter_calls: float
+    parameters_throttled: int
     cpu_of_evaluations: float
     cpu_of_looks: float
     looks: float
     memory_kib: float
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """What became of an hour in which nothing happens."""
+
+    targets: int
+    throttled_decisions: int
+    throttled_calls: int
+    parameters_peak: int
+    describe_alarms_peak: int
 
 
 @dataclass(frozen=True)
@@ -67,14 +92,14 @@ class Publishing:
 
         Example: one call each, 500 a second: 500 tasks within 1 s, 2,500 within 5 s.
         """
-        return int(PUT_METRIC_DATA * seconds / self.calls_of_a_point)
+        return int(PUT_METRIC_DATA.a_second * seconds / self.calls_of_a_point)
 
 
-def measure(targets: int, seed: int = 0) -> Scale:
+def measure(targets: int, warmth: int = WARMTH) -> Scale:
     """Run a surge; per target where no total is said. To be called in a process of its own."""
     gc.disable()  # the run's objects live to its end: looking through them finds nothing
     before = _peak_kib()
-    result = Surge(targets, seed=seed).run()
+    result = Surge(targets, limits=published(warmth=warmth)).run()
     peak = _peak_kib()
     attempts = result.meter.attempts
     most, least = result.quarters()
@@ -89,12 +114,26 @@ def measure(targets: int, seed: int = 0) -> Scale:
         evaluations=len(result.records) / targets,
         update_calls=attempts["UpdateService"] / targets,
         describe_calls=attempts["DescribeServices"] / targets,
-        line_calls=sum(n for name, n in attempts.items() if name.endswith("line")) / targets,
+        line_calls=sum(attempts[quota.calls] for quota in OF_THE_LINE) / targets,
         describe_alarms_peak=result.meter.peak["DescribeAlarms"],
+        parameter_calls=attempts["GetParameters"] / targets / result.heartbeats,
+        parameters_throttled=result.meter.throttled["GetParameters"],
         cpu_of_evaluations=result.cpu["evaluations"] / targets,
         cpu_of_looks=result.cpu["looks"] / targets / result.heartbeats,
         looks=result.heartbeats,
         memory_kib=(peak - before) / targets,
+    )
+
+
+def measure_quiet(targets: int, seconds: float = HOUR) -> Quiet:
+    """Let so many targets be quiet for an hour of virtual time."""
+    result = Surge(targets, fires=False).run(seconds)
+    return Quiet(
+        targets=targets,
+        throttled_decisions=result.throttled,
+        throttled_calls=result.meter.throttled.total(),
+        parameters_peak=result.meter.peak["GetParameters"],
+        describe_alarms_peak=result.meter.peak["DescribeAlarms"],
     )
 
 
@@ -104,10 +143,10 @@ def _peak_kib() -> int:
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
 
 
-def measure_apart(targets: int, seed: int = 0) -> Scale:
+def measure_apart(targets: int, warmth: int = WARMTH) -> Scale:
     """Run a surge in a process of its own, so that its peak of memory is its own, too."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, targets, seed).result()
+        return pool.submit(measure, targets, warmth).result()
 
 
 def measure_publishing(intervals: int = 12) -> Publishing:
@@ -143,8 +182,23 @@ class _Counting:
         self.calls += 1
 
 
+def quiet_figures(sizes: Sequence[int] = QUIET_SIZES, seconds: float = HOUR) -> Iterator[Figure]:
+    """Yield what became of quiet targets."""
+    for targets in sizes:
+        quiet = measure_quiet(targets, seconds)
+        name = f"{targets:,} quiet targets, an hour"
+        for what, number, most in (
+            ("throttled decisions", quiet.throttled_decisions, 0),
+            ("throttled calls", quiet.throttled_calls, 0),
+            ("GetParameters, most in a second", quiet.parameters_peak, GET_PARAMETERS.a_second),
+            ("DescribeAlarms, the same", quiet.describe_alarms_peak, DESCRIBE_ALARMS.a_second),
+        ):
+            yield Figure(f"{name}: {what}", Quantity(number), goal=Goal(at_most=most))
+
+
 def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
     """Yield what became of surges of several sizes, and how many tasks may publish."""
+    yield from quiet_figures()
     for targets in sizes:
         scale = measure_apart(targets)
         name = f"{targets:,} targets"
@@ -161,17 +215,25 @@ def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
         yield Figure(what, most, least, Goal(at_most=1))
         peak = Quantity(scale.describe_alarms_peak, "a second")
         what = f"{name}: DescribeAlarms, most"
-        yield Figure(what, peak, goal=Goal(at_most=DESCRIBE_ALARMS))
+        yield Figure(what, peak, goal=Goal(at_most=DESCRIBE_ALARMS.a_second))
+        throttled = Quantity(scale.parameters_throttled, "calls")
+        yield Figure(f"{name}: GetParameters, throttled", throttled, goal=Goal(at_most=0))
         for what, number, unit in (
             ("evaluations", scale.evaluations, ""),
             ("UpdateService", scale.update_calls, "calls"),
             ("DescribeServices", scale.describe_calls, "calls"),
+            ("GetParameters in a heartbeat", scale.parameter_calls, "calls"),
             ("reads and writes of the line", scale.line_calls, "calls"),
             ("CPU of evaluations", scale.cpu_of_evaluations * 1000, "ms"),
             ("CPU of a heartbeat's look", scale.cpu_of_looks * 1000, "ms"),
             ("peak of memory", scale.memory_kib, "KiB"),
         ):
             yield Figure(f"{name}: {what}, per target", Quantity(number, unit))
+    new = measure_apart(max(sizes), warmth=1)
+    name = f"{new.targets:,} targets, a table as it was made"
+    yield Figure(f"{name}: unanswered", Quantity(new.unanswered), goal=Goal(at_most=0))
+    allowed = Beside("UpdateService allows", Quantity(new.ideal, "s"))
+    yield Figure(f"{name}: all answered after", Quantity(new.took, "s"), allowed)
     publishing = measure_publishing()
     yield Figure(
         "tasks that PutMetricData's quota allows, all in the same second",
@@ -189,9 +251,11 @@ BENCHMARK = Benchmark(
     "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
     " real door and cycle, in virtual time, on ports in memory that throttle as AWS's published"
     " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in a process of its own."
+    " Each invocation is of a function that remembers no policy document, and the table takes"
+    f" {WARMTH} times as many writes as a new one."
     " The bucket of UpdateService is a burst of 50 and then 5 a second. How many tasks may"
-    f" publish is computed from PutMetricData's {PUT_METRIC_DATA} calls a second and the calls that"
-    " the real publisher makes: by default all tasks publish in the last second of their interval,"
-    " and `Publisher(phase=...)` spreads them.",
+    f" publish is computed from PutMetricData's {PUT_METRIC_DATA.a_second} calls a second and the"
+    " calls that the real publisher makes: by default all tasks publish in the last second of their"
+    " interval, and `Publisher(phase=...)` spreads them.",
     figures,
 )

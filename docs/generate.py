@@ -63,6 +63,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "shapes": cases.shapes,
     "decisions": adr_index,
     "limits": protocol.limits,
+    "quotas": protocol.quotas,
     "invariants": protocol.invariants,
     "planted-bugs": protocol.planted_bugs,
     "draining": partial(_tabled, draining.draining),

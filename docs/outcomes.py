@@ -35,7 +35,12 @@ MEANINGS = {
         "either is over 60 s ahead"
     ),
     Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
-    Outcome.RECOVERED: "the lease's last holder changed capacity and died before its commit",
+    Outcome.RECOVERED: (
+        "nobody had heard what became of a change, and it was found made, or asked for again"
+    ),
+    Outcome.FOREIGN_CHANGE: (
+        "an operator, a deployment or another tool set the desired count; it is kept"
+    ),
     Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",
     Outcome.FAILED_NOT_FOUND: "no such cluster or service, or it is not ACTIVE",
     Outcome.FAILED_DENIED: "the function's role may not make the call",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ from quickstep.alarms import reading
 from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop import cycle, door, heartbeat, next_look
-from quickstep.protocol import line
+from quickstep.protocol import counts, line, operators
+from quickstep.protocol.quotas import QUOTAS
 from quickstep.wiring import CLIENT_CONFIG
+from tests.simulation import invariants as tests_invariants
+from tests.simulation import mutations
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-SIMULATION = ROOT / "tests" / "simulation"
 
 
 def limits() -> str:
@@ -61,6 +61,11 @@ def limits() -> str:
         ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
         ("longest time in the line", *of(line, "LONGEST_LINE")),
         ("races that a message may lose", *of(door, "MAX_RACES")),
+        ("a count that was replaced may be shown for", *of(counts, "STALE")),
+        ("a call without an answer may be carried out for", *of(counts, "LATE")),
+        ("clocks of two hosts may differ by", *of(counts, "CLOCKS")),
+        ("an operators' entry that is over stays for", *of(operators, "KEPT")),
+        ("schedules of a target", *of(operators, "MOST_SCHEDULES")),
         ("a re-check counts as dead after its time by", *of(heartbeat, "OVERDUE")),
         ("alarms in a page", *of(cloudwatch, "PAGE")),
         ("pages in one invocation", *of(heartbeat, "PAGES")),
@@ -90,31 +95,36 @@ def _value(value: timedelta | int) -> str:
 # --- the fault simulation -------------------------------------------------------------------------
 
 
+def quotas() -> str:
+    """Return the table of AWS's quotas, as the surge model has them."""
+    return table(
+        ("Calls", "At once", "A second", "Source", "Not in it"),
+        [
+            (quota.calls, f"{quota.burst:,}", f"{quota.a_second:,}", quota.source, quota.note)
+            for quota in QUOTAS
+        ],
+    )
+
+
 def invariants() -> str:
-    """Return what the simulation checks after each run, from the names of its checks."""
-    names = (
-        name.strip("_").replace("_", " ").replace("ecs", "ECS") for name in _called("violations")
-    )
-    return "\n".join(f"- {name}" for name in names)
-
-
-def _called(name: str) -> list[str]:
-    """Return which private functions a function of the simulation's invariants calls, in order."""
-    tree = ast.parse((SIMULATION / "invariants.py").read_text(encoding="utf-8"))
-    (function,) = (
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
-    )
-    calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return [call.id for call in calls if isinstance(call, ast.Name) and call.id.startswith("_")]
+    """Return what the simulation checks after each run, from its checks' names and sentences."""
+    rows = []
+    for check in tests_invariants.INVARIANTS:
+        name = check.__name__.strip("_").replace("_", " ").replace("ecs", "ECS")
+        sentence = " ".join((check.__doc__ or "").split("\n\n")[0].split())
+        rows.append((name, sentence))
+    return table(("What must hold", "That is"), rows)
 
 
 def planted_bugs() -> str:
-    """Return the bugs that the simulation has to find."""
-    tree = ast.parse((SIMULATION / "mutations.py").read_text(encoding="utf-8"))
-    (bugs,) = (
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "MUTATIONS"
+    """Return the bugs that are planted, and what finds each: a seed, or a unit test, and why."""
+    seeds = mutations.known_seeds()
+    rows = (
+        (
+            name,
+            f"seed {seeds[name]}" if name in seeds else f"`{bug.unit_test.partition('::')[2]}`",
+            bug.reason,
+        )
+        for name, bug in mutations.MUTATIONS.items()
     )
-    assert isinstance(bugs, ast.Dict)  # noqa: S101 - else the simulation has none
-    return "\n".join(f"- {ast.literal_eval(key)}" for key in bugs.keys if key)
+    return table(("Bug", "Found by", "Why not by a seed"), rows)

@@ -22,6 +22,7 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import LANES, Turn
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import (
@@ -104,6 +105,7 @@ def _definitions(draw: st.DrawFn) -> AlarmDefinition:
 definitions = _definitions()
 
 activities = st.builds(ScalingActivity, moments, st.integers(0, 5000), st.integers(0, 5000))
+counts = st.builds(Count, st.integers(0, 5000), moments)
 launches = st.builds(Launch, moments, st.integers(0, 5000))
 known_alarms = st.builds(
     KnownAlarm,
@@ -129,13 +131,18 @@ memories = st.builds(
         pause=st.none(),
     ),
     alarms=st.dictionaries(policies, known_alarms, max_size=3),
-    desired=st.none() | st.integers(0, 5000),
-    changed_at=st.none() | moments,
+    counts=st.builds(
+        Counts,
+        st.none() | st.integers(0, 5000),
+        st.none() | counts,
+        st.lists(counts, max_size=3).map(tuple),
+        st.lists(counts, max_size=3).map(tuple),
+    ),
     generation=st.integers(0, 10**9),
     check_at=st.none() | moments,
-    spent_before=st.none() | moments,
     requested_at=st.none() | moments,
     turn=st.none() | turns,
+    listed=st.booleans(),
 )
 
 overrides = st.builds(

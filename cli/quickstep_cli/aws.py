@@ -18,6 +18,7 @@ boto3 takes most of a second to import, so it is imported when a command needs i
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.options import made_of_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import boto3
 
@@ -71,6 +72,8 @@ class CommandError(Exception):
 
 
 PANEL = "AWS"
+SCALER = "/quickstep-scaler"
+"""The SSM parameter that the scaler's stack makes: one per account and Region."""
 
 
 def read_target(text: str) -> ServiceName:
@@ -105,10 +108,11 @@ class Aws:
 
     session: boto3.Session
     endpoint_url: str | None
-    stack: str
+    stack: str | None
     given: dict[str, str | None]
     _clients: dict[str, Any] = field(default_factory=dict)
     _resources: dict[str, str] = field(default_factory=dict)
+    _scaler: dict[str, str] = field(default_factory=dict)
 
     def client(self, name: str) -> Any:
         """Return the client of a service, made once."""
@@ -117,6 +121,26 @@ class Aws:
             self._clients[name] = make(name, endpoint_url=self.endpoint_url, config=CONFIG)
         return self._clients[name]
 
+    @property
+    def scaler(self) -> Mapping[str, str]:
+        """What the scaler's parameter says of it: its stack, table and queue.
+
+        Raises:
+            CommandError: there is no such parameter, or something else is in it.
+        """
+        if not self._scaler:
+            client = self.client("ssm")
+            try:
+                text = client.get_parameter(Name=SCALER)["Parameter"]["Value"]
+            except client.exceptions.ParameterNotFound as error:
+                why = (
+                    f"no scaler in {self.region}: there is no SSM parameter {SCALER}. Deploy "
+                    "template.yaml, name its stack with --stack, or give --table and --queue-url"
+                )
+                raise CommandError(Exit.NOT_FOUND, why) from error
+            self._scaler.update(_read_scaler(text))
+        return self._scaler
+
     def resource(self, logical_id: str) -> str:
         """Return the physical id of a resource of the scaler's stack.
 
@@ -124,15 +148,16 @@ class Aws:
             CommandError: there is no such stack, or it has no such resource.
         """
         if logical_id not in self._resources:
+            stack = self.stack or self.scaler["Stack"]
             try:
                 answer = self.client("cloudformation").describe_stack_resource(
-                    StackName=self.stack, LogicalResourceId=logical_id
+                    StackName=stack, LogicalResourceId=logical_id
                 )
             except botocore.ClientError as error:
                 if error.response["Error"]["Code"] not in {"ValidationError", "ResourceNotFound"}:
                     raise
                 why = (
-                    f"no stack {self.stack} with a resource {logical_id} in {self.region}: name it "
+                    f"no stack {stack} with a resource {logical_id} in {self.region}: name it "
                     "with --stack, or give --table and --queue-url"
                 )
                 raise CommandError(Exit.NOT_FOUND, why) from error
@@ -148,7 +173,7 @@ class Aws:
     @property
     def table(self) -> str:
         """The scaler's table."""
-        return self.given["table"] or self.resource("Table")
+        return self.given["table"] or self._of_the_scaler("Table")
 
     @property
     def caller(self) -> str:
@@ -172,7 +197,12 @@ class Aws:
         """The scaler's queue."""
         from quickstep.aws.sqs import SqsMessages  # noqa: PLC0415 - see above
 
-        return SqsMessages(self.client("sqs"), self.given["queue_url"] or self.resource("Rechecks"))
+        return SqsMessages(
+            self.client("sqs"), self.given["queue_url"] or self._of_the_scaler("Rechecks")
+        )
+
+    def _of_the_scaler(self, name: str) -> str:
+        return self.resource(name) if self.stack else self.scaler[name]
 
     @property
     def services(self) -> EcsServices:
@@ -186,6 +216,18 @@ class Aws:
         from quickstep.aws.dynamodb import DynamoTargets  # noqa: PLC0415 - see above
 
         return DynamoTargets(self.client("dynamodb"), self.table).peek(service.resource_id)
+
+
+def _read_scaler(text: str) -> dict[str, str]:
+    wrong = f"{SCALER} must be what the scaler's stack wrote, with Stack, Table and Rechecks"
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise CommandError(Exit.NO, f"{wrong}, not {text[:100]!r}") from error
+    names = ("Stack", "Table", "Rechecks")
+    if not isinstance(found, dict) or not all(isinstance(found.get(one), str) for one in names):
+        raise CommandError(Exit.NO, f"{wrong}, not {text[:100]!r}")
+    return {name: found[name] for name in names}
 
 
 def now() -> datetime:
@@ -209,15 +251,20 @@ def connect(
         typer.Option(help="Endpoint of all calls, for emulators.", rich_help_panel=PANEL),
     ] = None,
     stack: Annotated[
-        str,
-        typer.Option(envvar="QUICKSTEP_STACK", help="The scaler's stack.", rich_help_panel=PANEL),
-    ] = "quickstep",
+        str | None,
+        typer.Option(
+            envvar="QUICKSTEP_STACK",
+            help="The scaler's stack.",
+            show_default=f"that of {SCALER}",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
     table: Annotated[
         str | None,
         typer.Option(
             envvar="QUICKSTEP_TABLE",
             help="The scaler's table, where there is no stack.",
-            show_default="of the stack",
+            show_default="the scaler's",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -226,7 +273,7 @@ def connect(
         typer.Option(
             envvar="QUICKSTEP_QUEUE_URL",
             help="The scaler's queue, likewise.",
-            show_default="of the stack",
+            show_default="the scaler's",
             rich_help_panel=PANEL,
         ),
     ] = None,
@@ -244,7 +291,7 @@ def connect(
         why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
         raise CommandError(Exit.UNREACHABLE, why)
     endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
-    return Aws(session, endpoint, stack, {"table": table, "queue_url": queue_url})
+    return Aws(session, endpoint, stack or None, {"table": table, "queue_url": queue_url})
 
 
 def on_aws(command: Callable[..., None]) -> Callable[..., None]:

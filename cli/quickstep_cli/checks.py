@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget, Service
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 HIGH_RESOLUTION = (10, 20, 30)
 MOST_TARGETS = 750
 """What the heartbeat looks at within its minute."""
+FIGHT = timedelta(hours=1)
+"""Two foreign changes within this are a tool at work, not a person."""
+OTHERS_NUMBER = (
+    "who sets it? In Terraform use lifecycle { ignore_changes = [desired_count] }, in "
+    "CloudFormation no DesiredCount, by hand `quickstep scale` or `override`"
+)
 LATE = timedelta(seconds=15)
 """How long after its end the newest datapoint should be readable at most."""
 
@@ -50,16 +57,42 @@ class Unknown:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """A scaler that an event of the target's alarms reaches, by which rule."""
+
+    rule: str
+    function: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """Application Auto Scaling's scalable target of the service, and what of it still acts."""
+
+    acting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignChange:
+    """A decision record that saw a desired count which somebody else had set."""
+
+    at: datetime
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that was gathered of a target.
 
     `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by policy,
-    `datapoints` the load of each of them, oldest first. `rule` says whether EventBridge's rule is
-    enabled and matches an event of this target. `refused` are calls that the function's role may
-    not make. `scaling_policies` are those of Application Auto Scaling that still act. `dead` counts
-    the messages of the dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what
-    Fargate allows on demand.
+    `datapoints` the load of each of them, oldest first; `elsewhere` is where else the metric of one
+    without any is. `registered` is the table that the account's scaler has, by its parameter,
+    `table` the one that is asked here, and `scalers` are those that an event of this target
+    reaches. `refused` are calls that a role may not make. `autoscaling` is there if the service is
+    a scalable target of Application Auto Scaling; `alarm_actions` are alarms that act on it by
+    themselves. `foreign` are changes by others, oldest first. `dead` counts the messages of the
+    dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -68,9 +101,14 @@ class Facts:
     service: Service | Unknown
     alarms: Mapping[str, Mapping[str, Any]] | Unknown
     datapoints: Mapping[str, Sequence[Datapoint]] | Unknown = field(default_factory=dict)
-    rule: bool | Unknown = True
+    elsewhere: Mapping[str, Sequence[str]] | Unknown = field(default_factory=dict)
+    registered: str | Unknown
+    table: str | Unknown
+    scalers: Sequence[Scaler] | Unknown
     refused: Sequence[str] | Unknown = ()
-    scaling_policies: Sequence[str] | Unknown = ()
+    autoscaling: Autoscaling | Unknown | None = None
+    alarm_actions: Sequence[str] | Unknown = ()
+    foreign: Sequence[ForeignChange] | Unknown = ()
     item: tuple[Memory, Lease | None] | Unknown = Unknown("it was not read")
     dead: Mapping[str, int] | Unknown = field(default_factory=dict)
     vcpu: float | Unknown = 0.0
@@ -173,9 +211,7 @@ def load(facts: Facts) -> Iterator[Finding]:
             continue
         points = facts.datapoints.get(policy.name, ())
         if not points:
-            what = f"{policy.name}: no datapoint in the last minutes"
-            fix = "do the tasks publish? The alarm's namespace, name and dimensions must be theirs"
-            yield Finding(check, Verdict.PROBLEM, what, fix)
+            yield _silence(facts, policy.name, alarm)
             continue
         period = alarm.get("Period") or HIGH_RESOLUTION[0]
         age = facts.at - points[-1].at - timedelta(seconds=period)
@@ -188,6 +224,28 @@ def load(facts: Facts) -> Iterator[Finding]:
             yield Finding(check, Verdict.OK, what)
         if policy.metric_scope is MetricScope.PER_TASK and not isinstance(facts.service, Unknown):
             yield from _reporters(facts.target, facts.service, policy.name, points, period)
+
+
+def _silence(facts: Facts, name: str, alarm: Mapping[str, Any]) -> Finding:
+    what = f"{name}: no datapoint in the last minutes"
+    fix = "do the tasks publish? The alarm's namespace, name and dimensions must be theirs"
+    known = {} if isinstance(facts.elsewhere, Unknown) else facts.elsewhere
+    if known.get(name):
+        what += f" in {alarm['Namespace']}, but in {', '.join(known[name])}"
+        fix = "set Namespace of the target's stack, or QUICKSTEP_NAMESPACE of its tasks"
+    return Finding("metric", Verdict.PROBLEM, what, fix)
+
+
+def namespaces(facts: Facts) -> Iterator[Finding]:
+    """Nobody else's tasks may publish the load: what IAM keeps for a role is a namespace."""
+    if isinstance(facts.alarms, Unknown):
+        return
+    own = {facts.service_name.cluster, facts.service_name.service}
+    for name in sorted({str(alarm.get("Namespace", "AWS/")) for alarm in facts.alarms.values()}):
+        if not name.startswith("AWS/") and not own <= set(name.split("/")):
+            what = f"any task that may publish in {name} may publish for this service"
+            fix = "give it a namespace of its own: docs/security.md, whose samples count"
+            yield Finding("namespace", Verdict.WARNING, what, fix)
 
 
 def _reporters(
@@ -210,15 +268,32 @@ def _reporters(
     yield Finding("metric", Verdict.WARNING, what, fix)
 
 
-def rule(facts: Facts) -> Iterator[Finding]:
-    """EventBridge's rule takes the alarms' events to the scaler."""
-    if isinstance(facts.rule, Unknown):
-        yield _unknown("rule", facts.rule)
-    elif facts.rule:
-        yield Finding("rule", Verdict.OK, "is enabled, and matches events of this target's alarms")
+def scalers(facts: Facts) -> Iterator[Finding]:
+    """One scaler is there, it is the one that is asked here, and an event reaches it once."""
+    check = "scaler"
+    if isinstance(facts.registered, Unknown):
+        yield _unknown(check, facts.registered)
+    elif facts.table != facts.registered and not isinstance(facts.table, Unknown):
+        what = f"that of this account and Region has the table {facts.registered}, not "
+        fix = "leave out --stack and --table, or look at the one that you replace it by"
+        yield Finding(check, Verdict.WARNING, f"{what}{facts.table}, which is asked here", fix)
+    if isinstance(facts.scalers, Unknown):
+        yield _unknown(check, facts.scalers)
+        return
+    lines = [f"{one.rule} invokes {one.function}" for one in facts.scalers]
+    if not lines:
+        what = "no enabled rule takes events of this target's alarms to one"
+        yield Finding(check, Verdict.PROBLEM, what, "deploy template.yaml again")
+    elif len(lines) > 1:
+        what = f"{len(lines)} act on each event of this target: {'; '.join(lines)}"
+        fix = "an account and Region has one: delete the others' stacks"
+        yield Finding(check, Verdict.PROBLEM, what, fix)
+    elif not isinstance(facts.table, Unknown) and facts.scalers[0].table != facts.table:
+        what = f"{lines[0]}, whose table is {facts.scalers[0].table}, not {facts.table}"
+        fix = "is the rule of this scaler's stack disabled? Delete the other scaler's stack"
+        yield Finding(check, Verdict.PROBLEM, what, fix)
     else:
-        what = "is disabled, or does not match events of this target's alarms"
-        yield Finding("rule", Verdict.PROBLEM, what, "deploy template.yaml again")
+        yield Finding(check, Verdict.OK, f"{lines[0]}, on events of this target's alarms")
 
 
 def service(facts: Facts) -> Iterator[Finding]:
@@ -235,30 +310,64 @@ def service(facts: Facts) -> Iterator[Finding]:
 
 
 def rights(facts: Facts) -> Iterator[Finding]:
-    """The function's role may do what the function does."""
+    """Every role of the scaler's stack may do what it is there for."""
     if isinstance(facts.refused, Unknown):
         yield _unknown("rights", facts.refused)
-    elif facts.refused:
-        what = f"the function may not call {', '.join(facts.refused)}"
-        fix = "is the cluster in ClusterNames of the scaler's stack?"
-        yield Finding("rights", Verdict.PROBLEM, what, fix)
-    else:
-        yield Finding("rights", Verdict.OK, "the function may describe and update the service")
+        return
+    for line in facts.refused:
+        fix = "deploy template.yaml again; does a boundary or an organization's policy deny it?"
+        if " ecs:" in line:
+            fix = "is the cluster in ClusterNames of the scaler's stack?"
+        yield Finding("rights", Verdict.PROBLEM, line, fix)
+    if not facts.refused:
+        yield Finding("rights", Verdict.OK, "every role may call what it has to")
 
 
 def other_scalers(facts: Facts) -> Iterator[Finding]:
-    """Application Auto Scaling does not scale the same service."""
+    """Neither Application Auto Scaling nor an alarm's own action scales the same service."""
     check = "other scalers"
-    if isinstance(facts.scaling_policies, Unknown):
-        yield _unknown(check, facts.scaling_policies)
-        return
-    if not facts.scaling_policies:
-        yield Finding(check, Verdict.OK, "Application Auto Scaling does not act on the service")
-        return
-    dry = isinstance(facts.target, ScalableTarget) and facts.target.dry_run
-    what = f"Application Auto Scaling acts on the service: {', '.join(facts.scaling_policies)}"
+    for fact in (facts.autoscaling, facts.alarm_actions):
+        if isinstance(fact, Unknown):
+            yield _unknown(check, fact)
+    if isinstance(facts.autoscaling, Autoscaling):
+        yield _autoscaling(facts.autoscaling.acting, facts.target)
+    actions = () if isinstance(facts.alarm_actions, Unknown) else facts.alarm_actions
+    for line in actions:
+        fix = "take the action out of the alarm; Quickstep's rule needs none"
+        yield Finding(check, Verdict.WARNING, f"an alarm acts by itself: {line}", fix)
+    if facts.autoscaling is None and not facts.alarm_actions:
+        what = "neither Application Auto Scaling nor an alarm's action acts on the service"
+        yield Finding(check, Verdict.OK, what)
+
+
+def _autoscaling(acting: tuple[str, ...], target: ScalableTarget | str) -> Finding:
+    if not acting:
+        what = "the service is still a scalable target of Application Auto Scaling"
+        fix = "deregister it once you do not go back to it"
+        return Finding("other scalers", Verdict.WARNING, what, fix)
+    dry = isinstance(target, ScalableTarget) and target.dry_run
+    what = f"Application Auto Scaling acts on the service: {', '.join(acting)}"
     fix = "fine beside a dry run; delete or suspend them before that ends"
-    yield Finding(check, Verdict.WARNING if dry else Verdict.PROBLEM, what, fix)
+    return Finding("other scalers", Verdict.WARNING if dry else Verdict.PROBLEM, what, fix)
+
+
+def foreign_changes(facts: Facts) -> Iterator[Finding]:
+    """Nobody else sets the desired count; two changes in an hour are a fight."""
+    check = "foreign changes"
+    if isinstance(facts.foreign, Unknown):
+        yield _unknown(check, facts.foreign)
+        return
+    if not facts.foreign:
+        yield Finding(check, Verdict.OK, "the newest decisions saw none of the desired count")
+        return
+    last = facts.foreign[-1]
+    what = f"{last.at:%Y-%m-%d %H:%M:%S} UTC: {last.reason}"
+    for before, after in pairwise(facts.foreign):
+        if after.at - before.at <= FIGHT:
+            what = f"{len(facts.foreign)}, two of them within an hour; the last {what}"
+            yield Finding(check, Verdict.PROBLEM, what, OTHERS_NUMBER)
+            return
+    yield Finding(check, Verdict.WARNING, what, OTHERS_NUMBER)
 
 
 def item(facts: Facts) -> Iterator[Finding]:
@@ -326,9 +435,11 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     service,
     alarms,
     load,
-    rule,
+    namespaces,
+    scalers,
     rights,
     other_scalers,
+    foreign_changes,
     item,
     dead_letters,
     quotas,

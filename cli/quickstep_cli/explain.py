@@ -25,7 +25,7 @@ from quickstep.engine.model import (
 )
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.loop.observing import ALARM_PERIOD
-from quickstep.protocol.memory import read_activity, read_counts
+from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.records import decision_dict
 
@@ -84,7 +84,7 @@ def _decide(case: Any) -> dict[str, Any]:
 def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
     """Return the launches of a case; without any, those of the last scale-out."""
     if field is not None:
-        return tuple(Launch(at, count) for at, count in read_counts(field))
+        return tuple(Launch(at, count) for at, count in read_batches(field))
     if scaled_out is None or scaled_out.after <= scaled_out.before:
         return ()
     return (Launch(scaled_out.at, scaled_out.after - scaled_out.before),)
@@ -155,7 +155,7 @@ def _spacing(recent: tuple[Datapoint, ...]) -> int:
 
 def _recent(field: Field) -> tuple[Datapoint, ...]:
     """Read the load before: `{"at", "value", "samples"}` each, the last of them optional."""
-    problems_before = len(field.problems.found)
+    problems_before = field.problems.met
     points: list[Datapoint] = []
     for item in field.items():
         members = item.members(required=("at", "value"), optional=("samples",))
@@ -166,6 +166,6 @@ def _recent(field: Field) -> tuple[Datapoint, ...]:
                 samples.wrong("must be at least 0")
             points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
     moments = [point.at for point in points]
-    if len(field.problems.found) == problems_before and moments != sorted(set(moments)):
+    if field.problems.met == problems_before and moments != sorted(set(moments)):
         field.wrong("must be oldest first, each at a time of its own", seen=False)
     return tuple(points)

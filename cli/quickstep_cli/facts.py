@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,26 +11,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 from quickstep.alarms.definition import described_definition
 from quickstep.aws.cloudwatch import CloudWatchMetrics
 from quickstep.config import ConfigError, parse_target_of
+from quickstep.engine.outcome import Outcome
 from quickstep.naming import parse_alarm_name
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import CommandError, explain_error, now
-from quickstep_cli.checks import Facts, Unknown
-from quickstep_cli.targets import documents, stored_document
+from quickstep_cli.checks import Autoscaling, Facts, ForeignChange, Scaler, Unknown
+from quickstep_cli.rights import refused
+from quickstep_cli.targets import documents, newest_records, stored_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from quickstep.engine.model import ScalableTarget
+    from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
 
-RULE = "ScalerAlarmStateChange"
-ROLE = "ScalerRole"
 DEAD_LETTERS = ("UndeliveredEvents", "FailedInvocations", "DeadMessages")
-ACTIONS = ["ecs:DescribeServices", "ecs:UpdateService"]
 FARGATE_VCPU = ("fargate", "L-3032A538")
 DIMENSION = "ecs:service:DesiredCount"
+NEWEST = 500
+"""Records that are looked through: some hours of a breach, days of calm."""
 
 _A = TypeVar("_A")
 
@@ -39,16 +41,23 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
     document = _document(aws, service)
     alarms = _or_unknown(lambda: _alarms(aws, service))
     seen = {} if isinstance(alarms, Unknown) else alarms
+    datapoints = _or_unknown(lambda: _datapoints(aws, seen))
+    read = {} if isinstance(datapoints, Unknown) else datapoints
     return Facts(
         service_name=service,
         at=now(),
         target=document,
         service=_or_unknown(lambda: aws.services.describe(service)),
         alarms=alarms,
-        datapoints=_or_unknown(lambda: _datapoints(aws, seen)),
-        rule=_or_unknown(lambda: _rule_matches(aws, service)),
-        refused=_or_unknown(lambda: _refused(aws, service)),
-        scaling_policies=_or_unknown(lambda: _scaling_policies(aws, service)),
+        datapoints=datapoints,
+        elsewhere=_or_unknown(lambda: _elsewhere(aws, seen, read)),
+        registered=_or_unknown(lambda: aws.scaler["Table"]),
+        table=_or_unknown(lambda: aws.table),
+        scalers=_or_unknown(lambda: _scalers(aws, service)),
+        refused=_or_unknown(lambda: refused(aws, service)),
+        autoscaling=_or_unknown(lambda: _autoscaling(aws, service)),
+        alarm_actions=_or_unknown(lambda: _alarm_actions(aws, service)),
+        foreign=_or_unknown(lambda: _foreign_changes(aws, service)),
         item=_or_unknown(lambda: aws.peek(service)),
         dead=_or_unknown(lambda: {name: _messages(aws, name) for name in DEAD_LETTERS}),
         vcpu=_or_unknown(lambda: _vcpu(aws, service, document)),
@@ -100,9 +109,9 @@ def _datapoints(aws: Aws, alarms: Mapping[str, Mapping[str, Any]]) -> Any:
     return CloudWatchMetrics(aws.client("cloudwatch")).read(definitions, now())
 
 
-def _rule_matches(aws: Aws, service: ServiceName) -> bool:
+def _scalers(aws: Aws, service: ServiceName) -> list[Scaler]:
+    """Return every scaler function that an event of the target's alarms invokes, by which rule."""
     events = aws.client("events")
-    rule = events.describe_rule(Name=aws.resource(RULE))
     event = {
         "id": "1",
         "account": aws.account,
@@ -113,7 +122,29 @@ def _rule_matches(aws: Aws, service: ServiceName) -> bool:
         "detail-type": "CloudWatch Alarm State Change",
         "detail": {"alarmName": service.alarm("any"), "state": {"value": "ALARM"}},
     }
-    return rule["State"] == "ENABLED" and matches(events, rule["EventPattern"], event)
+    return [
+        Scaler(rule["Name"], function, table)
+        for page in events.get_paginator("list_rules").paginate()
+        for rule in page["Rules"]
+        if rule["State"] != "DISABLED"
+        and "quickstep/" in rule.get("EventPattern", "")
+        and matches(events, rule["EventPattern"], event)
+        for function in _functions(events, rule["Name"])
+        if (table := _table_of(aws, function))
+    ]
+
+
+def _functions(events: Any, rule: str) -> list[str]:
+    pages = events.get_paginator("list_targets_by_rule").paginate(Rule=rule)
+    arns = [target["Arn"] for page in pages for target in page["Targets"]]
+    return [arn for arn in arns if ":lambda:" in arn]
+
+
+def _table_of(aws: Aws, function: str) -> str | None:
+    """Return a scaler's table; None of a function that is none, e.g. one that tells a chat."""
+    found = aws.client("lambda").get_function_configuration(FunctionName=function)
+    variables = found.get("Environment", {}).get("Variables", {})
+    return variables["TABLE_NAME"] if {"TABLE_NAME", "QUEUE_URL"} <= variables.keys() else None
 
 
 def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
@@ -122,42 +153,76 @@ def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
     return bool(answer["Result"])
 
 
-def _refused(aws: Aws, service: ServiceName) -> list[str]:
-    """Return which calls IAM would refuse the function, by its own simulation."""
-    partition = aws.caller.split(":")[1]
-    role = f"arn:{partition}:iam::{aws.account}:role/{aws.resource(ROLE)}"
-    arn = f"arn:{partition}:ecs:{aws.region}:{aws.account}:{service.resource_id}"
-    return simulated(aws.client("iam"), role, arn, aws.region)
-
-
-def simulated(iam: Any, role: str, resource: str, region: str) -> list[str]:
-    """Return which of ACTIONS IAM would refuse a role on a resource."""
-    context = {
-        "ContextKeyName": "aws:RequestedRegion",
-        "ContextKeyValues": [region],
-        "ContextKeyType": "string",
-    }
-    answer = iam.simulate_principal_policy(
-        PolicySourceArn=role,
-        ActionNames=ACTIONS,
-        ResourceArns=[resource],
-        ContextEntries=[context],
-    )
-    results = answer["EvaluationResults"]
-    return [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]
-
-
-def _scaling_policies(aws: Aws, service: ServiceName) -> list[str]:
+def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
     client = aws.client("application-autoscaling")
-    asked = {"ServiceNamespace": "ecs", "ScalableDimension": DIMENSION}
+    asked: dict[str, Any] = {"ServiceNamespace": "ecs", "ScalableDimension": DIMENSION}
     targets = client.describe_scalable_targets(ResourceIds=[service.resource_id], **asked)
     if not targets["ScalableTargets"]:
-        return []
+        return None
     suspended = targets["ScalableTargets"][0].get("SuspendedState", {})
-    if suspended.get("DynamicScalingInSuspended") and suspended.get("DynamicScalingOutSuspended"):
-        return []
-    policies = client.describe_scaling_policies(ResourceId=service.resource_id, **asked)
-    return [policy["PolicyName"] for policy in policies["ScalingPolicies"]]
+    asked["ResourceId"] = service.resource_id
+    acting = []
+    if not (
+        suspended.get("DynamicScalingInSuspended") and suspended.get("DynamicScalingOutSuspended")
+    ):
+        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
+        acting += [policy["PolicyName"] for policy in policies]
+    if not suspended.get("ScheduledScalingSuspended"):
+        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
+        acting += [f"scheduled action {action['ScheduledActionName']}" for action in actions]
+    return Autoscaling(tuple(acting))
+
+
+def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
+    """Return the alarms that scale the service, or invoke a function, by an action of their own."""
+    prefix = f"arn:{aws.caller.split(':')[1]}:autoscaling:"
+    cloudwatch = aws.client("cloudwatch")
+    ways: tuple[dict[str, str], ...] = (
+        {"ActionPrefix": prefix},
+        {"AlarmNamePrefix": service.alarm("")},
+    )
+    return sorted(
+        {
+            f"{alarm['AlarmName']}: {action}"
+            for way in ways
+            for page in cloudwatch.get_paginator("describe_alarms").paginate(**way)
+            for alarm in page["MetricAlarms"]
+            if alarm["ActionsEnabled"]
+            for state in ("AlarmActions", "OKActions", "InsufficientDataActions")
+            for action in alarm.get(state, ())
+            if f":resource/ecs/{service.resource_id}:" in action
+            or (":lambda:" in action and alarm["AlarmName"].startswith(service.alarm("")))
+        }
+    )
+
+
+def _foreign_changes(aws: Aws, service: ServiceName) -> list[ForeignChange]:
+    return [
+        ForeignChange(datetime.fromisoformat(record["at"]), record["reason"])
+        for record in reversed(newest_records(aws, service, NEWEST))
+        if record["outcome"] == Outcome.FOREIGN_CHANGE
+    ]
+
+
+def _elsewhere(
+    aws: Aws, alarms: Mapping[str, Mapping[str, Any]], seen: Mapping[str, Sequence[Datapoint]]
+) -> dict[str, list[str]]:
+    """Return in which namespaces the metric is that an alarm has no datapoint of, by policy."""
+    client = aws.client("cloudwatch")
+    found = {}
+    for policy, alarm in alarms.items():
+        if "Namespace" not in alarm or seen.get(policy):
+            continue
+        listed = client.list_metrics(
+            MetricName=alarm["MetricName"],
+            Dimensions=[
+                {"Name": one["Name"], "Value": one["Value"]} for one in alarm.get("Dimensions", [])
+            ],
+            RecentlyActive="PT3H",
+        )
+        spaces = {one["Namespace"] for one in listed["Metrics"]} - {alarm["Namespace"]}
+        found[policy] = sorted(spaces)
+    return found
 
 
 def _messages(aws: Aws, name: str) -> int:

@@ -109,6 +109,10 @@ def _ask(aws: Aws, service: ServiceName) -> dict[str, list[Any]]:
     return {"ScalableTargets": targets, "ScalingPolicies": policies, "MetricAlarms": alarms}
 
 
+MAX_EXPORT = 2**26
+"""Bytes; some 1,000 alarms take one or two millions."""
+
+
 def _read_files(files: list[Path]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {
         "ScalableTargets": [],
@@ -117,7 +121,7 @@ def _read_files(files: list[Path]) -> dict[str, list[Any]]:
     }
     for file in files:
         try:
-            document = parse_json(file.read_text(encoding="utf-8"))
+            document = parse_json(file.read_text(encoding="utf-8"), MAX_EXPORT)
         except (InvalidDocumentError, UnicodeDecodeError) as error:
             raise CommandError(Exit.USAGE, f"{file}: {error}") from error
         problems = Problems()

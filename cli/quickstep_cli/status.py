@@ -23,7 +23,7 @@ from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, shown, wait_for
 from quickstep_cli.operate import show_entry
-from quickstep_cli.targets import Record, documents, newest_record, stored_document, the_target
+from quickstep_cli.targets import Record, documents, newest_records, stored_document, the_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def status_of(aws: Aws, service: ServiceName, document: str, moment: datetime) -
     """Return what is in force of a target."""
     result = Status(service.resource_id)
     result.entries = dict(aws.operators.entries(service.resource_id))
-    result.last_decision = newest_record(aws, service)
+    result.last_decision = next(iter(newest_records(aws, service, 1)), None)
     try:
         result.service = asdict(aws.services.describe(service))
     except CallFailedError as error:

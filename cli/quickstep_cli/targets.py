@@ -63,12 +63,12 @@ def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
         raise CommandError(Exit.NO, f"{service.parameter}: {error}") from error
 
 
-def newest_record(aws: Aws, service: ServiceName) -> Record | None:
-    """Return a target's newest decision record; None where it has none."""
+def newest_records(aws: Aws, service: ServiceName, most: int) -> list[Record]:
+    """Return a target's newest decision records, newest first: as many as one answer has."""
     answer = aws.client("dynamodb").query(
-        **_records(aws, service, _PREFIX), ScanIndexForward=False, Limit=1
+        **_records(aws, service, _PREFIX), ScanIndexForward=False, Limit=most
     )
-    return next((_plain(item) for item in answer["Items"]), None)
+    return [_plain(item) for item in answer["Items"]]
 
 
 def records_since(aws: Aws, service: ServiceName, since: datetime) -> Iterator[Record]:

@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from quickstep.config import ConfigError, parse_target
+from quickstep.config import STANDARD_BYTES, ConfigError, parse_target
 from quickstep.engine.model import MetricScope
 from quickstep_cli.advice import advice
 from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from quickstep.engine.model import ScalableTarget
 
 
@@ -42,7 +44,8 @@ def validate(
     bad = warned = 0
     for file in files:
         try:
-            target = parse_target(file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8")
+            target = parse_target(text)
         except OSError as error:
             err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}", soft_wrap=True)
         except UnicodeDecodeError as error:
@@ -58,7 +61,7 @@ def validate(
             what = f"{target.resource_id}, {policies} policies"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
             used |= {policy.name for policy in target.policies}
-            for warning in advice(target, {**_defaults(target), **given}):
+            for warning in (*_of_size(text), *advice(target, {**_defaults(target), **given})):
                 warned += 1
                 err.print(f"[yellow]![/] {escape(f'{file}: {warning}')}", soft_wrap=True)
             continue
@@ -69,6 +72,15 @@ def validate(
         )
     if bad or (strict and warned):
         raise typer.Exit(1)
+
+
+def _of_size(text: str) -> Iterator[str]:
+    """Warn of a document that only the paid tier of SSM's parameters takes."""
+    if (size := len(text.encode())) > STANDARD_BYTES:
+        yield (
+            f"it has {size} bytes, and a parameter of SSM's standard tier takes {STANDARD_BYTES}: "
+            "set Tier to Advanced, which has a price, as `quickstep apply` does by itself"
+        )
 
 
 def _defaults(target: ScalableTarget) -> dict[str, float]:

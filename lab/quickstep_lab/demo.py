@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 SERVICE = ServiceName("prod", "web")
 TASKS_AT_START = 2
 
-NAMESPACE = "MyApp/Performance"
+NAMESPACE = f"Quickstep/{SERVICE.cluster}/{SERVICE.service}"
 METRIC = "RequestsPerSecond"
 DIMENSIONS: list[DimensionTypeDef] = [
     {"Name": "ClusterName", "Value": SERVICE.cluster},

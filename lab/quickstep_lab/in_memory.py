@@ -7,6 +7,7 @@ overrides `seen`, `change`, `datapoints` or `deliver`.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,9 +21,11 @@ from quickstep.engine.model import Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
+from quickstep.protocol.documents import MISSING, Document
 from quickstep.protocol.line import Line
-from quickstep.protocol.memory import Claim, Lease, Memory
-from quickstep.protocol.ports import CallFailedError, LeaseLostError, OutOfDate
+from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
+from quickstep.protocol.operators import outlived, read_operators
+from quickstep.protocol.ports import CallFailedError, ItemFullError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import ScalableTarget, Service
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Copy
     from quickstep.protocol.messages import Message
     from quickstep.protocol.ports import Together
     from quickstep.protocol.records import DecisionRecord
@@ -90,12 +94,46 @@ def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tu
     return first(), second()
 
 
+ITEM_BYTES = 405_000
+"""DynamoDB takes 400 KB, and counts a little less than JSON does."""
+
+
 @dataclass
 class _Item:
     memory: Memory = field(default_factory=Memory)
     lease: Lease | None = None
-    abandoned: Lease | None = None
     exists: bool = False
+    waited_since: datetime | None = None
+    waiting: dict[str, KnownAlarm] = field(default_factory=dict)
+    mark: str = ""
+    entries: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, memory: Memory) -> None:
+        """Remember; overrides and pause are the operators', who may have written in between."""
+        attributes = {**memory_dict(memory), **self.entries}
+        if len(json.dumps(attributes)) > ITEM_BYTES:
+            raise ItemFullError("the item has no room for what is to be remembered")
+        kept = self.memory.state
+        state = replace(
+            memory.state,
+            override=kept.override,
+            pause=kept.pause,
+            schedules=kept.schedules,
+            unreadable=kept.unreadable,
+        )
+        self.memory = replace(memory, state=state)
+
+    @property
+    def claim(self) -> Claim:
+        """What a claim is shown."""
+        memory = self.memory
+        if self.entries:
+            state, read = memory.state, read_operators(self.entries)
+            state = replace(
+                read, scale_out=state.scale_out, scale_in=state.scale_in, launches=state.launches
+            )
+            memory = replace(memory, state=state)
+        return Claim(memory, dict(self.waiting), self.mark, dict(self.entries))
 
 
 @dataclass
@@ -105,6 +143,7 @@ class InMemoryTargets:
     hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
+    list_: set[str] = field(default_factory=set)
 
     @call("claim")
     def claim(
@@ -114,12 +153,14 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if generation is not None and (not item.exists or generation != item.memory.generation):
             return OutOfDate(item.memory.generation)
-        if item.lease and item.lease.owner == lease.owner:
-            return Claim(item.memory, item.abandoned)
-        if item.lease and item.lease.until > lease.since:
-            return item.lease
-        item.lease, item.abandoned = lease, item.lease
-        return Claim(item.memory, item.abandoned)
+        held = item.lease
+        if held and held.owner == lease.owner:
+            return item.claim
+        waited = lease.since - (item.waited_since or lease.since)
+        if held and held.until > lease.since and waited < lease.until - lease.since:
+            return held
+        item.lease, item.waited_since = lease, None
+        return item.claim
 
     @call("postpone")
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
@@ -134,26 +175,75 @@ class InMemoryTargets:
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
         """Return memory and lease; see the port."""
         item = self.items[resource_id]
-        return item.memory, item.lease
+        return item.claim.memory, item.lease
+
+    @call("wait")
+    def wait(
+        self,
+        resource_id: str,
+        holder: str,
+        mark: str,
+        at: datetime,
+        told: tuple[str, KnownAlarm] | None = None,
+    ) -> bool:
+        """Leave a mark, and what an event has told, for who holds the lease; see the port."""
+        item = self.items[resource_id]
+        if item.lease is None or item.lease.owner != holder:
+            return False
+        if told:
+            policy, known = told
+            before = item.waiting.get(policy)
+            if before and before.at > known.at:
+                return True
+            item.waiting[policy] = known
+        item.mark, item.waited_since = mark, item.waited_since or at
+        return True
+
+    @call("ask")
+    def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
+        """Write the memory of a change that is about to be asked for; see the port."""
+        self._held(owner, resource_id).remember(memory)
 
     @call("commit")
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
+    def commit(
+        self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
+    ) -> bool:
         """Write memory and record, and release the lease; see the port."""
         resource_id = record.resource_id
+        item = self._held(owner, resource_id)
+        claim = claim or Claim(memory)
+        gone = outlived(claim.entries, record.at)
+        item.remember(replace(memory, listed=True))
+        waited = item.mark != claim.mark or any(
+            item.entries.get(name) != claim.entries[name] for name in gone
+        )
+        if not waited:
+            item.mark, item.waiting = "", {}
+            for name in gone:
+                del item.entries[name]
+        item.lease, item.waited_since, item.exists = None, None, True
+        self.list_.add(resource_id)
+        self.records.append(record)
+        return waited
+
+    def _held(self, owner: str, resource_id: str) -> _Item:
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != owner:
             raise LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
-        # Overrides and pause are the operators', who may have written in between.
-        kept = item.memory.state
-        state = replace(
-            memory.state,
-            override=kept.override,
-            pause=kept.pause,
-            schedules=kept.schedules,
-            unreadable=kept.unreadable,
-        )
-        item.memory, item.lease, item.exists = replace(memory, state=state), None, True
-        self.records.append(record)
+        return item
+
+    @call("listed")
+    def listed(self) -> Sequence[str]:
+        """Return the targets that are remembered; see the port."""
+        return sorted(self.list_)
+
+    @call("unlist")
+    def unlist(self, resource_id: str, generation: int) -> None:
+        """Take a target from the list; see the port."""
+        item = self.items[resource_id]
+        if item.lease is None and item.memory.generation == generation:
+            item.memory = replace(item.memory, listed=False)
+            self.list_.discard(resource_id)
 
     @call("record")
     def record(self, record: DecisionRecord) -> None:
@@ -191,8 +281,29 @@ class InMemoryTurns:
 
 
 @dataclass
+class InMemoryCopies:
+    """The table's copies of policy documents."""
+
+    hook: Hook
+    copies: dict[ServiceName, Copy] = field(default_factory=dict)
+
+    @call("read of a copy")
+    def read(self, service: ServiceName) -> Copy | None:
+        """Return a target's copy; see the port."""
+        return self.copies.get(service)
+
+    @call("write of a copy")
+    def write(self, service: ServiceName, copy: Copy) -> None:
+        """Write a target's copy; see the port."""
+        old = self.copies.get(service)
+        modified = copy.document.modified
+        if old is None or not modified or old.document.modified <= modified:
+            self.copies[service] = copy
+
+
+@dataclass
 class InMemoryAws:
-    """An account: its table in `targets` and `turns`; all other ports are the account itself.
+    """An account: its table in `targets`, `turns` and `copies`; it is all other ports itself.
 
     The documents are by SSM parameter name, the datapoints by policy, and there are `page_size`
     alarms on a page.
@@ -206,11 +317,14 @@ class InMemoryAws:
     page_size: int = field(default=100, init=False)
     targets: InMemoryTargets = field(init=False)
     turns: InMemoryTurns = field(init=False)
+    copies: InMemoryCopies = field(init=False)
+    _missing: set[ServiceName] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Have the table's calls go through the account's hook."""
         self.targets = InMemoryTargets(self.hook)
         self.turns = InMemoryTurns(self.hook)
+        self.copies = InMemoryCopies(self.hook)
 
     def scaler(
         self,
@@ -273,12 +387,26 @@ class InMemoryAws:
 
     # --- the ports --------------------------------------------------------------------------------
 
-    @call("GetParameter")
+    @call("GetParameters")
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Return what is stored for each service; see the port."""
+        stored = {name: self.documents.get(name.parameter) for name in services}
+        return {name: MISSING if text is None else Document(text) for name, text in stored.items()}
+
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document; see the port."""
-        if service.parameter not in self.documents:
-            raise ConfigError.of(service.parameter, "is missing: no such SSM parameter")
-        return parse_target_of(service, self.documents[service.parameter])
+        """Return the target's validated document; see the port. None is kept."""
+        document = self.parameters([service])[service]
+        if document.problem:
+            self._missing.add(service)
+            raise ConfigError.of(service.parameter, document.problem)
+        return parse_target_of(service, document.text)
+
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Return those whose document is still missing; see the port."""
+        found = self.parameters(services)
+        missing = {name for name, document in found.items() if document.problem}
+        before, self._missing = self._missing, self._missing.difference(services) | missing
+        return missing & before
 
     @call("DescribeServices")
     def describe(self, service: ServiceName) -> Service:

@@ -11,8 +11,8 @@ from logging import StreamHandler
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from quickstep.aws.dynamodb import RETENTION
-from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.loop.cycle import MAX_EVENT_AGE
+from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.loop.door import Door
 from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, make_door

@@ -252,7 +252,7 @@ def read_traffic(file: Path) -> Traffic:
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
-            return Traffic(_printable(file.name), _read_rows(file.name, lines))
+            return Traffic(_printable(file.name), read_rows(file.name, lines))
     except UnicodeDecodeError:
         raise _error(file.name, "must be UTF-8 text; a compressed one must end in .gz") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -264,7 +264,8 @@ def _printable(name: str) -> str:
     return "".join(one if one.isprintable() else "\ufffd" for one in name)
 
 
-def _read_rows(name: str, lines: TextIO) -> tuple[float, ...]:
+def read_rows(name: str, lines: TextIO) -> tuple[float, ...]:
+    """Return the requests of each second that the lines of a file of this name have."""
     rows = csv.reader(_short_lines(name, lines), strict=True)
     requests: list[float] = []
     try:

@@ -183,8 +183,11 @@ def test_the_item_s_attributes_are_those_that_are_written() -> None:
         return {}
 
     client: Any = SimpleNamespace(update_item=update_item)
-    DynamoTargets(client, "table").claim(WEB.resource_id, a_lease())
-    lease = set(re.findall(r"(\w+) = ", requests[0]["UpdateExpression"]))
+    targets = DynamoTargets(client, "table")
+    targets.claim(WEB.resource_id, a_lease())
+    targets.wait(WEB.resource_id, "me", "you", NOW)
+    written = " ".join(request["UpdateExpression"] for request in requests)
+    lease = set(re.findall(r"(\w+) = ", written))
 
     assert _attributes("Attributes of the item:") == (
         lease | memory_dict(Memory()).keys() | OPERATORS

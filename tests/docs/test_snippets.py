@@ -10,10 +10,11 @@ import hcl2
 import pytest
 
 from tests.builders import HIGH, LOW, ROOT, WEB
-from tests.template.stack import TARGET, deploy
+from tests.template.stack import TARGET, deploy, source
 
 PAGE = ROOT / "docs" / "terraform-and-cdk.md"
 STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
+SCALER_S_NAME = source(TARGET)["Parameters"]["Scaler"]["Default"]
 ALARMS = {
     alarm["AlarmName"].rsplit("/", 1)[-1]: alarm
     for alarm in STACK.of_type("AWS::CloudWatch::Alarm").values()
@@ -40,6 +41,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(one) for one in value]
     return value
+
+
+def filled(text: str) -> str:
+    """Return a text with the names that a snippet puts into it."""
+    return text.replace("${local.cluster}", WEB.cluster).replace("${local.service}", WEB.service)
 
 
 def expected(policy: str) -> tuple[str, float, int, str]:
@@ -84,12 +90,18 @@ def test_terraform_sets_what_the_template_sets_on_each_alarm() -> None:
     template = {snake(key) for alarm in ALARMS.values() for key in alarm}
     given = {key for key in shown if not key.startswith("__")}
     assert template - given <= {"alarm_description"}
-    assert (shown["namespace"], shown["metric_name"], shown["period"]) == (
+    assert (filled(shown["namespace"]), shown["metric_name"], shown["period"]) == (
         ALARMS[HIGH]["Namespace"],
         ALARMS[HIGH]["MetricName"],
         10,
     )
     assert shown["alarm_name"] == "quickstep/${local.cluster}/${local.service}/${each.key}"
+
+
+def test_terraform_plans_nothing_where_there_is_no_scaler() -> None:
+    (data,) = terraform()["data"]
+
+    assert data["aws_ssm_parameter"]["scaler"]["name"] == SCALER_S_NAME
 
 
 def test_terraform_names_the_document_as_the_scaler_looks_for_it() -> None:
@@ -119,7 +131,10 @@ def test_cdk_sets_what_the_template_sets() -> None:
     template = {snake(key) for alarm in ALARMS.values() for key in alarm}
     assert template - made["CfnAlarm"].keys() <= {"alarm_description"}
     assert made["CfnParameter"].keys() == {"name", "type", "value"}
-    for key in ("namespace", "metric_name", "statistic", "period"):
+    namespace = ast.unparse(made["CfnAlarm"]["namespace"]).strip("f'")
+    assert namespace.format(cluster=WEB.cluster, service=WEB.service) == ALARMS[HIGH]["Namespace"]
+    assert f'value_for_string_parameter(self, "{SCALER_S_NAME}")' in block("python")
+    for key in ("metric_name", "statistic", "period"):
         camel = "".join(part.title() for part in key.split("_"))
         assert ast.literal_eval(made["CfnAlarm"][key]) == ALARMS[HIGH][camel]
 

@@ -81,7 +81,7 @@ def clients_of(door: Door) -> list[Any]:
     cycle = scaler.cycle
     ports = (scaler.alarms, cycle.services, cycle.targets, cycle.metrics, cycle.messages)
     clients = [port._client for port in ports]  # noqa: SLF001
-    more = cycle.services._updates, cycle.policies._client  # noqa: SLF001
+    more = cycle.services._updates, cycle.policies.parameters._client  # noqa: SLF001
     return list(dict.fromkeys([*clients, *more]))
 
 

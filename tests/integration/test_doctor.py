@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,9 @@ from moto.events.models import EventPattern
 import quickstep_cli.aws
 import quickstep_cli.doctor
 import quickstep_cli.facts
+import quickstep_cli.rights
+from quickstep.fields import write_moment
+from quickstep_cli.facts import DEAD_LETTERS
 from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
 from tests.integration.scene import a_door, an_event, tasks
@@ -21,43 +27,73 @@ if TYPE_CHECKING:
     from quickstep_lab.embedded_aws import Account
 
 PATTERN = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
+OTHER = {"scaler": {"TABLE_NAME": "other", "QUEUE_URL": "https://sqs"}, "a bell": {"CHAT": "#ops"}}
 
 
 @pytest.fixture
 def stack(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the scaler's stack has beside table and queue: the rule, dead letters, a role."""
-    events = account.client("events")
-    events.put_rule(Name="rule", EventPattern=json.dumps(PATTERN), State="ENABLED")
+    """What the scaler's stack has beside table and queue: parameter, rule, dead letters, roles."""
+    put_scaler(account, queue_url=create_queue(account))
+    put_rule(account, "rule", {"TABLE_NAME": TABLE, "QUEUE_URL": "https://sqs"})
     dead = create_queue(account, "dead")
-    resources = {"Table": TABLE, "ScalerAlarmStateChange": "rule", "ScalerRole": "role"}
 
     def resource(_self: Any, logical_id: str) -> str:
-        return resources.get(logical_id, dead)
+        return dead if logical_id in DEAD_LETTERS else logical_id
 
     def matches(_events: Any, pattern: str, event: Any) -> bool:
         """Match as moto's rules do: its TestEventPattern gives no answer."""
         return bool(EventPattern(pattern, json.loads(pattern)).matches_event(event))
 
     monkeypatch.setattr(quickstep_cli.aws.Aws, "resource", resource)
-
-    def simulated(_iam: Any, role: str, resource: str, _region: str) -> list[str]:
-        """Allow it to the stack's role on the service: moto simulates no policies."""
-        asked = (role, resource)
-        expected = (
-            "arn:aws:iam::123456789012:role/role",
-            "arn:aws:ecs:us-east-1:123456789012:service/prod/web",
-        )
-        return [] if asked == expected else ["everything"]
-
     monkeypatch.setattr(quickstep_cli.facts, "matches", matches)
-    monkeypatch.setattr(quickstep_cli.facts, "simulated", simulated)
+    monkeypatch.setattr(quickstep_cli.rights, "simulated", Simulation())
+
+
+@dataclass
+class Simulation:
+    """IAM's, which moto has not: allows all but one action, and keeps what it was asked."""
+
+    refuses: str = ""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+
+    def __call__(
+        self, _iam: Any, role: str, actions: tuple[str, ...], resource: str, _region: str
+    ) -> list[str]:
+        self.asked |= {(role.removeprefix("arn:aws:iam::123456789012:role/"), resource)}
+        return [action for action in actions if action == self.refuses]
+
+
+def put_scaler(account: Account, *, queue_url: str) -> None:
+    value = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url}
+    account.client("ssm").put_parameter(
+        Name="/quickstep-scaler", Value=json.dumps(value), Type="String"
+    )
+
+
+def put_rule(account: Account, name: str, variables: dict[str, str]) -> None:
+    """Make a rule of the scaler's pattern, and the function that it invokes."""
+    events, iam = account.client("events"), account.client("iam")
+    role = iam.create_role(RoleName=f"for-{name}", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("handler.py", "")
+    function = account.client("lambda").create_function(
+        FunctionName=f"function-of-{name}",
+        Runtime="python3.13",
+        Handler="handler.handler",
+        Role=role,
+        Code={"ZipFile": code.getvalue()},
+        Environment={"Variables": variables},
+    )
+    events.put_rule(Name=name, EventPattern=json.dumps(PATTERN), State="ENABLED")
+    events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": function["FunctionArn"]}])
 
 
 def put_alarms(account: Account, **changes: Any) -> None:
     for policy, way, threshold in ((HIGH, "Greater", 100.0), (LOW, "Less", 30.0)):
         alarm: Any = {
             "AlarmName": WEB.alarm(policy),
-            "Namespace": "MyApp/Performance",
+            "Namespace": "Quickstep/prod/web",
             "MetricName": "RequestsPerSecond",
             "Statistic": "Average",
             "Period": 10,
@@ -70,10 +106,10 @@ def put_alarms(account: Account, **changes: Any) -> None:
         account.client("cloudwatch").put_metric_alarm(**alarm)
 
 
-def publish(account: Account) -> None:
+def publish(account: Account, namespace: str = "Quickstep/prod/web") -> None:
     now = datetime.now(UTC)
     account.client("cloudwatch").put_metric_data(
-        Namespace="MyApp/Performance",
+        Namespace=namespace,
         MetricData=[
             {
                 "MetricName": "RequestsPerSecond",
@@ -104,7 +140,13 @@ def test_a_target_that_works_is_said_to_work(account: Account, run: Any) -> None
     assert result.exit_code == 0, result.output
     found = findings(result)
     assert found["policy document"] == [("ok", "/quickstep/prod/web is valid")]
-    assert found["rule"] == [("ok", "is enabled, and matches events of this target's alarms")]
+    function = "arn:aws:lambda:us-east-1:123456789012:function:function-of-rule"
+    assert found["scaler"] == [
+        ("ok", f"rule invokes {function}, on events of this target's alarms")
+    ]
+    assert found["rights"] == [("ok", "every role may call what it has to")]
+    assert found["foreign changes"][0][0] == "ok"
+    assert "namespace" not in found
     assert found["service"][0][0] == "ok"
     assert found["other scalers"][0][0] == "ok"
     assert found["dead letters"] == [("ok", "the dead-letter queues are empty")]
@@ -131,8 +173,9 @@ def test_what_cannot_be_asked_is_said_and_the_rest_is_checked(run: Any) -> None:
     result = run("doctor", "prod/web", "--stack", "elsewhere", "--json")
 
     found = findings(result)
-    assert found["rule"][0][0] == "warning"
-    assert "no stack elsewhere" in found["rule"][0][1]
+    assert found["rights"][0][0] == "warning"
+    assert "no stack elsewhere" in found["rights"][0][1]
+    assert "no scaler in us-east-1: there is no SSM parameter" in found["scaler"][0][1]
     assert found["policy document"][0][0] == "ok"
 
 
@@ -143,6 +186,120 @@ def test_an_unknown_target_is_a_problem(run: Any) -> None:
     found = findings(result)
     assert found["policy document"] == [("problem", "/quickstep/prod/nowhere does not exist")]
     assert found["service"][0][0] == "problem"
+
+
+# --- who else -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_second_scaler_is_found_and_a_bell_on_the_same_alarms_is_none(
+    account: Account, run: Any
+) -> None:
+    for name, variables in OTHER.items():
+        put_rule(account, name.replace(" ", "-"), variables)
+
+    result = run("doctor", "prod/web", "--json")
+
+    ((verdict, what),) = findings(result)["scaler"]
+    assert verdict == "problem"
+    assert what.startswith("2 act on each event of this target: ")
+    assert "function-of-rule; scaler invokes" in what
+    assert "a-bell" not in what
+
+
+@pytest.mark.usefixtures("stack")
+def test_every_role_is_asked_about_what_its_resource_is_called(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = Simulation(refuses="dynamodb:Query")
+    monkeypatch.setattr(quickstep_cli.rights, "simulated", iam)
+
+    result = run("doctor", "prod/web", "--json")
+
+    table = "arn:aws:dynamodb:us-east-1:123456789012:table/Table"
+    assert findings(result)["rights"] == [
+        ("problem", f"DashboardWidgetRole may not call dynamodb:Query on {table}")
+    ]
+    assert len({role for role, _ in iam.asked}) == 5
+    assert iam.asked >= {
+        ("ScalerRole", "arn:aws:ecs:us-east-1:123456789012:service/prod/web"),
+        ("ScalerRole", "arn:aws:ssm:us-east-1:123456789012:parameter/quickstep/prod/web"),
+        ("ScalerRole", "arn:aws:sqs:us-east-1:123456789012:dead"),
+        ("SchedulerRole", "arn:aws:lambda:us-east-1:123456789012:function:Schedule"),
+    }
+
+
+@pytest.mark.usefixtures("stack")
+def test_tasks_that_publish_in_another_namespace_are_found(account: Account, run: Any) -> None:
+    put_alarms(account)
+    publish(account, "MyApp/Performance")
+
+    found = findings(run("doctor", "prod/web", "--json"))
+
+    what = "no datapoint in the last minutes in Quickstep/prod/web, but in MyApp/Performance"
+    assert found["metric"] == [("problem", f"{HIGH}: {what}")]
+
+
+@pytest.mark.usefixtures("stack")
+def test_all_that_application_auto_scaling_and_alarms_do_by_themselves_is_found(
+    account: Account, run: Any
+) -> None:
+    asked = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": WEB.resource_id,
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    client = account.client("application-autoscaling")
+    client.register_scalable_target(**asked, MinCapacity=1, MaxCapacity=9)
+    found = findings(run("doctor", "prod/web", "--json"))
+    assert found["other scalers"][0][1].startswith("the service is still a scalable target")
+
+    policy = client.put_scaling_policy(
+        **asked, PolicyName="cpu50", PolicyType="StepScaling", StepScalingPolicyConfiguration={}
+    )
+    client.put_scheduled_action(**asked, ScheduledActionName="night", Schedule="rate(1 day)")
+    put_alarms(account, AlarmActions=["arn:aws:lambda:us-east-1:1:function:f", "arn:aws:sns:x:1:t"])
+    account.client("cloudwatch").put_metric_alarm(
+        AlarmName="web-cpu",
+        Namespace="AWS/ECS",
+        MetricName="CPUUtilization",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=50,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[policy["PolicyARN"]],
+    )
+
+    found = findings(run("doctor", "prod/web", "--json"))
+
+    what = "Application Auto Scaling acts on the service: cpu50, scheduled action night"
+    assert found["other scalers"] == [
+        ("problem", what),
+        *(
+            (
+                "warning",
+                f"an alarm acts by itself: {WEB.alarm(one)}: arn:aws:lambda:us-east-1:1:function:f",
+            )
+            for one in (HIGH, LOW)
+        ),
+        ("warning", f"an alarm acts by itself: web-cpu: {policy['PolicyARN']}"),
+    ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_somebody_who_sets_the_count_again_and_again_is_found(account: Account, run: Any) -> None:
+    now = datetime.now(UTC)
+    for minutes, outcome in ((50, "FOREIGN_CHANGE"), (30, "SCALED_IN"), (10, "FOREIGN_CHANGE")):
+        at = write_moment(now - timedelta(minutes=minutes))
+        record = {"at": at, "outcome": outcome, "reason": "6 → 30", "sk": f"decision#{at}#1"}
+        texts = {key: {"S": value} for key, value in {**record, "pk": WEB.resource_id}.items()}
+        account.client("dynamodb").put_item(TableName=TABLE, Item=texts)
+
+    result = run("doctor", "prod/web")
+
+    assert "✗ foreign changes: 2, two of them within an hour; the last 20" in result.stdout
+    assert "ignore_changes = [desired_count]" in result.stdout
 
 
 # --- --fire ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import quickstep_cli.operate
 import quickstep_cli.status
 from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory, memory_dict
 from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import HIGH, WEB, a_document, known
@@ -86,11 +87,13 @@ def test_an_override_creates_the_item_of_a_target_that_was_never_evaluated(
 @pytest.mark.usefixtures("scaler")
 def test_an_override_leaves_lease_and_memory_as_they_are(account: Account, run: Any) -> None:
     at = datetime.now(UTC).replace(microsecond=0)
-    remember(account, Memory(alarms={HIGH: known()}, desired=4, generation=7, changed_at=at))
+    remember(
+        account, Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, requested_at=at)
+    )
     run(*OVERRIDE, "--wait", "0")
 
     memory, _ = remembered(account)
-    assert (memory.generation, memory.desired, memory.changed_at) == (7, 4, at)
+    assert (memory.generation, memory.desired, memory.requested_at) == (7, 4, at)
     assert memory.alarms == {HIGH: known()}
 
 
@@ -176,7 +179,7 @@ PAUSE = ("pause", "prod/web", "--for", "30m", "--reason", "incident", "--yes")
 def breach(account: Account) -> None:
     """Remember an alarm in breach, and publish a datapoint that shows it."""
     now = datetime.now(UTC)
-    remember(account, Memory(alarms={HIGH: known()}, desired=4))
+    remember(account, Memory(alarms={HIGH: known()}, counts=Counts(4)))
     begun = datetime.fromtimestamp(now.timestamp() // 10 * 10 - 10, UTC)
     client = account.client("cloudwatch")
     client.put_metric_data(
@@ -520,7 +523,41 @@ def test_a_stack_that_does_not_exist_is_named(run: Any) -> None:
 
 
 @pytest.mark.usefixtures("scaler")
-def test_table_and_queue_are_found_in_the_stack(
+def test_table_and_queue_are_found_by_the_scaler_s_parameter(
+    account: Account, queue_url: str, run: Any
+) -> None:
+    stored = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url, "New": 1}
+    account.client("ssm").put_parameter(
+        Name="/quickstep-scaler", Value=json.dumps(stored), Type="String"
+    )
+
+    result = run(*OVERRIDE, QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
+
+    assert result.exit_code == 0, result.output
+    assert tasks(account) == 10
+
+
+def test_a_region_without_a_scaler_is_named(run: Any) -> None:
+    result = run("status", QUICKSTEP_TABLE="")
+
+    assert result.exit_code == 5
+    assert "no scaler in us-east-1: there is no SSM parameter /quickstep-scaler" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["quickstep", "[]", '{"Stack": "quickstep", "Table": 1}'])
+def test_a_parameter_that_somebody_else_wrote_is_named(
+    account: Account, run: Any, text: str
+) -> None:
+    account.client("ssm").put_parameter(Name="/quickstep-scaler", Value=text, Type="String")
+
+    result = run("status", QUICKSTEP_TABLE="")
+
+    assert result.exit_code == 1
+    assert "/quickstep-scaler must be what the scaler's stack wrote" in result.stderr
+
+
+@pytest.mark.usefixtures("scaler")
+def test_table_and_queue_are_found_in_a_stack_that_is_named(
     account: Account, queue_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -532,7 +569,7 @@ def test_table_and_queue_are_found_in_the_stack(
 
     monkeypatch.setattr(quickstep_cli.aws.Aws, "resource", resource)
 
-    result = run(*OVERRIDE, QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
+    result = run(*OVERRIDE, "--stack", "mine", QUICKSTEP_TABLE="", QUICKSTEP_QUEUE_URL="")
 
     assert result.exit_code == 0, result.output
     assert set(asked) == {"Table", "Rechecks"}

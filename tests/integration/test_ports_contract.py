@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import pytest
 from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
-from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import (
@@ -30,7 +31,10 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
+from quickstep.loop.documents import KeptDocuments
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Count, Counts
+from quickstep.protocol.documents import MISSING, Copy, Document
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Memory
 from quickstep.protocol.messages import (
@@ -42,15 +46,19 @@ from quickstep.protocol.messages import (
     Sweep,
     read_message,
 )
+from quickstep.protocol.operators import KEPT, MOST_SCHEDULES, bounds_entry
 from quickstep.protocol.ports import (
     CallFailedError,
+    Copies,
+    ItemFullError,
     LeaseLostError,
     OutOfDate,
+    Parameters,
     PolicyDocuments,
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory import ITEM_BYTES, InMemoryAws
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -59,6 +67,7 @@ from tests.builders import (
     LOW_DEFINITION,
     NOW,
     WEB,
+    a_document,
     a_lease,
     a_record,
     ago,
@@ -68,7 +77,7 @@ from tests.builders import (
 from tests.fakes import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -84,12 +93,14 @@ NOWHERE = ServiceName("prod", "nowhere")
 class Table:
     """The port, and what others see of the table and write into it.
 
-    `operate` writes an operator's override and pause into the item of `prod/web`.
+    `operate` writes an operator's override and pause into the item of `prod/web`, `write` any
+    entries of operators.
     """
 
     port: Targets
     records: Callable[[], list[str]]
     operate: Callable[[Override, Pause], None]
+    write: Callable[[Mapping[str, Any]], None]
 
 
 SEEN_OK = KnownAlarm(AlarmState.OK, ago(60), DEFINITION)
@@ -103,7 +114,12 @@ def in_memory_table() -> Table:
         state = replace(item.memory.state, override=override, pause=pause)
         item.memory = replace(item.memory, state=state)
 
-    return Table(fake, lambda: [record.id for record in fake.records], operate)
+    return Table(
+        fake,
+        lambda: [record.id for record in fake.records],
+        operate,
+        fake.items[WEB.resource_id].entries.update,
+    )
 
 
 def dynamo_table(account: Account) -> Table:
@@ -133,7 +149,13 @@ def dynamo_table(account: Account) -> Table:
             ExpressionAttributeValues=to_item(written),
         )
 
-    return Table(DynamoTargets(client, TABLE), records, operate)
+    def write(entries: Mapping[str, Any]) -> None:
+        operators = DynamoOperators(client, TABLE, lambda _: None)
+        seen = operators.entries(WEB.resource_id)
+        for name, entry in entries.items():
+            assert operators.replace(WEB.resource_id, name, seen.get(name), entry)
+
+    return Table(DynamoTargets(client, TABLE), records, operate, write)
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
@@ -159,12 +181,13 @@ RICH = Memory(
         LOW: known(AlarmState.OK, 600, replace(LOW_DEFINITION, threshold=30.25), disabled=True),
         "latency": known(AlarmState.INSUFFICIENT_DATA, definition=None),
     },
-    desired=6,
-    changed_at=ago(0.5),
+    counts=Counts(
+        6, Count(8, ago(0.5)), (Count(4, ago(1)), Count(5, ago(9))), (Count(3, ago(70)),)
+    ),
     generation=12,
     check_at=ago(-10),
-    spent_before=ago(70),
     turn=Turn(ago(40), 2, 41),
+    listed=True,
 )
 
 
@@ -200,31 +223,28 @@ def test_a_claim_is_refused_with_the_lease_of_who_holds_it(targets: Targets) -> 
     assert targets.claim(WEB.resource_id, later) == lease
 
 
-def test_a_lease_that_has_ended_is_taken_over_and_shown(targets: Targets) -> None:
+def test_a_lease_that_has_ended_is_taken_over(targets: Targets) -> None:
     lease = a_lease("dead")
     targets.claim(WEB.resource_id, lease)
 
-    assert targets.claim(WEB.resource_id, a_lease("next", lease.until)) == Claim(Memory(), lease)
+    assert targets.claim(WEB.resource_id, a_lease("next", lease.until)) == Claim(Memory())
 
 
-def test_a_lease_that_was_released_is_shown_to_nobody(targets: Targets) -> None:
-    committed(targets, Memory(desired=4))
+def test_a_lease_that_was_waited_for_ends_whatever_its_own_end_says(targets: Targets) -> None:
+    """It is of a host whose clock is an hour ahead."""
+    ahead = a_lease("ahead", NOW + timedelta(hours=1))
+    targets.claim(WEB.resource_id, ahead)
+    assert targets.claim(WEB.resource_id, a_lease("first")) == ahead
+    assert targets.wait(WEB.resource_id, "ahead", "first", NOW)
+    assert targets.wait(WEB.resource_id, "ahead", "second", ago(-10))
 
-    assert claimed(targets, since=NOW + timedelta(minutes=1)).abandoned is None
+    lasts = a_lease().until - a_lease().since
+    too_early = a_lease("early", NOW + lasts - timedelta(milliseconds=1))
+    assert targets.claim(WEB.resource_id, too_early) == ahead
+    assert isinstance(targets.claim(WEB.resource_id, a_lease("next", NOW + lasts)), Claim)
 
-
-def test_an_abandoned_lease_is_shown_to_one_claimant_only(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, a_lease("dead", ago(60)))
-    committed(targets, Memory(desired=4))
-
-    assert claimed(targets).abandoned is None
-
-
-def test_of_several_that_died_the_last_one_is_shown(targets: Targets) -> None:
-    targets.claim(WEB.resource_id, a_lease("first", ago(60)))
-    targets.claim(WEB.resource_id, a_lease("second", ago(30)))
-
-    assert claimed(targets).abandoned == a_lease("second", ago(30))
+    again = a_lease("again", NOW + lasts)
+    assert targets.claim(WEB.resource_id, again) == a_lease("next", NOW + lasts), "waited anew"
 
 
 def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None:
@@ -234,14 +254,6 @@ def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None
 
     assert targets.claim(WEB.resource_id, lease) == first == Claim(RICH)
     assert targets.peek(WEB.resource_id) == (RICH, lease)
-
-
-def test_a_repeated_claim_is_shown_the_abandoned_lease_again(targets: Targets) -> None:
-    """The SDK repeats a call whose answer was lost: nobody has seen that lease yet."""
-    targets.claim(WEB.resource_id, a_lease("dead", ago(20)))
-    claimed(targets, "me")
-
-    assert claimed(targets, "me").abandoned == a_lease("dead", ago(20))
 
 
 def test_leases_of_different_targets_do_not_meet(targets: Targets) -> None:
@@ -378,7 +390,168 @@ def test_a_peek_sees_memory_and_lease_and_takes_neither(targets: Targets) -> Non
     targets.claim(WEB.resource_id, lease)
 
     assert targets.peek(WEB.resource_id) == (RICH, lease)
-    assert claimed(targets, "another").abandoned == lease
+    assert claimed(targets, "another").memory == RICH
+
+
+# --- what is asked for, who waits, and what is in the way -----------------------------------------
+
+ASKED = replace(RICH, counts=RICH.counts.ask(9, NOW))
+
+
+def test_what_is_asked_for_is_remembered_before_and_the_lease_stays(targets: Targets) -> None:
+    committed(targets, RICH)
+    claimed(targets, "me")
+
+    targets.ask("me", WEB.resource_id, ASKED)
+
+    assert targets.peek(WEB.resource_id) == (ASKED, a_lease("me"))
+
+
+def test_nobody_asks_for_anything_who_has_lost_the_lease(targets: Targets) -> None:
+    committed(targets, RICH)
+
+    with pytest.raises(LeaseLostError):
+        targets.ask("me", WEB.resource_id, ASKED)
+
+    assert targets.peek(WEB.resource_id) == (RICH, None)
+
+
+TOLD = known(seconds_ago=1)
+
+
+def test_what_an_event_told_who_lost_the_race_is_shown_to_the_next_claim(targets: Targets) -> None:
+    claimed(targets, "me")
+
+    assert targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+
+    assert targets.commit("me", RICH, a_record()), "somebody has waited"
+    assert claimed(targets) == Claim(RICH, {HIGH: TOLD}, "you")
+
+
+def test_what_a_claim_has_shown_goes_with_its_commit(targets: Targets) -> None:
+    claimed(targets, "me")
+    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+    targets.commit("me", RICH, a_record())
+    claim = claimed(targets)
+
+    assert not targets.commit("next", RICH, a_record(), claim)
+
+    assert claimed(targets, "another") == Claim(RICH)
+
+
+def test_what_came_after_the_claim_stays(targets: Targets) -> None:
+    claim = claimed(targets, "me")
+    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+
+    assert targets.commit("me", RICH, a_record(), claim)
+
+    assert claimed(targets).waiting == {HIGH: TOLD}
+
+
+def test_of_two_events_of_an_alarm_the_newer_one_is_kept(targets: Targets) -> None:
+    claimed(targets, "me")
+    older = known(AlarmState.OK, 5)
+    targets.wait(WEB.resource_id, "me", "one", NOW, (HIGH, TOLD))
+
+    assert targets.wait(WEB.resource_id, "me", "two", NOW, (HIGH, older))
+    assert targets.wait(WEB.resource_id, "me", "three", NOW, (LOW, older))
+
+    targets.commit("me", RICH, a_record())
+    assert claimed(targets).waiting == {HIGH: TOLD, LOW: older}
+
+
+def test_nobody_waits_for_who_is_done(targets: Targets) -> None:
+    committed(targets, RICH)
+
+    assert not targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+
+    assert claimed(targets) == Claim(RICH)
+
+
+def test_targets_are_listed_with_their_first_commit(targets: Targets) -> None:
+    assert targets.listed() == []
+    claimed(targets, "me")
+    assert targets.listed() == []
+
+    targets.commit("me", Memory(generation=3), a_record())
+
+    assert targets.listed() == [WEB.resource_id]
+    assert targets.peek(WEB.resource_id)[0].listed
+
+
+def test_a_target_is_taken_from_the_list_until_its_next_commit(targets: Targets) -> None:
+    committed(targets, replace(RICH, listed=False))
+
+    targets.unlist(WEB.resource_id, RICH.generation)
+
+    assert targets.listed() == []
+    committed(targets, targets.peek(WEB.resource_id)[0], "another")
+    assert targets.listed() == [WEB.resource_id]
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "of another generation"])
+def test_one_that_something_happens_to_stays_on_it(targets: Targets, *, held: bool) -> None:
+    committed(targets, replace(RICH, listed=False))
+    if held:
+        claimed(targets)
+
+    targets.unlist(WEB.resource_id, RICH.generation if held else RICH.generation - 1)
+
+    assert targets.listed() == [WEB.resource_id]
+    assert targets.peek(WEB.resource_id)[0].listed
+
+
+LONG_OVER = bounds_entry((20, None), NOW - KEPT, reason="", by="sale", at=ago(200_000))
+
+
+def test_an_operator_s_entry_that_is_long_over_goes_with_a_commit(table: Table) -> None:
+    just_over = {**LONG_OVER, "until": write_moment(ago(1))}
+    table.write({"override:sale": LONG_OVER, "override:night": just_over, "override": LONG_OVER})
+    claim = claimed(table.port, "me")
+
+    assert not table.port.commit("me", claim.memory, a_record(), claim)
+
+    assert claimed(table.port).entries == {"override:night": just_over}
+
+
+def test_one_that_was_written_anew_since_the_claim_is_never_removed(table: Table) -> None:
+    table.write({"override:sale": LONG_OVER})
+    claim = claimed(table.port, "me")
+    anew = {**LONG_OVER, "until": write_moment(ago(-3_600))}
+    table.write({"override:sale": anew})
+
+    table.port.commit("me", claim.memory, a_record(), claim)
+
+    assert claimed(table.port).entries == {"override:sale": anew}
+
+
+def test_of_more_schedules_than_there_may_be_the_newest_are_dropped(table: Table) -> None:
+    until = write_moment(ago(-3_600))
+    schedules = {
+        f"override:s{number}": {**LONG_OVER, "until": until, "at": write_moment(ago(900 - number))}
+        for number in range(MOST_SCHEDULES + 2)
+    }
+    over = {**LONG_OVER, "until": write_moment(ago(5))}
+    table.write({**schedules, "override:over": over})
+    claim = claimed(table.port, "me")
+
+    table.port.commit("me", claim.memory, a_record(), claim)
+
+    assert list(schedules)[:-2] == sorted(
+        claimed(table.port).entries, key=lambda name: int(name.removeprefix("override:s"))
+    )
+
+
+def test_an_item_that_would_be_too_large_is_refused_and_nothing_recorded(table: Table) -> None:
+    table.write({"override": {"reason": "x" * (ITEM_BYTES - 500)}})
+    claimed(table.port, "me")
+
+    with pytest.raises(ItemFullError, match="has no room"):
+        table.port.ask("me", WEB.resource_id, RICH)
+    with pytest.raises(ItemFullError, match="has no room"):
+        table.port.commit("me", RICH, a_record())
+
+    assert table.records() == []
 
 
 # --- turns ----------------------------------------------------------------------------------------
@@ -421,6 +594,15 @@ def test_a_number_that_is_served_passes_over_those_before_it(turns: Turns) -> No
     turns.serve(1, 3, NOW)
 
     assert turns.read() == line(lane1=Lane(5, 3, NOW))
+
+
+def test_a_number_that_nobody_took_is_not_served(turns: Turns) -> None:
+    turns.take(1, ago(5))
+
+    turns.serve(1, 2**40, NOW)
+    turns.serve(2, 1, NOW)
+
+    assert turns.read() == line(lane1=Lane(1, 0, ago(5)))
 
 
 @pytest.mark.parametrize("number", [2, 3], ids=["passed over", "served twice"])
@@ -543,18 +725,35 @@ def test_what_does_not_exist_is_not_found(
 
 # --- policy documents -----------------------------------------------------------------------------
 
-Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str], None]"]
+Documents = tuple[PolicyDocuments, "Callable[[ServiceName, str | None], None]"]
 
 
-@pytest.fixture(params=["in memory", "SSM"])
+def kept(parameters: Parameters, copies: Copies) -> KeptDocuments:
+    """Return what a function makes of them that remembers nothing."""
+    return KeptDocuments(parameters, copies, timedelta(), lambda: NOW)
+
+
+@pytest.fixture(params=["in memory", "kept, in memory", "kept, SSM and DynamoDB"])
 def documents(request: pytest.FixtureRequest) -> Documents:
-    """The port, and how to store a document behind it."""
-    if request.param == "in memory":
+    """The port, and how to store a document behind it, or to delete it."""
+    if "memory" in request.param:
         fake = InMemoryAws()
-        return fake, lambda name, text: fake.documents.update({name.parameter: text})
+
+        def store(service: ServiceName, text: str | None) -> None:
+            fake.documents.pop(service.parameter, None)
+            fake.documents.update({service.parameter: text} if text else {})
+
+        return kept(fake, fake.copies) if "kept" in request.param else fake, store
     account: Account = request.getfixturevalue("account")
-    port = SsmPolicyDocuments(account.client("ssm"), 0, lambda: 0.0)
-    return port, lambda name, text: put_policy(account, name, text)
+    ssm = account.client("ssm")
+
+    def put(service: ServiceName, text: str | None) -> None:
+        if text:
+            put_policy(account, service, text)
+        else:
+            ssm.delete_parameters(Names=[service.parameter])
+
+    return kept(SsmParameters(ssm), DynamoCopies(account.client("dynamodb"), TABLE)), put
 
 
 def test_a_stored_document_is_loaded(documents: Documents) -> None:
@@ -586,6 +785,68 @@ def test_a_document_of_another_target_is_a_config_error(documents: Documents) ->
 
     with pytest.raises(ConfigError, match="must be service/prod/nowhere"):
         port.load(NOWHERE)
+
+
+def test_a_document_that_was_changed_counts_once_it_was_looked_at_anew(
+    documents: Documents,
+) -> None:
+    port, store = documents
+    for least in (2, 3):
+        store(WEB, json.dumps(a_document(MinCapacity=least)))
+        port.refresh([WEB, NOWHERE])
+
+        assert port.load(WEB).min_capacity == least
+
+
+def test_that_a_document_is_missing_is_said_once(documents: Documents) -> None:
+    port, store = documents
+    text = EXAMPLE_POLICY.read_text(encoding="utf-8")
+    api = ServiceName("prod", "api")
+    store(api, text)
+    seen = []
+    for stored in (None, None, text, None, None):
+        store(WEB, stored)
+        seen.append(port.refresh([WEB, api]))
+
+    assert seen == [set(), {WEB}, set(), set(), {WEB}]
+
+
+def test_what_an_evaluation_found_missing_the_heartbeat_knows_of(documents: Documents) -> None:
+    port, _ = documents
+    with pytest.raises(ConfigError):
+        port.load(NOWHERE)
+
+    assert port.refresh([NOWHERE]) == {NOWHERE}
+
+
+# --- copies of documents --------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def copies(request: pytest.FixtureRequest) -> Copies:
+    if request.param == "in memory":
+        return InMemoryAws().copies
+    return DynamoCopies(request.getfixturevalue("account").client("dynamodb"), TABLE)
+
+
+def a_copy(text: str, modified: str) -> Copy:
+    return Copy.of(Document(text, modified=modified), NOW)
+
+
+def test_a_copy_is_read_as_it_was_written(copies: Copies) -> None:
+    assert copies.read(WEB) is None
+    for copy in (a_copy("{}", "2026-11-22T10:00:00.000Z"), Copy.of(MISSING, NOW)):
+        copies.write(WEB, copy)
+        assert copies.read(WEB) == copy
+    assert copies.read(NOWHERE) is None
+
+
+def test_an_older_document_never_takes_the_place_of_a_newer_one(copies: Copies) -> None:
+    newer = a_copy("newer", "2026-11-22T10:00:00.001Z")
+    copies.write(WEB, newer)
+    copies.write(WEB, a_copy("older", "2026-11-22T10:00:00.000Z"))
+
+    assert copies.read(WEB) == newer
 
 
 # --- messages -------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_the_real_client_makes_one_attempt_in_bounded_time_and_recovers(
         assert words in caplog.text, fault
     client = server.client("cloudwatch")
     found = client.get_metric_statistics(
-        Namespace="MyApp/Performance",
+        Namespace="Quickstep/prod/faulty",
         MetricName="AverageResponseTime",
         Dimensions=[
             {"Name": "ClusterName", "Value": "prod"},

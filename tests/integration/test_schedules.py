@@ -31,6 +31,7 @@ from tests.integration.scene import (
     decisions,
     invoke,
     outcomes,
+    put_alarm,
     receive,
     remembered,
     take_messages,
@@ -60,9 +61,6 @@ def the_schedules() -> dict[str, str]:
         ExpectedTrafficStart="cron(50 6 * * ? *)",
         ExpectedTrafficEnd="cron(0 10 * * ? *)",
         ScheduleTimeZone="Europe/Berlin",
-        ScheduleFunctionArn="arn:aws:lambda:x",
-        SchedulerRoleArn="arn:aws:iam::x",
-        UndeliveredEventsArn="arn:aws:sqs:x",
     )
     schedules = stack.of_type("AWS::Scheduler::Schedule")
     return {name: schedule["Target"]["Input"] for name, schedule in schedules.items()}
@@ -190,11 +188,38 @@ def test_an_action_that_comes_twice_or_too_late_changes_nothing(story: Story) ->
     before = remembered(story.account)[0]
 
     late = story.now
-    story.fires("OffHoursBegin", berlin(day, 20))
+    answer = story.fires("OffHoursBegin", berlin(day, 20))
     story.now = late
 
+    assert answer["not_written"]["schedule"] == "off-hours"
+    assert "later than this one's 2026-11-22T19:00:00.000Z" in answer["not_written"]["why"]
     assert remembered(story.account)[0].state.schedules == before.state.schedules
     assert story.tasks == 4
+
+
+def test_an_action_far_ahead_is_heeded_by_the_heartbeat_and_can_be_ended_before(
+    story: Story,
+) -> None:
+    put_alarm(story.account, "OK")
+    story.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    begins = story.now + timedelta(days=28)
+    action = {"ResourceId": WEB.resource_id, "Name": "sale", "MinCapacity": 12, "For": "1h"}
+    story.door.on_event({"heartbeat": {}})
+    asked = story.now
+
+    story.act({**action, "At": begins.isoformat()})
+    story.door.on_event({"heartbeat": {}})
+    assert story.tasks == 4
+    story.now = begins
+    story.door.on_event({"heartbeat": {}})
+    assert story.tasks == 12
+
+    story.now = asked + timedelta(days=1)
+    story.act({**action, "At": begins.isoformat()})
+    story.now += timedelta(days=1)
+    story.act({"ResourceId": WEB.resource_id, "Name": "sale", "End": True})
+    (schedule,) = remembered(story.account)[0].state.schedules
+    assert not schedule.active(begins)
 
 
 def test_a_scheduled_action_ignores_cooldowns(story: Story) -> None:
@@ -270,7 +295,6 @@ def test_an_item_that_only_operators_have_written_is_free_and_has_no_chain(
     assert targets.peek(WEB.resource_id)[1] is None
     answer: Any = targets.claim(WEB.resource_id, a_lease("me"), None)
 
-    assert answer.abandoned is None
     assert answer.memory.state.schedules == (Override(None, 2, name="night"),)
 
 

@@ -12,6 +12,7 @@ from quickstep.aws.failures import Kind
 from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
 from quickstep_publisher import CloudWatchTransport, EmfTransport
 from quickstep_publisher._points import INTERVAL
+from quickstep_publisher._settings import settings
 from quickstep_publisher.transports import CODES
 from tests.builders import ROOT
 from tests.publisher.fakes import Time, a_publisher, emf_lines
@@ -144,26 +145,31 @@ def test_a_later_deployment_of_the_example_leaves_the_count_to_the_scaler() -> N
     assert "DesiredCount" not in example().the("AWS::ECS::Service")
 
 
-def test_the_examples_tasks_may_publish_to_their_namespace_and_do_nothing_else() -> None:
-    stack = example(Namespace="Shop/Performance")
+@pytest.mark.parametrize(
+    ("given", "namespace"),
+    [
+        pytest.param({}, "Quickstep/prod/web", id="its own"),
+        pytest.param({"Namespace": "MyApp/Performance"}, "MyApp/Performance", id="a shared one"),
+    ],
+)
+def test_the_examples_tasks_may_publish_what_its_alarms_watch_and_do_nothing_else(
+    given: dict[str, str], namespace: str
+) -> None:
+    named = {"ClusterName": "prod", "ServiceName": "web", **given}
+    stack = example(**named)
     role = stack.of_type("AWS::IAM::Role")["TaskRole"]
     ((policy,), attached) = role["Policies"], role.get("ManagedPolicyArns", [])
     (statement,) = policy["PolicyDocument"]["Statement"]
+    (container,) = stack.the("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    environment = {each["Name"]: each["Value"] for each in container["Environment"]}
+    alarms = deploy(TARGET, **named).of_type("AWS::CloudWatch::Alarm").values()
 
     assert attached == []
     assert statement["Action"] == "cloudwatch:PutMetricData"
-    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Shop/Performance"}}
-    (container,) = stack.the("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
-    environment = {each["Name"]: each["Value"] for each in container["Environment"]}
-    assert environment["QUICKSTEP_NAMESPACE"] == "Shop/Performance"
-
-
-def test_the_examples_default_namespace_is_the_alarms(data: list[dict[str, Any]]) -> None:
-    (container,) = example().the("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
-    environment = {each["Name"]: each["Value"] for each in container["Environment"]}
-
-    assert {alarm["Namespace"] for alarm in alarms()} == {environment["QUICKSTEP_NAMESPACE"]}
-    assert {datum["Namespace"] for datum in data} == {environment["QUICKSTEP_NAMESPACE"]}
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
+    published = settings(environment, cluster="prod", service="web").address()
+    assert published.namespace == namespace
+    assert {alarm["Namespace"] for alarm in alarms} == {namespace}
 
 
 def test_the_examples_health_checks_take_ten_seconds() -> None:

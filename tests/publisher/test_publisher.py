@@ -38,7 +38,7 @@ def test_a_service_without_requests_publishes_a_rate_of_0_from_its_start_on(time
     assert kept.values("RequestsPerSecond") == [0, 0, 0, 0]
     assert kept.values("AverageResponseTime") == []
     assert kept.seconds() == [4, 9, 14, 19]
-    assert str(kept.addresses[0]) == "prod/web in MyApp/Performance"
+    assert str(kept.addresses[0]) == "prod/web in Quickstep/prod/web"
 
 
 def test_making_a_publisher_starts_nothing() -> None:
@@ -351,7 +351,7 @@ def test_why_nothing_is_published_is_said_once_and_so_is_the_end_of_it(
             pass
 
     assert [(r.levelname, r.message) for r in caplog.records] == [
-        ("INFO", "Publishing metrics of prod/web in MyApp/Performance"),
+        ("INFO", "Publishing metrics of prod/web in Quickstep/prod/web"),
         (
             "WARNING",
             f"Metrics are not published: {THROTTLED}. Trying again with the next point.",

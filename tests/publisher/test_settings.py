@@ -48,7 +48,7 @@ NAMES = {"QUICKSTEP_CLUSTER": "stage", "QUICKSTEP_SERVICE": "api", "QUICKSTEP_NA
 @pytest.mark.parametrize(
     ("environment", "arguments", "names"),
     [
-        pytest.param(IN_ECS, {}, ("MyApp/Performance", "prod", "web"), id="ECS"),
+        pytest.param(IN_ECS, {}, ("Quickstep/prod/web", "prod", "web"), id="ECS"),
         pytest.param(NAMES, {}, ("Shop/x", "stage", "api"), id="environment"),
         pytest.param({**IN_ECS, **NAMES}, {}, ("Shop/x", "stage", "api"), id="both"),
         pytest.param(
@@ -57,11 +57,17 @@ NAMES = {"QUICKSTEP_CLUSTER": "stage", "QUICKSTEP_SERVICE": "api", "QUICKSTEP_NA
             ("n", "c", "s"),
             id="arguments",
         ),
-        pytest.param(IN_ECS, {"service": "s"}, ("MyApp/Performance", "prod", "s"), id="mixed"),
+        pytest.param(
+            {**IN_ECS, "QUICKSTEP_NAMESPACE": "MyApp/Performance"},
+            {},
+            ("MyApp/Performance", "prod", "web"),
+            id="a namespace that services share",
+        ),
+        pytest.param(IN_ECS, {"service": "s"}, ("Quickstep/prod/s", "prod", "s"), id="mixed"),
         pytest.param(
             {**IN_ECS, "QUICKSTEP_CLUSTER": ""},
             {},
-            ("MyApp/Performance", "prod", "web"),
+            ("Quickstep/prod/web", "prod", "web"),
             id="empty",
         ),
     ],
@@ -92,6 +98,12 @@ def test_a_clusters_short_name_is_taken_as_it_is() -> None:
         pytest.param(IN_ECS, ValueError("Expecting"), "cannot be read: Exp", id="not JSON"),
         pytest.param(
             IN_ECS, {**TASK, "ServiceName": "a/b"}, "letters, digits, - and _, not 'a/b'", id="name"
+        ),
+        pytest.param(
+            IN_ECS,
+            {"Cluster": "c" * 200, "ServiceName": "s" * 50},
+            "namespace must be up to 255 .*, not 'Quickstep/ccc",
+            id="too long together",
         ),
         pytest.param({**NAMES, "QUICKSTEP_NAMESPACE": "a b"}, TASK, "namespace must", id="space"),
     ],
@@ -148,7 +160,7 @@ def test_a_publisher_finds_its_names_in_ecs(metadata: str, monkeypatch: pytest.M
     time.pass_(5)
     publisher.publish()
 
-    assert str(kept.addresses[0]) == "prod/web in MyApp/Performance"
+    assert str(kept.addresses[0]) == "prod/web in Quickstep/prod/web"
 
 
 def test_out_of_ecs_it_says_once_what_to_give(caplog: pytest.LogCaptureFixture) -> None:

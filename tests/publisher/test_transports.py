@@ -148,7 +148,7 @@ def test_a_stream_that_cannot_be_written_to_is_a_reason(
     ("code", "status", "kind", "words"),
     [
         pytest.param("Throttling", 400, Kind.THROTTLED, "throttles PutMetricData", id="throttle"),
-        pytest.param("AccessDenied", 403, Kind.DENIED, "needs cloudwatch:PutMetricData", id="deny"),
+        pytest.param("AccessDenied", 403, Kind.DENIED, "in MyApp/Performance; the task", id="deny"),
         pytest.param("ExpiredToken", 403, Kind.CREDENTIALS, "does not take", id="expired"),
         pytest.param("InternalFailure", 500, Kind.UNREACHABLE, "is not well", id="server error"),
         pytest.param("InvalidParameterValue", 400, Kind.REFUSED, "refuses the metrics", id="bad"),

@@ -1,130 +1,249 @@
-"""What must hold after every run, whatever went wrong in it."""
+"""What must hold after every run, whatever went wrong in it.
+
+Times are seconds into the run. Words of calls: `had` is what ECS had when a call reached it,
+`committed` what the target's item remembered then. A call's direction is its decision's: out from 4
+to 8. A foreign change is one made by hand or by Terraform.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE, MAX_EVENT_AGE
+from quickstep.protocol.ports import LeaseLostError
 from tests.builders import HIGH, WEB
-from tests.simulation.world import END, FAULTS_END, START, TARGET
+from tests.simulation.alarms import METRICS, PERIOD
+from tests.simulation.clockwork import TIMEOUT, seconds
+from tests.simulation.operators import COOLDOWNS
+from tests.simulation.world import END, FAULTS_END, KEPT, MAX_RECEIVES, VISIBILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from tests.simulation.world import Change, World
+    from quickstep.protocol.records import DecisionRecord
+    from tests.simulation.ecs import Call, Change
+    from tests.simulation.world import Limits, World
 
 ANSWER_WITHIN = 80.0
-"""Seconds: a heartbeat's minute, and the evaluation behind it. A breach is answered within it."""
+"""A heartbeat's minute, and the evaluation behind it. A breach is answered within it."""
 
-(OUT,) = TARGET.in_direction(Direction.OUT)
-LARGEST_STEP = max(step.adjustment for step in OUT.steps)
+SOON = 35.0
+"""A re-check each 10 s, a cooldown of as many, and a datapoint that is late."""
+
+ANSWERING_HEARTBEATS = 2
+"""So many heartbeats that no fault has met answer a breach, whatever goes on around them."""
+
+UNSEEN = 25.0
+"""An evaluation's longest time, and a description's age of 15 s: until then nobody may know."""
+
+OURS = 130.0
+"""For two minutes a number that the scaler has asked for is taken for its own late call."""
+
+EVENT_AGE = MAX_EVENT_AGE.total_seconds()
+
+MOST_PER_SECOND = {"UpdateService": 0.4, "DescribeServices": 0.8, "GetMetricData": 0.8}
+MOST_AT_ONCE = 60
+"""Calls of a breach: so many a second of it, and so many beside; see the check."""
 
 
 def violations(world: World) -> list[str]:
-    """Return every invariant that the run has broken, as sentences."""
-    return [
-        *(f"something unexpected was raised: {error}" for error in world.unexpected),
-        *_capacity_stays_in_bounds(world),
-        *_the_memory_equals_ecs(world),
-        *_every_change_has_one_record(world),
-        *_cooldowns_are_kept(world),
-        *_no_datapoint_acts_twice(world),
-        *_there_is_one_chain(world),
-        *_a_breach_is_answered(world),
-        *_no_lease_outlives_its_holder(world),
-        *_nobody_waits_for_nothing(world),
-    ]
+    """Return every invariant that the run has broken, as sentences.
+
+    Where a clock is wrong by an hour, a lease holds for nobody: only what needs no clock is asked.
+    """
+    checks = WITHOUT_CLOCKS if world.troubles.hours else INVARIANTS
+    return [sentence for check in checks for sentence in check(world)]
 
 
-def violations_with_requests(world: World) -> list[str]:
-    """Return what must hold while operators ask for capacities, too: these know no cooldown."""
-    return [
-        *(f"something unexpected was raised: {error}" for error in world.unexpected),
-        *_capacity_stays_in_bounds(world),
-        *_the_memory_equals_ecs(world),
-        *_every_change_has_one_record(world),
-        *_there_is_one_chain(world),
-        *_no_lease_outlives_its_holder(world),
-        *_a_request_is_carried_out_once(world),
-    ]
-
-
-def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
-    """However often its message comes, and never later than a minute after it was made."""
-    carried_out = [
-        record
-        for record in world.targets.records
-        if record.look.wish and record.outcome.changes_capacity
-    ]
-    for request, times in Counter(record.look.again for record in carried_out).items():
-        if times > 1:
-            yield f"{request} was carried out {times} times"
-    for record in carried_out:
-        if record.look.wish and record.at - record.look.wish.at > MAX_EVENT_AGE:
-            yield f"{record.look.again} was carried out at {record.at}"
+def _nothing_unexpected_is_raised(world: World) -> Iterator[str]:
+    """Nothing that the world has not injected; with clocks an hour apart a lease may be lost."""
+    for error in world.time.unexpected:
+        if not (world.troubles.hours and isinstance(error, LeaseLostError)):
+            yield f"something unexpected was raised: {error!r}"
 
 
 def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
-    for change in world.changes:
-        if not TARGET.min_capacity <= change.after <= TARGET.max_capacity:
-            yield f"capacity {change.after} is out of bounds"
+    """No call asks for what no bounds allow that were in force while it was decided.
+
+    Example: a document says 2 to 40, and from 60 s on 2 to 24: as a host keeps a document for 30 s
+    and an evaluation takes up to 10, a call for 30 is right until 100 s. A number that somebody
+    has set beyond the bounds is put back where a late call of ours has undone it.
+    """
+    theirs = {change.after for change in world.ecs.changes if change.foreign}
+    for call in world.ecs.calls:
+        if call.desired in theirs:
+            continue
+        lately = _limits_until(world, call.at)
+        old = call.at - KEPT - TIMEOUT - 5
+        first = max((i for i, limits in enumerate(lately) if limits.since <= old), default=0)
+        allowed = lately[first:]
+        least = min(limits.minimum for limits in allowed)
+        if not least <= call.desired <= max(limits.maximum for limits in allowed):
+            yield f"capacity {call.desired} at {call.at:.0f} s is out of bounds"
+
+
+def _a_pause_is_heeded(world: World) -> Iterator[str]:
+    """Nothing moves in a paused direction, but where an operator asks for it.
+
+    Example: scale-in is paused from 40 to 100 s; a scale-in at 45 s may have been decided before,
+    one at 60 s may not.
+    """
+    records = _decided(world)
+    for call in world.ecs.calls:
+        record = records.get(call.by)
+        if record is None or record.look.wish:
+            continue
+        lately = _limits_until(world, call.at)
+        slack = TIMEOUT + world.troubles.tolerance
+        paused = [
+            _direction(record) in limits.paused
+            for limits in lately
+            if _until(world, limits.since) > call.at - slack
+        ]
+        if all(paused):
+            yield f"{call.by} calls for {call.desired} at {call.at:.0f} s, which is paused"
 
 
 def _the_memory_equals_ecs(world: World) -> Iterator[str]:
-    """Nobody else changes capacity here, so what is committed is what ECS has."""
-    yield from world.astray
-    committed = world.targets.items[WEB.resource_id].memory.desired
-    if committed != world.desired:
-        yield f"{committed} is committed, but ECS has {world.desired}"
+    """What is committed is what ECS has: at every commit where nothing else may be, else after all.
+
+    Example: a hand sets 30 at 100 s; whatever is committed from 125 s on says 30, or what came
+    of it.
+    """
+    for at, astray in world.astray if _alone(world) else ():
+        if world.troubles.plain or not _unheard_before(world, at):
+            yield astray
+    committed, last = world.committed, world.ecs.changes[-1].at if world.ecs.changes else 0.0
+    settled = max(last + UNSEEN, FAULTS_END + UNSEEN)
+    seen = world.troubles.plain or any(at > settled for at, _ in world.commits)
+    if seen and committed is not None and committed != world.ecs.desired:
+        yield f"{committed} is committed, but ECS has {world.ecs.desired}"
 
 
 def _every_change_has_one_record(world: World) -> Iterator[str]:
-    """Each change is recorded by its author, or adopted by the next one to recover the target."""
+    """Each change is recorded by its author, or adopted by a later one that finds it made."""
     records = world.targets.records
-    scaled = Counter(r.id for r in records if r.outcome.changes_capacity)
-    for decision in scaled.keys() - {change.decision for change in world.changes}:
-        yield f"{decision} is recorded as a change, but ECS saw none"
-    orphans = []
-    for change in world.changes:
-        count = scaled[change.decision]
-        if count > 1:
-            yield f"the change {change.before} -> {change.after} has {count} records"
-        elif count == 0:
-            orphans.append(change)
-    for record in (r for r in records if r.outcome is Outcome.RECOVERED):
-        seconds = (record.at - START).total_seconds()
-        adopted = [change for change in orphans if change.at <= seconds]
-        if not adopted and "unknown number" not in record.reason:
+    own = (Outcome.SCALED_OUT, Outcome.SCALED_IN, Outcome.RECOVERED)
+    made = Counter(r.id for r in records if r.decision and r.outcome in own)
+    calls = {call.by for call in world.ecs.calls}
+    for decision, times in made.items():
+        if times > 1:
+            yield f"{decision} has {times} records"
+        if decision not in calls:
+            yield f"{decision} is recorded as a change, but ECS was never asked"
+    if not world.troubles.plain:
+        return
+    orphans = [change for change in world.ecs.changes if change.by not in made]
+    for record in records:
+        if record.outcome is not Outcome.RECOVERED or record.decision:
+            continue
+        adopted = [change for change in orphans if change.at <= seconds(record.at)]
+        if not adopted and not _unheard_before(world, seconds(record.at)):
             yield f"{record.id} adopts a change that nobody made"
         orphans = orphans[len(adopted) :]
     for change in orphans:
         yield f"the change {change.before} -> {change.after} has no record"
 
 
+def _own_numbers_are_known(world: World) -> Iterator[str]:
+    """Where nobody else sets the desired count, no number is taken for somebody else's.
+
+    Example: 8 was asked for at 40 s, and the caller died. At 60 s ECS shows 8: it is adopted as the
+    scaler's own, with its cooldown. A late call is known for two minutes, and then no longer.
+    """
+    if world.troubles.foreign:
+        return
+    for record in world.targets.records:
+        at = seconds(record.at)
+        old = {call.desired for call in world.ecs.calls if call.at < at - OURS + TIMEOUT}
+        forgotten = world.troubles.late and record.service and record.service.desired in old
+        if record.outcome is Outcome.FOREIGN_CHANGE and not forgotten:
+            yield f"{record.id} takes the scaler's own number for a hand's: {record.reason}"
+
+
+def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
+    """A number that others have set is recorded as such, by the second heartbeat at the latest.
+
+    Example: a hand sets 30 at 50 s. If it stands until the heartbeats of 60 and 120 s, which no
+    fault meets, then one of them, or an evaluation before, has a record of it. A target without
+    alarms is not looked at.
+    """
+    if world.gone:
+        return
+    changes = world.ecs.changes
+    noted = [
+        seconds(record.at)
+        for record in world.targets.records
+        if record.outcome is Outcome.FOREIGN_CHANGE
+    ]
+    for index, change in enumerate(changes):
+        until = changes[index + 1].at if index + 1 < len(changes) else END
+        looks = [
+            ended
+            for began, ended in _unharmed_heartbeats(world)
+            if change.at + UNSEEN < began and ended + 1 < until
+        ]
+        if not change.foreign or len(looks) < ANSWERING_HEARTBEATS or not world.troubles.known:
+            continue
+        ours = {call.desired for call in world.ecs.calls if call.at < change.at}
+        if change.after in ours | {number for at, number in world.commits if at < change.at}:
+            continue
+        if not any(change.at - 5 <= at <= looks[1] for at in noted):
+            yield f"{change.by} set {change.after} at {change.at:.0f} s, and no record says so"
+
+
 def _cooldowns_are_kept(world: World) -> Iterator[str]:
-    """Within a scale-out cooldown only a larger step passes, and never beyond the largest."""
-    cooldown = timedelta(seconds=OUT.cooldown)
+    """Within a scale-out cooldown only a larger step passes, and never beyond the largest.
+
+    Example: 4 -> 8 at 50 s with a cooldown of 10 s. At 55 s no more than 4 + 5 is asked for, and
+    nothing is removed. A larger minimum, a wish and a foreign change begin anew. Within 30 s of a
+    scale-in there is no other, unless tasks were added in between.
+    """
+    cooldown = COOLDOWNS[Direction.OUT] - world.troubles.tolerance
+    largest = max(
+        step.adjustment
+        for policy in world.target.in_direction(Direction.OUT)
+        for step in policy.steps
+    )
     last: Change | None = None
     base = 0
-    for change in (c for c in world.changes if c.after > c.before):
-        inside = last is not None and change.decided_at < last.decided_at + cooldown
-        base = base if inside else change.before
-        if inside and change.after > base + LARGEST_STEP:
-            yield f"{change.after} within the cooldown of a scale-out from {base}"
+    for change in world.ecs.changes:
+        if not change.acts_on:
+            last = None
+            continue
+        since = change.decided_at - last.decided_at if last else math.inf
+        grew = last is not None and last.after > last.before
+        inside = grew and since < cooldown
+        if change.after > change.before:
+            base = base if inside else change.before
+            least = max(limits.minimum for limits in world.limits)
+            if inside and change.after > max(base, least) + largest and world.troubles.plain:
+                yield f"{change.after} within the cooldown of a scale-out from {base}"
+        elif inside and not change.late:
+            yield f"scaled in to {change.after} within a scale-out cooldown"
+        elif (
+            not grew
+            and since < COOLDOWNS[Direction.IN] - world.troubles.tolerance
+            and not change.late
+        ):
+            yield f"scaled in to {change.after} within a scale-in cooldown"
         last = change
-    for earlier, later in zip(world.changes, world.changes[1:], strict=False):
-        soon = later.decided_at < earlier.decided_at + cooldown
-        if earlier.after > earlier.before and later.after < later.before and soon:
-            yield f"scaled in to {later.after} within a scale-out cooldown"
 
 
 def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
-    spent = Counter(pair for change in world.changes for pair in change.spent)
-    for (policy, value), times in spent.items():
+    """A datapoint that has changed capacity never does so again, whoever has read it."""
+    acts = {
+        (change.by, pair)
+        for change in world.ecs.changes
+        if not change.late
+        for pair in change.acts_on
+    }
+    for (policy, value), times in Counter(pair for _, pair in acts).items():
         if times > 1:
             yield f"{policy}'s datapoint {value:.6f} changed capacity {times} times"
 
@@ -143,38 +262,377 @@ def _there_is_one_chain(world: World) -> Iterator[str]:
             yield f"generation {generation} of re-checks was evaluated {times} times"
 
 
+def _no_scale_out_calls_with_less_than_is_committed(world: World) -> Iterator[str]:
+    """A change for the worse: tasks removed in a surge, by who has seen an old number.
+
+    Example: 8 are committed, an old description says 4, and a step of +1 calls for 5. Right is it
+    only where a foreign hand has set 4 since the last commit, or just before it.
+    """
+    for call, _ in _calls(world, Direction.OUT):
+        if call.committed is None or call.desired >= call.committed:
+            continue
+        if not _foreign_since(world, _last_commit(world, call.at) - UNSEEN, call.at):
+            yield f"{call.by} scales out to {call.desired}, where {call.committed} are committed"
+
+
+def _no_scale_in_calls_with_more_than_is_committed(world: World) -> Iterator[str]:
+    """A change for the opposite: tasks added in calm.
+
+    Example: 4 are committed, an old description says 8, and a step of -1 calls for 7.
+    """
+    for call, _ in _calls(world, Direction.IN):
+        if call.committed is None or call.desired <= call.committed:
+            continue
+        if not _foreign_since(world, _last_commit(world, call.at) - UNSEEN, call.at):
+            yield f"{call.by} scales in to {call.desired}, where {call.committed} are committed"
+
+
+def _no_change_goes_the_opposite_way(world: World) -> Iterator[str]:
+    """A scale-out never lowers what ECS has, a scale-in never raises it.
+
+    Example: a scale-in from 9 to 8 reaches ECS, which has 4. Right is it only where the 4 are a
+    foreign hand's of the last 25 s, or came by a late call: then 9 are still the scaler's word.
+    """
+    for direction in Direction:
+        for call, _ in _calls(world, direction):
+            if call.desired == call.had or direction.beyond(call.desired, call.had):
+                continue
+            if _foreign_since(world, call.at - UNSEEN, call.at) or _resembles_ours(world, call):
+                continue
+            yield f"{call.by}, a {direction}, calls for {call.desired} where ECS has {call.had}"
+
+
+def _a_foreign_number_is_not_fought(world: World) -> Iterator[str]:
+    """25 s after a foreign change every decision counts from it.
+
+    Example: a hand sets 6 -> 30 at 60 s. A step of +1 at 90 s makes 31 of it, and not 7. A number
+    that the scaler itself has asked for in the two minutes before is taken for a late call.
+    """
+    decided = _decided(world)
+    for call in world.ecs.calls:
+        record = decided.get(call.by)
+        since = call.at - UNSEEN
+        made = [change for change in world.ecs.changes if change.at <= call.at]
+        if not record or not record.decision or not made or not made[-1].foreign:
+            continue
+        if made[-1].at > since or _resembles_ours(world, call):
+            continue
+        if record.decision.before != call.had:
+            yield f"{call.by} counts from {record.decision.before}, where a hand set {call.had}"
+
+
+def _no_change_is_needless(world: World) -> Iterator[str]:
+    """Tasks are added for a breach of the last minute, and removed for a calm of it.
+
+    Example: at 200 s tasks are added, but the last datapoint above a scale-out threshold is of
+    100 s: even the oldest event that counts, of 60 s, a period and an evaluation ago, shows none.
+    """
+    back = EVENT_AGE + PERIOD + 2 * TIMEOUT + world.troubles.tolerance
+    thresholds = world.thresholds
+    for change in world.ecs.changes:
+        if change.late or not change.acts_on:
+            continue
+        for policy, _ in change.acts_on:
+            breached = any(
+                threshold.breached_by(point.value)
+                for since, threshold in thresholds[policy]
+                for visible, point in world.traffic.published[METRICS[policy]]
+                if visible >= change.at - back
+                and seconds(point.at) <= change.at
+                and since <= change.at
+            )
+            if not breached:
+                yield f"{change.by} changes {change.before} -> {change.after} for no {policy}"
+
+
+def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
+    """An alarm that is deleted says nothing after the second heartbeat that no fault has met.
+
+    Example: both alarms are deleted at 60 s, in ALARM. Heartbeats look at 70 and 130 s; at 200 s
+    nothing acts on the definition that is still remembered.
+    """
+    heartbeats = _unharmed_heartbeats(world)
+    for gone in world.gone:
+        looks = [
+            ended for began, ended in heartbeats if gone.since + 1 < began and ended < gone.until
+        ]
+        if len(looks) < ANSWERING_HEARTBEATS:
+            continue
+        for change in world.ecs.changes:
+            acts = any(policy == gone.policy for policy, _ in change.acts_on)
+            if acts and not change.late and looks[1] + 2 * TIMEOUT < change.at < gone.until:
+                yield f"{gone.policy} acts at {change.at:.0f} s, deleted at {gone.since:.0f} s"
+                return
+
+
 def _a_breach_is_answered(world: World) -> Iterator[str]:
     """Once nothing fails any more, no breach lasts that is not answered, or at the maximum."""
-    quiet_since = FAULTS_END
-    answers = [c.at for c in world.changes if c.after > c.before]
-    breached_since: float | None = None
-    for at, breached in world.breaches:
-        if at < quiet_since:
+    yield from _unanswered(world, FAULTS_END, END, lambda since, at: at - since > ANSWER_WITHIN)
+    alarm = world.alarms.get((WEB, HIGH))
+    if (
+        alarm
+        and alarm.state is AlarmState.ALARM
+        and world.periods[-1].free
+        and not world.troubles.dry_run
+    ):
+        yield f"the load is not met in the end, with {world.ecs.desired} tasks"
+
+
+def _a_breach_is_answered_while_faults_go_on(world: World) -> Iterator[str]:
+    """Two heartbeats that no fault has met are enough, whatever happens around them.
+
+    Example: a breach begins at 20 s, its event is lost. The heartbeat of 30 s is throttled, those
+    of 90 and 150 s are not: by 170 s it is answered. In a crowd it waits for its turn instead.
+    """
+    if world.troubles.crowded or world.troubles.late:
+        return
+    heartbeats = _unharmed_heartbeats(world)
+
+    def late(since: float, at: float) -> bool:
+        met = [began for began, ended in heartbeats if since + 15 < began and ended + 20 < at]
+        return len(met) >= ANSWERING_HEARTBEATS
+
+    yield from _unanswered(world, 0.0, END, late)
+
+
+def _unanswered(
+    world: World, first: float, last: float, late: Callable[[float, float], bool]
+) -> Iterator[str]:
+    """Yield the first breach that is `late`, given since when it lasts unanswered, and when."""
+    answers = [change.at for change in world.ecs.changes if change.after > change.before]
+    began: float | None = None
+    for period in world.periods:
+        if not first <= period.at <= last:
             continue
-        if not breached or world.desired_at(at) >= TARGET.max_capacity:
-            breached_since = None
+        if not period.breached or not period.free or world.troubles.dry_run:
+            began = None
             continue
-        breached_since = at if breached_since is None else breached_since
-        last = max([breached_since, *(a for a in answers if a <= at)])
-        if at - last > ANSWER_WITHIN:
-            yield f"the breach at {at:.0f} s has not been answered for {at - last:.0f} s"
+        began = period.at if began is None else began
+        since = max([began, *(at for at in answers if at <= period.at)])
+        if late(since, period.at):
+            yield f"the breach at {period.at:.0f} s has no answer for {period.at - since:.0f} s"
             return
-    if world.alarms[WEB, HIGH].state is AlarmState.ALARM and world.desired < TARGET.max_capacity:
-        yield f"the load is not met in the end, with {world.desired} tasks"
+
+
+def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
+    """A lease is as long as promised, and none lies about in the end."""
+    for at, taken in world.leases:
+        if taken.until - taken.since > LEASE:
+            yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
+        lease = world.targets.items[WEB.resource_id].lease
+        if lease and lease.owner == taken.owner and at < END - ANSWER_WITHIN - TIMEOUT:
+            yield f"{lease.owner}'s lease lies about since {at:.0f} s"
 
 
 def _nobody_waits_for_nothing(world: World) -> Iterator[str]:
     """A target that was throttled no longer waits for its turn once no alarm is left to answer."""
-    memory = world.targets.items[WEB.resource_id].memory
+    memory = world.item
     firing = any(known.state is AlarmState.ALARM for known in memory.alarms.values())
     if memory.turn and not firing:
         yield f"it waits for its turn since {memory.turn.since:%H:%M:%S}, and for nothing"
 
 
-def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
-    lease = world.targets.items[WEB.resource_id].lease
-    if lease and lease.until <= START + timedelta(seconds=END - ANSWER_WITHIN):
-        yield f"{lease.owner}'s lease lies about since {lease.until:%H:%M:%S}"
-    for taken in world.leases:
-        if taken.until - taken.since > LEASE:
-            yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
+def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
+    """However often its message comes, and never later than a minute after it was made."""
+    carried_out = [
+        record
+        for record in world.targets.records
+        if record.look.wish and record.outcome.changes_capacity
+    ]
+    for request, times in Counter(r.look.cause.details["id"] for r in carried_out).items():
+        if times > 1:
+            yield f"request {request} was carried out {times} times"
+    for record in carried_out:
+        assert record.look.wish is not None
+        late = (record.at - record.look.wish.at).total_seconds()
+        if late > EVENT_AGE:
+            yield f"request {record.look.cause.details['id']} was carried out after {late:.0f} s"
+
+
+def _expired_entries_are_removed(world: World) -> Iterator[str]:
+    """What a schedule wrote that ended days ago goes with the first commit that sees it.
+
+    Example: a world begins with the schedule of a sale that was over the day before yesterday. A
+    name for each sale fills the item by and by, until nothing can be committed any more.
+    """
+    for name in world.old_entries:
+        if len(world.commits) > 1 and name in world.entries:
+            yield f"{name} is kept, though it ended days ago"
+
+
+def _calls_of_a_breach_are_bounded(world: World) -> Iterator[str]:
+    """A breach costs no more than so many calls a second.
+
+    A re-check each 10 s makes one call of each kind, and throttled UpdateServices up to three. Its
+    event, a heartbeat, races lost and their doubles come on top.
+
+    Example: a breach of 100 s may cost 60 + 0.4 * 100 = 100 UpdateServices.
+    """
+    spells: list[list[float]] = []
+    for before, period in pairwise(world.periods):
+        if not period.breached:
+            continue
+        if not before.breached or not spells:
+            spells.append([period.at])
+        spells[-1].append(period.at)
+    for spell in spells:
+        since, until = spell[0], spell[-1] + PERIOD
+        made = Counter(name for at, name in world.asked if since <= at < until)
+        for name, a_second in MOST_PER_SECOND.items():
+            if made[name] > MOST_AT_ONCE * a_second + a_second * (until - since):
+                yield f"{made[name]} {name} in a breach of {until - since:.0f} s"
+
+
+def _a_lasting_breach_is_answered_again_soon(world: World) -> Iterator[str]:
+    """Where nothing fails, the re-checks answer a breach again and again, and not the heartbeats.
+
+    Example: a breach lasts from 300 to 400 s, and a step adds one task at 312 s. The re-check of
+    322 s may find a datapoint that was acted on, and look again for a newer one: the next task
+    comes by 345 s.
+    """
+    quiet = FAULTS_END + ANSWER_WITHIN
+    yield from _unanswered(world, quiet, END, lambda since, at: at - since > SOON)
+
+
+def _calm_costs_nothing(world: World) -> Iterator[str]:
+    """A minute after the last alarm has gone to OK only heartbeats come, and they find nothing.
+
+    Example: an alarm is OK from 200 s on; at 300 s no re-check of it comes any more.
+    """
+    states = [alarm.state for alarm in world.alarms.values()]
+    if not states or AlarmState.ALARM in states or world.gone:
+        return
+    since = max(seconds(alarm.at) for alarm in world.alarms.values())
+    calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES
+    for run in world.time.invocations:
+        if run.started > calm and run.what != "heartbeat":
+            yield f"{run.what} at {run.started:.0f} s, though all is calm since {since:.0f} s"
+            return
+
+
+def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
+    """Whatever was set by hand or has ended: heartbeats bring capacity back into its bounds.
+
+    Example: an override of at least 6 holds from 100 to 160 s, and 2 tasks run: by the end of the
+    run it has been 6, or the override's end has come first.
+    """
+    limits = world.limits[-1]
+    if limits.paused or world.troubles.dry_run or not world.alarms:
+        return
+    if not limits.minimum <= world.ecs.desired <= limits.maximum:
+        yield f"in the end {world.ecs.desired} are out of bounds"
+
+
+def _a_dry_run_changes_nothing(world: World) -> Iterator[str]:
+    """UpdateService is never called in a dry run, not even for an operator."""
+    if world.troubles.dry_run:
+        yield from (f"{call.by} calls for {call.desired}" for call in world.ecs.calls)
+
+
+# --- what they look at ----------------------------------------------------------------------------
+
+
+def _alone(world: World) -> bool:
+    """Whether ECS does what the scaler says, when it says so, even if its answers are old."""
+    troubles = world.troubles
+    return not (troubles.foreign or troubles.late or troubles.tolerance or troubles.hours)
+
+
+def _decided(world: World) -> dict[str, DecisionRecord]:
+    """Return the records of evaluations that came to a decision, by its id."""
+    return {record.id: record for record in world.targets.records if record.decision}
+
+
+def _direction(record: DecisionRecord) -> Direction:
+    assert record.decision is not None
+    return Direction.OUT if record.decision.granted > record.decision.before else Direction.IN
+
+
+def _calls(world: World, direction: Direction) -> Iterator[tuple[Call, DecisionRecord]]:
+    """Yield the calls of a direction, with the record of each."""
+    records = _decided(world)
+    for call in world.ecs.calls:
+        record = records.get(call.by)
+        if record and not record.look.wish and _direction(record) is direction:
+            yield call, record
+
+
+def _unheard_before(world: World, at: float) -> bool:
+    """Whether an answer that was lost may have been heard of since."""
+    return any(at - OURS <= unheard < at for unheard in world.unheard)
+
+
+def _last_commit(world: World, before: float) -> float:
+    return max((at for at, _ in world.commits if at < before), default=0.0)
+
+
+def _foreign_since(world: World, since: float, until: float) -> bool:
+    return any(change.foreign and since <= change.at <= until for change in world.ecs.changes)
+
+
+def _resembles_ours(world: World, call: Call) -> bool:
+    """Whether what ECS has is a number that the scaler has lately asked for, or committed."""
+    asked = {other.desired for other in world.ecs.calls if call.at - OURS <= other.at < call.at}
+    committed = {
+        number for at, number in world.commits if call.at - OURS <= at < call.at and number
+    }
+    return world.troubles.late > 0 and call.had in asked | committed
+
+
+def _limits_until(world: World, at: float) -> list[Limits]:
+    """Return the limits that have begun by then, on whichever host."""
+    return [limits for limits in world.limits if limits.since <= at + world.troubles.tolerance]
+
+
+def _until(world: World, since: float) -> float:
+    """Return when the limits that began then gave way to the next."""
+    return min((limits.since for limits in world.limits if limits.since > since), default=END)
+
+
+def _unharmed_heartbeats(world: World) -> list[tuple[float, float]]:
+    """Return when the heartbeats began and ended that no fault has met."""
+    return [
+        (run.started, run.ended)
+        for run in world.time.invocations
+        if run.what == "heartbeat" and not run.harmed and run.ended is not None
+    ]
+
+
+INVARIANTS = (
+    _nothing_unexpected_is_raised,
+    _capacity_stays_in_bounds,
+    _a_pause_is_heeded,
+    _the_memory_equals_ecs,
+    _every_change_has_one_record,
+    _own_numbers_are_known,
+    _a_foreign_change_is_recorded,
+    _cooldowns_are_kept,
+    _no_datapoint_acts_twice,
+    _there_is_one_chain,
+    _no_scale_out_calls_with_less_than_is_committed,
+    _no_scale_in_calls_with_more_than_is_committed,
+    _no_change_goes_the_opposite_way,
+    _a_foreign_number_is_not_fought,
+    _no_change_is_needless,
+    _a_deleted_alarm_scales_no_more,
+    _a_breach_is_answered,
+    _a_breach_is_answered_while_faults_go_on,
+    _calls_of_a_breach_are_bounded,
+    _no_lease_outlives_its_holder,
+    _nobody_waits_for_nothing,
+    _a_request_is_carried_out_once,
+    _expired_entries_are_removed,
+    _a_lasting_breach_is_answered_again_soon,
+    _calm_costs_nothing,
+    _capacity_returns_into_its_bounds,
+    _a_dry_run_changes_nothing,
+)
+
+WITHOUT_CLOCKS = (
+    _nothing_unexpected_is_raised,
+    _capacity_stays_in_bounds,
+    _a_breach_is_answered,
+    _no_lease_outlives_its_holder,
+    _calls_of_a_breach_are_bounded,
+    _a_dry_run_changes_nothing,
+)

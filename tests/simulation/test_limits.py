@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.scale import measure_publishing
 from quickstep.engine.outcome import Outcome
+from quickstep.protocol.quotas import GET_PARAMETERS
 from quickstep_lab.surge.account import Surge
 from quickstep_lab.surge.fleets import AFTER, HIGH, LOW, START
 from quickstep_lab.surge.limits import Bucket, Meter, published
@@ -80,6 +81,34 @@ def test_waiting_costs_few_evaluations(many: Result) -> None:
 def test_the_heartbeat_leaves_calls_for_others(many: Result) -> None:
     assert many.meter.throttled["DescribeAlarms"] == 0
     assert many.meter.peak["DescribeAlarms"] <= 6
+
+
+def test_in_a_surge_ssm_is_asked_by_the_heartbeat_alone(many: Result) -> None:
+    """A look that lost a race, and comes back, asks once more."""
+    looks = many.heartbeats * MANY / 10
+
+    assert many.meter.attempts["GetParameters"] <= 1.05 * looks
+    assert many.meter.throttled["GetParameters"] == 0
+
+
+def test_none_is_lost_where_nobody_has_read_the_documents_before() -> None:
+    result = Surge(2 * TARGETS, copies=False).run()
+
+    assert result.meter.throttled["GetParameters"] > TARGETS / 4
+    check_that_all_are_answered_once(result)
+    assert result.took() <= 1.1 * result.ideal, report(result)
+
+
+@pytest.mark.parametrize("targets", [1_000, 2_500])
+def test_quiet_targets_are_never_throttled(targets: int) -> None:
+    minutes = 3
+    result = Surge(targets, fires=False).run(60 * minutes)
+
+    assert not result.records
+    assert not result.meter.throttled.total()
+    assert result.meter.attempts["GetParameters"] == result.heartbeats * targets / 10
+    assert result.meter.peak["GetParameters"] <= GET_PARAMETERS.a_second / 2
+    assert result.heartbeats >= minutes
 
 
 def test_a_record_says_how_long_throttles_have_cost_whatever_happened_in_between(

@@ -1,278 +1,261 @@
 """A world in virtual time, in which the real door and cycle run and everything may go wrong.
 
-One seed is one run. Invocations are greenlets: at every call of a port the scheduler takes over,
-so that any other invocation, message or event may come in between. A call takes effect at one
-moment, with time before and after it; at both an invocation may be killed, and a call may be
-throttled, slow, or executed with its answer lost. Time passes only here.
+One seed is one run. A call takes effect at one moment, with time before and after it; at both an
+invocation may be killed, and a call may be throttled, slow, executed with its answer lost, or
+executed later. What is remembered goes through the item's real format, so that what is not stored
+is lost. Time passes only in the clockwork; which troubles there are says `troubles`.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import json
 import math
 import random
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
-from greenlet import GreenletExit, getcurrent, greenlet
-
-from quickstep.alarms.event import read_event
-from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import AlarmState, Datapoint, MetricScope, Service, State
+from quickstep.alarms.known import known_dict
+from quickstep.aws.attributes import from_item, to_item
+from quickstep.engine.model import AlarmState, Direction, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.protocol.line import LANES, SERVED_A_SECOND
-from quickstep.protocol.memory import Memory
+from quickstep.engine.proposal import Bounds
+from quickstep.loop import cycle
+from quickstep.protocol.line import LANES, SERVED_A_SECOND, Line
+from quickstep.protocol.memory import WAITING, memory_dict, read_claim, read_memory
 from quickstep.protocol.messages import Message, Request, write_message
+from quickstep.protocol.operators import read_operators
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import InMemoryAws
-from tests.builders import (
-    DEFINITION,
-    HIGH,
-    LOW,
-    LOW_DEFINITION,
-    WEB,
-    a_policy,
-    a_scale_in_policy,
-    a_target,
+from quickstep_lab.in_memory import Call, InMemoryAws
+from tests.builders import HIGH, WEB
+from tests.simulation import operators
+from tests.simulation.alarms import (
+    CPU,
+    METRICS,
+    PERIOD,
+    REQUESTS,
+    SHORTEST_EVALUATION,
+    Traffic,
+    event_of,
+    first_alarms,
+    transitions,
 )
+from tests.simulation.clockwork import AnswerLostError, Clockwork, moment
+from tests.simulation.ecs import Call as Update
+from tests.simulation.ecs import Change, Ecs
+from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from quickstep.alarms.definition import AlarmDefinition
-    from quickstep.engine.model import ScalableTarget
+    from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep.protocol.memory import Lease
-    from quickstep_lab.in_memory import Call
+    from quickstep.protocol.memory import Lease, Memory
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
-START = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
-TIMEOUT = 10.0  # the function's, in seconds
-VISIBILITY = 60.0  # the queue's
+VISIBILITY = 60.0  # the queue's, in seconds
 MAX_RECEIVES = 3
 MOST_OTHERS = 50
 """Targets of a crowded account that are throttled together: ten seconds of UpdateService."""
 
-THROTTLED = {
-    "DescribeServices": 0.03,
-    "UpdateService": 0.1,
-    "GetMetricData": 0.03,
-    "take of the line": 0.1,
-    "serve of the line": 0.1,
-    "read of the line": 0.1,
-}
-"""How often these calls are; of an answer that never came, their adapters make a failed call."""
-
-THROTTLED_IN_A_CROWD = {**THROTTLED, "UpdateService": 0.6}
+KEPT = 30.0
+"""Seconds that a host keeps a document."""
 
 FAULTS_END = 150.0
 END = 420.0
-TARGET = a_target(
-    a_policy(scope=MetricScope.PER_TASK),
-    a_scale_in_policy(scope=MetricScope.PER_TASK),
-    minimum=2,
-    maximum=40,
-)
-DEFINITIONS = {HIGH: DEFINITION, LOW: replace(LOW_DEFINITION, n=3, m=3)}
 
 
-class AnswerLostError(Exception):
-    """A call that took effect, and whose caller will never hear of it."""
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How it stood at the end of a period of the metric.
 
-
-INJECTED = (AnswerLostError, CallFailedError)
-"""What the world itself raises; anything else out of an invocation is a bug."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of capacity as ECS has seen it."""
+    `breached` says that the load breaches the first scale-out alarm, `free` that nothing stands in
+    the way of its answer: no maximum, pause or unusable document.
+    """
 
     at: float
-    decision: str
-    decided_at: datetime
-    before: int
-    after: int
-    spent: tuple[tuple[str, float], ...]
+    breached: bool
+    free: bool
 
 
-@dataclass
-class Invocation:
-    """One run of the function."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds and the pause in force from a moment on."""
 
-    number: int
-    what: str
-    started: float
-    decision: str = ""
-    decisions: int = 0
-    decided_at: datetime = START
-    shown: dict[str, float] = field(default_factory=dict)
-    rounds: int = 0
-    over: bool = False
+    since: float
+    minimum: int
+    maximum: int
+    paused: frozenset[Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The time in which an alarm was deleted."""
+
+    policy: str
+    since: float
+    until: float = math.inf
 
 
 @dataclass
 class World(InMemoryAws):
-    """Everything outside of the scaler, and the scheduler that runs it."""
+    """Everything outside of the scaler."""
 
     seed: int
-    now: float = 0.0
-    desired: int = 4
-    changes: list[Change] = field(default_factory=list)
-    timeline: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    breaches: list[tuple[float, bool]] = field(default_factory=list)
-    leases: list[Lease] = field(default_factory=list)
-    astray: list[str] = field(default_factory=list)
-    target: ScalableTarget = TARGET
-    operators: State = field(default_factory=State)
-    requests: int = 0
-    crowded: bool = False
+    troubles: Troubles = None  # type: ignore[assignment] # drawn from the seed if not given
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.troubles = self.troubles or troubles_of(self.seed)
         self.rng = random.Random(self.seed)  # noqa: S311
-        self.targets.items[WEB.resource_id].memory = Memory(state=self.operators)
-        for policy in DEFINITIONS:
-            self._alarm(policy, AlarmState.OK, -600.0)
-        self.published: list[tuple[float, Datapoint]] = []  # from when on it is visible
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._numbers = itertools.count(1)
-        self._root = getcurrent()
-        self._invocations: dict[greenlet, Invocation] = {}
+        self.time = Clockwork(self.rng, self.troubles.skews)
+        self.log = self.time.log
+        self.ecs = Ecs(4)
+        self.traffic = Traffic.drawn(self.rng, FAULTS_END)
+        self.alarms = first_alarms(self.troubles.several)
         self.faults = True
-        self.closed = False
-        self.phase = self.rng.uniform(0, 10)
-        self.loads = self._loads()
+        self.periods: list[Period] = []
+        self.limits: list[Limits] = []
+        self.leases: list[tuple[float, Lease]] = []
+        self.commits: list[tuple[float, int | None]] = []
+        self.astray: list[tuple[float, str]] = []
+        self.unheard: list[float] = []  # when UpdateServices were done whose answer is lost
+        self.gone: list[Gone] = []
+        self.thresholds = {
+            policy: [(0.0, alarm.definition)]
+            for (_, policy), alarm in self.alarms.items()
+            if alarm.definition
+        }
+        self._numbers = itertools.count()
+        self.asked: list[tuple[float, str]] = []  # every call: when, and of what
+        self.old_entries = operators.old_entries() if self.troubles.entries else {}
+        self.entries: dict[str, Any] = dict(self.old_entries)
+        if self.troubles.paused:
+            self.entries["pause"] = {"directions": [str(each) for each in Direction]}
+        self._read: object = None
+        self.document = self._document()
+        self.targets.items[WEB.resource_id].entries = self.entries
+        self._kept: dict[int, tuple[float, ScalableTarget]] = {}
+        if self.troubles.known:
+            self.targets.remember(WEB.resource_id, read_memory({"desired": 4}))
+        self._note_limits()
         self.door = self.scaler(
-            clock=self.clock,
+            clock=self.time.clock,
             new_id=self._new_id,
             jitter=self.rng.random,
-            sleep=lambda duration: self.sleep(duration.total_seconds()),
+            sleep=lambda duration: self.time.sleep(duration.total_seconds()),
             together=self._together,
         )
 
-    # --- time and randomness ----------------------------------------------------------------------
+    # --- randomness, and what is written down -----------------------------------------------------
 
-    def clock(self) -> datetime:
-        return START + timedelta(seconds=self.now)
-
-    def at(self, when: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (when, next(self._order), action))
+    @property
+    def now(self) -> float:
+        return self.time.now
 
     def chance(self, probability: float) -> bool:
         return self.faults and self.rng.random() < probability
 
-    def log(self, text: str) -> None:
-        self.timeline.append(f"{self.now:7.2f}  {text}")
+    @property
+    def item(self) -> Memory:
+        """What the target's item remembers."""
+        return self.targets.items[WEB.resource_id].memory
 
-    def _loads(self) -> list[tuple[float, float]]:
-        """Return the total load from each moment on; it stays as it is after the last fault."""
-        levels = [240.0, 240.0]
-        moments = [0.0, self.rng.uniform(10, 40)]
-        levels[1] = self.rng.choice([600.0, 1100.0, 2300.0])
-        while moments[-1] < FAULTS_END - 30:
-            moments.append(moments[-1] + self.rng.uniform(20, 60))
-            levels.append(self.rng.choice([60.0, 240.0, 600.0, 1100.0, 2300.0]))
-        return list(zip(moments, levels, strict=True))
+    @property
+    def committed(self) -> int | None:
+        """The desired count that is committed."""
+        return self.item.counts.committed
 
-    def desired_at(self, when: float) -> int:
-        """Return the desired count of a moment in the past."""
-        before = [change.after for change in self.changes if change.at <= when]
-        return before[-1] if before else self.changes[0].before if self.changes else self.desired
+    @property
+    def target(self) -> ScalableTarget:
+        """The target by the newest valid document."""
+        return operators.parsed(self._valid)
 
-    def total_load(self) -> float:
-        return next(level for since, level in reversed(self.loads) if since <= self.now)
+    def _document(self, bounds: tuple[int, int] = (operators.MINIMUM, operators.MAXIMUM)) -> str:
+        several, dry_run = self.troubles.several, self.troubles.dry_run
+        self._valid = operators.document(several=several, dry_run=dry_run, bounds=bounds)
+        return self._valid
+
+    def _note_limits(self) -> None:
+        """Note what bounds capacity from now on; to be called whenever that may have changed."""
+        state, now = read_operators(self.entries), moment(self.now)
+        bounds = Bounds.in_force(self.target, state, now)
+        paused = frozenset(
+            direction
+            for direction in Direction
+            if state.pause and state.pause.holds(direction, now)
+        )
+        self.limits.append(Limits(self.now, bounds.minimum, bounds.maximum, paused))
 
     # --- the run ----------------------------------------------------------------------------------
 
     def run(self) -> World:
         """Run from the first second to the last, and let what is under way come to its end."""
-        self.at(self.phase, self._period_ends)
-        self.at(self.rng.uniform(0, 5), self._heartbeat)
-        self.at(FAULTS_END, self._end_faults)
-        self.at(END, self._close)
-        for number in range(self.requests):
-            self.at(self.rng.uniform(5, FAULTS_END), partial(self._request, number))
-        for _ in range(20 if self.crowded else 0):
-            self.at(self.rng.uniform(0, FAULTS_END), self._others_wait)
-        while self._agenda:
-            self.now, _, action = heapq.heappop(self._agenda)
-            action()
-        # The frames of an invocation that was killed would keep this world in memory for ever.
-        for thread in filter(None, self._invocations):
-            thread.throw(GreenletExit)
+        at, draw, troubles = self.time.at, self.rng.uniform, self.troubles
+        at(self.rng.randrange(10), self._period_ends)  # datapoints begin with a second
+        at(draw(0, 5), self._heartbeat)
+        at(FAULTS_END, self._end_faults)
+        at(END, self._close)
+        others: list[tuple[int, Callable[[], None]]] = [
+            (troubles.requests, self._request),
+            (20 if troubles.crowded else 0, self._others_wait),
+            (troubles.hands, partial(self._hand, "a hand")),
+            (troubles.terraform, partial(self._hand, "Terraform")),
+            (troubles.entries, self._write_entry),
+            (troubles.documents, self._change_document),
+            (troubles.alarms, self._change_alarm),
+        ]
+        for times, action in others:
+            for _ in range(times):
+                at(draw(5, FAULTS_END - 5), action)
+        with patch.object(cycle, "decide", self._watched(vars(cycle)["decide"])):
+            self.time.run()
         return self
-
-    def _others_wait(self) -> None:
-        """Have other targets of the account take numbers, and be served one by one, or never."""
-        lane, count = self.rng.randrange(LANES), self.rng.randint(1, MOST_OTHERS)
-        self.log(f"{count} others wait in lane {lane}")
-        come = self.rng.random() < 0.5
-        for place in range(count):
-            self.turns.line = self.turns.line.take(lane, self.clock())
-            if come:
-                number = self.turns.line.lanes[lane].taken
-                serve = partial(self._serve_another, lane, number)
-                self.at(self.now + 1 + place / SERVED_A_SECOND, serve)
-
-    def _serve_another(self, lane: int, number: int) -> None:
-        self.turns.line = self.turns.line.serve(lane, number, self.clock())
-
-    def _request(self, number: int) -> None:
-        """Have an operator ask for a capacity."""
-        capacity = self.rng.randint(2, 40)
-        self.log(f"an operator asks for {capacity}")
-        request = Request(WEB, f"r-{number}", self.clock(), "by hand", capacity)
-        self.deliver(Message(request), timedelta())
 
     def _end_faults(self) -> None:
         self.faults = False
-        self.log("-- no more faults --")
+        self.time.skews = (0.0,)
+        self.log("-- no more faults, and every clock is right --")
+        if self.document != self._valid:
+            self.document = self._valid
+            self._note_limits()
 
     def _close(self) -> None:
-        self.closed = True
+        self.time.closed = True
 
     def _period_ends(self) -> None:
-        """Publish the period's datapoint, and evaluate the alarms a moment later."""
-        if self.closed:
+        """Publish the period's datapoints, and evaluate the alarms a moment later."""
+        if self.time.closed:
             return
-        begun = self.clock() - timedelta(seconds=10)
-        # A little of the time itself, so that a datapoint is known by its value.
-        value = self.total_load() / max(1, self.desired) + self.now * 1e-6
-        if not self.chance(0.05):
-            visible = self.now + self.rng.uniform(0.2, 2.5)
-            samples = 2 * self.desired  # each task publishes every 5 s
-            self.published.append((visible, Datapoint(begun, value, samples)))
-        self.breaches.append((self.now, value > DEFINITION.threshold))
-        self.at(self.now + 2.6, self._evaluate_alarms)
-        self.at(self.now + 10, self._period_ends)
+        for metric in (REQUESTS, CPU) if self.troubles.several else (REQUESTS,):
+            if not self.chance(0.05):
+                visible = self.now + self.rng.uniform(0.2, 2.5)
+                self.traffic.publish(metric, self.now, self.ecs.desired, visible)
+        self._note_period()
+        self.time.at(self.now + SHORTEST_EVALUATION, self._evaluate_alarms)
+        self.time.at(self.now + PERIOD, self._period_ends)
 
-    def visible_points(self) -> list[Datapoint]:
-        return [point for visible, point in self.published if visible <= self.now]
+    def _note_period(self) -> None:
+        alarm, limits = self.alarms.get((WEB, HIGH)), self.limits[-1]
+        each = self.traffic.per_task(REQUESTS, self.now, self.ecs.desired)
+        breached = bool(alarm and alarm.definition and each > alarm.definition.threshold)
+        free = (
+            self.document == self._valid
+            and Direction.OUT not in limits.paused
+            and self.ecs.desired < limits.maximum
+        )
+        self.periods.append(Period(self.now, breached, free))
 
     def _evaluate_alarms(self) -> None:
-        for policy, definition in DEFINITIONS.items():
-            window = self.visible_points()[-definition.n :]
-            if len(window) < definition.n:
-                continue
-            breaching = sum(definition.breached_by(point.value) for point in window)
-            state = AlarmState.ALARM if breaching >= definition.m else AlarmState.OK
-            if state is not self.alarms[WEB, policy].state:
-                self._alarm(policy, state, self.now)
-                self.log(f"alarm {policy} -> {state} at {window[-1].value:.1f}")
-                self._emit(event_of(policy, state, window, definition, self.clock()))
-
-    def _alarm(self, policy: str, state: AlarmState, since: float) -> None:
-        at = START + timedelta(seconds=since)
-        self.alarms[WEB, policy] = KnownAlarm(state, at, DEFINITIONS[policy])
+        for policy, alarm, window in list(transitions(self.alarms, self.traffic, self.now)):
+            self.alarms[WEB, policy] = alarm
+            self.log(f"alarm {policy} -> {alarm.state} at {window[-1].value:.1f}")
+            self._emit(event_of(policy, alarm, window))
 
     def _emit(self, event: dict[str, Any]) -> None:
         """Deliver an event: now, late, twice, or not at all."""
@@ -283,95 +266,137 @@ class World(InMemoryAws):
             delay = self.rng.uniform(0.05, 0.5)
             if self.chance(0.15):
                 delay += self.rng.uniform(1, 75)
-            self.at(self.now + delay, lambda: self._invoke("event", lambda: self._deliver(event)))
-
-    def _deliver(self, event: dict[str, Any]) -> None:
-        self._show(event)
-        self.door.on_event(event)
-
-    def _show(self, event: Mapping[str, Any]) -> None:
-        """Note which datapoint an invocation gets to see first."""
-        transition = read_event(event)
-        self._invocation.shown = {transition.policy: transition.alarm.datapoints[-1]}
+            on_event = partial(self.door.on_event, event)
+            self.time.at(self.now + delay, partial(self.time.invoke, "event", on_event))
 
     def _heartbeat(self) -> None:
         if not self.chance(0.1):
-            self._invoke("heartbeat", lambda: self.door.on_event({"heartbeat": {}}))
-        if not self.closed:
-            self.at(self.now + 60, self._heartbeat)
+            self.time.invoke("heartbeat", lambda: self.door.on_event({"heartbeat": {}}))
+        if not self.time.closed:
+            self.time.at(self.now + 60, self._heartbeat)
+
+    # --- what others do ---------------------------------------------------------------------------
+
+    def _others_wait(self) -> None:
+        """Have other targets of the account take numbers, and be served in turn, or never."""
+        lane, count = self.rng.randrange(LANES), self.rng.randint(1, MOST_OTHERS)
+        self.log(f"{count} others wait in lane {lane}")
+        lanes = list(self.turns.line.take(lane, moment(self.now)).lanes)
+        first = lanes[lane].taken
+        lanes[lane] = replace(lanes[lane], taken=first + count - 1)
+        self.turns.line = Line(tuple(lanes))
+        if self.rng.random() < 0.5:
+            for place in range(SERVED_A_SECOND - 1, count, SERVED_A_SECOND):
+                serve = partial(self._serve_another, lane, first + place)
+                self.time.at(self.now + 1 + place / SERVED_A_SECOND, serve)
+
+    def _serve_another(self, lane: int, number: int) -> None:
+        self.turns.line = self.turns.line.serve(lane, number, moment(self.now))
+
+    def _request(self) -> None:
+        """Have an operator ask for a capacity."""
+        self._ask("by hand", self.rng.randint(2, 40))
+
+    def _ask(self, what: str, capacity: int | None) -> None:
+        self.log(f"an operator asks for {capacity}: {what}")
+        identity = f"r-{round(1000 * self.now)}"
+        request = Request(WEB, identity, moment(self.now), what, capacity)
+        self.deliver(Message(request), timedelta())
+
+    def _hand(self, whose: str) -> None:
+        """Change the desired count past the scaler; Terraform knows one number only."""
+        count = 4 if whose == "Terraform" else self.rng.randint(1, 50)
+        self.log(f"{whose} sets {self.ecs.desired} -> {count}")
+        change = Change(self.now, whose, self.now, self.ecs.desired, count, foreign=True)
+        self.ecs.make(change)
+
+    def _write_entry(self) -> None:
+        """Have an operator or a schedule write an entry, and, mostly, ask for a look."""
+        number = next(self._numbers)
+        name, entry, until = operators.drawn_entry(self.rng, number, self.now)
+        self.log(f"{name} is written: {json.dumps(entry)}")
+        self.entries[name] = entry
+        self.targets.items[WEB.resource_id].exists = True
+        self._note_limits()
+        self.time.at(until, self._note_limits)
+        if self.rng.random() < 0.8:
+            self._ask(name, None)
+
+    def _change_document(self) -> None:
+        """Write another document, or one that is invalid for a while."""
+        if self.rng.random() < 0.4:
+            self.log("the document becomes invalid")
+            self.document = operators.INVALID
+            self.time.at(self.now + self.rng.uniform(5, 40), self._mend_document)
+            return
+        bounds = operators.drawn_bounds(self.rng)
+        self.log(f"the document has bounds {bounds}")
+        self.document = self._document(bounds)
+        self._note_limits()
+
+    def _mend_document(self) -> None:
+        self.log("the document is valid again")
+        self.document = self._valid
+
+    def _change_alarm(self) -> None:
+        """Delete an alarm, all of them, or give one another threshold; some come back later."""
+        there = [policy for _, policy in self.alarms]
+        what = self.rng.choice(("delete", "delete all", "change", "change"))
+        if what == "change" and there:
+            policy = self.rng.choice(there)
+            alarm = self.alarms[WEB, policy]
+            assert alarm.definition is not None
+            threshold = alarm.definition.threshold * self.rng.choice((0.8, 1.25))
+            self.log(f"alarm {policy} has the threshold {threshold}")
+            definition = replace(alarm.definition, threshold=threshold)
+            self.alarms[WEB, policy] = replace(alarm, definition=definition)
+            self.thresholds[policy].append((self.now, definition))
+            return
+        back = self.now + self.rng.uniform(20, 100) if self.rng.random() < 0.5 else math.inf
+        for policy in there if what == "delete all" else there[:1]:
+            self.log(f"alarm {policy} is deleted")
+            alarm = self.alarms.pop((WEB, policy))
+            self.gone.append(Gone(policy, self.now, back))
+            if back < math.inf:
+                again = replace(alarm, state=AlarmState.INSUFFICIENT_DATA, at=moment(back))
+                self.time.at(back, partial(self._put_alarm, policy, again))
+
+    def _put_alarm(self, policy: str, alarm: Any) -> None:
+        self.log(f"alarm {policy} is there again")
+        self.alarms[WEB, policy] = alarm
 
     # --- invocations ------------------------------------------------------------------------------
 
-    def _invoke(
-        self,
-        what: str,
-        body: Callable[[], object],
-        on_failure: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Start an invocation; `on_failure` is called when it ends without success."""
-        if self.closed:
-            return
-        invocation = Invocation(next(self._numbers), what, self.now)
-        self.log(f"#{invocation.number} {what} starts")
-
-        def run() -> None:
-            try:
-                body()
-            except INJECTED as error:
-                self.log(f"#{invocation.number} fails: {error}")
-                on_failure()
-            except Exception as error:  # noqa: BLE001 - what a check is to find
-                if not (isinstance(error, ExceptionGroup) and error.split(INJECTED)[1] is None):
-                    self.unexpected.append(f"{type(error).__name__}: {error}")
-                self.log(f"#{invocation.number} fails: {error!r}")
-                on_failure()
-            else:
-                self.log(f"#{invocation.number} ends")
-            invocation.over = True
-
-        thread = greenlet(run, parent=self._root)
-        self._invocations[thread] = invocation
-        self._resume(thread, on_failure)
-
-    def _resume(self, thread: greenlet, on_failure: Callable[[], None]) -> None:
-        invocation = self._invocations[thread]
-        if self.now - invocation.started > TIMEOUT:
-            self.log(f"#{invocation.number} times out")
-            on_failure()
-            return
-        verdict = thread.switch()
-        if thread.dead:
-            return
-        if verdict is None:  # killed: whatever it held, it will never run again
-            self.log(f"#{invocation.number} is killed")
-            on_failure()
-            return
-        self.at(self.now + verdict, lambda: self._resume(thread, on_failure))
-
-    @property
-    def _invocation(self) -> Invocation:
-        return self._invocations[getcurrent()]
-
-    def sleep(self, seconds: float) -> None:
-        self._root.switch(seconds)
-
-    def kill(self) -> None:
-        self._root.switch(None)
-
     def _new_id(self) -> str:
-        invocation = self._invocation
-        invocation.decisions += 1
-        again = "abc"[invocation.decisions - 2 :][:1] if invocation.decisions > 1 else ""
+        invocation = self.time.invocation
+        again = " abc"[invocation.evaluations :][:1].strip()
+        invocation.evaluations += 1
         invocation.decision = f"d{invocation.number}{again}"
-        invocation.decided_at = self.clock()
+        invocation.decided_at, invocation.acts_on = self.now, ()
         return invocation.decision
+
+    def _watched(self, decide: Callable[..., Decision]) -> Callable[..., Decision]:
+        """Return the engine's `decide`, and note which datapoints it acts on."""
+
+        def watched(target: ScalableTarget, observation: Observation, *others: Any) -> Decision:
+            decision = decide(target, observation, *others)
+            if decision.granted != decision.before and not self.time.invocation.sets:
+                out = decision.granted > decision.before
+                asked = target.in_direction(Direction.OUT if out else Direction.IN)
+                alarms = ((p.name, observation.alarms.get(p.name)) for p in asked)
+                self.time.invocation.acts_on = tuple(
+                    (name, alarm.datapoints[-1])
+                    for name, alarm in alarms
+                    if alarm and alarm.state is AlarmState.ALARM and alarm.has_value
+                )
+            return decision
+
+        return watched
 
     def _together(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
         """Run two calls of a round in either order; what fails, fails when both have ended."""
         results: dict[int, Any] = {}
         error: Exception | None = None
-        invocation = self._invocation
-        invocation.rounds += 1
         calls: list[tuple[int, Callable[[], Any]]] = [(0, first), (1, second)]
         if self.rng.random() < 0.5:
             calls.reverse()
@@ -380,7 +405,6 @@ class World(InMemoryAws):
                 results[index] = call()
             except Exception as failed:  # noqa: BLE001 - raised below
                 error = failed
-        invocation.rounds -= 1
         if error:
             raise error
         return results[0], results[1]
@@ -388,143 +412,148 @@ class World(InMemoryAws):
     # --- the queue --------------------------------------------------------------------------------
 
     def deliver(self, message: Message, delay: timedelta) -> None:
-        body = write_message(message)
+        body = json.dumps(write_message(message))
         for _ in range(2 if self.chance(0.1) else 1):
             wait = math.ceil(delay.total_seconds()) + self.rng.uniform(0.01, 0.4)
-            self.at(self.now + wait, lambda: self._receive(body, 1))
+            self.time.at(self.now + wait, partial(self._receive, body, 1))
 
-    def _receive(self, body: Mapping[str, Any], receives: int) -> None:
+    def _receive(self, body: str, receives: int) -> None:
         def again() -> None:
             if receives < MAX_RECEIVES:
-                self.at(self.now + VISIBILITY, lambda: self._receive(body, receives + 1))
+                self.time.at(self.now + VISIBILITY, partial(self._receive, body, receives + 1))
 
         def read() -> None:
-            if "alarm" in body:
-                self._show(body["alarm"])
-            self.door.on_message(json.dumps(body))
+            self.time.invocation.sets = "request" in body and '"capacity": null' not in body
+            self.door.on_message(body)
 
-        self._invoke(f"message {json.dumps(body)[:90]}", read, again)
+        self.time.invoke(f"message {body[:90]}", read, again)
 
     # --- the account ------------------------------------------------------------------------------
 
-    def load(self, _service: ServiceName) -> ScalableTarget:
-        return self.target
+    def load(self, service: ServiceName) -> ScalableTarget:
+        host = self.time.invocation.host
+        if host in self._kept and self.now - self._kept[host][0] < KEPT:
+            return self._kept[host][1]
+        read = Call("GetParameter", (service,))
+        target: ScalableTarget = self.hook(read, lambda: operators.parsed(self.document))
+        self._kept[host] = self.now, target
+        return target
+
+    def refresh(self, _services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Return no service: each has a document, which `load` reads as if nobody had before."""
+        return set()
 
     def seen(self, _service: ServiceName) -> Service:
-        return Service(self.desired, self.desired, 0)
+        old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0
+        desired = self.ecs.desired_at(self.now - old) if self.faults else self.ecs.desired
+        return Service(desired, desired, 0)
 
-    def datapoints(self, *_: Any) -> Iterable[Datapoint]:
-        return self.visible_points()
+    def datapoints(self, policy: str, *_: Any) -> Iterable[Datapoint]:
+        return self.traffic.visible(METRICS[policy], self.now)
 
     def change(self, _service: ServiceName, desired: int) -> None:
-        invocation = self._invocation
-        self.log(f"#{invocation.number} UpdateService {self.desired} -> {desired}")
-        if desired == self.desired:
-            return
-        spent = tuple(sorted(invocation.shown.items()))
-        policy = HIGH if desired > self.desired else LOW
-        self.changes.append(
-            Change(
-                self.now,
-                invocation.decision,
-                invocation.decided_at,
-                self.desired,
-                desired,
-                tuple(pair for pair in spent if pair[0] == policy),
-            )
+        invocation = self.time.invocation
+        self.log(f"#{invocation.number} UpdateService {self.ecs.desired} -> {desired}")
+        self.ecs.calls.append(self._update(desired))
+        self.ecs.make(self._change(desired))
+
+    def _update(self, desired: int) -> Update:
+        decision = self.time.invocation.decision
+        return Update(self.now, decision, desired, self.ecs.desired, self.committed)
+
+    def _change(self, desired: int) -> Change:
+        invocation = self.time.invocation
+        return Change(
+            self.now,
+            invocation.decision,
+            invocation.decided_at,
+            self.ecs.desired,
+            desired,
+            acts_on=invocation.acts_on,
         )
-        self.desired = desired
+
+    def _carry_out_later(self, desired: int) -> None:
+        """Have ECS do what it was asked only after the caller has given up."""
+        change, when = self._change(desired), self.now + self.rng.uniform(1, 60)
+        self.ecs.calls.append(self._update(desired))
+        self.log(f"   UpdateService {desired} is carried out at {when:.2f}, and not answered")
+
+        def carry_out() -> None:
+            self.log(f"a late UpdateService sets {self.ecs.desired} -> {desired}")
+            done = replace(change, at=self.now, before=self.ecs.desired, late=True)
+            self.ecs.make(done)
+
+        self.time.at(when, carry_out)
 
     # --- calls ------------------------------------------------------------------------------------
 
     def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
         """Make a call: time passes, it takes effect, time passes; anything may go wrong."""
-        throttled = (THROTTLED_IN_A_CROWD if self.crowded else THROTTLED).get(call.name)
+        throttled = self.troubles.throttled.get(call.name)
+        self.asked.append((self.now, call.name))
         if self.chance(0.01):
             self.log(f"   {call.name}: about to be killed")
-            self.kill()
-        self.sleep(self._latency())
+            self.time.kill()
+        self._pass_time()
         if self.chance(throttled or 0.0):
+            self.time.invocation.harmed = True
             raise CallFailedError(Outcome.FAILED_THROTTLED, f"{call.name}: ThrottlingException")
+        if call.name == "UpdateService" and self.chance(self.troubles.late / 100):
+            self._carry_out_later(call.arguments[1])
+            self.time.invocation.harmed = True
+            raise unheard()
+        if call.name in ("claim", "peek"):
+            self._read_back()
         answer = effect()
         self._note(call, answer)
         if self.chance(0.012):
             self.log(f"   {call.name}: done, then killed")
-            self.kill()
-        self.sleep(self._latency())
+            self.time.kill()
+        self._pass_time()
         if self.chance(0.01):
             self.log(f"   {call.name}: done, answer lost")
+            self.time.invocation.harmed = True
+            if call.name == "UpdateService":
+                self.unheard.append(self.now)
             raise unheard() if throttled else AnswerLostError("no answer")
         return answer
 
-    def _latency(self) -> float:
-        """Return the time one way: mostly short, now and then long, in trouble very long."""
+    def _pass_time(self) -> None:
+        """Let the time of one way pass: mostly short, now and then long, in trouble very long."""
         longest = 4.5 if self.chance(0.01) else 0.7 if self.rng.random() < 0.1 else 0.05
-        return self.rng.uniform(0.002, longest)
+        self.time.sleep(self.rng.uniform(0.002, longest))
 
     def _note(self, call: Call, answer: Any) -> None:
         """Note what a call has done, for the timeline and the invariants."""
         match call.name, call.arguments:
             case "claim", (_, lease, *_):
-                self.leases.append(lease)
+                self.leases.append((self.now, lease))
                 self.log(f"   claim by {lease.owner}: {type(answer).__name__}")
             case "postpone", (_, generation, check_at):
                 self.log(f"   generation {generation} waits until {check_at:%H:%M:%S}")
-            case "commit", (owner, memory, record):
-                if memory.desired not in (None, self.desired):
-                    self.astray.append(f"{owner} commits {memory.desired}, ECS has {self.desired}")
+            case "commit", (owner, _, record, *_):
+                self.commits.append((self.now, self.committed))
+                asked = self.item.counts.asked  # which ECS may or may not have heard
+                known = (self.committed, asked and asked.number)
+                if self.committed and self.ecs.desired not in known:
+                    have = f"ECS has {self.ecs.desired}"
+                    self.astray.append((self.now, f"{owner} commits {self.committed}, {have}"))
                 self.log(f"   {owner} commits {record.outcome}: {record.reason[:90]}")
-            case "GetMetricData", (_, now):
-                self._show_read(answer, now - timedelta(seconds=10))
             case _:
                 pass
 
-    def _show_read(self, answer: Mapping[str, Sequence[Datapoint]], newest: datetime) -> None:
-        """Note which datapoints an invocation has read to act on.
+    # --- the item ---------------------------------------------------------------------------------
 
-        In a round it reads the load before those that its event has shown.
-        """
-        complete = {
-            policy: [point.value for point in points if point.at <= newest]
-            for policy, points in answer.items()
-        }
-        if not self._invocation.rounds and any(complete.values()):
-            self._invocation.shown = {policy: values[-1] for policy, values in complete.items()}
-
-
-def event_of(
-    policy: str,
-    state: AlarmState,
-    window: Sequence[Datapoint],
-    definition: AlarmDefinition,
-    now: datetime,
-) -> dict[str, Any]:
-    """Return the event of an alarm's transition."""
-    reason = {
-        "version": "1.0",
-        "startDate": window[0].at.isoformat(),
-        "period": 10,
-        "recentDatapoints": [point.value for point in window],
-        "threshold": definition.threshold,
-        "evaluatedDatapoints": [
-            {"timestamp": point.at.isoformat(), "value": point.value} for point in reversed(window)
-        ],
-    }
-    metric = {"namespace": "MyApp/Performance", "name": "RequestsPerSecond", "dimensions": {}}
-    stat = {"metric": metric, "period": 10, "stat": "Average"}
-    return {
-        "source": "aws.cloudwatch",
-        "detail-type": "CloudWatch Alarm State Change",
-        "detail": {
-            "alarmName": WEB.alarm(policy),
-            "state": {
-                "value": str(state),
-                "timestamp": now.isoformat(),
-                "reasonData": json.dumps(reason),
-            },
-            "configuration": {"metrics": [{"id": "m1", "metricStat": stat, "returnData": True}]},
-        },
-    }
+    def _read_back(self) -> None:
+        """Have the item hold what its attributes say: what is not written, or read, is lost."""
+        item = self.targets.items[WEB.resource_id]
+        if (item.memory, item.waiting) == self._read:
+            return
+        waiting = {f"{WAITING}{name}": known_dict(known) for name, known in item.waiting.items()}
+        stored = from_item(to_item({**memory_dict(item.memory), **waiting}))
+        claim = read_claim(stored)
+        item.memory, item.waiting = claim.memory, dict(claim.waiting)
+        self._read = item.memory, dict(item.waiting)
 
 
 def unheard() -> CallFailedError:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SCALER = ROOT / "template.yaml"
 TARGET = ROOT / "templates" / "scalable-target.yaml"
 
+STORED = "AWS::SSM::Parameter::Value<String>"
+"""The type of a parameter that is the name of an SSM parameter, whose value Ref returns."""
+
 NO_VALUE = object()
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
@@ -119,13 +122,27 @@ def parameters_of(path: Path, given: Mapping[str, str]) -> dict[str, Any]:
         for name, parameter in declared.items()
         if parameter["Type"] == "CommaDelimitedList"
     }
-    return {**PSEUDO_PARAMETERS, **values, **lists}
+    stored = {
+        name: stored_by_the_scaler(values[name])
+        for name, parameter in declared.items()
+        if parameter["Type"] == STORED
+    }
+    return {**PSEUDO_PARAMETERS, **values, **lists, **stored}
+
+
+def stored_by_the_scaler(name: str) -> str:
+    """Return what the scaler's stack has put into its SSM parameter of that name."""
+    parameter = deploy(SCALER, NamePrefix=name.removesuffix("-scaler")).the("AWS::SSM::Parameter")
+    assert parameter["Name"] == name
+    return str(parameter["Value"])
 
 
 def allowed(parameter: Mapping[str, Any], value: str) -> bool:
     """Whether a value satisfies a parameter's own constraints, as CloudFormation checks them."""
     if parameter["Type"] == "CommaDelimitedList":
         return all(re.fullmatch(parameter["AllowedPattern"], part) for part in value.split(","))
+    if parameter["Type"] == STORED:
+        return value.endswith("-scaler")
     if "AllowedValues" in parameter:
         return value in [str(one) for one in parameter["AllowedValues"]]
     if "AllowedPattern" in parameter:
@@ -177,14 +194,14 @@ class Resolver:
                 return delimiter.join(parts)
             case "Fn::Split", [delimiter, text]:
                 return text.split(delimiter)
+            case "Fn::Select", [index, parts]:
+                return parts[int(index)]
             case "Fn::Equals", [left, right]:
                 return str(left) == str(right)
             case "Fn::Not", [value]:
                 return not value
-            case "Fn::And", values:
-                return all(values)
-            case "Fn::Or", values:
-                return any(values)
+            case "Fn::And" | "Fn::Or", values:
+                return all(values) if function == "Fn::And" else any(values)
             case _:
                 raise NotImplementedError(f"{function} of {arguments}")
 

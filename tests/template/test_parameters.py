@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.aws.dynamodb import RETENTION
-from quickstep.aws.ssm import MAX_AGE_SECONDS
 from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from tests.template.stack import SCALER, TARGET, allowed, deploy, refusals, source
+from quickstep.loop.documents import MAX_AGE_SECONDS
+from tests.template.stack import SCALER, STORED, TARGET, allowed, deploy, refusals, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,8 @@ def test_a_parameter_has_a_description_a_default_and_a_constraint(path: Path, na
     parameter = source(path)["Parameters"][name]
 
     assert parameter["Description"]
-    assert parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    constraints = parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+    assert constraints or parameter["Type"] == STORED, "what is stored has to be there"
     assert ("Default" in parameter) != ((path, name) in WITHOUT_DEFAULT)
     if "Default" in parameter:
         assert allowed(parameter, str(parameter["Default"]))
@@ -67,7 +68,8 @@ def test_a_target_s_defaults_and_limits_are_the_code_s() -> None:
 
 def test_the_first_service_has_the_same_parameters_as_every_further_one() -> None:
     stack = deploy(SCALER, ClusterName="prod", ServiceName="web", MaxCapacity="7")
-    passed = stack.the("AWS::CloudFormation::Stack")["Parameters"]
+    passed = dict(stack.the("AWS::CloudFormation::Stack")["Parameters"])
+    assert passed.pop("Scaler") == "OneScalerPerAccountAndRegion"
 
     for name, value in passed.items():
         here, there = (source(path)["Parameters"][name] for path in (SCALER, TARGET))
@@ -92,6 +94,7 @@ def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
         pytest.param({"SnapStart": "on"}, id="SnapStart"),
         pytest.param({"ProvisionedConcurrency": "2"}, id="provisioned concurrency"),
         pytest.param({"AlarmEmail": "ops@example.com"}, id="an e-mail address"),
+        pytest.param({"NamePrefix": "/quickstep-next"}, id="a scaler that replaces another"),
         pytest.param({"EndpointUrl": "http://127.0.0.1:5000"}, id="an endpoint"),
     ],
 )
@@ -120,6 +123,7 @@ def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
         pytest.param({"ClusterNames": ""}, "ClusterNames: ''", id="no cluster"),
         pytest.param({"ClusterNames": "prod*"}, "ClusterNames: 'prod*'", id="half a wildcard"),
         pytest.param({"AlarmEmail": "ops"}, "AlarmEmail: 'ops'", id="half an e-mail address"),
+        pytest.param({"NamePrefix": "next"}, "NamePrefix: 'next'", id="no path"),
         pytest.param({"EndpointUrl": "localhost"}, "EndpointUrl: 'localhost'", id="no URL"),
         pytest.param({"MaxEventAgeSeconds": "0"}, "MaxEventAgeSeconds: '0'", id="no event at all"),
     ],

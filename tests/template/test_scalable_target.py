@@ -12,7 +12,7 @@ from quickstep.config import parse_target
 from quickstep.loop.schedules import read_action
 from quickstep.naming import parse_alarm_name
 from tests.builders import HIGH, LOW, NOW, WEB, example_document, load_event
-from tests.template.stack import SCALER, TARGET, Stack, deploy, refusals, source
+from tests.template.stack import SCALER, STORED, TARGET, Stack, deploy, refusals, source
 
 STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
 
@@ -81,7 +81,7 @@ def test_the_scaler_s_rule_matches_every_alarm() -> None:
 def test_an_alarm_reads_the_load_of_one_task_every_ten_seconds(policy: str) -> None:
     alarm = alarms()[WEB.alarm(policy)]
 
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("MyApp/Performance", "RequestsPerSecond")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Quickstep/prod/web", "RequestsPerSecond")
     assert (alarm["Statistic"], alarm["Period"]) == ("Average", 10)
     assert alarm["Dimensions"] == [
         {"Name": "ClusterName", "Value": WEB.cluster},
@@ -89,10 +89,11 @@ def test_an_alarm_reads_the_load_of_one_task_every_ten_seconds(policy: str) -> N
     ]
 
 
-def test_the_sample_events_are_of_these_alarms() -> None:
+def test_the_sample_events_are_of_these_alarms_in_a_namespace_of_their_own() -> None:
+    stack = deploy(TARGET, ClusterName="prod", ServiceName="web", Namespace="MyApp/Performance")
     for name in ("alarm-high-step1", "alarm-low"):
         detail = load_event(name)["detail"]
-        alarm = alarms()[detail["alarmName"]]
+        alarm = alarms(stack)[detail["alarmName"]]
         (metric,) = detail["configuration"]["metrics"]
         reason = json.loads(detail["state"]["reasonData"])
         assert metric["metricStat"]["period"] == alarm["Period"]
@@ -127,11 +128,6 @@ def test_by_default_scaling_in_cannot_cause_scaling_out() -> None:
 
 # Schedules
 
-SCALER_S_OUTPUTS = {
-    "ScheduleFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:quickstep-Schedule",
-    "SchedulerRoleArn": "arn:aws:iam::123456789012:role/quickstep-SchedulerRole",
-    "UndeliveredEventsArn": "arn:aws:sqs:us-east-1:123456789012:quickstep-UndeliveredEvents",
-}
 WITH_SCHEDULES = {
     "ClusterName": WEB.cluster,
     "ServiceName": WEB.service,
@@ -140,7 +136,6 @@ WITH_SCHEDULES = {
     "ExpectedTrafficStart": "cron(50 8 ? * MON-FRI *)",
     "ExpectedTrafficEnd": "cron(0 10 ? * MON-FRI *)",
     "ScheduleTimeZone": "Europe/Berlin",
-    **SCALER_S_OUTPUTS,
 }
 
 
@@ -174,9 +169,9 @@ def test_off_hours_and_expected_traffic_begin_and_end_by_the_clocks_of_the_time_
         assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
         assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
         target = schedule["Target"]
-        assert target["Arn"] == SCALER_S_OUTPUTS["ScheduleFunctionArn"]
-        assert target["RoleArn"] == SCALER_S_OUTPUTS["SchedulerRoleArn"]
-        assert target["DeadLetterConfig"] == {"Arn": SCALER_S_OUTPUTS["UndeliveredEventsArn"]}
+        assert target["Arn"] == "Schedule.Arn"
+        assert target["RoleArn"] == "SchedulerRole.Arn"
+        assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}
 
 
 def test_what_the_schedules_send_is_what_the_function_reads() -> None:
@@ -194,8 +189,13 @@ def test_what_the_schedules_send_is_what_the_function_reads() -> None:
     assert read["ExpectedTrafficOver"].name == more.name
 
 
-def test_the_scaler_s_stack_has_the_outputs_that_schedules_need() -> None:
-    assert SCALER_S_OUTPUTS.keys() <= source(SCALER)["Outputs"].keys()
+def test_in_a_region_without_a_scaler_the_stack_is_refused_by_the_parameter_s_name() -> None:
+    """CloudFormation looks the parameter up before it makes anything."""
+    parameter = source(TARGET)["Parameters"]["Scaler"]
+
+    assert parameter["Type"] == STORED
+    assert parameter["Default"] == deploy(SCALER).the("AWS::SSM::Parameter")["Name"]
+    assert "Fn::ImportValue" not in TARGET.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,6 @@ def test_the_scaler_s_stack_has_the_outputs_that_schedules_need() -> None:
             "ExpectedTrafficStart and ExpectedTrafficEnd go together",
             id="start",
         ),
-        pytest.param({"SchedulerRoleArn": ""}, "Schedules need ScheduleFunctionArn", id="no role"),
         pytest.param({"ScheduleTimeZone": "Mars Time"}, "ScheduleTimeZone: 'Mars Time'", id="zone"),
         pytest.param({"OffHoursLongest": "3 days"}, "OffHoursLongest: '3 days'", id="span"),
     ],

@@ -28,6 +28,7 @@ from quickstep.wiring import (
     make_door,
     make_schedules,
 )
+from quickstep_cli.rights import GRANTS, PARAMETER, SERVICE
 from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
@@ -117,11 +118,25 @@ def test_sam_local_would_drop_none_of_the_variables_in_env_json() -> None:
     assert variables[FUNCTION].keys() <= environment().keys()
 
 
-def test_the_powertools_layer_is_the_locked_release_and_nothing_else() -> None:
-    lines = (ROOT / "layers/powertools/requirements.txt").read_text(encoding="utf-8").split()
+def test_the_powertools_layer_has_the_locked_releases_by_the_same_hashes() -> None:
+    layer = (ROOT / "layers/powertools/requirements.txt").read_text(encoding="utf-8")
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    packages = re.findall(r"^\S.*\n(?: .*\n)+", layer, re.MULTILINE)
 
-    assert lines == re.findall(r"^aws-lambda-powertools==\S+", lock, re.MULTILINE)
+    assert "".join(packages) == layer, "none without a hash"
+    assert [package for package in packages if package not in lock] == []
+    assert layer.startswith("aws-lambda-powertools==")
+
+
+def test_whatever_others_make_is_named_by_what_is_in_it() -> None:
+    """A tag can be moved to something else; a commit and a digest cannot."""
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    image = (ROOT / "examples/app/Dockerfile").read_text(encoding="utf-8")
+    used, bases = re.findall(r"uses: (.*)", workflow), re.findall("^FROM (.*)", image, re.MULTILINE)
+
+    assert used
+    assert [name for name in used if not re.search(r"@[0-9a-f]{40} # v\d", name)] == []
+    assert [name for name in bases if not re.search("@sha256:[0-9a-f]{64}$", name)] == []
 
 
 CHANGED = {
@@ -131,9 +146,11 @@ CHANGED = {
     "MaxCapacity": "30",
     "ScaleOutThreshold": "80",
     "ScaleInThreshold": "20",
+    "Namespace": "MyApp/Performance",
     "DryRun": "true",
     "ClusterNames": "prod",
     "AlarmEmail": "ops@example.com",
+    "NamePrefix": "/quickstep-next",
     "LogLevel": "DEBUG",
     "RetentionDays": "7",
     "PolicyMaxAgeSeconds": "5",
@@ -197,6 +214,34 @@ def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
     assert STACK.the("AWS::Scheduler::Schedule")["Target"]["Arn"] == alias
     assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
+
+
+# One scaler
+
+
+def test_a_second_scaler_fails_by_a_name_that_says_why_before_it_has_a_function() -> None:
+    (name,) = STACK.of_type("AWS::SSM::Parameter")
+
+    assert name == "OneScalerPerAccountAndRegion"
+    assert STACK.the("AWS::SSM::Parameter")["Name"] == "/quickstep-scaler"
+    assert STACK.resources[FUNCTION]["DependsOn"] == name
+
+
+def test_whoever_replaces_a_scaler_gives_it_another_name() -> None:
+    stack = deploy(SCALER, NamePrefix="/quickstep-next")
+
+    assert stack.the("AWS::SSM::Parameter")["Name"] == "/quickstep-next-scaler"
+
+
+def test_the_scaler_s_parameter_has_what_others_need_to_know() -> None:
+    assert json.loads(STACK.the("AWS::SSM::Parameter")["Value"]) == {
+        "ScheduleFunction": "Schedule.Arn",
+        "SchedulerRole": "SchedulerRole.Arn",
+        "UndeliveredEvents": "UndeliveredEvents.Arn",
+        "Stack": "quickstep",
+        "Table": "Table",
+        "Rechecks": "Rechecks",
+    }
 
 
 # The rule
@@ -324,8 +369,8 @@ RECHECK = load_event("recheck")
 def calls() -> list[Call]:
     """Every kind of call that the code makes, for each kind of event that it is given.
 
-    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, and one over
-    more than it looks at by itself.
+    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, over one
+    that has lost its alarm, and over more than it looks at by itself.
     """
     made: list[Call] = []
 
@@ -352,6 +397,10 @@ def calls() -> list[Call]:
         deliver(load_event("alarm-duplicate"))
         deliver(load_event("alarm-unknown-target"))
         deliver(HEARTBEAT)
+        cloudwatch.delete_alarms(AlarmNames=[WEB.alarm(HIGH)])
+        deliver(HEARTBEAT)  # which learns of it
+        deliver(HEARTBEAT)  # and takes the target from the list
+        put_alarm(cloudwatch, WEB)
         for number in range(INLINE_TARGETS):
             put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
         deliver(HEARTBEAT)
@@ -420,6 +469,23 @@ def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]
         needed.setdefault(STATEMENTS[action.partition(":")[0]], set()).add(action)
 
     assert {sid: set(as_list(one["Action"])) for sid, one in statements().items()} == needed
+
+
+def test_the_doctor_asks_about_every_action_of_every_role() -> None:
+    def about(resource: Any) -> str:
+        """Return what a grant calls the resource of a statement."""
+        (one,) = as_list(resource)
+        kinds = {":ecs:": SERVICE, ":ssm:": PARAMETER}
+        return next((name for part, name in kinds.items() if part in one), one.removesuffix(".Arn"))
+
+    granted = {
+        (role, about(statement["Resource"]), action)
+        for role in STACK.of_type("AWS::IAM::Role")
+        for statement in statements(role=role).values()
+        for action in as_list(statement["Action"])
+    }
+
+    assert {(one.role, one.resource, action) for one in GRANTS for action in one.actions} == granted
 
 
 def test_the_role_s_calls_were_provoked_by_every_kind_of_event(calls: list[Call]) -> None:
@@ -566,7 +632,8 @@ def test_the_table_s_statement_is_about_the_table(calls: list[Call]) -> None:
 
 
 def test_policy_documents_are_where_the_role_may_read(calls: list[Call]) -> None:
-    read = {call.parameters["Name"] for call in calls if call.operation == "ssm:GetParameter"}
+    reads = [call.parameters for call in calls if call.operation == "ssm:GetParameters"]
+    read = {name for parameters in reads for name in parameters["Names"]}
     (resource,) = as_list(statements()["ReadPolicyDocuments"]["Resource"])
 
     assert read
@@ -632,14 +699,29 @@ def test_no_event_and_no_heartbeat_is_tried_for_longer_than_a_minute() -> None:
 def test_only_the_rule_and_the_heartbeat_s_role_may_send_undelivered_events() -> None:
     """The roles are of this account: their own policies are enough."""
     (rule,) = STACK.of_type("AWS::Events::Rule")
-    policy = STACK.the("AWS::SQS::QueuePolicy")
+    policy = STACK.of_type("AWS::SQS::QueuePolicy")["UndeliveredEventsPolicy"]
 
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    statement, _ = policy["PolicyDocument"]["Statement"]
     assert policy["Queues"] == ["UndeliveredEvents"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}}
     sent = statements(role="HeartbeatRole")["SendUndeliveredHeartbeats"]
     assert sent["Resource"] == "UndeliveredEvents.Arn"
+
+
+def test_every_queue_refuses_what_is_not_encrypted_on_its_way() -> None:
+    refusing = {
+        queue
+        for policy in STACK.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        for queue in policy["Queues"]
+        if (statement["Effect"], statement["Action"], statement["Principal"])
+        == ("Deny", "sqs:*", "*")
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+        and f"{queue}.Arn" in statement["Resource"]
+    }
+
+    assert refusing == STACK.of_type("AWS::SQS::Queue").keys()
 
 
 def watched(stack: Stack = STACK) -> set[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -250,6 +251,16 @@ def test_an_event_is_read_as_the_metric_that_describe_alarms_names() -> None:
     assert replace(shown, queries=told.queries) == told
 
 
+def test_a_metric_of_another_account_is_read_from_that_account() -> None:
+    event = load_event("alarm-high-step2")
+    event["detail"]["configuration"]["metrics"][0]["accountId"] = "999999999999"
+    shown = of_event(event)
+
+    assert shown
+    asked = [*combined_queries({"x": shown}), *sample_queries({"x": shown})]
+    assert [query["AccountId"] for query in asked] == ["999999999999"] * 2
+
+
 def test_a_metric_math_event_is_read_with_its_expression() -> None:
     shown = of_event(load_event("alarm-metric-math"))
 
@@ -415,6 +426,14 @@ def test_of_metric_math_it_does_not_matter_which_alarm_asks_for_the_data() -> No
 
     assert defined(*quiet).metric == defined(*MATH).metric
     assert defined(*MATH).metric != defined(an_expression("e1", "m2 / m1"), *MATH[1:]).metric
+
+
+@pytest.mark.parametrize("threshold", [1e-310, 5e-324])
+def test_a_threshold_that_no_load_can_be_divided_by_is_none(threshold: float) -> None:
+    told = described_definition(described(Threshold=threshold))
+
+    assert told
+    assert told.threshold == 0
 
 
 # --- one request for all alarms -------------------------------------------------------------------
@@ -808,7 +827,7 @@ def written(**changes: Any) -> dict[str, Any]:
         (written(comparison="GreaterThan"), "comparison: must be one of GreaterThanThreshold"),
         (written(comparison=None), "comparison: must be one of GreaterThanThreshold"),
         (written(threshold="100"), 'threshold: must be a number, not "100"'),
-        (written(queries=[]), "queries: must have at least 1 entries"),
+        (written(queries=[]), "queries: must have at least 1 and at most 50 entries"),
         (written(queries=["m1"]), 'queries[0]: must be an object, not "m1"'),
         (written(queries=[{"Id": 1}]), "queries[0].Id: must be a string, not 1"),
         (
@@ -841,3 +860,14 @@ def test_whatever_is_read_can_be_asked_for(changes: Mapping[str, Any]) -> None:
         combined_queries({"x": definition})
         read_window([definition], NOW)
         judge(definition, NEWEST, None, NOW)
+
+
+@pytest.mark.parametrize("blanks", [" ", "METRICS( ", "METRICS('", "'\""])
+def test_an_expression_is_read_in_a_time_that_grows_with_its_length(blanks: str) -> None:
+    """16,000 blanks behind `METRICS(` took seconds, under the lease."""
+    endless = defined(an_expression("e1", "METRICS(" + blanks * 16_000), *MATH[1:])
+
+    start = time.thread_time()
+    combined_queries({"x": endless})
+
+    assert time.thread_time() - start < 0.1

@@ -26,11 +26,10 @@ from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
 from quickstep.aws.failures import Kind, calling
 from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
-from quickstep.config import ConfigError
+from quickstep.aws.ssm import SsmParameters
 from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.outcome import Outcome
-from quickstep.naming import ServiceName
+from quickstep.protocol.documents import Document
 from quickstep.protocol.memory import Lease, Memory, memory_dict, read_memory
 from quickstep.protocol.messages import Message, Recheck, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError, LeaseLostError
@@ -42,7 +41,6 @@ from tests.builders import (
     LOW_DEFINITION,
     NOW,
     WEB,
-    a_document,
     a_lease,
     a_record,
     ago,
@@ -169,76 +167,40 @@ def test_an_update_passes_cluster_service_and_desired_count_and_nothing_else() -
         ("ThrottlingException", Outcome.FAILED_THROTTLED),
     ],
 )
-def test_a_document_that_could_not_be_read_is_no_config_error(code: str, outcome: Outcome) -> None:
+def test_documents_that_could_not_be_read_are_not_missing(code: str, outcome: Outcome) -> None:
     client = boto3.client("ssm")
     with Stubber(client) as stub:
-        stub.add_client_error("get_parameter", code)
+        stub.add_client_error("get_parameters", code)
 
         with pytest.raises(CallFailedError) as caught:
-            SsmPolicyDocuments(client, 30, lambda: 0.0).load(WEB)
+            SsmParameters(client).parameters([WEB])
 
     assert caught.value.outcome is outcome
 
 
-def a_parameter(least: int, kind: str = "String") -> dict[str, Any]:
-    text = json.dumps(a_document(MinCapacity=least))
-    return {"Parameter": {"Name": WEB.parameter, "Value": text, "Type": kind}}
-
-
-def test_a_document_is_kept_until_it_is_too_old() -> None:
-    client = boto3.client("ssm")
-    now = [100.0]
-    with Stubber(client) as stub:
-        stub.add_response("get_parameter", a_parameter(2))
-        stub.add_response("get_parameter", a_parameter(3))
-        documents = SsmPolicyDocuments(client, 30, lambda: now[0])
-
-        found = []
-        for at in (100.0, 129.9, 130.0, 159.9):
-            now[0] = at
-            found.append(documents.load(WEB).min_capacity)
-
-        stub.assert_no_pending_responses()
-    assert found == [2, 2, 3, 3]
-
-
-def test_a_document_that_breaks_a_rule_is_not_kept() -> None:
-    client = boto3.client("ssm")
-    with Stubber(client) as stub:
-        stub.add_response("get_parameter", a_parameter(-1))
-        stub.add_response("get_parameter", a_parameter(2))
-        documents = SsmPolicyDocuments(client, 30, lambda: 0.0)
-
-        with pytest.raises(ConfigError):
-            documents.load(WEB)
-        assert documents.load(WEB).min_capacity == 2
-
-
-def test_the_document_that_was_kept_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quickstep.aws.ssm.MOST_KEPT", 1)
-    client = boto3.client("ssm")
-    api = ServiceName("prod", "api")
-    text = json.dumps(a_document(ResourceId=api.resource_id))
-    of_api = {"Parameter": {"Name": api.parameter, "Value": text, "Type": "String"}}
-    with Stubber(client) as stub:
-        for answer in (a_parameter(2), of_api, a_parameter(3)):
-            stub.add_response("get_parameter", answer)
-        documents = SsmPolicyDocuments(client, 30, lambda: 0.0)
-
-        least = [documents.load(name).min_capacity for name in (WEB, api, api, WEB)]
-
-        stub.assert_no_pending_responses()
-    assert least == [2, 2, 2, 3]
-
-
 @pytest.mark.parametrize("kind", ["StringList", "SecureString"])
-def test_a_document_in_a_parameter_of_another_type_is_refused(kind: str) -> None:
+def test_a_document_in_a_parameter_of_another_type_is_refused_unread(kind: str) -> None:
+    parameter = {"Name": WEB.parameter, "Value": "{}", "Type": kind, "LastModifiedDate": NOW}
     client = boto3.client("ssm")
     with Stubber(client) as stub:
-        stub.add_response("get_parameter", a_parameter(2, kind))
+        stub.add_response("get_parameters", {"Parameters": [parameter]})
 
-        with pytest.raises(ConfigError, match=f"must be a String parameter, not {kind}"):
-            SsmPolicyDocuments(client, 30, lambda: 0.0).load(WEB)
+        found = SsmParameters(client).parameters([WEB])
+
+    assert found == {WEB: Document(problem=f"must be a String parameter, not {kind}")}
+
+
+@pytest.mark.parametrize(
+    ("code", "raises"),
+    [("ThrottlingException", CallFailedError), ("InternalServerError", ClientError)],
+)
+def test_a_claim_that_was_throttled_says_so(code: str, raises: type[Exception]) -> None:
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        stub.add_client_error("update_item", code)
+
+        with pytest.raises(raises, match=code):
+            DynamoTargets(client, "table").claim(WEB.resource_id, a_lease("one", NOW))
 
 
 @pytest.mark.parametrize(
@@ -330,11 +292,12 @@ def test_a_commit_that_is_cancelled_says_whether_the_lease_was_lost(
 ) -> None:
     client = boto3.client("dynamodb")
     with Stubber(client) as stub:
-        stub.add_client_error(
-            "transact_write_items",
-            "TransactionCanceledException",
-            modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
-        )
+        for _ in range(2):  # once more without what could have come in between
+            stub.add_client_error(
+                "transact_write_items",
+                "TransactionCanceledException",
+                modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
+            )
 
         with pytest.raises(error):
             DynamoTargets(client, "table").commit("me", Memory(), a_record())

@@ -31,6 +31,7 @@ from quickstep.loop.heartbeat import needs_evaluation, shows_work
 from quickstep.loop.learning import learn
 from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, Check, backoff, next_check
 from quickstep.loop.observing import Observer, Seen
+from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.look import Reads
 from quickstep.protocol.memory import Memory
@@ -328,17 +329,6 @@ def test_what_a_description_adds(
     assert learnt(memory, heartbeat(high=seen)) == after
 
 
-def test_an_alarm_first_heard_of_after_a_death_has_spent_what_the_dead_may_have_acted_on() -> None:
-    memory = Memory(spent_before=ago(20))
-
-    by_event = learnt(memory, EVENT)
-    by_description = learnt(memory, heartbeat(high=described()))
-
-    assert by_event
-    assert by_description
-    assert (by_event.acted_on, by_description.acted_on) == (ago(20), ago(20))
-
-
 def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_never_learnt() -> None:
     memory = remembering(high=known(), gone=known())
 
@@ -399,7 +389,7 @@ def test_a_change_spends_the_datapoints_that_were_in_breach(
 
     assert after.alarms[HIGH].acted_on == ago(12.5)
     assert after.alarms[LOW].acted_on == acted_on
-    assert (after.desired, after.changed_at, after.state) == (6, NOW, scaled().state)
+    assert (after.counts, after.state) == (Counts(asked=Count(6, NOW)), scaled().state)
 
 
 # --- when to look again ---------------------------------------------------------------------------

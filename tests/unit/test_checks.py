@@ -11,7 +11,16 @@ import pytest
 from quickstep.config import read_target
 from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
-from quickstep_cli.checks import Facts, Finding, Unknown, Verdict, examine
+from quickstep_cli.checks import (
+    Autoscaling,
+    Facts,
+    Finding,
+    ForeignChange,
+    Scaler,
+    Unknown,
+    Verdict,
+    examine,
+)
 from tests.builders import HIGH, LOW, NOW, WEB, a_document, a_lease, ago, points
 
 
@@ -19,6 +28,7 @@ def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
     way, threshold = ("Greater", 100.0) if policy == HIGH else ("Less", 30.0)
     return {
         "AlarmName": WEB.alarm(policy),
+        "Namespace": "Quickstep/prod/web",
         "ComparisonOperator": f"{way}ThanThreshold",
         "Threshold": threshold,
         "Period": 10,
@@ -30,6 +40,11 @@ def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def foreign(minutes: int) -> ForeignChange:
+    return ForeignChange(ago(60 * minutes), "6 → 30")
+
+
+OWN = Scaler("rule", "function", "table")
 HEALTHY = Facts(
     service_name=WEB,
     at=NOW,
@@ -37,6 +52,9 @@ HEALTHY = Facts(
     service=Service(4, 4, 0),
     alarms={HIGH: an_alarm(HIGH), LOW: an_alarm(LOW)},
     datapoints={HIGH: points(50.0, 50.0, 50.0, samples=8)},
+    registered="table",
+    table="table",
+    scalers=(OWN,),
     item=(Memory(), None),
     dead={"UndeliveredEvents": 0},
     vcpu=10.0,
@@ -52,7 +70,7 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
     findings = examine(HEALTHY)
 
     assert {finding.verdict for finding in findings} == {Verdict.OK}
-    assert len({finding.check for finding in findings}) == 10
+    assert len({finding.check for finding in findings}) == 11
 
 
 @pytest.mark.parametrize(
@@ -80,12 +98,41 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
             id="missing data",
         ),
         pytest.param({"datapoints": {}}, "no datapoint in the last minutes", id="silence"),
-        pytest.param({"rule": False}, "does not match events", id="rule"),
+        pytest.param(
+            {"datapoints": {}, "elsewhere": {HIGH: ["MyApp/Performance"]}},
+            "in Quickstep/prod/web, but in MyApp/Performance",
+            id="published elsewhere",
+        ),
+        pytest.param({"scalers": ()}, "no enabled rule takes events of this", id="no rule"),
+        pytest.param(
+            {"scalers": (OWN, Scaler("another", "scaler", "and its table"))},
+            "2 act on each event of this target: rule invokes function; another invokes scaler",
+            id="two scalers",
+        ),
+        pytest.param(
+            {"scalers": (OWN, OWN)},
+            "2 act on each event of this target: rule invokes function; rule",
+            id="one scaler, twice",
+        ),
+        pytest.param(
+            {"scalers": (Scaler("another", "scaler", "other"),)},
+            "another invokes scaler, whose table is other, not table",
+            id="another's rule",
+        ),
+        pytest.param(
+            {"foreign": (foreign(90), foreign(59), foreign(1))},
+            "3, two of them within an hour; the last 2026-11-22 09:59:12 UTC: 6 → 30",
+            id="a fight",
+        ),
         pytest.param({"service": Unknown("MISSING")}, "MISSING", id="service"),
         pytest.param(
-            {"refused": ["ecs:UpdateService"]}, "may not call ecs:UpdateService", id="rights"
+            {"refused": ["ScalerRole may not call ecs:UpdateService on arn"]},
+            "ScalerRole may not call ecs:UpdateService",
+            id="rights",
         ),
-        pytest.param({"scaling_policies": ["cpu50"]}, "acts on the service: cpu50", id="AAS"),
+        pytest.param(
+            {"autoscaling": Autoscaling(("cpu50",))}, "acts on the service: cpu50", id="AAS"
+        ),
         pytest.param({"item": Unknown("desired: wrong")}, "desired: wrong", id="item"),
         pytest.param(
             {"item": (Memory(state=State(unreadable="pause: wrong")), None)},
@@ -133,7 +180,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         ),
         pytest.param(
             {
-                "scaling_policies": ["cpu50"],
+                "autoscaling": Autoscaling(("cpu50",)),
                 "target": read_target(a_document(DryRun=True)),
             },
             "acts on the service: cpu50",
@@ -152,9 +199,42 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         pytest.param({"dead": {"DeadMessages": 3}}, "3 messages in DeadMessages", id="dead letter"),
         pytest.param({"vcpu": 90.0}, "takes 90 vCPU of Fargate's 100", id="near the quota"),
         pytest.param({"targets": 751}, "751 targets", id="many"),
+        pytest.param(
+            {"autoscaling": Autoscaling(())}, "still a scalable target", id="AAS without policies"
+        ),
+        pytest.param(
+            {"alarm_actions": ["web-cpu: arn:aws:autoscaling:x"]},
+            "an alarm acts by itself: web-cpu: arn:aws:autoscaling:x",
+            id="another stack's alarm",
+        ),
+        pytest.param(
+            {"foreign": (foreign(600), foreign(30))},
+            "2026-11-22 09:30:12 UTC: 6 → 30",
+            id="somebody's change",
+        ),
+        pytest.param(
+            {"registered": "another"},
+            "has the table another, not table, which",
+            id="another scaler",
+        ),
+        pytest.param(
+            {"alarms": {one: an_alarm(one, Namespace="MyApp/Performance") for one in (HIGH, LOW)}},
+            "may publish in MyApp/Performance may publish for this service",
+            id="a shared namespace",
+        ),
         *(
             pytest.param({fact: Unknown("no right")}, "could not be checked: no right", id=fact)
-            for fact in ("alarms", "datapoints", "rule", "refused", "scaling_policies", "dead")
+            for fact in (
+                "alarms",
+                "datapoints",
+                "registered",
+                "scalers",
+                "refused",
+                "autoscaling",
+                "alarm_actions",
+                "foreign",
+                "dead",
+            )
         ),
         pytest.param({"vcpu_quota": Unknown("no right")}, "could not be checked", id="vcpu_quota"),
     ],

@@ -42,7 +42,7 @@ NOTHING = Counts(
     metrics=(),
 )
 EVALUATION = Counts(
-    calls={"sqs:SendMessage": 1, "cloudwatch:GetMetricData": 1, "ssm:GetParameter": 1},
+    calls={"sqs:SendMessage": 1, "cloudwatch:GetMetricData": 1, "ssm:GetParameters": 1},
     invocations=1,
     write_units=8,
     read_units=1.0,

@@ -222,3 +222,15 @@ def test_ten_thousand_decisions_are_far_below_the_limit_of_an_answer() -> None:
     assert len(json.dumps(html).encode()) < SIZE_LIMIT / 20
     assert "10,000" in html
     assert str(Outcome.SCALED_OUT) in html
+
+
+@pytest.mark.parametrize("outcome", [["SCALED_OUT"], {"a": 1}, 7, "\ud83d"])
+def test_an_outcome_that_is_none_is_a_problem_whatever_it_is(outcome: Any) -> None:
+    request = read_request(a_call(outcome=outcome), NOW)
+
+    assert request.look.outcome is None
+    assert request.problems[0].startswith("outcome must be one of SCALED_OUT, ")
+
+
+def test_a_call_that_is_no_object_is_asked_for_the_service() -> None:
+    assert "service/prod/web" in answer([], ARN, Deployed(None, None), NOW)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from quickstep.alarms.event import EventError
 from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.model import AlarmState, Override, Service, State
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.door import MAX_RACES
@@ -24,7 +25,9 @@ from quickstep.loop.heartbeat import (
     PAGE_SLEEP,
     PAGES,
 )
+from quickstep.loop.next_look import MAX_THROTTLES
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import (
@@ -98,7 +101,7 @@ def test_an_alarm_event_out_of_the_queue_is_answered_alike(world: World) -> None
 
 
 def test_a_recheck_looks_again(world: World) -> None:
-    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    world.remember(Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, check_at=NOW))
     world.points[HIGH] = points(160.0)
 
     records = world.door.on_message(body(Recheck(WEB, 7)))
@@ -107,7 +110,7 @@ def test_a_recheck_looks_again(world: World) -> None:
 
 
 def test_a_recheck_that_is_out_of_date_leaves_nothing(world: World) -> None:
-    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=8))
+    world.remember(Memory(alarms={HIGH: known()}, counts=Counts(4), generation=8))
 
     assert world.door.on_message(body(Recheck(WEB, 7))) == []
     assert world.sent == []
@@ -170,9 +173,11 @@ def hold(world: World, *, seconds: float = 15) -> None:
 
 
 @pytest.mark.parametrize(
-    ("jitter", "delay"), [(0.0, 1), (0.4, 1), (0.6, 2), (0.999, 2)], ids=["0", "0.4", "0.6", "1"]
+    ("jitter", "delay"),
+    [(0.0, 16), (0.4, 16), (0.6, 17), (0.999, 17)],
+    ids=["0", "0.4", "0.6", "1"],
 )
-def test_an_alarm_event_that_lost_the_race_comes_back_in_a_second_or_two(
+def test_an_alarm_event_that_lost_the_race_comes_back_when_the_lease_is_over(
     world: World, jitter: float, delay: float
 ) -> None:
     hold(world)
@@ -189,7 +194,7 @@ def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world:
     world.door.on_event(load_event("alarm-high-step2"))
     ((again, delay),) = world.sent
 
-    world.targets.commit("other", Memory(desired=4), a_record())
+    world.targets.commit("other", Memory(counts=Counts(4)), a_record())
     world.clock.advance(delay.total_seconds())
     records = world.door.on_message(json.dumps(write_message(again)))
 
@@ -198,19 +203,19 @@ def test_an_alarm_event_that_lost_the_race_is_answered_when_it_comes_back(world:
 
 
 def test_a_recheck_that_lost_the_race_comes_back_as_it_was(world: World) -> None:
-    world.remember(Memory(alarms={HIGH: known()}, desired=4, generation=7, check_at=NOW))
+    world.remember(Memory(alarms={HIGH: known()}, counts=Counts(4), generation=7, check_at=NOW))
     hold(world)
     recheck = Recheck(WEB, 7, attempt=3, turn=Turn(ago(20)))
 
     records = world.door.on_message(body(recheck, lost=4))
 
     assert outcomes(records) == [Outcome.LOST_RACE]
-    assert world.sent == [(Message(recheck, lost=5), timedelta(seconds=1))]
+    assert world.sent == [(Message(recheck, lost=5), timedelta(seconds=16))]
 
 
 def test_a_heartbeat_that_lost_the_race_comes_back_too(world: World) -> None:
     """Somebody claims the target between the heartbeat's look and its own claim."""
-    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4))
+    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, counts=Counts(4)))
     world.after["DescribeServices"] = lambda: hold(world)
 
     records = world.door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: FIRING}),))))
@@ -242,8 +247,84 @@ def test_an_event_outlives_the_lease_of_a_holder_that_died(world: World) -> None
             break
 
     assert world.clock.now - NOW >= LEASE
-    assert Outcome.RECOVERED in outcomes(world.targets.records)
+    assert outcomes(records) == [Outcome.SCALED_OUT]
     assert world.memory.alarms[HIGH].state is AlarmState.ALARM
+
+
+def a_surge_of_many(world: World) -> None:
+    """Have eight policies of a service fire at once: while one is answered, seven lose the race.
+
+    The first one that comes asks for one task more, the last one for eight.
+    """
+    steps = {f"high-{number}": number for number in range(1, 9)}
+    document = a_document(Guards={"CapacityOnItsWay": False}, ScaleInPolicies={})
+    (body,) = document["ScaleOutPolicies"].values()
+    document["ScaleOutPolicies"] = {
+        policy: {
+            **body,
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": step}],
+        }
+        for policy, step in steps.items()
+    }
+    world.documents[WEB.parameter] = json.dumps(document)
+    world.points = {policy: points(160.0) for policy in steps}
+    first, *others = (an_alarm_event(policy) for policy in steps)
+
+    def beaten() -> None:
+        world.after.clear()
+        for event in others:
+            assert outcomes(world.door.on_event(event)) == [Outcome.LOST_RACE]
+
+    world.after["UpdateService"] = beaten
+    assert outcomes(world.door.on_event(first)) == [Outcome.SCALED_OUT]
+
+
+def an_alarm_event(policy: str) -> dict[str, Any]:
+    event = copy.deepcopy(load_event("alarm-high-step2"))
+    event["detail"]["alarmName"] = WEB.alarm(policy)
+    return event
+
+
+def test_what_lost_the_race_is_found_by_who_won_it_and_the_largest_step_is_next(
+    world: World,
+) -> None:
+    a_surge_of_many(world)
+    recheck, delay = world.sent[-1]
+    assert (recheck.content, delay) == (Recheck(WEB, 1), timedelta())
+
+    records = world.door.on_message(json.dumps(write_message(recheck)))
+
+    assert outcomes(records) == [Outcome.SCALED_OUT]
+    assert world.calls[-1] == "UpdateService 12", "eight from the four that the first counted from"
+    assert len(world.memory.alarms) == 8
+    assert world.targets.items[WEB.resource_id].waiting == {}
+
+
+def test_nothing_of_it_is_lost_where_the_winner_dies(world: World) -> None:
+    world.failures["commit"].append(ConnectionError("killed"))
+    with pytest.raises(ConnectionError):
+        a_surge_of_many(world)
+    world.clock.advance(LEASE.total_seconds() + 1)
+    message, delay = world.sent[0]
+    assert delay > LEASE
+
+    records = world.door.on_message(json.dumps(write_message(message)))
+
+    assert outcomes(records) == [Outcome.RECOVERED, Outcome.SCALED_OUT]
+    assert world.calls[-1] == "UpdateService 13"
+    assert len(world.memory.alarms) == 8
+
+
+def test_who_finds_that_the_holder_is_done_claims_again(world: World) -> None:
+    hold(world)
+
+    def done() -> None:
+        world.after.clear()
+        world.targets.commit("other", Memory(counts=Counts(4)), a_record())
+
+    world.after["claim"] = done
+
+    assert outcomes(world.door.on_event(load_event("alarm-high-step2"))) == [Outcome.SCALED_OUT]
 
 
 def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
@@ -253,6 +334,50 @@ def test_a_message_that_cannot_be_sent_again_is_an_error(world: World) -> None:
 
     with pytest.raises(CallFailedError):
         world.door.on_event(load_event("alarm-high-step2"))
+
+
+# --- throttled before the claim -------------------------------------------------------------------
+
+THROTTLED = CallFailedError(Outcome.FAILED_THROTTLED, "ThrottlingException")
+BEFORE_THE_CLAIM = pytest.mark.parametrize("call", ["GetParameters", "claim"])
+
+
+@BEFORE_THE_CLAIM
+def test_what_was_throttled_before_its_claim_comes_back(world: World, call: str) -> None:
+    event = load_event("alarm-high-step2")
+    world.failures[call].append(THROTTLED)
+
+    records = world.door.on_event(event)
+
+    assert outcomes(records) == [Outcome.FAILED_THROTTLED]
+    assert world.sent == [(Message(AlarmAgain(event), lost=1), timedelta(seconds=2))]
+    assert world.targets.records == [], "it may be the table that throttles"
+
+
+@BEFORE_THE_CLAIM
+def test_what_was_throttled_before_its_claim_is_answered_late_but_answered(
+    world: World, call: str
+) -> None:
+    world.failures[call] += [THROTTLED] * 5
+    queue = [(Message(AlarmAgain(load_event("alarm-high-step2"))), timedelta())]
+    waits = []
+    while queue and world.desired == 4:
+        message, delay = queue.pop()
+        waits.append(delay.total_seconds())
+        world.clock.advance(waits[-1])
+        world.door.on_message(json.dumps(write_message(message)))
+        queue, world.sent = world.sent, []
+
+    assert waits == [0, 2, 3, 6, 12, 22], "75 % of 2, 4, 8, 16 and 30 s"
+    assert world.desired == 6
+
+
+def test_how_often_it_comes_back_is_bounded(world: World) -> None:
+    for lost in (MAX_THROTTLES - 1, MAX_THROTTLES):
+        world.failures["GetParameters"].append(THROTTLED)
+        world.door.on_message(body(AlarmAgain(load_event("alarm-high-step2")), lost))
+
+    assert [message.lost for message, _ in world.sent] == [MAX_THROTTLES]
 
 
 # --- the sweep ------------------------------------------------------------------------------------
@@ -271,7 +396,9 @@ def with_targets(world: World, count: int, alarm: KnownAlarm = QUIET) -> list[Se
         world.documents[service.parameter] = json.dumps(document)
         world.services[service] = Service(4, 4, 0)
         world.alarms[service, HIGH] = alarm
-        world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=4), service=service)
+        world.remember(
+            Memory(alarms={HIGH: known(AlarmState.OK, 600)}, counts=Counts(4)), service=service
+        )
     return names
 
 
@@ -282,6 +409,74 @@ def on_one_page(world: World) -> None:
 def test_an_account_without_alarms_has_nothing_to_look_at(world: World) -> None:
     assert world.door.on_event(HEARTBEAT) == []
     assert world.calls == []
+
+
+def deleted_while_in_alarm(world: World) -> None:
+    """Both alarms of the only target are deleted while in ALARM, and the load stays high."""
+    world.points[HIGH] = points(160.0)
+    world.door.on_event(load_event("alarm-high-step2"))
+    assert world.memory.check_at is not None
+    assert world.alarms == {}
+
+
+def test_a_chain_ends_with_its_alarms_where_the_only_target_has_none_left(world: World) -> None:
+    deleted_while_in_alarm(world)
+
+    records = world.door.on_event(HEARTBEAT)
+
+    assert outcomes(records) == [Outcome.HELD_NOT_BREACHING]
+    assert (world.memory.alarms, world.memory.check_at) == ({}, None)
+    assert world.door.on_message(body(Recheck(WEB, 1))) == []
+    assert world.desired == 6
+
+
+def test_a_target_without_alarms_is_looked_at_until_nothing_can_become_of_it(world: World) -> None:
+    deleted_while_in_alarm(world)
+    world.door.on_event(HEARTBEAT)
+    assert world.targets.listed() == [WEB.resource_id]
+
+    assert world.door.on_event(HEARTBEAT) == []
+
+    assert world.targets.listed() == []
+    assert world.door.on_event(HEARTBEAT) == []
+    world.door.on_event(load_event("alarm-high-step2"))
+    assert world.targets.listed() == [WEB.resource_id], "an alarm again"
+
+
+@pytest.mark.parametrize("gone", ["document", "service"])
+def test_one_whose_document_or_service_is_gone_leaves_no_failure_each_minute(
+    world: World, gone: str
+) -> None:
+    deleted_while_in_alarm(world)
+    if gone == "document":
+        world.documents.clear()
+    else:
+        world.services.clear()
+
+    assert world.door.on_event(HEARTBEAT) == []
+    assert world.targets.listed() == []
+
+
+def test_one_without_alarms_is_brought_within_a_schedule_s_bounds(world: World) -> None:
+    world.targets.claim(WEB.resource_id, a_lease("other", world.clock.now))
+    world.targets.commit("other", Memory(counts=Counts(4)), a_record())
+    night = Override(None, 2, NOW + timedelta(hours=1), name="night")
+    item = world.targets.items[WEB.resource_id]
+    item.memory = replace(item.memory, state=State(schedules=(night,)))
+
+    assert outcomes(world.door.on_event(HEARTBEAT)) == [Outcome.SCALED_IN]
+    assert world.desired == 2
+
+
+def test_a_turn_that_no_chain_waits_for_is_seen(world: World) -> None:
+    """An OK event was throttled at the description, and killed before its message."""
+    world.remember(
+        Memory(alarms={HIGH: known(AlarmState.OK, 600)}, counts=Counts(4), turn=Turn(ago(20), 2, 3))
+    )
+
+    world.door.on_message(body(Heartbeats((Heartbeat(WEB, {HIGH: QUIET}),))))
+
+    assert world.memory.turn is None
 
 
 def test_the_heartbeat_looks_at_every_target_that_has_alarms(world: World) -> None:
@@ -511,14 +706,14 @@ def test_with_time_ecs_is_asked_about_every_target() -> None:
 
 
 def test_a_look_that_does_not_ask_ecs_goes_by_what_is_remembered(world: World) -> None:
-    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, desired=1))
+    world.remember(Memory(alarms={HIGH: known(AlarmState.OK, 600)}, counts=Counts(1)))
 
     quiet = Heartbeats((Heartbeat(WEB, {HIGH: QUIET}),), describe=False)
 
     records = world.door.on_message(body(quiet))
 
-    assert outcomes(records) == [Outcome.HELD_NOT_BREACHING], "one task, and a minimum of two"
-    assert world.calls == ["DescribeServices"], "the evaluation's own: it has four by now"
+    assert outcomes(records) == [Outcome.FOREIGN_CHANGE, Outcome.HELD_NOT_BREACHING]
+    assert world.calls == ["DescribeServices"] * 2, "the evaluation's own: it has four by now"
 
 
 def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: World) -> None:
@@ -532,3 +727,52 @@ def test_of_several_targets_the_one_that_lost_the_race_comes_back_alone(world: W
     assert outcomes(records) == [Outcome.SCALED_OUT, Outcome.LOST_RACE, Outcome.SCALED_OUT]
     again = [message for message, _ in world.sent if message.lost]
     assert again == [Message(Heartbeats((looks.targets[1],)), lost=1)]
+
+
+# --- the heartbeat and the documents --------------------------------------------------------------
+
+
+def test_the_documents_of_a_batch_are_read_in_one_call(world: World) -> None:
+    names = with_targets(world, 20)
+    on_one_page(world)
+
+    world.door.on_event(HEARTBEAT)
+
+    read = [call.arguments[0] for call in world.made if call.name == "GetParameters"]
+    assert [batch for batch in read if len(batch) > 1] == [names[:10], names[10:]]
+
+
+def test_an_alarm_without_a_document_leaves_one_record_until_that_changes(world: World) -> None:
+    world.alarms = {(WEB, HIGH): QUIET}
+    document = world.documents.pop(WEB.parameter)
+    found = []
+    for stored in (False, False, False, True, False, False):
+        if stored:
+            world.documents[WEB.parameter] = document
+        else:
+            world.documents.pop(WEB.parameter, None)
+        found.append(outcomes(world.door.on_event(HEARTBEAT)))
+
+    once = [[Outcome.FAILED_CONFIG], []]
+    assert found == [*once, [], [Outcome.HELD_NOT_BREACHING], *once]
+    assert world.calls.count("DescribeServices") == 4, "none for what has no document"
+
+
+def test_a_look_goes_by_the_documents_that_are_known_where_ssm_throttles(world: World) -> None:
+    world.alarms = {(WEB, HIGH): FIRING}
+    world.points[HIGH] = points(160.0)
+    world.failures["GetParameters"].append(THROTTLED)
+
+    assert outcomes(world.door.on_event(HEARTBEAT)) == [Outcome.SCALED_OUT]
+
+
+def test_documents_that_may_not_be_read_are_an_error_after_all_had_their_turn(
+    world: World,
+) -> None:
+    world.alarms = {(WEB, HIGH): FIRING}
+    world.points[HIGH] = points(160.0)
+    world.failures["GetParameters"].append(CallFailedError(Outcome.FAILED_DENIED, "no"))
+
+    with pytest.raises(ExceptionGroup, match="heartbeat"):
+        world.door.on_event(HEARTBEAT)
+    assert world.desired == 6

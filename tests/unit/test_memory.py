@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quickstep.alarms.known import KnownAlarm
-from quickstep.engine.model import AlarmState, Direction, Override, Pause, ScalingActivity
+from quickstep.engine.model import (
+    AlarmState,
+    Direction,
+    Launch,
+    Override,
+    Pause,
+    ScalingActivity,
+    State,
+)
 from quickstep.fields import write_moment
-from quickstep.protocol.memory import CorruptItemError, Memory, memory_dict, read_memory
-from tests.builders import HIGH, NOW, known
+from quickstep.protocol.counts import Count, Counts
+from quickstep.protocol.line import Turn
+from quickstep.protocol.memory import (
+    CorruptItemError,
+    Memory,
+    memory_dict,
+    read_claim,
+    read_memory,
+)
+from tests.builders import HIGH, NOW, ROOT, known
 from tests.strategies import json_values, memories, overrides, pauses
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @given(memories)
@@ -30,6 +51,76 @@ def test_attributes_that_belong_to_others_are_not_looked_at() -> None:
     item = {"pk": "service/prod/web", "sk": "#state", "lease_owner": "me", "lease_until": 12}
 
     assert read_memory(item) == Memory()
+
+
+# --- what the last release wrote ------------------------------------------------------------------
+
+ITEMS = sorted((ROOT / "tests" / "unit" / "items").glob("*.json"))
+"""Items as the release before the counts had times wrote them."""
+
+
+@pytest.mark.parametrize("path", ITEMS, ids=lambda path: path.stem)
+def test_an_item_of_the_last_release_is_read(path: Path) -> None:
+    item = json.loads(path.read_text(encoding="utf-8"))
+
+    claim = read_claim(item)
+
+    memory = claim.memory
+    assert memory.counts == Counts(item.get("desired"))
+    assert memory.generation == item.get("generation", 0)
+    assert set(memory.alarms) == set(item.get("alarms", {}))
+    assert (memory.listed, claim.waiting, claim.mark) == (False, {}, "")
+    assert memory.state.unreadable == ""
+    assert read_memory({**item, **memory_dict(memory)}) == memory
+
+
+def test_there_is_an_item_of_every_kind() -> None:
+    assert {path.stem for path in ITEMS} == {
+        "claimed-for-the-first-time",
+        "held-by-somebody",
+        "in-a-chain",
+        "no-alarm-in-alarm",
+        "operated",
+        "operated-only",
+        "recovered",
+        "scaled-in",
+        "taken-over-from-the-dead",
+        "throttled",
+    }
+
+
+# --- the time of other hosts ----------------------------------------------------------------------
+
+
+def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> None:
+    ahead = NOW + timedelta(hours=1)
+    memory = Memory(
+        state=State(
+            ScalingActivity(ahead, 4, 6), ScalingActivity(ahead, 6, 5), launches=(Launch(ahead, 2),)
+        ),
+        alarms={HIGH: known(acted_on=ahead)},
+        counts=Counts(6, Count(8, ahead), (Count(4, ahead),), (Count(5, ahead),)),
+        check_at=ahead,
+        requested_at=ahead,
+        turn=Turn(ahead, 2, 3),
+    )
+
+    assert memory.as_of(NOW) == replace(
+        memory,
+        state=State(
+            ScalingActivity(NOW, 4, 6), ScalingActivity(NOW, 6, 5), launches=(Launch(NOW, 2),)
+        ),
+        alarms={HIGH: known(acted_on=NOW)},
+        counts=Counts(6, Count(8, NOW), (Count(4, NOW),), (Count(5, NOW),)),
+        check_at=None,
+        requested_at=NOW,
+        turn=Turn(NOW, 2, 3),
+    )
+
+
+@given(memories)
+def test_what_is_left_of_a_memory_is_left_of_it_a_second_time(memory: Memory) -> None:
+    assert memory.as_of(NOW).as_of(NOW) == memory.as_of(NOW)
 
 
 # --- what operators write beside ------------------------------------------------------------------
@@ -99,7 +190,10 @@ DEFINITION = f"alarms.{HIGH}.definition"
         (an_alarm(muted="no"), f'alarms.{HIGH}.muted: must be true or false, not "no"'),
         (an_alarm(definition={"n": 1}), f"{DEFINITION}.queries: is required, but missing"),
         (a_definition(comparison="Bigger"), f"{DEFINITION}.comparison: must be one of Greater"),
-        (a_definition(queries=[]), f"{DEFINITION}.queries: must have at least 1 entries"),
+        (
+            a_definition(queries=[]),
+            f"{DEFINITION}.queries: must have at least 1 and at most 50 entries",
+        ),
         (a_definition(queries=[{}]), f"{DEFINITION}.queries[0].Id: is required"),
         (a_definition(period=0), f"{DEFINITION}.period: must be at least 1, not 0"),
         ({"scale_out": {"at": "2026-11-22T10:00:00Z"}}, "scale_out.from: is required"),
@@ -108,9 +202,11 @@ DEFINITION = f"alarms.{HIGH}.definition"
         ({"desired": -1}, "desired: must be at least 0, not -1"),
         ({"desired": 4.5}, "desired: must be a whole number, not 4.5"),
         ({"generation": "7"}, 'generation: must be a whole number, not "7"'),
-        ({"changed_at": "soon"}, "changed_at: must be a time"),
+        ({"asked": {"number": 6}}, "asked.at: is required, but missing"),
+        ({"replaced": 6}, "replaced: must be a list, not 6"),
+        ({"late": [{"number": 6, "at": "soon"}]}, "late[0].at: must be a time"),
         ({"check_at": 1}, "check_at: must be a time"),
-        ({"spent_before": "then"}, "spent_before: must be a time"),
+        ({"listed": "yes"}, 'listed: must be true or false, not "yes"'),
         ({"requested_at": "then"}, "requested_at: must be a time"),
     ],
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from quickstep.fields import parse_duration
-from quickstep.loop.schedules import ScheduleError, read_action
+from quickstep.loop.schedules import ScheduleError, Schedules, read_action
 from quickstep.protocol.memory import read_memory
 from tests.builders import NOW, WEB
+from tests.fakes import World
 from tests.strategies import json_values
 
 ACTION: dict[str, Any] = {
@@ -42,6 +44,45 @@ def test_an_action_holds_until_a_time() -> None:
     action = read_action(without("For", Until="2026-11-22T20:00:00+01:00"), NOW)
 
     assert action.until.isoformat() == "2026-11-22T19:00:00+00:00"
+
+
+def test_an_action_ahead_holds_from_its_own_time_on() -> None:
+    action = read_action({**ACTION, "At": "2026-11-22T20:00:00Z"}, NOW)
+    (schedule,) = read_memory({"override:night": action.entry}).state.schedules
+
+    assert str(action) == (
+        "schedule night: 1 to 2 from 2026-11-22 20:00:00 until 2026-11-23 08:00:00 UTC: "
+        "nobody is there"
+    )
+    assert not schedule.active(action.at - timedelta(seconds=1))
+    assert schedule.active(action.at)
+    assert not schedule.active(action.until)
+
+
+def test_an_action_ahead_leaves_the_name_to_whoever_asks_next() -> None:
+    """It is ordered by when it was asked for: its own time would outdate all until then."""
+    ahead = read_action({**ACTION, "At": "2027-10-01T20:00:00Z"}, NOW)
+
+    assert ahead.entry["at"] == "2026-11-22T10:00:12.500Z"
+    assert ahead.entry["from"] == "2027-10-01T20:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("at", "delays"),
+    [
+        pytest.param("2026-11-22T09:59:00Z", [0], id="has begun"),
+        pytest.param("2026-11-22T10:05:12.500Z", [301], id="a second after it begins"),
+        pytest.param("2026-11-22T10:15:00Z", [], id="later than a queue waits: the heartbeat's"),
+    ],
+)
+def test_the_scaler_is_told_when_an_action_begins(at: str, delays: list[int]) -> None:
+    world, operators = World(), SimpleNamespace(schedule=lambda *_: True)
+    schedules: Any = {"operators": operators, "messages": world, "new_id": lambda: "r"}
+
+    _, written = Schedules(clock=world.clock, **schedules).on_action({**ACTION, "At": at})
+
+    assert written
+    assert [delay.total_seconds() for _, delay in world.sent] == delays
 
 
 def test_an_end_is_an_action_that_is_over_when_it_begins() -> None:
@@ -95,6 +136,17 @@ def test_what_is_written_is_what_the_scaler_reads() -> None:
         (without("For", Until="2026-11-22T20:00:00"), "Until: must be a time with an offset"),
         (without("For", Until="2036-11-22T20:00:00Z"), "Until: must end within 366 days"),
         (without(End=True), "MinCapacity: must not stand beside End"),
+        (
+            without("MinCapacity", "MaxCapacity", "For", End=True, At="2026-11-22T10:05:00Z"),
+            "At: must not be ahead where End is true",
+        ),
+        (without(At="9999-01-01T00:00:00Z"), "At: must be a time of the years 1970 to 2999"),
+        (without(At="2027-11-23T10:00:00Z"), "For: must end within 366 days"),
+        (
+            without("For", At="2026-11-22T21:00:00Z", Until="2026-11-22T20:00:00Z"),
+            "Until: must end after At, 2026-11-22T21:00:00.000Z",
+        ),
+        (without(Reason="\ud83d"), "must hold no lone surrogate"),
         (without(Reason="x" * 201), "Reason: must have at most 200 characters"),
         (without(minCapacity=2), "minCapacity: is not a known key"),
     ],

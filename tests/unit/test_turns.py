@@ -71,6 +71,13 @@ def a_line(**lanes: Lane) -> Line:
     return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
 
 
+def test_a_number_that_nobody_took_serves_nobody_and_comes_last() -> None:
+    waiting = a_line(lane2=Lane(20, 7, ago(1)))
+
+    assert waiting.serve(2, 2**40, NOW) == waiting
+    assert waiting.ahead(2, 2**40, NOW) == 13
+
+
 # --- lanes ----------------------------------------------------------------------------------------
 
 
@@ -159,7 +166,11 @@ def test_lanes_are_half_as_wide_again_as_the_next() -> None:
             36,
             id="a lane that waits for a higher one does not stand still",
         ),
-        pytest.param(a_line(lane0=Lane(1, 3, ago(1))), 11, id="more served than taken are none"),
+        pytest.param(
+            a_line(lane0=Lane(1, 3, ago(1)), lane2=Lane(20, 0)),
+            11,
+            id="more served than taken are none",
+        ),
     ],
 )
 def test_before_number_12_of_lane_2_there_are(line: Line, ahead: int) -> None:

@@ -64,3 +64,22 @@ def test_without_a_file_it_says_how_it_is_used() -> None:
     result = CliRunner().invoke(app, ["validate"])
 
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("blanks", "code", "said"),
+    [
+        pytest.param(4096, 0, "a parameter of SSM's standard tier takes 4096", id="advanced tier"),
+        pytest.param(46_000, 1, "must have at most 8192 bytes", id="none"),
+    ],
+)
+def test_a_document_larger_than_a_parameter_is_told_which_tier_takes_it(
+    blanks: int, code: int, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "large.json"
+    file.write_text(json.dumps(a_document()) + " " * blanks)
+
+    result = CliRunner().invoke(app, ["validate", str(file)], env={"COLUMNS": "300"})
+
+    assert result.exit_code == code
+    assert said in result.stderr

@@ -11,17 +11,22 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent, greenlet
 
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.documents import MAX_AGE_SECONDS, KeptDocuments
 from quickstep.naming import ServiceName
+from quickstep.protocol.counts import Counts
+from quickstep.protocol.documents import Copy
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeats, Message, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep.protocol.quotas import TABLE_WRITES
+from quickstep_lab.in_memory import Call, InMemoryAws
 from quickstep_lab.surge.fleets import (
     PERIOD,
     SETTLES,
@@ -30,15 +35,15 @@ from quickstep_lab.surge.fleets import (
     a_fleet,
     event_of,
 )
-from quickstep_lab.surge.limits import Meter, published
+from quickstep_lab.surge.limits import LIMITED, Meter, published
 from quickstep_lab.surge.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
-    from quickstep_lab.in_memory import Call
+    from quickstep.protocol.documents import Document
     from quickstep_lab.surge.limits import Bucket
 
 _A = TypeVar("_A")
@@ -50,17 +55,23 @@ HEARTBEAT = 60.0
 TRIES = 3
 """Attempts of the SDK at a call; UpdateService has one."""
 
-LIMITED = published().keys()
-OF_THE_LINE = {
-    "take of the line": "UpdateItem of the line",
-    "serve of the line": "UpdateItem of the line",
-    "read of the line": "GetItem of the line",
-}
-"""What the table is asked for, for the line of throttled targets."""
+VISIBILITY = 60.0
+"""After which a message comes again whose invocation has failed; of an event, Lambda makes none."""
+
+CATCHES = {"claim", "read of a copy", "write of a copy", "take of the line", "serve of the line"}
+"""Calls of the table whose throttles the scaler expects; one of the others ends its invocation."""
+
+
+class TableThrottledError(Exception):
+    """A call of the table that was throttled, and ended its invocation."""
 
 
 class Surge(InMemoryAws):
-    """A surge of so many targets, a share of which is to lose a task; one seed is one run."""
+    """A surge of so many targets, a share of which is to lose a task; one seed is one run.
+
+    Where none `fires`, all targets stay quiet. Each invocation is of a function that has just
+    started, and remembers no document; `copies` says whether the table has copies of them.
+    """
 
     def __init__(
         self,
@@ -68,6 +79,8 @@ class Surge(InMemoryAws):
         *,
         shrinking: float = 0.2,
         seed: int = 0,
+        fires: bool = True,
+        copies: bool = True,
         limits: Mapping[str, Bucket] | None = None,
     ) -> None:
         super().__init__()
@@ -78,17 +91,25 @@ class Surge(InMemoryAws):
         self.meter = Meter()
         self.cpu: dict[str, float] = defaultdict(float)
         self.fleets = {
-            name: a_fleet(name, self.rng, shrinks=index < shrinking * targets, surge=SURGE)
+            name: a_fleet(
+                name,
+                self.rng,
+                shrinks=index < shrinking * targets,
+                fires_at=self.rng.uniform(0, SURGE) if fires else math.inf,
+            )
             for index in range(targets)
             for name in [ServiceName("prod", f"service-{index}")]
         }
         self.alarms = {(f.name, f.policy): self._described(f) for f in self.fleets.values()}
         for fleet in self.fleets.values():
             self._remember(fleet)
+            if copies:
+                self.copies.copies[fleet.name] = Copy.of(fleet.document, START)
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._ids = itertools.count(1)
         self._root = getcurrent()
+        self._remembered: WeakKeyDictionary[greenlet, KeptDocuments] = WeakKeyDictionary()
         self.door = self.scaler(
             clock=self.clock,
             new_id=lambda: f"d{next(self._ids)}",
@@ -99,13 +120,14 @@ class Surge(InMemoryAws):
     def _remember(self, fleet: Fleet) -> None:
         """Let the scaler know of a fleet what it learnt before the surge."""
         known = KnownAlarm(AlarmState.OK, START - timedelta(minutes=10), fleet.definition)
-        memory = Memory(alarms={fleet.policy: known}, desired=fleet.desired[0][1])
+        memory = Memory(alarms={fleet.policy: known}, counts=Counts(fleet.desired[0][1]))
         self.targets.remember(fleet.name.resource_id, memory)
 
     def run(self, limit: float = 3_600.0) -> Result:
         """Run until no alarm is left to answer, or for an hour; then let what is under way end."""
         for fleet in self.fleets.values():
-            self.at(fleet.fires_at, lambda fleet=fleet: self._tell(fleet))  # type: ignore[misc]
+            if fleet.fires_at < limit:
+                self.at(fleet.fires_at, lambda fleet=fleet: self._tell(fleet))  # type: ignore[misc]
         self.at(self.rng.uniform(0, HEARTBEAT), lambda: self._heartbeat(limit))
         while self._agenda:
             self.now, _, action = heapq.heappop(self._agenda)
@@ -140,9 +162,25 @@ class Surge(InMemoryAws):
         """Let an invocation wait, and the others go on."""
         self._root.switch(seconds)
 
-    def invoke(self, body: Callable[[], object], what: str = "evaluations") -> None:
-        """Start an invocation; `what` it is tells whose processor time it takes."""
-        self._resume(greenlet(body, parent=self._root), what)
+    def invoke(
+        self,
+        body: Callable[[], object],
+        what: str = "evaluations",
+        again: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start an invocation; `what` it is tells whose processor time it takes.
+
+        Where it fails, `again` says what comes of that.
+        """
+
+        def run() -> None:
+            try:
+                body()
+            except* TableThrottledError:
+                self.meter.failed += 1
+                again()
+
+        self._resume(greenlet(run, parent=self._root), what)
 
     def _resume(self, invocation: greenlet, what: str) -> None:
         began = time.process_time()
@@ -171,26 +209,48 @@ class Surge(InMemoryAws):
     # --- the account ------------------------------------------------------------------------------
 
     def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
-        """Take a token for a call that is limited, with the SDK's jittered retries."""
-        name = OF_THE_LINE.get(call.name, call.name)
-        if name in LIMITED:
-            self._take(name, tries=1 if name == "UpdateService" else TRIES)
+        """Take tokens for a call that is limited, with the SDK's jittered retries."""
+        if call.name in LIMITED:
+            self._take(call.name, tries=1 if call.name == "UpdateService" else TRIES)
         return effect()
 
     def _take(self, name: str, tries: int) -> None:
-        bucket = self.limits.get(name)
+        quota, tokens = LIMITED[name]
+        bucket = self.limits.get(quota.calls)
         for attempt in range(tries):
-            granted = bucket is None or bucket.take(self.now)
-            self.meter.count(name, self.now, granted=granted)
+            granted = bucket is None or bucket.take(self.now, tokens)
+            self.meter.count(quota.calls, self.now, granted=granted)
             if granted:
                 return
             if attempt + 1 < tries:
                 self.sleep(self.rng.random() * 2**attempt)
+        if quota is TABLE_WRITES and name not in CATCHES:
+            raise TableThrottledError(name)
         raise CallFailedError(Outcome.FAILED_THROTTLED, f"{name}: ThrottlingException")
 
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Return the documents of fleets."""
+        return self.hook(
+            Call("GetParameters", (services,)),
+            lambda: {name: self.fleets[name].document for name in services},
+        )
+
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the policies of a fleet, which are in the cache."""
-        return self.fleets[service].target
+        """Return a fleet's policies, to a function that has just started."""
+        return self._documents.load(service)
+
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Look at fleets' documents anew, in a function that has just started."""
+        return self._documents.refresh(services)
+
+    @property
+    def _documents(self) -> KeptDocuments:
+        """What this invocation's function remembers."""
+        if (known := self._remembered.get(getcurrent())) is None:
+            max_age = timedelta(seconds=MAX_AGE_SECONDS)
+            known = KeptDocuments(self, self.copies, max_age, self.clock)
+            self._remembered[getcurrent()] = known
+        return known
 
     def seen(self, service: ServiceName) -> Service:
         """Return a service as it is now: its tasks start at once."""
@@ -222,4 +282,10 @@ class Surge(InMemoryAws):
         body = json.dumps(write_message(message))
         arrives = self.now + math.ceil(delay.total_seconds()) + self.rng.uniform(0.02, 0.3)
         what = "looks" if isinstance(message.content, Heartbeats | Sweep) else "evaluations"
-        self.at(arrives, lambda: self.invoke(lambda: self.door.on_message(body), what))
+        self.at(arrives, lambda: self._receive(body, what))
+
+    def _receive(self, body: str, what: str) -> None:
+        def again() -> None:
+            self.at(self.now + VISIBILITY, lambda: self._receive(body, what))
+
+        self.invoke(lambda: self.door.on_message(body), what, again)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import AlarmDefinition
-from quickstep.config import parse_target
 from quickstep.engine.model import AlarmState, Comparison
+from quickstep.protocol.documents import Document
 
 if TYPE_CHECKING:
     import random
 
-    from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
 
 START = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -69,10 +68,11 @@ class Fleet:
             return AlarmDefinition((query,), PERIOD, THRESHOLD, Comparison.GREATER, 1, 1)
         return AlarmDefinition((query,), PERIOD, LOW_THRESHOLD, Comparison.LESS, 1, 1)
 
-    @cached_property
-    def target(self) -> ScalableTarget:
+    @property
+    def document(self) -> Document:
         """Its policies: those of all fleets."""
-        return replace(_policies(), resource_id=self.name.resource_id)
+        text = json.dumps({"ResourceId": self.name.resource_id, **_policies()})
+        return Document(text, modified="2026-11-01T00:00:00.000Z")
 
     def alarm(self, now: float) -> tuple[AlarmState, float]:
         """Return its alarm's state, and since when."""
@@ -83,13 +83,13 @@ class Fleet:
         return AlarmState.OK, -600.0
 
 
-def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, surge: float) -> Fleet:
-    """Return a fleet whose alarm fires at some moment of the surge."""
+def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, fires_at: float) -> Fleet:
+    """Return a fleet with some load from the moment on at which its alarm fires."""
     policy = LOW if shrinks else HIGH
     overload = LEAST * (MOST / LEAST) ** rng.random()
     tasks = BEFORE[policy]
     load = 28.75 * tasks if shrinks else THRESHOLD * overload * tasks
-    return Fleet(name, policy, load, rng.uniform(0, surge), [(-math.inf, tasks)])
+    return Fleet(name, policy, load, fires_at, [(-math.inf, tasks)])
 
 
 def event_of(fleet: Fleet, now: float) -> dict[str, Any]:
@@ -120,8 +120,7 @@ def event_of(fleet: Fleet, now: float) -> dict[str, Any]:
     }
 
 
-@cache
-def _policies() -> ScalableTarget:
+def _policies() -> dict[str, Any]:
     """Return the policies of all fleets: one change is enough for any of them."""
     out = {
         "AdjustmentType": "ChangeInCapacity",
@@ -139,12 +138,10 @@ def _policies() -> ScalableTarget:
             {"MetricIntervalUpperBound": 0, "ScalingAdjustment": AFTER[LOW] - BEFORE[LOW]}
         ],
     }
-    document = {
-        "ResourceId": "service/prod/any",
+    return {
         "MinCapacity": 2,
         "MaxCapacity": 40,
         "ScaleOutPolicies": {HIGH: out},
         "ScaleInPolicies": {LOW: in_},
         "WarmupSeconds": 45,
     }
-    return parse_target(json.dumps(document))

@@ -1,10 +1,23 @@
-"""AWS's published limits on calls, as token buckets."""
+"""AWS's quotas as token buckets, and which of the account's calls take how much out of which."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
+
+from quickstep.protocol.quotas import (
+    DESCRIBE_ALARMS,
+    DESCRIBE_SERVICES,
+    GET_METRIC_DATA,
+    GET_PARAMETERS,
+    PARTITION_READS,
+    PARTITION_WRITES,
+    TABLE_READS,
+    TABLE_WRITES,
+    UPDATE_SERVICE,
+    Quota,
+)
 
 
 @dataclass(kw_only=True)
@@ -16,13 +29,13 @@ class Bucket:
     tokens: float = math.inf
     filled_at: float = 0.0
 
-    def take(self, now: float) -> bool:
-        """Take a token, if there is one at `now`."""
+    def take(self, now: float, tokens: int = 1) -> bool:
+        """Take tokens, if there are enough at `now`."""
         grown = self.tokens + (now - self.filled_at) * self.refill
         self.tokens, self.filled_at = min(self.burst, grown), now
-        if self.tokens < 1:
+        if self.tokens < tokens:
             return False
-        self.tokens -= 1
+        self.tokens -= tokens
         return True
 
     def earliest_end(self, calls: int) -> float:
@@ -33,30 +46,57 @@ class Bucket:
         return max(0.0, (calls - self.burst) / self.refill)
 
 
-def published() -> dict[str, Bucket]:
-    """Return the buckets of an account and Region, full.
+LIMITED: dict[str, tuple[Quota, int]] = {
+    **{
+        quota.calls: (quota, 1)
+        for quota in (
+            UPDATE_SERVICE,
+            DESCRIBE_SERVICES,
+            DESCRIBE_ALARMS,
+            GET_METRIC_DATA,
+            GET_PARAMETERS,
+        )
+    },
+    # The line of throttled targets is one item.
+    "take of the line": (PARTITION_WRITES, 1),
+    "serve of the line": (PARTITION_WRITES, 1),
+    "read of the line": (PARTITION_READS, 1),
+    # Items of 2 KB, records of 1 KB; a transaction counts twice.
+    "claim": (TABLE_WRITES, 2),
+    "postpone": (TABLE_WRITES, 2),
+    "commit": (TABLE_WRITES, 6),
+    "record": (TABLE_WRITES, 1),
+    "write of a copy": (TABLE_WRITES, 2),
+    "peek": (TABLE_READS, 1),
+    "read of a copy": (TABLE_READS, 1),
+}
+"""What each call takes, by its name in memory."""
 
-    UpdateService and DescribeServices: *request-throttling*, ECS Developer Guide. DescribeAlarms:
-    *cloudwatch_limits*, CloudWatch User Guide. A partition of a table takes 1,000 writes or 3,000
-    consistent reads of up to 1 KB and 4 KB a second, twice as many that are not consistent: the
-    line of throttled targets is one item (*bp-partition-key-design*, DynamoDB Developer Guide).
+
+def published(*, warmth: int = 1) -> dict[str, Bucket]:
+    """Return the buckets of an account and Region, full, by what they limit.
+
+    The table has served, or was told to be ready for, so many times as much as a new one.
     """
+    warm = {quota.calls: warmth for quota in (TABLE_READS, TABLE_WRITES)}
     return {
-        "UpdateService": Bucket(burst=50, refill=5),
-        "DescribeServices": Bucket(burst=100, refill=20),
-        "DescribeAlarms": Bucket(burst=9, refill=9),
-        "UpdateItem of the line": Bucket(burst=1_000, refill=1_000),
-        "GetItem of the line": Bucket(burst=6_000, refill=6_000),
+        quota.calls: Bucket(burst=quota.burst * times, refill=quota.a_second * times)
+        for quota, _ in LIMITED.values()
+        for times in [warm.get(quota.calls, 1)]
     }
 
 
 @dataclass
 class Meter:
-    """Which calls were made: attempts, those of them that were throttled, most in one second."""
+    """Which calls were made: attempts, those of them that were throttled, most in one second.
+
+    `failed` is how many invocations ended with a throttle.
+    """
 
     attempts: Counter[str] = field(default_factory=Counter)
     throttled: Counter[str] = field(default_factory=Counter)
     peak: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
     _last: dict[str, deque[float]] = field(default_factory=dict)
 
     def count(self, name: str, now: float, *, granted: bool) -> None:

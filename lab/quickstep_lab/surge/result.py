@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quickstep.engine.outcome import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,6 +36,11 @@ class Result:
     def unanswered(self) -> list[Fleet]:
         """Those whose capacity never changed."""
         return [fleet for fleet in self.fleets if not fleet.changed]
+
+    @property
+    def throttled(self) -> int:
+        """How many evaluations a throttle has ended."""
+        return sum(record.outcome is Outcome.FAILED_THROTTLED for record in self.records)
 
     @property
     def answered_once(self) -> bool:
@@ -66,7 +73,7 @@ def report(result: Result) -> str:
     twice = sum(len(fleet.changed) > 1 for fleet in fleets)
     lines = [
         f"{len(fleets)} targets, {len(result.unanswered)} unanswered, {twice} answered twice",
-        f"{len(records)} evaluations",
+        f"{len(records)} evaluations, {meter.failed} invocations that failed",
         *(
             f"{name}: {number} calls, {meter.throttled[name]} throttled, "
             f"at most {meter.peak[name]} in a second"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+MAX_BYTES = 8192  # of an SSM parameter of the advanced tier
+STANDARD_BYTES = 4096  # of one of the standard tier, which is free
 MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
 MAX_POLICIES = 50  # AAS quota "Scaling policies per scalable target"
 MAX_STEPS = 20  # AAS quota "Step adjustments per step scaling policy"
@@ -63,7 +65,7 @@ def parse_target(text: str) -> ScalableTarget:
         ConfigError: the text is not JSON, or breaks a rule.
     """
     try:
-        document = parse_json(text)
+        document = parse_json(text, MAX_BYTES)
     except InvalidDocumentError as error:
         raise ConfigError(error.problems) from None
     return read_target(document)
@@ -148,7 +150,7 @@ def _publish_seconds(field: Field) -> int:
 def _bounds(members: dict[str, Field]) -> tuple[int, int]:
     minimum = _read(members, "MinCapacity", lambda f: f.integer(0, MAX_TASKS), 0)
     maximum = _read(members, "MaxCapacity", lambda f: f.integer(0, MAX_TASKS), MAX_TASKS)
-    if minimum > maximum:
+    if minimum > maximum and "MaxCapacity" in members:
         members["MaxCapacity"].wrong(f"must be at least MinCapacity ({minimum})")
     return minimum, maximum
 
@@ -161,8 +163,14 @@ def _guards(field: Field) -> frozenset[Guard]:
 def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ...]:
     policies: list[Policy] = []
     names: dict[str, str] = {}
-    for key, direction in _DIRECTIONS.items():
-        group = members[key].members() if key in members else {}
+    groups = {key: members[key].members() for key in _DIRECTIONS if key in members}
+    count = sum(map(len, groups.values()))
+    if members and not 1 <= count <= MAX_POLICIES:
+        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
+            f"must have 1 to {MAX_POLICIES} policies in all, not {count}", seen=False
+        )
+        return ()
+    for key, group in groups.items():
         for name, field in group.items():
             Field(name, field.path, problems).text(
                 POLICY_NAME, "must be named with 1 to 128 letters, digits, '.', '-' and '_'"
@@ -170,11 +178,7 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ..
             if name in names:
                 field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
             names[name] = key
-            policies.append(_policy(name, direction, field))
-    if members and not 1 <= len(policies) <= MAX_POLICIES:
-        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
-            f"must have 1 to {MAX_POLICIES} policies in all, not {len(policies)}", seen=False
-        )
+            policies.append(_policy(name, _DIRECTIONS[key], field))
     return tuple(policies)
 
 
@@ -208,10 +212,10 @@ def _policy(name: str, direction: Direction, field: Field) -> Policy:
 
 
 def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[StepAdjustment, ...]:
-    before = len(field.problems.found)
+    before = field.problems.met
     fields = field.items(at_least=1, at_most=MAX_STEPS)
     steps = [_step(f, kind, direction) for f in fields]
-    if len(field.problems.found) > before:  # intervals of broken steps say nothing
+    if field.problems.met > before:  # intervals of broken steps say nothing
         return ()
     _check_coverage(field, steps)
     return tuple(steps)

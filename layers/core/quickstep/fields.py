@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
 
 _E = TypeVar("_E", bound="StrEnum")
 _MAX_SHOWN = 60
+_MAX_KEY = 128
+_MAX_PROBLEMS = 100
+
+MAX_BYTES = 262_144
+"""More than an alarm's event has, or a batch of SQS that the scaler sends."""
+_BYTES_A_VALUE = 10
+"""At least, on the average, keys included; nobody writes thousands of `0,`."""
+MAX_DEPTH = 20
+"""Twice as deep as an event; DynamoDB stores 32 levels, of which an item has a few of its own."""
+_TOO_LONG = 10**38
+"""A whole number with more digits than DynamoDB stores."""
+
+LARGEST = 2.0**360
+"""The largest value that CloudWatch takes; the smallest that is not 0 is its inverse."""
+EXACT = 2**53
+"""JSON's whole numbers are exact up to here."""
+
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime(3000, 1, 1, tzinfo=UTC)
+"""Any span of a document, an alarm or a message can be added to a time within these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +66,85 @@ class InvalidDocumentError(ValueError):
 
 
 def show(value: Any) -> str:
-    """Return a value as JSON for a message, cut to a readable length."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+    """Return a value as JSON for a message, cut to a readable length, and writable anywhere."""
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
+        text += part[: _MAX_SHOWN + 1]
+        if len(text) > _MAX_SHOWN:
+            text = f"{text[: _MAX_SHOWN - 1]}…"
+            break
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
-def parse_json(text: str) -> Any:
-    """Parse strict JSON: no duplicate keys, no NaN or Infinity.
+def parse_json(text: str, most: int = MAX_BYTES) -> Any:
+    """Parse strict JSON of at most so many bytes: what can be written again, and stored.
+
+    So there are no duplicate keys, no NaN or Infinity, no lone surrogates, and neither depth nor
+    digits beyond what DynamoDB stores.
 
     Raises:
         InvalidDocumentError: the text is not such JSON; the message says where.
     """
+    if len(text if text.isascii() else text.encode(errors="replace")) > most:
+        raise _refused(f"must have at most {most} bytes")
+    _check_count(text.count(",") + text.count("{"), most)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        rule = f"must be JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        raise InvalidDocumentError([Problem("", rule)]) from None
+        raise _refused(
+            f"must be JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
     except InvalidDocumentError:
         raise
     except RecursionError:
-        raise InvalidDocumentError([Problem("", "must be JSON: nested too deeply")]) from None
+        raise _refused("must be JSON: nested too deeply") from None
     except ValueError:  # Python's limit on the digits of a number
-        raise InvalidDocumentError([Problem("", "must be JSON: a number is too long")]) from None
+        raise _refused("must be JSON: a number is too long") from None
+    return checked_json(value, most)
+
+
+def checked_json(value: Any, most: int = MAX_BYTES) -> Any:
+    """Return decoded JSON that can be written again, and stored.
+
+    Lambda decodes an event before its function sees it, and takes all that Python's reader does.
+
+    Raises:
+        InvalidDocumentError: it cannot; the message says why.
+    """
+    level, seen = [value], 0
+    for _ in range(MAX_DEPTH):
+        seen += len(level)
+        _check_count(seen, most)
+        texts = "".join(each for each in level if isinstance(each, str))
+        if not _is_writable(texts):
+            raise _refused("must hold no lone surrogate", show(_SURROGATE.findall(texts)[0]))
+        if not all(math.isfinite(each) for each in level if isinstance(each, float)):
+            raise _refused("must hold finite numbers")
+        if any(abs(each) >= _TOO_LONG for each in level if isinstance(each, int)):
+            raise _refused("must be JSON: a number is too long")
+        objects = [each for each in level if isinstance(each, dict)]
+        lists = [each for each in level if isinstance(each, list)]
+        level = list(chain(*objects, *(each.values() for each in objects), *lists))
+        if not level:
+            return value
+    raise _refused("must be JSON: nested too deeply")
+
+
+def _check_count(count: int, most: int) -> None:
+    if count > most // _BYTES_A_VALUE:
+        raise _refused(f"must have at most {most // _BYTES_A_VALUE} values")
+
+
+def _refused(rule: str, seen: str = "") -> InvalidDocumentError:
+    return InvalidDocumentError([Problem("", rule, seen)])
+
+
+def _is_writable(text: str) -> bool:
+    """Whether a text has no half of a character, which JSON can say and UTF-8 cannot."""
+    return text.isascii() or not _SURROGATE.search(text)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,19 +157,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(constant: str) -> float:
-    raise InvalidDocumentError([Problem("", "must hold finite numbers", constant)])
+    raise _refused("must hold finite numbers", constant)
 
 
 @dataclass(slots=True)
 class Problems:
-    """The problems of one document, in the order they were met."""
+    """The problems of one document, in the order they were met; of many, the first."""
 
     found: list[Problem] = field(default_factory=list)
+    met: int = 0
 
     def raise_any(self, error: type[InvalidDocumentError]) -> None:
         """Raise `error` with everything found, if anything was."""
+        more = self.met - _MAX_PROBLEMS
         if self.found:
-            raise error(self.found)
+            raise error([*self.found, *([Problem("", f"has {more} more")] if more > 0 else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,33 +184,48 @@ class Field:
 
     def wrong(self, rule: str, *, seen: bool = True) -> None:
         """Note that the value breaks `rule`."""
-        self.problems.found.append(Problem(self.path, rule, show(self.value) if seen else ""))
+        self.problems.met += 1
+        if self.problems.met <= _MAX_PROBLEMS:
+            self.problems.found.append(Problem(self.path, rule, show(self.value) if seen else ""))
 
     def child(self, key: str, value: Any) -> Field:
         """Return the field of a member called `key`."""
+        key = key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 1]}…"
         return Field(value, f"{self.path}.{key}" if self.path else key, self.problems)
 
     def members(
-        self, *, required: Iterable[str] = (), optional: Iterable[str] | None = None
+        self,
+        *,
+        required: Iterable[str] = (),
+        optional: Iterable[str] | None = None,
+        at_most: int | None = None,
     ) -> dict[str, Field]:
-        """Return an object's members by name; with `optional` given, unknown keys are problems."""
+        """Return an object's members by name; with `optional` given, unknown keys are problems.
+
+        So are more members than `at_most`: none of them is returned.
+        """
         if not isinstance(self.value, dict):
             self.wrong("must be an object")
+            return {}
+        if at_most is not None and len(self.value) > at_most:
+            self.wrong(f"must have at most {at_most} members, not {len(self.value)}", seen=False)
             return {}
         required = tuple(required)
         for key in required:
             if key not in self.value:
                 self.child(key, None).wrong("is required, but missing", seen=False)
+        read: Mapping[str, Any] = self.value
         if optional is not None:
             known = (*required, *optional)
+            read = {key: value for key, value in read.items() if key in known}
+            rule = f"is not a known key; known are {', '.join(known)}"
             for key in self.value:
-                if key not in known:
-                    rule = f"is not a known key; known are {', '.join(known)}"
+                if key not in read:
                     self.child(key, None).wrong(rule, seen=False)
-        return {key: self.child(key, value) for key, value in self.value.items()}
+        return {key: self.child(key, value) for key, value in read.items()}
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
-        """Return the fields of a list."""
+        """Return the fields of a list; of one that is longer than it may be, the first."""
         if not isinstance(self.value, list):
             self.wrong("must be a list")
             return []
@@ -141,22 +236,22 @@ class Field:
             self.wrong(rule, seen=False)
         return [
             Field(value, f"{self.path}[{index}]", self.problems)
-            for index, value in enumerate(self.value)
+            for index, value in enumerate(self.value[:at_most])
         ]
 
-    def integer(self, minimum: int | None = None, maximum: int | None = None) -> int:
+    def integer(self, minimum: int = -EXACT, maximum: int = EXACT) -> int:
         """Return a whole number within the limits; 0 after a problem."""
         if type(self.value) is not int:
             self.wrong("must be a whole number")
             return 0
-        if minimum is not None and self.value < minimum:
+        if self.value < minimum:
             self.wrong(f"must be at least {minimum}")
-        elif maximum is not None and self.value > maximum:
+        elif self.value > maximum:
             self.wrong(f"must be at most {maximum}")
         return self.value
 
     def number(self) -> float:
-        """Return a finite number; 0.0 after a problem."""
+        """Return a finite number, as `bounded` makes it; 0.0 after a problem."""
         if type(self.value) not in (int, float):
             self.wrong("must be a number")
             return 0.0
@@ -167,7 +262,7 @@ class Field:
         if not math.isfinite(number):
             self.wrong("must be a finite number")
             return 0.0
-        return number
+        return bounded(number)
 
     def boolean(self) -> bool:
         """Return true or false; False after a problem."""
@@ -181,6 +276,9 @@ class Field:
         if not isinstance(self.value, str):
             self.wrong("must be a string")
             return ""
+        if not _is_writable(self.value):
+            self.wrong("must hold no lone surrogate")
+            return ""
         if pattern is not None and not re.fullmatch(pattern, self.value):
             self.wrong(rule)
         return self.value
@@ -188,27 +286,25 @@ class Field:
     def choice(self, options: type[_E]) -> _E:
         """Return the member of an enumeration that the string names; the first after a problem."""
         names = [str(option) for option in options]
-        if self.value not in names:
+        if not isinstance(self.value, str) or self.value not in names:
             self.wrong(f"must be one of {', '.join(names)}")
             return next(iter(options))
         return options(self.value)
 
     def moment(self) -> datetime:
         """Return an ISO 8601 time with an offset, as UTC; the epoch after a problem."""
-        epoch = datetime.fromtimestamp(0, UTC)
         try:
             moment = datetime.fromisoformat(self.value)
         except (TypeError, ValueError):
             self.wrong("must be a time like 2026-11-22T10:00:00Z")
-            return epoch
+            return FIRST_MOMENT
         if moment.tzinfo is None:
             self.wrong("must be a time with an offset, like 2026-11-22T10:00:00Z")
-            return epoch
-        try:
-            return moment.astimezone(UTC)
-        except OverflowError:
-            self.wrong("must be a time within years 1 to 9999 UTC")
-            return epoch
+            return FIRST_MOMENT
+        if not FIRST_MOMENT <= moment < LAST_MOMENT:
+            self.wrong(f"must be a time of the years {FIRST_MOMENT.year} to {LAST_MOMENT.year - 1}")
+            return FIRST_MOMENT
+        return moment.astimezone(UTC)
 
     def duration(self, longest: timedelta) -> timedelta:
         """Return how long `1d`, `2h30m` or `90s` is; 0 after a problem."""
@@ -223,6 +319,16 @@ class Field:
     def optional(self) -> Field | None:
         """Return the field itself, or None where its value is null."""
         return None if self.value is None else self
+
+
+def bounded(value: float) -> float:
+    """Return a metric's value within CloudWatch's own; metric math may give any.
+
+    Examples: 1e-310 is 0, for a load divided by it is no number any more; 1e300 is 2.0**360.
+    """
+    if abs(value) * LARGEST < 1:
+        return math.copysign(0.0, value)
+    return max(-LARGEST, min(LARGEST, value))
 
 
 DURATION_RULE = "must be a time span like 2h30m, of days, hours, minutes and seconds"

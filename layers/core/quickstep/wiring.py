@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from botocore.config import Config
 from botocore.session import get_session
 
+from quickstep.alarms.event import NOWHERE, Home
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
-from quickstep.aws.ssm import SsmPolicyDocuments
+from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.loop.cycle import Cycle
+from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
 from quickstep.loop.schedules import Schedules
 
@@ -76,6 +79,7 @@ class Settings:
     policy_max_age: int
     max_event_age: timedelta
     retention: timedelta
+    home: Home = NOWHERE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -98,9 +102,10 @@ class Settings:
         settings = cls(
             members["TABLE_NAME"].text(),
             members["QUEUE_URL"].text(),
-            _whole(members["POLICY_MAX_AGE_SECONDS"]),
-            timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"])),
-            timedelta(days=_whole(members["RETENTION_DAYS"])),
+            _whole(members["POLICY_MAX_AGE_SECONDS"], 86_400),
+            timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], 86_400)),
+            timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
+            _home(members["QUEUE_URL"].text()),
         )
         problems.raise_any(SettingsError)
         return settings
@@ -128,9 +133,21 @@ class ScheduleSettings:
         return cls(members["TABLE_NAME"].text(), members["QUEUE_URL"].text())
 
 
-def _whole(field: Field) -> int:
-    text = field.text(r"[0-9]{1,10}", "must be a whole number")
-    return int(text) if text.isdecimal() else 0
+def _whole(field: Field, most: int) -> int:
+    text = field.text("[0-9]{1,10}", "must be a whole number")
+    number = int(text) if re.fullmatch("[0-9]{1,10}", text) else 0
+    if number > most:
+        field.wrong(f"must be at most {most}")
+    return min(number, most)
+
+
+def _home(queue_url: str) -> Home:
+    """Return the place that a queue's URL names; of an emulator's, none.
+
+    Example: `https://sqs.eu-west-1.amazonaws.com/123456789012/Rechecks`.
+    """
+    named = re.match(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com[a-z.]*/([0-9]{12})/", queue_url)
+    return Home(account=named[2], region=named[1]) if named else NOWHERE
 
 
 def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
@@ -145,8 +162,11 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     # The system's: a seed would be the same in all functions restored from one snapshot.
     jitter = random.SystemRandom().random
     cycle = Cycle(
-        policies=SsmPolicyDocuments(
-            client("ssm", config=CLIENT_CONFIG), settings.policy_max_age, time.monotonic
+        policies=KeptDocuments(
+            SsmParameters(client("ssm", config=CLIENT_CONFIG)),
+            DynamoCopies(dynamodb, settings.table),
+            timedelta(seconds=settings.policy_max_age),
+            _now,
         ),
         services=EcsServices(
             client("ecs", config=CLIENT_CONFIG), updates=client("ecs", config=ONE_ATTEMPT)
@@ -168,6 +188,7 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
         messages=messages,
         sleep=_sleep,
         jitter=jitter,
+        home=settings.home,
     )
 
 

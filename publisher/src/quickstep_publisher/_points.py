@@ -24,7 +24,6 @@ SHORTEST_SPAN = INTERVAL / 2
 LONGEST_SPAN = 60
 """What was counted over more than this is old, and dropped."""
 
-NAMESPACE = "MyApp/Performance"
 REQUESTS_PER_SECOND = "RequestsPerSecond"
 AVERAGE_RESPONSE_TIME = "AverageResponseTime"
 ACTIVE_CONNECTIONS = "ActiveConnections"
@@ -44,6 +43,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.cluster}/{self.service} in {self.namespace}"
+
+
+def own_namespace(cluster: str, service: str) -> str:
+    """Return a service's own namespace: the one thing of a metric that IAM can keep for a role."""
+    return f"Quickstep/{cluster}/{service}"
 
 
 @dataclass(frozen=True)

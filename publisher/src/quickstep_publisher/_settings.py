@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quickstep_publisher._points import NAMESPACE, Address
+from quickstep_publisher._points import Address, own_namespace
 from quickstep_publisher._trouble import Kind, NotPublishedError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Settings:
 
     cluster: str | None
     service: str | None
-    namespace: str
+    namespace: str | None
     transport: str
     directory: str | None
     metadata: str | None
@@ -74,8 +74,9 @@ class Settings:
             # The task definition's family is not taken instead: it only looks like the service's
             # name, and an alarm on a metric with other dimensions sees nothing, without a word.
             raise _no_name("a ServiceName (does a service run this task?)", SERVICE)
-        check_names(cluster, service, self.namespace)
-        return Address(self.namespace, cluster, service)
+        namespace = self.namespace or own_namespace(cluster, service)
+        check_names(cluster, service, namespace)
+        return Address(namespace, cluster, service)
 
     def seed(self, host: str) -> str:
         """Return what distinguishes this task from others: it has the workers of one publisher.
@@ -116,7 +117,7 @@ def settings(
     return Settings(
         cluster=cluster or environment.get(CLUSTER) or None,
         service=service or environment.get(SERVICE) or None,
-        namespace=namespace or environment.get(NAMESPACE_VARIABLE) or NAMESPACE,
+        namespace=namespace or environment.get(NAMESPACE_VARIABLE) or None,
         transport=transport or environment.get(TRANSPORT) or "cloudwatch",
         directory=directory or environment.get(DIRECTORY) or None,
         metadata=environment.get(METADATA) or None,

@@ -50,7 +50,7 @@ class Publisher:
     Args:
         cluster: the dimension ClusterName; else QUICKSTEP_CLUSTER, else ECS's task metadata.
         service: the dimension ServiceName; else QUICKSTEP_SERVICE, else ECS's task metadata.
-        namespace: else QUICKSTEP_NAMESPACE, else MyApp/Performance.
+        namespace: else QUICKSTEP_NAMESPACE, else Quickstep/<cluster>/<service>.
         transport: "cloudwatch", "emf", "off", or an object with a `send` method; else
             QUICKSTEP_TRANSPORT, else "cloudwatch".
         stream: what "emf" writes to; standard output by default.

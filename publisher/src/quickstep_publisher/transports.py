@@ -70,7 +70,7 @@ CODES = {
 _SAYS = {
     Kind.THROTTLED: "throttles PutMetricData",
     Kind.CREDENTIALS: "does not take the AWS credentials",
-    Kind.DENIED: f"denies PutMetricData; the task's role needs {_ACTION}",
+    Kind.DENIED: f"denies PutMetricData in {{namespace}}; the task's role needs {_ACTION}",
     Kind.UNREACHABLE: "is not well",
     Kind.REFUSED: "refuses the metrics",
 }
@@ -120,7 +120,7 @@ class CloudWatchTransport:
             reason = f"there are no AWS credentials ({error}); give the task a role with {_ACTION}"
             raise NotPublishedError(Kind.CREDENTIALS, reason) from error
         except exceptions.ClientError as error:
-            raise _refused(error.response) from error
+            raise _refused(error.response, address.namespace) from error
         except (exceptions.BotoCoreError, OSError) as error:
             reason = f"CloudWatch cannot be reached ({error})"
             raise NotPublishedError(Kind.UNREACHABLE, reason) from error
@@ -240,11 +240,11 @@ def _datum(address: Address, point: Point, metric: Metric) -> dict[str, Any]:
     return datum
 
 
-def _refused(response: Any) -> NotPublishedError:
+def _refused(response: Any, namespace: str) -> NotPublishedError:
     error = response.get("Error", {})
     code, message = error.get("Code", "Unknown"), error.get("Message", "")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = f"{code}: {message}" if message else str(code)
     otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.REFUSED
     kind = next((kind for kind, codes in CODES.items() if code in codes), otherwise)
-    return NotPublishedError(kind, f"CloudWatch {_SAYS[kind]} ({said})")
+    return NotPublishedError(kind, f"CloudWatch {_SAYS[kind].format(namespace=namespace)} ({said})")

@@ -132,18 +132,17 @@ class _Player(InMemoryAws):
         if needs_evaluation(self._cycle, look, seen):
             self._keep(self._cycle.evaluate(look))
 
-    def _invoke(self, evaluate: Callable[[], DecisionRecord | None]) -> None:
+    def _invoke(self, evaluate: Callable[[], list[DecisionRecord]]) -> None:
         delay = self._stage.world.invocation(self._stage.random)
         self._stage.at(self._stage.now + delay, lambda: self._keep(evaluate()))
 
-    def _keep(self, record: DecisionRecord | None) -> None:
+    def _keep(self, records: list[DecisionRecord]) -> None:
         self.targets.records.clear()
-        if record is None:
-            return
         stage = self._stage
-        stage.records.append(record)
-        if record.outcome.changes_capacity:
-            stage.actions[-1] = replace(stage.actions[-1], why=record.reason)
+        for record in records:
+            stage.records.append(record)
+            if record.outcome.changes_capacity:
+                stage.actions[-1] = replace(stage.actions[-1], why=record.reason)
 
     def _new_id(self) -> str:
         self._ids += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Comparison
-from quickstep.fields import Field, Problems
+from quickstep.fields import Field, Problems, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 MINUTE = 60
 LONGEST_WINDOW = 604_800
 """No alarm's period times its number of datapoints is longer than a week."""
+
+MAX_QUERIES = 50
+"""Of one alarm; CloudWatch allows ten metrics in it, and expressions beside them."""
+
+MAX_ID = 255
+MAX_EXPRESSION = 2048
+"""Characters (*MetricDataQuery*, CloudWatch API reference)."""
 
 _COMPARISONS = tuple(str(comparison) for comparison in Comparison)
 
@@ -104,7 +111,7 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
     return AlarmDefinition(
         queries,
         period,
-        threshold,
+        bounded(threshold),
         Comparison(comparison),
         n,
         alarm.get("DatapointsToAlarm") or n,
@@ -143,13 +150,15 @@ def event_definition(
 def _api_query(metric: Mapping[str, Any]) -> dict[str, Any]:
     """Return a metric of an event's configuration as GetMetricData takes it.
 
-    Events write keys in camel case, and dimensions as an object instead of a list.
+    Events write keys in camel case, and dimensions as an object instead of a list. A metric of
+    another account, which a monitoring account may watch, has that account's id.
     """
     query = {
         "Id": metric["id"],
         "ReturnData": metric.get("returnData", True),
         "Expression": metric.get("expression"),
         "Period": metric.get("period"),
+        "AccountId": metric.get("accountId"),
     }
     if stat := metric.get("metricStat"):
         named = stat["metric"]
@@ -195,7 +204,7 @@ def read_definition(field: Field) -> AlarmDefinition | None:
     members = field.members(required=keys)
     if not set(keys) <= members.keys():
         return None
-    queries = members["queries"].items(at_least=1)
+    queries = members["queries"].items(at_least=1, at_most=MAX_QUERIES)
     for query in queries:
         _check_query(query)
     period = members["period"].integer(1, LONGEST_WINDOW)
@@ -214,7 +223,8 @@ def read_definition(field: Field) -> AlarmDefinition | None:
 def _check_query(query: Field) -> None:
     """Check what is looked into here; CloudWatch checks the rest."""
     parts = query.members(required=("Id",))
-    for text in {"Id", "Expression"} & parts.keys():
-        parts[text].text()
+    for text, most in (("Id", MAX_ID), ("Expression", MAX_EXPRESSION), ("AccountId", MAX_ID)):
+        if text in parts:
+            parts[text].text(rf"(?s).{{0,{most}}}", f"must have at most {most} characters")
     if "MetricStat" in parts:
         parts["MetricStat"].members()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import event_definition
 from quickstep.engine.model import Alarm, AlarmState, Comparison
-from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
+from quickstep.fields import Field, InvalidDocumentError, Problems, checked_json, parse_json
 from quickstep.naming import ServiceName, parse_alarm_name
 
 if TYPE_CHECKING:
@@ -34,12 +34,25 @@ _WORDS = (
     ("less than the threshold", Comparison.LESS),
 )
 """What the reason of a transition says, as far as CloudWatch's examples show."""
+MAX_POINTS = 8_640
+"""Of ten seconds in the day that such an alarm looks back at most."""
 
 DETAIL_TYPE = "CloudWatch Alarm State Change"
 
 
 class EventError(InvalidDocumentError):
     """An event that is not an alarm state change of one of our alarms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The account and Region that the scaler runs in; what is not known is empty."""
+
+    account: str = ""
+    region: str = ""
+
+
+NOWHERE = Home()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +83,24 @@ class AlarmEvent:
         return self.service.alarm(self.policy)
 
 
-def read_event(event: Any) -> AlarmEvent:
-    """Read one event as EventBridge delivers it to the function.
+def read_event(event: Any, home: Home = NOWHERE) -> AlarmEvent:
+    """Read one event as EventBridge delivers it to the function at `home`.
 
     Raises:
-        EventError: it is not such an event; every problem is listed.
+        EventError: it is not such an event, or another place's; every problem is listed.
     """
     problems = Problems()
+    try:
+        checked_json(event)
+    except InvalidDocumentError as error:
+        raise EventError(error.problems) from None
     envelope = Field(event, "", problems).members(required=("source", "detail-type", "detail"))
     _expect(envelope, "source", "aws.cloudwatch")
     _expect(envelope, "detail-type", DETAIL_TYPE)
+    if home.account:
+        _expect(envelope, "account", home.account)
+    if home.region:
+        _expect(envelope, "region", home.region)
     problems.raise_any(EventError)
     detail = envelope["detail"].members(required=("alarmName", "state"))
     problems.raise_any(EventError)
@@ -135,7 +156,7 @@ def _alarm(value: AlarmState, reason: dict[str, Any]) -> Alarm:
     problems = Problems()
     threshold, points = reason.get("threshold"), reason.get("recentDatapoints", [])
     number = Field(threshold, "threshold", problems).number() if threshold is not None else None
-    listed = Field(points, "recentDatapoints", problems).items()
+    listed = Field(points, "recentDatapoints", problems).items(at_most=MAX_POINTS)
     datapoints = tuple(point.number() for point in listed if point.value is not None)
     if problems.found:
         unreadable = InvalidDocumentError(problems.found)
@@ -167,7 +188,7 @@ def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
     if isinstance(evaluated, list):
         moments = [
             Field(point.get("timestamp"), "timestamp", problems).moment()
-            for point in evaluated
+            for point in evaluated[:MAX_POINTS]
             if isinstance(point, dict) and point.get("value") is not None
         ]
         if moments and not problems.found:
@@ -176,12 +197,9 @@ def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
     start = Field(reason.get("startDate"), "startDate", problems).moment()
     period = Field(reason.get("period"), "period", problems).integer(1, MAX_PERIOD)
     count = len(Field(reason.get("recentDatapoints"), "recentDatapoints", problems).items())
-    if problems.found or not count:
+    if problems.found or not 0 < count <= MAX_POINTS:
         return None
-    try:
-        return start + timedelta(seconds=period * (count - 1))
-    except OverflowError:  # beyond the year 9999
-        return None
+    return start + timedelta(seconds=period * (count - 1))
 
 
 def _metrics(detail: dict[str, Field]) -> tuple[Mapping[str, Any], ...]:

@@ -74,7 +74,9 @@ def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str,
         stat = queries[0].get("MetricStat") if len(queries) == 1 else None
         if stat and stat.get("Stat") == "Average":
             count = {**stat, "Stat": "SampleCount"}
-            asked.append({"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True})
+            owner = {key: queries[0][key] for key in ("AccountId",) if key in queries[0]}
+            query = {"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True}
+            asked.append({**query, **owner})
     return asked
 
 
@@ -111,8 +113,9 @@ def _is_insights(expression: str) -> bool:
     return expression.lstrip().upper().startswith("SELECT")
 
 
+# Possessive: of many blanks that no parenthesis ends, all would else be tried as either's.
 _TOKEN = re.compile(
-    r"""METRICS\(\s*(?:"([^"]*)"|'([^']*)')?\s*\)|"[^"]*"|'[^']*'|\d[\w.]*|[A-Za-z]\w*"""
+    r"""METRICS\(\s*+(?:"([^"]*)"|'([^']*)')?+\s*+\)|"[^"]*"|'[^']*'|\d[\w.]*|[A-Za-z]\w*"""
 )
 
 

@@ -9,6 +9,7 @@ from quickstep.alarms.known import KnownAlarm
 from quickstep.alarms.reading import combined_queries, read_window, result_ids, sample_queries
 from quickstep.aws.failures import calling
 from quickstep.engine.model import AlarmState, Datapoint
+from quickstep.fields import bounded
 from quickstep.naming import parse_alarm_name
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class CloudWatchMetrics:
         }
         return {
             policy: [
-                Datapoint(at, value, values.get(f"{query}_samples", {}).get(at))
+                Datapoint(at, bounded(value), values.get(f"{query}_samples", {}).get(at))
                 for at, value in values.get(query, {}).items()
             ]
             for query, policy in result_ids(definitions).items()

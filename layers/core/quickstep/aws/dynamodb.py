@@ -2,6 +2,7 @@
 
     pk = service/prod/web   sk = #state                            the target's item
     pk = service/prod/web   sk = decision#2026-11-22T10:00:00.123Z#<id>   one per evaluation
+    pk = #targets           sk = service/prod/web                         one per target remembered
 
 An expired lease is recognised by the condition of the claim; the table's TTL only clears away old
 decision records, and may be days late.
@@ -9,30 +10,50 @@ decision records, and may be days late.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
+from quickstep.aws.failures import Kind, failure, kind_of
 from quickstep.fields import write_moment
-from quickstep.protocol.memory import Claim, Lease, memory_dict, read_memory
-from quickstep.protocol.operators import is_operators
-from quickstep.protocol.ports import LeaseLostError, OutOfDate
+from quickstep.protocol.memory import (
+    WAITING,
+    Claim,
+    Lease,
+    memory_dict,
+    read_claim,
+    read_memory,
+)
+from quickstep.protocol.operators import is_operators, outlived
+from quickstep.protocol.ports import ItemFullError, LeaseLostError, OutOfDate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateItemInputTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
+        UpdateTypeDef,
+    )
 
+    from quickstep.alarms.known import KnownAlarm
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
 STATE = "#state"
 RETENTION = timedelta(days=30)
 
-_LEASE = [f"{which}_{part}" for which in ("lease", "last") for part in ("owner", "since", "until")]
+TARGETS = "#targets"
+
+_LEASE = ("lease_owner", "lease_since", "lease_until", "waited_since")
+_RETIRED = ("changed_at", "spent_before", "last_owner", "last_since", "last_until")
+"""What earlier releases wrote, and nothing reads."""
 
 _CONFLICT_SLEEPS = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
 """A commit's transaction takes milliseconds."""
@@ -52,13 +73,14 @@ class DynamoTargets:
         self, resource_id: str, lease: Lease, generation: int | None = None
     ) -> Claim | Lease | OutOfDate:
         """Take the lease and return the memory, in one conditional write; see the port."""
-        free = "(attribute_not_exists(lease_owner) OR lease_until <= :since)"
+        free = (
+            "(attribute_not_exists(lease_owner) OR lease_until <= :since OR waited_since <= :ended)"
+        )
         values: dict[str, Any] = {
-            ":nobody": "",
-            ":never": 0,
             ":owner": lease.owner,
             ":since": _millis(lease.since),
             ":until": _millis(lease.until),
+            ":ended": _millis(lease.since - (lease.until - lease.since)),
         }
         if generation is not None:
             free += " AND generation = :generation"
@@ -68,15 +90,12 @@ class DynamoTargets:
                 TableName=self._table,
                 Key=_key(resource_id, STATE),
                 UpdateExpression=(
-                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until, "
-                    # The lease that is taken over, for a claim that has to be repeated.
-                    "last_owner = if_not_exists(lease_owner, :nobody), "
-                    "last_since = if_not_exists(lease_since, :never), "
-                    "last_until = if_not_exists(lease_until, :never)"
+                    "SET lease_owner = :owner, lease_since = :since, lease_until = :until "
+                    "REMOVE waited_since"
                 ),
                 ConditionExpression=free,
                 ExpressionAttributeValues=to_item(values),
-                # The item as it was: its memory and its last lease, without a second read.
+                # The item as it was: what it held, without a second read.
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -85,16 +104,16 @@ class DynamoTargets:
             if code == "TransactionConflictException":
                 # DynamoDB refuses single writes to an item while a transaction writes it.
                 return Lease("whoever commits at this moment", lease.since, lease.since)
+            if kind_of(error) is Kind.THROTTLED:
+                raise failure("UpdateItem", error) from error
             if code != "ConditionalCheckFailedException":
                 raise
-            response: Mapping[str, Any] = error.response
-            item = from_item(response.get("Item", {}))
+            item = _refused_by(error)
             if item.get("lease_owner") == lease.owner:
                 # A retry of the SDK's: the claim was granted, but the answer was lost.
-                return Claim(read_memory(item), _lease(item, "last"))
+                return read_claim(item)
             return _refused(item, generation)
-        item = from_item(answer.get("Attributes", {}))
-        return Claim(read_memory(item), _lease(item))
+        return read_claim(from_item(answer.get("Attributes", {})))
 
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
         """Note that a generation's re-check comes later; see the port."""
@@ -124,31 +143,121 @@ class DynamoTargets:
         item = from_item(answer.get("Item", {}))
         return read_memory(item), _lease(item)
 
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        """Write memory and record in one transaction, and release the lease; see the port."""
-        resource_id = record.resource_id
-        attributes = memory_dict(memory)
-        names = {f"#{name}": name for name in attributes}
-        values = {f":{name}": value for name, value in attributes.items()}
-        assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
-        release = f"REMOVE {', '.join(_LEASE)}"
-        update: UpdateTypeDef = {
+    def wait(
+        self,
+        resource_id: str,
+        holder: str,
+        mark: str,
+        at: datetime,
+        told: tuple[str, KnownAlarm] | None = None,
+    ) -> bool:
+        """Leave a mark for who holds the lease, and what an event has told; see the port."""
+        update = "SET mark = :mark, waited_since = if_not_exists(waited_since, :at)"
+        condition = "lease_owner = :holder"
+        values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
+        names = {}
+        if told:
+            policy, known = told
+            update += ", #event = :event"
+            condition += " AND (attribute_not_exists(#event) OR #event.#at <= :event_at)"
+            names = {"#event": f"{WAITING}{policy}", "#at": "at"}
+            values |= {":event": known_dict(known), ":event_at": write_moment(known.at)}
+        request: UpdateItemInputTypeDef = {
             "TableName": self._table,
             "Key": _key(resource_id, STATE),
-            "UpdateExpression": f"SET {assignments} {release}",
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": to_item(values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if names:
+            request["ExpressionAttributeNames"] = names
+        try:
+            self._client.update_item(**request)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                raise
+            # A newer event of the same alarm has left a mark before.
+            return _refused_by(error).get("lease_owner") == holder
+        return True
+
+    def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
+        """Write the memory of a change that is about to be asked for; see the port."""
+        with _fitting(resource_id):
+            try:
+                self._client.update_item(**self._remember(owner, resource_id, memory))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                raise _lost(resource_id, owner) from error
+
+    def commit(
+        self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
+    ) -> bool:
+        """Write memory and record in one transaction, and release the lease; see the port."""
+        resource_id = record.resource_id
+        write = self._remember(owner, resource_id, replace(memory, listed=True))
+        write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED))}"
+        others: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
+        ]
+        if not memory.listed:
+            others += [{"Put": {"TableName": self._table, "Item": _key(TARGETS, resource_id)}}]
+        undisturbed = _tidying(write, claim or Claim(memory), record.at)
+        with _fitting(resource_id):
+            for update in (undisturbed, write):
+                try:
+                    self._client.transact_write_items(TransactItems=[{"Update": update}, *others])
+                except self._client.exceptions.TransactionCanceledException as error:
+                    reasons = error.response.get("CancellationReasons", [])
+                    if not any(each.get("Code") == "ConditionalCheckFailed" for each in reasons):
+                        raise
+                    refused = error
+                else:
+                    return update is write
+            raise _lost(resource_id, owner) from refused
+
+    def _remember(self, owner: str, resource_id: str, memory: Memory) -> UpdateTypeDef:
+        """Return the write of a memory by who holds the lease."""
+        attributes = memory_dict(memory)
+        values = {f":{name}": value for name, value in attributes.items()}
+        return {
+            "TableName": self._table,
+            "Key": _key(resource_id, STATE),
+            "UpdateExpression": f"SET {', '.join(f'#{name} = :{name}' for name in attributes)}",
             "ConditionExpression": "lease_owner = :owner",
-            "ExpressionAttributeNames": names,
+            "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
         }
-        put: PutTypeDef = {"TableName": self._table, "Item": self._record_item(record)}
+
+    def listed(self) -> Sequence[str]:
+        """Return the resource ids of the targets that are remembered; see the port."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :targets",
+            ProjectionExpression="sk",
+            ExpressionAttributeValues=to_item({":targets": TARGETS}),
+        )
+        return [from_item(item)["sk"] for page in pages for item in page["Items"]]
+
+    def unlist(self, resource_id: str, generation: int) -> None:
+        """Take a target from the list; see the port."""
+        condition = "attribute_not_exists(lease_owner) AND generation = :generation"
         try:
-            self._client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
-        except self._client.exceptions.TransactionCanceledException as error:
-            reasons = error.response.get("CancellationReasons", [])
-            if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                why = f"the lease of {resource_id} is no longer {owner}'s"
-                raise LeaseLostError(why) from error
-            raise
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(resource_id, STATE),
+                UpdateExpression="REMOVE listed",
+                ConditionExpression=f"attribute_not_exists(pk) OR ({condition})",
+                ExpressionAttributeValues=to_item({":generation": generation}),
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                raise
+        else:
+            self._client.delete_item(TableName=self._table, Key=_key(TARGETS, resource_id))
 
     def record(self, record: DecisionRecord) -> None:
         """Write one record; see the port."""
@@ -240,6 +349,50 @@ class DynamoOperators:
         return True
 
 
+def _tidying(write: UpdateTypeDef, claim: Claim, now: datetime) -> UpdateTypeDef:
+    """Return a commit's write that removes what the claim has shown and nothing needs any more.
+
+    Its conditions are that nothing of that has changed since.
+    """
+    gone = outlived(claim.entries, now)
+    waited = [f"{WAITING}{policy}" for policy in claim.waiting]
+    names = {f"#gone{i}": name for i, name in enumerate([*gone, *waited])}
+    seen: dict[str, Any] = {f":gone{i}": claim.entries[name] for i, name in enumerate(gone)}
+    conditions = [f"#{placeholder[1:]} = {placeholder}" for placeholder in seen]
+    conditions.append("mark = :mark" if claim.mark else "attribute_not_exists(mark)")
+    if claim.mark:
+        seen[":mark"] = claim.mark
+    return {
+        **write,
+        "UpdateExpression": ", ".join([write["UpdateExpression"], "mark", *names]),
+        "ConditionExpression": " AND ".join([write["ConditionExpression"], *conditions]),
+        "ExpressionAttributeNames": {**write["ExpressionAttributeNames"], **names},
+        "ExpressionAttributeValues": {**write["ExpressionAttributeValues"], **to_item(seen)},
+    }
+
+
+@contextmanager
+def _fitting(resource_id: str) -> Iterator[None]:
+    """Tell of a write that is refused because an item would become too large."""
+    try:
+        yield
+    except ClientError as error:
+        if "size" not in str(error):
+            raise
+        why = f"the item of {resource_id} has no room for what is to be remembered: {error}"
+        raise ItemFullError(why) from error
+
+
+def _lost(resource_id: str, owner: str) -> LeaseLostError:
+    return LeaseLostError(f"the lease of {resource_id} is no longer {owner}'s")
+
+
+def _refused_by(error: ClientError) -> dict[str, Any]:
+    """Return the item whose condition did not hold."""
+    response: Mapping[str, Any] = error.response
+    return from_item(response.get("Item", {}))
+
+
 def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDate:
     held = _lease(item)
     current = item.get("generation", 0)
@@ -248,11 +401,11 @@ def _refused(item: Mapping[str, Any], generation: int | None) -> Lease | OutOfDa
     return held
 
 
-def _lease(item: Mapping[str, Any], which: str = "lease") -> Lease | None:
-    if not item.get(f"{which}_owner"):
+def _lease(item: Mapping[str, Any]) -> Lease | None:
+    if not item.get("lease_owner"):
         return None
-    since, until = _moment(item[f"{which}_since"]), _moment(item[f"{which}_until"])
-    return Lease(item[f"{which}_owner"], since, until)
+    since, until = _moment(item["lease_since"]), _moment(item["lease_until"])
+    return Lease(item["lease_owner"], since, until)
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

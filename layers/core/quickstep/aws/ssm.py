@@ -1,58 +1,93 @@
-"""Policy documents in SSM parameters, kept for a while in the warm function."""
+"""Policy documents: in SSM parameters, and as copies in the table.
+
+    pk = service/prod/web   sk = #document   text, problem, modified, expires_at
+
+`expires_at` is until when a copy is good; the table's TTL clears it away some time later.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.failures import calling
-from quickstep.config import ConfigError, parse_target_of
+from quickstep.fields import write_moment
+from quickstep.protocol.documents import MISSING, Copy, Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import ParameterTypeDef
 
-    from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
 
-MAX_AGE_SECONDS = 30
-
-MOST_KEPT = 1_000
-"""Targets whose documents one function keeps: some megabytes. The one kept longest makes room."""
+COPY = "#document"
 
 
-class SsmPolicyDocuments:
-    """The `PolicyDocuments` port over an SSM client.
+class SsmParameters:
+    """The `Parameters` port over an SSM client."""
 
-    A document that is read and valid is kept for `max_age` seconds; `elapsed` tells seconds since
-    any moment, and never goes back.
-    """
-
-    def __init__(self, client: SSMClient, max_age: int, elapsed: Callable[[], float]) -> None:
+    def __init__(self, client: SSMClient) -> None:
         self._client = client
-        self._max_age = max_age
-        self._elapsed = elapsed
-        self._kept: dict[ServiceName, tuple[float, ScalableTarget]] = {}
 
-    def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's document; see the port."""
-        now = self._elapsed()
-        read_at, kept = self._kept.get(service, (now, None))
-        if kept is not None and now - read_at < self._max_age:
-            return kept
-        target = parse_target_of(service, self._read(service.parameter))
-        self._kept.pop(service, None)  # to the end: a dict is in the order of insertion
-        self._kept[service] = now, target
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
-        return target
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Read documents in one call; see the port."""
+        with calling("GetParameters"):
+            answer = self._client.get_parameters(Names=[name.parameter for name in services])
+        found = {parameter["Name"]: _document(parameter) for parameter in answer["Parameters"]}
+        return {service: found.get(service.parameter, MISSING) for service in services}
 
-    def _read(self, name: str) -> str:
-        with calling("GetParameter"):
+
+class DynamoCopies:
+    """The `Copies` port over a DynamoDB client."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self, service: ServiceName) -> Copy | None:
+        """Return a target's copy; see the port."""
+        with calling("GetItem"):
+            answer = self._client.get_item(TableName=self._table, Key=to_item(_key(service)))
+        item = from_item(answer.get("Item", {}))
+        if not item:
+            return None
+        document = Document(item["text"], item["problem"], item["modified"])
+        return Copy(document, datetime.fromtimestamp(item["expires_at"], UTC))
+
+    def write(self, service: ServiceName, copy: Copy) -> None:
+        """Write a target's copy; see the port."""
+        document = copy.document
+        item = {
+            **_key(service),
+            "text": document.text,
+            "problem": document.problem,
+            "modified": document.modified,
+            "expires_at": int(copy.until.timestamp()),
+        }
+        put: PutItemInputTypeDef = {"TableName": self._table, "Item": to_item(item)}
+        if document.modified:
+            put["ConditionExpression"] = "attribute_not_exists(pk) OR modified <= :modified"
+            put["ExpressionAttributeValues"] = to_item({":modified": document.modified})
+        with calling("PutItem"):
             try:
-                parameter = self._client.get_parameter(Name=name)["Parameter"]
-            except self._client.exceptions.ParameterNotFound as error:
-                raise ConfigError.of(name, "is missing: no such SSM parameter") from error
-        if parameter["Type"] != "String":
-            raise ConfigError.of(name, f"must be a String parameter, not {parameter['Type']}")
-        return parameter["Value"]
+                self._client.put_item(**put)
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return  # somebody has read a newer one
+
+
+def _key(service: ServiceName) -> dict[str, Any]:
+    return {"pk": service.resource_id, "sk": COPY}
+
+
+def _document(parameter: ParameterTypeDef) -> Document:
+    if parameter["Type"] != "String":
+        return Document(problem=f"must be a String parameter, not {parameter['Type']}")
+    return Document(
+        parameter["Value"], modified=write_moment(parameter["LastModifiedDate"].astimezone(UTC))
+    )

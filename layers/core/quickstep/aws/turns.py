@@ -17,7 +17,7 @@ from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.dynamodb import STATE
 from quickstep.aws.failures import calling
 from quickstep.engine.outcome import Outcome
-from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line
+from quickstep.protocol.line import LANES, MAX_NUMBER, STANDSTILL, Lane, Line
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class DynamoTurns:
         """Say that a number was served; see the port."""
         self._write(
             f"SET served{lane} = :number, moved{lane} = :now",
-            f"attribute_not_exists(served{lane}) OR served{lane} < :number",
+            f"taken{lane} >= :number AND "
+            f"(attribute_not_exists(served{lane}) OR served{lane} < :number)",
             {":number": number, ":now": _millis(now)},
         )
 
@@ -89,8 +90,7 @@ class DynamoTurns:
 
 
 _KEY = to_item({"pk": TURNS, "sk": STATE})
-_MOST = 2**47
-"""More than anybody waits for; as milliseconds, the year 6429."""
+_MOST = MAX_NUMBER  # as milliseconds, the year 6429
 
 
 def _line(item: Mapping[str, Any]) -> Line:

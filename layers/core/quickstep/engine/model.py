@@ -260,7 +260,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Bounds that replace the policy's for a while; `name` is that of a schedule.
+    """Bounds that replace the policy's from `begins` until `until`; a schedule's has its `name`.
 
     A maximum waits until the load leaves its tasks idle, unless it is to be `forced`.
     """
@@ -270,11 +270,13 @@ class Override:
     until: datetime | None = None
     reason: str = ""
     name: str = ""
+    begins: datetime | None = None
     forced: bool = False
 
     def active(self, now: datetime) -> bool:
-        """Whether the override still holds; one without an end holds until it is removed."""
-        return self.until is None or now < self.until
+        """Whether the override holds; one without an end holds until it is removed."""
+        begun = self.begins is None or self.begins <= now
+        return begun and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     IGNORED_STALE = "IGNORED_STALE"
     LOST_RACE = "LOST_RACE"
     RECOVERED = "RECOVERED"
+    FOREIGN_CHANGE = "FOREIGN_CHANGE"
     FAILED_THROTTLED = "FAILED_THROTTLED"
     FAILED_NOT_FOUND = "FAILED_NOT_FOUND"
     FAILED_DENIED = "FAILED_DENIED"
@@ -71,7 +72,8 @@ _SENTENCES = {
     Outcome.IGNORED_DUPLICATE: "Ignored, this was handled before: {why}",
     Outcome.IGNORED_STALE: "Ignored, out of date: {why}",
     Outcome.LOST_RACE: "Left to another evaluation of the same target: {why}",
-    Outcome.RECOVERED: "Adopted a change whose author did not finish: {why}",
+    Outcome.RECOVERED: "Made good a change whose author did not finish: {why}",
+    Outcome.FOREIGN_CHANGE: "Somebody else went from {before} to {granted} tasks: {why}",
     Outcome.FAILED_THROTTLED: "Failed, AWS throttled the call: {why}",
     Outcome.FAILED_NOT_FOUND: "Failed, there is no such service: {why}",
     Outcome.FAILED_DENIED: "Failed, permission denied: {why}",

@@ -25,11 +25,14 @@ RETRY_SLEEPS = (timedelta(seconds=0.3), timedelta(seconds=0.9))
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """How UpdateService failed in the end; `certain` says that it is known what came of it."""
+class Answer:
+    """What ECS has answered in the end; None says that it has done it.
 
-    error: CallFailedError
-    certain: bool
+    `unheard` says that an attempt was never answered: it may still be carried out.
+    """
+
+    error: CallFailedError | None
+    unheard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,17 @@ class Capacity:
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
-    def change(self, service: ServiceName, decision: Decision) -> Failed | None:
-        """Call UpdateService, up to three times if need be; None where it was done.
+    def change(self, service: ServiceName, decision: Decision) -> Answer:
+        """Call UpdateService, up to three times if need be.
 
         A throttle says that nothing was done. After a failure of no known kind, such as a time-out,
-        only ECS knows: described as granted, the change is made. Tasks are removed in one attempt
-        or later: the calls that are left are for those who add some.
+        only ECS knows: described as granted, the change is made; described as before, it may be
+        made later. Tasks are removed in one attempt or later: the calls that are left are for those
+        who add some.
         """
         failure: CallFailedError | None = None
-        adds = decision.granted > decision.before
+        unheard = False
+        adds = decision.outcome is not Outcome.SCALED_IN
         for wait in (timedelta(), *(RETRY_SLEEPS if adds else ())):
             if wait:
                 self.sleep(wait * (0.5 + self.jitter()))
@@ -57,27 +62,24 @@ class Capacity:
             except CallFailedError as error:
                 failure = error
             else:
-                return None
+                return Answer(None, unheard)
             if failure.outcome is Outcome.FAILED_OTHER:
-                seen = self._desired(service)
-                if seen is None:
-                    return Failed(failure, certain=False)
-                if seen == decision.granted:
-                    return None
+                unheard = True
+                if self._shows(service, decision.granted):
+                    return Answer(None, unheard)
             elif failure.outcome is not Outcome.FAILED_THROTTLED:
                 break
-        assert failure is not None  # noqa: S101 - every attempt has returned or failed
-        return Failed(failure, certain=True)
+        return Answer(failure, unheard)
 
-    def _desired(self, service: ServiceName) -> int | None:
+    def _shows(self, service: ServiceName, granted: int) -> bool:
         try:
-            return self.services.describe(service).desired
+            return self.services.describe(service).desired == granted
         except CallFailedError:
-            return None
+            return False
 
 
-def changed(memory: Memory, decision: Decision, seen: Seen, accepted_at: datetime) -> Memory:
-    """Return the memory after ECS has accepted a change.
+def changed(memory: Memory, decision: Decision, seen: Seen, now: datetime) -> Memory:
+    """Return the memory of a change that is about to be asked of ECS.
 
     All datapoints that were in breach have had their say in it.
     """
@@ -90,6 +92,5 @@ def changed(memory: Memory, decision: Decision, seen: Seen, accepted_at: datetim
         memory,
         state=decision.state,
         alarms={**memory.alarms, **spent},
-        desired=decision.granted,
-        changed_at=accepted_at,
+        counts=memory.counts.ask(decision.granted, now),
     )

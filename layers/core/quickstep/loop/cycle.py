@@ -3,7 +3,8 @@
     claim  ∥  DescribeServices  ∥  the load before    round 1; the latter for an alarm's event
     read the metrics, unless the event shows them     only while an alarm is in ALARM
     decide                                            pure
-    UpdateService, only if capacity is to change      round 2
+    write what is about to be asked for               only if capacity is to change
+    UpdateService                                     round 2
     commit memory and record  ∥  send the next check  round 3
 
 Whatever ends an evaluation early is an outcome, and leaves a record like any other.
@@ -19,15 +20,16 @@ from quickstep.config import ConfigError
 from quickstep.engine.decide import correct, decide, set_capacity
 from quickstep.engine.model import Observation, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.capacity import Capacity, Failed, changed
-from quickstep.loop.learning import ahead_of_time, ignored, learn
+from quickstep.loop.capacity import Capacity, changed
+from quickstep.loop.learning import ahead_of_time, ignored, learn, told
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
-from quickstep.loop.recovery import recover
+from quickstep.loop.recovery import adopted, insist
 from quickstep.loop.waiting import line_up, served, still_waits
 from quickstep.protocol.memory import Claim, Lease, Memory
 from quickstep.protocol.messages import Message, Recheck
-from quickstep.protocol.ports import CallFailedError, OutOfDate
+from quickstep.protocol.operators import MOST_SCHEDULES, SCHEDULED, outlived
+from quickstep.protocol.ports import CallFailedError, ItemFullError, OutOfDate
 from quickstep.protocol.records import DecisionRecord
 
 if TYPE_CHECKING:
@@ -54,12 +56,8 @@ MAX_EVENT_AGE = timedelta(seconds=60)
 """The load of a minute ago is no reason to change capacity now."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Described:
-    """A description of the service, and when it was asked for."""
-
-    service: Service
-    asked_at: datetime
+CLAIMS = 3
+"""Claims of one evaluation: a holder may be done before it can be waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +80,11 @@ class Cycle:
     sleep: Callable[[timedelta], None]
     max_event_age: timedelta = MAX_EVENT_AGE
 
-    def evaluate(self, look: Look) -> DecisionRecord | None:
-        """Evaluate a target, and return the record of it.
+    def evaluate(self, look: Look) -> list[DecisionRecord]:
+        """Evaluate a target, and return the records of it: its own last.
 
-        None where the look is out of date: its turn has not come yet, or its chain has gone on.
+        There are none where the look is out of date: its turn has not come yet, or its chain has
+        gone on. There is one before its own for a change that it has found and not made.
 
         Raises:
             LeaseLostError: the evaluation outlived its lease; the record was not written.
@@ -98,52 +97,82 @@ class Cycle:
         generation = look.generation or 0
         if self.targets.postpone(look.service.resource_id, generation, now + wait):
             self.messages.send(Message(look.again), wait)
-        return None
+        return []
 
-    def _evaluate(self, look: Look) -> DecisionRecord | None:
+    def _evaluate(self, look: Look, claims: int = CLAIMS) -> list[DecisionRecord]:
         now = self.clock()
         draft = DecisionRecord(self.new_id(), now, look, Outcome.FAILED_OTHER, "")
         if why := ahead_of_time(look, now, self.max_event_age):
             return self._unclaimed(_ended(draft, Outcome.IGNORED_STALE, why))
         try:
             target = self.policies.load(look.service)
-            look = _defined(target, look)
+            draft = replace(draft, look=_defined(target, look))
         except ConfigError as error:
             return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
-            return self._unclaimed(_ended(draft, error.outcome, error.why))
+            return self._failed(_ended(draft, error.outcome, error.why))
+        return self._claiming(target, draft, claims)
+
+    def _claiming(
+        self, target: ScalableTarget, draft: DecisionRecord, claims: int
+    ) -> list[DecisionRecord]:
+        look, now = draft.look, draft.at
         lease = Lease(draft.id, now, now + LEASE)
-        claim, (described, look) = self.together(
-            lambda: self.targets.claim(target.resource_id, lease, look.generation),
-            lambda: self.together(
-                lambda: self._describe(look.service),
-                lambda: self._observer.with_load_before(target, look, now),
-            ),
-        )
+        try:
+            claim, (described, look) = self.together(
+                lambda: self.targets.claim(target.resource_id, lease, look.generation),
+                lambda: self.together(
+                    lambda: self._describe(look.service),
+                    lambda: self._observer.with_load_before(target, look, now),
+                ),
+            )
+        except CallFailedError as error:
+            return self._failed(_ended(draft, error.outcome, error.why))
+        draft = replace(draft, look=look)
         match claim:
             case OutOfDate():
-                return None
+                return []
             case Lease():
-                why = f"{claim.owner} holds it until {claim.until:%H:%M:%S}"
-                return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
+                return self._beaten(claim, draft, claims - 1)
             case Claim():
-                return self._holding(target, claim, described, replace(draft, look=look))
+                try:
+                    return self._holding(target, claim, described, draft)
+                except ItemFullError as error:
+                    return self._unclaimed(_ended(draft, Outcome.FAILED_OTHER, str(error)))
             case _:
                 assert_never(claim)
+
+    def _beaten(self, held: Lease, draft: DecisionRecord, claims: int) -> list[DecisionRecord]:
+        """Leave what the look has to tell to who holds the lease; claim again if nobody does."""
+        look = draft.look
+        tells = (look.event.policy, told(look.event)) if look.event else None
+        waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), tells)
+        if not waits and claims:
+            return self._evaluate(look, claims)
+        why = f"{held.owner} holds it until {held.until:%H:%M:%S}"
+        return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
 
     @property
     def _observer(self) -> Observer:
         return Observer(self.metrics, self.max_event_age)
 
-    def _unclaimed(self, record: DecisionRecord) -> DecisionRecord:
+    def _unclaimed(self, record: DecisionRecord) -> list[DecisionRecord]:
         self.targets.record(record)
-        return record
+        return [record]
 
-    def _describe(self, service: ServiceName) -> _Described | CallFailedError:
+    def _failed(self, record: DecisionRecord) -> list[DecisionRecord]:
+        """Record a call that failed before the claim, but for a throttle: the door heeds that.
+
+        It is not stored, for it may be the table that throttles.
+        """
+        if record.outcome is Outcome.FAILED_THROTTLED:
+            return [replace(record, unclaimed=True)]
+        return self._unclaimed(record)
+
+    def _describe(self, service: ServiceName) -> Service | CallFailedError:
         """Describe the service; a failure is returned, for the claim beside it must be released."""
-        asked_at = self.clock()
         try:
-            return _Described(self.services.describe(service), asked_at)
+            return self.services.describe(service)
         except CallFailedError as error:
             return error
 
@@ -151,90 +180,99 @@ class Cycle:
         self,
         target: ScalableTarget,
         claim: Claim,
-        described: _Described | CallFailedError,
+        service: Service | CallFailedError,
         draft: DecisionRecord,
-    ) -> DecisionRecord | None:
-        """Evaluate under the lease; None where a re-check is out of date behind a recovery."""
-        memory, look = claim.memory, draft.look
-        draft = replace(draft, unreadable=memory.state.unreadable)
-        if _may_be_stale(described, memory):
-            described = self._describe(look.service)
-        if isinstance(described, CallFailedError):
-            failed = _ended(draft, described.outcome, described.why)
-            if claim.abandoned:
-                # What its owner did is not known yet. Left unreleased, this lease tells the next
-                # holder that somebody may have died here.
-                return self._unclaimed(failed)
-            return self._commit(target, learn(target, memory, look), failed)
-        service = described.service
-        if claim.abandoned:
-            memory, recovered = recover(memory, claim.abandoned, service, draft)
-            if recovered:
-                # Committed before anything else is done, so that there is never more than one
-                # change to adopt: a second death could undo the first one's change unseen.
-                self.targets.commit(draft.id, memory, recovered)
-                return self._evaluate(look)
-        if nothing_new := ignored(memory, look, draft.at, self.max_event_age):
-            record = _ended(draft, *nothing_new)
-            self.targets.commit(draft.id, memory, record)
-            return record
-        memory = learn(target, memory, look)
+    ) -> list[DecisionRecord]:
+        """Evaluate under the lease."""
+        memory, look = claim.memory.as_of(draft.at), draft.look
+        draft = replace(draft, unreadable=_unheeded(claim, draft.at))
+        if isinstance(service, CallFailedError):
+            failed = _ended(draft, service.outcome, service.why)
+            return [self._commit(target, learn(target, memory, look, claim.waiting), failed, claim)]
+        counts = memory.counts
+        known = ignored(memory, look, draft.at, self.max_event_age)
+        # Of what was heard before only the look is left: whoever heard it may not have finished.
+        mere = replace(look, event=None, wish=None) if known else look
+        if adoption := adopted(counts, service, draft):
+            counts = counts.commit(service.desired, draft.at)
+            self.targets.commit(draft.id, replace(memory, counts=counts), adoption)
+            return [adoption, *self._evaluate(mere)]
+        counts = counts.given_up(draft.at)
+        memory = replace(memory, counts=counts)
+        if known and not (counts.asked or claim.waiting):
+            record = _ended(draft, *known)
+            if self.targets.commit(draft.id, memory, record, claim):
+                self._look_again(look.service, memory)
+            return [record]
+        look, draft = mere, replace(draft, look=mere)
+        if counts.committed is None:
+            memory = replace(memory, counts=counts.commit(service.desired, draft.at))
+        memory = learn(target, memory, look, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)
-        observation = Observation(service, seen.alarms)
-        decision = _decide(target, observation, memory.state, look, draft.at)
-        after, record = self._apply(
-            replace(memory, desired=service.desired),
-            decision,
-            seen,
-            replace(draft, service=service, alarms=seen.alarms),
-        )
-        if after is None:
-            # As above: whether capacity changed is for the next holder to find out.
-            return self._unclaimed(record)
-        return self._commit(target, after, record)
+        draft = replace(draft, service=service, alarms=seen.alarms)
+        memory, record = self._apply(target, memory, seen, draft)
+        return [self._commit(target, memory, record, claim)]
 
     def _apply(
-        self, memory: Memory, decision: Decision, seen: Seen, draft: DecisionRecord
-    ) -> tuple[Memory | None, DecisionRecord]:
-        """Call UpdateService if capacity is to change; return what to remember and to record.
+        self, target: ScalableTarget, memory: Memory, seen: Seen, draft: DecisionRecord
+    ) -> tuple[Memory, DecisionRecord]:
+        """Decide, and call UpdateService if need be; return what to remember and to record.
 
-        No memory is returned where it cannot be known whether ECS has done it.
+        What is decided counts from what is committed, whatever an old answer may have shown.
         """
+        assert draft.service is not None  # noqa: S101 - it is described before it is judged
+        committed = draft.service.desired if memory.desired is None else memory.desired
+        observation = Observation(replace(draft.service, desired=committed), seen.alarms)
+        decision = _decide(target, observation, memory.state, draft.look, draft.at)
+        sent = insist(target, memory, decision, draft)
+        decision = sent or decision
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
-        if not decision.outcome.changes_capacity:
+        if sent is None:
             return memory, record
-        look = draft.look
-        failed = Capacity(self.services, self.sleep, self.jitter).change(look.service, decision)
-        if isinstance(failed, Failed):
-            failure = _ended(record, failed.error.outcome, failed.error.why)
-            return memory if failed.certain else None, failure
+        adds = sent.outcome is not Outcome.SCALED_IN
+        if why := memory.counts.refusal(sent.granted, adds=adds):
+            return memory, _ended(record, Outcome.FAILED_OTHER, why)
+        asked = changed(memory, sent, seen, self.clock())
+        self.targets.ask(draft.id, draft.resource_id, asked)
+        capacity = Capacity(self.services, self.sleep, self.jitter)
+        answer = capacity.change(draft.look.service, sent)
+        if answer.error:
+            failed = _ended(record, answer.error.outcome, answer.error.why)
+            return asked if answer.unheard else memory, failed
         accepted_at = self.clock()
-        if look.event:
-            record = replace(record, alarm_to_update=accepted_at - look.event.at)
+        if draft.look.event:
+            record = replace(record, alarm_to_update=accepted_at - draft.look.event.at)
         if memory.turn:
             record = replace(record, waited=accepted_at - memory.turn.since)
-        return changed(memory, decision, seen, accepted_at), record
+        counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unheard)
+        return replace(asked, counts=counts), record
 
     def _commit(
-        self, target: ScalableTarget, memory: Memory, record: DecisionRecord
+        self, target: ScalableTarget, memory: Memory, record: DecisionRecord, claim: Claim
     ) -> DecisionRecord:
         """Commit, and send the next check beside it; what ECS has throttled lines up before."""
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
-        memory = replace(memory, turn=turn, generation=memory.generation + 1)
+        memory = replace(memory, turn=turn, generation=memory.generation + 1, check_at=None)
         check = next_check(memory, record, now, self.jitter(), wait)
         if check is None:
-            self.targets.commit(record.id, replace(memory, check_at=None), record)
+            waited = self.targets.commit(record.id, memory, record, claim)
         else:
             recheck = Recheck(record.look.service, memory.generation, check.attempt, check.turn)
             memory = replace(memory, check_at=now + check.delay)
-            self.together(
-                lambda: self.targets.commit(record.id, memory, record),
+            waited, _ = self.together(
+                lambda: self.targets.commit(record.id, memory, record, claim),
                 lambda: self.messages.send(Message(recheck), check.delay),
             )
+        if waited:
+            self._look_again(record.look.service, memory)
         if record.outcome is not Outcome.FAILED_THROTTLED:
             served(self.turns, record.look.turn, self.clock())
         return record
+
+    def _look_again(self, service: ServiceName, memory: Memory) -> None:
+        """Look again at once, as somebody has waited; the next check is out of date then."""
+        self.messages.send(Message(Recheck(service, memory.generation)), timedelta())
 
 
 def _defined(target: ScalableTarget, look: Look) -> Look:
@@ -279,10 +317,14 @@ def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord
     return replace(record, outcome=outcome, reason=reason)
 
 
-def _may_be_stale(described: _Described | CallFailedError, memory: Memory) -> bool:
-    """Whether the description was asked for before the last committed change was accepted."""
-    return (
-        isinstance(described, _Described)
-        and memory.changed_at is not None
-        and described.asked_at <= memory.changed_at
-    )
+def _unheeded(claim: Claim, now: datetime) -> str:
+    """Return what of the operators' entries cannot be read, or is more than there may be."""
+    dropped = [
+        f"{name}: is dropped, for there are {MOST_SCHEDULES} schedules besides"
+        for name in outlived(claim.entries, now)
+        if any(
+            f"{SCHEDULED}{kept.name}" == name and kept.active(now)
+            for kept in claim.memory.state.schedules
+        )
+    ]
+    return "; ".join(filter(None, [claim.memory.state.unreadable, *dropped]))

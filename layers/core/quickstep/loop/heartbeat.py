@@ -1,9 +1,9 @@
-"""The heartbeat's round: once a minute, a look at every target that has alarms.
+"""The heartbeat's round: once a minute, a look at every target that has alarms, or is remembered.
 
 A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
-ECS, shows something to do. ECS is asked for ten services at once. Where there are more targets than
-one invocation looks at, the queue brings them in batches, spread over the minute; only so many of
-them ask ECS, drawn anew each minute.
+ECS, shows something to do. ECS is asked for ten services at once, SSM for their documents. Where
+there are more targets than one invocation looks at, the queue brings them in batches, spread over
+the minute; only so many of them ask ECS, drawn anew each minute.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 from quickstep.config import ConfigError
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
+from quickstep.loop.cycle import LEASE
 from quickstep.loop.learning import learn
 from quickstep.loop.looks import heartbeat_look
 from quickstep.loop.next_look import readable
+from quickstep.naming import parse_resource_id
+from quickstep.protocol.counts import CLOCKS, Meaning
 from quickstep.protocol.messages import MAX_DESCRIBED, Heartbeat, Heartbeats, Message, Sweep
 from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.quotas import DESCRIBE_ALARMS, DESCRIBE_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,8 +42,8 @@ if TYPE_CHECKING:
 PAGES = 15
 """Pages of alarms in one invocation; the rest is left to the next one."""
 
-PAGE_SLEEP = timedelta(milliseconds=200)
-"""DescribeAlarms allows 9 calls a second in an account; the heartbeat takes about half of them."""
+PAGE_SLEEP = timedelta(seconds=1.8 / DESCRIBE_ALARMS.a_second)
+"""200 ms: of DescribeAlarms' calls, the heartbeat takes about half."""
 
 OVERDUE = timedelta(seconds=5)
 """How long after its time a re-check counts as lost."""
@@ -50,8 +54,8 @@ INLINE_TARGETS = 50
 INLINE_TIME = timedelta(seconds=4)
 """How long one invocation looks at targets itself; the rest is left to others."""
 
-CALLS_A_SECOND = 5
-"""DescribeServices' bucket refills by 20 a second in an account; a quarter is the heartbeat's."""
+CALLS_A_SECOND = DESCRIBE_SERVICES.a_second // 4
+"""Of DescribeServices, a quarter is the heartbeat's: 5 calls a second."""
 
 LAST_LOOK = timedelta(seconds=50)
 """The looks of one heartbeat are over before the next one."""
@@ -61,6 +65,9 @@ CALLS = CALLS_A_SECOND * LAST_LOOK.seconds
 
 CALLS_OF_A_PART = int(CALLS_A_SECOND * PAGES * PAGE_SLEEP.total_seconds())
 """The same of an invocation that sees a part of the alarms: as many as go into its own paging."""
+
+
+_AS_KNOWN = (Meaning.FIRST, Meaning.COMMITTED, Meaning.STALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,9 @@ class HeartbeatRounds:
         if token is not None:
             self.messages.send(Message(Sweep(token)), timedelta())
         whole = token is None and sweep.next_token is None
+        for resource_id in self.cycle.targets.listed() if whole else ():
+            if name := parse_resource_id(resource_id):
+                targets.setdefault(name, {})
         batches = _batches(Heartbeat(name, alarms, whole) for name, alarms in targets.items())
         if whole and len(targets) <= INLINE_TARGETS:
             return self.look_at(batches)
@@ -112,7 +122,8 @@ class HeartbeatRounds:
     def _hand_on(self, batches: Iterable[tuple[Heartbeats, timedelta]]) -> None:
         """Leave targets to other invocations.
 
-        By the time it is looked at, a target may have got an alarm that is not in its heartbeat.
+        By the time it is looked at, a target may have got an alarm that is not in its heartbeat. So
+        those that are not in there count as deleted only where it has none at all.
         """
         self.messages.send_all(
             [
@@ -131,7 +142,7 @@ class HeartbeatRounds:
         until = self.cycle.clock() + INLINE_TIME
         left = list(batches)
         while left and self.cycle.clock() < until:
-            batch = left.pop(0)
+            batch = self._with_documents(left.pop(0), errors)
             try:
                 described = self._describe(batch)
             except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
@@ -144,7 +155,7 @@ class HeartbeatRounds:
                 try:
                     look = heartbeat_look(heartbeat)
                     if needs_evaluation(self.cycle, look, described):
-                        records += filter(None, [self.cycle.evaluate(look)])
+                        records += self.cycle.evaluate(look)
                 except Exception as error:  # noqa: BLE001 - as above
                     errors.append(error)
         if left:
@@ -153,9 +164,24 @@ class HeartbeatRounds:
             raise ExceptionGroup("heartbeat", errors)
         return records
 
+    def _with_documents(self, batch: Heartbeats, errors: list[Exception]) -> Heartbeats:
+        """Look at the documents anew; leave out targets without one that have a record of that.
+
+        Where that fails, those that are known count for another minute; but for a throttle, it is
+        an error.
+        """
+        try:
+            missing = self.cycle.policies.refresh([each.service for each in batch.targets])
+        except CallFailedError as error:
+            if error.outcome is not Outcome.FAILED_THROTTLED:
+                errors.append(error)
+            return batch
+        targets = tuple(each for each in batch.targets if each.service not in missing)
+        return replace(batch, targets=targets)
+
     def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
         """Describe the services, where that is asked for; None where they were not."""
-        if not batch.describe:
+        if not batch.describe or not batch.targets:
             return None
         try:
             services = [heartbeat.service for heartbeat in batch.targets]
@@ -171,17 +197,30 @@ def needs_evaluation(
 ) -> bool:
     """Whether a target is to be evaluated; `described` is None where ECS was not asked."""
     service = described.get(look.service) if described is not None else None
-    if described is not None and service is None:
-        return True
+    gone = described is not None and service is None
+    resource_id, now = look.service.resource_id, cycle.clock()
     try:
         target = cycle.policies.load(look.service)
-        memory, lease = cycle.targets.peek(look.service.resource_id)
-    except (ConfigError, CallFailedError):
+    except ConfigError:
+        gone, target = True, None
+    except CallFailedError:
         return True  # the evaluation meets the same trouble, and records it
-    now = cycle.clock()
-    if lease and lease.until <= now:
-        return True  # a holder has died
+    memory, lease = cycle.targets.peek(resource_id)
+    memory = memory.as_of(now)
+    if look.complete and not look.described and (gone or _is_over(memory, now)):
+        cycle.targets.unlist(resource_id, memory.generation)
+        return False
+    if gone or target is None or (lease and not now < lease.until <= now + LEASE + CLOCKS):
+        return True  # the evaluation records what is missing; or a holder has died
     return shows_work(target, look, memory=memory, service=service, now=now)
+
+
+def _is_over(memory: Memory, now: datetime) -> bool:
+    """Whether nothing can become of a target's memory any more that has no alarm."""
+    state = memory.state
+    entries = [entry for entry in (state.override, *state.schedules) if entry]
+    waits = memory.alarms or memory.turn or memory.check_at or memory.counts.asked
+    return not waits and not any(entry.active(now) for entry in entries)
 
 
 def shows_work(
@@ -194,14 +233,16 @@ def shows_work(
 ) -> bool:
     """Whether there is something to do about a target that nobody holds.
 
-    There is where an alarm's event was missed, an alarm is new or changed, a breach is looked at by
-    no chain of re-checks, or capacity is outside its bounds. Where the service was not described,
-    the capacity of the last commit counts.
+    There is where an alarm's event was missed, an alarm is new or changed, a breach or a turn is
+    looked at by no chain of re-checks, somebody has set the desired count, or it is outside its
+    bounds. Where the service was not described, the count of the last commit counts.
     """
     if learn(target, memory, look) != memory:
         return True
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
-    if readable(memory, now) and not chain_is_alive:
+    if (readable(memory, now) or memory.turn or memory.counts.asked) and not chain_is_alive:
+        return True
+    if service and memory.counts.meaning(service.desired) not in _AS_KNOWN:
         return True
     bounds = Bounds.in_force(target, memory.state, now)
     desired = service.desired if service else memory.desired
@@ -221,4 +262,4 @@ def _batches(heartbeats: Iterable[Heartbeat]) -> list[Heartbeats]:
 
 
 def _incomplete(heartbeat: Heartbeat) -> Heartbeat:
-    return replace(heartbeat, complete=False)
+    return replace(heartbeat, complete=heartbeat.complete and not heartbeat.alarms)

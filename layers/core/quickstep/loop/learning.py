@@ -9,6 +9,7 @@ from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from quickstep.alarms.event import AlarmEvent
@@ -68,16 +69,34 @@ def _repeated(at: datetime, last: datetime) -> Outcome:
     return Outcome.IGNORED_DUPLICATE if at == last else Outcome.IGNORED_STALE
 
 
-def learn(target: ScalableTarget, memory: Memory, look: Look) -> Memory:
-    """Return the memory with what the look teaches.
+def told(event: AlarmEvent) -> KnownAlarm:
+    """Return what an event tells of its alarm."""
+    return KnownAlarm(
+        state=event.alarm.state,
+        at=event.at,
+        definition=event.definition,
+        muted=event.alarm.muted,
+        muted_until=event.muted_until,
+    )
+
+
+def learn(
+    target: ScalableTarget,
+    memory: Memory,
+    look: Look,
+    waiting: Mapping[str, KnownAlarm] | None = None,
+) -> Memory:
+    """Return the memory with what the look teaches, and what events have told that waited for it.
 
     Alarms that were deleted, and those of policies that are gone from the document, are forgotten.
     """
     alarms = {} if look.complete else dict(memory.alarms)
     for policy, described in look.described.items():
-        alarms[policy] = _described(memory, policy, described)
-    if look.event:
-        alarms[look.event.policy] = _changed(memory, look.event)
+        alarms[policy] = _described(memory.alarms.get(policy), described)
+    for policy, shown in (waiting or {}).items():
+        alarms[policy] = _changed(alarms.get(policy), shown)
+    if event := look.event:
+        alarms[event.policy] = _changed(alarms.get(event.policy), told(event))
     return replace(
         memory,
         alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)},
@@ -85,30 +104,22 @@ def learn(target: ScalableTarget, memory: Memory, look: Look) -> Memory:
     )
 
 
-def _changed(memory: Memory, event: AlarmEvent) -> KnownAlarm:
+def _changed(last: KnownAlarm | None, shown: KnownAlarm) -> KnownAlarm:
     """Return what an event adds: the newer state, and the definition until one is described."""
-    last = memory.alarms.get(event.policy)
-    if last and event.at <= last.at:
-        return last
-    shown, known = event.definition, last.definition if last else None
-    if known is None or (shown and shown.threshold != known.threshold):
-        known = shown or known
-    return KnownAlarm(
-        state=event.alarm.state,
-        at=event.at,
-        definition=known,
-        acted_on=last.acted_on if last else memory.spent_before,
-        muted=event.alarm.muted,
-        muted_until=event.muted_until,
-        disabled=last.disabled if last else False,
-    )
-
-
-def _described(memory: Memory, policy: str, described: KnownAlarm) -> KnownAlarm:
-    """Return what DescribeAlarms adds: always the definition, the state only if it is newer."""
-    last = memory.alarms.get(policy)
     if last is None:
-        return replace(described, acted_on=memory.spent_before, muted=False, muted_until=None)
+        return shown
+    if shown.at <= last.at:
+        return last
+    new, known = shown.definition, last.definition
+    if known is None or (new and new.threshold != known.threshold):
+        known = new or known
+    return replace(shown, definition=known, acted_on=last.acted_on, disabled=last.disabled)
+
+
+def _described(last: KnownAlarm | None, described: KnownAlarm) -> KnownAlarm:
+    """Return what DescribeAlarms adds: always the definition, the state only if it is newer."""
+    if last is None:
+        return replace(described, muted=False, muted_until=None)
     last = replace(last, definition=described.definition, disabled=described.disabled)
     if described.state is last.state or described.at < last.at:
         return last

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 NEWER_DATAPOINT = timedelta(seconds=2)
-"""How soon to look again where CloudWatch has no newer datapoint yet."""
+"""How soon to look again where CloudWatch has no newer datapoint yet, or ECS has not answered."""
 
 MAX_ATTEMPTS_FOR_NEWER = 5
 """Looks in a row for a newer datapoint; then the heartbeat takes over."""
@@ -54,6 +54,8 @@ def next_check(
         last = wait is None and _asks_for_less(record)
         delay = max(wait or timedelta(), backoff(throttles, jitter, scale_in=last))
         return Check(delay, throttles + 1, memory.turn)
+    if memory.counts.asked and looks < MAX_ATTEMPTS_FOR_NEWER:
+        return Check(NEWER_DATAPOINT, looks + 1)
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None

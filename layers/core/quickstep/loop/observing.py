@@ -81,7 +81,7 @@ class Observer:
             for name, alarm in known.items()
             if alarm.definition
             and not alarms[name].has_value
-            and _is_read(target, memory, look, name)
+            and _is_read(target, memory, look, name, now)
         }
         return self._read(target, known, definitions, Seen(alarms, newest), now)
 
@@ -146,7 +146,7 @@ def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
     return looks_back(target, policy, policy.direction)
 
 
-def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str) -> bool:
+def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now: datetime) -> bool:
     """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
     if look.reads is Reads.NOTHING:
         return False
@@ -154,7 +154,9 @@ def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str) -> b
         return True
     policy = target.policy(name)
     out = policy is not None and policy.direction is Direction.OUT
-    return out and (look.reads is Reads.SCALE_OUT or bool(memory.state.removals))
+    since = now - timedelta(seconds=target.deregistration_delay_seconds)
+    drain = any(removal.at > since for removal in memory.state.removals)
+    return out and (look.reads is Reads.SCALE_OUT or drain)
 
 
 def _unread(known: KnownAlarm, now: datetime) -> Alarm:

@@ -1,58 +1,103 @@
-"""Adopting the change of an evaluation that died between UpdateService and its commit."""
+"""What has come of changes whose answer never came, and of those that others made."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import Launch, ScalingActivity
+from quickstep.engine.model import AlarmState, Direction, TrailStep
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds
+from quickstep.protocol.counts import Meaning
 
 if TYPE_CHECKING:
-    from quickstep.engine.model import Service
-    from quickstep.protocol.memory import Lease, Memory
+    from collections.abc import Mapping
+
+    from quickstep.engine.model import Alarm, Decision, ScalableTarget, Service
+    from quickstep.protocol.counts import Counts
+    from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
+_IN_BREACH = (
+    Outcome.HELD_NO_DATA,
+    Outcome.HELD_COOLDOWN,
+    Outcome.HELD_CAPACITY_ON_ITS_WAY,
+    Outcome.HELD_AT_MAX,
+)
+"""How a scale-out is held that has been answered before."""
 
-def recover(
-    memory: Memory, abandoned: Lease, service: Service, draft: DecisionRecord
-) -> tuple[Memory, DecisionRecord | None]:
-    """Return the memory with the change of a holder that died before its commit, and its record.
 
-    What differs from the last commit is taken for its work: it happened after the lease's start,
-    and its cooldown counts from there. Where nothing was ever committed, a cooldown starts all the
-    same: that it changed nothing cannot be known. Nor can it be known which datapoints it acted on:
-    all that begin before the lease are spent.
+def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> DecisionRecord | None:
+    """Return the record of a change that is found made; None where ECS shows what was committed.
+
+    One that was asked for without an answer has its cooldown, and has spent its datapoints, since
+    before it was asked for. Anybody else's has none of these: it is never fought.
     """
-    before, after = memory.desired, service.desired
-    if before == after:
-        return memory, None
-    activity = ScalingActivity(abandoned.since, after if before is None else before, after)
-    lower = before is not None and after < before
-    launched = Launch(abandoned.since, activity.after - activity.before)
-    state = (
-        replace(memory.state, scale_in=activity)
-        if lower
-        else replace(
-            memory.state,
-            scale_out=activity,
-            launches=(*memory.state.launches, launched),
-        )
-    )
-    from_ = "an unknown number" if before is None else before
-    why = f"{abandoned.owner} left {after} tasks, where {from_} had been committed"
-    outcome = Outcome.RECOVERED
-    record = replace(
-        draft,
+    before, after = counts.committed, service.desired
+    meaning = counts.meaning(after)
+    if meaning is Meaning.ANSWERED and counts.asked:
+        outcome = Outcome.RECOVERED
+        why = f"{after} tasks, which nobody had heard of since {counts.asked.at:%H:%M:%S}"
+    elif meaning is Meaning.FOREIGN:
+        outcome = Outcome.FOREIGN_CHANGE
+        why = f"{before} were committed, and nobody here asked for {after}"
+    else:
+        return None
+    reason = outcome.sentence(before=before, granted=after, why=why)
+    return replace(draft, outcome=outcome, reason=reason, service=service)
+
+
+def insist(
+    target: ScalableTarget, memory: Memory, decision: Decision, draft: DecisionRecord
+) -> Decision | None:
+    """Return a decision with the number that is to be sent; None where none is.
+
+    A scale-out sends no less than what was asked for without an answer: that may be on its way.
+    While the breach lasts that it was for, it is sent again; and so is the committed count where a
+    late call of ours has undone it. All of it within the bounds in force now, and nothing of it
+    against an operator's wish, a pause, a mute or a dry run.
+
+    Example: 8 were asked for at 4 tasks, the answer was lost, and 4 are seen. A step of 2 asks for
+    6: 8 are sent. Without a newer datapoint: 8 are sent, too.
+    """
+    counts, outcome = memory.counts, decision.outcome
+    bounds = Bounds.in_force(target, memory.state, draft.at)
+    unanswered = 0 if counts.asked is None else min(counts.asked.number, bounds.maximum)
+    number = decision.granted
+    if outcome.changes_capacity:
+        if outcome is Outcome.SCALED_OUT and not draft.look.wish:
+            number = max(number, unanswered)
+        if number == decision.granted:
+            return decision
+    elif target.dry_run or outcome in (Outcome.HELD_PAUSED, Outcome.HELD_MUTED):
+        return None
+    elif draft.service and counts.meaning(draft.service.desired) is not Meaning.LATE:
+        if not counts.asked or outcome not in _IN_BREACH or not _in_breach(target, draft.alarms):
+            return None
+        number = max(number, unanswered)
+    if not outcome.changes_capacity and _paused(memory, draft, number):
+        return None
+    why = f"{number} were asked for before, and it is not known what came of that"
+    if not outcome.changes_capacity:
+        outcome = Outcome.RECOVERED
+    return replace(
+        decision,
         outcome=outcome,
-        reason=outcome.sentence(before=before, granted=after, why=why),
-        service=service,
+        granted=number,
+        reason=outcome.sentence(before=decision.before, granted=number, why=why),
+        trail=(*decision.trail, TrailStep("unanswered", decision.granted, number, why)),
     )
-    alarms = {
-        name: replace(known, acted_on=max(known.acted_on or abandoned.since, abandoned.since))
-        for name, known in memory.alarms.items()
-    }
-    memory = replace(
-        memory, state=state, alarms=alarms, desired=after, spent_before=abandoned.since
-    )
-    return memory, record
+
+
+def _paused(memory: Memory, draft: DecisionRecord, number: int) -> bool:
+    """Whether an operator has stopped what would lead from the count that is seen to a number."""
+    pause, service = memory.state.pause, draft.service
+    if pause is None or service is None:
+        return False
+    direction = Direction.OUT if number > service.desired else Direction.IN
+    return pause.holds(direction, draft.at)
+
+
+def _in_breach(target: ScalableTarget, alarms: Mapping[str, Alarm]) -> bool:
+    out = (alarms.get(policy.name) for policy in target.in_direction(Direction.OUT))
+    return any(each and each.state is AlarmState.ALARM and not each.muted for each in out)

@@ -3,9 +3,11 @@
     {"ResourceId": "service/prod/web", "Name": "night", "MaxCapacity": 2, "For": "12h",
      "At": "<aws.scheduler.scheduled-time>", "Reason": "nobody is there"}
 
-`For` counts from `At`, the time of the schedule; `Until` names the end instead. `"End": true` ends
-what the same `Name` has begun. An action that comes twice, or after a later one of its name,
-changes nothing.
+It holds from `At`, the time of the schedule, for as long as `For` says; `Until` names the end
+instead. An `At` ahead begins then. `"End": true` ends what the same `Name` has begun, or would.
+
+A name has one action: the one that was asked for last. One that comes twice changes nothing, one
+that comes after a later one is not written, and the answer says so.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import MAX_TASKS
-from quickstep.fields import Field, InvalidDocumentError, Problems, write_moment
+from quickstep.fields import Field, InvalidDocumentError, Problems, checked_json, write_moment
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import SCHEDULED, bounds_entry, bounds_text
@@ -30,7 +32,14 @@ DEFAULT_NAME = "schedule"
 LONGEST = timedelta(days=366)
 MAX_REASON = 200
 
+AHEAD = timedelta(seconds=60)
+"""So far the clocks of two hosts may be apart."""
+
+WITHIN_REACH = timedelta(minutes=14)
+"""A message may be delayed by 15; what begins later is found by a heartbeat, within a minute."""
+
 _NAME = "[A-Za-z0-9._-]{1,64}"
+_SHOWN = "%Y-%m-%d %H:%M:%S"
 _OPTIONAL = ("Name", "At", "MinCapacity", "MaxCapacity", "For", "Until", "End", "Reason")
 
 
@@ -40,10 +49,15 @@ class ScheduleError(InvalidDocumentError):
 
 @dataclass(frozen=True, slots=True)
 class ScheduledAction:
-    """Bounds that hold from `at` until `until`; both are equal where the action is an end."""
+    """Bounds that hold from `at` until `until`; both are equal where the action is an end.
+
+    Of a name's actions the one that was `asked_at` last counts: an action's own time, unless that
+    is ahead.
+    """
 
     service: ServiceName
     name: str
+    asked_at: datetime
     at: datetime
     until: datetime
     min_capacity: int | None = None
@@ -54,16 +68,23 @@ class ScheduledAction:
     def entry(self) -> dict[str, Any]:
         """The attribute of the target's item."""
         bounds = (self.min_capacity, self.max_capacity)
-        return bounds_entry(bounds, self.until, reason=self.reason, by=self.name, at=self.at)
+        return bounds_entry(
+            bounds,
+            self.until,
+            reason=self.reason,
+            by=self.name,
+            at=self.asked_at,
+            begins=self.at if self.at > self.asked_at else None,
+        )
 
     def __str__(self) -> str:
         """Return what a decision record says of it."""
         if self.until == self.at:
             return f"schedule {self.name} is over"
         bounds = bounds_text(self.min_capacity, self.max_capacity)
-        return f"schedule {self.name}: {bounds} until {self.until:%Y-%m-%d %H:%M:%S} UTC" + (
-            f": {self.reason}" if self.reason else ""
-        )
+        begins = f" from {self.at:{_SHOWN}}" if self.at > self.asked_at else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"schedule {self.name}: {bounds}{begins} until {self.until:{_SHOWN}} UTC{reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +96,10 @@ class Schedules:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    def on_action(self, event: Any) -> ScheduledAction:
-        """Carry out what the Scheduler has sent, and return it.
+    def on_action(self, event: Any) -> tuple[ScheduledAction, bool]:
+        """Carry out what the Scheduler has sent; return it, and whether it was written.
+
+        It is not where a later action of its name was.
 
         Raises:
             ScheduleError: it breaks a rule; nothing was written.
@@ -86,10 +109,14 @@ class Schedules:
         now = self.clock()
         action = read_action(event, now)
         name = f"{SCHEDULED}{action.name}"
-        if self.operators.schedule(action.service.resource_id, name, action.entry):
+        written = self.operators.schedule(action.service.resource_id, name, action.entry)
+        begins_in = action.at - now
+        if written and begins_in <= WITHIN_REACH:
             request = Request(action.service, self.new_id(), now, str(action))
-            self.messages.send(Message(request), timedelta())
-        return action
+            # A second more, for it must not arrive before the scaler's clock says so.
+            delay = begins_in + timedelta(seconds=1) if begins_in > timedelta() else timedelta()
+            self.messages.send(Message(request), delay)
+        return action, written
 
 
 def read_action(event: Any, now: datetime) -> ScheduledAction:
@@ -99,7 +126,10 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
         ScheduleError: it breaks a rule; every problem is listed.
     """
     problems = Problems()
-    root = Field(event, "", problems)
+    try:
+        root = Field(checked_json(event), "", problems)
+    except InvalidDocumentError as error:
+        raise ScheduleError(error.problems) from None
     members = root.members(required=("ResourceId",), optional=_OPTIONAL)
     problems.raise_any(ScheduleError)
     service = parse_resource_id(members["ResourceId"].text(RESOURCE_ID, RESOURCE_ID_RULE))
@@ -116,13 +146,16 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
         for key in ("MinCapacity", "MaxCapacity", "For", "Until"):
             if key in members:
                 members[key].wrong("must not stand beside End", seen=False)
+        if at - now > AHEAD:
+            rule = "must not be ahead where End is true; an action ends by its own For or Until"
+            members["At"].wrong(rule)
         bounds: tuple[int | None, int | None] = (None, None)
-        until = at
+        until = at = min(at, now)
     else:
         bounds, until = _bounds(root, members), _until(root, members, at, now)
     problems.raise_any(ScheduleError)
     assert service is not None  # noqa: S101 - what names none has raised its problem
-    return ScheduledAction(service, name, at, until, *bounds, reason)
+    return ScheduledAction(service, name, min(at, now), at, until, *bounds, reason)
 
 
 def _bounds(root: Field, members: dict[str, Field]) -> tuple[int | None, int | None]:
@@ -150,4 +183,6 @@ def _until(root: Field, members: dict[str, Field], at: datetime, now: datetime) 
             members[key].wrong(f"must end after {write_moment(now)}: it is over already")
         elif until - now > LONGEST:
             members[key].wrong(f"must end within {LONGEST.days} days")
+        elif until <= at:
+            members[key].wrong(f"must end after At, {write_moment(at)}")
     return until

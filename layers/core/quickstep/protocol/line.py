@@ -20,14 +20,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import present, write_moment
+from quickstep.protocol.quotas import UPDATE_SERVICE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.fields import Field
 
-SERVED_A_SECOND = 5
-"""UpdateService's bucket refills by so many calls (*request-throttling*, ECS Developer Guide)."""
+SERVED_A_SECOND = UPDATE_SERVICE.a_second
+"""UpdateService's bucket refills by so many calls."""
 
 OVERLOADS = (5.0, 3.4, 2.25, 1.5, 0.0)
 """The least overload of each lane, in thresholds: each about 1.5 times the next."""
@@ -42,6 +43,9 @@ STANDSTILL = timedelta(seconds=30)
 
 LONGEST_WAIT = timedelta(seconds=300)
 """After which a target looks again how far the line has come; SQS could wait for 900 s."""
+
+MAX_NUMBER = 2**47
+"""More than anybody waits for."""
 
 LONGEST_LINE = timedelta(hours=1)
 """Nobody is sent away who came so long ago."""
@@ -94,7 +98,9 @@ class Line:
             for index, each in enumerate(self.lanes[:lane])
             if self.moves(index, now)
         )
-        own = number - 1 - self.lanes[lane].served if self.moves(lane, now) else 0
+        line = self.lanes[lane]
+        # A number that nobody took comes after all that were, however large it is.
+        own = min(number, line.taken + 1) - 1 - line.served if self.moves(lane, now) else 0
         return sum(higher) + max(0, own)
 
     def take(self, lane: int, now: datetime) -> Line:
@@ -109,9 +115,12 @@ class Line:
         return self._with(lane, after)
 
     def serve(self, lane: int, number: int, now: datetime) -> Line:
-        """Return the line after a number was served; those before it have been, or never will."""
+        """Return the line after a number was served; those before it have been, or never will.
+
+        One that was never taken changes nothing: it would serve all that are taken until then.
+        """
         before = self.lanes[lane]
-        if number <= before.served:
+        if not before.served < number <= before.taken:
             return self
         return self._with(lane, replace(before, served=number, moved_at=now))
 
@@ -137,5 +146,5 @@ def read_turn(field: Field | None) -> Turn | None:
     return Turn(
         members["since"].moment(),
         lane.integer(0, LANES - 1) if lane else None,
-        number.integer(1) if number else None,
+        number.integer(1, MAX_NUMBER) if number else None,
     )

@@ -78,6 +78,14 @@ class Look:
     outlives_alarms: bool = False
 
     @property
+    def waits(self) -> bool:
+        """Whether whoever holds the lease can do for it what it came for.
+
+        What an event tells is left in the item, and a re-check asks for a look and nothing else.
+        """
+        return self.event is not None or self.generation is not None
+
+    @property
     def moments(self) -> tuple[datetime, ...]:
         """The times of others' clocks that would be remembered."""
         times = [alarm.at for alarm in self.described.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.known import known_dict, read_known
@@ -15,8 +16,9 @@ from quickstep.fields import (
     write_moment,
     write_optional_moment,
 )
+from quickstep.protocol.counts import CLOCKS, Counts, counts_dict, read_counts
 from quickstep.protocol.line import read_turn, write_turn
-from quickstep.protocol.operators import read_operators
+from quickstep.protocol.operators import is_operators, read_operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.known import KnownAlarm
     from quickstep.protocol.line import Turn
+
+
+WAITING = "event:"
+"""What the attributes begin with that tell of an alarm's event; the policy's name follows."""
+
+AHEAD = timedelta(seconds=60)
+"""So far ahead a time may be that others tell: no further than an event may be old."""
+
+LONGEST_CHECK = timedelta(minutes=15)
+"""No re-check comes later: SQS delays a message by no more."""
 
 
 class CorruptItemError(InvalidDocumentError):
@@ -34,23 +46,66 @@ class CorruptItemError(InvalidDocumentError):
 class Memory:
     """What a target's item remembers from one evaluation to the next.
 
-    `desired` is the desired count as of the last commit, `changed_at` when ECS accepted the last
-    committed change. `generation` numbers the chain of re-checks: a message of another number is
-    out of date; `check_at` is when the chain's next message is due, None while there is no chain.
-    A datapoint that begins before `spent_before` may have been acted on by a holder that died.
-    `requested_at` is when the newest capacity was asked for that has been answered. `turn` is what
-    a target waits for that ECS has throttled, until it has been judged.
+    `counts` is what desired counts ECS may show. `generation` numbers the chain of re-checks: a
+    message of another number is out of date; `check_at` is when the chain's next message is due,
+    None while there is no chain. `requested_at` is when the newest capacity was asked for that has
+    been answered. `turn` is what a target waits for that ECS has throttled, until it has been
+    judged. `listed` says that the target is among those that are remembered.
     """
 
     state: State = field(default_factory=State)
     alarms: Mapping[str, KnownAlarm] = field(default_factory=dict)
-    desired: int | None = None
-    changed_at: datetime | None = None
+    counts: Counts = field(default_factory=Counts)
     generation: int = 0
     check_at: datetime | None = None
-    spent_before: datetime | None = None
     requested_at: datetime | None = None
     turn: Turn | None = None
+    listed: bool = False
+
+    @property
+    def desired(self) -> int | None:
+        """The desired count that is committed."""
+        return self.counts.committed
+
+    def as_of(self, now: datetime) -> Memory:
+        """Return what is left of it by now.
+
+        No time that a host remembered whose clock was ahead holds longer than its rule allows from
+        now on.
+
+        Example: a cooldown of 10 s that began "in an hour" ends in 10 s, and a re-check that is due
+        in an hour is none.
+        """
+
+        def past(at: datetime, ahead: timedelta = CLOCKS) -> datetime:
+            return at if at <= now + ahead else now
+
+        def activity(done: ScalingActivity | None) -> ScalingActivity | None:
+            return replace(done, at=past(done.at)) if done else None
+
+        state, check_at = self.state, self.check_at
+        return replace(
+            self,
+            state=replace(
+                state,
+                scale_out=activity(state.scale_out),
+                scale_in=activity(state.scale_in),
+                launches=tuple(replace(each, at=past(each.at)) for each in state.launches),
+                removals=tuple(replace(each, at=past(each.at)) for each in state.removals),
+            ),
+            alarms={
+                name: replace(
+                    known,
+                    at=past(known.at, AHEAD),
+                    acted_on=known.acted_on and past(known.acted_on),
+                )
+                for name, known in self.alarms.items()
+            },
+            counts=self.counts.as_of(now),
+            check_at=check_at if check_at and check_at <= now + LONGEST_CHECK else None,
+            requested_at=self.requested_at and past(self.requested_at, AHEAD),
+            turn=self.turn and replace(self.turn, since=past(self.turn.since)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +119,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease that was granted, what the target remembers, and the lease it was taken over from.
+    """A lease that was granted, and what the item held at that moment.
 
-    An `abandoned` lease ended without being released: its owner may have died with a change made
-    and not committed.
+    `waiting` is what events have told, by policy, that came while others held the lease; `mark` is
+    who has waited last. `entries` are the operators', as they are.
     """
 
     memory: Memory
-    abandoned: Lease | None = None
+    waiting: Mapping[str, KnownAlarm] = field(default_factory=dict)
+    mark: str = ""
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --- as plain data --------------------------------------------------------------------------------
@@ -90,14 +147,27 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
             {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
         ],
         "alarms": {policy: known_dict(known) for policy, known in memory.alarms.items()},
-        "desired": memory.desired,
-        "changed_at": write_optional_moment(memory.changed_at),
+        **counts_dict(memory.counts),
         "generation": memory.generation,
         "check_at": write_optional_moment(memory.check_at),
-        "spent_before": write_optional_moment(memory.spent_before),
         "requested_at": write_optional_moment(memory.requested_at),
         "turn": write_turn(memory.turn),
+        "listed": memory.listed,
     }
+
+
+def read_claim(item: Mapping[str, Any]) -> Claim:
+    """Read a target's item as a claim has found it.
+
+    Raises:
+        CorruptItemError: see `read_memory`.
+    """
+    waiting = {}
+    for key, value in item.items():
+        if key.startswith(WAITING) and (known := read_known(Field(value, key, Problems()))):
+            waiting[key.removeprefix(WAITING)] = known
+    entries = {name: entry for name, entry in item.items() if is_operators(name)}
+    return Claim(read_memory(item), waiting, str(item.get("mark", "")), entries)
 
 
 def read_memory(item: Mapping[str, Any]) -> Memory:
@@ -118,23 +188,22 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             read_operators(item),
             scale_out=read_activity(present.get("scale_out")),
             scale_in=read_activity(present.get("scale_in")),
-            launches=tuple(Launch(*each) for each in read_counts(present.get("launches"))),
-            removals=tuple(Removal(*each) for each in read_counts(present.get("removals"))),
+            launches=tuple(Launch(*each) for each in read_batches(present.get("launches"))),
+            removals=tuple(Removal(*each) for each in read_batches(present.get("removals"))),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
-        desired=present["desired"].integer(0) if "desired" in present else None,
-        changed_at=read_optional_moment(present.get("changed_at")),
+        counts=read_counts(present),
         generation=present["generation"].integer(0) if "generation" in present else 0,
         check_at=read_optional_moment(present.get("check_at")),
-        spent_before=read_optional_moment(present.get("spent_before")),
         requested_at=read_optional_moment(present.get("requested_at")),
         turn=read_turn(present.get("turn")),
+        listed=present["listed"].boolean() if "listed" in present else False,
     )
     problems.raise_any(CorruptItemError)
     return memory
 
 
-def read_counts(field: Field | None) -> Iterator[tuple[datetime, int]]:
+def read_batches(field: Field | None) -> Iterator[tuple[datetime, int]]:
     """Read a list of `{"at", "count"}`: launches, or removals."""
     for item in field.items() if field else []:
         members = item.members(required=("at", "count"))

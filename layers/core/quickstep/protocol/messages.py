@@ -15,8 +15,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.alarms.known import known_dict, read_known
-from quickstep.config import MAX_TASKS
-from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json, write_moment
+from quickstep.config import MAX_POLICIES, MAX_TASKS
+from quickstep.fields import (
+    Field,
+    InvalidDocumentError,
+    Problem,
+    Problems,
+    parse_json,
+    write_moment,
+)
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.line import read_turn, write_turn
 
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
 MAX_DESCRIBED = 10  # services in one DescribeServices
+MAX_RECORDS = 10_000  # messages in one batch of SQS
 LONGEST_TEXT = 1_000
 """Characters of what a request says of itself."""
 
@@ -157,6 +165,26 @@ def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
     }
 
 
+def read_records(records: Any) -> list[tuple[str, str]]:
+    """Return id and body of each message that SQS hands over.
+
+    Raises:
+        MessageError: they come from something else, such as SNS, which has neither.
+    """
+    problems = Problems()
+    read = []
+    for record in Field(records, "Records", problems).items(at_least=1, at_most=MAX_RECORDS):
+        members = record.members(required=("messageId", "body"))
+        if {"messageId", "body"} <= members.keys():
+            read.append((members["messageId"].text(), members["body"].value))
+            if not isinstance(members["body"].value, str):
+                members["body"].wrong("must be a string")
+    if problems.found:
+        rule = "must be messages of a queue; what SNS or another source sends is not heeded"
+        raise MessageError([Problem("Records", rule), *problems.found])
+    return read
+
+
 def read_message(text: str) -> Message:
     """Read a message from its JSON text.
 
@@ -196,9 +224,7 @@ def _read_alarm_again(field: Field) -> AlarmAgain:
 
 def _read_heartbeats(field: Field) -> Heartbeats:
     members = _members(field, "describe", "targets")
-    targets = members["targets"].items(at_least=1)
-    if len(targets) > MAX_DESCRIBED:
-        members["targets"].wrong(f"must have at most {MAX_DESCRIBED} targets")
+    targets = members["targets"].items(at_least=1, at_most=MAX_DESCRIBED)
     heartbeats = tuple(_read_heartbeat(target) for target in targets)
     if len({heartbeat.service.cluster for heartbeat in heartbeats}) > 1:
         members["targets"].wrong("must be services of one cluster")
@@ -207,7 +233,7 @@ def _read_heartbeats(field: Field) -> Heartbeats:
 
 def _read_heartbeat(field: Field) -> Heartbeat:
     members = _members(field, "resource_id", "alarms", "complete")
-    alarms = members["alarms"].members()
+    alarms = members["alarms"].members(at_most=MAX_POLICIES)
     return Heartbeat(
         _service(members["resource_id"]),
         {policy: known for policy, alarm in alarms.items() if (known := read_known(alarm))},

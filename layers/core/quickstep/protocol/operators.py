@@ -6,10 +6,19 @@ It is written beside the lease, at any time, and read with the memory at the nex
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quickstep.config import MAX_TASKS
 from quickstep.engine.model import Direction, Override, Pause, State
-from quickstep.fields import Field, Problem, Problems, present, write_moment
+from quickstep.fields import (
+    Field,
+    Problem,
+    Problems,
+    present,
+    read_optional_moment,
+    write_moment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,10 +29,46 @@ _T = TypeVar("_T")
 SCHEDULED = "override:"
 """What the attributes of scheduled overrides begin with; the schedule's name follows."""
 
+KEPT = timedelta(days=1)
+"""So long an entry stays that is over: an older one, coming twice, must not take its place."""
+
+MOST_SCHEDULES = 100
+"""Names of schedules in one item, so that it stays far below the 400 KB that an item may have."""
+
 
 def is_operators(attribute: str) -> bool:
     """Whether an attribute of a target's item is written by operators and schedules."""
     return attribute in ("override", "pause") or attribute.startswith(SCHEDULED)
+
+
+def outlived(entries: Mapping[str, Any], now: datetime) -> list[str]:
+    """Return the entries that are to go: those long over, and what is too many.
+
+    Of more schedules than there may be, those go first that are over, then those that came last.
+    """
+    ends = {name: _end(name, entry) for name, entry in entries.items()}
+    gone = [name for name, end in ends.items() if end and end + KEPT <= now]
+    left = [name for name in entries if name.startswith(SCHEDULED) and name not in gone]
+
+    def over(name: str) -> bool:
+        end = ends[name]
+        return end is not None and end <= now
+
+    newest_first = sorted(left, key=lambda name: _written(entries[name]), reverse=True)
+    first_to_go = sorted(newest_first, key=over, reverse=True)
+    return [*gone, *first_to_go[: max(0, len(left) - MOST_SCHEDULES)]]
+
+
+def _end(name: str, entry: Any) -> datetime | None:
+    """Return when an entry is over; None where it has no end that can be read."""
+    problems = Problems()
+    field = Field(entry, name, problems)
+    read = read_pause(field) if name == "pause" else read_override(field)
+    return read.until if read and not problems.found else None
+
+
+def _written(entry: Any) -> str:
+    return str(entry.get("at", "")) if isinstance(entry, dict) else ""
 
 
 def bounds_entry(
@@ -33,11 +78,13 @@ def bounds_entry(
     reason: str,
     by: str,
     at: datetime,
+    begins: datetime | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Return an override as an item's attribute."""
+    """Return an override as an item's attribute; without a beginning, it holds at once."""
     minimum, maximum = bounds
     return {
+        **({"from": write_moment(begins)} if begins else {}),
         "min": minimum,
         "max": maximum,
         "until": write_moment(until),
@@ -83,20 +130,22 @@ def read_operators(item: Mapping[str, Any]) -> State:
 
 
 def read_override(field: Field | None) -> Override | None:
-    """Read `{"min", "max", "until", "reason", "by", "at", "force"}`, each of them optional.
+    """Read `{"min", "max", "from", "until", "reason", "by", "at", "force"}`, each of them optional.
 
     `by` and `at` say who wrote it, and when; no decision looks at them.
     """
     if field is None:
         return None
-    members = field.members(optional=("min", "max", "until", "reason", "by", "at", "force"))
+    keys = ("min", "max", "from", "until", "reason", "by", "at", "force")
+    members = field.members(optional=keys)
     minimum, maximum = present(members, "min"), present(members, "max")
     until, reason = present(members, "until"), present(members, "reason")
     override = Override(
-        minimum.integer(0) if minimum else None,
-        maximum.integer(0) if maximum else None,
+        minimum.integer(0, MAX_TASKS) if minimum else None,
+        maximum.integer(0, MAX_TASKS) if maximum else None,
         until.moment() if until else None,
         reason.text() if reason else "",
+        begins=read_optional_moment(members.get("from")),
         forced="force" in members and members["force"].boolean(),
     )
     lowest, highest = override.min_capacity, override.max_capacity

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Copy, Document
     from quickstep.protocol.line import Line
     from quickstep.protocol.memory import Claim, Lease, Memory
     from quickstep.protocol.messages import Message
@@ -37,7 +38,11 @@ class CallFailedError(Exception):
 
 
 class LeaseLostError(Exception):
-    """A commit refused because the lease is no longer the committer's. Nothing was written."""
+    """A write refused because the lease is no longer the writer's. Nothing was written."""
+
+
+class ItemFullError(Exception):
+    """A write refused because the item, or a record, would be larger than there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,53 @@ class PolicyDocuments(Protocol):
     """Where targets' policy documents are kept."""
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document; it may be up to its cache's age old.
+        """Return the target's validated document, as it was when it was last looked at.
 
         Raises:
             ConfigError: there is none, or it breaks a rule.
             CallFailedError: it could not be read.
+        """
+        ...
+
+    def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
+        """Look at up to ten documents anew, so that changes count from now on.
+
+        Return those that are missing as they were at the last look, whoever took it.
+
+        Raises:
+            CallFailedError: they could not be read.
+        """
+        ...
+
+
+class Parameters(Protocol):
+    """The SSM parameters in which policy documents lie."""
+
+    def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
+        """Return what the parameter of each of up to ten services holds, in one call.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
+class Copies(Protocol):
+    """The table's copies of policy documents, for functions that remember none."""
+
+    def read(self, service: ServiceName) -> Copy | None:
+        """Return the copy of a service's document, if there is one; it may be a moment old.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def write(self, service: ServiceName, copy: Copy) -> None:
+        """Write a copy, unless there is one of a document that was changed later.
+
+        Raises:
+            CallFailedError: the call failed.
         """
         ...
 
@@ -98,8 +145,12 @@ class Targets(Protocol):
         """Take the target's lease, and return what it remembers.
 
         One conditional write is both lock and read. A lease that ended before the new one's
-        `since` is taken over, and so is the owner's own: a claim may be repeated. Refused with the
-        other's lease while that is good; and, with a `generation`, where the target is not at it.
+        `since` is taken over, and so is the owner's own: a claim may be repeated. So is one that
+        has been waited for longer than a lease lasts. Refused with the other's lease while that is
+        good; and, with a `generation`, where the target is not at it.
+
+        Raises:
+            CallFailedError: the call was throttled.
         """
         ...
 
@@ -111,12 +162,52 @@ class Targets(Protocol):
         """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
 
-    def commit(self, owner: str, memory: Memory, record: DecisionRecord) -> None:
-        """Write memory and record together, and release the lease.
+    def wait(
+        self,
+        resource_id: str,
+        holder: str,
+        mark: str,
+        at: datetime,
+        told: tuple[str, KnownAlarm] | None = None,
+    ) -> bool:
+        """Leave a mark for who holds the lease, and what an event has told of a policy's alarm.
+
+        The next claim shows it, and the holder's commit tells of it. From the first mark on, the
+        lease lasts no longer than a lease does, whatever its own end says. False where that holder
+        no longer has the lease: nothing was written.
+        """
+        ...
+
+    def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
+        """Write the memory of a change before it is asked of ECS; the lease stays.
+
+        Raises:
+            LeaseLostError: `owner` no longer holds the lease.
+            ItemFullError: the item has no room for it.
+        """
+        ...
+
+    def commit(
+        self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
+    ) -> bool:
+        """Write memory and record together, and release the lease; the target is listed.
+
+        What waited in the item as of the `claim` goes, and so do operators' entries that have
+        outlived themselves, unless something newer has come since. Return whether somebody has left
+        a mark that the claim did not show.
 
         Raises:
             LeaseLostError: `owner` no longer holds the lease; nothing was written.
+            ItemFullError: the item or the record has no room for it; nothing was written.
         """
+        ...
+
+    def listed(self) -> Sequence[str]:
+        """Return the resource ids of the targets that are remembered."""
+        ...
+
+    def unlist(self, resource_id: str, generation: int) -> None:
+        """Take a target from the list until its next commit, if it is still at a generation."""
         ...
 
     def record(self, record: DecisionRecord) -> None:

@@ -27,7 +27,8 @@ class DecisionRecord:
 
     `alarms` is what was seen of them, by policy. `alarm_to_update` is the time from the alarm's own
     timestamp to UpdateService accepted; `waited` the time that throttles have cost before.
-    `unreadable` is what was wrong with something that an operator wrote.
+    `unreadable` is what was wrong with something that an operator wrote. An `unclaimed` one was
+    throttled before it could claim its target: nothing remembers it but what comes back.
     """
 
     id: str
@@ -41,6 +42,7 @@ class DecisionRecord:
     alarm_to_update: timedelta | None = None
     waited: timedelta | None = None
     unreadable: str = ""
+    unclaimed: bool = False
 
     @property
     def resource_id(self) -> str:

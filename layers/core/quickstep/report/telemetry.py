@@ -14,23 +14,29 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger
 
 from quickstep.alarms.event import EventError
+from quickstep.fields import write_moment
 from quickstep.loop.schedules import ScheduleError
-from quickstep.protocol.messages import MessageError
+from quickstep.protocol.messages import MessageError, read_records
 from quickstep.report.emf import Metric, MetricSet, embedded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     from quickstep.fields import InvalidDocumentError
     from quickstep.loop.schedules import Schedules
     from quickstep.protocol.records import DecisionRecord
 
-logger = Logger(service="quickstep")
+# In ASCII, for what cannot be encoded, such as half of a character, would cost line and metrics.
+logger = Logger(
+    service="quickstep",
+    json_serializer=partial(json.dumps, default=str, separators=(",", ":")),
+)
 
 
 def report(record: DecisionRecord) -> None:
@@ -84,34 +90,47 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
     return {"decisions": [record.as_dict for record in records]}
 
 
-def deliver_each(
-    receive: Callable[[str], list[DecisionRecord]], messages: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def deliver_each(receive: Callable[[str], list[DecisionRecord]], records: Any) -> dict[str, Any]:
     """Evaluate messages of the queue; return the ids of those that failed, and come back alone.
+
+    What comes from elsewhere, and looks much the same, is refused.
 
     Raises:
         ExceptionGroup: all failed, as a batch of one does; Lambda counts that as an error.
     """
+    try:
+        messages = read_records(records)
+    except MessageError as error:
+        return {"refused": refuse(error)}
     failed: dict[str, Exception] = {}
-    for message in messages:
+    for message_id, body in messages:
         try:
-            deliver(receive, message["body"])
+            deliver(receive, body)
         except Exception as error:
-            logger.exception("A message failed", extra={"message_id": message["messageId"]})
-            failed[message["messageId"]] = error
+            logger.exception("A message failed", extra={"message_id": message_id})
+            failed[message_id] = error
     if failed and len(failed) == len(messages):
         raise ExceptionGroup("every message failed", list(failed.values()))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
-    """Carry out a scheduled action and report it; refuse, without a retry, what is none."""
+    """Carry out a scheduled action and report it; refuse, without a retry, what is none.
+
+    The answer says what is written now, or why nothing is.
+    """
     try:
-        action = schedules.on_action(event)
+        action, written = schedules.on_action(event)
     except ScheduleError as error:
         return {"refused": refuse(error)}
-    logger.info(str(action), extra={"resource_id": action.service.resource_id})
-    return {"scheduled": {"resource_id": action.service.resource_id, **action.entry}}
+    target = {"resource_id": action.service.resource_id, "schedule": action.name}
+    if not written:
+        asked_at = write_moment(action.asked_at)
+        why = f"an action of this name that is later than this one's {asked_at} was written before"
+        logger.warning("Not written: %s", action, extra={**target, "why": why})
+        return {"not_written": {**target, "why": why}}
+    logger.info(str(action), extra=target)
+    return {"scheduled": {**target, **action.entry}}
 
 
 def refuse(error: InvalidDocumentError) -> list[str]:

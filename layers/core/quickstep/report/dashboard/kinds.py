@@ -29,6 +29,7 @@ _KINDS = {
     Outcome.SCALED_IN: Kind.IN,
     Outcome.WOULD_SCALE: Kind.DRY_RUN,
     Outcome.RECOVERED: Kind.RECOVERED,
+    Outcome.FOREIGN_CHANGE: Kind.RECOVERED,
     Outcome.LOST_RACE: Kind.IGNORED,
 }
 _PREFIXES = {"HELD": Kind.HELD, "IGNORED": Kind.IGNORED, "FAILED": Kind.FAILED}

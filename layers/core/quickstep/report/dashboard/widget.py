@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.outcome import Outcome
-from quickstep.fields import show
+from quickstep.fields import LAST_MOMENT, show
 from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
 from quickstep.report.dashboard.html import Markup, element, join, json_text
 from quickstep.report.dashboard.page import fragment
@@ -35,7 +35,7 @@ CloudWatch names no limit of its own for a widget.
 """
 PAGE_SIZE = 25
 _MOST = 1_000_000
-_MOST_MILLIS = 253_402_300_799_000  # the year 9999
+_MOST_MILLIS = LAST_MOMENT.timestamp() * 1000
 _PADDING = 44  # of the page and of the chart's frame, on both sides
 
 DOCUMENTATION = """\
@@ -67,13 +67,13 @@ class Request:
     problems: tuple[str, ...] = ()
 
 
-def answer(event: Mapping[str, Any], endpoint: str, deployed: Deployed, now: datetime) -> str:
+def answer(event: Any, endpoint: str, deployed: Deployed, now: datetime) -> str:
     """Return the answer to one call; `endpoint` is the ARN by which buttons call again.
 
     Raises:
         CallFailedError: the decisions cannot be read; CloudWatch shows it in the widget's place.
     """
-    if event.get("describe"):
+    if _object(event).get("describe"):
         return DOCUMENTATION
     request = read_request(event, now)
     if not request.service or request.problems:
@@ -84,17 +84,20 @@ def answer(event: Mapping[str, Any], endpoint: str, deployed: Deployed, now: dat
     return join(_UNSTYLED, shown)
 
 
-def read_request(event: Mapping[str, Any], now: datetime) -> Request:
+def read_request(event: Any, now: datetime) -> Request:
     """Read a call. What makes no sense is a problem, or as if it were not there."""
+    event = _object(event)
     context = _object(event.get("widgetContext"))
     forms = _object(_object(context.get("forms")).get("all"))
     given = {**_object(context.get("params")), **forms, **event}
     problems = []
-    service = str(given.get("service") or "").strip()
+    service = given.get("service") or ""
+    service = service.strip() if isinstance(service, str) else show(service)
     if service and parse_resource_id(service) is None:
         problems.append(f"service {RESOURCE_ID_RULE}, not {show(service)}")
+        service = service.encode("utf-8", "backslashreplace").decode()
     outcome = given.get("outcome") or None
-    if outcome is not None and outcome not in Outcome.__members__:
+    if outcome is not None and outcome not in list(Outcome):
         problems.append(f"outcome must be one of {', '.join(Outcome)}, not {show(outcome)}")
         outcome = None
     start, end = _time_range(_object(context.get("timeRange")), now)

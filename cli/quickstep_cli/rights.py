@@ -1,0 +1,130 @@
+"""What the roles of the scaler's stack have to be allowed, as `template.yaml` grants it.
+
+A test holds both together. The doctor asks IAM's simulation for each of these, so that it sees what
+a template does not show: a boundary, an organization's policy, an edit by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.aws import Aws
+
+SERVICE, PARAMETER, EVERYTHING = "the service", "its document", "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Actions of a role on a resource of the stack, by its logical id, or on one of the above."""
+
+    role: str
+    resource: str
+    actions: tuple[str, ...]
+
+
+_SEND = ("sqs:SendMessage",)
+_INVOKE = ("lambda:InvokeFunction",)
+_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
+_RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", *_SEND)
+
+GRANTS = (
+    Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
+    Grant("ScalerRole", PARAMETER, ("ssm:GetParameters",)),
+    Grant(
+        "ScalerRole",
+        "Table",
+        tuple(
+            f"dynamodb:{action}"
+            for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+        ),
+    ),
+    Grant("ScalerRole", EVERYTHING, ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData")),
+    Grant("ScalerRole", "Rechecks", _RECEIVE),
+    Grant("ScalerRole", "FailedInvocations", _SEND),
+    Grant("ScalerRole", "ScalerLogs", _LOG),
+    Grant("HeartbeatRole", "ScalerAliaslive", _INVOKE),
+    Grant("HeartbeatRole", "UndeliveredEvents", _SEND),
+    Grant("ScheduleRole", "Table", ("dynamodb:UpdateItem",)),
+    Grant("ScheduleRole", "Rechecks", _SEND),
+    Grant("ScheduleRole", "FailedInvocations", _SEND),
+    Grant("ScheduleRole", "ScalerLogs", _LOG),
+    Grant("SchedulerRole", "Schedule", _INVOKE),
+    Grant("SchedulerRole", "UndeliveredEvents", _SEND),
+    Grant("DashboardWidgetRole", "Table", ("dynamodb:GetItem", "dynamodb:Query")),
+    Grant("DashboardWidgetRole", EVERYTHING, ("cloudwatch:GetMetricData",)),
+    Grant("DashboardWidgetRole", "DashboardWidgetLogs", _LOG),
+)
+
+_QUEUE = "sqs:{place}:{id}"
+_FUNCTION = "lambda:{place}:function:{id}"
+_LOGS = "logs:{place}:log-group:{id}:log-stream:doctor"
+_ARNS = {
+    SERVICE: "ecs:{place}:{id}",
+    PARAMETER: "ssm:{place}:parameter{id}",
+    "Table": "dynamodb:{place}:table/{id}",
+    "Rechecks": _QUEUE,
+    "FailedInvocations": _QUEUE,
+    "UndeliveredEvents": _QUEUE,
+    "ScalerLogs": _LOGS,
+    "DashboardWidgetLogs": _LOGS,
+    "Schedule": _FUNCTION,
+    "ScalerAliaslive": _FUNCTION,
+}
+
+
+def refused(aws: Aws, service: ServiceName) -> list[str]:
+    """Return which of them IAM would refuse, by its own simulation."""
+    return list(_refused(aws, service))
+
+
+def _refused(aws: Aws, service: ServiceName) -> Iterator[str]:
+    partition, account = aws.caller.split(":")[1], aws.account
+    for grant in GRANTS:
+        role = f"arn:{partition}:iam::{account}:role/{aws.resource(grant.role)}"
+        arn = EVERYTHING
+        if grant.resource != EVERYTHING:
+            place = f"{aws.region}:{account}"
+            name = _name(aws, service, grant.resource)
+            arn = f"arn:{partition}:" + _ARNS[grant.resource].format(place=place, id=name)
+        for action in simulated(aws.client("iam"), role, grant.actions, arn, aws.region):
+            yield f"{grant.role} may not call {action} on {arn}"
+
+
+def _name(aws: Aws, service: ServiceName, resource: str) -> str:
+    """Return how an ARN names a resource, whose physical id may be a URL, or an ARN itself.
+
+    Example: https://sqs.eu-west-1.amazonaws.com/123456789012/q-Rechecks-1A: q-Rechecks-1A.
+    """
+    if resource == SERVICE:
+        return service.resource_id
+    if resource == PARAMETER:
+        return service.parameter
+    physical = aws.resource(resource)
+    if physical.startswith("http"):
+        return physical.rpartition("/")[2]
+    return physical.rpartition(":function:")[2]
+
+
+def simulated(
+    iam: Any, role: str, actions: tuple[str, ...], resource: str, region: str
+) -> list[str]:
+    """Return which actions IAM would refuse a role on a resource."""
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=role,
+        ActionNames=list(actions),
+        ResourceArns=[resource],
+        ContextEntries=[
+            {
+                "ContextKeyName": "aws:RequestedRegion",
+                "ContextKeyValues": [region],
+                "ContextKeyType": "string",
+            }
+        ],
+    )
+    results = answer["EvaluationResults"]
+    return [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]

@@ -1,0 +1,189 @@
+"""Which desired counts ECS may show now, and what each of them means; pure.
+
+The ECS API is eventually consistent, an UpdateService whose answer never came may be carried out
+later, and others set the count, too. So a target's item keeps the committed count, those before it,
+and those that were asked for without an answer, each with a time:
+
+    what DescribeServices shows            what it means             committed from now on
+    the committed count                    the truth                 as before
+    one that it replaced, for 15 s         a stale answer            as before
+    the one asked for and not answered     it was carried out        that one
+    one left unanswered, for 120 s         a late call of ours       as before, and sent again
+    any other                              a foreign hand's          that one
+
+Example: 8 tasks are committed since 10:00:00, before it were 4. 4 are seen at 10:00:05: an old
+answer, and a step of 4 more asks for 12. 4 are seen at 10:00:30: somebody has set them, and they
+stand; unless an UpdateService of 4 was never answered: then it has come late, and 8 are sent again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from quickstep.fields import write_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from quickstep.fields import Field
+
+STALE = timedelta(seconds=15)
+"""For so long ECS may show what has been replaced."""
+
+LATE = timedelta(seconds=120)
+"""For so long ECS may still carry out a call whose answer never came."""
+
+CLOCKS = timedelta(seconds=2)
+"""So far apart the clocks of two hosts may be; every comparison between them allows for it."""
+
+MOST = 8
+"""Counts of a kind that are kept: the newest."""
+
+
+class Meaning(Enum):
+    """What a desired count that ECS shows means."""
+
+    FIRST = auto()
+    COMMITTED = auto()
+    STALE = auto()
+    ANSWERED = auto()
+    LATE = auto()
+    FOREIGN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A desired count of ours, and when it was replaced, or asked for."""
+
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The committed count, and what else ECS may show.
+
+    `asked` was asked for after it and not answered. `replaced` were committed before it; `late`
+    were asked for at some time without an answer, and something else has been committed since.
+    """
+
+    committed: int | None = None
+    asked: Count | None = None
+    replaced: tuple[Count, ...] = ()
+    late: tuple[Count, ...] = ()
+
+    def as_of(self, now: datetime) -> Counts:
+        """Return what is left of it by now, but for what was asked for: see `given_up`.
+
+        A time ahead of now is of a clock that was ahead, and counts from now.
+        """
+        return Counts(
+            self.committed,
+            self.asked and _counted(self.asked, now),
+            _left(self.replaced, STALE, now),
+            _left(self.late, LATE, now),
+        )
+
+    def meaning(self, number: int) -> Meaning:
+        """Return what it means that ECS shows a number; see above."""
+        if self.committed is None:
+            return Meaning.FIRST
+        if number == self.committed:
+            return Meaning.COMMITTED
+        if any(count.number == number for count in self.replaced):
+            return Meaning.STALE
+        if self.asked and number == self.asked.number:
+            return Meaning.ANSWERED
+        if any(count.number == number for count in self.late):
+            return Meaning.LATE
+        return Meaning.FOREIGN
+
+    def given_up(self, now: datetime) -> Counts:
+        """Return the counts after a look that does not show what was asked for.
+
+        So long after it that it will not come, it is waited for no more. Shown, it would be ours
+        however late it is looked at.
+        """
+        if self.asked is None or now - self.asked.at <= LATE + CLOCKS:
+            return self
+        return replace(self, asked=None)
+
+    def ask(self, number: int, now: datetime) -> Counts:
+        """Return the counts before a number is asked for: whoever dies now has asked for it."""
+        return replace(self, asked=Count(number, now), late=self._unanswered())
+
+    def commit(self, number: int, now: datetime, *, unanswered: bool = False) -> Counts:
+        """Return the counts after a number was found to be, or has become, the truth.
+
+        `unanswered` says that a call of it was, and may come again.
+        """
+        was = self.committed
+        replaced = self.replaced if was in (None, number) else (*self.replaced, Count(was, now))
+        other = self.asked is not None and self.asked.number != number
+        late = self._unanswered() if unanswered or other else self.late
+        return Counts(number, None, replaced[-MOST:], late)
+
+    def refusal(self, number: int, *, adds: bool) -> str | None:
+        """Return why a number must not be sent; None where it may.
+
+        Whatever decides, a scale-out never removes tasks that are committed, and a scale-in never
+        adds some: nothing is meant to ask for that.
+        """
+        if self.committed is None or not (
+            number < self.committed if adds else number > self.committed
+        ):
+            return None
+        way = "a scale-out to fewer" if adds else "a scale-in to more"
+        return f"{number} would be {way} than the {self.committed} tasks that are committed"
+
+    def _unanswered(self) -> tuple[Count, ...]:
+        return (*self.late, self.asked)[-MOST:] if self.asked else self.late
+
+
+def _left(counts: tuple[Count, ...], lasts: timedelta, now: datetime) -> tuple[Count, ...]:
+    """Return those that ECS may still show."""
+    return tuple(_counted(count, now) for count in counts if now - count.at <= lasts + CLOCKS)
+
+
+def _counted(count: Count, now: datetime) -> Count:
+    return count if count.at <= now + CLOCKS else replace(count, at=now)
+
+
+def counts_dict(counts: Counts) -> dict[str, Any]:
+    """Return the attributes of a target's item."""
+    return {
+        "desired": counts.committed,
+        "asked": counts.asked and _count_dict(counts.asked),
+        "replaced": [_count_dict(count) for count in counts.replaced],
+        "late": [_count_dict(count) for count in counts.late],
+    }
+
+
+def read_counts(item: Mapping[str, Field]) -> Counts:
+    """Read what `counts_dict` wrote, of the attributes that there are."""
+    return Counts(
+        item["desired"].integer(0) if "desired" in item else None,
+        _read_count(item["asked"]) if "asked" in item else None,
+        _read_all(item.get("replaced")),
+        _read_all(item.get("late")),
+    )
+
+
+def _count_dict(count: Count) -> dict[str, Any]:
+    return {"number": count.number, "at": write_moment(count.at)}
+
+
+def _read_all(field: Field | None) -> tuple[Count, ...]:
+    counts = [_read_count(item) for item in field.items()] if field else []
+    return tuple(count for count in counts if count)
+
+
+def _read_count(field: Field) -> Count | None:
+    members = field.members(required=("number", "at"))
+    if not {"number", "at"} <= members.keys():
+        return None
+    return Count(members["number"].integer(0), members["at"].moment())

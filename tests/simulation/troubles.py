@@ -1,0 +1,116 @@
+"""What goes wrong in a world; its seed draws which troubles there are, and how bad they are."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+
+HOUR = 3600.0
+HOSTS = 3
+
+THROTTLED = {
+    "DescribeServices": 0.03,
+    "UpdateService": 0.1,
+    "GetMetricData": 0.03,
+    "GetParameter": 0.05,
+    "take of the line": 0.1,
+    "serve of the line": 0.1,
+    "read of the line": 0.1,
+}
+"""How often these calls are; of an answer that never came, their adapters make a failed call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """The troubles of a world, beside those that every world has.
+
+    Every world loses, delays and doubles events and messages, leaves heartbeats out, throttles and
+    slows calls, loses answers and kills invocations. Here is what only some have:
+
+    `stale` is how old a description may be, in seconds; `late` how many calls in a hundred are
+    carried out up to a minute after their time-out. Of `skews` each host's clock is ahead. `hands`
+    change the desired count from outside, `terraform` sets it back to its own number. `entries` are
+    what operators and schedules write, `requests` the capacities that they ask for, `documents` the
+    changes of the policy document, `alarms` the changes of alarms. In a `crowded` account others
+    wait in line, and such a part of the UpdateServices is throttled. A target that is `paused` or
+    in a `dry_run` is left alone, one that is `known` has an item already, and one with `several`
+    alarms has two of each kind.
+    """
+
+    stale: float = 0.0
+    late: int = 0
+    skews: tuple[float, ...] = (0.0,) * HOSTS
+    hands: int = 0
+    terraform: int = 0
+    entries: int = 0
+    requests: int = 0
+    documents: int = 0
+    alarms: int = 0
+    crowded: float = 0.0
+    paused: bool = False
+    dry_run: bool = False
+    known: bool = False
+    several: bool = False
+
+    @property
+    def hours(self) -> bool:
+        """Whether a clock is wrong by an hour: then only what needs no clock can be promised."""
+        return any(abs(skew) > HOUR / 2 for skew in self.skews)
+
+    @property
+    def tolerance(self) -> float:
+        """By how much two hosts' clocks may differ, in seconds."""
+        return 0.0 if self.hours else max(self.skews) - min(self.skews)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether others than the scaler change the desired count."""
+        return bool(self.hands or self.terraform)
+
+    @property
+    def plain(self) -> bool:
+        """Whether what ECS shows is always what the scaler has last done."""
+        return not (self.stale or self.late or self.foreign or self.hours or self.tolerance)
+
+    @property
+    def throttled(self) -> dict[str, float]:
+        """How often each call is throttled."""
+        return {**THROTTLED, "UpdateService": self.crowded} if self.crowded else THROTTLED
+
+    def __str__(self) -> str:
+        """Return the troubles that there are."""
+        there = {each.name: getattr(self, each.name) for each in fields(self)}
+        quiet = Troubles()
+        return " ".join(
+            f"{name}={value}" for name, value in there.items() if value != getattr(quiet, name)
+        )
+
+
+def troubles_of(seed: int) -> Troubles:
+    """Return the troubles of a seed: about one world in ten has none but those that all have."""
+    draw = random.Random(f"troubles of {seed}")  # noqa: S311
+
+    def one_in(count: int) -> bool:
+        return draw.randrange(count) == 0
+
+    skews: tuple[float, ...] = (0.0,) * HOSTS
+    if one_in(3):
+        skews = tuple(draw.uniform(-2, 2) for _ in range(HOSTS))
+    elif one_in(16):
+        skews = (0.0, 0.0, draw.choice((-HOUR, HOUR)))
+    return Troubles(
+        stale=draw.choice((0.5, 0.5, 10.0)) if one_in(3) else 0.0,
+        late=10 if one_in(5) else 0,
+        skews=skews,
+        hands=draw.randint(1, 2) if one_in(6) else 0,
+        terraform=draw.randint(1, 2) if one_in(12) else 0,
+        entries=draw.randint(1, 4) if one_in(4) else 0,
+        requests=draw.randint(1, 4) if one_in(8) else 0,
+        documents=draw.randint(1, 3) if one_in(5) else 0,
+        alarms=draw.randint(1, 3) if one_in(5) else 0,
+        crowded=draw.choice((0.6, 0.9)) if one_in(8) else 0.0,
+        paused=one_in(40),
+        dry_run=one_in(40),
+        known=not one_in(3),
+        several=one_in(2),
+    )
