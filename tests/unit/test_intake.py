@@ -424,7 +424,7 @@ def test_a_chain_ends_with_its_alarms_where_the_only_target_has_none_left(world:
 
     records = world.door.on_event(HEARTBEAT)
 
-    assert outcomes(records) == [Outcome.HELD_NOT_BREACHING]
+    assert outcomes(records) == [Outcome.HELD_NO_DATA]
     assert (world.memory.alarms, world.memory.check_at) == ({}, None)
     assert world.door.on_message(body(Recheck(WEB, 1))) == []
     assert world.desired == 6

@@ -73,6 +73,8 @@ def correct(
 def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     """Let a maximum remove only what the scale-out alarms leave idle; a forced one does not ask.
 
+    Where there are no alarms at all, nothing will ever tell a load, and the bounds are all there is.
+
     Example: 30 tasks at 60 each, a threshold of 100 and a maximum of 2: 1,800 need 19, so 30 go to
     19, and further once the load is smaller.
     """
@@ -80,7 +82,7 @@ def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     if firing:
         why = f"{firing[0][0].name} is in ALARM, so no bound removes a task"
         return proposal.hold("load", case.desired, Outcome.HELD_WOULD_FLAP, why)
-    if blind := _blind(case, []):
+    if case.observation.alarms and (blind := _blind(case, [])):
         return replace(blind, trail=(*proposal.trail, *blind.trail))
     needed = max(
         (needs(case, policy, alarm) for policy, alarm in case.alarms(Direction.OUT)), default=0

@@ -159,9 +159,11 @@ def _more(
     if load:
         alarm, proposal = _rising_trend(case, policy, alarm, proposal)
         alarm, proposal = _capacity_on_its_way(case, policy, alarm, load, proposal)
-    if load and not proposal.held:
-        proposal = _missing_tasks(case, policy, alarm, load, proposal)
-    return proposal if proposal.held else _in_cooldown(case, policy, alarm, proposal)
+    if not proposal.held:
+        proposal = _in_cooldown(case, policy, alarm, proposal)
+    if proposal.held or load is None:
+        return proposal
+    return _missing_tasks(case, policy, alarm, load, proposal)
 
 
 def _fewer(
@@ -297,7 +299,8 @@ def _missing_tasks(
         return proposal
     carried = aggregate(alarm.datapoints, policy.aggregation) * (case.desired - missing)
     needed = math.ceil(carried / threshold)
-    capacity = max(proposal.base, min(proposal.capacity, needed))
+    least = max(case.desired, case.bounds.minimum)
+    capacity = max(least, min(proposal.capacity, needed))
     trouble = case.observation.service.trouble
     why = f"{missing} of {case.desired} tasks have not come; a load of {carried:.4g} needs {needed}"
     why = f"{why}. ECS says: {trouble}" if trouble else why
@@ -324,8 +327,7 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
     base = max(last.before, case.bounds.minimum)
     counted = _from_step(case, policy, alarm, base)
     # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
-    capacity = min(proposal.capacity, counted.capacity if counted else case.bounds.minimum)
-    capacity = max(case.desired, capacity)
+    capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
     why = (
         f"scaled out from {last.before} to {last.after} at {last.at:%H:%M:%S}; until "
         f"{until:%H:%M:%S} a step counts from {base}: {capacity}"
