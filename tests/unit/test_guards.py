@@ -69,7 +69,7 @@ def growth(
     recent: list[Datapoint], *, target: ScalableTarget = PER_TASK, state: State | None = None
 ) -> float:
     """Return the growth that is expected of a target of 4 tasks."""
-    alarm = firing(150.0, recent=recent)
+    alarm = firing(recent[-1].value if recent else 150.0, recent=recent)
     return expected_growth(a_case(alarm, target, state), alarm)[0]
 
 

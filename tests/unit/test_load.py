@@ -346,7 +346,7 @@ NIGHT = Override(None, 2)
 
 
 def bounded(high: Alarm | None, override: Override = NIGHT) -> Decision | None:
-    observation = replace(seen(high=high), service=ecs(30))
+    observation = replace(seen(high=high, low=CALM), service=ecs(30))
     return correct(PER_TASK, observation, State(override=override), NOW)
 
 

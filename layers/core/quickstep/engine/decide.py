@@ -73,7 +73,7 @@ def correct(
 def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     """Let a maximum remove only what the scale-out alarms leave idle; a forced one does not ask.
 
-    Where there are no alarms at all, nothing will ever tell a load, and the bounds are all there is.
+    Where there are no alarms at all, nothing will ever show a load: the bounds are all there is.
 
     Example: 30 tasks at 60 each, a threshold of 100 and a maximum of 2: 1,800 need 19, so 30 go to
     19, and further once the load is smaller.

@@ -221,7 +221,7 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     The slope, per second, is that of the least-squares line through the newest TREND_POINTS loads.
     It counts if it is a rise of more than CERTAIN standard errors, and if a line fits better than
     a step does: two levels, split where they fit best. It goes on for WarmupSeconds, damped and
-    capped.
+    capped, from the newest load on: a rise has taken that beyond the alarm's own value.
 
     Example: 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a factor of
     1.5. Of 200, 200, 400 and 400, two levels say all there is: a factor of 1.
@@ -232,8 +232,11 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
         return 1.0, 0.0
     times = [(at - every[0][0]).total_seconds() for at, _ in every]
     slope = ramp(times, [load for _, load in every])
-    growth = DAMPING * slope * case.target.warmup_seconds / every[-1][1]
-    return 1 + min(MOST_GROWTH, growth), slope
+    seen = alarm.datapoints[-1] * load_of(case, alarm).serving if alarm.datapoints else 0.0
+    if slope <= 0 or seen <= 0:
+        return 1.0, slope
+    expected = every[-1][1] + DAMPING * slope * case.target.warmup_seconds
+    return 1 + min(MOST_GROWTH, max(0.0, expected / seen - 1)), slope
 
 
 def ramp(times: Sequence[float], values: Sequence[float]) -> float:
