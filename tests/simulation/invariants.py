@@ -435,13 +435,14 @@ def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
         for record in world.targets.records
         if record.look.wish and record.outcome.changes_capacity
     ]
-    for request, times in Counter(record.look.again for record in carried_out).items():
+    for request, times in Counter(r.look.cause.details["id"] for r in carried_out).items():
         if times > 1:
-            yield f"{request} was carried out {times} times"
+            yield f"request {request} was carried out {times} times"
     for record in carried_out:
         assert record.look.wish is not None
-        if record.at - record.look.wish.at > MAX_EVENT_AGE:
-            yield f"{record.look.again} was carried out at {record.at}"
+        late = (record.at - record.look.wish.at).total_seconds()
+        if late > EVENT_AGE:
+            yield f"request {record.look.cause.details['id']} was carried out after {late:.0f} s"
 
 
 def _expired_entries_are_removed(world: World) -> Iterator[str]:
