@@ -324,8 +324,8 @@ RECHECK = load_event("recheck")
 def calls() -> list[Call]:
     """Every kind of call that the code makes, for each kind of event that it is given.
 
-    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, and one over
-    more than it looks at by itself.
+    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, over one
+    that has lost its alarm, and over more than it looks at by itself.
     """
     made: list[Call] = []
 
@@ -352,6 +352,10 @@ def calls() -> list[Call]:
         deliver(load_event("alarm-duplicate"))
         deliver(load_event("alarm-unknown-target"))
         deliver(HEARTBEAT)
+        cloudwatch.delete_alarms(AlarmNames=[WEB.alarm(HIGH)])
+        deliver(HEARTBEAT)  # which learns of it
+        deliver(HEARTBEAT)  # and takes the target from the list
+        put_alarm(cloudwatch, WEB)
         for number in range(INLINE_TARGETS):
             put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
         deliver(HEARTBEAT)

@@ -83,8 +83,8 @@ class Cycle:
     def evaluate(self, look: Look) -> list[DecisionRecord]:
         """Evaluate a target, and return the records of it: its own last.
 
-        None where the look is out of date: its turn has not come yet, or its chain has gone on.
-        Another one before its own where it has found a change that was not committed.
+        There are none where the look is out of date: its turn has not come yet, or its chain has
+        gone on. There is one before its own for a change that it has found and not made.
 
         Raises:
             LeaseLostError: the evaluation outlived its lease; the record was not written.
