@@ -540,8 +540,9 @@ def _decided(world: World) -> dict[str, DecisionRecord]:
 
 
 def _direction(record: DecisionRecord) -> Direction:
+    """Return which way a decision goes; a number that is sent again adds what has got lost."""
     assert record.decision is not None
-    return Direction.OUT if record.decision.granted > record.decision.before else Direction.IN
+    return Direction.OUT if record.decision.granted >= record.decision.before else Direction.IN
 
 
 def _calls(world: World, direction: Direction) -> Iterator[tuple[Call, DecisionRecord]]:
