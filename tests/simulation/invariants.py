@@ -504,6 +504,7 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
         if run.started > calm and run.what != "heartbeat":
             yield f"{run.what} at {run.started:.0f} s, though all is calm since {since:.0f} s"
             return
+    yield from (f"{taken.owner} claims in all calm" for at, taken in world.leases if at > calm)
 
 
 def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
