@@ -498,6 +498,8 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
     states = [alarm.state for alarm in world.alarms.values()]
     if not states or AlarmState.ALARM in states or world.gone:
         return
+    if world.limits[-1].paused or world.troubles.dry_run:  # each asks whether it may correct bounds
+        return
     since = max(seconds(alarm.at) for alarm in world.alarms.values())
     calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES
     for run in world.time.invocations:
