@@ -502,12 +502,15 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
     states = [alarm.state for alarm in world.alarms.values()]
     if not states or AlarmState.ALARM in states or world.gone:
         return
+    if world.limits[-1].paused or world.troubles.dry_run:  # each asks whether it may correct bounds
+        return
     since = max(seconds(alarm.at) for alarm in world.alarms.values())
     calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES
     for run in world.time.invocations:
         if run.started > calm and run.what != "heartbeat":
             yield f"{run.what} at {run.started:.0f} s, though all is calm since {since:.0f} s"
             return
+    yield from (f"{taken.owner} claims in all calm" for at, taken in world.leases if at > calm)
 
 
 def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
@@ -544,8 +547,9 @@ def _decided(world: World) -> dict[str, DecisionRecord]:
 
 
 def _direction(record: DecisionRecord) -> Direction:
+    """Return which way a decision goes; a number that is sent again adds what has got lost."""
     assert record.decision is not None
-    return Direction.OUT if record.decision.granted > record.decision.before else Direction.IN
+    return Direction.OUT if record.decision.granted >= record.decision.before else Direction.IN
 
 
 def _calls(world: World, direction: Direction) -> Iterator[tuple[Call, DecisionRecord]]:

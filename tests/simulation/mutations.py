@@ -139,13 +139,13 @@ def _without_spent_datapoints(memory: Memory) -> Memory:
     return replace(memory, alarms=alarms)
 
 
-def _not_stored(attribute: str, needs: str = "") -> Bug:
+def _not_stored(attribute: str, needs: str = "", **tested: str) -> Bug:
     """Return the bug of an item that lacks an attribute of the memory."""
 
     def written(memory: Memory) -> dict[str, Any]:
         return {**_memory_dict(memory), attribute: None}
 
-    return Bug(world, "memory_dict", written, needs)
+    return Bug(world, "memory_dict", written, needs, **tested)
 
 
 def _not_stored_of_alarms(key: str, value: Any = None) -> Bug:
@@ -370,11 +370,23 @@ MUTATIONS: dict[str, Bug] = {
     ),
     "an event's datapoint counts whenever it comes": Bug(observing, "_shown", _shown_again),
     "an event's datapoint counts however old it is": Bug(Observer, "_fresh", _always_fresh),
-    "an event is known by nothing": Bug(learning, "_known_event", _nothing),
+    "an event is known by nothing": Bug(
+        learning,
+        "_known_event",
+        _nothing,
+        unit_test="tests/unit/test_cycle.py::test_the_same_transition_delivered_twice_changes_capacity_once",
+        reason="its datapoint is spent, so it changes nothing",
+    ),
     "a request is known by nothing": Bug(learning, "_known_wish", _nothing, needs="requests"),
     "nothing is learnt from a look": Bug(cycle, "learn", _learn_nothing),
     "a deleted alarm is remembered": Bug(cycle, "learn", _deleted_alarms_are_kept, needs="alarms"),
-    "a described state wins over a newer one": Bug(learning, "_described", _state_of_any_age),
+    "a described state wins over a newer one": Bug(
+        learning,
+        "_described",
+        _state_of_any_age,
+        unit_test="tests/unit/test_cycle.py::test_a_description_older_than_the_newest_event_teaches_nothing",
+        reason="an event would have to come between a heartbeat's page and its look",
+    ),
     # The chain of re-checks, and the heartbeat behind it.
     "chain generation ignored": Bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
     "a re-check of the wrong generation": Bug(cycle, "Recheck", _recheck_of_the_generation_before),
@@ -384,7 +396,13 @@ MUTATIONS: dict[str, Bug] = {
     "a cooldown ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
     "a change ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
     "no second look for a newer datapoint": Bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
-    "who loses a race does not come back": Bug(door, "MAX_RACES", 0),
+    "who loses a race does not come back": Bug(
+        door,
+        "MAX_RACES",
+        0,
+        unit_test="tests/unit/test_intake.py::test_an_alarm_event_that_lost_the_race_comes_back_when_the_lease_is_over",
+        reason="the winner finds the loser's mark",
+    ),
     "who loses a race leaves nothing": Bug(
         InMemoryTargets,
         "wait",
@@ -420,21 +438,43 @@ MUTATIONS: dict[str, Bug] = {
     ),
     "nobody's standstill is noticed": Bug(line, "STANDSTILL", timedelta(days=1), needs="crowded"),
     "a turn is kept for good": Bug(cycle, "line_up", _kept, needs="crowded"),
-    "nobody is ever served": Bug(cycle, "served", _nothing, needs="crowded"),
+    "nobody is ever served": Bug(
+        cycle,
+        "served",
+        _nothing,
+        needs="crowded",
+        unit_test="tests/unit/test_cycle.py::test_a_target_that_was_served_passes_the_turn_on",
+        reason="with one target, the others' numbers move the line",
+    ),
     "a throttled call is repeated without end": Bug(
         capacity, "RETRY_SLEEPS", (timedelta(seconds=0.2),) * 30, needs="crowded"
     ),
-    "a throttle ends the chain": Bug(next_look, "MAX_THROTTLES", 0, needs="crowded"),
+    "a throttle ends the chain": Bug(
+        next_look,
+        "MAX_THROTTLES",
+        0,
+        needs="crowded",
+        unit_test="tests/unit/test_cycle.py::test_a_throttled_change_comes_back_after_a_growing_delay",
+        reason="the heartbeat looks for the chain, a minute later",
+    ),
     "entries that are over stay": Bug(in_memory, "outlived", lambda *_: [], needs="entries"),
     # The item: what is not stored is lost.
     "generation is not stored": _not_stored("generation"),
-    "check_at is not stored": _not_stored("check_at"),
+    "check_at is not stored": _not_stored(
+        "check_at",
+        unit_test="tests/unit/test_memory.py::test_what_is_written_is_read_back",
+        reason="the heartbeat then looks in vain, and finds nothing to do",
+    ),
     "desired is not stored": _not_stored("desired"),
     "what is asked for is not stored": _not_stored("asked"),
     "what was replaced is not stored": _not_stored("replaced", needs="stale"),
     "late calls are not stored": _not_stored("late", needs="late"),
     "requested_at is not stored": _not_stored("requested_at", needs="requests"),
-    "turn is not stored": _not_stored("turn", needs="crowded"),
+    "turn is not stored": _not_stored(
+        "turn",
+        unit_test="tests/unit/test_memory.py::test_what_is_written_is_read_back",
+        reason="a place in the line costs time, and nothing else",
+    ),
     "scale_out is not stored": _not_stored("scale_out"),
     "scale_in is not stored": _not_stored("scale_in"),
     "alarms' acted_on is not stored": _not_stored_of_alarms("acted_on"),
