@@ -260,6 +260,7 @@ ACTIONS = [
 ]
 ACTIONS.append({"ResourceId": WEB.resource_id, "Name": "night", "At": "2026-11-22T10:00:00Z"})
 ACTIONS[-1]["End"] = True
+ACTIONS.append({**ACTIONS[0], "Force": True})
 CALL = {
     "service": WEB.resource_id,
     "outcome": "SCALED_OUT",

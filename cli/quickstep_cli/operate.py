@@ -132,6 +132,9 @@ def override(
     maximum: Annotated[
         int | None, typer.Option("--max", min=0, max=MAX_TASKS, help="Most tasks.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go down to --max at once, whatever the load needs.")
+    ] = False,
     clear: Annotated[bool, typer.Option("--clear", help="End the override instead.")] = False,
     span: ForOption = None,
     until: UntilOption = None,
@@ -144,22 +147,27 @@ def override(
 ) -> None:
     """Replace a target's minimum, maximum or both for a while, and bring capacity within them.
 
-    At once, whatever cooldown runs. It wins over all schedules while it lasts.
+    At once, whatever cooldown runs; but a maximum leaves the tasks that the load needs, unless it
+    is forced. It wins over all schedules while it lasts.
     """
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     if clear:
-        if any(given is not None for given in (minimum, maximum, span, until)):
-            raise typer.BadParameter("--clear goes with no bounds and no end")
+        if force or any(given is not None for given in (minimum, maximum, span, until)):
+            raise typer.BadParameter("--clear goes with no bounds, no end and no --force")
         the_target(aws, target)
         change.entry("override", None, "end the override")
         return
     _check_bounds(minimum, maximum)
+    if force and maximum is None:
+        raise typer.BadParameter("goes with --max", param_hint="--force")
     _reason(reason)
     at = now()
     end = end_of(span, until, at)
     _keeps_the_last_task(the_target(aws, target), minimum, maximum)
-    entry = bounds_entry((minimum, maximum), end, reason=reason, by=aws.caller, at=at)
-    bounds = bounds_text(minimum, maximum)
+    entry = bounds_entry(
+        (minimum, maximum), end, reason=reason, by=aws.caller, at=at, force=force
+    )
+    bounds = bounds_text(minimum, maximum, force=force)
     change.entry("override", entry, f"override: {bounds} until {_moment(end)}: {reason}")
 
 
@@ -326,7 +334,7 @@ def show_entry(entry: Any) -> str:
         if isinstance(directions, list)
         else "no bounds"
         if bounds == (None, None)
-        else bounds_text(*bounds)
+        else bounds_text(*bounds, force=entry.get("force") is True)
     )
     by = f" by {entry['by']}" if entry.get("by") else ""
     why = f": {entry['reason']}" if entry.get("reason") else ""

@@ -73,6 +73,29 @@ def test_an_override_brings_capacity_within_it_at_once(account: Account, run: An
 
 
 @pytest.mark.usefixtures("scaler")
+@pytest.mark.parametrize(
+    ("force", "tasks_left", "said"),
+    [
+        pytest.param([], 4, "override: at most 3 until", id="the load keeps its tasks"),
+        pytest.param(["--force"], 3, "override: at most 3 whatever the load until", id="forced"),
+    ],
+)
+def test_a_maximum_waits_for_the_load_unless_it_is_forced(
+    account: Account, run: Any, force: list[str], tasks_left: int, said: str
+) -> None:
+    breach(account)
+
+    bounds = ("override", "prod/web", "--max", "3", "--for", "2h", *force)
+    result = run(*bounds, "--reason", "night", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert said in result.stdout
+    assert tasks(account) == tasks_left
+    again = run("override", "prod/web", "--clear", "--yes", "--wait", "0")
+    assert f"it is {said.removeprefix('override: ')}" in again.stdout
+
+
+@pytest.mark.usefixtures("scaler")
 def test_an_override_creates_the_item_of_a_target_that_was_never_evaluated(
     account: Account, run: Any
 ) -> None:
@@ -159,6 +182,8 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
         pytest.param(["--max", "0", "--for", "2h"], 1, "the last task stays", id="no task left"),
         pytest.param(["--clear", "--min", "5"], 2, "--clear goes with no bounds", id="both"),
         pytest.param(["--min", "-1", "--for", "2h"], 2, "--min", id="below 0"),
+        pytest.param(["--min", "5", "--force", "--for", "2h"], 2, "goes with --max", id="no max"),
+        pytest.param(["--clear", "--force"], 2, "and no --force", id="a forced end"),
     ],
 )
 def test_an_override_that_makes_no_sense_is_refused(

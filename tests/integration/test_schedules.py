@@ -231,6 +231,25 @@ def test_a_scheduled_action_ignores_cooldowns(story: Story) -> None:
     assert story.tasks == 12
 
 
+@pytest.mark.parametrize(
+    ("force", "tasks_left"),
+    [
+        pytest.param({}, 6, id="the load keeps its tasks"),
+        pytest.param({"Force": True}, 3, id="in one call"),
+    ],
+)
+def test_a_maximum_that_begins_in_a_breach_waits_for_the_load_unless_it_is_forced(
+    story: Story, force: dict[str, bool], tasks_left: int
+) -> None:
+    story.door.on_event(an_event(story.now))
+    assert story.tasks == 6
+
+    action = {"ResourceId": WEB.resource_id, "Name": "night", "MaxCapacity": 3, "For": "1h"}
+    story.act({**action, **force})
+
+    assert story.tasks == tasks_left
+
+
 def test_in_a_dry_run_a_schedule_is_only_recorded(story: Story) -> None:
     put_policy(story.account, WEB, json.dumps(a_document(DryRun=True)))
 

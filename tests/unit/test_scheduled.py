@@ -117,6 +117,29 @@ def test_what_is_written_is_what_the_scaler_reads() -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "forced"),
+    [
+        pytest.param(ACTION, False, id="by default"),
+        pytest.param({**ACTION, "Force": False}, False, id="false"),
+        pytest.param({**ACTION, "Force": True}, True, id="true"),
+        pytest.param(without("MaxCapacity", Force=False), False, id="false without a maximum"),
+    ],
+)
+def test_only_a_forced_maximum_is_written_as_one(action: Any, forced: bool) -> None:
+    read = read_action(action, NOW)
+    (schedule,) = read_memory({"override:night": read.entry}).state.schedules
+
+    assert schedule.forced is forced
+    assert read.entry.get("force", False) is forced
+
+
+def test_a_record_names_a_forced_maximum() -> None:
+    assert str(read_action({**ACTION, "Force": True}, NOW)) == (
+        "schedule night: 1 to 2 whatever the load until 2026-11-22 22:00:00 UTC: nobody is there"
+    )
+
+
+@pytest.mark.parametrize(
     ("event", "problem"),
     [
         (None, "must be an object, not null"),
@@ -149,6 +172,12 @@ def test_what_is_written_is_what_the_scaler_reads() -> None:
         (without(Reason="\ud83d"), "must hold no lone surrogate"),
         (without(Reason="x" * 201), "Reason: must have at most 200 characters"),
         (without(minCapacity=2), "minCapacity: is not a known key"),
+        (without(Force="yes"), 'Force: must be true or false, not "yes"'),
+        (without("MaxCapacity", Force=True), "Force: must stand beside MaxCapacity"),
+        (
+            without("MinCapacity", "MaxCapacity", "For", End=True, Force=True),
+            "Force: must not stand beside End",
+        ),
     ],
 )
 def test_an_action_that_breaks_a_rule_is_refused(event: Any, problem: str) -> None:

@@ -5,6 +5,7 @@
 
 It holds from `At`, the time of the schedule, for as long as `For` says; `Until` names the end
 instead. An `At` ahead begins then. `"End": true` ends what the same `Name` has begun, or would.
+A maximum waits until the load leaves its tasks idle; with `"Force": true` it does not.
 
 A name has one action: the one that was asked for last. One that comes twice changes nothing, one
 that comes after a later one is not written, and the answer says so.
@@ -40,7 +41,7 @@ WITHIN_REACH = timedelta(minutes=14)
 
 _NAME = "[A-Za-z0-9._-]{1,64}"
 _SHOWN = "%Y-%m-%d %H:%M:%S"
-_OPTIONAL = ("Name", "At", "MinCapacity", "MaxCapacity", "For", "Until", "End", "Reason")
+_OPTIONAL = ("Name", "At", "MinCapacity", "MaxCapacity", "For", "Until", "End", "Reason", "Force")
 
 
 class ScheduleError(InvalidDocumentError):
@@ -63,6 +64,7 @@ class ScheduledAction:
     min_capacity: int | None = None
     max_capacity: int | None = None
     reason: str = ""
+    force: bool = False
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -75,13 +77,14 @@ class ScheduledAction:
             by=self.name,
             at=self.asked_at,
             begins=self.at if self.at > self.asked_at else None,
+            force=self.force,
         )
 
     def __str__(self) -> str:
         """Return what a decision record says of it."""
         if self.until == self.at:
             return f"schedule {self.name} is over"
-        bounds = bounds_text(self.min_capacity, self.max_capacity)
+        bounds = bounds_text(self.min_capacity, self.max_capacity, force=self.force)
         begins = f" from {self.at:{_SHOWN}}" if self.at > self.asked_at else ""
         reason = f": {self.reason}" if self.reason else ""
         return f"schedule {self.name}: {bounds}{begins} until {self.until:{_SHOWN}} UTC{reason}"
@@ -143,7 +146,7 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
         members["Reason"].wrong(f"must have at most {MAX_REASON} characters", seen=False)
     ends = members["End"].boolean() if "End" in members else False
     if ends:
-        for key in ("MinCapacity", "MaxCapacity", "For", "Until"):
+        for key in ("MinCapacity", "MaxCapacity", "For", "Until", "Force"):
             if key in members:
                 members[key].wrong("must not stand beside End", seen=False)
         if at - now > AHEAD:
@@ -153,9 +156,12 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
         until = at = min(at, now)
     else:
         bounds, until = _bounds(root, members), _until(root, members, at, now)
+    force = members["Force"].boolean() if "Force" in members else False
+    if force and not ends and "MaxCapacity" not in members:
+        members["Force"].wrong("must stand beside MaxCapacity", seen=False)
     problems.raise_any(ScheduleError)
     assert service is not None  # noqa: S101 - what names none has raised its problem
-    return ScheduledAction(service, name, min(at, now), at, until, *bounds, reason)
+    return ScheduledAction(service, name, min(at, now), at, until, *bounds, reason, force)
 
 
 def _bounds(root: Field, members: dict[str, Field]) -> tuple[int | None, int | None]:

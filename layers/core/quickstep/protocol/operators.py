@@ -95,14 +95,15 @@ def bounds_entry(
     }
 
 
-def bounds_text(minimum: int | None, maximum: int | None) -> str:
+def bounds_text(minimum: int | None, maximum: int | None, *, force: bool = False) -> str:
     """Return bounds in words.
 
-    Examples: `2 to 40`, `at least 20`, `at most 2`.
+    Examples: `2 to 40`, `at least 20`, `at most 2 whatever the load`.
     """
+    whatever = " whatever the load" if force else ""
     if minimum is not None and maximum is not None:
-        return f"{minimum} to {maximum}"
-    return f"at most {maximum}" if minimum is None else f"at least {minimum}"
+        return f"{minimum} to {maximum}{whatever}"
+    return f"at most {maximum}{whatever}" if minimum is None else f"at least {minimum}{whatever}"
 
 
 def read_operators(item: Mapping[str, Any]) -> State:
