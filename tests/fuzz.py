@@ -235,7 +235,7 @@ MEMORY = Memory(
         launches=(Launch(ago(90), 2),),
     ),
     {HIGH: ALARM},
-    Counts().commit(2, ago(900)).commit(4, ago(90)),
+    counts=Counts().commit(2, ago(900)).commit(4, ago(90)),
     generation=7,
     check_at=ago(-5),
     requested_at=ago(900),

@@ -131,6 +131,7 @@ memories = st.builds(
         pause=st.none(),
     ),
     alarms=st.dictionaries(policies, known_alarms, max_size=3),
+    deleted=st.dictionaries(policies, moments, max_size=3),
     counts=st.builds(
         Counts,
         st.none() | st.integers(0, 5000),

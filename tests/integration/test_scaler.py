@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -765,8 +766,12 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(door: Door, lines: L
     assert [line["level"] for line in written] == ["ERROR"]
 
 
-def test_half_of_a_character_costs_neither_the_line_nor_its_metrics(lines: Lines) -> None:
-    """JSON can say it, UTF-8 cannot: stdout would refuse it."""
+def test_half_of_a_character_costs_neither_the_line_nor_its_metrics(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON can say it, UTF-8 cannot: stdout would refuse it, and so would the test's own report."""
+    monkeypatch.setattr(logging.getLogger("quickstep"), "propagate", False)
+
     report(replace(a_record(), reason="a sale \ud83d", outcome=Outcome.FAILED_OTHER))
 
     (line,) = lines()

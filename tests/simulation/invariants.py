@@ -415,12 +415,19 @@ def _unanswered(
 
 
 def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
-    """A lease is as long as promised, and none lies about in the end."""
+    """A lease is as long as promised, and none lies about in the end.
+
+    But for one whose holder was the first to hear of the target, and died before it could list it,
+    where no alarm is left since: its time is over, and nobody has a reason to look.
+    """
+    unheard_of = not world.alarms and not world.item.listed
     for at, taken in world.leases:
         if taken.until - taken.since > LEASE:
             yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
         lease = world.targets.items[WEB.resource_id].lease
-        if lease and lease.owner == taken.owner and at < END - ANSWER_WITHIN - TIMEOUT:
+        if unheard_of or lease is None:
+            continue
+        if lease.owner == taken.owner and at < END - ANSWER_WITHIN - TIMEOUT:
             yield f"{lease.owner}'s lease lies about since {at:.0f} s"
 
 

@@ -269,12 +269,12 @@ def _everything_is_wrong(_target: Any, _look: Any, **_: Any) -> bool:
     return True
 
 
-def _deleted_alarms_are_kept(target: Any, memory: Memory, look: Any, *waiting: Any) -> Memory:
-    return _learn(target, memory, replace(look, complete=False), *waiting)
+def _deleted_alarms_are_kept(target: Any, memory: Memory, look: Any, *rest: Any) -> Memory:
+    return _learn(target, memory, replace(look, complete=False), *rest)
 
 
-def _learn_without_waiting(target: Any, memory: Memory, look: Any, *_: Any) -> Memory:
-    return _learn(target, memory, look)
+def _learn_without_waiting(target: Any, memory: Memory, look: Any, now: Any, *_: Any) -> Memory:
+    return _learn(target, memory, look, now)
 
 
 _learn = learning.learn

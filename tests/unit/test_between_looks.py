@@ -28,7 +28,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.capacity import changed
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.heartbeat import needs_evaluation, shows_work
-from quickstep.loop.learning import learn
+from quickstep.loop.learning import ignored, learn, told
 from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, Check, backoff, next_check
 from quickstep.loop.observing import Observer, Seen
 from quickstep.protocol.counts import Count, Counts
@@ -194,7 +194,7 @@ EVENT = SHOWN_HIGH
 
 
 def learnt(memory: Memory, came: Came) -> KnownAlarm | None:
-    return learn(TARGET, memory, a_look(came)).alarms.get(HIGH)
+    return learn(TARGET, memory, a_look(came), NOW).alarms.get(HIGH)
 
 
 def test_the_first_event_of_an_alarm_brings_all_that_is_known_of_it() -> None:
@@ -333,7 +333,7 @@ def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_nev
     memory = remembering(high=known(), gone=known())
 
     for came in (heartbeat(other=described()), Recheck(WEB, 7), a_transition()):
-        assert set(learn(TARGET, memory, a_look(came)).alarms) == {HIGH}
+        assert set(learn(TARGET, memory, a_look(came), NOW).alarms) == {HIGH}
 
 
 @pytest.mark.parametrize(
@@ -349,13 +349,38 @@ def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
     beat = replace(heartbeat(high=described()), complete=complete)
 
-    assert set(learn(TARGET, memory, a_look(beat)).alarms) == left
+    assert set(learn(TARGET, memory, a_look(beat), NOW).alarms) == left
+
+
+def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> None:
+    """Its message may wait for a turn in a queue meanwhile; its datapoint was acted on, too."""
+    memory = remembering(high=known())
+    beat = replace(heartbeat(), complete=True)
+    late = replace(SHOWN_HIGH, at=NOW)
+
+    forgetful = learn(TARGET, memory, a_look(beat), NOW)
+
+    assert ignored(forgetful, a_look(late), NOW, MAX_EVENT_AGE) == (
+        Outcome.IGNORED_STALE,
+        f"{HIGH}'s alarm was found deleted at {NOW.isoformat()}",
+    )
+    waited = learn(TARGET, forgetful, a_look(Recheck(WEB, 7)), NOW, {HIGH: told(late)})
+    assert waited.alarms == {}
+
+
+def test_an_alarm_that_is_made_anew_is_heard() -> None:
+    memory = replace(Memory(), deleted={HIGH: NOW})
+    event = replace(SHOWN_HIGH, at=SOON)
+
+    assert ignored(memory, a_look(event), SOON, MAX_EVENT_AGE) is None
+    assert set(learn(TARGET, memory, a_look(event), SOON).alarms) == {HIGH}
+    assert learn(TARGET, memory, a_look(event), SOON).deleted == {}
 
 
 def test_a_recheck_teaches_nothing() -> None:
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
 
-    assert learn(TARGET, memory, a_look(Recheck(WEB, 7))) == memory
+    assert learn(TARGET, memory, a_look(Recheck(WEB, 7)), NOW) == memory
 
 
 # --- which datapoints are spent -------------------------------------------------------------------
@@ -715,6 +740,6 @@ def test_a_target_is_quiet_once_the_heartbeat_has_learnt_what_it_saw() -> None:
     beat = heartbeat(
         high=SEEN_OK, low=described(AlarmState.OK, 700, definition=None, disabled=True)
     )
-    memory = learn(TARGET, remembering(high=known(), gone=known()), a_look(beat))
+    memory = learn(TARGET, remembering(high=known(), gone=known()), a_look(beat), NOW)
 
-    assert learn(TARGET, memory, a_look(beat)) == memory
+    assert learn(TARGET, memory, a_look(beat), NOW) == memory

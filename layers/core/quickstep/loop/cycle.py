@@ -188,13 +188,14 @@ class Cycle:
         draft = replace(draft, unreadable=_unheeded(claim, draft.at))
         if isinstance(service, CallFailedError):
             failed = _ended(draft, service.outcome, service.why)
-            return [self._commit(target, learn(target, memory, look, claim.waiting), failed, claim)]
+            memory = learn(target, memory, look, draft.at, claim.waiting)
+            return [self._commit(target, memory, failed, claim)]
         counts = memory.counts
         known = ignored(memory, look, draft.at, self.max_event_age)
         # Of what was heard before only the look is left: whoever heard it may not have finished.
         mere = replace(look, event=None, wish=None) if known else look
         if adoption := adopted(counts, service, draft):
-            counts = counts.commit(service.desired, draft.at)
+            counts = counts.commit(service.desired, draft.at, unanswered=True)
             self.targets.commit(draft.id, replace(memory, counts=counts), adoption)
             return [adoption, *self._evaluate(mere)]
         counts = counts.given_up(draft.at)
@@ -207,7 +208,7 @@ class Cycle:
         look, draft = mere, replace(draft, look=mere)
         if counts.committed is None:
             memory = replace(memory, counts=counts.commit(service.desired, draft.at))
-        memory = learn(target, memory, look, claim.waiting)
+        memory = learn(target, memory, look, draft.at, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)
         draft = replace(draft, service=service, alarms=seen.alarms)
         memory, record = self._apply(target, memory, seen, draft)

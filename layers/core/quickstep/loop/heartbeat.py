@@ -237,7 +237,7 @@ def shows_work(
     looked at by no chain of re-checks, somebody has set the desired count, or it is outside its
     bounds. Where the service was not described, the count of the last commit counts.
     """
-    if learn(target, memory, look) != memory:
+    if learn(target, memory, look, now) != memory:
         return True
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
     if (readable(memory, now) or memory.turn or memory.counts.asked) and not chain_is_alive:

@@ -47,6 +47,10 @@ def ignored(
 
 def _known_event(memory: Memory, event: AlarmEvent) -> tuple[Outcome, str] | None:
     last = memory.alarms.get(event.policy)
+    gone = memory.deleted.get(event.policy)
+    if last is None and gone and event.at <= gone:
+        why = f"{event.policy}'s alarm was found deleted at {gone.isoformat()}"
+        return Outcome.IGNORED_STALE, why
     if last is None or event.at > last.at:
         return None
     why = f"{event.policy} went to {last.state} at {last.at.isoformat()}"
@@ -84,22 +88,32 @@ def learn(
     target: ScalableTarget,
     memory: Memory,
     look: Look,
+    now: datetime,
     waiting: Mapping[str, KnownAlarm] | None = None,
 ) -> Memory:
     """Return the memory with what the look teaches, and what events have told that waited for it.
 
-    Alarms that were deleted, and those of policies that are gone from the document, are forgotten.
+    Alarms that were deleted, and those of policies that are gone from the document, are forgotten;
+    of the former it is kept when that was noticed, so that an event that comes later does not bring
+    one of them back.
     """
     alarms = {} if look.complete else dict(memory.alarms)
+    deleted = dict(memory.deleted)
+    if look.complete:
+        deleted |= dict.fromkeys(memory.alarms.keys() - look.described.keys(), now)
     for policy, described in look.described.items():
         alarms[policy] = _described(memory.alarms.get(policy), described)
     for policy, shown in (waiting or {}).items():
-        alarms[policy] = _changed(alarms.get(policy), shown)
+        if policy in alarms or policy not in deleted or shown.at > deleted[policy]:
+            alarms[policy] = _changed(alarms.get(policy), shown)
     if event := look.event:
         alarms[event.policy] = _changed(alarms.get(event.policy), told(event))
     return replace(
         memory,
         alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)},
+        deleted={
+            name: at for name, at in deleted.items() if target.policy(name) and name not in alarms
+        },
         requested_at=look.wish.at if look.wish else memory.requested_at,
     )
 

@@ -34,6 +34,9 @@ WAITING = "event:"
 AHEAD = timedelta(seconds=60)
 """So far ahead a time may be that others tell: no further than an event may be old."""
 
+FORGOTTEN = timedelta(hours=1)
+"""For so long it is known that an alarm was deleted; no event of it is under way for longer."""
+
 LONGEST_CHECK = timedelta(minutes=15)
 """No re-check comes later: SQS delays a message by no more."""
 
@@ -46,15 +49,17 @@ class CorruptItemError(InvalidDocumentError):
 class Memory:
     """What a target's item remembers from one evaluation to the next.
 
-    `counts` is what desired counts ECS may show. `generation` numbers the chain of re-checks: a
-    message of another number is out of date; `check_at` is when the chain's next message is due,
-    None while there is no chain. `requested_at` is when the newest capacity was asked for that has
-    been answered. `turn` is what a target waits for that ECS has throttled, until it has been
-    judged. `listed` says that the target is among those that are remembered.
+    `deleted` is when a policy's alarm was found to be gone: what its events told before that is
+    nothing to act on. `counts` is what desired counts ECS may show. `generation` numbers the chain
+    of re-checks: a message of another number is out of date; `check_at` is when the chain's next
+    message is due, None while there is no chain. `requested_at` is when the newest capacity was
+    asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
+    until it has been judged. `listed` says that the target is among those that are remembered.
     """
 
     state: State = field(default_factory=State)
     alarms: Mapping[str, KnownAlarm] = field(default_factory=dict)
+    deleted: Mapping[str, datetime] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     generation: int = 0
     check_at: datetime | None = None
@@ -100,6 +105,9 @@ class Memory:
                     acted_on=known.acted_on and past(known.acted_on),
                 )
                 for name, known in self.alarms.items()
+            },
+            deleted={
+                name: past(at, AHEAD) for name, at in self.deleted.items() if now - at <= FORGOTTEN
             },
             counts=self.counts.as_of(now),
             check_at=check_at if check_at and check_at <= now + LONGEST_CHECK else None,
@@ -147,6 +155,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
             {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
         ],
         "alarms": {policy: known_dict(known) for policy, known in memory.alarms.items()},
+        "deleted": {policy: write_moment(at) for policy, at in memory.deleted.items()},
         **counts_dict(memory.counts),
         "generation": memory.generation,
         "check_at": write_optional_moment(memory.check_at),
@@ -192,6 +201,11 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             removals=tuple(Removal(*each) for each in read_batches(present.get("removals"))),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
+        deleted=(
+            {policy: f.moment() for policy, f in present["deleted"].members().items()}
+            if "deleted" in present
+            else {}
+        ),
         counts=read_counts(present),
         generation=present["generation"].integer(0) if "generation" in present else 0,
         check_at=read_optional_moment(present.get("check_at")),
