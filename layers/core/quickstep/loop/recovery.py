@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AlarmState, Direction, TrailStep
+from quickstep.engine.model import AlarmState, Direction, Launch, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.protocol.counts import Meaning
@@ -13,7 +13,9 @@ from quickstep.protocol.counts import Meaning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quickstep.engine.model import Alarm, Decision, ScalableTarget, Service
+    from datetime import datetime
+
+    from quickstep.engine.model import Alarm, Decision, ScalableTarget, Service, State
     from quickstep.protocol.counts import Counts
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
@@ -45,6 +47,11 @@ def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> Decision
         return None
     reason = outcome.sentence(before=before, granted=after, why=why)
     return replace(draft, outcome=outcome, reason=reason, service=service)
+
+
+def launched(state: State, count: int, now: datetime) -> State:
+    """Return the state with tasks that were launched by now, by whomever; they are on their way."""
+    return replace(state, launches=(*state.launches, Launch(now, count))) if count > 0 else state
 
 
 def insist(
@@ -80,10 +87,12 @@ def insist(
     why = f"{number} were asked for before, and it is not known what came of that"
     if not outcome.changes_capacity:
         outcome = Outcome.RECOVERED
+    fewest = min(decision.granted, draft.service.desired if draft.service else decision.granted)
     return replace(
         decision,
         outcome=outcome,
         granted=number,
+        state=launched(decision.state, number - fewest, draft.at),
         reason=outcome.sentence(before=decision.before, granted=number, why=why),
         trail=(*decision.trail, TrailStep("unanswered", decision.granted, number, why)),
     )
