@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
+    from tests.simulation.fleet import Tasks
 
 BUSY, IDLE = "high-cpu", "low-cpu"
 PERIOD = 10.0
@@ -76,16 +77,21 @@ class Traffic:
         """Return the total requests per second."""
         return next(level for since, level in reversed(self.levels) if since <= now)
 
-    def publish(self, metric: str, now: float, desired: int, visible: float) -> None:
-        """Publish the datapoint of the period that ends now."""
+    def publish(
+        self, metric: str, now: float, tasks: Tasks, visible: float, counted: float = 1.0
+    ) -> None:
+        """Publish the datapoint of the period that ends now, if any task does; some drain at 0."""
+        if not tasks.reporters:
+            return
+        each = self.per_task(metric, now, tasks.serving) * tasks.reporting / tasks.reporters
         # A little of the time itself, so that a datapoint is known by its value.
-        value = self.per_task(metric, now, desired) + now * 1e-6
-        samples = 2 * desired  # each task publishes every 5 s
+        value = each + now * 1e-6
+        samples = round(tasks.reporters * counted)  # each task publishes once a period
         self.published[metric].append((visible, Datapoint(moment(now - PERIOD), value, samples)))
 
-    def per_task(self, metric: str, now: float, desired: int) -> float:
-        """Return what a task has of the load."""
-        each = self.load(now) / max(1, desired)
+    def per_task(self, metric: str, now: float, serving: int) -> float:
+        """Return what a task that serves has of the load."""
+        each = self.load(now) / max(1, serving)
         return each if metric == REQUESTS else min(100.0, each * CPU_OF_A_REQUEST)
 
     def visible(self, metric: str, now: float) -> list[Datapoint]:

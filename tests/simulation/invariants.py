@@ -12,13 +12,15 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from quickstep.engine.load import MISSING_AFTER
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE, MAX_EVENT_AGE
 from quickstep.protocol.ports import LeaseLostError
-from tests.builders import HIGH, WEB
+from tests.builders import DEFINITION, HIGH, WEB
 from tests.simulation.alarms import METRICS, PERIOD
 from tests.simulation.clockwork import TIMEOUT, seconds
+from tests.simulation.fleet import WARMUP
 from tests.simulation.operators import COOLDOWNS
 from tests.simulation.world import END, FAULTS_END, KEPT, MAX_RECEIVES, VISIBILITY
 
@@ -44,6 +46,9 @@ UNSEEN = 25.0
 OURS = 130.0
 """For two minutes a number that the scaler has asked for is taken for its own late call."""
 
+A_MINUTE = 60.0
+"""A load that was the same for so long is what any alarm shows."""
+
 EVENT_AGE = MAX_EVENT_AGE.total_seconds()
 
 MOST_PER_SECOND = {"UpdateService": 0.4, "DescribeServices": 0.8, "GetMetricData": 0.8}
@@ -55,8 +60,13 @@ def violations(world: World) -> list[str]:
     """Return every invariant that the run has broken, as sentences.
 
     Where a clock is wrong by an hour, a lease holds for nobody: only what needs no clock is asked.
+    Where tasks never come, or their counts lie, no breach needs to be answered.
     """
-    checks = WITHOUT_CLOCKS if world.troubles.hours else INVARIANTS
+    checks = INVARIANTS
+    if world.troubles.hours:
+        checks = WITHOUT_CLOCKS
+    elif not world.troubles.fleet.comes:
+        checks = tuple(check for check in INVARIANTS if check not in WHERE_TASKS_COME)
     return [sentence for check in checks for sentence in check(world)]
 
 
@@ -72,10 +82,14 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
 
     Example: a document says 2 to 40, and from 60 s on 2 to 24: as a host keeps a document for 30 s
     and an evaluation takes up to 10, a call for 30 is right until 100 s. A number that somebody
-    has set beyond the bounds is put back where a late call of ours has undone it.
+    has set beyond the bounds is put back where a late call of ours has undone it; and a maximum is
+    reached in steps, where the load needs more.
     """
     theirs = {change.after for change in world.ecs.changes if change.foreign}
+    records = _decided(world)
     for call in world.ecs.calls:
+        record = records.get(call.by)
+        towards = record is not None and _direction(record) is Direction.IN
         if call.desired in theirs:
             continue
         lately = _limits_until(world, call.at)
@@ -83,7 +97,8 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
         first = max((i for i, limits in enumerate(lately) if limits.since <= old), default=0)
         allowed = lately[first:]
         least = min(limits.minimum for limits in allowed)
-        if not least <= call.desired <= max(limits.maximum for limits in allowed):
+        most = max(limits.maximum for limits in allowed)
+        if not (least <= call.desired <= most or (towards and call.desired > most)):
             yield f"capacity {call.desired} at {call.at:.0f} s is out of bounds"
 
 
@@ -539,6 +554,86 @@ def _a_dry_run_changes_nothing(world: World) -> Iterator[str]:
         yield from (f"{call.by} calls for {call.desired}" for call in world.ecs.calls)
 
 
+def _no_task_that_is_needed_is_removed(world: World) -> Iterator[str]:
+    """No scale-in leaves fewer tasks than the load needs, whoever of them reports.
+
+    Example: 12 tasks serve 300 requests a second since a minute, the threshold is 100: a scale-in
+    to 3 is right, one to 2 is not, whatever the average says while 9 of them drain.
+    """
+    troubles = world.troubles
+    if not _counts_are_true(world) or troubles.documents or troubles.entries:
+        return
+    for call, record in _calls(world, Direction.IN):
+        at = seconds(record.at)
+        load = world.traffic.load(at)
+        if any(at - A_MINUTE <= since <= call.at for since, _ in world.traffic.levels):
+            continue
+        before = world.tasks_at(at)
+        left = before.serving - max(0, call.had - call.desired)
+        if left < before.serving and load > left * DEFINITION.threshold * 1.001:
+            yield f"{call.by} leaves {left} of {before.serving} tasks to {load:.0f} at {at:.0f} s"
+            return
+
+
+def _nothing_is_removed_while_tasks_are_silent(world: World) -> Iterator[str]:
+    """What tasks carry that do not report is not known, so they are left alone.
+
+    Example: 2 of 6 tasks carry the publisher: the other 4 are silent, and all 6 stay.
+    """
+    if not _counts_are_true(world) or world.troubles.documents or world.troubles.entries:
+        return
+    for call, record in _calls(world, Direction.IN):
+        silent = [_silent(world, seconds(record.at) - before) for before in (0.0, A_MINUTE)]
+        if min(silent) > 0:
+            yield f"{call.by} removes tasks at {call.at:.0f} s, while {min(silent)} are silent"
+            return
+
+
+def _hope_has_an_end(world: World) -> Iterator[str]:
+    """While tasks are missing, no step goes beyond what the load needs: more might not come either.
+
+    Example: 10 tasks are desired since two minutes, 8 serve 960 requests a second, the threshold is
+    100: 10 are enough; at 1,200 a second 12 are asked for, and never 13.
+    """
+    troubles = world.troubles
+    if not _counts_are_true(world) or troubles.documents or troubles.entries or troubles.alarms:
+        return
+    for call, record in _calls(world, Direction.OUT):
+        at = seconds(record.at)
+        missing = world.ecs.desired_at(at - MISSING_AFTER * WARMUP - 1) - world.tasks_at(at).serving
+        fewest = min(world.ecs.numbers(at - MISSING_AFTER * WARMUP - 1, at))
+        if record.outcome is not Outcome.SCALED_OUT or missing <= 0 or fewest < call.had - missing:
+            continue
+        since = [level for level in world.traffic.levels if level[0] <= at]
+        lately = [load for begun, load in since if begun > at - A_MINUTE]
+        most = max([*lately, world.traffic.load(at - A_MINUTE)])
+        needed = math.ceil(most / DEFINITION.threshold + 0.01)
+        if call.desired > max(call.had, needed):
+            yield f"{call.by} asks for {call.desired} at {at:.0f} s, {missing} are missing"
+            return
+
+
+def _no_task_is_removed_blindly(world: World) -> Iterator[str]:
+    """While the alarm of the scale-out policy is deleted, the load is not known to be low.
+
+    Example: it is deleted at 60 s, heartbeats look at 70 and 130 s: at 200 s no task is removed.
+    """
+    troubles = world.troubles
+    if troubles.several or troubles.documents or troubles.entries or troubles.hands:
+        return
+    heartbeats = _unharmed_heartbeats(world)
+    for gone in world.gone:
+        looks = [
+            ended for began, ended in heartbeats if gone.since + 1 < began and ended < gone.until
+        ]
+        if gone.policy != HIGH or len(looks) < ANSWERING_HEARTBEATS:
+            continue
+        for call, record in _calls(world, Direction.IN):
+            if looks[1] + 2 * TIMEOUT < seconds(record.at) < gone.until - TIMEOUT:
+                yield f"{call.by} removes tasks at {call.at:.0f} s, and no alarm sees the load"
+                return
+
+
 # --- what they look at ----------------------------------------------------------------------------
 
 
@@ -546,6 +641,16 @@ def _alone(world: World) -> bool:
     """Whether ECS does what the scaler says, when it says so, even if its answers are old."""
     troubles = world.troubles
     return not (troubles.foreign or troubles.late or troubles.tolerance or troubles.hours)
+
+
+def _counts_are_true(world: World) -> bool:
+    """Whether the scaler may know who is there: nobody else launches or removes tasks."""
+    return world.troubles.plain and world.troubles.fleet.counted <= 1
+
+
+def _silent(world: World, at: float) -> int:
+    tasks = world.tasks_at(at)
+    return tasks.serving - tasks.reporting
 
 
 def _decided(world: World) -> dict[str, DecisionRecord]:
@@ -637,6 +742,19 @@ INVARIANTS = (
     _calm_costs_nothing,
     _capacity_returns_into_its_bounds,
     _a_dry_run_changes_nothing,
+    _no_task_that_is_needed_is_removed,
+    _nothing_is_removed_while_tasks_are_silent,
+    _hope_has_an_end,
+    _no_task_is_removed_blindly,
+)
+
+WHERE_TASKS_COME = (
+    _no_change_is_needless,
+    _a_breach_is_answered,
+    _a_breach_is_answered_while_faults_go_on,
+    _a_lasting_breach_is_answered_again_soon,
+    _calm_costs_nothing,
+    _capacity_returns_into_its_bounds,
 )
 
 WITHOUT_CLOCKS = (

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from quickstep.engine import decide as deciding
-from quickstep.engine import guards, step_policy
+from quickstep.engine import guards, load, step_policy
+from quickstep.engine.load import Load
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.loop import capacity, cycle, door, heartbeat, learning, next_look, observing, waiting
@@ -277,6 +278,14 @@ def _learn_without_waiting(target: Any, memory: Memory, look: Any, now: Any, *_:
     return _learn(target, memory, look, now)
 
 
+def _load_of_all_desired(case: Any, _alarm: Any) -> Load:
+    return Load(case.desired, case.desired)
+
+
+def _everybody_is_seen(_case: Any, _load: Any, proposal: Any) -> Any:
+    return proposal
+
+
 _learn = learning.learn
 
 
@@ -387,6 +396,13 @@ MUTATIONS: dict[str, Bug] = {
         unit_test="tests/unit/test_cycle.py::test_a_description_older_than_the_newest_event_teaches_nothing",
         reason="an event would have to come between a heartbeat's page and its look",
     ),
+    # The load, and who serves.
+    "the load is multiplied by desired": Bug(
+        step_policy, "load_of", _load_of_all_desired, needs="fleet"
+    ),
+    "hope has no end": Bug(load, "MISSING_AFTER", 10_000, needs="fleet"),
+    "a blind alarm is ignored": Bug(deciding, "_blind", _nothing, needs="alarms"),
+    "silent tasks are ignored": Bug(step_policy, "_unseen", _everybody_is_seen, needs="fleet"),
     # The chain of re-checks, and the heartbeat behind it.
     "chain generation ignored": Bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
     "a re-check of the wrong generation": Bug(cycle, "Recheck", _recheck_of_the_generation_before),

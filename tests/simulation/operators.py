@@ -11,8 +11,9 @@ from quickstep.engine.model import Direction
 from quickstep.fields import write_moment
 from quickstep.protocol.operators import SCHEDULED, bounds_entry
 from tests.builders import HIGH, LOW, MISSION_STEPS, WEB, Steps
-from tests.simulation.alarms import BUSY, IDLE
+from tests.simulation.alarms import BUSY, IDLE, PERIOD
 from tests.simulation.clockwork import moment
+from tests.simulation.fleet import WARMUP
 
 if TYPE_CHECKING:
     import random
@@ -41,7 +42,11 @@ def _policy(steps: Steps, direction: Direction) -> dict[str, Any]:
 
 
 def document(
-    *, several: bool, dry_run: bool = False, bounds: tuple[int, int] = (MINIMUM, MAXIMUM)
+    *,
+    several: bool,
+    dry_run: bool = False,
+    bounds: tuple[int, int] = (MINIMUM, MAXIMUM),
+    drains: float = 0.0,
 ) -> str:
     """Return a valid policy document; `several` says that there are two alarms of each kind."""
     out: dict[str, Steps] = {HIGH: MISSION_STEPS}
@@ -57,6 +62,9 @@ def document(
             "ScaleOutPolicies": {n: _policy(s, Direction.OUT) for n, s in out.items()},
             "ScaleInPolicies": {n: _policy(s, Direction.IN) for n, s in into.items()},
             "DryRun": dry_run,
+            "WarmupSeconds": int(WARMUP),
+            "PublishSeconds": int(PERIOD),
+            "DeregistrationDelaySeconds": int(drains),
         }
     )
 

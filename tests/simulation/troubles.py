@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields
 
+from tests.simulation.fleet import AS_ECS_SAYS, Fleet, fleet_of
+
 HOUR = 3600.0
 HOSTS = 3
 
@@ -34,7 +36,7 @@ class Troubles:
     changes of the policy document, `alarms` the changes of alarms. In a `crowded` account others
     wait in line, and such a part of the UpdateServices is throttled. A target that is `paused` or
     in a `dry_run` is left alone, one that is `known` has an item already, and one with `several`
-    alarms has two of each kind.
+    alarms has two of each kind. The tasks of its `fleet` start and drain, or as ECS says.
     """
 
     stale: float = 0.0
@@ -51,6 +53,7 @@ class Troubles:
     dry_run: bool = False
     known: bool = False
     several: bool = False
+    fleet: Fleet = AS_ECS_SAYS
 
     @property
     def hours(self) -> bool:
@@ -113,4 +116,5 @@ def troubles_of(seed: int) -> Troubles:
         dry_run=one_in(40),
         known=not one_in(3),
         several=one_in(2),
+        fleet=fleet_of(seed),
     )

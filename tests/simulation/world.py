@@ -46,6 +46,7 @@ from tests.simulation.alarms import (
 from tests.simulation.clockwork import AnswerLostError, Clockwork, moment
 from tests.simulation.ecs import Call as Update
 from tests.simulation.ecs import Change, Ecs
+from tests.simulation.fleet import tasks_at
 from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Lease, Memory
+    from tests.simulation.fleet import Tasks
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -171,6 +173,15 @@ class World(InMemoryAws):
         """The desired count that is committed."""
         return self.item.counts.committed
 
+    def tasks_at(self, when: float) -> Tasks:
+        """Return who is there at a moment."""
+        return tasks_at(self.troubles.fleet, self.ecs.first, self.ecs.changes, when)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Who is there now."""
+        return self.tasks_at(self.now)
+
     @property
     def target(self) -> ScalableTarget:
         """The target by the newest valid document."""
@@ -178,7 +189,10 @@ class World(InMemoryAws):
 
     def _document(self, bounds: tuple[int, int] = (operators.MINIMUM, operators.MAXIMUM)) -> str:
         several, dry_run = self.troubles.several, self.troubles.dry_run
-        self._valid = operators.document(several=several, dry_run=dry_run, bounds=bounds)
+        fleet = self.troubles.fleet
+        self._valid = operators.document(
+            several=several, dry_run=dry_run, bounds=bounds, drains=fleet.drains
+        )
         return self._valid
 
     def _note_limits(self) -> None:
@@ -235,14 +249,15 @@ class World(InMemoryAws):
         for metric in (REQUESTS, CPU) if self.troubles.several else (REQUESTS,):
             if not self.chance(0.05):
                 visible = self.now + self.rng.uniform(0.2, 2.5)
-                self.traffic.publish(metric, self.now, self.ecs.desired, visible)
+                counted = self.troubles.fleet.counted
+                self.traffic.publish(metric, self.now, self.tasks, visible, counted)
         self._note_period()
         self.time.at(self.now + SHORTEST_EVALUATION, self._evaluate_alarms)
         self.time.at(self.now + PERIOD, self._period_ends)
 
     def _note_period(self) -> None:
         alarm, limits = self.alarms.get((WEB, HIGH)), self.limits[-1]
-        each = self.traffic.per_task(REQUESTS, self.now, self.ecs.desired)
+        each = self.traffic.per_task(REQUESTS, self.now, self.tasks.serving)
         breached = bool(alarm and alarm.definition and each > alarm.definition.threshold)
         free = (
             self.document == self._valid
@@ -445,8 +460,9 @@ class World(InMemoryAws):
 
     def seen(self, _service: ServiceName) -> Service:
         old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0
-        desired = self.ecs.desired_at(self.now - old) if self.faults else self.ecs.desired
-        return Service(desired, desired, 0)
+        when = self.now - old if self.faults else self.now
+        desired, running = self.ecs.desired_at(when), self.tasks_at(when).serving
+        return Service(desired, running, desired - running)
 
     def datapoints(self, policy: str, *_: Any) -> Iterable[Datapoint]:
         return self.traffic.visible(METRICS[policy], self.now)
