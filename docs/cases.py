@@ -50,8 +50,8 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
         seen.append(f"{service['running']} of {service['desired']} tasks run")
     if case.get("draining"):
         seen.append(f"{case['draining']} removed tasks drain")
-    for launch in case.get("launches", ()):
-        seen.append(f"{launch['count']} launched at {_time(launch['at'])}")
+    launches = case.get("launches", ())
+    seen += [f"{launch['count']} launched at {_time(launch['at'])}" for launch in launches]
     for direction, activity in case["history"].items():
         if activity:
             verb = "out" if direction == "scale_out" else "in"
