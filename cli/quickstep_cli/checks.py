@@ -89,10 +89,11 @@ class Facts:
     `datapoints` the load of each of them, oldest first; `elsewhere` is where else the metric of one
     without any is. `registered` is the table that the account's scaler has, by its parameter,
     `table` the one that is asked here, and `scalers` are those that an event of this target
-    reaches. `drains` is how many seconds a task drains, by target group. `refused` are calls that a role may not make. `autoscaling` is there if the service is
-    a scalable target of Application Auto Scaling; `alarm_actions` are alarms that act on it by
-    themselves. `foreign` are changes by others, oldest first. `dead` counts the messages of the
-    dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    reaches. `drains` is how many seconds a task drains, by target group. `refused` are calls that a
+    role may not make. `autoscaling` is there if the service is a scalable target of Application
+    Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are changes by
+    others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is what
+    MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName

@@ -218,7 +218,8 @@ def test_every_role_is_asked_about_what_its_resource_is_called(
 
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/Table"
     assert findings(result)["rights"] == [
-        ("problem", f"DashboardWidgetRole may not call dynamodb:Query on {table}")
+        ("problem", f"{role} may not call dynamodb:Query on {table}")
+        for role in ("ScalerRole", "DashboardWidgetRole")
     ]
     assert len({role for role, _ in iam.asked}) == 5
     assert iam.asked >= {

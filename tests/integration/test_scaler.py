@@ -30,7 +30,7 @@ from quickstep.protocol.messages import (
 )
 from quickstep.report.telemetry import logger, report
 from quickstep.wiring import Settings, SettingsError, make_door
-from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
+from quickstep_lab.embedded_aws import TABLE, Account, counted, desired_count, put_policy
 from quickstep_lab.scaler import Invocation
 from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_event
 from tests.integration.scene import (
@@ -763,6 +763,21 @@ def test_a_failed_decision_is_counted_for_the_stack_s_alarm(door: Door, lines: L
     written = lines()
     assert metrics_in(written)["Quickstep/FailedDecisions", ""] == 1
     assert [line["level"] for line in written] == ["ERROR"]
+
+
+def test_missing_capacity_is_counted_for_the_stack_s_alarm(
+    door: Door, account: Account, lines: Lines
+) -> None:
+    """2 of 4 tasks never came; the 2 carry 160 each, which take the 4 that are desired."""
+    put_policy(account, WEB, json.dumps(a_document()))
+    door.cycle.policies.refresh([WEB])
+    with counted(WEB, lambda: 2):
+        record = decided(load_event("alarm-high-step2"), door)
+
+    assert record["outcome"] == "HELD_NO_CAPACITY"
+    written = lines()
+    assert metrics_in(written)["Quickstep/NoCapacityDecisions", ""] == 1
+    assert [line["level"] for line in written] == ["INFO"]
 
 
 def test_half_of_a_character_costs_neither_the_line_nor_its_metrics(lines: Lines) -> None:

@@ -226,8 +226,9 @@ def test_an_alarm_of_some_datapoints_is_carried_over_and_told() -> None:
 
 
 def test_an_alarm_of_all_datapoints_is_nothing_to_tell() -> None:
-    for changes in ({"EvaluationPeriods": 5}, {"EvaluationPeriods": 5, "DatapointsToAlarm": 5}):
-        alarm = an_alarm("out-alarm", **changes)
+    cases: list[dict[str, Any]] = [{}, {"DatapointsToAlarm": 5}]
+    for changes in cases:
+        alarm = an_alarm("out-alarm", EvaluationPeriods=5, **changes)
         made = take_over(WEB, TARGET, [OUT], {"out-alarm": alarm}, dry_run=True)
         assert not any("of 5" in note for note in made.notes)
 
