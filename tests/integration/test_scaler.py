@@ -121,7 +121,7 @@ OUTCOMES = {
     "alarm-insights": ("SCALED_OUT", 6),
     "alarm-insufficient-data": ("HELD_NO_DATA", 4),
     "alarm-logs": ("HELD_NO_DATA", 4),
-    "alarm-low": ("SCALED_IN", 3),
+    "alarm-low": ("HELD_NO_DATA", 4),  # on its own, as nobody sees the load; see below
     "alarm-malformed": (None, 4),
     "alarm-metric-math": ("SCALED_OUT", 6),
     "alarm-muted": ("HELD_MUTED", 4),
@@ -146,6 +146,13 @@ def test_a_sample_event_has_a_defined_outcome(name: str, door: Door, account: Ac
         [outcome] if outcome else []
     )
     assert desired_count(account, WEB) == desired
+
+
+def test_tasks_are_removed_once_the_scale_out_alarm_is_known(door: Door, account: Account) -> None:
+    decided(load_event("alarm-ok"), door)
+
+    assert decided(load_event("alarm-low"), door)["outcome"] == "SCALED_IN"
+    assert desired_count(account, WEB) == 3
 
 
 def test_an_answer_is_the_decision_record_that_is_stored(door: Door, account: Account) -> None:
@@ -226,7 +233,6 @@ READ = {"GetMetricData": 1}
     ("name", "outcome", "made"),
     [
         ("alarm-high-step2", "SCALED_OUT", {**CHANGE, **READ, **NEXT_CHECK}),
-        ("alarm-low", "SCALED_IN", {**CHANGE, **NEXT_CHECK, **READ}),
         ("alarm-ok", "HELD_NOT_BREACHING", HOLD),
         ("alarm-muted", "HELD_MUTED", HOLD),
         ("alarm-no-reason-data", "HELD_NO_DATA", HOLD),
@@ -237,6 +243,14 @@ def test_an_event_makes_these_calls_and_no_others(
 ) -> None:
     assert decided(load_event(name), door)["outcome"] == outcome
     assert calls == made
+
+
+def test_a_removal_makes_these_calls_and_no_others(door: Door, calls: Counter[str]) -> None:
+    decided(load_event("alarm-ok"), door)
+    calls.clear()
+
+    assert decided(load_event("alarm-low"), door)["outcome"] == "SCALED_IN"
+    assert calls == {**CHANGE, **NEXT_CHECK, **READ}
 
 
 @pytest.mark.parametrize(
