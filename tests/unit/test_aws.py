@@ -159,7 +159,9 @@ def test_a_service_that_is_going_away_is_not_found(status: str) -> None:
             "4 tasks failed; unable to place a task",
             id="failed tasks and the newest event",
         ),
-        pytest.param(2, (0,), ["unable to place a task"], "unable to place a task", id="none fails"),
+        pytest.param(
+            2, (0,), ["unable to place a task"], "unable to place a task", id="none fails"
+        ),
         pytest.param(2, (3,), [], "3 tasks failed", id="no event"),
         pytest.param(2, (), [], "", id="nothing is said"),
         pytest.param(2, (), ["x" * 400], "x" * 300, id="many words"),
