@@ -48,10 +48,14 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
     service = case["service"]
     if service["running"] != service["desired"]:
         seen.append(f"{service['running']} of {service['desired']} tasks run")
+    if case.get("draining"):
+        seen.append(f"{case['draining']} removed tasks drain")
+    launches = case.get("launches", ())
+    seen += [f"{launch['count']} launched at {_time(launch['at'])}" for launch in launches]
     for direction, activity in case["history"].items():
         if activity:
             verb = "out" if direction == "scale_out" else "in"
-            at = activity["at"].split("T")[1].rstrip("Z")
+            at = _time(activity["at"])
             seen.append(f"scaled {verb} from {activity['from']} to {activity['to']} at {at}")
     operators = [what for what in ("override", "pause") if case[what]]
     seen += [f"{what} `{json.dumps(case[what])}`" for what in operators]
@@ -66,19 +70,25 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _alarm(name: str, alarm: dict[str, Any]) -> str:
+def _alarm(name: str, alarm: dict[str, Any] | None) -> str:
+    if alarm is None:
+        return f"`{name}` not known"
     where = f"`{name}` {alarm['state']}"
-    if not alarm["datapoints"] or alarm["threshold"] is None:
-        return f"{where}, no datapoint"
-    points = ", ".join(f"{point:g}" for point in alarm["datapoints"])
     metric = f" of {alarm['metric']}" if "metric" in alarm else ""
+    if not alarm["datapoints"] or alarm["threshold"] is None:
+        return f"{where}, no datapoint{metric}"
+    points = ", ".join(f"{point:g}" for point in alarm["datapoints"])
     before = ", ".join(_datapoint(point) for point in alarm.get("recent", ()))
     recent = f" (recent: {before})" if before else ""
     return f"{where}, {points}{metric} against {alarm['threshold']:g}{recent}"
 
 
+def _time(moment: str) -> str:
+    return moment.split("T")[1].rstrip("Z")
+
+
 def _datapoint(point: dict[str, Any]) -> str:
-    at = point["at"].split("T")[1].rstrip("Z")
+    at = _time(point["at"])
     samples = f" \N{MULTIPLICATION SIGN} {point['samples']:g}" if "samples" in point else ""
     return f"{at} {point['value']:g}{samples}"
 

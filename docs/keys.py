@@ -79,6 +79,14 @@ KEYS = {
             _TASKS,
         ),
         Key(
+            "DeregistrationDelaySeconds",
+            "deregistration_delay_seconds",
+            30,
+            "seconds that a removed task may drain, as in the target group, see "
+            "[load](#the-load-of-all-tasks)",
+            (_NO_TYPE, -1, _HUGE),
+        ),
+        Key(
             "MaxAdjustmentMagnitude",
             "max_adjustment_magnitude",
             20,

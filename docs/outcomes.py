@@ -21,12 +21,18 @@ MEANINGS = {
     Outcome.WOULD_SCALE: "the document says `DryRun`; nothing was called",
     Outcome.HELD_COOLDOWN: "an earlier change is still taking effect",
     Outcome.HELD_CAPACITY_ON_ITS_WAY: "with the tasks that are starting there will be enough",
-    Outcome.HELD_WOULD_FLAP: "removing tasks would bring the breach back",
+    Outcome.HELD_NO_CAPACITY: (
+        "tasks launched long ago never ran, and the load needs no more than are desired"
+    ),
+    Outcome.HELD_ANSWERED: "the newest datapoint has changed capacity before; the next is awaited",
+    Outcome.HELD_WOULD_FLAP: "the load needs all the tasks there are",
     Outcome.HELD_DEPLOYMENT: "no task is removed while a rollout is in progress",
     Outcome.HELD_AT_MAX: "no more tasks are allowed; the load may not be met",
     Outcome.HELD_AT_MIN: "no fewer tasks are allowed",
     Outcome.HELD_NOT_BREACHING: "no alarm in breach, no matching step, or one that changes nothing",
-    Outcome.HELD_NO_DATA: "there is no number to act on; see the data rules",
+    Outcome.HELD_NO_DATA: (
+        "there is no number to act on, or serving tasks are not in it; see the data rules"
+    ),
     Outcome.HELD_PAUSED: "an operator stopped this direction, or wrote what cannot be read",
     Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or its actions are disabled",
     Outcome.IGNORED_DUPLICATE: "the same transition of an alarm, or the same request, came twice",

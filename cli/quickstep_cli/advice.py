@@ -13,6 +13,7 @@ from quickstep.engine.steps import apply_step, describe_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from quickstep.engine.model import ScalableTarget, StepAdjustment, StepPolicy
 
@@ -27,6 +28,22 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
         *(line for policy in target.policies for line in _of_a_policy(target, policy, thresholds)),
         *_of_pairs(target, thresholds),
     ]
+
+
+def m_of_n(alarm: Mapping[str, Any]) -> str:
+    """Return what happens where fewer datapoints than all that are looked at set an alarm off.
+
+    `alarm` is a MetricAlarm. Example: 20, 110, 115, 30 and 112 are 3 of 5 above a threshold of 100,
+    and the step is chosen from 110, 115 and 112. Empty where M is N.
+    """
+    n = int(alarm.get("EvaluationPeriods") or 1)
+    m = int(alarm.get("DatapointsToAlarm") or n)
+    if m >= n:
+        return ""
+    return (
+        f"goes to ALARM by {m} of {n} datapoints: the step is chosen from those of the newest {n} "
+        "that breach; what the others say does not count"
+    )
 
 
 def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:

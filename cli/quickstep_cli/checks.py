@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget, Service
-from quickstep_cli.advice import advice
+from quickstep_cli.advice import advice, m_of_n
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,10 +89,11 @@ class Facts:
     `datapoints` the load of each of them, oldest first; `elsewhere` is where else the metric of one
     without any is. `registered` is the table that the account's scaler has, by its parameter,
     `table` the one that is asked here, and `scalers` are those that an event of this target
-    reaches. `refused` are calls that a role may not make. `autoscaling` is there if the service is
-    a scalable target of Application Auto Scaling; `alarm_actions` are alarms that act on it by
-    themselves. `foreign` are changes by others, oldest first. `dead` counts the messages of the
-    dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    reaches. `drains` is how many seconds a task drains, by target group. `refused` are calls that a
+    role may not make. `autoscaling` is there if the service is a scalable target of Application
+    Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are changes by
+    others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is what
+    MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -105,6 +106,7 @@ class Facts:
     registered: str | Unknown
     table: str | Unknown
     scalers: Sequence[Scaler] | Unknown
+    drains: Mapping[str, int] | Unknown = field(default_factory=dict)
     refused: Sequence[str] | Unknown = ()
     autoscaling: Autoscaling | Unknown | None = None
     alarm_actions: Sequence[str] | Unknown = ()
@@ -189,12 +191,23 @@ def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Find
         what = f"the actions of {name} are disabled: it is not answered"
         fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name}"
         wrong.append(Finding(check, Verdict.WARNING, what, fix))
+    if some := m_of_n(alarm):
+        fix = "DatapointsToAlarm as large as EvaluationPeriods waits until all of them breach"
+        wrong.append(Finding(check, Verdict.WARNING, f"{name} {some}", fix))
     if alarm.get("TreatMissingData") == "breaching":
-        what = f"{name} takes missing data for a breach"
-        fix = "use missing to scale out, notBreaching to scale in"
-        wrong.append(Finding(check, Verdict.PROBLEM, what, fix))
+        wrong.append(_missing_breaches(policy, name))
     what = f"{name}: {period} s, {alarm.get('StateValue', 'unknown')}"
     yield from wrong or [Finding(check, Verdict.OK, what)]
+
+
+def _missing_breaches(policy: Policy, name: str) -> Finding:
+    """Without data, no step adds a task; the smallest removal is its owner's own wish."""
+    what = f"{name} takes missing data for a breach"
+    if policy.direction is Direction.OUT:
+        fix = "use missing: a load that cannot be seen adds no task"
+        return Finding("alarms", Verdict.PROBLEM, what, fix)
+    what = f"{what}: without data the smallest step removes tasks, while scale-out alarms have some"
+    return Finding("alarms", Verdict.WARNING, what, "use notBreaching if that is not meant")
 
 
 def load(facts: Facts) -> Iterator[Finding]:
@@ -305,8 +318,43 @@ def service(facts: Facts) -> Iterator[Finding]:
     if facts.service.deployment_in_progress:
         what = f"{counts}; a rollout is in progress, so nothing scales in"
         yield Finding("service", Verdict.WARNING, what, "wait for its end, or roll it back")
+    if facts.service.trouble:
+        fix = (
+            "docs/runbook.md, tasks that never come; nothing to mend where the missing ones start "
+            "just now"
+        )
+        what = f"{counts}, and ECS says: {facts.service.trouble}"
+        yield Finding("service", Verdict.WARNING, what, fix)
+    elif not facts.service.deployment_in_progress:
+        yield Finding("service", Verdict.OK, counts)
+
+
+def draining(facts: Facts) -> Iterator[Finding]:
+    """The document knows how long a removed task drains, and the cooldown waits for it."""
+    check = "draining"
+    if isinstance(facts.drains, Unknown):
+        yield _unknown(check, facts.drains)
         return
-    yield Finding("service", Verdict.OK, counts)
+    if isinstance(facts.target, str) or not facts.drains:
+        return
+    group, delay = max(facts.drains.items(), key=lambda one: one[1])
+    known = facts.target.deregistration_delay_seconds
+    what = f"a task drains for {delay} s in {group}, and DeregistrationDelaySeconds is {known}"
+    if known < delay:
+        then = "later, what drains is counted as serving, and the load looks smaller than it is"
+        fix = f"set DeregistrationDelaySeconds to {delay}, or deregistration_delay to {known}"
+        yield Finding(check, Verdict.WARNING, f"{what}: {then}", fix)
+    else:
+        yield Finding(check, Verdict.OK, what)
+    for policy in facts.target.in_direction(Direction.IN):
+        if policy.cooldown < delay:
+            what = (
+                f"{policy.name}: its Cooldown ({policy.cooldown} s) is over before a removed task "
+                f"has drained ({delay} s): the next removal comes while the alarm's average has "
+                "tasks in it that report 0, and rests on the count of those that serve"
+            )
+            fix = "make deregistration_delay as short as requests allow, or the Cooldown longer"
+            yield Finding(check, Verdict.WARNING, what, fix)
 
 
 def rights(facts: Facts) -> Iterator[Finding]:
@@ -433,6 +481,7 @@ def quotas(facts: Facts) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     policy_document,
     service,
+    draining,
     alarms,
     load,
     namespaces,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DEAD_LETTERS = ("UndeliveredEvents", "FailedInvocations", "DeadMessages")
 FARGATE_VCPU = ("fargate", "L-3032A538")
 DIMENSION = "ecs:service:DesiredCount"
+DELAY = "deregistration_delay.timeout_seconds"
 NEWEST = 500
 """Records that are looked through: some hours of a breach, days of calm."""
 
@@ -54,6 +55,7 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
         registered=_or_unknown(lambda: aws.scaler["Table"]),
         table=_or_unknown(lambda: aws.table),
         scalers=_or_unknown(lambda: _scalers(aws, service)),
+        drains=_or_unknown(lambda: _drains(aws, service)),
         refused=_or_unknown(lambda: refused(aws, service)),
         autoscaling=_or_unknown(lambda: _autoscaling(aws, service)),
         alarm_actions=_or_unknown(lambda: _alarm_actions(aws, service)),
@@ -231,6 +233,29 @@ def _messages(aws: Aws, name: str) -> int:
         QueueUrl=aws.resource(name), AttributeNames=[number]
     )
     return int(answer["Attributes"][number])
+
+
+def _drains(aws: Aws, service: ServiceName) -> dict[str, int]:
+    """Return for how many seconds a task of the service drains, by its target groups' names."""
+    ecs, elb = aws.client("ecs"), aws.client("elbv2")
+    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    balancers = [balancer for one in found for balancer in one.get("loadBalancers", [])]
+    arns = {
+        arn
+        for balancer in balancers
+        for arn in (
+            balancer.get("targetGroupArn"),
+            balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn"),
+        )
+        if arn
+    }
+    drains = {}
+    for arn in sorted(arns):
+        answer = elb.describe_target_group_attributes(TargetGroupArn=arn)
+        attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
+        if DELAY in attributes:
+            drains[arn.split("/")[1]] = int(attributes[DELAY])
+    return drains
 
 
 def _vcpu(aws: Aws, service: ServiceName, target: ScalableTarget | str) -> float:

@@ -164,9 +164,7 @@ def override(
     at = now()
     end = end_of(span, until, at)
     _keeps_the_last_task(the_target(aws, target), minimum, maximum)
-    entry = bounds_entry(
-        (minimum, maximum), end, reason=reason, by=aws.caller, at=at, force=force
-    )
+    entry = bounds_entry((minimum, maximum), end, reason=reason, by=aws.caller, at=at, force=force)
     bounds = bounds_text(minimum, maximum, force=force)
     change.entry("override", entry, f"override: {bounds} until {_moment(end)}: {reason}")
 

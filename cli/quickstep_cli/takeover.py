@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quickstep_cli.advice import m_of_n
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -167,6 +169,8 @@ def _step_policy(
             )
         carried = {key: alarm[key] for key in _ALARM_KEYS if key in alarm}
         made.alarms.append({"AlarmName": service.alarm(name), **carried})
+        if some := m_of_n(alarm):
+            made.notes.append(f"{name}: its alarm {some}")
         if int(alarm.get("Period") or 60) >= 60:  # noqa: PLR2004 - a standard-resolution alarm
             made.notes.append(
                 f"{name}: its alarm has a period of {alarm.get('Period') or 60} s as before; "

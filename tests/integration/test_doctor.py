@@ -218,7 +218,8 @@ def test_every_role_is_asked_about_what_its_resource_is_called(
 
     table = "arn:aws:dynamodb:us-east-1:123456789012:table/Table"
     assert findings(result)["rights"] == [
-        ("problem", f"DashboardWidgetRole may not call dynamodb:Query on {table}")
+        ("problem", f"{role} may not call dynamodb:Query on {table}")
+        for role in ("ScalerRole", "DashboardWidgetRole")
     ]
     assert len({role for role, _ in iam.asked}) == 5
     assert iam.asked >= {
@@ -285,6 +286,35 @@ def test_all_that_application_auto_scaling_and_alarms_do_by_themselves_is_found(
         ),
         ("warning", f"an alarm acts by itself: web-cpu: {policy['PolicyARN']}"),
     ]
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_target_group_that_drains_for_longer_than_is_known_is_found(
+    account: Account, run: Any
+) -> None:
+    put_policy(account, WEB, json.dumps(a_document(DeregistrationDelaySeconds=30)))
+    ecs, elb = account.client("ecs"), account.client("elbv2")
+    vpc = account.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    made = elb.create_target_group(
+        Name="web-group", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip"
+    )
+    ecs.delete_service(cluster=WEB.cluster, service=WEB.service, force=True)
+    balancer = {"targetGroupArn": made["TargetGroups"][0]["TargetGroupArn"], "containerPort": 80}
+    ecs.create_service(
+        cluster=WEB.cluster,
+        serviceName=WEB.service,
+        taskDefinition=WEB.service,
+        desiredCount=0,
+        loadBalancers=[{**balancer, "containerName": "app"}],
+    )
+
+    found = findings(run("doctor", "prod/web", "--json"))
+
+    known, cooldown = found["draining"]
+    what = "a task drains for 300 s in web-group, and DeregistrationDelaySeconds is 30: later,"
+    assert known[1].startswith(what)
+    assert "is over before a removed task has drained (300 s)" in cooldown[1]
+    assert {known[0], cooldown[0]} == {"warning"}
 
 
 @pytest.mark.usefixtures("stack")

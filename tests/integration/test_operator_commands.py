@@ -246,7 +246,7 @@ def test_a_pause_holds_and_on_resume_the_breach_is_answered_at_once(
 def test_one_direction_is_paused(account: Account, run: Any) -> None:
     answer = printed(run(*PAUSE, "--direction", "scale-in", "--json"))
 
-    assert answer["decision"]["outcome"] == "HELD_NOT_BREACHING"
+    assert answer["decision"]["outcome"] == "HELD_NO_DATA"
     pause = remembered(account)[0].state.pause
     assert pause is not None
     assert pause.directions == {"scale-in"}

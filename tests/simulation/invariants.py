@@ -589,7 +589,7 @@ def _nothing_is_removed_while_tasks_are_silent(world: World) -> Iterator[str]:
             return
 
 
-def _hope_has_an_end(world: World) -> Iterator[str]:
+def _missing_tasks_are_not_asked_for_again(world: World) -> Iterator[str]:
     """While tasks are missing, no step goes beyond what the load needs: more might not come either.
 
     Example: 10 tasks are desired since two minutes, 8 serve 960 requests a second, the threshold is
@@ -610,6 +610,25 @@ def _hope_has_an_end(world: World) -> Iterator[str]:
         needed = math.ceil(most / DEFINITION.threshold + 0.01)
         if call.desired > max(call.had, needed):
             yield f"{call.by} asks for {call.desired} at {at:.0f} s, {missing} are missing"
+            return
+
+
+def _what_never_comes_is_not_waited_for(world: World) -> Iterator[str]:
+    """No scale-out is held for capacity on its way that was asked for so long ago that it is not.
+
+    Example: 10 tasks are desired since 100 s, and 8 run: at 200 s nothing is on its way.
+    """
+    if not _counts_are_true(world):
+        return
+    for record in world.targets.records:
+        at = seconds(record.at)
+        longest = at - MISSING_AFTER * WARMUP - TIMEOUT
+        launched = any(
+            longest <= change.at <= at and change.after > change.before
+            for change in world.ecs.changes
+        )
+        if record.outcome is Outcome.HELD_CAPACITY_ON_ITS_WAY and longest > 0 and not launched:
+            yield f"{record.id} waits at {at:.0f} s for what was launched before {longest:.0f} s"
             return
 
 
@@ -744,7 +763,8 @@ INVARIANTS = (
     _a_dry_run_changes_nothing,
     _no_task_that_is_needed_is_removed,
     _nothing_is_removed_while_tasks_are_silent,
-    _hope_has_an_end,
+    _missing_tasks_are_not_asked_for_again,
+    _what_never_comes_is_not_waited_for,
     _no_task_is_removed_blindly,
 )
 

@@ -747,6 +747,7 @@ def test_every_way_to_fail_has_an_alarm() -> None:
         ("AWS/Lambda", "Errors", SCHEDULE),
         ("AWS/Lambda", "Throttles", FUNCTION),
         ("Quickstep", "FailedDecisions", ""),
+        ("Quickstep", "NoCapacityDecisions", ""),
         ("Quickstep", "RefusedEvents", ""),
     }
 
@@ -760,6 +761,7 @@ def test_the_alarms_watch_metrics_that_the_function_emits(
 
     lines = overhear(capsys)
     report(a_record(outcome=Outcome.FAILED_DENIED))
+    report(a_record(outcome=Outcome.HELD_NO_CAPACITY))
     refuse(InvalidDocumentError([Problem("source", "must be aws.cloudwatch")]))
 
     emitted = metrics_in(lines()).keys()

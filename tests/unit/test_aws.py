@@ -149,6 +149,44 @@ def test_a_service_that_is_going_away_is_not_found(status: str) -> None:
     assert caught.value.outcome is Outcome.FAILED_NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("running", "failed", "events", "trouble"),
+    [
+        pytest.param(
+            2,
+            (3, 1),
+            ["unable to place a task", "an older one"],
+            "4 tasks failed; unable to place a task",
+            id="failed tasks and the newest event",
+        ),
+        pytest.param(
+            2, (0,), ["unable to place a task"], "unable to place a task", id="none fails"
+        ),
+        pytest.param(2, (3,), [], "3 tasks failed", id="no event"),
+        pytest.param(2, (), [], "", id="nothing is said"),
+        pytest.param(2, (), ["x" * 400], "x" * 300, id="many words"),
+        pytest.param(4, (3,), ["has reached a steady state"], "", id="all run"),
+    ],
+)
+def test_of_tasks_that_do_not_run_the_service_has_what_ecs_says(
+    running: int, failed: tuple[int, ...], events: list[str], trouble: str
+) -> None:
+    client = boto3.client("ecs")
+    with Stubber(client) as stub:
+        service = {
+            "serviceName": WEB.service,
+            "status": "ACTIVE",
+            "desiredCount": 4,
+            "runningCount": running,
+            "pendingCount": 0,
+            "deployments": [{"failedTasks": count} for count in failed],
+            "events": [{"message": message} for message in events],
+        }
+        stub.add_response("describe_services", {"services": [service], "failures": []})
+
+        assert EcsServices(client, client).describe(WEB).trouble == trouble
+
+
 def test_an_update_passes_cluster_service_and_desired_count_and_nothing_else() -> None:
     client = boto3.client("ecs")
     with Stubber(client) as stub:

@@ -73,6 +73,24 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
     assert len({finding.check for finding in findings}) == 11
 
 
+def test_where_a_task_has_drained_before_the_cooldown_is_over_all_is_well() -> None:
+    findings = examine(replace(HEALTHY, drains={"web": 30}))
+
+    what = "a task drains for 30 s in web, and DeregistrationDelaySeconds is 300"
+    assert [one for one in findings if one.check == "draining"] == [
+        Finding("draining", Verdict.OK, what)
+    ]
+
+
+def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
+    service = Service(4, 2, 0, deployment_in_progress=True, trouble="3 tasks failed")
+
+    rollout, trouble = found(Verdict.WARNING, service=service)[:2]
+
+    assert "a rollout is in progress" in rollout.what
+    assert trouble.what == "2 of 4 tasks run, and ECS says: 3 tasks failed"
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
@@ -163,6 +181,37 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
             id="slow alarm",
         ),
         pytest.param(
+            {
+                "alarms": {
+                    HIGH: an_alarm(HIGH, EvaluationPeriods=5, DatapointsToAlarm=3),
+                    LOW: an_alarm(LOW, EvaluationPeriods=3, DatapointsToAlarm=3),
+                }
+            },
+            "web/high-request-rate goes to ALARM by 3 of 5 datapoints: the step is chosen from "
+            "those of the newest 5 that breach",
+            id="M of N",
+        ),
+        pytest.param(
+            {"alarms": {HIGH: an_alarm(HIGH), LOW: an_alarm(LOW, TreatMissingData="breaching")}},
+            "without data the smallest step removes tasks",
+            id="missing data removes",
+        ),
+        pytest.param(
+            {"service": Service(4, 2, 0, trouble="3 tasks failed; no capacity")},
+            "2 of 4 tasks run, and ECS says: 3 tasks failed; no capacity",
+            id="tasks that never come",
+        ),
+        pytest.param(
+            {"drains": {"blue": 15, "green": 301}},
+            "a task drains for 301 s in green, and DeregistrationDelaySeconds is 300: later,",
+            id="drains longer than known",
+        ),
+        pytest.param(
+            {"drains": {"web": 31}},
+            "its Cooldown (30 s) is over before a removed task has drained (31 s)",
+            id="drains longer than the cooldown",
+        ),
+        pytest.param(
             {"alarms": {HIGH: an_alarm(HIGH, ActionsEnabled=False), LOW: an_alarm(LOW)}},
             "are disabled: it is not answered",
             id="disabled",
@@ -229,6 +278,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
                 "datapoints",
                 "registered",
                 "scalers",
+                "drains",
                 "refused",
                 "autoscaling",
                 "alarm_actions",

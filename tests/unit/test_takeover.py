@@ -214,6 +214,25 @@ def test_names_that_are_not_allowed_here_are_changed_and_told() -> None:
     assert "scale out (prod)! is called scale-out-prod here" in made.notes
 
 
+def test_an_alarm_of_some_datapoints_is_carried_over_and_told() -> None:
+    some = an_alarm("out-alarm", EvaluationPeriods=5, DatapointsToAlarm=3)
+
+    made = take_over(WEB, TARGET, [OUT], {"out-alarm": some}, dry_run=True)
+
+    assert made.alarms[0]["DatapointsToAlarm"] == 3
+    (note,) = [one for one in made.notes if "of 5" in one]
+    assert note.startswith("out: its alarm goes to ALARM by 3 of 5 datapoints: the step is chosen")
+    assert made.warnings == []
+
+
+def test_an_alarm_of_all_datapoints_is_nothing_to_tell() -> None:
+    cases: list[dict[str, Any]] = [{}, {"DatapointsToAlarm": 5}]
+    for changes in cases:
+        alarm = an_alarm("out-alarm", EvaluationPeriods=5, **changes)
+        made = take_over(WEB, TARGET, [OUT], {"out-alarm": alarm}, dry_run=True)
+        assert not any("of 5" in note for note in made.notes)
+
+
 def test_a_cpu_average_is_a_value_per_task() -> None:
     cpu = an_alarm("out-alarm", Namespace="AWS/ECS", MetricName="CPUUtilization", Period=60)
 

@@ -6,6 +6,7 @@ Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp 
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
+Quickstep / NoCapacityDecisions   over all targets: held, as tasks that were asked for never came
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aws_lambda_powertools import Logger
 
 from quickstep.alarms.event import EventError
+from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
 from quickstep.loop.schedules import ScheduleError
 from quickstep.protocol.messages import MessageError, read_records
@@ -60,6 +62,8 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
     yield MetricSet((Metric("Decisions", 1),), {**target, **outcome})
     if record.outcome.failed:
         yield MetricSet((Metric("FailedDecisions", 1),))
+    if record.outcome is Outcome.HELD_NO_CAPACITY:
+        yield MetricSet((Metric("NoCapacityDecisions", 1),))
     of_target = []
     if record.service is not None:
         desired = record.service.desired
