@@ -45,6 +45,9 @@ CLIENT_CONFIG = Config(
 )
 
 
+A_CENTURY = 36_525 * 86_400
+"""Seconds: events that are kept in a repository are tried out years later."""
+
 ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 
@@ -103,7 +106,7 @@ class Settings:
             members["TABLE_NAME"].text(),
             members["QUEUE_URL"].text(),
             _whole(members["POLICY_MAX_AGE_SECONDS"], 86_400),
-            timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], 86_400)),
+            timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
             timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
             _home(members["QUEUE_URL"].text()),
         )
