@@ -29,6 +29,7 @@ ENGINE_MAY_IMPORT = {
     "enum",
     "itertools",
     "math",
+    "operator",
     "typing",
 }
 SDK = {"botocore", "aws_lambda_powertools"}

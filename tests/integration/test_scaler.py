@@ -786,6 +786,8 @@ def test_missing_capacity_is_counted_for_the_stack_s_alarm(
     """2 of 4 tasks never came; the 2 carry 160 each, which take the 4 that are desired."""
     put_policy(account, WEB, json.dumps(a_document()))
     door.cycle.policies.refresh([WEB])
+    item = {"pk": WEB.resource_id, "sk": "#state", "desired": 4}
+    account.client("dynamodb").put_item(TableName=TABLE, Item=to_item(item))
     with counted(WEB, lambda: 2):
         record = decided(load_event("alarm-high-step2"), door)
 

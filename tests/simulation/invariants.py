@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tests.simulation.ecs import Call, Change
     from tests.simulation.world import Limits, World
 
+    Check = Callable[[World], Iterator[str]]
+
 ANSWER_WITHIN = 80.0
 """A heartbeat's minute, and the evaluation behind it. A breach is answered within it."""
 
@@ -62,7 +64,7 @@ def violations(world: World) -> list[str]:
     Where a clock is wrong by an hour, a lease holds for nobody: only what needs no clock is asked.
     Where tasks never come, or their counts lie, no breach needs to be answered.
     """
-    checks = INVARIANTS
+    checks: tuple[Check, ...] = INVARIANTS
     if world.troubles.hours:
         checks = WITHOUT_CLOCKS
     elif not world.troubles.fleet.comes:

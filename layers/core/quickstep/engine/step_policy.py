@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import groupby
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
@@ -391,7 +390,8 @@ def _by_period(loads: Sequence[tuple[datetime, float]], seconds: int) -> list[fl
     Example: 100, 120, 90 and 110 at 5 s each, in periods of 10 s: 110 and 100.
     """
     periods = groupby(loads, lambda load: load[0].timestamp() // seconds)
-    return [fmean(load for _, load in each) for _, each in periods]
+    values = ([load for _, load in each] for _, each in periods)
+    return [sum(each) / len(each) for each in values]
 
 
 def threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:

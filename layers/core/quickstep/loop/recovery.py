@@ -12,7 +12,6 @@ from quickstep.protocol.counts import Meaning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
     from datetime import datetime
 
     from quickstep.engine.model import Alarm, Decision, ScalableTarget, Service, State
