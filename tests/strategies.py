@@ -24,7 +24,7 @@ from quickstep.engine.model import (
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import LANES, Turn
-from quickstep.protocol.memory import Memory
+from quickstep.protocol.memory import Deletion, Memory
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeat,
@@ -131,7 +131,9 @@ memories = st.builds(
         pause=st.none(),
     ),
     alarms=st.dictionaries(policies, known_alarms, max_size=3),
-    deleted=st.dictionaries(policies, moments, max_size=3),
+    deleted=st.dictionaries(
+        policies, st.builds(Deletion, moments, st.none() | moments), max_size=3
+    ),
     counts=st.builds(
         Counts,
         st.none() | st.integers(0, 5000),

@@ -21,6 +21,7 @@ from quickstep.engine.model import Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
+from quickstep.protocol.counts import CLOCKS
 from quickstep.protocol.documents import MISSING, Document
 from quickstep.protocol.line import Line
 from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
@@ -196,7 +197,8 @@ class InMemoryTargets:
             if before and before.at > known.at:
                 return True
             item.waiting[policy] = known
-        item.mark, item.waited_since = mark, item.waited_since or at
+        since = item.waited_since
+        item.mark, item.waited_since = mark, since if since and since <= at + CLOCKS else at
         return True
 
     @call("ask")

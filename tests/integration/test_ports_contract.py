@@ -36,7 +36,7 @@ from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.documents import MISSING, Copy, Document
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
-from quickstep.protocol.memory import Claim, Memory
+from quickstep.protocol.memory import Claim, Deletion, Memory
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeat,
@@ -181,6 +181,7 @@ RICH = Memory(
         LOW: known(AlarmState.OK, 600, replace(LOW_DEFINITION, threshold=30.25), disabled=True),
         "latency": known(AlarmState.INSUFFICIENT_DATA, definition=None),
     },
+    deleted={"queue-depth": Deletion(ago(40), ago(60)), "cpu": Deletion(ago(50))},
     counts=Counts(
         6, Count(8, ago(0.5)), (Count(4, ago(1)), Count(5, ago(9))), (Count(3, ago(70)),)
     ),
@@ -245,6 +246,18 @@ def test_a_lease_that_was_waited_for_ends_whatever_its_own_end_says(targets: Tar
 
     again = a_lease("again", NOW + lasts)
     assert targets.claim(WEB.resource_id, again) == a_lease("next", NOW + lasts), "waited anew"
+
+
+def test_a_lease_is_waited_for_from_now_on_where_the_first_who_waits_is_an_hour_ahead(
+    targets: Targets,
+) -> None:
+    ahead = a_lease("ahead", NOW + timedelta(hours=1))
+    targets.claim(WEB.resource_id, ahead)
+    assert targets.wait(WEB.resource_id, "ahead", "wrong", NOW + timedelta(hours=1))
+    assert targets.wait(WEB.resource_id, "ahead", "right", NOW)
+
+    lasts = a_lease().until - a_lease().since
+    assert isinstance(targets.claim(WEB.resource_id, a_lease("next", NOW + lasts)), Claim)
 
 
 def test_a_claim_whose_answer_was_lost_can_be_repeated(targets: Targets) -> None:

@@ -34,7 +34,7 @@ from quickstep.loop.observing import Observer, Seen
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.look import Reads
-from quickstep.protocol.memory import Memory
+from quickstep.protocol.memory import Deletion, Memory
 from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
 from tests.builders import (
@@ -368,12 +368,12 @@ def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> No
     assert waited.alarms == {}
 
 
-def test_an_alarm_that_is_made_anew_is_heard() -> None:
-    memory = replace(Memory(), deleted={HIGH: NOW})
+def test_an_alarm_that_is_made_anew_is_heard_and_its_datapoints_act_once() -> None:
+    memory = replace(Memory(), deleted={HIGH: Deletion(NOW, ago(20))})
     event = replace(SHOWN_HIGH, at=SOON)
 
     assert ignored(memory, a_look(event), SOON, MAX_EVENT_AGE) is None
-    assert set(learn(TARGET, memory, a_look(event), SOON).alarms) == {HIGH}
+    assert learn(TARGET, memory, a_look(event), SOON).alarms[HIGH].acted_on == ago(20)
     assert learn(TARGET, memory, a_look(event), SOON).deleted == {}
 
 

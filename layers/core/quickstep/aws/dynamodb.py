@@ -21,6 +21,7 @@ from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.failures import Kind, failure, kind_of
 from quickstep.fields import write_moment
+from quickstep.protocol.counts import CLOCKS
 from quickstep.protocol.memory import (
     WAITING,
     Claim,
@@ -153,8 +154,16 @@ class DynamoTargets:
     ) -> bool:
         """Leave a mark for who holds the lease, and what an event has told; see the port."""
         update = "SET mark = :mark, waited_since = if_not_exists(waited_since, :at)"
-        condition = "lease_owner = :holder"
-        values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
+        # A time that lies ahead is of a host whose clock was wrong: it is waited from now on, then.
+        right = "(attribute_not_exists(waited_since) OR waited_since <= :soon)"
+        condition = f"lease_owner = :holder AND {right}"
+        soon = _millis(at + CLOCKS)
+        values: dict[str, Any] = {
+            ":holder": holder,
+            ":mark": mark,
+            ":at": _millis(at),
+            ":soon": soon,
+        }
         names = {}
         if told:
             policy, known = told
@@ -178,9 +187,23 @@ class DynamoTargets:
             code = error.response["Error"]["Code"]
             if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
                 raise
+            refused = _refused_by(error)
+            if refused.get("lease_owner") == holder and refused.get("waited_since", 0) > soon:
+                self._waits_from(resource_id, holder, at)
+                return self.wait(resource_id, holder, mark, at, told)
             # A newer event of the same alarm has left a mark before.
-            return _refused_by(error).get("lease_owner") == holder
+            return bool(refused.get("lease_owner") == holder)
         return True
+
+    def _waits_from(self, resource_id: str, holder: str, at: datetime) -> None:
+        """Correct since when a holder is waited for; whoever is not refused has done it before."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(resource_id, STATE),
+            UpdateExpression="SET waited_since = :at",
+            ConditionExpression="lease_owner = :holder",
+            ExpressionAttributeValues=to_item({":holder": holder, ":at": _millis(at)}),
+        )
 
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
         """Write the memory of a change that is about to be asked for; see the port."""

@@ -211,7 +211,8 @@ class Cycle:
         look, draft = mere, replace(draft, look=mere)
         if counts.committed is None:
             counts = counts.commit(service.desired, draft.at)
-            state = launched(memory.state, service.desired - service.running, draft.at)
+            starting = max(0, service.desired - service.running)
+            state = launched(memory.state, starting, draft.at)
             memory = replace(memory, state=state, counts=counts)
         memory = learn(target, memory, look, draft.at, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.outcome import Outcome
+from quickstep.protocol.memory import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +49,8 @@ def ignored(
 def _known_event(memory: Memory, event: AlarmEvent) -> tuple[Outcome, str] | None:
     last = memory.alarms.get(event.policy)
     gone = memory.deleted.get(event.policy)
-    if last is None and gone and event.at <= gone:
-        why = f"{event.policy}'s alarm was found deleted at {gone.isoformat()}"
+    if last is None and gone and event.at <= gone.at:
+        why = f"{event.policy}'s alarm was found deleted at {gone.at.isoformat()}"
         return Outcome.IGNORED_STALE, why
     if last is None or event.at > last.at:
         return None
@@ -100,22 +101,39 @@ def learn(
     alarms = {} if look.complete else dict(memory.alarms)
     deleted = dict(memory.deleted)
     if look.complete:
-        deleted |= dict.fromkeys(memory.alarms.keys() - look.described.keys(), now)
+        deleted |= {
+            name: Deletion(now, alarm.acted_on)
+            for name, alarm in memory.alarms.items()
+            if name not in look.described
+        }
     for policy, described in look.described.items():
         alarms[policy] = _described(memory.alarms.get(policy), described)
     for policy, shown in (waiting or {}).items():
-        if policy in alarms or policy not in deleted or shown.at > deleted[policy]:
+        if policy in alarms or policy not in deleted or shown.at > deleted[policy].at:
             alarms[policy] = _changed(alarms.get(policy), shown)
     if event := look.event:
         alarms[event.policy] = _changed(alarms.get(event.policy), told(event))
     return replace(
         memory,
-        alarms={name: alarm for name, alarm in alarms.items() if target.policy(name)},
+        alarms={
+            name: _anew(alarm, deleted.get(name))
+            for name, alarm in alarms.items()
+            if target.policy(name)
+        },
         deleted={
-            name: at for name, at in deleted.items() if target.policy(name) and name not in alarms
+            name: gone
+            for name, gone in deleted.items()
+            if target.policy(name) and name not in alarms
         },
         requested_at=look.wish.at if look.wish else memory.requested_at,
     )
+
+
+def _anew(alarm: KnownAlarm, gone: Deletion | None) -> KnownAlarm:
+    """Return an alarm that is there again, with what it had acted on."""
+    if gone is None or alarm.acted_on:
+        return alarm
+    return replace(alarm, acted_on=gone.acted_on)
 
 
 def _changed(last: KnownAlarm | None, shown: KnownAlarm) -> KnownAlarm:

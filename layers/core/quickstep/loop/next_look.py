@@ -63,7 +63,7 @@ def next_check(
     if not (outlives or readable(memory, now)):
         return None
     delay = timedelta(seconds=decision.next_check_in)
-    if record.outcome not in (Outcome.HELD_NO_DATA, Outcome.HELD_ANSWERED):
+    if not _awaits_a_datapoint(record):
         return Check(delay)
     if record.outcome is Outcome.HELD_NO_DATA or delay < NEWER_DATAPOINT:
         delay = NEWER_DATAPOINT
@@ -86,6 +86,16 @@ def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:
 
 def _asks_for_less(record: DecisionRecord) -> bool:
     return record.decision is not None and record.decision.granted < record.decision.before
+
+
+def _awaits_a_datapoint(record: DecisionRecord) -> bool:
+    """Whether an alarm fires whose datapoint is missing, or was acted on, and comes any moment.
+
+    What is held as too few tasks report has its datapoint: another one will not say more so soon.
+    """
+    shown = any(a.state is AlarmState.ALARM and a.has_value for a in record.alarms.values())
+    unread = record.outcome is Outcome.HELD_NO_DATA and not shown
+    return unread or record.outcome is Outcome.HELD_ANSWERED
 
 
 def readable(memory: Memory, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AlarmState, Direction, Launch, TrailStep
+from quickstep.engine.model import AlarmState, Direction, Launch, Removal, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.protocol.counts import Meaning
@@ -49,8 +49,13 @@ def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> Decision
 
 
 def launched(state: State, count: int, now: datetime) -> State:
-    """Return the state with tasks that were launched by now, by whomever; they are on their way."""
-    return replace(state, launches=(*state.launches, Launch(now, count))) if count > 0 else state
+    """Return the state with tasks that were launched by now, by whomever; they are on their way.
+
+    Of a negative count those that were removed; they may drain.
+    """
+    if count > 0:
+        return replace(state, launches=(*state.launches, Launch(now, count)))
+    return replace(state, removals=(*state.removals, Removal(now, -count))) if count else state
 
 
 def insist(
@@ -91,7 +96,7 @@ def insist(
         decision,
         outcome=outcome,
         granted=number,
-        state=launched(decision.state, number - fewest, draft.at),
+        state=launched(decision.state, max(0, number - fewest), draft.at),
         reason=outcome.sentence(before=decision.before, granted=number, why=why),
         trail=(*decision.trail, TrailStep("unanswered", decision.granted, number, why)),
     )

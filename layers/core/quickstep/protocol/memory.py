@@ -46,6 +46,18 @@ class CorruptItemError(InvalidDocumentError):
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """When an alarm was found to be gone, and what it had acted on.
+
+    What its events told before is nothing to act on; one that is made anew sees the same
+    datapoints.
+    """
+
+    at: datetime
+    acted_on: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a target's item remembers from one evaluation to the next.
 
@@ -59,7 +71,7 @@ class Memory:
 
     state: State = field(default_factory=State)
     alarms: Mapping[str, KnownAlarm] = field(default_factory=dict)
-    deleted: Mapping[str, datetime] = field(default_factory=dict)
+    deleted: Mapping[str, Deletion] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     generation: int = 0
     check_at: datetime | None = None
@@ -107,7 +119,9 @@ class Memory:
                 for name, known in self.alarms.items()
             },
             deleted={
-                name: past(at, AHEAD) for name, at in self.deleted.items() if now - at <= FORGOTTEN
+                name: replace(gone, at=past(gone.at, AHEAD))
+                for name, gone in self.deleted.items()
+                if now - gone.at <= FORGOTTEN
             },
             counts=self.counts.as_of(now),
             check_at=check_at if check_at and check_at <= now + LONGEST_CHECK else None,
@@ -155,7 +169,13 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
             {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
         ],
         "alarms": {policy: known_dict(known) for policy, known in memory.alarms.items()},
-        "deleted": {policy: write_moment(at) for policy, at in memory.deleted.items()},
+        "deleted": {
+            policy: {
+                "at": write_moment(gone.at),
+                "acted_on": write_optional_moment(gone.acted_on),
+            }
+            for policy, gone in memory.deleted.items()
+        },
         **counts_dict(memory.counts),
         "generation": memory.generation,
         "check_at": write_optional_moment(memory.check_at),
@@ -192,6 +212,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
     item_fields = {key: Field(value, key, problems) for key, value in item.items()}
     present = {key: member for key, member in item_fields.items() if member.value is not None}
     alarms = present["alarms"].members() if "alarms" in present else {}
+    deleted = present["deleted"].members() if "deleted" in present else {}
     memory = Memory(
         state=replace(
             read_operators(item),
@@ -201,11 +222,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             removals=tuple(Removal(*each) for each in read_batches(present.get("removals"))),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
-        deleted=(
-            {policy: f.moment() for policy, f in present["deleted"].members().items()}
-            if "deleted" in present
-            else {}
-        ),
+        deleted={policy: gone for policy, f in deleted.items() if (gone := _read_deletion(f))},
         counts=read_counts(present),
         generation=present["generation"].integer(0) if "generation" in present else 0,
         check_at=read_optional_moment(present.get("check_at")),
@@ -223,6 +240,13 @@ def read_batches(field: Field | None) -> Iterator[tuple[datetime, int]]:
         members = item.members(required=("at", "count"))
         if {"at", "count"} <= members.keys():
             yield members["at"].moment(), members["count"].integer(0)
+
+
+def _read_deletion(field: Field) -> Deletion | None:
+    members = field.members(required=("at",), optional=("acted_on",))
+    if "at" not in members:
+        return None
+    return Deletion(members["at"].moment(), read_optional_moment(members.get("acted_on")))
 
 
 def _write_activity(activity: ScalingActivity | None) -> dict[str, Any] | None:
