@@ -131,7 +131,11 @@ class _Item:
         if self.entries:
             state, read = memory.state, read_operators(self.entries)
             state = replace(
-                read, scale_out=state.scale_out, scale_in=state.scale_in, launches=state.launches
+                state,
+                override=read.override,
+                pause=read.pause,
+                schedules=read.schedules,
+                unreadable=read.unreadable,
             )
             memory = replace(memory, state=state)
         return Claim(memory, dict(self.waiting), self.mark, dict(self.entries))

@@ -92,7 +92,7 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
     records = _decided(world)
     for call in world.ecs.calls:
         record = records.get(call.by)
-        towards = record is not None and _direction(record) is Direction.IN
+        towards = call.desired < call.had and not (record and _direction(record) is Direction.OUT)
         again = record is not None and record.outcome is Outcome.RECOVERED
         if call.desired in theirs or (again and call.desired == call.committed):
             continue
@@ -535,7 +535,7 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
     if world.limits[-1].paused or world.troubles.dry_run:  # each asks whether it may correct bounds
         return
     since = max(seconds(alarm.at) for alarm in world.alarms.values())
-    calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES
+    calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES + world.troubles.fleet.drains
     for run in world.time.invocations:
         if run.started > calm and run.what != "heartbeat":
             yield f"{run.what} at {run.started:.0f} s, though all is calm since {since:.0f} s"

@@ -161,6 +161,16 @@ def _together(points: Sequence[Datapoint], period: int) -> Datapoint:
     return Datapoint(begins, value, None if unknown else total)
 
 
+def is_the_same(begins: datetime, acted_on: datetime, period: timedelta) -> bool:
+    """Whether a datapoint is one that was acted on, or older: over half of it is.
+
+    An alarm's own periods may begin at any second, those that are read begin with a multiple.
+
+    Example: periods of 10 s, and 10:00:02 was acted on: 10:00:00 is the same, 10:00:10 is not.
+    """
+    return begins < acted_on + period / 2
+
+
 def judge(
     definition: AlarmDefinition,
     points: Sequence[Datapoint],
@@ -192,7 +202,7 @@ def judge(
         breaches = definition.missing_breaches
         return Reading(replace(shown, no_data=why, missing_breaches=breaches), None)
     newest = window[-1].at
-    if acted_on is not None and newest <= acted_on:
+    if acted_on is not None and is_the_same(newest, acted_on, period):
         why = f"CloudWatch has no datapoint newer than {newest:%H:%M:%S}, which was acted on"
         return Reading(replace(shown, no_data=why, next_at=newest + 2 * period), newest)
     values = tuple(point.value for point in window)

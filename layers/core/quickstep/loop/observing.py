@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep.alarms.reading import coarse, judge, recent
+from quickstep.alarms.reading import coarse, is_the_same, judge, recent
 from quickstep.engine.model import Alarm, AlarmState, Direction
 from quickstep.engine.policies import looks_back
 from quickstep.protocol.look import Reads
@@ -189,9 +189,9 @@ def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, 
             comparison=known.definition.comparison,
             missing_breaches=known.definition.missing_breaches,
         )
-    spent = newest and known.acted_on and newest <= known.acted_on
+    period = timedelta(seconds=alarm.alarm_period)
+    spent = newest and known.acted_on and is_the_same(newest, known.acted_on, period)
     if newest is None or not spent or alarm.state is not AlarmState.ALARM:
         return alarm, newest
     why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
-    next_at = newest + 2 * timedelta(seconds=alarm.alarm_period)
-    return replace(alarm, datapoints=(), no_data=why, next_at=next_at), None
+    return replace(alarm, datapoints=(), no_data=why, next_at=newest + 2 * period), None
