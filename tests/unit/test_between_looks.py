@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from quickstep.alarms.event import AlarmEvent, read_event
 from quickstep.alarms.known import KnownAlarm
+from quickstep.alarms.reading import is_the_same
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
@@ -44,7 +45,6 @@ from tests.builders import (
     LOW,
     LOW_DEFINITION,
     NOW,
-    QUIET,
     WEB,
     a_lease,
     a_look,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from tests.builders import Came
 
 TARGET = a_target()
+CALM = Alarm(AlarmState.OK, 100, (60.0,))
 SOON = NOW + timedelta(seconds=60)
 
 
@@ -392,18 +393,33 @@ def scaled() -> Decision:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "same"),
+    [
+        pytest.param(-6, True, id="the same, as it is read"),
+        pytest.param(4, True, id="in part"),
+        pytest.param(10, False, id="the next of an alarm whose periods are read as they are"),
+        pytest.param(14, False, id="the one after"),
+    ],
+)
+def test_a_second_acts_once_whichever_second_a_period_begins_with(
+    seconds: float, *, same: bool
+) -> None:
+    assert is_the_same(NOW + timedelta(seconds=seconds), NOW, timedelta(seconds=10)) is same
+
+
+@pytest.mark.parametrize(
     ("alarm", "newest", "acted_on"),
     [
         pytest.param(firing(160.0), ago(12.5), ago(12.5), id="in breach"),
         pytest.param(firing(160.0), None, ago(60), id="of which it is not known when it was"),
-        pytest.param(QUIET, ago(12.5), ago(60), id="not in breach"),
+        pytest.param(CALM, ago(12.5), ago(12.5), id="not in breach"),
         pytest.param(BLIND, ago(12.5), ago(60), id="without data"),
         pytest.param(
             Alarm(AlarmState.ALARM, no_data="acted on"), ago(12.5), ago(60), id="without a number"
         ),
     ],
 )
-def test_a_change_spends_the_datapoints_that_were_in_breach(
+def test_a_change_spends_the_datapoints_that_were_read(
     alarm: Alarm, newest: datetime | None, acted_on: datetime
 ) -> None:
     memory = remembering(high=known(), low=known(acted_on=ago(60)))

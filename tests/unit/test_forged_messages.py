@@ -119,11 +119,12 @@ def test_a_forged_message_moves_capacity_no_further_than_the_document_allows(
     assert world.desired == desired
 
 
-def test_the_same_forgery_again_within_the_cooldown_adds_nothing(world: World) -> None:
+def test_the_same_forgery_again_within_a_period_adds_nothing(world: World) -> None:
+    """Half of its seconds have had their say."""
     receive(world, an_alarm(value=1e308))
     world.clock.advance(5)
 
-    assert receive(world, an_alarm(value=1e308, at=world.clock.now)) is Outcome.HELD_COOLDOWN
+    assert receive(world, an_alarm(value=1e308, at=world.clock.now)) is Outcome.HELD_NO_DATA
     assert world.desired == 4 + LARGEST_STEP
 
 

@@ -162,13 +162,14 @@ def _together(points: Sequence[Datapoint], period: int) -> Datapoint:
 
 
 def is_the_same(begins: datetime, acted_on: datetime, period: timedelta) -> bool:
-    """Whether a datapoint is one that was acted on, or older: over half of it is.
+    """Whether a datapoint is one that was acted on, or in part, or older.
 
     An alarm's own periods may begin at any second, those that are read begin with a multiple.
 
-    Example: periods of 10 s, and 10:00:02 was acted on: 10:00:00 is the same, 10:00:10 is not.
+    Example: periods of 10 s, and that of 10:00:06 was acted on: those of 10:00:00 and 10:00:10 are
+    of the same seconds in part, that of 10:00:20 is not.
     """
-    return begins < acted_on + period / 2
+    return begins < acted_on + period
 
 
 def judge(
