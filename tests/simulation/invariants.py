@@ -536,6 +536,8 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
         return
     since = max(seconds(alarm.at) for alarm in world.alarms.values())
     calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES + world.troubles.fleet.drains
+    if max(world.ecs.numbers(calm, END)) > world.limits[-1].maximum:
+        return  # each heartbeat asks whether the load leaves tasks idle
     for run in world.time.invocations:
         if run.started > calm and run.what != "heartbeat":
             yield f"{run.what} at {run.started:.0f} s, though all is calm since {since:.0f} s"
