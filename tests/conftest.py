@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from importlib.util import find_spec
 
-import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -20,8 +20,11 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-# Every botocore session would read its own copy of the services' descriptions, which takes 0.2 s.
-botocore.session.create_loader = cache(botocore.session.create_loader)
+if find_spec("botocore"):  # mutants of the engine are tested without it
+    import botocore.session
+
+    # Every session would read its own copy of the services' descriptions, which takes 0.2 s.
+    botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @pytest.fixture(autouse=True)

@@ -356,7 +356,11 @@ MUTATIONS: dict[str, Bug] = {
     ),
     "a scale-out counts from what is seen": Bug(Memory, "desired", property(lambda _self: None)),
     "times ahead of now are believed": Bug(
-        Memory, "as_of", lambda memory, _now: memory, needs="hours"
+        Memory,
+        "as_of",
+        lambda memory, _now: memory,
+        unit_test="tests/unit/test_memory.py::test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows",
+        reason="where a clock is an hour wrong, only what needs no clock is asked",
     ),
     # What is acted on.
     "cooldowns are not committed": Bug(

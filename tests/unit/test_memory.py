@@ -18,6 +18,7 @@ from quickstep.engine.model import (
     Launch,
     Override,
     Pause,
+    Removal,
     ScalingActivity,
     State,
 )
@@ -26,12 +27,13 @@ from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import (
     CorruptItemError,
+    Deletion,
     Memory,
     memory_dict,
     read_claim,
     read_memory,
 )
-from tests.builders import HIGH, NOW, ROOT, known
+from tests.builders import HIGH, LOW, NOW, ROOT, known
 from tests.strategies import json_values, memories, overrides, pauses
 
 if TYPE_CHECKING:
@@ -96,8 +98,12 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
     ahead = NOW + timedelta(hours=1)
     memory = Memory(
         state=State(
-            ScalingActivity(ahead, 4, 6), ScalingActivity(ahead, 6, 5), launches=(Launch(ahead, 2),)
+            ScalingActivity(ahead, 4, 6),
+            ScalingActivity(ahead, 6, 5),
+            launches=(Launch(ahead, 2),),
+            removals=(Removal(ahead, 1),),
         ),
+        deleted={LOW: Deletion(ahead)},
         alarms={HIGH: known(acted_on=ahead)},
         counts=Counts(6, Count(8, ahead), (Count(4, ahead),), (Count(5, ahead),)),
         check_at=ahead,
@@ -108,8 +114,12 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
     assert memory.as_of(NOW) == replace(
         memory,
         state=State(
-            ScalingActivity(NOW, 4, 6), ScalingActivity(NOW, 6, 5), launches=(Launch(NOW, 2),)
+            ScalingActivity(NOW, 4, 6),
+            ScalingActivity(NOW, 6, 5),
+            launches=(Launch(NOW, 2),),
+            removals=(Removal(NOW, 1),),
         ),
+        deleted={LOW: Deletion(NOW)},
         alarms={HIGH: known(acted_on=NOW)},
         counts=Counts(6, Count(8, NOW), (Count(4, NOW),), (Count(5, NOW),)),
         check_at=None,
