@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
+from quickstep.engine.load import DILUTING
 from quickstep.engine.model import AlarmState, Direction, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
@@ -257,7 +258,10 @@ class World(InMemoryAws):
 
     def _note_period(self) -> None:
         alarm, limits = self.alarms.get((WEB, HIGH)), self.limits[-1]
-        each = self.traffic.per_task(REQUESTS, self.now, self.tasks.serving)
+        tasks = self.tasks
+        each = self.traffic.per_task(REQUESTS, self.now, tasks.serving)
+        if 0 < tasks.draining <= DILUTING * self.ecs.desired:  # so few are not looked through
+            each *= tasks.reporting / tasks.reporters
         breached = bool(alarm and alarm.definition and each > alarm.definition.threshold)
         free = (
             self.document == self._valid
