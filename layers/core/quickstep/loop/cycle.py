@@ -184,7 +184,8 @@ class Cycle:
         draft: DecisionRecord,
     ) -> list[DecisionRecord]:
         """Evaluate under the lease."""
-        memory, look = claim.memory.as_of(draft.at), draft.look
+        # A slow claim finds what others have committed since: that is not ahead of time.
+        memory, look = claim.memory.as_of(self.clock()), draft.look
         draft = replace(draft, unreadable=_unheeded(claim, draft.at))
         if isinstance(service, CallFailedError):
             failed = _ended(draft, service.outcome, service.why)
