@@ -102,6 +102,7 @@ class Surge(InMemoryAws):
         }
         self.alarms = {(f.name, f.policy): self._described(f) for f in self.fleets.values()}
         for fleet in self.fleets.values():
+            self.alarms |= {(fleet.name, policy): known for policy, known in fleet.quiet.items()}
             self._remember(fleet)
             if copies:
                 self.copies.copies[fleet.name] = Copy.of(fleet.document, START)
@@ -120,7 +121,8 @@ class Surge(InMemoryAws):
     def _remember(self, fleet: Fleet) -> None:
         """Let the scaler know of a fleet what it learnt before the surge."""
         known = KnownAlarm(AlarmState.OK, START - timedelta(minutes=10), fleet.definition)
-        memory = Memory(alarms={fleet.policy: known}, counts=Counts(fleet.desired[0][1]))
+        alarms = {fleet.policy: known, **fleet.quiet}
+        memory = Memory(alarms=alarms, counts=Counts(fleet.desired[0][1]))
         self.targets.remember(fleet.name.resource_id, memory)
 
     def run(self, limit: float = 3_600.0) -> Result:

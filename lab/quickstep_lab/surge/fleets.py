@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import AlarmDefinition
+from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Comparison
 from quickstep.protocol.documents import Document
 
@@ -62,9 +63,21 @@ class Fleet:
     @cached_property
     def definition(self) -> AlarmDefinition:
         """What its alarm watches."""
+        return self.definition_of(self.policy)
+
+    @property
+    def quiet(self) -> dict[str, KnownAlarm]:
+        """The alarm that stays OK: without one for scale-out no task is removed."""
+        if self.grows:
+            return {}
+        since = START - timedelta(minutes=10)
+        return {HIGH: KnownAlarm(AlarmState.OK, since, self.definition_of(HIGH))}
+
+    def definition_of(self, policy: str) -> AlarmDefinition:
+        """Return what the alarm of a policy watches."""
         metric = {"Namespace": "MyApp", "MetricName": self.name.service, "Dimensions": []}
         query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Average"}}
-        if self.grows:
+        if policy == HIGH:
             return AlarmDefinition((query,), PERIOD, THRESHOLD, Comparison.GREATER, 1, 1)
         return AlarmDefinition((query,), PERIOD, LOW_THRESHOLD, Comparison.LESS, 1, 1)
 
