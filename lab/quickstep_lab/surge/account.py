@@ -100,9 +100,9 @@ class Surge(InMemoryAws):
             for index in range(targets)
             for name in [ServiceName("prod", f"service-{index}")]
         }
-        self.alarms = {(f.name, f.policy): self._described(f) for f in self.fleets.values()}
-        for fleet in self.fleets.values():
-            self.alarms |= {(fleet.name, policy): known for policy, known in fleet.quiet.items()}
+        for fleet in self.fleets.values():  # a target's alarms are listed one after the other
+            alarms = {fleet.policy: self._described(fleet), **fleet.quiet}
+            self.alarms |= {(fleet.name, policy): known for policy, known in alarms.items()}
             self._remember(fleet)
             if copies:
                 self.copies.copies[fleet.name] = Copy.of(fleet.document, START)
