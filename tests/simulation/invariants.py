@@ -142,6 +142,8 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
             yield astray
     committed, last = world.committed, world.ecs.changes[-1].at if world.ecs.changes else 0.0
     settled = max(last + UNSEEN, FAULTS_END + UNSEEN)
+    if _nobody_hears(world):
+        return
     seen = world.troubles.plain or any(at > settled for at, _ in world.commits)
     if seen and committed is not None and committed != world.ecs.desired:
         yield f"{committed} is committed, but ECS has {world.ecs.desired}"
@@ -149,6 +151,8 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
 
 def _every_change_has_one_record(world: World) -> Iterator[str]:
     """Each change is recorded by its author, or adopted by a later one that finds it made."""
+    if _nobody_hears(world):
+        return
     records = world.targets.records
     own = (Outcome.SCALED_OUT, Outcome.SCALED_IN, Outcome.RECOVERED)
     made = Counter(r.id for r in records if r.decision and r.outcome in own)
@@ -440,10 +444,9 @@ def _unanswered(
 def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
     """A lease is as long as promised, and none lies about in the end.
 
-    But for one whose holder was the first to hear of the target, and died before it could list it,
-    where no alarm is left since: its time is over, and nobody has a reason to look.
+    But for one of whom nobody hears any more: its time is over, and nobody has a reason to look.
     """
-    unheard_of = not world.alarms and not world.item.listed
+    unheard_of = _nobody_hears(world)
     for at, taken in world.leases:
         if taken.until - taken.since > LEASE:
             yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
@@ -674,6 +677,11 @@ def _alone(world: World) -> bool:
     """Whether ECS does what the scaler says, when it says so, even if its answers are old."""
     troubles = world.troubles
     return not (troubles.foreign or troubles.late or troubles.tolerance or troubles.hours)
+
+
+def _nobody_hears(world: World) -> bool:
+    """Whether the first to hear of a target died before listing it, and no alarm is left since."""
+    return not world.alarms and not world.item.listed
 
 
 def _counts_are_true(world: World) -> bool:
