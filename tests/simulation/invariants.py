@@ -238,8 +238,12 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
     )
     last: Change | None = None
     base = 0
+    records = _decided(world)
     for change in world.ecs.changes:
-        if not change.acts_on:
+        record = records.get(change.by)
+        way = Direction.OUT if change.after > change.before else Direction.IN
+        crossed = record is not None and _direction(record) is not way  # by what a hand has set
+        if not change.acts_on or crossed:
             last = None
             continue
         since = change.decided_at - last.decided_at if last else math.inf
@@ -444,9 +448,10 @@ def _unanswered(
 def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
     """A lease is as long as promised, and none lies about in the end.
 
-    But for one of whom nobody hears any more: its time is over, and nobody has a reason to look.
+    But for one of a target without any alarm, there or remembered: its time is over, and nobody has
+    a reason to look.
     """
-    unheard_of = _nobody_hears(world)
+    unheard_of = _nobody_hears(world) or not (world.alarms or world.item.alarms)
     for at, taken in world.leases:
         if taken.until - taken.since > LEASE:
             yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
@@ -680,8 +685,8 @@ def _alone(world: World) -> bool:
 
 
 def _nobody_hears(world: World) -> bool:
-    """Whether the first to hear of a target died before listing it, and no alarm is left since."""
-    return not world.alarms and not world.item.listed
+    """Whether no alarm is left, and the target is not listed: whoever was to list it has died."""
+    return not world.alarms and WEB.resource_id not in world.targets.list_
 
 
 def _counts_are_true(world: World) -> bool:
