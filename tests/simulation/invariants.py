@@ -399,6 +399,8 @@ def _a_breach_is_answered(world: World) -> Iterator[str]:
     """Once nothing fails any more, no breach lasts that is not answered, or at the maximum."""
     yield from _unanswered(world, FAULTS_END, END, lambda since, at: at - since > ANSWER_WITHIN)
     alarm = world.alarms.get((WEB, HIGH))
+    if any(c.at > END - ANSWER_WITHIN and c.after > c.before for c in world.ecs.changes):
+        return  # it is being answered, step by step
     if (
         alarm
         and alarm.state is AlarmState.ALARM
