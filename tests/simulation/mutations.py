@@ -382,7 +382,13 @@ MUTATIONS: dict[str, Bug] = {
         InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints)
     ),
     "an event's datapoint counts whenever it comes": Bug(observing, "_shown", _shown_again),
-    "an event's datapoint counts however old it is": Bug(Observer, "_fresh", _always_fresh),
+    "an event's datapoint counts however old it is": Bug(
+        Observer,
+        "_fresh",
+        _always_fresh,
+        unit_test="tests/unit/test_cycle.py::test_an_old_event",
+        reason="what it shows has mostly been acted on, or the load is still the same",
+    ),
     "an event is known by nothing": Bug(
         learning,
         "_known_event",
