@@ -153,17 +153,8 @@ class DynamoTargets:
         told: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
         """Leave a mark for who holds the lease, and what an event has told; see the port."""
-        update = "SET mark = :mark, waited_since = if_not_exists(waited_since, :at)"
-        # A time that lies ahead is of a host whose clock was wrong: it is waited from now on, then.
-        right = "(attribute_not_exists(waited_since) OR waited_since <= :soon)"
-        condition = f"lease_owner = :holder AND {right}"
-        soon = _millis(at + CLOCKS)
-        values: dict[str, Any] = {
-            ":holder": holder,
-            ":mark": mark,
-            ":at": _millis(at),
-            ":soon": soon,
-        }
+        update, condition = "SET mark = :mark", "lease_owner = :holder"
+        values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
         names = {}
         if told:
             policy, known = told
@@ -171,6 +162,31 @@ class DynamoTargets:
             condition += " AND (attribute_not_exists(#event) OR #event.#at <= :event_at)"
             names = {"#event": f"{WAITING}{policy}", "#at": "at"}
             values |= {":event": known_dict(known), ":event_at": write_moment(known.at)}
+        # A time that lies ahead is of a host whose clock is wrong: it is waited from now on, then.
+        soon = _millis(at + CLOCKS)
+        right = "(attribute_not_exists(waited_since) OR waited_since <= :soon)"
+        since, anew = "waited_since = if_not_exists(waited_since, :at)", "waited_since = :at"
+        refused = self._mark(
+            resource_id,
+            f"{update}, {since}",
+            f"{condition} AND {right}",
+            {**values, ":soon": soon},
+            names,
+        )
+        if refused and refused.get("waited_since", 0) > soon:
+            refused = self._mark(resource_id, f"{update}, {anew}", condition, values, names)
+        # Refused while the same one holds: a newer event of the same alarm has left a mark before.
+        return refused is None or bool(refused.get("lease_owner") == holder)
+
+    def _mark(
+        self,
+        resource_id: str,
+        update: str,
+        condition: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str],
+    ) -> dict[str, Any] | None:
+        """Update a target's item; return it as it is where the condition does not hold."""
         request: UpdateItemInputTypeDef = {
             "TableName": self._table,
             "Key": _key(resource_id, STATE),
@@ -187,23 +203,8 @@ class DynamoTargets:
             code = error.response["Error"]["Code"]
             if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
                 raise
-            refused = _refused_by(error)
-            if refused.get("lease_owner") == holder and refused.get("waited_since", 0) > soon:
-                self._waits_from(resource_id, holder, at)
-                return self.wait(resource_id, holder, mark, at, told)
-            # A newer event of the same alarm has left a mark before.
-            return bool(refused.get("lease_owner") == holder)
-        return True
-
-    def _waits_from(self, resource_id: str, holder: str, at: datetime) -> None:
-        """Correct since when a holder is waited for; whoever is not refused has done it before."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key(resource_id, STATE),
-            UpdateExpression="SET waited_since = :at",
-            ConditionExpression="lease_owner = :holder",
-            ExpressionAttributeValues=to_item({":holder": holder, ":at": _millis(at)}),
-        )
+            return _refused_by(error)
+        return None
 
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
         """Write the memory of a change that is about to be asked for; see the port."""
