@@ -203,7 +203,7 @@ class Resolver:
             case "Fn::And" | "Fn::Or", values:
                 return all(values) if function == "Fn::And" else any(values)
             case _:
-                raise NotImplementedError(f"{function} of {arguments}")
+                raise ValueError(f"{function} is not resolved here: {arguments}")
 
     @staticmethod
     def _substitute(text: str, names: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.protocol.ports import CallFailedError
 
@@ -80,13 +81,14 @@ class Capacity:
 def changed(memory: Memory, decision: Decision, seen: Seen, now: datetime) -> Memory:
     """Return the memory of a change that is about to be asked of ECS.
 
-    All datapoints that were read have had their say in it, also those of an alarm that is OK: an
-    average that draining tasks dilute is looked through.
+    All datapoints that were in breach have had their say in it; in a scale-out those of an alarm
+    that is OK, too, for an average that draining tasks dilute is looked through.
     """
+    out = decision.granted > decision.before
     spent = {
         name: replace(memory.alarms[name], acted_on=seen.newest[name])
         for name, alarm in seen.alarms.items()
-        if alarm.has_value and name in seen.newest
+        if alarm.has_value and name in seen.newest and (out or alarm.state is AlarmState.ALARM)
     }
     return replace(
         memory,

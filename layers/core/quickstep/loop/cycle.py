@@ -24,7 +24,7 @@ from quickstep.loop.capacity import Capacity, changed
 from quickstep.loop.learning import ahead_of_time, ignored, learn, told
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
-from quickstep.loop.recovery import adopted, insist, launched
+from quickstep.loop.recovery import adopt, adopted, insist, moved
 from quickstep.loop.waiting import line_up, served, still_waits
 from quickstep.protocol.memory import Claim, Lease, Memory
 from quickstep.protocol.messages import Message, Recheck
@@ -196,11 +196,7 @@ class Cycle:
         # Of what was heard before only the look is left: whoever heard it may not have finished.
         mere = replace(look, event=None, wish=None) if known else look
         if adoption := adopted(counts, service, draft):
-            foreign = adoption.outcome is Outcome.FOREIGN_CHANGE
-            added = service.desired - (counts.committed or 0) if foreign else 0
-            counts = counts.commit(service.desired, draft.at, unanswered=True)
-            state = launched(memory.state, added, draft.at)
-            self.targets.commit(draft.id, replace(memory, state=state, counts=counts), adoption)
+            self.targets.commit(draft.id, adopt(memory, service, adoption), adoption)
             return [adoption, *self._evaluate(mere)]
         counts = counts.given_up(draft.at)
         memory = replace(memory, counts=counts)
@@ -213,7 +209,7 @@ class Cycle:
         if counts.committed is None:
             counts = counts.commit(service.desired, draft.at)
             starting = max(0, service.desired - service.running)
-            state = launched(memory.state, starting, draft.at)
+            state = moved(memory.state, starting, draft.at)
             memory = replace(memory, state=state, counts=counts)
         memory = learn(target, memory, look, draft.at, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)

@@ -48,10 +48,23 @@ def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> Decision
     return replace(draft, outcome=outcome, reason=reason, service=service)
 
 
-def launched(state: State, count: int, now: datetime) -> State:
-    """Return the state with tasks that were launched by now, by whomever; they are on their way.
+def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
+    """Return the memory after a change that is found made.
 
-    Of a negative count those that were removed; they may drain.
+    Of what was asked for without an answer the launches are remembered, since before it was asked
+    for; those of anybody else's are remembered from now on.
+    """
+    counts, state, now = memory.counts, memory.state, adoption.at
+    if adoption.outcome is Outcome.FOREIGN_CHANGE:
+        state = moved(state, service.desired - (counts.committed or 0), now)
+    committed = counts.commit(service.desired, now, unanswered=True)
+    return replace(memory, state=state, counts=committed)
+
+
+def moved(state: State, count: int, now: datetime) -> State:
+    """Return the state after so many tasks were launched by now; a negative count were removed.
+
+    By whomever: those are on their way, and these may drain.
     """
     if count > 0:
         return replace(state, launches=(*state.launches, Launch(now, count)))
@@ -74,7 +87,7 @@ def insist(
     counts, outcome = memory.counts, decision.outcome
     bounds = Bounds.in_force(target, memory.state, draft.at)
     unanswered = 0 if counts.asked is None else min(counts.asked.number, bounds.maximum)
-    number = decision.granted
+    number, state = decision.granted, decision.state
     if outcome.changes_capacity:
         if outcome is Outcome.SCALED_OUT and not draft.look.wish:
             number = max(number, unanswered)
@@ -86,17 +99,18 @@ def insist(
         if not counts.asked or outcome not in _IN_BREACH or not _in_breach(target, draft.alarms):
             return None
         number = max(number, unanswered)
+    elif draft.service:
+        state = moved(state, number - draft.service.desired, draft.at)
     if not outcome.changes_capacity and _paused(memory, draft, number):
         return None
     why = f"{number} were asked for before, and it is not known what came of that"
     if not outcome.changes_capacity:
         outcome = Outcome.RECOVERED
-    fewest = min(decision.granted, draft.service.desired if draft.service else decision.granted)
     return replace(
         decision,
         outcome=outcome,
         granted=number,
-        state=launched(decision.state, max(0, number - fewest), draft.at),
+        state=state,
         reason=outcome.sentence(before=decision.before, granted=number, why=why),
         trail=(*decision.trail, TrailStep("unanswered", decision.granted, number, why)),
     )
