@@ -369,6 +369,20 @@ def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> No
     assert waited.alarms == {}
 
 
+@pytest.mark.parametrize(
+    ("at", "believed"),
+    [
+        pytest.param(ago(10), False, id="one of before may come late"),
+        pytest.param(ago(200), True, id="it is too late for one of before"),
+    ],
+)
+def test_an_old_list_does_not_bring_a_deleted_alarm_back(at: datetime, *, believed: bool) -> None:
+    memory = replace(Memory(), deleted={HIGH: Deletion(at)})
+    beat = heartbeat(high=described(at=at - timedelta(seconds=60)))
+
+    assert (HIGH in learn(TARGET, memory, a_look(beat), NOW).alarms) is believed
+
+
 def test_an_alarm_that_is_made_anew_is_heard_and_its_datapoints_act_once() -> None:
     memory = replace(Memory(), deleted={HIGH: Deletion(NOW, ago(20))})
     event = replace(SHOWN_HIGH, at=SOON)

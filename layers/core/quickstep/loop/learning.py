@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
@@ -11,12 +12,16 @@ from quickstep.protocol.memory import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from quickstep.alarms.event import AlarmEvent
     from quickstep.engine.model import ScalableTarget
     from quickstep.protocol.look import Look, Wish
     from quickstep.protocol.memory import Memory
+
+
+OLD_LISTS = timedelta(minutes=3)
+"""A message with a list of alarms comes three times at most, a minute apart."""
 
 
 def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
@@ -107,7 +112,9 @@ def learn(
             if name not in look.described
         }
     for policy, described in look.described.items():
-        alarms[policy] = _described(memory.alarms.get(policy), described)
+        last, gone = memory.alarms.get(policy), deleted.get(policy)
+        if last or gone is None or not _was_listed_before(described, gone, now):
+            alarms[policy] = _described(last, described)
     for policy, shown in (waiting or {}).items():
         if policy in alarms or policy not in deleted or shown.at > deleted[policy].at:
             alarms[policy] = _changed(alarms.get(policy), shown)
@@ -127,6 +134,15 @@ def learn(
         },
         requested_at=look.wish.at if look.wish else memory.requested_at,
     )
+
+
+def _was_listed_before(described: KnownAlarm, gone: Deletion, now: datetime) -> bool:
+    """Whether an alarm may be in a list of before it was deleted, which has come late or again.
+
+    One that was made anew in between is believed once no old list can come any more; its own events
+    are heard all the time.
+    """
+    return described.at <= gone.at and now - gone.at <= OLD_LISTS
 
 
 def _anew(alarm: KnownAlarm, gone: Deletion | None) -> KnownAlarm:
