@@ -370,17 +370,27 @@ def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> No
 
 
 @pytest.mark.parametrize(
-    ("at", "believed"),
+    ("listed_at", "believed"),
     [
-        pytest.param(ago(10), False, id="one of before may come late"),
-        pytest.param(ago(200), True, id="it is too late for one of before"),
+        pytest.param(ago(20), False, id="one of before comes late"),
+        pytest.param(ago(5), True, id="the next one"),
+        pytest.param(None, True, id="one of just now"),
     ],
 )
-def test_an_old_list_does_not_bring_a_deleted_alarm_back(at: datetime, *, believed: bool) -> None:
-    memory = replace(Memory(), deleted={HIGH: Deletion(at)})
-    beat = heartbeat(high=described(at=at - timedelta(seconds=60)))
+def test_an_old_list_does_not_bring_a_deleted_alarm_back(
+    listed_at: datetime | None, *, believed: bool
+) -> None:
+    memory = replace(Memory(), deleted={HIGH: Deletion(ago(10))})
+    beat = replace(heartbeat(high=described()), listed_at=listed_at)
 
     assert (HIGH in learn(TARGET, memory, a_look(beat), NOW).alarms) is believed
+
+
+def test_an_old_list_does_not_delete_an_alarm_that_was_made_since() -> None:
+    memory = remembering(high=known(seconds_ago=5), low=known(definition=LOW_DEFINITION))
+    beat = replace(heartbeat(), complete=True, listed_at=ago(6))
+
+    assert set(learn(TARGET, memory, a_look(beat), NOW).alarms) == {HIGH}
 
 
 def test_an_alarm_that_is_made_anew_is_heard_and_its_datapoints_act_once() -> None:

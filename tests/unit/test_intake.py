@@ -531,6 +531,7 @@ def test_many_targets_are_fanned_out_over_the_queue(
     names = with_targets(world, count)
     on_one_page(world)
 
+    listed_at = world.clock.now
     assert world.door.on_event(HEARTBEAT) == []
 
     calls = len(world.calls)
@@ -538,7 +539,7 @@ def test_many_targets_are_fanned_out_over_the_queue(
     looks = [message.content for message, _ in world.sent]
     assert len(looks) == (6 if fans_out else 0)
     handed_on = [h for look in looks if isinstance(look, Heartbeats) for h in look.targets]
-    expected = [Heartbeat(service, {HIGH: QUIET}) for service in names] if fans_out else []
+    expected = [Heartbeat(name, {HIGH: QUIET}, listed_at=listed_at) for name in names if fans_out]
     assert sorted(handed_on, key=repr) == sorted(expected, key=repr)
 
 

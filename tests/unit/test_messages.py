@@ -12,6 +12,7 @@ from quickstep.alarms.definition import definition_dict
 from quickstep.alarms.known import KnownAlarm
 from quickstep.alarms.reading import combined_queries, read_window
 from quickstep.engine.model import AlarmState
+from quickstep.naming import ServiceName
 from quickstep.protocol.line import Turn
 from quickstep.protocol.messages import (
     AlarmAgain,
@@ -49,6 +50,7 @@ LOOKS: dict[str, Any] = {
                 "resource_id": "service/prod/web",
                 "alarms": {HIGH: ALARM},
                 "complete": True,
+                "listed_at": "2026-11-22T10:00:02.500Z",
             },
         ],
     },
@@ -105,6 +107,7 @@ def test_what_is_written_is_read_back(message: Message) -> None:
                             WEB,
                             {HIGH: KnownAlarm(AlarmState.ALARM, ago(10), DEFINITION)},
                             complete=True,
+                            listed_at=ago(10),
                         ),
                     )
                 )
@@ -127,6 +130,7 @@ def test_what_is_written_is_read_back(message: Message) -> None:
                             "resource_id": "service/prod/web",
                             "alarms": {HIGH: {**ALARM, "definition": None}},
                             "complete": False,
+                            "listed_at": None,
                         }
                     ],
                 },
@@ -140,6 +144,15 @@ def test_what_is_written_is_read_back(message: Message) -> None:
 def test_a_message_is_this_json(message: Message, body: dict[str, Any]) -> None:
     assert write_message(message) == body
     assert read_message(json.dumps(body)) == message
+
+
+def test_a_look_of_the_release_before_says_no_time_of_its_list() -> None:
+    """Such messages are in the queue while a stack is updated."""
+    body = looking(targets=[ELSEWHERE])
+
+    assert read_message(json.dumps(body)).content == Heartbeats(
+        (Heartbeat(ServiceName("test", "web"), {}),)
+    )
 
 
 def test_a_message_that_has_lost_no_race_need_not_say_so() -> None:
@@ -213,6 +226,10 @@ _KINDS = "must have one of recheck, alarm, looks, sweep, request"
         ),
         ({"alarm": None}, "alarm: must be an object, not null"),
         ({"alarm": []}, "alarm: must be an object, not []"),
+        (
+            beating(listed_at="today"),
+            'looks.targets[0].listed_at: must be a time like 2026-11-22T10:00:00Z, not "today"',
+        ),
         ({"looks": {}}, "looks.describe: is required, but missing"),
         (beating(resource_id=""), f"looks.targets[0].resource_id: {_RULE}"),
         (beating(alarms=None), "looks.targets[0].alarms: must be an object, not null"),

@@ -86,6 +86,7 @@ class HeartbeatRounds:
     def sweep(self, sweep: Sweep) -> list[DecisionRecord]:
         """Look at every target that has alarms; hand on what is too much for one invocation."""
         targets: dict[ServiceName, dict[str, KnownAlarm]] = defaultdict(dict)
+        now = self.cycle.clock()
         token = sweep.next_token
         for page in range(PAGES):
             if page:
@@ -101,7 +102,7 @@ class HeartbeatRounds:
         for resource_id in self.cycle.targets.listed() if whole else ():
             if name := parse_resource_id(resource_id):
                 targets.setdefault(name, {})
-        batches = _batches(Heartbeat(name, alarms, whole) for name, alarms in targets.items())
+        batches = _batches(Heartbeat(name, alarms, whole, now) for name, alarms in targets.items())
         if whole and len(targets) <= INLINE_TARGETS:
             return self.look_at(batches)
         self._spread(batches, CALLS if whole else CALLS_OF_A_PART)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
@@ -12,16 +11,12 @@ from quickstep.protocol.memory import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from quickstep.alarms.event import AlarmEvent
     from quickstep.engine.model import ScalableTarget
     from quickstep.protocol.look import Look, Wish
     from quickstep.protocol.memory import Memory
-
-
-OLD_LISTS = timedelta(minutes=3)
-"""A message with a list of alarms comes three times at most, a minute apart."""
 
 
 def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
@@ -100,21 +95,16 @@ def learn(
     """Return the memory with what the look teaches, and what events have told that waited for it.
 
     Alarms that were deleted, and those of policies that are gone from the document, are forgotten;
-    of the former it is kept when that was noticed, so that an event that comes later does not bring
-    one of them back.
+    of the former it is kept when they were no longer listed, so that no older event or list brings
+    one of them back that comes late. An older list does not delete what an event has told since.
     """
-    alarms = {} if look.complete else dict(memory.alarms)
-    deleted = dict(memory.deleted)
-    if look.complete:
-        deleted |= {
-            name: Deletion(now, alarm.acted_on)
-            for name, alarm in memory.alarms.items()
-            if name not in look.described
-        }
+    alarms, deleted, listed_at = dict(memory.alarms), dict(memory.deleted), look.listed_at or now
+    for name, alarm in memory.alarms.items() if look.complete else ():
+        if name not in look.described and alarm.at <= listed_at:
+            deleted[name] = Deletion(listed_at, alarms.pop(name).acted_on)
     for policy, described in look.described.items():
-        last, gone = memory.alarms.get(policy), deleted.get(policy)
-        if last or gone is None or not _was_listed_before(described, gone, now):
-            alarms[policy] = _described(last, described)
+        if policy in alarms or policy not in deleted or listed_at > deleted[policy].at:
+            alarms[policy] = _described(alarms.get(policy), described)
     for policy, shown in (waiting or {}).items():
         if policy in alarms or policy not in deleted or shown.at > deleted[policy].at:
             alarms[policy] = _changed(alarms.get(policy), shown)
@@ -134,15 +124,6 @@ def learn(
         },
         requested_at=look.wish.at if look.wish else memory.requested_at,
     )
-
-
-def _was_listed_before(described: KnownAlarm, gone: Deletion, now: datetime) -> bool:
-    """Whether an alarm may be in a list of before it was deleted, which has come late or again.
-
-    One that was made anew in between is believed once no old list can come any more; its own events
-    are heard all the time.
-    """
-    return described.at <= gone.at and now - gone.at <= OLD_LISTS
 
 
 def _anew(alarm: KnownAlarm, gone: Deletion | None) -> KnownAlarm:

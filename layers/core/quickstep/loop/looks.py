@@ -42,6 +42,7 @@ def heartbeat_look(heartbeat: Heartbeat) -> Look:
         again=Heartbeats((heartbeat,)),
         described=heartbeat.alarms,
         complete=heartbeat.complete,
+        listed_at=heartbeat.listed_at,
         reads=Reads.SCALE_OUT,
         corrects=True,
     )

@@ -69,6 +69,7 @@ class Look:
     event: AlarmEvent | None = None
     described: Mapping[str, KnownAlarm] = field(default_factory=dict)
     complete: bool = False
+    listed_at: datetime | None = None
     reads: Reads = Reads.IN_ALARM
     wish: Wish | None = None
     corrects: bool = False
@@ -89,6 +90,8 @@ class Look:
     def moments(self) -> tuple[datetime, ...]:
         """The times of others' clocks that would be remembered."""
         times = [alarm.at for alarm in self.described.values()]
+        if self.listed_at:
+            times.append(self.listed_at)
         if self.event:
             times += [self.event.at, self.event.newest or self.event.at]
         if self.wish:

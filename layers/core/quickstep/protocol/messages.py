@@ -22,13 +22,15 @@ from quickstep.fields import (
     Problem,
     Problems,
     parse_json,
+    read_optional_moment,
     write_moment,
+    write_optional_moment,
 )
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.line import read_turn, write_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from quickstep.alarms.known import KnownAlarm
@@ -70,12 +72,14 @@ class AlarmAgain:
 class Heartbeat:
     """The minute's look at a target: its alarms as DescribeAlarms has them, by policy.
 
-    `complete` says that there are no others: those known from before have been deleted.
+    `complete` says that there are no others: those known from before have been deleted. `listed_at`
+    is when they were listed, for the message may come late, or again; None is just now.
     """
 
     service: ServiceName
     alarms: Mapping[str, KnownAlarm]
     complete: bool = False
+    listed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
             for policy, alarm in heartbeat.alarms.items()
         },
         "complete": heartbeat.complete,
+        "listed_at": write_optional_moment(heartbeat.listed_at),
     }
 
 
@@ -232,12 +237,14 @@ def _read_heartbeats(field: Field) -> Heartbeats:
 
 
 def _read_heartbeat(field: Field) -> Heartbeat:
-    members = _members(field, "resource_id", "alarms", "complete")
+    # The release before wrote no time.
+    members = _members(field, "resource_id", "alarms", "complete", optional=("listed_at",))
     alarms = members["alarms"].members(at_most=MAX_POLICIES)
     return Heartbeat(
         _service(members["resource_id"]),
         {policy: known for policy, alarm in alarms.items() if (known := read_known(alarm))},
         members["complete"].boolean(),
+        read_optional_moment(members.get("listed_at")),
     )
 
 
@@ -260,10 +267,11 @@ def _read_request(field: Field) -> Request:
     )
 
 
-def _members(field: Field, *keys: str) -> dict[str, Field]:
+def _members(field: Field, *keys: str, optional: Iterable[str] = ()) -> dict[str, Field]:
     """Return exactly these members; one that is missing has been noted, and reads as null."""
-    members = field.members(required=keys, optional=())
-    return {key: members.get(key, Field(None, f"{field.path}.{key}", Problems())) for key in keys}
+    members = field.members(required=keys, optional=optional)
+    missing = {key: Field(None, f"{field.path}.{key}", Problems()) for key in keys}
+    return missing | members
 
 
 def _service(field: Field) -> ServiceName:
