@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import read_target
-from quickstep_cli.thresholds import DEFAULT_THRESHOLDS
+from quickstep_cli.thresholds import default_thresholds
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Run, Setup, play
@@ -36,7 +36,7 @@ def a_setup(delay: int, removal: str) -> Setup:
         step = {"MetricIntervalUpperBound": 0, "ScalingAdjustment": adjustment}
         policy.update(AdjustmentType=kind, StepAdjustments=[step])
     target = read_target({**document, "DeregistrationDelaySeconds": delay})
-    thresholds = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    thresholds = default_thresholds(target)
     return Setup(target, thresholds)
 
 

@@ -198,7 +198,7 @@ def _default(parent: str, key: Key) -> str:
     if key.attribute == "in_direction":
         return "none"
     target = read_target(_SAMPLE)
-    policy = target.policies[0]
+    policy = target.step_policies[0]
     owners: dict[str, Any] = {POLICY: policy, STEP: policy.steps[0]}
     if parent == GUARDS:
         return f"`{json.dumps(key.name in target.guards)}`"

@@ -25,7 +25,11 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
     """
     return [
         *_of_the_bounds(target),
-        *(line for policy in target.policies for line in _of_a_policy(target, policy, thresholds)),
+        *(
+            line
+            for policy in target.step_policies
+            for line in _of_a_policy(target, policy, thresholds)
+        ),
         *_of_pairs(target, thresholds),
     ]
 
@@ -120,8 +124,9 @@ def _moves(target: ScalableTarget, policy: StepPolicy, index: int) -> bool:
 
 def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
     """Yield what is wrong with a scale-in and a scale-out policy of metrics per task together."""
-    for scale_in in target.in_direction(Direction.IN):
-        for out in target.in_direction(Direction.OUT):
+    steps = target.step_policies
+    for scale_in in (policy for policy in steps if policy.direction is Direction.IN):
+        for out in (policy for policy in steps if policy.direction is Direction.OUT):
             scopes = {scale_in.metric_scope, out.metric_scope}
             if (
                 scopes != {MetricScope.PER_TASK}

@@ -346,8 +346,8 @@ def draining(facts: Facts) -> Iterator[Finding]:
         yield Finding(check, Verdict.WARNING, f"{what}: {then}", fix)
     else:
         yield Finding(check, Verdict.OK, what)
-    for policy in facts.target.in_direction(Direction.IN):
-        if policy.cooldown < delay:
+    for policy in facts.target.step_policies:
+        if policy.direction is Direction.IN and policy.cooldown < delay:
             what = (
                 f"{policy.name}: its Cooldown ({policy.cooldown} s) is over before a removed task "
                 f"has drained ({delay} s): the next removal comes while the alarm's average has "

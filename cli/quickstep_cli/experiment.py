@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget
 from quickstep_cli.options import made_of_options
-from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+from quickstep_cli.thresholds import default_thresholds, read_thresholds
 from quickstep_cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -248,7 +248,7 @@ def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
 
 
 def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
-    defaults = {policy.name: DEFAULT_THRESHOLDS[policy.direction] for policy in target.policies}
+    defaults = default_thresholds(target)
     thresholds = read_thresholds(given)
     if unknown := sorted(thresholds.keys() - defaults.keys()):
         rule = f"must name one of the policies {', '.join(defaults)}"

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from quickstep.engine.model import Direction
+from quickstep.engine.model import Direction, TargetPolicy
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import ScalableTarget
 
 DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
+
+
 """Of `templates/scalable-target.yaml`, in requests per second and task."""
+
+
+def default_thresholds(target: ScalableTarget) -> dict[str, float]:
+    """Return the threshold of each alarm as the templates make it by default."""
+    return {
+        policy.alarm: policy.target_value
+        if isinstance(policy, TargetPolicy)
+        else DEFAULT_THRESHOLDS[policy.direction]
+        for policy in target.policies
+    }
 
 
 def read_thresholds(given: list[str]) -> dict[str, float]:

@@ -231,11 +231,7 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
     scale-in there is no other, unless tasks were added in between.
     """
     cooldown = COOLDOWNS[Direction.OUT] - world.troubles.tolerance
-    largest = max(
-        step.adjustment
-        for policy in world.target.in_direction(Direction.OUT)
-        for step in policy.steps
-    )
+    largest = max(step.adjustment for policy in world.target.step_policies for step in policy.steps)
     last: Change | None = None
     base = 0
     records = _decided(world)

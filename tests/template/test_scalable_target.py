@@ -54,7 +54,7 @@ def test_parameters_arrive_in_the_document() -> None:
     target = parse_target(stack.the("AWS::SSM::Parameter")["Value"])
     assert target.resource_id == "service/blue-1/api_v2"
     assert (target.min_capacity, target.max_capacity) == (0, 5)
-    assert [policy.cooldown for policy in target.policies] == [0, 90]
+    assert [policy.cooldown for policy in target.step_policies] == [0, 90]
     assert target.warmup_seconds == 60
     assert target.dry_run
 

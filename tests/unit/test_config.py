@@ -58,7 +58,7 @@ def step(lower: Any, upper: Any, adjustment: Any = 1) -> dict[str, Any]:
 def test_the_example_document_is_read_as_it_is_written() -> None:
     target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
 
-    out, low = target.policies
+    out, low = target.step_policies
     assert (target.resource_id, target.min_capacity, target.max_capacity) == (
         "service/prod/web",
         2,
@@ -89,7 +89,7 @@ def test_what_is_left_out_has_application_auto_scaling_s_defaults() -> None:
         }
     )
 
-    policy = target.policies[0]
+    policy = target.step_policies[0]
     assert policy.cooldown == 300
     assert policy.aggregation is MetricAggregationType.AVERAGE
     assert policy.min_adjustment_magnitude is None
@@ -106,7 +106,7 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         "MetricAggregationType": "Maximum",
     }
 
-    policy = read_target(a_document(ScaleOutPolicies={"cpu": pasted})).policies[0]
+    policy = read_target(a_document(ScaleOutPolicies={"cpu": pasted})).step_policies[0]
 
     assert policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
     assert policy.min_adjustment_magnitude == 2
@@ -171,13 +171,15 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         pytest.param(
             {"Mincapacity": 2},
             "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
-            "ScaleOutPolicies, ScaleInPolicies, MaxAdjustmentMagnitude, WarmupSeconds, "
-            "PublishSeconds, DeregistrationDelaySeconds, Guards, DryRun",
+            "ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies, $schema, Preset, "
+            "MaxAdjustmentMagnitude, WarmupSeconds, PublishSeconds, DeregistrationDelaySeconds, "
+            "Guards, DryRun",
             id="unknown key",
         ),
         pytest.param(
             {"ScaleOutPolicies": None, "ScaleInPolicies": None},
-            "ScaleOutPolicies and ScaleInPolicies: must have 1 to 50 policies in all, not 0",
+            "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies: must have 1 to 50 "
+            "policies in all, not 0",
             id="no policy at all",
         ),
         pytest.param(
@@ -351,7 +353,10 @@ def test_more_than_fifty_policies_are_refused() -> None:
     found = problems_of(a_document(ScaleOutPolicies={f"p{n}": body for n in range(50)}))
 
     assert found == [
-        "ScaleOutPolicies and ScaleInPolicies: must have 1 to 50 policies in all, not 51"
+        (
+            "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies: must have 1 to 50 "
+            "policies in all, not 51"
+        )
     ]
 
 

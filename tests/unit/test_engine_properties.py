@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     AdjustmentType,
+    AlarmState,
     Datapoint,
     Direction,
     Guard,
@@ -141,7 +142,8 @@ def test_an_answer_repeated_at_once_changes_nothing_more(
     target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
     target = replace(
-        target, policies=tuple(replace(p, cooldown=max(1, p.cooldown)) for p in target.policies)
+        target,
+        policies=tuple(replace(p, cooldown=max(1, p.cooldown)) for p in target.step_policies),
     )
     first = decide(
         target,
@@ -161,7 +163,7 @@ def test_an_answer_repeated_at_once_changes_nothing_more(
 def test_capacity_never_goes_in_within_a_scale_out_cooldown(
     target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
-    longest = max(p.cooldown for p in target.in_direction(Direction.OUT))
+    longest = max(p.cooldown_after(Direction.OUT) for p in target.in_direction(Direction.OUT))
     cooling = state.scale_out and state.scale_out.at + timedelta(seconds=longest) > NOW
 
     decision = decide(target, seen(desired, low=firing(load, recent=before)), state, NOW)
@@ -228,4 +230,4 @@ def test_where_no_guard_looks_back_the_load_before_changes_nothing(
 
         same = decide(target, event, state, NOW) == decide(target, told, state, NOW)
 
-        assert same or looks_back(target, policy, policy.direction)
+        assert same or looks_back(target, policy, policy.direction, AlarmState.ALARM)

@@ -9,7 +9,7 @@ import pytest
 
 from quickstep.engine import policies
 from quickstep.engine.decide import decide
-from quickstep.engine.model import Direction, Guard, MetricScope, Pause, State
+from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope, Pause, State
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Proposal
 from tests.builders import NOW, a_policy, a_scale_in_policy, a_target, firing, in_rollout, seen
@@ -28,7 +28,13 @@ class Wish:
     name: str
     capacity: int
     directions: tuple[Direction, ...]
-    cooldown: int = 0
+
+    @property
+    def alarm(self) -> str:
+        return self.name
+
+    def cooldown_after(self, _direction: Direction) -> int:
+        return 0
 
 
 def ask(case: Case, policy: Any, alarm: Alarm, direction: Direction) -> Proposal | None:
@@ -42,6 +48,12 @@ def ask(case: Case, policy: Any, alarm: Alarm, direction: Direction) -> Proposal
 @pytest.fixture(autouse=True)
 def with_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quickstep.engine.decide.ask", ask)
+    monkeypatch.setattr("quickstep.engine.decide.speaks", lambda _policy, alarm: is_firing(alarm))
+    monkeypatch.setattr("quickstep.engine.decide.window", lambda _policy: None)
+
+
+def is_firing(alarm: Alarm) -> bool:
+    return alarm.state is AlarmState.ALARM
 
 
 def wished(
@@ -139,7 +151,11 @@ def test_the_load_before_is_looked_at_for(guards: set[Guard], directions: set[Di
 
     def looking_back(scope: MetricScope) -> set[Direction]:
         both = (a_policy(scope=scope), a_scale_in_policy(scope=scope))
-        return {p.direction for p in both if policies.looks_back(target, p, p.direction)}
+        return {
+            p.direction
+            for p in both
+            if policies.looks_back(target, p, p.direction, AlarmState.ALARM)
+        }
 
     assert looking_back(MetricScope.PER_TASK) == directions
     assert looking_back(MetricScope.TOTAL) == set()

@@ -44,7 +44,7 @@ class Setup:
     def scale_out_threshold(self) -> float:
         """The lowest load per task that adds tasks, in requests a second."""
         return min(
-            self.thresholds[policy.name]
+            self.thresholds[policy.alarm]
             for policy in self.target.in_direction(Direction.OUT)
             if policy.metric_scope is MetricScope.PER_TASK
         )
@@ -247,7 +247,7 @@ def alarm_definition(
     out = policy.direction is Direction.OUT
     needed = n or (1 if out else 3)
     return AlarmDefinition(
-        name=policy.name,
+        name=policy.alarm,
         arn="",
         namespace="MyApp/Performance",
         metric="RequestsPerSecond",

@@ -7,6 +7,8 @@ StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` is the only ad
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +22,9 @@ from quickstep.engine.model import (
     ScalableTarget,
     StepAdjustment,
     StepPolicy,
+    TargetPolicy,
 )
+from quickstep.engine.patience import LONGEST_WINDOW
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.naming import POLICY_NAME, RESOURCE_ID, RESOURCE_ID_RULE
 
@@ -47,6 +51,35 @@ MAX_DEREGISTRATION_DELAY = 3600  # ELB: deregistration_delay.timeout_seconds
 DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
+_TARGETS = "TargetTrackingPolicies"
+_GROUPS = (*_DIRECTIONS, _TARGETS)
+
+MAX_TARGET = 1e9
+
+
+class Preset(StrEnum):
+    """How much idle capacity a target policy may cost, where it does not say so itself."""
+
+    RELAXED = "relaxed"
+    NORMAL = "normal"
+    AGGRESSIVE = "aggressive"
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a target policy leaves to its preset; see `TargetPolicy`."""
+
+    scale_in_window: int
+    scale_in_cooldown: int
+    kept_share: float
+    tolerance: float
+
+
+PRESETS = {
+    Preset.RELAXED: Usual(120, 30, 0.5, 0.2),
+    Preset.NORMAL: Usual(120, 30, 0.7, 0.1),
+    Preset.AGGRESSIVE: Usual(300, 30, 0.9, 0.0),
+}
 
 
 class ConfigError(InvalidDocumentError):
@@ -94,7 +127,9 @@ def read_target(document: Any) -> ScalableTarget:
     members = Field(document, "", problems).members(
         required=("ResourceId", "MinCapacity", "MaxCapacity"),
         optional=(
-            *_DIRECTIONS,
+            *_GROUPS,
+            "$schema",
+            "Preset",
             "MaxAdjustmentMagnitude",
             "WarmupSeconds",
             "PublishSeconds",
@@ -163,10 +198,11 @@ def _guards(field: Field) -> frozenset[Guard]:
 def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ...]:
     policies: list[Policy] = []
     names: dict[str, str] = {}
-    groups = {key: members[key].members() for key in _DIRECTIONS if key in members}
+    groups = {key: members[key].members() for key in _GROUPS if key in members}
+    preset = _read(members, "Preset", lambda f: f.choice(Preset), Preset.NORMAL)
     count = sum(map(len, groups.values()))
     if members and not 1 <= count <= MAX_POLICIES:
-        Field(None, " and ".join(_DIRECTIONS), problems).wrong(
+        Field(None, f"{', '.join(_DIRECTIONS)} and {_TARGETS}", problems).wrong(
             f"must have 1 to {MAX_POLICIES} policies in all, not {count}", seen=False
         )
         return ()
@@ -178,11 +214,52 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ..
             if name in names:
                 field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
             names[name] = key
-            policies.append(_policy(name, _DIRECTIONS[key], field))
+            policies.append(
+                _step_policy(name, _DIRECTIONS[key], field)
+                if key in _DIRECTIONS
+                else _target_policy(name, field, preset)
+            )
     return tuple(policies)
 
 
-def _policy(name: str, direction: Direction, field: Field) -> Policy:
+def _target_policy(name: str, field: Field, preset: Preset) -> TargetPolicy:
+    members = field.members(
+        required=("TargetValue",),
+        optional=(
+            "MetricScope",
+            "ScaleOutCooldown",
+            "ScaleInCooldown",
+            "DisableScaleIn",
+            "ScaleInWindow",
+        ),
+    )
+    usual = PRESETS[preset]
+    return TargetPolicy(
+        name=name,
+        target_value=_read(members, "TargetValue", _target_value, 1.0),
+        metric_scope=_read(
+            members, "MetricScope", lambda f: f.choice(MetricScope), MetricScope.PER_TASK
+        ),
+        scale_out_cooldown=_read(members, "ScaleOutCooldown", _seconds, 0),
+        scale_in_cooldown=_read(members, "ScaleInCooldown", _seconds, usual.scale_in_cooldown),
+        disable_scale_in=_read(members, "DisableScaleIn", Field.boolean, default=False),
+        scale_in_window=_read(
+            members, "ScaleInWindow", lambda f: f.integer(0, LONGEST_WINDOW), usual.scale_in_window
+        ),
+        kept_share=usual.kept_share,
+        tolerance=usual.tolerance,
+    )
+
+
+def _target_value(field: Field) -> float:
+    value = field.number()
+    if not 0 < value <= MAX_TARGET:
+        field.wrong(f"must be above 0 and at most {MAX_TARGET:g}")
+        return 1.0
+    return value
+
+
+def _step_policy(name: str, direction: Direction, field: Field) -> StepPolicy:
     members = field.members(
         required=("AdjustmentType", "StepAdjustments"),
         optional=("Cooldown", "MinAdjustmentMagnitude", "MetricAggregationType", "MetricScope"),

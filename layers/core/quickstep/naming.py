@@ -5,6 +5,8 @@ For the service `web` in the cluster `prod` and its policy `high-request-rate`:
     resource id      service/prod/web
     alarm            quickstep/prod/web/high-request-rate
     SSM parameter    /quickstep/prod/web
+
+A target policy `request-rate` has the alarm `quickstep/prod/web/request-rate/high`.
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ class ServiceName:
         """The SSM parameter that holds the policy document."""
         return f"/quickstep/{self.cluster}/{self.service}"
 
-    def alarm(self, policy: str) -> str:
-        """Return the name of the CloudWatch alarm that drives `policy`."""
-        return f"quickstep/{self.cluster}/{self.service}/{policy}"
+    def alarm(self, alarm: str) -> str:
+        """Return the whole name of the CloudWatch alarm that a policy calls so."""
+        return f"quickstep/{self.cluster}/{self.service}/{alarm}"
 
 
 def parse_resource_id(resource_id: str) -> ServiceName | None:
@@ -49,6 +51,6 @@ def parse_resource_id(resource_id: str) -> ServiceName | None:
 
 
 def parse_alarm_name(name: str) -> tuple[ServiceName, str] | None:
-    """Return the service and the policy that an alarm's name ties together; None if neither."""
-    match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/({POLICY_NAME})", name)
+    """Return the service and its policy's alarm that a name ties together; None if neither."""
+    match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/({POLICY_NAME}(?:/high)?)", name)
     return (ServiceName(match[1], match[2]), match[3]) if match else None

@@ -177,7 +177,7 @@ def check_policy(search: Search, choice: tuple[Any, ...]) -> None:
     assert [policy.name for policy in target.policies] == list(thresholds) == [HIGH, LOW]
     assert all(policy.metric_scope is MetricScope.PER_TASK for policy in target.policies)
     assert 0 < thresholds[LOW] < thresholds[HIGH] < search.world.server.capacity
-    for policy in target.policies:
+    for policy in target.step_policies:
         assert policy.steps
 
 

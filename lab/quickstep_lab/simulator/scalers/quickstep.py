@@ -82,11 +82,11 @@ class _Player(InMemoryAws):
         name = parse_resource_id(setup.target.resource_id)
         assert name is not None  # noqa: S101 - a target's resource id has been validated
         self._service = name
-        self._statistics = {policy.name: statistic(policy) for policy in setup.target.policies}
+        self._statistics = {policy.alarm: statistic(policy) for policy in setup.target.policies}
         self._alarms = [
             WatchedAlarm(
-                alarm_definition(policy, setup.thresholds[policy.name]),
-                self._statistics[policy.name],
+                alarm_definition(policy, setup.thresholds[policy.alarm]),
+                self._statistics[policy.alarm],
                 self._changed,
             )
             for policy in setup.target.policies

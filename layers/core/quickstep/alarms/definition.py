@@ -55,7 +55,7 @@ class AlarmDefinition:
         """Return how to read the same metric each so many seconds, as it is published.
 
         The average of one high-resolution metric can be put together again; all else is read as
-        the alarm reads it.
+        the alarm reads it, and so are AWS's own metrics, which no alarm reads too coarsely.
 
         Example: an alarm of 10 s over a metric that is published each 5 s: its period is 5.
         """
@@ -63,6 +63,8 @@ class AlarmDefinition:
         if not self.is_plain_average or not parts or not seconds < self.period < MINUTE:
             return self
         (query,) = self.queries
+        if query["MetricStat"].get("Metric", {}).get("Namespace", "").startswith("AWS/"):
+            return self
         stat = {**query["MetricStat"], "Period": seconds}
         return replace(self, queries=({**query, "MetricStat": stat},), period=seconds)
 

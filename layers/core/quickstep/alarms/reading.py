@@ -93,6 +93,24 @@ def recent(
     return tuple(point for point in points if now - HISTORY <= point.at <= now - period)
 
 
+def together(seconds: Sequence[Datapoint], whole: int) -> tuple[Datapoint, ...]:
+    """Return datapoints of a second each as averages of intervals, the newest of which ends now.
+
+    Example: seconds up to 10:00:07 and intervals of 5 s: that of 10:00:03 to 10:00:07, that of
+    09:59:58 to 10:00:02, and so on.
+    """
+    if not seconds:
+        return ()
+    end = seconds[-1].at + timedelta(seconds=1)
+    groups: dict[int, list[Datapoint]] = {}
+    for point in seconds:
+        groups.setdefault(math.ceil((end - point.at).total_seconds() / whole), []).append(point)
+    return tuple(
+        replace(_together(group, 1), at=end - timedelta(seconds=whole * ago))
+        for ago, group in groups.items()
+    )
+
+
 def _renamed(queries: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
     returned = next((i for i, q in enumerate(queries) if q.get("ReturnData", True)), 0)
     names = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def scale_out_cooldown(policy: Policy, state: State, now: datetime) -> datetime | None:
     """Return when `policy` leaves the cooldown of the last scale-out; None when not in one."""
-    return _end_ahead(state.scale_out, policy.cooldown, now)
+    return _end_ahead(state.scale_out, policy.cooldown_after(Direction.OUT), now)
 
 
 def scale_in_cooldown(
@@ -38,8 +38,11 @@ def scale_in_cooldown(
     scaled_in, scaled_out = state.scale_in, state.scale_out
     if scaled_in and scaled_out and scaled_out.at > scaled_in.at:
         scaled_in = None
-    longest = max((p.cooldown for p in target.in_direction(Direction.OUT)), default=0)
-    ends = [_end_ahead(scaled_in, policy.cooldown, now), _end_ahead(scaled_out, longest, now)]
+    longest = max(
+        (p.cooldown_after(Direction.OUT) for p in target.in_direction(Direction.OUT)), default=0
+    )
+    own = policy.cooldown_after(Direction.IN)
+    ends = [_end_ahead(scaled_in, own, now), _end_ahead(scaled_out, longest, now)]
     return max((end for end in ends if end), default=None)
 
 

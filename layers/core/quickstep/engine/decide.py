@@ -23,11 +23,14 @@ from quickstep.engine.model import (
     TrailStep,
 )
 from quickstep.engine.outcome import Outcome
-from quickstep.engine.policies import ask, needs
+from quickstep.engine.patience import grown, learnt, returned
+from quickstep.engine.policies import ask, needed, needs, speaks, window
 from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from quickstep.engine.patience import Patience
 
 
 def decide(
@@ -40,9 +43,21 @@ def decide(
     Example: with 4 tasks, a threshold of 100 and one datapoint of 160, a step [50, 100) that adds
     2 gives SCALED_OUT from 4, wanted 6, granted 6.
     """
-    case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
+    case = _learnt(Case(target, observation, state, now, Bounds.in_force(target, state, now)))
     out = _scaled(case, Direction.OUT)
     return _decision(case, out or _scaled(case, Direction.IN) or _held_without_alarm(case))
+
+
+def _learnt(case: Case) -> Case:
+    """Return the case with what the load seen teaches of how long idle tasks are to be kept."""
+    patience = dict(case.state.patience)
+    for policy in case.target.policies:
+        least, alarm = window(policy), case.observation.alarms.get(policy.alarm)
+        if least is None or alarm is None or not (alarm.recent or alarm.datapoints):
+            continue
+        seen, known = needed(case, policy, alarm), patience.get(policy.name)
+        patience[policy.name] = learnt(known, case.desired, seen, least, case.now)
+    return replace(case, state=replace(case.state, patience=patience))
 
 
 def correct(
@@ -154,7 +169,7 @@ def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:
     return [
         (policy, alarm)
         for policy, alarm in case.alarms(direction)
-        if alarm.state is AlarmState.ALARM
+        if speaks(policy, alarm)
         or (looked_through and alarm.has_value and alarm.state is AlarmState.OK)
     ]
 
@@ -189,7 +204,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
     if removing and all(alarm.metric in seeing for _, alarm in removing):
         return None
     for policy in case.target.in_direction(Direction.OUT):
-        alarm = case.observation.alarms.get(policy.name)
+        alarm = case.observation.alarms.get(policy.alarm)
         if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
             state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
             why = f"{policy.name} {state}, so no task is removed"
@@ -226,6 +241,21 @@ def _removals_to_remember(case: Case, count: int) -> tuple[Removal, ...]:
     return (*recent, Removal(case.now, count))
 
 
+def _moved(case: Case, capacity: int) -> dict[str, Patience]:
+    """Return what is remembered of idle tasks once capacity has changed."""
+    patience = dict(case.state.patience)
+    for policy in case.target.policies:
+        known, least = patience.get(policy.name), window(policy)
+        if known is None or least is None:
+            continue
+        patience[policy.name] = (
+            grown(known, capacity, case.now)
+            if capacity > case.desired
+            else returned(known, case.desired, capacity, least, case.now)
+        )
+    return patience
+
+
 def _reason(proposal: Proposal) -> str:
     """Return the step that was chosen, and what then moved its number.
 
@@ -248,11 +278,13 @@ def _decision(case: Case, proposal: Proposal) -> Decision:
         activity = ScalingActivity(case.now, proposal.base, granted)
         launches = _launches_to_remember(case, granted - before)
         state = replace(state, scale_out=activity, launches=launches)
+        state = replace(state, patience=_moved(case, granted))
     else:
         outcome = Outcome.SCALED_IN
         removals = _removals_to_remember(case, before - granted)
         activity = ScalingActivity(case.now, before, granted)
         state = replace(state, scale_in=activity, removals=removals)
+        state = replace(state, patience=_moved(case, granted))
     return Decision(
         outcome=outcome,
         before=before,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,12 +196,24 @@ def _derived(case: Case, alarm: Alarm, point: Datapoint) -> int:
     return max(1, case.desired - _launched(case, middle, case.target.warmup_seconds))
 
 
-def noise(values: Sequence[float]) -> float:
+class Rank(NamedTuple):
+    """Where in a sorted series of deviations to look, and how many standard ones that is."""
+
+    share: float
+    deviations: float
+
+
+MEDIAN = Rank(0.5, 0.6745)
+UPPER = Rank(0.8, 1.2816)
+"""So many of a normal distribution's deviations are smaller than that."""
+
+
+def noise(values: Sequence[float], rank: Rank = MEDIAN) -> float:
     """Return the standard deviation of what is random in a series of values.
 
     Second differences of a steady rise are 0, and of pure noise they have sqrt(1 + 4 + 1) times its
     standard deviation. Their median, which for a normal distribution is 0.6745 of that, does not
-    see the few at which a surge begins.
+    see the few at which a surge begins; one further up sees bursts that come again and again.
 
     Example: 100, 110, 120, 130, 160, 190, 220: all second differences are 0 but one, so 0. Of 100,
     120, 100, 120, 100, 120 all are 40: 40 / 0.6745 / 2.449 is 24.
@@ -212,7 +224,7 @@ def noise(values: Sequence[float]) -> float:
     )
     if len(kinks) < FEWEST_KINKS:
         return 0.0
-    return kinks[len(kinks) // 2] / 0.6745 / math.sqrt(6)
+    return kinks[int(len(kinks) * rank.share)] / rank.deviations / math.sqrt(6)
 
 
 def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:

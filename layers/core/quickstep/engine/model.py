@@ -6,7 +6,7 @@ Capacities are numbers of tasks, times are aware UTC datetimes, durations are se
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.engine.outcome import Outcome
+    from quickstep.engine.patience import Patience
 
 
 class Direction(StrEnum):
@@ -113,15 +114,64 @@ class StepPolicy:
     metric_scope: MetricScope = MetricScope.TOTAL
 
     @property
+    def alarm(self) -> str:
+        """What its alarm is called among those of its target."""
+        return self.name
+
+    @property
     def directions(self) -> tuple[Direction, ...]:
         """The directions in which it is asked: the one that its steps go in."""
         return (self.direction,)
 
+    def cooldown_after(self, _direction: Direction) -> int:
+        """Return how long it waits after it has scaled, in seconds."""
+        return self.cooldown
 
-Policy: TypeAlias = StepPolicy
-"""The forms of policy; every one has a `name`, `directions`, and a `cooldown` after it has scaled.
 
-What else there is to a form is asked in `policies`.
+@dataclass(frozen=True, slots=True)
+class TargetPolicy:
+    """A target tracking policy: the load that one task should carry, in both directions.
+
+    A scale-in waits until a task has been idle for `scale_in_window` seconds, and longer where
+    that has been too soon before. It leaves `kept_share` of what was needed of late. A load is
+    answered that is more than `tolerance` above what the tasks should carry.
+    """
+
+    name: str
+    target_value: float
+    metric_scope: MetricScope = MetricScope.PER_TASK
+    scale_out_cooldown: int = 0
+    scale_in_cooldown: int = 30
+    disable_scale_in: bool = False
+    scale_in_window: int = 120
+    kept_share: float = 0.7
+    tolerance: float = 0.1
+
+    @property
+    def alarm(self) -> str:
+        """What its alarm is called among those of its target: `request-rate/high`."""
+        return f"{self.name}/high"
+
+    @property
+    def direction(self) -> Direction:
+        """The direction that its alarm asks for."""
+        return Direction.OUT
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions in which it is asked."""
+        return (Direction.OUT,) if self.disable_scale_in else (Direction.OUT, Direction.IN)
+
+    def cooldown_after(self, direction: Direction) -> int:
+        """Return how long it waits after it has scaled in a direction, in seconds."""
+        return self.scale_out_cooldown if direction is Direction.OUT else self.scale_in_cooldown
+
+
+Policy: TypeAlias = StepPolicy | TargetPolicy
+"""The forms of policy.
+
+Each has a `name`, an `alarm`, the `direction` that this asks for, the `directions` that it is asked
+in, and a `cooldown_after` it has scaled. What else there is to a form is asked in `policies`.
 """
 
 
@@ -149,9 +199,14 @@ class ScalableTarget:
     dry_run: bool = False
     deregistration_delay_seconds: int = 300
 
-    def policy(self, name: str) -> Policy | None:
-        """Return the policy called `name`, or None."""
-        return next((policy for policy in self.policies if policy.name == name), None)
+    def policy(self, alarm: str) -> Policy | None:
+        """Return the policy whose alarm is called so, or None."""
+        return next((policy for policy in self.policies if policy.alarm == alarm), None)
+
+    @property
+    def step_policies(self) -> tuple[StepPolicy, ...]:
+        """The policies that go by steps."""
+        return tuple(policy for policy in self.policies if isinstance(policy, StepPolicy))
 
     def in_direction(self, direction: Direction) -> tuple[Policy, ...]:
         """Return the policies that move capacity in `direction`."""
@@ -214,6 +269,14 @@ class Alarm:
     def has_value(self) -> bool:
         """Whether there is a number to compare with a threshold."""
         return self.threshold is not None and bool(self.datapoints)
+
+    @property
+    def capped(self) -> bool:
+        """Whether its metric ends at a task that is full, as CPU does: it tells no more than that.
+
+        Every metric of AWS's that does so is called a utilization.
+        """
+        return "Utilization" in self.metric
 
     def compared(self, direction: Direction) -> Comparison:
         """Return how values are compared: the alarm's own way, else what is usual."""
@@ -297,7 +360,8 @@ class State:
     """What is remembered of a target from one decision to the next.
 
     `override` was made by hand, `schedules` by scheduled actions. `unreadable` says what is wrong
-    with something that an operator wrote: whatever was meant, it may forbid a removal.
+    with something that an operator wrote: whatever was meant, it may forbid a removal. `patience`
+    is what giving back has learnt, by policy.
     """
 
     scale_out: ScalingActivity | None = None
@@ -308,6 +372,7 @@ class State:
     pause: Pause | None = None
     schedules: tuple[Override, ...] = ()
     unreadable: str = ""
+    patience: Mapping[str, Patience] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """What is asked of a policy, whatever its form: the one place that tells the forms apart.
 
-A new form joins the union `model.Policy`, with a `name`, `directions` and a `cooldown`; mypy then
-finds every question below that has no answer of it.
+A new form joins the union `model.Policy`; mypy then finds every question below that has no answer
+of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from quickstep.engine import step_policy
-from quickstep.engine.model import StepPolicy
+from quickstep.engine import step_policy, target_policy
+from quickstep.engine.model import AlarmState, Direction, StepPolicy, TargetPolicy
 
 if TYPE_CHECKING:
-    from quickstep.engine.model import Alarm, Direction, Policy, ScalableTarget
+    from quickstep.engine.model import Alarm, Policy, ScalableTarget
+    from quickstep.engine.patience import Need
     from quickstep.engine.proposal import Case, Proposal
 
 
@@ -20,20 +21,73 @@ def ask(case: Case, policy: Policy, alarm: Alarm, direction: Direction) -> Propo
     """Return the capacity that a policy asks for in a direction, from what was seen.
 
     None where it has nothing to say; a held proposal where it speaks against any change. `alarm` is
-    the policy's own, in ALARM.
+    the policy's own, and it `speaks`.
     """
     match policy:
         case StepPolicy():
             return step_policy.ask(case, policy, alarm, direction)
+        case TargetPolicy():
+            return target_policy.ask(case, policy, alarm, direction)
         case _:
             assert_never(policy)
 
 
-def looks_back(target: ScalableTarget, policy: Policy, direction: Direction) -> bool:
-    """Whether a guard that is switched on looks at the load before an alarm's event."""
+def speaks(policy: Policy, alarm: Alarm) -> bool:
+    """Whether a policy has a say: by steps, where its alarm fires; by a target, whenever it sees.
+
+    One by a target that is blind does not speak either way.
+    """
     match policy:
         case StepPolicy():
-            return step_policy.looks_back(target, policy, direction)
+            return alarm.state is AlarmState.ALARM
+        case TargetPolicy():
+            return alarm.state is not AlarmState.INSUFFICIENT_DATA
+        case _:
+            assert_never(policy)
+
+
+def looks_back(
+    target: ScalableTarget, policy: Policy, direction: Direction, state: AlarmState
+) -> bool:
+    """Whether the load before an alarm's event is looked at, which tells of a state."""
+    match policy:
+        case StepPolicy():
+            fires = state is AlarmState.ALARM
+            return fires and step_policy.looks_back(target, policy, direction)
+        case TargetPolicy():
+            return True
+        case _:
+            assert_never(policy)
+
+
+def looks_always(policy: Policy) -> bool:
+    """Whether a policy looks at its metric all the time, and not only while its alarm fires."""
+    return isinstance(policy, TargetPolicy)
+
+
+def interval(target: ScalableTarget, policy: Policy | None) -> int:
+    """Return at how many seconds' resolution a policy's metric is read, where it has it."""
+    return 1 if isinstance(policy, TargetPolicy) else target.publish_seconds
+
+
+def window(policy: Policy) -> int | None:
+    """Return how long an idle task is kept at least, in seconds; None where steps alone say it."""
+    match policy:
+        case StepPolicy():
+            return None
+        case TargetPolicy():
+            return policy.scale_in_window
+        case _:
+            assert_never(policy)
+
+
+def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
+    """Return how many tasks were needed lately, oldest first, for a policy with a window."""
+    match policy:
+        case StepPolicy():
+            return []
+        case TargetPolicy():
+            return target_policy.needed(case, policy, alarm)
         case _:
             assert_never(policy)
 
@@ -43,5 +97,7 @@ def needs(case: Case, policy: Policy, alarm: Alarm) -> int:
     match policy:
         case StepPolicy():
             return step_policy.needs(case, policy, alarm)
+        case TargetPolicy():
+            return target_policy.needs(case, policy, alarm)
         case _:
             assert_never(policy)

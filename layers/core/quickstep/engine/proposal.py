@@ -99,9 +99,9 @@ class Case:
     def alarms(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
         """Return the policies of a direction whose alarm is known, with it."""
         return [
-            (policy, self.observation.alarms[policy.name])
+            (policy, self.observation.alarms[policy.alarm])
             for policy in self.target.in_direction(direction)
-            if policy.name in self.observation.alarms
+            if policy.alarm in self.observation.alarms
         ]
 
     def in_alarm(self, direction: Direction) -> list[tuple[Policy, Alarm]]:

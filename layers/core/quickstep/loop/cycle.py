@@ -232,7 +232,7 @@ class Cycle:
         decision = sent or decision
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
         if sent is None:
-            return memory, record
+            return replace(memory, state=decision.state), record
         adds = sent.outcome is not Outcome.SCALED_IN
         if why := memory.counts.refusal(sent.granted, adds=adds):
             return memory, _ended(record, Outcome.FAILED_OTHER, why)
@@ -290,7 +290,7 @@ def _defined(target: ScalableTarget, look: Look) -> Look:
         return look
     policy = target.policy(event.policy)
     if policy is None:
-        known = ", ".join(policy.name for policy in target.policies)
+        known = ", ".join(policy.alarm for policy in target.policies)
         raise ConfigError.of(
             look.service.parameter,
             f"has no policy {event.policy}, which alarm {event.alarm_name} drives; it has {known}",

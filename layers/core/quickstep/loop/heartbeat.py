@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.config import ConfigError
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.policies import looks_always
 from quickstep.engine.proposal import Bounds
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.learning import learn
@@ -241,7 +242,9 @@ def shows_work(
     if learn(target, memory, look, now) != memory:
         return True
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
-    if (readable(memory, now) or memory.turn or memory.counts.asked) and not chain_is_alive:
+    looks = any(looks_always(p) and p.alarm in memory.alarms for p in target.policies)
+    waits = readable(memory, now) or looks or memory.turn or memory.counts.asked
+    if waits and not chain_is_alive:
         return True
     if service and memory.counts.meaning(service.desired) not in _AS_KNOWN:
         return True

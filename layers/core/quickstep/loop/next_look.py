@@ -59,7 +59,7 @@ def next_check(
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None
-    outlives = look.outlives_alarms or memory.state.removals
+    outlives = look.outlives_alarms or memory.state.removals or memory.state.patience
     if not (outlives or readable(memory, now)):
         return None
     delay = timedelta(seconds=decision.next_check_in)

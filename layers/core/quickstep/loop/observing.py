@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.reading import coarse, is_the_same, judge, recent
+from quickstep.alarms.reading import coarse, is_the_same, judge, recent, together
 from quickstep.engine.model import Alarm, AlarmState, Direction
-from quickstep.engine.policies import looks_back
+from quickstep.engine.policies import interval, looks_always, looks_back
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
-    from quickstep.engine.model import ScalableTarget
+    from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.ports import Metrics
 
+
+SIZED_SECONDS = 5
+"""A target is sized by the load of so many seconds, the newest that can be seen."""
 
 ALARM_PERIOD = 10
 """That of a high-resolution alarm, where an alarm's definition is not known yet."""
@@ -53,12 +56,12 @@ class Observer:
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
             return look
-        fine = event.definition.fine(target.publish_seconds)
+        fine = event.definition.fine(interval(target, target.policy(event.policy)))
         try:
             points = self.metrics.read({event.policy: fine}, now)[event.policy]
         except CallFailedError:
             return look
-        alarm = replace(event.alarm, recent=recent(fine, points, now), period=fine.period)
+        alarm = replace(event.alarm, **_history(target, fine, points, now))
         return replace(look, event=replace(event, alarm=alarm))
 
     def observe(self, target: ScalableTarget, memory: Memory, look: Look, now: datetime) -> Seen:
@@ -67,9 +70,9 @@ class Observer:
         One call for all that are read. An event that is too old to be acted on is read again.
         """
         known = {
-            policy.name: memory.alarms[policy.name]
+            policy.alarm: memory.alarms[policy.alarm]
             for policy in target.policies
-            if policy.name in memory.alarms
+            if policy.alarm in memory.alarms
         }
         alarms = {name: _unread(alarm, now) for name, alarm in known.items()}
         newest: dict[str, datetime] = {}
@@ -80,7 +83,7 @@ class Observer:
             name: alarm.definition
             for name, alarm in known.items()
             if alarm.definition
-            and not alarms[name].has_value
+            and not (alarms[name].has_value or alarms[name].recent)
             and _is_read(target, memory, look, name, now)
         }
         return self._read(target, known, definitions, Seen(alarms, newest), now)
@@ -95,7 +98,10 @@ class Observer:
     ) -> Seen:
         if not definitions:
             return seen
-        fine = {name: each.fine(target.publish_seconds) for name, each in definitions.items()}
+        fine = {
+            name: each.fine(interval(target, target.policy(name)))
+            for name, each in definitions.items()
+        }
         try:
             points = self.metrics.read(fine, now)
         except CallFailedError as error:
@@ -125,8 +131,7 @@ class Observer:
             name: replace(
                 reading.alarm,
                 muted=seen.alarms[name].muted,
-                recent=recent(fine[name], points.get(name, ()), now),
-                period=fine[name].period,
+                **_history(target, fine[name], points.get(name, ()), now),
             )
             for name, reading in readings.items()
             if reading.alarm.has_value or known[name].state is AlarmState.ALARM
@@ -141,18 +146,33 @@ class Observer:
 def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
     """Whether a guard will look at the load before; none does where an event is not acted on."""
     policy = target.policy(event.policy)
-    if policy is None or event.alarm.state is not AlarmState.ALARM or event.alarm.muted:
+    if policy is None or event.alarm.muted:
         return False
-    return looks_back(target, policy, policy.direction)
+    return looks_back(target, policy, policy.direction, event.alarm.state)
+
+
+def _history(
+    target: ScalableTarget, fine: AlarmDefinition, points: Sequence[Datapoint], now: datetime
+) -> dict[str, Any]:
+    """Return the load before as an alarm shows it: `recent`, one each `period` seconds.
+
+    What was read by the second is put together to intervals of which the newest ends with the
+    newest second that can be seen: each task has published once in it.
+    """
+    seconds = recent(fine, points, now)
+    if fine.period > 1:
+        return {"recent": seconds, "period": fine.period}
+    whole = max(SIZED_SECONDS, target.publish_seconds)
+    return {"recent": together(seconds, whole), "period": whole}
 
 
 def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now: datetime) -> bool:
     """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
     if look.reads is Reads.NOTHING:
         return False
-    if memory.alarms[name].state is AlarmState.ALARM:
-        return True
     policy = target.policy(name)
+    if memory.alarms[name].state is AlarmState.ALARM or (policy and looks_always(policy)):
+        return True
     out = policy is not None and policy.direction is Direction.OUT
     since = now - timedelta(seconds=target.deregistration_delay_seconds)
     drain = any(removal.at > since for removal in memory.state.removals)

@@ -126,5 +126,5 @@ def _paused(memory: Memory, draft: DecisionRecord, number: int) -> bool:
 
 
 def _in_breach(target: ScalableTarget, alarms: Mapping[str, Alarm]) -> bool:
-    out = (alarms.get(policy.name) for policy in target.in_direction(Direction.OUT))
+    out = (alarms.get(policy.alarm) for policy in target.in_direction(Direction.OUT))
     return any(each and each.state is AlarmState.ALARM and not each.muted for each in out)

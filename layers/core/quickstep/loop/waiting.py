@@ -39,7 +39,7 @@ def lane_of(target: ScalableTarget, record: DecisionRecord, waiting: Turn | None
     if decision is not None:
         if decision.granted < decision.before:
             return SCALE_IN
-        out = {policy.name for policy in target.in_direction(Direction.OUT)}
+        out = {policy.alarm for policy in target.in_direction(Direction.OUT)}
         return _lane(alarm for name, alarm in record.alarms.items() if name in out)
     if event and event.alarm.state is AlarmState.ALARM:
         policy = target.policy(event.policy)

@@ -19,6 +19,7 @@ from quickstep.fields import (
 from quickstep.protocol.counts import CLOCKS, Counts, counts_dict, read_counts
 from quickstep.protocol.line import read_turn, write_turn
 from quickstep.protocol.operators import is_operators, read_operators
+from quickstep.protocol.patience import patience_as_of, patience_dict, read_patiences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,6 +110,9 @@ class Memory:
                 scale_in=activity(state.scale_in),
                 launches=tuple(replace(each, at=past(each.at)) for each in state.launches),
                 removals=tuple(replace(each, at=past(each.at)) for each in state.removals),
+                patience={
+                    policy: patience_as_of(known, past) for policy, known in state.patience.items()
+                },
             ),
             alarms={
                 name: replace(
@@ -168,6 +172,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "removals": [
             {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
         ],
+        "patience": {policy: patience_dict(known) for policy, known in state.patience.items()},
         "alarms": {policy: known_dict(known) for policy, known in memory.alarms.items()},
         "deleted": {
             policy: {
@@ -220,6 +225,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             scale_in=read_activity(present.get("scale_in")),
             launches=tuple(Launch(*each) for each in read_batches(present.get("launches"))),
             removals=tuple(Removal(*each) for each in read_batches(present.get("removals"))),
+            patience=read_patiences(present.get("patience")),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
         deleted={policy: gone for policy, f in deleted.items() if (gone := _read_deletion(f))},

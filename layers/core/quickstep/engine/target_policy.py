@@ -1,0 +1,349 @@
+"""What a target policy asks for: the tasks that carry the load at its target value each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
+from quickstep.engine.load import (
+    DAMPING,
+    MOST_GROWTH,
+    UPPER,
+    load_of,
+    loads,
+    noise,
+    tasks_of,
+)
+from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.patience import Need, kept
+from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep.engine.model import Alarm, TargetPolicy
+    from quickstep.engine.proposal import Case
+
+STEADY_SECONDS = 60
+"""What the mean of so many seconds needs is answered, however little it is."""
+
+STEADY_TOLERANCE = 0.02
+"""But for this part of it, which is the error of the mean."""
+
+MOST_RATIO = 2.0
+"""A signal that is capped at most doubles the tasks: it cannot tell how much is too much."""
+
+LONGEST_PAUSE = 120
+"""The load is looked at so often at least, in seconds: the metric is read as far back."""
+
+LONG = 100
+"""Numbers from here on are told in whole ones."""
+
+RISES = 4
+"""Differences between intervals that show whether a load rises as a line."""
+
+CLEAR = 9.0
+"""A rise over RISES intervals counts if it is so many standard deviations of the load's noise."""
+
+SURE = 2.0
+"""A load is more than the tasks carry if it is so by so many standard deviations of its noise."""
+
+SETTLED = 1.3
+"""While the tasks that report become more by such a factor, what they sum up to is rough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The load of all tasks, by the end of each interval, oldest first.
+
+    `counts` are how many tasks reported each; there are none where that was not counted, and the
+    load is then that of the tasks `serving`.
+    """
+
+    loads: tuple[tuple[datetime, float], ...]
+    serving: float
+    counts: tuple[float, ...] = ()
+
+    @property
+    def newest(self) -> float:
+        """The load of the newest interval."""
+        return self.loads[-1][1]
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of what is random in the load of an interval."""
+        return noise([load for _, load in self.loads], UPPER)
+
+    @property
+    def steady(self) -> float | None:
+        """The mean load of the last STEADY_SECONDS; None where it is not known for as long."""
+        since = self.loads[-1][0] - timedelta(seconds=STEADY_SECONDS)
+        if self.loads[0][0] > since:
+            return None
+        values = [load for at, load in self.loads if at > since]
+        return sum(values) / len(values)
+
+
+def demand(case: Case, policy: TargetPolicy, alarm: Alarm) -> Demand | None:
+    """Return the load that a policy is to size for; None where its alarm shows none.
+
+    Example: 100 on average in 20 samples, one each 5 s in 5 s: 2,000 in all.
+    """
+    if not alarm.recent and not alarm.datapoints:
+        return None
+    period = timedelta(seconds=alarm.period)
+    if policy.metric_scope is MetricScope.TOTAL:
+        values = tuple((point.at + period, point.value) for point in alarm.recent)
+        return Demand(values or ((case.now, alarm.datapoints[-1]),), 0.0)
+    load = load_of(case, alarm)
+    counts = _reporters(case, alarm)
+    counted = counts[-1:] != [None] and bool(counts) and not load.doubt
+    if not counted:
+        values = tuple((at + period, value) for at, value in loads(case, alarm))
+        newest = ((case.now, alarm.datapoints[-1] * load.reporting),) if not values else ()
+        return Demand(values or newest, load.serving)
+    # Those that serve and do not report are taken to carry the average.
+    unseen = load.reporting / max(1.0, load.reporting - load.silent) if load.silent else 1.0
+    return Demand(
+        tuple(
+            (point.at + period, point.value * count * unseen)
+            for point, count in zip(alarm.recent, counts, strict=True)
+            if count is not None
+        ),
+        load.serving,
+        tuple(count for count in counts if count is not None),
+    )
+
+
+def _reporters(case: Case, alarm: Alarm) -> list[float | None]:
+    """Return how many tasks reported each recent interval; None where that was not counted.
+
+    Of the newest one not all may be seen yet: it is taken for as many as the one before, but for
+    no more than there can be.
+
+    Example: 12, 12 and 9 samples, one each interval, of 12 tasks: 12, 12 and 12; of 9 tasks, for 3
+    have been removed and have drained: 9.
+    """
+    share = case.target.publish_seconds / alarm.period
+    counts = [None if p.samples is None else share * p.samples for p in alarm.recent]
+    last, before = counts[-1:], counts[-2:-1]
+    if last and before and last[0] is not None and before[0] is not None:
+        service = case.observation.service
+        there = max(service.desired, service.running) + tasks_of(case).draining
+        counts[-1] = max(last[0], min(before[0], there))
+    return counts
+
+
+def tasks_for(load: float, target: float) -> int:
+    """Return how many tasks carry a load. Example: 2,385 at 100 each take 24."""
+    return math.ceil(load / target - 1e-9)
+
+
+def needed(case: Case, policy: TargetPolicy, alarm: Alarm) -> list[Need]:
+    """Return how many tasks were needed, by the end of each interval, oldest first."""
+    seen = demand(case, policy, alarm)
+    if seen is None:
+        return []
+    return [Need(at, tasks_for(load, policy.target_value)) for at, load in seen.loads]
+
+
+def needs(case: Case, policy: TargetPolicy, alarm: Alarm) -> int:
+    """Return how many tasks the load takes now; 0 where it is not known."""
+    seen = demand(case, policy, alarm)
+    return tasks_for(seen.newest, policy.target_value) if seen else 0
+
+
+def ask(case: Case, policy: TargetPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
+    """Return the capacity that the load takes, or how much of what is idle is kept.
+
+    None where a direction has nothing to say: out, where the tasks are enough and no alarm fires.
+    """
+    seen = demand(case, policy, alarm)
+    if seen is None:
+        return None
+    if direction is Direction.OUT:
+        return _more(case, policy, alarm, seen)
+    return _fewer(case, policy, alarm, seen)
+
+
+def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Proposal | None:
+    base = max(case.desired, case.bounds.minimum)
+    sized = tasks_for(seen.newest, policy.target_value)
+    why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
+    proposal = Proposal(case.desired, base, base, why)
+    if alarm.capped:
+        proposal = _by_ratio(case, policy, seen, proposal)
+    else:
+        proposal = _by_load(case, policy, seen, sized, proposal)
+    if proposal.capacity <= case.desired:
+        return _enough(case, proposal, seen) if alarm.state is AlarmState.ALARM else None
+    proposal = replace(proposal, wanted=proposal.capacity)
+    proposal = proposal.checked_again_in(RECHECK_SECONDS)
+    return _in_cooldown(case, policy, _largest_step(case, proposal))
+
+
+def _by_load(
+    case: Case, policy: TargetPolicy, seen: Demand, sized: int, proposal: Proposal
+) -> Proposal:
+    """Size for the newest load, grown by its trend, or for what the last minute needed.
+
+    Example: 10 tasks and a target of 100: a load of 1,090 is within a tenth of what they carry, one
+    of 1,110 takes 12. A mean of 1,090 over the last minute takes 11.
+    """
+    base, why, carried = proposal.base, proposal.why, policy.target_value * case.desired
+    expected, slope = _expected(case, seen)
+    above = expected > (1 + policy.tolerance) * carried and expected - SURE * seen.noise > carried
+    answered = sized if above else min(sized, case.desired)
+    proposal = proposal.after("target", max(base, answered), why)
+    if above and (wanted := tasks_for(expected, policy.target_value)) > proposal.capacity:
+        why = (
+            f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
+            f"{_number(expected)} are expected"
+        )
+        proposal = proposal.after("rising trend", wanted, why)
+    mean = seen.steady
+    if mean is None:
+        return proposal
+    steady = tasks_for(mean / (1 + STEADY_TOLERANCE), policy.target_value)
+    if steady <= proposal.capacity:
+        return proposal
+    return proposal.after(
+        "last minute", steady, f"the last minute's mean of {_number(mean)} takes {steady}"
+    )
+
+
+def _expected(case: Case, seen: Demand) -> tuple[float, float]:
+    """Return the load that is expected when a new task serves, and by how much it rises a second.
+
+    Of the newest RISES differences the second lowest counts: a load that has jumped does so in two
+    of them, as each sample is a mean of seconds, one that rises as a line in all. The rise is to
+    stand out from the load's noise; it goes on for WarmupSeconds, damped and capped.
+
+    Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second, of which half is expected to
+    go on for 45 s: 1,550. Of 100, 100, 100, 650 and 1,200 the second lowest difference is 0.
+    """
+    every, counts = seen.loads[-RISES - 1 :], seen.counts[-RISES - 1 :]
+    if Guard.RISING_TREND not in case.target.guards or len(every) <= RISES:
+        return seen.newest, 0.0
+    rises = sorted(
+        (b - a) / (end - start).total_seconds() for (start, a), (end, b) in pairwise(every)
+    )
+    slope, span = rises[1], (every[-1][0] - every[0][0]).total_seconds()
+    rough = bool(counts) and max(counts) > SETTLED * min(counts)
+    if rough or slope <= 0 or slope * span < CLEAR * seen.noise:
+        return seen.newest, 0.0
+    more = DAMPING * slope * case.target.warmup_seconds
+    return seen.newest + min(MOST_GROWTH * seen.newest, more), slope
+
+
+def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal) -> Proposal:
+    """Grow the serving tasks by the ratio, at most to twice as many, and then wait for them.
+
+    Example: 4 tasks at 90 % and a target of 60: 6. At 100 % of a target of 30: 8, not 14.
+    """
+    serving = max(1.0, seen.serving)
+    ratio = seen.newest / serving / policy.target_value
+    if ratio <= 1 + policy.tolerance:
+        return proposal
+    coming = case.desired - tasks_of(case).missing
+    if seen.serving < coming - 0.5:
+        return proposal.after("target", case.desired, proposal.why)
+    wanted = math.ceil(serving * min(MOST_RATIO, ratio) - 1e-9)
+    return proposal.after("target", max(proposal.base, wanted), proposal.why)
+
+
+def _enough(case: Case, proposal: Proposal, seen: Demand) -> Proposal:
+    """Hold, as the alarm fires and the tasks that are asked for are enough."""
+    missing = tasks_of(case).missing
+    why = proposal.why
+    if missing:
+        trouble = case.observation.service.trouble
+        why = f"{why}; {missing} of {case.desired} have not come"
+        why = f"{why}. ECS says: {trouble}" if trouble else why
+        return proposal.hold("target", case.desired, Outcome.HELD_NO_CAPACITY, why)
+    if 0 < seen.serving < case.desired - 0.5:
+        why = f"{why}; {seen.serving:.3g} of {case.desired} serve"
+        return proposal.hold("target", case.desired, Outcome.HELD_CAPACITY_ON_ITS_WAY, why)
+    return proposal.hold("target", case.desired, Outcome.HELD_NOT_BREACHING, why)
+
+
+def _in_cooldown(case: Case, policy: TargetPolicy, proposal: Proposal) -> Proposal:
+    until = scale_out_cooldown(policy, case.state, case.now)
+    if until is None or case.desired < case.bounds.minimum:
+        return proposal
+    why = f"no scale-out until {until:%H:%M:%S}"
+    held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+    return held.checked_again_in(min(RECHECK_SECONDS, case.seconds_until(until)))
+
+
+def _largest_step(case: Case, proposal: Proposal) -> Proposal:
+    """Let no step be larger than MaxAdjustmentMagnitude, or than as many tasks as there are."""
+    most = max(case.target.max_adjustment_magnitude, proposal.base)
+    capacity = min(proposal.capacity, proposal.base + most)
+    if capacity == proposal.capacity:
+        return proposal
+    cap = f"{proposal.capacity} is capped at {capacity}, {most} from {proposal.base}"
+    return proposal.after("largest step", capacity, cap)
+
+
+def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Proposal:
+    patience = case.state.patience.get(policy.name)
+    base = min(case.desired, case.bounds.maximum)
+    sized = tasks_for(seen.newest, policy.target_value)
+    why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
+    capacity = min(base, sized)
+    proposal = Proposal(base, capacity, base, why).after("target", capacity, why)
+    if patience is None:
+        return proposal.hold(
+            "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
+        )
+    keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
+    capacity = min(base, max(capacity, keep.tasks))
+    soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
+    if capacity > proposal.capacity:
+        proposal = proposal.after("patience", capacity, f"kept at {capacity}: {keep.why}")
+    if capacity >= case.desired:
+        idle = sized < case.desired
+        outcome = Outcome.HELD_COOLDOWN if idle else Outcome.HELD_NOT_BREACHING
+        held = f"kept at {capacity}: {keep.why}" if idle else why
+        return replace(proposal, capacity=case.desired, held=outcome, why=held).checked_again_in(
+            soon
+        )
+    return _waits(case, policy, alarm, proposal.checked_again_in(soon))
+
+
+def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
+    """Hold in a scale-in cooldown, and while not every task that serves is seen."""
+    if policy.metric_scope is MetricScope.PER_TASK:
+        load = load_of(case, alarm)
+        unseen = load.doubt
+        if load.silent:
+            unseen = f"{load.silent} of {load.serving:.3g} tasks that serve do not report"
+        if unseen:
+            return proposal.hold(
+                "reporting", case.desired, Outcome.HELD_NO_DATA, f"{unseen}: none is removed"
+            )
+    until = scale_in_cooldown(policy, case.target, case.state, case.now)
+    if until is None:
+        return proposal
+    why = f"no scale-in until {until:%H:%M:%S}"
+    held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+    return held.checked_again_in(max(RECHECK_SECONDS, case.seconds_until(until)))
+
+
+def _sum(policy: TargetPolicy, alarm: Alarm, load: float, tasks: int, seen: Demand) -> str:
+    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`."""
+    what = "requests/s take" if "RequestsPerSecond" in alarm.metric else "in all take"
+    by_task = policy.metric_scope is MetricScope.PER_TASK
+    assumed = by_task and not seen.counts
+    counted = f" (not counted: {seen.serving:.3g} tasks serve)" if assumed else ""
+    return f"{_number(load)} {what} {tasks} tasks of {policy.target_value:g}{counted}"
+
+
+def _number(load: float) -> str:
+    return f"{load:,.0f}" if load >= LONG else f"{load:.3g}"
