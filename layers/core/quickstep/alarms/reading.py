@@ -42,14 +42,14 @@ def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[
     rounds the start down to a whole minute in any case.
     """
     asked = tuple(definitions)
-    span = max((_span(definition) for definition in asked), default=timedelta())
+    span = max((span_of(definition) for definition in asked), default=timedelta())
     span = max(span, HISTORY)
     grid = math.lcm(60, *(definition.period for definition in asked))
     start = (now - span).timestamp() // grid * grid
     return datetime.fromtimestamp(start, UTC), now
 
 
-def _span(definition: AlarmDefinition) -> timedelta:
+def span_of(definition: AlarmDefinition) -> timedelta:
     """Return how far back from now a datapoint may begin that still speaks for the present."""
     return timedelta(seconds=definition.period * (definition.n + BEYOND_WINDOW))
 
@@ -206,7 +206,7 @@ def judge(
     Example: 1 of 1, 10 s, at 10:00:32: the datapoint stamped 10:00:20 is the newest complete one.
     """
     period = timedelta(seconds=definition.period)
-    oldest = now - _span(definition)
+    oldest = now - span_of(definition)
     complete = [point for point in points if oldest <= point.at and point.at + period <= now]
     window = complete[-definition.n :]
     shown = Alarm(
