@@ -67,16 +67,15 @@ def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[st
 
 
 def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
-    """Return what counts the samples of each plain average, as `a{i}_samples` of the request."""
+    """Return what counts the samples of each published metric, as `a{i}_samples` of the request."""
     asked = []
     for index, definition in enumerate(definitions.values()):
-        queries = definition.queries
-        stat = queries[0].get("MetricStat") if len(queries) == 1 else None
-        if stat and stat.get("Stat") == "Average":
-            count = {**stat, "Stat": "SampleCount"}
-            owner = {key: queries[0][key] for key in ("AccountId",) if key in queries[0]}
-            query = {"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True}
-            asked.append({**query, **owner})
+        query = definition.queries[0]
+        if definition.is_published:
+            count = {**query["MetricStat"], "Stat": "SampleCount"}
+            owner = {key: query[key] for key in ("AccountId",) if key in query}
+            counted = {"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True}
+            asked.append({**counted, **owner})
     return asked
 
 

@@ -209,7 +209,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
         alarm = case.observation.alarms.get(policy.alarm)
         if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
             state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
-            why = f"{policy.name} {state}, so no task is removed"
+            why = f"{policy.alarm} {state}, so no task is removed"
             return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
     return None
 
