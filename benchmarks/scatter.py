@@ -79,7 +79,7 @@ def points(seeds: int) -> dict[str, list[Point]]:
 
 # --- the picture ----------------------------------------------------------------------------------
 
-WIDTH, HEIGHT = 860, 520
+WIDTH, HEIGHT = 940, 520
 LEFT, TOP, RIGHT, BOTTOM = 64, 24, 590, 460
 FAILED_TICKS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 COST_TICKS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)

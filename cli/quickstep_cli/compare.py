@@ -119,7 +119,8 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
     console = Console()
-    console.print(*actions, sep="\n")
+    if actions:
+        console.print(*actions, sep="\n")
     for table in _tables(comparison):
         _print_whole(console, table)
     ideal = document["needed_task_seconds"] / 3600

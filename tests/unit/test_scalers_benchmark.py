@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
@@ -28,6 +29,8 @@ from benchmarks.scalers import (
     rivals,
     sums,
 )
+from benchmarks.scatter import TRAFFIC as TRAFFIC_OF_SCATTER
+from benchmarks.scatter import Point, picture, table
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.measure import Measures, Summary, summarise
 from quickstep_lab.traffic import Traffic
@@ -295,3 +298,40 @@ def test_todays_sums_stand_beside_the_rivals_without_a_goal() -> None:
 def test_on_shipped_traffic_only_changes_of_direction_have_a_goal() -> None:
     shown = cells(sums("shipped traffic", [OTHER], TWO, given=False))
     assert [row[4] for row in shown] == ["", "", "", "", "", "", "at most 0.6", "at most 0"]
+
+
+# --- the scatter ----------------------------------------------------------------------------------
+
+FOUND = {
+    "quickstep, a <policy>": [Point(1.0, 0.0)] * 8 + [Point(2.0, 0.04)],
+    ANNOUNCED_20S: [Point(1.5, 0.01)] * 9,
+}
+
+
+def drawing() -> Element:
+    return fromstring(picture(FOUND))  # noqa: S314 - our own
+
+
+def test_the_scatter_has_a_mark_for_every_point_and_one_beside_every_name() -> None:
+    drawn = list(drawing())
+    marks = [mark for mark in drawn if "fill-opacity" in mark.attrib]
+    words = [text.text for text in drawn if text.tag.endswith("text")]
+    assert len(marks) == 9 + 1 + 9 + 1
+    assert {"quickstep, a <policy>", f"{ANNOUNCED_20S} (announced)"} < set(words)
+
+
+def test_what_costs_more_is_further_right_and_what_fails_more_is_higher() -> None:
+    drawn = list(drawing())
+    circles = [mark.attrib for mark in drawn if mark.tag.endswith("circle")]
+    calm, failing = circles[0], circles[8]
+    assert float(failing["cx"]) > float(calm["cx"])
+    assert float(failing["cy"]) < float(calm["cy"])
+
+
+def test_the_scatters_table_says_of_each_traffic_what_failed_and_at_what_cost() -> None:
+    head, rule, ours, theirs = table(FOUND)
+    assert head.startswith("| Scaler | `step-x3` | `step-x10` |")
+    assert head.count("|") == rule.count("|") == ours.count("|") == len(TRAFFIC_OF_SCATTER) + 2
+    assert ours.startswith("| quickstep, a <policy> | 0.0%, 1.00 |")
+    assert ours.endswith("| 4.0%, 2.00 |")
+    assert theirs.startswith(f"| {ANNOUNCED_20S} (announced) | 1.0%, 1.50 |")

@@ -26,7 +26,11 @@ def report_page(comparison: Comparison, note: str) -> str:
     title = f"Quickstep on {comparison.experiment.traffic.name}"
     return page(
         title,
-        [_facts(comparison), note],
+        [
+            _facts(comparison),
+            note,
+            *([ANNOUNCED_ONLY] if ANNOUNCED & comparison.scalers.keys() else []),
+        ],
         f"<thead>{_head()}</thead><tbody>{_rows(comparison)}</tbody>",
         _HELP,
         _figure(comparison),
@@ -44,7 +48,6 @@ def _facts(comparison: Comparison) -> str:
         f"{experiment.world.start_up.median:g} s (median). Scale-out begins above {threshold:g} "
         f"requests per second and task; the service starts with {experiment.tasks} tasks. The "
         "table has medians over the seeds, and their range below; the charts show the first seed."
-        + (f" {ANNOUNCED_ONLY}" if ANNOUNCED & comparison.scalers.keys() else "")
     )
 
 
@@ -72,7 +75,8 @@ def _head() -> str:
 def _rows(comparison: Comparison) -> str:
     rows = []
     for name, summary in comparison.scalers.items():
-        cells = [f'<th scope="row">{escape(labelled(name))}</th>']
+        mark = "<small>announced, not shipped</small>" if name in ANNOUNCED else ""
+        cells = [f'<th scope="row">{escape(name)}{mark}</th>']
         for heading, key in _HEADINGS[1:]:
             low, high = (_cell_value(key, end) for end in summary.ranges[key]) if key else ("", "")
             spread = f"<small>{low} to {high}</small>" if low != high else ""
