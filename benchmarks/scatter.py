@@ -131,7 +131,7 @@ def picture(found: Mapping[str, Sequence[Point]]) -> str:
         f'<text transform="translate(14 {(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
         "requests that failed</text>"
     )
-    for number, (name, series) in enumerate(found.items()):
+    for number, (name, series) in reversed(list(enumerate(found.items()))):  # the first is on top
         lines += [_mark(number, across(point.cost), up(point.failed)) for point in series]
         y = TOP + 14 + 24 * number
         lines.append(_mark(number, RIGHT + 26, y - 4))
