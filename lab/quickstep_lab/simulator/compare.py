@@ -15,12 +15,9 @@ from quickstep_lab.simulator.measure import (
     needed_task_seconds,
     summarise,
 )
-from quickstep_lab.simulator.scalers.application_auto_scaling import (
-    KINDS,
-    StepScaling,
-    TargetTracking,
-)
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
+from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
 from quickstep_lab.simulator.series import Series, series_of
 from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, play
 
@@ -60,6 +57,8 @@ class Comparison:
             "needed_task_seconds": needed_task_seconds(experiment.traffic, experiment.setup),
             "scalers": {name: summary.as_dict() for name, summary in self.scalers.items()},
             "ranges": {name: dict(summary.ranges) for name, summary in self.scalers.items()},
+            "worst": {name: summary.worst for name, summary in self.scalers.items()},
+            "announced": [name for name in self.scalers if name in ANNOUNCED],
         }
 
 
@@ -79,7 +78,9 @@ def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
         textbook(setup),
         StepScaling(setup, 10),
         StepScaling(setup, 60),
-        *(TargetTracking(setup, name) for name in KINDS),
+        *(TargetTracking(setup, name) for name in KINDS if name not in ANNOUNCED),
+        percent_ladder(setup),
+        *(TargetTracking(setup, name) for name in KINDS if name in ANNOUNCED),
     )
 
 
