@@ -112,7 +112,7 @@ def test_it_stays_within_the_bounds() -> None:
 
 def a_ladder(scale_out: float = 100, least: int = 2) -> dict[Direction, StepPolicy]:
     setup = percent_ladder(a_setup(scale_out, MinCapacity=least, MaxCapacity=5000)).setup
-    return {policy.direction: policy for policy in setup.target.policies}
+    return {policy.direction: policy for policy in setup.target.step_policies}
 
 
 def asked(policy: StepPolicy, base: int, breach: float) -> int:
