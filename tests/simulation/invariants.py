@@ -98,7 +98,7 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
         again = record is not None and record.outcome is Outcome.RECOVERED
         if call.desired in theirs or (again and call.desired == call.committed):
             continue
-        lately = _limits_until(world, call.at)
+        lately = _limits_until(world, call.at + world.troubles.ahead)
         old = call.at - KEPT - TIMEOUT - 5
         first = max((i for i, limits in enumerate(lately) if limits.since <= old), default=0)
         allowed = lately[first:]
