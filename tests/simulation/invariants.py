@@ -98,7 +98,7 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
         again = record is not None and record.outcome is Outcome.RECOVERED
         if call.desired in theirs or (again and call.desired == call.committed):
             continue
-        lately = _limits_until(world, call.at + world.troubles.ahead)
+        lately = _limits_until(world, call.at)
         old = call.at - KEPT - TIMEOUT - 5
         first = max((i for i, limits in enumerate(lately) if limits.since <= old), default=0)
         allowed = lately[first:]
@@ -744,7 +744,8 @@ def _resembles_ours(world: World, call: Call) -> bool:
 
 def _limits_until(world: World, at: float) -> list[Limits]:
     """Return the limits that have begun by then, on whichever host."""
-    return [limits for limits in world.limits if limits.since <= at + world.troubles.tolerance]
+    latest = at + max(world.troubles.tolerance, world.troubles.ahead)
+    return [limits for limits in world.limits if limits.since <= latest]
 
 
 def _until(world: World, since: float) -> float:
