@@ -225,6 +225,40 @@ def test_saved_output_needs_no_account(run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "alarms"),
+    [
+        pytest.param([], {"backlog/high": 60}, id="a target policy"),
+        pytest.param(["--high-resolution"], {"backlog/high": 10}, id="on a fast metric"),
+        pytest.param(
+            ["--tracking", "steps"], {"backlog-out": 60, "backlog-in": 60}, id="as AAS evaluates"
+        ),
+    ],
+)
+def test_target_tracking_is_carried_over_in_either_form(
+    run: Any, tmp_path: Path, options: list[str], alarms: dict[str, int]
+) -> None:
+    target = {"ResourceId": WEB.resource_id, "MinCapacity": 2, "MaxCapacity": 20}
+    metric = {"Namespace": "MyApp", "MetricName": "Backlog", "Statistic": "Average"}
+    policy = {
+        "PolicyName": "backlog",
+        "ResourceId": WEB.resource_id,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": 50,
+            "CustomizedMetricSpecification": metric,
+        },
+    }
+    file = saved(tmp_path, "aas.json", {"ScalableTargets": [target], "ScalingPolicies": [policy]})
+
+    result = run("import", "--resource-id", "prod/web", "--from-file", file, *options, "--json")
+
+    made = json.loads(result.stdout)
+    assert {alarm["AlarmName"]: alarm["Period"] for alarm in made["alarms"]} == {
+        WEB.alarm(name): period for name, period in alarms.items()
+    }
+
+
+@pytest.mark.parametrize(
     ("content", "code", "why"),
     [
         pytest.param([], 2, "must be an object", id="a list"),
