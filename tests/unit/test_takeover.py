@@ -525,8 +525,8 @@ SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metri
                     "datapoints of 20 s). Both are modelled"
                 ),
                 (
-                    "cpu50: AAS itself scaled out after 86 s in AWS's own test of 20-s metrics, June "
-                    "2026"
+                    "cpu50: AAS itself scaled out after 86 s in AWS's own test of 20-s metrics, "
+                    "June 2026"
                 ),
             ],
             id="CPU each 20 s, and the cooldowns of AAS's default",
