@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
 
 DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
-
-
 """Of `templates/scalable-target.yaml`, in requests per second and task."""
 
 
