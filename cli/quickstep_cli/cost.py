@@ -20,6 +20,7 @@ from quickstep_lab.cost.model import Part, Transport, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
     for name, standing in standings.items():
         success = [] if standing.success is None else [f"{standing.success:.1%}"]
         table.add_row(
-            name,
+            f"{name} *" if name in ANNOUNCED else name,
             f"{standing.bill.total:,.2f}",
             f"{standing.task_hours:,.0f}",
             f"{standing.tasks:,.2f}",
@@ -338,6 +339,8 @@ def _remarks(
         f" by {max(price.read for price in base.values())}, mostly from secondary sources:"
         " docs/costs.md has each."
     )
+    if ANNOUNCED & standings.keys():
+        yield f"* {ANNOUNCED_ONLY}"
     if names := ", ".join(sorted(unverified(standings))):
         yield f"Not verified: {names}."
     free = "taken off, as if nothing else in the account used it" if month.free_tier else "left out"

@@ -12,7 +12,7 @@ from rich.markup import escape
 from quickstep.config import STANDARD_BYTES, ConfigError, parse_target
 from quickstep.engine.model import MetricScope
 from quickstep_cli.advice import advice
-from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+from quickstep_cli.thresholds import default_thresholds, read_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,8 +85,9 @@ def _of_size(text: str) -> Iterator[str]:
 
 
 def _defaults(target: ScalableTarget) -> dict[str, float]:
+    defaults = default_thresholds(target)
     return {
-        policy.name: DEFAULT_THRESHOLDS[policy.direction]
+        policy.alarm: defaults[policy.alarm]
         for policy in target.step_policies
         if policy.metric_scope is MetricScope.PER_TASK
     }

@@ -141,7 +141,7 @@ def test_a_ladder_that_cannot_follow_the_fleet_names_what_can(
 
 SLOW = {"high-request-rate": a_body((0, None, 1))}
 FAST = {"very-high": a_body((0, None, 100), AdjustmentType="PercentChangeInCapacity")}
-TRACKING = {"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}}}
+TRACKING: dict[str, Any] = {"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}}}
 
 
 @pytest.mark.parametrize(

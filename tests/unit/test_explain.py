@@ -292,7 +292,7 @@ def test_an_alarm_named_like_the_target_policy_itself_is_none() -> None:
 
 def a_memory(idle_since: str, **level: Any) -> dict[str, Any]:
     """Return what has been learnt where 9 tasks were needed last at a time, and 5 since."""
-    learnt = {"top": 9, "window": 120, "returned_at": None, "missed": []}
+    learnt: dict[str, Any] = {"top": 9, "window": 120, "returned_at": None, "missed": []}
     return {
         "request-rate": {
             "tasks": 9,

@@ -286,6 +286,18 @@ def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
     )
 
 
+def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of AAS on the application's own metric with two alarms of its own.
+
+    So it is with a percent ladder, one alarm each way, and with the two that target tracking makes;
+    for the announced target tracking on custom metrics this is assumed.
+    """
+    return (
+        Line(Part.ALARMS, "10-s or 20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
+        *publishing(usage, counted),
+    )
+
+
 def on_free_metrics(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
     """Return the lines of scaling on AWS's own 60-s metrics, which are free: two alarms."""
     return (Line(Part.ALARMS, "60-s alarms", Meter.ALARM, 2),)
@@ -307,5 +319,8 @@ NATIVE = {
     "aas-step-60s-alarm": on_free_metrics,
     "aas-target-tracking-60s": on_free_metrics,
     "aas-target-tracking-20s": tracking_20s,
+    "aas-percent-10s-alarm": on_two_high_resolution_alarms,
+    "aas-target-tracking-20s-custom": on_two_high_resolution_alarms,
+    "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
 }
 """AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""

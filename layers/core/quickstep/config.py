@@ -254,7 +254,7 @@ def _target_policy(name: str, field: Field, preset: Preset) -> TargetPolicy:
 def _target_value(field: Field) -> float:
     value = field.number()
     if not 0 < value <= MAX_TARGET:
-        field.wrong(f"must be above 0 and at most {MAX_TARGET:g}")
+        field.wrong(f"must be above 0 and at most {MAX_TARGET:,.0f}")
         return 1.0
     return value
 

@@ -50,13 +50,15 @@ def decide(
 
 def _learnt(case: Case) -> Case:
     """Return the case with what the load seen teaches of how long idle tasks are to be kept."""
-    patience = dict(case.state.patience)
+    patience = {}
     for policy in case.target.policies:
-        least, alarm = window(policy), case.observation.alarms.get(policy.alarm)
-        if least is None or alarm is None or not (alarm.recent or alarm.datapoints):
-            continue
-        seen, known = needed(case, policy, alarm), patience.get(policy.name)
-        patience[policy.name] = learnt(known, case.desired, seen, least, case.now)
+        known, least = case.state.patience.get(policy.name), window(policy)
+        alarm = case.observation.alarms.get(policy.alarm)
+        if least is not None and alarm and (alarm.recent or alarm.datapoints):
+            seen = needed(case, policy, alarm)
+            patience[policy.name] = learnt(known, case.desired, seen, least, case.now)
+        elif least is not None and known:
+            patience[policy.name] = known
     return replace(case, state=replace(case.state, patience=patience))
 
 
@@ -207,7 +209,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
         alarm = case.observation.alarms.get(policy.alarm)
         if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
             state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
-            why = f"{policy.name} {state}, so no task is removed"
+            why = f"{policy.alarm} {state}, so no task is removed"
             return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
     return None
 

@@ -296,17 +296,19 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
     base = min(case.desired, case.bounds.maximum)
     sized = tasks_for(seen.newest, policy.target_value)
     why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
-    capacity = min(base, sized)
-    proposal = Proposal(base, capacity, base, why).after("target", capacity, why)
+    proposal = Proposal(base, base, base, why).after("target", min(base, sized), why)
     if patience is None:
         return proposal.hold(
             "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
-    capacity = min(base, max(capacity, keep.tasks))
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    if capacity > proposal.capacity:
-        proposal = proposal.after("patience", capacity, f"kept at {capacity}: {keep.why}")
+    if min(base, keep.tasks) > proposal.capacity:
+        proposal = proposal.after(
+            "patience", min(base, keep.tasks), f"kept at {min(base, keep.tasks)}: {keep.why}"
+        )
+    proposal = _beside_missing(case, proposal, base)
+    capacity = proposal.capacity
     if capacity >= case.desired:
         idle = sized < case.desired
         outcome = Outcome.HELD_COOLDOWN if idle else Outcome.HELD_NOT_BREACHING
@@ -315,6 +317,18 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
             soon
         )
     return _waits(case, policy, alarm, proposal.checked_again_in(soon))
+
+
+def _beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
+    """Leave room for tasks that are missing: nobody knows whether it is these that ECS stops.
+
+    Example: 12 desired, 6 of them missing, and a load for 2: 8, so that 2 of the 6 that serve stay.
+    """
+    missing = tasks_of(case).missing
+    capacity = min(base, proposal.capacity + missing)
+    if capacity == proposal.capacity:
+        return proposal
+    return proposal.after("missing tasks", capacity, f"{missing} of {case.desired} have not come")
 
 
 def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
