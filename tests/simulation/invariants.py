@@ -744,7 +744,8 @@ def _resembles_ours(world: World, call: Call) -> bool:
 
 def _limits_until(world: World, at: float) -> list[Limits]:
     """Return the limits that have begun by then, on whichever host."""
-    return [limits for limits in world.limits if limits.since <= at + world.troubles.tolerance]
+    latest = at + max(world.troubles.tolerance, world.troubles.ahead)
+    return [limits for limits in world.limits if limits.since <= latest]
 
 
 def _until(world: World, since: float) -> float:

@@ -68,6 +68,11 @@ class Troubles:
         return 0.0 if self.hours else max(self.skews) - min(self.skews)
 
     @property
+    def ahead(self) -> float:
+        """By how much a host's clock may be ahead of the true time, in seconds."""
+        return 0.0 if self.hours else max(0.0, *self.skews)
+
+    @property
     def foreign(self) -> bool:
         """Whether others than the scaler change the desired count."""
         return bool(self.hands or self.terraform)

@@ -62,7 +62,7 @@ def looks_back(
 
 def looks_always(policy: Policy) -> bool:
     """Whether a policy looks at its metric all the time, and not only while its alarm fires."""
-    return isinstance(policy, TargetPolicy)
+    return window(policy) is not None
 
 
 def interval(target: ScalableTarget, policy: Policy | None) -> int:
@@ -72,20 +72,14 @@ def interval(target: ScalableTarget, policy: Policy | None) -> int:
 
 def window(policy: Policy) -> int | None:
     """Return how long an idle task is kept at least, in seconds; None where steps alone say it."""
-    match policy:
-        case StepPolicy():
-            return None
-        case TargetPolicy():
-            return policy.scale_in_window
-        case _:
-            assert_never(policy)
+    return policy.scale_in_window
 
 
 def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
     """Return how many tasks were needed lately, oldest first, for a policy with a window."""
     match policy:
         case StepPolicy():
-            return []
+            return step_policy.needed(case, alarm)
         case TargetPolicy():
             return target_policy.needed(case, policy, alarm)
         case _:

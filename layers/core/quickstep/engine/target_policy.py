@@ -44,7 +44,7 @@ LONGEST_PAUSE = 120
 LONG = 100
 """Numbers from here on are told in whole ones."""
 
-RISES = 4
+RISES = 5
 """Differences between intervals that show whether a load rises as a line."""
 
 CLEAR = 9.0
@@ -71,8 +71,19 @@ class Demand:
 
     @property
     def newest(self) -> float:
-        """The load of the newest interval."""
-        return self.loads[-1][1]
+        """The load of the newest interval; of the last three the middle one while it is `rough`."""
+        last = [load for _, load in self.loads[-3:]]
+        return sorted(last)[1] if self.rough and len(last) > 2 else last[-1]  # noqa: PLR2004
+
+    @property
+    def rough(self) -> bool:
+        """Whether so many tasks have just begun to report that what they sum up to is not sure.
+
+        Each sample is the mean of some seconds; while more and more tasks share the load, they are
+        of different shares of it.
+        """
+        counts = self.counts[-RISES - 1 :]
+        return bool(counts) and max(counts) > SETTLED * min(counts)
 
     @property
     def noise(self) -> float:
@@ -227,15 +238,14 @@ def _expected(case: Case, seen: Demand) -> tuple[float, float]:
     Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second, of which half is expected to
     go on for 45 s: 1,550. Of 100, 100, 100, 650 and 1,200 the second lowest difference is 0.
     """
-    every, counts = seen.loads[-RISES - 1 :], seen.counts[-RISES - 1 :]
+    every = seen.loads[-RISES - 1 :]
     if Guard.RISING_TREND not in case.target.guards or len(every) <= RISES:
         return seen.newest, 0.0
     rises = sorted(
         (b - a) / (end - start).total_seconds() for (start, a), (end, b) in pairwise(every)
     )
     slope, span = rises[1], (every[-1][0] - every[0][0]).total_seconds()
-    rough = bool(counts) and max(counts) > SETTLED * min(counts)
-    if rough or slope <= 0 or slope * span < CLEAR * seen.noise:
+    if seen.rough or slope <= 0 or slope * span < CLEAR * seen.noise:
         return seen.newest, 0.0
     more = DAMPING * slope * case.target.warmup_seconds
     return seen.newest + min(MOST_GROWTH * seen.newest, more), slope
