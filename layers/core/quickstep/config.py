@@ -257,7 +257,7 @@ def _window(field: Field) -> int:
 def _target_value(field: Field) -> float:
     value = field.number()
     if not 0 < value <= MAX_TARGET:
-        field.wrong(f"must be above 0 and at most {MAX_TARGET:g}")
+        field.wrong(f"must be above 0 and at most {MAX_TARGET:,.0f}")
         return 1.0
     return value
 
