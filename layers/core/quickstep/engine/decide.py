@@ -24,7 +24,7 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import grown, learnt, returned
-from quickstep.engine.policies import ask, needed, needs, speaks, window
+from quickstep.engine.policies import ask, is_content, needed, needs, speaks, window
 from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
@@ -158,8 +158,12 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
     ]
     if proposals:
         return guard(case, largest(proposals), direction)
-    in_alarm = [pair for pair in firing if pair[1].state is AlarmState.ALARM]
-    return _unanswered(case, *in_alarm[0]) if in_alarm else None
+    unanswered = [
+        (policy, alarm)
+        for policy, alarm in firing
+        if alarm.state is AlarmState.ALARM and (alarm.muted or not is_content(policy, alarm))
+    ]
+    return _unanswered(case, *unanswered[0]) if unanswered else None
 
 
 def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:

@@ -46,6 +46,21 @@ def speaks(policy: Policy, alarm: Alarm) -> bool:
             assert_never(policy)
 
 
+def is_content(policy: Policy, alarm: Alarm) -> bool:
+    """Whether a policy that asks for nothing has seen all that it goes by, whatever its alarm says.
+
+    An alarm of steps that fires and that no step answers is worth a word; a target's alarm may fire
+    while the tasks are enough.
+    """
+    match policy:
+        case StepPolicy():
+            return False
+        case TargetPolicy():
+            return bool(alarm.recent or alarm.datapoints)
+        case _:
+            assert_never(policy)
+
+
 def looks_back(
     target: ScalableTarget, policy: Policy, direction: Direction, state: AlarmState
 ) -> bool:

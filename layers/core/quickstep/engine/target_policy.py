@@ -172,7 +172,8 @@ def needs(case: Case, policy: TargetPolicy, alarm: Alarm) -> int:
 def ask(case: Case, policy: TargetPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
     """Return the capacity that the load takes, or how much of what is idle is kept.
 
-    None where a direction has nothing to say: out, where the tasks are enough and no alarm fires.
+    None where a direction has nothing to say: out, where the tasks are more than the load takes, or
+    enough and no alarm fires.
     """
     seen = demand(case, policy, alarm)
     if seen is None:
@@ -192,7 +193,8 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
     else:
         proposal = _by_load(case, policy, seen, sized, proposal)
     if proposal.capacity <= case.desired:
-        return _enough(case, proposal, seen) if alarm.state is AlarmState.ALARM else None
+        asked = alarm.state is AlarmState.ALARM and sized >= case.desired
+        return _enough(case, proposal, seen) if asked else None
     proposal = replace(proposal, wanted=proposal.capacity)
     proposal = proposal.checked_again_in(RECHECK_SECONDS)
     return _in_cooldown(case, policy, _largest_step(case, proposal))
@@ -303,7 +305,8 @@ def _largest_step(case: Case, proposal: Proposal) -> Proposal:
 
 def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Proposal:
     patience = case.state.patience.get(policy.name)
-    base = min(case.desired, case.bounds.maximum)
+    # A maximum waits until the load leaves its tasks idle, unless it is forced.
+    base = min(case.desired, case.bounds.maximum) if case.bounds.forced else case.desired
     sized = tasks_for(seen.newest, policy.target_value)
     why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
     proposal = Proposal(base, base, base, why).after("target", min(base, sized), why)
@@ -313,6 +316,8 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
+    if alarm.state is AlarmState.ALARM:  # it tells of no further rise
+        soon = RECHECK_SECONDS
     if min(base, keep.tasks) > proposal.capacity:
         proposal = proposal.after(
             "patience", min(base, keep.tasks), f"kept at {min(base, keep.tasks)}: {keep.why}"
