@@ -1,10 +1,13 @@
-"""`quickstep diff` and `quickstep apply`: policy documents, from files to SSM parameters."""
+"""`quickstep diff` and `quickstep apply`: policy documents, from files to SSM parameters.
+
+With `--alarms`, `apply` makes the alarms those of the document as well.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +18,14 @@ from rich.markup import escape
 from quickstep.config import ConfigError, parse_target
 from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.advice import advice
+from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
 from quickstep_cli.targets import stored_document
+from quickstep_cli.thresholds import read_thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quickstep.engine.model import ScalableTarget
 
 FilesArgument = Annotated[
@@ -35,6 +42,7 @@ class Change:
     target: ScalableTarget
     text: str
     stored: str | None
+    alarms: AlarmPlan = field(default_factory=AlarmPlan)
 
     @property
     def differs(self) -> bool:
@@ -62,25 +70,52 @@ def diff(aws: Aws, files: FilesArgument, *, as_json: JsonOption = False) -> None
 
 @on_aws
 def apply(
-    aws: Aws, files: FilesArgument, *, yes: YesOption = False, as_json: JsonOption = False
+    aws: Aws,
+    files: FilesArgument,
+    *,
+    alarms: Annotated[
+        bool,
+        typer.Option(
+            "--alarms",
+            help="Make the service's alarms those of the document as well: thresholds, new ones, "
+            "and those that no policy asks for any more.",
+        ),
+    ] = False,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POLICY=VALUE",
+            help="With --alarms: the threshold of a step policy's alarm. Repeatable.",
+            show_default="as it is",
+        ),
+    ] = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Put policy documents in force, once all of them are valid; within 30 s by default.
 
-    A document that a stack made is the stack's: change it there, or the next deployment undoes it.
+    What a stack made is the stack's: change it there, or the next deployment undoes it.
     """
+    thresholds = read_thresholds(threshold or [])
     changes = [_change(aws, file) for file in files]
-    changed = [change for change in changes if change.differs]
+    if alarms:
+        changes = _with_alarms(aws, changes, thresholds)
+    elif thresholds:
+        raise typer.BadParameter("goes with --alarms", param_hint="--threshold")
+    documents = [change for change in changes if change.differs]
+    lines = [line for change in changes for line in change.alarms.lines]
     _print(changes, as_json=as_json)
     err = Console(stderr=True, highlight=False)
-    for change in changed:
+    for change in documents:
         for warning in advice(change.target, {}):
             err.print(f"[yellow]![/] {escape(f'{change.file}: {warning}')}", soft_wrap=True)
-    if not changed:
+    if not documents and not lines:
         return
     if not yes:
-        where = f"{len(changed)} document(s) in {aws.region}"
-        typer.confirm(f"Put {where} in force?", abort=True, err=True)
-    for change in changed:
+        also = f" and change {len(lines)} alarm(s)" if lines else ""
+        where = f"{len(documents)} document(s) in {aws.region}"
+        typer.confirm(f"Put {where} in force{also}?", abort=True, err=True)
+    for change in documents:
         aws.client("ssm").put_parameter(
             Name=change.service.parameter,
             Value=change.text,
@@ -89,6 +124,48 @@ def apply(
             Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
         )
         err.print(f"[green]✓[/] {escape(change.service.parameter)}", soft_wrap=True)
+    for change in changes:
+        _put_alarms(aws, change.alarms, err)
+
+
+def _with_alarms(aws: Aws, changes: list[Change], thresholds: Mapping[str, float]) -> list[Change]:
+    """Return the changes with what is to be done to their alarms.
+
+    Raises:
+        typer.BadParameter: a threshold is of no step policy.
+        CommandError: there is nothing to make an alarm of.
+    """
+    names = {policy.name for change in changes for policy in change.target.step_policies}
+    if unknown := sorted(thresholds.keys() - names):
+        rule = f"must name a step policy of the documents, not {', '.join(unknown)}"
+        raise typer.BadParameter(rule, param_hint="--threshold")
+    planned = []
+    for change in changes:
+        pages = aws.client("cloudwatch").get_paginator("describe_alarms")
+        prefix = change.service.alarm("")
+        there = [
+            alarm
+            for page in pages.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
+            for alarm in page["MetricAlarms"]
+        ]
+        try:
+            plan = plan_alarms(change.service, change.target, there, thresholds)
+        except PlanError as error:
+            raise CommandError(Exit.NO, f"{change.file}: nothing was changed: {error}") from error
+        planned.append(replace(change, alarms=plan))
+    return planned
+
+
+def _put_alarms(aws: Aws, plan: AlarmPlan, err: Console) -> None:
+    """Put the alarms first: what is deleted may be all that scales the service until then."""
+    client = aws.client("cloudwatch")
+    known = client.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    for alarm in plan.put:
+        client.put_metric_alarm(**{key: alarm[key] for key in known if key in alarm})
+        err.print(f"[green]✓[/] {escape(alarm['AlarmName'])}", soft_wrap=True)
+    if plan.delete:
+        client.delete_alarms(AlarmNames=list(plan.delete))
+        err.print(f"[green]✓[/] {escape(', '.join(plan.delete))}: deleted", soft_wrap=True)
 
 
 def _change(aws: Aws, file: Path) -> Change:
@@ -124,6 +201,7 @@ def _print(changes: list[Change], *, as_json: bool) -> None:
                 "parameter": change.service.parameter,
                 "differs": change.differs,
                 "diff": change.lines(),
+                "alarms": list(change.alarms.lines),
             }
             for change in changes
         ]
@@ -136,3 +214,5 @@ def _print(changes: list[Change], *, as_json: bool) -> None:
             console.print(escape(f"{change.service.parameter}: as in {change.file}"))
         for line in change.lines():
             console.print(escape(line), style=colours.get(line[:1], ""), soft_wrap=True)
+        for line in change.alarms.lines:
+            console.print(escape(line), soft_wrap=True)

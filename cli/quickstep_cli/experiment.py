@@ -157,11 +157,10 @@ DEFAULTS = World()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """What is tried on what: the options that all commands of the simulator take."""
+class Trials:
+    """What is tried, on any traffic: the options that all commands of the simulator take."""
 
     scenario: ScenarioOption = None
-    traffic: TrafficOption = None
     multiply: MultiplyOption = 1.0
     start: FromOption = 0
     end: ToOption = None
@@ -186,11 +185,11 @@ class Trial:
         """Return the policy document and its thresholds; see `read_setup`."""
         return read_setup(self.policy, self.threshold)
 
-    def played(self, default: ScenarioName) -> Traffic:
-        """Return the traffic; see `chosen_traffic`."""
+    def chosen(self, file: Path | None, default: ScenarioName) -> Traffic:
+        """Return the traffic of a file, or of the scenario; see `chosen_traffic`."""
         return chosen_traffic(
             self.scenario,
-            self.traffic,
+            file,
             multiply=self.multiply,
             start=self.start,
             end=self.end,
@@ -220,8 +219,22 @@ class Trial:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(Trials):
+    """What is tried on one traffic."""
+
+    traffic: TrafficOption = None
+
+    def played(self, default: ScenarioName) -> Traffic:
+        """Return the traffic; see `chosen_traffic`."""
+        return self.chosen(self.traffic, default)
+
+
 takes_trial = made_of_options(Trial)
 """Lets a command that takes a trial first be called with a trial's options."""
+
+takes_trials = made_of_options(Trials)
+"""The same, for a command that has an option of its own for traffic files."""
 
 
 def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:

@@ -15,7 +15,7 @@ from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep_cli.advice import advice
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, on_aws
 from quickstep_cli.aws import read_target as read_service
-from quickstep_cli.takeover import TakeOver, cloudformation, take_over
+from quickstep_cli.takeover import TakeOver, Tracking, cloudformation, take_over
 
 if TYPE_CHECKING:
     from quickstep.naming import ServiceName
@@ -49,6 +49,20 @@ def import_(
             file_okay=False, help="Write policy.json, alarms.json and template.json to this folder."
         ),
     ] = None,
+    tracking: Annotated[
+        Tracking,
+        typer.Option(
+            help="Carry target tracking over as a target policy on its metric's fastest alarm, or "
+            "as steps on alarms that evaluate as AAS does."
+        ),
+    ] = Tracking.TARGET,
+    high_resolution: Annotated[
+        bool,
+        typer.Option(
+            "--high-resolution",
+            help="Custom metrics of target tracking are published with StorageResolution 1.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Make the document a dry run, to run beside AAS.")
     ] = True,
@@ -74,7 +88,15 @@ def import_(
     ]
     alarms = {one["AlarmName"]: one for one in found["MetricAlarms"]}
     try:
-        made = take_over(service, targets[0], policies, alarms, dry_run=dry_run)
+        made = take_over(
+            service,
+            targets[0],
+            policies,
+            alarms,
+            dry_run=dry_run,
+            tracking=tracking,
+            high_resolution=high_resolution,
+        )
     except KeyError as error:
         why = f"this is not what AWS describes: {error} is missing"
         raise CommandError(Exit.NO, why) from error

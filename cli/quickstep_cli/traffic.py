@@ -32,6 +32,16 @@ TrafficOption = Annotated[
         help="Traffic from a CSV file instead: second,requests; .gz is decompressed.",
     ),
 ]
+TrafficFilesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--traffic",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Traffic from a CSV file instead: second,requests; .gz is decompressed. Repeatable.",
+    ),
+]
 MultiplyOption = Annotated[
     float, typer.Option("--multiply", help="Multiply the requests of each second.")
 ]

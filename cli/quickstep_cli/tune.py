@@ -1,10 +1,11 @@
-"""`quickstep tune`: find thresholds, steps and cooldowns for your own traffic."""
+"""`quickstep tune`: find the policy that fits your own traffic."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
-from typing import Annotated, Any
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -12,32 +13,44 @@ from rich.console import Console
 from rich.table import Table
 
 from quickstep.fields import InvalidDocumentError
-from quickstep_cli.experiment import Trial, progress_bar, takes_trial, unwritable
+from quickstep_cli.experiment import Trials, progress_bar, takes_trials, unwritable
 from quickstep_cli.extra import needs_lab
-from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, check_tunable, split
+from quickstep_cli.traffic import TrafficFilesOption  # noqa: TC001 - Typer reads annotations
+from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, split
 from quickstep_lab.simulator.tune import tune as search_policies
+from quickstep_lab.simulator.tuning_reasons import reasons
+from quickstep_lab.simulator.tuning_space import check_tunable, form_of
 from quickstep_lab.traffic import ScenarioName, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHORTEST = 600
 """Seconds that a part of the traffic must have to say anything."""
 
+_TUNED = Path("tuned.json")
+"""What a document is called that is printed, in the command that deploys it."""
+
 
 @needs_lab
-@takes_trial
+@takes_trials
 def tune(
-    trial: Trial,
+    trial: Trials,
     *,
+    traffic: TrafficFilesOption = None,
     floor: Annotated[
         float, typer.Option(min=0, max=1, help="The success rate to reach, from 0 to 1.")
     ] = 0.999,
     hold_out: Annotated[
         float,
-        typer.Option(min=0.1, max=0.9, help="The last part of the traffic, not used to tune."),
+        typer.Option(min=0.1, max=0.9, help="The last part of each traffic, not used to tune."),
     ] = 1 / 3,
     candidates: Annotated[
         int, typer.Option(min=4, max=100_000, help="How many policies to try.")
     ] = 100,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs of each candidate.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Runs of each candidate on each traffic.")
+    ] = 3,
     out: Annotated[
         Path | None, typer.Option(help="Write the policy document to this file.")
     ] = None,
@@ -45,10 +58,11 @@ def tune(
         Path | None, typer.Option(help="Write a page with the trade-off curve to this file.")
     ] = None,
 ) -> None:
-    """Find thresholds, steps and cooldowns: first the success rate, then the fewest task-hours.
+    """Find the policy that fits: first the success rate, then the fewest task-hours.
 
-    The last part of the traffic is held out, and both results are shown. Exits with 1 if the
-    policy that was found misses the success rate on either part.
+    Step ladders, percent ladders and target policies are tried. The last part of the traffic is
+    held out, and both results are shown. Exits with 1 if the policy that was found misses the
+    success rate on either part.
     """
     unwritable(out)
     unwritable(report)
@@ -57,11 +71,22 @@ def tune(
         check_tunable(setup)
     except InvalidDocumentError as error:
         raise typer.BadParameter(f"{trial.policy}: {error}", param_hint="--policy") from None
-    played = trial.played(ScenarioName.BURSTY)
-    tuned, held_out = _parts(played, hold_out)
+    files: list[Path | None] = [*traffic] if traffic else [None]
+    played = [trial.chosen(file, ScenarioName.BURSTY) for file in files]
+    parts = [_parts(one, hold_out) for one in played]
     document = json.loads(trial.policy.read_text(encoding="utf-8"))
-    search = Search(document, setup, tuned, held_out, trial.world(setup), floor, candidates, seeds)
-    with progress_bar(f"Tuning on {played.name}", candidates) as advance:
+    search = Search(
+        document,
+        setup,
+        tuple(tuned for tuned, _ in parts),
+        tuple(held_out for _, held_out in parts),
+        trial.world(setup),
+        floor,
+        candidates,
+        seeds,
+    )
+    name = _name(search)
+    with progress_bar(f"Tuning on {name}", candidates) as advance:
         tuning = search_policies(search, jobs=trial.jobs, progress=advance)
     text = json.dumps(tuning.chosen.document, indent=2) + "\n"
     if out:
@@ -69,9 +94,9 @@ def tune(
     if report:
         from quickstep_lab.simulator.tuning_report import tuning_page  # noqa: PLC0415 - plotly takes its time
 
-        report.write_text(tuning_page(tuning, played.name), encoding="utf-8")
+        report.write_text(tuning_page(tuning, name), encoding="utf-8")
     if trial.as_json:
-        typer.echo(json.dumps(_as_dict(tuning, search), ensure_ascii=False))
+        typer.echo(json.dumps(_as_dict(tuning, search, out), ensure_ascii=False))
     else:
         _print(tuning, search, text, out)
     if not (tuning.reached and tuning.holds):
@@ -83,13 +108,19 @@ def _parts(traffic: Traffic, hold_out: float) -> tuple[Traffic, Traffic]:
     shortest = round(seconds * min(hold_out, 1 - hold_out))
     if shortest < _SHORTEST:
         rule = f"both parts of the {seconds} seconds must have at least {_SHORTEST}"
-        raise typer.BadParameter(f"{rule}, not {shortest}", param_hint="--hold-out")
+        raise typer.BadParameter(
+            f"{rule}, not {shortest} ({traffic.name})", param_hint="--hold-out"
+        )
     return split(traffic, hold_out)
 
 
-def _as_dict(tuning: Tuning, search: Search) -> dict[str, Any]:
+def _name(search: Search) -> str:
+    return ", ".join(traffic.name for traffic in search.tuned)
+
+
+def _as_dict(tuning: Tuning, search: Search, out: Path | None) -> dict[str, Any]:
     return {
-        "traffic": search.tuned.name,
+        "traffic": _name(search),
         "floor": tuning.floor,
         "reached": tuning.reached,
         "holds": tuning.holds,
@@ -97,7 +128,20 @@ def _as_dict(tuning: Tuning, search: Search) -> dict[str, Any]:
         "chosen": tuning.chosen.as_dict(),
         "baseline": tuning.baseline.as_dict(),
         "front": [candidate.as_dict() for candidate in tuning.front],
+        "traffics": [traffic.name for traffic in search.tuned],
+        "reasons": reasons(tuning),
+        "deploy": deployment(tuning.chosen, out),
     }
+
+
+def deployment(candidate: Candidate, file: Path | None) -> str:
+    """Return the command that puts a policy in force: its document, and its alarms' thresholds.
+
+    A target policy's threshold is its TargetValue, which the document has.
+    """
+    steps = {n: v for n, v in candidate.thresholds.items() if not n.endswith("/high")}
+    options = [f"--threshold {name}={value:g}" for name, value in steps.items()]
+    return " ".join(["quickstep apply", shlex.quote(str(file or _TUNED)), "--alarms", *options])
 
 
 def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> None:
@@ -106,14 +150,20 @@ def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> N
     notes = Console(stderr=True)
     for line in _notes(tuning, search):
         notes.print(line, markup=False, highlight=False, soft_wrap=True)
-    thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
-    console.print(
-        f"Thresholds of the alarms, in requests per second and task: {thresholds}", highlight=False
-    )
+    for line in _conclusion(tuning, out):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if out:
         console.print(f"Policy document: {out}", markup=False, highlight=False, soft_wrap=True)
     else:
         typer.echo(document, nl=False)
+
+
+def _conclusion(tuning: Tuning, out: Path | None) -> Iterator[str]:
+    yield from reasons(tuning)
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
+    yield f"Thresholds of the alarms, in requests per second and task: {thresholds}"
+    saved = "" if out else f", once it is saved as {_TUNED}"
+    yield f"Deploy it{saved}: {deployment(tuning.chosen, out)}"
 
 
 def _notes(tuning: Tuning, search: Search) -> list[str]:
@@ -125,16 +175,19 @@ def _notes(tuning: Tuning, search: Search) -> list[str]:
             "It misses the success rate on the part held out: it is fitted to the part it was "
             "tuned on. Give it more traffic, or a higher --floor."
         )
-    if max(search.held_out.requests) < max(search.tuned.requests) / 2:
-        notes.append(
-            "The part held out has less than half the peak of the other: it is no test of a surge."
-        )
+    for tuned, held_out in zip(search.tuned, search.held_out, strict=True):
+        if max(held_out.requests) < max(tuned.requests) / 2:
+            of = f" of {tuned.name}" if len(search.tuned) > 1 else ""
+            notes.append(
+                f"The part held out{of} has less than half the peak of the other: it is no test "
+                "of a surge."
+            )
     return notes
 
 
 def _table(tuning: Tuning, search: Search) -> Table:
     parts = (search.tuned, search.held_out)
-    tuned, held_out = (f"{len(part.requests) / 3600:.1f} h" for part in parts)
+    tuned, held_out = (f"{sum(len(t.requests) for t in part) / 3600:.1f} h" for part in parts)
     table = Table(
         title=(
             f"{len(tuning.tried)} policies tried on {tuned}, {held_out} held out. "
@@ -143,6 +196,7 @@ def _table(tuning: Tuning, search: Search) -> Table:
         title_justify="left",
         box=SIMPLE_HEAD,
     )
+    table.add_column("Form", no_wrap=True)
     for column in ("Out", "In", "Success", "Task-h", "Held out", "Task-h"):
         table.add_column(column, justify="right")
     table.add_column("", no_wrap=True)
@@ -152,8 +206,11 @@ def _table(tuning: Tuning, search: Search) -> Table:
 
 
 def _row(candidate: Candidate) -> tuple[str, ...]:
+    out, *in_ = (f"{threshold:g}" for threshold in candidate.thresholds.values())
     return (
-        *(f"{threshold:g}" for threshold in candidate.thresholds.values()),
+        form_of(candidate.document),
+        out,
+        in_[0] if in_ else "-",
         *_cells(candidate.tuned),
         *_cells(candidate.held_out),
     )

@@ -12,7 +12,7 @@ from quickstep.config import parse_target
 from quickstep_cli.decisions import load_seen, traffic_rows
 from quickstep_lab.embedded_aws import put_policy
 from quickstep_lab.traffic import read_traffic
-from tests.builders import EXAMPLE_POLICY, HIGH, NOW, WEB, a_document, example_document
+from tests.builders import EXAMPLE_POLICY, HIGH, LOW, NOW, WEB, a_document, example_document
 from tests.integration.commands import printed, quickstep
 from tests.integration.scene import a_door, an_event
 
@@ -124,6 +124,118 @@ def test_a_stored_text_that_is_no_json_is_compared_all_the_same(account: Account
     assert "-oops" in result.stdout
 
 
+# --- apply --alarms -------------------------------------------------------------------------------
+
+
+def put_alarm(account: Account, name: str, threshold: float, metric: str = "Load") -> None:
+    account.client("cloudwatch").put_metric_alarm(
+        AlarmName=WEB.alarm(name),
+        AlarmDescription="mine",
+        AlarmActions=["arn:aws:sns:us-east-1:123456789012:mine"],
+        Namespace="MyApp",
+        MetricName=metric,
+        Statistic="Average",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=threshold,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+
+
+def thresholds(account: Account) -> dict[str, float]:
+    described = account.client("cloudwatch").describe_alarms(AlarmNamePrefix=WEB.alarm(""))
+    prefix = WEB.alarm("")
+    return {
+        alarm["AlarmName"].removeprefix(prefix): alarm["Threshold"]
+        for alarm in described["MetricAlarms"]
+    }
+
+
+@pytest.fixture
+def one_number(tmp_path: Path) -> Path:
+    file = tmp_path / "one.json"
+    document = a_document(ScaleOutPolicies=None, ScaleInPolicies=None)
+    document["TargetTrackingPolicies"] = {"request-rate": {"TargetValue": 98}}
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_one_command_puts_one_number_in_the_place_of_steps(
+    account: Account, run: Any, one_number: Path
+) -> None:
+    put_alarm(account, HIGH, 100)
+    put_alarm(account, LOW, 30)
+
+    result = run("apply", str(one_number), "--alarms", answer="y\n")
+
+    assert result.exit_code == 0, result.output
+    assert "quickstep/prod/web/request-rate/high: new, with a threshold of 98" in result.stdout
+    assert "Put 1 document(s) in us-east-1 in force and change 3 alarm(s)?" in result.stderr
+    assert thresholds(account) == {"request-rate/high": 98}
+    assert [policy.alarm for policy in parse_target(stored(account)).policies] == [
+        "request-rate/high"
+    ]
+    again = run("apply", str(one_number), "--alarms", "--yes")
+    assert (again.exit_code, again.stderr) == (0, "")
+
+
+def test_a_threshold_is_put_where_the_document_is_in_force_already(
+    account: Account, run: Any
+) -> None:
+    put_alarm(account, HIGH, 100)
+    put_alarm(account, LOW, 30)
+    given = ("--alarms", "--threshold", f"{HIGH}=98", "--yes")
+
+    result = run("apply", str(EXAMPLE_POLICY), *given, "--json")
+
+    assert result.exit_code == 0, result.output
+    (change,) = json.loads(result.stdout)
+    assert change["differs"] is False
+    assert change["alarms"] == ["quickstep/prod/web/high-request-rate: threshold 100 becomes 98"]
+    assert thresholds(account) == {HIGH: 98, LOW: 30}
+    described = account.client("cloudwatch").describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
+    (alarm,) = described["MetricAlarms"]
+    assert (alarm["AlarmDescription"], alarm["MetricName"]) == ("mine", "Load")
+    assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:mine"]
+
+
+def test_without_the_option_no_alarm_is_touched(
+    account: Account, run: Any, one_number: Path
+) -> None:
+    put_alarm(account, HIGH, 100)
+
+    assert run("apply", str(one_number), "--yes").exit_code == 0
+    assert thresholds(account) == {HIGH: 100}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        pytest.param(["--threshold", f"{HIGH}=98"], 2, "goes with --alarms", id="no --alarms"),
+        pytest.param(
+            ["--alarms", "--threshold", "nope=98"],
+            2,
+            "must name a step policy of the documents, not nope",
+            id="no policy",
+        ),
+        pytest.param(
+            ["--alarms", "--threshold", f"{HIGH}=x"], 2, "must be POLICY=VALUE", id="no number"
+        ),
+        pytest.param(
+            ["--alarms"], 1, "nothing was changed: high-request-rate: its alarm", id="no alarm"
+        ),
+    ],
+)
+def test_alarms_that_cannot_be_made_leave_everything_as_it_is(
+    account: Account, run: Any, changed: Path, *, options: list[str], code: int, why: str
+) -> None:
+    result = run("apply", str(changed), *options, "--yes")
+
+    assert result.exit_code == code
+    assert why in " ".join(result.stderr.split())
+    assert parse_target(stored(account)).max_capacity == 40
+
+
 # --- import ---------------------------------------------------------------------------------------
 
 
@@ -222,6 +334,40 @@ def test_saved_output_needs_no_account(run: Any, tmp_path: Path) -> None:
     assert made["warnings"] == []
     assert made["policy"]["ScaleOutPolicies"]["out"]["Cooldown"] == 300
     assert made["alarms"][0]["AlarmName"] == WEB.alarm("out")
+
+
+@pytest.mark.parametrize(
+    ("options", "alarms"),
+    [
+        pytest.param([], {"backlog/high": 60}, id="a target policy"),
+        pytest.param(["--high-resolution"], {"backlog/high": 10}, id="on a fast metric"),
+        pytest.param(
+            ["--tracking", "steps"], {"backlog-out": 60, "backlog-in": 60}, id="as AAS evaluates"
+        ),
+    ],
+)
+def test_target_tracking_is_carried_over_in_either_form(
+    run: Any, tmp_path: Path, options: list[str], alarms: dict[str, int]
+) -> None:
+    target = {"ResourceId": WEB.resource_id, "MinCapacity": 2, "MaxCapacity": 20}
+    metric = {"Namespace": "MyApp", "MetricName": "Backlog", "Statistic": "Average"}
+    policy = {
+        "PolicyName": "backlog",
+        "ResourceId": WEB.resource_id,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": 50,
+            "CustomizedMetricSpecification": metric,
+        },
+    }
+    file = saved(tmp_path, "aas.json", {"ScalableTargets": [target], "ScalingPolicies": [policy]})
+
+    result = run("import", "--resource-id", "prod/web", "--from-file", file, *options, "--json")
+
+    made = json.loads(result.stdout)
+    assert {alarm["AlarmName"]: alarm["Period"] for alarm in made["alarms"]} == {
+        WEB.alarm(name): period for name, period in alarms.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from quickstep.config import read_target
 from quickstep.naming import parse_alarm_name
 from quickstep_cli.explain import answer
-from quickstep_cli.takeover import TakeOver, cloudformation, take_over
+from quickstep_cli.takeover import TakeOver, Tracking, cloudformation, seen_after, take_over
 from tests.builders import WEB
 
 TARGET: dict[str, Any] = {
@@ -86,6 +86,27 @@ ALARMS = {
 def taken(*policies: dict[str, Any], dry_run: bool = False, **alarms: dict[str, Any]) -> TakeOver:
     known = {**ALARMS, **alarms}
     return take_over(WEB, TARGET, policies, known, dry_run=dry_run)
+
+
+def tracked(
+    policy: dict[str, Any],
+    tracking: Tracking = Tracking.TARGET,
+    *,
+    high_resolution: bool = False,
+) -> TakeOver:
+    return take_over(
+        WEB,
+        TARGET,
+        [policy],
+        {},
+        dry_run=True,
+        tracking=tracking,
+        high_resolution=high_resolution,
+    )
+
+
+def by_steps(policy: dict[str, Any]) -> TakeOver:
+    return tracked(policy, Tracking.STEPS)
 
 
 def explained(document: dict[str, Any], policy: str, metric: float, capacity: int) -> Any:
@@ -296,8 +317,11 @@ def tracking(**body: Any) -> dict[str, Any]:
 CPU = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}}
 
 
+# --- target tracking as steps ---------------------------------------------------------------------
+
+
 def test_target_tracking_is_explained_and_steps_are_proposed() -> None:
-    made = taken(tracking(**CPU, ScaleOutCooldown=60))
+    made = by_steps(tracking(**CPU, ScaleOutCooldown=60))
 
     assert any("target tracking has no steps" in note for note in made.notes)
     out = made.document["ScaleOutPolicies"]["cpu50-out"]
@@ -325,7 +349,7 @@ def test_target_tracking_is_explained_and_steps_are_proposed() -> None:
 def test_the_proposed_steps_reach_what_tracking_would(
     load: float, capacity: int, after: int
 ) -> None:
-    made = taken(tracking(**CPU))
+    made = by_steps(tracking(**CPU))
 
     assert explained(made.document, "cpu50-out", load, capacity)["granted"] == after
 
@@ -371,7 +395,7 @@ def test_the_proposed_steps_reach_what_tracking_would(
 def test_the_metric_of_target_tracking_is_found(
     body: dict[str, Any], metric: str, statistic: str
 ) -> None:
-    made = taken(tracking(**body, DisableScaleIn=True))
+    made = by_steps(tracking(**body, DisableScaleIn=True))
 
     (alarm,) = made.alarms
     assert (alarm["MetricName"], alarm["Statistic"]) == (metric, statistic)
@@ -379,10 +403,273 @@ def test_the_metric_of_target_tracking_is_found(
 
 
 def test_a_metric_that_is_not_known_is_a_warning() -> None:
-    made = taken(tracking(PredefinedMetricSpecification={"PredefinedMetricType": "New"}))
+    made = tracked(tracking(PredefinedMetricSpecification={"PredefinedMetricType": "New"}))
 
     assert made.alarms == []
-    assert "its metric is not known here" in made.warnings[0]
+    assert made.warnings == ["cpu50: its metric is not known here; it was not carried over"]
+
+
+# --- target tracking as a target policy -----------------------------------------------------------
+
+ALB = {
+    "PredefinedMetricSpecification": {
+        "PredefinedMetricType": "ALBRequestCountPerTarget",
+        "ResourceLabel": "app/lb/778d41231b141a0f/targetgroup/tg/943f017f100becff",
+    }
+}
+
+
+def custom(statistic: str = "Average") -> dict[str, Any]:
+    metric = {"MetricName": "Backlog", "Namespace": "MyApp", "Statistic": statistic}
+    return {"CustomizedMetricSpecification": metric}
+
+
+def ecs(kind: str) -> dict[str, Any]:
+    return {"PredefinedMetricSpecification": {"PredefinedMetricType": f"ECSServiceAverage{kind}"}}
+
+
+def math_of(statistic: str) -> dict[str, Any]:
+    metric = {"Namespace": "MyApp", "MetricName": "Backlog"}
+    queries = [
+        {
+            "Id": "m1",
+            "MetricStat": {"Metric": metric, "Stat": statistic},
+            "ReturnData": False,
+        },
+        {"Id": "e1", "Expression": "m1 / 2", "ReturnData": True},
+    ]
+    return {"CustomizedMetricSpecification": {"Metrics": queries}}
+
+
+def test_target_tracking_becomes_a_target_policy_on_one_alarm() -> None:
+    given = {"ScaleOutCooldown": 60, "ScaleInCooldown": 0, "DisableScaleIn": False}
+
+    made = tracked(tracking(**CPU, **given))
+
+    assert made.document == {
+        "ResourceId": WEB.resource_id,
+        "MinCapacity": 1,
+        "MaxCapacity": 100,
+        "TargetTrackingPolicies": {
+            "cpu50": {"TargetValue": 50.0, "MetricScope": "PerTask", **given}
+        },
+        "DryRun": True,
+    }
+    assert made.alarms == [
+        {
+            "AlarmName": "quickstep/prod/web/cpu50/high",
+            "Namespace": "AWS/ECS",
+            "MetricName": "CPUUtilization",
+            "Dimensions": [
+                {"Name": "ClusterName", "Value": "prod"},
+                {"Name": "ServiceName", "Value": "web"},
+            ],
+            "Statistic": "Average",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 50.0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "missing",
+        }
+    ]
+    (policy,) = read_target(made.document).policies
+    assert parse_alarm_name(made.alarms[0]["AlarmName"]) == (WEB, policy.alarm)
+    assert made.warnings == []
+
+
+RESTS = (
+    "cpu50: AAS removes tasks after 15 minutes below 90% of the target; here a task goes once it "
+    "has been idle for 120 s (ScaleInWindow), and later where it was soon needed again"
+)
+COOLDOWNS = [
+    "cpu50: no ScaleOutCooldown is given, which is 300 s to AAS and 0 s here",
+    "cpu50: no ScaleInCooldown is given, which is 300 s to AAS and 30 s here",
+]
+BOTH_GIVEN = {"ScaleOutCooldown": 60, "ScaleInCooldown": 60}
+IN_A_MINUTE = (
+    "cpu50: a load of twice the target is seen after 82 s (22 to 142 s; 1 of 1 datapoints of "
+    "60 s); with --tracking steps after 202 s (142 to 262 s; 3 of 3 datapoints of 60 s). Both are "
+    "modelled"
+)
+SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metrics, June 2026"
+
+
+@pytest.mark.parametrize(
+    ("body", "high_resolution", "period", "notes"),
+    [
+        pytest.param(
+            {**CPU, **BOTH_GIVEN},
+            True,
+            60,
+            [
+                RESTS,
+                IN_A_MINUTE,
+                SLOW,
+                (
+                    "cpu50: once the service's 20-s metrics are switched on "
+                    "(monitoring.metricConfigurations), its alarm can have a period of 20 s"
+                ),
+            ],
+            id="CPU by the minute",
+        ),
+        pytest.param(
+            ecs("CPUUtilizationHighResolution"),
+            False,
+            20,
+            [
+                *COOLDOWNS,
+                RESTS,
+                (
+                    "cpu50: a load of twice the target is seen after 23 s (8 to 38 s; 1 of 1 "
+                    "datapoints of 20 s); with --tracking steps after 63 s (48 to 78 s; 3 of 3 "
+                    "datapoints of 20 s). Both are modelled"
+                ),
+                (
+                    "cpu50: AAS itself scaled out after 86 s in AWS's own test of 20-s metrics, "
+                    "June 2026"
+                ),
+            ],
+            id="CPU each 20 s, and the cooldowns of AAS's default",
+        ),
+        pytest.param(
+            {**ALB, "DisableScaleIn": True, "ScaleOutCooldown": 0},
+            True,
+            60,
+            [
+                "cpu50: DisableScaleIn is carried over: it never removes a task",
+                IN_A_MINUTE,
+                SLOW,
+                "cpu50: the load balancer publishes by the minute; no alarm on it is faster",
+            ],
+            id="the load balancer's, out only",
+        ),
+        pytest.param(
+            {**custom(), **BOTH_GIVEN},
+            True,
+            10,
+            [
+                RESTS,
+                (
+                    "cpu50: a load of twice the target is seen after 15 s (5 to 25 s; 1 of 1 "
+                    "datapoints of 10 s); with --tracking steps after 202 s (142 to 262 s; 3 of 3 "
+                    "datapoints of 60 s). Both are modelled"
+                ),
+                SLOW,
+            ],
+            id="a custom metric of high resolution",
+        ),
+        pytest.param(
+            {**custom(), **BOTH_GIVEN},
+            False,
+            60,
+            [
+                RESTS,
+                IN_A_MINUTE,
+                SLOW,
+                (
+                    "cpu50: if its metric is published with StorageResolution 1, --high-resolution "
+                    "gives its alarm 10 s"
+                ),
+            ],
+            id="a custom metric that may be of high resolution",
+        ),
+        pytest.param(
+            {**custom("Sum"), **BOTH_GIVEN},
+            True,
+            60,
+            [
+                RESTS,
+                IN_A_MINUTE,
+                SLOW,
+                (
+                    "cpu50: a Sum of 10 s is another number than one of 60 s, so its alarm stays "
+                    "at 60 s"
+                ),
+            ],
+            id="a custom sum",
+        ),
+    ],
+)
+def test_what_each_form_means_in_seconds_is_said(
+    body: dict[str, Any], period: int, notes: list[str], *, high_resolution: bool
+) -> None:
+    made = tracked(tracking(**body), high_resolution=high_resolution)
+
+    (alarm,) = made.alarms
+    assert alarm["Period"] == period
+    assert made.notes == notes
+
+
+@pytest.mark.parametrize(
+    ("statistic", "period"), [pytest.param("Average", 10, id="an average"), ("SampleCount", 60)]
+)
+def test_metric_math_has_its_period_in_every_query(statistic: str, period: int) -> None:
+    made = tracked(tracking(**math_of(statistic)), high_resolution=True)
+
+    metric, expression = made.alarms[0]["Metrics"]
+    assert metric["MetricStat"]["Period"] == expression["Period"] == period
+    assert "Period" not in metric
+
+
+@pytest.mark.parametrize(
+    ("period", "datapoints", "seconds"),
+    [
+        pytest.param(60, 1, (21.5, 81.5, 141.5), id="the example"),
+        pytest.param(60, 3, (141.5, 201.5, 261.5), id="three of them"),
+        pytest.param(30, 1, (11.5, 31.5, 51.5), id="evaluated each 10 s"),
+    ],
+)
+def test_when_a_surge_is_seen_is_a_sum_of_clocks(
+    period: int, datapoints: int, seconds: tuple[float, float, float]
+) -> None:
+    assert seen_after(period, datapoints) == pytest.approx(seconds)
+
+
+def test_by_steps_the_target_s_seconds_are_said_beside() -> None:
+    made = by_steps(tracking(**CPU))
+
+    assert "TargetTrackingPolicies" not in made.document
+    assert (
+        "cpu50: a load of twice the target is seen after 202 s (142 to 262 s; 3 of 3 datapoints of "
+        "60 s); with --tracking target after 82 s (22 to 142 s; 1 of 1 datapoints of 60 s). Both "
+        "are modelled"
+    ) in made.notes
+
+
+def test_steps_and_a_target_of_one_name_are_told_apart() -> None:
+    out = a_step_policy("cpu50", a_step(0, None, 10), alarms=("out-alarm",))
+
+    made = taken(out, tracking(**CPU))
+
+    assert list(made.document["ScaleOutPolicies"]) == ["cpu50"]
+    assert list(made.document["TargetTrackingPolicies"]) == ["cpu50-2"]
+    assert "cpu50 is called cpu50-2 here" in made.notes
+    assert [alarm["AlarmName"] for alarm in made.alarms] == [
+        "quickstep/prod/web/cpu50",
+        "quickstep/prod/web/cpu50-2/high",
+    ]
+    read_target(made.document)
+
+
+def test_what_is_said_of_steps_is_said_only_where_there_are_some() -> None:
+    said = [any("steps count from" in n for n in taken(p).notes) for p in (OUT, tracking(**CPU))]
+
+    assert said == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("load", "after"),
+    [
+        pytest.param(50, 10, id="as targeted"),
+        pytest.param(75, 15, id="half as much again"),
+        pytest.param(100, 20, id="twice as much"),
+    ],
+)
+def test_the_target_policy_sizes_in_one_step(load: float, after: int) -> None:
+    made = tracked(tracking(**custom()), high_resolution=True)
+    document = {**made.document, "DryRun": False}
+
+    assert explained(document, "cpu50/high", load, 10)["granted"] == after
 
 
 def test_the_template_has_the_document_and_the_alarms() -> None:

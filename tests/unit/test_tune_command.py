@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from quickstep.config import parse_target
 from quickstep_cli.main import app
+from quickstep_cli.tune import deployment
+from quickstep_lab.simulator.tune import Candidate, Score
 from tests.builders import HIGH, LOW, a_document, example_document
 from tests.command_line import refused, run
 
@@ -30,14 +32,13 @@ def test_it_prints_the_policies_worth_a_look_and_a_document_that_validate_accept
     assert re.search(r"\d policies tried on 0\.2 h, 0\.2 h held out", table)
     assert re.search(r"chosen *\n", table)
     assert re.search(r"100 +30 .* yours", table)
-    thresholds = re.search(
-        r"Thresholds of the alarms, .*: high-request-rate (\S+), low-request-rate (\S+)", table
-    )
+    thresholds = re.search(r"Thresholds of the alarms, in .* and task: (.*)", table)
     assert thresholds is not None
-    assert float(thresholds[1]) > float(thresholds[2])
     target = parse_target("{" + document)
     assert target.resource_id == "service/prod/web"
-    assert [policy.name for policy in target.policies] == [HIGH, LOW]
+    shown = dict(re.findall(r"([\w/-]+) ([\d.]+)", thresholds[1]))
+    assert [policy.alarm for policy in target.policies] == list(shown)
+    assert min(map(float, shown.values())) > 0
 
 
 def test_a_document_is_written_instead_of_printed(tmp_path: Path) -> None:
@@ -63,6 +64,9 @@ def test_json_is_one_object_and_all_there_is_on_stdout() -> None:
         "chosen",
         "baseline",
         "front",
+        "traffics",
+        "reasons",
+        "deploy",
     ]
     assert (document["traffic"], document["floor"]) == ("sawtooth", 0)
     assert (document["reached"], document["holds"]) == (True, True)
@@ -70,6 +74,92 @@ def test_json_is_one_object_and_all_there_is_on_stdout() -> None:
     assert set(document["chosen"]["tuned"]) == {"success_rate", "task_hours"}
     assert set(document["chosen"]["held_out"]) == {"success_rate", "task_hours"}
     assert document["chosen"]["tuned"] in [candidate["tuned"] for candidate in document["front"]]
+
+
+def test_a_target_policy_is_tuned_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    document = a_document(ScaleOutPolicies=None, ScaleInPolicies=None)
+    file.write_text(
+        json.dumps({**document, "TargetTrackingPolicies": {"load": {"TargetValue": 100}}})
+    )
+    result = run("tune", *SHORT, *QUICK, "--floor", "0", "--policy", file, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["baseline"]["thresholds"] == {"load/high": 100}
+    assert list(found["chosen"]["thresholds"]) in (["load/high"], ["high-load", "low-load"])
+
+
+def test_several_files_are_one_search(tmp_path: Path) -> None:
+    files: list[str | Path] = []
+    for name, high in (("calm.csv", 300), ("busy.csv", 900)):
+        rows = "".join(f"{n},{120 if n % 600 < 300 else high}\n" for n in range(1200))
+        (tmp_path / name).write_text(f"second,requests\n{rows}")
+        files += ["--traffic", tmp_path / name]
+    shared = ("--hold-out", "0.5", *QUICK, "--floor", "0")
+
+    both = json.loads(run("tune", *files, *shared, "--json").stdout)
+    busy = json.loads(run("tune", *files[2:], *shared, "--json").stdout)
+
+    assert both["traffic"] == "calm.csv, busy.csv"
+    assert both["traffics"] == ["calm.csv", "busy.csv"]
+    one, other = (found["baseline"]["tuned"] for found in (both, busy))
+    assert one["success_rate"] == other["success_rate"] < 1
+    assert one["task_hours"] > other["task_hours"]
+    table = run("tune", *files, *shared).stdout
+    assert re.search(r"\d policies tried on 0\.3 h, 0\.3 h held out", table)
+
+
+def test_of_several_files_the_one_that_tests_no_surge_is_named(tmp_path: Path) -> None:
+    files: list[str | Path] = []
+    for name, late in (("calm.csv", 120), ("busy.csv", 900)):
+        rows = "".join(
+            f"{n},{120 if n % 600 < 300 else 900 if n < 600 else late}\n" for n in range(1200)
+        )
+        (tmp_path / name).write_text(f"second,requests\n{rows}")
+        files += ["--traffic", tmp_path / name]
+    said = run("tune", *files, "--hold-out", "0.5", *QUICK, "--floor", "0").stderr
+    assert "The part held out of calm.csv has less than half the peak of the other" in said
+    assert "busy.csv" not in said
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["to a file", "printed"])
+def test_why_yours_loses_and_how_to_deploy_what_was_found_are_said(
+    tmp_path: Path, *, saved: bool
+) -> None:
+    file = tmp_path / "my policy.json"
+    options = ("--out", file) if saved else ()
+    arguments = ("tune", *SHORT, *QUICK, "--floor", "0", *options)
+    found = json.loads(run(*arguments, "--json").stdout)
+    said = run(*arguments).stdout
+
+    assert found["reasons"]
+    for line in found["reasons"]:
+        assert line in said
+    command = found["deploy"]
+    assert command.startswith(
+        f"quickstep apply '{file}' --alarms" if saved else "quickstep apply tuned.json --alarms"
+    )
+    once = "" if saved else ", once it is saved as tuned.json"
+    assert f"Deploy it{once}: {command}\n" in said
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "command"),
+    [
+        pytest.param(
+            {"request-rate/high": 98.0}, "quickstep apply tuned.json --alarms", id="one number"
+        ),
+        pytest.param(
+            {HIGH: 98.5, LOW: 29.0},
+            f"quickstep apply tuned.json --alarms --threshold {HIGH}=98.5 --threshold {LOW}=29",
+            id="steps",
+        ),
+    ],
+)
+def test_the_command_has_the_thresholds_that_the_document_has_not(
+    thresholds: dict[str, float], command: str
+) -> None:
+    assert deployment(Candidate({}, thresholds, Score(1, 1)), None) == command
 
 
 def test_a_floor_that_no_policy_reaches_is_said_and_is_an_error_to_a_script() -> None:
@@ -119,8 +209,9 @@ def test_weak_tasks_can_be_tuned_for_as_well(capacity: str) -> None:
         "--json",
     )
     assert result.exit_code == 0
-    out, in_ = json.loads(result.stdout)["chosen"]["thresholds"].values()
-    assert 0 < in_ < out
+    thresholds = list(json.loads(result.stdout)["chosen"]["thresholds"].values())
+    assert min(thresholds) > 0
+    assert thresholds == sorted(set(thresholds), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,35 @@
-"""A search for thresholds, steps and cooldowns on recorded traffic, some of which it never sees."""
+"""A search for the policy that fits recorded traffic, some of which it never sees."""
 
 from __future__ import annotations
 
-import copy
+import json
+import math
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from quickstep.config import read_target
-from quickstep.engine.model import Direction, MetricScope
-from quickstep.fields import InvalidDocumentError, Problem
 from quickstep_lab.simulator.compare import tasks_at_start
-from quickstep_lab.simulator.measure import measure
+from quickstep_lab.simulator.measure import ahead, measure
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Setup, play
+from quickstep_lab.simulator.tuning_space import (
+    Choice,
+    changed,
+    drawn,
+    forms_for,
+    policy_of,
+    setup_of,
+    usual,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from quickstep_lab.simulator.stage import Run
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
 
@@ -31,39 +39,33 @@ HELD_OUT_SEED = 1000
 NEIGHBOURS = 0.5
 """The share of the candidates that are changes of the best ones so far, instead of random."""
 
-_CHANGES = (
-    ("ChangeInCapacity", (1, 2, 4)),
-    ("ChangeInCapacity", (1, 2, 3)),
-    ("ChangeInCapacity", (1, 3, 6)),
-    ("ChangeInCapacity", (2, 4, 8)),
-    ("ChangeInCapacity", (1, 1, 2)),
-    ("PercentChangeInCapacity", (10, 25, 50)),
-    ("PercentChangeInCapacity", (20, 50, 100)),
-    ("PercentChangeInCapacity", (50, 100, 200)),
-)
-_REMOVALS = (("ChangeInCapacity", -1), ("ChangeInCapacity", -2), ("PercentChangeInCapacity", -10))
-_SPACE: Mapping[str, Sequence[Any]] = {
-    "utilisation": (0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9),
-    "step": (0.25, 0.5, 1.0),
-    "changes": range(len(_CHANGES)),
-    "cooldown": (10, 20, 30, 60),
-    "scale_in_share": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "removal": range(len(_REMOVALS)),
-    "scale_in_cooldown": (30, 60, 120, 300),
-}
-"""What is searched: the scale-out threshold as a share of a task's capacity, the width of a step as
-a share of that threshold, the scale-in threshold as a share of it too, and the rest as it is."""
 
-Choice = tuple[Any, ...]
-"""One value of each dimension of the space, in its order."""
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a candidate does, over all runs: why it scores as it does.
+
+    Surges are those of the policy that was given, for all candidates alike. Times are in seconds,
+    medians of the runs, None where no run has one; `added` are the tasks that a scale-out adds on
+    average; `idle_task_hours` are of tasks that served while that policy's threshold took fewer.
+    """
+
+    time_to_trigger_s: float | None
+    time_to_capacity_s: float | None
+    added: float
+    idle_task_hours: float
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a candidate did on one part of the traffic: its worst seed's success, its mean cost."""
+    """How a candidate did on one part of the traffic.
+
+    `success_rate` is that of its worst seed on the worst traffic; `task_hours` are the seeds' mean,
+    of all traffic together.
+    """
 
     success_rate: float
     task_hours: float
+    behaviour: Behaviour | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +130,19 @@ class Tuning:
 class Search:
     """What is to be searched.
 
-    `document` has one policy in each direction, both with MetricScope PerTask; its other keys are
-    kept. `floor` is the success rate to reach.
+    `document` is one that can be tuned (`check_tunable`); its other keys are kept. `tuned` and
+    `held_out` are the two parts of each traffic. `floor` is the success rate to reach on each.
     """
 
     document: Mapping[str, Any]
     baseline: Setup
-    tuned: Traffic
-    held_out: Traffic
+    tuned: tuple[Traffic, ...]
+    held_out: tuple[Traffic, ...]
     world: World
     floor: float
     candidates: int
     seeds: int
     random_seed: int = 0
-
-
-def check_tunable(setup: Setup) -> None:
-    """Refuse what the search cannot vary.
-
-    Raises:
-        InvalidDocumentError: there is not one policy in each direction, with MetricScope PerTask.
-    """
-    policies = setup.target.policies
-    kinds = sorted((policy.direction, policy.metric_scope) for policy in policies)
-    if kinds != [(direction, MetricScope.PER_TASK) for direction in sorted(Direction)]:
-        rule = "must have one scale-out and one scale-in policy, both PerTask, to be tuned"
-        names = ", ".join(policy.name for policy in policies)
-        raise InvalidDocumentError([Problem("ScaleOutPolicies and ScaleInPolicies", rule, names)])
 
 
 def split(traffic: Traffic, share: float) -> tuple[Traffic, Traffic]:
@@ -170,38 +158,61 @@ def split(traffic: Traffic, share: float) -> tuple[Traffic, Traffic]:
 def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda: None) -> Tuning:
     """Return the best policy that a random search, and then changes of its best results, found.
 
-    `progress` is called once for each candidate. The same search gives the same result, whatever
-    the number of `jobs`.
+    The search begins with what each form is by default, at the threshold that was given, and draws
+    from the forms in turn. `progress` is called once for each candidate. The same search gives the
+    same result, whatever the number of `jobs`.
     """
     random = Random(search.random_seed)  # noqa: S311 - repeatable, not secret
+    given = Candidate(search.document, search.baseline.thresholds, Score(0, 0))
     tried: dict[Choice, Candidate] = {}
+    known = {_key(given)}
     with _pool(jobs) as run_all:
 
-        def try_all(choices: Sequence[Choice]) -> None:
-            new = [choice for choice in dict.fromkeys(choices) if choice not in tried]
-            setups = [_setup(*_policy(search, choice)) for choice in new]
-            scores = run_all(_jobs(search, setups, held_out=False))
-            for choice, score in zip(new, scores, strict=True):
-                tried[choice] = Candidate(*_policy(search, choice), score)
+        def try_all(choices: Iterable[Choice]) -> None:
+            new: dict[Choice, Candidate] = {}
+            for choice in choices:
+                made = policy_of(search.document, choice, search.world.server.capacity)
+                candidate = Candidate(*made, Score(0, 0))
+                if (key := _key(candidate)) not in known:
+                    known.add(key)
+                    new[choice] = candidate
+            scores = run_all(_jobs(search, list(new.values()), held_out=False))
+            for (choice, candidate), score in zip(new.items(), scores, strict=True):
+                tried[choice] = replace(candidate, tuned=score)
                 progress()
 
-        given = Candidate(search.document, search.baseline.thresholds, Score(0, 0))
-        scores = run_all(_jobs(search, [search.baseline], held_out=False))
+        scores = run_all(_jobs(search, [given], held_out=False))
         baseline = replace(given, tuned=next(iter(scores)))
         wide = round(search.candidates * (1 - NEIGHBOURS))
-        try_all([_drawn(random) for _ in range(wide)])
+        try_all(_begun(search, wide, random))
         for size in _batches(search.candidates - wide):
             best = [c for c, candidate in tried.items() if candidate in front(list(tried.values()))]
-            try_all([_changed(random.choice(best), random) for _ in range(size)] if best else [])
+            try_all([changed(random.choice(best), random) for _ in range(size)] if best else [])
         everything = [baseline, *tried.values()]
         chosen = choose(everything, search.floor)
         shown = [*front(everything), chosen, baseline]
-        setups = [_setup(c.document, c.thresholds) for c in shown]
-        held_out = run_all(_jobs(search, setups, held_out=True))
+        held_out = run_all(_jobs(search, shown, held_out=True))
     *found, chosen, baseline = (
         replace(candidate, held_out=score) for candidate, score in zip(shown, held_out, strict=True)
     )
     return Tuning(baseline, tuple(found), chosen, tuple(everything), search.floor)
+
+
+def _begun(search: Search, count: int, random: Random) -> list[Choice]:
+    """Return the choices that the search begins with: the usual ones first, then any.
+
+    A threshold that is more than a task can serve is no place to begin: full tasks are.
+    """
+    forms = forms_for(search.baseline.target)
+    utilisation = min(1.0, search.baseline.scale_out_threshold / search.world.server.capacity)
+    first = [usual(form, utilisation) for form in forms]
+    rest = [drawn(forms[number % len(forms)], random) for number in range(count - len(first))]
+    return [*first, *rest][:count]
+
+
+def _key(candidate: Candidate) -> str:
+    """Return what is equal for the same policy with the same thresholds."""
+    return json.dumps([candidate.document, dict(candidate.thresholds)], sort_keys=True)
 
 
 _BATCH = 12
@@ -236,103 +247,69 @@ def choose(candidates: Sequence[Candidate], floor: float) -> Candidate:
     return max(candidates, key=lambda c: (c.tuned.success_rate, -c.tuned.task_hours))
 
 
-def _drawn(random: Random) -> Choice:
-    return tuple(random.choice(values) for values in _SPACE.values())
-
-
-def _changed(choice: Choice, random: Random) -> Choice:
-    """Return the choice with one dimension changed."""
-    index = random.randrange(len(choice))
-    value = random.choice(tuple(_SPACE.values())[index])
-    return (*choice[:index], value, *choice[index + 1 :])
-
-
-def _policy(search: Search, choice: Choice) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return a choice as a policy document, and the thresholds that go with it.
-
-    Example: a utilisation of 0.7 at a capacity of 150: a threshold of 105; with steps of half of
-    it, bounds of 52 and 104.
-    """
-    values = dict(zip(_SPACE, choice, strict=True))
-    threshold = _rounded(values["utilisation"] * search.world.server.capacity)
-    width = _rounded(threshold * values["step"])
-    kind, (small, middle, large) = _CHANGES[values["changes"]]
-    removal_kind, removal = _REMOVALS[values["removal"]]
-    document = copy.deepcopy(dict(search.document))
-    ((out, out_body),) = document["ScaleOutPolicies"].items()
-    ((in_, in_body),) = document["ScaleInPolicies"].items()
-    low, high = "MetricIntervalLowerBound", "MetricIntervalUpperBound"
-    document["ScaleOutPolicies"][out] = _body(
-        out_body,
-        kind,
-        values["cooldown"],
-        [
-            {low: 0, high: width, "ScalingAdjustment": small},
-            {low: width, high: 2 * width, "ScalingAdjustment": middle},
-            {low: 2 * width, "ScalingAdjustment": large},
-        ],
-    )
-    document["ScaleInPolicies"][in_] = _body(
-        in_body,
-        removal_kind,
-        values["scale_in_cooldown"],
-        [{high: 0, "ScalingAdjustment": removal}],
-    )
-    thresholds = {out: threshold, in_: _rounded(threshold * values["scale_in_share"])}
-    return document, {name: float(value) for name, value in thresholds.items()}
-
-
-def _rounded(value: float) -> float:
-    """Return a whole number; a small one keeps three digits, so that 0.4 does not become 0."""
-    return round(value) if value >= 10 else float(f"{value:.3g}")  # noqa: PLR2004 - small
-
-
-def _body(
-    given: Mapping[str, Any], kind: str, cooldown: int, steps: list[dict[str, float]]
-) -> dict[str, Any]:
-    """Return a policy's body: new numbers, and what else it says."""
-    kept = {key: given[key] for key in ("MetricAggregationType", "MetricScope") if key in given}
-    percent = {"MinAdjustmentMagnitude": 1} if kind == "PercentChangeInCapacity" else {}
-    return {
-        "AdjustmentType": kind,
-        **percent,
-        "Cooldown": cooldown,
-        **kept,
-        "StepAdjustments": steps,
-    }
-
-
-def _setup(document: Mapping[str, Any], thresholds: Mapping[str, float]) -> Setup:
-    return Setup(read_target(document), thresholds)
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
-    setup: Setup
-    traffic: Traffic
+    candidate: Candidate
+    yardstick: Setup
+    traffics: tuple[Traffic, ...]
     world: World
     seeds: tuple[int, ...]
 
 
-def _jobs(search: Search, setups: Sequence[Setup], *, held_out: bool) -> list[_Job]:
+def _jobs(search: Search, candidates: Sequence[Candidate], *, held_out: bool) -> list[_Job]:
     first = HELD_OUT_SEED if held_out else 0
-    traffic = search.held_out if held_out else search.tuned
+    traffics = search.held_out if held_out else search.tuned
     seeds = tuple(range(first, first + search.seeds))
-    return [_Job(setup, traffic, search.world, seeds) for setup in setups]
+    return [_Job(c, search.baseline, traffics, search.world, seeds) for c in candidates]
 
 
 def _score(job: _Job) -> Score:
-    """Play one candidate with all seeds; its fleet at the start is right for its threshold."""
-    tasks = tasks_at_start(job.traffic, job.setup)
-    measures = [
-        measure(
-            play(Quickstep(job.setup), job.traffic, job.world, tasks, seed),
-            job.setup.scale_out_threshold,
-        )
-        for seed in job.seeds
+    """Play one candidate on every traffic with all seeds; it starts with tasks right for it."""
+    setup = setup_of(job.candidate.document, job.candidate.thresholds)
+    runs = [
+        [
+            play(Quickstep(setup), traffic, job.world, tasks_at_start(traffic, setup), seed)
+            for seed in job.seeds
+        ]
+        for traffic in job.traffics
+    ]
+    threshold = job.yardstick.scale_out_threshold
+    measures = [[measure(run, threshold) for run in of_one] for of_one in runs]
+    every = [measured for of_one in measures for measured in of_one]
+    added = [
+        action.after - action.before
+        for of_one in runs
+        for run in of_one
+        for action in run.actions
+        if action.after > action.before
     ]
     return Score(
-        min(m.success_rate for m in measures), fmean(m.task_seconds for m in measures) / 3600
+        min(m.success_rate for m in every),
+        sum(fmean(m.task_seconds for m in of_one) for of_one in measures) / 3600,
+        Behaviour(
+            _median(m.time_to_trigger_s for m in every),
+            _median(m.time_to_capacity_s for m in every),
+            fmean(added) if added else 0.0,
+            sum(fmean(_idle(run, job.yardstick) for run in of_one) for of_one in runs) / 3600,
+        ),
+    )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _idle(run: Run, yardstick: Setup) -> float:
+    """Return the task-seconds of tasks that serve and that a load does not need.
+
+    Example: 250 requests a second, a threshold of 100 and 5 tasks that serve: 2 a second.
+    """
+    threshold, least = yardstick.scale_out_threshold, yardstick.target.min_capacity
+    load = ahead([second.requests for second in run.seconds])
+    return sum(
+        max(0.0, second.serving - max(least, math.ceil(requests / threshold)))
+        for second, requests in zip(run.seconds, load, strict=True)
     )
 
 

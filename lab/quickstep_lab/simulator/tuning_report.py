@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from quickstep_lab.simulator.html_page import COLOURS, NEUTRAL, chart_text, page
+from quickstep_lab.simulator.tuning_reasons import reasons
+from quickstep_lab.simulator.tuning_space import form_of
 
 if TYPE_CHECKING:
     from quickstep_lab.simulator.tune import Candidate, Tuning
@@ -22,7 +24,7 @@ def tuning_page(tuning: Tuning, traffic: str) -> str:
     )
     return page(
         f"Policies for {traffic}",
-        [facts],
+        [facts, " ".join(reasons(tuning))],
         f"<thead>{_head()}</thead><tbody>{_rows(tuning)}</tbody>",
         "Point at a policy for its thresholds. The dotted line is the success rate to reach.",
         _trade_off(tuning),
@@ -31,6 +33,7 @@ def tuning_page(tuning: Tuning, traffic: str) -> str:
 
 _HEADINGS = (
     "Policy",
+    "Form",
     "Scale out above",
     "Scale in below",
     "Success",
@@ -49,11 +52,12 @@ def _rows(tuning: Tuning) -> str:
     rows = []
     for number, candidate in enumerate(tuning.shown, start=1):
         name = f"{number}{_role(candidate, tuning)}"
-        out, in_ = candidate.thresholds.values()
+        out, *in_ = (f"{threshold:g}" for threshold in candidate.thresholds.values())
         scores = (candidate.tuned, candidate.held_out)
         cells = (
-            f"{out:g}",
-            f"{in_:g}",
+            form_of(candidate.document),
+            out,
+            in_[0] if in_ else "-",
             *(
                 cell
                 for score in scores
@@ -107,4 +111,5 @@ def _point(colour: str, symbol: str) -> dict[str, Any]:
 
 
 def _thresholds(candidate: Candidate) -> str:
-    return ", ".join(f"{name} {value:g}" for name, value in candidate.thresholds.items())
+    numbers = ", ".join(f"{name} {value:g}" for name, value in candidate.thresholds.items())
+    return f"{form_of(candidate.document)}: {numbers}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,30 +12,28 @@ from hypothesis import strategies as st
 
 import quickstep_lab.simulator.tune
 from quickstep.config import read_target
-from quickstep.engine.model import MetricScope
-from quickstep.fields import InvalidDocumentError
 from quickstep_lab.simulator.compare import tasks_at_start
 from quickstep_lab.simulator.measure import measure
-from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Setup, play
 from quickstep_lab.simulator.tune import (
-    _SPACE,
     HELD_OUT_SEED,
     Candidate,
     Score,
     Search,
     Tuning,
-    _policy,
-    check_tunable,
     choose,
     front,
     split,
     tune,
 )
+from quickstep_lab.simulator.tuning_space import (
+    Form,
+    form_of,
+)
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import Traffic
-from tests.builders import HIGH, LOW, a_document, a_policy, a_scale_in_policy, a_target
+from tests.builders import HIGH, LOW, a_document
 
 if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Run, Scaler
@@ -51,8 +48,8 @@ def a_search(**changes: Any) -> Search:
     search = Search(
         document=document,
         baseline=Setup(read_target(document), {HIGH: 100, LOW: 30}),
-        tuned=TUNED,
-        held_out=HELD_OUT,
+        tuned=(TUNED,),
+        held_out=(HELD_OUT,),
         world=World(),
         floor=0.9,
         candidates=8,
@@ -168,68 +165,6 @@ def test_the_last_part_of_the_traffic_is_held_out(
     assert tuned.requests + held_out.requests == traffic.requests
 
 
-# --- the space ------------------------------------------------------------------------------------
-
-
-def check_policy(search: Search, choice: tuple[Any, ...]) -> None:
-    document, thresholds = _policy(search, choice)
-    target = read_target(document)
-    assert [policy.name for policy in target.policies] == list(thresholds) == [HIGH, LOW]
-    assert all(policy.metric_scope is MetricScope.PER_TASK for policy in target.policies)
-    assert 0 < thresholds[LOW] < thresholds[HIGH] < search.world.server.capacity
-    for policy in target.step_policies:
-        assert policy.steps
-
-
-@pytest.mark.parametrize("capacity", [1, 2.5, 7, 150, 1e6])
-def test_every_threshold_and_step_of_the_space_is_a_valid_policy(capacity: float) -> None:
-    search = a_search(world=World(server=Server(capacity=capacity)))
-    # All numbers that depend on each other, each time with others of the rest.
-    related = ("utilisation", "step", "scale_in_share")
-    for number, chosen in enumerate(product(*(_SPACE[name] for name in related))):
-        rest = {name: values[number % len(values)] for name, values in _SPACE.items()}
-        values = {**rest, **dict(zip(related, chosen, strict=True))}
-        check_policy(search, tuple(values[name] for name in _SPACE))
-
-
-@given(st.tuples(*[st.sampled_from(tuple(values)) for values in _SPACE.values()]))
-def test_any_choice_of_the_space_is_a_valid_policy(choice: tuple[Any, ...]) -> None:
-    check_policy(a_search(), choice)
-
-
-def test_what_the_document_says_otherwise_is_kept() -> None:
-    search = a_search(document=a_document(MaxCapacity=17, WarmupSeconds=20, DryRun=True))
-    document, _ = _policy(search, tuple(next(iter(values)) for values in _SPACE.values()))
-    assert (document["MaxCapacity"], document["WarmupSeconds"]) == (17, 20)
-    assert document["DryRun"] is True
-    assert document["Guards"] == a_document()["Guards"]
-    assert search.document == a_document(MaxCapacity=17, WarmupSeconds=20, DryRun=True)
-
-
-PER_TASK = MetricScope.PER_TASK
-
-
-@pytest.mark.parametrize(
-    "policies",
-    [
-        pytest.param([a_policy(scope=PER_TASK)], id="none to scale in"),
-        pytest.param([a_scale_in_policy(scope=PER_TASK)], id="none to scale out"),
-        pytest.param(
-            [a_policy(n, scope=PER_TASK) for n in "ab"] + [a_scale_in_policy(scope=PER_TASK)],
-            id="two to scale out",
-        ),
-        pytest.param([a_policy(scope=PER_TASK), a_scale_in_policy()], id="one on the total"),
-    ],
-)
-def test_a_document_that_the_search_cannot_vary_is_refused(policies: list[Any]) -> None:
-    with pytest.raises(InvalidDocumentError, match="must have one scale-out and one scale-in"):
-        check_tunable(Setup(a_target(*policies), {}))
-
-
-def test_the_example_can_be_tuned() -> None:
-    check_tunable(a_search().baseline)
-
-
 # --- the search -----------------------------------------------------------------------------------
 
 
@@ -277,7 +212,7 @@ def test_the_part_held_out_is_never_played_while_searching(
 
 
 def test_what_is_held_out_makes_no_difference_to_what_is_chosen() -> None:
-    one, other = a_tuning(), tune(a_search(held_out=Traffic("other", (50.0,) * 100)))
+    one, other = a_tuning(), tune(a_search(held_out=(Traffic("other", (50.0,) * 100),)))
     assert one.tried == other.tried
     assert one.chosen.same_as(other.chosen)
     assert one.chosen.held_out != other.chosen.held_out
@@ -309,8 +244,67 @@ def test_a_score_is_the_worst_seeds_success_and_the_mean_cost() -> None:
 
 def test_no_policy_is_played_twice_on_the_part_tuned_on() -> None:
     tuning = tune(a_search(candidates=20))
-    found = [(str(c.document), str(c.thresholds)) for c in tuning.tried[1:]]
+    found = [(str(c.document), str(c.thresholds)) for c in tuning.tried]
     assert len(found) == len(set(found))
+
+
+def test_the_search_begins_with_the_usual_policy_of_each_form_at_the_given_threshold() -> None:
+    given, *tried = a_tuning().tried
+    assert form_of(given.document) is Form.STEPS
+    assert [form_of(candidate.document) for candidate in tried[:3]] == [
+        Form.TARGET,
+        Form.PERCENT,
+        Form.STEPS,
+    ]
+    assert tried[0].document["TargetTrackingPolicies"] == {
+        "request-rate": {"TargetValue": 100, "MetricScope": "PerTask"}
+    }
+    assert tried[0].thresholds == {"request-rate/high": 100}
+    assert [candidate.thresholds[HIGH] for candidate in tried[1:3]] == [100, 100]
+
+
+def test_a_candidate_is_judged_by_its_worst_traffic_and_pays_for_all_of_them() -> None:
+    quiet = Traffic("quiet", QUIET * 4)
+    both = tune(a_search(tuned=(quiet, TUNED), held_out=(quiet, HELD_OUT))).baseline
+    calm = tune(a_search(tuned=(quiet,))).baseline
+    hard = a_tuning().baseline
+
+    assert hard.tuned.success_rate < calm.tuned.success_rate == 1.0
+    assert both.tuned.success_rate == hard.tuned.success_rate
+    assert both.tuned.task_hours == pytest.approx(calm.tuned.task_hours + hard.tuned.task_hours)
+    assert both.held_out is not None
+    assert hard.held_out is not None
+    assert both.held_out.success_rate == hard.held_out.success_rate
+
+
+def test_what_a_candidate_does_is_measured_by_the_threshold_that_was_given() -> None:
+    search = a_search(seeds=1)
+    behaviour = a_tuning().baseline.tuned.behaviour
+    assert behaviour is not None
+    run = play(
+        Quickstep(search.baseline), TUNED, World(), tasks_at_start(TUNED, search.baseline), 0
+    )
+    measured = measure(run, 100)
+    outs = [a.after - a.before for a in run.actions if a.after > a.before]
+    assert behaviour.time_to_trigger_s == measured.time_to_trigger_s
+    assert behaviour.time_to_capacity_s == measured.time_to_capacity_s
+    assert behaviour.added == sum(outs) / len(outs)
+
+
+def test_idle_are_tasks_that_serve_beyond_what_the_load_needs() -> None:
+    # 120 requests a second take 2 of the 5 tasks, which is MinCapacity as well: 3 are idle.
+    document = a_document(MinCapacity=5, MaxCapacity=5)
+    least = a_document(MinCapacity=2, MaxCapacity=5)
+    calm = Traffic("calm", (120.0,) * 600)
+    search = a_search(
+        document=document,
+        baseline=Setup(read_target(least), {HIGH: 100, LOW: 30}),
+        tuned=(calm,),
+    )
+    behaviour = tune(search).tried[0].tuned.behaviour
+    assert behaviour is not None
+    assert behaviour.idle_task_hours == pytest.approx(3 * 600 / 3600)
+    assert (behaviour.added, behaviour.time_to_trigger_s) == (0, None)
 
 
 def test_a_candidate_is_shown_as_json_with_both_scores() -> None:

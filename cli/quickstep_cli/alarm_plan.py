@@ -1,0 +1,136 @@
+"""Which alarms a policy document asks for, beside those that a service has: what is to change.
+
+Pure: it reads what `describe-alarms` answers, and gives inputs of PutMetricAlarm.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+from quickstep.engine.model import Comparison, Direction, StepPolicy, TargetPolicy
+from quickstep.naming import parse_alarm_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from quickstep.engine.model import Policy, ScalableTarget
+    from quickstep.naming import ServiceName
+
+_METRIC = (
+    "Namespace",
+    "MetricName",
+    "Dimensions",
+    "Statistic",
+    "ExtendedStatistic",
+    "Unit",
+    "Period",
+    "Metrics",
+)
+_EVALUATED = {Direction.OUT: (1, "missing"), Direction.IN: (3, "notBreaching")}
+"""Datapoints, and what missing ones are, as `templates/scalable-target.yaml` has them."""
+
+
+class PlanError(Exception):
+    """Why the alarms that a document asks for cannot be made of those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmPlan:
+    """What is to be done: alarms to put, names to delete, and both in words."""
+
+    put: tuple[Mapping[str, Any], ...] = ()
+    delete: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+def plan_alarms(
+    service: ServiceName,
+    target: ScalableTarget,
+    there: Sequence[Mapping[str, Any]],
+    thresholds: Mapping[str, float],
+) -> AlarmPlan:
+    """Return what makes a service's alarms those of a document.
+
+    `there` are MetricAlarms; others than the service's are left alone. A target policy's threshold
+    is its target value; that of steps is given in `thresholds`, by policy, or stays as it is. A new
+    alarm watches what the service's other alarms watch.
+
+    Raises:
+        PlanError: a threshold is not known, or what a new alarm is to watch.
+    """
+    own = {alarm["AlarmName"]: alarm for alarm in there if _is_of(service, alarm)}
+    put, lines = [], []
+    for policy in target.policies:
+        name = service.alarm(policy.alarm)
+        alarm = own.pop(name, None)
+        threshold = _threshold(policy, alarm, thresholds)
+        if alarm is None:
+            put.append(_new(name, policy, threshold, _metric(service, there)))
+            lines.append(f"{name}: new, with a threshold of {threshold:g}")
+        elif alarm.get("Threshold") != threshold:
+            put.append({**alarm, "Threshold": threshold})
+            lines.append(f"{name}: threshold {alarm.get('Threshold', 0):g} becomes {threshold:g}")
+    lines += [f"{name}: deleted, as no policy of the document asks for it" for name in own]
+    return AlarmPlan(tuple(put), tuple(own), tuple(lines))
+
+
+def _is_of(service: ServiceName, alarm: Mapping[str, Any]) -> bool:
+    named = parse_alarm_name(alarm["AlarmName"])
+    return named is not None and named[0] == service
+
+
+def _threshold(
+    policy: Policy, alarm: Mapping[str, Any] | None, thresholds: Mapping[str, float]
+) -> float:
+    match policy:
+        case TargetPolicy():
+            return policy.target_value
+        case StepPolicy():
+            if policy.name in thresholds:
+                return thresholds[policy.name]
+            if alarm is None or "Threshold" not in alarm:
+                rule = "its alarm has no threshold yet"
+                why = f"{policy.name}: {rule}; give one with --threshold {policy.name}=VALUE"
+                raise PlanError(why)
+            return float(alarm["Threshold"])
+        case _:
+            assert_never(policy)
+
+
+def _metric(service: ServiceName, there: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what all alarms of a service watch.
+
+    Raises:
+        PlanError: there are none, or they watch several things.
+    """
+    watched = {json.dumps(metric, sort_keys=True): metric for metric in _metrics(service, there)}
+    if len(watched) == 1:
+        return next(iter(watched.values()))
+    seen = f"{len(watched)} different metrics" if watched else "no metric yet"
+    why = f"the alarms of {service.resource_id} watch {seen}: make the alarms of a new policy first"
+    raise PlanError(why)
+
+
+def _metrics(
+    service: ServiceName, there: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    for alarm in there:
+        if _is_of(service, alarm):
+            yield {key: alarm[key] for key in _METRIC if key in alarm}
+
+
+def _new(
+    name: str, policy: Policy, threshold: float, metric: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    datapoints, missing = _EVALUATED[policy.direction]
+    return {
+        "AlarmName": name,
+        **metric,
+        "EvaluationPeriods": datapoints,
+        "DatapointsToAlarm": datapoints,
+        "Threshold": threshold,
+        "ComparisonOperator": str(Comparison.usual(policy.direction)),
+        "TreatMissingData": missing,
+    }
