@@ -59,6 +59,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "keys-document": partial(keys.keys, ""),
     "keys-target": partial(keys.keys, keys.TARGET),
     "presets": keys.presets,
+    "target-numbers": keys.numbers,
     "keys-policy": partial(keys.keys, keys.POLICY),
     "keys-step": partial(keys.keys, keys.STEP),
     "keys-guards": partial(keys.keys, keys.GUARDS),

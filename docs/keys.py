@@ -14,13 +14,15 @@ from typing import Any
 
 from docs.tables import table
 from quickstep.config import PRESETS, ConfigError, Preset, read_target
-from quickstep.engine.model import Guard, TargetPolicy
+from quickstep.engine import patience, target_policy
+from quickstep.engine.model import Direction, Guard, TargetPolicy
 
 TARGET = "TargetTrackingPolicies.request-rate"
-POLICY = "ScaleOutPolicies.high"
-STEP = f"{POLICY}.StepAdjustments[0]"
+POLICY = "ScaleInPolicies.low"  # it has every key of steps
+STEP = "ScaleOutPolicies.high.StepAdjustments[0]"
 GUARDS = "Guards"
 _STEPS = [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+_STEPS_BACK = [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -1}]
 _SAMPLE: dict[str, Any] = {
     "ResourceId": "service/prod/web",
     "MinCapacity": 0,
@@ -28,6 +30,9 @@ _SAMPLE: dict[str, Any] = {
     "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
     "ScaleOutPolicies": {
         "high": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS}
+    },
+    "ScaleInPolicies": {
+        "low": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS_BACK}
     },
 }
 _NO_TYPE = object()  # a value of no JSON type: breaks the rule on the type, whatever it is
@@ -167,7 +172,7 @@ KEYS = {
         Key(
             "StepAdjustments",
             "steps",
-            _STEPS,
+            _STEPS_BACK,
             "see [steps](#steps)",
             (_NO_TYPE, []),
         ),
@@ -190,6 +195,14 @@ KEYS = {
             "metric_scope",
             "PerTask",
             "whether the metric is a value per task or of the whole service; not a key of AAS",
+        ),
+        Key(
+            "ScaleInWindow",
+            "scale_in_window",
+            120,
+            "of a scale-in policy: seconds that a task is kept idle at least, see "
+            "[giving back](#giving-back); not a key of AAS",
+            (_NO_TYPE, -1, _HUGE),
         ),
     ),
     STEP: (
@@ -273,6 +286,38 @@ def presets() -> str:
     return table(head, rows)
 
 
+def numbers() -> str:
+    """Return the table of what sizing and giving back go by and no key says, as the code has it."""
+    fine, step = patience.FINE_LEVELS, f"{patience.LEVEL_STEP - 1:.0%}".replace("%", " %")
+    rows = (
+        ("the last minute", f"{target_policy.STEADY_SECONDS} s", "STEADY_SECONDS"),
+        (
+            "what is let be of its mean",
+            f"{target_policy.STEADY_TOLERANCE:.0%}".replace("%", " %"),
+            "STEADY_TOLERANCE",
+        ),
+        ("a rise shows in so many differences", f"{target_policy.RISES}", "RISES"),
+        (
+            "standard deviations of its noise that a load has to be beyond what tasks should carry",
+            f"{target_policy.SURE:g}",
+            "SURE",
+        ),
+        ("most growth by a signal that ends at a full task", f"{target_policy.MOST_RATIO:g} times",
+         "MOST_RATIO"),
+        ("longest window", f"{patience.LONGEST_WINDOW} s", "LONGEST_WINDOW"),
+        ("missed soon: needed again within", f"{patience.SOON} windows", "SOON"),
+        ("missed later: the window becomes", f"{patience.SHRINK:g} times as long", "SHRINK"),
+        ("how long a share of the peak is kept", f"{patience.PEAK_SECONDS} s", "PEAK_SECONDS"),
+        ("numbers that learn alone", f"1 to {fine}", "FINE_LEVELS"),
+        ("above, those learn together that are within", step, "LEVEL_STEP"),
+    )  # fmt: skip
+    modules = {True: "patience", False: "target_policy"}
+    return table(
+        ("What", "Value", "Where"),
+        [(what, value, f"`{modules[hasattr(patience, n)]}.{n}`") for what, value, n in rows],
+    )
+
+
 def _tracking(preset: Preset | None = None) -> list[TargetPolicy]:
     """Return the target policies of the sample document, with a preset or with none."""
     document = sample_with("Preset", preset, remove=preset is None)
@@ -301,7 +346,8 @@ def _default(parent: str, key: Key) -> str:
 def _owner(parent: str) -> Any:
     """Return what the sample document's keys below `parent` end up in."""
     target = read_target(_SAMPLE)
-    owners = {POLICY: target.step_policies[0], TARGET: _tracking()[0]}
+    steps = next(one for one in target.step_policies if one.direction is Direction.IN)
+    owners = {POLICY: steps, TARGET: _tracking()[0]}
     return owners.get(parent, target)
 
 

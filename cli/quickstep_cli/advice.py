@@ -39,7 +39,8 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
         ),
         *_of_pairs(target, thresholds),
         *_of_the_ladders(target, thresholds),
-        *(line for policy in _targets(target) for line in _of_a_target(target, policy)),
+        *(line for policy in _targets(target) for line in _of_growth(policy)),
+        *(line for policy in target.policies for line in _of_a_window(target, policy)),
     ]
 
 
@@ -85,25 +86,38 @@ def _targets(target: ScalableTarget) -> list[TargetPolicy]:
     return [policy for policy in target.policies if isinstance(policy, TargetPolicy)]
 
 
-def _of_a_target(target: ScalableTarget, policy: TargetPolicy) -> Iterator[str]:
-    """Yield what a target policy is told that holds it without need, or gives back in vain."""
-    name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
+def _of_growth(policy: TargetPolicy) -> Iterator[str]:
+    """Yield what holds a target policy without need."""
+    name = policy.name
     if policy.scale_out_cooldown:
         yield (
             f"{name}: its ScaleOutCooldown ({policy.scale_out_cooldown} s) holds growth, that to a "
             "larger load as well; tasks on their way are counted without it, so 0 adds none twice"
         )
-    if policy.disable_scale_in:
+
+
+def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
+    """Yield where tasks are given back too soon, or not as the window says."""
+    name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
+    if window is None or Direction.IN not in policy.directions:
         return
+    if not isinstance(policy, TargetPolicy) and not _is_per_task(policy):
+        yield (
+            f"{name}: its ScaleInWindow goes by how many tasks were needed, which only a metric "
+            "per task tells, and MetricScope is Total"
+        )
+        return
+    cooldown = policy.cooldown_after(Direction.IN)
     if window < warmup:
         yield (
             f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
             f"({warmup} s): tasks are removed in lulls that are shorter than their return"
         )
-    if window < policy.scale_in_cooldown:
+    if window < cooldown:
+        key = "ScaleInCooldown" if isinstance(policy, TargetPolicy) else "Cooldown"
         yield (
-            f"{name}: its ScaleInWindow ({window} s) is shorter than its ScaleInCooldown "
-            f"({policy.scale_in_cooldown} s), which every removal but the first waits for instead"
+            f"{name}: its ScaleInWindow ({window} s) is shorter than its {key} ({cooldown} s), "
+            "which every removal but the first waits for instead"
         )
 
 

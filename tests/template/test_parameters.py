@@ -84,6 +84,25 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
     assert passed["MaxCapacity"] == "7"
 
 
+def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
+    said = {
+        "ClusterName": "blue",
+        "ServiceName": "api",
+        "MinCapacity": "3",
+        "MaxCapacity": "30",
+        "TargetValue": "80",
+        "Metric": "Utilization",
+        "ScaleOutThreshold": "90",
+        "ScaleInThreshold": "20",
+        "Namespace": "MyApp/Performance",
+        "DryRun": "true",
+        "Document": DOCUMENT,
+    }
+    passed = deploy(SCALER, **said).the("AWS::CloudFormation::Stack")["Parameters"]
+
+    assert passed == {**said, "Scaler": "OneScalerPerAccountAndRegion"}
+
+
 @pytest.mark.parametrize("path", [SCALER, TARGET], ids=lambda path: str(path.stem))
 def test_a_document_may_be_as_large_as_a_free_parameter_and_no_larger(path: Path) -> None:
     parameter = source(path)["Parameters"]["Document"]

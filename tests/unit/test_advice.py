@@ -244,6 +244,31 @@ def test_a_target_policy_is_warned_about(changes: dict[str, Any], warning: str) 
     assert tracking(**changes) == [warning]
 
 
+def test_a_window_of_steps_is_warned_about_as_well() -> None:
+    hasty = (
+        "low-request-rate: its ScaleInWindow (20 s) is over before a new task would serve (45 s): "
+        "tasks are removed in lulls that are shorter than their return"
+    )
+    outlasted = (
+        "low-request-rate: its ScaleInWindow (20 s) is shorter than its Cooldown (30 s), which "
+        "every removal but the first waits for instead"
+    )
+
+    assert warnings_of(**into((None, 0, -1), ScaleInWindow=20, Cooldown=30)) == [hasty, outlasted]
+    assert warnings_of(**into((None, 0, -1), ScaleInWindow=45, Cooldown=45)) == []
+
+
+def test_a_window_of_steps_needs_a_value_per_task() -> None:
+    body = a_body((None, 0, -1), ScaleInWindow=60, Cooldown=30, MetricScope="Total")
+
+    (warning,) = warnings_of(ScaleInPolicies={LOW: body})
+
+    assert warning == (
+        "low-request-rate: its ScaleInWindow goes by how many tasks were needed, which only a "
+        "metric per task tells, and MetricScope is Total"
+    )
+
+
 @pytest.mark.parametrize(
     "changes",
     [
