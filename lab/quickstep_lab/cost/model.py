@@ -66,7 +66,9 @@ class Part(StrEnum):
 class Usage:
     """A service: `tasks` on average, `metrics` that each publishes every `publish_seconds`.
 
-    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day.
+    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day. It
+    has `alarms`, those of the template's steps by default; a policy that looks at its metric all
+    the time does so `own_looks` times a month.
     """
 
     tasks: float = 8
@@ -76,6 +78,8 @@ class Usage:
     services: int = 1
     retention_days: int = 30
     views: float = 60
+    alarms: int | None = None
+    own_looks: float = 0.0
 
     @property
     def task_hours(self) -> float:
@@ -165,12 +169,14 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         for of, n in activity.cases.items()
     ]
     events = sum(n for of, n in activity.cases.items() if of in _EVENTS)
+    own.append((cases[Case.HELD_RECHECK], usage.own_looks))
     looks = [(_beyond(quiet, nobody), HEARTBEATS)]
     shared = [(nobody, HEARTBEATS)]
     views = [(cases[Case.WIDGET], DAYS * usage.views)]
     deployed = counted.deployed
+    alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, deployed.service_alarms),
+        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
         _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
