@@ -165,7 +165,7 @@ def alarms(facts: Facts) -> Iterator[Finding]:
         name = facts.service_name.alarm(policy.alarm)
         alarm = facts.alarms.get(policy.alarm)
         if alarm is None:
-            fix = f"make the alarm, or take {policy.name} out of the document"
+            fix = f"`quickstep apply --alarms` makes it; or take {policy.name} out of the document"
             yield Finding(check, Verdict.PROBLEM, f"{name} does not exist", fix)
         else:
             yield from _alarm(policy, name, alarm)
