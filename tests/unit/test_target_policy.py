@@ -166,19 +166,22 @@ def test_it_sizes_the_service_once(alarm: Alarm, granted: int, why: str) -> None
         pytest.param(
             an_alarm(440.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 440 requests/s take 5 tasks of 100",
+            "Held at 4, no policy asks for a change: rate: 440 requests/s take 5 tasks of 100, "
+            "within 10% of what 4 carry",
             id="within a tenth",
         ),
         pytest.param(
             a_minute_of(408.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 408 requests/s take 5 tasks of 100",
+            "Held at 4, no policy asks for a change: rate: 408 requests/s take 5 tasks of 100, "
+            "within 10% of what 4 carry",
             id="within a fiftieth for a minute",
         ),
         pytest.param(
             an_alarm(*[50.0, 650.0] * 6, 500.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 500 requests/s take 5 tasks of 100",
+            "Held at 4, no policy asks for a change: rate: 500 requests/s take 5 tasks of 100, "
+            "within its noise of what 4 carry",
             id="within what is noise",
         ),
     ],

@@ -94,7 +94,7 @@ def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
     """Return how many tasks were needed lately, oldest first, for a policy with a window."""
     match policy:
         case StepPolicy():
-            return step_policy.needed(case, alarm)
+            return step_policy.needed(case, policy, alarm)
         case TargetPolicy():
             return target_policy.needed(case, policy, alarm)
         case _:

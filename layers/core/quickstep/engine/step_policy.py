@@ -403,10 +403,14 @@ def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
     return tasks
 
 
-def needed(case: Case, alarm: Alarm) -> list[Need]:
-    """Return how many tasks kept the scale-out alarm of the same metric quiet, oldest first."""
+def needed(case: Case, policy: StepPolicy, alarm: Alarm) -> list[Need]:
+    """Return how many tasks kept the scale-out alarm of the same metric quiet, oldest first.
+
+    There are none where a metric does not fall as tasks are added: then all that is known is when
+    tasks were added.
+    """
     threshold = threshold_of_the_same_metric(case, alarm)
-    if threshold is None:
+    if threshold is None or policy.metric_scope is not MetricScope.PER_TASK:
         return []
     period = timedelta(seconds=alarm.period)
     return [Need(at + period, math.floor(load / threshold) + 1) for at, load in loads(case, alarm)]

@@ -188,13 +188,13 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
     sized = tasks_for(seen.newest, policy.target_value)
     why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
     proposal = Proposal(case.desired, base, base, why)
-    if alarm.capped:
+    if _is_capped(policy, alarm):
         proposal = _by_ratio(case, policy, seen, proposal)
     else:
         proposal = _by_load(case, policy, seen, sized, proposal)
     if proposal.capacity <= case.desired:
         asked = alarm.state is AlarmState.ALARM and sized >= case.desired
-        return _enough(case, proposal, seen) if asked else None
+        return _enough(case, policy, proposal, seen) if asked else None
     proposal = replace(proposal, wanted=proposal.capacity)
     proposal = proposal.checked_again_in(RECHECK_SECONDS)
     return _in_cooldown(case, policy, _largest_step(case, proposal))
@@ -266,10 +266,18 @@ def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal
     if seen.serving < coming - 0.5:
         return proposal.after("target", case.desired, proposal.why)
     wanted = math.ceil(serving * min(MOST_RATIO, ratio) - 1e-9)
-    return proposal.after("target", max(proposal.base, wanted), proposal.why)
+    most = (
+        f"; at most {MOST_RATIO:g} times the {serving:.3g} that serve" if ratio > MOST_RATIO else ""
+    )
+    return proposal.after("target", max(proposal.base, wanted), f"{proposal.why}{most}")
 
 
-def _enough(case: Case, proposal: Proposal, seen: Demand) -> Proposal:
+def _is_capped(policy: TargetPolicy, alarm: Alarm) -> bool:
+    """Whether the value of a task cannot say how much is too much."""
+    return alarm.capped and policy.metric_scope is MetricScope.PER_TASK
+
+
+def _enough(case: Case, policy: TargetPolicy, proposal: Proposal, seen: Demand) -> Proposal:
     """Hold, as the alarm fires and the tasks that are asked for are enough."""
     missing = tasks_of(case).missing
     why = proposal.why
@@ -281,6 +289,11 @@ def _enough(case: Case, proposal: Proposal, seen: Demand) -> Proposal:
     if 0 < seen.serving < case.desired - 0.5:
         why = f"{why}; {seen.serving:.3g} of {case.desired} serve"
         return proposal.hold("target", case.desired, Outcome.HELD_CAPACITY_ON_ITS_WAY, why)
+    carried = policy.target_value * case.desired
+    if carried < seen.newest <= (1 + policy.tolerance) * carried:
+        why = f"{why}, within {policy.tolerance:.0%} of what {case.desired} carry"
+    elif carried < seen.newest:
+        why = f"{why}, within its noise of what {case.desired} carry"
     return proposal.hold("target", case.desired, Outcome.HELD_NOT_BREACHING, why)
 
 
@@ -366,7 +379,13 @@ def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -
 
 
 def _sum(policy: TargetPolicy, alarm: Alarm, load: float, tasks: int, seen: Demand) -> str:
-    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`."""
+    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`.
+
+    Of a signal that is capped: `90 on each of 4 tasks takes 6 at 60`.
+    """
+    if _is_capped(policy, alarm):
+        each, serving = seen.newest / max(1.0, seen.serving), seen.serving
+        return f"{each:.3g} on each of {serving:.3g} tasks takes {tasks} at {policy.target_value:g}"
     what = "requests/s take" if "RequestsPerSecond" in alarm.metric else "in all take"
     by_task = policy.metric_scope is MetricScope.PER_TASK
     assumed = by_task and not seen.counts
