@@ -629,7 +629,7 @@ def _missing_tasks_are_not_asked_for_again(world: World) -> Iterator[str]:
             continue
         since = [level for level in world.traffic.levels if level[0] <= at]
         loads = [load for begun, load in since if begun > at - A_MINUTE]
-        most = max([*loads, world.traffic.load(at - A_MINUTE)])
+        most = max([*loads, world.traffic.load(max(0.0, at - A_MINUTE))])
         needed = math.ceil(most / DEFINITION.threshold + 0.01)
         if call.desired > max(call.had, needed):
             yield f"{call.by} asks for {call.desired} at {at:.0f} s, {missing} are missing"
