@@ -62,7 +62,10 @@ WAITS = "has enough tasks serving 80 s after a surge begins instead of 52 s"
             id="fuller tasks",
         ),
         pytest.param(
-            a_candidate(0.99, 8, time_to_trigger_s=13.0), [f"{FAILS}."], id="a clock's phase only"
+            a_candidate(0.99, 8, time_to_trigger_s=12.5), [f"{FAILS}."], id="a clock's phase only"
+        ),
+        pytest.param(
+            a_candidate(0.99, 8, time_to_capacity_s=75.0), [f"{FAILS}."], id="not clearly later"
         ),
         pytest.param(
             a_candidate(0.99, 8, time_to_trigger_s=None), [f"{FAILS}."], id="no surge, no time"
