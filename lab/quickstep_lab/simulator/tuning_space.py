@@ -121,6 +121,29 @@ def form_of(document: Mapping[str, Any]) -> Form:
     return Form.PERCENT if percent else Form.STEPS
 
 
+def described(document: Mapping[str, Any]) -> str:
+    """Return what tells a document that can be tuned from others with the same thresholds.
+
+    Example: `target, aggressive, ScaleInWindow 600, no RisingTrend` or `steps +1/+2/+4`.
+    """
+    form = form_of(document)
+    parts: list[str] = [form]
+    if form is Form.TARGET:
+        (body,) = document["TargetTrackingPolicies"].values()
+        parts += [document["Preset"]] if "Preset" in document else []
+        own = ("ScaleInWindow", "ScaleInCooldown")
+        parts += [f"{key} {body[key]}" for key in own if key in body]
+    else:
+        (body,) = document["ScaleOutPolicies"].values()
+        (in_,) = document["ScaleInPolicies"].values()
+        numbers = "/".join(f"{step['ScalingAdjustment']:+d}" for step in body["StepAdjustments"])
+        parts = [f"{form} {numbers}"]
+        waits = [f"{one['Cooldown']} s" for one in (body, in_) if "Cooldown" in one]
+        parts += [f"cooldowns {' and '.join(waits)}"] if waits else []
+    parts += [f"no {guard}" for guard, on in document.get("Guards", {}).items() if not on]
+    return ", ".join(parts)
+
+
 def usual(form: Form, utilisation: float) -> Choice:
     """Return what a form is by default, at a utilisation: where a search of it begins."""
     space = {**SPACE[form], "utilisation": (utilisation,)}

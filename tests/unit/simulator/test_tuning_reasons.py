@@ -55,6 +55,9 @@ WAITS = "has enough tasks serving 80 s after a surge begins instead of 52 s"
             id="too little in reserve",
         ),
         pytest.param(
+            a_candidate(0.99, 9, idle_task_hours=2.1), [f"{FAILS}."], id="hardly more in reserve"
+        ),
+        pytest.param(
             a_candidate(0.99, 9, threshold=75),
             [
                 f"{FAILS}: it lets a task carry 100 requests/s before it scales out instead of 75.",

@@ -21,6 +21,7 @@ from quickstep_lab.simulator.tuning_space import (
     Form,
     changed,
     check_tunable,
+    described,
     drawn,
     form_of,
     forms_for,
@@ -278,6 +279,38 @@ def test_where_nothing_is_to_scale_in_no_ladder_stands_in(
     document: dict[str, Any], forms: list[Form]
 ) -> None:
     assert list(forms_for(read_target(document))) == forms
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        pytest.param(a_choice(Form.TARGET), "target", id="the usual target"),
+        pytest.param(
+            a_choice(
+                Form.TARGET,
+                preset=Preset.AGGRESSIVE,
+                window=600,
+                scale_in_cooldown=10,
+                guard_off=Guard.RISING_TREND,
+            ),
+            "target, aggressive, ScaleInWindow 600, ScaleInCooldown 10, no RisingTrend",
+            id="another one",
+        ),
+        pytest.param(
+            a_choice(Form.STEPS, guard_off=Guard.WOULD_FLAP),
+            "steps +1/+2/+4, cooldowns 10 s and 30 s, no WouldFlap",
+            id="steps",
+        ),
+        pytest.param(
+            a_choice(Form.PERCENT),
+            "percent +58/+151/+298/+531/+900/+900, cooldowns 10 s and 30 s",
+            id="percents",
+        ),
+    ],
+)
+def test_policies_of_the_same_thresholds_are_told_apart(choice: Choice, words: str) -> None:
+    document, _ = policy_of(a_document(), choice, 150)
+    assert described(document) == words
 
 
 # --- what can be tuned ----------------------------------------------------------------------------
