@@ -175,7 +175,7 @@ def deployed() -> Deployed:
     target = yaml_parse((ROOT / "templates" / "scalable-target.yaml").read_text(encoding="utf-8"))
     functions = _of_type(scaler, "AWS::Serverless::Function")
     return Deployed(
-        service_alarms=len(_of_type(target, "AWS::CloudWatch::Alarm")),
+        service_alarms=len(_of_type(target, "AWS::CloudWatch::Alarm", "HasSteps")),
         stack_alarms=len(_of_type(scaler, "AWS::CloudWatch::Alarm")),
         dashboards=len(_of_type(scaler, "AWS::CloudWatch::Dashboard")),
         memory=scaler["Parameters"]["MemorySize"]["Default"],
@@ -183,9 +183,13 @@ def deployed() -> Deployed:
     )
 
 
-def _of_type(template: Any, kind: str) -> dict[str, Any]:
-    resources = template["Resources"].items()
-    return {name: one["Properties"] for name, one in resources if one["Type"] == kind}
+def _of_type(template: Any, kind: str, condition: str | None = None) -> dict[str, Any]:
+    """Return the properties of a template's resources, of one condition where it is given."""
+    return {
+        name: one["Properties"]
+        for name, one in template["Resources"].items()
+        if one["Type"] == kind and condition in (None, one.get("Condition"))
+    }
 
 
 def published() -> Published:

@@ -57,6 +57,7 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
             verb = "out" if direction == "scale_out" else "in"
             at = _time(activity["at"])
             seen.append(f"scaled {verb} from {activity['from']} to {activity['to']} at {at}")
+    seen += [_remembered(known) for known in case.get("memory", {}).values()]
     operators = [what for what in ("override", "pause") if case[what]]
     seen += [f"{what} `{json.dumps(case[what])}`" for what in operators]
     before, granted = decision["from"], decision["granted"]
@@ -81,6 +82,17 @@ def _alarm(name: str, alarm: dict[str, Any] | None) -> str:
     before = ", ".join(_datapoint(point) for point in alarm.get("recent", ()))
     recent = f" (recent: {before})" if before else ""
     return f"{where}, {points}{metric} against {alarm['threshold']:g}{recent}"
+
+
+def _remembered(known: dict[str, Any]) -> str:
+    """Return what giving back has learnt: needs, and of a task what differs from the document."""
+    needs = ", ".join(f"{need['tasks']} at {_time(need['at'])}" for need in known["needs"])
+    levels = (
+        f"; task {level['top']} is kept for {level['window']} s, as it was missed "
+        f"{sum(level['missed'])} of the last {len(level['missed'])} times"
+        for level in known["levels"]
+    )
+    return f"{needs} were needed last{''.join(levels)}"
 
 
 def _time(moment: str) -> str:

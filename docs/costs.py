@@ -25,6 +25,7 @@ from quickstep_lab.cost.month import OURS, Month, TaskSize
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.scalers.target_tracking import labelled
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
 
@@ -149,8 +150,13 @@ def beside() -> Rows:
     ours = standings[OURS].bill.total
     for name, standing in standings.items():
         more = standing.bill.total - ours
-        rows.append((f"`{name}`", f"{standing.bill.total:.2f}", f"{more:+.2f}"))
+        rows.append((_shown(name), f"{standing.bill.total:.2f}", f"{more:+.2f}"))
     return rows
+
+
+def _shown(name: str) -> str:
+    """Return a scaler's name for a table. Example: `aas-…-20s-custom` (announced)."""
+    return f"`{name}`{labelled(name).removeprefix(name)}"
 
 
 def simulated() -> Rows:
@@ -162,7 +168,7 @@ def simulated() -> Rows:
     for name, standing in standings.items():
         rows.append(
             (
-                f"`{name}`",
+                _shown(name),
                 f"{standing.task_hours:,.1f}",
                 f"{standing.tasks:,.2f}",
                 f"{standing.bill.total:.2f}",

@@ -57,6 +57,9 @@ def adr_index() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes.outcomes,
     "keys-document": partial(keys.keys, ""),
+    "keys-target": partial(keys.keys, keys.TARGET),
+    "presets": keys.presets,
+    "target-numbers": keys.numbers,
     "keys-policy": partial(keys.keys, keys.POLICY),
     "keys-step": partial(keys.keys, keys.STEP),
     "keys-guards": partial(keys.keys, keys.GUARDS),

@@ -13,19 +13,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from docs.tables import table
-from quickstep.config import ConfigError, read_target
-from quickstep.engine.model import Guard
+from quickstep.config import PRESETS, ConfigError, Preset, read_target
+from quickstep.engine import patience, target_policy
+from quickstep.engine.model import Direction, Guard, TargetPolicy
 
-POLICY = "ScaleOutPolicies.high"
-STEP = f"{POLICY}.StepAdjustments[0]"
+TARGET = "TargetTrackingPolicies.request-rate"
+POLICY = "ScaleInPolicies.low"  # it has every key of steps
+STEP = "ScaleOutPolicies.high.StepAdjustments[0]"
 GUARDS = "Guards"
 _STEPS = [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
+_STEPS_BACK = [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -1}]
 _SAMPLE: dict[str, Any] = {
     "ResourceId": "service/prod/web",
     "MinCapacity": 0,
     "MaxCapacity": 5000,
+    "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
     "ScaleOutPolicies": {
         "high": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS}
+    },
+    "ScaleInPolicies": {
+        "low": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS_BACK}
     },
 }
 _NO_TYPE = object()  # a value of no JSON type: breaks the rule on the type, whatever it is
@@ -57,6 +64,19 @@ KEYS = {
         ),
         Key("MinCapacity", "min_capacity", 2, "fewest tasks, see [bounds](#bounds)", _TASKS),
         Key("MaxCapacity", "max_capacity", 40, "most tasks, see [bounds](#bounds)", _TASKS),
+        Key(
+            "TargetTrackingPolicies",
+            "in_direction",
+            {"request-rate": {"TargetValue": 100}},
+            "policies that size the service in both directions, by name, see "
+            "[target policies](#target-policies)",
+        ),
+        Key(
+            "Preset",
+            "preset",
+            "aggressive",
+            "how much idle capacity target policies may cost, see [presets](#presets)",
+        ),
         Key(
             "ScaleOutPolicies",
             "in_direction",
@@ -95,6 +115,52 @@ KEYS = {
         ),
         Key("Guards", "guards", {"Deployment": False}, "see [guards](#guards)"),
         Key("DryRun", "dry_run", True, "decide and record, change nothing"),
+        Key(
+            "$schema",
+            "schema",
+            "policy.schema.json",
+            "ignored: for editors that check a document against a schema",
+            (),
+        ),
+    ),
+    TARGET: (
+        Key(
+            "TargetValue",
+            "target_value",
+            100,
+            "load that one task should carry, in the metric's unit",
+            (_NO_TYPE, 0),
+        ),
+        Key(
+            "MetricScope",
+            "metric_scope",
+            "Total",
+            "whether the metric is a value per task or of the whole service, like a backlog; "
+            "not a key of AAS",
+        ),
+        Key(
+            "ScaleOutCooldown",
+            "scale_out_cooldown",
+            30,
+            "seconds after a scale-out in which there is no other, however large the load",
+            _TASKS,
+        ),
+        Key(
+            "ScaleInCooldown",
+            "scale_in_cooldown",
+            60,
+            "seconds after a scale-in in which there is no other",
+            _TASKS,
+        ),
+        Key("DisableScaleIn", "disable_scale_in", True, "only ever add tasks"),
+        Key(
+            "ScaleInWindow",
+            "scale_in_window",
+            300,
+            "seconds that a task is kept idle at least, see [giving back](#giving-back); not a key "
+            "not a key of AAS",
+            (_NO_TYPE, -1, _HUGE),
+        ),
     ),
     POLICY: (
         Key(
@@ -106,7 +172,7 @@ KEYS = {
         Key(
             "StepAdjustments",
             "steps",
-            _STEPS,
+            _STEPS_BACK,
             "see [steps](#steps)",
             (_NO_TYPE, []),
         ),
@@ -129,6 +195,14 @@ KEYS = {
             "metric_scope",
             "PerTask",
             "whether the metric is a value per task or of the whole service; not a key of AAS",
+        ),
+        Key(
+            "ScaleInWindow",
+            "scale_in_window",
+            120,
+            "of a scale-in policy: seconds that a task is kept idle at least, see "
+            "[giving back](#giving-back); not a key of AAS",
+            (_NO_TYPE, -1, _HUGE),
         ),
     ),
     STEP: (
@@ -179,13 +253,76 @@ def keys(parent: str) -> str:
         rows.append(
             (
                 f"`{key.name}`",
-                short.replace("<", "\\<"),
+                (short or "anything").replace("<", "\\<"),
                 _default(parent, key),
                 f"`{example}`" if len(example) <= _SHORT else "see above",
                 key.meaning,
             )
         )
     return table(("Key", "Must be", "Default", "Example", "Meaning"), rows)
+
+
+def presets() -> str:
+    """Return the table of what each preset sets, as the validator gives it to a target policy."""
+    rows = []
+    for preset in PRESETS:
+        (policy,) = _tracking(preset)
+        rows.append(
+            (
+                f"`{preset}`",
+                f"{policy.scale_in_window} s",
+                f"{policy.scale_in_cooldown} s",
+                f"{policy.kept_share:.0%}".replace("%", " %"),
+                f"{policy.tolerance:.0%}".replace("%", " %"),
+            )
+        )
+    head = (
+        "`Preset`",
+        "`ScaleInWindow`",
+        "`ScaleInCooldown`",
+        "kept of the peak",
+        "load above the target that is let be",
+    )
+    return table(head, rows)
+
+
+def numbers() -> str:
+    """Return the table of what sizing and giving back go by and no key says, as the code has it."""
+    fine, step = patience.FINE_LEVELS, f"{patience.LEVEL_STEP - 1:.0%}".replace("%", " %")
+    rows = (
+        ("the last minute", f"{target_policy.STEADY_SECONDS} s", "STEADY_SECONDS"),
+        (
+            "what is let be of its mean",
+            f"{target_policy.STEADY_TOLERANCE:.0%}".replace("%", " %"),
+            "STEADY_TOLERANCE",
+        ),
+        ("a rise shows in so many differences", f"{target_policy.RISES}", "RISES"),
+        (
+            "standard deviations of its noise that a load has to be beyond what tasks should carry",
+            f"{target_policy.SURE:g}",
+            "SURE",
+        ),
+        ("most growth by a signal that ends at a full task", f"{target_policy.MOST_RATIO:g} times",
+         "MOST_RATIO"),
+        ("longest window", f"{patience.LONGEST_WINDOW} s", "LONGEST_WINDOW"),
+        ("missed soon: needed again within", f"{patience.SOON} windows", "SOON"),
+        ("missed later: the window becomes", f"{patience.SHRINK:g} times as long", "SHRINK"),
+        ("how long a share of the peak is kept", f"{patience.PEAK_SECONDS} s", "PEAK_SECONDS"),
+        ("numbers that learn alone", f"1 to {fine}", "FINE_LEVELS"),
+        ("above, those learn together that are within", step, "LEVEL_STEP"),
+    )  # fmt: skip
+    modules = {True: "patience", False: "target_policy"}
+    return table(
+        ("What", "Value", "Where"),
+        [(what, value, f"`{modules[hasattr(patience, n)]}.{n}`") for what, value, n in rows],
+    )
+
+
+def _tracking(preset: Preset | None = None) -> list[TargetPolicy]:
+    """Return the target policies of the sample document, with a preset or with none."""
+    document = sample_with("Preset", preset, remove=preset is None)
+    every = read_target(document).policies
+    return [policy for policy in every if isinstance(policy, TargetPolicy)]
 
 
 def _path(parent: str, key: str) -> str:
@@ -195,19 +332,29 @@ def _path(parent: str, key: str) -> str:
 def _default(parent: str, key: Key) -> str:
     if rules_broken(_path(parent, key.name), None, remove=True):
         return "required"
-    if key.attribute == "in_direction":
-        return "none"
+    if key.attribute in ("in_direction", "schema") or parent == STEP:
+        return "none"  # also of a step: the sample has a lower bound, which is no default
     target = read_target(_SAMPLE)
-    policy = target.step_policies[0]
-    owners: dict[str, Any] = {POLICY: policy, STEP: policy.steps[0]}
     if parent == GUARDS:
         return f"`{json.dumps(key.name in target.guards)}`"
-    if parent == STEP:  # the sample has a lower bound, which is no default
-        return "none"
-    value = getattr(owners.get(parent, target), key.attribute)
+    value = _preset() if key.attribute == "preset" else getattr(_owner(parent), key.attribute)
     if key.attribute == "guards":
         return "all on" if value == frozenset(Guard) else "some on"
     return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def _owner(parent: str) -> Any:
+    """Return what the sample document's keys below `parent` end up in."""
+    target = read_target(_SAMPLE)
+    steps = next(one for one in target.step_policies if one.direction is Direction.IN)
+    owners = {POLICY: steps, TARGET: _tracking()[0]}
+    return owners.get(parent, target)
+
+
+def _preset() -> Preset:
+    """Return the preset that a document without one has."""
+    (same,) = (one for one in Preset if _tracking(one) == _tracking())
+    return same
 
 
 def sample_with(path: str, value: Any, *, remove: bool = False) -> dict[str, Any]:

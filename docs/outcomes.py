@@ -19,7 +19,7 @@ MEANINGS = {
     Outcome.SCALED_OUT: "ECS accepted a larger desired count",
     Outcome.SCALED_IN: "ECS accepted a smaller desired count",
     Outcome.WOULD_SCALE: "the document says `DryRun`; nothing was called",
-    Outcome.HELD_COOLDOWN: "an earlier change is still taking effect",
+    Outcome.HELD_COOLDOWN: "an earlier change is still taking effect, or an idle task is kept",
     Outcome.HELD_CAPACITY_ON_ITS_WAY: "with the tasks that are starting there will be enough",
     Outcome.HELD_NO_CAPACITY: (
         "tasks launched long ago never ran, and the load needs no more than are desired"

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AdjustmentType, Direction, Guard, MetricScope
-from quickstep.engine.steps import apply_step, describe_step
+from quickstep.engine.model import AdjustmentType, Direction, Guard, MetricScope, TargetPolicy
+from quickstep.engine.proposal import RECHECK_SECONDS
+from quickstep.engine.steps import apply_step, describe_step, select_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from quickstep.engine.model import ScalableTarget, StepAdjustment, StepPolicy
+    from quickstep.engine.model import Policy, ScalableTarget, StepAdjustment, StepPolicy
+
+SURGE = 3
+"""By how much the load grows that a ladder of steps is to follow."""
+
+MOST_LOOKS = 30
+"""A ladder that takes more looks than this, five minutes, does not follow such a surge."""
 
 
 def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]:
     """Return a sentence on everything that will flap or can never happen.
 
-    `thresholds` are those of the alarms, by policy, as far as they are known.
+    `thresholds` are those of the alarms, by their policies' names, as far as they are known.
     """
     return [
         *_of_the_bounds(target),
@@ -31,6 +38,9 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
             for line in _of_a_policy(target, policy, thresholds)
         ),
         *_of_pairs(target, thresholds),
+        *_of_the_ladders(target, thresholds),
+        *(line for policy in _targets(target) for line in _of_growth(policy)),
+        *(line for policy in target.policies for line in _of_a_window(target, policy)),
     ]
 
 
@@ -56,10 +66,107 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
     groups = {Direction.OUT: "ScaleOutPolicies", Direction.IN: "ScaleInPolicies"}
     for direction, group in groups.items():
         if not target.in_direction(direction):
-            yield f"there are no {group}: capacity only ever goes the other way"
-    per_task = [p.name for p in target.policies if p.metric_scope is MetricScope.PER_TASK]
-    if target.min_capacity == 0 and per_task:
-        yield ("Xthere is none, so it never scales out from 0")
+            disabled = ", ".join(policy.name for policy in _targets(target))
+            also = f", and {disabled} has DisableScaleIn" if disabled else ""
+            yield f"there are no {group}{also}: capacity only ever goes the other way"
+    out = target.in_direction(Direction.OUT)
+    if target.min_capacity == 0 and out and all(map(_is_per_task, out)):
+        names = ", ".join(policy.name for policy in out)
+        yield (
+            f"MinCapacity is 0, and {names} goes by a value per task: where no task runs, nothing "
+            "publishes one, so it never scales out from 0"
+        )
+
+
+def _is_per_task(policy: Policy) -> bool:
+    return policy.metric_scope is MetricScope.PER_TASK
+
+
+def _targets(target: ScalableTarget) -> list[TargetPolicy]:
+    return [policy for policy in target.policies if isinstance(policy, TargetPolicy)]
+
+
+def _of_growth(policy: TargetPolicy) -> Iterator[str]:
+    """Yield what holds a target policy without need."""
+    name = policy.name
+    if policy.scale_out_cooldown:
+        yield (
+            f"{name}: its ScaleOutCooldown ({policy.scale_out_cooldown} s) holds growth, that to a "
+            "larger load as well; tasks on their way are counted without it, so 0 adds none twice"
+        )
+
+
+def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
+    """Yield where tasks are given back too soon, or not as the window says."""
+    name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
+    if window is None or Direction.IN not in policy.directions:
+        return
+    if not isinstance(policy, TargetPolicy) and not _is_per_task(policy):
+        yield (
+            f"{name}: its ScaleInWindow goes by how many tasks were needed, which only a metric "
+            "per task tells, and MetricScope is Total"
+        )
+        return
+    cooldown = policy.cooldown_after(Direction.IN)
+    if window < warmup:
+        yield (
+            f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
+            f"({warmup} s): tasks are removed in lulls that are shorter than their return"
+        )
+    if window < cooldown:
+        key = "ScaleInCooldown" if isinstance(policy, TargetPolicy) else "Cooldown"
+        yield (
+            f"{name}: its ScaleInWindow ({window} s) is shorter than its {key} ({cooldown} s), "
+            "which every removal but the first waits for instead"
+        )
+
+
+def _of_the_ladders(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
+    """Yield where steps per task cannot follow a surge, whichever of the policies answers it.
+
+    A target policy beside them sizes for the same load in one look.
+    """
+    if _targets(target):
+        return
+    start = max(1, target.min_capacity, target.max_capacity // SURGE)
+    goal = min(SURGE * start, target.max_capacity)
+    ladders = [
+        (looks, policy.name, thresholds[policy.name])
+        for policy in target.step_policies
+        if policy.direction is Direction.OUT and _is_per_task(policy) and policy.name in thresholds
+        if (looks := _looks(target, policy, thresholds[policy.name], (start, goal)))
+    ]
+    if not ladders:
+        return
+    looks, name, threshold = min(ladders)
+    if looks <= MOST_LOOKS:
+        return
+    minutes = looks * RECHECK_SECONDS / 60
+    yield (
+        f"{name}: from {start} to {goal} tasks takes {looks} looks, which are {minutes:.0f} min or "
+        'more; "TargetTrackingPolicies": {"request-rate": {"TargetValue": '
+        f"{threshold:g}}}}} takes one"
+    )
+
+
+def _looks(
+    target: ScalableTarget, policy: StepPolicy, threshold: float, sizes: tuple[int, int]
+) -> int:
+    """Return how often a ladder is climbed until the load is no breach; 0 where it never is.
+
+    Example: at a threshold of 100, steps of 1, of 2 from 50 and of 4 from 100 above it take 20
+    tasks to 40 in 15 looks: 4 to 24, where 4,000 are 167 each, 2 to 28, and 12 times 1.
+    """
+    capacity, goal = sizes
+    load, looks = goal * threshold, 0
+    while capacity < goal:
+        step = select_step(policy, load / capacity - threshold)
+        wanted = apply_step(policy, step, capacity) if step else capacity
+        wanted = min(wanted, capacity + target.max_adjustment_magnitude)
+        if wanted <= capacity:
+            return 0
+        capacity, looks = wanted, looks + 1
+    return looks
 
 
 def _of_a_policy(

@@ -8,7 +8,14 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Direction, MetricScope, ScalableTarget, Service
+from quickstep.engine.model import (
+    Direction,
+    MetricScope,
+    ScalableTarget,
+    Service,
+    StepPolicy,
+    TargetPolicy,
+)
 from quickstep_cli.advice import advice, m_of_n
 
 if TYPE_CHECKING:
@@ -85,15 +92,15 @@ class ForeignChange:
 class Facts:
     """Everything that was gathered of a target.
 
-    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by policy,
-    `datapoints` the load of each of them, oldest first; `elsewhere` is where else the metric of one
-    without any is. `registered` is the table that the account's scaler has, by its parameter,
-    `table` the one that is asked here, and `scalers` are those that an event of this target
-    reaches. `drains` is how many seconds a task drains, by target group. `refused` are calls that a
-    role may not make. `autoscaling` is there if the service is a scalable target of Application
-    Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are changes by
-    others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is what
-    MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they are
+    called in the target, `datapoints` the load of each of them, oldest first; `elsewhere` is where
+    else the metric of one without any is. `registered` is the table that the account's scaler has,
+    by its parameter, `table` the one that is asked here, and `scalers` are those that an event of
+    this target reaches. `drains` is how many seconds a task drains, by target group. `refused` are
+    calls that a role may not make. `autoscaling` is there if the service is a scalable target of
+    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are
+    changes by others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is
+    what MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -155,15 +162,17 @@ def alarms(facts: Facts) -> Iterator[Finding]:
     if isinstance(facts.target, str):
         return
     for policy in facts.target.policies:
-        name = facts.service_name.alarm(policy.name)
-        alarm = facts.alarms.get(policy.name)
+        name = facts.service_name.alarm(policy.alarm)
+        alarm = facts.alarms.get(policy.alarm)
         if alarm is None:
-            fix = f"make the alarm, or take {policy.name} out of the document"
+            fix = f"`quickstep apply --alarms` makes it; or take {policy.name} out of the document"
             yield Finding(check, Verdict.PROBLEM, f"{name} does not exist", fix)
         else:
             yield from _alarm(policy, name, alarm)
-    for policy_name in facts.alarms.keys() - {policy.name for policy in facts.target.policies}:
-        name = facts.service_name.alarm(policy_name)
+            if isinstance(policy, TargetPolicy):
+                yield from _above_a_target(policy, name, alarm, facts.target.min_capacity)
+    for unused in sorted(facts.alarms.keys() - {policy.alarm for policy in facts.target.policies}):
+        name = facts.service_name.alarm(unused)
         fix = "delete the alarm, or add the policy: its events fail"
         yield Finding(check, Verdict.PROBLEM, f"{name} drives no policy of the document", fix)
 
@@ -174,6 +183,8 @@ def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Find
     if not str(alarm.get("ComparisonOperator", "")).startswith(way):
         what = f"{name} compares with {alarm.get('ComparisonOperator')}, but {policy.name} is a"
         fix = f"use {way}ThanThreshold, or move the policy to the other group"
+        if isinstance(policy, TargetPolicy):
+            fix = f"use {way}ThanThreshold: a target policy has one alarm, above its target"
         wrong.append(Finding(check, Verdict.PROBLEM, f"{what} {policy.direction} policy", fix))
     period = alarm.get("Period") or max(
         (
@@ -191,13 +202,39 @@ def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Find
         what = f"the actions of {name} are disabled: it is not answered"
         fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name}"
         wrong.append(Finding(check, Verdict.WARNING, what, fix))
-    if some := m_of_n(alarm):
+    if isinstance(policy, StepPolicy) and (some := m_of_n(alarm)):
         fix = "DatapointsToAlarm as large as EvaluationPeriods waits until all of them breach"
         wrong.append(Finding(check, Verdict.WARNING, f"{name} {some}", fix))
     if alarm.get("TreatMissingData") == "breaching":
         wrong.append(_missing_breaches(policy, name))
     what = f"{name}: {period} s, {alarm.get('StateValue', 'unknown')}"
     yield from wrong or [Finding(check, Verdict.OK, what)]
+
+
+def _above_a_target(
+    policy: TargetPolicy, name: str, alarm: Mapping[str, Any], minimum: int
+) -> Iterator[Finding]:
+    """A target policy sizes by its own number: its alarm only says when that is looked at.
+
+    Of the whole service's metric, what the fewest tasks carry needs no look: a target of 20 and
+    MinCapacity 2 allow a threshold of 20 to 40.
+    """
+    check, target = "alarms", policy.target_value
+    threshold = float(alarm.get("Threshold", target))
+    total = policy.metric_scope is MetricScope.TOTAL
+    highest = target * max(1, minimum) if total else target
+    if not target <= threshold <= highest:
+        when = "late" if threshold > highest else "for nothing"
+        what = f"{name} has the threshold {threshold:g}, and TargetValue is {target:g}: it fires"
+        fix = "change TargetValue and the threshold together"
+        yield Finding(check, Verdict.WARNING, f"{what} {when}", fix)
+    periods = int(alarm.get("EvaluationPeriods") or 1)
+    if periods > 1:
+        what = f"{name} looks at {periods} periods: a target policy sizes from the newest seconds"
+        yield Finding(check, Verdict.WARNING, what, "use EvaluationPeriods 1")
+    if total and "Utilization" in str(alarm.get("MetricName", "")):
+        what = f"{name} watches {alarm['MetricName']}, of which no sum over the tasks is a load"
+        yield Finding(check, Verdict.PROBLEM, what, "use MetricScope PerTask")
 
 
 def _missing_breaches(policy: Policy, name: str) -> Finding:
@@ -219,12 +256,12 @@ def load(facts: Facts) -> Iterator[Finding]:
     if isinstance(facts.target, str) or isinstance(facts.alarms, Unknown):
         return
     for policy in facts.target.in_direction(Direction.OUT):
-        alarm = facts.alarms.get(policy.name)
+        alarm = facts.alarms.get(policy.alarm)
         if alarm is None:
             continue
-        points = facts.datapoints.get(policy.name, ())
+        points = facts.datapoints.get(policy.alarm, ())
         if not points:
-            yield _silence(facts, policy.name, alarm)
+            yield _silence(facts, policy.alarm, alarm)
             continue
         period = alarm.get("Period") or HIGH_RESOLUTION[0]
         age = facts.at - points[-1].at - timedelta(seconds=period)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -25,18 +26,26 @@ from quickstep_cli.experiment import (
 from quickstep_cli.extra import needs_lab
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
-from quickstep_lab.simulator.scalers.application_auto_scaling import KINDS
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, KINDS
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quickstep_lab.simulator.series import Series
 
 MODELLED = (
     "Everything is modelled but Quickstep's own code. AAS's target tracking is calibrated to the "
     "trigger times that AWS published in June 2026: "
-    + " and ".join(f"{kind.published:g} s with {kind.period}-s metrics" for kind in KINDS.values())
+    + " and ".join(
+        f"{kind.published:g} s with {kind.period}-s metrics"
+        for kind in KINDS.values()
+        if kind.published is not None
+    )
     + "."
 )
+_WIDEST = 1000
+"""Columns that no table of numbers takes."""
 
 ReportOption = Annotated[
     Path | None, typer.Option("--report", help="Write a page with zoomable charts to this file.")
@@ -52,6 +61,9 @@ class ScalerName(StrEnum):
     AAS_STEP_60S = "aas-step-60s-alarm"
     AAS_TRACKING_60S = "aas-target-tracking-60s"
     AAS_TRACKING_20S = "aas-target-tracking-20s"
+    AAS_PERCENT_10S = "aas-percent-10s-alarm"
+    AAS_TRACKING_20S_CUSTOM = "aas-target-tracking-20s-custom"
+    AAS_TRACKING_10S_CUSTOM = "aas-target-tracking-10s-custom"
 
 
 @needs_lab
@@ -107,15 +119,27 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
     console = Console()
-    console.print(*actions, *_tables(comparison), sep="\n")
+    if actions:
+        console.print(*actions, sep="\n")
+    for table in _tables(comparison):
+        _print_whole(console, table)
     ideal = document["needed_task_seconds"] / 3600
+    several = comparison.experiment.seeds > 1
+    medians = f"Medians over the seeds{', each above its worst seed' if several else ''}"
     for line in (
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
-        "Medians over the seeds; -: it never happened. Times are from the first overloaded second.",
+        f"{medians}; -: it never happened. Times are from the first overloaded second.",
+        *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: where that does not fit, lines run on, and no cell is cut."""
+    width = Console(width=_WIDEST).measure(table).maximum
+    Console(width=max(width, console.width)).print(table)
 
 
 def _tables(comparison: Comparison) -> tuple[Table, Table]:
@@ -125,34 +149,44 @@ def _tables(comparison: Comparison) -> tuple[Table, Table]:
     length = len(experiment.traffic.requests) / 3600
     felt = _empty(
         f"{experiment.traffic.name}: {length:.1f} h, {seeds}",
-        ("Trigger", "Capacity", "Failed", "Success", "p99"),
+        ("Trigger", "95 %", "Capacity", "Failed", "Success"),
     )
-    cost = _empty("", ("Task-hours", "Peak tasks", "Actions", "Reversals"))
+    cost = _empty("", ("p99", "Task-h", "Peak", "Actions", "Reversals"))
     for name, summary in comparison.scalers.items():
-        measures = summary.medians
-        felt.add_row(
-            name,
-            _seconds(measures.time_to_trigger_s),
-            _seconds(measures.time_to_capacity_s),
-            f"{measures.failed:,.0f}",
-            f"{measures.success_rate:.2%}",
-            _millis(measures.latency_ms["p99"]),
-        )
-        cost.add_row(
-            name,
-            f"{measures.task_seconds / 3600:.2f}",
-            str(measures.peak_tasks),
-            str(measures.scale_actions),
-            str(measures.reversals),
-        )
+        shown = f"{name} *" if name in ANNOUNCED else name
+        medians = asdict(summary.medians)
+        felt.add_row(shown, *_felt(medians))
+        cost.add_row(shown, _millis(medians["latency_ms"]["p99"]), *_cost(medians))
+        if experiment.seeds > 1:
+            felt.add_row("  worst", *_felt(summary.worst), style="dim")
+            cost.add_row("  worst", "", *_cost(summary.worst), style="dim")
     return felt, cost
 
 
+def _felt(measures: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        _seconds(measures["time_to_trigger_s"]),
+        _seconds(measures["time_to_95_percent_s"]),
+        _seconds(measures["time_to_capacity_s"]),
+        f"{measures['failed']:,.0f}",
+        f"{measures['success_rate']:.2%}",
+    )
+
+
+def _cost(measures: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{measures['task_seconds'] / 3600:,.2f}",
+        f"{measures['peak_tasks']:,}",
+        f"{measures['scale_actions']:,}",
+        f"{measures['reversals']:,}",
+    )
+
+
 def _empty(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Scaler", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

@@ -12,14 +12,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from quickstep.engine.policies import looks_always
+from quickstep.engine.target_policy import LONGEST_PAUSE
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
 from quickstep_lab.cost.bill import hints
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.model import Part, Transport, Usage
+from quickstep_lab.cost.model import HOURS, Part, Transport, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
@@ -121,7 +124,11 @@ def cost(
     With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
     and the task-hours of each scaler are priced.
     """
+    target = trial.setup().target
+    looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
+        alarms=len(target.policies),
+        own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,
         publish_seconds=publish_seconds,
@@ -314,7 +321,7 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
     for name, standing in standings.items():
         success = [] if standing.success is None else [f"{standing.success:.1%}"]
         table.add_row(
-            name,
+            f"{name} *" if name in ANNOUNCED else name,
             f"{standing.bill.total:,.2f}",
             f"{standing.task_hours:,.0f}",
             f"{standing.tasks:,.2f}",
@@ -338,6 +345,8 @@ def _remarks(
         f" by {max(price.read for price in base.values())}, mostly from secondary sources:"
         " docs/costs.md has each."
     )
+    if ANNOUNCED & standings.keys():
+        yield f"* {ANNOUNCED_ONLY}"
     if names := ", ".join(sorted(unverified(standings))):
         yield f"Not verified: {names}."
     free = "taken off, as if nothing else in the account used it" if month.free_tier else "left out"

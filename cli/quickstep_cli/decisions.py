@@ -164,7 +164,8 @@ def export(
         _write(file, "".join(lines))
         typer.echo(f"{len(records)} decisions written to {file}")
         return
-    name = policy or _load_policy(document)
+    alarms = {one.name: one.alarm for one in document.policies}
+    name = alarms.get(policy, policy) if policy else _load_alarm(document)
     seen = [load for record in records if (load := load_seen(record, name))]
     if not seen:
         why = f"no decision since {start:%Y-%m-%d %H:%M} UTC has seen a datapoint of {name}"
@@ -181,10 +182,10 @@ def export(
     )
 
 
-def _load_policy(document: ScalableTarget) -> str:
+def _load_alarm(document: ScalableTarget) -> str:
     for policy in document.in_direction(Direction.OUT):
         if policy.metric_scope is MetricScope.PER_TASK:
-            return policy.name
+            return policy.alarm
     why = "no scale-out policy has MetricScope PerTask: name the one of the load with --policy"
     raise CommandError(Exit.NO, why)
 

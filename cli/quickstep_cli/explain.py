@@ -23,17 +23,21 @@ from quickstep.engine.model import (
     Service,
     State,
 )
+from quickstep.engine.policies import window
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.loop.observing import ALARM_PERIOD
 from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
+from quickstep.protocol.patience import read_patiences
 from quickstep.protocol.records import decision_dict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from quickstep.engine.patience import Patience
+
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
-_OPTIONAL = ("launches", "draining")
+_OPTIONAL = ("launches", "draining", "memory")
 
 
 def explain(
@@ -75,10 +79,24 @@ def _decide(case: Any) -> dict[str, Any]:
         removals=_removals(members.get("draining"), now),
         override=read_override(members["override"].optional()),
         pause=read_pause(members["pause"].optional()),
+        patience=_patience(members.get("memory"), target),
     )
     problems.raise_any(InvalidDocumentError)
     assert target is not None  # noqa: S101 - a target that is none has raised its problems
     return decision_dict(decide(target, Observation(service, alarms), state, now))
+
+
+def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, Patience]:
+    """Return what giving back has learnt, as the item keeps it, by policy."""
+    known = read_patiences(field)
+    if field is None or target is None:
+        return known
+    learning = [policy.name for policy in target.policies if window(policy) is not None]
+    for name in known.keys() - learning:
+        which = ", ".join(learning) or "the target has none"
+        rule = f"must be named like a policy that keeps idle tasks: {which}"
+        field.child(name, None).wrong(rule, seen=False)
+    return known
 
 
 def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
@@ -122,13 +140,14 @@ def _service(field: Field) -> Service:
 def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
     """Read the alarms of a case; those left out are known and quiet, null stands for not known."""
     policies = target.policies if target else ()
-    alarms = {policy.name: Alarm(AlarmState.OK) for policy in policies}
+    alarms = {policy.alarm: Alarm(AlarmState.OK) for policy in policies}
     for name, member in field.members().items():
         if member.value is None:
             alarms.pop(name, None)
             continue
         if target is not None and target.policy(name) is None:
-            member.wrong("must be named like a policy of the target", seen=False)
+            which = ", ".join(policy.alarm for policy in policies)
+            member.wrong(f"must be named like an alarm of the target: {which}", seen=False)
         parts = member.members(
             required=("state", "threshold", "datapoints"), optional=("recent", "metric")
         )

@@ -12,7 +12,6 @@ from quickstep.alarms.definition import described_definition
 from quickstep.aws.cloudwatch import CloudWatchMetrics
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
-from quickstep.naming import parse_alarm_name
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import CommandError, explain_error, now
@@ -91,12 +90,13 @@ def _document(aws: Aws, service: ServiceName) -> ScalableTarget | str:
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
+    """Return the target's alarms by what they are called in it, whether or not a policy is."""
     found: dict[str, Mapping[str, Any]] = {}
+    prefix = service.alarm("")
     pages = aws.client("cloudwatch").get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=service.alarm("")):
+    for page in pages.paginate(AlarmNamePrefix=prefix):
         for alarm in page["MetricAlarms"]:
-            if named := parse_alarm_name(alarm["AlarmName"]):
-                found[named[1]] = alarm
+            found[alarm["AlarmName"].removeprefix(prefix)] = alarm
     return found
 
 

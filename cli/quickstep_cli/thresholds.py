@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from quickstep.engine.model import Direction, TargetPolicy
+from quickstep.engine.model import TargetPolicy
+from quickstep_lab.files import DEFAULT_THRESHOLDS
 
 if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
-
-DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
-
-
-"""Of `templates/scalable-target.yaml`, in requests per second and task."""
 
 
 def default_thresholds(target: ScalableTarget) -> dict[str, float]:

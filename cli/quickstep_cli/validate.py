@@ -12,7 +12,7 @@ from rich.markup import escape
 from quickstep.config import STANDARD_BYTES, ConfigError, parse_target
 from quickstep.engine.model import MetricScope
 from quickstep_cli.advice import advice
-from quickstep_cli.thresholds import DEFAULT_THRESHOLDS, read_thresholds
+from quickstep_cli.thresholds import default_thresholds, read_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def validate(
         typer.Option(
             "--threshold",
             metavar="POLICY=VALUE",
-            help="An alarm's threshold, for the warnings. Repeatable.",
+            help="The threshold of the alarm of steps, for the warnings. Repeatable.",
             show_default="100 to scale out and 30 to scale in, of policies PerTask",
         ),
     ] = None,
@@ -37,6 +37,7 @@ def validate(
     """Check policy documents; list every problem of each, and exit with 1 if there is any.
 
     Warnings name what is allowed and probably not meant: what will flap, and what never happens.
+    A valid document's alarms are listed: each policy needs its own.
     """
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
     given = read_thresholds(threshold or [])
@@ -57,10 +58,10 @@ def validate(
             for problem in error.problems:
                 err.print(f"    {escape(str(problem))}", soft_wrap=True)
         else:
-            policies = len(target.policies)
-            what = f"{target.resource_id}, {policies} policies"
+            alarms = ", ".join(policy.alarm for policy in target.policies)
+            what = f"{target.resource_id}, with the alarms {alarms}"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
-            used |= {policy.name for policy in target.policies}
+            used |= {policy.name for policy in target.step_policies}
             for warning in (*_of_size(text), *advice(target, {**_defaults(target), **given})):
                 warned += 1
                 err.print(f"[yellow]![/] {escape(f'{file}: {warning}')}", soft_wrap=True)
@@ -68,7 +69,7 @@ def validate(
         bad += 1
     if unknown := ", ".join(given.keys() - used):
         raise typer.BadParameter(
-            f"{unknown}: no valid document has such a policy", param_hint="--threshold"
+            f"{unknown}: no valid document has such a policy of steps", param_hint="--threshold"
         )
     if bad or (strict and warned):
         raise typer.Exit(1)
@@ -84,8 +85,9 @@ def _of_size(text: str) -> Iterator[str]:
 
 
 def _defaults(target: ScalableTarget) -> dict[str, float]:
+    defaults = default_thresholds(target)
     return {
-        policy.name: DEFAULT_THRESHOLDS[policy.direction]
-        for policy in target.policies
+        policy.alarm: defaults[policy.alarm]
+        for policy in target.step_policies
         if policy.metric_scope is MetricScope.PER_TASK
     }

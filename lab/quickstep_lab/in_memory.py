@@ -444,7 +444,7 @@ class InMemoryAws:
         start, end = read_window(definitions.values(), now)
         return {
             policy: [
-                point if definition.is_plain_average else replace(point, samples=None)
+                point if definition.is_published else replace(point, samples=None)
                 for point in sorted(
                     self.datapoints(policy, definition, start, end), key=lambda point: point.at
                 )

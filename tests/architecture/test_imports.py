@@ -23,6 +23,7 @@ QUICKSTEP = CORE / "quickstep"
 
 ENGINE_MAY_IMPORT = {
     "__future__",
+    "bisect",
     "collections.abc",
     "dataclasses",
     "datetime",

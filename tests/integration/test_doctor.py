@@ -91,19 +91,23 @@ def put_rule(account: Account, name: str, variables: dict[str, str]) -> None:
 
 def put_alarms(account: Account, **changes: Any) -> None:
     for policy, way, threshold in ((HIGH, "Greater", 100.0), (LOW, "Less", 30.0)):
-        alarm: Any = {
-            "AlarmName": WEB.alarm(policy),
-            "Namespace": "Quickstep/prod/web",
-            "MetricName": "RequestsPerSecond",
-            "Statistic": "Average",
-            "Period": 10,
-            "EvaluationPeriods": 1,
-            "Threshold": threshold,
-            "ComparisonOperator": f"{way}ThanThreshold",
-            "TreatMissingData": "missing",
-            **changes,
-        }
-        account.client("cloudwatch").put_metric_alarm(**alarm)
+        put_alarm(account, policy, way, threshold, **changes)
+
+
+def put_alarm(account: Account, name: str, way: str, threshold: float, **changes: Any) -> None:
+    alarm: Any = {
+        "AlarmName": WEB.alarm(name),
+        "Namespace": "Quickstep/prod/web",
+        "MetricName": "RequestsPerSecond",
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": threshold,
+        "ComparisonOperator": f"{way}ThanThreshold",
+        "TreatMissingData": "missing",
+        **changes,
+    }
+    account.client("cloudwatch").put_metric_alarm(**alarm)
 
 
 def publish(account: Account, namespace: str = "Quickstep/prod/web") -> None:
@@ -167,6 +171,36 @@ def test_what_is_wrong_is_said_with_what_to_do_about_it(account: Account, run: A
     assert "delete the alarm, or add the policy" in result.stdout
     assert "! alarms: quickstep/prod/web/high-request-rate has a period of 60 s" in result.stdout
     assert "✗ metric: high-request-rate: no datapoint" in result.stdout
+
+
+ONE_NUMBER = json.dumps(
+    {
+        "ResourceId": "service/prod/web",
+        "MinCapacity": 2,
+        "MaxCapacity": 40,
+        "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
+    }
+)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_target_policy_s_alarm_is_found_and_any_other_drives_none(
+    account: Account, run: Any
+) -> None:
+    put_policy(account, WEB, ONE_NUMBER)
+    for name in ("request-rate/high", "request-rate/low", "request-rate"):
+        put_alarm(account, name, "Greater", 100.0)
+    publish(account)
+
+    found = findings(run("doctor", "prod/web", "--json"))
+
+    assert found["alarms"] == [
+        ("ok", "quickstep/prod/web/request-rate/high: 10 s, OK"),
+        ("problem", "quickstep/prod/web/request-rate drives no policy of the document"),
+        ("problem", "quickstep/prod/web/request-rate/low drives no policy of the document"),
+    ]
+    assert [verdict for verdict, _ in found["metric"]] == ["ok", "ok"]
+    assert "namespace" not in found
 
 
 def test_what_cannot_be_asked_is_said_and_the_rest_is_checked(run: Any) -> None:

@@ -426,6 +426,23 @@ def test_the_traffic_that_decisions_saw_can_be_played_again(
     assert printed(played)["traffic"] == "traffic.csv"
 
 
+@pytest.mark.parametrize("named", [(), ("--policy", "request-rate")], ids=["found", "named"])
+def test_the_traffic_that_a_target_policy_saw_is_that_of_its_alarm(
+    account: Account, queue_url: str, run: Any, tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    tracking = {"request-rate": {"TargetValue": 100}}
+    document = a_document(ScaleOutPolicies={}, ScaleInPolicies={}, TargetTrackingPolicies=tracking)
+    put_policy(account, WEB, json.dumps(document))
+    now = datetime.now(UTC) - timedelta(seconds=30)
+    a_door(account, queue_url, lambda: now).on_event(an_event(now, policy="request-rate/high"))
+    file = tmp_path / "traffic.csv"
+
+    result = run("export", "prod/web", str(file), *named)
+
+    assert result.exit_code == 0, result.output
+    assert read_traffic(file).requests[0] == 160.0 * 4
+
+
 def test_decisions_are_exported_as_they_are(
     account: Account, queue_url: str, run: Any, tmp_path: Path
 ) -> None:

@@ -47,7 +47,11 @@ MORE_DEFINITIONS = {
     BUSY: _over(DEFINITION, CPU, threshold=80.0, n=2, m=2),
     IDLE: _over(LOW_DEFINITION, CPU, threshold=15.0, n=3, m=2),
 }
-METRICS = {HIGH: REQUESTS, LOW: REQUESTS, BUSY: CPU, IDLE: CPU}
+SIZED = "request-rate/high"
+SIZED_DEFINITIONS = {SIZED: replace(DEFINITION, threshold=101.0)}
+"""The alarm of a target policy; tasks are not just full at any of the LEVELS."""
+
+METRICS = {HIGH: REQUESTS, LOW: REQUESTS, SIZED: REQUESTS, BUSY: CPU, IDLE: CPU}
 
 
 @dataclass(slots=True)
@@ -102,9 +106,10 @@ class Traffic:
 Alarms = dict[tuple[ServiceName, str], KnownAlarm]
 
 
-def first_alarms(several: bool) -> Alarms:
+def first_alarms(*, several: bool, sized: bool) -> Alarms:
     """Return the alarms of a world, quiet for ten minutes."""
-    definitions = {**DEFINITIONS, **(MORE_DEFINITIONS if several else {})}
+    definitions = SIZED_DEFINITIONS if sized else DEFINITIONS
+    definitions = {**definitions, **(MORE_DEFINITIONS if several else {})}
     return {
         (WEB, policy): KnownAlarm(AlarmState.OK, moment(-600.0), definition)
         for policy, definition in definitions.items()

@@ -11,7 +11,7 @@ from quickstep.engine.model import Direction
 from quickstep.fields import write_moment
 from quickstep.protocol.operators import SCHEDULED, bounds_entry
 from tests.builders import HIGH, LOW, MISSION_STEPS, WEB, Steps
-from tests.simulation.alarms import BUSY, IDLE, PERIOD
+from tests.simulation.alarms import BUSY, IDLE, PERIOD, SIZED, SIZED_DEFINITIONS
 from tests.simulation.clockwork import moment
 from tests.simulation.fleet import WARMUP
 
@@ -44,13 +44,18 @@ def _policy(steps: Steps, direction: Direction) -> dict[str, Any]:
 def document(
     *,
     several: bool,
+    sized: bool = False,
     dry_run: bool = False,
     bounds: tuple[int, int] = (MINIMUM, MAXIMUM),
     drains: float = 0.0,
 ) -> str:
-    """Return a valid policy document; `several` says that there are two alarms of each kind."""
-    out: dict[str, Steps] = {HIGH: MISSION_STEPS}
-    into: dict[str, Steps] = {LOW: ((None, 0, -1),)}
+    """Return a valid policy document; `several` says that there are two alarms of each kind.
+
+    One that is `sized` has a target policy in place of steps.
+    """
+    out: dict[str, Steps] = {} if sized else {HIGH: MISSION_STEPS}
+    into: dict[str, Steps] = {} if sized else {LOW: ((None, 0, -1),)}
+    name, target = SIZED.partition("/")[0], SIZED_DEFINITIONS[SIZED].threshold
     if several:
         out[BUSY] = ((0, 10, 1), (10, None, 5))
         into[IDLE] = ((None, -10, -3), (-10, 0, -2))
@@ -61,6 +66,7 @@ def document(
             "MaxCapacity": bounds[1],
             "ScaleOutPolicies": {n: _policy(s, Direction.OUT) for n, s in out.items()},
             "ScaleInPolicies": {n: _policy(s, Direction.IN) for n, s in into.items()},
+            "TargetTrackingPolicies": {name: {"TargetValue": target}} if sized else {},
             "DryRun": dry_run,
             "WarmupSeconds": int(WARMUP),
             "PublishSeconds": int(PERIOD),

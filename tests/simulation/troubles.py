@@ -36,7 +36,8 @@ class Troubles:
     changes of the policy document, `alarms` the changes of alarms. In a `crowded` account others
     wait in line, and such a part of the UpdateServices is throttled. A target that is `paused` or
     in a `dry_run` is left alone, one that is `known` has an item already, and one with `several`
-    alarms has two of each kind. The tasks of its `fleet` start and drain, or as ECS says.
+    alarms has two of each kind; a target is `sized` by a target policy, or goes by steps. The tasks
+    of its `fleet` start and drain, or as ECS says.
     """
 
     stale: float = 0.0
@@ -53,6 +54,7 @@ class Troubles:
     dry_run: bool = False
     known: bool = False
     several: bool = False
+    sized: bool = False
     fleet: Fleet = AS_ECS_SAYS
 
     @property
@@ -64,6 +66,11 @@ class Troubles:
     def tolerance(self) -> float:
         """By how much two hosts' clocks may differ, in seconds."""
         return 0.0 if self.hours else max(self.skews) - min(self.skews)
+
+    @property
+    def ahead(self) -> float:
+        """By how much a host's clock may be ahead of the true time, in seconds."""
+        return 0.0 if self.hours else max(0.0, *self.skews)
 
     @property
     def foreign(self) -> bool:
@@ -116,5 +123,6 @@ def troubles_of(seed: int) -> Troubles:
         dry_run=one_in(40),
         known=not one_in(3),
         several=one_in(2),
+        sized=one_in(6),
         fleet=fleet_of(seed),
     )

@@ -39,6 +39,8 @@ from tests.simulation.alarms import (
     PERIOD,
     REQUESTS,
     SHORTEST_EVALUATION,
+    SIZED,
+    SIZED_DEFINITIONS,
     Traffic,
     event_of,
     first_alarms,
@@ -53,6 +55,7 @@ from tests.simulation.troubles import Troubles, troubles_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Lease, Memory
@@ -120,7 +123,7 @@ class World(InMemoryAws):
         self.log = self.time.log
         self.ecs = Ecs(4)
         self.traffic = Traffic.drawn(self.rng, FAULTS_END)
-        self.alarms = first_alarms(self.troubles.several)
+        self.alarms = first_alarms(several=self.troubles.several, sized=self.troubles.sized)
         self.faults = True
         self.periods: list[Period] = []
         self.limits: list[Limits] = []
@@ -184,6 +187,11 @@ class World(InMemoryAws):
         return self.tasks_at(self.now)
 
     @property
+    def high(self) -> str:
+        """The alarm of the scale-out policy that watches requests."""
+        return SIZED if self.troubles.sized else HIGH
+
+    @property
     def target(self) -> ScalableTarget:
         """The target by the newest valid document."""
         return operators.parsed(self._valid)
@@ -192,7 +200,11 @@ class World(InMemoryAws):
         several, dry_run = self.troubles.several, self.troubles.dry_run
         fleet = self.troubles.fleet
         self._valid = operators.document(
-            several=several, dry_run=dry_run, bounds=bounds, drains=fleet.drains
+            several=several,
+            sized=self.troubles.sized,
+            dry_run=dry_run,
+            bounds=bounds,
+            drains=fleet.drains,
         )
         return self._valid
 
@@ -257,18 +269,23 @@ class World(InMemoryAws):
         self.time.at(self.now + PERIOD, self._period_ends)
 
     def _note_period(self) -> None:
-        alarm, limits = self.alarms.get((WEB, HIGH)), self.limits[-1]
+        alarm, limits = self.alarms.get((WEB, self.high)), self.limits[-1]
         tasks = self.tasks
         each = self.traffic.per_task(REQUESTS, self.now, tasks.serving)
         if 0 < tasks.draining <= DILUTING * self.ecs.desired:  # so few are not looked through
             each *= tasks.reporting / tasks.reporters
-        breached = bool(alarm and alarm.definition and each > alarm.definition.threshold)
+        breached = bool(alarm and alarm.definition and each > self._limit(alarm.definition))
         free = (
             self.document == self._valid
             and Direction.OUT not in limits.paused
             and self.ecs.desired < limits.maximum
         )
         self.periods.append(Period(self.now, breached, free))
+
+    def _limit(self, alarm: AlarmDefinition) -> float:
+        """Return the load of a task that is to be answered: by a target, that of its own."""
+        own = SIZED_DEFINITIONS[SIZED].threshold if self.troubles.sized else 0.0
+        return max(alarm.threshold, own)
 
     def _evaluate_alarms(self) -> None:
         for policy, alarm, window in list(transitions(self.alarms, self.traffic, self.now)):
@@ -402,7 +419,7 @@ class World(InMemoryAws):
             if decision.granted != decision.before and not self.time.invocation.sets:
                 out = decision.granted > decision.before
                 asked = target.in_direction(Direction.OUT if out else Direction.IN)
-                alarms = ((p.name, observation.alarms.get(p.name)) for p in asked)
+                alarms = ((p.alarm, observation.alarms.get(p.alarm)) for p in asked)
                 self.time.invocation.acts_on = tuple(
                     (name, alarm.datapoints[-1])
                     for name, alarm in alarms

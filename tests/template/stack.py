@@ -16,6 +16,7 @@ from samcli.lib.translate.sam_template_validator import (  # type: ignore[import
 )
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 
+from quickstep.config import STANDARD_BYTES
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def allowed(parameter: Mapping[str, Any], value: str) -> bool:
     if "AllowedValues" in parameter:
         return value in [str(one) for one in parameter["AllowedValues"]]
     if "AllowedPattern" in parameter:
-        return bool(re.fullmatch(parameter["AllowedPattern"], value))
+        fits = len(value) <= int(parameter.get("MaxLength", STANDARD_BYTES))
+        return fits and bool(re.fullmatch(parameter["AllowedPattern"], value))
     highest = parameter.get("MaxValue", float("inf"))
     return float(parameter["MinValue"]) <= float(value) <= float(highest)
 

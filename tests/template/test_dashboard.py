@@ -98,19 +98,30 @@ def test_the_dashboard_shows_what_there_is_to_show() -> None:
     }
 
 
-def test_every_alarm_of_the_stack_is_on_it_and_those_of_the_first_service() -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="by steps"),
+        pytest.param({"TargetValue": "100"}, id="one number"),
+        pytest.param({"TargetValue": "60", "Metric": "Utilization"}, id="another metric"),
+    ],
+)
+def test_every_alarm_of_the_stack_is_on_it_and_those_of_the_first_service(
+    given: dict[str, str],
+) -> None:
     own = {f"{name}.Arn" for name in EMPTY.of_type("AWS::CloudWatch::Alarm")}
     prefix = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
     services = {
         prefix + str(alarm["AlarmName"])
-        for alarm in deploy(TARGET, ClusterName="prod", ServiceName="web")
+        for alarm in deploy(TARGET, ClusterName="prod", ServiceName="web", **given)
         .of_type("AWS::CloudWatch::Alarm")
         .values()
     }
     title = "Alarms: of the first service, and of the scaler itself"
 
     assert set(widgets(EMPTY)[title]["properties"]["alarms"]) == own
-    assert set(widgets()[title]["properties"]["alarms"]) == own | services
+    stack = deploy(SCALER, ClusterName="prod", ServiceName="web", **given)
+    assert set(widgets(stack)[title]["properties"]["alarms"]) == own | services
 
 
 def test_every_queue_of_dead_letters_is_on_it() -> None:
@@ -175,6 +186,21 @@ def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert [line["value"] for line in shown["horizontal"]] == [80, 20]
+
+
+@pytest.mark.parametrize(
+    ("metric", "lines"),
+    [
+        pytest.param("RequestsPerSecond", [80.5], id="the metric that the graph shows"),
+        pytest.param("Utilization", [], id="one in another unit"),
+    ],
+)
+def test_a_target_is_on_it_where_the_graph_has_its_unit(metric: str, lines: list[float]) -> None:
+    stack = deploy(SCALER, TargetValue="80.5", Metric=metric)
+    shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
+
+    assert problems(body(stack)) == []
+    assert [line["value"] for line in shown["horizontal"]] == lines
 
 
 # The widget's function

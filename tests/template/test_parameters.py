@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.aws.dynamodb import RETENTION
-from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS
+from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS, STANDARD_BYTES
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import MAX_AGE_SECONDS
+from tests.builders import ROOT
 from tests.template.stack import SCALER, STORED, TARGET, allowed, deploy, refusals, source
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ PARAMETERS = [
     for path in (SCALER, TARGET)
     for name in source(path)["Parameters"]
 ]
+
+DOCUMENT = (ROOT / "examples" / "policies" / "one-number.json").read_text(encoding="utf-8")
 
 # Whoever deploys has to name the service; any default would be somebody's.
 WITHOUT_DEFAULT = {(TARGET, "ClusterName"), (TARGET, "ServiceName")}
@@ -75,10 +78,45 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
         here, there = (source(path)["Parameters"][name] for path in (SCALER, TARGET))
         assert allowed(there, value)
         assert here.get("Default") == there.get("Default") or (TARGET, name) in WITHOUT_DEFAULT
-        for constraint in ("Type", "MinValue", "MaxValue", "AllowedValues"):
+        for constraint in ("Type", "MinValue", "MaxValue", "MaxLength", "AllowedValues"):
             assert here.get(constraint) == there.get(constraint)
     assert (passed["ClusterName"], passed["ServiceName"]) == ("prod", "web")
     assert passed["MaxCapacity"] == "7"
+
+
+def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
+    said = {
+        "ClusterName": "blue",
+        "ServiceName": "api",
+        "MinCapacity": "3",
+        "MaxCapacity": "30",
+        "TargetValue": "80",
+        "Metric": "Utilization",
+        "ScaleOutThreshold": "90",
+        "ScaleInThreshold": "20",
+        "Namespace": "MyApp/Performance",
+        "DryRun": "true",
+        "Document": DOCUMENT,
+    }
+    passed = deploy(SCALER, **said).the("AWS::CloudFormation::Stack")["Parameters"]
+
+    assert passed == {**said, "Scaler": "OneScalerPerAccountAndRegion"}
+
+
+@pytest.mark.parametrize("path", [SCALER, TARGET], ids=lambda path: str(path.stem))
+def test_a_document_may_be_as_large_as_a_free_parameter_and_no_larger(path: Path) -> None:
+    parameter = source(path)["Parameters"]["Document"]
+    filled = DOCUMENT.ljust(STANDARD_BYTES)
+
+    assert allowed(parameter, filled)
+    assert not allowed(parameter, f"{filled} ")
+
+
+@pytest.mark.parametrize("name", ["TargetValue", "Metric", "Document"])
+def test_what_both_templates_take_has_one_constraint(name: str) -> None:
+    here, there = (source(path)["Parameters"][name] for path in (SCALER, TARGET))
+
+    assert here["AllowedPattern"] == there["AllowedPattern"]
 
 
 def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
@@ -90,6 +128,12 @@ def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
     [
         pytest.param({}, id="the defaults"),
         pytest.param({"ClusterName": "prod", "ServiceName": "web"}, id="a first service"),
+        pytest.param({"TargetValue": "100"}, id="a target"),
+        pytest.param({"TargetValue": "0.05"}, id="a small target"),
+        pytest.param(
+            {"TargetValue": "60", "Metric": "Utilization"}, id="a target of another metric"
+        ),
+        pytest.param({"Document": DOCUMENT}, id="a document"),
         pytest.param({"ClusterNames": "prod,stage_2"}, id="two clusters"),
         pytest.param({"SnapStart": "on"}, id="SnapStart"),
         pytest.param({"ProvisionedConcurrency": "2"}, id="provisioned concurrency"),
@@ -119,6 +163,21 @@ def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
             {"ServiceName": "web"},
             "ClusterName and ServiceName go together, or are both empty",
             id="a service without a cluster",
+        ),
+        pytest.param({"TargetValue": "0"}, "TargetValue: '0'", id="a target of nothing"),
+        pytest.param({"TargetValue": "0.0"}, "TargetValue: '0.0'", id="nothing, more precisely"),
+        pytest.param({"TargetValue": "-5"}, "TargetValue: '-5'", id="a negative target"),
+        pytest.param({"TargetValue": "007"}, "TargetValue: '007'", id="no number in JSON"),
+        pytest.param(
+            {"TargetValue": "100 rps"}, "TargetValue: '100 rps'", id="a target with a unit"
+        ),
+        pytest.param({"Metric": ""}, "Metric: ''", id="no metric"),
+        pytest.param({"Metric": "My Metric"}, "Metric: 'My Metric'", id="no policy's name"),
+        pytest.param({"Document": "web.json"}, "Document: 'web.json'", id="a file's name"),
+        pytest.param(
+            {"Document": DOCUMENT, "DryRun": "true"},
+            "where Document is given, DryRun is a key in it, not a parameter",
+            id="a dry run that would be none",
         ),
         pytest.param({"ClusterNames": ""}, "ClusterNames: ''", id="no cluster"),
         pytest.param({"ClusterNames": "prod*"}, "ClusterNames: 'prod*'", id="half a wildcard"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
+
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 
 from tests.builders import ROOT
 from tests.template.stack import TARGET, refusals, source
@@ -35,6 +38,20 @@ def test_the_target_environment_names_a_service_and_is_accepted() -> None:
     }
     assert given.keys() == required
     assert refusals(TARGET, **given) == []
+
+
+def test_a_document_arrives_as_the_command_that_is_shown_passes_it() -> None:
+    """`jq -c tojson` writes a document as a string in JSON: SAM takes off one level of quotes."""
+    path = ROOT / "examples" / "policies" / "web.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    tojson = json.dumps(json.dumps(document, separators=(",", ":")))
+
+    given = CfnParameterOverridesType().convert(
+        ("TargetValue=100", f"Document={tojson}"), None, None
+    )
+
+    assert given.keys() == {"TargetValue", "Document"}
+    assert json.loads(given["Document"]) == document
 
 
 def test_the_two_stacks_have_names_of_their_own() -> None:

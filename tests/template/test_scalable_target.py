@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.events.models import EventPattern
 
 from quickstep.config import parse_target
+from quickstep.engine.model import TargetPolicy
 from quickstep.loop.schedules import read_action
 from quickstep.naming import parse_alarm_name
-from tests.builders import HIGH, LOW, NOW, WEB, example_document, load_event
+from tests.builders import HIGH, LOW, NOW, ROOT, WEB, example_document, load_event
 from tests.template.stack import SCALER, STORED, TARGET, Stack, deploy, refusals, source
+
+if TYPE_CHECKING:
+    from quickstep.engine.model import ScalableTarget
 
 STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
 
@@ -124,6 +129,99 @@ def test_by_default_scaling_in_cannot_cause_scaling_out() -> None:
 
     low, high = (parameters[f"Scale{way}Threshold"]["Default"] for way in ("In", "Out"))
     assert 2 * low < high
+
+
+# One number
+
+ONE_NUMBER = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service, TargetValue="100")
+
+
+def target_of(stack: Stack) -> ScalableTarget:
+    return parse_target(stack.the("AWS::SSM::Parameter")["Value"])
+
+
+def test_one_number_makes_one_target_policy_that_leaves_everything_else_to_its_defaults() -> None:
+    target = target_of(ONE_NUMBER)
+
+    assert target == replace(target_of(STACK), policies=(TargetPolicy("request-rate", 100.0),))
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [
+        pytest.param({}, "request-rate", id="the load that the publisher counts"),
+        pytest.param({"Metric": "Utilization"}, "Utilization", id="another metric"),
+    ],
+)
+def test_one_number_makes_the_alarm_of_its_policy_and_no_other(
+    given: dict[str, str], policy: str
+) -> None:
+    stack = deploy(
+        TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service, TargetValue="100", **given
+    )
+
+    (alarm,) = alarms(stack).values()
+    (tracking,) = target_of(stack).policies
+    assert tracking.name == policy
+    assert parse_alarm_name(alarm["AlarmName"]) == (WEB, tracking.alarm)
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == ("100", "GreaterThanThreshold")
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (10, 1)
+    assert "DatapointsToAlarm" not in alarm
+    assert alarm["TreatMissingData"] == "missing"
+
+
+def test_the_alarm_of_one_number_reads_what_those_of_steps_read() -> None:
+    read = ("Namespace", "MetricName", "Dimensions", "Statistic", "Period")
+    (alarm,) = alarms(ONE_NUMBER).values()
+
+    assert [alarm[key] for key in read] == [alarms()[WEB.alarm(HIGH)][key] for key in read]
+
+
+@pytest.mark.parametrize("number", ["", "60"])
+def test_every_alarm_watches_the_metric_that_is_given(number: str) -> None:
+    stack = deploy(
+        TARGET,
+        ClusterName=WEB.cluster,
+        ServiceName=WEB.service,
+        TargetValue=number,
+        Metric="Utilization",
+    )
+
+    assert {alarm["MetricName"] for alarm in alarms(stack).values()} == {"Utilization"}
+
+
+@pytest.mark.parametrize("number", ["0.5", "100", "999999999.999999"])
+def test_a_number_that_the_template_takes_is_the_target_and_the_threshold(number: str) -> None:
+    given = {"ClusterName": WEB.cluster, "ServiceName": WEB.service, "TargetValue": number}
+    assert refusals(TARGET, **given) == []
+    stack = deploy(TARGET, **given)
+
+    assert target_of(stack).policies == (TargetPolicy("request-rate", float(number)),)
+    assert float(stack.the("AWS::CloudWatch::Alarm")["Threshold"]) == float(number)
+
+
+# A document of one's own
+
+TUNED = json.dumps({**example_document(), "WarmupSeconds": 90, "PublishSeconds": 10})
+
+
+@pytest.mark.parametrize("stack", [STACK, ONE_NUMBER], ids=["by steps", "one number"])
+def test_a_document_is_stored_as_it_is_given_and_the_alarms_stay(stack: Stack) -> None:
+    number = "100" if stack is ONE_NUMBER else ""
+    given = {"ClusterName": WEB.cluster, "ServiceName": WEB.service, "TargetValue": number}
+    assert refusals(TARGET, **given, Document=TUNED) == []
+
+    stored = deploy(TARGET, **given, Document=TUNED)
+
+    assert stored.the("AWS::SSM::Parameter")["Value"] == TUNED
+    assert alarms(stored) == alarms(stack)
+
+
+def test_the_alarms_of_one_number_are_those_of_the_example_with_one_number() -> None:
+    text = (ROOT / "examples" / "policies" / "one-number.json").read_text(encoding="utf-8")
+    stack = deploy(TARGET, ClusterName="prod", ServiceName="web", TargetValue="100", Document=text)
+
+    assert list(alarms(stack)) == [WEB.alarm(policy.alarm) for policy in target_of(stack).policies]
 
 
 # Schedules

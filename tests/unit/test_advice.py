@@ -53,7 +53,12 @@ def test_the_example_gives_no_warning() -> None:
     [
         pytest.param({"MaxCapacity": 2}, "nothing ever scales", id="one size"),
         pytest.param({"ScaleInPolicies": {}}, "there are no ScaleInPolicies", id="one way"),
-        pytest.param({"MinCapacity": 0}, "never scales out from 0", id="from zero"),
+        pytest.param(
+            {"MinCapacity": 0},
+            "MinCapacity is 0, and high-request-rate goes by a value per task: where no task runs, "
+            "nothing publishes one, so it never scales out from 0",
+            id="from zero",
+        ),
         pytest.param(out((0, None, 0)), "no step ever changes a capacity", id="no step"),
         pytest.param(
             out((None, 0, 1), (0, None, 2)), "(-∞, 0) adds 1 is never reached", id="below an out"
@@ -89,6 +94,202 @@ def test_the_example_gives_no_warning() -> None:
 )
 def test_a_document_is_warned_about(changes: dict[str, Any], warning: str) -> None:
     assert any(warning in line for line in warnings_of(**changes)), warnings_of(**changes)
+
+
+# --- ladders --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        pytest.param(
+            {"MaxCapacity": 180},
+            "high-request-rate: from 60 to 180 tasks takes 81 looks, which are 14 min or more; "
+            '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
+            id="a third of the maximum, tripled",
+        ),
+        pytest.param(
+            {"MaxCapacity": 69},
+            "high-request-rate: from 23 to 69 tasks takes 31 looks, which are 5 min or more; "
+            '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
+            id="the fewest that are too many",
+        ),
+        pytest.param(
+            {"MinCapacity": 100, "MaxCapacity": 160},
+            "high-request-rate: from 100 to 160 tasks takes 56 looks, which are 9 min or more; "
+            '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
+            id="from the minimum to the maximum, where that is less",
+        ),
+        pytest.param(
+            {
+                **out((0, None, 100), AdjustmentType="PercentChangeInCapacity"),
+                "MinCapacity": 100,
+                "MaxCapacity": 1000,
+                "MaxAdjustmentMagnitude": 20,
+            },
+            "high-request-rate: from 333 to 999 tasks takes 34 looks, which are 6 min or more; "
+            '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
+            id="by the largest step",
+        ),
+    ],
+)
+def test_a_ladder_that_cannot_follow_the_fleet_names_what_can(
+    changes: dict[str, Any], warning: str
+) -> None:
+    assert [line for line in warnings_of(**changes) if "looks" in line] == [warning]
+
+
+SLOW = {"high-request-rate": a_body((0, None, 1))}
+FAST = {"very-high": a_body((0, None, 100), AdjustmentType="PercentChangeInCapacity")}
+TRACKING: dict[str, Any] = {"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "thresholds"),
+    [
+        pytest.param({"MaxCapacity": 68}, THRESHOLDS, id="29 looks, from 22 to 66"),
+        pytest.param({"MaxCapacity": 600, **TRACKING}, THRESHOLDS, id="a target beside it"),
+        pytest.param(
+            {"MaxCapacity": 600, "ScaleOutPolicies": {**SLOW, **FAST}},
+            {**THRESHOLDS, "very-high": 100.0},
+            id="another ladder that follows",
+        ),
+        pytest.param({"MaxCapacity": 600}, {LOW: 30.0}, id="no threshold is known"),
+        pytest.param(
+            {"MaxCapacity": 600, **out((0, None, 1), MetricScope="Total")},
+            THRESHOLDS,
+            id="nothing per task",
+        ),
+        pytest.param(
+            {"MaxCapacity": 600, **out((200, None, 1))}, THRESHOLDS, id="one that is never climbed"
+        ),
+    ],
+)
+def test_of_a_ladder_that_follows_or_is_not_known_nothing_is_said(
+    changes: dict[str, Any], thresholds: dict[str, float]
+) -> None:
+    assert [line for line in warnings_of(thresholds, **changes) if "looks" in line] == []
+
+
+# --- target policies ------------------------------------------------------------------------------
+
+
+def tracking(scope: str = "PerTask", /, **changes: Any) -> list[str]:
+    """Return the warnings about a document of one target policy, and of what `changes` says."""
+    document = {key: changes.pop(key) for key in ("MinCapacity", "WarmupSeconds") if key in changes}
+    body = {"TargetValue": 100, "MetricScope": scope, **changes}
+    return advice(
+        read_target(
+            {
+                "ResourceId": "service/prod/web",
+                "MinCapacity": 2,
+                "MaxCapacity": 200,
+                "TargetTrackingPolicies": {"request-rate": body},
+                **document,
+            }
+        ),
+        {},
+    )
+
+
+@pytest.mark.parametrize("preset", ["relaxed", "normal", "aggressive"])
+def test_one_number_gives_no_warning(preset: str) -> None:
+    document = {
+        "ResourceId": "service/prod/web",
+        "MinCapacity": 2,
+        "MaxCapacity": 200,
+        "Preset": preset,
+        "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
+    }
+
+    assert advice(read_target(document), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        pytest.param(
+            {"MinCapacity": 0},
+            "MinCapacity is 0, and request-rate goes by a value per task: where no task runs, "
+            "nothing publishes one, so it never scales out from 0",
+            id="from zero",
+        ),
+        pytest.param(
+            {"DisableScaleIn": True},
+            "there are no ScaleInPolicies, and request-rate has DisableScaleIn: capacity only ever "
+            "goes the other way",
+            id="one way",
+        ),
+        pytest.param(
+            {"ScaleOutCooldown": 300},
+            "request-rate: its ScaleOutCooldown (300 s) holds growth, that to a larger load as "
+            "well; tasks on their way are counted without it, so 0 adds none twice",
+            id="a cooldown as of AAS",
+        ),
+        pytest.param(
+            {"ScaleInWindow": 40},
+            "request-rate: its ScaleInWindow (40 s) is over before a new task would serve (45 s): "
+            "tasks are removed in lulls that are shorter than their return",
+            id="hasty",
+        ),
+        pytest.param(
+            {"ScaleInWindow": 120, "ScaleInCooldown": 121},
+            "request-rate: its ScaleInWindow (120 s) is shorter than its ScaleInCooldown (121 s), "
+            "which every removal but the first waits for instead",
+            id="a window that the cooldown outlasts",
+        ),
+    ],
+)
+def test_a_target_policy_is_warned_about(changes: dict[str, Any], warning: str) -> None:
+    assert tracking(**changes) == [warning]
+
+
+def test_a_window_of_steps_is_warned_about_as_well() -> None:
+    hasty = (
+        "low-request-rate: its ScaleInWindow (20 s) is over before a new task would serve (45 s): "
+        "tasks are removed in lulls that are shorter than their return"
+    )
+    outlasted = (
+        "low-request-rate: its ScaleInWindow (20 s) is shorter than its Cooldown (30 s), which "
+        "every removal but the first waits for instead"
+    )
+
+    assert warnings_of(**into((None, 0, -1), ScaleInWindow=20, Cooldown=30)) == [hasty, outlasted]
+    assert warnings_of(**into((None, 0, -1), ScaleInWindow=45, Cooldown=45)) == []
+
+
+def test_a_window_of_steps_needs_a_value_per_task() -> None:
+    body = a_body((None, 0, -1), ScaleInWindow=60, Cooldown=30, MetricScope="Total")
+
+    (warning,) = warnings_of(ScaleInPolicies={LOW: body})
+
+    assert warning == (
+        "low-request-rate: its ScaleInWindow goes by how many tasks were needed, which only a "
+        "metric per task tells, and MetricScope is Total"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"ScaleInWindow": 45, "ScaleInCooldown": 45}, id="just long enough"),
+        pytest.param({"ScaleInWindow": 0, "WarmupSeconds": 0, "ScaleInCooldown": 0}, id="all at 0"),
+    ],
+)
+def test_of_a_window_that_is_long_enough_nothing_is_said(changes: dict[str, Any]) -> None:
+    assert tracking(**changes) == []
+
+
+def test_a_metric_of_the_whole_service_may_scale_from_zero() -> None:
+    assert tracking("Total", MinCapacity=0) == []
+
+
+def test_without_scale_in_its_window_does_not_matter() -> None:
+    assert len(tracking(DisableScaleIn=True, ScaleInWindow=0)) == 1
+
+
+def test_a_target_policy_that_scales_in_is_one_way_back_for_steps_that_scale_out() -> None:
+    assert warnings_of(ScaleInPolicies={}, **TRACKING) == []
 
 
 def test_thresholds_that_are_too_close_flap() -> None:
@@ -137,7 +338,7 @@ def test_the_thresholds_are_those_that_are_given() -> None:
         ("low", "must be POLICY=VALUE"),
         ("low=x", "must be POLICY=VALUE"),
         ("low=-1", "must be POLICY=VALUE"),
-        ("nobody=5", "nobody: no valid document has such a policy"),
+        ("nobody=5", "nobody: no valid document has such a policy of steps"),
     ],
 )
 def test_a_threshold_that_makes_no_sense_is_refused(threshold: str, why: str) -> None:

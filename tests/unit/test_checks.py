@@ -73,6 +73,113 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
     assert len({finding.check for finding in findings}) == 11
 
 
+# --- target policies ------------------------------------------------------------------------------
+
+
+def tracked(
+    *, minimum: int = 2, scope: str = "PerTask", **changes: Any
+) -> dict[str, list[tuple[str, str, str]]]:
+    """Return what is found of a healthy target with one number, and of its alarm's `changes`."""
+    document = a_document(
+        MinCapacity=minimum,
+        ScaleOutPolicies={},
+        ScaleInPolicies={},
+        TargetTrackingPolicies={"request-rate": {"TargetValue": 100, "MetricScope": scope}},
+    )
+    name = "request-rate/high"
+    facts = replace(
+        HEALTHY,
+        target=read_target(document),
+        alarms={name: {**an_alarm(HIGH), "AlarmName": WEB.alarm(name), **changes}},
+        datapoints={name: points(50.0, 50.0, 50.0, samples=8)},
+    )
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for one in examine(facts):
+        found.setdefault(one.check, []).append((one.verdict, one.what, one.fix))
+    return found
+
+
+def test_one_number_with_its_alarm_has_nothing_to_fix() -> None:
+    found = tracked()
+
+    assert {verdict for every in found.values() for verdict, _, _ in every} == {"ok"}
+    assert found["alarms"] == [("ok", "quickstep/prod/web/request-rate/high: 10 s, OK", "")]
+    assert found["metric"][0][1].startswith("request-rate: the newest datapoint, 50, ended ")
+
+
+NAME = "quickstep/prod/web/request-rate/high"
+TOGETHER = "change TargetValue and the threshold together"
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "what", "fix"),
+    [
+        pytest.param(
+            {"Threshold": 120.0},
+            "warning",
+            f"{NAME} has the threshold 120, and TargetValue is 100: it fires late",
+            TOGETHER,
+            id="too high",
+        ),
+        pytest.param(
+            {"Threshold": 80.0},
+            "warning",
+            f"{NAME} has the threshold 80, and TargetValue is 100: it fires for nothing",
+            TOGETHER,
+            id="too low",
+        ),
+        pytest.param(
+            {"scope": "Total", "Threshold": 201.0},
+            "warning",
+            f"{NAME} has the threshold 201, and TargetValue is 100: it fires late",
+            TOGETHER,
+            id="above what the fewest tasks carry",
+        ),
+        pytest.param(
+            {"ComparisonOperator": "LessThanThreshold"},
+            "problem",
+            f"{NAME} compares with LessThanThreshold, but request-rate is a scale-out policy",
+            "use GreaterThanThreshold: a target policy has one alarm, above its target",
+            id="the wrong way",
+        ),
+        pytest.param(
+            {"EvaluationPeriods": 3, "DatapointsToAlarm": 2},
+            "warning",
+            f"{NAME} looks at 3 periods: a target policy sizes from the newest seconds",
+            "use EvaluationPeriods 1",
+            id="M of N",
+        ),
+        pytest.param(
+            {"scope": "Total", "MetricName": "CPUUtilization"},
+            "problem",
+            f"{NAME} watches CPUUtilization, of which no sum over the tasks is a load",
+            "use MetricScope PerTask",
+            id="a share in total",
+        ),
+    ],
+)
+def test_an_alarm_of_a_target_policy_is_said_to_be_wrong(
+    changes: dict[str, Any], verdict: str, what: str, fix: str
+) -> None:
+    assert (verdict, what, fix) in tracked(**changes)["alarms"]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "threshold"),
+    [
+        pytest.param(2, 100.0, id="what one task carries"),
+        pytest.param(2, 200.0, id="what the fewest carry"),
+        pytest.param(0, 100.0, id="from zero"),
+    ],
+)
+def test_of_a_total_the_threshold_may_be_what_the_fewest_tasks_carry(
+    minimum: int, threshold: float
+) -> None:
+    alarms = tracked(minimum=minimum, scope="Total", Threshold=threshold)["alarms"]
+
+    assert [verdict for verdict, _, _ in alarms] == ["ok"]
+
+
 def test_where_a_task_has_drained_before_the_cooldown_is_over_all_is_well() -> None:
     findings = examine(replace(HEALTHY, drains={"web": 30}))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 SHORT = ("--to", "150", "--jobs", "1", "--seeds", "1")
+ANNOUNCED = ["aas-target-tracking-20s-custom", "aas-target-tracking-10s-custom"]
 SCALERS = [
     "quickstep",
     "textbook",
@@ -27,6 +28,8 @@ SCALERS = [
     "aas-step-60s-alarm",
     "aas-target-tracking-60s",
     "aas-target-tracking-20s",
+    "aas-percent-10s-alarm",
+    *ANNOUNCED,
 ]
 both = pytest.mark.parametrize("command", ["simulate", "compare"])
 
@@ -82,8 +85,45 @@ def test_compare_shows_every_scaler_in_both_tables() -> None:
     result = run("compare", *SHORT)
     assert result.exit_code == 0
     for name in SCALERS:
-        assert len(re.findall(rf"^ +{name} ", result.stdout, re.MULTILINE)) == 2, name
+        shown = re.escape(f"{name} *" if name in ANNOUNCED else name)
+        assert len(re.findall(rf"^ ?{shown} +[-\d]", result.stdout, re.MULTILINE)) == 2, name
     assert "Medians over the seeds; -: it never happened." in result.stdout
+    assert "worst" not in result.stdout
+    assert "* Announced by AWS, not shipped: target tracking on high-res" in result.stdout
+
+
+def test_with_several_seeds_the_worst_of_each_measure_stands_below_its_median() -> None:
+    arguments = ("--scenario", "step-x10", "--to", "150", "--jobs", "1", "--seeds", "2")
+    printed = run("simulate", *arguments).stdout
+    document = json.loads(run("simulate", *arguments, "--json").stdout)
+    medians, worst = document["scalers"]["quickstep"], document["worst"]["quickstep"]
+    rows = re.findall(r"^ ?(quickstep|  worst) +(.*)$", printed, re.MULTILINE)
+    assert [name.strip() for name, _ in rows] == ["quickstep", "worst"] * 2
+    for (_, cells), measures in zip(rows[:2], (medians, worst), strict=True):
+        assert f"{measures['failed']:,.0f}" in cells
+        assert f"{measures['success_rate']:.2%}" in cells
+    for (_, cells), measures in zip(rows[2:], (medians, worst), strict=True):
+        assert f"{measures['task_seconds'] / 3600:.2f}" in cells
+    assert "each above its worst seed" in printed
+    assert worst["failed"] > medians["failed"]
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "160"])
+def test_no_table_is_cut_or_folded_however_narrow_the_terminal_is(columns: str) -> None:
+    arguments = ("compare", *SHORT, "--seeds", "2", "--multiply", "1000")
+    narrow, wide = (run(*arguments, COLUMNS=width).stdout for width in (columns, "300"))
+    assert _tables(narrow) == _tables(wide)
+    assert "…" not in narrow
+
+
+def test_the_tables_of_usual_numbers_fit_80_columns() -> None:
+    tables = _tables(run("compare", *SHORT, "--seeds", "2", COLUMNS="80").stdout)
+    assert max(map(len, tables)) <= 80
+
+
+def _tables(printed: str) -> list[str]:
+    """Return the lines of the tables, which end where the sentences begin."""
+    return [line.rstrip() for line in printed.partition("Just enough")[0].splitlines()]
 
 
 @both

@@ -38,6 +38,8 @@ def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> N
     assert re.search(r"\n +PutMetricData +4,147,200 requests +0\.01 / 1,000 +41\.47", result.stdout)
     assert re.search(r"\n +Total +\d+\.\d\d", result.stdout)
     assert re.search(r"\n +aas-target-tracking-20s +0\.90 ", result.stdout)
+    assert re.search(r"\n +aas-target-tracking-20s-custom \* +\d", result.stdout)
+    assert "* Announced by AWS, not shipped" in result.stdout
     assert "Most of it: Publishing" in result.stdout
     assert re.search(r"Cheaper by \d+\.\d\d: publish by EMF\. But: .*5 s", result.stdout)
     assert "Not verified: table_backup, vended_metric." in result.stdout

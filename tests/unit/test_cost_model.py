@@ -12,6 +12,7 @@ import pytest
 from quickstep_lab.cost.bill import Bill, bill, hints, longest_line_that_pays
 from quickstep_lab.cost.counts import Case, Counted, Counts, Deployed, Platform, Published
 from quickstep_lab.cost.model import (
+    NATIVE,
     Activity,
     Line,
     Part,
@@ -25,7 +26,9 @@ from quickstep_lab.cost.model import (
 )
 from quickstep_lab.cost.month import Architecture, Month, TaskSize
 from quickstep_lab.cost.prices import Certainty, Meter, Price, read_prices
+from quickstep_lab.simulator.compare import all_scalers
 from quickstep_lab.simulator.series import Mark
+from tests.unit.simulator.worlds import a_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -329,6 +332,30 @@ def test_an_hour_of_a_task_costs_its_cpu_and_memory(
 def a_month(tasks: float = 8) -> Month:
     usage = Usage(tasks=tasks, views=0)
     return Month(usage=usage, size=TaskSize(), prices=PRICES, counted=COUNTED)
+
+
+def test_every_scaler_of_aws_that_is_simulated_has_a_bill_of_its_own() -> None:
+    names = {scaler.name for scaler in all_scalers(a_setup())}
+    assert names - set(NATIVE) == {"quickstep", "textbook"}
+    assert set(NATIVE) < names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "aas-percent-10s-alarm",
+        "aas-target-tracking-20s-custom",
+        "aas-target-tracking-10s-custom",
+    ],
+)
+def test_an_alarm_each_way_on_ones_own_metric_is_charged_as_two_and_its_publishing(
+    name: str,
+) -> None:
+    lines = NATIVE[name](QUIET, COUNTED)
+    assert quantity(lines, Meter.HIGH_RESOLUTION_ALARM) == 2
+    assert [line for line in lines if line.part is not Part.ALARMS] == list(
+        publishing(QUIET, COUNTED)
+    )
 
 
 def test_a_traffic_takes_its_time_of_the_month_and_the_tasks_of_its_scaler() -> None:

@@ -198,7 +198,8 @@ def test_an_override_and_a_pause_are_part_of_the_case() -> None:
         ),
         pytest.param(
             json.dumps(a_case(alarms={"cpu": {"state": "OK", "threshold": 1, "datapoints": []}})),
-            "alarms.cpu: must be named like a policy of the target",
+            "alarms.cpu: must be named like an alarm of the target: high-request-rate, "
+            "low-request-rate",
             id="an alarm without a policy",
         ),
         pytest.param(
@@ -240,6 +241,132 @@ def the_load_before(*values: float, samples: float | None = 8) -> list[dict[str,
 
 def an_alarm(value: float, threshold: float = 100, **more: Any) -> dict[str, Any]:
     return {"state": "ALARM", "threshold": threshold, "datapoints": [value], **more}
+
+
+# --- target policies ------------------------------------------------------------------------------
+
+ONE_NUMBER = {
+    "ResourceId": "service/prod/web",
+    "MinCapacity": 2,
+    "MaxCapacity": 200,
+    "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
+}
+
+
+def tracked(desired: int, value: float, state: str = "ALARM", **changes: Any) -> dict[str, Any]:
+    """Return what is decided of a load per task that is counted, as it was for 25 s."""
+    recent = [
+        {"at": f"2026-11-22T09:59:{second}Z", "value": value, "samples": desired}
+        for second in (35, 40, 45, 50, 55)
+    ]
+    alarm = {"state": state, "threshold": 100, "datapoints": [value], "recent": recent}
+    return explained(
+        target=ONE_NUMBER,
+        service={
+            "desired": desired,
+            "running": desired,
+            "pending": 0,
+            "deployment_in_progress": False,
+        },
+        alarms={"request-rate/high": {**alarm, "metric": "RequestsPerSecond"}},
+        **changes,
+    )
+
+
+def test_the_alarm_of_a_target_policy_is_named_after_it_with_high() -> None:
+    decision = tracked(12, 198.75)
+
+    assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 24)
+    assert decision["reason"] == (
+        "Scaled out from 12 to 24: request-rate: 2,385 requests/s take 24 tasks of 100"
+    )
+
+
+def test_an_alarm_named_like_the_target_policy_itself_is_none() -> None:
+    alarms = {"request-rate": an_alarm(130.0)}
+
+    assert explained(target=ONE_NUMBER, alarms=alarms) == {
+        "error": "alarms.request-rate: must be named like an alarm of the target: request-rate/high"
+    }
+
+
+def a_memory(idle_since: str, **level: Any) -> dict[str, Any]:
+    """Return what has been learnt where 9 tasks were needed last at a time, and 5 since."""
+    learnt: dict[str, Any] = {"top": 9, "window": 120, "returned_at": None, "missed": []}
+    return {
+        "request-rate": {
+            "tasks": 9,
+            "grown_at": "2026-11-22T09:00:00Z",
+            "needs": [
+                {"at": "2026-11-22T09:59:50Z", "tasks": 5},
+                {"at": idle_since, "tasks": 9},
+            ],
+            "levels": [{**learnt, **level}] if level else [],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("memory", "granted"),
+    [
+        pytest.param({}, 9, id="none, so that all are needed just now"),
+        pytest.param(a_memory("2026-11-22T09:58:30Z"), 9, id="idle for less than its window"),
+        pytest.param(a_memory("2026-11-22T09:57:30Z"), 7, id="longer, and 0.7 of the peak stays"),
+        pytest.param(a_memory("2026-11-22T09:50:00Z"), 5, id="longer than the peak counts"),
+        pytest.param(
+            a_memory("2026-11-22T09:50:00Z", window=960, missed=[True, False, True]),
+            9,
+            id="a task that was missed",
+        ),
+    ],
+)
+def test_what_giving_back_has_learnt_can_be_part_of_a_case(
+    memory: dict[str, Any], granted: int
+) -> None:
+    assert tracked(9, 50.0, state="OK", memory=memory)["granted"] == granted
+
+
+def test_the_reason_says_what_has_been_learnt_of_the_task_that_stays() -> None:
+    memory = a_memory("2026-11-22T09:50:00Z", window=960, missed=[True, False, True])
+
+    assert tracked(9, 50.0, state="OK", memory=memory)["trail"][-1]["why"] == (
+        "kept at 9: task 9 was missed 2 of the last 3 times; given back after 16 min idle"
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "error"),
+    [
+        pytest.param([], "memory: must be an object, not []", id="no object"),
+        pytest.param(
+            {"cpu": a_memory("2026-11-22T09:50:00Z")["request-rate"]},
+            "memory.cpu: must be named like a policy that keeps idle tasks: request-rate",
+            id="no policy",
+        ),
+        pytest.param(
+            a_memory("2026-11-22T09:50:00Z", window=3601),
+            "memory.request-rate.levels[0].window: must be at most 3600, not 3601",
+            id="a window that there is not",
+        ),
+        pytest.param(
+            {"request-rate": {**a_memory("2026-11-22T09:50:00Z")["request-rate"], "note": 1}},
+            "memory.request-rate.note: is not a known key; known are tasks, grown_at, needs, "
+            "levels",
+            id="another key",
+        ),
+    ],
+)
+def test_a_memory_that_cannot_be_read_says_what_is_wrong(memory: Any, error: str) -> None:
+    assert tracked(9, 50.0, memory=memory) == {"error": error}
+
+
+def test_a_target_of_steps_has_no_memory_of_idle_tasks() -> None:
+    memory = a_memory("2026-11-22T09:50:00Z")
+
+    assert explained(memory=memory) == {
+        "error": "memory.request-rate: must be named like a policy that keeps idle tasks: the "
+        "target has none"
+    }
 
 
 @pytest.mark.parametrize("samples", [8, 8.0, None], ids=["counted", "as AWS writes it", "not"])

@@ -22,6 +22,7 @@ from quickstep.engine.model import (
     ScalingActivity,
     State,
 )
+from quickstep.engine.patience import Level, Need, Patience
 from quickstep.fields import write_moment
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import Turn
@@ -102,6 +103,7 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
             ScalingActivity(ahead, 6, 5),
             launches=(Launch(ahead, 2),),
             removals=(Removal(ahead, 1),),
+            patience={"rate": Patience(4, ahead, (Need(ahead, 4),), (Level(4, 240, ahead),))},
         ),
         deleted={LOW: Deletion(ahead)},
         alarms={HIGH: known(acted_on=ahead)},
@@ -118,8 +120,9 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
             ScalingActivity(NOW, 6, 5),
             launches=(Launch(NOW, 2),),
             removals=(Removal(NOW, 1),),
+            patience={"rate": Patience(4, NOW, (Need(NOW, 4),), (Level(4, 240, NOW),))},
         ),
-        deleted={LOW: Deletion(NOW)},
+        deleted={},
         alarms={HIGH: known(acted_on=NOW)},
         counts=Counts(6, Count(8, NOW), (Count(4, NOW),), (Count(5, NOW),)),
         check_at=None,

@@ -15,11 +15,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_valid_document_is_said_to_be_so() -> None:
-    result = CliRunner().invoke(app, ["validate", str(EXAMPLE_POLICY)])
+@pytest.mark.parametrize(
+    ("file", "alarms"),
+    [
+        pytest.param("web.json", "high-request-rate, low-request-rate", id="steps"),
+        pytest.param("one-number.json", "request-rate/high", id="one number"),
+    ],
+)
+def test_a_valid_document_is_said_to_be_so_with_the_alarms_that_it_needs(
+    file: str, alarms: str
+) -> None:
+    path = EXAMPLE_POLICY.parent / file
 
-    assert result.exit_code == 0
-    assert "service/prod/web, 2 policies" in result.stdout
+    result = CliRunner().invoke(app, ["validate", "--strict", str(path)], env={"COLUMNS": "300"})
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"✓ {path}: service/prod/web, with the alarms {alarms}\n"
+
+
+def test_a_target_policy_s_threshold_is_in_the_document() -> None:
+    path = EXAMPLE_POLICY.parent / "one-number.json"
+
+    result = CliRunner().invoke(
+        app, ["validate", str(path), "--threshold", "request-rate=5"], env={"COLUMNS": "300"}
+    )
+
+    assert result.exit_code == 2
+    assert "request-rate: no valid document has such a policy of steps" in result.stderr
 
 
 def test_every_problem_of_every_document_is_listed(tmp_path: Path) -> None:
@@ -36,7 +58,7 @@ def test_every_problem_of_every_document_is_listed(tmp_path: Path) -> None:
     assert "MinCapacity: must be at least 0, not -1" in result.stderr
     assert 'DryRun: must be true or false, not "[bold]"' in result.stderr
     assert "must be JSON" in result.stderr
-    assert "2 policies" in result.stdout
+    assert "with the alarms high-request-rate, low-request-rate" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,9 @@ class Part(StrEnum):
 class Usage:
     """A service: `tasks` on average, `metrics` that each publishes every `publish_seconds`.
 
-    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day.
+    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day. It
+    has `alarms`, those of the template's steps by default; a policy that looks at its metric all
+    the time does so `own_looks` times a month.
     """
 
     tasks: float = 8
@@ -76,6 +78,8 @@ class Usage:
     services: int = 1
     retention_days: int = 30
     views: float = 60
+    alarms: int | None = None
+    own_looks: float = 0.0
 
     @property
     def task_hours(self) -> float:
@@ -165,12 +169,14 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         for of, n in activity.cases.items()
     ]
     events = sum(n for of, n in activity.cases.items() if of in _EVENTS)
+    own.append((cases[Case.HELD_RECHECK], usage.own_looks))
     looks = [(_beyond(quiet, nobody), HEARTBEATS)]
     shared = [(nobody, HEARTBEATS)]
     views = [(cases[Case.WIDGET], DAYS * usage.views)]
     deployed = counted.deployed
+    alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, deployed.service_alarms),
+        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
         _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
@@ -286,6 +292,18 @@ def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
     )
 
 
+def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of AAS on the application's own metric with two alarms of its own.
+
+    So it is with a percent ladder, one alarm each way, and with the two that target tracking makes;
+    for the announced target tracking on custom metrics this is assumed.
+    """
+    return (
+        Line(Part.ALARMS, "10-s or 20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
+        *publishing(usage, counted),
+    )
+
+
 def on_free_metrics(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
     """Return the lines of scaling on AWS's own 60-s metrics, which are free: two alarms."""
     return (Line(Part.ALARMS, "60-s alarms", Meter.ALARM, 2),)
@@ -307,5 +325,8 @@ NATIVE = {
     "aas-step-60s-alarm": on_free_metrics,
     "aas-target-tracking-60s": on_free_metrics,
     "aas-target-tracking-20s": tracking_20s,
+    "aas-percent-10s-alarm": on_two_high_resolution_alarms,
+    "aas-target-tracking-20s-custom": on_two_high_resolution_alarms,
+    "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
 }
 """AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from quickstep.config import parse_target
+from quickstep.engine.model import Direction
+from quickstep_lab.files import DEFAULT_THRESHOLDS, EXAMPLE_POLICY
 from quickstep_lab.simulator.measure import (
     Measures,
     Summary,
@@ -15,18 +18,16 @@ from quickstep_lab.simulator.measure import (
     needed_task_seconds,
     summarise,
 )
-from quickstep_lab.simulator.scalers.application_auto_scaling import (
-    KINDS,
-    StepScaling,
-    TargetTracking,
-)
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
+from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
 from quickstep_lab.simulator.series import Series, series_of
 from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from quickstep.engine.model import StepPolicy
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
 
@@ -60,6 +61,8 @@ class Comparison:
             "needed_task_seconds": needed_task_seconds(experiment.traffic, experiment.setup),
             "scalers": {name: summary.as_dict() for name, summary in self.scalers.items()},
             "ranges": {name: dict(summary.ranges) for name, summary in self.scalers.items()},
+            "worst": {name: summary.worst for name, summary in self.scalers.items()},
+            "announced": [name for name in self.scalers if name in ANNOUNCED],
         }
 
 
@@ -72,14 +75,42 @@ def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
     return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, 1))
 
 
+def by_steps(setup: Setup) -> Setup:
+    """Return what goes by steps of a setup; where nothing does, the mission's steps at its target.
+
+    Example: a target of 50 and no steps: +1 from 50 on, +2 from 75, +4 from 100, and -1 below 15.
+    """
+    policies = setup.target.step_policies
+    if policies:
+        return replace(setup, target=replace(setup.target, policies=policies))
+    mission = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    times = setup.scale_out_threshold / DEFAULT_THRESHOLDS[Direction.OUT]
+    scaled = tuple(_multiplied(policy, times) for policy in mission.step_policies)
+    thresholds = {policy.alarm: DEFAULT_THRESHOLDS[policy.direction] * times for policy in scaled}
+    return Setup(replace(setup.target, policies=scaled), thresholds)
+
+
+def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
+    """Return a step policy for a metric that is so many times as high."""
+
+    def bound(value: float | None) -> float | None:
+        return None if value is None else value * times
+
+    steps = (replace(s, lower=bound(s.lower), upper=bound(s.upper)) for s in policy.steps)
+    return replace(policy, steps=tuple(steps))
+
+
 def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
-    """Return Quickstep, the same policies without its guards, and the models of AWS's scalers."""
+    """Return Quickstep, its steps without its guards, and the models of AWS's scalers."""
+    steps = by_steps(setup)
     return (
         Quickstep(setup),
-        textbook(setup),
-        StepScaling(setup, 10),
-        StepScaling(setup, 60),
-        *(TargetTracking(setup, name) for name in KINDS),
+        textbook(steps),
+        StepScaling(steps, 10),
+        StepScaling(steps, 60),
+        *(TargetTracking(setup, name) for name in KINDS if name not in ANNOUNCED),
+        percent_ladder(setup),
+        *(TargetTracking(setup, name) for name in KINDS if name in ANNOUNCED),
     )
 
 

@@ -10,8 +10,19 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's colours, which people with any colour vision can tell apart, and three of Tol's
+# muted ones, which are darker than those of the same hue: a page may show nine scalers.
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#882255",
+    "#999933",
+)
 NEUTRAL = "#666666"
 _MOST_TEXT = 300
 

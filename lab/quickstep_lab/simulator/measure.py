@@ -6,10 +6,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from quickstep_lab.simulator.stage import Run, Setup
     from quickstep_lab.traffic import Traffic
@@ -23,6 +23,10 @@ CALM = 60
 REVERSAL_SECONDS = 600
 """Two actions in opposite directions within ten minutes: the first one was for nothing."""
 
+GOOD_IF_HIGH = frozenset({"success_rate"})
+NEITHER = frozenset({"requests"})
+"""Measures that are not bad if they are high; requests are the traffic's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measures:
@@ -30,12 +34,14 @@ class Measures:
 
     A surge starts with the first second that is over the scale-out threshold on the desired tasks,
     in 10 s that are so on average. `time_to_trigger_s` is from there to the first UpdateService
-    that adds tasks, `time_to_capacity_s` until those that serve are enough for the threshold
-    again; both are medians over the surges. `task_seconds` are those of all launched tasks: what
-    is paid for.
+    that adds tasks, `time_to_95_percent_s` until 95 % of the tasks that the load needs serve, and
+    `time_to_capacity_s` until they are enough for the threshold again: of 117 tasks the last one's
+    start-up decides that. All are medians over the surges. `task_seconds` are those of all launched
+    tasks: what is paid for.
     """
 
     time_to_trigger_s: float | None
+    time_to_95_percent_s: float | None
     time_to_capacity_s: float | None
     requests: float
     failed: float
@@ -52,11 +58,10 @@ def measure(run: Run, threshold: float) -> Measures:
     requests = sum(second.requests for second in run.seconds)
     failed = sum(second.failed for second in run.seconds)
     surges = list(_surges(run, threshold))
-    triggers = [trigger for trigger, _ in surges if trigger is not None]
-    capacities = [capacity for _, capacity in surges if capacity is not None]
     return Measures(
-        time_to_trigger_s=median(triggers) if triggers else None,
-        time_to_capacity_s=median(capacities) if capacities else None,
+        time_to_trigger_s=_median_of_known(surge.trigger for surge in surges),
+        time_to_95_percent_s=_median_of_known(surge.most for surge in surges),
+        time_to_capacity_s=_median_of_known(surge.capacity for surge in surges),
         requests=requests,
         failed=failed,
         success_rate=1 - failed / requests if requests else 1.0,
@@ -83,7 +88,28 @@ def ahead(requests: Sequence[float]) -> list[float]:
     return [(total[end] - total[second]) / (end - second) for second, end in enumerate(ends)]
 
 
-def _surges(run: Run, threshold: float) -> Iterator[tuple[float | None, float | None]]:
+class _Surge(NamedTuple):
+    """Seconds from a surge's start: to the answer, to 95 % of the tasks it needs, to all of them.
+
+    None where that never happened.
+    """
+
+    trigger: float | None
+    most: float | None
+    capacity: float | None
+
+
+def _median_of_known(times: Iterable[float | None]) -> float | None:
+    known = [time for time in times if time is not None]
+    return median(known) if known else None
+
+
+def most_of(needed: int) -> int:
+    """Return 95 % of the tasks that are needed, rounded up: 114 of 120, and 12 of 12."""
+    return -(-needed * 95 // 100)  # in integers: 0.95 * 20 may be a little more than 19
+
+
+def _surges(run: Run, threshold: float) -> Iterator[_Surge]:
     """Yield of each surge when it was answered, and when there were tasks enough for it.
 
     One that is over before anything was done, as a burst of a few seconds is, has neither.
@@ -91,26 +117,36 @@ def _surges(run: Run, threshold: float) -> Iterator[tuple[float | None, float | 
     load = ahead([second.requests for second in run.seconds])
     outs = [action.at for action in run.actions if action.after > action.before]
     start, calm, peak = None, 0, 0.0
+    most_at: float | None = None
     enough_at: float | None = None
     for second, requests in enumerate(load):
+        arriving = run.seconds[second].requests
         if start is None:
             limit = threshold * run.desired[second]
-            if requests <= limit or run.seconds[second].requests <= limit:
+            if requests <= limit or arriving <= limit:
                 continue
-            start, calm, peak, enough_at = second, 0, 0.0, None
+            start, calm, peak, most_at, enough_at = second, 0, 0.0, None, None
         peak = max(peak, requests)
-        limit = threshold * run.seconds[second].serving
-        enough = requests <= limit
+        serving = run.seconds[second].serving
+        enough = requests <= threshold * serving
         # Enough because the load has gone, or is about to, is not enough for it.
-        there = requests >= peak * 0.9 and run.seconds[second].requests <= limit
-        if enough and there and enough_at is None:
+        there = requests >= peak * 0.9
+        if there and most_at is None:
+            needed = math.ceil(max(requests, arriving) / threshold)
+            most_at = float(second) if serving >= most_of(needed) else None
+        if enough and there and arriving <= threshold * serving and enough_at is None:
             enough_at = float(second)
         calm = calm + 1 if enough else 0
         if calm >= CALM or second == len(load) - 1:
             trigger = next((at - start for at in outs if start <= at <= second), None)
-            answered = trigger is not None and enough_at is not None
-            yield trigger, enough_at - start if answered and enough_at is not None else None
+            yield _Surge(trigger, *_since(start, trigger, most_at, enough_at))
             start = None
+
+
+def _since(start: int, trigger: float | None, *times: float | None) -> Iterator[float | None]:
+    """Yield the seconds from a surge's start to each time; None if nobody answered the surge."""
+    for time in times:
+        yield None if trigger is None or time is None else time - start
 
 
 def needed_task_seconds(traffic: Traffic, setup: Setup) -> float:
@@ -136,6 +172,18 @@ class Summary:
 
     medians: Measures
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> dict[str, float | None]:
+        """The bad end of each range: of success the lowest, of all else the highest.
+
+        Each measure has its own worst seed.
+        """
+        return {
+            name: low if name in GOOD_IF_HIGH else high
+            for name, (low, high) in self.ranges.items()
+            if name not in NEITHER
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return the medians as JSON-ready data."""

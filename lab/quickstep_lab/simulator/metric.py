@@ -49,6 +49,8 @@ class Metric:
         self._by_ecs = by_ecs
         self._sent: deque[float] = deque(maxlen=world.publish_interval)
         self._seconds: dict[int, list[Samples]] = {}
+        self._settled: dict[tuple[int, int], tuple[int, float]] = {}
+        self._newest = -1
 
     def record(self, fleet: Fleet, per_task: float, second: int, lead: int = 0) -> None:
         """Take one second's load; publish for the tasks whose second it is.
@@ -87,26 +89,44 @@ class Metric:
     def put(self, second: int, samples: Samples) -> None:
         """Take samples that are stamped with a second; the seconds have to come in order."""
         self._seconds.setdefault(second, []).append(samples)
+        self._newest = second
         while (oldest := next(iter(self._seconds))) < second - _KEPT:
             del self._seconds[oldest]
+        while self._settled and next(iter(self._settled))[0] < second - _KEPT:
+            del self._settled[next(iter(self._settled))]
 
     def read(
         self, start: int, period: int, now: float, statistic: Statistic
     ) -> tuple[float | None, float]:
         """Return a period's value as far as it can be seen at `now`, and its number of samples.
 
-        The value is None where nothing can be seen.
+        The value is None where nothing can be seen. `now` never goes back.
 
         Example: 3 tasks at 50 each: an average of 50, a total of 150, and in 10 s 6 samples.
         """
-        count, total = 0, 0.0
-        for second in range(start, start + period):
-            for samples in self._seconds.get(second, ()):
-                if samples.visible_at <= now:
-                    count += samples.number
-                    total += samples.total
+        count, total = self._visible(start, period, now)
         if not count:
             return None, 0.0
         if statistic is Statistic.AVERAGE:
             return total / count, float(count)
         return total * self._world.publish_interval / period, float(count)
+
+    def _visible(self, start: int, period: int, now: float) -> tuple[int, float]:
+        """Return how many of a period's samples can be seen at `now`, and their sum.
+
+        Alarms look at the same periods again and again, a quarter of an hour of them in each
+        evaluation. Once a later second has samples and all of a period can be seen, it stays so.
+        """
+        if settled := self._settled.get((start, period)):
+            return settled
+        count, total, all_seen = 0, 0.0, True
+        for second in range(start, start + period):
+            for samples in self._seconds.get(second, ()):
+                if samples.visible_at <= now:
+                    count += samples.number
+                    total += samples.total
+                else:
+                    all_seen = False
+        if all_seen and self._newest >= start + period:
+            self._settled[start, period] = count, total
+        return count, total

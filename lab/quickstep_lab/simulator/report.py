@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from plotly.subplots import make_subplots
 
 from quickstep_lab.simulator.html_page import COLOURS, NEUTRAL, chart_text, page
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, labelled
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -25,7 +26,11 @@ def report_page(comparison: Comparison, note: str) -> str:
     title = f"Quickstep on {comparison.experiment.traffic.name}"
     return page(
         title,
-        [_facts(comparison), note],
+        [
+            _facts(comparison),
+            note,
+            *([ANNOUNCED_ONLY] if ANNOUNCED & comparison.scalers.keys() else []),
+        ],
         f"<thead>{_head()}</thead><tbody>{_rows(comparison)}</tbody>",
         _HELP,
         _figure(comparison),
@@ -49,6 +54,7 @@ def _facts(comparison: Comparison) -> str:
 _HEADINGS = (
     ("Scaler", ""),
     ("Time to trigger", "time_to_trigger_s"),
+    ("Time to 95 %", "time_to_95_percent_s"),
     ("Time to capacity", "time_to_capacity_s"),
     ("Failed", "failed"),
     ("Success", "success_rate"),
@@ -69,7 +75,8 @@ def _head() -> str:
 def _rows(comparison: Comparison) -> str:
     rows = []
     for name, summary in comparison.scalers.items():
-        cells = [f'<th scope="row">{escape(name)}</th>']
+        mark = "<small>announced, not shipped</small>" if name in ANNOUNCED else ""
+        cells = [f'<th scope="row">{escape(name)}{mark}</th>']
         for heading, key in _HEADINGS[1:]:
             low, high = (_cell_value(key, end) for end in summary.ranges[key]) if key else ("", "")
             spread = f"<small>{low} to {high}</small>" if low != high else ""
@@ -162,7 +169,7 @@ def _add_scaler(
     figure.add_scatter(
         x=seconds,
         y=series.desired,
-        name=name,
+        name=labelled(name),
         line={"color": colour, "width": 2, "shape": "hv"},
         row=2,
         **common,

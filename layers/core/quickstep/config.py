@@ -2,7 +2,8 @@
 
 Each policy body is a StepScalingPolicyConfiguration as `aws application-autoscaling
 put-scaling-policy` takes it, with its rules (Application Auto Scaling API reference,
-StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` is the only addition.
+StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` and `ScaleInWindow` are added. A
+target policy has the names of TargetTrackingScalingPolicyConfiguration.
 """
 
 from __future__ import annotations
@@ -243,26 +244,29 @@ def _target_policy(name: str, field: Field, preset: Preset) -> TargetPolicy:
         scale_out_cooldown=_read(members, "ScaleOutCooldown", _seconds, 0),
         scale_in_cooldown=_read(members, "ScaleInCooldown", _seconds, usual.scale_in_cooldown),
         disable_scale_in=_read(members, "DisableScaleIn", Field.boolean, default=False),
-        scale_in_window=_read(
-            members, "ScaleInWindow", lambda f: f.integer(0, LONGEST_WINDOW), usual.scale_in_window
-        ),
+        scale_in_window=_read(members, "ScaleInWindow", _window, usual.scale_in_window),
         kept_share=usual.kept_share,
         tolerance=usual.tolerance,
     )
 
 
+def _window(field: Field) -> int:
+    return field.integer(0, LONGEST_WINDOW)
+
+
 def _target_value(field: Field) -> float:
     value = field.number()
     if not 0 < value <= MAX_TARGET:
-        field.wrong(f"must be above 0 and at most {MAX_TARGET:g}")
+        field.wrong(f"must be above 0 and at most {MAX_TARGET:,.0f}")
         return 1.0
     return value
 
 
 def _step_policy(name: str, direction: Direction, field: Field) -> StepPolicy:
+    known = ("Cooldown", "MinAdjustmentMagnitude", "MetricAggregationType", "MetricScope")
+    patient = ("ScaleInWindow",) if direction is Direction.IN else ()
     members = field.members(
-        required=("AdjustmentType", "StepAdjustments"),
-        optional=("Cooldown", "MinAdjustmentMagnitude", "MetricAggregationType", "MetricScope"),
+        required=("AdjustmentType", "StepAdjustments"), optional=(*known, *patient)
     )
     change = AdjustmentType.CHANGE_IN_CAPACITY
     kind = _read(members, "AdjustmentType", lambda f: f.choice(AdjustmentType), change)
@@ -285,6 +289,7 @@ def _step_policy(name: str, direction: Direction, field: Field) -> StepPolicy:
         metric_scope=_read(
             members, "MetricScope", lambda f: f.choice(MetricScope), MetricScope.TOTAL
         ),
+        scale_in_window=_read(members, "ScaleInWindow", _window, None),
     )
 
 

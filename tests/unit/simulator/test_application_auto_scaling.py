@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quickstep.engine.model import Direction
+from quickstep.engine.steps import apply_step, select_step
 from quickstep_lab.simulator.measure import measure
 from quickstep_lab.simulator.scalers import application_auto_scaling
-from quickstep_lab.simulator.scalers.application_auto_scaling import (
-    KINDS,
-    StepScaling,
-    TargetTracking,
-)
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_document
 from tests.unit.simulator.worlds import a_run, a_setup, a_surge, exactly
 
 if TYPE_CHECKING:
+    from quickstep.engine.model import StepPolicy
     from quickstep_lab.simulator.stage import Run, Setup
 
 SETUP = a_setup()
 STEP = StepScaling(SETUP, 10)
-SLOW, FAST = (TargetTracking(SETUP, name) for name in KINDS)
+LADDER = percent_ladder(SETUP)
+SLOW, FAST, CUSTOM_20S, CUSTOM_10S = (TargetTracking(SETUP, name) for name in KINDS)
 
 
 def times(run: Run) -> list[float]:
@@ -104,6 +105,93 @@ def test_it_stays_within_the_bounds() -> None:
     up = a_run(StepScaling(a_setup(MaxCapacity=5), 10), a_surge(20))
     down = a_run(STEP, Traffic("down", (700.0,) * 30 + (20.0,) * 900), tasks=8)
     assert (max(up.desired), min(down.desired)) == (5, 2)
+
+
+# --- the percent ladder ---------------------------------------------------------------------------
+
+
+def a_ladder(scale_out: float = 100, least: int = 2) -> dict[Direction, StepPolicy]:
+    setup = percent_ladder(a_setup(scale_out, MinCapacity=least, MaxCapacity=5000)).setup
+    return {policy.direction: policy for policy in setup.target.step_policies}
+
+
+def asked(policy: StepPolicy, base: int, breach: float) -> int:
+    step = select_step(policy, breach)
+    assert step is not None
+    return apply_step(policy, step, base)
+
+
+@pytest.mark.parametrize("least", [0, 1, 2, 50])
+@pytest.mark.parametrize("target", [0.5, 10, 100, 2000])
+def test_the_ladder_keeps_the_rules_of_step_adjustments(target: float, least: int) -> None:
+    for policy in a_ladder(target, least).values():
+        assert len(policy.steps) == 20
+        steps = sorted(
+            policy.steps, key=lambda step: -math.inf if step.lower is None else step.lower
+        )
+        assert all(one.upper == other.lower for one, other in pairwise(steps)), "no gap, no overlap"
+        out = policy.direction is Direction.OUT
+        assert (steps[0].lower, steps[-1].upper) == ((0, None) if out else (None, 0))
+        assert all((step.adjustment > 0) == out for step in steps)
+        assert out or all(step.adjustment > -100 for step in steps)
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 10, 60, 600])
+def test_the_ladder_asks_for_what_the_load_needs_and_at_most_an_eighth_more(tasks: int) -> None:
+    out = a_ladder()[Direction.OUT]
+    for value in range(101, 1000, 7):
+        needed = tasks * value / 100
+        # Truncated to whole tasks, so one short at most; a percentage is rounded up to a whole one.
+        assert (
+            math.floor(needed)
+            <= asked(out, tasks, value - 100)
+            <= max(tasks + 1, needed * 1.13 + 1)
+        )
+
+
+@pytest.mark.parametrize("least", [1, 2, 10])
+def test_what_the_ladder_removes_leaves_no_task_over_its_target(least: int) -> None:
+    policy = a_ladder(least=least)[Direction.IN]
+    low = percent_ladder(a_setup(MinCapacity=least)).setup.thresholds["percent-in"]
+    for tasks in range(least + 1, 300):
+        for tenth in range(1, 101):
+            value = low * tenth / 100
+            left = max(least, asked(policy, tasks, value - low))
+            assert left < tasks
+            assert value * tasks / left <= 100 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("least", "low"), [(0, 50), (1, 50), (2, 200 / 3), (3, 75), (9, 90), (39, 90)]
+)
+def test_the_ladder_begins_to_remove_where_the_smallest_fleet_bears_it(
+    least: int, low: float
+) -> None:
+    thresholds = percent_ladder(a_setup(MinCapacity=least)).setup.thresholds
+    assert thresholds == {"percent-out": 100, "percent-in": pytest.approx(low)}
+
+
+def test_the_ladder_is_there_in_a_few_actions_a_minute_apart() -> None:
+    for seed in range(5):
+        run = a_run(LADDER, a_surge(10), seed=seed)
+        assert max(run.desired) >= 12
+        outs = [action.at for action in run.actions if action.after > action.before]
+        assert len(outs) <= 3
+        assert all(later - earlier > 50 for earlier, later in pairwise(outs))
+
+
+def test_the_ladder_removes_nothing_before_ten_minutes_are_calm() -> None:
+    run = a_run(LADDER, Traffic("down", (700.0,) * 30 + (300.0,) * 900), tasks=8)
+    assert 630 <= times(run)[0] < 630 + 10 + 5 + 10 + 6
+    assert changes(run)[0] == (8, 4)
+
+
+def test_the_ladder_has_no_limit_of_ours_on_one_step() -> None:
+    assert LADDER.setup.target.max_adjustment_magnitude == LADDER.setup.target.max_capacity
+    setup = a_setup(MaxCapacity=2000)
+    traffic = Traffic("large", (6_000.0,) * 60 + (60_000.0,) * 60)
+    run = a_run(percent_ladder(setup), traffic, tasks=60)
+    assert run.actions[0].after > 60 + 100
 
 
 # --- target tracking ------------------------------------------------------------------------------
@@ -183,6 +271,24 @@ def test_a_scale_in_of_target_tracking_waits_for_its_cooldown() -> None:
     ins = [action.at for action in run.actions if action.after < action.before]
     assert changes(run) == [(4, 2), (2, 1)]
     assert 300 <= ins[1] - ins[0] < 300 + 60 + 10
+
+
+@pytest.mark.parametrize("scaler", [CUSTOM_20S, CUSTOM_10S], ids=lambda scaler: scaler.name)
+def test_announced_target_tracking_acts_on_three_datapoints_without_a_hidden_delay(
+    scaler: TargetTracking,
+) -> None:
+    period = scaler.kind.period
+    runs = [a_run(scaler, a_surge(3, before=60), seed=seed) for seed in range(20)]
+    triggers = [times(run)[0] - 60 for run in runs]
+    # Three periods over the target; the first may be the one in which the surge begins.
+    assert min(triggers) > 2 * period
+    assert max(triggers) < 4 * period + 5 + 10 + 6
+    assert all(run.actions[0].after >= 4 for run in runs), "the whole load is seen at once"
+
+
+def test_only_what_is_not_shipped_is_marked_as_announced() -> None:
+    assert [name for name in KINDS if name in ANNOUNCED] == [CUSTOM_20S.name, CUSTOM_10S.name]
+    assert all(kind.delay == 0 for name, kind in KINDS.items() if name in ANNOUNCED)
 
 
 def test_an_action_that_finds_no_datapoint_any_more_changes_nothing(

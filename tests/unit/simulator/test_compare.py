@@ -23,6 +23,9 @@ NAMES = [
     "aas-step-60s-alarm",
     "aas-target-tracking-60s",
     "aas-target-tracking-20s",
+    "aas-percent-10s-alarm",
+    "aas-target-tracking-20s-custom",
+    "aas-target-tracking-10s-custom",
 ]
 
 
@@ -51,11 +54,14 @@ def test_the_result_has_every_scaler_and_the_keys_that_are_promised() -> None:
         "needed_task_seconds",
         "scalers",
         "ranges",
+        "worst",
+        "announced",
     ]
     assert list(document["scalers"]) == NAMES
     for measures in document["scalers"].values():
         assert list(measures) == [
             "time_to_trigger_s",
+            "time_to_95_percent_s",
             "time_to_capacity_s",
             "requests",
             "failed",
@@ -67,6 +73,8 @@ def test_the_result_has_every_scaler_and_the_keys_that_are_promised() -> None:
             "reversals",
         ]
         assert list(measures["latency_ms"]) == ["p50", "p95", "p99"]
+    assert document["announced"] == NAMES[-2:]
+    assert list(document["worst"]) == NAMES
     assert json.loads(json.dumps(document, allow_nan=False)) == json.loads(json.dumps(document))
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quickstep_lab.simulator.fleet import Second
-from quickstep_lab.simulator.measure import Measures, ahead, measure, needed_task_seconds, summarise
+from quickstep_lab.simulator.measure import (
+    Measures,
+    ahead,
+    measure,
+    most_of,
+    needed_task_seconds,
+    summarise,
+)
 from quickstep_lab.simulator.queueing import Latencies, Served, Server
 from quickstep_lab.simulator.stage import START, Action, Run
 from quickstep_lab.traffic import Traffic
@@ -116,6 +123,61 @@ def test_times_are_none_where_it_never_happened(
     assert (measures.time_to_trigger_s, measures.time_to_capacity_s) == (trigger, capacity)
 
 
+@pytest.mark.parametrize(
+    ("needed", "most"),
+    [(1, 1), (2, 2), (12, 12), (19, 19), (20, 19), (21, 20), (40, 38), (117, 112), (1800, 1710)],
+)
+def test_95_per_cent_of_the_tasks_are_rounded_up(needed: int, most: int) -> None:
+    assert most_of(needed) == most
+
+
+def test_95_per_cent_of_the_needed_tasks_may_serve_well_before_the_last_one_does() -> None:
+    # 2,400 requests need 24 tasks; 23 of them are there after 50 s, the last one after 80 s.
+    load = spells((20, 100), (200, 2400), (100, 100))
+    serving = spells((60, 2), (10, 22), (30, 23), (220, 24))
+    measures = measure(a_played(load, serving=serving, actions=[(30, 2, 24)]), threshold=100)
+    assert (measures.time_to_95_percent_s, measures.time_to_capacity_s) == (50, 80)
+
+
+@pytest.mark.parametrize(
+    ("load", "serving", "actions", "most"),
+    [
+        pytest.param(
+            spells((20, 100), (200, 2400), (100, 100)),
+            spells((70, 2), (250, 23)),
+            [(30, 2, 23)],
+            50,
+            id="the last one never comes",
+        ),
+        pytest.param(
+            spells((20, 100), (200, 2400), (100, 100)),
+            spells((70, 2), (250, 22)),
+            [(30, 2, 22)],
+            None,
+            id="one fewer is not 95 %",
+        ),
+        pytest.param(
+            spells((20, 100), (200, 2400), (100, 100)),
+            spells((70, 2), (250, 24)),
+            [],
+            None,
+            id="nobody answered it",
+        ),
+        pytest.param(
+            SURGE, spells((70, 2), (150, 3)), [(30, 2, 3)], 50, id="of three tasks all of them"
+        ),
+    ],
+)
+def test_the_time_to_95_per_cent_is_that_of_the_tasks_that_serve(
+    load: list[float],
+    serving: list[float],
+    actions: list[tuple[float, int, int]],
+    most: float | None,
+) -> None:
+    measures = measure(a_played(load, serving=serving, actions=actions), threshold=100)
+    assert measures.time_to_95_percent_s == most
+
+
 def test_of_several_surges_the_times_are_the_medians() -> None:
     # Each is over after a minute of calm; they are answered after 5, 10 and 30 s.
     load = spells((20, 100), *[(60, 300), (120, 100)] * 3)
@@ -214,6 +276,7 @@ def test_the_task_seconds_needed_are_those_of_just_enough_tasks(
 def some(trigger: float | None = 10, failed: float = 0, p99: float | None = 50) -> Measures:
     return Measures(
         time_to_trigger_s=trigger,
+        time_to_95_percent_s=None,
         time_to_capacity_s=None,
         requests=1000,
         failed=failed,
@@ -252,3 +315,18 @@ def test_each_measure_has_a_median_of_its_own() -> None:
     assert medians.success_rate == pytest.approx(0.995)
     assert medians.latency_ms == {"p50": 50, "p95": 50, "p99": 70}
     assert set(summarise(runs).ranges) == set(summarise(runs).as_dict()) - {"latency_ms"}
+
+
+def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time() -> None:
+    worst = summarise([some(10, 5), some(None, 1), some(20, 9)]).worst
+    assert worst == {
+        "time_to_trigger_s": None,
+        "time_to_95_percent_s": None,
+        "time_to_capacity_s": None,
+        "failed": 9,
+        "success_rate": pytest.approx(0.991),
+        "task_seconds": 100,
+        "peak_tasks": 2,
+        "scale_actions": 1,
+        "reversals": 0,
+    }

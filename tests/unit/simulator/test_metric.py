@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep_lab.simulator.metric import Metric, Statistic
+from quickstep_lab.simulator.metric import Metric, Samples, Statistic
 from tests.unit.simulator.worlds import PROMPT, a_stage, exactly, play_loads
 
 if TYPE_CHECKING:
@@ -37,6 +37,24 @@ def test_the_average_is_that_of_a_task_and_the_total_that_of_all() -> None:
     assert metric.read(20, 10, LATER, AVERAGE) == (50, 6)
     assert metric.read(20, 10, LATER, TOTAL) == (150, 6)
     assert metric.read(10, 30, LATER, TOTAL) == (150, 18)
+
+
+def test_a_period_is_read_anew_until_its_last_sample_can_be_seen_and_then_stays() -> None:
+    metric = a_stage(1).metric
+    for second, visible_at in ((3, 5.0), (8, 40.0), (13, 15.0)):
+        metric.put(second, Samples(visible_at, 1, float(second)))
+    assert metric.read(0, 10, 20.0, AVERAGE) == (3, 1)
+    assert metric.read(0, 10, 50.0, AVERAGE) == (5.5, 2)
+    assert metric.read(0, 10, 60.0, AVERAGE) == (5.5, 2)
+    assert metric.read(0, 10, 60.0, TOTAL) == (5.5, 2)
+
+
+def test_a_period_that_goes_on_is_read_anew() -> None:
+    metric = a_stage(1).metric
+    metric.put(3, Samples(4.0, 1, 3.0))
+    assert metric.read(0, 10, 5.0, AVERAGE) == (3, 1)
+    metric.put(8, Samples(9.0, 1, 8.0))
+    assert metric.read(0, 10, 10.0, AVERAGE) == (5.5, 2)
 
 
 def test_a_rising_load_is_averaged_over_the_5_s_before_each_datapoint() -> None:

@@ -12,8 +12,8 @@ import pytest
 from docs import draining
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.simulator.compare import Experiment, all_scalers, compare, played, tasks_at_start
-from quickstep_lab.simulator.scalers.application_auto_scaling import TargetTracking
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.world import Spread, World
 from quickstep_lab.traffic import NOISE, ScenarioName, Traffic, scenario_traffic
 from tests.unit.simulator.worlds import a_random, a_setup

@@ -11,6 +11,8 @@ import pytest
 
 from quickstep_lab.simulator.compare import Comparison, Experiment, all_scalers, compare
 from quickstep_lab.simulator.report import report_page
+from quickstep_lab.simulator.scalers.quickstep import Quickstep
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, labelled
 from quickstep_lab.simulator.series import Mark
 from quickstep_lab.simulator.stage import Action
 from quickstep_lab.simulator.tune import Candidate, Score, Tuning
@@ -150,9 +152,25 @@ def test_the_table_has_every_scaler_and_the_charts_every_one_of_their_lines() ->
     page, _ = pages("comparison")
     for name in a_comparison().scalers:
         assert name in page.text
-        assert page.data.count(f'"{name}"') >= 2, "no line of its own"
+        mark = "announced, not shipped" if name in ANNOUNCED else ""
+        assert re.search(rf"{name}{mark}(never|\d)", page.text)
+        assert f'"{labelled(name)}"' in page.data, "no line of its own"
     assert "a note" in page.text
     assert "never" in page.text
+    assert "Time to 95 %" in page.text
+    assert ANNOUNCED_ONLY in page.text
+
+
+def test_a_page_without_an_announced_scaler_does_not_speak_of_them() -> None:
+    experiment = Experiment(a_surge(5, during=30), SETUP, World(), 2, seeds=1)
+    page = Page(report_page(compare(experiment, [Quickstep(SETUP)]), ""))
+    assert ANNOUNCED_ONLY not in page.text
+
+
+def test_every_scaler_has_a_colour_of_its_own() -> None:
+    page, _ = pages("comparison")
+    colours = set(re.findall(r'"color":"(#[0-9A-F]{6})","shape":"hv","width":2', page.data))
+    assert len(colours) == len(a_comparison().scalers)
 
 
 def test_the_table_of_a_search_shows_both_parts_and_which_policies_are_chosen_and_yours() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quickstep.engine.model import AlarmState, MetricScope
-from quickstep_cli.thresholds import DEFAULT_THRESHOLDS
 from quickstep_lab.alarms import MissingData
+from quickstep_lab.files import DEFAULT_THRESHOLDS
 from quickstep_lab.simulator.compare import all_scalers
 from quickstep_lab.simulator.metric import Statistic
 from quickstep_lab.simulator.scalers.quickstep import Quickstep

@@ -55,16 +55,14 @@ class AlarmDefinition:
         """Return how to read the same metric each so many seconds, as it is published.
 
         The average of one high-resolution metric can be put together again; all else is read as
-        the alarm reads it, and so are AWS's own metrics, which no alarm reads too coarsely.
+        the alarm reads it.
 
         Example: an alarm of 10 s over a metric that is published each 5 s: its period is 5.
         """
         parts = seconds in _FINE_PERIODS and self.period % seconds == 0
-        if not self.is_plain_average or not parts or not seconds < self.period < MINUTE:
+        if not self.is_published or not parts or not seconds < self.period < MINUTE:
             return self
         (query,) = self.queries
-        if query["MetricStat"].get("Metric", {}).get("Namespace", "").startswith("AWS/"):
-            return self
         stat = {**query["MetricStat"], "Period": seconds}
         return replace(self, queries=({**query, "MetricStat": stat},), period=seconds)
 
@@ -80,10 +78,15 @@ class AlarmDefinition:
         return json.dumps(metrics, sort_keys=True, separators=(",", ":"))
 
     @property
-    def is_plain_average(self) -> bool:
-        """Whether it watches the average of one metric, whose samples can be counted."""
-        stats = [query.get("MetricStat", {}).get("Stat") for query in self.queries]
-        return stats == ["Average"]
+    def is_published(self) -> bool:
+        """Whether it watches the average of one metric of which each task publishes samples.
+
+        AWS's own metrics have samples, too, but how many for a task is not said.
+        """
+        stats = [query.get("MetricStat", {}) for query in self.queries]
+        return [stat.get("Stat") for stat in stats] == ["Average"] and not stats[0].get(
+            "Metric", {}
+        ).get("Namespace", "").startswith("AWS/")
 
 
 def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:

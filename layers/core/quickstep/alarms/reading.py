@@ -42,14 +42,14 @@ def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[
     rounds the start down to a whole minute in any case.
     """
     asked = tuple(definitions)
-    span = max((_span(definition) for definition in asked), default=timedelta())
+    span = max((span_of(definition) for definition in asked), default=timedelta())
     span = max(span, HISTORY)
     grid = math.lcm(60, *(definition.period for definition in asked))
     start = (now - span).timestamp() // grid * grid
     return datetime.fromtimestamp(start, UTC), now
 
 
-def _span(definition: AlarmDefinition) -> timedelta:
+def span_of(definition: AlarmDefinition) -> timedelta:
     """Return how far back from now a datapoint may begin that still speaks for the present."""
     return timedelta(seconds=definition.period * (definition.n + BEYOND_WINDOW))
 
@@ -67,16 +67,15 @@ def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[st
 
 
 def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
-    """Return what counts the samples of each plain average, as `a{i}_samples` of the request."""
+    """Return what counts the samples of each published metric, as `a{i}_samples` of the request."""
     asked = []
     for index, definition in enumerate(definitions.values()):
-        queries = definition.queries
-        stat = queries[0].get("MetricStat") if len(queries) == 1 else None
-        if stat and stat.get("Stat") == "Average":
-            count = {**stat, "Stat": "SampleCount"}
-            owner = {key: queries[0][key] for key in ("AccountId",) if key in queries[0]}
-            query = {"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True}
-            asked.append({**query, **owner})
+        query = definition.queries[0]
+        if definition.is_published:
+            count = {**query["MetricStat"], "Stat": "SampleCount"}
+            owner = {key: query[key] for key in ("AccountId",) if key in query}
+            counted = {"Id": f"a{index}_samples", "MetricStat": count, "ReturnData": True}
+            asked.append({**counted, **owner})
     return asked
 
 
@@ -206,7 +205,7 @@ def judge(
     Example: 1 of 1, 10 s, at 10:00:32: the datapoint stamped 10:00:20 is the newest complete one.
     """
     period = timedelta(seconds=definition.period)
-    oldest = now - _span(definition)
+    oldest = now - span_of(definition)
     complete = [point for point in points if oldest <= point.at and point.at + period <= now]
     window = complete[-definition.n :]
     shown = Alarm(

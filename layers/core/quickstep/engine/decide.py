@@ -24,7 +24,7 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import grown, learnt, returned
-from quickstep.engine.policies import ask, needed, needs, speaks, window
+from quickstep.engine.policies import ask, is_content, needed, needs, speaks, window
 from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
@@ -50,13 +50,15 @@ def decide(
 
 def _learnt(case: Case) -> Case:
     """Return the case with what the load seen teaches of how long idle tasks are to be kept."""
-    patience = dict(case.state.patience)
+    patience = {}
     for policy in case.target.policies:
-        least, alarm = window(policy), case.observation.alarms.get(policy.alarm)
-        if least is None or alarm is None or not (alarm.recent or alarm.datapoints):
-            continue
-        seen, known = needed(case, policy, alarm), patience.get(policy.name)
-        patience[policy.name] = learnt(known, case.desired, seen, least, case.now)
+        known, least = case.state.patience.get(policy.name), window(policy)
+        alarm = case.observation.alarms.get(policy.alarm)
+        if least is not None and alarm and (alarm.recent or alarm.datapoints):
+            seen = needed(case, policy, alarm)
+            patience[policy.name] = learnt(known, case.desired, seen, least, case.now)
+        elif least is not None and known:
+            patience[policy.name] = known
     return replace(case, state=replace(case.state, patience=patience))
 
 
@@ -156,8 +158,12 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
     ]
     if proposals:
         return guard(case, largest(proposals), direction)
-    in_alarm = [pair for pair in firing if pair[1].state is AlarmState.ALARM]
-    return _unanswered(case, *in_alarm[0]) if in_alarm else None
+    unanswered = [
+        (policy, alarm)
+        for policy, alarm in firing
+        if alarm.state is AlarmState.ALARM and (alarm.muted or not is_content(policy, alarm))
+    ]
+    return _unanswered(case, *unanswered[0]) if unanswered else None
 
 
 def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:
@@ -207,7 +213,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
         alarm = case.observation.alarms.get(policy.alarm)
         if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
             state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
-            why = f"{policy.name} {state}, so no task is removed"
+            why = f"{policy.alarm} {state}, so no task is removed"
             return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
     return None
 

@@ -100,9 +100,17 @@ class StepAdjustment:
     adjustment: int
 
 
+KEPT_SHARE = 0.7
+"""The part of what was needed of late that is kept, where nothing else says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepPolicy:
-    """A step scaling policy: what one alarm in breach asks for."""
+    """A step scaling policy: what one alarm in breach asks for.
+
+    A scale-in with a `scale_in_window` keeps a task until it has been idle for so many seconds, and
+    longer where that has been too soon before.
+    """
 
     name: str
     direction: Direction
@@ -112,6 +120,7 @@ class StepPolicy:
     min_adjustment_magnitude: int | None = None
     aggregation: MetricAggregationType = MetricAggregationType.AVERAGE
     metric_scope: MetricScope = MetricScope.TOTAL
+    scale_in_window: int | None = None
 
     @property
     def alarm(self) -> str:
@@ -144,7 +153,7 @@ class TargetPolicy:
     scale_in_cooldown: int = 30
     disable_scale_in: bool = False
     scale_in_window: int = 120
-    kept_share: float = 0.7
+    kept_share: float = KEPT_SHARE
     tolerance: float = 0.1
 
     @property

@@ -228,7 +228,7 @@ def _reasons(known: Patience, window: int, share: float, now: datetime) -> Itera
     yield Kept(known.tasks, known.grown_at + timedelta(seconds=window), added)
     for need in known.needs:
         yield _patient(known, need, need.tasks, window, now)
-        part = math.ceil(share * need.tasks)
+        part = math.ceil(share * need.tasks - 1e-9)
         until = need.at + timedelta(seconds=PEAK_SECONDS)
         yield Kept(part, until, f"{share:g} of the {need.tasks} needed at {need.at:%H:%M:%S}")
     for level in known.levels:

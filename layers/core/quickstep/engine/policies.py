@@ -46,6 +46,21 @@ def speaks(policy: Policy, alarm: Alarm) -> bool:
             assert_never(policy)
 
 
+def is_content(policy: Policy, alarm: Alarm) -> bool:
+    """Whether a policy that asks for nothing has seen all that it goes by, whatever its alarm says.
+
+    An alarm of steps that fires and that no step answers is worth a word; a target's alarm may fire
+    while the tasks are enough.
+    """
+    match policy:
+        case StepPolicy():
+            return False
+        case TargetPolicy():
+            return bool(alarm.recent or alarm.datapoints)
+        case _:
+            assert_never(policy)
+
+
 def looks_back(
     target: ScalableTarget, policy: Policy, direction: Direction, state: AlarmState
 ) -> bool:
@@ -62,7 +77,7 @@ def looks_back(
 
 def looks_always(policy: Policy) -> bool:
     """Whether a policy looks at its metric all the time, and not only while its alarm fires."""
-    return isinstance(policy, TargetPolicy)
+    return window(policy) is not None
 
 
 def interval(target: ScalableTarget, policy: Policy | None) -> int:
@@ -72,20 +87,14 @@ def interval(target: ScalableTarget, policy: Policy | None) -> int:
 
 def window(policy: Policy) -> int | None:
     """Return how long an idle task is kept at least, in seconds; None where steps alone say it."""
-    match policy:
-        case StepPolicy():
-            return None
-        case TargetPolicy():
-            return policy.scale_in_window
-        case _:
-            assert_never(policy)
+    return policy.scale_in_window
 
 
 def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
     """Return how many tasks were needed lately, oldest first, for a policy with a window."""
     match policy:
         case StepPolicy():
-            return []
+            return step_policy.needed(case, policy, alarm)
         case TargetPolicy():
             return target_policy.needed(case, policy, alarm)
         case _:

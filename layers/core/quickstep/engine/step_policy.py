@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
 from quickstep.engine.load import Load, expected_growth, load_of, loads, noise, tasks_of
-from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope, TrailStep
+from quickstep.engine.model import (
+    KEPT_SHARE,
+    AlarmState,
+    Direction,
+    Guard,
+    MetricScope,
+    TrailStep,
+)
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.patience import Need, kept
 from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
 from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
 
@@ -169,9 +178,26 @@ def _fewer(
     case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None, proposal: Proposal
 ) -> Proposal:
     proposal = _waits(case, policy, proposal)
-    if proposal.held or load is None or Guard.WOULD_FLAP not in case.target.guards:
+    if load and Guard.WOULD_FLAP in case.target.guards and not proposal.held:
+        proposal = _would_flap(case, alarm, load, _unseen(case, load, proposal))
+    return proposal if proposal.held else _while_patient(case, policy, proposal)
+
+
+def _while_patient(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
+    """Remove only what has been idle for longer than its patience.
+
+    Example: 9 tasks of which a step removes one, and the ninth was needed a minute ago: 9.
+    """
+    known, least = case.state.patience.get(policy.name), policy.scale_in_window
+    if known is None or least is None:
         return proposal
-    return _would_flap(case, alarm, load, _unseen(case, load, proposal))
+    keep = kept(known, least, KEPT_SHARE, case.now)
+    capacity = min(case.desired, max(proposal.capacity, keep.tasks))
+    why = f"kept at {capacity}: {keep.why}"
+    if capacity == case.desired:
+        held = proposal.hold("patience", capacity, Outcome.HELD_COOLDOWN, why)
+        return held.checked_again_in(max(RECHECK_SECONDS, case.seconds_until(keep.until)))
+    return proposal if capacity == proposal.capacity else proposal.after("patience", capacity, why)
 
 
 def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
@@ -375,6 +401,19 @@ def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
         return case.desired
     _, tasks, _ = need(case, alarm, load, alarm.threshold)
     return tasks
+
+
+def needed(case: Case, policy: StepPolicy, alarm: Alarm) -> list[Need]:
+    """Return how many tasks kept the scale-out alarm of the same metric quiet, oldest first.
+
+    There are none where a metric does not fall as tasks are added: then all that is known is when
+    tasks were added.
+    """
+    threshold = threshold_of_the_same_metric(case, alarm)
+    if threshold is None or policy.metric_scope is not MetricScope.PER_TASK:
+        return []
+    period = timedelta(seconds=alarm.period)
+    return [Need(at + period, math.floor(load / threshold) + 1) for at, load in loads(case, alarm)]
 
 
 def need(case: Case, alarm: Alarm, load: Load, threshold: float) -> tuple[float, int, float]:

@@ -1,7 +1,7 @@
 """Step adjustments, with the semantics of Application Auto Scaling exactly.
 
 Source of the rules: "Step scaling policies overview" of the Application Auto Scaling User Guide,
-and the StepAdjustment and StepStepPolicyConfiguration shapes of its API reference.
+and the StepAdjustment and StepScalingPolicyConfiguration shapes of its API reference.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ LONGEST_PAUSE = 120
 LONG = 100
 """Numbers from here on are told in whole ones."""
 
-RISES = 4
+RISES = 5
 """Differences between intervals that show whether a load rises as a line."""
 
 CLEAR = 9.0
@@ -71,8 +71,19 @@ class Demand:
 
     @property
     def newest(self) -> float:
-        """The load of the newest interval."""
-        return self.loads[-1][1]
+        """The load of the newest interval; of the last three the middle one while it is `rough`."""
+        last = [load for _, load in self.loads[-3:]]
+        return sorted(last)[1] if self.rough and len(last) > 2 else last[-1]  # noqa: PLR2004
+
+    @property
+    def rough(self) -> bool:
+        """Whether so many tasks have just begun to report that what they sum up to is not sure.
+
+        Each sample is the mean of some seconds; while more and more tasks share the load, they are
+        of different shares of it.
+        """
+        counts = self.counts[-RISES - 1 :]
+        return bool(counts) and max(counts) > SETTLED * min(counts)
 
     @property
     def noise(self) -> float:
@@ -161,7 +172,8 @@ def needs(case: Case, policy: TargetPolicy, alarm: Alarm) -> int:
 def ask(case: Case, policy: TargetPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
     """Return the capacity that the load takes, or how much of what is idle is kept.
 
-    None where a direction has nothing to say: out, where the tasks are enough and no alarm fires.
+    None where a direction has nothing to say: out, where the tasks are more than the load takes, or
+    enough and no alarm fires.
     """
     seen = demand(case, policy, alarm)
     if seen is None:
@@ -176,12 +188,13 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
     sized = tasks_for(seen.newest, policy.target_value)
     why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
     proposal = Proposal(case.desired, base, base, why)
-    if alarm.capped:
+    if _is_capped(policy, alarm):
         proposal = _by_ratio(case, policy, seen, proposal)
     else:
         proposal = _by_load(case, policy, seen, sized, proposal)
     if proposal.capacity <= case.desired:
-        return _enough(case, proposal, seen) if alarm.state is AlarmState.ALARM else None
+        asked = alarm.state is AlarmState.ALARM and sized >= case.desired
+        return _enough(case, policy, proposal, seen) if asked else None
     proposal = replace(proposal, wanted=proposal.capacity)
     proposal = proposal.checked_again_in(RECHECK_SECONDS)
     return _in_cooldown(case, policy, _largest_step(case, proposal))
@@ -227,15 +240,14 @@ def _expected(case: Case, seen: Demand) -> tuple[float, float]:
     Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second, of which half is expected to
     go on for 45 s: 1,550. Of 100, 100, 100, 650 and 1,200 the second lowest difference is 0.
     """
-    every, counts = seen.loads[-RISES - 1 :], seen.counts[-RISES - 1 :]
+    every = seen.loads[-RISES - 1 :]
     if Guard.RISING_TREND not in case.target.guards or len(every) <= RISES:
         return seen.newest, 0.0
     rises = sorted(
         (b - a) / (end - start).total_seconds() for (start, a), (end, b) in pairwise(every)
     )
     slope, span = rises[1], (every[-1][0] - every[0][0]).total_seconds()
-    rough = bool(counts) and max(counts) > SETTLED * min(counts)
-    if rough or slope <= 0 or slope * span < CLEAR * seen.noise:
+    if seen.rough or slope <= 0 or slope * span < CLEAR * seen.noise:
         return seen.newest, 0.0
     more = DAMPING * slope * case.target.warmup_seconds
     return seen.newest + min(MOST_GROWTH * seen.newest, more), slope
@@ -254,10 +266,18 @@ def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal
     if seen.serving < coming - 0.5:
         return proposal.after("target", case.desired, proposal.why)
     wanted = math.ceil(serving * min(MOST_RATIO, ratio) - 1e-9)
-    return proposal.after("target", max(proposal.base, wanted), proposal.why)
+    most = (
+        f"; at most {MOST_RATIO:g} times the {serving:.3g} that serve" if ratio > MOST_RATIO else ""
+    )
+    return proposal.after("target", max(proposal.base, wanted), f"{proposal.why}{most}")
 
 
-def _enough(case: Case, proposal: Proposal, seen: Demand) -> Proposal:
+def _is_capped(policy: TargetPolicy, alarm: Alarm) -> bool:
+    """Whether the value of a task cannot say how much is too much."""
+    return alarm.capped and policy.metric_scope is MetricScope.PER_TASK
+
+
+def _enough(case: Case, policy: TargetPolicy, proposal: Proposal, seen: Demand) -> Proposal:
     """Hold, as the alarm fires and the tasks that are asked for are enough."""
     missing = tasks_of(case).missing
     why = proposal.why
@@ -269,6 +289,11 @@ def _enough(case: Case, proposal: Proposal, seen: Demand) -> Proposal:
     if 0 < seen.serving < case.desired - 0.5:
         why = f"{why}; {seen.serving:.3g} of {case.desired} serve"
         return proposal.hold("target", case.desired, Outcome.HELD_CAPACITY_ON_ITS_WAY, why)
+    carried = policy.target_value * case.desired
+    if carried < seen.newest <= (1 + policy.tolerance) * carried:
+        why = f"{why}, within {policy.tolerance:.0%} of what {case.desired} carry"
+    elif carried < seen.newest:
+        why = f"{why}, within its noise of what {case.desired} carry"
     return proposal.hold("target", case.desired, Outcome.HELD_NOT_BREACHING, why)
 
 
@@ -293,20 +318,25 @@ def _largest_step(case: Case, proposal: Proposal) -> Proposal:
 
 def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Proposal:
     patience = case.state.patience.get(policy.name)
-    base = min(case.desired, case.bounds.maximum)
+    # A maximum waits until the load leaves its tasks idle, unless it is forced.
+    base = min(case.desired, case.bounds.maximum) if case.bounds.forced else case.desired
     sized = tasks_for(seen.newest, policy.target_value)
     why = f"{policy.name}: {_sum(policy, alarm, seen.newest, sized, seen)}"
-    capacity = min(base, sized)
-    proposal = Proposal(base, capacity, base, why).after("target", capacity, why)
+    proposal = Proposal(base, base, base, why).after("target", min(base, sized), why)
     if patience is None:
         return proposal.hold(
             "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
-    capacity = min(base, max(capacity, keep.tasks))
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    if capacity > proposal.capacity:
-        proposal = proposal.after("patience", capacity, f"kept at {capacity}: {keep.why}")
+    if alarm.state is AlarmState.ALARM:  # it tells of no further rise
+        soon = RECHECK_SECONDS
+    if min(base, keep.tasks) > proposal.capacity:
+        proposal = proposal.after(
+            "patience", min(base, keep.tasks), f"kept at {min(base, keep.tasks)}: {keep.why}"
+        )
+    proposal = _beside_missing(case, proposal, base)
+    capacity = proposal.capacity
     if capacity >= case.desired:
         idle = sized < case.desired
         outcome = Outcome.HELD_COOLDOWN if idle else Outcome.HELD_NOT_BREACHING
@@ -315,6 +345,18 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
             soon
         )
     return _waits(case, policy, alarm, proposal.checked_again_in(soon))
+
+
+def _beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
+    """Leave room for tasks that are missing: nobody knows whether it is these that ECS stops.
+
+    Example: 12 desired, 6 of them missing, and a load for 2: 8, so that 2 of the 6 that serve stay.
+    """
+    missing = tasks_of(case).missing
+    capacity = min(base, proposal.capacity + missing)
+    if capacity == proposal.capacity:
+        return proposal
+    return proposal.after("missing tasks", capacity, f"{missing} of {case.desired} have not come")
 
 
 def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
@@ -337,7 +379,13 @@ def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -
 
 
 def _sum(policy: TargetPolicy, alarm: Alarm, load: float, tasks: int, seen: Demand) -> str:
-    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`."""
+    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`.
+
+    Of a signal that is capped: `90 on each of 4 tasks takes 6 at 60`.
+    """
+    if _is_capped(policy, alarm):
+        each, serving = seen.newest / max(1.0, seen.serving), seen.serving
+        return f"{each:.3g} on each of {serving:.3g} tasks takes {tasks} at {policy.target_value:g}"
     what = "requests/s take" if "RequestsPerSecond" in alarm.metric else "in all take"
     by_task = policy.metric_scope is MetricScope.PER_TASK
     assumed = by_task and not seen.counts

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.reading import coarse, is_the_same, judge, recent, together
+from quickstep.alarms.reading import coarse, is_the_same, judge, recent, span_of, together
 from quickstep.engine.model import Alarm, AlarmState, Direction
 from quickstep.engine.policies import interval, looks_always, looks_back
 from quickstep.protocol.look import Reads
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
-    from quickstep.engine.model import Datapoint, ScalableTarget
+    from quickstep.engine.model import Datapoint, Policy, ScalableTarget
     from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.ports import Metrics
@@ -56,12 +56,13 @@ class Observer:
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
             return look
-        fine = event.definition.fine(interval(target, target.policy(event.policy)))
+        policy = target.policy(event.policy)
+        fine = event.definition.fine(interval(target, policy))
         try:
             points = self.metrics.read({event.policy: fine}, now)[event.policy]
         except CallFailedError:
             return look
-        alarm = replace(event.alarm, **_history(target, fine, points, now))
+        alarm = replace(event.alarm, **_history(policy, target, event.definition, points, now))
         return replace(look, event=replace(event, alarm=alarm))
 
     def observe(self, target: ScalableTarget, memory: Memory, look: Look, now: datetime) -> Seen:
@@ -83,7 +84,7 @@ class Observer:
             name: alarm.definition
             for name, alarm in known.items()
             if alarm.definition
-            and not (alarms[name].has_value or alarms[name].recent)
+            and not _is_seen(target, name, alarms[name])
             and _is_read(target, memory, look, name, now)
         }
         return self._read(target, known, definitions, Seen(alarms, newest), now)
@@ -127,15 +128,21 @@ class Observer:
             )
             for name, definition in definitions.items()
         }
-        read = {
-            name: replace(
+        read = {}
+        for name, reading in readings.items():
+            shown = replace(
                 reading.alarm,
                 muted=seen.alarms[name].muted,
-                **_history(target, fine[name], points.get(name, ()), now),
+                **_history(
+                    target.policy(name), target, definitions[name], points.get(name, ()), now
+                ),
             )
-            for name, reading in readings.items()
-            if reading.alarm.has_value or known[name].state is AlarmState.ALARM
-        }
+            if shown.has_value or known[name].state is AlarmState.ALARM:
+                read[name] = shown
+            elif _looks(target, name):
+                # Its alarm says nothing new, or nothing at all; then it is blind, whatever it says.
+                state = AlarmState.OK if shown.recent else AlarmState.INSUFFICIENT_DATA
+                read[name] = replace(shown, state=state)
         newest = {name: reading.newest for name, reading in readings.items() if reading.newest}
         return Seen({**seen.alarms, **read}, {**seen.newest, **newest})
 
@@ -152,27 +159,46 @@ def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
 
 
 def _history(
-    target: ScalableTarget, fine: AlarmDefinition, points: Sequence[Datapoint], now: datetime
+    policy: Policy | None,
+    target: ScalableTarget,
+    definition: AlarmDefinition,
+    points: Sequence[Datapoint],
+    now: datetime,
 ) -> dict[str, Any]:
     """Return the load before as an alarm shows it: `recent`, one each `period` seconds.
 
     What was read by the second is put together to intervals of which the newest ends with the
-    newest second that can be seen: each task has published once in it.
+    newest second that can be seen: each task has published once in it. A policy that goes by the
+    newest of them has none where that is too old to speak for the present.
     """
+    fine = definition.fine(interval(target, policy))
     seconds = recent(fine, points, now)
+    if policy and looks_always(policy) and seconds and seconds[-1].at < now - span_of(definition):
+        seconds = ()
     if fine.period > 1:
         return {"recent": seconds, "period": fine.period}
     whole = max(SIZED_SECONDS, target.publish_seconds)
     return {"recent": together(seconds, whole), "period": whole}
 
 
+def _looks(target: ScalableTarget, alarm: str) -> bool:
+    """Whether the policy of an alarm looks at its metric all the time."""
+    policy = target.policy(alarm)
+    return policy is not None and looks_always(policy)
+
+
+def _is_seen(target: ScalableTarget, name: str, alarm: Alarm) -> bool:
+    """Whether an event has shown what its policy looks at."""
+    return alarm.has_value or (_looks(target, name) and bool(alarm.recent))
+
+
 def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now: datetime) -> bool:
     """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
     if look.reads is Reads.NOTHING:
         return False
-    policy = target.policy(name)
-    if memory.alarms[name].state is AlarmState.ALARM or (policy and looks_always(policy)):
+    if memory.alarms[name].state is AlarmState.ALARM or _looks(target, name):
         return True
+    policy = target.policy(name)
     out = policy is not None and policy.direction is Direction.OUT
     since = now - timedelta(seconds=target.deregistration_delay_seconds)
     drain = any(removal.at > since for removal in memory.state.removals)

@@ -92,7 +92,8 @@ class Memory:
         now on.
 
         Example: a cooldown of 10 s that began "in an hour" ends in 10 s, and a re-check that is due
-        in an hour is none.
+        in an hour is none. Of an alarm that was deleted "in an hour" that is forgotten: one that is
+        made anew would else be older for all that time.
         """
 
         def past(at: datetime, ahead: timedelta = CLOCKS) -> datetime:
@@ -123,9 +124,9 @@ class Memory:
                 for name, known in self.alarms.items()
             },
             deleted={
-                name: replace(gone, at=past(gone.at, AHEAD))
+                name: gone
                 for name, gone in self.deleted.items()
-                if now - gone.at <= FORGOTTEN
+                if -AHEAD <= now - gone.at <= FORGOTTEN
             },
             counts=self.counts.as_of(now),
             check_at=check_at if check_at and check_at <= now + LONGEST_CHECK else None,

@@ -51,9 +51,13 @@ def _read(field: Field) -> Patience | None:
     return Patience(
         members["tasks"].integer(0, MOST_TASKS),
         members["grown_at"].moment(),
-        tuple(need for need in needs if need),
+        tuple(sorted((need for need in needs if need), key=_at, reverse=True)),
         tuple(level for level in levels if level),
     )
+
+
+def _at(need: Need) -> datetime:
+    return need.at
 
 
 def _read_need(field: Field) -> Need | None:

@@ -1,0 +1,161 @@
+"""Target tracking of Application Auto Scaling: what is shipped, and what AWS has announced."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from quickstep_lab.alarms import AlarmDefinition, MissingData
+from quickstep_lab.simulator.metric import Statistic
+from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
+from quickstep_lab.simulator.stage import Setup, WatchedAlarm
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep_lab.simulator.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How a kind of target tracking looks at its metric; `delay` is what calibrates it.
+
+    `delay` is the seconds from its alarm to its first action, chosen so that the median trigger
+    time of a surge is the one that AWS `published`; that is None where nothing is shipped yet. It
+    stands for everything on the way that is not known. The action then uses the newest datapoint,
+    which is the most favourable reading: were the metric that late instead, the policy would
+    overshoot as well.
+    """
+
+    period: int
+    delay: float
+    published: float | None
+    capped: bool
+    out_cooldown: int
+
+
+KINDS = {
+    "aas-target-tracking-60s": Tracking(60, 163.0, 363.0, capped=False, out_cooldown=300),
+    "aas-target-tracking-20s": Tracking(20, 18.8, 86.0, capped=True, out_cooldown=60),
+    "aas-target-tracking-20s-custom": Tracking(20, 0.0, None, capped=False, out_cooldown=30),
+    "aas-target-tracking-10s-custom": Tracking(10, 0.0, None, capped=False, out_cooldown=30),
+}
+"""What target tracking watches, by the scaler's name.
+
+60-s metrics may be the application's own, requests per second; 20-s ones are CPU and memory only.
+CPU is taken to be in proportion to requests, and is never over 100 %: what it shows of a surge is
+at most a full task, so it takes several actions to answer a large one, and a cooldown of a minute
+serves it better than AAS's default of 300 s, which the other one has.
+
+The last two are announced and not shipped: AWS said in September 2026 that ECS target tracking is
+to take custom metrics of high resolution "soon". Assumed of them: the application's own metric at
+the full, periods of 20 s and of 10 s (EC2 Auto Scaling has 10 s as its finest), the alarms of the
+other kinds (3 of 3 datapoints out, 15 minutes in), none of the delay that calibrates those, and a
+cooldown of 30 s, about a start-up, by which a load that goes on rising is followed. All of it
+favours them.
+"""
+
+ANNOUNCED = frozenset(name for name, kind in KINDS.items() if kind.published is None)
+"""Those that AWS has announced and not shipped; whoever shows a result of theirs says so."""
+
+ANNOUNCED_ONLY = (
+    "Announced by AWS, not shipped: target tracking on high-resolution custom metrics. It is "
+    "modelled without the delays that AWS's published trigger times imply."
+)
+
+
+def labelled(name: str) -> str:
+    """Return a scaler's name as results show it, which says of an announced one that it is."""
+    return f"{name} (announced)" if name in ANNOUNCED else name
+
+
+OUT_PERIODS = 3
+IN_SECONDS = 900
+"""Target tracking's alarms: 3 of 3 datapoints above the target, 15 minutes below 90 % of it."""
+
+IN_COOLDOWN = 300
+"""Seconds: AAS's default for ECS."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTracking:
+    """A target tracking policy of AAS, with the scale-out threshold as its target."""
+
+    setup: Setup
+    name: str
+
+    @property
+    def kind(self) -> Tracking:
+        """Its period, delay and metric."""
+        return KINDS[self.name]
+
+    @property
+    def by_ecs(self) -> bool:
+        """CPU is ECS's own metric: tasks that drain are not in it."""
+        return self.kind.capped
+
+    def measure(self, per_task: float, capacity: float) -> float:
+        """Requests per second of a task; those that it can serve, where the metric is CPU."""
+        return min(per_task, capacity) if self.kind.capped else per_task
+
+    def start(self, stage: Stage) -> None:
+        """Watch the two alarms."""
+        _TrackingPlayer(self.setup, self.kind, stage)
+
+
+class _TrackingPlayer:
+    def __init__(self, setup: Setup, kind: Tracking, stage: Stage) -> None:
+        self._stage = stage
+        self._kind = kind
+        self._bounds = setup.target.min_capacity, setup.target.max_capacity
+        self._goal = setup.scale_out_threshold
+        self._out: tuple[datetime, int] | None = None
+        self._in: datetime | None = None
+        for comparison, threshold, n, act in (
+            ("GreaterThanThreshold", self._goal, OUT_PERIODS, self._scale_out),
+            ("LessThanThreshold", 0.9 * self._goal, IN_SECONDS // kind.period, self._scale_in),
+        ):
+            definition = AlarmDefinition(
+                name=comparison,
+                arn="",
+                namespace="",
+                metric="",
+                dimensions={},
+                statistic="Average",
+                period=kind.period,
+                threshold=threshold,
+                comparison=comparison,
+                evaluation_periods=n,
+                datapoints_to_alarm=n,
+                missing_data=MissingData.MISSING,
+            )
+            repeat(
+                stage, WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None), act, kind.delay
+            )
+
+    def _wanted(self, base: int, value: float) -> int:
+        """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7."""
+        least, most = self._bounds
+        return min(most, max(least, math.ceil(base * value / self._goal)))
+
+    def _scale_out(self, alarm: WatchedAlarm) -> None:
+        stage = self._stage
+        base = stage.fleet.running(stage.now)
+        if self._out and stage.clock < self._out[0] + timedelta(seconds=self._kind.out_cooldown):
+            base = self._out[1]
+        wanted = self._wanted(base, alarm.values[-1])
+        if wanted > stage.fleet.desired:
+            self._out = stage.clock, base
+            stage.scale(wanted, f"{alarm.values[-1]:g} is over the target {self._goal:g}")
+
+    def _scale_in(self, alarm: WatchedAlarm) -> None:
+        stage = self._stage
+        if self._in and stage.clock < self._in + timedelta(seconds=IN_COOLDOWN):
+            return
+        running = stage.fleet.running(stage.now)
+        wanted = self._wanted(running, alarm.values[-1])
+        if wanted < min(running, stage.fleet.desired):
+            self._in = stage.clock
+            stage.scale(wanted, f"{alarm.values[-1]:g} is under the target {self._goal:g}")
