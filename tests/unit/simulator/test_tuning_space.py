@@ -195,6 +195,18 @@ def test_a_finer_ladder_is_nearer_the_proportional_one_and_fits_in_a_document(co
     assert len(str(document)) < MAX_BYTES
 
 
+@pytest.mark.parametrize("form", [Form.STEPS, Form.PERCENT])
+@pytest.mark.parametrize("window", [None, 600])
+def test_a_ladder_has_the_window_of_its_choice_and_not_the_given_one(
+    form: Form, window: int | None
+) -> None:
+    given_ = a_document()
+    given_["ScaleInPolicies"][LOW]["ScaleInWindow"] = 77
+    document, _ = policy_of(given_, a_choice(form, window=window), 150)
+    (scale_in,) = read_target(document).in_direction(Direction.IN)
+    assert scale_in.scale_in_window == window
+
+
 # --- target policies ------------------------------------------------------------------------------
 
 
@@ -297,8 +309,8 @@ def test_where_nothing_is_to_scale_in_no_ladder_stands_in(
             id="another one",
         ),
         pytest.param(
-            a_choice(Form.STEPS, guard_off=Guard.WOULD_FLAP),
-            "steps +1/+2/+4, cooldowns 10 s and 30 s, no WouldFlap",
+            a_choice(Form.STEPS, window=300, guard_off=Guard.WOULD_FLAP),
+            "steps +1/+2/+4, cooldowns 10 s and 30 s, ScaleInWindow 300, no WouldFlap",
             id="steps",
         ),
         pytest.param(
