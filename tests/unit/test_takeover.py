@@ -636,18 +636,31 @@ def test_by_steps_the_target_s_seconds_are_said_beside() -> None:
     ) in made.notes
 
 
-def test_steps_and_a_target_of_one_name_are_told_apart() -> None:
-    out = a_step_policy("cpu50", a_step(0, None, 10), alarms=("out-alarm",))
+def test_by_steps_the_period_is_aas_s_however_fast_the_metric_is() -> None:
+    made = tracked(tracking(**custom()), Tracking.STEPS, high_resolution=True)
 
-    made = taken(out, tracking(**CPU))
-
-    assert list(made.document["ScaleOutPolicies"]) == ["cpu50"]
-    assert list(made.document["TargetTrackingPolicies"]) == ["cpu50-2"]
-    assert "cpu50 is called cpu50-2 here" in made.notes
-    assert [alarm["AlarmName"] for alarm in made.alarms] == [
-        "quickstep/prod/web/cpu50",
-        "quickstep/prod/web/cpu50-2/high",
+    assert [(alarm["Period"], alarm["EvaluationPeriods"]) for alarm in made.alarms] == [
+        (60, 3),
+        (60, 15),
     ]
+
+
+@pytest.mark.parametrize("target_first", [True, False], ids=["target first", "steps first"])
+def test_steps_and_a_target_of_one_name_are_told_apart(*, target_first: bool) -> None:
+    out = a_step_policy("cpu50", a_step(0, None, 10), alarms=("out-alarm",))
+    policies = [out, tracking(**CPU)]
+    names = ["cpu50", "cpu50-2"]
+
+    made = taken(*(reversed(policies) if target_first else policies))
+
+    steps, target = reversed(names) if target_first else names
+    assert list(made.document["ScaleOutPolicies"]) == [steps]
+    assert list(made.document["TargetTrackingPolicies"]) == [target]
+    assert "cpu50 is called cpu50-2 here" in made.notes
+    assert {alarm["AlarmName"] for alarm in made.alarms} == {
+        WEB.alarm(steps),
+        WEB.alarm(f"{target}/high"),
+    }
     read_target(made.document)
 
 

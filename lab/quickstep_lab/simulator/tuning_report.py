@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from quickstep_lab.simulator.html_page import COLOURS, NEUTRAL, chart_text, page
 from quickstep_lab.simulator.tuning_reasons import reasons
-from quickstep_lab.simulator.tuning_space import form_of
+from quickstep_lab.simulator.tuning_space import described
 
 if TYPE_CHECKING:
     from quickstep_lab.simulator.tune import Candidate, Tuning
@@ -55,7 +56,7 @@ def _rows(tuning: Tuning) -> str:
         out, *in_ = (f"{threshold:g}" for threshold in candidate.thresholds.values())
         scores = (candidate.tuned, candidate.held_out)
         cells = (
-            form_of(candidate.document),
+            escape(described(candidate.document)),
             out,
             in_[0] if in_ else "-",
             *(
@@ -112,4 +113,4 @@ def _point(colour: str, symbol: str) -> dict[str, Any]:
 
 def _thresholds(candidate: Candidate) -> str:
     numbers = ", ".join(f"{name} {value:g}" for name, value in candidate.thresholds.items())
-    return f"{form_of(candidate.document)}: {numbers}"
+    return f"{described(candidate.document)}: {numbers}"

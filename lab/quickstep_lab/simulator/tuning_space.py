@@ -48,6 +48,7 @@ _LADDER: Mapping[str, Sequence[Any]] = {
     "scale_in_share": (0.3, 0.4, 0.5, 0.6, 0.7),
     "removal": range(len(_REMOVALS)),
     "scale_in_cooldown": (30, 60, 120, 300),
+    "window": (None, 120, 300, 600),
     "guard_off": (None, Guard.RISING_TREND, Guard.CAPACITY_ON_ITS_WAY, Guard.WOULD_FLAP),
 }
 SPACE: Mapping[Form, Mapping[str, Sequence[Any]]] = {
@@ -64,7 +65,8 @@ SPACE: Mapping[Form, Mapping[str, Sequence[Any]]] = {
 """What is searched, by form. `utilisation` is the scale-out threshold, or the target value, as a
 share of a task's capacity; `step` the width of a step and `scale_in_share` the scale-in threshold,
 as a share of that threshold; `end` is which end of its interval a percent step is right for. None
-leaves a number to the preset, and every guard on. The first value of each is the usual one."""
+leaves a number to the preset, a ladder without a window, and every guard on. The first value of
+each is the usual one."""
 
 MOST_GROWTH = 10
 """The last step of a percent ladder is for so many times the threshold, and more."""
@@ -119,6 +121,30 @@ def form_of(document: Mapping[str, Any]) -> Form:
     bodies = document.get("ScaleOutPolicies", {}).values()
     percent = any(body["AdjustmentType"] == "PercentChangeInCapacity" for body in bodies)
     return Form.PERCENT if percent else Form.STEPS
+
+
+def described(document: Mapping[str, Any]) -> str:
+    """Return what tells a document that can be tuned from others with the same thresholds.
+
+    Example: `target, aggressive, ScaleInWindow 600, no RisingTrend` or `steps +1/+2/+4`.
+    """
+    form = form_of(document)
+    parts: list[str] = [form]
+    if form is Form.TARGET:
+        (body,) = document["TargetTrackingPolicies"].values()
+        parts += [document["Preset"]] if "Preset" in document else []
+        own = ("ScaleInWindow", "ScaleInCooldown")
+        parts += [f"{key} {body[key]}" for key in own if key in body]
+    else:
+        (body,) = document["ScaleOutPolicies"].values()
+        (in_,) = document["ScaleInPolicies"].values()
+        numbers = "/".join(f"{step['ScalingAdjustment']:+d}" for step in body["StepAdjustments"])
+        parts = [f"{form} {numbers}"]
+        waits = [f"{one['Cooldown']} s" for one in (body, in_) if "Cooldown" in one]
+        parts += [f"cooldowns {' and '.join(waits)}"] if waits else []
+        parts += [f"ScaleInWindow {in_['ScaleInWindow']}"] if "ScaleInWindow" in in_ else []
+    parts += [f"no {guard}" for guard, on in document.get("Guards", {}).items() if not on]
+    return ", ".join(parts)
 
 
 def usual(form: Form, utilisation: float) -> Choice:
@@ -274,6 +300,8 @@ def _ladder(  # noqa: PLR0917 - a document's parts
             [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": removal}],
         )
     }
+    if values["window"] is not None:
+        document["ScaleInPolicies"][names.in_]["ScaleInWindow"] = values["window"]
     thresholds = {names.out: threshold, names.in_: _rounded(threshold * values["scale_in_share"])}
     return document, {name: float(value) for name, value in thresholds.items()}
 

@@ -18,7 +18,7 @@ from quickstep_lab.simulator.stage import Action
 from quickstep_lab.simulator.tune import Candidate, Score, Tuning
 from quickstep_lab.simulator.tuning_report import tuning_page
 from quickstep_lab.simulator.world import World
-from tests.builders import HIGH, LOW
+from tests.builders import HIGH, LOW, a_document
 from tests.unit.simulator.worlds import a_setup, a_surge
 
 HOSTILE = (
@@ -75,7 +75,8 @@ def a_comparison() -> Comparison:
 
 def a_candidate(success: float, policy: str = HIGH) -> Candidate:
     score = Score(success, 4.0)
-    return Candidate({"MinCapacity": success}, {policy: 100.0, LOW: 30.0}, score, score)
+    document = a_document(MaxCapacity=round(success * 1000))
+    return Candidate(document, {policy: 100.0, LOW: 30.0}, score, score)
 
 
 def a_tuning(policy: str = HIGH) -> Tuning:
@@ -179,6 +180,20 @@ def test_the_table_of_a_search_shows_both_parts_and_which_policies_are_chosen_an
     assert "3, yours" in page.text
     assert page.text.count("99.900%") == 2
     assert "3 policies were tried" in page.text
+
+
+def test_the_page_of_a_search_says_why_yours_loses_and_what_form_each_policy_has() -> None:
+    yours, *_ = a_tuning().tried
+    score = Score(0.999, 4.5)
+    document = {"TargetTrackingPolicies": {"load": {"TargetValue": 98}}}
+    chosen = Candidate(document, {"load/high": 98.0}, score, score)
+    page = Page(tuning_page(Tuning(yours, (chosen,), chosen, (yours, chosen), 0.995), "mine"))
+    fails = "Yours fails 10.000% of the requests in its worst run, the chosen policy 0.100%."
+    assert fails in page.text
+    cells = re.sub(r"\s+", "", page.text)
+    assert "1,chosentarget98-99.900%4.50" in cells
+    assert "2,yourssteps+1/+2/+4,cooldowns10sand30s1003090.000%4.00" in cells
+    assert "target: load\\u002fhigh 98" in page.data
 
 
 def test_a_long_reason_is_cut_and_broken_into_lines() -> None:

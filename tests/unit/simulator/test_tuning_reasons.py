@@ -55,6 +55,9 @@ WAITS = "has enough tasks serving 80 s after a surge begins instead of 52 s"
             id="too little in reserve",
         ),
         pytest.param(
+            a_candidate(0.99, 9, idle_task_hours=2.1), [f"{FAILS}."], id="hardly more in reserve"
+        ),
+        pytest.param(
             a_candidate(0.99, 9, threshold=75),
             [
                 f"{FAILS}: it lets a task carry 100 requests/s before it scales out instead of 75.",
@@ -62,7 +65,10 @@ WAITS = "has enough tasks serving 80 s after a surge begins instead of 52 s"
             id="fuller tasks",
         ),
         pytest.param(
-            a_candidate(0.99, 8, time_to_trigger_s=13.0), [f"{FAILS}."], id="a clock's phase only"
+            a_candidate(0.99, 8, time_to_trigger_s=12.5), [f"{FAILS}."], id="a clock's phase only"
+        ),
+        pytest.param(
+            a_candidate(0.99, 8, time_to_capacity_s=75.0), [f"{FAILS}."], id="not clearly later"
         ),
         pytest.param(
             a_candidate(0.99, 8, time_to_trigger_s=None), [f"{FAILS}."], id="no surge, no time"

@@ -21,6 +21,7 @@ from quickstep_lab.simulator.tuning_space import (
     Form,
     changed,
     check_tunable,
+    described,
     drawn,
     form_of,
     forms_for,
@@ -194,6 +195,18 @@ def test_a_finer_ladder_is_nearer_the_proportional_one_and_fits_in_a_document(co
     assert len(str(document)) < MAX_BYTES
 
 
+@pytest.mark.parametrize("form", [Form.STEPS, Form.PERCENT])
+@pytest.mark.parametrize("window", [None, 600])
+def test_a_ladder_has_the_window_of_its_choice_and_not_the_given_one(
+    form: Form, window: int | None
+) -> None:
+    given_ = a_document()
+    given_["ScaleInPolicies"][LOW]["ScaleInWindow"] = 77
+    document, _ = policy_of(given_, a_choice(form, window=window), 150)
+    (scale_in,) = read_target(document).in_direction(Direction.IN)
+    assert scale_in.scale_in_window == window
+
+
 # --- target policies ------------------------------------------------------------------------------
 
 
@@ -278,6 +291,38 @@ def test_where_nothing_is_to_scale_in_no_ladder_stands_in(
     document: dict[str, Any], forms: list[Form]
 ) -> None:
     assert list(forms_for(read_target(document))) == forms
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        pytest.param(a_choice(Form.TARGET), "target", id="the usual target"),
+        pytest.param(
+            a_choice(
+                Form.TARGET,
+                preset=Preset.AGGRESSIVE,
+                window=600,
+                scale_in_cooldown=10,
+                guard_off=Guard.RISING_TREND,
+            ),
+            "target, aggressive, ScaleInWindow 600, ScaleInCooldown 10, no RisingTrend",
+            id="another one",
+        ),
+        pytest.param(
+            a_choice(Form.STEPS, window=300, guard_off=Guard.WOULD_FLAP),
+            "steps +1/+2/+4, cooldowns 10 s and 30 s, ScaleInWindow 300, no WouldFlap",
+            id="steps",
+        ),
+        pytest.param(
+            a_choice(Form.PERCENT),
+            "percent +58/+151/+298/+531/+900/+900, cooldowns 10 s and 30 s",
+            id="percents",
+        ),
+    ],
+)
+def test_policies_of_the_same_thresholds_are_told_apart(choice: Choice, words: str) -> None:
+    document, _ = policy_of(a_document(), choice, 150)
+    assert described(document) == words
 
 
 # --- what can be tuned ----------------------------------------------------------------------------
