@@ -157,7 +157,17 @@ def test_it_sizes_the_service_once(alarm: Alarm, granted: int, why: str) -> None
 
     assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, granted)
     assert decision.reason == why
-    assert decision.next_check_in == 10
+
+
+@pytest.mark.parametrize(
+    ("alarm", "seconds"),
+    [
+        pytest.param(an_alarm(1_000.0, 1_100.0), 10, id="a datapoint of the alarm later"),
+        pytest.param(an_alarm(400.0, 900.0), 5, id="at once, where a jump may have begun"),
+    ],
+)
+def test_it_looks_again_after_it_has_grown(alarm: Alarm, seconds: int) -> None:
+    assert decided(alarm).next_check_in == seconds
 
 
 @pytest.mark.parametrize(

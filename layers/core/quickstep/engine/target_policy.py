@@ -41,6 +41,12 @@ MOST_RATIO = 2.0
 LONGEST_PAUSE = 120
 """The load is looked at so often at least, in seconds: the metric is read as far back."""
 
+JUMP = 1.2
+"""A load that is so many times the one before has jumped, or rises steeply."""
+
+AT_ONCE = 5
+"""Seconds until the next interval shows the whole of a jump."""
+
 LONG = 100
 """Numbers from here on are told in whole ones."""
 
@@ -84,6 +90,12 @@ class Demand:
         """
         counts = self.counts[-RISES - 1 :]
         return bool(counts) and max(counts) > SETTLED * min(counts)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the newest interval may be one in which a jump began: the next shows more."""
+        last = [load for _, load in self.loads[-2:]]
+        return len(last) > 1 and last[1] > JUMP * last[0]
 
     @property
     def noise(self) -> float:
@@ -196,7 +208,7 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
         asked = alarm.state is AlarmState.ALARM and sized >= case.desired
         return _enough(case, policy, proposal, seen) if asked else None
     proposal = replace(proposal, wanted=proposal.capacity)
-    proposal = proposal.checked_again_in(RECHECK_SECONDS)
+    proposal = proposal.checked_again_in(AT_ONCE if seen.jumps else RECHECK_SECONDS)
     return _in_cooldown(case, policy, _largest_step(case, proposal))
 
 
