@@ -84,6 +84,13 @@ class Load:
         """
         return self.reporting / self.serving if self.serving > 0 else 1.0
 
+    @property
+    def unseen(self) -> str:
+        """Why not every task that serves is seen, so that none may go; empty where all are."""
+        if self.silent:
+            return f"{self.silent} of {self.serving:.3g} tasks that serve do not report"
+        return self.doubt
+
 
 def tasks_of(case: Case) -> Tasks:
     """Return who is there.

@@ -212,12 +212,10 @@ def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
 
 def _unseen(case: Case, load: Load, proposal: Proposal) -> Proposal:
     """Hold while not every task that serves is seen: what it carries is not known."""
-    why = load.doubt
-    if load.silent:
-        why = f"{load.silent} of {load.serving:.3g} tasks that serve do not report"
-    if not why:
+    if not load.unseen:
         return proposal
-    return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, f"{why}: none is removed")
+    why = f"{load.unseen}: none is removed"
+    return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, why)
 
 
 def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Proposal | None:

@@ -373,15 +373,9 @@ def _beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
 
 def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
     """Hold in a scale-in cooldown, and while not every task that serves is seen."""
-    if policy.metric_scope is MetricScope.PER_TASK:
-        load = load_of(case, alarm)
-        unseen = load.doubt
-        if load.silent:
-            unseen = f"{load.silent} of {load.serving:.3g} tasks that serve do not report"
-        if unseen:
-            return proposal.hold(
-                "reporting", case.desired, Outcome.HELD_NO_DATA, f"{unseen}: none is removed"
-            )
+    if policy.metric_scope is MetricScope.PER_TASK and (unseen := load_of(case, alarm).unseen):
+        why = f"{unseen}: none is removed"
+        return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, why)
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
         return proposal
