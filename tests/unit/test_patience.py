@@ -256,8 +256,8 @@ def test_old_needs_of_a_level_are_one() -> None:
     assert learn(old).needs == needed((5, 10), (130, 53), (160, 54))
 
 
-needs = st.lists(
-    st.tuples(st.floats(0, 400), st.integers(0, 200)), max_size=30, unique_by=lambda need: need[0]
+needs: st.SearchStrategy[list[tuple[float, int]]] = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(0, 200)), max_size=30, unique_by=lambda need: need[0]
 ).map(lambda drawn: sorted(drawn, reverse=True))
 
 
