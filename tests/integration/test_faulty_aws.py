@@ -62,13 +62,13 @@ DOCUMENT = json.dumps(
     a_document(Guards=NO_GUARDS, ScaleOutPolicies={HIGH: scale_out_policy(4)}, ScaleInPolicies={})
 )
 NAMESPACE = "MyApp/Performance"
-READ_TIMEOUT = 0.5  # seconds; the deployed function waits longer, in the same way
+READ_TIMEOUT = 1.5  # seconds; the deployed function waits longer, in the same way
 
 FAULTS: dict[str, dict[str, Any]] = {
     "is throttled": {"error": {"code": "ThrottlingException", "status": 400}},
     "breaks": {"error": {"code": "InternalServerError", "status": 500}},
     "is reset": {"reset": True},
-    "hangs": {"timeout_ms": 2_000},
+    "hangs": {"timeout_ms": 6_000},
     "is done but its answer lost": {"response": {"abort_bytes": 0}},
 }
 
