@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from starlette.applications import Starlette
@@ -23,13 +24,17 @@ class Lines:
     """A transport that says which process published what, and when it is stamped."""
 
     def send(self, address: Address, point: Point) -> None:
-        values = {
-            m.name: m.value.count if isinstance(m.value, Statistics) else m.value
-            for m in point.metrics
-        }
-        line = {"pid": os.getpid(), "of": str(address), "at": point.timestamp.timestamp(), **values}
+        lines = ""
+        for at in sorted({m.at or point.timestamp for m in point.metrics}):
+            values = {
+                m.name: m.value.count if isinstance(m.value, Statistics) else m.value
+                for m in point.metrics
+                if (m.at or point.timestamp) == at
+            }
+            line = {"pid": os.getpid(), "of": str(address), "at": at.timestamp(), **values}
+            lines += json.dumps(line) + "\n"
         with open(os.environ["LINES"], "a", encoding="utf-8") as file:  # noqa: PTH123 - see below
-            file.write(json.dumps(line) + "\n")  # one write: lines of processes do not mix
+            file.write(lines)  # one write: lines of processes do not mix
 
 
 publisher = Publisher(
@@ -53,3 +58,27 @@ def pid() -> str:
 
 
 wsgi = WsgiMiddleware(flask, publisher)
+
+
+# What takes 20 ms: a thread that waits, and an event loop that computes.
+
+
+def waiting(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer after 20 ms."""
+    time.sleep(0.02)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+
+async def computing(_scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    """Answer after 5 ms of work."""
+    end = time.perf_counter() + 0.005
+    while time.perf_counter() < end:
+        pass
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+wsgi_waiting = WsgiMiddleware(waiting, publisher)
+asgi_computing = AsgiMiddleware(computing, publisher)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from quickstep.aws.failures import Kind
 from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
@@ -212,3 +213,22 @@ def test_the_publisher_sorts_aws_s_error_codes_as_the_core_does() -> None:
     core = (Kind.THROTTLED, Kind.UNKNOWN_CALLER, Kind.DENIED, Kind.UNREACHABLE)
 
     assert list(CODES.values()) == [kind.value for kind in core]
+
+
+def test_the_collectors_configuration_makes_the_series_that_the_alarms_watch() -> None:
+    text = (ROOT / "examples" / "otel" / "collector.yaml").read_text(encoding="utf-8")
+    collector = yaml.safe_load(text)
+    exporter = collector["exporters"]["awsemf"]
+    pipeline = collector["service"]["pipelines"]["metrics"]
+    names = "${env:QUICKSTEP_CLUSTER}/${env:QUICKSTEP_SERVICE}"
+    (declaration,) = exporter["metric_declarations"]
+    (descriptor,) = exporter["metric_descriptors"]
+
+    assert exporter["namespace"] == f"Quickstep/{names}"
+    assert exporter["dimension_rollup_option"] == "NoDimensionRollup"
+    assert declaration["dimensions"] == [["ClusterName", "ServiceName"]]
+    assert descriptor["unit"] == UNITS[descriptor["metric_name"]]
+    assert 'attributes["aws.emf.storage_resolution"], 1' in text
+    assert list(collector["processors"]) == pipeline["processors"]
+    assert set(pipeline["receivers"]) == set(collector["receivers"])
+    assert set(pipeline["exporters"]) == set(collector["exporters"])

@@ -52,12 +52,26 @@ def test_gauges_stand_between_with_their_units() -> None:
     assert point.metrics[2:4] == (Metric("Lag", "Seconds", 0.5), Metric("QueueLength", "Count", 12))
 
 
-def test_of_too_short_an_interval_only_response_times_are_published() -> None:
-    point = build(an_interval(seconds=2.4), START)
+def test_what_a_process_leaves_at_its_end_are_response_times_alone() -> None:
+    point = build(an_interval(seconds=0), START)
 
     assert point is not None
     assert [m.name for m in point.metrics] == ["AverageResponseTime"]
-    assert build(an_interval(seconds=2.4, times=None), START) is None
+    assert build(an_interval(seconds=0, times=None), START) is None
+
+
+def test_ticks_that_were_missed_have_the_rate_of_the_whole_time_each_at_its_own() -> None:
+    point = build(an_interval(seconds=15.0, arrived=300, times=None, missed=2), START)
+
+    assert point is not None
+    assert [(m.name, m.value, m.at and (START - m.at).total_seconds()) for m in point.metrics] == [
+        ("RequestsPerSecond", 20, 10),
+        ("ActiveConnections", 7, 10),
+        ("RequestsPerSecond", 20, 5),
+        ("ActiveConnections", 7, 5),
+        ("RequestsPerSecond", 20, None),
+        ("ActiveConnections", 7, None),
+    ]
 
 
 @pytest.mark.parametrize(

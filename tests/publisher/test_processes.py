@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from tests.builders import ROOT
+from tests.publisher.servers import alive, read, running, states, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 WORKERS = 4
 # Its control socket would be in the user's home, one for all.
@@ -50,47 +47,9 @@ class Served:
     code: int | None = None
 
 
-@contextmanager
-def running(server: str, folder: Path) -> Iterator[tuple[str, Path, subprocess.Popen[bytes]]]:
-    """Run a server; yield its address, the file with its points, and the process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    lines = folder / "lines"
-    lines.touch()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'publisher' / 'src'}",
-        "QUICKSTEP_DIRECTORY": str(folder),
-        "LINES": str(lines),
-        "PHASE": str(round((time.time() + 5) % 5, 3)),
-    }
-    command = [part.format(port=port) for part in SERVERS[server]]
-    with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
-        [sys.executable, "-m", *command], env=environment, cwd=ROOT
-    ) as process:
-        try:
-            yield f"http://127.0.0.1:{port}/", lines, process
-        finally:
-            process.kill()
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait for something to become true, and return it."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return value
-
-
-def read(lines: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-
-
 def serve(server: str, folder: Path) -> Served:
     served = Served()
-    with running(server, folder) as (url, lines, process):
+    with running(SERVERS[server], folder) as (url, lines, process):
 
         def answers(_: int = 0) -> int | None:
             try:
@@ -106,7 +65,10 @@ def serve(server: str, folder: Path) -> Served:
             served.pids.update(pid for pid in answered if pid)
 
         def kill(pid: int) -> None:
-            until(lambda: states(pid) <= {"S"})  # what it has answered, it counts a moment later
+            # What it has answered it counts a moment later, and copies within 0.25 s.
+            until(lambda: states(pid) <= {"S"})
+            copied = time.monotonic() + 0.5
+            until(lambda: time.monotonic() > copied)
             os.kill(pid, signal.SIGKILL)
             served.killed.append(pid)
             until(lambda: not alive(pid))
@@ -128,20 +90,6 @@ def serve(server: str, folder: Path) -> Served:
         served.code = process.wait(20)
         served.lines = read(lines)
     return served
-
-
-def states(pid: int) -> set[str]:
-    """Return the states of a process's threads: S for one that sleeps, R for one that runs."""
-    files = Path(f"/proc/{pid}/task").glob("*/stat")
-    return {file.read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] for file in files}
-
-
-def alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123 - one word
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +171,39 @@ def test_processes_of_multiprocessing_add_up(method: str, tmp_path: Path) -> Non
     )
 
     assert sum(line.get("AverageResponseTime", 0) for line in read(lines)) == 3210
+
+
+SERVE = """
+from tests.publisher.apps import publisher
+
+for _ in range(10):
+    publisher.observe(0.01)
+input()
+"""
+
+
+def test_two_applications_on_a_laptop_that_share_their_names_are_kept_apart(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lines").touch()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ECS_")},
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'publisher' / 'src'}",
+        "QUICKSTEP_DIRECTORY": str(tmp_path),
+        "LINES": str(tmp_path / "lines"),
+    }
+    started = [
+        subprocess.Popen(  # noqa: S603 - this interpreter, a constant program
+            [sys.executable, "-c", SERVE],
+            env=environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # as each terminal does
+        )
+        for _ in range(2)
+    ]
+    until(lambda: len(list(tmp_path.glob("quickstep-*/*/*.slot"))) == 2)
+    folders = {slot.parent for slot in tmp_path.glob("quickstep-*/*/*.slot")}
+    for process in started:
+        process.communicate(b"\n", timeout=30)
+
+    assert len(folders) == 2

@@ -38,7 +38,7 @@ def found(
             raise task
         return task
 
-    address = settings(environment, **arguments).address(get)
+    address = settings(environment, **arguments).address(get)  # type: ignore[arg-type]
     return address.namespace, address.cluster, address.service
 
 
@@ -190,7 +190,10 @@ def test_a_transport_that_the_environment_misspells_is_said(
     publisher.publish()
 
     (record,) = caplog.records
-    assert "QUICKSTEP_TRANSPORT must be one of cloudwatch, emf, off, not 'EMF'" in record.message
+    assert (
+        "QUICKSTEP_TRANSPORT must be one of cloudwatch, logs, emf, print, off, not 'EMF'"
+        in record.message
+    )
 
 
 def test_two_tasks_do_not_meet_in_one_folder() -> None:

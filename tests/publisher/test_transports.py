@@ -107,7 +107,9 @@ def test_a_line_is_as_long_as_the_readme_reckons_its_cost() -> None:
     stream = io.StringIO()
     times = Statistics(617, 26_620.835199999947, 12.3456, 73.9456)
     rate = Metric("RequestsPerSecond", "Count/Second", 123.35065973610557)
-    metrics = (rate, POINT.metrics[1], Metric("AverageResponseTime", "Milliseconds", times))
+    busy, wait = Metric("Utilization", "None", 0.5123), Metric("QueueTime", "Milliseconds", 31.2)
+    response = Metric("AverageResponseTime", "Milliseconds", times)
+    metrics = (rate, POINT.metrics[1], busy, wait, response)
 
     EmfTransport(stream).send(ADDRESS, Point(START, metrics))
 

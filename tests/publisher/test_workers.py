@@ -37,6 +37,7 @@ def test_several_workers_add_up_to_one_interval(folder: Path) -> None:
     first.recorder.observe(0.010)
     first.recorder.begin()
     second.recorder.observe(0.030, requests=2)
+    second.copy()
 
     interval = first.take(1, 5)
 
@@ -51,6 +52,7 @@ def test_several_workers_add_up_to_one_interval(folder: Path) -> None:
 def test_an_interval_is_taken_once_whoever_asks(folder: Path) -> None:
     first, second = Workers(folder, 0, 0), Workers(folder, 0, 0)
     first.recorder.count(5)
+    first.copy()
 
     assert taken(second.take(1, 5)) == (5, None)
     assert first.take(1, 5.1) is None
@@ -82,11 +84,12 @@ def test_each_interval_has_its_own_shortest_and_longest_time(folder: Path) -> No
     assert [pytest.approx(each) for each in seen if each] == [(20, 900), (40, 60), (70, 70)]
 
 
-def test_a_rate_over_less_than_half_an_interval_waits_for_the_next(folder: Path) -> None:
+def test_a_new_tasks_rate_over_less_than_half_an_interval_waits_for_the_next(folder: Path) -> None:
     worker = Workers(folder, 0, 0)
     worker.recorder.count(10)
 
     assert worker.take(1, 2.4) is None
+    assert worker.take(1, 2.6) is None, "its tick has passed"
     assert taken(worker.take(2, 7.4)) == (10, None)
 
 
@@ -102,8 +105,19 @@ def test_what_is_older_than_a_minute_is_dropped(folder: Path) -> None:
 def test_a_clock_set_back_does_not_stop_publishing(folder: Path) -> None:
     worker = Workers(folder, 0, 0)
     assert worker.take(800, 5) is not None
+    back = worker.take(80, 10)
 
-    assert worker.take(80, 10) is not None
+    assert back is not None
+    assert back.missed == 0
+
+
+def test_a_clock_set_forward_misses_no_more_ticks_than_there_was_time_for(folder: Path) -> None:
+    worker = Workers(folder, 0, 0)
+    assert worker.take(1, 5) is not None
+    forward = worker.take(800, 15)
+
+    assert forward is not None
+    assert forward.missed == 1
 
 
 def test_the_last_counts_of_a_dead_worker_are_taken_and_its_slot_is_removed(folder: Path) -> None:
@@ -113,6 +127,7 @@ def test_the_last_counts_of_a_dead_worker_are_taken_and_its_slot_is_removed(fold
         worker = Workers(folder, 0, 0)
         worker.recorder.observe(0.1)
         worker.recorder.begin()
+        worker.copy()
         worker.set_gauges({"QueueLength": Gauge(9, "Count")}, 0)
 
     forked(live_and_die)
@@ -130,12 +145,14 @@ def test_the_last_counts_of_a_dead_worker_are_taken_and_its_slot_is_removed(fold
 def test_another_worker_goes_on_where_a_dead_one_has_published(folder: Path) -> None:
     living = Workers(folder, 0, 0)
     living.recorder.count(1)
+    living.copy()
 
     def publish_and_die() -> None:
         worker = Workers(folder, 0, 0)
         worker.recorder.count(4)
         assert taken(worker.take(1, 5)) == (5, None)
         worker.recorder.count(2)
+        worker.copy()
 
     forked(publish_and_die)
     living.recorder.count(1)
@@ -152,10 +169,54 @@ def test_a_worker_that_leaves_has_nothing_to_publish_while_others_live(folder: P
     first, second = Workers(folder, 0, 0), Workers(folder, 0, 0)
     first.recorder.count(4)
 
-    assert first.leave(1) is None
+    first.recorder.observe(0.1)
+
+    assert first.leave(1, times=True) is None
     first.recorder.count(100)
-    assert taken(second.leave(2)) == (4, None)
-    assert list(folder.glob("*.slot")) == []
+    assert taken(second.take(1, 5)) == (5, 1)
+    assert len(list(folder.glob("*.slot"))) == 1
+
+
+def test_the_last_worker_publishes_response_times_and_hands_on_what_arrived(folder: Path) -> None:
+    last = Workers(folder, 0, 0)
+    last.recorder.count(4)
+    last.recorder.observe(0.1)
+
+    left = last.leave(2, times=True)
+    successor = Workers(folder, 0, 4)
+    successor.recorder.observe(0.2, requests=2)
+
+    assert left is not None
+    assert (left.seconds, left.arrived) == (0, 0)
+    assert left.times is not None
+    assert (left.times.count, left.times.total) == (1, 100)
+    assert taken(successor.take(1, 5)) == (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("comes", "shares"),
+    [
+        pytest.param(4.9, [(1, 5, 0), (2, 5, 0)], id="before the tick"),
+        pytest.param(8.0, [(1, 8, 0), (2, 2, 0)], id="3 s after it"),
+        pytest.param(13.0, [(2, 13, 1), (3, 2, 0)], id="after the next: one is missed"),
+        pytest.param(57.0, [(11, 57, 10), (12, 3, 0)], id="within a minute"),
+    ],
+)
+def test_a_successor_makes_up_for_the_ticks_at_which_nobody_was_there(
+    folder: Path, comes: float, shares: list[tuple[int, float, int]]
+) -> None:
+    first = Workers(folder, -1, -5)
+    first.take(0, 0)
+    first.leave(1, times=True)
+    successor = Workers(folder, int(comes // 5), comes)
+
+    seen = []
+    for now in (max(5.0, comes), comes // 5 * 5 + (10 if comes < 5 else 5)):
+        interval = successor.take(int(now // 5), now)
+        assert interval is not None
+        seen.append((int(now // 5), interval.seconds, interval.missed))
+
+    assert seen == shares
 
 
 def test_the_only_worker_of_a_task_that_is_killed_leaves_its_counts_to_its_successor(
@@ -166,6 +227,7 @@ def test_the_only_worker_of_a_task_that_is_killed_leaves_its_counts_to_its_succe
         worker.recorder.count(7)
         worker.take(1, 5)
         worker.recorder.observe(0.1, requests=4)
+        worker.copy()
 
     forked(publish_and_die)
     successor = Workers(folder, 1, 7)
@@ -175,7 +237,12 @@ def test_the_only_worker_of_a_task_that_is_killed_leaves_its_counts_to_its_succe
 
 
 def test_workers_that_come_long_after_all_others_have_died_start_anew(folder: Path) -> None:
-    forked(lambda: Workers(folder, 0, 1_000_000).recorder.count(4))
+    def count_and_die() -> None:
+        worker = Workers(folder, 0, 1_000_000)
+        worker.recorder.count(4)
+        worker.copy()
+
+    forked(count_and_die)
 
     worker = Workers(folder, 0, 3)
     worker.recorder.count(1)
@@ -238,6 +305,7 @@ def count_in_a_process(folder: Path, requests: int, go: Any) -> None:
     random = seeded()
     for _ in range(requests):
         worker.recorder.observe(random.randint(1, 100) / 1000)
+        worker.copy()
     os._exit(9)  # without a word, as if it were killed
 
 
@@ -275,6 +343,7 @@ def test_after_a_fork_the_parent_keeps_its_lock_and_the_child_writes_nowhere(fol
     def count() -> None:
         parent.abandon()
         parent.recorder.observe(1)
+        parent.copy()
 
     forked(count)
 
@@ -289,6 +358,7 @@ def test_a_child_that_outlives_its_parent_does_not_keep_the_parents_slot(folder:
     def leave_a_child() -> None:
         worker = Workers(folder, 0, 0)
         worker.recorder.count(3)
+        worker.copy()
         if os.fork() == 0:
             worker.abandon()
             os.write(from_child[1], b".")

@@ -11,8 +11,15 @@ from quickstep_publisher._clock import Clock
 from quickstep_publisher._points import Address, Metric, Point, Statistics
 from quickstep_publisher._trouble import NotPublishedError
 from quickstep_publisher.asgi import AsgiMiddleware
+from quickstep_publisher.protection import TaskProtection
 from quickstep_publisher.publisher import Publisher
-from quickstep_publisher.transports import CloudWatchTransport, EmfTransport, Transport
+from quickstep_publisher.transports import (
+    CloudWatchTransport,
+    EmfTransport,
+    LogsTransport,
+    PrintTransport,
+    Transport,
+)
 from quickstep_publisher.wsgi import WsgiMiddleware
 
 __all__ = [
@@ -21,11 +28,17 @@ __all__ = [
     "Clock",
     "CloudWatchTransport",
     "EmfTransport",
+    "LogsTransport",
     "Metric",
     "NotPublishedError",
     "Point",
+    "PrintTransport",
     "Publisher",
     "Statistics",
+    "TaskProtection",
     "Transport",
     "WsgiMiddleware",
+    "__version__",
 ]
+
+__version__ = "0.1.0"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ LONGEST_SPAN = 60
 REQUESTS_PER_SECOND = "RequestsPerSecond"
 AVERAGE_RESPONSE_TIME = "AverageResponseTime"
 ACTIVE_CONNECTIONS = "ActiveConnections"
+UTILIZATION = "Utilization"
+"""Of 1: the share of threads or workers in use, or how busy an event loop is."""
+QUEUE_TIME = "QueueTime"
 CLUSTER_NAME = "ClusterName"
 SERVICE_NAME = "ServiceName"
 STORAGE_RESOLUTION = 1
@@ -62,11 +65,15 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of a point: one sample of the task, or a statistic set over its requests."""
+    """One metric of a point: one sample of the task, or a statistic set over its requests.
+
+    `at` is its own time, where that is not the point's.
+    """
 
     name: str
     unit: str
     value: float | Statistics
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +94,27 @@ class Gauge:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A whole second of a task: requests per second that arrived, and how it was at its end."""
+
+    second: int
+    rate: float
+    active: int
+    busy: float | None = None
+    queue_time: float | None = None
+
+
+@dataclass(frozen=True)
 class Interval:
     """What the worker processes of a task did together since their last point.
 
     `seconds` is the time it covers; `times` the response times in milliseconds of the requests
-    that finished in it, None if none did.
+    that finished in it, None if none did. `missed` is how many ticks before its own nobody
+    published: its rate is theirs, too. `demand` is how many requests per second arrived at the
+    task, if that is more than what began; `busy` the share of its slots in use, `queue_time` the
+    seconds that requests waited, each None if unknown. With `samples`, whole seconds are published
+    instead of the rate of all. A task that is `draining` publishes response times only: its rate
+    of 0 would lower the average of those that serve.
     """
 
     seconds: float
@@ -99,6 +122,12 @@ class Interval:
     active: int
     times: Statistics | None
     gauges: Mapping[str, Gauge] = field(default_factory=dict)
+    missed: int = 0
+    demand: float | None = None
+    busy: float | None = None
+    queue_time: float | None = None
+    samples: tuple[Sample, ...] = ()
+    draining: bool = False
 
 
 def build(interval: Interval, timestamp: datetime) -> Point | None:
@@ -107,20 +136,40 @@ def build(interval: Interval, timestamp: datetime) -> Point | None:
     Example: 620 requests arrived in 5.0 s, 600 finished after 12,000 ms together: 124 requests per
     second, one sample; an average of 20 ms, with a weight of 600.
 
-    The last interval of a process may be shorter than SHORTEST_SPAN. Response times are weighed by
-    request, so they are published of it too; rates and gauges are one sample each, and are not.
+    What a process leaves at its end are response times without an interval (0 s): they are weighed
+    by request, so they are published as they are. Rates and gauges are one sample for each tick.
+    Example: of 10 s with one tick missed, both ticks get the rate of the 10 s.
     """
     metrics = []
-    if interval.seconds >= SHORTEST_SPAN:
-        rate = interval.arrived / interval.seconds
-        metrics.append(Metric(REQUESTS_PER_SECOND, "Count/Second", rate))
-        metrics.append(Metric(ACTIVE_CONNECTIONS, "Count", interval.active))
+    if interval.seconds > 0 and not interval.draining:
+        rate = interval.arrived / interval.seconds if interval.demand is None else interval.demand
+        once = _sample(rate, interval.active, interval.busy, interval.queue_time)
+        for back in range(0 if interval.samples else interval.missed, 0, -1):
+            at = timestamp - timedelta(seconds=back * INTERVAL)
+            metrics += [replace(metric, at=at) for metric in once]
+        for each in interval.samples:
+            at = datetime.fromtimestamp(each.second, timezone.utc)
+            second = _sample(each.rate, each.active, each.busy, each.queue_time)
+            metrics += [replace(metric, at=at) for metric in second]
+        metrics += [] if interval.samples else once
         metrics += [
             Metric(name, gauge.unit, gauge.value) for name, gauge in sorted(interval.gauges.items())
         ]
     if interval.times is not None:
         metrics.append(Metric(AVERAGE_RESPONSE_TIME, "Milliseconds", interval.times))
     return Point(timestamp, tuple(metrics)) if metrics else None
+
+
+def _sample(rate: float, active: int, busy: float | None, queue_time: float | None) -> list[Metric]:
+    metrics = [
+        Metric(REQUESTS_PER_SECOND, "Count/Second", rate),
+        Metric(ACTIVE_CONNECTIONS, "Count", active),
+    ]
+    if busy is not None:
+        metrics.append(Metric(UTILIZATION, "None", round(busy, 4)))
+    if queue_time is not None:
+        metrics.append(Metric(QUEUE_TIME, "Milliseconds", round(queue_time * 1000, 1)))
+    return metrics
 
 
 @dataclass(frozen=True)

@@ -10,27 +10,49 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from quickstep_publisher import _workers
-from quickstep_publisher._points import Gauge, Schedule, build
+from quickstep_publisher._calm import Calm
+from quickstep_publisher._load import Load, Look
+from quickstep_publisher._points import (
+    INTERVAL,
+    SHORTEST_SPAN,
+    Address,
+    Gauge,
+    Schedule,
+    build,
+    own_namespace,
+)
 from quickstep_publisher._settings import TRANSPORTS, fetch
 from quickstep_publisher._trouble import LATER, Announcer, Kind, NotPublishedError
-from quickstep_publisher.transports import CloudWatchTransport, EmfTransport
+from quickstep_publisher.transports import (
+    CloudWatchTransport,
+    EmfTransport,
+    LogsTransport,
+    PrintTransport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from quickstep_publisher._clock import Clock
-    from quickstep_publisher._points import Address, Interval, Point
+    from quickstep_publisher._points import Interval, Point
     from quickstep_publisher._settings import Settings
+    from quickstep_publisher._slots import Recorder
     from quickstep_publisher.transports import Transport
 
+COPY_EVERY = 0.25
+"""Seconds from one copy of the counts into shared memory to the next: the most that a worker which
+is killed has counted in vain."""
 GRACE = 1.0
 """Seconds after a tick until another worker does what the one that published last did not."""
 SAMPLE_LEAD = 0.25
 """Seconds before a tick at which gauges are read, so that the point has fresh values."""
 FLUSH_SECONDS = 2.0
 """How long the end of the process waits for the last point."""
+AGAIN = 0.1
+"""Seconds until a tick that is overdue is tried again: another worker may just be publishing it."""
 _LATE = 0.001  # woken too early, a worker would find nothing to do
+_CHEAP = frozenset({"emf", "print"})  # transports that import nothing
 _LARGEST = 2.0**360  # CloudWatch takes no larger value
 
 
@@ -47,7 +69,8 @@ class Registered:
 class Plan:
     """What a publisher was made with; the same in all processes of a task.
 
-    `transport` is None where `settings` name it; `key` names the folder of the task's workers.
+    `transport` is None where `settings` name it; `key` names the folder of the task's workers;
+    `seconds` is whether each call carries whole seconds.
     """
 
     settings: Settings
@@ -56,6 +79,7 @@ class Plan:
     transport: Transport | None
     stream: TextIO | None
     clock: Clock
+    seconds: bool = False
 
 
 class Process:
@@ -65,22 +89,49 @@ class Process:
 
     Args:
         plan: what to publish where, and when.
+        recorder: what counts in this process.
         gauges: returns the gauges that are registered now.
+        load: how busy this process is.
         alone: whether this process stands for the task by itself.
     """
 
     def __init__(
-        self, plan: Plan, gauges: Callable[[], Mapping[str, Registered]], *, alone: bool
+        self,
+        plan: Plan,
+        recorder: Recorder,
+        gauges: Callable[[], Mapping[str, Registered]],
+        load: Load | None = None,
+        *,
+        alone: bool,
     ) -> None:
         self._plan, self._gauges, self._alone = plan, gauges, alone
+        self._recorder = recorder
+        self._load = load or Load(None, plan.clock.monotonic)
         self._clock = plan.clock
         self._transport = plan.transport
         self._address: Address | None = None
         self._not_before = self._clock.monotonic()
         self._left = False
+        self._calm = Calm(plan.settings.calm_seconds)
         self.announcer = Announcer()
         self._workers = self._join()
-        self.recorder = self._workers.recorder
+
+    def copy(self) -> None:
+        """Copy what was counted to where the one who publishes reads it, and look at the load."""
+        try:
+            if not self._left:
+                wall = self._clock.now().timestamp()
+                counts = self._recorder
+                active = counts.begun - counts.ended
+                look = self._load.look(
+                    active,
+                    max(0.0, wall % COPY_EVERY - _LATE),
+                    checks=counts.checks if self._plan.settings.drain else 0,
+                    requests=counts.begun,
+                )
+                self._workers.copy(look, wall)
+        except Exception as error:  # noqa: BLE001 - see publish
+            self.announcer.unexpected(error, self._clock.monotonic())
 
     def publish(self) -> Point | None:
         """Publish the point that is due, if it is; return it if it was accepted."""
@@ -89,8 +140,14 @@ class Process:
                 return None
             if self._alone:
                 self.sample()
-            number = self._plan.schedule.number(self._clock.now().timestamp())
-            taken = self._workers.take(number, self._clock.monotonic())
+            now = self._clock.now().timestamp()
+            number = self._plan.schedule.number(now)
+            if not self._alone and self._too_late(number, now):
+                return None
+            second = int(now) - 1 if self._plan.seconds else None
+            if self._alone:
+                self._workers.copy(Look(draining=self._load.draining), now)
+            taken = self._workers.take(number, self._clock.monotonic(), second)
             return None if taken is None else self._send(taken, number)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not harm the application
             self.announcer.unexpected(error, self._clock.monotonic())
@@ -109,16 +166,26 @@ class Process:
             self.announcer.unexpected(error, self._clock.monotonic())
 
     def flush(self) -> None:
-        """Stop counting, and publish what is left if this is the task's last worker."""
+        """Stop counting; as the task's last worker, publish what a successor need not.
+
+        That are a tick that is due, and response times. Whoever has not published yet would have to
+        import boto3 for it, which holds up a server that recycles its workers: it hands on all.
+        """
         try:
             if self._left:
                 return
+            can = self._transport is not None or self._plan.settings.transport in _CHEAP
+            if can and self.seconds_to_turn() <= AGAIN:
+                self.publish()
             self._left = True
             now = self._clock.now().timestamp()
-            taken = self._workers.leave(self._clock.monotonic())
+            taken = self._workers.leave(self._clock.monotonic(), times=can)
+            number = self._plan.schedule.number(now) + 1
             if taken is not None:
                 # The interval that is under way ends here: its tick is still to come.
-                self._send(taken, self._plan.schedule.number(now) + 1)
+                self._send(taken, number)
+            elif rest := self._calm.rest():
+                self._deliver(rest, self._clock.monotonic())
         except Exception as error:  # noqa: BLE001 - the process is ending, and is to end well
             self.announcer.unexpected(error, self._clock.monotonic())
 
@@ -137,8 +204,22 @@ class Process:
         now = self._clock.now().timestamp()
         schedule = self._plan.schedule
         grace = 0.0 if self._workers.holds else GRACE
-        turn = schedule.tick(schedule.number(now - grace) + 1) + grace
-        return max(0.0, turn - now) + _LATE
+        due = schedule.number(now - grace)
+        if due > self._workers.number and not self._too_late(due, now):
+            return AGAIN  # nobody was there at its time
+        return max(0.0, schedule.tick(due + 1) + grace - now) + _LATE
+
+    def _too_late(self, number: int, now: float) -> bool:
+        """Return whether so little of the next interval is left that its rate would be noise.
+
+        A tick that is missed gets its rate with the next one, which then covers both.
+        """
+        return now - self._plan.schedule.tick(number) > INTERVAL - SHORTEST_SPAN
+
+    def seconds_to_copy(self) -> float:
+        """Return the seconds until the counts are to be copied: at each quarter of a second."""
+        now = self._clock.now().timestamp()
+        return (now // COPY_EVERY + 1) * COPY_EVERY - now + _LATE
 
     def seconds_to_sample(self) -> float:
         """Return the seconds until gauges are to be read."""
@@ -151,7 +232,7 @@ class Process:
         now = self._clock.monotonic()
         if not self._alone:
             try:
-                return _workers.Workers(self._folder(), number, now)
+                return _workers.Workers(self._folder(), number, now, self._recorder)
             except Exception as error:  # noqa: BLE001 - the application starts in any case
                 said = (
                     f"The worker processes of this task cannot add up what they count ({error}): "
@@ -160,7 +241,7 @@ class Process:
                     "QUICKSTEP_DIRECTORY, a directory that all of them can write to."
                 )
                 self.announcer.trouble(Kind.NOT_SHARED, said, now)
-        return _workers.Workers(None, number, now)
+        return _workers.Workers(None, number, now, self._recorder)
 
     def _folder(self) -> Path:
         return _workers.task_folder(self._plan.settings.directory, self._plan.key)
@@ -170,12 +251,20 @@ class Process:
         now = self._clock.monotonic()
         if point is None:
             return None
+        if self._plan.settings.calm_seconds:
+            calm = not self._left and self._calm.keeps(taken, point)
+            if calm:
+                return None
+            point = self._calm.all_with(point)
+        return self._deliver(point, now)
+
+    def _deliver(self, point: Point, now: float) -> Point | None:
         if now < self._not_before:
             self.announcer.dropped()
             return None
         try:
             if self._address is None:
-                self._address = self._plan.settings.address(fetch)
+                self._address = self._named_address()
             if self._transport is None:
                 self._transport = _named(self._plan)
             self._transport.send(self._address, point)
@@ -185,6 +274,13 @@ class Process:
             return None
         self.announcer.published(str(self._address))
         return point
+
+    def _named_address(self) -> Address:
+        if self._plan.settings.transport == "print" and self._plan.settings.metadata is None:
+            given = self._plan.settings
+            cluster, service = given.cluster or "cluster", given.service or "service"
+            return Address(given.namespace or own_namespace(cluster, service), cluster, service)
+        return self._plan.settings.address(fetch)
 
     def _read(self, name: str, gauge: Registered) -> Gauge | None:
         try:
@@ -199,11 +295,15 @@ class Process:
 
 
 class Threads:
-    """The daemon threads of a process: one publishes, and one reads gauges, which may hang."""
+    """The daemon threads of a process.
+
+    One copies counts, one publishes, which may take seconds, and one reads gauges, which may hang.
+    """
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._stop = threading.Event()
+        self._copying: threading.Thread | None = self._started("counts", self._copy)
         self._publishing: threading.Thread | None = self._started("publisher", self._publish)
         self._sampling: threading.Thread | None = None
 
@@ -213,10 +313,14 @@ class Threads:
             self._sampling = self._started("gauges", self._sample)
 
     def close(self) -> None:
-        """Stop both; wait FLUSH_SECONDS for the last point."""
+        """Stop all; wait FLUSH_SECONDS for the last point."""
         self._stop.set()
         if self._publishing is not None:
             self._publishing.join(FLUSH_SECONDS)
+
+    def _copy(self) -> None:
+        while not self._stop.wait(self._process.seconds_to_copy()):
+            self._process.copy()
 
     def _publish(self) -> None:
         while not self._stop.wait(self._process.seconds_to_turn()):
@@ -246,7 +350,11 @@ def _named(plan: Plan) -> Transport:
     name = plan.settings.transport
     if name == "cloudwatch":
         return CloudWatchTransport()
+    if name == "logs":
+        return LogsTransport(group=plan.settings.log_group)
     if name == "emf":
         return EmfTransport(plan.stream)
+    if name == "print":
+        return PrintTransport(plan.stream)
     rule = f"QUICKSTEP_TRANSPORT must be one of {', '.join(TRANSPORTS)}"
     raise NotPublishedError(Kind.SETTINGS, f"{rule}, not {name!r}")

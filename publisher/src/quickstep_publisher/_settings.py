@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import urllib.request
 from dataclasses import dataclass
@@ -19,9 +20,20 @@ SERVICE = "QUICKSTEP_SERVICE"
 NAMESPACE_VARIABLE = "QUICKSTEP_NAMESPACE"
 TRANSPORT = "QUICKSTEP_TRANSPORT"
 DIRECTORY = "QUICKSTEP_DIRECTORY"
+SLOTS = "QUICKSTEP_SLOTS"
+SECONDS = "QUICKSTEP_SECONDS"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
-TRANSPORTS = ("cloudwatch", "emf", "off")
+LOG_GROUP = "QUICKSTEP_LOG_GROUP"
+CALM_SECONDS = "QUICKSTEP_CALM_SECONDS"
+LEAVE_OUT = "QUICKSTEP_LEAVE_OUT"
+DRAIN = "QUICKSTEP_DRAIN"
+
+TRANSPORTS = ("cloudwatch", "logs", "emf", "print", "off")
+HEALTH_CHECKS = ("/health", "/healthz", "/health-check", "/healthcheck", "/livez", "/readyz")
+"""Paths that are left out unless others are named."""
+LONGEST_CALM = 30
+"""Seconds; who calls less often than this leaves the scaler without data."""
 TIMEOUT = 2
 """Seconds that the metadata endpoint has to connect, and to answer."""
 _LONGEST_ANSWER = 1_000_000
@@ -55,6 +67,12 @@ class Settings:
     transport: str
     directory: str | None
     metadata: str | None
+    slots: int | None = None
+    seconds: bool = False
+    log_group: str | None = None
+    calm_seconds: int = 0
+    leave_out: frozenset[str] = frozenset(HEALTH_CHECKS)
+    drain: bool = False
 
     def address(self, get: Callable[[str], Any] = fetch) -> Address:
         """Return whose metrics they are; `get` is asked if a name was not given.
@@ -82,6 +100,8 @@ class Settings:
         """Return what distinguishes this task from others: it has the workers of one publisher.
 
         The metadata URI names the container, and stays as it is when its processes are restarted.
+        Elsewhere, as on a laptop, two applications may well share their names, so `host` also names
+        what was started together: a server and its workers are one process group.
         """
         return json.dumps(
             [self.metadata or host, self.cluster, self.service, self.namespace, self.transport]
@@ -104,6 +124,12 @@ class Settings:
         return task
 
 
+def host_of(name: str) -> str:
+    """Return what names a task outside ECS: the machine, and this process's group on it."""
+    group = os.getpgrp() if hasattr(os, "getpgrp") else 0
+    return f"{name} {group}"
+
+
 def settings(
     environment: Mapping[str, str],
     *,
@@ -112,6 +138,8 @@ def settings(
     namespace: str | None = None,
     transport: str | None = None,
     directory: str | None = None,
+    slots: int | None = None,
+    seconds: bool | None = None,
 ) -> Settings:
     """Return the settings; an argument wins over the environment, an empty variable is none."""
     return Settings(
@@ -121,7 +149,25 @@ def settings(
         transport=transport or environment.get(TRANSPORT) or "cloudwatch",
         directory=directory or environment.get(DIRECTORY) or None,
         metadata=environment.get(METADATA) or None,
+        slots=slots or _whole(environment.get(SLOTS)),
+        seconds=environment.get(SECONDS) == "1" if seconds is None else seconds,
+        log_group=environment.get(LOG_GROUP) or None,
+        calm_seconds=min(_whole(environment.get(CALM_SECONDS)) or 0, LONGEST_CALM),
+        leave_out=_paths(environment.get(LEAVE_OUT)),
+        drain=environment.get(DRAIN) == "1",
     )
+
+
+def _paths(text: str | None) -> frozenset[str]:
+    """Return the paths of a list such as "/health,/ping"; an empty one leaves nothing out."""
+    if text is None:
+        return frozenset(HEALTH_CHECKS)
+    return frozenset(path.strip() for path in text.split(",") if path.strip())
+
+
+def _whole(text: str | None) -> int | None:
+    """Return a number of slots; None for what is none, as Utilization then is not published."""
+    return int(text) if text and text.isdigit() and int(text) > 0 else None
 
 
 def check_names(cluster: str | None, service: str | None, namespace: str | None) -> None:

@@ -1,23 +1,29 @@
 """What one worker process has counted, and its gauges: a slot of shared memory, and its reading.
 
-A slot has one writer, the worker's `Recorder`, and is read by whichever worker publishes:
+Requests are counted in plain integers of the process, by its `Recorder`; a thread of the process
+copies them into its slot a few times a second, and whichever worker publishes reads the slots:
 
     byte 0      counters, which only ever rise, between two copies of a version
-    byte 128    how far they have been read: the only bytes that a reader writes
-    byte 256    gauges as JSON, with checksum, length and time
+    byte 256    how far they have been read: the only bytes that a reader writes
+    byte 512    the last whole seconds, a ring
+    byte 2048   gauges as JSON, with checksum, length and time
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
-import threading
+import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
+from quickstep_publisher._demand import Wait, queue_time, waited
 from quickstep_publisher._points import (
     INTERVAL,
     Gauge,
@@ -27,134 +33,262 @@ from quickstep_publisher._points import (
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-SLOT_SIZE = 4096
-# version, arrived, finished, their milliseconds, shortest, longest, generation, active, version
-_COUNTS = struct.Struct("@qqqdddqqq")
-_pack_counts = _COUNTS.pack
+    from quickstep_publisher._load import Look
+
+SLOT_SIZE = 8192
+LAYOUT = 2
+"""Of slots and ledger; workers of two versions of this package do not share a folder."""
+# version, arrived, finished, their milliseconds, shortest, longest, generation, active, shares of
+# slots in use, how many of these, listening sockets, waiting there, how often full, drains, version
+_COUNTS = struct.Struct("@qqqdddqqdqqqqqq")
 _COUNTED = slice(_COUNTS.size)
-# how far was read: arrived, finished, their milliseconds
-_READ = struct.Struct("@qqd")
-READ_AT = 128
+# how far was read: arrived, finished, their milliseconds, shares, how many, how often full
+_READ = struct.Struct("@qqddqq")
+READ_AT = 256
+# a second, arrived up to its end, active, share of slots in use, waiting, full, queue time, how
+# many requests told it
+_SECOND = struct.Struct("@qqqdqqdq")
+_SECONDS_AT = 512
+_SECONDS = 16
+_UNKNOWN = -1.0
 # checksum and length of the JSON that follows, and when it was read
 _GAUGES = struct.Struct("@IId")
-_GAUGES_AT = 256
+_GAUGES_AT = 2048
 
-# the ledger's first field
-_generation = struct.Struct("@q").unpack_from
-
+SAMPLES = 64
+"""Requests, between two copies, whose queue time is looked at: 256 a second give it to 0.03 s."""
+_MOST_WAITS = 8 * SAMPLES
+TRACE_HEADER = b"x-amzn-trace-id"
 _UNREAD = -1
 _READ_ATTEMPTS = 100
 
 
 class Recorder:
-    """Counts what one worker process does; every method may be called from any thread.
+    """Counts what one worker process does, in plain numbers: no lock, no memory, no call.
 
-    It writes into shared memory at once, so a worker that is killed leaves all it has counted.
+    Every method may be called from any thread, from a finalizer and from a signal handler. CPython
+    changes threads, and runs finalizers and handlers, only where a function is called or returns
+    and where a loop begins anew; `self.begun += 1` has neither between its reading and its writing,
+    so nothing is lost. (A free-threaded build has no such rule: there, counts may be lost.) A lock
+    would be worse than slow: the garbage collector may call `end` while this very thread holds it.
+
+    A worker that is killed loses what it has counted since it was last copied into its slot.
     """
 
     __slots__ = (
-        "_active",
-        "_arrived",
-        "_finished",
-        "_generation",
-        "_ledger",
-        "_lock",
-        "_longest",
-        "_shortest",
-        "_slot",
-        "_total",
-        "_version",
+        "begun",
+        "checks",
+        "connected",
+        "counted",
+        "disconnected",
+        "ended",
+        "longest",
+        "noted",
+        "observed",
+        "shortest",
+        "total",
+        "waits",
+        "wall",
+        "wanted",
     )
 
-    def __init__(self, slot: mmap.mmap | bytearray, ledger: mmap.mmap | bytearray) -> None:
-        self._slot, self._ledger = slot, ledger
-        self._lock = threading.Lock()
-        self._version = self._arrived = self._finished = self._active = 0
-        self._total = self._shortest = self._longest = 0.0
-        self._generation = _UNREAD
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self.wall = wall
+        self.wanted, self.noted = SAMPLES, 0
+        self.waits = [0.0] * SAMPLES
+        self.begun = self.ended = 0
+        self.counted = self.observed = self.checks = 0
+        self.connected = self.disconnected = 0
+        self.total = 0.0
+        self.shortest, self.longest = math.inf, 0.0
 
     def observe(self, seconds: float, requests: int = 1) -> None:
         """Count requests that arrived, and took `seconds` each."""
-        with self._lock:
-            self._arrived += requests
-            self._finish(seconds * 1000, requests)
+        milliseconds = seconds * 1000
+        self.counted += requests
+        self.observed += requests
+        self.total += milliseconds * requests
+        self.shortest = min(self.shortest, milliseconds)
+        self.longest = max(self.longest, milliseconds)
 
     def count(self, requests: int) -> None:
         """Count requests that arrived, and whose response time is not known."""
-        with self._lock:
-            self._arrived += requests
-            self._write()
+        self.counted += requests
 
     def begin(self) -> None:
         """Count a request that arrived and is active from now on."""
-        with self._lock:
-            self._arrived += 1
-            self._active += 1
-            self._write()
+        self.begun += 1
 
     def end(self, seconds: float) -> None:
         """Count the end of a request that `begin` counted."""
-        with self._lock:
-            self._active -= 1
-            self._finish(seconds * 1000, 1)
+        milliseconds = seconds * 1000
+        self.ended += 1
+        self.total += milliseconds
+        self.shortest = min(self.shortest, milliseconds)
+        self.longest = max(self.longest, milliseconds)
+
+    def sample(self, header: str | None) -> None:
+        """Take note of when the load balancer got a request, if the header says so.
+
+        Only while samples are `wanted`: so many requests are looked at between two copies, be there
+        a header or not.
+        """
+        self.wanted -= 1
+        seconds = None if header is None else waited(header, self.wall())
+        noted = self.noted
+        if seconds is not None and noted < SAMPLES:
+            self.waits[noted] = seconds
+            self.noted = noted + 1
+
+    def sample_asgi(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Do the same with the headers of an ASGI scope."""
+        for name, value in headers:
+            if name == TRACE_HEADER:
+                self.sample(value.decode("latin-1"))
+                return
+        self.wanted -= 1
+
+    def sampled(self) -> list[float]:
+        """Return what was noted since the last time, and want more."""
+        taken = self.waits[: self.noted]
+        self.noted, self.wanted = 0, SAMPLES
+        return taken
 
     def connect(self) -> None:
         """Count an active connection that is no request."""
-        with self._lock:
-            self._active += 1
-            self._write()
+        self.connected += 1
 
     def disconnect(self) -> None:
         """Count the end of a connection that `connect` counted."""
-        with self._lock:
-            self._active -= 1
-            self._write()
+        self.disconnected += 1
 
-    def detach(self) -> None:
-        """Write into private memory from now on; what still holds this recorder harms nothing."""
-        self._slot = bytearray(SLOT_SIZE)
-        self._ledger = bytearray(len(self._ledger))
 
-    def _finish(self, milliseconds: float, requests: int) -> None:
-        self._finished += requests
-        self._total += milliseconds * requests
-        # Shortest and longest are those of one interval. They start anew with the first request
-        # after the last reading, of which the ledger's generation tells.
-        (generation,) = _generation(self._ledger)
-        if generation != self._generation:
-            self._generation = generation
-            self._shortest = self._longest = milliseconds
-        elif milliseconds < self._shortest:
-            self._shortest = milliseconds
-        elif milliseconds > self._longest:
-            self._longest = milliseconds
-        self._write()
+class Slot:
+    """A worker's own slot, which only this worker writes; one thread of it at a time."""
 
-    def _write(self) -> None:
+    def __init__(self, memory: mmap.mmap | bytearray, recorder: Recorder) -> None:
+        self._memory, self._recorder = memory, recorder
+        self._version = 0
+        self._generation = _UNREAD
+        self._shortest = self._longest = 0.0
+        self._busy, self._looks, self._full = 0.0, 0, 0
+        self._second: int | None = None
+        self._arrived = 0
+        self._this_second = _ThisSecond()
+
+    def copy(self, generation: int, look: Look, wall: float) -> None:
+        """Copy what the worker has counted; `generation` is the ledger's, `wall` the time of day.
+
+        Shortest and longest are those of one interval. They start anew with the first copy after a
+        reading, of which the generation tells; the copy has the counts of the same moment.
+        """
+        counts = self._recorder
+        # One expression without a call each: what a request does in between is in both or neither.
+        arrived, finished, total = (
+            counts.begun + counts.counted,
+            counts.ended + counts.observed,
+            counts.total,
+        )
+        active = counts.begun + counts.connected - counts.ended - counts.disconnected
+        shortest, longest = counts.shortest, counts.longest
+        counts.shortest, counts.longest = math.inf, 0.0
+        if generation == self._generation:
+            shortest, longest = min(self._shortest, shortest), max(self._longest, longest)
+        self._generation, self._shortest, self._longest = generation, shortest, longest
+        if look.busy is not None:
+            self._busy += look.busy
+            self._looks += 1
+        self._full += look.full
+        self._tell_second(int(wall), arrived, active, look)
         self._version = version = self._version + 1
         # At once: `pack_into` clears the bytes before it writes them, and a worker that is stopped
         # in between would have counted nothing for whoever reads meanwhile.
-        self._slot[_COUNTED] = _pack_counts(
+        self._memory[_COUNTED] = _COUNTS.pack(
             version,
-            self._arrived,
-            self._finished,
-            self._total,
-            self._shortest,
-            self._longest,
-            self._generation,
-            self._active,
+            arrived,
+            finished,
+            total,
+            shortest,
+            longest,
+            generation,
+            active,
+            self._busy,
+            self._looks,
+            look.key,
+            look.waiting,
+            self._full,
+            look.draining,
             version,
         )
 
+    def _tell_second(self, second: int, arrived: int, active: int, look: Look) -> None:
+        """Write the second that has ended, if one has; of several, each gets an equal share."""
+        before = self._second
+        if before is not None and second > before:
+            ended = range(max(before, second - _SECONDS), second)
+            for n, each in enumerate(ended, start=1):
+                up_to = self._arrived + (arrived - self._arrived) * n // len(ended)
+                packed = self._this_second.packed(each, up_to, active, look)
+                at = _SECONDS_AT + each % _SECONDS * _SECOND.size
+                self._memory[at : at + _SECOND.size] = packed
+        if before is None or second != before:
+            self._second, self._arrived = second, arrived
+            self._this_second = _ThisSecond()
+        self._this_second.see(look, self._recorder.sampled())
 
-def write_gauges(slot: mmap.mmap | bytearray, gauges: Mapping[str, Gauge], now: float) -> None:
-    """Leave a worker's gauges, read at `now`, for whoever publishes next."""
-    listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
-    content = json.dumps(listed).encode()
-    written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content
-    slot[_GAUGES_AT : _GAUGES_AT + len(written)] = written
+    def write_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
+        """Leave the worker's gauges, read at `now`, for whoever publishes next."""
+        listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
+        content = json.dumps(listed).encode()
+        written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content
+        self._memory[_GAUGES_AT : _GAUGES_AT + len(written)] = written
+
+
+@dataclass
+class _ThisSecond:
+    """What was seen in the second that is not over."""
+
+    waits: list[float] = field(default_factory=list)
+    busy: float = 0.0
+    looks: int = 0
+    full: bool = False
+    lag: float = 0.0
+    lags: int = 0
+
+    def see(self, look: Look, waits: list[float]) -> None:
+        """Add a look, and for how long requests have waited since the one before."""
+        self.waits = (self.waits + waits)[-_MOST_WAITS:]
+        if look.busy is not None:
+            self.busy += look.busy
+            self.looks += 1
+        if look.lag is not None:
+            self.lag += look.lag
+            self.lags += 1
+        self.full = self.full or look.full
+
+    def packed(self, second: int, arrived: int, active: int, last: Look) -> bytes:
+        waits = len(self.waits)
+        wait = self.lag / self.lags if self.lags else _UNKNOWN
+        if waits:
+            wait = queue_time(self.waits)
+        share = self.busy / self.looks if self.looks else _UNKNOWN
+        return _SECOND.pack(second, arrived, active, share, last.waiting, self.full, wait, waits)
+
+
+@dataclass(frozen=True)
+class Second:
+    """A whole second of a worker; `arrived` counts from its start on, None is unknown."""
+
+    second: int
+    arrived: int
+    active: int
+    busy: float | None
+    waiting: int
+    full: bool
+    wait: float | None
+    requests: int
 
 
 @dataclass(frozen=True)
@@ -168,15 +302,24 @@ class Reading:
     longest: float
     generation: int
     active: int
-    gauges: Mapping[str, Gauge]
-    gauges_at: float
+    gauges: Mapping[str, Gauge] = field(default_factory=dict)
+    gauges_at: float = 0.0
+    busy: float = 0.0
+    looks: int = 0
+    key: int = 0
+    waiting: int = 0
+    full: int = 0
+    seconds: tuple[Second, ...] = ()
+    arrived_before: int = 0
+    alive: bool = True
+    draining: bool = False
 
 
 def consistent(fd: int) -> bytes:
     """Return a slot as it was at one moment, while its worker goes on writing.
 
     Two equal copies with equal versions at both ends of the counts: nothing was written while the
-    first was made. After _READ_ATTEMPTS the last copy has to do; its counters may be one request
+    first was made. After _READ_ATTEMPTS the last copy has to do; its counters may be one copy
     apart, which the next reading evens out.
     """
     content = os.pread(fd, SLOT_SIZE, 0)
@@ -190,15 +333,55 @@ def consistent(fd: int) -> bytes:
 
 def how_far(content: bytes) -> bytes:
     """Return what to write at READ_AT once all of a slot has been read."""
-    _, arrived, finished, total, *_ = _COUNTS.unpack_from(content)
-    return _READ.pack(arrived, finished, total)
+    _, arrived, finished, total, _, _, _, _, busy, looks, _, _, full, _, _ = _unpacked(content)
+    return _READ.pack(arrived, finished, total, busy, looks, full)
+
+
+def how_far_in_times(content: bytes) -> bytes:
+    """Return the same once only the response times have been read, and the rest is left."""
+    _, _, finished, total, *_ = _unpacked(content)
+    arrived, _, _, busy, looks, full = _READ.unpack_from(content, READ_AT)
+    return _READ.pack(arrived, finished, total, busy, looks, full)
+
+
+def how_far_in_seconds(content: bytes) -> bytes:
+    """Return the same once all of the whole seconds have been read, and what came after is left."""
+    _, _, finished, total, _, _, _, _, busy, looks, _, _, full, _, _ = _unpacked(content)
+    arrived, *_ = _READ.unpack_from(content, READ_AT)
+    seconds = _seconds(content)
+    up_to = max([arrived, *(second.arrived for second in seconds)])
+    return _READ.pack(up_to, finished, total, busy, looks, full)
+
+
+def _unpacked(content: bytes) -> tuple[Any, ...]:
+    return _COUNTS.unpack_from(content)
+
+
+def _seconds(content: bytes) -> tuple[Second, ...]:
+    found = []
+    for n in range(_SECONDS):
+        at = _SECONDS_AT + n * _SECOND.size
+        second, arrived, active, busy, waiting, full, wait, requests = _SECOND.unpack_from(
+            content, at
+        )
+        if second:
+            shares = (None if value == _UNKNOWN else value for value in (busy, wait))
+            share, seconds = shares
+            found.append(
+                Second(second, arrived, active, share, waiting, bool(full), seconds, requests)
+            )
+    return tuple(sorted(found, key=lambda each: each.second))
 
 
 def read(content: bytes, now: float, *, alive: bool) -> Reading:
     """Return what is new in a slot's content; of a dead worker nothing is active any more."""
-    counts = _COUNTS.unpack_from(content)
-    _, arrived, finished, total, shortest, longest, generation, active, _ = counts
-    arrived_before, finished_before, total_before = _READ.unpack_from(content, READ_AT)
+    counts = _unpacked(content)
+    _, arrived, finished, total, shortest, longest, generation, active = counts[:8]
+    busy, looks, key, waiting, full, draining, _ = counts[8:]
+    read_before = _READ.unpack_from(content, READ_AT)
+    arrived_before, finished_before, total_before, busy_before, looks_before, full_before = (
+        read_before
+    )
     checksum, length, gauges_at = _GAUGES.unpack_from(content, _GAUGES_AT)
     start = _GAUGES_AT + _GAUGES.size
     written = content[start : start + length]
@@ -218,6 +401,15 @@ def read(content: bytes, now: float, *, alive: bool) -> Reading:
         active=active if alive else 0,
         gauges=gauges,
         gauges_at=gauges_at,
+        busy=busy - busy_before if alive else 0.0,
+        looks=looks - looks_before if alive else 0,
+        key=key if alive else 0,
+        waiting=waiting if alive else 0,
+        full=full - full_before if alive else 0,
+        seconds=_seconds(content),
+        arrived_before=arrived_before,
+        alive=alive,
+        draining=bool(draining),
     )
 
 
@@ -231,7 +423,7 @@ def added_up(readings: list[Reading], generation: int, seconds: float) -> Interv
         times = Statistics(
             count=finished,
             total=total,
-            # The mean is a bound too: of requests that ended while the last reading was made,
+            # The mean is a bound too: of a worker that was not copied since the last reading,
             # shortest and longest are not known.
             minimum=min([mean, *(reading.shortest for reading in current)]),
             maximum=max([mean, *(reading.longest for reading in current)]),
@@ -242,7 +434,142 @@ def added_up(readings: list[Reading], generation: int, seconds: float) -> Interv
         active=sum(reading.active for reading in readings),
         times=times,
         gauges=_gauges(readings),
+        busy=_busy(readings),
+        # All that are left: after a reload, only the old workers are told to end.
+        draining=all(r.draining for r in readings if r.alive) and any(r.alive for r in readings),
     )
+
+
+def waiting(readings: Iterable[Reading]) -> int | None:
+    """Return how many connections wait on all sockets together; None if no worker listens.
+
+    Workers that share their sockets see the same queue: it counts once.
+    """
+    queues = {reading.key: reading.waiting for reading in readings if reading.key}
+    return sum(queues.values()) if queues else None
+
+
+@dataclass(frozen=True)
+class TaskSecond:
+    """A whole second of all workers together; what is unknown is None."""
+
+    second: int
+    arrived: int
+    active: int
+    busy: float | None
+    waiting: int | None
+    wait: float | None
+    requests: int
+    full: bool
+
+
+def by_second(readings: Iterable[Reading]) -> list[TaskSecond]:
+    """Return the whole seconds that are in the slots, oldest first."""
+    told: dict[int, list[tuple[int, Second]]] = {}
+    arrived: dict[int, int] = {}
+    for reading in readings:
+        before: Second | None = None
+        for second in reading.seconds:
+            told.setdefault(second.second, []).append((reading.key, second))
+            if before is not None and before.second == second.second - 1:
+                new = second.arrived - before.arrived
+                arrived[second.second] = arrived.get(second.second, 0) + new
+            before = second
+    return [
+        replace(_together(second, told[second]), arrived=arrived.get(second, 0))
+        for second in sorted(told)
+    ]
+
+
+def before_full(seconds: Sequence[TaskSecond]) -> float:
+    """Return how many requests arrived in a second before the listen queue was full.
+
+    The median of the seconds in which it was neither empty nor full, 0 if there are none: a server
+    that accepts all at once, now and then, makes single seconds high. Example: 390, 400 and 395
+    arrived in the seconds until it was full: 395.
+    """
+    demands = [
+        each.arrived + each.waiting - before.waiting
+        for before, each in pairwise(seconds)
+        if not (each.full or before.full or each.waiting is None or before.waiting is None)
+        and before.second == each.second - 1
+        and each.waiting + before.waiting > 0
+    ]
+    return float(median(demands)) if demands else 0.0
+
+
+def _together(second: int, told: Sequence[tuple[int, Second]]) -> TaskSecond:
+    shares = [each.busy for _, each in told if each.busy is not None]
+    queues = {key: each.waiting for key, each in told if key}
+    timed = [(each.wait, each.requests) for _, each in told if each.wait is not None]
+    requests = sum(n for _, n in timed)
+    wait: float | None = None
+    if requests:
+        wait = sum(seconds * n for seconds, n in timed) / requests
+    elif timed:
+        wait = max(seconds for seconds, _ in timed)
+    return TaskSecond(
+        second,
+        0,
+        sum(each.active for _, each in told),
+        sum(shares) / len(shares) if shares else None,
+        sum(queues.values()) if queues else None,
+        wait,
+        requests,
+        any(each.full for _, each in told),
+    )
+
+
+def whole_seconds(
+    readings: Iterable[Reading], seconds: Sequence[TaskSecond], after: int, last: int
+) -> list[TaskSecond]:
+    """Return the seconds `after` one and up to the `last`, with what arrived in each.
+
+    What a worker has counted but told late belongs to the first of them, and what is left of a dead
+    one to the last: nothing is lost.
+    """
+    new = {each.second: each for each in seconds if after < each.second <= last}
+    if not new:
+        return []
+    first, newest = min(new), max(new)
+    arrived = dict.fromkeys(new, 0)
+    for reading in readings:
+        before = reading.arrived_before
+        for second in reading.seconds:
+            if second.arrived > before and second.second <= last:
+                arrived[min(max(second.second, first), newest)] += second.arrived - before
+                before = second.arrived
+        if not reading.alive:
+            arrived[newest] += reading.arrived_before + reading.arrived - before
+    return [replace(new[second], arrived=arrived[second]) for second in sorted(new)]
+
+
+def waits_of(seconds: Iterable[TaskSecond]) -> list[Wait]:
+    """Return the seconds' queue times, those that are known."""
+    return [
+        Wait(each.second, each.wait, each.requests) for each in seconds if each.wait is not None
+    ]
+
+
+def queue_time_of(waits: Sequence[Wait], waiting: int | None, begun: float) -> float | None:
+    """Return for how long requests waited, in seconds; None if that is unknown.
+
+    Where no request says so, what waits to be accepted does, by Little's law: 200 connections, of
+    which 100 are taken each second, wait for 2 s. That none waits says nothing: a server may have
+    a queue of its own.
+    """
+    newest = [wait for wait in waits if wait.second > waits[-1].second - INTERVAL]
+    if requests := sum(wait.requests for wait in newest):
+        return sum(wait.seconds * wait.requests for wait in newest) / requests
+    told = max((wait.seconds for wait in newest), default=None)
+    queued = waiting / begun if waiting and begun > 0 else None
+    known = [seconds for seconds in (told, queued) if seconds is not None]
+    return max(known, default=None)
+
+
+def _busy(readings: list[Reading]) -> float | None:
+    looks = sum(reading.looks for reading in readings)
+    return sum(reading.busy for reading in readings) / looks if looks else None
 
 
 def _gauges(readings: list[Reading]) -> dict[str, Gauge]:

@@ -2,9 +2,9 @@
 
 A folder per task holds a `ledger` and a file per worker, its slot:
 
-    worker 1 --writes--> 81-3f9c.slot --.
-    worker 2 --writes--> 82-a011.slot ---+--> the one that holds the ledger's lock adds up
-    worker 3 --writes--> 83-77d2.slot --'     what is new, notes how far it has read, publishes
+    worker 1 --copies--> 81-3f9c.slot --.
+    worker 2 --copies--> 82-a011.slot ---+--> the one that holds the ledger's lock adds up
+    worker 3 --copies--> 83-77d2.slot --'     what is new, notes how far it has read, publishes
 
 - Counters only ever rise. Whoever publishes notes in each slot how far it has read; so whichever
   worker does it next, each request is counted once.
@@ -13,6 +13,9 @@ A folder per task holds a `ledger` and a file per worker, its slot:
   the file is removed. No process ids are compared.
 - The ledger names the interval that was read last. A worker that finds the current one there has
   nothing to do; a worker that died, hangs or sends slowly delays nobody else's next interval.
+- Who leaves last hands on what is not published: slot and ledger stay for a successor, which a
+  server that recycles its only worker starts at once. So an interval that two workers shared is
+  published once, and one at whose end nobody lived is made up for.
 
 Without a folder (no file system to write to, no `fcntl`) a worker is alone, with the same code.
 """
@@ -24,27 +27,40 @@ import os
 import secrets
 import stat
 import struct
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quickstep_publisher._demand import WAITING, demand, trend
+from quickstep_publisher._load import Look
 from quickstep_publisher._points import (
+    INTERVAL,
     LONGEST_SPAN,
     SHORTEST_SPAN,
     Gauge,
     Interval,
+    Sample,
 )
 from quickstep_publisher._slots import (
     READ_AT,
     SLOT_SIZE,
     Recorder,
+    Slot,
     added_up,
+    before_full,
+    by_second,
     consistent,
     how_far,
+    how_far_in_seconds,
+    how_far_in_times,
+    queue_time_of,
     read,
-    write_gauges,
+    waiting,
+    waits_of,
+    whole_seconds,
 )
 
 try:
@@ -53,12 +69,16 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from quickstep_publisher._slots import Reading
+    from quickstep_publisher._slots import Reading, TaskSecond
 
-# generation, number of the interval read last, when (monotonic), by which worker
-_LEDGER = struct.Struct("@qqdq")
+# generation, intervals taken, number of the interval read last, when (monotonic), by which worker,
+# how many connections waited then, the demand, the last whole second that was read
+_LEDGER = struct.Struct("@qqqdqqdq")
+_UNKNOWN = -1
+_TREND_SECONDS = 10
+"""Whole seconds over which the growth of queue time is told, at most."""
 
 _LOCK_ATTEMPTS = 100
 _LOCK_PAUSE = 0.005
@@ -68,9 +88,13 @@ _ROOT_MODE = 0o700
 @dataclass(frozen=True)
 class _Ledger:
     generation: int
+    taken: int
     number: int
     at: float
     holder: int
+    waiting: int = 0
+    held: float = 0.0
+    second: int = 0
 
 
 class Workers:
@@ -78,72 +102,123 @@ class Workers:
 
     Args:
         folder: the task's folder, which is made if need be; None for a worker that is alone.
-        number: the interval whose tick was last; the next one is the first to be published.
+        number: the interval whose tick was last; the next one is the first to be published, unless
+            others were here before.
         now: the monotonic time.
+        recorder: what counts in this worker.
 
     Raises:
         OSError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path | None, number: int, now: float) -> None:
+    def __init__(
+        self, folder: Path | None, number: int, now: float, recorder: Recorder | None = None
+    ) -> None:
         self._id = secrets.randbits(62)
         self._folder = folder
         self._ledger_fd = self._slot_fd = -1
         self._ledger: mmap.mmap | bytearray = bytearray(_LEDGER.size)
-        self._slot: mmap.mmap | bytearray = bytearray(SLOT_SIZE)
+        self._memory: mmap.mmap | bytearray = bytearray(SLOT_SIZE)
+        # Of this process's own threads, which are never a request's.
+        self._copying = threading.Lock()
+        self._look, self._wall = Look(), 0.0
         if folder is None:
-            self._write_ledger(_Ledger(0, number, now, self._id))
+            self._write_ledger(_Ledger(0, 0, number, now, self._id))
         else:
             try:
                 self._join(folder, number, now)
             except BaseException:
                 self._close()
                 raise
-        self.recorder = Recorder(self._slot, self._ledger)
+        self.recorder = recorder or Recorder()
+        self._slot = Slot(self._memory, self.recorder)
 
     @property
     def holds(self) -> bool:
         """Whether this worker was the last to publish, and so is to be the first to do it again."""
         return self._read_ledger().holder == self._id
 
+    @property
+    def number(self) -> int:
+        """The interval that was taken last, by whichever worker."""
+        return self._read_ledger().number
+
+    def copy(self, look: Look | None = None, wall: float = 0.0) -> None:
+        """Copy what was counted into the slot, with a look at how busy the process is.
+
+        `wall` is the time of day in seconds, by which whole seconds are told apart.
+        """
+        with self._copying:
+            self._look = look or self._look
+            self._slot.copy(self._read_ledger().generation, self._look, wall or self._wall)
+            self._wall = wall or self._wall
+
     def set_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
         """Leave this worker's gauges, read at `now`, for whoever publishes next."""
-        write_gauges(self._slot, gauges, now)
+        with self._copying:
+            self._slot.write_gauges(gauges, now)
 
-    def take(self, number: int, now: float) -> Interval | None:
+    def take(self, number: int, now: float, second: int | None = None) -> Interval | None:
         """Return what is new since the last reading, as the one who publishes interval `number`.
 
-        None if another worker has taken that interval or is just doing it, or if the time since
-        the last reading is too short for a rate, or too long to be news.
+        None if another worker has taken that interval or is just doing it, if a new task has not
+        counted long enough for a rate, or if the last reading is too long ago to be news.
+
+        Intervals that nobody has taken meanwhile are `missed`: the same reading is theirs, too.
+        Example: taken at tick 2; the only worker was recycled, and its successor comes 2 s after
+        tick 3. It takes 7 s for tick 3, and at tick 4 the 3 s since then. Had it come 4 s after, it
+        would have waited for tick 4 and taken 10 s for both, tick 3 being missed.
+
+        With `second`, the last whole second that is over, the reading is one of whole seconds.
         """
+        self.copy()
         with self._locked(wait=False) as locked:
             ledger = self._read_ledger()
             span = now - ledger.at
-            if not locked or number == ledger.number or 0 <= span < SHORTEST_SPAN:
+            if not locked or number == ledger.number:
                 return None
-            taken = self._take(replace(ledger, number=number), now)
-            return taken if 0 <= span <= LONGEST_SPAN else None
+            if not ledger.taken and 0 <= span < SHORTEST_SPAN:
+                self._write_ledger(replace(ledger, number=number))
+                return None
+            missed = min(number - ledger.number, round(span / INTERVAL)) - 1
+            taken = self._take(replace(ledger, number=number), now, second)
+            if not 0 <= span <= LONGEST_SPAN:
+                return None
+            return replace(taken, missed=max(0, missed))
 
-    def leave(self, now: float) -> Interval | None:
-        """Stop counting; return what is left to publish if this was the task's last worker."""
+    def leave(self, now: float, *, times: bool) -> Interval | None:
+        """Stop counting; as the task's last worker, hand on what is not published yet.
+
+        With `times`, return the response times alone, if there are any. They are weighed by
+        request, so they may be published at any time; a rate is one sample for each interval, and
+        its requests wait for a successor, or end with the task.
+        """
         taken = None
         with self._locked(wait=True):
-            self.recorder.detach()
+            self.copy()
             if self._slot_fd >= 0:
                 # Said, not left to closing: the memory map has a copy of the descriptor.
                 fcntl.flock(self._slot_fd, fcntl.LOCK_UN)
-            if not self._others_live():
-                taken = self._take(self._read_ledger(), now)
+            if times and not self._others_live():
+                ledger = self._read_ledger()
+                readings = list(self._readings(now, how_far_in_times))
+                taken = added_up(readings, ledger.generation, now - ledger.at)
+        self._detach()
         self._close()
-        return taken if taken and 0 <= taken.seconds <= LONGEST_SPAN else None
+        if taken is None or taken.times is None or not 0 <= taken.seconds <= LONGEST_SPAN:
+            return None
+        return Interval(0.0, 0, 0, taken.times)
 
     def abandon(self) -> None:
         """Let go of everything after a fork: it is the parent's, and the parent's locks stay."""
-        self.recorder.detach()
+        # Another thread of the parent may have held it at that moment.
+        self._copying = threading.Lock()
+        shared = (self._memory, self._ledger)
+        self._detach()
         # The maps too, for each has a copy of its file's descriptor, and keeps the lock with it.
-        for shared in (self._slot, self._ledger):
-            if isinstance(shared, mmap.mmap):
-                shared.close()
+        for memory in shared:
+            if isinstance(memory, mmap.mmap):
+                memory.close()
         self._close()
 
     def _join(self, folder: Path, number: int, now: float) -> None:
@@ -160,7 +235,7 @@ class Workers:
                 # the ledger's time may even be from before a restart of the machine.
                 for left in folder.glob("*-*"):
                     left.unlink()
-                self._write_ledger(_Ledger(ledger.generation + 1, number, now, self._id))
+                self._write_ledger(_Ledger(ledger.generation + 1, 0, number, now, self._id))
             self._make_slot(folder)
 
     def _make_slot(self, folder: Path) -> None:
@@ -171,22 +246,66 @@ class Workers:
         self._slot_fd = os.open(unlocked, flags, 0o600)
         os.ftruncate(self._slot_fd, SLOT_SIZE)
         fcntl.flock(self._slot_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._slot = mmap.mmap(self._slot_fd, SLOT_SIZE)
+        self._memory = mmap.mmap(self._slot_fd, SLOT_SIZE)
         unlocked.rename(folder / f"{name}.slot")
 
-    def _take(self, ledger: _Ledger, now: float) -> Interval:
-        readings = list(self._readings(now))
-        # After reading: a request that ends between both is counted in the next interval, and only
-        # its shortest and longest are lost.
-        new = _Ledger(ledger.generation + 1, ledger.number, now, self._id)
-        self._write_ledger(new)
-        return added_up(readings, ledger.generation, now - ledger.at)
+    def _take(self, ledger: _Ledger, now: float, second: int | None) -> Interval:
+        readings = list(self._readings(now, how_far if second is None else how_far_in_seconds))
+        span = now - ledger.at
+        taken = added_up(readings, ledger.generation, span)
+        seconds = by_second(readings)
+        waits = waits_of(seconds[-_TREND_SECONDS:])
+        change = trend(waits)
+        full = any(reading.full for reading in readings)
+        held = max(ledger.held, before_full(seconds)) if full else ledger.held
+        now_waiting = waiting(readings)
+        if second is None:
+            seconds = []
+        else:
+            seconds = whole_seconds(readings, seconds, ledger.second, second)
+            now_waiting = seconds[-1].waiting if seconds else now_waiting
+        asked = [
+            demand(arrived / over, growth / over, change, full=full, held=held)
+            for arrived, growth, over in _steps(taken, seconds, ledger.waiting, now_waiting)
+        ]
+        self._write_ledger(
+            _Ledger(
+                ledger.generation + 1,
+                ledger.taken + 1,
+                ledger.number,
+                now,
+                self._id,
+                _UNKNOWN if now_waiting is None else now_waiting,
+                sum(each.held for each in asked) / len(asked) if asked else ledger.held,
+                ledger.second if second is None else second,
+            )
+        )
+        wait = queue_time_of(waits, now_waiting, taken.arrived / span if span > 0 else 0.0)
+        over = full or (wait or 0.0) > WAITING
+        samples = (
+            Sample(
+                each.second,
+                its.rate,
+                each.active,
+                1.0 if over and each.busy is not None else each.busy,
+                each.wait,
+            )
+            for each, its in zip(seconds, asked, strict=bool(seconds))
+        )
+        return replace(
+            taken,
+            demand=asked[-1].rate if asked else None,
+            busy=1.0 if over and taken.busy is not None else taken.busy,
+            queue_time=wait,
+            samples=tuple(samples) if seconds else (),
+        )
 
-    def _readings(self, now: float) -> Iterator[Reading]:
+    def _readings(self, now: float, note: Callable[[bytes], bytes]) -> Iterator[Reading]:
+        times_only = note is how_far_in_times
         if self._folder is None:
-            content = bytes(self._slot)
-            read_up_to = how_far(content)
-            self._slot[READ_AT : READ_AT + len(read_up_to)] = read_up_to
+            content = bytes(self._memory)
+            read_up_to = note(content)
+            self._memory[READ_AT : READ_AT + len(read_up_to)] = read_up_to
             yield read(content, now, alive=True)
             return
         for path in self._folder.glob("*.slot"):
@@ -194,9 +313,9 @@ class Workers:
                 alive = not _locks(fd)
                 content = consistent(fd)
                 if len(content) == SLOT_SIZE:
-                    os.pwrite(fd, how_far(content), READ_AT)
+                    os.pwrite(fd, note(content), READ_AT)
                     yield read(content, now, alive=alive)
-                if not alive:
+                if not alive and not times_only:
                     path.unlink()
 
     def _others_live(self) -> bool:
@@ -212,8 +331,17 @@ class Workers:
         return _Ledger(*_LEDGER.unpack_from(self._ledger))
 
     def _write_ledger(self, ledger: _Ledger) -> None:
-        values = (ledger.generation, ledger.number, ledger.at, ledger.holder)
-        _LEDGER.pack_into(self._ledger, 0, *values)
+        # At once, for others read it without the lock; see Slot.copy.
+        self._ledger[: _LEDGER.size] = _LEDGER.pack(
+            ledger.generation,
+            ledger.taken,
+            ledger.number,
+            ledger.at,
+            ledger.holder,
+            ledger.waiting,
+            ledger.held,
+            ledger.second,
+        )
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[bool]:
@@ -241,12 +369,37 @@ class Workers:
         finally:
             fcntl.flock(self._ledger_fd, fcntl.LOCK_UN)
 
+    def _detach(self) -> None:
+        """Write into private memory from now on: a thread that goes on copying harms nothing."""
+        with self._copying:
+            self._memory = bytearray(SLOT_SIZE)
+            self._slot = Slot(self._memory, self.recorder)
+            self._ledger = bytearray(self._ledger[:])
+
     def _close(self) -> None:
-        # Not the maps: another thread may be writing into its slot at this moment.
         for fd in (self._slot_fd, self._ledger_fd):
             if fd >= 0:
                 os.close(fd)
         self._slot_fd = self._ledger_fd = -1
+
+
+def _steps(
+    taken: Interval, seconds: Sequence[TaskSecond], before: int, waiting_now: int | None
+) -> Iterator[tuple[int, int, float]]:
+    """Yield what began, how much the listen queue grew and over how many seconds: each second's.
+
+    Without seconds, those of the interval. A queue that was unknown has not grown.
+    """
+    if not seconds:
+        known = before != _UNKNOWN and waiting_now is not None
+        grown = waiting_now - before if known and waiting_now is not None else 0
+        yield taken.arrived, grown, taken.seconds or 1.0
+        return
+    last: int | None = None if before == _UNKNOWN else before
+    for each in seconds:
+        grown = 0 if last is None or each.waiting is None else each.waiting - last
+        last = each.waiting
+        yield each.arrived, grown, 1.0
 
 
 def task_folder(root: str | None, key: str) -> Path:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
     from typing import TypeAlias
 
+    from quickstep_publisher._slots import Recorder
+
     Message: TypeAlias = MutableMapping[str, Any]
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -27,6 +29,8 @@ class AsgiMiddleware:
     handed to the server, or until the application has ended in any other way: it returned, raised,
     or was cancelled. What it does after the last byte (background tasks) is not response time.
 
+    Health checks, and what else the publisher leaves out, pass uncounted.
+
     A WebSocket is an active connection as long as it lasts, and no request: it may last for hours.
 
     Lifespan passes as it is. The publisher starts with it, and publishes what is left before its
@@ -42,26 +46,25 @@ class AsgiMiddleware:
         self._app = app
         self._publisher = publisher or Publisher()
         self._timer = self._publisher.clock.timer
+        self._watched: Recorder | None = None
+        self._leave_out = self._publisher.leave_out
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        recorder = self._publisher.start()
-        kind = scope["type"]
-        if kind == "lifespan":
-            await self._app(scope, receive, self._closing(send))
+        recorder = self._publisher.recorder or self._publisher.start()
+        if scope["type"] != "http":
+            await self._other(recorder, scope, receive, send)
             return
-        if kind == "websocket":
-            recorder.connect()
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                recorder.disconnect()
-            return
-        if kind != "http":
+        if scope.get("path") in self._leave_out:
+            recorder.checks += 1
             await self._app(scope, receive, send)
             return
-
-        recorder.begin()
+        if recorder.wanted > 0:
+            recorder.sample_asgi(scope.get("headers", ()))
+        if self._watched is not recorder:
+            self._watched = recorder
+            self._publisher.load.watch_loop()
+        recorder.begun += 1
         timer = self._timer
         began = timer()
         active = True
@@ -83,6 +86,21 @@ class AsgiMiddleware:
             if active:
                 active = False
                 recorder.end(timer() - began)
+
+    async def _other(
+        self, recorder: Recorder, scope: Message, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+            return
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        recorder.connect()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            recorder.disconnect()
 
     def _closing(self, send: Send) -> Send:
         async def close_and_send(message: Message) -> None:

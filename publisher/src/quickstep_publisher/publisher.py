@@ -6,24 +6,27 @@ import atexit
 import hashlib
 import math
 import os
+import signal
 import socket
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, TextIO
 
 from quickstep_publisher import _points
 from quickstep_publisher._clock import Clock
+from quickstep_publisher._load import Load
 from quickstep_publisher._points import Schedule, phase_of
 from quickstep_publisher._process import Plan, Process, Registered, Threads
-from quickstep_publisher._settings import TRANSPORTS, check_names, settings
+from quickstep_publisher._settings import TRANSPORTS, check_names, host_of, settings
+from quickstep_publisher._slots import LAYOUT, Recorder
 from quickstep_publisher._trouble import Kind, NotPublishedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from quickstep_publisher._points import Point
-    from quickstep_publisher._slots import Recorder
     from quickstep_publisher.transports import Transport
 
 MAX_GAUGES = 16
@@ -36,6 +39,8 @@ _RESERVED = {
     _points.REQUESTS_PER_SECOND,
     _points.AVERAGE_RESPONSE_TIME,
     _points.ACTIVE_CONNECTIONS,
+    _points.UTILIZATION,
+    _points.QUEUE_TIME,
 }
 
 
@@ -51,8 +56,8 @@ class Publisher:
         cluster: the dimension ClusterName; else QUICKSTEP_CLUSTER, else ECS's task metadata.
         service: the dimension ServiceName; else QUICKSTEP_SERVICE, else ECS's task metadata.
         namespace: else QUICKSTEP_NAMESPACE, else Quickstep/<cluster>/<service>.
-        transport: "cloudwatch", "emf", "off", or an object with a `send` method; else
-            QUICKSTEP_TRANSPORT, else "cloudwatch".
+        transport: "cloudwatch", "logs", "emf", "print", "off", or an object with a `send` method;
+            else QUICKSTEP_TRANSPORT, else "cloudwatch".
         stream: what "emf" writes to; standard output by default.
         directory: where the worker processes of a task meet; else QUICKSTEP_DIRECTORY, else
             /dev/shm or the directory for temporary files.
@@ -61,6 +66,10 @@ class Publisher:
         phase: seconds in [0, 5) after each multiple of 5 s of the UTC clock at which to publish;
             by default each task has its own in [4, 5), just before an alarm's period ends.
         clock: what tells the time.
+        slots: how many requests or jobs one worker process works on at once, for Utilization; else
+            QUICKSTEP_SLOTS, else as the server says, if it does.
+        seconds: whether each call carries the whole seconds of its interval, each with its own
+            time, instead of one value; else QUICKSTEP_SECONDS=1, else not.
 
     Raises:
         ValueError: an argument that cannot be right.
@@ -78,8 +87,12 @@ class Publisher:
         thread: bool = True,
         phase: float | None = None,
         clock: Clock | None = None,
+        slots: int | None = None,
+        seconds: bool | None = None,
     ) -> None:
         _check_arguments(cluster, service, namespace, transport, phase)
+        if slots is not None and slots < 1:
+            raise ValueError(f"slots must be at least 1, not {slots!r}")
         found = settings(
             os.environ,
             cluster=cluster,
@@ -87,30 +100,36 @@ class Publisher:
             namespace=namespace,
             transport=transport if isinstance(transport, str) else None,
             directory=None if directory is None else os.fspath(directory),
+            slots=slots,
+            seconds=seconds,
         )
-        seed = found.seed(socket.gethostname())
+        seed = found.seed(host_of(socket.gethostname()))
         self.clock = clock or Clock()
         self._plan = Plan(
             settings=found,
             schedule=Schedule(phase_of(seed) if phase is None else phase),
-            key=hashlib.sha256(seed.encode()).hexdigest()[:16],
+            key=hashlib.sha256(f"{LAYOUT} {seed}".encode()).hexdigest()[:16],
             transport=None if isinstance(transport, str) else transport,
             stream=stream,
             clock=self.clock,
+            seconds=found.seconds,
         )
         self._off = self._plan.transport is None and found.transport == "off"
         self._wants_threads = thread and not self._off
         self._ends_with_process = False
         self._gauges: dict[str, Registered] = {}
-        self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        # Only for beginning and ending; reentrant, as a finalizer may count something meanwhile.
+        self._lock = threading.RLock()
+        self.load = Load(found.slots, self.clock.monotonic)
+        self.leave_out = found.leave_out
+        self.recorder: Recorder | None = None
         self._process: Process | None = None
         self._threads: Threads | None = None
         _publishers.add(self)
 
     def observe(self, seconds: float, requests: int = 1) -> None:
         """Count a request that took `seconds`, or several that took as long each."""
-        recorder = self._recorder or self.start()
+        recorder = self.recorder or self.start()
         if 0 <= seconds < math.inf:
             recorder.observe(seconds, requests)
         else:
@@ -119,11 +138,15 @@ class Publisher:
 
     def count(self, requests: int = 1) -> None:
         """Count requests whose response time is not known: only RequestsPerSecond tells of them."""
-        (self._recorder or self.start()).count(requests)
+        (self.recorder or self.start()).count(requests)
 
     def request(self) -> Request:
         """Return a context manager: what runs in it is one request, and active meanwhile."""
         return Request(self)
+
+    def drain(self) -> None:
+        """Say that this process serves no more: once all of a task do, it publishes no rate."""
+        self.load.draining = True
 
     def gauge(
         self, name: str, read: Callable[[], float], *, unit: str = "Count", shared: bool = False
@@ -155,16 +178,22 @@ class Publisher:
         with self._lock:
             if self._threads is not None:
                 self._threads.sample()
+        self.start()
 
     def start(self) -> Recorder:
         """Join the task's workers and start publishing, if that has not been done; never raises.
 
         Returns what counts in this process, for middleware.
         """
-        recorder = self._recorder
+        recorder = self.recorder
         if recorder is None:
             with self._lock:
-                recorder = self._recorder = self._recorder or self._begin()
+                recorder = self.recorder
+                if recorder is None:
+                    # Set first: a finalizer that counts something while this thread is joining
+                    # finds it, and has nothing to wait for.
+                    recorder = self.recorder = Recorder()
+                    self._begin(recorder)
         return recorder
 
     def publish(self) -> Point | None:
@@ -187,7 +216,7 @@ class Publisher:
         """
         self._end()
         with self._lock:
-            self._recorder = self._process = self._threads = None
+            self.recorder = self._process = self._threads = None
 
     def _end(self) -> None:
         if self._threads is not None:
@@ -195,20 +224,23 @@ class Publisher:
         elif self._process is not None:
             self._process.flush()
 
-    def _begin(self) -> Recorder:
-        process = Process(self._plan, lambda: self._gauges, alone=not self._wants_threads)
+    def _begin(self, recorder: Recorder) -> None:
+        alone = not self._wants_threads
+        process = Process(self._plan, recorder, lambda: self._gauges, self.load, alone=alone)
         self._process = process
         if self._off:
             said = "Metrics are not published: the transport is off."
             process.announcer.trouble(Kind.SWITCHED_OFF, said, self.clock.monotonic())
         if self._wants_threads:
+            if self._plan.settings.drain:
+                _drain_on_sigterm(self)
             self._threads = Threads(process)
             if self._gauges:
                 self._threads.sample()
             if not self._ends_with_process:
                 self._ends_with_process = True
                 atexit.register(_at_exit, weakref.ref(self))
-        return process.recorder
+                _at_exit_of_multiprocessing(self)
 
     def _wrong(self, said: str) -> None:
         if self._process is not None:
@@ -217,9 +249,11 @@ class Publisher:
 
     def _after_fork(self) -> None:
         # Another thread of the parent may have held the lock at that moment.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         process, self._process = self._process, None
-        self._recorder = self._threads = None
+        self.recorder = self._threads = None
+        self.load = Load(self.load.slots, self.clock.monotonic)
+        self._ends_with_process = False
         if process is not None:
             process.abandon()
 
@@ -272,6 +306,30 @@ def _at_exit(reference: weakref.ref[Publisher]) -> None:
     publisher = reference()
     if publisher is not None:
         publisher._end()  # noqa: SLF001 - of the same module
+
+
+def _drain_on_sigterm(publisher: Publisher) -> None:
+    """Say at SIGTERM that the process drains, and then do what was to be done before."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # only there can a handler be set
+    before = signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        publisher.drain()
+        if callable(before):
+            before(number, frame)
+        elif before == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, drain)
+
+
+def _at_exit_of_multiprocessing(publisher: Publisher) -> None:
+    """End with a process of multiprocessing too: its children leave by os._exit, without atexit."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, _at_exit, args=(weakref.ref(publisher),), exitpriority=0)
 
 
 def _after_fork_in_child() -> None:

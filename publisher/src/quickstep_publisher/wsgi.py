@@ -17,7 +17,8 @@ class WsgiMiddleware:
 
     A request counts from its arrival here until the server closes the response, which it does
     after the last byte, after an error, and when the client is gone; or until the application
-    raises. The publisher starts with the first request.
+    raises. The publisher starts with the first request. Health checks, and what else the publisher
+    leaves out, pass uncounted.
 
     Args:
         app: the application.
@@ -32,13 +33,23 @@ class WsgiMiddleware:
         self._app = app
         self._publisher = publisher or Publisher()
         self._timer = self._publisher.clock.timer
+        self._is_first = True
+        self._leave_out = self._publisher.leave_out
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Serve one request."""
-        recorder = self._publisher.start()
-        recorder.begin()
+        recorder = self._publisher.recorder or self._publisher.start()
+        if environ.get("PATH_INFO") in self._leave_out:
+            recorder.checks += 1
+            return self._app(environ, start_response)
+        if recorder.wanted > 0:
+            recorder.sample(environ.get("HTTP_X_AMZN_TRACE_ID"))
+        if self._is_first:
+            self._is_first = False
+            self._publisher.load.served_by(environ)
+        recorder.begun += 1
         began = self._timer()
         try:
             body = self._app(environ, start_response)

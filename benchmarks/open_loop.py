@@ -1,0 +1,79 @@
+"""Open-loop load: requests at their time, whether or not those before have been answered."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import statistics
+import time
+from dataclasses import dataclass
+
+ROOT = "abcdef012345678912345678"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a load: requests per second sent and answered, and the median in seconds."""
+
+    sent: float
+    answered: float
+    median: float | None
+
+
+@dataclass(slots=True)
+class _Request:
+    began: float
+    answered: bool = False
+
+
+def offer(port: int, rate: float, seconds: float, *, traced: bool = True) -> Answered:
+    """Send `rate` requests per second for a while, each on a connection of its own.
+
+    With `traced`, they carry X-Amzn-Trace-Id as a load balancer writes it: the whole second at
+    which it got the request.
+    """
+    times: list[float] = []
+    sent = 0
+    with selectors.DefaultSelector() as selector:
+        start = time.perf_counter()
+        while (passed := time.perf_counter() - start) < seconds:
+            while sent < rate * passed:
+                client = socket.socket()
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+                selector.register(client, selectors.EVENT_WRITE, _Request(time.perf_counter()))
+                sent += 1
+            for key, events in selector.select(0.002):
+                _go_on(selector, key, events, times, traced=traced)
+        for key in list(selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+    median = statistics.median(times) if times else None
+    return Answered(sent / seconds, len(times) / seconds, median)
+
+
+def _go_on(
+    selector: selectors.BaseSelector,
+    key: selectors.SelectorKey,
+    events: int,
+    times: list[float],
+    *,
+    traced: bool,
+) -> None:
+    client, request = key.fileobj, key.data
+    assert isinstance(client, socket.socket)  # noqa: S101 - what was registered
+    try:
+        if events & selectors.EVENT_WRITE:
+            waited = time.perf_counter() - request.began
+            trace = f"X-Amzn-Trace-Id: Root=1-{int(time.time() - waited):08x}-{ROOT}\r\n"
+            head = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            client.send(f"{head}{trace if traced else ''}\r\n".encode())
+            selector.modify(client, selectors.EVENT_READ, request)
+        elif not client.recv(65536):
+            selector.unregister(client)
+            client.close()
+        elif not request.answered:
+            request.answered = True
+            times.append(time.perf_counter() - request.began)
+    except OSError:
+        selector.unregister(client)
+        client.close()

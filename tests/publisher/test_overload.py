@@ -1,0 +1,81 @@
+"""Real servers, calm and overloaded: neither publishes a number that reads as the other's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from statistics import median
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from benchmarks.open_loop import offer
+from tests.publisher.servers import read, running, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+
+GUNICORN = ("gunicorn", "--bind=127.0.0.1:{port}", "--no-control-socket", "--log-level=critical")
+SERVERS = {
+    "gunicorn, one at a time": [*GUNICORN, "tests.publisher.apps:wsgi_waiting"],
+    "uvicorn": [
+        *("uvicorn", "--port={port}", "--log-level=critical", "--no-access-log", "--lifespan=off"),
+        "tests.publisher.apps:asgi_computing",
+    ],
+}
+SERVED = {"gunicorn, one at a time": 45.0, "uvicorn": 150.0}
+"""Requests per second that each can take, or less: tests share their machine."""
+SEEN = {"gunicorn, one at a time": 0.9, "uvicorn": 0.7}
+"""Of what is offered, how much is published at least; what is served would be a quarter of it. The
+growth of queue time is a noisier witness than a listen queue, the more so beside other tests."""
+
+
+def published(server: str, folder: Path, times: float) -> tuple[float, list[dict[str, float]]]:
+    """Offer so many times what a server takes; return the rate, and its points after 5 s."""
+    with running(SERVERS[server], folder) as (url, lines, _):
+        until(lambda: _answers(url))
+        port = urlsplit(url).port
+        assert port is not None
+        offered = offer(port, SERVED[server] * times, 17.5)
+        points = [line for line in read(lines) if "Utilization" in line]
+    return offered.sent, points[1:]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=10).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_overloaded_task_publishes_what_is_asked_of_it_and_is_full(
+    server: str, tmp_path: Path
+) -> None:
+    offered, points = published(server, tmp_path, 4.0)
+
+    assert len(points) >= 2
+    assert median(point["RequestsPerSecond"] for point in points) >= SEEN[server] * offered
+    assert min(point["RequestsPerSecond"] for point in points) >= 0.5 * offered
+    assert min(point["Utilization"] for point in points) > 0.9
+    assert min(point["QueueTime"] for point in points) > 1000
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.skipif(
+    (os.getloadavg()[0] > 4 * (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else False,
+    reason="on a machine that others use up, nothing is calm",
+)
+def test_a_calm_task_publishes_its_load_and_is_not_full(server: str, tmp_path: Path) -> None:
+    offered, points = published(server, tmp_path, 0.4)
+
+    assert len(points) >= 2
+    assert median(point["RequestsPerSecond"] for point in points) == pytest.approx(
+        offered, rel=0.05
+    )
+    assert median(point["Utilization"] for point in points) < 0.9
+    assert median(point["QueueTime"] for point in points) < 500
