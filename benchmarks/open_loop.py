@@ -1,7 +1,11 @@
-"""Open-loop load: requests at their time, whether or not those before have been answered."""
+"""Open-loop load: requests at their time, whether or not those before have been answered.
+
+And closed-loop load, which is how much a server takes.
+"""
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import statistics
@@ -26,8 +30,17 @@ class _Request:
     answered: bool = False
 
 
-def offer(port: int, rate: float, seconds: float, *, traced: bool = True) -> Answered:
+def capacity(port: int, seconds: float, clients: int = 16) -> float:
+    """Return how many requests per second are answered to clients that wait for each answer."""
+    return offer(port, math.inf, seconds, most=clients).answered
+
+
+def offer(
+    port: int, rate: float, seconds: float, *, traced: bool = True, most: float = math.inf
+) -> Answered:
     """Send `rate` requests per second for a while, each on a connection of its own.
+
+    No more than `most` at once.
 
     With `traced`, they carry X-Amzn-Trace-Id as a load balancer writes it: the whole second at
     which it got the request.
@@ -37,7 +50,7 @@ def offer(port: int, rate: float, seconds: float, *, traced: bool = True) -> Ans
     with selectors.DefaultSelector() as selector:
         start = time.perf_counter()
         while (passed := time.perf_counter() - start) < seconds:
-            while sent < rate * passed:
+            while sent < rate * passed and len(selector.get_map()) < most:
                 client = socket.socket()
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", port))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,12 +39,12 @@ def running(
     }
     command = [part.format(port=port) for part in command]
     with subprocess.Popen(  # noqa: S603 - this interpreter, constant arguments
-        [sys.executable, "-m", *command], env=environment, cwd=ROOT
+        [sys.executable, "-m", *command], env=environment, cwd=ROOT, start_new_session=True
     ) as process:
         try:
             yield f"http://127.0.0.1:{port}/", lines, process
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:

@@ -115,7 +115,26 @@ def test_demand_is_what_arrives_and_not_what_is_served(
 ) -> None:
     asked = demand(begun, queued, change, full=full, held=held)
 
-    assert (asked.rate, asked.held) == pytest.approx((rate, rate))
+    assert asked == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "rate"),
+    [
+        pytest.param(400, 400, id="what waits explains 4.1 of the 6 s, so it is the queue"),
+        pytest.param(20, 970, id="what waits explains 0.2 of the 6 s, so the server has a queue"),
+    ],
+)
+def test_queue_time_is_heard_only_where_the_queue_is_not_seen(waiting: int, rate: float) -> None:
+    asked = demand(97, 303, Trend(1.5, 6.0), waiting=waiting)
+
+    assert asked == pytest.approx(rate)
+
+
+def test_a_queue_that_is_seen_needs_no_memory_while_it_is_worked_off() -> None:
+    asked = demand(97, -40, Trend(-0.5, 4.0), waiting=400, held=400)
+
+    assert asked == 57
 
 
 @given(
@@ -131,4 +150,4 @@ def test_a_queue_that_does_not_shrink_never_lowers_what_began(
 ) -> None:
     asked = demand(begun, queued, Trend(growth, last), full=full, held=held)
 
-    assert begun <= asked.rate <= max(10.1 * begun, begun + queued, held)
+    assert begun <= asked <= max(10.1 * begun, begun + queued, held)

@@ -13,11 +13,13 @@ class Heard(Listening):
 
     def __init__(self, waiting: int | None) -> None:
         self.waiting = waiting
+        self.asked_for_accepted: list[bool] = []
 
     def find(self) -> bool:
         return True
 
-    def queue(self) -> Queue | None:
+    def queue(self, *, accepted: bool) -> Queue | None:
+        self.asked_for_accepted.append(accepted)
         return None if self.waiting is None else Queue(1, self.waiting, full=False)
 
 
@@ -35,6 +37,23 @@ def test_busy_is_the_share_of_slots_in_use(
     slots: int | None, active: int, waiting: int | None, busy: float | None
 ) -> None:
     assert Load(slots, lambda: 0.0, Heard(waiting)).look(active).busy == busy
+
+
+@pytest.mark.parametrize(
+    ("active", "asked"),
+    [
+        pytest.param(1, False, id="a process with time reads what comes"),
+        pytest.param(2, True, id="half busy"),
+        pytest.param(4, True, id="full"),
+    ],
+)
+def test_accepted_connections_are_gone_through_only_in_a_busy_process(
+    active: int, *, asked: bool
+) -> None:
+    heard = Heard(0)
+    Load(4, lambda: 0.0, heard).look(active)
+
+    assert heard.asked_for_accepted == [asked]
 
 
 def test_a_server_of_one_request_at_a_time_has_one_slot_and_others_say_or_are_unknown() -> None:

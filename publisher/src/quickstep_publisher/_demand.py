@@ -23,6 +23,8 @@ WAITING = 1.0
 """Seconds of queue time from which on a task is overloaded, whatever else it says."""
 NOTICED = 0.25
 """Seconds of queue time whose growth may be counted as requests."""
+EXPLAINED = 0.5
+"""The share of queue time from which on connections that are known to wait are all that do."""
 FASTEST_GROWTH = 0.9
 """Seconds a second: beyond, more than 10 times what is served would be said to arrive."""
 _LONGEST_HEADER = 512
@@ -115,36 +117,42 @@ def trend(waits: Sequence[Wait]) -> Trend:
     return Trend(math.copysign(max(0.0, abs(growth) - error), growth), last)
 
 
-@dataclass(frozen=True)
-class Demand:
-    """Requests per second that arrive, and what to hold on to while the task cannot tell."""
-
-    rate: float
-    held: float
-
-
-def demand(begun: float, queued: float, change: Trend, *, full: bool, held: float) -> Demand:
+def demand(
+    begun: float,
+    queued: float,
+    change: Trend,
+    *,
+    waiting: int = 0,
+    full: bool = False,
+    held: float = 0.0,
+) -> float:
     """Return how many requests per second arrive at a task.
 
     Args:
         begun: requests per second that reached the application.
-        queued: connections per second by which the listen queue has grown, or shrunk.
+        queued: requests per second by which what is known to wait has grown, or shrunk.
         change: of the queue time.
+        waiting: how many requests are known to wait.
         full: whether connections were turned away.
         held: the demand when the task could last tell.
 
     Examples: 97 begin, and the listen queue grows by 303 a second: 400. 97 begin, and queue time
     grows by 0.7575 s a second: of the requests of a second, those of 0.2425 s have begun, so
     97 / 0.2425 = 400. 97 begin, and nothing grows any more because the queue is full: the 400 of
-    before, until requests wait for less than WAITING.
+    before; the same while only queue time tells, until requests wait for less than WAITING.
+
+    Queue time is the less exact of the two witnesses, and heard only where the other does not see
+    the queue. Example: 400 are known to wait, of which 97 begin a second: that explains 4.1 s, and
+    so a queue time of up to 8.2 s. Of 0 that are known to wait and 2 s, the queue is the server's.
     """
     rate = max(0.0, begun + queued)
     growing = change.growth > 0 and change.last > NOTICED
-    if growing:
+    seen = waiting >= EXPLAINED * change.last * begun
+    if growing and not seen:
         rate = max(rate, begun / (1 - min(change.growth, FASTEST_GROWTH)))
     # Also where queue time falls: a server that accepts many connections at once makes it fall in
     # the midst of an overload. What is worked off is held for too long rather than too short.
-    stuck = full or (change.last > WAITING and not growing)
+    stuck = full or (not seen and change.last > WAITING and not growing)
     if stuck:
         rate = max(rate, held)
-    return Demand(rate, rate)
+    return rate

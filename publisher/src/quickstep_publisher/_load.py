@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LATEST = 0.25
 """Seconds: an event loop that gets to something new only after these had no time at all."""
+HALF_BUSY = 0.5
 ENOUGH_CHECKS = 3
 SILENCES, SHORTEST_SILENCE = 3, 15.0
 """A load balancer has stopped sending after so many times, and seconds, without a health check."""
@@ -85,7 +86,6 @@ class Load:
         draining = self.draining or self._checks.ceased(checks, requests, now)
         if now >= self._find_at:
             self._find_at = now + (FIND_AGAIN if self._listening.find() else FIND_EVERY)
-        queue = self._listening.queue()
         busy: float | None = None
         lag: float | None = None
         if self.slots is not None:
@@ -94,10 +94,15 @@ class Load:
             busy, lag = self._hub.look(now, late), late
         elif self._loop is not None:
             busy, lag = self._loop.look(now)
+        # The kernel goes through all connections for those that were accepted; a process that has
+        # time reads what comes.
+        queue = self._listening.queue(accepted=busy is None or busy >= HALF_BUSY)
         if queue is None:
             return Look(busy, lag=lag, draining=draining)
-        if queue.waiting and busy is not None:
-            busy = 1.0  # who lets others wait has no slot left
+        if queue.full or (queue.waiting and self.slots is not None):
+            # Who lets others wait has no slot left. In an event loop, something always waits for a
+            # moment: its lag says for how long.
+            busy = None if busy is None else 1.0
         return Look(busy, queue.key, queue.waiting, queue.full, lag, draining)
 
 

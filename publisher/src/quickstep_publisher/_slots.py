@@ -17,18 +17,15 @@ import os
 import struct
 import time
 import zlib
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from statistics import median
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quickstep_publisher._demand import Wait, queue_time, waited
+from quickstep_publisher._demand import queue_time, waited
 from quickstep_publisher._points import (
     INTERVAL,
     Gauge,
-    Interval,
-    Statistics,
 )
 
 if TYPE_CHECKING:
@@ -41,8 +38,9 @@ SLOT_SIZE = 8192
 LAYOUT = 2
 """Of slots and ledger; workers of two versions of this package do not share a folder."""
 # version, arrived, finished, their milliseconds, shortest, longest, generation, active, shares of
-# slots in use, how many of these, listening sockets, waiting there, how often full, drains, version
-_COUNTS = struct.Struct("@qqqdddqqdqqqqqq")
+# slots in use, how many of these, ports, waiting there, how often full, drains; requests per second
+# that began and by which what waits grew, before it was full; version
+_COUNTS = struct.Struct("@qqqdddqqdqqqqqddq")
 _COUNTED = slice(_COUNTS.size)
 # how far was read: arrived, finished, their milliseconds, shares, how many, how often full
 _READ = struct.Struct("@qqddqq")
@@ -57,6 +55,9 @@ _UNKNOWN = -1.0
 _GAUGES = struct.Struct("@IId")
 _GAUGES_AT = 2048
 
+_LOOKS, _FEW_LOOKS = 13, 3
+"""Looks at a queue from which its growth is told, at most; beyond a few, all that is not certain is
+left out."""
 SAMPLES = 64
 """Requests, between two copies, whose queue time is looked at: 256 a second give it to 0.03 s."""
 _MOST_WAITS = 8 * SAMPLES
@@ -177,6 +178,7 @@ class Slot:
         self._second: int | None = None
         self._arrived = 0
         self._this_second = _ThisSecond()
+        self._before_full = _BeforeFull()
 
     def copy(self, generation: int, look: Look, wall: float) -> None:
         """Copy what the worker has counted; `generation` is the ledger's, `wall` the time of day.
@@ -202,6 +204,7 @@ class Slot:
             self._looks += 1
         self._full += look.full
         self._tell_second(int(wall), arrived, active, look)
+        self._before_full.see(wall, arrived, look)
         self._version = version = self._version + 1
         # At once: `pack_into` clears the bytes before it writes them, and a worker that is stopped
         # in between would have counted nothing for whoever reads meanwhile.
@@ -220,6 +223,8 @@ class Slot:
             look.waiting,
             self._full,
             look.draining,
+            self._before_full.began,
+            self._before_full.growth,
             version,
         )
 
@@ -277,6 +282,47 @@ class _ThisSecond:
         return _SECOND.pack(second, arrived, active, share, last.waiting, self.full, wait, waits)
 
 
+class _BeforeFull:
+    """At which rates requests began, and more waited, until a listen queue was full.
+
+    Both in requests per second, over the _LOOKS before; 0 until it has been full, and again once
+    nothing waits. Between these it may be full again and again, as a server takes many at once.
+
+    The look at which something waits first may be of the midst of a quarter of a second, so it is
+    what the rates count from if there are more.
+
+    Example: nothing waits, then 30, 130, 230, and then it is full. 100 a quarter of a second from
+    the first 30 on, so 400, and whatever began meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.began = self.growth = 0.0
+        self._was_full = False
+        self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
+
+    def see(self, wall: float, arrived: int, look: Look) -> None:
+        """Take note of a look, at the time of day `wall`."""
+        seen = (wall, arrived, look.waiting)
+        if not look.waiting:
+            self.began = self.growth = 0.0
+            self._was_full = False
+            self._looks.clear()
+        if look.full and not self._was_full:
+            self._was_full = True
+            self._count([*self._looks, seen])
+        self._looks.append(seen)
+
+    def _count(self, looks: Sequence[tuple[float, int, int]]) -> None:
+        if len(looks) > _FEW_LOOKS:
+            looks = looks[1:-1]  # once it is full, what waits grows no more
+        (since, began, waited_then), (at, begun, waits) = looks[0], looks[-1]
+        if at > since:
+            self.began, self.growth = (
+                (begun - began) / (at - since),
+                (waits - waited_then) / (at - since),
+            )
+
+
 @dataclass(frozen=True)
 class Second:
     """A whole second of a worker; `arrived` counts from its start on, None is unknown."""
@@ -309,6 +355,8 @@ class Reading:
     key: int = 0
     waiting: int = 0
     full: int = 0
+    began_rate: float = 0.0
+    growth_rate: float = 0.0
     seconds: tuple[Second, ...] = ()
     arrived_before: int = 0
     alive: bool = True
@@ -333,7 +381,7 @@ def consistent(fd: int) -> bytes:
 
 def how_far(content: bytes) -> bytes:
     """Return what to write at READ_AT once all of a slot has been read."""
-    _, arrived, finished, total, _, _, _, _, busy, looks, _, _, full, _, _ = _unpacked(content)
+    _, arrived, finished, total, _, _, _, _, busy, looks, _, _, full, *_ = _unpacked(content)
     return _READ.pack(arrived, finished, total, busy, looks, full)
 
 
@@ -346,7 +394,7 @@ def how_far_in_times(content: bytes) -> bytes:
 
 def how_far_in_seconds(content: bytes) -> bytes:
     """Return the same once all of the whole seconds have been read, and what came after is left."""
-    _, _, finished, total, _, _, _, _, busy, looks, _, _, full, _, _ = _unpacked(content)
+    _, _, finished, total, _, _, _, _, busy, looks, _, _, full, *_ = _unpacked(content)
     arrived, *_ = _READ.unpack_from(content, READ_AT)
     seconds = _seconds(content)
     up_to = max([arrived, *(second.arrived for second in seconds)])
@@ -377,7 +425,7 @@ def read(content: bytes, now: float, *, alive: bool) -> Reading:
     """Return what is new in a slot's content; of a dead worker nothing is active any more."""
     counts = _unpacked(content)
     _, arrived, finished, total, shortest, longest, generation, active = counts[:8]
-    busy, looks, key, waiting, full, draining, _ = counts[8:]
+    busy, looks, key, waiting, full, draining, began_rate, growth_rate, _ = counts[8:]
     read_before = _READ.unpack_from(content, READ_AT)
     arrived_before, finished_before, total_before, busy_before, looks_before, full_before = (
         read_before
@@ -406,177 +454,10 @@ def read(content: bytes, now: float, *, alive: bool) -> Reading:
         key=key if alive else 0,
         waiting=waiting if alive else 0,
         full=full - full_before if alive else 0,
+        began_rate=began_rate if alive else 0.0,
+        growth_rate=growth_rate if alive else 0.0,
         seconds=_seconds(content),
         arrived_before=arrived_before,
         alive=alive,
         draining=bool(draining),
     )
-
-
-def added_up(readings: list[Reading], generation: int, seconds: float) -> Interval:
-    """Return what is new in all slots since the ledger's last `generation`, `seconds` ago."""
-    times = None
-    if finished := sum(reading.finished for reading in readings):
-        total = sum(reading.total for reading in readings)
-        mean = total / finished
-        current = [r for r in readings if r.finished and r.generation == generation]
-        times = Statistics(
-            count=finished,
-            total=total,
-            # The mean is a bound too: of a worker that was not copied since the last reading,
-            # shortest and longest are not known.
-            minimum=min([mean, *(reading.shortest for reading in current)]),
-            maximum=max([mean, *(reading.longest for reading in current)]),
-        )
-    return Interval(
-        seconds=seconds,
-        arrived=sum(reading.arrived for reading in readings),
-        active=sum(reading.active for reading in readings),
-        times=times,
-        gauges=_gauges(readings),
-        busy=_busy(readings),
-        # All that are left: after a reload, only the old workers are told to end.
-        draining=all(r.draining for r in readings if r.alive) and any(r.alive for r in readings),
-    )
-
-
-def waiting(readings: Iterable[Reading]) -> int | None:
-    """Return how many connections wait on all sockets together; None if no worker listens.
-
-    Workers that share their sockets see the same queue: it counts once.
-    """
-    queues = {reading.key: reading.waiting for reading in readings if reading.key}
-    return sum(queues.values()) if queues else None
-
-
-@dataclass(frozen=True)
-class TaskSecond:
-    """A whole second of all workers together; what is unknown is None."""
-
-    second: int
-    arrived: int
-    active: int
-    busy: float | None
-    waiting: int | None
-    wait: float | None
-    requests: int
-    full: bool
-
-
-def by_second(readings: Iterable[Reading]) -> list[TaskSecond]:
-    """Return the whole seconds that are in the slots, oldest first."""
-    told: dict[int, list[tuple[int, Second]]] = {}
-    arrived: dict[int, int] = {}
-    for reading in readings:
-        before: Second | None = None
-        for second in reading.seconds:
-            told.setdefault(second.second, []).append((reading.key, second))
-            if before is not None and before.second == second.second - 1:
-                new = second.arrived - before.arrived
-                arrived[second.second] = arrived.get(second.second, 0) + new
-            before = second
-    return [
-        replace(_together(second, told[second]), arrived=arrived.get(second, 0))
-        for second in sorted(told)
-    ]
-
-
-def before_full(seconds: Sequence[TaskSecond]) -> float:
-    """Return how many requests arrived in a second before the listen queue was full.
-
-    The median of the seconds in which it was neither empty nor full, 0 if there are none: a server
-    that accepts all at once, now and then, makes single seconds high. Example: 390, 400 and 395
-    arrived in the seconds until it was full: 395.
-    """
-    demands = [
-        each.arrived + each.waiting - before.waiting
-        for before, each in pairwise(seconds)
-        if not (each.full or before.full or each.waiting is None or before.waiting is None)
-        and before.second == each.second - 1
-        and each.waiting + before.waiting > 0
-    ]
-    return float(median(demands)) if demands else 0.0
-
-
-def _together(second: int, told: Sequence[tuple[int, Second]]) -> TaskSecond:
-    shares = [each.busy for _, each in told if each.busy is not None]
-    queues = {key: each.waiting for key, each in told if key}
-    timed = [(each.wait, each.requests) for _, each in told if each.wait is not None]
-    requests = sum(n for _, n in timed)
-    wait: float | None = None
-    if requests:
-        wait = sum(seconds * n for seconds, n in timed) / requests
-    elif timed:
-        wait = max(seconds for seconds, _ in timed)
-    return TaskSecond(
-        second,
-        0,
-        sum(each.active for _, each in told),
-        sum(shares) / len(shares) if shares else None,
-        sum(queues.values()) if queues else None,
-        wait,
-        requests,
-        any(each.full for _, each in told),
-    )
-
-
-def whole_seconds(
-    readings: Iterable[Reading], seconds: Sequence[TaskSecond], after: int, last: int
-) -> list[TaskSecond]:
-    """Return the seconds `after` one and up to the `last`, with what arrived in each.
-
-    What a worker has counted but told late belongs to the first of them, and what is left of a dead
-    one to the last: nothing is lost.
-    """
-    new = {each.second: each for each in seconds if after < each.second <= last}
-    if not new:
-        return []
-    first, newest = min(new), max(new)
-    arrived = dict.fromkeys(new, 0)
-    for reading in readings:
-        before = reading.arrived_before
-        for second in reading.seconds:
-            if second.arrived > before and second.second <= last:
-                arrived[min(max(second.second, first), newest)] += second.arrived - before
-                before = second.arrived
-        if not reading.alive:
-            arrived[newest] += reading.arrived_before + reading.arrived - before
-    return [replace(new[second], arrived=arrived[second]) for second in sorted(new)]
-
-
-def waits_of(seconds: Iterable[TaskSecond]) -> list[Wait]:
-    """Return the seconds' queue times, those that are known."""
-    return [
-        Wait(each.second, each.wait, each.requests) for each in seconds if each.wait is not None
-    ]
-
-
-def queue_time_of(waits: Sequence[Wait], waiting: int | None, begun: float) -> float | None:
-    """Return for how long requests waited, in seconds; None if that is unknown.
-
-    Where no request says so, what waits to be accepted does, by Little's law: 200 connections, of
-    which 100 are taken each second, wait for 2 s. That none waits says nothing: a server may have
-    a queue of its own.
-    """
-    newest = [wait for wait in waits if wait.second > waits[-1].second - INTERVAL]
-    if requests := sum(wait.requests for wait in newest):
-        return sum(wait.seconds * wait.requests for wait in newest) / requests
-    told = max((wait.seconds for wait in newest), default=None)
-    queued = waiting / begun if waiting and begun > 0 else None
-    known = [seconds for seconds in (told, queued) if seconds is not None]
-    return max(known, default=None)
-
-
-def _busy(readings: list[Reading]) -> float | None:
-    looks = sum(reading.looks for reading in readings)
-    return sum(reading.busy for reading in readings) / looks if looks else None
-
-
-def _gauges(readings: list[Reading]) -> dict[str, Gauge]:
-    """Add up the workers' gauges; of a shared one, keep what was read last."""
-    added: dict[str, Gauge] = {}
-    for reading in sorted(readings, key=lambda reading: reading.gauges_at):
-        for name, gauge in reading.gauges.items():
-            before = 0.0 if gauge.shared or name not in added else added[name].value
-            added[name] = replace(gauge, value=before + gauge.value)
-    return added

@@ -34,7 +34,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quickstep_publisher._demand import WAITING, demand, trend
 from quickstep_publisher._load import Look
 from quickstep_publisher._points import (
     INTERVAL,
@@ -42,26 +41,19 @@ from quickstep_publisher._points import (
     SHORTEST_SPAN,
     Gauge,
     Interval,
-    Sample,
 )
 from quickstep_publisher._slots import (
     READ_AT,
     SLOT_SIZE,
     Recorder,
     Slot,
-    added_up,
-    before_full,
-    by_second,
     consistent,
     how_far,
     how_far_in_seconds,
     how_far_in_times,
-    queue_time_of,
     read,
-    waiting,
-    waits_of,
-    whole_seconds,
 )
+from quickstep_publisher._together import Kept, added_up, together
 
 try:
     import fcntl
@@ -69,9 +61,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from quickstep_publisher._slots import Reading, TaskSecond
+    from quickstep_publisher._slots import Reading
 
 # generation, intervals taken, number of the interval read last, when (monotonic), by which worker,
 # how many connections waited then, the demand, the last whole second that was read
@@ -251,23 +243,10 @@ class Workers:
 
     def _take(self, ledger: _Ledger, now: float, second: int | None) -> Interval:
         readings = list(self._readings(now, how_far if second is None else how_far_in_seconds))
-        span = now - ledger.at
-        taken = added_up(readings, ledger.generation, span)
-        seconds = by_second(readings)
-        waits = waits_of(seconds[-_TREND_SECONDS:])
-        change = trend(waits)
-        full = any(reading.full for reading in readings)
-        held = max(ledger.held, before_full(seconds)) if full else ledger.held
-        now_waiting = waiting(readings)
-        if second is None:
-            seconds = []
-        else:
-            seconds = whole_seconds(readings, seconds, ledger.second, second)
-            now_waiting = seconds[-1].waiting if seconds else now_waiting
-        asked = [
-            demand(arrived / over, growth / over, change, full=full, held=held)
-            for arrived, growth, over in _steps(taken, seconds, ledger.waiting, now_waiting)
-        ]
+        before = Kept(
+            None if ledger.waiting == _UNKNOWN else ledger.waiting, ledger.held, ledger.second
+        )
+        taken, kept = together(readings, ledger.generation, now - ledger.at, before, second)
         self._write_ledger(
             _Ledger(
                 ledger.generation + 1,
@@ -275,30 +254,12 @@ class Workers:
                 ledger.number,
                 now,
                 self._id,
-                _UNKNOWN if now_waiting is None else now_waiting,
-                sum(each.held for each in asked) / len(asked) if asked else ledger.held,
-                ledger.second if second is None else second,
+                _UNKNOWN if kept.waiting is None else kept.waiting,
+                kept.held,
+                kept.second,
             )
         )
-        wait = queue_time_of(waits, now_waiting, taken.arrived / span if span > 0 else 0.0)
-        over = full or (wait or 0.0) > WAITING
-        samples = (
-            Sample(
-                each.second,
-                its.rate,
-                each.active,
-                1.0 if over and each.busy is not None else each.busy,
-                each.wait,
-            )
-            for each, its in zip(seconds, asked, strict=bool(seconds))
-        )
-        return replace(
-            taken,
-            demand=asked[-1].rate if asked else None,
-            busy=1.0 if over and taken.busy is not None else taken.busy,
-            queue_time=wait,
-            samples=tuple(samples) if seconds else (),
-        )
+        return taken
 
     def _readings(self, now: float, note: Callable[[bytes], bytes]) -> Iterator[Reading]:
         times_only = note is how_far_in_times
@@ -381,25 +342,6 @@ class Workers:
             if fd >= 0:
                 os.close(fd)
         self._slot_fd = self._ledger_fd = -1
-
-
-def _steps(
-    taken: Interval, seconds: Sequence[TaskSecond], before: int, waiting_now: int | None
-) -> Iterator[tuple[int, int, float]]:
-    """Yield what began, how much the listen queue grew and over how many seconds: each second's.
-
-    Without seconds, those of the interval. A queue that was unknown has not grown.
-    """
-    if not seconds:
-        known = before != _UNKNOWN and waiting_now is not None
-        grown = waiting_now - before if known and waiting_now is not None else 0
-        yield taken.arrived, grown, taken.seconds or 1.0
-        return
-    last: int | None = None if before == _UNKNOWN else before
-    for each in seconds:
-        grown = 0 if last is None or each.waiting is None else each.waiting - last
-        last = each.waiting
-        yield each.arrived, grown, 1.0
 
 
 def task_folder(root: str | None, key: str) -> Path:

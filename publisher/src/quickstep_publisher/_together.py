@@ -1,0 +1,279 @@
+"""What the workers of a task did together: pure, from their slots to an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quickstep_publisher._demand import WAITING, Wait, demand, trend
+from quickstep_publisher._points import INTERVAL, Gauge, Interval, Sample, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from quickstep_publisher._slots import Reading, Second
+
+_TREND_SECONDS = 10
+"""Whole seconds over which the growth of queue time is told, at most."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept from one interval for the next.
+
+    `waiting` is how many requests waited then, None if unknown; `held` the demand; `second` the
+    last whole second that was read.
+    """
+
+    waiting: int | None = None
+    held: float = 0.0
+    second: int = 0
+
+
+def together(
+    readings: Sequence[Reading], generation: int, span: float, before: Kept, last: int | None
+) -> tuple[Interval, Kept]:
+    """Return what is new in all slots since the ledger's last `generation`, `span` seconds ago.
+
+    With `last`, a second, in whole seconds up to that one.
+    """
+    taken = added_up(readings, generation, span)
+    told = by_second(readings)
+    seconds = [] if last is None else whole_seconds(readings, told, before.second, last)
+    waits = waits_of(told[-_TREND_SECONDS:])
+    full = any(reading.full for reading in readings)
+    now_waiting = seconds[-1].waiting if seconds else waiting(readings)
+    wait = queue_time_of(waits, now_waiting, taken.arrived / span if span > 0 else 0.0)
+
+    steps = list(_by_second(seconds, before.waiting))
+    if not steps or _over(wait, full=full):
+        # Of an overload only the whole is known: what arrived in one second may be seen in another,
+        # as a server takes many at once.
+        arrived = sum(each.arrived for each in seconds) if seconds else taken.arrived
+        over = float(len(seconds)) or taken.seconds or 1.0
+        steps = [_step(arrived, over, before.waiting, now_waiting, full=full)] * (len(steps) or 1)
+    held = max(before.held, before_full(readings)) if full else before.held
+    asked = [
+        demand(
+            step.began / step.seconds,
+            step.growth / step.seconds,
+            trend(waits),
+            waiting=step.waiting,
+            full=step.full,
+            held=held,
+        )
+        for step in steps
+    ]
+    samples = tuple(
+        Sample(
+            each.second, rate, each.active, _busy(each.busy, each.wait, full=each.full), each.wait
+        )
+        for each, rate in zip(seconds, asked, strict=bool(seconds))
+    )
+    return (
+        replace(
+            taken,
+            demand=asked[-1],
+            busy=_busy(taken.busy, wait, full=full),
+            queue_time=wait,
+            samples=samples,
+        ),
+        Kept(now_waiting, sum(asked) / len(asked), before.second if last is None else last),
+    )
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What began in some seconds, how many more requests waited after them, and how many then."""
+
+    began: int
+    growth: int
+    waiting: int
+    full: bool
+    seconds: float
+
+
+def _step(
+    began: int, seconds: float, before: int | None, waiting_now: int | None, *, full: bool
+) -> _Step:
+    """Return a step; a queue that was unknown has not grown."""
+    growth = 0 if before is None or waiting_now is None else waiting_now - before
+    return _Step(began, growth, waiting_now or 0, full, seconds)
+
+
+def _by_second(seconds: Iterable[TaskSecond], before: int | None) -> Iterator[_Step]:
+    for each in seconds:
+        yield _step(each.arrived, 1.0, before, each.waiting, full=each.full)
+        before = each.waiting
+
+
+def _over(wait: float | None, *, full: bool) -> bool:
+    """Whether a task is overloaded: requests are turned away, or wait for long."""
+    return full or (wait or 0.0) > WAITING
+
+
+def _busy(share: float | None, wait: float | None, *, full: bool) -> float | None:
+    """Return the share of slots in use: all of them where the task is overloaded."""
+    return 1.0 if share is not None and _over(wait, full=full) else share
+
+
+def added_up(readings: Sequence[Reading], generation: int, seconds: float) -> Interval:
+    """Return what is new in all slots since the ledger's last `generation`, `seconds` ago."""
+    times = None
+    if finished := sum(reading.finished for reading in readings):
+        total = sum(reading.total for reading in readings)
+        mean = total / finished
+        current = [r for r in readings if r.finished and r.generation == generation]
+        times = Statistics(
+            count=finished,
+            total=total,
+            # The mean is a bound too: of a worker that was not copied since the last reading,
+            # shortest and longest are not known.
+            minimum=min([mean, *(reading.shortest for reading in current)]),
+            maximum=max([mean, *(reading.longest for reading in current)]),
+        )
+    return Interval(
+        seconds=seconds,
+        arrived=sum(reading.arrived for reading in readings),
+        active=sum(reading.active for reading in readings),
+        times=times,
+        gauges=_gauges(readings),
+        busy=_mean_busy(readings),
+        # All that are left: after a reload, only the old workers are told to end.
+        draining=all(r.draining for r in readings if r.alive) and any(r.alive for r in readings),
+    )
+
+
+def waiting(readings: Iterable[Reading]) -> int | None:
+    """Return how many connections wait on all sockets together; None if no worker listens.
+
+    Workers that share their sockets see the same queue: it counts once.
+    """
+    queues = {reading.key: reading.waiting for reading in readings if reading.key}
+    return sum(queues.values()) if queues else None
+
+
+@dataclass(frozen=True)
+class TaskSecond:
+    """A whole second of all workers together; what is unknown is None."""
+
+    second: int
+    arrived: int
+    active: int
+    busy: float | None
+    waiting: int | None
+    wait: float | None
+    requests: int
+    full: bool
+
+
+def by_second(readings: Iterable[Reading]) -> list[TaskSecond]:
+    """Return the whole seconds that are in the slots, oldest first."""
+    told: dict[int, list[tuple[int, Second]]] = {}
+    arrived: dict[int, int] = {}
+    for reading in readings:
+        before: Second | None = None
+        for second in reading.seconds:
+            told.setdefault(second.second, []).append((reading.key, second))
+            if before is not None and before.second == second.second - 1:
+                new = second.arrived - before.arrived
+                arrived[second.second] = arrived.get(second.second, 0) + new
+            before = second
+    return [
+        replace(_together(second, told[second]), arrived=arrived.get(second, 0))
+        for second in sorted(told)
+    ]
+
+
+def before_full(readings: Iterable[Reading]) -> float:
+    """Return how many requests per second arrived before the listen queue was full.
+
+    Workers that share their ports see the same queue grow: it counts once.
+    """
+    told = [reading for reading in readings if reading.began_rate or reading.growth_rate]
+    growth = {reading.key: reading.growth_rate for reading in told}
+    return sum(reading.began_rate for reading in told) + sum(growth.values())
+
+
+def _together(second: int, told: Sequence[tuple[int, Second]]) -> TaskSecond:
+    shares = [each.busy for _, each in told if each.busy is not None]
+    queues = {key: each.waiting for key, each in told if key}
+    timed = [(each.wait, each.requests) for _, each in told if each.wait is not None]
+    requests = sum(n for _, n in timed)
+    wait: float | None = None
+    if requests:
+        wait = sum(seconds * n for seconds, n in timed) / requests
+    elif timed:
+        wait = max(seconds for seconds, _ in timed)
+    return TaskSecond(
+        second,
+        0,
+        sum(each.active for _, each in told),
+        sum(shares) / len(shares) if shares else None,
+        sum(queues.values()) if queues else None,
+        wait,
+        requests,
+        any(each.full for _, each in told),
+    )
+
+
+def whole_seconds(
+    readings: Iterable[Reading], seconds: Sequence[TaskSecond], after: int, last: int
+) -> list[TaskSecond]:
+    """Return the seconds `after` one and up to the `last`, with what arrived in each.
+
+    What a worker has counted but told late belongs to the first of them, and what is left of a dead
+    one to the last: nothing is lost.
+    """
+    new = {each.second: each for each in seconds if after < each.second <= last}
+    if not new:
+        return []
+    first, newest = min(new), max(new)
+    arrived = dict.fromkeys(new, 0)
+    for reading in readings:
+        before = reading.arrived_before
+        for second in reading.seconds:
+            if second.arrived > before and second.second <= last:
+                arrived[min(max(second.second, first), newest)] += second.arrived - before
+                before = second.arrived
+        if not reading.alive:
+            arrived[newest] += reading.arrived_before + reading.arrived - before
+    return [replace(new[second], arrived=arrived[second]) for second in sorted(new)]
+
+
+def waits_of(seconds: Iterable[TaskSecond]) -> list[Wait]:
+    """Return the seconds' queue times, those that are known."""
+    return [
+        Wait(each.second, each.wait, each.requests) for each in seconds if each.wait is not None
+    ]
+
+
+def queue_time_of(waits: Sequence[Wait], waiting: int | None, begun: float) -> float | None:
+    """Return for how long requests waited, in seconds; None if that is unknown.
+
+    Where no request says so, what waits to be accepted does, by Little's law: 200 connections, of
+    which 100 are taken each second, wait for 2 s. That none waits says nothing: a server may have
+    a queue of its own.
+    """
+    newest = [wait for wait in waits if wait.second > waits[-1].second - INTERVAL]
+    if requests := sum(wait.requests for wait in newest):
+        return sum(wait.seconds * wait.requests for wait in newest) / requests
+    told = max((wait.seconds for wait in newest), default=None)
+    queued = waiting / begun if waiting and begun > 0 else None
+    known = [seconds for seconds in (told, queued) if seconds is not None]
+    return max(known, default=None)
+
+
+def _mean_busy(readings: Sequence[Reading]) -> float | None:
+    looks = sum(reading.looks for reading in readings)
+    return sum(reading.busy for reading in readings) / looks if looks else None
+
+
+def _gauges(readings: Sequence[Reading]) -> dict[str, Gauge]:
+    """Add up the workers' gauges; of a shared one, keep what was read last."""
+    added: dict[str, Gauge] = {}
+    for reading in sorted(readings, key=lambda reading: reading.gauges_at):
+        for name, gauge in reading.gauges.items():
+            before = 0.0 if gauge.shared or name not in added else added[name].value
+            added[name] = replace(gauge, value=before + gauge.value)
+    return added
