@@ -120,7 +120,7 @@ def django_asgi() -> AsgiMiddleware:
 
 
 def _set_up_django(view: Callable[..., Any]) -> None:
-    import django  # noqa: PLC0415
+    import django  # type: ignore[import-untyped]  # noqa: PLC0415
     from django.conf import settings  # type: ignore[import-untyped]  # noqa: PLC0415
     from django.urls import path  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -162,7 +162,8 @@ def serving(command: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
                 _wait_for(port)
                 yield port, lines
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # with its workers
 
 
 def _wait_for(port: int) -> None:

@@ -79,8 +79,8 @@ class Broken:
 
 
 def a_publisher(time: Time, transport: Any, **options: Any) -> Publisher:
-    """A publisher without a thread, on the tick of the clock."""
-    names = {"cluster": "prod", "service": "web", "phase": 0.0, **options}
+    """A publisher without a thread, on the tick of the clock, with one value for each tick."""
+    names = {"cluster": "prod", "service": "web", "phase": 0.0, "seconds": False, **options}
     return Publisher(transport=transport, thread=False, clock=time.clock, **names)
 
 

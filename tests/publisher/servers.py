@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ def running(
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "PYTHONPATH": f"{ROOT}:{ROOT / 'publisher' / 'src'}",
         "QUICKSTEP_DIRECTORY": str(folder),
+        "QUICKSTEP_SECONDS": "0",
         "LINES": str(lines),
         "PHASE": str(round((time.time() + 5) % 5, 3)),
         **variables,
@@ -44,7 +45,8 @@ def running(
         try:
             yield f"http://127.0.0.1:{port}/", lines, process
         finally:
-            os.killpg(process.pid, signal.SIGKILL)  # with its workers
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its workers
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:

@@ -54,6 +54,7 @@ class Task:
     folder: Path
     phase: float
     size: int
+    seconds: bool
     time: Time = field(default_factory=Time)
     kept: Kept = field(default_factory=Kept)
     chance: random.Random = field(default_factory=lambda: random.Random(11))  # noqa: S311
@@ -63,7 +64,9 @@ class Task:
 
     def __post_init__(self) -> None:
         found = settings(NAMES, directory=str(self.folder))
-        self.plan = Plan(found, Schedule(self.phase), "task", self.kept, None, self.time.clock)
+        self.plan = Plan(
+            found, Schedule(self.phase), "task", self.kept, None, self.time.clock, self.seconds
+        )
         self.workers = [Worker(self.plan) for _ in range(self.size)]
 
     def pass_a_quarter(self, rate: int) -> None:
@@ -106,10 +109,17 @@ class Task:
         pytest.param(4, 4.9, id="four workers"),
     ],
 )
+@pytest.mark.parametrize(
+    ("seconds", "every"),
+    [
+        pytest.param(False, INTERVAL, id="one value a call"),
+        pytest.param(True, 1, id="whole seconds"),
+    ],
+)
 def test_an_hour_of_recycling_reloads_and_kills_has_one_value_for_each_tick(
-    tmp_path: Path, size: int, phase: float
+    tmp_path: Path, size: int, phase: float, *, seconds: bool, every: int
 ) -> None:
-    task = Task(tmp_path, phase, size)
+    task = Task(tmp_path, phase, size, seconds)
     for quarter in range(4 * 3600):
         task.pass_a_quarter(rate=60)
         if not task.workers:
@@ -134,7 +144,7 @@ def test_an_hour_of_recycling_reloads_and_kills_has_one_value_for_each_tick(
     first, last = min(per_tick), max(per_tick)
     assert last - first >= 3590
     assert set(per_tick.values()) == {1}, "two values for a tick"
-    assert len(per_tick) == 1 + (last - first) / INTERVAL, "a tick without a value"
+    assert len(per_tick) == 1 + (last - first) / every, "a tick without a value"
 
     counted = sum(
         value.count
@@ -142,5 +152,8 @@ def test_an_hour_of_recycling_reloads_and_kills_has_one_value_for_each_tick(
         if isinstance(value, Statistics)
     )
     assert counted == task.sent > 10_000
-    # What is handed on comes with its time; another worker's copy may be a quarter of 4 s old.
-    assert max(task.kept.rates()) < 60 * 1.07
+    if seconds:
+        assert sum(task.kept.rates()) == pytest.approx(task.sent), "what arrived is in one second"
+    else:
+        # What is handed on comes with its time; another worker's copy may be a quarter of 4 s old.
+        assert max(task.kept.rates()) < 60 * 1.07

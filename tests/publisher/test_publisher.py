@@ -575,10 +575,9 @@ def test_its_thread_publishes_and_reads_gauges_by_itself(tmp_path: Path) -> None
     assert written(stream)
     publisher.close()
 
-    document = emf_lines(stream)[0]
+    (document, *_) = [each for each in emf_lines(stream) if "QueueLength" in each]
     assert document["QueueLength"] == 42
     assert document["AverageResponseTime"]["Count"] == 1
-    assert 0.1 < document["RequestsPerSecond"] < 0.5
     assert not [t.name for t in threading.enumerate() if t.name == "quickstep-publisher"]
 
 

@@ -152,6 +152,7 @@ def build(interval: Interval, timestamp: datetime) -> Point | None:
             second = _sample(each.rate, each.active, each.busy, each.queue_time)
             metrics += [replace(metric, at=at) for metric in second]
         metrics += [] if interval.samples else once
+    if not interval.draining:
         metrics += [
             Metric(name, gauge.unit, gauge.value) for name, gauge in sorted(interval.gauges.items())
         ]

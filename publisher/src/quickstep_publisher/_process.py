@@ -115,6 +115,7 @@ class Process:
         self._calm = Calm(plan.settings.calm_seconds)
         self.announcer = Announcer()
         self._workers = self._join()
+        self.copy()  # the first second begins now
 
     def copy(self) -> None:
         """Copy what was counted to where the one who publishes reads it, and look at the load."""

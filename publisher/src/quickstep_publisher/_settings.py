@@ -150,7 +150,7 @@ def settings(
         directory=directory or environment.get(DIRECTORY) or None,
         metadata=environment.get(METADATA) or None,
         slots=slots or _whole(environment.get(SLOTS)),
-        seconds=environment.get(SECONDS) == "1" if seconds is None else seconds,
+        seconds=environment.get(SECONDS) != "0" if seconds is None else seconds,
         log_group=environment.get(LOG_GROUP) or None,
         calm_seconds=min(_whole(environment.get(CALM_SECONDS)) or 0, LONGEST_CALM),
         leave_out=_paths(environment.get(LEAVE_OUT)),

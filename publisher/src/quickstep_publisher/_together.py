@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quickstep_publisher._demand import WAITING, Wait, demand, trend
-from quickstep_publisher._points import INTERVAL, Gauge, Interval, Sample, Statistics
+from quickstep_publisher._points import INTERVAL, LONGEST_SPAN, Gauge, Interval, Sample, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +22,14 @@ class Kept:
     """What is kept from one interval for the next.
 
     `waiting` is how many requests waited then, None if unknown; `held` the demand; `second` the
-    last whole second that was read.
+    last whole second that was read; `left` how many arrived at workers that are gone, and are in no
+    second yet.
     """
 
     waiting: int | None = None
     held: float = 0.0
     second: int = 0
+    left: int = 0
 
 
 def together(
@@ -39,7 +41,12 @@ def together(
     """
     taken = added_up(readings, generation, span)
     told = by_second(readings)
-    seconds = [] if last is None else whole_seconds(readings, told, before.second, last)
+    seconds: list[TaskSecond] = []
+    left = 0
+    if last is not None:
+        seconds = whole_seconds(readings, told, before, last)
+        if not seconds:
+            left = before.left + sum(each.arrived for each in readings if not each.alive)
     waits = waits_of(told[-_TREND_SECONDS:])
     full = any(reading.full for reading in readings)
     now_waiting = seconds[-1].waiting if seconds else waiting(readings)
@@ -64,11 +71,14 @@ def together(
         )
         for step in steps
     ]
+    new = [each.second for each in seconds]
+    if last is not None and not new:
+        taken = replace(taken, seconds=0.0)  # whoever is here began within this second
     samples = tuple(
         Sample(
             each.second, rate, each.active, _busy(each.busy, each.wait, full=each.full), each.wait
         )
-        for each, rate in zip(seconds, asked, strict=bool(seconds))
+        for each, rate in zip(seconds, asked, strict=bool(new))
     )
     return (
         replace(
@@ -78,7 +88,7 @@ def together(
             queue_time=wait,
             samples=samples,
         ),
-        Kept(now_waiting, sum(asked) / len(asked), before.second if last is None else last),
+        Kept(now_waiting, sum(asked) / len(asked), max([before.second, *new]), left),
     )
 
 
@@ -86,7 +96,7 @@ def together(
 class _Step:
     """What began in some seconds, how many more requests waited after them, and how many then."""
 
-    began: int
+    began: float
     growth: int
     waiting: int
     full: bool
@@ -94,7 +104,7 @@ class _Step:
 
 
 def _step(
-    began: int, seconds: float, before: int | None, waiting_now: int | None, *, full: bool
+    began: float, seconds: float, before: int | None, waiting_now: int | None, *, full: bool
 ) -> _Step:
     """Return a step; a queue that was unknown has not grown."""
     growth = 0 if before is None or waiting_now is None else waiting_now - before
@@ -158,7 +168,7 @@ class TaskSecond:
     """A whole second of all workers together; what is unknown is None."""
 
     second: int
-    arrived: int
+    arrived: float
     active: int
     busy: float | None
     waiting: int | None
@@ -218,27 +228,42 @@ def _together(second: int, told: Sequence[tuple[int, Second]]) -> TaskSecond:
 
 
 def whole_seconds(
-    readings: Iterable[Reading], seconds: Sequence[TaskSecond], after: int, last: int
+    readings: Iterable[Reading], seconds: Sequence[TaskSecond], before: Kept, last: int
 ) -> list[TaskSecond]:
-    """Return the seconds `after` one and up to the `last`, with what arrived in each.
+    """Return the seconds after those `before` and up to the `last`, with what arrived in each.
 
     What a worker has counted but told late belongs to the first of them, and what is left of a dead
     one to the last: nothing is lost.
     """
-    new = {each.second: each for each in seconds if after < each.second <= last}
+    new = {each.second: each for each in seconds if before.second < each.second <= last}
     if not new:
         return []
     first, newest = min(new), max(new)
-    arrived = dict.fromkeys(new, 0)
+    arrived = {**dict.fromkeys(new, 0), first: before.left}
     for reading in readings:
-        before = reading.arrived_before
+        up_to = reading.arrived_before
         for second in reading.seconds:
-            if second.arrived > before and second.second <= last:
-                arrived[min(max(second.second, first), newest)] += second.arrived - before
-                before = second.arrived
+            if second.arrived > up_to and second.second <= last:
+                arrived[min(max(second.second, first), newest)] += second.arrived - up_to
+                up_to = second.arrived
         if not reading.alive:
-            arrived[newest] += reading.arrived_before + reading.arrived - before
-    return [replace(new[second], arrived=arrived[second]) for second in sorted(new)]
+            arrived[newest] += reading.arrived_before + reading.arrived - up_to
+    told = [replace(new[second], arrived=arrived[second]) for second in sorted(new)]
+    return list(_without_gaps(told, before.second))
+
+
+def _without_gaps(told: Sequence[TaskSecond], after: int) -> Iterator[TaskSecond]:
+    """Yield seconds and those before them in which no worker lived: what is told is theirs, too.
+
+    Example: second 3 was the last to be read, and 6 tells of 30 that arrived: 10 in each of 4, 5
+    and 6. Before a task's first second there is none.
+    """
+    for each in told:
+        since = max(after, each.second - LONGEST_SPAN) if after else each.second - 1
+        share = each.arrived / (each.second - since)
+        for second in range(since + 1, each.second + 1):
+            yield replace(each, second=second, arrived=share)
+        after = each.second
 
 
 def waits_of(seconds: Iterable[TaskSecond]) -> list[Wait]:

@@ -66,11 +66,10 @@ if TYPE_CHECKING:
     from quickstep_publisher._slots import Reading
 
 # generation, intervals taken, number of the interval read last, when (monotonic), by which worker,
-# how many connections waited then, the demand, the last whole second that was read
-_LEDGER = struct.Struct("@qqqdqqdq")
+# how many requests waited then, the demand, the last whole second that was read, and how many
+# arrived at workers that are gone and are in no second yet
+_LEDGER = struct.Struct("@qqqdqqdqq")
 _UNKNOWN = -1
-_TREND_SECONDS = 10
-"""Whole seconds over which the growth of queue time is told, at most."""
 
 _LOCK_ATTEMPTS = 100
 _LOCK_PAUSE = 0.005
@@ -87,6 +86,7 @@ class _Ledger:
     waiting: int = 0
     held: float = 0.0
     second: int = 0
+    left: int = 0
 
 
 class Workers:
@@ -244,7 +244,10 @@ class Workers:
     def _take(self, ledger: _Ledger, now: float, second: int | None) -> Interval:
         readings = list(self._readings(now, how_far if second is None else how_far_in_seconds))
         before = Kept(
-            None if ledger.waiting == _UNKNOWN else ledger.waiting, ledger.held, ledger.second
+            None if ledger.waiting == _UNKNOWN else ledger.waiting,
+            ledger.held,
+            ledger.second,
+            ledger.left,
         )
         taken, kept = together(readings, ledger.generation, now - ledger.at, before, second)
         self._write_ledger(
@@ -257,6 +260,7 @@ class Workers:
                 _UNKNOWN if kept.waiting is None else kept.waiting,
                 kept.held,
                 kept.second,
+                kept.left,
             )
         )
         return taken
@@ -302,6 +306,7 @@ class Workers:
             ledger.waiting,
             ledger.held,
             ledger.second,
+            ledger.left,
         )
 
     @contextmanager
