@@ -12,9 +12,9 @@ import yaml
 from quickstep.aws.failures import Kind
 from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
 from quickstep_publisher import CloudWatchTransport, EmfTransport
+from quickstep_publisher._calls import CODES
 from quickstep_publisher._points import INTERVAL
 from quickstep_publisher._settings import settings
-from quickstep_publisher.transports import CODES
 from tests.builders import ROOT
 from tests.publisher.fakes import Time, a_publisher, emf_lines
 from tests.template.stack import TARGET, deploy

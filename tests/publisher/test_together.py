@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from quickstep_publisher._load import Look
-from quickstep_publisher._points import Interval
 from quickstep_publisher._slots import SLOT_SIZE, Reading, Recorder, Slot, read
 from quickstep_publisher._together import Kept, together
+
+if TYPE_CHECKING:
+    from quickstep_publisher._points import Interval
 
 NOW = 1_800_000_000
 CALM = Look(0.5, key=7)

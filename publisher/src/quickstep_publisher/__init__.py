@@ -13,6 +13,7 @@ from quickstep_publisher._trouble import NotPublishedError
 from quickstep_publisher.asgi import AsgiMiddleware
 from quickstep_publisher.protection import TaskProtection
 from quickstep_publisher.publisher import Publisher
+from quickstep_publisher.surges import SurgeQueue, SurgeTransport
 from quickstep_publisher.transports import (
     CloudWatchTransport,
     EmfTransport,
@@ -35,6 +36,8 @@ __all__ = [
     "PrintTransport",
     "Publisher",
     "Statistics",
+    "SurgeQueue",
+    "SurgeTransport",
     "TaskProtection",
     "Transport",
     "WsgiMiddleware",

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 from quickstep_publisher import _workers
@@ -22,7 +24,9 @@ from quickstep_publisher._points import (
     own_namespace,
 )
 from quickstep_publisher._settings import TRANSPORTS, fetch
+from quickstep_publisher._surge import Second, Surges
 from quickstep_publisher._trouble import LATER, Announcer, Kind, NotPublishedError
+from quickstep_publisher.surges import surge_queue
 from quickstep_publisher.transports import (
     CloudWatchTransport,
     EmfTransport,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from quickstep_publisher._points import Interval, Point
     from quickstep_publisher._settings import Settings
     from quickstep_publisher._slots import Recorder
+    from quickstep_publisher.surges import SurgeTransport
     from quickstep_publisher.transports import Transport
 
 COPY_EVERY = 0.25
@@ -51,6 +56,8 @@ FLUSH_SECONDS = 2.0
 """How long the end of the process waits for the last point."""
 AGAIN = 0.1
 """Seconds until a tick that is overdue is tried again: another worker may just be publishing it."""
+FELT_AFTER = 0.3
+"""Seconds after a second's end at which all workers have told of it: they copy it within 0.25 s."""
 _LATE = 0.001  # woken too early, a worker would find nothing to do
 _CHEAP = frozenset({"emf", "print"})  # transports that import nothing
 _LARGEST = 2.0**360  # CloudWatch takes no larger value
@@ -70,7 +77,8 @@ class Plan:
     """What a publisher was made with; the same in all processes of a task.
 
     `transport` is None where `settings` name it; `key` names the folder of the task's workers;
-    `seconds` is whether each call carries whole seconds.
+    `seconds` is whether each call carries whole seconds. `surges` is who is told of surges, None
+    where `settings` name it; `jitter` draws a number in [0, 1).
     """
 
     settings: Settings
@@ -80,6 +88,8 @@ class Plan:
     stream: TextIO | None
     clock: Clock
     seconds: bool = False
+    surges: SurgeTransport | None = None
+    jitter: Callable[[], float] = random.random
 
 
 class Process:
@@ -113,6 +123,10 @@ class Process:
         self._not_before = self._clock.monotonic()
         self._left = False
         self._calm = Calm(plan.settings.calm_seconds)
+        self._told = plan.surges
+        self._surges = Surges(plan.settings.target) if self._tells else None
+        self._felt_until = 0
+        self._tell_at: float | None = None
         self.announcer = Announcer()
         self._workers = self._join()
         self.copy()  # the first second begins now
@@ -139,20 +153,42 @@ class Process:
         try:
             if self._left:
                 return None
+            now = self._clock.now().timestamp()
             if self._alone:
                 self.sample()
-            now = self._clock.now().timestamp()
+                self._workers.copy(Look(draining=self._load.draining), now)
+                self.feel()
             number = self._plan.schedule.number(now)
             if not self._alone and self._too_late(number, now):
                 return None
             second = int(now) - 1 if self._plan.seconds else None
-            if self._alone:
-                self._workers.copy(Look(draining=self._load.draining), now)
             taken = self._workers.take(number, self._clock.monotonic(), second)
-            return None if taken is None else self._send(taken, number)
+            at = self._plan.schedule.timestamp(number)
+            return None if taken is None else self._send(taken, at)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not harm the application
             self.announcer.unexpected(error, self._clock.monotonic())
             return None
+
+    def feel(self) -> None:
+        """Publish at once and tell the scaler, if this worker publishes and feels a surge.
+
+        Both within a second, at random, as the other tasks of the service feel it as well.
+        """
+        try:
+            if self._left or self._surges is None or not (self._alone or self._workers.holds):
+                return
+            now = self._clock.now().timestamp()
+            if self._tell_at is None and int(now - self._delay) > self._felt_until:
+                self._felt_until = int(now - self._delay)
+                seconds = (Second(*each) for each in self._workers.arrivals())
+                if self._surges.feels(seconds):
+                    self._tell_at = now + self._plan.jitter()
+            if self._tell_at is not None and now >= self._tell_at:
+                self._tell_at = None
+                self._publish_early(int(now) - 1)
+                self._tell()
+        except Exception as error:  # noqa: BLE001 - see publish
+            self.announcer.unexpected(error, self._clock.monotonic())
 
     def sample(self) -> None:
         """Read the gauges."""
@@ -184,7 +220,7 @@ class Process:
             number = self._plan.schedule.number(now) + 1
             if taken is not None:
                 # The interval that is under way ends here: its tick is still to come.
-                self._send(taken, number)
+                self._send(taken, self._plan.schedule.timestamp(number))
             elif rest := self._calm.rest():
                 self._deliver(rest, self._clock.monotonic())
         except Exception as error:  # noqa: BLE001 - the process is ending, and is to end well
@@ -201,7 +237,15 @@ class Process:
         self.announcer.trouble(Kind.UNEXPECTED, reason, self._clock.monotonic())
 
     def seconds_to_turn(self) -> float:
-        """Return the seconds until this worker's next turn to publish."""
+        """Return the seconds until this worker's next turn to publish, or to feel a surge."""
+        turn = self._seconds_to_tick()
+        if self._surges is None or self._left or not self._workers.holds:
+            return turn
+        now = self._clock.now().timestamp()
+        felt = int(now - self._delay) + 1 + self._delay
+        return min(turn, max(0.0, (self._tell_at or felt) - now) + _LATE)
+
+    def _seconds_to_tick(self) -> float:
         now = self._clock.now().timestamp()
         schedule = self._plan.schedule
         grace = 0.0 if self._workers.holds else GRACE
@@ -247,8 +291,39 @@ class Process:
     def _folder(self) -> Path:
         return _workers.task_folder(self._plan.settings.directory, self._plan.key)
 
-    def _send(self, taken: Interval, number: int) -> Point | None:
-        point = build(taken, self._plan.schedule.timestamp(number))
+    @property
+    def _tells(self) -> bool:
+        plan = self._plan
+        return plan.seconds and (plan.surges is not None or plan.settings.surge_queue is not None)
+
+    @property
+    def _delay(self) -> float:
+        return 0.0 if self._alone else FELT_AFTER
+
+    def _publish_early(self, second: int) -> None:
+        taken = self._workers.take_early(self._clock.monotonic(), second)
+        if taken is not None:
+            self._send(taken, datetime.fromtimestamp(second, timezone.utc))
+
+    def _tell(self) -> None:
+        """Tell the scaler of a surge: once, as the next slot's message says it again."""
+        now = self._clock.monotonic()
+        try:
+            told = self._prepared()
+            if told is not None:
+                told.tell(self._address or self._named_address(), self._clock.now())
+        except NotPublishedError as error:
+            said = f"A surge is not told of: {error}"
+            self.announcer.trouble(Kind.SURGE, said, now)
+
+    def _prepared(self) -> SurgeTransport | None:
+        """Return who is told of surges; made with the first point, as that takes a while."""
+        if self._told is None and self._tells:
+            self._told = surge_queue(self._plan.settings.surge_queue)
+        return self._told
+
+    def _send(self, taken: Interval, at: datetime) -> Point | None:
+        point = build(taken, at)
         now = self._clock.monotonic()
         if point is None:
             return None
@@ -269,6 +344,7 @@ class Process:
             if self._transport is None:
                 self._transport = _named(self._plan)
             self._transport.send(self._address, point)
+            self._prepared()
         except NotPublishedError as error:
             self._not_before = now + LATER if error.kind.later else now
             self.announcer.not_published(error, now)
@@ -325,6 +401,7 @@ class Threads:
 
     def _publish(self) -> None:
         while not self._stop.wait(self._process.seconds_to_turn()):
+            self._process.feel()
             self._process.publish()
         self._process.flush()
 

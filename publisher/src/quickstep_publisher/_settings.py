@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ TRANSPORT = "QUICKSTEP_TRANSPORT"
 DIRECTORY = "QUICKSTEP_DIRECTORY"
 SLOTS = "QUICKSTEP_SLOTS"
 SECONDS = "QUICKSTEP_SECONDS"
+SURGE_QUEUE = "QUICKSTEP_SURGE_QUEUE"
+TARGET = "QUICKSTEP_TARGET"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
 LOG_GROUP = "QUICKSTEP_LOG_GROUP"
@@ -73,6 +77,8 @@ class Settings:
     calm_seconds: int = 0
     leave_out: frozenset[str] = frozenset(HEALTH_CHECKS)
     drain: bool = False
+    surge_queue: str | None = None
+    target: float | None = None
 
     def address(self, get: Callable[[str], Any] = fetch) -> Address:
         """Return whose metrics they are; `get` is asked if a name was not given.
@@ -140,6 +146,7 @@ def settings(
     directory: str | None = None,
     slots: int | None = None,
     seconds: bool | None = None,
+    target: float | None = None,
 ) -> Settings:
     """Return the settings; an argument wins over the environment, an empty variable is none."""
     return Settings(
@@ -155,6 +162,8 @@ def settings(
         calm_seconds=min(_whole(environment.get(CALM_SECONDS)) or 0, LONGEST_CALM),
         leave_out=_paths(environment.get(LEAVE_OUT)),
         drain=environment.get(DRAIN) == "1",
+        surge_queue=environment.get(SURGE_QUEUE) or None,
+        target=target or _target(environment.get(TARGET)),
     )
 
 
@@ -163,6 +172,14 @@ def _paths(text: str | None) -> frozenset[str]:
     if text is None:
         return frozenset(HEALTH_CHECKS)
     return frozenset(path.strip() for path in text.split(",") if path.strip())
+
+
+def _target(text: str | None) -> float | None:
+    """Return a number above 0; None for what is none, as a task then goes by its own past."""
+    with suppress(ValueError):
+        target = float(text or "")
+        return target if 0 < target < math.inf else None
+    return None
 
 
 def _whole(text: str | None) -> int | None:

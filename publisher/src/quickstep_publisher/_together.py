@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from quickstep_publisher._demand import WAITING, Wait, demand, trend
@@ -90,6 +91,19 @@ def together(
         ),
         Kept(now_waiting, sum(asked) / len(asked), max([before.second, *new]), left),
     )
+
+
+def arrivals(readings: Sequence[Reading]) -> list[tuple[int, float]]:
+    """Return the newest whole seconds, and how many requests arrived in each, oldest first.
+
+    The first second of a task is not whole.
+    """
+    told = by_second(readings)
+    return [
+        (each.second, max(0.0, each.arrived + (each.waiting or 0) - (before.waiting or 0)))
+        for before, each in pairwise(told)
+        if before.second == each.second - 1
+    ]
 
 
 @dataclass(frozen=True)

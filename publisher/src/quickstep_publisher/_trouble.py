@@ -28,6 +28,7 @@ class Kind(Enum):
     NOT_SHARED = ("not shared", False)
     OBSERVATION = ("observation", False)
     GAUGE = ("gauge", False)
+    SURGE = ("surge", False)
     UNEXPECTED = ("unexpected", False)
 
     @property

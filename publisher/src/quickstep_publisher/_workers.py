@@ -53,7 +53,7 @@ from quickstep_publisher._slots import (
     how_far_in_times,
     read,
 )
-from quickstep_publisher._together import Kept, added_up, together
+from quickstep_publisher._together import Kept, added_up, arrivals, together
 
 try:
     import fcntl
@@ -178,6 +178,20 @@ class Workers:
                 return None
             return replace(taken, missed=max(0, missed))
 
+    def take_early(self, now: float, second: int) -> Interval | None:
+        """Return the whole seconds up to one that nobody has read, before their interval's tick.
+
+        None if another worker is just reading.
+        """
+        self.copy()
+        with self._locked(wait=False) as locked:
+            return self._take(self._read_ledger(), now, second) if locked else None
+
+    def arrivals(self) -> list[tuple[int, float]]:
+        """Return the newest whole seconds and how many requests arrived in each; takes nothing."""
+        self.copy()
+        return arrivals([read(content, 0.0, alive=True) for content in self._contents()])
+
     def leave(self, now: float, *, times: bool) -> Interval | None:
         """Stop counting; as the task's last worker, hand on what is not published yet.
 
@@ -282,6 +296,16 @@ class Workers:
                     yield read(content, now, alive=alive)
                 if not alive and not times_only:
                     path.unlink()
+
+    def _contents(self) -> Iterator[bytes]:
+        if self._folder is None:
+            yield bytes(self._memory)
+            return
+        for path in self._folder.glob("*.slot"):
+            with suppress(FileNotFoundError), _opened(path) as fd:
+                content = consistent(fd)
+                if len(content) == SLOT_SIZE:
+                    yield content
 
     def _others_live(self) -> bool:
         if self._folder is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from quickstep_publisher._points import Point
+    from quickstep_publisher.surges import SurgeTransport
     from quickstep_publisher.transports import Transport
 
 MAX_GAUGES = 16
@@ -69,7 +70,12 @@ class Publisher:
         slots: how many requests or jobs one worker process works on at once, for Utilization; else
             QUICKSTEP_SLOTS, else as the server says, if it does.
         seconds: whether each call carries the whole seconds of its interval, each with its own
-            time, instead of one value; else QUICKSTEP_SECONDS=1, else not.
+            time, instead of one value; else not with QUICKSTEP_SECONDS=0. The policy's
+            PublishSeconds is 1 then, else 5.
+        surges: who is told of a surge, in whole seconds only; else the queue of
+            QUICKSTEP_SURGE_QUEUE, else nobody.
+        target: requests per second that a task should carry, from 1.5 times which on it feels a
+            surge; else QUICKSTEP_TARGET, else it goes by its own last minute.
 
     Raises:
         ValueError: an argument that cannot be right.
@@ -89,10 +95,14 @@ class Publisher:
         clock: Clock | None = None,
         slots: int | None = None,
         seconds: bool | None = None,
+        surges: SurgeTransport | None = None,
+        target: float | None = None,
     ) -> None:
         _check_arguments(cluster, service, namespace, transport, phase)
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots!r}")
+        if target is not None and not 0 < target < math.inf:
+            raise ValueError(f"target must be a number above 0, not {target!r}")
         found = settings(
             os.environ,
             cluster=cluster,
@@ -102,6 +112,7 @@ class Publisher:
             directory=None if directory is None else os.fspath(directory),
             slots=slots,
             seconds=seconds,
+            target=target,
         )
         seed = found.seed(host_of(socket.gethostname()))
         self.clock = clock or Clock()
@@ -113,6 +124,7 @@ class Publisher:
             stream=stream,
             clock=self.clock,
             seconds=found.seconds,
+            surges=surges,
         )
         self._off = self._plan.transport is None and found.transport == "off"
         self._wants_threads = thread and not self._off

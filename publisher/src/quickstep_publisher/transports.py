@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from quickstep_publisher._calls import Client, calls, kind_of, said_of
 from quickstep_publisher._points import (
     CLUSTER_NAME,
     SERVICE_NAME,
@@ -27,52 +28,8 @@ if TYPE_CHECKING:
 
     from quickstep_publisher._points import Address, Metric
 
-TIMEOUT = 2
-"""Seconds to connect, and seconds to wait for an answer."""
-
 _ACTION = "cloudwatch:PutMetricData"
 _LOGS = "logs:CreateLogStream and logs:PutLogEvents"
-# As the scaler's core sorts them; a test holds both together.
-CODES = {
-    Kind.THROTTLED: (
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    ),
-    Kind.CREDENTIALS: (
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "OptInRequired",
-        "RequestExpired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    ),
-    Kind.DENIED: (
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "NotAuthorized",
-        "UnauthorizedOperation",
-    ),
-    Kind.UNREACHABLE: ("RequestTimeout", "RequestTimeoutException"),
-}
-"""Which kind of trouble an error code of AWS is; the others are the metrics' fault."""
 _SAYS = {
     Kind.THROTTLED: "throttles PutMetricData",
     Kind.CREDENTIALS: "does not take the AWS credentials",
@@ -80,7 +37,6 @@ _SAYS = {
     Kind.UNREACHABLE: "is not well",
     Kind.REFUSED: "refuses the metrics",
 }
-_SERVER_ERROR = 500
 
 
 class Transport(Protocol):
@@ -102,42 +58,15 @@ class CloudWatchTransport:
     """
 
     def __init__(self, client: Any = None) -> None:
-        self._given = client
-        self._made: Any = None
-        self._made_by = 0
+        self._client = Client("cloudwatch", client)
 
     def send(self, address: Address, point: Point) -> None:
         """Put the point's metrics."""
-        from botocore import exceptions  # noqa: PLC0415 - boto3 takes 0.5 s to import, see _new_client
-
-        try:
-            self._client().put_metric_data(
+        with calls("CloudWatch", _ACTION, lambda answer: _refused(answer, address.namespace)):
+            self._client.get().put_metric_data(
                 Namespace=address.namespace,
                 MetricData=[_datum(address, point, metric) for metric in point.metrics],
             )
-        except exceptions.NoRegionError as error:
-            reason = "no AWS Region is set; give AWS_REGION, as Fargate does"
-            raise NotPublishedError(Kind.NO_REGION, reason) from error
-        except (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-        ) as error:
-            reason = f"there are no AWS credentials ({error}); give the task a role with {_ACTION}"
-            raise NotPublishedError(Kind.CREDENTIALS, reason) from error
-        except exceptions.ClientError as error:
-            raise _refused(error.response, address.namespace) from error
-        except (exceptions.BotoCoreError, OSError) as error:
-            reason = f"CloudWatch cannot be reached ({error})"
-            raise NotPublishedError(Kind.UNREACHABLE, reason) from error
-
-    def _client(self) -> Any:
-        if self._given is not None:
-            return self._given
-        # After a fork the child makes its own: two processes cannot talk on one connection.
-        if self._made_by != os.getpid():
-            self._made, self._made_by = _new_client(), os.getpid()
-        return self._made
 
 
 class EmfTransport:
@@ -181,52 +110,27 @@ class LogsTransport:
     def __init__(
         self, client: Any = None, group: str | None = None, stream: str | None = None
     ) -> None:
-        self._given = client
+        self._client = Client("logs", client)
         self._group, self._named = group, stream
-        self._made: Any = None
-        self._made_by = 0
-        self._stream = ""
+        self._stream, self._stream_by = "", 0
 
     def send(self, address: Address, point: Point) -> None:
         """Put the point's lines."""
-        from botocore import exceptions  # noqa: PLC0415 - see CloudWatchTransport
-
         group = self._group or f"/quickstep/{address.cluster}/{address.service}"
         events = [{"timestamp": at, "message": line} for at, line in emf_lines(address, point)]
-        try:
-            client = self._client()
-            if not self._stream:
+        with calls("CloudWatch Logs", _LOGS, lambda answer: _log_refused(answer, group)):
+            client = self._client.get()
+            if self._stream_by != self._client.made_by:
                 stream = self._named or f"{socket.gethostname()}/{os.getpid()}"
                 with suppress(client.exceptions.ResourceAlreadyExistsException):
                     client.create_log_stream(logGroupName=group, logStreamName=stream)
-                self._stream = stream
+                self._stream, self._stream_by = stream, self._client.made_by
             answer = client.put_log_events(
                 logGroupName=group, logStreamName=self._stream, logEvents=events
             )
-        except exceptions.NoRegionError as error:
-            reason = "no AWS Region is set; give AWS_REGION, as Fargate does"
-            raise NotPublishedError(Kind.NO_REGION, reason) from error
-        except (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-        ) as error:
-            reason = f"there are no AWS credentials ({error}); give the task a role with {_LOGS}"
-            raise NotPublishedError(Kind.CREDENTIALS, reason) from error
-        except exceptions.ClientError as error:
-            raise _log_refused(error.response, group) from error
-        except (exceptions.BotoCoreError, OSError) as error:
-            reason = f"CloudWatch Logs cannot be reached ({error})"
-            raise NotPublishedError(Kind.UNREACHABLE, reason) from error
         if rejected := answer.get("rejectedLogEventsInfo"):
             reason = f"CloudWatch Logs rejects the lines ({rejected}); is the clock right?"
             raise NotPublishedError(Kind.REFUSED, reason)
-
-    def _client(self) -> Any:
-        if self._made_by != os.getpid():
-            self._made, self._made_by = self._given or _new_client("logs"), os.getpid()
-            self._stream = ""
-        return self._made
 
 
 class PrintTransport:
@@ -319,25 +223,6 @@ def emf_document(address: Address, point: Point) -> dict[str, Any]:
     return document
 
 
-def _new_client(service: str = "cloudwatch") -> Any:
-    # Imported here, in the publisher's thread and by the one worker that publishes: importing boto3
-    # and making the client take about 0.7 s of CPU and 30 MB, which no start-up should wait for.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=TIMEOUT,
-        read_timeout=TIMEOUT,
-        # A point that was not accepted is old when its retry is due; the next one is on its way.
-        retries={"total_max_attempts": 1},
-        max_pool_connections=1,
-    )
-    session: Any = boto3.Session()
-    # boto3 knows AWS_DEFAULT_REGION and the profile's, but not what every other SDK calls it.
-    region = session.region_name or os.environ.get("AWS_REGION")
-    return session.client(service, region_name=region, config=config)
-
-
 def _datum(address: Address, point: Point, metric: Metric) -> dict[str, Any]:
     datum: dict[str, Any] = {
         "MetricName": metric.name,
@@ -361,24 +246,19 @@ def _datum(address: Address, point: Point, metric: Metric) -> dict[str, Any]:
     return datum
 
 
-def _log_refused(response: Any, group: str) -> NotPublishedError:
-    error = response.get("Error", {})
-    if error.get("Code") == "ResourceNotFoundException":
+def _log_refused(answer: dict[str, Any], group: str) -> NotPublishedError:
+    if answer.get("Error", {}).get("Code") == "ResourceNotFoundException":
         said = f"there is no log group {group}; make it, or name another by QUICKSTEP_LOG_GROUP"
         return NotPublishedError(Kind.REFUSED, said)
-    refused = _refused(response, group)
+    refused = _refused(answer, group)
     if refused.kind is Kind.DENIED:
         said = f"CloudWatch Logs denies writing to {group}; the task's role needs {_LOGS}"
-        return NotPublishedError(Kind.DENIED, f"{said} ({error.get('Code')})")
+        return NotPublishedError(Kind.DENIED, f"{said} ({answer['Error'].get('Code')})")
     said = str(refused).replace("CloudWatch ", "CloudWatch Logs ", 1)
     return NotPublishedError(refused.kind, said.replace("PutMetricData", "PutLogEvents"))
 
 
-def _refused(response: Any, namespace: str) -> NotPublishedError:
-    error = response.get("Error", {})
-    code, message = error.get("Code", "Unknown"), error.get("Message", "")
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    said = f"{code}: {message}" if message else str(code)
-    otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.REFUSED
-    kind = next((kind for kind, codes in CODES.items() if code in codes), otherwise)
-    return NotPublishedError(kind, f"CloudWatch {_SAYS[kind].format(namespace=namespace)} ({said})")
+def _refused(answer: dict[str, Any], namespace: str) -> NotPublishedError:
+    kind = kind_of(answer)
+    said = _SAYS[kind].format(namespace=namespace)
+    return NotPublishedError(kind, f"CloudWatch {said} ({said_of(answer)})")
