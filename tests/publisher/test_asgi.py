@@ -200,11 +200,12 @@ def test_a_client_that_disconnects_in_the_middle_is_counted_once() -> None:
 
 def test_a_server_that_refuses_a_body_is_an_error_of_the_request() -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        server.time.pass_(1)
         await send({"type": BODY})
 
     async def serve() -> None:
         async def send(_message: Message) -> None:
-            server.time.pass_(1)
+            server.time.pass_(1)  # after the last byte was handed over
             raise OSError("gone")
 
         async def receive() -> Message:

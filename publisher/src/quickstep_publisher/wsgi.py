@@ -62,24 +62,19 @@ class WsgiMiddleware:
 class _Body:
     """The response, which ends when the server closes it."""
 
-    __slots__ = ("_began", "_body", "_next", "_recorder", "_timer")
+    __slots__ = ("_began", "_body", "_recorder", "_timer")
 
     def __init__(
         self, body: Iterable[bytes], recorder: Recorder, timer: Callable[[], float], began: float
     ) -> None:
         self._body = body
-        self._next: Callable[[], bytes] | None = None
         self._recorder: Recorder | None = recorder
         self._timer = timer
         self._began = began
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._next is None:
-            self._next = iter(self._body).__next__
-        return self._next()
+        # The application's own: what is sent is nothing to see here.
+        return iter(self._body)
 
     def close(self) -> None:
         try:
@@ -91,7 +86,8 @@ class _Body:
 
     def __del__(self) -> None:
         # A server that forgets to close a response must not leave it active forever.
-        self._end()
+        if self._recorder is not None:
+            self._end()
 
     def _end(self) -> None:
         recorder, self._recorder = self._recorder, None
