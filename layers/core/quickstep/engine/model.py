@@ -254,7 +254,8 @@ class Alarm:
 
     `recent` is the metric's complete datapoints of the last minutes, oldest first, one each
     `period` seconds unless some are missing; empty where they were not read. The alarm itself has
-    one each `alarm_period` seconds. Alarms that watch the same `metric` name it by the same text.
+    one each `alarm_period` seconds. Where each task publishes every second, `seconds` are the same
+    last minutes by the second. Alarms that watch the same `metric` name it by the same text.
 
     `comparison` is None where it is not known. `missing_breaches` says that the alarm takes missing
     data for a breach. Where the newest datapoint has had its say, the next one can be complete at
@@ -268,6 +269,7 @@ class Alarm:
     no_data: str = "the alarm carries no datapoint"
     recent: tuple[Datapoint, ...] = ()
     period: int = 10
+    seconds: tuple[Datapoint, ...] = ()
     metric: str = ""
     alarm_period: int = 10
     comparison: Comparison | None = None
