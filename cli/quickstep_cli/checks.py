@@ -228,6 +228,15 @@ def _above_a_target(
         what = f"{name} has the threshold {threshold:g}, and TargetValue is {target:g}: it fires"
         fix = "change TargetValue and the threshold together"
         yield Finding(check, Verdict.WARNING, f"{what} {when}", fix)
+    if alarm.get("MetricName") == "Utilization" and target > 1:
+        what = f"{name} watches Utilization, a share of 1, and TargetValue is {target:g}"
+        yield Finding(
+            check, Verdict.PROBLEM, what, "set TargetValue and the threshold to 0.6 or so"
+        )
+    if alarm.get("MetricName") == "QueueTime" and not policy.disable_scale_in:
+        what = f"{name} watches QueueTime, which is 0 whether or not a task may go"
+        fix = "set DisableScaleIn, and let a policy on another metric remove tasks"
+        yield Finding(check, Verdict.WARNING, what, fix)
     periods = int(alarm.get("EvaluationPeriods") or 1)
     if periods > 1:
         what = f"{name} looks at {periods} periods: a target policy sizes from the newest seconds"

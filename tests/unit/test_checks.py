@@ -178,6 +178,20 @@ TOGETHER = "change TargetValue and the threshold together"
             id="too low",
         ),
         pytest.param(
+            {"MetricName": "Utilization"},
+            "problem",
+            f"{NAME} watches Utilization, a share of 1, and TargetValue is 100",
+            "set TargetValue and the threshold to 0.6 or so",
+            id="a share above 1",
+        ),
+        pytest.param(
+            {"MetricName": "QueueTime"},
+            "warning",
+            f"{NAME} watches QueueTime, which is 0 whether or not a task may go",
+            "set DisableScaleIn, and let a policy on another metric remove tasks",
+            id="no wait is no idle task",
+        ),
+        pytest.param(
             {"scope": "Total", "Threshold": 201.0},
             "warning",
             f"{NAME} has the threshold 201, and TargetValue is 100: it fires late",

@@ -420,6 +420,26 @@ def test_a_signal_that_is_capped_grows_who_serves(
     assert (decision.outcome, decision.granted) == (outcome, granted)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "target", "granted"),
+    [
+        pytest.param("Utilization", 0.9, 0.6, 6, id="a share of 1"),
+        pytest.param("Utilization", 1.0, 0.3, 8, id="full: twice as many at most"),
+        pytest.param("QueueTime", 900.0, 50.0, 8, id="a queue that grows: likewise"),
+        pytest.param("RequestsPerSecond", 900.0, 50.0, 72, id="a load is no such signal"),
+    ],
+)
+def test_the_publisher_s_signals_of_a_full_task_grow_who_serves(
+    metric: str, value: float, target: float, granted: int
+) -> None:
+    named = METRIC.replace("RequestsPerSecond", metric)
+    alarm = by_the_second(*[4 * value] * 15, metric=named)
+
+    decision = decided(alarm, policy=TargetPolicy("rate", target), publish_seconds=1)
+
+    assert decision.granted == granted
+
+
 def test_a_signal_that_is_capped_at_most_doubles_who_serves_and_then_waits_for_them() -> None:
     alarm, policy = Alarm(AlarmState.ALARM, 20.0, (100.0,), metric=CPU), TargetPolicy("rate", 20.0)
 

@@ -283,11 +283,12 @@ class Alarm:
 
     @property
     def capped(self) -> bool:
-        """Whether its metric ends at a task that is full, as CPU does: it tells no more than that.
+        """Whether its metric tells that tasks are too few, and not by how many.
 
-        Every metric of AWS's that does so is called a utilization.
+        A utilization ends at a task that is full: every metric of AWS's that does so is called one,
+        and so is the publisher's. A queue time goes on growing while tasks are too few.
         """
-        return "Utilization" in self.metric
+        return "Utilization" in self.metric or "QueueTime" in self.metric
 
     def compared(self, direction: Direction) -> Comparison:
         """Return how values are compared: the alarm's own way, else what is usual."""
