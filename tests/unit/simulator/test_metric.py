@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep_lab.simulator.metric import Metric, Samples, Statistic
+from quickstep_lab.simulator.world import World
+from quickstep_publisher import _points
 from tests.unit.simulator import worlds
 from tests.unit.simulator.worlds import PROMPT, exactly, play_loads
 
@@ -188,6 +190,11 @@ def test_15_minutes_are_kept() -> None:
 
 def by_the_second(tasks: int, loads: Iterable[float], **world: Any) -> Stage:
     return a_published(tasks, loads, publish_seconds=1, **world)
+
+
+def test_a_call_comes_as_often_as_the_publisher_s() -> None:
+    assert World().publish_interval == _points.INTERVAL
+    assert World(publish_seconds=10).publish_interval == 10
 
 
 def test_whole_seconds_are_published_each_with_its_own_load() -> None:
