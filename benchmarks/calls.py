@@ -7,6 +7,7 @@ python -m benchmarks.calls    writes counts.json, which `quickstep cost` goes by
 from __future__ import annotations
 
 import io
+import json
 import statistics
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +25,15 @@ from quickstep.protocol.memory import Lease
 from quickstep_lab.cost.counts import FILE, Case, Counted, Deployed, Platform, Published
 from quickstep_lab.demo import NAMESPACE, SERVICE
 from quickstep_lab.embedded_aws import TABLE, EmbeddedAws
-from quickstep_publisher._points import INTERVAL, Address, Gauge, Interval, Statistics, build
+from quickstep_publisher._points import (
+    INTERVAL,
+    Address,
+    Gauge,
+    Interval,
+    Sample,
+    Statistics,
+    build,
+)
 from quickstep_publisher.transports import EmfTransport
 
 if TYPE_CHECKING:
@@ -193,18 +202,52 @@ def _of_type(template: Any, kind: str, condition: str | None = None) -> dict[str
 
 
 def published() -> Published:
-    """Return what the publisher sends of an interval in which a task has been at work."""
+    """Return what the publisher sends of an interval in which a task has been at work.
+
+    The last line of whole seconds has the response times alone: they are of the tick's own second,
+    which is not over yet.
+    """
     times = Statistics(count=600, total=12_345.678, minimum=4.321, maximum=98.765)
-    gauge = {"QueueLength": Gauge(12, "Count")}
-    lines = []
-    for gauges in ({}, gauge):
-        point = build(Interval(INTERVAL, 620, 12, times, gauges), AT)
-        assert point is not None  # noqa: S101 - the interval is long enough
-        stream = io.StringIO()
-        EmfTransport(stream).send(Address(NAMESPACE, SERVICE.cluster, SERVICE.service), point)
-        lines.append((len(point.metrics), len(stream.getvalue().rstrip("\n").encode())))
-    (metrics, line), (_, longer) = lines
-    return Published(seconds=INTERVAL, metrics=metrics, line_bytes=line, gauge_bytes=longer - line)
+    means = Interval(INTERVAL, 620, 12, times)
+    gauges = {"QueueLength": Gauge(12, "Count")}
+    first = int(AT.timestamp()) - INTERVAL
+    alone = tuple(Sample(first + n, 124.0, 12) for n in range(INTERVAL))
+    busy = tuple(replace(one, busy=0.4321) for one in alone)
+    one, longer, whole, more = (
+        _lines(interval)
+        for interval in (
+            means,
+            replace(means, gauges=gauges),
+            replace(means, samples=alone),
+            replace(means, samples=busy),
+        )
+    )
+    return Published(
+        seconds=INTERVAL,
+        metrics=len({name for line in whole for name in _metrics(line)}),
+        line_bytes=_size(one),
+        gauge_bytes=_size(longer) - _size(one),
+        lines=len(whole),
+        lines_bytes=_size(whole),
+        second_bytes=(_size(more) - _size(whole)) // INTERVAL,
+    )
+
+
+def _lines(interval: Interval) -> list[str]:
+    point = build(interval, AT)
+    assert point is not None  # noqa: S101 - the interval is long enough
+    stream = io.StringIO()
+    EmfTransport(stream).send(Address(NAMESPACE, SERVICE.cluster, SERVICE.service), point)
+    return stream.getvalue().splitlines()
+
+
+def _metrics(line: str) -> list[str]:
+    (directive,) = json.loads(line)["_aws"]["CloudWatchMetrics"]
+    return [metric["Name"] for metric in directive["Metrics"]]
+
+
+def _size(lines: list[str]) -> int:
+    return sum(len(line.encode()) for line in lines)
 
 
 def figures() -> Iterator[Figure]:

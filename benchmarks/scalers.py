@@ -63,9 +63,11 @@ class Contender:
     def setup(self, *, times: float = 1.0, most: int | None = None) -> Setup:
         """Return the document with its numbers of requests per second multiplied.
 
-        Its maximum capacity is at least `most`: a fleet of 600 tasks needs room.
+        Its maximum capacity is at least `most`: a fleet of 600 tasks needs room. All documents are
+        played on the same tasks, so all say how these publish.
         """
         document = json.loads(self.file.read_text(encoding="utf-8"))
+        document["PublishSeconds"] = World().publish_seconds
         if most is not None:
             document["MaxCapacity"] = max(document["MaxCapacity"], most)
         thresholds = read_setup(self.file, None).thresholds

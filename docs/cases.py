@@ -38,7 +38,8 @@ def _document(target: dict[str, Any]) -> str:
     if len(other) > 1:
         return f"```json\n{_pretty(target)}\n```"
     link = "[`examples/policies/web.json`](../examples/policies/web.json)"
-    return f"With {link}{f' and `{json.dumps(other)}`' if other else ''}:"
+    default = "".join(f", `{key}` left out" for key in example if key not in target)
+    return f"With {link}{f' and `{json.dumps(other)}`' if other else ''}{default}:"
 
 
 def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:

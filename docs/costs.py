@@ -14,11 +14,10 @@ from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_lab.cost.bill import bill, longest_line_that_pays
 from quickstep_lab.cost.counts import LOG_EVENT, Case, read_counts
 from quickstep_lab.cost.model import (
-    HOURS,
     Part,
     Transport,
     Usage,
-    line_bytes,
+    lines_of,
     publishing,
 )
 from quickstep_lab.cost.month import OURS, Month, TaskSize
@@ -75,7 +74,7 @@ def typical() -> Rows:
 
 def by_services() -> Rows:
     """Return what a service costs where more of them share the scaler."""
-    rows: Rows = [("Services in the account", "PutMetricData, $ each", "EMF, $ each")]
+    rows: Rows = [("Services in the account", *(f"`{way}`, $ each" for way in Transport))]
     for services in SERVICES:
         totals = [
             _month(services=services, transport=transport)
@@ -90,32 +89,53 @@ def by_services() -> Rows:
 def transports() -> Rows:
     """Return what publishing costs by the number of tasks."""
     counted, prices = read_counts(), read_prices()
-    rows: Rows = [("Tasks", "PutMetricData, $", "EMF, $", "Calls a second")]
+    rows: Rows = [("Tasks", *(f"`{way}`, $" for way in Transport), "Calls in one second of five")]
     for tasks in TASKS:
         usages = [Usage(tasks=tasks, transport=transport) for transport in Transport]
         paid = (bill(publishing(usage, counted), prices).of(Part.PUBLISHING) for usage in usages)
-        rate = tasks / usages[0].publish_seconds
-        rows.append((f"{tasks:,}", *(f"{dollars:,.2f}" for dollars in paid), f"{rate:g}"))
+        rows.append((f"{tasks:,}", *(f"{dollars:,.2f}" for dollars in paid), f"{tasks:,}"))
     return rows
 
 
 def published() -> Rows:
-    """Return what a task's point is, of which the table above is made."""
+    """Return what a task's call carries, of which the table above is made."""
     counted = read_counts()
-    point = counted.published
-    size = line_bytes(point.metrics, counted)
-    each_month = HOURS * 3600 / point.seconds
+    call = counted.published
+    lines, size = lines_of(Usage(), counted)
+    _, more = lines_of(Usage(metrics=5), counted)
+    _, means = lines_of(Usage(publish_seconds=call.seconds), counted)
     return [
         ("What", "Value"),
-        ("points of a task in a month", f"{each_month:,.0f}, one every {point.seconds} s"),
-        ("metrics in a point", f"{point.metrics}"),
-        ("bytes of its EMF line", f"{size}, and {LOG_EVENT} of CloudWatch Logs"),
-        ("bytes of a further gauge", f"{point.gauge_bytes}"),
+        ("calls of a task in a month", f"{Usage(tasks=1).calls:,.0f}, one every {call.seconds} s"),
+        ("metrics in a call", f"{call.metrics}, of which 2 in each second"),
+        (
+            "bytes of its EMF lines",
+            f"{size:,}, and {LOG_EVENT} of CloudWatch Logs for each of {lines}",
+        ),
+        ("with `Utilization` and `QueueTime`", f"{more:,}"),
+        ("with means of 5 s (`QUICKSTEP_SECONDS=0`)", f"{means}, in one line"),
+        ("bytes of a further gauge", f"{call.gauge_bytes}"),
         (
             "bytes of a line that costs as much as a call",
             f"{longest_line_that_pays(read_prices()):,.0f}",
         ),
     ]
+
+
+def with_five_metrics() -> Rows:
+    """Return what a typical service costs with all that the publisher may know."""
+    rows: Rows = [("The tasks publish", *(f"`{way}`, $" for way in Transport))]
+    for what, usage in (
+        ("three metrics", {"metrics": 3}),
+        ("and `Utilization` and `QueueTime`", {"metrics": 5}),
+        ("three metrics as means of 5 s", {"publish_seconds": 5}),
+    ):
+        totals = [
+            _month(transport=way, **usage).with_breaches(BREACHES, MINUTES)[1][OURS].bill.total
+            for way in Transport
+        ]
+        rows.append((what, *(f"{total:.2f}" for total in totals)))
+    return rows
 
 
 def calls() -> Rows:
@@ -205,6 +225,7 @@ BLOCKS: dict[str, Callable[[], Rows]] = {
     "costs-services": by_services,
     "costs-transports": transports,
     "costs-published": published,
+    "costs-metrics": with_five_metrics,
     "costs-calls": calls,
     "costs-beside": beside,
     "costs-simulated": simulated,

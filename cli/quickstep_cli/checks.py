@@ -228,6 +228,15 @@ def _above_a_target(
         what = f"{name} has the threshold {threshold:g}, and TargetValue is {target:g}: it fires"
         fix = "change TargetValue and the threshold together"
         yield Finding(check, Verdict.WARNING, f"{what} {when}", fix)
+    if alarm.get("MetricName") == "Utilization" and target > 1:
+        what = f"{name} watches Utilization, a share of 1, and TargetValue is {target:g}"
+        yield Finding(
+            check, Verdict.PROBLEM, what, "set TargetValue and the threshold to 0.6 or so"
+        )
+    if alarm.get("MetricName") == "QueueTime" and not policy.disable_scale_in:
+        what = f"{name} watches QueueTime, which is 0 whether or not a task may go"
+        fix = "set DisableScaleIn, and let a policy on another metric remove tasks"
+        yield Finding(check, Verdict.WARNING, what, fix)
     periods = int(alarm.get("EvaluationPeriods") or 1)
     if periods > 1:
         what = f"{name} looks at {periods} periods: a target policy sizes from the newest seconds"
@@ -273,7 +282,7 @@ def load(facts: Facts) -> Iterator[Finding]:
         else:
             yield Finding(check, Verdict.OK, what)
         if policy.metric_scope is MetricScope.PER_TASK and not isinstance(facts.service, Unknown):
-            yield from _reporters(facts.target, facts.service, policy.name, points, period)
+            yield from _reporters(facts.target, facts.service, policy.name, points, alarm)
 
 
 def _silence(facts: Facts, name: str, alarm: Mapping[str, Any]) -> Finding:
@@ -298,24 +307,54 @@ def namespaces(facts: Facts) -> Iterator[Finding]:
             yield Finding("namespace", Verdict.WARNING, what, fix)
 
 
+BY_THE_SECOND = ("RequestsPerSecond", "ActiveConnections", "Utilization", "QueueTime")
+"""What the publisher sends of each whole second; of all else, one sample or more a call."""
+
+
 def _reporters(
-    target: ScalableTarget, service: Service, name: str, points: Sequence[Datapoint], period: int
+    target: ScalableTarget,
+    service: Service,
+    name: str,
+    points: Sequence[Datapoint],
+    alarm: Mapping[str, Any],
 ) -> Iterator[Finding]:
     """Example: 8 samples in 10 s, of tasks that publish every 5 s: 4 tasks."""
+    period, running = alarm.get("Period") or HIGH_RESOLUTION[0], service.running
     samples = [point.samples for point in points[-4:-1] or points if point.samples is not None]
     if not samples:
         return
-    tasks = max(samples) * target.publish_seconds / period
-    what = f"{name}: {max(samples):g} samples in {period} s, as {tasks:.3g} tasks send them"
-    if abs(tasks - service.running) < max(1.0, 0.1 * service.running):
-        yield Finding("metric", Verdict.OK, f"{what}; {service.running} are running")
-        return
-    fix = (
-        "PublishSeconds must be the publisher's interval, and each task must send one sample per "
-        "interval"
+
+    def tasks_by(every: int) -> float:
+        return max(samples) * every / period
+
+    def explain(every: int) -> bool:
+        return abs(tasks_by(every) - running) < max(1.0, 0.1 * running)
+
+    told = target.publish_seconds
+    what = (
+        f"{name}: {max(samples):g} samples in {period} s, as {tasks_by(told):.3g} tasks send them"
     )
-    what = f"{what} every {target.publish_seconds} s, but {service.running} are running"
-    yield Finding("metric", Verdict.WARNING, what, fix)
+    if explain(told):
+        yield Finding("metric", Verdict.OK, f"{what}; {running} are running")
+        return
+    what = f"{what} every {told} s, but {running} are running"
+    other = next((every for every in _FIXES if every != told and explain(every)), None)
+    if other is None or alarm.get("MetricName") not in BY_THE_SECOND:
+        fix = (
+            "PublishSeconds must be the publisher's interval, and each task must send one sample "
+            "per interval"
+        )
+        yield Finding("metric", Verdict.WARNING, what, fix)
+        return
+    what = f"{what}: they publish every {other} s, and PublishSeconds is {told}"
+    yield Finding("metric", Verdict.PROBLEM, what, _FIXES[other])
+
+
+_FIXES = {
+    1: "set PublishSeconds to 1, or QUICKSTEP_SECONDS=0 in the tasks",
+    5: "set PublishSeconds to 5, or update the tasks' publisher, without QUICKSTEP_SECONDS=0",
+}
+"""What to do where tasks publish so often, and the document says something else."""
 
 
 def scalers(facts: Facts) -> Iterator[Finding]:

@@ -16,9 +16,9 @@ from quickstep.engine.policies import looks_always
 from quickstep.engine.target_policy import LONGEST_PAUSE
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
-from quickstep_lab.cost.bill import hints
+from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.model import HOURS, Part, Transport, Usage
+from quickstep_lab.cost.model import CALLS_A_SECOND, HOURS, Part, Transport, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
@@ -39,12 +39,12 @@ _LARGE = 100
 TasksOption = Annotated[
     float, typer.Option("--tasks", min=0.1, max=5000, help="Tasks of the service, on average.")
 ]
-PublishOption = Annotated[
-    int,
-    typer.Option("--publish-seconds", min=1, max=3600, help="Seconds between a task's samples."),
-]
 TransportOption = Annotated[
-    Transport, typer.Option("--transport", help="How the tasks publish: PutMetricData, or EMF.")
+    Transport,
+    typer.Option(
+        "--transport",
+        help="How the tasks publish: PutMetricData, EMF by PutLogEvents, EMF on standard output.",
+    ),
 ]
 MetricsOption = Annotated[
     int, typer.Option("--metrics", min=1, max=100, help="Metrics that the tasks publish.")
@@ -104,7 +104,6 @@ def cost(
     trial: Trial,
     *,
     tasks: TasksOption = 8,
-    publish_seconds: PublishOption = 5,
     transport: TransportOption = Transport.CLOUDWATCH,
     metrics: MetricsOption = 3,
     breaches: BreachesOption = 6,
@@ -131,7 +130,7 @@ def cost(
         own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,
-        publish_seconds=publish_seconds,
+        publish_seconds=target.publish_seconds,
         transport=transport,
         services=services,
         retention_days=retention_days,
@@ -153,11 +152,13 @@ def cost(
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)
+    ways = by_transport(usage, activity, month.counted, month.prices, free_tier=free_tier)
     cheaper = hints(usage, activity, month.counted, month.prices, free_tier=free_tier)
     if trial.as_json:
-        typer.echo(json.dumps(_as_dict(month, traffic, standings, cheaper), ensure_ascii=False))
+        shown = _as_dict(month, traffic, standings, ways, cheaper)
+        typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    _print(month, traffic, standings, cheaper)
+    _print(month, traffic, standings, [*_publishing(usage, ways), *_told(cheaper)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,11 @@ def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traff
 
 
 def _as_dict(
-    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+    month: Month,
+    traffic: _Traffic,
+    standings: Mapping[str, Standing],
+    ways: Mapping[Transport, float],
+    cheaper: list[Hint],
 ) -> dict[str, Any]:
     ours = standings[OURS].bill
     return {
@@ -232,6 +237,7 @@ def _as_dict(
             }
             for name, standing in standings.items()
         },
+        "transports": {str(transport): total for transport, total in ways.items()},
         "hints": [asdict(hint) for hint in cheaper],
         "unverified": sorted(unverified(standings)),
     }
@@ -248,12 +254,12 @@ def unverified(standings: Mapping[str, Standing]) -> set[str]:
 
 
 def _print(
-    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], remarks: list[str]
 ) -> None:
     console = Console()
     ours = standings[OURS].bill
     console.print(_bill_table(month, ours), _standings_table(month, traffic, standings), sep="\n")
-    for line in _remarks(month, traffic, standings, cheaper):
+    for line in _remarks(month, traffic, standings, remarks):
         console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
 
 
@@ -331,14 +337,32 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
     return table
 
 
+def _publishing(usage: Usage, ways: Mapping[Transport, float]) -> Iterator[str]:
+    """Yield what each way of publishing comes to, and where the default one ends."""
+    each = ", ".join(f"{total:.2f} by {transport}" for transport, total in ways.items())
+    yield f"In all {each}; {Transport.CLOUDWATCH} is the default."
+    if usage.transport is Transport.CLOUDWATCH:
+        yield (
+            "Tasks of an account and Region call in the same second:"
+            f" {CALLS_A_SECOND} of them reach the {CALLS_A_SECOND} PutMetricData calls a second"
+            " that CloudWatch allows."
+        )
+    elif usage.transport is Transport.LOGS:
+        yield f"Not measured: {EXTRACTION}."
+
+
+def _told(cheaper: list[Hint]) -> Iterator[str]:
+    for hint in cheaper:
+        yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
+
+
 def _remarks(
-    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], cheaper: list[Hint]
+    month: Month, traffic: _Traffic, standings: Mapping[str, Standing], remarks: list[str]
 ) -> Iterator[str]:
     ours = standings[OURS].bill
     largest = ours.largest
     yield f"Most of it: {largest}, {ours.of(largest) / ours.total:.0%}."
-    for hint in cheaper:
-        yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
+    yield from remarks
     base = read_prices()
     yield (
         f"{'P' if month.prices == base else 'Your prices; else p'}rices of us-east-1, read"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +101,16 @@ TasksOption = Annotated[
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, max=1000, help="Runs of each, with other random numbers.")
 ]
+PublishSecondsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--publish-seconds",
+        min=1,
+        max=60,
+        help="How tasks publish: 1 for whole seconds, in a call each 5 s; 5 for their mean.",
+        show_default="the policy's",
+    ),
+]
 OutageOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -177,13 +187,17 @@ class Trials:
     protected_share: ProtectedShareOption = DEFAULTS.protected_share
     silent_share: SilentShareOption = DEFAULTS.silent_share
     lost_share: LostShareOption = DEFAULTS.lost_share
+    publish_seconds: PublishSecondsOption = None
     outage: OutageOption = None
     jobs: JobsOption = CORES
     as_json: JsonOption = False
 
     def setup(self) -> Setup:
         """Return the policy document and its thresholds; see `read_setup`."""
-        return read_setup(self.policy, self.threshold)
+        setup = read_setup(self.policy, self.threshold)
+        if self.publish_seconds is None:
+            return setup
+        return replace(setup, target=replace(setup.target, publish_seconds=self.publish_seconds))
 
     def chosen(self, file: Path | None, default: ScenarioName) -> Traffic:
         """Return the traffic of a file, or of the scenario; see `chosen_traffic`."""
@@ -197,7 +211,7 @@ class Trials:
         )
 
     def world(self, setup: Setup) -> World:
-        """Return the world that the options describe; tasks drain as the document says by default.
+        """Return the world that the options describe; tasks drain and publish as the document says.
 
         Raises:
             typer.BadParameter: an outage is not written as FROM-TO.
@@ -215,6 +229,7 @@ class Trials:
             protected_share=self.protected_share,
             silent_share=self.silent_share,
             lost_share=self.lost_share,
+            publish_seconds=setup.target.publish_seconds,
             outages=tuple(_outage(text) for text in self.outage or []),
         )
 

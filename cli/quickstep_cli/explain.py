@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from quickstep.alarms.reading import by_interval
 from quickstep.config import MAX_TASKS, ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
@@ -23,7 +24,7 @@ from quickstep.engine.model import (
     Service,
     State,
 )
-from quickstep.engine.policies import window
+from quickstep.engine.policies import by_the_newest, window
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.loop.observing import ALARM_PERIOD
 from quickstep.protocol.memory import read_activity, read_batches
@@ -68,7 +69,7 @@ def _decide(case: Any) -> dict[str, Any]:
     target = _target(members["target"])
     now = members["now"].moment()
     service = _service(members["service"])
-    alarms = _alarms(members["alarms"], target)
+    alarms = _alarms(members["alarms"], target, now)
     history = members["history"].members(required=("scale_out", "scale_in"), optional=())
     scale_out, scale_in = history.get("scale_out"), history.get("scale_in")
     scaled_out = read_activity(scale_out.optional()) if scale_out else None
@@ -137,7 +138,7 @@ def _service(field: Field) -> Service:
     return Service(desired, running, pending, rollout.boolean() if rollout else False)
 
 
-def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
+def _alarms(field: Field, target: ScalableTarget | None, now: datetime) -> dict[str, Alarm]:
     """Read the alarms of a case; those left out are known and quiet, null stands for not known."""
     policies = target.policies if target else ()
     alarms = {policy.alarm: Alarm(AlarmState.OK) for policy in policies}
@@ -159,11 +160,21 @@ def _alarms(field: Field, target: ScalableTarget | None) -> dict[str, Alarm]:
             state=parts["state"].choice(AlarmState),
             threshold=threshold.number() if threshold else None,
             datapoints=tuple(point.number() for point in parts["datapoints"].items()),
-            recent=recent,
-            period=_spacing(recent),
+            **_load_before(target, name, recent, now),
             metric=parts["metric"].text() if "metric" in parts else "",
         )
     return alarms
+
+
+def _load_before(
+    target: ScalableTarget | None, alarm: str, recent: tuple[Datapoint, ...], now: datetime
+) -> dict[str, Any]:
+    """Return the load before as an alarm shows it; of seconds, intervals, as the scaler does."""
+    period = _spacing(recent)
+    if target is None or period > 1 or target.publish_seconds > 1:
+        return {"recent": recent, "period": period}
+    newest = by_the_newest(target.policy(alarm))
+    return by_interval(recent, target.publish_seconds, now, newest=newest)
 
 
 def _spacing(recent: tuple[Datapoint, ...]) -> int:

@@ -70,9 +70,11 @@ class TaskPublishers:
             transport=self._transport,
             thread=False,
             phase=0,
+            seconds=True,
             clock=Clock(now=lambda: self._now, monotonic=self._seconds),
         )
         publisher.start()
+        publisher.publish()  # nothing yet, but from here on it tells seconds apart
         return publisher
 
     def _seconds(self) -> float:

@@ -194,9 +194,9 @@ def test_the_events_of_the_surge_carry_what_the_alarms_saw(surge: Played) -> Non
     assert read_event(back_in).alarm.datapoints == pytest.approx((16.25, 15, 15), rel=0.1)
     data = json.loads(out["detail"]["state"]["reasonData"])
     assert data["period"] == 10
-    # Two tasks, each with two datapoints a period.
+    # Two tasks, each with a datapoint a second.
     assert data["evaluatedDatapoints"] == [
-        {"timestamp": "2026-11-22T10:00:10.000+0000", "sampleCount": 4.0, "value": 375.0}
+        {"timestamp": "2026-11-22T10:00:10.000+0000", "sampleCount": 20.0, "value": 375.0}
     ]
 
 

@@ -121,7 +121,7 @@ def publish(account: Account, namespace: str = "Quickstep/prod/web") -> None:
                 "Value": 50.0,
                 "StorageResolution": 1,
             }
-            for age in range(10, 60, 5)
+            for age in range(10, 60)
             for _ in range(4)
         ],
     )
@@ -179,6 +179,7 @@ ONE_NUMBER = json.dumps(
         "MinCapacity": 2,
         "MaxCapacity": 40,
         "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
+        "PublishSeconds": 1,
     }
 )
 

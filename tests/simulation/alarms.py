@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from tests.simulation.clockwork import moment
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from tests.simulation.fleet import Tasks
@@ -24,6 +26,8 @@ BUSY, IDLE = "high-cpu", "low-cpu"
 PERIOD = 10.0
 SHORTEST_EVALUATION = 2.6
 """Seconds after a period until its alarms are evaluated: by then most datapoints are visible."""
+
+EXACT = 2**20
 
 LEVELS = (60.0, 240.0, 600.0, 1100.0, 2300.0)
 
@@ -58,11 +62,13 @@ METRICS = {HIGH: REQUESTS, LOW: REQUESTS, SIZED: REQUESTS, BUSY: CPU, IDLE: CPU}
 class Traffic:
     """The total load from each moment on, and the datapoints that tasks have published of it.
 
-    `published` has by metric from when on a datapoint is visible; `breaches` at the end of each
-    period whether there was one of the requests.
+    `published` has by metric from when on a datapoint is visible; until `complete`, it is of half
+    of the tasks. Each task publishes every `every` seconds.
     """
 
     levels: Sequence[tuple[float, float]]
+    every: int = int(PERIOD)
+    complete: dict[datetime, float] = field(default_factory=dict)
     published: dict[str, list[tuple[float, Datapoint]]] = field(
         default_factory=lambda: {REQUESTS: [], CPU: []}
     )
@@ -88,9 +94,10 @@ class Traffic:
         if not tasks.reporters:
             return
         each = self.per_task(metric, now, tasks.serving) * tasks.reporting / tasks.reporters
-        # A little of the time itself, so that a datapoint is known by its value.
-        value = each + now * 1e-6
-        samples = round(tasks.reporters * counted)  # each task publishes once a period
+        # A little of the time itself, so that a datapoint is known by its value; and of so few bits
+        # that an average of many such is the same to the last one.
+        value = round((each + now * 1e-6) * EXACT) / EXACT
+        samples = round(tasks.reporters * counted)  # each task publishes once in `every` seconds
         self.published[metric].append((visible, Datapoint(moment(now - PERIOD), value, samples)))
 
     def per_task(self, metric: str, now: float, serving: int) -> float:
@@ -101,6 +108,26 @@ class Traffic:
     def visible(self, metric: str, now: float) -> list[Datapoint]:
         """Return the datapoints that CloudWatch shows by now."""
         return [point for visible, point in self.published[metric] if visible <= now]
+
+    def read(self, metric: str, period: int, now: float) -> list[Datapoint]:
+        """Return the same for each so many seconds, as far as tasks publish in them.
+
+        Example: 4 tasks that publish every 5 s, read by the second: 4 samples in every fifth.
+        """
+        if period >= PERIOD or self.every >= PERIOD:
+            return self.visible(metric, now)
+        return [
+            replace(point, at=point.at + timedelta(seconds=at), samples=float(samples))
+            for point in self.visible(metric, now)
+            for at in range(0, int(PERIOD), period)
+            if (samples := self._samples(point, range(at, at + period), now))
+        ]
+
+    def _samples(self, point: Datapoint, seconds: range, now: float) -> int:
+        """Return how many are seen of some seconds of a period."""
+        times = sum(second % self.every == self.every - 1 for second in seconds)
+        whole = int(point.samples or 0)
+        return times * (whole if self.complete[point.at] <= now else -(-whole // 2))
 
 
 Alarms = dict[tuple[ServiceName, str], KnownAlarm]

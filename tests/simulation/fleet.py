@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Fleet:
     A task serves `start` seconds after its launch. One that is removed reports 0 for `drains`
     seconds more, and the document knows of them; a protected one for as long as its work takes,
     which here is the whole delay, too. From `never` on no task that is launched ever serves. One
-    task in `carry` carries the publisher, and each sample is counted `counted` times.
+    task in `carry` carries the publisher, and each sample is counted `counted` times. Each task
+    publishes `every` so many seconds: whole ones, means of 5 s, or one value a period.
     """
 
     start: float = 0.0
@@ -33,6 +34,7 @@ class Fleet:
     never: float = math.inf
     carry: int = 1
     counted: float = 1.0
+    every: int = 10
 
     @property
     def comes(self) -> bool:
@@ -57,7 +59,17 @@ class Tasks:
         return self.reporting + self.draining
 
 
+EVERY = (1, 1, 5, 10)
+"""Of how many seconds the values of a world's tasks are."""
+
+
 def fleet_of(seed: int) -> Fleet:
+    """Return the tasks of a seed: in half of the worlds they publish whole seconds."""
+    draw = random.Random(f"publishers of {seed}")  # noqa: S311
+    return replace(_fleet_of(seed), every=draw.choice(EVERY))
+
+
+def _fleet_of(seed: int) -> Fleet:
     """Return the tasks of a seed: in five worlds of six they are as ECS says."""
     draw = random.Random(f"fleet of {seed}")  # noqa: S311
     if draw.randrange(6):

@@ -123,6 +123,7 @@ class World(InMemoryAws):
         self.log = self.time.log
         self.ecs = Ecs(4)
         self.traffic = Traffic.drawn(self.rng, FAULTS_END)
+        self.traffic.every = self.troubles.fleet.every
         self.alarms = first_alarms(several=self.troubles.several, sized=self.troubles.sized)
         self.faults = True
         self.periods: list[Period] = []
@@ -205,6 +206,7 @@ class World(InMemoryAws):
             dry_run=dry_run,
             bounds=bounds,
             drains=fleet.drains,
+            every=fleet.every,
         )
         return self._valid
 
@@ -224,7 +226,9 @@ class World(InMemoryAws):
     def run(self) -> World:
         """Run from the first second to the last, and let what is under way come to its end."""
         at, draw, troubles = self.time.at, self.rng.uniform, self.troubles
-        at(self.rng.randrange(10), self._period_ends)  # datapoints begin with a second
+        # Datapoints begin with a second; finer ones make up the periods that CloudWatch reads.
+        first = self.rng.randrange(10)
+        at(first if self.traffic.every >= PERIOD else 0, self._period_ends)
         at(draw(0, 5), self._heartbeat)
         at(FAULTS_END, self._end_faults)
         at(END, self._close)
@@ -263,6 +267,8 @@ class World(InMemoryAws):
             if not self.chance(0.05):
                 visible = self.now + self.rng.uniform(0.2, 2.5)
                 counted = self.troubles.fleet.counted
+                late = random.Random(f"{self.seed} at {self.now}").uniform(0, 2)  # noqa: S311
+                self.traffic.complete[moment(self.now - PERIOD)] = visible + late
                 self.traffic.publish(metric, self.now, self.tasks, visible, counted)
         self._note_period()
         self.time.at(self.now + SHORTEST_EVALUATION, self._evaluate_alarms)
@@ -485,8 +491,8 @@ class World(InMemoryAws):
         desired, running = self.ecs.desired_at(when), self.tasks_at(when).serving
         return Service(desired, running, desired - running)
 
-    def datapoints(self, policy: str, *_: Any) -> Iterable[Datapoint]:
-        return self.traffic.visible(METRICS[policy], self.now)
+    def datapoints(self, policy: str, definition: AlarmDefinition, *_: Any) -> Iterable[Datapoint]:
+        return self.traffic.read(METRICS[policy], definition.period, self.now)
 
     def change(self, _service: ServiceName, desired: int) -> None:
         invocation = self.time.invocation

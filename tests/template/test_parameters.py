@@ -92,6 +92,7 @@ def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
         "MaxCapacity": "30",
         "TargetValue": "80",
         "Metric": "Utilization",
+        "PublishSeconds": "5",
         "ScaleOutThreshold": "90",
         "ScaleInThreshold": "20",
         "Namespace": "MyApp/Performance",

@@ -17,6 +17,8 @@ from tests.builders import HIGH, LOW, NOW, ROOT, WEB, example_document, load_eve
 from tests.template.stack import SCALER, STORED, TARGET, Stack, deploy, refusals, source
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quickstep.engine.model import ScalableTarget
 
 STACK = deploy(TARGET, ClusterName=WEB.cluster, ServiceName=WEB.service)
@@ -53,6 +55,7 @@ def test_parameters_arrive_in_the_document() -> None:
         ScaleOutCooldown="0",
         ScaleInCooldown="90",
         WarmupSeconds="60",
+        PublishSeconds="5",
         DryRun="true",
     )
 
@@ -60,7 +63,7 @@ def test_parameters_arrive_in_the_document() -> None:
     assert target.resource_id == "service/blue-1/api_v2"
     assert (target.min_capacity, target.max_capacity) == (0, 5)
     assert [policy.cooldown for policy in target.step_policies] == [0, 90]
-    assert target.warmup_seconds == 60
+    assert (target.warmup_seconds, target.publish_seconds) == (60, 5)
     assert target.dry_run
 
 
@@ -175,6 +178,42 @@ def test_the_alarm_of_one_number_reads_what_those_of_steps_read() -> None:
     (alarm,) = alarms(ONE_NUMBER).values()
 
     assert [alarm[key] for key in read] == [alarms()[WEB.alarm(HIGH)][key] for key in read]
+
+
+@pytest.mark.parametrize("path", [SCALER, TARGET], ids=lambda path: str(path.stem))
+def test_new_services_publish_whole_seconds(path: Path) -> None:
+    parameter = source(path)["Parameters"]["PublishSeconds"]
+
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (1, 1, 60)
+    assert target_of(STACK).publish_seconds == target_of(ONE_NUMBER).publish_seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "number", "policy"),
+    [
+        pytest.param(
+            "Utilization", "0.6", TargetPolicy("Utilization", 0.6), id="a share, both ways"
+        ),
+        pytest.param(
+            "QueueTime",
+            "50",
+            TargetPolicy("QueueTime", 50.0, disable_scale_in=True),
+            id="milliseconds, which only add tasks",
+        ),
+    ],
+)
+def test_a_signal_of_full_tasks_is_a_number_in_its_own_unit(
+    metric: str, number: str, policy: TargetPolicy
+) -> None:
+    given = {"ClusterName": WEB.cluster, "ServiceName": WEB.service, "Metric": metric}
+    stack = deploy(TARGET, **given, TargetValue=number)
+
+    assert target_of(stack).policies == (policy,)
+    assert float(stack.the("AWS::CloudWatch::Alarm")["Threshold"]) == float(number)
+    assert refusals(TARGET, **given, TargetValue=number) == []
+    assert refusals(TARGET, **given) == [
+        "with Utilization or QueueTime as Metric, give TargetValue, e.g. 0.6 or 50"
+    ]
 
 
 @pytest.mark.parametrize("number", ["", "60"])

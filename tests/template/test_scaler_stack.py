@@ -146,6 +146,7 @@ CHANGED = {
     "MaxCapacity": "30",
     "TargetValue": "80",
     "Metric": "Utilization",
+    "PublishSeconds": "5",
     "ScaleOutThreshold": "80",
     "ScaleInThreshold": "20",
     "Namespace": "MyApp/Performance",

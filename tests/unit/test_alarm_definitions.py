@@ -24,6 +24,7 @@ from quickstep.alarms.definition import (
 from quickstep.alarms.event import read_event
 from quickstep.alarms.reading import (
     BEYOND_WINDOW,
+    by_interval,
     coarse,
     combined_queries,
     judge,
@@ -773,6 +774,61 @@ def test_what_was_read_finely_is_put_together_for_its_alarm() -> None:
     ]
 
     assert coarse(fine, 10) == [Datapoint(ago(12.5), 120.0, 12), Datapoint(ago(2.5), 90.0, 4)]
+
+
+def seconds_of(*samples: float | None, newest: float = 3.0) -> list[Datapoint]:
+    """Return seconds with so many samples each, the last of which began `newest` seconds ago."""
+    return [
+        Datapoint(ago(newest + age), 100.0, count)
+        for age, count in zip(range(len(samples) - 1, -1, -1), samples, strict=True)
+        if count is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("every", "period", "count"),
+    [(1, 5, 5), (2, 6, 3), (3, 6, 2), (4, 8, 2), (5, 5, 1), (7, 7, 1), (10, 10, 1)],
+)
+def test_in_an_interval_each_task_has_published_equally_often(
+    every: int, period: int, count: int
+) -> None:
+    published = [4.0 if n % every == 0 else None for n in range(60)]
+
+    seen = by_interval(seconds_of(*published), every, NOW, newest=True)
+
+    assert seen["period"] == period
+    assert {point.samples for point in seen["recent"][1:]} == {4.0 * count}
+
+
+def test_an_interval_of_the_newest_ends_with_the_newest_second_and_others_lie_as_periods_do() -> (
+    None
+):
+    seconds = seconds_of(*[4.0] * 12)
+
+    newest = by_interval(seconds, 1, NOW, newest=True)
+    periods = by_interval(seconds, 1, NOW, newest=False)
+
+    assert [(p.at, p.samples) for p in newest["recent"]] == [
+        (ago(17), 20),
+        (ago(12), 20),
+        (ago(7), 20),
+    ]
+    assert newest["recent"][-1].at + timedelta(seconds=5) == seconds[-1].at + timedelta(seconds=1)
+    assert {p.at.timestamp() % 5 for p in periods["recent"]} == {0}
+    assert all(p.at + timedelta(seconds=5) <= NOW for p in periods["recent"])
+    assert newest["seconds"] == periods["seconds"] == tuple(seconds)
+
+
+def test_a_second_that_waits_for_its_call_counts_as_no_second_without_tasks() -> None:
+    begins = NOW.replace(second=10, microsecond=0)
+    four = [Datapoint(begins + timedelta(seconds=n), 100.0, 3) for n in range(4)]
+
+    assert [point.samples for point in coarse(four, 5, each=True)] == [15]
+    assert [point.samples for point in coarse(four, 5)] == [12]
+
+
+def test_seconds_are_known_only_where_each_task_publishes_them() -> None:
+    assert by_interval(seconds_of(4.0), 5, NOW, newest=True)["seconds"] == ()
 
 
 def test_a_longer_window_of_another_alarm_brings_no_old_load_back() -> None:

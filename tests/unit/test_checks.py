@@ -29,6 +29,7 @@ def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
     return {
         "AlarmName": WEB.alarm(policy),
         "Namespace": "Quickstep/prod/web",
+        "MetricName": "RequestsPerSecond",
         "ComparisonOperator": f"{way}ThanThreshold",
         "Threshold": threshold,
         "Period": 10,
@@ -48,7 +49,7 @@ OWN = Scaler("rule", "function", "table")
 HEALTHY = Facts(
     service_name=WEB,
     at=NOW,
-    target=read_target(a_document()),
+    target=read_target(a_document(PublishSeconds=5)),
     service=Service(4, 4, 0),
     alarms={HIGH: an_alarm(HIGH), LOW: an_alarm(LOW)},
     datapoints={HIGH: points(50.0, 50.0, 50.0, samples=8)},
@@ -73,6 +74,53 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
     assert len({finding.check for finding in findings}) == 11
 
 
+# --- how often tasks publish ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "samples", "verdict", "what", "fix"),
+    [
+        pytest.param(
+            1,
+            40,
+            Verdict.OK,
+            "high-request-rate: 40 samples in 10 s, as 4 tasks send them; 4 are running",
+            "",
+            id="1 of whole seconds",
+        ),
+        pytest.param(
+            5,
+            40,
+            Verdict.PROBLEM,
+            "high-request-rate: 40 samples in 10 s, as 20 tasks send them every 5 s, but 4 are "
+            "running: they publish every 1 s, and PublishSeconds is 5",
+            "set PublishSeconds to 1, or QUICKSTEP_SECONDS=0 in the tasks",
+            id="5 of whole seconds",
+        ),
+        pytest.param(
+            1,
+            8,
+            Verdict.PROBLEM,
+            "high-request-rate: 8 samples in 10 s, as 0.8 tasks send them every 1 s, but 4 are "
+            "running: they publish every 5 s, and PublishSeconds is 1",
+            "set PublishSeconds to 5, or update the tasks' publisher, without QUICKSTEP_SECONDS=0",
+            id="1 of means of 5 s",
+        ),
+    ],
+)
+def test_how_often_tasks_publish_and_what_the_document_says_of_it_are_compared(
+    told: int, samples: int, verdict: Verdict, what: str, fix: str
+) -> None:
+    target = read_target(a_document(PublishSeconds=told))
+    datapoints = {HIGH: points(50.0, 50.0, 50.0, samples=samples)}
+
+    findings = examine(replace(HEALTHY, target=target, datapoints=datapoints))
+
+    assert [f for f in findings if f.check == "metric"][1:] == [
+        Finding("metric", verdict, what, fix)
+    ]
+
+
 # --- target policies ------------------------------------------------------------------------------
 
 
@@ -85,6 +133,7 @@ def tracked(
         ScaleOutPolicies={},
         ScaleInPolicies={},
         TargetTrackingPolicies={"request-rate": {"TargetValue": 100, "MetricScope": scope}},
+        PublishSeconds=5,
     )
     name = "request-rate/high"
     facts = replace(
@@ -127,6 +176,20 @@ TOGETHER = "change TargetValue and the threshold together"
             f"{NAME} has the threshold 80, and TargetValue is 100: it fires for nothing",
             TOGETHER,
             id="too low",
+        ),
+        pytest.param(
+            {"MetricName": "Utilization"},
+            "problem",
+            f"{NAME} watches Utilization, a share of 1, and TargetValue is 100",
+            "set TargetValue and the threshold to 0.6 or so",
+            id="a share above 1",
+        ),
+        pytest.param(
+            {"MetricName": "QueueTime"},
+            "warning",
+            f"{NAME} watches QueueTime, which is 0 whether or not a task may go",
+            "set DisableScaleIn, and let a policy on another metric remove tasks",
+            id="no wait is no idle task",
         ),
         pytest.param(
             {"scope": "Total", "Threshold": 201.0},

@@ -73,7 +73,7 @@ def test_the_example_document_is_read_as_it_is_written() -> None:
     )
     assert (low.name, low.direction, low.cooldown) == ("low-request-rate", Direction.IN, 30)
     assert low.steps == (StepAdjustment(None, 0, -1),)
-    assert (target.warmup_seconds, target.publish_seconds) == (45, 5)
+    assert (target.warmup_seconds, target.publish_seconds) == (45, 1)
     assert target.guards == frozenset(Guard)
     assert not target.dry_run
 

@@ -41,7 +41,9 @@ def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> N
     assert re.search(r"\n +aas-target-tracking-20s-custom \* +\d", result.stdout)
     assert "* Announced by AWS, not shipped" in result.stdout
     assert "Most of it: Publishing" in result.stdout
-    assert re.search(r"Cheaper by \d+\.\d\d: publish by EMF\. But: .*5 s", result.stdout)
+    assert re.search(r"Cheaper by \d+\.\d\d: publish by logs .*measured how long", result.stdout)
+    assert re.search(r"In all [\d.]+ by cloudwatch, [\d.]+ by logs, [\d.]+ by emf;", result.stdout)
+    assert "500 of them reach the 500 PutMetricData calls a second" in result.stdout
     assert "Not verified: table_backup, vended_metric." in result.stdout
     assert "The free tier is left out." in result.stdout
     assert "simulated" not in result.stdout
@@ -51,6 +53,7 @@ def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> N
     ("arguments", "cheaper"),
     [
         pytest.param(("--transport", "emf"), True, id="EMF"),
+        pytest.param(("--transport", "logs"), True, id="PutLogEvents"),
         pytest.param(("--services", "10"), True, id="a shared scaler"),
         pytest.param(("--free-tier",), True, id="the free tier"),
         pytest.param(("--publish-seconds", "10"), True, id="fewer samples"),
@@ -107,10 +110,19 @@ def test_a_simulated_table_says_that_it_is_modelled() -> None:
 
 
 def test_what_would_be_cheaper_is_told_of_the_same_bill() -> None:
-    paid, emf = costs("--free-tier"), costs("--free-tier", "--transport", "emf")
+    paid, logs = costs("--free-tier"), costs("--free-tier", "--transport", "logs")
 
-    (hint,) = (hint for hint in paid["hints"] if hint["what"] == "publish by EMF")
-    assert hint["saves"] == pytest.approx(paid["total"] - emf["total"])
+    (hint,) = (hint for hint in paid["hints"] if hint["what"].startswith("publish by logs"))
+    assert hint["saves"] == pytest.approx(paid["total"] - logs["total"])
+    assert paid["transports"] == logs["transports"]
+    assert paid["transports"]["logs"] == pytest.approx(logs["total"])
+
+
+def test_by_logs_it_says_what_has_not_been_measured() -> None:
+    said = run("cost", "--transport", "logs").stdout
+
+    assert "Not measured: how long CloudWatch Logs takes to make metrics of lines." in said
+    assert "PutMetricData calls a second" not in said
 
 
 def test_prices_of_ones_own_are_used(tmp_path: Path) -> None:

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep_lab.cost.bill import Bill, bill, hints, longest_line_that_pays
-from quickstep_lab.cost.counts import Case, Counted, Counts, Deployed, Platform, Published
+from quickstep_lab.cost.bill import Bill, bill, by_transport, hints, longest_line_that_pays
+from quickstep_lab.cost.counts import (
+    Case,
+    Counted,
+    Counts,
+    Deployed,
+    Platform,
+    Published,
+    read_counts,
+)
 from quickstep_lab.cost.model import (
     NATIVE,
     Activity,
@@ -82,7 +90,15 @@ COUNTED = Counted(
     deployed=Deployed(
         service_alarms=2, stack_alarms=8, dashboards=1, memory=1024, widget_memory=1024
     ),
-    published=Published(seconds=5, metrics=3, line_bytes=474, gauge_bytes=80),
+    published=Published(
+        seconds=5,
+        metrics=3,
+        line_bytes=474,
+        gauge_bytes=80,
+        lines=6,
+        lines_bytes=2_000,
+        second_bytes=70,
+    ),
     platform=PLATFORM,
 )
 PRICES = read_prices()
@@ -109,16 +125,47 @@ def test_a_task_that_publishes_every_five_seconds_makes_518_400_calls_a_month() 
 
 
 @pytest.mark.parametrize(
-    ("metrics", "size"),
-    [pytest.param(3, 500, id="the publisher's three"), pytest.param(5, 660, id="two gauges")],
+    ("every", "calls"),
+    [
+        pytest.param(1, 518_400, id="five whole seconds travel together"),
+        pytest.param(5, 518_400, id="their mean"),
+        pytest.param(10, 259_200, id="less often"),
+    ],
 )
-def test_emf_costs_the_bytes_of_its_lines_and_keeps_them(metrics: int, size: int) -> None:
-    usage = Usage(tasks=1, metrics=metrics, transport=Transport.EMF, retention_days=60)
+def test_a_call_costs_the_same_whatever_it_carries(every: int, calls: int) -> None:
+    lines = list(publishing(Usage(tasks=1, publish_seconds=every), COUNTED))
+
+    assert quantity(lines, Meter.API_REQUEST) == calls
+
+
+@pytest.mark.parametrize(
+    ("metrics", "every", "size"),
+    [
+        pytest.param(3, 5, 500, id="the publisher's three, as means"),
+        pytest.param(5, 5, 660, id="two gauges"),
+        pytest.param(3, 1, 2_000 + 6 * 26, id="whole seconds: six lines"),
+        pytest.param(5, 1, 2_700 + 6 * 26, id="with Utilization and QueueTime in each second"),
+        pytest.param(6, 1, 2_780 + 6 * 26, id="and a gauge once a call"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("transport", "days"),
+    [
+        pytest.param(Transport.EMF, 60, id="emf: kept as long as all other lines"),
+        pytest.param(Transport.LOGS, 1, id="logs: kept for a day"),
+    ],
+)
+def test_lines_cost_their_bytes_and_are_kept(
+    metrics: int, every: int, size: int, transport: Transport, days: int
+) -> None:
+    usage = Usage(
+        tasks=1, metrics=metrics, publish_seconds=every, transport=transport, retention_days=60
+    )
     lines = list(publishing(usage, COUNTED))
 
     assert quantity(lines, Meter.API_REQUEST) == 0
     assert quantity(lines, Meter.LOG_INGESTED) == 518_400 * size
-    assert quantity(lines, Meter.LOG_STORED) == 518_400 * size * 2
+    assert quantity(lines, Meter.LOG_STORED) == pytest.approx(518_400 * size * days / 30)
 
 
 def test_an_evaluation_is_paid_at_each_service_that_it_uses() -> None:
@@ -295,9 +342,9 @@ def test_a_bill_knows_what_is_most_of_it() -> None:
 def test_a_hint_says_what_it_saves() -> None:
     usage = Usage(tasks=8, views=0)
     found = {hint.what: hint.saves for hint in hints(usage, Activity(), COUNTED, PRICES)}
-    calls, lines = 8 * 5.184, 8 * 518_400 * 500 / 1e9 * (0.50 + 0.03)
+    calls, lines = 8 * 5.184, 8 * 518_400 * 2_156 / 1e9 * (0.50 + 0.03 / 30)
 
-    assert found["publish by EMF"] == pytest.approx(calls - lines)
+    assert found["publish by logs (QUICKSTEP_TRANSPORT=logs)"] == pytest.approx(calls - lines)
     assert found["publish only the metric that is scaled on"] == pytest.approx(0.60)
 
 
@@ -305,6 +352,17 @@ def test_what_is_done_already_is_no_hint() -> None:
     usage = Usage(tasks=8, views=0, transport=Transport.EMF, metrics=1, services=10)
 
     assert hints(usage, Activity(), COUNTED, PRICES) == []
+
+
+def test_the_typical_service_is_billed_by_each_way_of_publishing() -> None:
+    """The goal: at most 12 $ a month by logs, all in, of 8 tasks."""
+    activity = activity_of_breaches(6, 3, read_counts())
+
+    ways = by_transport(Usage(), activity, read_counts(), read_prices())
+
+    assert set(ways) == set(Transport)
+    assert ways[Transport.LOGS] <= 12
+    assert ways[Transport.LOGS] < ways[Transport.EMF] < ways[Transport.CLOUDWATCH]
 
 
 def test_emf_pays_as_long_as_a_line_costs_less_than_a_call() -> None:

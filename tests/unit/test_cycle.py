@@ -736,6 +736,7 @@ def test_an_event_that_does_not_show_its_metric_is_answered_without_the_load_bef
 
 def test_the_event_s_own_datapoints_stay_the_ones_acted_on(world: World) -> None:
     """The metric may show a newer one already; it is looked at when its time has come."""
+    guarded(world, PublishSeconds=5)
     world.points[HIGH] = points(50.0, 160.0, 900.0, newest=10, samples=8)
 
     record = world.evaluate(with_metrics(a_transition()))
@@ -777,7 +778,7 @@ def test_a_rise_is_seen_at_the_first_event(world: World) -> None:
 
 
 def test_the_tasks_that_have_reported_are_counted_at_the_first_event(world: World) -> None:
-    guarded(world)
+    guarded(world, PublishSeconds=5)
     world.remember(Memory(state=State(launches=(Launch(ago(20), 2),)), counts=Counts(4)))
     world.points[HIGH] = points(160.0, samples=8)
 

@@ -239,6 +239,23 @@ def the_load_before(*values: float, samples: float | None = 8) -> list[dict[str,
     ]
 
 
+def test_seconds_of_a_case_are_put_together_as_the_scaler_does_it() -> None:
+    """4 tasks publish each second; the seconds since the jump size the service."""
+    seconds = [
+        {"at": f"2026-11-22T09:59:{45 + n}Z", "value": 90 if n < 12 else 225, "samples": 4}
+        for n in range(15)
+    ]
+
+    decision = explained(
+        target={**ONE_NUMBER, "PublishSeconds": 1},
+        alarms={"request-rate/high": an_alarm(130.0, recent=seconds, metric="RequestsPerSecond")},
+    )
+
+    assert decision["reason"] == (
+        "Scaled out from 4 to 9: request-rate: 900 requests/s take 9 tasks of 100"
+    )
+
+
 def an_alarm(value: float, threshold: float = 100, **more: Any) -> dict[str, Any]:
     return {"state": "ALARM", "threshold": threshold, "datapoints": [value], **more}
 
@@ -373,7 +390,10 @@ def test_a_target_of_steps_has_no_memory_of_idle_tasks() -> None:
 def test_a_rise_can_be_part_of_a_case(samples: float | None) -> None:
     rising = the_load_before(85.0, 100.0, 115.0, 130.0, samples=samples)
 
-    decision = explained(alarms={"high-request-rate": an_alarm(130.0, recent=rising)})
+    decision = explained(
+        alarms={"high-request-rate": an_alarm(130.0, recent=rising)},
+        target=a_document(PublishSeconds=5),
+    )
 
     assert [line["guard"] for line in decision["trail"]] == ["steps", "rising trend", "bounds"]
     assert (decision["wanted"], decision["granted"]) == (6, 6)

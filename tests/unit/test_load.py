@@ -14,6 +14,7 @@ from quickstep.engine.model import (
     Alarm,
     AlarmState,
     Comparison,
+    Datapoint,
     Launch,
     MetricScope,
     Observation,
@@ -116,6 +117,8 @@ def test_who_is_there(service: Service, state: State, tasks: Tasks) -> None:
         pytest.param(10, 1, [40, 40, 40], [4, 4, 4], id="each second, seen each 10 s"),
         pytest.param(1, 1, [4, 4, 4], [4, 4, 4], id="each second, seen each second"),
         pytest.param(5, 5, [3, 5, 3, 5], [3, 4, 4, 4], id="in any phase"),
+        pytest.param(5, 1, [20, 30, 60], [4, 6, 12], id="whole seconds, in each interval anew"),
+        pytest.param(5, 1, [60, 60, 30], [12, 12, 12], id="whole seconds, not seen of all yet"),
         pytest.param(10, 5, [8, 8, 3], [4, 4, 4], id="the newest is not seen in full"),
         pytest.param(10, 5, [4, 4, 8], [2, 2, 4], id="two have just come"),
         pytest.param(10, 5, [8, 8, None], [4, 4, 4], id="the newest is not counted yet"),
@@ -164,6 +167,27 @@ def test_what_a_value_stands_for(
     alarm = reported(50, reporting)
 
     assert load_of(a_case(service, alarm, state), alarm) == load
+
+
+@pytest.mark.parametrize(
+    ("launched", "seconds", "silent"),
+    [
+        pytest.param(60, [], 3, id="settled long ago"),
+        pytest.param(48, [], 0, id="settled since what is counted began"),
+        pytest.param(60, [9, 10, 11, 12], 0, id="all report the newest second"),
+        pytest.param(60, [9, 9, 10, 10], 2, id="two do not"),
+    ],
+)
+def test_a_task_that_has_just_settled_is_not_silent(
+    launched: int, seconds: list[float], silent: int
+) -> None:
+    """12 run, of which 3 launched last; on average over the last intervals 9 have reported."""
+    recent = tuple(Datapoint(ago(5 * age), 100.0, 9) for age in (3, 2, 1))
+    whole = tuple(Datapoint(ago(5 - n), 100.0, count) for n, count in enumerate(seconds))
+    alarm = replace(firing(100.0, recent=recent), period=5, seconds=whole)
+    case = a_case(ecs(12), alarm, State(launches=(Launch(ago(launched), 3),)))
+
+    assert load_of(case, alarm).silent == silent
 
 
 # --- the value of a task that serves --------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickstep.alarms.reading import by_interval
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
@@ -265,6 +266,130 @@ def test_while_tasks_begin_to_report_the_middle_of_three_counts() -> None:
     assert decision.granted == 12
 
 
+# --- whole seconds --------------------------------------------------------------------------------
+
+
+def by_the_second(*loads: float, tasks: float | Sequence[float] = 4, **changes: Any) -> Alarm:
+    """Return an alarm that shows the load of all tasks in each second, the newest up to now.
+
+    `tasks` are those that report each of them, of which the load is the sum.
+    """
+    counts = tasks if isinstance(tasks, (list, tuple)) else [tasks] * len(loads)
+    seconds = [
+        Datapoint(ago(age), load / count, count)
+        for age, load, count in zip(range(len(loads), 0, -1), loads, counts, strict=True)
+    ]
+    seen = by_interval(seconds, 1, NOW, newest=True)
+    shown = {"datapoints": (seconds[-1].value,), "metric": METRIC, **changes}
+    return Alarm(AlarmState.OK, 100.0, **seen, **shown)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "granted", "why"),
+    [
+        pytest.param(
+            by_the_second(*[400.0] * 17, *[2_385.0] * 3),
+            24,
+            "rate: 2,385 requests/s take 24 tasks of 100",
+            id="the seconds since a jump",
+        ),
+        pytest.param(
+            by_the_second(*[400.0] * 18, *[2_385.0] * 2),
+            24,
+            "rate: 2,385 requests/s take 24 tasks of 100",
+            id="two are enough",
+        ),
+        pytest.param(
+            by_the_second(*[400.0] * 19, 2_385.0),
+            8,
+            "rate: 797 requests/s take 8 tasks of 100",
+            id="one may be anything",
+        ),
+        pytest.param(
+            by_the_second(*[400.0, 900.0] * 18, 400.0, 400.0, 900.0, 900.0),
+            7,
+            "rate: 700 requests/s take 7 tasks of 100",
+            id="not those of a load that is noisy",
+        ),
+        pytest.param(
+            by_the_second(*[300.0 + 20 * n for n in range(20)]),
+            11,
+            "rate: 640 requests/s take 7 tasks of 100; the load rises by 20 a second; in 45 s "
+            "1,045 are expected",
+            id="a line of 15 seconds",
+        ),
+        pytest.param(
+            by_the_second(*[300.0 + 20 * min(n, 14) for n in range(20)]),
+            6,
+            "rate: 580 requests/s take 6 tasks of 100",
+            id="that has come to its end",
+        ),
+        pytest.param(
+            by_the_second(*[300.0 + 20 * n for n in range(14)]),
+            6,
+            "rate: 520 requests/s take 6 tasks of 100",
+            id="nor of fewer",
+        ),
+    ],
+)
+def test_whole_seconds_tell_a_jump_from_a_rise(alarm: Alarm, granted: int, why: str) -> None:
+    decision = decided(alarm, publish_seconds=1)
+
+    assert decision.reason == f"Scaled out from 4 to {granted}: {why}"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "state", "granted"),
+    [
+        pytest.param(
+            by_the_second(*[1_200.0] * 10, *[720.0] * 5, tasks=[12] * 10 + [6] * 5),
+            State(),
+            15,
+            id="of as many as before: 120 on each of 12",
+        ),
+        pytest.param(
+            by_the_second(*[1_200.0] * 15, tasks=[9] * 5 + [12] * 5 + [10] * 5),
+            State(),
+            12,
+            id="tasks have come: those that are seen may carry all there was",
+        ),
+        pytest.param(
+            by_the_second(*[1_200.0] * 10, *[2_400.0] * 5, tasks=[9] * 5 + [12] * 5 + [10] * 5),
+            State(),
+            29,
+            id="but not twice as much: 240 on each of 12",
+        ),
+        pytest.param(
+            by_the_second(*[1_200.0] * 15, tasks=[24] * 10 + [12] * 5),
+            State(removals=(Removal(ago(20), 12),)),
+            12,
+            id="tasks drain: the others may be all that serve",
+        ),
+    ],
+)
+def test_what_is_not_seen_of_all_tasks_yet_is_no_change_that_they_explain(
+    alarm: Alarm, state: State, granted: int
+) -> None:
+    assert decided(alarm, 12, state=state, publish_seconds=1).granted == granted
+
+
+def test_while_tasks_begin_to_report_whole_seconds_are_sure() -> None:
+    """4, 6 and 10 tasks share 1,200: each second has its own number of them."""
+    alarm = by_the_second(*[1_200.0] * 15, tasks=[4] * 5 + [6] * 5 + [10] * 5)
+
+    decision = decided(alarm, 12, state=State(launches=(Launch(ago(40), 8),)), publish_seconds=1)
+
+    assert decision.granted == 12
+
+
+def test_seconds_that_are_not_seen_of_all_tasks_yet_are_no_fall_that_gives_tasks_back() -> None:
+    alarm = by_the_second(*[1_150.0] * 10, *[10.0] * 5, tasks=[12] * 10 + [1] * 5)
+
+    decision = decided(alarm, 12, state=idle_since(5, 12, 12), publish_seconds=1)
+
+    assert decision.granted == 12
+
+
 @pytest.mark.parametrize(
     ("value", "desired", "granted"),
     [(3_010.0, 4, 31), (0.0, 0, 0), (1.0, 0, 1)],
@@ -293,6 +418,26 @@ def test_a_signal_that_is_capped_grows_who_serves(
     decision = decided(alarm, running=running, policy=TargetPolicy("rate", 60.0))
 
     assert (decision.outcome, decision.granted) == (outcome, granted)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "target", "granted"),
+    [
+        pytest.param("Utilization", 0.9, 0.6, 6, id="a share of 1"),
+        pytest.param("Utilization", 1.0, 0.3, 8, id="full: twice as many at most"),
+        pytest.param("QueueTime", 900.0, 50.0, 8, id="a queue that grows: likewise"),
+        pytest.param("RequestsPerSecond", 900.0, 50.0, 72, id="a load is no such signal"),
+    ],
+)
+def test_the_publisher_s_signals_of_a_full_task_grow_who_serves(
+    metric: str, value: float, target: float, granted: int
+) -> None:
+    named = METRIC.replace("RequestsPerSecond", metric)
+    alarm = by_the_second(*[4 * value] * 15, metric=named)
+
+    decision = decided(alarm, policy=TargetPolicy("rate", target), publish_seconds=1)
+
+    assert decision.granted == granted
 
 
 def test_a_signal_that_is_capped_at_most_doubles_who_serves_and_then_waits_for_them() -> None:

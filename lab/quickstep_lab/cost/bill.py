@@ -90,11 +90,13 @@ class Hint:
     but: str
 
 
+EXTRACTION = "how long CloudWatch Logs takes to make metrics of lines"
+
 _ALTERNATIVES = (
     (
-        "publish by EMF",
-        {"transport": Transport.EMF},
-        "the log driver collects lines for up to 5 s: the answer comes that much later",
+        "publish by logs (QUICKSTEP_TRANSPORT=logs)",
+        {"transport": Transport.LOGS},
+        f"it has not been measured {EXTRACTION}: the answer comes that much later",
     ),
     (
         "publish only the metric that is scaled on",
@@ -130,10 +132,32 @@ def hints(
         other = replace(usage, **change)
         if other.services < usage.services or other.metrics > usage.metrics:
             continue
+        if usage.transport is not Transport.CLOUDWATCH and other.transport is not usage.transport:
+            continue
         saves = now - total(other)
         if saves >= LEAST:
             found.append(Hint(what, saves, but))
     return sorted(found, key=lambda hint: -hint.saves)
+
+
+def by_transport(
+    usage: Usage,
+    activity: Activity,
+    counted: Counted,
+    prices: Mapping[Meter, Price],
+    *,
+    free_tier: bool = False,
+) -> dict[Transport, float]:
+    """Return what the service costs a month by each way of publishing."""
+    return {
+        transport: bill(
+            quickstep(replace(usage, transport=transport), activity, counted),
+            prices,
+            services=usage.services,
+            free_tier=free_tier,
+        ).total
+        for transport in Transport
+    }
 
 
 def longest_line_that_pays(prices: Mapping[Meter, Price]) -> float:

@@ -81,12 +81,20 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a task publishes of an interval: metrics, and bytes of its line in EMF."""
+    """What a call of a task carries of `seconds`: metrics, and bytes of its lines in EMF.
+
+    `line_bytes` are those of the one line of means; `lines` and `lines_bytes` of a call with whole
+    seconds, of which a further metric of each second takes `second_bytes` in each, and a gauge
+    `gauge_bytes` once.
+    """
 
     seconds: int
     metrics: int
     line_bytes: int
     gauge_bytes: int
+    lines: int
+    lines_bytes: int
+    second_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

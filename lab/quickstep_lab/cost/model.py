@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
 from quickstep_lab.cost.prices import Meter
+from quickstep_lab.simulator.world import CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,16 @@ POLLS = 5 * SECONDS / 20
 """Empty looks of Lambda at the queue: five pollers (*services-sqs-scaling*, Lambda Developer
 Guide), each of which waits 20 s, the most that SQS allows. Not measured."""
 
+LOGS_KEPT = 1
+"""Days that a log group keeps lines at least: they are metrics within seconds."""
+
+BY_THE_SECOND = 2
+"""Metrics of each whole second beyond the first three: Utilization and QueueTime."""
+
+CALLS_A_SECOND = 500
+"""PutMetricData calls of an account and Region (*cloudwatch_limits*, CloudWatch User Guide). All
+tasks call in the same second of five, so as many tasks reach it."""
+
 ADDED = 4
 """Tasks that a breach adds where nothing is simulated: the example policy's largest step."""
 
@@ -43,6 +54,7 @@ class Transport(StrEnum):
     """How the tasks publish; as the publisher calls it."""
 
     CLOUDWATCH = "cloudwatch"
+    LOGS = "logs"
     EMF = "emf"
 
 
@@ -64,22 +76,31 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A service: `tasks` on average, `metrics` that each publishes every `publish_seconds`.
+    """A service: `tasks` on average, `metrics` of which each publishes every `publish_seconds`.
 
-    `services` share the scaler of an account. `views` are refreshes of the dashboard in a day. It
-    has `alarms`, those of the template's steps by default; a policy that looks at its metric all
-    the time does so `own_looks` times a month.
+    The fourth and fifth metric are the publisher's `Utilization` and `QueueTime`, further ones are
+    gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
+    day. It has `alarms`, those of the template's steps by default; a policy that looks at its
+    metric all the time does so `own_looks` times a month.
     """
 
     tasks: float = 8
     metrics: int = 3
-    publish_seconds: int = 5
+    publish_seconds: int = 1
     transport: Transport = Transport.CLOUDWATCH
     services: int = 1
     retention_days: int = 30
     views: float = 60
     alarms: int | None = None
     own_looks: float = 0.0
+
+    @property
+    def calls(self) -> float:
+        """Calls of all tasks in a month: whole seconds travel together.
+
+        Example: one task, a call every 5 s: 518,400.
+        """
+        return self.task_hours * 3600 / max(CALL_SECONDS, self.publish_seconds)
 
     @property
     def task_hours(self) -> float:
@@ -195,23 +216,36 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
 def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
     """Yield what the metrics of the tasks cost, whoever looks at them.
 
-    Example: 1 task for a month, every 5 s: 518,400 calls, or lines of the embedded metric format.
+    A call costs the same, whatever it carries: up to 1,000 values. Log lines are paid by the byte;
+    those of `logs` have a group of their own, which need not keep them for longer than a day.
+
+    Example: 1 task for a month: 518,400 calls, or as many times 6 lines of the embedded metric
+    format, of 2,400 bytes together: 1.24 GB.
     """
     yield Line(Part.METRICS, "of the tasks", Meter.METRIC, usage.metrics)
-    points = usage.task_hours * 3600 / usage.publish_seconds
     if usage.transport is Transport.CLOUDWATCH:
-        yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, points)
+        yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, usage.calls)
         return
-    logged = points * (line_bytes(usage.metrics, counted) + LOG_EVENT)
+    lines, size = lines_of(usage, counted)
+    logged = usage.calls * (size + lines * LOG_EVENT)
     yield Line(Part.PUBLISHING, "EMF lines", Meter.LOG_INGESTED, logged)
-    stored = logged * usage.retention_days / DAYS
-    yield Line(Part.PUBLISHING, "EMF lines, kept", Meter.LOG_STORED, stored)
+    days = LOGS_KEPT if usage.transport is Transport.LOGS else usage.retention_days
+    yield Line(Part.PUBLISHING, "EMF lines, kept", Meter.LOG_STORED, logged * days / DAYS)
 
 
-def line_bytes(metrics: int, counted: Counted) -> int:
-    """Return the bytes of a task's EMF line: the publisher's, and more or less of its gauges."""
+def lines_of(usage: Usage, counted: Counted) -> tuple[int, int]:
+    """Return how many lines a call is in EMF, and their bytes without those of CloudWatch Logs.
+
+    Example: a call of whole seconds has 6 lines with three metrics; with Utilization and QueueTime,
+    each of 5 seconds has 80 bytes more for each of both.
+    """
     published = counted.published
-    return published.line_bytes + (metrics - published.metrics) * published.gauge_bytes
+    more = usage.metrics - published.metrics
+    if usage.publish_seconds > 1:
+        return 1, published.line_bytes + more * published.gauge_bytes
+    each_second = min(more, BY_THE_SECOND)
+    size = published.lines_bytes + each_second * published.seconds * published.second_bytes
+    return published.lines, size + (more - each_second) * published.gauge_bytes
 
 
 def _functions(

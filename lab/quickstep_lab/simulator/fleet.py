@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One task: when it listens and gets requests, and in which second it publishes, if at all.
+    """One task: when it listens and gets requests, and in which phase it publishes, if at all.
+
+    Its `slot` is one of as many as an interval has seconds: the second in which it publishes a
+    mean, or the part of the interval's last second in which it publishes whole ones.
 
     It may not be stopped before `protected_until`, and gets no requests from `leaves_at` on.
     """

@@ -1,4 +1,4 @@
-"""The metric: published by each task every 5 s, kept by the second, seen a little later."""
+"""The metric: each task calls every 5 s; what it has published is seen a little later."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ class Samples(NamedTuple):
 class Metric:
     """Requests per second and task.
 
-    A task publishes once in each `publish_interval`, in a second of its own, what it was sent on
-    average since the last time; a task that listens and gets no requests, yet or any more,
-    publishes 0. One `by_ecs`, as of CPU, is of every task that ECS counts as running.
+    A task calls once in each `publish_interval`, and publishes what it was sent in each second that
+    is over since the last time; with `publish_seconds` above 1, their mean. A task that listens
+    and gets no requests, yet or any more, publishes 0. One `by_ecs`, as of CPU, is of every task
+    that ECS counts as running, and a mean.
     """
 
     def __init__(self, world: World, random: Random, *, by_ecs: bool = False) -> None:
         self._world = world
         self._random = random
         self._by_ecs = by_ecs
-        self._sent: deque[float] = deque(maxlen=world.publish_interval)
+        self._whole_seconds = world.publish_seconds == 1 and not by_ecs
+        self._every = 1 if self._whole_seconds else world.publish_interval
+        self._sent: deque[float] = deque(maxlen=world.publish_interval + self._whole_seconds)
         self._seconds: dict[int, list[Samples]] = {}
         self._settled: dict[tuple[int, int], tuple[int, float]] = {}
         self._newest = -1
@@ -60,6 +63,10 @@ class Metric:
         self._sent.append(per_task)
         world = self._world
         if any(start <= second - lead < end for start, end in world.outages):
+            return
+        if self._whole_seconds:
+            if second % world.publish_interval == world.publish_interval - 1:
+                self._publish_seconds(fleet, second)
             return
         now, interval = second + 1, world.publish_interval
         count, total, whole = 0, 0.0, sum(self._sent)
@@ -86,6 +93,43 @@ class Metric:
         last = math.ceil(task.leaves_at) - began if task.leaves_at < now else len(sent)
         return sum(sent[max(0, first) : max(0, last)])
 
+    def _publish_seconds(self, fleet: Fleet, second: int) -> None:
+        """Make the calls of a second, the last of an interval: each task's in a phase of its own.
+
+        The second itself is not over yet, and waits for the next call. Tasks of one slot call
+        together, and what they send is seen together.
+
+        Example: in second 14 the seconds 9 to 13 are published, between 14.0 and 14.8.
+        """
+        world, interval = self._world, self._world.publish_interval
+        over = list(self._sent)[:-1]
+        first = second - len(over)
+        whole = [0] * interval
+        parts = [[[0, 0.0] for _ in over] for _ in range(interval)]
+        for task in fleet.publishing():
+            slot = task.slot
+            if task.listens_at > second + slot / interval:
+                continue
+            if world.lost_share and self._random.random() < world.lost_share:
+                continue
+            if task.serves_at <= first and task.leaves_at >= second:
+                whole[slot] += 1
+                continue
+            for at, part in enumerate(parts[slot], start=first):
+                if task.listens_at <= at:
+                    part[0] += 1
+                    part[1] += over[at - first] if task.serves_at <= at < task.leaves_at else 0.0
+        visible = [
+            second + slot / interval + world.visibility.draw(self._random)
+            for slot in range(interval)
+        ]
+        for index, sent in enumerate(over):
+            for slot in range(interval):
+                some, total = parts[slot][index]
+                if count := whole[slot] + int(some):
+                    samples = Samples(visible[slot], count, whole[slot] * sent + total)
+                    self.put(first + index, samples)
+
     def put(self, second: int, samples: Samples) -> None:
         """Take samples that are stamped with a second; the seconds have to come in order."""
         self._seconds.setdefault(second, []).append(samples)
@@ -109,7 +153,7 @@ class Metric:
             return None, 0.0
         if statistic is Statistic.AVERAGE:
             return total / count, float(count)
-        return total * self._world.publish_interval / period, float(count)
+        return total * self._every / period, float(count)
 
     def _visible(self, start: int, period: int, now: float) -> tuple[int, float]:
         """Return how many of a period's samples can be seen at `now`, and their sum.

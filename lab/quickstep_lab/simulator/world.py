@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from random import Random
 
 
+CALL_SECONDS = 5
+"""Seconds between two calls of a publisher that carry whole seconds; a test holds it to its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A log-normal duration: half are below `median`, 95 % below `p95`."""
@@ -53,6 +57,10 @@ class World:
     listen, for `protection` seconds, as task scale-in protection does by default: ECS stops
     others first, and runs more than are desired rather than stop these.
 
+    With `publish_seconds` of 1, a task calls every 5 s, in the last second of the interval; each
+    call carries the seconds that are over, as the publisher does it. With more, it calls as often,
+    in any phase, and carries their mean. A document's `PublishSeconds` says the same of its tasks.
+
     `silent_share` of the tasks have no publisher. `lost_share` of what publishers send never
     arrives, as of a process that gets no CPU.
 
@@ -77,7 +85,7 @@ class World:
     deregistration_delay: float = 300.0
     protected_share: float = 0.0
     protection: float = 7200.0
-    publish_interval: int = 5
+    publish_seconds: int = 1
     silent_share: float = 0.0
     lost_share: float = 0.0
     visibility: Spread = Spread(1.5, 3.5)
@@ -86,6 +94,11 @@ class World:
     cold_start: Spread = Spread(0.8, 1.5)
     call: Spread = Spread(0.12, 0.3)
     outages: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def publish_interval(self) -> int:
+        """Seconds from one call of a task to its next."""
+        return CALL_SECONDS if self.publish_seconds == 1 else self.publish_seconds
 
     def invocation(self, random: Random) -> float:
         """Return the seconds from an alarm's transition, or a message, to UpdateService."""

@@ -1,4 +1,4 @@
-"""The metric: published by each task every 5 s, and seen a little later."""
+"""The metric: published by each task every 5 s, its mean or each second, and seen a bit later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep_lab.simulator.metric import Metric, Samples, Statistic
-from tests.unit.simulator.worlds import PROMPT, a_stage, exactly, play_loads
+from quickstep_lab.simulator.world import World
+from quickstep_publisher import _points
+from tests.unit.simulator import worlds
+from tests.unit.simulator.worlds import PROMPT, exactly, play_loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 AVERAGE, TOTAL = Statistic.AVERAGE, Statistic.TOTAL
 LATER = 1e6
 """When everything can be seen."""
+
+
+def a_stage(tasks: int = 2, **world: Any) -> Stage:
+    """Return a stage whose tasks publish the mean of 5 s."""
+    return worlds.a_stage(tasks, **{"publish_seconds": 5, **world})
 
 
 def a_published(tasks: int, loads: Iterable[float], **world: Any) -> Stage:
@@ -175,3 +183,73 @@ def test_15_minutes_are_kept() -> None:
     metric = a_published(1, [50] * 4000).metric
     assert metric.read(4000 - 17 * 60, 60, LATER, AVERAGE) == (50, 12)
     assert metric.read(0, 60, LATER, AVERAGE) == (None, 0)
+
+
+# --- whole seconds --------------------------------------------------------------------------------
+
+
+def by_the_second(tasks: int, loads: Iterable[float], **world: Any) -> Stage:
+    return a_published(tasks, loads, publish_seconds=1, **world)
+
+
+def test_a_call_comes_as_often_as_the_publisher_s() -> None:
+    assert World().publish_interval == _points.INTERVAL
+    assert World(publish_seconds=10).publish_interval == 10
+
+
+def test_whole_seconds_are_published_each_with_its_own_load() -> None:
+    metric = by_the_second(3, range(30)).metric
+    assert [metric.read(second, 1, LATER, AVERAGE) for second in (9, 10, 11)] == [
+        (9, 3),
+        (10, 3),
+        (11, 3),
+    ]
+    assert metric.read(10, 10, LATER, AVERAGE) == (14.5, 30)
+    assert metric.read(10, 10, LATER, TOTAL)[0] == pytest.approx(3 * 14.5)
+
+
+def test_a_call_comes_in_the_last_second_of_5_and_that_one_waits_for_the_next() -> None:
+    """Seen a second after the calls between 14.0 and 14.8; 14 itself with those of 19."""
+    metric = by_the_second(5, [50] * 30, visibility=exactly(1)).metric
+    seen = [
+        [metric.read(second, 1, now, AVERAGE)[1] for second in (8, 9, 13, 14)]
+        for now in (14.9, 15.0, 15.45, 15.85, 19.9, 20.85)
+    ]
+    assert seen == [
+        [5, 0, 0, 0],
+        [5, 1, 1, 0],
+        [5, 3, 3, 0],
+        [5, 5, 5, 0],
+        [5, 5, 5, 0],
+        [5, 5, 5, 5],
+    ]
+
+
+def test_of_a_task_that_joins_or_leaves_each_second_has_what_it_was_sent_in_it() -> None:
+    stage = worlds.a_stage(1, start_up=exactly(6.0), health_interval=1.0, deregistration_delay=20)
+    stage.fleet.set_desired(2, 0)
+    play_loads(stage, [60] * 20)
+    stage.play_until(20.5)
+    stage.fleet.set_desired(1, 20.5)
+    play_loads(stage, [60] * 30)
+    read = [stage.metric.read(s, 1, LATER, AVERAGE) for s in (5, 6, 7, 20, 21, 30, 42)]
+    assert read == [(60, 1), (30, 2), (60, 2), (60, 2), (30, 2), (30, 2), (60, 1)]
+
+
+def test_what_does_not_arrive_of_whole_seconds_is_a_call_of_5() -> None:
+    metric = by_the_second(1, [60] * 400, lost_share=0.3).metric
+    counts = [metric.read(at, 5, LATER, AVERAGE)[1] for at in range(4, 394, 5)]
+    assert set(counts) == {0, 5}
+
+
+def test_in_an_outage_no_call_arrives() -> None:
+    metric = by_the_second(2, [50] * 60, outages=((20, 40),)).metric
+    found = [metric.read(start, 5, LATER, AVERAGE)[1] for start in range(4, 54, 5)]
+    assert found == [10, 10, 10, 0, 0, 0, 0, 10, 10, 10]
+
+
+def test_a_metric_of_ecs_is_a_mean_whatever_tasks_publish() -> None:
+    stage = worlds.a_stage(4)
+    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    play_loads(stage, [60] * 20)
+    assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 8)

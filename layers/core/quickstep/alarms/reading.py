@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BEYOND_WINDOW = 3
 """Periods read beyond the evaluation window, for those that are missing or not complete."""
 
+SIZED_SECONDS = 5
+"""A load is known by intervals of so many seconds at least: a second alone is mostly noise."""
+
 HISTORY = timedelta(seconds=HISTORY_SECONDS)
 """How far back a metric is read, for the load before."""
 
@@ -92,8 +95,12 @@ def recent(
     return tuple(point for point in points if now - HISTORY <= point.at <= now - period)
 
 
-def together(seconds: Sequence[Datapoint], whole: int) -> tuple[Datapoint, ...]:
+def together(
+    seconds: Sequence[Datapoint], whole: int, *, each: bool = False
+) -> tuple[Datapoint, ...]:
     """Return datapoints of a second each as averages of intervals, the newest of which ends now.
+
+    With `each`, tasks publish each second; see `coarse`.
 
     Example: seconds up to 10:00:07 and intervals of 5 s: that of 10:00:03 to 10:00:07, that of
     09:59:58 to 10:00:02, and so on.
@@ -105,9 +112,30 @@ def together(seconds: Sequence[Datapoint], whole: int) -> tuple[Datapoint, ...]:
     for point in seconds:
         groups.setdefault(math.ceil((end - point.at).total_seconds() / whole), []).append(point)
     return tuple(
-        replace(_together(group, 1), at=end - timedelta(seconds=whole * ago))
+        replace(
+            _together(group, 1, whole if each else None), at=end - timedelta(seconds=whole * ago)
+        )
         for ago, group in groups.items()
     )
+
+
+def by_interval(
+    seconds: Sequence[Datapoint], every: int, now: datetime, *, newest: bool
+) -> dict[str, Any]:
+    """Return what was read by the second as an alarm shows it; each task publishes `every` seconds.
+
+    In an interval each task has published equally often. The `newest` one ends with the newest
+    second that can be seen; else intervals lie as periods do, and have ended.
+
+    Example: every 1, 5 and 10 s: intervals of 5, 5 and 10 s. Every 2 s: of 6 s, three times each.
+    """
+    whole, each = -(-SIZED_SECONDS // every) * every, every == 1
+    if newest:
+        intervals = together(seconds, whole, each=each)
+    else:
+        ended = now - timedelta(seconds=whole)
+        intervals = tuple(p for p in coarse(seconds, whole, each=each) if p.at <= ended)
+    return {"recent": intervals, "period": whole, "seconds": tuple(seconds) if each else ()}
 
 
 def _renamed(queries: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
@@ -158,24 +186,31 @@ def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, 
 # --- what the answer says -------------------------------------------------------------------------
 
 
-def coarse(points: Sequence[Datapoint], period: int) -> list[Datapoint]:
+def coarse(points: Sequence[Datapoint], period: int, *, each: bool = False) -> list[Datapoint]:
     """Return averages read at a finer period as those of the alarm's own.
 
-    Example: 100 of 4 samples and 130 of 8, 5 s each: 120 of 12 in the 10 s that both are in.
+    With `each`, they are seconds in each of which every task publishes. Those of which nothing is
+    seen yet are then taken to be like the others: else a second that waits for its publisher's next
+    call would count as one without tasks.
+
+    Example: 100 of 4 samples and 130 of 8, 5 s each: 120 of 12 in the 10 s that both are in. Of 5
+    seconds, 4 are seen, with 3 samples each: 15.
     """
     groups: dict[int, list[Datapoint]] = {}
     for point in points:
         groups.setdefault(int(point.at.timestamp() // period), []).append(point)
-    return [_together(group, period) for group in groups.values()]
+    whole = period if each else None
+    return [_together(group, period, whole) for group in groups.values()]
 
 
-def _together(points: Sequence[Datapoint], period: int) -> Datapoint:
+def _together(points: Sequence[Datapoint], period: int, whole: int | None) -> Datapoint:
     begins = points[0].at - timedelta(seconds=points[0].at.timestamp() % period)
     counts = [1.0 if point.samples is None else point.samples for point in points]
     total = sum(counts) or 1.0
     value = sum(point.value * count for point, count in zip(points, counts, strict=True)) / total
-    unknown = any(point.samples is None for point in points)
-    return Datapoint(begins, value, None if unknown else total)
+    if any(point.samples is None for point in points):
+        return Datapoint(begins, value)
+    return Datapoint(begins, value, total if whole is None else total * whole / len(points))
 
 
 def is_the_same(begins: datetime, acted_on: datetime, period: timedelta) -> bool:

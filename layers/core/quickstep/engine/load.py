@@ -30,7 +30,7 @@ MISSING_AFTER = 3
 """A task that has not come after so many times WarmupSeconds is not on its way."""
 
 COUNT_SECONDS = 10
-"""Over how long reporters are counted: two intervals of the publisher, in any phase."""
+"""Over how long reporters are counted at most: two intervals of the publisher, in any phase."""
 
 TOLERANCE = 0.1
 """More reporters than can be explained, by this part, are late datapoints; more are not ours."""
@@ -98,14 +98,21 @@ def tasks_of(case: Case) -> Tasks:
     Example: 10 desired and 8 running for two hours: 8 settled, 2 missing. A minute after a launch
     of 2: 8 settled, none missing.
     """
-    service, warmup = case.observation.service, case.target.warmup_seconds
-    late = _launched(case, case.now, MISSING_AFTER * warmup)
+    service = case.observation.service
+    late = _launched(case, case.now, MISSING_AFTER * case.target.warmup_seconds)
     draining = timedelta(seconds=case.target.deregistration_delay_seconds)
     return Tasks(
-        settled=max(0, min(service.running, service.desired - _launched(case, case.now, warmup))),
+        settled=_settled(case, case.now),
         missing=max(0, service.desired - service.running - late),
         draining=sum(r.count for r in case.state.removals if r.at > case.now - draining),
     )
+
+
+def _settled(case: Case, moment: datetime) -> int:
+    """Return the tasks that run, and at a moment had been launched for WarmupSeconds."""
+    service = case.observation.service
+    launched = _launched(case, moment, case.target.warmup_seconds)
+    return max(0, min(service.running, service.desired - launched))
 
 
 def diluted(case: Case) -> bool:
@@ -138,8 +145,19 @@ def load_of(case: Case, alarm: Alarm) -> Load:
         why = f"{reporting:.3g} tasks report, where at most {explained} can"
         return Load(tasks.settled, tasks.settled, doubt=why)
     serving = min(service.desired, max(tasks.settled, reporting - tasks.draining))
-    silent = max(0, round(tasks.settled - reporting))
-    return Load(max(reporting, tasks.settled), serving, silent)
+    return Load(max(reporting, tasks.settled), serving, _silent(case, alarm, reporting))
+
+
+def _silent(case: Case, alarm: Alarm, reporting: float) -> int:
+    """Return the tasks that do not report, and had settled before what is counted began.
+
+    The newest interval may not be seen of all tasks yet, so the one before counts, too.
+
+    Example: 12 tasks have settled just now, and 9 report the last two intervals of 5 s: none is
+    silent. Of 12 that settled a minute ago, 3 are.
+    """
+    began = alarm.recent[-2:][0].at if alarm.recent else case.now
+    return max(0, round(_settled(case, began) - max(reporting, _at_once(alarm))))
 
 
 def _of_newest_period(alarm: Alarm, counts: Sequence[float | None]) -> float | None:
@@ -156,16 +174,27 @@ def _of_newest_period(alarm: Alarm, counts: Sequence[float | None]) -> float | N
     return (ends or counts or [None])[-1]
 
 
+def _at_once(alarm: Alarm) -> float:
+    """Return how many tasks have reported one and the same second of late; 0 where not known.
+
+    Tasks that join within an interval are fewer on average over it than they are at its end.
+
+    Example: 8, 8, 9, 10 and 12 samples in a second each: 12 tasks, not 9.4.
+    """
+    last = alarm.seconds[-COUNT_SECONDS:]
+    return max((point.samples or 0.0 for point in last), default=0.0)
+
+
 def reporters(case: Case, alarm: Alarm) -> list[float | None]:
     """Return how many tasks reported each recent datapoint; None where that was not counted.
 
-    Each publishes a sample every PublishSeconds. They are counted over COUNT_SECONDS, so that it
+    Each publishes a sample every PublishSeconds. They are counted over twice as long, so that it
     does not matter in which phase they publish. What is newest may not be seen in full yet, so the
     count before speaks too.
 
     Example: 8 samples in 10 s, one each 5 s: 4 tasks. 3, 5 and 4 in 5 s each: 4 and 4.5, so 4.5.
     """
-    window = max(1, COUNT_SECONDS // alarm.period)
+    window = max(1, min(COUNT_SECONDS, 2 * case.target.publish_seconds) // alarm.period)
     share = case.target.publish_seconds / alarm.period
     samples = [point.samples for point in alarm.recent]
     counts = [_mean(samples[max(0, end - window) : end]) for end in range(1, len(samples) + 1)]
@@ -267,14 +296,21 @@ def ramp(times: Sequence[float], values: Sequence[float]) -> float:
     count = len(values)
     middle, mean = sum(times) / count, sum(values) / count
     spread = sum((time - middle) ** 2 for time in times)
-    slope = sum((t - middle) * (v - mean) for t, v in zip(times, values, strict=True)) / spread
+    slope = slope_of(times, values)
     missed = sum((v - mean - slope * (t - middle)) ** 2 for t, v in zip(times, values, strict=True))
     error = math.sqrt(missed / (count - 2) / spread)
-    stepped = min(_scatter(values[:at]) + _scatter(values[at:]) for at in range(1, count))
+    stepped = min(scatter(values[:at]) + scatter(values[at:]) for at in range(1, count))
     return slope if slope > CERTAIN * error and missed < stepped else 0.0
 
 
-def _scatter(values: Sequence[float]) -> float:
+def slope_of(times: Sequence[float], values: Sequence[float]) -> float:
+    """Return the slope of the line that fits values best, by least squares."""
+    middle, mean = sum(times) / len(times), sum(values) / len(values)
+    spread = sum((time - middle) ** 2 for time in times)
+    return sum((t - middle) * (v - mean) for t, v in zip(times, values, strict=True)) / spread
+
+
+def scatter(values: Sequence[float]) -> float:
     """Return how far values are from their mean: the sum of the squares."""
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values)

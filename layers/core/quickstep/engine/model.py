@@ -254,7 +254,8 @@ class Alarm:
 
     `recent` is the metric's complete datapoints of the last minutes, oldest first, one each
     `period` seconds unless some are missing; empty where they were not read. The alarm itself has
-    one each `alarm_period` seconds. Alarms that watch the same `metric` name it by the same text.
+    one each `alarm_period` seconds. Where each task publishes every second, `seconds` are the same
+    last minutes by the second. Alarms that watch the same `metric` name it by the same text.
 
     `comparison` is None where it is not known. `missing_breaches` says that the alarm takes missing
     data for a breach. Where the newest datapoint has had its say, the next one can be complete at
@@ -268,6 +269,7 @@ class Alarm:
     no_data: str = "the alarm carries no datapoint"
     recent: tuple[Datapoint, ...] = ()
     period: int = 10
+    seconds: tuple[Datapoint, ...] = ()
     metric: str = ""
     alarm_period: int = 10
     comparison: Comparison | None = None
@@ -281,11 +283,12 @@ class Alarm:
 
     @property
     def capped(self) -> bool:
-        """Whether its metric ends at a task that is full, as CPU does: it tells no more than that.
+        """Whether its metric tells that tasks are too few, and not by how many.
 
-        Every metric of AWS's that does so is called a utilization.
+        A utilization ends at a task that is full: every metric of AWS's that does so is called one,
+        and so is the publisher's. A queue time goes on growing while tasks are too few.
         """
-        return "Utilization" in self.metric
+        return "Utilization" in self.metric or "QueueTime" in self.metric
 
     def compared(self, direction: Direction) -> Comparison:
         """Return how values are compared: the alarm's own way, else what is usual."""

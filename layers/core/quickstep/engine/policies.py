@@ -80,9 +80,20 @@ def looks_always(policy: Policy) -> bool:
     return window(policy) is not None
 
 
-def interval(target: ScalableTarget, policy: Policy | None) -> int:
+def by_the_newest(policy: Policy | None) -> bool:
+    """Whether a policy goes by the newest seconds that can be seen, not by its alarm's periods."""
+    match policy:
+        case TargetPolicy():
+            return True
+        case StepPolicy() | None:
+            return False
+        case _:
+            assert_never(policy)
+
+
+def resolution(target: ScalableTarget, policy: Policy | None) -> int:
     """Return at how many seconds' resolution a policy's metric is read, where it has it."""
-    return 1 if isinstance(policy, TargetPolicy) else target.publish_seconds
+    return 1 if by_the_newest(policy) else target.publish_seconds
 
 
 def window(policy: Policy) -> int | None:

@@ -16,6 +16,9 @@ from quickstep.engine.load import (
     load_of,
     loads,
     noise,
+    ramp,
+    scatter,
+    slope_of,
     tasks_of,
 )
 from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope
@@ -24,9 +27,11 @@ from quickstep.engine.patience import Need, kept
 from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from quickstep.engine.model import Alarm, TargetPolicy
+    from quickstep.engine.load import Load
+    from quickstep.engine.model import Alarm, Datapoint, TargetPolicy
     from quickstep.engine.proposal import Case
 
 STEADY_SECONDS = 60
@@ -62,22 +67,46 @@ SURE = 2.0
 SETTLED = 1.3
 """While the tasks that report become more by such a factor, what they sum up to is rough."""
 
+ALIKE = 1.1
+"""Tasks whose number has changed by less than this factor of late carry about the same each."""
+
+DAMPING_OF_SECONDS = 0.45
+"""The part of a rise of whole seconds that is expected to go on: it is believed after 15 s, not
+after 30, so a little less of it. With 0.5, a ramp of 60 s to 12 tasks peaked at 14 of them."""
+
+TREND_SECONDS = 15
+"""Whole seconds that show whether a load rises as a line."""
+
+FEWEST_SECONDS = 2
+"""Seconds that are enough to size for after a jump: one alone may be anything."""
+
+CLEAR_JUMP = 4.0
+"""A load has jumped within seconds if it is by so many standard deviations of their means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The load of all tasks, by the end of each interval, oldest first.
 
     `counts` are how many tasks reported each; there are none where that was not counted, and the
-    load is then that of the tasks `serving`.
+    load is then that of the tasks `serving`. `seconds` are the newest whole seconds, likewise,
+    where each task publishes every second; an interval has `period` of them.
     """
 
     loads: tuple[tuple[datetime, float], ...]
     serving: float
     counts: tuple[float, ...] = ()
+    seconds: tuple[tuple[datetime, float], ...] = ()
+    period: int = 5
 
     @property
     def newest(self) -> float:
-        """The load of the newest interval; of the last three the middle one while it is `rough`."""
+        """The load of the newest interval, or of its seconds since a jump.
+
+        While it is `rough`, the middle one of the last three.
+        """
+        if self.jumped:
+            return sum(self.jumped) / len(self.jumped)
         last = [load for _, load in self.loads[-3:]]
         return sorted(last)[1] if self.rough and len(last) > 2 else last[-1]  # noqa: PLR2004
 
@@ -85,11 +114,29 @@ class Demand:
     def rough(self) -> bool:
         """Whether so many tasks have just begun to report that what they sum up to is not sure.
 
-        Each sample is the mean of some seconds; while more and more tasks share the load, they are
-        of different shares of it.
+        A sample that is the mean of some seconds is of another share of the load than the next
+        task's, while more and more share it. Whole seconds are of the same share in all tasks.
         """
-        counts = self.counts[-RISES - 1 :]
+        counts = () if self.seconds else self.counts[-RISES - 1 :]
         return bool(counts) and max(counts) > SETTLED * min(counts)
+
+    @property
+    def jumped(self) -> tuple[float, ...]:
+        """The seconds since a jump in the newest interval; none where there is none, or just now.
+
+        The seconds of the last two intervals are split in two where that leaves the least scatter.
+
+        Example: 120, 120, 120, 120, 120, 120, 120, 500, 500 and 500: the last three.
+        """
+        last = [load for _, load in self.seconds[-2 * self.period :]]
+        if len(last) < 2 * self.period:
+            return ()
+        at = min(range(1, len(last)), key=lambda at: scatter(last[:at]) + scatter(last[at:]))
+        before, after = last[:at], last[at:]
+        low, high = sum(before) / len(before), sum(after) / len(after)
+        error = self.noise * math.sqrt(self.period * (1 / len(before) + 1 / len(after)))
+        clear = high > JUMP * low and high - low > CLEAR_JUMP * error
+        return tuple(after) if clear and FEWEST_SECONDS <= len(after) < self.period else ()
 
     @property
     def jumps(self) -> bool:
@@ -101,6 +148,14 @@ class Demand:
     def noise(self) -> float:
         """The standard deviation of what is random in the load of an interval."""
         return noise([load for _, load in self.loads], UPPER)
+
+    @property
+    def error(self) -> float:
+        """The standard deviation of what is random in the newest load.
+
+        Example: 30 in intervals of 5 s; of the 2 s since a jump sqrt(5 / 2) times that, 47.
+        """
+        return self.noise * math.sqrt(self.period / len(self.jumped or range(self.period)))
 
     @property
     def steady(self) -> float | None:
@@ -124,42 +179,77 @@ def demand(case: Case, policy: TargetPolicy, alarm: Alarm) -> Demand | None:
         values = tuple((point.at + period, point.value) for point in alarm.recent)
         return Demand(values or ((case.now, alarm.datapoints[-1]),), 0.0)
     load = load_of(case, alarm)
-    counts = _reporters(case, alarm)
-    counted = counts[-1:] != [None] and bool(counts) and not load.doubt
-    if not counted:
+    known = [point for point in alarm.recent if point.samples is not None]
+    if not known or known[-1] is not alarm.recent[-1] or load.doubt:
         values = tuple((at + period, value) for at, value in loads(case, alarm))
         newest = ((case.now, alarm.datapoints[-1] * load.reporting),) if not values else ()
         return Demand(values or newest, load.serving)
+    return _counted(case, alarm, known, load)
+
+
+def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -> Demand:
+    """Return the load of intervals whose samples are `known`.
+
+    What is seen of the newest may be of some tasks only. The others are taken for like them, unless
+    these may carry all that there was before.
+    """
+    share, period = case.target.publish_seconds / alarm.period, timedelta(seconds=alarm.period)
+    counts = [share * (point.samples or 0.0) for point in known]
+    sums = [point.value * count for point, count in zip(known, counts, strict=True)]
+    newest, seen, all_of_it = known[-1], sums[-1], True
+    everybody = _all_reporters(case, counts)
+    if everybody > counts[-1]:
+        counts[-1], sums[-1] = everybody, newest.value * everybody
+        all_of_it = seen > ALIKE * sums[-2] or _carry_alike(case, counts)
+        sums[-1] = sums[-1] if all_of_it else sums[-2]
     # Those that serve and do not report are taken to carry the average.
     unseen = load.reporting / max(1.0, load.reporting - load.silent) if load.silent else 1.0
+    kept = -max(TREND_SECONDS, 2 * alarm.period)
     return Demand(
-        tuple(
-            (point.at + period, point.value * count * unseen)
-            for point, count in zip(alarm.recent, counts, strict=True)
-            if count is not None
-        ),
+        tuple((p.at + period, value * unseen) for p, value in zip(known, sums, strict=True)),
         load.serving,
-        tuple(count for count in counts if count is not None),
+        tuple(counts),
+        tuple(
+            (second.at, each * unseen)
+            for second, each in _by_the_second(alarm, newest.at, everybody)
+            if all_of_it or second.at < newest.at
+        )[kept:],
+        alarm.period,
     )
 
 
-def _reporters(case: Case, alarm: Alarm) -> list[float | None]:
-    """Return how many tasks reported each recent interval; None where that was not counted.
+def _all_reporters(case: Case, counts: Sequence[float]) -> float:
+    """Return how many tasks report the newest interval, which may not be seen of all of them yet.
 
-    Of the newest one not all may be seen yet: it is taken for as many as the one before, but for
-    no more than there can be.
+    It is taken for as many as the one before, but for no more than there can be.
 
-    Example: 12, 12 and 9 samples, one each interval, of 12 tasks: 12, 12 and 12; of 9 tasks, for 3
-    have been removed and have drained: 9.
+    Example: 12, 12 and 9 of 12 tasks: 12; of 9 tasks, for 3 have been removed and have drained: 9.
     """
-    share = case.target.publish_seconds / alarm.period
-    counts = [None if p.samples is None else share * p.samples for p in alarm.recent]
-    last, before = counts[-1:], counts[-2:-1]
-    if last and before and last[0] is not None and before[0] is not None:
-        service = case.observation.service
-        there = max(service.desired, service.running) + tasks_of(case).draining
-        counts[-1] = max(last[0], min(before[0], there))
-    return counts
+    service, before = case.observation.service, counts[-2] if len(counts) > 1 else 0.0
+    there = max(service.desired, service.running) + tasks_of(case).draining
+    return max(counts[-1], min(before, there))
+
+
+def _carry_alike(case: Case, counts: Sequence[float]) -> bool:
+    """Whether those of which nothing is seen yet carry what the others do.
+
+    Not while tasks start or drain: these report 0. Then a load that all of it may come from those
+    that are seen is no sign of a change.
+
+    Example: 10 tasks of 120 and 2 that just listen report 100 on average. Of the next interval the
+    10 are seen first, with 120. That is 1,200 as before, and not 12 times 120.
+    """
+    last = counts[-RISES - 1 :]
+    return max(last) <= ALIKE * min(last) and not tasks_of(case).draining
+
+
+def _by_the_second(
+    alarm: Alarm, newest: datetime, everybody: float
+) -> Iterator[tuple[Datapoint, float]]:
+    """Yield each second and its load; in the newest interval, that of all who report by now."""
+    for second in alarm.seconds:
+        samples = second.samples or 0.0
+        yield second, second.value * (max(samples, everybody) if second.at >= newest else samples)
 
 
 def tasks_for(load: float, target: float) -> int:
@@ -222,7 +312,7 @@ def _by_load(
     """
     base, why, carried = proposal.base, proposal.why, policy.target_value * case.desired
     expected, slope = _expected(case, seen)
-    above = expected > (1 + policy.tolerance) * carried and expected - SURE * seen.noise > carried
+    above = expected > (1 + policy.tolerance) * carried and expected - SURE * seen.error > carried
     answered = sized if above else min(sized, case.desired)
     proposal = proposal.after("target", max(base, answered), why)
     if above and (wanted := tasks_for(expected, policy.target_value)) > proposal.capacity:
@@ -245,24 +335,53 @@ def _by_load(
 def _expected(case: Case, seen: Demand) -> tuple[float, float]:
     """Return the load that is expected when a new task serves, and by how much it rises a second.
 
-    Of the newest RISES differences the second lowest counts: a load that has jumped does so in two
-    of them, as each sample is a mean of seconds, one that rises as a line in all. The rise is to
-    stand out from the load's noise; it goes on for WarmupSeconds, damped and capped.
+    The rise goes on for WarmupSeconds, damped and capped.
 
-    Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second, of which half is expected to
-    go on for 45 s: 1,550. Of 100, 100, 100, 650 and 1,200 the second lowest difference is 0.
+    Example: 20 a second from 1,100 on, of which half is expected to go on for 45 s: 1,550.
+    """
+    if Guard.RISING_TREND not in case.target.guards or seen.rough:
+        return seen.newest, 0.0
+    slope = _slope_of_seconds(seen) if seen.seconds else _slope_of_intervals(seen)
+    if slope <= 0:
+        return seen.newest, 0.0
+    damping = DAMPING_OF_SECONDS if seen.seconds else DAMPING
+    more = damping * slope * case.target.warmup_seconds
+    return seen.newest + min(MOST_GROWTH * seen.newest, more), slope
+
+
+def _slope_of_seconds(seen: Demand) -> float:
+    """Return by how much the load rises a second, of the newest TREND_SECONDS; 0 if as no line.
+
+    Whole seconds tell a line from a jump: see `ramp`. The rise is to stand out from the load's
+    noise.
+    """
+    last = seen.seconds[-TREND_SECONDS:]
+    if len(last) < TREND_SECONDS or seen.jumped:
+        return 0.0
+    times = [(at - last[0][0]).total_seconds() for at, _ in last]
+    loads = [load for _, load in last]
+    slope = min(ramp(times, loads), slope_of(times[-seen.period :], loads[-seen.period :]))
+    return slope if slope * times[-1] >= CLEAR * seen.noise else 0.0
+
+
+def _slope_of_intervals(seen: Demand) -> float:
+    """Return by how much the load rises a second, of the newest RISES intervals; 0 if as no line.
+
+    Of their differences the second lowest counts: a load that has jumped does so in two of them, as
+    each sample is a mean of seconds, one that rises as a line in all. The rise is to stand out from
+    the load's noise.
+
+    Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second. Of 100, 100, 100, 650 and
+    1,200 the second lowest difference is 0.
     """
     every = seen.loads[-RISES - 1 :]
-    if Guard.RISING_TREND not in case.target.guards or len(every) <= RISES:
-        return seen.newest, 0.0
+    if len(every) <= RISES:
+        return 0.0
     rises = sorted(
         (b - a) / (end - start).total_seconds() for (start, a), (end, b) in pairwise(every)
     )
     slope, span = rises[1], (every[-1][0] - every[0][0]).total_seconds()
-    if seen.rough or slope <= 0 or slope * span < CLEAR * seen.noise:
-        return seen.newest, 0.0
-    more = DAMPING * slope * case.target.warmup_seconds
-    return seen.newest + min(MOST_GROWTH * seen.newest, more), slope
+    return slope if slope * span >= CLEAR * seen.noise else 0.0
 
 
 def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal) -> Proposal:

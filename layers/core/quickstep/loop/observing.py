@@ -6,9 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.alarms.reading import coarse, is_the_same, judge, recent, span_of, together
+from quickstep.alarms.reading import (
+    by_interval,
+    coarse,
+    is_the_same,
+    judge,
+    recent,
+    span_of,
+)
 from quickstep.engine.model import Alarm, AlarmState, Direction
-from quickstep.engine.policies import interval, looks_always, looks_back
+from quickstep.engine.policies import by_the_newest, looks_always, looks_back, resolution
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
@@ -24,9 +31,6 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.ports import Metrics
 
-
-SIZED_SECONDS = 5
-"""A target is sized by the load of so many seconds, the newest that can be seen."""
 
 ALARM_PERIOD = 10
 """That of a high-resolution alarm, where an alarm's definition is not known yet."""
@@ -57,7 +61,7 @@ class Observer:
         if not event or not event.definition or not _asks_back(target, event):
             return look
         policy = target.policy(event.policy)
-        fine = event.definition.fine(interval(target, policy))
+        fine = event.definition.fine(resolution(target, policy))
         try:
             points = self.metrics.read({event.policy: fine}, now)[event.policy]
         except CallFailedError:
@@ -100,7 +104,7 @@ class Observer:
         if not definitions:
             return seen
         fine = {
-            name: each.fine(interval(target, target.policy(name)))
+            name: each.fine(resolution(target, target.policy(name)))
             for name, each in definitions.items()
         }
         try:
@@ -167,18 +171,16 @@ def _history(
 ) -> dict[str, Any]:
     """Return the load before as an alarm shows it: `recent`, one each `period` seconds.
 
-    What was read by the second is put together to intervals of which the newest ends with the
-    newest second that can be seen: each task has published once in it. A policy that goes by the
-    newest of them has none where that is too old to speak for the present.
+    A policy that goes by the newest of them has none where that is too old to speak for the
+    present.
     """
-    fine = definition.fine(interval(target, policy))
-    seconds = recent(fine, points, now)
-    if policy and looks_always(policy) and seconds and seconds[-1].at < now - span_of(definition):
-        seconds = ()
+    fine = definition.fine(resolution(target, policy))
+    seen = recent(fine, points, now)
+    if policy and looks_always(policy) and seen and seen[-1].at < now - span_of(definition):
+        seen = ()
     if fine.period > 1:
-        return {"recent": seconds, "period": fine.period}
-    whole = max(SIZED_SECONDS, target.publish_seconds)
-    return {"recent": together(seconds, whole), "period": whole}
+        return {"recent": seen, "period": fine.period}
+    return by_interval(seen, target.publish_seconds, now, newest=by_the_newest(policy))
 
 
 def _looks(target: ScalableTarget, alarm: str) -> bool:
