@@ -16,6 +16,7 @@ from tests.simulation.clockwork import moment
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from tests.simulation.fleet import Tasks
@@ -58,12 +59,15 @@ METRICS = {HIGH: REQUESTS, LOW: REQUESTS, SIZED: REQUESTS, BUSY: CPU, IDLE: CPU}
 class Traffic:
     """The total load from each moment on, and the datapoints that tasks have published of it.
 
-    `published` has by metric from when on a datapoint is visible; `breaches` at the end of each
-    period whether there was one of the requests.
+    `published` has by metric from when on a datapoint is visible, `reports` those of a second, of
+    which each is that of some of the tasks.
     """
 
     levels: Sequence[tuple[float, float]]
     published: dict[str, list[tuple[float, Datapoint]]] = field(
+        default_factory=lambda: {REQUESTS: [], CPU: []}
+    )
+    reports: dict[str, list[tuple[float, Datapoint]]] = field(
         default_factory=lambda: {REQUESTS: [], CPU: []}
     )
 
@@ -97,6 +101,27 @@ class Traffic:
         """Return what a task that serves has of the load."""
         each = self.load(now) / max(1, serving)
         return each if metric == REQUESTS else min(100.0, each * CPU_OF_A_REQUEST)
+
+    def report(self, metric: str, now: float, each: float, tasks: int, visible: float) -> None:
+        """Have some tasks report the second that ends now."""
+        value = each + now * 1e-6  # as above
+        self.reports[metric].append((visible, Datapoint(moment(now - 1), value, tasks)))
+
+    def seconds(self, metric: str, now: float) -> list[Datapoint]:
+        """Return the averages of the seconds of which CloudWatch shows any task's report by now."""
+        shown: dict[datetime, list[Datapoint]] = {}
+        for visible, point in self.reports[metric]:
+            if visible <= now:
+                shown.setdefault(point.at, []).append(point)
+        return [
+            Datapoint(
+                at,
+                sum(p.value * (p.samples or 0) for p in points)
+                / sum(p.samples or 0 for p in points),
+                sum(p.samples or 0 for p in points),
+            )
+            for at, points in shown.items()
+        ]
 
     def visible(self, metric: str, now: float) -> list[Datapoint]:
         """Return the datapoints that CloudWatch shows by now."""

@@ -48,6 +48,7 @@ def document(
     dry_run: bool = False,
     bounds: tuple[int, int] = (MINIMUM, MAXIMUM),
     drains: float = 0.0,
+    publishes: float = PERIOD,
 ) -> str:
     """Return a valid policy document; `several` says that there are two alarms of each kind.
 
@@ -69,7 +70,7 @@ def document(
             "TargetTrackingPolicies": {name: {"TargetValue": target}} if sized else {},
             "DryRun": dry_run,
             "WarmupSeconds": int(WARMUP),
-            "PublishSeconds": int(PERIOD),
+            "PublishSeconds": int(publishes),
             "DeregistrationDelaySeconds": int(drains),
         }
     )

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quickstep.engine.model import AlarmState, Removal, State
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
-from quickstep.loop.surges import FOLLOWED, OLDEST, WINDOW
+from quickstep.loop.surges import BETWEEN, FOLLOWED, OLDEST, WINDOW
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import CLOCKS, Counts
 from quickstep.protocol.memory import MOST_SURGES, Memory
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:quickstep-SurgeQueue-1A2B.fifo"
 SIZED = "request-rate/high"
-ONE_NUMBER = {"request-rate": {"TargetValue": 100, "MetricScope": "PerTask"}}
+ONE_NUMBER = {"request-rate": {"TargetValue": 100, "ScaleInWindow": 0, "ScaleInCooldown": 0}}
 
 CALM = [(60.0, 4.0)] * 40
 SURGE = [*CALM, (180.0, 4.0), (180.0, 4.0)]
@@ -155,7 +157,7 @@ def test_the_latency_is_counted_from_when_the_task_felt_it(world: World) -> None
 def test_one_hot_task_of_four_is_no_surge_of_the_service(
     world: World, sized: World, policy: str
 ) -> None:
-    """200 + 3 * 60 are 380: 95 each, and not 800."""
+    """60 each, and not 200: see `seconds.filled`."""
     one = world if policy == HIGH else sized
     one.seconds[policy] = seconds(*ONE_HOT_TASK)
 
@@ -184,7 +186,10 @@ def test_what_the_alarm_has_answered_is_not_answered_again(world: World) -> None
 
 
 def test_the_same_surge_twice_changes_capacity_once(world: World) -> None:
-    outcomes = [surge(world).outcome for _ in range(3)]
+    outcomes = []
+    for _ in range(3):
+        outcomes.append(surge(world).outcome)
+        world.clock.advance(BETWEEN.total_seconds())
 
     assert outcomes == [Outcome.SCALED_OUT, *[Outcome.HELD_ANSWERED] * 2]
     assert world.calls.count("UpdateService 6") == 1
@@ -192,7 +197,7 @@ def test_the_same_surge_twice_changes_capacity_once(world: World) -> None:
 
 @pytest.mark.parametrize("state", AlarmState)
 def test_no_task_is_removed_for_a_surge(world: World, sized: World, state: AlarmState) -> None:
-    """Though the scale-in alarm fires, and though one number finds the tasks idle."""
+    """Though the scale-in alarm fires, and though one number would give tasks back at once."""
     idle = [(1.0, 4.0)] * 42
     world.seconds[HIGH] = seconds(*idle)
     low = known(AlarmState.ALARM, 60, LOW_DEFINITION)
@@ -200,8 +205,11 @@ def test_no_task_is_removed_for_a_surge(world: World, sized: World, state: Alarm
     sized.seconds[SIZED] = seconds(*idle)
     sized.remember(calm(alarms={SIZED: known(state, 60)}))
 
-    for one in (world, sized):
-        assert not surge(one).outcome.changes_capacity
+    for one, policy in ((world, HIGH), (sized, SIZED)):
+        for _ in range(3):  # a new target keeps what it has at first
+            assert not surge(one).outcome.changes_capacity
+            one.clock.advance(5)
+            show(one, *idle, policy=policy)
         assert one.desired == 4
 
 
@@ -277,18 +285,18 @@ def test_seconds_that_become_visible_later_are_answered_then(world: World) -> No
 
 
 def test_one_number_grows_with_the_tasks_that_report(sized: World) -> None:
-    """Two of four report first: 2 * 180 + 2 * 60 are 480, and soon 720."""
-    sized.seconds[SIZED] = seconds(*CALM, (180.0, 2.0), (180.0, 2.0))
+    """Two of four report first: 600, and soon 1,200."""
+    sized.seconds[SIZED] = seconds(*CALM, (300.0, 2.0), (300.0, 2.0))
     surge(sized)
-    assert sized.desired == 5
+    assert sized.desired == 6
 
     _, wait = again(sized)
     sized.clock.advance(wait)
-    show(sized, *CALM, *[(180.0, 4.0)] * 4, policy=SIZED)
+    show(sized, *CALM, *[(300.0, 4.0)] * 4, policy=SIZED)
     sized.clock.advance(-wait)
     record = follow(sized)
 
-    assert (wait, record.outcome, sized.desired) == (2, Outcome.SCALED_OUT, 8)
+    assert (wait, record.outcome, sized.desired) == (2, Outcome.SCALED_OUT, 12)
     assert record.surge_to_update is None, "the surge was answered before"
 
 
@@ -441,6 +449,16 @@ def test_the_looks_that_follow_are_counted_with_the_thirty_and_end_with_them(wor
     assert len(world.sent) == 1, "no third one"
 
 
+def test_a_service_is_looked_at_once_in_two_seconds_however_many_messages_come(
+    world: World,
+) -> None:
+    outcomes = [surge(world).outcome for _ in range(1_000)]
+
+    assert outcomes == [Outcome.SCALED_OUT, *[Outcome.IGNORED_SURGE] * 999]
+    assert names(world).count("claim") == 1
+    assert world.surge_looks.taken.total() == 1, "the account's looks are left to others"
+
+
 def test_five_services_of_an_account_are_looked_at_in_a_second(world: World) -> None:
     services = [ServiceName("prod", f"web-{number}") for number in range(7)]
     for service in services:
@@ -458,7 +476,7 @@ def test_five_services_of_an_account_are_looked_at_in_a_second(world: World) -> 
 def test_a_flood_about_one_service_takes_no_look_from_the_others(world: World) -> None:
     """A service's own bound comes first: what it refuses is not counted for the account."""
     another = ServiceName("prod", "another")
-    looked = [ago(number) for number in range(MOST_SURGES, 0, -1)]
+    looked = [ago(2 + number) for number in range(MOST_SURGES, 0, -1)]
     world.remember(calm(surges=tuple(looked)), another)
     nowhere = ServiceName("prod", "nowhere")
 
@@ -470,7 +488,7 @@ def test_a_flood_about_one_service_takes_no_look_from_the_others(world: World) -
 
 def test_a_refused_surge_leaves_nothing(world: World) -> None:
     before = world.memory
-    world.remember(calm(surges=(ago(1),) * MOST_SURGES))
+    world.remember(calm(surges=(ago(5),) * MOST_SURGES))
 
     surge(world)
 
@@ -559,3 +577,30 @@ def test_whatever_fails_the_message_is_done_with_and_comes_back_through_the_scal
     assert record.outcome is Outcome.FAILED_OTHER
     assert "RuntimeError('nobody knows')" in record.reason
     assert world.sent[-1] == (Message(Surge(WEB, NOW), lost=1), timedelta(seconds=1))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-15, 15, allow_nan=False),
+            st.sampled_from(["service/prod/web", "service/prod/another", "service/x/y"]),
+            st.floats(0, 3),
+        ),
+        max_size=40,
+    )
+)
+def test_no_number_of_forged_messages_changes_a_capacity_in_calm(
+    sent: list[tuple[float, str, float]],
+) -> None:
+    """Whatever time and service they name: the load is CloudWatch's."""
+    world = World()
+    world.documents[WEB.parameter] = json.dumps(a_document(PublishSeconds=1))
+    world.remember(calm())
+    for at, resource_id, later in sent:
+        world.clock.advance(later)
+        show(world, *CALM, (200.0, 1.0))
+        surge(world, world.clock.now + timedelta(seconds=at), resource_id=resource_id)
+
+    assert world.desired == 4
+    assert "UpdateService" not in names(world)
+    assert names(world).count("claim") <= MOST_SURGES

@@ -37,16 +37,22 @@ FRESH = timedelta(seconds=10)
 def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
     """Return intervals of which each is the average of all tasks, whoever has reported.
 
-    Those that have not yet are taken at what a task had in the newest interval that is complete.
-    That is never one which was filled itself: else a single hot task would, second by second, be
-    taken for all. Intervals with more samples than tasks are counted once.
+    Those that have not yet are taken at what they had before, as far as that is certain: the load
+    of all in the newest interval that is complete, less all that those may have had of it which
+    have reported. For these are the hot ones, and a task that is hot for long must not count twice.
+    So the load is what it was, or what is reported if that is more. An interval that was filled is
+    not complete: else a single hot task would, second by second, be taken for all.
 
-    Example: 4 tasks report 60 each, then one alone 200: 200 + 3 * 60 = 380, which is 95 each, and
-    not 800. Two seconds later it is still 95 each. Once all have reported 200, it is 200.
+    Tasks of which an interval has two samples count once. There are no intervals where it is not
+    known yet how many tasks report: the first that does may be a hot one.
+
+    Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
+    to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
+    100 each. Once all have, it is 200.
     """
     tasks = _tasks(intervals)
     if tasks is None:
-        return tuple(intervals)
+        return ()
     shown, before = [], None
     for each in intervals:
         samples = min(each.samples or 0.0, tasks)
@@ -54,8 +60,7 @@ def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
             before = each.value
             shown.append(replace(each, samples=samples))
             continue
-        value = (each.value * samples + before * (tasks - samples)) / tasks
-        shown.append(Datapoint(each.at, value, tasks))
+        shown.append(Datapoint(each.at, max(before, each.value * samples / tasks), tasks))
     return tuple(shown)
 
 
@@ -104,6 +109,8 @@ def of_newest_seconds(
         why = f"CloudWatch has no second since {now - FRESH:%H:%M:%S}"
         return Reading(replace(shown, no_data=why), None)
     intervals = filled(together(complete, every))
+    if not intervals:
+        return Reading(replace(shown, no_data="how many tasks report is not known yet"), None)
     shown = replace(shown, recent=together(intervals, whole) if whole > every else intervals)
     newest = intervals[-math.ceil(SURGE_SECONDS / every) :]
     ends = complete[-1].at + second

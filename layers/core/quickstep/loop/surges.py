@@ -30,6 +30,9 @@ OLDEST = timedelta(seconds=10)
 WINDOW = timedelta(minutes=10)
 """MOST_SURGES looks of a service are made in it."""
 
+BETWEEN = timedelta(seconds=2)
+"""A task's message stands for all of a service in so long; more of them are somebody else's."""
+
 FOLLOWED = timedelta(seconds=60)
 """So long a surge is looked at in seconds, unless an alarm is in ALARM before."""
 
@@ -44,7 +47,7 @@ class SurgeBounds:
     def refusal(self, surge: Surge, now: datetime) -> str | None:
         """Return why there is no look at a surge; None where there is one, which is counted.
 
-        The service's own bound comes before the account's: a flood of one service's messages leaves
+        The service's own bounds come before the account's: a flood of one service's messages leaves
         the others theirs.
 
         Raises:
@@ -55,6 +58,8 @@ class SurgeBounds:
         memory, _ = self.targets.peek(surge.service.resource_id)
         if not any(known.definition for known in memory.alarms.values()):
             return "no alarm of the service is known"
+        if any(now - at < BETWEEN for at in memory.surges):
+            return "the service was looked at a moment ago"
         if len(lately(memory, now)) >= MOST_SURGES:
             minutes = WINDOW // timedelta(minutes=1)
             return f"{MOST_SURGES} looks were made in the last {minutes} minutes"
