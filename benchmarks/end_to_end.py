@@ -461,8 +461,8 @@ The rows with *surge* are the same trials where tasks publish whole seconds and 
 task that has had half as much again as its target of {THRESHOLD:g} for two whole seconds, and three
 standard deviations more, publishes and sends its message at any moment of the next second. SQS to
 Lambda is modelled with {HOP:g} s. What is not felt so, as twice the load at rest, the alarm
-answers. The looks are the real door's: until the seconds can be read, one each second. The parts are
-means of those that a surge has answered; the rows of parts without *surge* are the alarm's.
+answers. The looks are the real door's: until the seconds can be read, one each second. The parts
+are means of those that a surge has answered; the rows of parts without *surge* are the alarm's.
 
 What a further second would cost: each of the rows that change one thing says what it brings.
 Publishing more often costs calls. A direct alarm action brings at most what the row without a hop
