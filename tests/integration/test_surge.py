@@ -53,7 +53,7 @@ def door(account: Account, queue_url: str) -> Door:
         )
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), timedelta(days=30))
     door = at(make_door(settings, account.client), lambda: AT)
-    invoke(door, {"heartbeat": {}})
+    invoke(at(door, lambda: AT - timedelta(seconds=5)), {"heartbeat": {}})
     return door
 
 
