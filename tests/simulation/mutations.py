@@ -413,7 +413,13 @@ MUTATIONS: dict[str, Bug] = {
     "spent datapoints are forgotten": Bug(
         InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints)
     ),
-    "an event's datapoint counts whenever it comes": Bug(observing, "_shown", _shown_again),
+    "an event's datapoint counts whenever it comes": Bug(
+        observing,
+        "_shown",
+        _shown_again,
+        unit_test="tests/unit/test_surges.py::test_the_alarm_s_own_event_for_the_same_seconds_is_held",
+        reason="the cooldown of the same step holds it as well, but for one world in thousands",
+    ),
     "an event's datapoint counts however old it is": Bug(
         Observer,
         "_fresh",
@@ -478,7 +484,13 @@ MUTATIONS: dict[str, Bug] = {
     "a re-check of the wrong generation": Bug(cycle, "Recheck", _recheck_of_the_generation_before),
     "the next check is never sent": Bug(World, "send", _nothing),
     "the chain never ends": Bug(cycle, "next_check", _check_whatever_came),
-    "the chain hurries": Bug(cycle, "next_check", _checked_at_once),
+    "the chain hurries": Bug(
+        cycle,
+        "next_check",
+        _checked_at_once,
+        unit_test="tests/unit/test_cycle.py::test_a_breach_that_was_answered_is_looked_at_again",
+        reason="the bound on calls leaves room for a flood of what comes back",
+    ),
     "a cooldown ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
     "a change ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
     "no second look for a newer datapoint": Bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),
