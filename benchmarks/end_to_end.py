@@ -18,6 +18,7 @@ from random import Random
 from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks import surges
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
 from quickstep.engine.model import AlarmState
@@ -33,6 +34,8 @@ from quickstep_lab.simulator.world import Spread, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from benchmarks.surges import SurgeParts
 
 
 TRIALS = 1000
@@ -283,6 +286,88 @@ def trials(case: Case, function_seconds: Sequence[float], number: int = TRIALS) 
     return found
 
 
+HOP = 0.2
+"""Seconds from a task's message to the function's start; like visibility, nobody publishes it."""
+
+SURGE_MEDIAN = Goal(at_most=6)
+SURGE_P99 = Goal(at_most=10)
+
+
+def surge_of(case: Case, drawn: Draw, hop: float = HOP) -> SurgeParts | None:
+    """Return where the seconds of a trial go if tasks tell of the surge; None if they do not."""
+    return surges.play(
+        surges.Surge(
+            begins=BEFORE + drawn.surge,
+            factor=case.factor,
+            at_rest=case.at_rest,
+            phases=drawn.publishing,
+            interval=case.interval,
+            visibility=case.world.visibility,
+            hop=hop,
+            cold=drawn.cold,
+            decision=drawn.function + drawn.ecs,
+            seed=drawn.seed,
+        )
+    )
+
+
+def surge_trials(
+    case: Case, function_seconds: Sequence[float], alarms: Sequence[Trial], hop: float = HOP
+) -> tuple[list[float], list[SurgeParts]]:
+    """Return each trial's seconds with surges, and the parts of those that a surge has answered.
+
+    What no surge answers, or the alarm before it, is the alarm's: `alarms` are the same trials.
+    """
+    totals, parts = [], []
+    for number, alarm in enumerate(alarms):
+        random = Random(f"{SEED} {number}")  # noqa: S311 - repeatable, not secret
+        told = surge_of(case, draw(case, random, function_seconds), hop)
+        totals.append(min(alarm.total, sum(told)) if told else alarm.total)
+        if told and sum(told) <= alarm.total:
+            parts.append(told)
+    return totals, parts
+
+
+def surge_figures(
+    found: dict[float, list[Trial]], function_seconds: Sequence[float]
+) -> Iterator[Figure]:
+    """Yield the distributions where tasks tell of surges, their parts, and the clocks' worth."""
+    for factor, alarms in found.items():
+        case, name = Case(factor=factor), f"x{factor:g}, surge"
+        totals, parts = surge_trials(case, function_seconds, alarms)
+        told = factor > surges.LEVEL * THRESHOLD / case.at_rest
+        for words, percent, goal in (("median", 50, SURGE_MEDIAN), ("p99", 99, SURGE_P99)):
+            by_alarm = Beside("by the alarm alone", _s(_percentile(alarms, percent)))
+            seconds = _s(_of(totals, percent))
+            yield Figure(f"{name}: {words}", seconds, goal=goal if told else None)
+            yield Figure(f"{name}: {words}", seconds, by_alarm)
+        share = Quantity(100 * len(parts) / len(totals), "%")
+        yield Figure(f"{name}: answered before the alarm", share)
+        whole = Beside("of", _s(fmean(totals)))
+        for part, words in surges.WORDS.items() if parts else ():
+            spent = _s(fmean(getattr(each, part) for each in parts))
+            yield Figure(f"{name}, {words}: mean", spent, whole)
+    base = Case()
+    for visible in (0.5, 1.5, 3.0, 5.0):
+        world = replace(base.world, visibility=Spread(visible, visible))
+        yield from _sensitive(replace(base, world=world), f"readable after {visible:g} s", found)
+    for hop in (0.05, 0.2, 1.0):
+        yield from _sensitive(base, f"SQS to Lambda {hop:g} s", found, hop)
+
+
+def _sensitive(
+    case: Case, words: str, found: dict[float, list[Trial]], hop: float = HOP
+) -> Iterator[Figure]:
+    """Yield what a surge takes with a clock of another length; the alarm's is as it was."""
+    totals, _ = surge_trials(case, [FUNCTION], found[case.factor], hop)
+    for name, percent in (("median", 50), ("p99", 99)):
+        yield Figure(f"x{case.factor:g}, surge, {words}: {name}", _s(_of(totals, percent)))
+
+
+FUNCTION = 0.05
+"""Seconds of the handler where the clocks are varied: one look of many."""
+
+
 def measure_function(runs: int = RUNS) -> list[float]:
     """Return the seconds from an event until ECS has accepted, of the real handler, warm.
 
@@ -316,6 +401,7 @@ def figures() -> Iterator[Figure]:
         for resolution, seconds in PUBLISHED:
             other = f"AWS's target tracking of {resolution} metrics, published"
             yield Figure(f"{name}: median", middle, Beside(other, _s(seconds)))
+    yield from surge_figures(found, function_seconds)
     milliseconds = Quantity(median(function_seconds) * 1000, "ms")
     yield Figure("the handler on the embedded AWS: median", milliseconds)
     base = found[Case().factor]
@@ -337,7 +423,11 @@ def figures() -> Iterator[Figure]:
 
 
 def _percentile(found: Sequence[Trial], percent: int) -> float:
-    return quantiles((trial.total for trial in found), n=100, method="inclusive")[percent - 1]
+    return _of([trial.total for trial in found], percent)
+
+
+def _of(seconds: Sequence[float], percent: int) -> float:
+    return quantiles(seconds, n=100, method="inclusive")[percent - 1]
 
 
 def _s(seconds: float) -> Quantity:
@@ -366,6 +456,13 @@ target tracking (June 2026), of another workload.
 
 An average of 10 s asks for a load that has been high for long enough: at twice the load at rest,
 for two thirds of the time, at ten times, for less than a tenth. So a small surge takes longer.
+
+The rows with *surge* are the same trials where tasks publish whole seconds and tell of a surge: a
+task that has had half as much again as its target of {THRESHOLD:g} for two whole seconds, and three
+standard deviations more, publishes and sends its message at any moment of the next second. SQS to
+Lambda is modelled with {HOP:g} s. What is not felt so, as twice the load at rest, the alarm
+answers. The looks are the real door's: until the seconds can be read, one each second. The parts
+are means of those that a surge has answered; the rows of parts without *surge* are the alarm's.
 
 What a further second would cost: each of the rows that change one thing says what it brings.
 Publishing more often costs calls. A direct alarm action brings at most what the row without a hop

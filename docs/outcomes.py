@@ -40,6 +40,10 @@ MEANINGS = {
         "a later transition or request was handled, a request is over 60 s old, or the time of "
         "either is over 60 s ahead"
     ),
+    Outcome.IGNORED_SURGE: (
+        "a task has asked for a look too late, too often, or at a service of which no alarm is "
+        "known; only logged, not stored"
+    ),
     Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
     Outcome.RECOVERED: (
         "nobody had heard what became of a change, and it was found made, or asked for again"

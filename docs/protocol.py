@@ -11,8 +11,8 @@ from docs.tables import ROOT, table
 from quickstep.alarms import reading
 from quickstep.aws import cloudwatch, sqs
 from quickstep.engine.proposal import RECHECK_SECONDS
-from quickstep.loop import cycle, door, heartbeat, next_look
-from quickstep.protocol import counts, line, operators
+from quickstep.loop import cycle, door, heartbeat, next_look, surges
+from quickstep.protocol import counts, line, operators, ports
 from quickstep.protocol.quotas import QUOTAS
 from quickstep.wiring import CLIENT_CONFIG
 from tests.simulation import invariants as tests_invariants
@@ -29,9 +29,11 @@ def limits() -> str:
     calls: Any = CLIENT_CONFIG
     retries = calls.retries
 
-    def set_to(key: str) -> int:
-        (value,) = set(re.findall(rf"^ +{key}: (\d+)\b", template, re.MULTILINE))
-        return int(value)
+    def set_to(key: str, resource: str = "Scaler") -> int:
+        _, _, properties = template.partition(f"\n  {resource}:\n")
+        value = re.search(rf"^ +{key}: (\d+)\b", properties, re.MULTILINE)
+        assert value is not None  # noqa: S101 - the template has it
+        return int(value[1])
 
     def of(module: ModuleType, name: str) -> tuple[Any, str]:
         return getattr(module, name), f"`{module.__name__.rsplit('.', 1)[-1]}.{name}`"
@@ -61,6 +63,13 @@ def limits() -> str:
         ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
         ("longest time in the line", *of(line, "LONGEST_LINE")),
         ("races that a message may lose", *of(door, "MAX_RACES")),
+        ("oldest surge that is looked at", *of(surges, "OLDEST")),
+        ("surges of a service are looked at again after", *of(surges, "BETWEEN")),
+        ("looks at surges of a service", *of(surges, "MOST_SURGES")),
+        ("in the last", *of(surges, "WINDOW")),
+        ("surges that an account looks at in a second", *of(ports, "MOST_SURGES_A_SECOND")),
+        ("next look where no second shows a surge", *of(next_look, "NEXT_SECOND")),
+        ("longest that a surge is followed", *of(surges, "FOLLOWED")),
         ("a count that was replaced may be shown for", *of(counts, "STALE")),
         ("a call without an answer may be carried out for", *of(counts, "LATE")),
         ("clocks of two hosts may differ by", *of(counts, "CLOCKS")),
@@ -76,10 +85,10 @@ def limits() -> str:
         ("longest delay of a message", *of(sqs, "LONGEST_DELAY")),
         (
             "a message that failed comes back after",
-            _seconds(set_to("VisibilityTimeout")),
+            _seconds(set_to("VisibilityTimeout", "Rechecks")),
             "`template.yaml`",
         ),
-        ("deliveries of a message", set_to("maxReceiveCount"), "`template.yaml`"),
+        ("deliveries of a message", set_to("maxReceiveCount", "Rechecks"), "`template.yaml`"),
     )
     return table(("What", "Value", "Where"), ((a, _value(b), c) for a, b, c in rows))
 

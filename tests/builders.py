@@ -221,6 +221,19 @@ def points(
     ]
 
 
+def seconds(*reports: tuple[float, float] | None) -> list[Datapoint]:
+    """Return datapoints of a second each, of (value, samples); the newest ended half a second ago.
+
+    None is a second that no task has reported.
+    """
+    first = ago(0.5 + len(reports))
+    return [
+        Datapoint(first + timedelta(seconds=number), *report)
+        for number, report in enumerate(reports)
+        if report
+    ]
+
+
 def a_lease(owner: str = "me", since: datetime = NOW, seconds: float = 15) -> Lease:
     return Lease(owner, since, since + timedelta(seconds=seconds))
 

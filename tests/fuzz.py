@@ -42,8 +42,10 @@ from quickstep.protocol.messages import (
     MessageError,
     Recheck,
     Request,
+    Surge,
     Sweep,
     read_message,
+    read_surge,
     write_message,
 )
 from quickstep.protocol.operators import read_operators
@@ -131,6 +133,14 @@ def _definition(given: Any) -> None:
 def _message(given: str) -> None:
     written = write_message(read_message(given))  # in milliseconds, whatever was given
     assert write_message(read_message(json.dumps(written))) == written
+
+
+def _surge(given: str) -> None:
+    """Read a task's message, and have the scaler receive it, in calm and with a known target."""
+    _written(write_message(Message(read_surge(given))))
+    world = _world()
+    world.remember(MEMORY)
+    assert all(not record.outcome.failed for record in world.door.on_message(given, TASKS_QUEUE))
 
 
 def _action(given: Any) -> None:
@@ -221,7 +231,8 @@ ALARM = KnownAlarm(AlarmState.ALARM, ago(30), DEFINITION, ago(20), muted_until=a
 MESSAGES = [
     write_message(Message(content, lost=1))
     for content in (
-        Recheck(WEB, 7, 2, Turn(ago(30), 2, 12)),
+        Recheck(WEB, 7, 2, Turn(ago(30), 2, 12), ago(3)),
+        Surge(WEB, ago(1)),
         AlarmAgain(EVENTS_OF_ALARMS[0]),
         Heartbeats((Heartbeat(WEB, {HIGH: ALARM, LOW: ALARM}, complete=True),)),
         Sweep("token"),
@@ -240,7 +251,10 @@ MEMORY = Memory(
     check_at=ago(-5),
     requested_at=ago(900),
     turn=Turn(ago(30), 2, 12),
+    surges=(ago(700), ago(20)),
 )
+FELT = {"resource_id": WEB.resource_id, "at": "2026-11-22T10:00:12.000Z"}
+TASKS_QUEUE = "arn:aws:sqs:us-east-1:123456789012:quickstep-SurgeQueue-1A2B.fifo"
 ENTRIES = {
     "override": {"min": 2, "max": 9, "from": "2026-11-22T09:00:00Z", "reason": "a sale"},
     "override:night": {"min": None, "max": 2, "until": "2026-11-23T07:00:00.000Z", "by": "night"},
@@ -292,6 +306,7 @@ INVOCATIONS = [
     {"heartbeat": {}},
     # Not that of a sweep: whether a page's token is one, DescribeAlarms says.
     *({"Records": [_record(body)]} for body in MESSAGES if "sweep" not in body),
+    {"Records": [{**_record(FELT), "eventSourceARN": TASKS_QUEUE}]},
     {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": json.dumps(MESSAGES[0])}}]},
 ]
 CASES = [
@@ -305,6 +320,7 @@ CSV = "second,requests\n0,100\n1,120.5\n5,1e3\n60,7\n"
 READERS: dict[str, Reader] = {
     "events": Reader(_event, EVENTS_OF_ALARMS, EventError),
     "messages": Reader(_message, MESSAGES, MessageError, as_text=True),
+    "surges": Reader(_surge, [FELT], MessageError, as_text=True),
     "documents": Reader(parse_target, [a_document()], ConfigError, as_text=True),
     "actions": Reader(_action, ACTIONS, ScheduleError),
     "items": Reader(_item, [{**memory_dict(MEMORY), **ENTRIES}], InvalidDocumentError),

@@ -32,11 +32,14 @@ from quickstep.protocol.messages import (
     Message,
     Recheck,
     Request,
+    Surge,
     Sweep,
 )
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+    from quickstep.protocol.messages import Content
 
 JSON = dict[str, Any]
 
@@ -146,6 +149,7 @@ memories = st.builds(
     requested_at=st.none() | moments,
     turn=st.none() | turns,
     listed=st.booleans(),
+    surges=st.lists(moments, max_size=3).map(tuple),
 )
 
 overrides = st.builds(
@@ -192,8 +196,16 @@ heartbeats = st.builds(
     st.dictionaries(policies, described_alarms, max_size=3),
     st.booleans(),
 )
-contents: SearchStrategy[Recheck | AlarmAgain | Heartbeats | Sweep | Request] = st.one_of(
-    st.builds(Recheck, services, st.integers(0, 2**53), st.integers(0, 1000), st.none() | turns),
+contents: SearchStrategy[Content] = st.one_of(
+    st.builds(
+        Recheck,
+        services,
+        st.integers(0, 2**53),
+        st.integers(0, 1000),
+        st.none() | turns,
+        st.none() | moments,
+    ),
+    st.builds(Surge, services, moments),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4).filter(_is_json)),
     st.builds(
         _of_one_cluster, st.lists(heartbeats, min_size=1, max_size=2), describe=st.booleans()

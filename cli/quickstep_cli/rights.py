@@ -30,7 +30,7 @@ class Grant:
 _SEND = ("sqs:SendMessage",)
 _INVOKE = ("lambda:InvokeFunction",)
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
-_RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", *_SEND)
+_RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
@@ -44,7 +44,8 @@ GRANTS = (
         ),
     ),
     Grant("ScalerRole", EVERYTHING, ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData")),
-    Grant("ScalerRole", "Rechecks", _RECEIVE),
+    Grant("ScalerRole", "Rechecks", (*_RECEIVE, *_SEND)),
+    Grant("ScalerRole", "Surges", _RECEIVE),
     Grant("ScalerRole", "FailedInvocations", _SEND),
     Grant("ScalerRole", "ScalerLogs", _LOG),
     Grant("HeartbeatRole", "ScalerAliaslive", _INVOKE),
@@ -68,6 +69,7 @@ _ARNS = {
     PARAMETER: "ssm:{place}:parameter{id}",
     "Table": "dynamodb:{place}:table/{id}",
     "Rechecks": _QUEUE,
+    "Surges": _QUEUE,
     "FailedInvocations": _QUEUE,
     "UndeliveredEvents": _QUEUE,
     "ScalerLogs": _LOGS,

@@ -8,7 +8,7 @@ overrides `seen`, `change`, `datapoints` or `deliver`.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial, wraps
@@ -26,7 +26,13 @@ from quickstep.protocol.documents import MISSING, Document
 from quickstep.protocol.line import Line
 from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
 from quickstep.protocol.operators import outlived, read_operators
-from quickstep.protocol.ports import CallFailedError, ItemFullError, LeaseLostError, OutOfDate
+from quickstep.protocol.ports import (
+    MOST_SURGES_A_SECOND,
+    CallFailedError,
+    ItemFullError,
+    LeaseLostError,
+    OutOfDate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -287,6 +293,22 @@ class InMemoryTurns:
 
 
 @dataclass
+class InMemorySurgeLooks:
+    """How many surges were looked at in each second."""
+
+    hook: Hook
+    taken: Counter[datetime] = field(default_factory=Counter)
+
+    @call("take of a surge")
+    def take(self, now: datetime) -> bool:
+        """Take one of the second's looks; see the port."""
+        second = now.replace(microsecond=0)
+        free = self.taken[second] < MOST_SURGES_A_SECOND
+        self.taken[second] += free
+        return free
+
+
+@dataclass
 class InMemoryCopies:
     """The table's copies of policy documents."""
 
@@ -312,18 +334,21 @@ class InMemoryAws:
     """An account: its table in `targets`, `turns` and `copies`; it is all other ports itself.
 
     The documents are by SSM parameter name, the datapoints by policy, and there are `page_size`
-    alarms on a page.
+    alarms on a page. Where `seconds` has datapoints of a second, they are what is read by the
+    second.
     """
 
     documents: dict[str, str] = field(default_factory=dict, init=False)
     services: dict[ServiceName, Service] = field(default_factory=dict, init=False)
     points: dict[str, list[Datapoint]] = field(default_factory=dict, init=False)
+    seconds: dict[str, list[Datapoint]] = field(default_factory=dict, init=False)
     sent: list[tuple[Message, timedelta]] = field(default_factory=list, init=False)
     alarms: dict[tuple[ServiceName, str], KnownAlarm] = field(default_factory=dict, init=False)
     page_size: int = field(default=100, init=False)
     targets: InMemoryTargets = field(init=False)
     turns: InMemoryTurns = field(init=False)
     copies: InMemoryCopies = field(init=False)
+    surge_looks: InMemorySurgeLooks = field(init=False)
     _missing: set[ServiceName] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -331,6 +356,7 @@ class InMemoryAws:
         self.targets = InMemoryTargets(self.hook)
         self.turns = InMemoryTurns(self.hook)
         self.copies = InMemoryCopies(self.hook)
+        self.surge_looks = InMemorySurgeLooks(self.hook)
 
     def scaler(
         self,
@@ -357,7 +383,14 @@ class InMemoryAws:
             sleep=sleep,
             max_event_age=max_event_age,
         )
-        return Door(cycle=cycle, alarms=self, messages=self, sleep=sleep, jitter=jitter)
+        return Door(
+            cycle=cycle,
+            alarms=self,
+            messages=self,
+            surges=self.surge_looks,
+            sleep=sleep,
+            jitter=jitter,
+        )
 
     # --- what a world may do in its own way -------------------------------------------------------
 
@@ -380,6 +413,9 @@ class InMemoryAws:
 
         Those that are kept are of 10 s. Read at a finer period, each is as many equal ones.
         """
+        if definition.period == 1 and policy in self.seconds:
+            yield from self.seconds[policy]
+            return
         parts = max(1, POINT_SECONDS // definition.period)
         for point in self.points.get(policy, ()):
             samples = None if point.samples is None else point.samples / parts

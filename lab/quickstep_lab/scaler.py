@@ -67,8 +67,8 @@ class _OverheardDoor(Door):
 
     overheard: list[DecisionRecord]
 
-    def on_message(self, body: str) -> list[DecisionRecord]:
-        records = super().on_message(body)
+    def on_message(self, body: str, queue: str = "") -> list[DecisionRecord]:
+        records = super().on_message(body, queue)
         self.overheard.extend(records)
         return records
 
@@ -83,6 +83,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
         cycle=replace(made.cycle, clock=clock.now),
         alarms=made.alarms,
         messages=made.messages,
+        surges=made.surges,
         sleep=made.sleep,
         jitter=made.jitter,
         overheard=[],

@@ -29,6 +29,7 @@ from quickstep.protocol.messages import (
     Message,
     Recheck,
     Request,
+    Surge,
     Sweep,
     write_message,
 )
@@ -204,7 +205,8 @@ def test_the_messages_are_those_that_are_sent() -> None:
     event = AlarmAgain(load_event("alarm-ok"))
     request = Request(WEB, "r-1", NOW, "launch day", 8)
     looks = Heartbeats((Heartbeat(WEB, {}),))
-    contents: tuple[Content, ...] = (Recheck(WEB, 7), looks, Sweep(), request, event)
+    again = Surge(WEB, NOW)
+    contents: tuple[Content, ...] = (Recheck(WEB, 7), looks, Sweep(), request, event, again)
     written = [write_message(Message(content)) for content in contents]
     bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}
 

@@ -16,6 +16,7 @@ from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
+from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import (
@@ -48,6 +49,7 @@ from quickstep.protocol.messages import (
 )
 from quickstep.protocol.operators import KEPT, MOST_SCHEDULES, bounds_entry
 from quickstep.protocol.ports import (
+    MOST_SURGES_A_SECOND,
     CallFailedError,
     Copies,
     ItemFullError,
@@ -81,7 +83,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
-    from quickstep.protocol.ports import Alarms, Messages, Metrics, Targets, Turns
+    from quickstep.protocol.ports import Alarms, Messages, Metrics, SurgeLooks, Targets, Turns
 
 NOWHERE = ServiceName("prod", "nowhere")
 
@@ -565,6 +567,31 @@ def test_an_item_that_would_be_too_large_is_refused_and_nothing_recorded(table: 
         table.port.commit("me", RICH, a_record())
 
     assert table.records() == []
+
+
+# --- surges ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def surges(request: pytest.FixtureRequest) -> SurgeLooks:
+    if request.param == "in memory":
+        return InMemoryAws().surge_looks
+    return DynamoSurgeLooks(request.getfixturevalue("account").client("dynamodb"), TABLE)
+
+
+def test_so_many_surges_are_looked_at_in_a_second(surges: SurgeLooks) -> None:
+    taken = [surges.take(NOW) for _ in range(MOST_SURGES_A_SECOND + 1)]
+
+    assert taken == [*[True] * MOST_SURGES_A_SECOND, False]
+    assert not surges.take(NOW - timedelta(milliseconds=500)), "it is the same second"
+
+
+def test_each_second_has_its_own_looks(surges: SurgeLooks) -> None:
+    for _ in range(MOST_SURGES_A_SECOND + 1):
+        surges.take(NOW)
+
+    assert surges.take(NOW + timedelta(seconds=1))
+    assert surges.take(ago(1))
 
 
 # --- turns ----------------------------------------------------------------------------------------

@@ -55,6 +55,9 @@ SIZED = "request-rate/high"
 SIZED_DEFINITIONS = {SIZED: replace(DEFINITION, threshold=101.0)}
 """The alarm of a target policy; tasks are not just full at any of the LEVELS."""
 
+MARK = 1e-6
+"""What a second adds to a value, so that a datapoint is known by it."""
+
 METRICS = {HIGH: REQUESTS, LOW: REQUESTS, SIZED: REQUESTS, BUSY: CPU, IDLE: CPU}
 
 
@@ -63,13 +66,17 @@ class Traffic:
     """The total load from each moment on, and the datapoints that tasks have published of it.
 
     `published` has by metric from when on a datapoint is visible; until `complete`, it is of half
-    of the tasks. Each task publishes every `every` seconds.
+    of the tasks. Each task publishes every `every` seconds. `reports` has those of a second, of
+    which each is that of some of the tasks.
     """
 
     levels: Sequence[tuple[float, float]]
     every: int = int(PERIOD)
     complete: dict[datetime, float] = field(default_factory=dict)
     published: dict[str, list[tuple[float, Datapoint]]] = field(
+        default_factory=lambda: {REQUESTS: [], CPU: []}
+    )
+    reports: dict[str, list[tuple[float, Datapoint]]] = field(
         default_factory=lambda: {REQUESTS: [], CPU: []}
     )
 
@@ -94,9 +101,8 @@ class Traffic:
         if not tasks.reporters:
             return
         each = self.per_task(metric, now, tasks.serving) * tasks.reporting / tasks.reporters
-        # A little of the time itself, so that a datapoint is known by its value; and of so few bits
-        # that an average of many such is the same to the last one.
-        value = round((each + now * 1e-6) * EXACT) / EXACT
+        # Marked, and of so few bits that an average of many such is the same to the last one.
+        value = round((each + now * MARK) * EXACT) / EXACT
         samples = round(tasks.reporters * counted)  # each task publishes once in `every` seconds
         self.published[metric].append((visible, Datapoint(moment(now - PERIOD), value, samples)))
 
@@ -104,6 +110,27 @@ class Traffic:
         """Return what a task that serves has of the load."""
         each = self.load(now) / max(1, serving)
         return each if metric == REQUESTS else min(100.0, each * CPU_OF_A_REQUEST)
+
+    def report(self, metric: str, now: float, each: float, tasks: int, visible: float) -> None:
+        """Have some tasks report the second that ends now."""
+        value = each + now * MARK  # as above
+        self.reports[metric].append((visible, Datapoint(moment(now - 1), value, tasks)))
+
+    def seconds(self, metric: str, now: float) -> list[Datapoint]:
+        """Return the averages of the seconds of which CloudWatch shows any task's report by now."""
+        shown: dict[datetime, list[Datapoint]] = {}
+        for visible, point in self.reports[metric]:
+            if visible <= now:
+                shown.setdefault(point.at, []).append(point)
+        return [
+            Datapoint(
+                at,
+                sum(p.value * (p.samples or 0) for p in points)
+                / sum(p.samples or 0 for p in points),
+                sum(p.samples or 0 for p in points),
+            )
+            for at, points in shown.items()
+        ]
 
     def visible(self, metric: str, now: float) -> list[Datapoint]:
         """Return the datapoints that CloudWatch shows by now."""

@@ -16,9 +16,11 @@ from quickstep.engine.load import MISSING_AFTER
 from quickstep.engine.model import AlarmState, Direction
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE, MAX_EVENT_AGE
-from quickstep.protocol.ports import LeaseLostError
+from quickstep.loop.surges import OLDEST
+from quickstep.protocol.memory import MOST_SURGES
+from quickstep.protocol.ports import MOST_SURGES_A_SECOND, LeaseLostError
 from tests.builders import DEFINITION, WEB
-from tests.simulation.alarms import METRICS, PERIOD
+from tests.simulation.alarms import MARK, METRICS, PERIOD
 from tests.simulation.clockwork import TIMEOUT, seconds
 from tests.simulation.fleet import WARMUP
 from tests.simulation.operators import COOLDOWNS
@@ -47,6 +49,13 @@ UNSEEN = 25.0
 
 OURS = 130.0
 """For two minutes a number that the scaler has asked for is taken for its own late call."""
+
+A_SURGE = 15.0
+"""A surge is felt, published, visible and looked at in so many seconds."""
+
+MOST_CLAIMS = 75
+"""Of messages of tasks in so many seconds: five a second by each host's clock in the first few, and
+those that lost the race to them; then the service was looked at a moment ago."""
 
 A_MINUTE = 60.0
 """A load that was the same for so long is what any alarm shows."""
@@ -355,10 +364,12 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
     Example: at 200 s tasks are added, but the last datapoint above a scale-out threshold is of
     100 s: even the oldest event that counts, of 60 s, a period and an evaluation ago, shows none.
     """
+    if world.troubles.hot:
+        return  # it publishes at once: for a while, its samples are more of a period than its tasks
     back = EVENT_AGE + PERIOD + 2 * TIMEOUT + world.troubles.tolerance
     thresholds = world.thresholds
     for change in world.ecs.changes:
-        if change.late or not change.acts_on:
+        if change.late or not change.acts_on or _of_a_surge(world, change.by):
             continue
         for policy, _ in change.acts_on:
             breached = any(
@@ -517,8 +528,9 @@ def _calls_of_a_breach_are_bounded(world: World) -> Iterator[str]:
     for spell in spells:
         since, until = spell[0], spell[-1] + PERIOD
         made = Counter(name for at, name in world.asked if since <= at < until)
+        flood = MOST_CLAIMS if world.troubles.flood else 0
         for name, a_second in MOST_PER_SECOND.items():
-            if made[name] > MOST_AT_ONCE * a_second + a_second * (until - since):
+            if made[name] > flood + a_second * (MOST_AT_ONCE + until - since):
                 yield f"{made[name]} {name} in a breach of {until - since:.0f} s"
 
 
@@ -676,7 +688,94 @@ def _no_task_is_removed_blindly(world: World) -> Iterator[str]:
                 return
 
 
+def _a_surge_removes_no_task(world: World) -> Iterator[str]:
+    """No look that a task has asked for removes any, whatever the metrics say.
+
+    But for a late call of ours, which any look undoes.
+
+    Example: a task feels a surge that is over when it is looked at: 8 tasks stay 8.
+    """
+    records = {record.id: record for record in world.targets.records}
+    for call in world.ecs.calls:
+        record = records.get(call.by)
+        if record is None or record.look.felt_at is None or record.decision is None:
+            continue
+        lowers = record.decision.granted < record.decision.before
+        if lowers and record.outcome is not Outcome.RECOVERED:
+            yield f"{call.by} calls for {call.desired} tasks for a surge, before: {call.had}"
+
+
+def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
+    """Whoever asks for a look, tasks are added for a load that there is, not for one hot task.
+
+    Example: 4 tasks carry 240 requests a second, one of them 188. That is 92 each with a threshold
+    of 100: no task is added, however often the hot one asks.
+    """
+    fleet = world.troubles.fleet
+    if not _counts_are_true(world) or world.troubles.alarms or fleet.carry > 1 or fleet.counted < 1:
+        return  # tasks that do not report are taken to carry what the hot one does
+    for change in world.ecs.changes:
+        if change.late or not change.acts_on or not _of_a_surge(world, change.by):
+            continue
+        span = [change.decided_at - ago / 2 for ago in range(round(2 * A_SURGE))]
+        if not any(
+            definition.breached_by(
+                world.traffic.per_task(METRICS[policy], at, world.tasks_at(at).serving) + MARK * at
+            )
+            for policy, _ in change.acts_on
+            for _, definition in world.thresholds[policy]
+            for at in span
+            if at >= 0
+        ):
+            yield f"{change.by} changes {change.before} -> {change.after} for a load there is not"
+
+
+def _an_old_surge_is_not_looked_at(world: World) -> Iterator[str]:
+    """A message that comes late has nothing to say: the alarm has said it.
+
+    Example: a task feels a surge at 40 s, its message arrives at 70 s: no look is made for it.
+    """
+    slack = TIMEOUT + 2 * world.troubles.tolerance
+    for record in world.targets.records:
+        felt_at = record.look.felt_at
+        if felt_at is None or record.look.generation is not None:
+            continue
+        late = (record.at - felt_at).total_seconds()
+        if late > OLDEST.total_seconds() + slack:
+            yield f"{record.id} looks at a surge that was felt {late:.0f} s before"
+
+
+def _looks_at_surges_are_bounded(world: World) -> Iterator[str]:
+    """Of a service 30 in ten minutes, whoever sends how many messages, and however many at once.
+
+    Example: a thousand messages come in a second: those that come together may each find the last
+    of the thirty free, and then no more of them are let in than five a second.
+    """
+    looks = [record for record in world.targets.records if record.look.felt_at and record.decision]
+    if len(looks) > MOST_SURGES + MOST_SURGES_A_SECOND:
+        yield f"{len(looks)} looks at surges"
+
+
+def _a_flood_makes_few_calls(world: World) -> Iterator[str]:
+    """Messages beyond the bounds make one call each, and no more.
+
+    Example: of a thousand messages in two seconds a handful comes to a claim.
+    """
+    claims = [at for at, name in world.asked_by_surges if name == "claim"]
+    for first in claims:
+        together = sum(first <= at < first + A_SURGE for at in claims)
+        if together > MOST_CLAIMS:
+            yield f"{together} claims by messages of tasks since {first:.0f} s"
+            return
+
+
 # --- what they look at ----------------------------------------------------------------------------
+
+
+def _of_a_surge(world: World, decision: str) -> bool:
+    """Whether a task has asked for the look that came to a decision."""
+    record = _decided(world).get(decision)
+    return record is not None and record.look.felt_at is not None
 
 
 def _alone(world: World) -> bool:
@@ -795,6 +894,11 @@ INVARIANTS = (
     _missing_tasks_are_not_asked_for_again,
     _what_never_comes_is_not_waited_for,
     _no_task_is_removed_blindly,
+    _a_surge_removes_no_task,
+    _a_surge_adds_what_the_load_takes,
+    _an_old_surge_is_not_looked_at,
+    _looks_at_surges_are_bounded,
+    _a_flood_makes_few_calls,
 )
 
 WHERE_TASKS_COME = (

@@ -14,12 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from quickstep.alarms import seconds
 from quickstep.engine import decide as deciding
 from quickstep.engine import guards, load, step_policy
 from quickstep.engine.load import Load
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
-from quickstep.loop import capacity, cycle, door, heartbeat, learning, next_look, observing, waiting
+from quickstep.loop import (
+    capacity,
+    cycle,
+    door,
+    heartbeat,
+    learning,
+    next_look,
+    observing,
+    surges,
+    waiting,
+)
 from quickstep.loop.next_look import Check
 from quickstep.loop.observing import Observer
 from quickstep.protocol import counts, line
@@ -28,7 +39,7 @@ from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
 from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import CallFailedError, OutOfDate
 from quickstep_lab import in_memory
-from quickstep_lab.in_memory import InMemoryTargets, call
+from quickstep_lab.in_memory import InMemorySurgeLooks, InMemoryTargets, call
 from tests.simulation import world
 from tests.simulation.world import World
 
@@ -289,11 +300,32 @@ def _everybody_is_seen(_case: Any, _load: Any, proposal: Any) -> Any:
 _learn = learning.learn
 
 
+def _all_speak_for_all(intervals: Any) -> Any:
+    return tuple(intervals)
+
+
+def _removes_too(look: Any, felt_at: datetime) -> Any:
+    return replace(_at_a_surge(look, felt_at), adds=False)
+
+
+_at_a_surge = surges.at_a_surge
+
+
+def _never_counted(memory: Memory, _look: Any, _now: datetime) -> tuple[datetime, ...]:
+    return memory.surges
+
+
+@call("take of a surge")
+def _take_whatever_was_taken(_self: InMemorySurgeLooks, _now: datetime) -> bool:
+    return True
+
+
 def _state_of_any_age(known: KnownAlarm | None, described: KnownAlarm) -> KnownAlarm:
     last = _described(known, described)
     return replace(last, state=described.state, at=described.at)
 
 
+_of_newest_seconds = seconds.of_newest_seconds
 _described = learning._described  # noqa: SLF001 - it is the bug's place
 
 
@@ -381,7 +413,13 @@ MUTATIONS: dict[str, Bug] = {
     "spent datapoints are forgotten": Bug(
         InMemoryTargets, "commit", _commit_changed(_without_spent_datapoints)
     ),
-    "an event's datapoint counts whenever it comes": Bug(observing, "_shown", _shown_again),
+    "an event's datapoint counts whenever it comes": Bug(
+        observing,
+        "_shown",
+        _shown_again,
+        unit_test="tests/unit/test_surges.py::test_the_alarm_s_own_event_for_the_same_seconds_is_held",
+        reason="the cooldown of the same step holds it as well, but for one world in thousands",
+    ),
     "an event's datapoint counts however old it is": Bug(
         Observer,
         "_fresh",
@@ -413,12 +451,46 @@ MUTATIONS: dict[str, Bug] = {
     "hope has no end": Bug(load, "MISSING_AFTER", 10_000, needs="fleet"),
     "a blind alarm is ignored": Bug(deciding, "_blind", _nothing, needs="alarms"),
     "silent tasks are ignored": Bug(step_policy, "_unseen", _everybody_is_seen, needs="fleet"),
+    # What tasks ask for.
+    "a surge removes tasks": Bug(
+        surges,
+        "at_a_surge",
+        _removes_too,
+        unit_test="tests/unit/test_surges.py::test_no_task_is_removed_for_a_surge",
+        reason="a surge would have to be over, and its tasks idle for minutes, within ten seconds",
+    ),
+    "a hot task is taken for all": Bug(seconds, "filled", _all_speak_for_all, needs="hot"),
+    "old surges are looked at": Bug(surges, "OLDEST", timedelta(hours=1), needs="surges"),
+    "looks at surges are not counted": Bug(learning, "counted", _never_counted, needs="surges"),
+    "an account's looks at surges have no bound": Bug(
+        InMemorySurgeLooks, "take", _take_whatever_was_taken, needs="flood"
+    ),
+    "a surge's seconds are not spent": Bug(
+        observing,
+        "of_newest_seconds",
+        lambda *values, **named: replace(_of_newest_seconds(*values, **named), newest=None),
+        unit_test="tests/unit/test_surges.py::test_the_alarm_s_own_event_for_the_same_seconds_is_held",
+        reason="the cooldown of the same step holds the alarm's event as well",
+    ),
+    "a surge is looked at once": Bug(
+        next_look,
+        "is_followed",
+        lambda *_: False,
+        unit_test="tests/unit/test_surges.py::test_seconds_that_become_visible_later_are_answered_then",
+        reason="tasks ask again, and the alarm does",
+    ),
     # The chain of re-checks, and the heartbeat behind it.
     "chain generation ignored": Bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
     "a re-check of the wrong generation": Bug(cycle, "Recheck", _recheck_of_the_generation_before),
     "the next check is never sent": Bug(World, "send", _nothing),
     "the chain never ends": Bug(cycle, "next_check", _check_whatever_came),
-    "the chain hurries": Bug(cycle, "next_check", _checked_at_once),
+    "the chain hurries": Bug(
+        cycle,
+        "next_check",
+        _checked_at_once,
+        unit_test="tests/unit/test_cycle.py::test_a_breach_that_was_answered_is_looked_at_again",
+        reason="the bound on calls leaves room for a flood of what comes back",
+    ),
     "a cooldown ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
     "a change ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
     "no second look for a newer datapoint": Bug(next_look, "MAX_ATTEMPTS_FOR_NEWER", 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from tests.simulation.fleet import AS_ECS_SAYS, Fleet, fleet_of
 
@@ -37,7 +37,9 @@ class Troubles:
     wait in line, and such a part of the UpdateServices is throttled. A target that is `paused` or
     in a `dry_run` is left alone, one that is `known` has an item already, and one with `several`
     alarms has two of each kind; a target is `sized` by a target policy, or goes by steps. The tasks
-    of its `fleet` start and drain, or as ECS says.
+    of its `fleet` start and drain, or as ECS says. Where tasks tell of `surges`, they publish whole
+    seconds; now and then one task is `hot` and the others are not, and somebody sends a `flood` of
+    messages that no task has felt.
     """
 
     stale: float = 0.0
@@ -55,6 +57,9 @@ class Troubles:
     known: bool = False
     several: bool = False
     sized: bool = False
+    surges: bool = False
+    hot: bool = False
+    flood: int = 0
     fleet: Fleet = AS_ECS_SAYS
 
     @property
@@ -108,7 +113,7 @@ def troubles_of(seed: int) -> Troubles:
         skews = tuple(draw.uniform(-2, 2) for _ in range(HOSTS))
     elif one_in(16):
         skews = (0.0, 0.0, draw.choice((-HOUR, HOUR)))
-    return Troubles(
+    troubles = Troubles(
         stale=draw.choice((0.5, 0.5, 10.0)) if one_in(3) else 0.0,
         late=10 if one_in(5) else 0,
         skews=skews,
@@ -126,3 +131,8 @@ def troubles_of(seed: int) -> Troubles:
         sized=one_in(6),
         fleet=fleet_of(seed),
     )
+    if not one_in(4):
+        return troubles
+    hot, flood = one_in(3), draw.choice((100, 1_000)) if one_in(6) else 0
+    fleet = replace(troubles.fleet, every=1)  # else there is nothing to tell of
+    return replace(troubles, fleet=fleet, surges=True, hot=hot, flood=flood)

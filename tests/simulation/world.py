@@ -24,6 +24,7 @@ from quickstep.engine.load import DILUTING
 from quickstep.engine.model import AlarmState, Direction, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
+from quickstep.fields import write_moment
 from quickstep.loop import cycle
 from quickstep.protocol.line import LANES, SERVED_A_SECOND, Line
 from quickstep.protocol.memory import WAITING, memory_dict, read_claim, read_memory
@@ -31,7 +32,7 @@ from quickstep.protocol.messages import Message, Request, write_message
 from quickstep.protocol.operators import read_operators
 from quickstep.protocol.ports import CallFailedError
 from quickstep_lab.in_memory import Call, InMemoryAws
-from tests.builders import HIGH, WEB
+from tests.builders import DEFINITION, HIGH, WEB
 from tests.simulation import operators
 from tests.simulation.alarms import (
     CPU,
@@ -46,7 +47,7 @@ from tests.simulation.alarms import (
     first_alarms,
     transitions,
 )
-from tests.simulation.clockwork import AnswerLostError, Clockwork, moment
+from tests.simulation.clockwork import TIMEOUT, AnswerLostError, Clockwork, moment
 from tests.simulation.ecs import Call as Update
 from tests.simulation.ecs import Change, Ecs
 from tests.simulation.fleet import tasks_at
@@ -68,6 +69,15 @@ VISIBILITY = 60.0  # the queue's, in seconds
 MAX_RECEIVES = 3
 MOST_OTHERS = 50
 """Targets of a crowded account that are throttled together: ten seconds of UpdateService."""
+
+SURGES = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
+RETENTION = 60.0  # of that queue
+SURGE = 1.5
+"""A task feels a surge that has so many times its threshold."""
+HOT = 0.8
+"""The part of what is free of all tasks that the hot one has in addition."""
+BATCH = 5.0
+"""How often tasks call that feel nothing, in seconds."""
 
 KEPT = 30.0
 """Seconds that a host keeps a document."""
@@ -140,6 +150,8 @@ class World(InMemoryAws):
         }
         self._numbers = itertools.count()
         self.asked: list[tuple[float, str]] = []  # every call: when, and of what
+        self.asked_by_surges: list[tuple[float, str]] = []  # those that tasks' messages have made
+        self._slot = -1.0
         self.old_entries = operators.old_entries() if self.troubles.entries else {}
         self.entries: dict[str, Any] = dict(self.old_entries)
         if self.troubles.paused:
@@ -230,6 +242,10 @@ class World(InMemoryAws):
         first = self.rng.randrange(10)
         at(first if self.traffic.every >= PERIOD else 0, self._period_ends)
         at(draw(0, 5), self._heartbeat)
+        if troubles.surges:
+            at(0.0, self._second_ends)
+        if troubles.flood:
+            at(draw(5, FAULTS_END - 5), self._flood)
         at(FAULTS_END, self._end_faults)
         at(END, self._close)
         others: list[tuple[int, Callable[[], None]]] = [
@@ -273,6 +289,65 @@ class World(InMemoryAws):
         self._note_period()
         self.time.at(self.now + SHORTEST_EVALUATION, self._evaluate_alarms)
         self.time.at(self.now + PERIOD, self._period_ends)
+
+    # --- seconds, and who feels them --------------------------------------------------------------
+
+    def _second_ends(self) -> None:
+        """Have both halves of the tasks report, each second or in batches, and a hot one alone."""
+        if self.time.closed:
+            return
+        tasks, hot = self.tasks, 0.0
+        if self.troubles.hot and self.faults and tasks.reporting > 1:
+            hot = HOT * (DEFINITION.threshold * tasks.serving - self.traffic.load(self.now))
+        for metric in (REQUESTS, CPU) if self.troubles.several else (REQUESTS,):
+            each = self.traffic.per_task(metric, self.now, tasks.serving)
+            reporting = each * tasks.reporting / max(1, tasks.reporters)
+            felt = each > SURGE * DEFINITION.threshold and metric == REQUESTS
+            alone = 1 if hot > 0 and metric == REQUESTS else 0
+            halves = (tasks.reporters - alone) // 2, (tasks.reporters - alone + 1) // 2
+            for half, phase in zip(halves, (0.0, 2.0), strict=True):
+                self._report(metric, reporting, half, 0.0 if felt else (phase - self.now) % BATCH)
+            self._report(metric, each + hot, alone, 0.0)
+            if felt or (alone and each + hot > SURGE * DEFINITION.threshold):
+                self._feel()
+        self.time.at(self.now + 1, self._second_ends)
+
+    def _report(self, metric: str, each: float, tasks: int, later: float) -> None:
+        if tasks and not self.chance(0.02):
+            delay = later + self.rng.uniform(0, 1) + self.rng.uniform(0.2, 2.5)
+            counted = max(1, round(tasks * self.troubles.fleet.counted))
+            self.traffic.report(metric, self.now, each, counted, self.now + delay)
+
+    def _feel(self) -> None:
+        """Have the tasks that feel a surge send their message, one in two seconds."""
+        slot = self.now // 2
+        if slot == self._slot:
+            return
+        self._slot = slot
+        self.send_surge(self.now + self.rng.uniform(0, 1))
+
+    def _flood(self) -> None:
+        """Have somebody send messages that no task has felt, as many as can be."""
+        self.log(f"a flood of {self.troubles.flood} surges")
+        for _ in range(self.troubles.flood):
+            self.send_surge(self.now + self.rng.uniform(0, 2))
+
+    def send_surge(self, when: float) -> None:
+        """Send a task's message: it comes at once, late, twice, or not at all."""
+        if self.chance(0.15):
+            return
+        sent = {"resource_id": WEB.resource_id, "at": write_moment(moment(when))}
+        for _ in range(2 if self.chance(0.2) else 1):
+            late = self.rng.uniform(1, 75) if self.chance(0.15) else 0.0
+            arrives = when + self.rng.uniform(0.05, 0.5) + late
+            self.time.at(arrives, partial(self._receive_surge, json.dumps(sent), when))
+
+    def _receive_surge(self, body: str, since: float) -> None:
+        def again() -> None:
+            if self.now < since + RETENTION:
+                self.time.at(self.now + TIMEOUT, partial(self._receive_surge, body, since))
+
+        self.time.invoke("surge", lambda: self.door.on_message(body, SURGES), again)
 
     def _note_period(self) -> None:
         alarm, limits = self.alarms.get((WEB, self.high)), self.limits[-1]
@@ -492,6 +567,8 @@ class World(InMemoryAws):
         return Service(desired, running, desired - running)
 
     def datapoints(self, policy: str, definition: AlarmDefinition, *_: Any) -> Iterable[Datapoint]:
+        if self.troubles.surges and definition.period == 1:
+            return self.traffic.seconds(METRICS[policy], self.now)
         return self.traffic.read(METRICS[policy], definition.period, self.now)
 
     def change(self, _service: ServiceName, desired: int) -> None:
@@ -534,6 +611,8 @@ class World(InMemoryAws):
         """Make a call: time passes, it takes effect, time passes; anything may go wrong."""
         throttled = self.troubles.throttled.get(call.name)
         self.asked.append((self.now, call.name))
+        if self.time.invocation.what == "surge":
+            self.asked_by_surges.append((self.now, call.name))
         if self.chance(0.01):
             self.log(f"   {call.name}: about to be killed")
             self.time.kill()

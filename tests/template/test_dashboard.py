@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,7 +94,7 @@ def test_the_dashboard_shows_what_there_is_to_show() -> None:
         "Connections per task": "metric",
         "Queue length per task": "metric",
         "Decisions by outcome": "metric",
-        "Alarm to UpdateService, ms": "metric",
+        "Alarm, or a task's surge, to UpdateService, ms": "metric",
         "Throttles, errors, and what could not be handled": "metric",
         "The scaler's log": "log",
     }
@@ -126,7 +128,7 @@ def test_every_alarm_of_the_stack_is_on_it_and_those_of_the_first_service(
 
 def test_every_queue_of_dead_letters_is_on_it() -> None:
     shown = json.dumps(widgets()["Throttles, errors, and what could not be handled"])
-    queues = EMPTY.of_type("AWS::SQS::Queue").keys() - {"Rechecks"}
+    queues = EMPTY.of_type("AWS::SQS::Queue").keys() - {"Rechecks", "Surges"}
 
     assert queues
     assert all(f"{queue}.QueueName" in shown for queue in queues)
@@ -155,7 +157,7 @@ def test_the_graphs_search_for_metrics_that_the_function_emits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = overhear(capsys)
-    report(a_scale_out_record())
+    report(replace(a_scale_out_record(), surge_to_update=timedelta(seconds=2)))
 
     emitted = metrics_in(lines()).keys()
 

@@ -33,5 +33,5 @@ def test_the_demos_heartbeat_is_what_the_schedule_sends() -> None:
 
 
 def test_the_demo_hands_messages_on_in_batches_of_the_same_size() -> None:
-    mapping = deploy(SCALER).the("AWS::Lambda::EventSourceMapping")
-    assert mapping["BatchSize"] == BATCH
+    mappings = deploy(SCALER).of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {mapping["BatchSize"] for mapping in mappings} == {BATCH}

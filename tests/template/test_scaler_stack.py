@@ -215,7 +215,8 @@ def test_the_alias_is_what_events_re_checks_and_heartbeats_go_to() -> None:
     asynchronous = asynchronous_of(FUNCTION)
 
     assert target["Arn"] == permission["FunctionName"] == alias
-    assert STACK.the("AWS::Lambda::EventSourceMapping")["FunctionName"] == alias
+    mappings = STACK.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {mapping["FunctionName"] for mapping in mappings} == {alias}
     assert STACK.the("AWS::Scheduler::Schedule")["Target"]["Arn"] == alias
     assert asynchronous["Qualifier"] == STACK.the("AWS::Lambda::Alias")["Name"] == "live"
 
@@ -245,6 +246,7 @@ def test_the_scaler_s_parameter_has_what_others_need_to_know() -> None:
         "Stack": "quickstep",
         "Table": "Table",
         "Rechecks": "Rechecks",
+        "Surges": "Surges",
     }
 
 
@@ -367,14 +369,15 @@ class Call:
 
 HEARTBEAT = load_event("heartbeat")
 RECHECK = load_event("recheck")
+SURGE = load_event("surge")
 
 
 @pytest.fixture(scope="module")
 def calls() -> list[Call]:
     """Every kind of call that the code makes, for each kind of event that it is given.
 
-    A change, a re-check of it, a duplicate and no policy; a heartbeat over one target, over one
-    that has lost its alarm, and over more than it looks at by itself.
+    A change, a surge, a re-check of it, a duplicate and no policy; a heartbeat over one target,
+    over one that has lost its alarm, and over more than it looks at by itself.
     """
     made: list[Call] = []
 
@@ -398,6 +401,7 @@ def calls() -> list[Call]:
         put_alarm(cloudwatch, WEB)
         deliver(load_event("alarm-high-step2"))
         deliver(RECHECK)
+        deliver(SURGE)
         deliver(load_event("alarm-duplicate"))
         deliver(load_event("alarm-unknown-target"))
         deliver(HEARTBEAT)
@@ -454,6 +458,7 @@ LAMBDA_S_OWN = {
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
     },
+    "ReceiveSurges": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
     "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
 }
 
@@ -525,7 +530,14 @@ def test_messages_are_sent_to_the_queue_that_the_role_may_send_to(calls: list[Ca
     assert len(sent_to) == 1
     assert environment()["QUEUE_URL"] == "Rechecks"
     assert statements()["SendAndReceiveRechecks"]["Resource"] == "Rechecks.Arn"
-    assert STACK.the("AWS::Lambda::EventSourceMapping")["EventSourceArn"] == "Rechecks.Arn"
+    assert mapping("Rechecks")["EventSourceArn"] == "Rechecks.Arn"
+
+
+def mapping(queue: str) -> dict[str, Any]:
+    """Return how Lambda takes a queue's messages to the function."""
+    mappings = STACK.of_type("AWS::Lambda::EventSourceMapping").values()
+    (one,) = (one for one in mappings if one["EventSourceArn"] == f"{queue}.Arn")
+    return one
 
 
 def test_the_heartbeat_s_role_may_invoke_the_alias_and_nothing_else() -> None:
@@ -666,6 +678,53 @@ def test_only_services_of_the_named_clusters_may_be_scaled(
     assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
 
 
+# Surges
+
+
+def test_a_service_s_tasks_are_one_message_in_two_seconds_and_hold_nobody_else_up() -> None:
+    queue = STACK.of_type("AWS::SQS::Queue")["Surges"]
+
+    assert queue["FifoQueue"] is True
+    assert queue["DeduplicationScope"] == "messageGroup"
+    assert queue["FifoThroughputLimit"] == "perMessageGroupId"
+    assert "ContentBasedDeduplication" not in queue, "the message has the time of its sender"
+
+
+def test_a_message_of_a_task_never_goes_back() -> None:
+    """Neither alone nor to a dead-letter queue: by then the alarm has said so."""
+    queue = STACK.of_type("AWS::SQS::Queue")["Surges"]
+
+    assert queue["MessageRetentionPeriod"] == 60
+    assert "RedrivePolicy" not in queue
+    assert "FunctionResponseTypes" not in mapping("Surges")
+
+
+def test_a_flood_of_messages_takes_a_bounded_part_of_lambda_and_of_nobody_s_batch() -> None:
+    assert mapping("Surges")["BatchSize"] == 1
+    assert 2 <= mapping("Surges")["ScalingConfig"]["MaximumConcurrency"] <= 10
+    assert "ScalingConfig" not in mapping("Rechecks")
+
+
+def test_a_task_role_may_send_to_that_queue_and_nothing_else() -> None:
+    (policy,) = STACK.of_type("AWS::IAM::ManagedPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sqs:SendMessage")
+    assert statement["Resource"] == "Surges.Arn"
+
+
+def test_the_scaler_sends_no_surge() -> None:
+    assert "sqs:SendMessage" not in statements()["ReceiveSurges"]["Action"]
+
+
+def test_what_tasks_need_is_among_the_outputs() -> None:
+    outputs = source(SCALER)["Outputs"]
+
+    assert outputs["SurgeQueue"]["Value"] == {"Ref": "Surges"}
+    assert outputs["SurgeQueueArn"]["Value"] == {"Fn::GetAtt": ["Surges", "Arn"]}
+    assert outputs["AskForLooksPolicy"]["Value"] == {"Ref": "AskForLooks"}
+
+
 # What could not be handled, and who is told
 
 
@@ -678,7 +737,7 @@ def test_what_could_not_be_delivered_or_handled_is_kept_for_two_weeks() -> None:
     asynchronous = asynchronous_of(FUNCTION)
     heartbeat = STACK.the("AWS::Scheduler::Schedule")["Target"]
 
-    assert queues.keys() == {"Rechecks", *DEAD_LETTERS}
+    assert queues.keys() == {"Rechecks", "Surges", *DEAD_LETTERS}
     assert all(queues[name]["MessageRetentionPeriod"] == 14 * 86_400 for name in DEAD_LETTERS)
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
     assert target["DeadLetterConfig"] == {"Arn": "UndeliveredEvents.Arn"}

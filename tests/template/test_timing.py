@@ -18,6 +18,9 @@ from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.heartbeat import PAGE_SLEEP, PAGES
 from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, NEWER_DATAPOINT, backoff
+from quickstep.loop.surges import OLDEST
+from quickstep.protocol.ports import MOST_SURGES_A_SECOND
+from quickstep.protocol.quotas import DESCRIBE_SERVICES
 from quickstep.wiring import CLIENT_CONFIG
 from tests.builders import load_event
 from tests.fakes import World
@@ -28,7 +31,11 @@ TIMEOUT = timedelta(seconds=STACK.of_type("AWS::Lambda::Function")["Scaler"]["Ti
 QUEUE: dict[str, Any] = STACK.of_type("AWS::SQS::Queue")["Rechecks"]
 VISIBILITY = timedelta(seconds=QUEUE["VisibilityTimeout"])
 RECEIVES = QUEUE["RedrivePolicy"]["maxReceiveCount"]
-MAPPING = STACK.the("AWS::Lambda::EventSourceMapping")
+MAPPINGS = {
+    mapping["EventSourceArn"].removesuffix(".Arn"): mapping
+    for mapping in STACK.of_type("AWS::Lambda::EventSourceMapping").values()
+}
+MAPPING = MAPPINGS["Rechecks"]
 SCHEDULE = STACK.the("AWS::Scheduler::Schedule")
 
 SQS_LONGEST_DELAY = timedelta(minutes=15)
@@ -120,6 +127,23 @@ def test_every_delay_of_a_re_check_is_one_that_sqs_can_wait() -> None:
     assert all(delay % timedelta(seconds=1) == timedelta() for delay in delays)
     assert min(delays) >= timedelta(seconds=1)
     assert max(delays) == LONGEST_BACKOFF <= LONGEST_DELAY
+
+
+def test_a_dead_function_holds_up_a_service_s_surges_no_longer_than_they_are_of_use() -> None:
+    """Lambda refuses a mapping whose queue shows a message again before its function has ended."""
+    queue = STACK.of_type("AWS::SQS::Queue")["Surges"]
+    visible_again = timedelta(seconds=queue["VisibilityTimeout"])
+
+    assert TIMEOUT <= visible_again <= OLDEST
+
+
+def test_lambda_takes_a_surge_at_once() -> None:
+    assert MAPPINGS["Surges"].get("MaximumBatchingWindowInSeconds", 0) == 0
+
+
+def test_the_looks_that_an_account_takes_are_what_its_describe_quota_leaves() -> None:
+    """Each of five a second brings six looks at most, of which few come in one second."""
+    assert DESCRIBE_SERVICES.a_second / 4 >= MOST_SURGES_A_SECOND
 
 
 # The heartbeat

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quickstep.loop.surges import surge_look
+from quickstep.protocol.messages import Surge
 from quickstep.report.dashboard.html import Markup, element, escape, join, json_text
 from quickstep.report.dashboard.material import Material, Metric, Point, Threshold, read_entries
 from quickstep.report.dashboard.page import Printed, document, parts
@@ -147,3 +149,16 @@ def test_a_printed_page_has_nothing_to_click() -> None:
     page = parse(document(build_view(material, Look()), Printed()))
 
     assert not [tag for tag, _ in page.elements if tag in {"a", "script"}]
+
+
+def test_what_a_surge_has_set_off_says_so_and_how_long_it_took() -> None:
+    record = a_scale_out_record()
+    felt = surge_look(Surge(record.look.service, ago(2)))
+    record = replace(record, look=felt, alarm_to_update=None, surge_to_update=timedelta(seconds=2))
+    entries, _ = read_entries([record.as_dict])
+    material = Material(record.resource_id, ago(60), NOW, entries)
+
+    page = document(build_view(material, Look()), Links(), live=True, script="/page.js")
+
+    assert "UpdateService accepted 2,000 ms after a task felt the surge" in page
+    assert ">Surge" in page

@@ -22,8 +22,10 @@ from quickstep.protocol.messages import (
     MessageError,
     Recheck,
     Request,
+    Surge,
     Sweep,
     read_message,
+    read_surge,
     write_message,
 )
 from tests.builders import DEFINITION, HIGH, NOW, WEB, ago, load_event
@@ -68,6 +70,8 @@ REQUEST: dict[str, Any] = {
 }
 TURN = {"since": "2026-11-22T10:00:00Z", "lane": 2, "number": 41}
 ELSEWHERE = {"resource_id": "service/test/web", "alarms": {}, "complete": False}
+FELT = {"resource_id": "service/prod/web", "at": "2026-11-22T10:00:12.500Z"}
+SURGE = {"surge": FELT, "lost": 1}
 SWEEP = {"sweep": {"next_token": "page-21"}, "lost": 0}
 
 
@@ -139,6 +143,12 @@ def test_what_is_written_is_read_back(message: Message) -> None:
             id="look, with an alarm that has no definition",
         ),
         pytest.param(Message(Sweep("page-21")), SWEEP, id="sweep"),
+        pytest.param(Message(Surge(WEB, NOW), lost=1), SURGE, id="surge, once more"),
+        pytest.param(
+            Message(Recheck(WEB, 7, felt_at=NOW)),
+            {"recheck": {**RECHECK["recheck"], "felt_at": "2026-11-22T10:00:12.500Z"}, "lost": 0},
+            id="re-check of a surge",
+        ),
     ],
 )
 def test_a_message_is_this_json(message: Message, body: dict[str, Any]) -> None:
@@ -183,7 +193,7 @@ def alarming(**changes: Any) -> dict[str, Any]:
 
 
 _RULE = "must be service/<cluster>/<service>"
-_KINDS = "must have one of recheck, alarm, looks, sweep, request"
+_KINDS = "must have one of recheck, alarm, looks, sweep, request, surge"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +268,10 @@ _KINDS = "must have one of recheck, alarm, looks, sweep, request"
         (requesting(capacity=-1), "request.capacity: must be at least 0, not -1"),
         (requesting(capacity=5001), "request.capacity: must be at most 5000, not 5001"),
         (requesting(at="now"), "request.at: must be a time"),
+        ({"surge": FELT["resource_id"]}, "surge: must be an object, not"),
+        ({"surge": {**FELT, "at": None}}, "surge.at: must be a time"),
+        ({"surge": {**FELT, "resource_id": "web"}}, f"surge.resource_id: {_RULE}"),
+        (rechecking(felt_at="now"), "recheck.felt_at: must be a time"),
     ],
 )
 def test_a_body_that_the_scaler_did_not_write_is_refused_with_path_and_rule(
@@ -265,6 +279,29 @@ def test_a_body_that_the_scaler_did_not_write_is_refused_with_path_and_rule(
 ) -> None:
     with pytest.raises(MessageError) as caught:
         read_message(json.dumps(body))
+
+    assert str(caught.value).startswith(problem)
+
+
+def test_a_task_says_which_service_and_when() -> None:
+    assert read_surge(json.dumps({**FELT, "of a later release": 1})) == Surge(WEB, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must be JSON: Expecting value"),
+        (json.dumps(SURGE), "resource_id: is required, but missing"),
+        (json.dumps({**FELT, "resource_id": "service/a/b/c"}), f"resource_id: {_RULE}"),
+        (json.dumps({**FELT, "at": "9999-12-31T23:59:59Z"}), "at: must be a time of the years"),
+        (json.dumps({**FELT, "at": 1795341612}), "at: must be a time like"),
+        (json.dumps({**FELT, "more": ["x" * 300_000]}), "must have at most 262144 bytes"),
+    ],
+    ids=["empty", "one of the scaler's own", "a service", "a year", "a number", "much"],
+)
+def test_what_is_no_task_s_message_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        read_surge(text)
 
     assert str(caught.value).startswith(problem)
 

@@ -20,6 +20,7 @@ from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
+from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.loop.cycle import Cycle
@@ -189,6 +190,7 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
         cycle=cycle,
         alarms=CloudWatchAlarms(cloudwatch),
         messages=messages,
+        surges=DynamoSurgeLooks(dynamodb, settings.table),
         sleep=_sleep,
         jitter=jitter,
         home=settings.home,

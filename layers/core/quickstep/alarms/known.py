@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import definition_dict, read_definition
@@ -38,6 +38,10 @@ class KnownAlarm:
     muted: bool = False
     muted_until: datetime | None = None
     disabled: bool = False
+
+    def after(self, begins: datetime) -> KnownAlarm:
+        """Return it after a datapoint has changed capacity, or seconds that began then."""
+        return replace(self, acted_on=max(begins, self.acted_on or begins))
 
     def silenced(self, now: datetime) -> bool:
         """Whether an operator does not want the alarm answered at `now`."""

@@ -28,24 +28,35 @@ from quickstep.engine.policies import ask, is_content, needed, needs, speaks, wi
 from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from quickstep.engine.patience import Patience
 
 
+BOTH = (Direction.OUT, Direction.IN)
+
+
 def decide(
-    target: ScalableTarget, observation: Observation, state: State, now: datetime
+    target: ScalableTarget,
+    observation: Observation,
+    state: State,
+    now: datetime,
+    directions: Collection[Direction] = BOTH,
 ) -> Decision:
     """Return what to do about `observation`, and why.
 
-    A scale-out policy in breach is answered first, and only without one may tasks be removed.
+    A scale-out policy in breach is answered first, and only without one may tasks be removed. Where
+    one of the `directions` is left to another look, that one is to come soon.
 
     Example: with 4 tasks, a threshold of 100 and one datapoint of 160, a step [50, 100) that adds
     2 gives SCALED_OUT from 4, wanted 6, granted 6.
     """
     case = _learnt(Case(target, observation, state, now, Bounds.in_force(target, state, now)))
-    out = _scaled(case, Direction.OUT)
-    return _decision(case, out or _scaled(case, Direction.IN) or _held_without_alarm(case))
+    asked = (_scaled(case, direction) for direction in BOTH if direction in directions)
+    proposal = next(filter(None, asked), None) or _held_without_alarm(case)
+    left = proposal.check_again is None and len(directions) < len(BOTH)
+    return _decision(case, proposal.checked_again_in(RECHECK_SECONDS) if left else proposal)
 
 
 def _learnt(case: Case) -> Case:

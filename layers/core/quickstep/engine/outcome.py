@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     HELD_MUTED = "HELD_MUTED"
     IGNORED_DUPLICATE = "IGNORED_DUPLICATE"
     IGNORED_STALE = "IGNORED_STALE"
+    IGNORED_SURGE = "IGNORED_SURGE"
     LOST_RACE = "LOST_RACE"
     RECOVERED = "RECOVERED"
     FOREIGN_CHANGE = "FOREIGN_CHANGE"
@@ -71,6 +72,7 @@ _SENTENCES = {
     Outcome.HELD_MUTED: "Held at {before}, the alarm is muted: {why}",
     Outcome.IGNORED_DUPLICATE: "Ignored, this was handled before: {why}",
     Outcome.IGNORED_STALE: "Ignored, out of date: {why}",
+    Outcome.IGNORED_SURGE: "Ignored, no look at this surge: {why}",
     Outcome.LOST_RACE: "Left to another evaluation of the same target: {why}",
     Outcome.RECOVERED: "Made good a change whose author did not finish: {why}",
     Outcome.FOREIGN_CHANGE: "Somebody else went from {before} to {granted} tasks: {why}",

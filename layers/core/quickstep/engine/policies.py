@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from quickstep.engine.patience import Need
     from quickstep.engine.proposal import Case, Proposal
 
+SURGE_SECONDS = 2
+"""So many whole seconds show a surge."""
+
+TREND_SECONDS = 5
+
 
 def ask(case: Case, policy: Policy, alarm: Alarm, direction: Direction) -> Proposal | None:
     """Return the capacity that a policy asks for in a direction, from what was seen.
@@ -94,6 +99,16 @@ def by_the_newest(policy: Policy | None) -> bool:
 def resolution(target: ScalableTarget, policy: Policy | None) -> int:
     """Return at how many seconds' resolution a policy's metric is read, where it has it."""
     return 1 if by_the_newest(policy) else target.publish_seconds
+
+
+def surge_interval(target: ScalableTarget, policy: Policy | None) -> int:
+    """Return the seconds of each interval in which the load is shown where a surge begins.
+
+    A target is sized by the newest one, which has no second from before the surge. Steps look for
+    a trend in theirs, and in short ones a jump is a trend if tasks report it one after the other.
+    """
+    shortest = SURGE_SECONDS if by_the_newest(policy) else TREND_SECONDS
+    return max(shortest, target.publish_seconds)
 
 
 def window(policy: Policy) -> int | None:

@@ -86,7 +86,7 @@ def changed(memory: Memory, decision: Decision, seen: Seen, now: datetime) -> Me
     """
     out = decision.granted > decision.before
     spent = {
-        name: replace(memory.alarms[name], acted_on=seen.newest[name])
+        name: memory.alarms[name].after(seen.newest[name])
         for name, alarm in seen.alarms.items()
         if alarm.has_value and name in seen.newest and (out or alarm.state is AlarmState.ALARM)
     }

@@ -17,14 +17,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from quickstep.config import ConfigError
-from quickstep.engine.decide import correct, decide, set_capacity
-from quickstep.engine.model import Observation, Service
+from quickstep.engine.decide import BOTH, correct, decide, set_capacity
+from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.capacity import Capacity, changed
 from quickstep.loop.learning import ahead_of_time, ignored, learn, told
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
 from quickstep.loop.recovery import adopt, adopted, insist, moved
+from quickstep.loop.surges import scaled_out_since
 from quickstep.loop.waiting import line_up, served, still_waits
 from quickstep.protocol.memory import Claim, Lease, Memory
 from quickstep.protocol.messages import Message, Recheck
@@ -246,6 +247,8 @@ class Cycle:
         accepted_at = self.clock()
         if draft.look.event:
             record = replace(record, alarm_to_update=accepted_at - draft.look.event.at)
+        if (felt_at := draft.look.felt_at) and not scaled_out_since(memory, felt_at):
+            record = replace(record, surge_to_update=accepted_at - felt_at)
         if memory.turn:
             record = replace(record, waited=accepted_at - memory.turn.since)
         counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unheard)
@@ -262,7 +265,9 @@ class Cycle:
         if check is None:
             waited = self.targets.commit(record.id, memory, record, claim)
         else:
-            recheck = Recheck(record.look.service, memory.generation, check.attempt, check.turn)
+            recheck = Recheck(
+                record.look.service, memory.generation, check.attempt, check.turn, check.felt_at
+            )
             memory = replace(memory, check_at=now + check.delay)
             waited, _ = self.together(
                 lambda: self.targets.commit(record.id, memory, record, claim),
@@ -306,7 +311,8 @@ def _decide(
     A wished capacity goes before the policies; a look that corrects sees to the bounds where the
     policies leave capacity as it is. A breach is looked at again either way.
     """
-    decision = decide(target, observation, state, now)
+    directions = (Direction.OUT,) if look.adds else BOTH
+    decision = decide(target, observation, state, now, directions)
     other = None
     if look.wish:
         other = set_capacity(target, observation, state, now, look.wish.capacity)

@@ -8,7 +8,7 @@ throttled before its claim.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -18,23 +18,30 @@ from quickstep.loop.cycle import LEASE
 from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
 from quickstep.loop.next_look import MAX_THROTTLES, backoff
+from quickstep.loop.surges import SurgeBounds, surge_look
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeats,
     Message,
     Recheck,
     Request,
+    Surge,
     Sweep,
     read_message,
+    read_surge,
 )
+from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.records import DecisionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from quickstep.loop.cycle import Cycle
     from quickstep.protocol.messages import Content
-    from quickstep.protocol.ports import Alarms, Messages
-    from quickstep.protocol.records import DecisionRecord
+    from quickstep.protocol.ports import Alarms, Messages, SurgeLooks
+
+FIFO = ".fifo"
+"""What the name of each FIFO queue of SQS ends with."""
 
 MAX_RACES = 16
 """Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
@@ -52,6 +59,7 @@ class Door:
     cycle: Cycle
     alarms: Alarms
     messages: Messages
+    surges: SurgeLooks
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
     home: Home = NOWHERE
@@ -64,13 +72,31 @@ class Door:
         """
         return self._let_in(Message(Sweep() if event == {"heartbeat": {}} else AlarmAgain(event)))
 
-    def on_message(self, body: str) -> list[DecisionRecord]:
-        """Evaluate one message of the queue.
+    def on_message(self, body: str, queue: str = "") -> list[DecisionRecord]:
+        """Evaluate one message of a queue, whose ARN is given; without one, of the scaler's own.
+
+        That one delays each of its messages, as no FIFO queue does. So what comes from a FIFO queue
+        is the tasks', whatever it says.
 
         Raises:
             MessageError, EventError: it is none of those in `messages`.
         """
+        if queue.endswith(FIFO):
+            return self._let_in_once(read_surge(body))
         return self._let_in(read_message(body))
+
+    def _let_in_once(self, surge: Surge) -> list[DecisionRecord]:
+        """Evaluate a task's message, which never comes back: its group would wait for it.
+
+        What fails unexpectedly comes back through the scaler's own queue.
+        """
+        message = Message(surge)
+        try:
+            return self._let_in(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self.messages.send(replace(message, lost=1), timedelta(seconds=1))
+            failed = self._ended(surge, Outcome.FAILED_OTHER, f"{error!r}; it is tried again")
+            return [failed]
 
     def _let_in(self, message: Message) -> list[DecisionRecord]:
         records = self._records(message.content)
@@ -96,8 +122,27 @@ class Door:
                 return self._rounds.look_at([content])
             case Sweep():
                 return self._rounds.sweep(content)
+            case Surge():
+                return self._look_at(content)
             case _:
                 assert_never(content)
+
+    def _look_at(self, surge: Surge) -> list[DecisionRecord]:
+        bounds = SurgeBounds(self.cycle.targets, self.surges)
+        try:
+            refusal = bounds.refusal(surge, self.cycle.clock())
+        except CallFailedError as error:
+            failed = self._ended(surge, error.outcome, error.why)
+            return [replace(failed, unclaimed=error.outcome is Outcome.FAILED_THROTTLED)]
+        if refusal:
+            return [self._ended(surge, Outcome.IGNORED_SURGE, refusal)]
+        return self.cycle.evaluate(surge_look(surge))
+
+    def _ended(self, surge: Surge, outcome: Outcome, why: str) -> DecisionRecord:
+        """Return the record of a surge that was not looked at; it is not stored."""
+        look, now = surge_look(surge), self.cycle.clock()
+        reason = outcome.sentence(before=None, granted=None, why=why)
+        return DecisionRecord(self.cycle.new_id(), now, look, outcome, reason)
 
     @property
     def _rounds(self) -> HeartbeatRounds:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.surges import counted
 from quickstep.protocol.memory import Deletion
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def learn(
             if target.policy(name) and name not in alarms
         },
         requested_at=look.wish.at if look.wish else memory.requested_at,
+        surges=counted(memory, look, now),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quickstep.fields import write_moment
+from quickstep.loop.surges import at_a_surge
 from quickstep.protocol.look import Cause, Look, Reads, Wish
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Heartbeats, Recheck, Request
 
@@ -24,7 +25,7 @@ def alarm_look(event: AlarmEvent, again: AlarmAgain) -> Look:
 
 def recheck_look(recheck: Recheck) -> Look:
     """Return the look that was announced by the one before."""
-    return Look(
+    look = Look(
         service=recheck.service,
         cause=Cause("re-check", {"generation": recheck.generation, "attempt": recheck.attempt}),
         again=recheck,
@@ -32,6 +33,7 @@ def recheck_look(recheck: Recheck) -> Look:
         attempt=recheck.attempt,
         turn=recheck.turn,
     )
+    return at_a_surge(look, recheck.felt_at) if recheck.felt_at else look
 
 
 def heartbeat_look(heartbeat: Heartbeat) -> Look:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.surges import is_followed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 NEWER_DATAPOINT = timedelta(seconds=2)
 """How soon to look again where CloudWatch has no newer datapoint yet, or ECS has not answered."""
 
+NEXT_SECOND = timedelta(seconds=1)
+"""How soon to look again where no second shows yet what a task has felt."""
+
 MAX_ATTEMPTS_FOR_NEWER = 5
 """Looks in a row for a newer datapoint; then the heartbeat takes over."""
 
@@ -26,6 +30,9 @@ MAX_THROTTLES = 30
 """Throttled attempts in a row: about ten minutes; then the heartbeat takes over."""
 
 LONGEST_BACKOFF = timedelta(seconds=30)
+
+_UNSEEN = (Outcome.HELD_NOT_BREACHING, Outcome.HELD_NO_DATA)
+"""How a look ends that does not see a surge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class Check:
     delay: timedelta
     attempt: int = 0
     turn: Turn | None = None
+    felt_at: datetime | None = None
 
 
 def next_check(
@@ -49,25 +57,50 @@ def next_check(
     `wait` is how long a throttled target waits for its turn; None where it has no number.
     """
     look = record.look
+    felt_at = look.felt_at if is_followed(memory, look, now) else None
     throttles, looks = (look.attempt, 0) if look.turn else (0, look.attempt)
     if record.outcome is Outcome.FAILED_THROTTLED and throttles < MAX_THROTTLES:
         last = wait is None and _asks_for_less(record)
         delay = max(wait or timedelta(), backoff(throttles, jitter, scale_in=last))
-        return Check(delay, throttles + 1, memory.turn)
+        return Check(delay, throttles + 1, memory.turn, felt_at)
     if memory.counts.asked and looks < MAX_ATTEMPTS_FOR_NEWER:
-        return Check(NEWER_DATAPOINT, looks + 1)
+        return Check(NEWER_DATAPOINT, looks + 1, felt_at=felt_at)
     decision = record.decision
     if decision is None or decision.next_check_in is None or record.outcome.failed:
         return None
-    outlives = look.outlives_alarms or memory.state.removals or memory.state.patience
+    delay = timedelta(seconds=decision.next_check_in)
+    if felt_at and (check := _of_a_surge(record.outcome, looks, delay)):
+        return replace(check, felt_at=felt_at)
+    # How often a surge was looked at does not count for its alarm, which has been waited for.
+    return _of_alarms(memory, record, now, 0 if look.felt_at else looks, delay)
+
+
+def _of_alarms(
+    memory: Memory, record: DecisionRecord, now: datetime, looks: int, delay: timedelta
+) -> Check | None:
+    """Return when to look at what alarms watch again; None where nothing asks for it."""
+    outlives = record.look.outlives_alarms or memory.state.removals or memory.state.patience
     if not (outlives or readable(memory, now)):
         return None
-    delay = timedelta(seconds=decision.next_check_in)
     if not _awaits_a_datapoint(record):
         return Check(delay)
     if record.outcome is Outcome.HELD_NO_DATA or delay < NEWER_DATAPOINT:
         delay = NEWER_DATAPOINT
     return Check(delay, looks + 1) if looks < MAX_ATTEMPTS_FOR_NEWER else None
+
+
+def _of_a_surge(outcome: Outcome, looks: int, delay: timedelta) -> Check | None:
+    """Return when to look at a surge again; None once it is not seen any more.
+
+    Up to five times soon: a second later while no second shows it, two after an answer, for more
+    tasks will have reported. Then whenever a breach is looked at again.
+    """
+    soon = looks < MAX_ATTEMPTS_FOR_NEWER
+    if outcome in _UNSEEN:
+        return Check(NEXT_SECOND, looks + 1) if soon else None
+    if outcome.changes_capacity and soon:
+        return Check(NEWER_DATAPOINT, looks + 1)
+    return Check(delay, MAX_ATTEMPTS_FOR_NEWER)
 
 
 def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:

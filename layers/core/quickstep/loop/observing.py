@@ -14,8 +14,15 @@ from quickstep.alarms.reading import (
     recent,
     span_of,
 )
+from quickstep.alarms.seconds import of_newest_seconds
 from quickstep.engine.model import Alarm, AlarmState, Direction
-from quickstep.engine.policies import by_the_newest, looks_always, looks_back, resolution
+from quickstep.engine.policies import (
+    by_the_newest,
+    looks_always,
+    looks_back,
+    resolution,
+    surge_interval,
+)
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.alarms.reading import Reading
     from quickstep.engine.model import Datapoint, Policy, ScalableTarget
     from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Memory
@@ -91,7 +99,8 @@ class Observer:
             and not _is_seen(target, name, alarms[name])
             and _is_read(target, memory, look, name, now)
         }
-        return self._read(target, known, definitions, Seen(alarms, newest), now)
+        at_once = look.reads is Reads.NEWEST_SECONDS
+        return self._read(target, known, definitions, Seen(alarms, newest), now, at_once=at_once)
 
     def _read(
         self,
@@ -100,11 +109,13 @@ class Observer:
         definitions: Mapping[str, AlarmDefinition],
         seen: Seen,
         now: datetime,
+        *,
+        at_once: bool,
     ) -> Seen:
         if not definitions:
             return seen
         fine = {
-            name: each.fine(resolution(target, target.policy(name)))
+            name: each.fine(1 if at_once else resolution(target, target.policy(name)))
             for name, each in definitions.items()
         }
         try:
@@ -124,24 +135,16 @@ class Observer:
             }
             return replace(seen, alarms={**seen.alarms, **unread})
         readings = {
-            name: judge(
-                definition,
-                coarse(points.get(name, ()), definition.period),
-                known[name].acted_on,
-                now,
+            name: (_at_once if at_once and fine[name].period == 1 else _in_full)(
+                target, target.policy(name), known[name], points.get(name, ()), now
             )
-            for name, definition in definitions.items()
+            for name in definitions
         }
         read = {}
         for name, reading in readings.items():
-            shown = replace(
-                reading.alarm,
-                muted=seen.alarms[name].muted,
-                **_history(
-                    target.policy(name), target, definitions[name], points.get(name, ()), now
-                ),
-            )
-            if shown.has_value or known[name].state is AlarmState.ALARM:
+            shown = replace(reading.alarm, muted=seen.alarms[name].muted)
+            answered = at_once and shown.next_at
+            if shown.has_value or answered or known[name].state is AlarmState.ALARM:
                 read[name] = shown
             elif _looks(target, name):
                 # Its alarm says nothing new, or nothing at all; then it is blind, whatever it says.
@@ -152,6 +155,35 @@ class Observer:
 
     def _fresh(self, look: Look, now: datetime) -> AlarmEvent | None:
         return look.event if look.event and now - look.event.at <= self.max_age else None
+
+
+def _in_full(
+    target: ScalableTarget,
+    policy: Policy | None,
+    known: KnownAlarm,
+    points: Sequence[Datapoint],
+    now: datetime,
+) -> Reading:
+    """Return what the newest complete periods of an alarm say, and the load before them."""
+    definition = known.definition
+    assert definition is not None  # noqa: S101 - only what is defined is read
+    reading = judge(definition, coarse(points, definition.period), known.acted_on, now)
+    history = _history(policy, target, definition, points, now)
+    return replace(reading, alarm=replace(reading.alarm, **history))
+
+
+def _at_once(
+    target: ScalableTarget,
+    policy: Policy | None,
+    known: KnownAlarm,
+    points: Sequence[Datapoint],
+    now: datetime,
+) -> Reading:
+    """Return what the newest seconds of an alarm's metric say, and the load before them."""
+    definition = known.definition
+    assert definition is not None  # noqa: S101 - only what is defined is read
+    every, whole = target.publish_seconds, surge_interval(target, policy)
+    return of_newest_seconds(definition, points, known.acted_on, now, every=every, whole=whole)
 
 
 def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
@@ -196,12 +228,12 @@ def _is_seen(target: ScalableTarget, name: str, alarm: Alarm) -> bool:
 
 def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now: datetime) -> bool:
     """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
-    if look.reads is Reads.NOTHING:
-        return False
-    if memory.alarms[name].state is AlarmState.ALARM or _looks(target, name):
-        return True
     policy = target.policy(name)
     out = policy is not None and policy.direction is Direction.OUT
+    if look.reads in (Reads.NOTHING, Reads.NEWEST_SECONDS):
+        return out and look.reads is Reads.NEWEST_SECONDS
+    if memory.alarms[name].state is AlarmState.ALARM or _looks(target, name):
+        return True
     since = now - timedelta(seconds=target.deregistration_delay_seconds)
     drain = any(removal.at > since for removal in memory.state.removals)
     return out and (look.reads is Reads.SCALE_OUT or drain)

@@ -27,6 +27,8 @@ class Reads(Enum):
     NOTHING = auto()
     IN_ALARM = auto()
     SCALE_OUT = auto()
+    NEWEST_SECONDS = auto()
+    """Of scale-out alarms, whatever their state: what they will say once their period is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Look:
     nowhere: throttled ones if it comes for a `turn`, else looks for a newer datapoint. `again` is
     what comes back where it loses the race for the lease. The looks after it end once no alarm is
     remembered to be in ALARM, unless it `outlives_alarms`.
+
+    Where a task asks for it, `felt_at` is when the task has felt a surge: it is followed by others
+    until an alarm says so, too. A look that only `adds` removes no task.
     """
 
     service: ServiceName
@@ -77,6 +82,8 @@ class Look:
     attempt: int = 0
     turn: Turn | None = None
     outlives_alarms: bool = False
+    felt_at: datetime | None = None
+    adds: bool = False
 
     @property
     def waits(self) -> bool:
@@ -96,4 +103,6 @@ class Look:
             times += [self.event.at, self.event.newest or self.event.at]
         if self.wish:
             times.append(self.wish.at)
+        if self.felt_at:
+            times.append(self.felt_at)
         return tuple(times)

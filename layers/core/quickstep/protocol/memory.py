@@ -38,6 +38,9 @@ AHEAD = timedelta(seconds=60)
 FORGOTTEN = timedelta(hours=1)
 """For so long it is known that an alarm was deleted; no event of it is under way for longer."""
 
+MOST_SURGES = 30
+"""Looks that tasks have asked for, of a service in ten minutes; no more are remembered."""
+
 LONGEST_CHECK = timedelta(minutes=15)
 """No re-check comes later: SQS delays a message by no more."""
 
@@ -68,6 +71,7 @@ class Memory:
     message is due, None while there is no chain. `requested_at` is when the newest capacity was
     asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
     until it has been judged. `listed` says that the target is among those that are remembered.
+    `surges` is when it was looked at of late because a task had asked for it, oldest first.
     """
 
     state: State = field(default_factory=State)
@@ -79,6 +83,7 @@ class Memory:
     requested_at: datetime | None = None
     turn: Turn | None = None
     listed: bool = False
+    surges: tuple[datetime, ...] = ()
 
     @property
     def desired(self) -> int | None:
@@ -132,6 +137,7 @@ class Memory:
             check_at=check_at if check_at and check_at <= now + LONGEST_CHECK else None,
             requested_at=self.requested_at and past(self.requested_at, AHEAD),
             turn=self.turn and replace(self.turn, since=past(self.turn.since)),
+            surges=tuple(past(at) for at in self.surges),
         )
 
 
@@ -188,6 +194,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "requested_at": write_optional_moment(memory.requested_at),
         "turn": write_turn(memory.turn),
         "listed": memory.listed,
+        "surges": [write_moment(at) for at in memory.surges],
     }
 
 
@@ -236,6 +243,10 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         requested_at=read_optional_moment(present.get("requested_at")),
         turn=read_turn(present.get("turn")),
         listed=present["listed"].boolean() if "listed" in present else False,
+        surges=tuple(
+            at.moment()
+            for at in (present["surges"].items(at_most=MOST_SURGES) if "surges" in present else ())
+        ),
     )
     problems.raise_any(CorruptItemError)
     return memory

@@ -5,8 +5,14 @@
     {"looks":     {"describe", "targets"}}                             look at targets of a cluster
     {"sweep":     {"next_token"}}                                      go on paging through alarms
     {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
+    {"surge":     {"resource_id", "at"}}                               a task's surge, once more
 
 `lost` counts the races that a message has lost. A queue's messages are untrusted like events.
+
+Tasks have a queue of their own. Whatever stands in it is read as a task's surge, and as nothing
+else: whoever may ask for a look may not ask for a capacity.
+
+    {"resource_id", "at"}                                              a task feels a surge
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from quickstep.alarms.known import known_dict, read_known
 from quickstep.config import MAX_POLICIES, MAX_TASKS
 from quickstep.fields import (
+    FIRST_MOMENT,
     Field,
     InvalidDocumentError,
     Problem,
@@ -59,6 +66,7 @@ class Recheck:
     generation: int
     attempt: int = 0
     turn: Turn | None = None
+    felt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,15 @@ class Request:
     capacity: int | None = None
 
 
-Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """A task of the service feels more load than it should carry; `at` is the task's clock."""
+
+    service: ServiceName
+    at: datetime
+
+
+Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request | Surge
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +153,8 @@ def _write_content(message: Message) -> dict[str, Any]:
                 "attempt": recheck.attempt,
                 "turn": write_turn(recheck.turn),
             }
+            if recheck.felt_at:
+                body["felt_at"] = write_moment(recheck.felt_at)
             return {"recheck": body}
         case AlarmAgain(event):
             return {"alarm": dict(event)}
@@ -154,6 +172,8 @@ def _write_content(message: Message) -> dict[str, Any]:
                 "capacity": request.capacity,
             }
             return {"request": body}
+        case Surge(service, at):
+            return {"surge": {"resource_id": service.resource_id, "at": write_moment(at)}}
         case _:
             assert_never(message.content)
 
@@ -170,8 +190,17 @@ def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
     }
 
 
-def read_records(records: Any) -> list[tuple[str, str]]:
-    """Return id and body of each message that SQS hands over.
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message as SQS hands it over: `queue` is the ARN of where it was, as Lambda says."""
+
+    id: str
+    body: str
+    queue: str = ""
+
+
+def read_records(records: Any) -> list[Delivered]:
+    """Return the messages that SQS hands over.
 
     Raises:
         MessageError: they come from something else, such as SNS, which has neither.
@@ -181,13 +210,26 @@ def read_records(records: Any) -> list[tuple[str, str]]:
     for record in Field(records, "Records", problems).items(at_least=1, at_most=MAX_RECORDS):
         members = record.members(required=("messageId", "body"))
         if {"messageId", "body"} <= members.keys():
-            read.append((members["messageId"].text(), members["body"].value))
+            queue = members["eventSourceARN"].text() if "eventSourceARN" in members else ""
+            read.append(Delivered(members["messageId"].text(), members["body"].value, queue))
             if not isinstance(members["body"].value, str):
                 members["body"].wrong("must be a string")
     if problems.found:
         rule = "must be messages of a queue; what SNS or another source sends is not heeded"
         raise MessageError([Problem("Records", rule), *problems.found])
     return read
+
+
+def read_surge(text: str) -> Surge:
+    """Read what a task has sent from its JSON text; what a later publisher adds is left aside.
+
+    Raises:
+        MessageError: it does not say which service, and when.
+    """
+    problems = Problems()
+    surge = _read_surge(_root(text, problems))
+    problems.raise_any(MessageError)
+    return surge
 
 
 def read_message(text: str) -> Message:
@@ -197,10 +239,7 @@ def read_message(text: str) -> Message:
         MessageError: it is none that `write_message` has made.
     """
     problems = Problems()
-    try:
-        root = Field(parse_json(text), "", problems)
-    except InvalidDocumentError as error:
-        raise MessageError(error.problems) from None
+    root = _root(text, problems)
     members = root.members(optional=("lost", *_READERS))
     kinds = [kind for kind in _READERS if kind in members]
     if len(kinds) != 1:
@@ -212,13 +251,22 @@ def read_message(text: str) -> Message:
     return Message(content, lost)
 
 
+def _root(text: str, problems: Problems) -> Field:
+    try:
+        return Field(parse_json(text), "", problems)
+    except InvalidDocumentError as error:
+        raise MessageError(error.problems) from None
+
+
 def _read_recheck(field: Field) -> Recheck:
-    members = _members(field, "resource_id", "generation", "attempt", "turn")
+    keys = ("resource_id", "generation", "attempt", "turn")
+    members = _members(field, *keys, optional=("felt_at",))
     return Recheck(
         _service(members["resource_id"]),
         members["generation"].integer(0, MAX_GENERATION),
         members["attempt"].integer(0, MAX_ATTEMPTS),
         read_turn(members["turn"].optional()),
+        read_optional_moment(members.get("felt_at")),
     )
 
 
@@ -267,6 +315,13 @@ def _read_request(field: Field) -> Request:
     )
 
 
+def _read_surge(field: Field) -> Surge:
+    members = field.members(required=("resource_id", "at"))
+    if not {"resource_id", "at"} <= members.keys():
+        return Surge(ServiceName("", ""), FIRST_MOMENT)
+    return Surge(_service(members["resource_id"]), members["at"].moment())
+
+
 def _members(field: Field, *keys: str, optional: Iterable[str] = ()) -> dict[str, Field]:
     """Return exactly these members; one that is missing has been noted, and reads as null."""
     members = field.members(required=keys, optional=optional)
@@ -285,4 +340,5 @@ _READERS: dict[str, Callable[[Field], Content]] = {
     "looks": _read_heartbeats,
     "sweep": _read_sweep,
     "request": _read_request,
+    "surge": _read_surge,
 }

@@ -243,6 +243,22 @@ class Turns(Protocol):
         ...
 
 
+MOST_SURGES_A_SECOND = 5
+"""Surges that an account looks at: a quarter of what DescribeServices refills by."""
+
+
+class SurgeLooks(Protocol):
+    """How many surges are looked at in an account."""
+
+    def take(self, now: datetime) -> bool:
+        """Take one of the looks of this second; False where all are taken.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+
 class Operators(Protocol):
     """What operators and schedules have written to a target's item: overrides, a pause.
 

@@ -26,9 +26,10 @@ class DecisionRecord:
     """One evaluation.
 
     `alarms` is what was seen of them, by policy. `alarm_to_update` is the time from the alarm's own
-    timestamp to UpdateService accepted; `waited` the time that throttles have cost before.
-    `unreadable` is what was wrong with something that an operator wrote. An `unclaimed` one was
-    throttled before it could claim its target: nothing remembers it but what comes back.
+    timestamp to UpdateService accepted, `surge_to_update` that from when a task has felt a surge;
+    `waited` the time that throttles have cost before. `unreadable` is what was wrong with something
+    that an operator wrote. An `unclaimed` one was throttled before it could claim its target:
+    nothing remembers it but what comes back.
     """
 
     id: str
@@ -40,6 +41,7 @@ class DecisionRecord:
     service: Service | None = None
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     alarm_to_update: timedelta | None = None
+    surge_to_update: timedelta | None = None
     waited: timedelta | None = None
     unreadable: str = ""
     unclaimed: bool = False
@@ -64,6 +66,8 @@ class DecisionRecord:
             "alarm_to_update_ms": _millis(self.alarm_to_update),
             "waited_ms": _millis(self.waited),
         }
+        if self.surge_to_update is not None:
+            record["surge_to_update_ms"] = _millis(self.surge_to_update)
         if self.unreadable:
             record["unreadable"] = self.unreadable
         if self.decision is None:

@@ -3,10 +3,12 @@
 Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
                                   ECS accepted UpdateService
+Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task has felt a surge
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
 Quickstep / NoCapacityDecisions   over all targets: held, as tasks that were asked for never came
+Quickstep / IgnoredSurges         over all targets: messages of tasks that no look was made for
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
@@ -57,6 +59,10 @@ def report(record: DecisionRecord) -> None:
 
 
 def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
+    if record.outcome is Outcome.IGNORED_SURGE:
+        # Whoever sends them names the service. Each name would be a metric, which is paid for.
+        yield MetricSet((Metric("IgnoredSurges", 1),))
+        return
     target = {"ResourceId": record.resource_id}
     outcome = {"Outcome": str(record.outcome)}
     yield MetricSet((Metric("Decisions", 1),), {**target, **outcome})
@@ -73,9 +79,15 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
             Metric("DesiredCount", desired),
             Metric("RunningCount", record.service.running),
         ]
-    if record.alarm_to_update is not None:
-        latency = record.alarm_to_update / timedelta(milliseconds=1)
-        of_target.append(Metric("AlarmToUpdateLatency", latency, "Milliseconds"))
+    latencies = {
+        "AlarmToUpdateLatency": record.alarm_to_update,
+        "SurgeToUpdateLatency": record.surge_to_update,
+    }
+    of_target += [
+        Metric(name, latency / timedelta(milliseconds=1), "Milliseconds")
+        for name, latency in latencies.items()
+        if latency is not None
+    ]
     if of_target:
         yield MetricSet(tuple(of_target), target)
 
@@ -94,8 +106,10 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
     return {"decisions": [record.as_dict for record in records]}
 
 
-def deliver_each(receive: Callable[[str], list[DecisionRecord]], records: Any) -> dict[str, Any]:
-    """Evaluate messages of the queue; return the ids of those that failed, and come back alone.
+def deliver_each(
+    receive: Callable[[str, str], list[DecisionRecord]], records: Any
+) -> dict[str, Any]:
+    """Evaluate messages of a queue; return the ids of those that failed, and come back alone.
 
     What comes from elsewhere, and looks much the same, is refused.
 
@@ -107,12 +121,12 @@ def deliver_each(receive: Callable[[str], list[DecisionRecord]], records: Any) -
     except MessageError as error:
         return {"refused": refuse(error)}
     failed: dict[str, Exception] = {}
-    for message_id, body in messages:
+    for message in messages:
         try:
-            deliver(receive, body)
+            deliver(partial(receive, message.body), message.queue)
         except Exception as error:
-            logger.exception("A message failed", extra={"message_id": message_id})
-            failed[message_id] = error
+            logger.exception("A message failed", extra={"message_id": message.id})
+            failed[message.id] = error
     if failed and len(failed) == len(messages):
         raise ExceptionGroup("every message failed", list(failed.values()))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

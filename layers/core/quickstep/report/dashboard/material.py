@@ -83,6 +83,7 @@ class Entry:
     granted: int | None = None
     service: Service | None = None
     alarm_to_update_ms: int | None = None
+    surge_to_update_ms: int | None = None
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -153,7 +154,7 @@ def read_entries(
 
 
 _REQUIRED = ("id", "at", "outcome", "reason")
-_OPTIONAL = ("from", "granted", "service", "alarm_to_update_ms")
+_OPTIONAL = ("from", "granted", "service", "alarm_to_update_ms", "surge_to_update_ms")
 
 
 def _read(record: Field) -> Entry | None:
@@ -171,6 +172,7 @@ def _read(record: Field) -> Entry | None:
         granted=_whole(members.get("granted")),
         service=_service(members["service"]) if "service" in members else None,
         alarm_to_update_ms=_whole(members.get("alarm_to_update_ms")),
+        surge_to_update_ms=_whole(members.get("surge_to_update_ms")),
         record=record.value,
     )
 

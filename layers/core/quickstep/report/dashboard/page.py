@@ -313,6 +313,9 @@ def _facts(entry: Entry, details: Details, at: str) -> Markup:
         facts.append(f"the policies asked for {details.wanted}")
     if entry.alarm_to_update_ms is not None:
         facts.append(f"UpdateService accepted {entry.alarm_to_update_ms:,} ms after the alarm")
+    if entry.surge_to_update_ms is not None:
+        took = f"{entry.surge_to_update_ms:,} ms after a task felt the surge"
+        facts.append(f"UpdateService accepted {took}")
     if details.waited_ms is not None:
         facts.append(f"throttles cost {details.waited_ms:,} ms before")
     if details.next_check_in is not None:

@@ -1,0 +1,127 @@
+"""The newest whole seconds of a metric, while not every task has reported them.
+
+A task that feels a surge publishes its seconds at once; the others do so within their interval. So
+in the newest seconds a few tasks speak for all, and they are the hot ones.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from quickstep.alarms.reading import HISTORY, Reading, is_the_same, together
+from quickstep.engine.model import Alarm, AlarmState, Datapoint
+from quickstep.engine.policies import SURGE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from quickstep.alarms.definition import AlarmDefinition
+
+LATE = timedelta(seconds=8)
+"""A task calls every 5 s, and what it has published is visible within 3: older is complete."""
+
+COUNTED = timedelta(seconds=6)
+"""Over how long before that the tasks are counted that report."""
+
+COMPLETE = 0.9
+"""An interval in which so many of them have reported says what a task had."""
+
+FRESH = timedelta(seconds=10)
+"""Older seconds do not speak for the present."""
+
+
+def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
+    """Return intervals of which each is the average of all tasks, whoever has reported.
+
+    Those that have not yet are taken at what they had before, as far as that is certain: the load
+    of all in the newest interval that is complete, less all that those may have had of it which
+    have reported. For these are the hot ones, and a task that is hot for long must not count twice.
+    So the load is what it was, or what is reported if that is more. An interval that was filled is
+    not complete: else a single hot task would, second by second, be taken for all.
+
+    Tasks of which an interval has two samples count once. There are no intervals where it is not
+    known yet how many tasks report: the first that does may be a hot one.
+
+    Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
+    to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
+    100 each. Once all have, it is 200.
+    """
+    tasks = _tasks(intervals)
+    if tasks is None:
+        return ()
+    shown, before = [], None
+    for each in intervals:
+        samples = min(each.samples or 0.0, tasks)
+        if samples >= COMPLETE * tasks or before is None:
+            before = each.value
+            shown.append(replace(each, samples=samples))
+            continue
+        shown.append(Datapoint(each.at, max(before, each.value * samples / tasks), tasks))
+    return tuple(shown)
+
+
+def _tasks(intervals: Sequence[Datapoint]) -> float | None:
+    """Return the most samples of an interval that is complete; None where few are known of late.
+
+    A task's report may be lost, and of one or two seconds it would be missed.
+
+    Example: 4 each second, of which 3 are visible of the last 5 s: 4.
+    """
+    if not intervals:
+        return None
+    complete = intervals[-1].at - LATE
+    if intervals[0].at > complete - COUNTED / 2:
+        return None
+    counts = [p.samples for p in intervals if complete - COUNTED <= p.at <= complete and p.samples]
+    return max(counts, default=None)
+
+
+def of_newest_seconds(
+    definition: AlarmDefinition,
+    points: Sequence[Datapoint],
+    acted_on: datetime | None,
+    now: datetime,
+    *,
+    every: int,
+    whole: int,
+) -> Reading:
+    """Return what the newest seconds say before the alarm's period is over.
+
+    `points` are of a second each, tasks publish `every` so many; the load before is shown in
+    intervals of `whole` seconds. Each of the newest SURGE_SECONDS must breach, whatever the alarm's
+    M of N; their mean is the value. The reading counts as the period that ends with them, so that
+    seconds which have changed capacity do not do so again.
+
+    Example: a period of 10 s, a threshold of 100, and 180 a task at 10:00:21 and 10:00:22: 180, and
+    the period of 10:00:13. The alarm's own of 10:00:20 has seconds of it, and is no new one.
+    """
+    period, second = timedelta(seconds=definition.period), timedelta(seconds=1)
+    complete = [point for point in points if now - HISTORY <= point.at <= now - second]
+    shown = Alarm(
+        AlarmState.OK,
+        definition.threshold,
+        metric=definition.metric,
+        alarm_period=definition.period,
+        comparison=definition.comparison,
+        period=max(whole, every),
+    )
+    if not complete or complete[-1].at < now - FRESH:
+        why = f"CloudWatch has no second since {now - FRESH:%H:%M:%S}"
+        return Reading(replace(shown, no_data=why), None)
+    intervals = filled(together(complete, every))
+    if not intervals:
+        return Reading(replace(shown, no_data="how many tasks report is not known yet"), None)
+    shown = replace(shown, recent=together(intervals, whole) if whole > every else intervals)
+    newest = intervals[-math.ceil(SURGE_SECONDS / every) :]
+    ends = complete[-1].at + second
+    if all(definition.breached_by(point.value) for point in newest):
+        shown = replace(shown, state=AlarmState.ALARM)
+        if acted_on is not None and is_the_same(ends - period, acted_on, period):
+            why = f"seconds of the {definition.period} until {ends:%H:%M:%S} were acted on"
+            return Reading(replace(shown, no_data=why, next_at=acted_on + 2 * period), None)
+    value = sum(point.value for point in newest) / len(newest)
+    return Reading(replace(shown, datapoints=(value,)), ends - period)
