@@ -134,3 +134,11 @@ def test_a_thousand_tasks_are_spread_over_the_last_second_of_the_interval() -> N
 def test_a_task_keeps_its_phase_over_a_restart_of_its_processes() -> None:
     assert phase_of("http://169.254.170.2/v4/abc-1") == phase_of("http://169.254.170.2/v4/abc-1")
     assert timedelta(0) <= timedelta(seconds=phase_of("")) < timedelta(seconds=5)
+
+
+def test_tasks_of_a_large_service_may_spread_over_more_of_the_interval() -> None:
+    phases = [phase_of(f"http://169.254.170.2/v4/{n:032x}-1", 5) for n in range(1000)]
+
+    per_second = Counter(int(phase) for phase in phases)
+    assert sorted(per_second) == [0, 1, 2, 3, 4]
+    assert min(per_second.values()) > 150

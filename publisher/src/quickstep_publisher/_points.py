@@ -158,6 +158,9 @@ def build(interval: Interval, timestamp: datetime) -> Point | None:
         ]
     if interval.times is not None:
         metrics.append(Metric(AVERAGE_RESPONSE_TIME, "Milliseconds", interval.times))
+    if interval.samples:
+        # The newest second's: what is of the whole call goes into one line with it.
+        timestamp = datetime.fromtimestamp(interval.samples[-1].second, timezone.utc)
     return Point(timestamp, tuple(metrics)) if metrics else None
 
 
@@ -205,12 +208,12 @@ class Schedule:
         return datetime.fromtimestamp(math.ceil(round(self.tick(number), 3)) - 1, timezone.utc)
 
 
-def phase_of(seed: str) -> float:
-    """Return the phase of the task that `seed` names: in the last SPREAD, in whole milliseconds.
+def phase_of(seed: str, spread: int = SPREAD) -> float:
+    """Return the phase of the task that `seed` names: in the last `spread` s, in milliseconds.
 
     The same task has the same phase after a restart of its processes. Example: a digest of 71,250
     is 250 ms into the second from 4 to 5, a phase of 4.25.
     """
     digest = hashlib.sha256(seed.encode()).digest()
-    into = int.from_bytes(digest[:8], "big") % (SPREAD * 1000)
-    return INTERVAL - SPREAD + into / 1000
+    into = int.from_bytes(digest[:8], "big") % (spread * 1000)
+    return INTERVAL - spread + into / 1000

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quickstep_publisher._points import Address, own_namespace
+from quickstep_publisher._points import INTERVAL, SPREAD, Address, own_namespace
 from quickstep_publisher._trouble import Kind, NotPublishedError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ TRANSPORT = "QUICKSTEP_TRANSPORT"
 DIRECTORY = "QUICKSTEP_DIRECTORY"
 SLOTS = "QUICKSTEP_SLOTS"
 SECONDS = "QUICKSTEP_SECONDS"
+SPREAD_OVER = "QUICKSTEP_SPREAD"
 SURGE_QUEUE = "QUICKSTEP_SURGE_QUEUE"
 TARGET = "QUICKSTEP_TARGET"
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
@@ -79,6 +80,7 @@ class Settings:
     drain: bool = False
     surge_queue: str | None = None
     target: float | None = None
+    spread: int = SPREAD
 
     def address(self, get: Callable[[str], Any] = fetch) -> Address:
         """Return whose metrics they are; `get` is asked if a name was not given.
@@ -163,6 +165,7 @@ def settings(
         leave_out=_paths(environment.get(LEAVE_OUT)),
         drain=environment.get(DRAIN) == "1",
         surge_queue=environment.get(SURGE_QUEUE) or None,
+        spread=min(_whole(environment.get(SPREAD_OVER)) or SPREAD, INTERVAL),
         target=target or _target(environment.get(TARGET)),
     )
 
@@ -183,7 +186,7 @@ def _target(text: str | None) -> float | None:
 
 
 def _whole(text: str | None) -> int | None:
-    """Return a number of slots; None for what is none, as Utilization then is not published."""
+    """Return a whole number above 0; None for what is none."""
     return int(text) if text and text.isdigit() and int(text) > 0 else None
 
 

@@ -65,7 +65,8 @@ class Publisher:
         thread: False for a publisher that stands for a task by itself, in a simulation or a test:
             it meets no other process, and publishes when `publish` is called.
         phase: seconds in [0, 5) after each multiple of 5 s of the UTC clock at which to publish;
-            by default each task has its own in [4, 5), just before an alarm's period ends.
+            by default each task has its own in [4, 5), just before a period ends, or in the
+            last QUICKSTEP_SPREAD seconds of the 5.
         clock: what tells the time.
         slots: how many requests or jobs one worker process works on at once, for Utilization; else
             QUICKSTEP_SLOTS, else as the server says, if it does.
@@ -118,7 +119,7 @@ class Publisher:
         self.clock = clock or Clock()
         self._plan = Plan(
             settings=found,
-            schedule=Schedule(phase_of(seed) if phase is None else phase),
+            schedule=Schedule(phase_of(seed, found.spread) if phase is None else phase),
             key=hashlib.sha256(f"{LAYOUT} {seed}".encode()).hexdigest()[:16],
             transport=None if isinstance(transport, str) else transport,
             stream=stream,
