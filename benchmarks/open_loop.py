@@ -9,6 +9,7 @@ import math
 import selectors
 import socket
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 
@@ -90,3 +91,13 @@ def _go_on(
     except OSError:
         selector.unregister(client)
         client.close()
+
+
+def surge(port: int, at_rest: float, rate: float, at: float, seconds: float) -> None:
+    """Offer one rate until a time of day, in seconds since the epoch, and another after it."""
+    offer(port, at_rest, at - time.time())
+    offer(port, rate, seconds)
+
+
+if __name__ == "__main__":
+    surge(int(sys.argv[1]), *map(float, sys.argv[2:]))

@@ -134,9 +134,7 @@ def _set_up_django(view: Callable[..., Any]) -> None:
 @contextmanager
 def serving(command: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
     """Run a server; yield its port, and the file with the lines that it publishes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "lines"
         environment = {
@@ -159,14 +157,22 @@ def serving(command: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
             ) as process,
         ):
             try:
-                _wait_for(port)
+                wait_for(port)
                 yield port, lines
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # with its workers
 
 
-def _wait_for(port: int) -> None:
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until a server answers: it listens before its application is there."""
     for _ in range(300):
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as one:
             one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

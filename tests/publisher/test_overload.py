@@ -41,7 +41,7 @@ def published(server: str, folder: Path, times: float) -> tuple[float, list[dict
         port = urlsplit(url).port
         assert port is not None
         began = time.time()
-        offered = offer(port, SERVED[server] * times, 17.5)
+        offered = offer(port, SERVED[server] * times, 14.5)
         seconds = [line for line in read(lines) if "Utilization" in line]
     return offered.sent, [second for second in seconds if second["at"] >= began + SETTLED]
 
