@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BODY = "hello"
+LENGTH = {"Content-Length": str(len(BODY))}
+"""Without it Django sends chunks, and the client waits for the body alone."""
 
 
 def app() -> Any:
@@ -74,7 +76,7 @@ def _django_wsgi() -> Any:
     from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped]  # noqa: PLC0415
     from django.http import HttpResponse  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    _django(lambda _request: HttpResponse(BODY))
+    _django(lambda _request: HttpResponse(BODY, headers=LENGTH))
     return get_wsgi_application()
 
 
@@ -83,7 +85,7 @@ def _django_asgi() -> Any:
     from django.http import HttpResponse  # noqa: PLC0415
 
     async def hello(_request: Any) -> HttpResponse:
-        return HttpResponse(BODY)
+        return HttpResponse(BODY, headers=LENGTH)
 
     _django(hello)
     return get_asgi_application()

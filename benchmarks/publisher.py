@@ -151,7 +151,10 @@ def wait_for(side: Side) -> None:
             connection.sendall(REQUEST)
             received = b""
             while not received.endswith(BODY):
-                received += connection.recv(65536)
+                more = connection.recv(65536)
+                if not more:
+                    raise SystemExit(f"The server answered {received[:200]!r}.")
+                received += more
             return
         time.sleep(0.05)
     raise SystemExit("The server did not start.")

@@ -120,14 +120,14 @@ def test_connections_that_nobody_has_accepted_wait_and_a_full_queue_is_full(
 ) -> None:
     listening = Listening()
     assert listening.find()
-    idle = listening.queue(accepted=True)
+    idle = listening.queue()
     few = connected(server, 3)
-    waits = listening.queue(accepted=True)
+    waits = listening.queue()
     if not diagnosed:
         few += connected(server, 2)  # a first count of overflows says nothing of those since
-        listening.queue(accepted=True)
+        listening.queue()
     many = connected(server, 9)
-    full = listening.queue(accepted=True)
+    full = listening.queue()
     for client in few + many:
         client.close()
 
@@ -148,20 +148,18 @@ def test_accepted_connections_wait_as_long_as_what_they_sent_is_unread(
     assert listening.find()
     clients = connected(server, 3)
     accepted = [server.accept()[0] for _ in clients]
-    silent = listening.queue(accepted=True)
+    silent = listening.unread()
     for client in clients[:2]:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
     clients[1].close()  # who has gone away is served all the same
-    waits = listening.queue(accepted=True)
-    unasked = listening.queue(accepted=False)
+    waits = listening.unread()
     for connection in accepted[:2]:
         connection.recv(100)
-    all_read = listening.queue(accepted=True)
+    all_read = listening.unread()
     for each in accepted + clients:
         each.close()
 
-    seen = [queue and queue.waiting for queue in (silent, waits, unasked, all_read)]
-    assert seen == [0, 2, 0, 0]
+    assert (silent, waits, all_read) == (0, 2, 0)
 
 
 @linux
@@ -189,11 +187,11 @@ def test_workers_that_share_a_port_see_the_same_queue_and_say_so(
     def look() -> None:
         childs = Listening()
         childs.find()
-        queue = childs.queue(accepted=True)
+        queue = childs.queue()
         (tmp_path / "key").write_text(str(queue and queue.key), encoding="ascii")
 
     forked(look)
-    queue = mine.queue(accepted=True)
+    queue = mine.queue()
 
     assert server.fileno() >= 0
     assert queue is not None
@@ -209,7 +207,7 @@ def test_where_the_kernel_tells_nothing_nothing_is_known(
 
     assert server.fileno() >= 0
     assert not listening.find()
-    assert listening.queue(accepted=True) is None
+    assert listening.queue() is None
 
 
 @linux

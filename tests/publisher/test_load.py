@@ -11,16 +11,20 @@ from quickstep_publisher._load import Checks, Load, slots_of
 class Heard(Listening):
     """A queue that is set."""
 
-    def __init__(self, waiting: int | None) -> None:
+    def __init__(self, waiting: int | None, accepted: int = 0) -> None:
         self.waiting = waiting
-        self.asked_for_accepted: list[bool] = []
+        self.accepted: int | None = accepted
+        self.times = 0
 
     def find(self) -> bool:
         return True
 
-    def queue(self, *, accepted: bool) -> Queue | None:
-        self.asked_for_accepted.append(accepted)
+    def queue(self) -> Queue | None:
         return None if self.waiting is None else Queue(1, self.waiting, full=False)
+
+    def unread(self) -> int | None:
+        self.times += 1
+        return self.accepted
 
 
 @pytest.mark.parametrize(
@@ -40,20 +44,33 @@ def test_busy_is_the_share_of_slots_in_use(
 
 
 @pytest.mark.parametrize(
-    ("active", "asked"),
+    ("active", "waiting", "accepted", "times"),
     [
-        pytest.param(1, False, id="a process with time reads what comes"),
-        pytest.param(2, True, id="half busy"),
-        pytest.param(4, True, id="full"),
+        pytest.param(1, 0, 5, 0, id="never in a process with time, which reads what comes"),
+        pytest.param(2, 0, 5, 2, id="once a second in one that is half busy"),
+        pytest.param(4, 9, 0, 8, id="each time while many wait to be accepted"),
+        pytest.param(4, 0, 9, 5, id="and while many have been"),
     ],
 )
-def test_accepted_connections_are_gone_through_only_in_a_busy_process(
-    active: int, *, asked: bool
+def test_accepted_connections_are_gone_through_as_seldom_as_can_be(
+    active: int, waiting: int, accepted: int, times: int
 ) -> None:
-    heard = Heard(0)
-    Load(4, lambda: 0.0, heard).look(active)
+    heard = Heard(waiting, accepted)
+    load = Load(4, lambda: 0.0, heard)
 
-    assert heard.asked_for_accepted == [asked]
+    looks = [load.look(active) for _ in range(8)]
+
+    assert heard.times == times
+    assert looks[-1].waiting == waiting + (accepted if times else 0)
+
+
+def test_where_the_kernel_has_no_time_to_tell_what_waited_before_still_waits() -> None:
+    heard = Heard(0, 20)
+    load = Load(4, lambda: 0.0, heard)
+    before = [load.look(4).waiting for _ in range(4)]
+    heard.accepted = None
+
+    assert [*before, load.look(4).waiting] == [0, 0, 0, 20, 20]
 
 
 def test_a_server_of_one_request_at_a_time_has_one_slot_and_others_say_or_are_unknown() -> None:

@@ -74,7 +74,7 @@ def test_what_arrived_until_the_queue_was_full_is_held_while_it_is(
 
     interval = of(worker)
 
-    assert {each.rate for each in interval.samples} == {rate}
+    assert interval.samples[-1].rate == rate
     assert interval.samples[-1].busy == 1.0
 
 
@@ -103,6 +103,19 @@ def test_the_seconds_of_an_overload_share_its_demand() -> None:
     interval = of(worker, Kept(0, 240.0, NOW - 1))
 
     assert {each.rate for each in interval.samples} == {240.0}
+
+
+def test_seconds_before_an_overload_keep_what_arrived_in_them() -> None:
+    worker = Worker()
+    for began in (10, 10, 10, 10, 60, 60, 60, 60):
+        for _ in range(32):
+            waited = 0 if began == 10 else 3
+            worker.recorder.sample(f"Root=1-{int(worker.wall) - waited:08x}-a")
+        worker.pass_a_quarter(began, 0)
+
+    interval = of(worker)
+
+    assert [each.rate for each in interval.samples] == [40.0, 240.0]
 
 
 def test_seconds_without_a_worker_share_what_the_next_one_tells() -> None:

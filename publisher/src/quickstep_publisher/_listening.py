@@ -15,7 +15,7 @@ _DESCRIPTORS = 1024
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits on the ports that are listened on; `key` tells which ports these are."""
+    """What waits to be accepted on some ports; `key` tells which these are."""
 
     key: int
     waiting: int
@@ -47,12 +47,8 @@ class Listening:
         self._key = zlib.crc32(repr(sorted(found)).encode()) if found else 0
         return bool(found)
 
-    def queue(self, *, accepted: bool) -> Queue | None:
-        """Return what waits now; None if this process listens on nothing that is known.
-
-        That are connections that have not been accepted and, if these are asked for, `accepted`
-        ones whose request has not been read.
-        """
+    def queue(self) -> Queue | None:
+        """Return what waits to be accepted; None if this process listens on nothing known."""
         if not self._addresses:
             return None
         own = [each for each in _sockets.listeners() if each.address in self._addresses]
@@ -63,9 +59,11 @@ class Listening:
         if waiting and not full and not all(each.limit for each in own):
             before, self._overflows = self._overflows, _sockets.overflows()
             full = None not in (before, self._overflows) and before != self._overflows
-        if accepted:
-            waiting += _sockets.unread(self._addresses)
         return Queue(self._key, waiting, full)
+
+    def unread(self) -> int | None:
+        """Return how many connections are accepted whose request nobody has read; or None."""
+        return _sockets.unread(self._addresses)
 
 
 def _number(path: Path) -> int:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LATEST = 0.25
 """Seconds: an event loop that gets to something new only after these had no time at all."""
-HALF_BUSY = 0.5
+HALF_BUSY, FEW_WAITING = 0.5, 8
+LOOKS_A_SECOND = 4
 ENOUGH_CHECKS = 3
 SILENCES, SHORTEST_SILENCE = 3, 15.0
 """A load balancer has stopped sending after so many times, and seconds, without a health check."""
@@ -63,6 +64,7 @@ class Load:
         self._monotonic = monotonic
         self._listening = listening or Listening()
         self._find_at = 0.0
+        self._turn = self._unread = 0
         self._loop: _Loop | None = None
         self._hub = _Hub()
 
@@ -94,16 +96,29 @@ class Load:
             busy, lag = self._hub.look(now, late), late
         elif self._loop is not None:
             busy, lag = self._loop.look(now)
-        # The kernel goes through all connections for those that were accepted; a process that has
-        # time reads what comes.
-        queue = self._listening.queue(accepted=busy is None or busy >= HALF_BUSY)
+        queue = self._listening.queue()
         if queue is None:
             return Look(busy, lag=lag, draining=draining)
-        if queue.full or (queue.waiting and self.slots is not None):
+        waiting = queue.waiting + self._accepted(busy, queue.waiting)
+        if queue.full or (waiting and self.slots is not None):
             # Who lets others wait has no slot left. In an event loop, something always waits for a
             # moment: its lag says for how long.
             busy = None if busy is None else 1.0
-        return Look(busy, queue.key, queue.waiting, queue.full, lag, draining)
+        return Look(busy, queue.key, waiting, queue.full, lag, draining)
+
+    def _accepted(self, busy: float | None, waiting: int) -> int:
+        """Return how many accepted requests wait; a process that has time reads what comes.
+
+        The kernel goes through all of its connections for these, so they are looked for once a
+        second, and each time where more than FEW_WAITING of any kind wait.
+        """
+        self._turn += 1
+        if busy is not None and busy < HALF_BUSY:
+            self._unread = 0
+        elif waiting + self._unread > FEW_WAITING or self._turn % LOOKS_A_SECOND == 0:
+            found = self._listening.unread()
+            self._unread = self._unread if found is None else found
+        return self._unread
 
 
 class Checks:

@@ -75,15 +75,16 @@ def listeners() -> list[Listener]:
         return found
 
 
-def unread(addresses: frozenset[Address]) -> int:
+def unread(addresses: frozenset[Address]) -> int | None:
     """Return how many accepted connections have sent something that nobody has read yet.
 
     These are requests that a server has accepted and not begun: their connection waits in a list of
-    the server's, or for its event loop. 0 where that is not known.
+    the server's, or for its event loop. None where that is not known, as on a machine whose kernel
+    has no time to tell.
     """
     found = 0
     states = 1 << _ESTABLISHED | 1 << _CLOSE_WAIT
-    with suppress(OSError):
+    try:
         for family in {address.family for address in addresses}:
             ports = {address.port for address in addresses if address.family == family}
             # Without an inode: not accepted yet, so it waits with the listening socket.
@@ -92,6 +93,8 @@ def unread(addresses: frozenset[Address]) -> int:
                 for _, port, received, _, inode in _diagnosed(family, states)
                 if received and inode and port in ports
             )
+    except OSError:
+        return None
     return found
 
 

@@ -53,13 +53,12 @@ def together(
     now_waiting = seconds[-1].waiting if seconds else waiting(readings)
     wait = queue_time_of(waits, now_waiting, taken.arrived / span if span > 0 else 0.0)
 
-    steps = list(_by_second(seconds, before.waiting))
-    if not steps or _over(wait, full=full):
-        # Of an overload only the whole is known: what arrived in one second may be seen in another,
-        # as a server takes many at once.
-        arrived = sum(each.arrived for each in seconds) if seconds else taken.arrived
-        over = float(len(seconds)) or taken.seconds or 1.0
-        steps = [_step(arrived, over, before.waiting, now_waiting, full=full)] * (len(steps) or 1)
+    steps = list(_by_second(seconds, before.waiting)) or [
+        _step(taken.arrived, taken.seconds or 1.0, before.waiting, now_waiting, full=full)
+    ]
+    over = next((n for n, each in enumerate(seconds) if _over(each.wait, full=each.full)), None)
+    if over is not None:
+        steps[over:] = _shared(steps[over:])
     held = max(before.held, before_full(readings)) if full else before.held
     asked = [
         demand(
@@ -129,6 +128,17 @@ def _by_second(seconds: Iterable[TaskSecond], before: int | None) -> Iterator[_S
     for each in seconds:
         yield _step(each.arrived, 1.0, before, each.waiting, full=each.full)
         before = each.waiting
+
+
+def _shared(steps: Sequence[_Step]) -> list[_Step]:
+    """Return the steps of an overload with an equal share of all that arrived in them.
+
+    Only the whole is known: what arrived in one second may be seen in another, as a server takes
+    many at once. Example: 20 begin in one second and 220 in the next: 120 in each.
+    """
+    began, growth = (sum(each.began for each in steps), sum(each.growth for each in steps))
+    over, full = sum(each.seconds for each in steps), any(each.full for each in steps)
+    return [_Step(began, growth, steps[-1].waiting, full, over)] * len(steps)
 
 
 def _over(wait: float | None, *, full: bool) -> bool:
