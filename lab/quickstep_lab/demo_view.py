@@ -257,8 +257,8 @@ _REAL = (
 _MODELLED = (
     f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
     "delivers at once, and once per change of state. Lambda polls its queues every "
-    f"{LOOK_SECONDS:g} s. A task tells of a surge a second after it feels it; what it has published "
-    "can be read at once, on CloudWatch a second or more later."
+    f"{LOOK_SECONDS:g} s. A task tells of a surge a second after it feels it; what it has "
+    "published can be read at once, on CloudWatch a second or more later."
 )
 
 

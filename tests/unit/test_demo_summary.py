@@ -144,8 +144,7 @@ def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
     assert answer.accepted_at == pytest.approx(12.4)
     text = shown(summary_table(summary, a_plan()), 200)
     assert (
-        "Answered by               a task's surge message, 2.4 s after second 10, the first overloaded one"
-        in text
+        "Answered by               a task's surge message, 2.4 s after second 10, the first" in text
     )
     assert "Surge to alarm            12.0 s after second 10" in text
     assert "Message to UpdateService  400 ms" in text
