@@ -14,13 +14,15 @@ from quickstep_lab.simulator.world import World
 from tests.unit.simulator.worlds import a_run, a_setup, a_stage, a_surge, exactly, serve_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quickstep_lab.simulator.stage import Stage
 
 SETUP = a_setup()
 ALONE, TOLD = Quickstep(SETUP), told_of_surges(SETUP)
 
 
-def told(stage: Stage, loads: list[float], *, first: int = 0) -> list[int]:
+def told(stage: Stage, loads: Sequence[float], *, first: int = 0) -> list[int]:
     """Return the seconds at whose ends tasks are sent so much and a message of them is taken."""
     felt, taken = FeltSurges(stage, 100), []
     for second, load in enumerate(loads, start=first):
@@ -50,7 +52,7 @@ def test_500_tasks_that_feel_a_surge_are_one_message_in_two_seconds_until_its_al
     ],
 )
 def test_a_task_feels_a_surge_by_the_publishers_own_rule(
-    loads: list[float], messages: list[int]
+    loads: Sequence[float], messages: list[int]
 ) -> None:
     assert told(a_stage(2), loads) == messages
 
