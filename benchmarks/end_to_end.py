@@ -24,7 +24,7 @@ from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
 from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.clock import Clock
-from quickstep_lab.embedded_aws import EmbeddedAws, create_queue
+from quickstep_lab.embedded_aws import EmbeddedAws, create_queue, create_surge_queue
 from quickstep_lab.scaler import embedded_scaler
 from quickstep_lab.simulator.fleet import Fleet
 from quickstep_lab.simulator.metric import GRID, Metric, Samples
@@ -379,6 +379,7 @@ def measure_function(runs: int = RUNS) -> list[float]:
     taken: list[float] = []
     with EmbeddedAws() as account:
         create_queue(account)
+        create_surge_queue(account)
         scaler = embedded_scaler(account, Clock(), io.StringIO())
         for _ in range(runs + 1):
             begin(account)

@@ -17,6 +17,7 @@ from quickstep_lab.embedded_aws import (
     Account,
     create_queue,
     create_service,
+    create_surge_queue,
     create_table,
     put_policy,
     reset,
@@ -31,9 +32,10 @@ THRESHOLD = SETUP.thresholds[POLICY.name]
 
 
 def begin(account: Account, desired: int = 2) -> None:
-    """Empty the account, and create the service with so many tasks, table, queue and policy."""
+    """Empty the account, and create the service with so many tasks, table, queues and policy."""
     reset(account)
     create_queue(account)
+    create_surge_queue(account)
     create_table(account)
     create_service(account, SERVICE, desired)
     put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))

@@ -56,6 +56,7 @@ class ScalerName(StrEnum):
     """What `simulate` can play."""
 
     QUICKSTEP = "quickstep"
+    QUICKSTEP_SURGE = "quickstep-surge"
     TEXTBOOK = "textbook"
     AAS_STEP_10S = "aas-step-10s-alarm"
     AAS_STEP_60S = "aas-step-60s-alarm"
@@ -93,7 +94,10 @@ def compare(
     seeds: SeedsOption = 10,
     report: ReportOption = None,
 ) -> None:
-    """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic."""
+    """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic.
+
+    It plays by its alarms alone, and once more with tasks that tell it of surges.
+    """
     _print(trial, _play(trial, list(ScalerName), tasks, seeds, report), [], report)
 
 

@@ -55,6 +55,9 @@ BreachesOption = Annotated[
 MinutesOption = Annotated[
     float, typer.Option("--breach-minutes", min=0, max=1440, help="How long each of them lasts.")
 ]
+SurgesOption = Annotated[
+    bool, typer.Option("--surges", help="Tasks tell the scaler of each breach: surge messages.")
+]
 ServicesOption = Annotated[
     int,
     typer.Option("--services", min=1, max=10000, help="Services that share the account's scaler."),
@@ -108,6 +111,7 @@ def cost(
     metrics: MetricsOption = 3,
     breaches: BreachesOption = 6,
     breach_minutes: MinutesOption = 3,
+    surges: SurgesOption = False,
     services: ServicesOption = 1,
     retention_days: RetentionOption = 30,
     views: ViewsOption = 60,
@@ -148,7 +152,7 @@ def cost(
         if times_a_day is not None:
             rule = "needs --scenario or --traffic: that is what comes so often"
             raise typer.BadParameter(rule, param_hint="--times-a-day")
-        activity, standings = month.with_breaches(breaches, breach_minutes)
+        activity, standings = month.with_breaches(breaches, breach_minutes, told=surges)
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)

@@ -57,6 +57,9 @@ def demo(
             help="Where the scaler's log and metric lines go; a temporary file by default.",
         ),
     ] = None,
+    no_surge: Annotated[
+        bool, typer.Option("--no-surge", help="Tasks tell of no surge: the alarm alone answers it.")
+    ] = False,
     port: Port = 0,
     no_open: NoOpen = False,
 ) -> None:
@@ -76,7 +79,7 @@ def demo(
     with console.status("Loading"):
         # Takes a second, which the other commands need not wait for.
         from quickstep_lab.demo import SERVICE, play_on_embedded_aws  # noqa: PLC0415
-    plan = Plan(played, seconds, start_up, task_capacity)
+    plan = Plan(played, seconds, start_up, task_capacity, surges=not no_surge)
     feed = Feed(partial(demo_material, SERVICE.resource_id, plan, ()))
 
     def publish(snapshots: Sequence[Snapshot]) -> None:

@@ -1,13 +1,13 @@
 """The demo: a surge of traffic on a modelled service, answered by the real scaler.
 
     traffic -> service model -> PutMetricData -> alarm evaluation -> event -> scaler -> ECS
-                     ^                                                        |  ^       |
-                     |                                                        queue      |
+                     ^ |                                                 ^    |  ^       |
+                     | +-------- a task feels a surge -------------> queue   queue       |
                      +-------------------------- desired count --------------------------+
 
 Everything from PutMetricData to ECS goes over boto3 to an embedded AWS, and so do the messages by
-which the scaler looks again. The loop yields a snapshot a second; those who show them take no part
-in what happens.
+which tasks tell of a surge, and by which the scaler looks again. The loop yields a snapshot a
+second; those who show them take no part in what happens.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from quickstep_lab.cloudwatch import (
 )
 from quickstep_lab.demo_summary import Summary, summarise
 from quickstep_lab.embedded_aws import (
+    SURGES,
     Account,
     EmbeddedAws,
     counted,
     create_queue,
     create_service,
+    create_surge_queue,
     create_table,
     put_policy,
 )
@@ -42,6 +44,7 @@ from quickstep_lab.publishing import TaskPublishers
 from quickstep_lab.scaler import HEARTBEAT, Scaler, embedded_scaler
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
+from quickstep_publisher.surges import SurgeQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,9 +153,10 @@ def play(
 
 
 def prepare(account: Account) -> None:
-    """Create what a deployment would: table, queue, service, policy document and alarms."""
+    """Create what a deployment would: table, queues, service, policy document and alarms."""
     create_table(account)
     create_queue(account)
+    create_surge_queue(account)
     create_service(account, SERVICE, TASKS_AT_START)
     put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))
     create_alarms(account.client("cloudwatch"), ALARMS)
@@ -172,7 +176,8 @@ def run(
         evaluate                x              x
         sees                    0-10           10-20
 
-    Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute.
+    Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute. A
+    task that feels a surge publishes its seconds at once, and tells the scaler.
     A task that starts is pending for as long, and one that was removed drains.
     """
     target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
@@ -183,7 +188,14 @@ def run(
     fleet = FargateService(
         plan.start_up, plan.capacity, target.deregistration_delay_seconds
     ).with_desired(desired, -plan.start_up)
-    publishers = TaskPublishers(cloudwatch, SERVICE, NAMESPACE, start)
+    publishers = TaskPublishers(
+        cloudwatch,
+        SERVICE,
+        NAMESPACE,
+        start,
+        surges=_surge_queue(account) if plan.surges else None,
+        target=ALARMS[0]["Threshold"],
+    )
 
     def running() -> int:
         return len(fleet.serving((clock.now() - start).total_seconds()))
@@ -222,6 +234,11 @@ def run(
                 alarms=alarms,
                 decisions=tuple(decisions),
             )
+
+
+def _surge_queue(account: Account) -> SurgeQueue:
+    client = account.client("sqs")
+    return SurgeQueue(client.get_queue_url(QueueName=SURGES)["QueueUrl"], client)
 
 
 def _alarm_snapshot(evaluation: Evaluation, target: ScalableTarget) -> AlarmSnapshot:

@@ -17,27 +17,34 @@ if TYPE_CHECKING:
 
     from quickstep_lab.snapshot import Snapshot
 
+SURGE = "surge"
+"""The kind of a decision that a task's message has set off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a scale-out alarm led to: how soon ECS accepted the first tasks, how many came of it.
+    """What a surge led to: what asked for tasks first, when ECS accepted them, how many they were.
 
-    `alarm_at` and `serving_at` are seconds of the demo; the latter is None if it came to an end
-    before all of the tasks served. `alarm_to_update_ms` is None where the alarm's own event could
-    not be answered, and a re-check did it. `steps` counts the scale-outs up to `tasks_after`.
+    `by` is the kind of what set the first scale-out off: a task's surge, an alarm, a re-check. The
+    times are seconds of the demo: `alarm_at` is None where no alarm has fired, `serving_at` where
+    the demo came to an end before all of the tasks served. `to_update_ms` is from the message or
+    the alarm on; it is None where a re-check did it, as the alarm's own event could not be
+    answered. `steps` counts the scale-outs up to `tasks_after`.
     """
 
-    alarm_at: float
-    alarm_to_update_ms: int | None
+    by: str
+    accepted_at: float
+    alarm_at: float | None
+    to_update_ms: int | None
     tasks_before: int
     tasks_after: int
     steps: int
     serving_at: int | None
 
-    @property
-    def period_end(self) -> int:
-        """The end of the newest period that the alarm saw: 20 for an alarm at 22.1 s."""
-        return int(self.alarm_at // EVALUATION_SECONDS) * EVALUATION_SECONDS
+
+def period_end(alarm_at: float) -> int:
+    """Return the end of the newest period that an alarm saw: 20 for one at 22.1 s."""
+    return int(alarm_at // EVALUATION_SECONDS) * EVALUATION_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Desired:
 class Evaluations:
     """How many decisions the scaler made, by what set them off."""
 
+    surges: int = 0
     alarms: int = 0
     rechecks: int = 0
     heartbeats: int = 0
@@ -59,15 +67,16 @@ class Evaluations:
     @property
     def total(self) -> int:
         """All of them."""
-        return self.alarms + self.rechecks + self.heartbeats
+        return self.surges + self.alarms + self.rechecks + self.heartbeats
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A run in figures; seconds count from the start of the traffic.
 
-    `surge_at` is the first overloaded second of the first surge that a scale-out alarm was due to
-    answer, None where there was none; `answer` is how the scaler answered it. `desired` has every
+    `surge_at` is the first overloaded second of the first surge that was answered, or that a
+    scale-out alarm was due to answer; None where there was none. `answer` is how the scaler
+    answered it. `desired` has every
     change of the desired count. After second `last_failed` no request failed any more.
     """
 
@@ -111,18 +120,23 @@ def summarise(snapshots: Sequence[Snapshot]) -> Summary:
     scale_out = {alarm.policy for alarm in alarms if alarm.direction is Direction.OUT}
     made = [_Made(shot.made_at(r), r) for shot in snapshots for r in shot.decisions]
     fired = [
-        _alarm_at(one.record, snapshots[0])
+        _caused_at(one.record, snapshots[0])
         for one in made
         if one.kind == "alarm" and _fires(one.record, scale_out)
+    ]
+    felt = [
+        _caused_at(one.record, snapshots[0])
+        for one in made
+        if one.kind == SURGE and one.outcome is Outcome.SCALED_OUT
     ]
     threshold = min((a.threshold for a in alarms if a.policy in scale_out), default=float("inf"))
     overloaded = [shot.load.per_task > threshold for shot in snapshots]
     kinds = [one.kind for one in made]
     return Summary(
         seconds=len(snapshots),
-        surge_at=_surge_at(overloaded, fired),
-        answer=_answer(fired, made, snapshots),
-        evaluations=Evaluations(*map(kinds.count, ("alarm", "re-check", "heartbeat"))),
+        surge_at=_surge_at(overloaded, fired, felt),
+        answer=_answer(fired, felt, made, snapshots),
+        evaluations=Evaluations(*map(kinds.count, (SURGE, "alarm", "re-check", "heartbeat"))),
         desired=_desired(made, snapshots),
         requests=sum(shot.load.requests for shot in snapshots),
         served=sum(shot.load.served for shot in snapshots),
@@ -137,7 +151,7 @@ def _fires(record: Mapping[str, Any], policies: set[str]) -> bool:
     return named is not None and named[1] in policies and trigger["state"] == AlarmState.ALARM
 
 
-def _alarm_at(record: Mapping[str, Any], first: Snapshot) -> float:
+def _caused_at(record: Mapping[str, Any], first: Snapshot) -> float:
     at = datetime.fromisoformat(record["trigger"]["at"])
     return (at - first.start).total_seconds()
 
@@ -151,18 +165,25 @@ def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desi
     )
 
 
-def _surge_at(overloaded: Sequence[bool], alarms_at: Sequence[float]) -> int | None:
-    """Return the first second of the surge that the first alarm answers, or that one should have.
+def _surge_at(
+    overloaded: Sequence[bool], alarms_at: Sequence[float], felt_at: Sequence[float]
+) -> int | None:
+    """Return the first second of the first surge that was answered, or that should have been.
 
-    An alarm speaks of the period that ended before it. Without one, a period that was overloaded
+    A task that feels one speaks of the second that ended before it, an alarm of the period. Without
+    either, a period that was overloaded
     throughout, and evaluated before the end, was due to raise it. The surge may have begun before
     the period in breach: it reaches back as far as every second was overloaded.
 
     Example: an alarm at 22.1 s speaks of seconds 10 to 20; overloaded from 8 on, the surge is at 8.
     """
     period = EVALUATION_SECONDS
-    if alarms_at:
-        start = max(0, int(alarms_at[0] // period - 1) * period)
+    said = [
+        *(max(0, int(at) - 1) for at in felt_at[:1]),
+        *(max(0, period_end(at) - period) for at in alarms_at[:1]),
+    ]
+    if said:
+        start = min(said)
     else:
         evaluated = range(0, len(overloaded) - period - VISIBILITY_DELAY + 1, period)
         due = (first for first in evaluated if all(overloaded[first : first + period]))
@@ -177,10 +198,14 @@ def _surge_at(overloaded: Sequence[bool], alarms_at: Sequence[float]) -> int | N
 
 
 def _answer(
-    fired: Sequence[float], made: Sequence[_Made], snapshots: Sequence[Snapshot]
+    fired: Sequence[float],
+    felt: Sequence[float],
+    made: Sequence[_Made],
+    snapshots: Sequence[Snapshot],
 ) -> Answer | None:
-    """Return what followed the alarms: scale-outs up to the first scale-in; None without any."""
-    since = [one for one in made if fired and one.at >= fired[0]]
+    """Return what followed: scale-outs up to the first scale-in; None without any."""
+    first_asked = min([*fired[:1], *felt[:1]], default=float("inf"))
+    since = [one for one in made if one.at >= first_asked]
     until_in = takewhile(lambda one: one.outcome is not Outcome.SCALED_IN, since)
     steps = [one for one in until_in if one.outcome is Outcome.SCALED_OUT]
     if not steps:
@@ -189,9 +214,15 @@ def _answer(
     capacity = last.record["granted"]
     later = (s for s in snapshots if s.second + 1 >= last.at and s.serving >= capacity)
     serving = next(later, None)
+    by_surge = first.kind == SURGE
+    before = [at for at in fired if at <= first.at]
+    took = first.record.get("surge_to_update_ms" if by_surge else "alarm_to_update_ms")
+    began = first.at if took is None else _caused_at(first.record, snapshots[0])
     return Answer(
-        alarm_at=max(at for at in fired if at <= first.at),
-        alarm_to_update_ms=first.record["alarm_to_update_ms"],
+        by=first.kind,
+        accepted_at=began + (took or 0) / 1000,
+        alarm_at=next(iter(fired), None) if by_surge else max(before),
+        to_update_ms=took,
         tasks_before=first.record["from"],
         tasks_after=capacity,
         steps=len(steps),

@@ -17,7 +17,8 @@ from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import parse_alarm_name
 from quickstep_lab.clock import LOOK_SECONDS
-from quickstep_lab.cloudwatch import VISIBILITY_DELAY
+from quickstep_lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
+from quickstep_lab.demo_summary import SURGE, period_end
 from quickstep_lab.snapshot import Plan, Snapshot
 
 if TYPE_CHECKING:
@@ -72,11 +73,13 @@ def _lines(console: Console) -> Iterator[Show]:
 def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str]:
     """Return what to say of one second: its decisions, and every 5 s how things stand.
 
-    `last` is the decision before them: a re-check that only repeats it is shown in few words.
+    `last` is the decision before them: one of the same kind that only repeats it is shown in few
+    words.
     """
     load, said = snapshot.load, []
     for record in snapshot.decisions:
-        why = "Re-check: still so." if last and _repeats(last, record) else _why(record)
+        still = f"{_cause(record['trigger'])}: still so."
+        why = still if last and _repeats(last, record) else _why(record)
         said.append(f"{_clock(snapshot.made_at(record))}  {record['outcome']}  {why}")
         last = record
     if (snapshot.second + 1) % LINE_SECONDS == 0:
@@ -105,13 +108,13 @@ def _cause(trigger: Mapping[str, Any]) -> str:
 
 
 def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a record only says once more what a re-check before has said: that nothing is done.
+    """Whether a record only says once more what a look before has said: that nothing is done.
 
-    Where capacity changed in between, so did what the re-checks say.
+    Such looks are re-checks and surges. Where capacity changed in between, so did what they say.
     """
-    both = (before, record)
+    kinds = {one["trigger"]["kind"] for one in (before, record)}
     return (
-        all(one["trigger"]["kind"] == "re-check" for one in both)
+        kinds in ({"re-check"}, {SURGE})
         and before["outcome"] == record["outcome"]
         and not Outcome(record["outcome"]).changes_capacity
     )
@@ -249,13 +252,23 @@ def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
 
 _REAL = (
     "The scaler, from its handler on, and all calls of boto3 from PutMetricData to UpdateService, "
-    "its queue's included. An emulator on this machine answers them; AWS adds its network."
+    "its queues' included. An emulator on this machine answers them; AWS adds its network."
 )
 _MODELLED = (
     f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
-    "delivers at once, and once per change of state. Lambda polls the queue every "
-    f"{LOOK_SECONDS:g} s."
+    "delivers at once, and once per change of state. Lambda polls its queues every "
+    f"{LOOK_SECONDS:g} s. A task tells of a surge a second after it feels it; what it has "
+    "published can be read at once, on CloudWatch a second or more later."
 )
+
+
+_WHO = {
+    SURGE: "a task's surge message",
+    "alarm": "the alarm's event",
+    "re-check": "a re-check",
+    "heartbeat": "the heartbeat",
+}
+"""Who answered a surge, by what set the first scale-out off."""
 
 
 def _desired(counts: Sequence[Desired]) -> Iterator[str]:
@@ -265,8 +278,8 @@ def _desired(counts: Sequence[Desired]) -> Iterator[str]:
 
 def _evaluations(made: Evaluations) -> str:
     return (
-        f"{made.total}: {made.alarms} after an alarm changed state, {made.rechecks} re-checks, "
-        f"{made.heartbeats} by the heartbeat"
+        f"{made.total}: {made.surges} at a surge, {made.alarms} after an alarm changed state, "
+        f"{made.rechecks} re-checks, {made.heartbeats} by the heartbeat"
     )
 
 
@@ -278,10 +291,15 @@ def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
     if answer is None:
         yield "Surge", f"from second {surge_at}, NOT ANSWERED: no task was added"
         return
-    evaluated = f"when seconds {answer.period_end - 10} to {answer.period_end} were evaluated"
-    waited = f"{answer.alarm_at - surge_at:.1f} s after second {surge_at}"
-    yield "Surge to alarm", f"{waited}, {evaluated}"
-    yield "Alarm to UpdateService", _latency(answer)
+    took = f"{answer.accepted_at - surge_at:.1f} s after second {surge_at}"
+    yield "Answered by", f"{_WHO[answer.by]}, {took}, the first overloaded one"
+    if answer.alarm_at is not None:
+        ended = period_end(answer.alarm_at)
+        evaluated = f"when seconds {ended - EVALUATION_SECONDS} to {ended} were evaluated"
+        waited = f"{answer.alarm_at - surge_at:.1f} s after second {surge_at}"
+        yield "Surge to alarm", f"{waited}, {evaluated}"
+    began = "Message" if answer.by == SURGE else "Alarm"
+    yield f"{began} to UpdateService", _latency(answer)
     served = (
         "not all of them served before the end"
         if answer.serving_at is None
@@ -292,6 +310,6 @@ def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _latency(answer: Answer) -> str:
-    if answer.alarm_to_update_ms is None:
+    if answer.to_update_ms is None:
         return "a re-check added the first tasks, not the alarm's own event"
-    return f"{answer.alarm_to_update_ms} ms until ECS had accepted the first step"
+    return f"{answer.to_update_ms} ms until ECS had accepted the first step"

@@ -31,13 +31,22 @@ if TYPE_CHECKING:
         AttributeDefinitionTypeDef,
         KeySchemaElementTypeDef,
     )
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 ACCOUNT = DEFAULT_ACCOUNT_ID
 REGION = "us-east-1"
 TABLE = "quickstep"
 QUEUE = "quickstep-rechecks"
+SURGES = "quickstep-surges.fifo"
 VISIBILITY_TIMEOUT = 60
 """Seconds until a message that was received, but not deleted, comes again; as in the template."""
+SURGES_ATTRIBUTES: dict[QueueAttributeNameType, str] = {
+    "FifoQueue": "true",
+    "DeduplicationScope": "messageGroup",
+    "FifoThroughputLimit": "perMessageGroupId",
+    "MessageRetentionPeriod": "60",
+    "VisibilityTimeout": "10",
+}
 TABLE_KEYS: list[KeySchemaElementTypeDef] = [
     {"AttributeName": "pk", "KeyType": "HASH"},
     {"AttributeName": "sk", "KeyType": "RANGE"},
@@ -121,6 +130,13 @@ def create_queue(account: Account, name: str = QUEUE) -> str:
     answer = client.create_queue(
         QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
     )
+    return str(answer["QueueUrl"])
+
+
+def create_surge_queue(account: Account, name: str = SURGES) -> str:
+    """Create the queue in which tasks tell of surges; return its URL."""
+    client = account.client("sqs")
+    answer = client.create_queue(QueueName=name, Attributes=SURGES_ATTRIBUTES)
     return str(answer["QueueUrl"])
 
 

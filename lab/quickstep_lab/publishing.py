@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from quickstep.naming import ServiceName
     from quickstep_lab.service_model import Load
+    from quickstep_publisher.surges import SurgeTransport
 
 
 class TaskPublishers:
@@ -30,14 +31,25 @@ class TaskPublishers:
         namespace: CloudWatch's namespace for them.
         start: when the first second of the model begins, on a multiple of 5 s: there the tasks
             publish, all at once.
+        surges: who is told of a surge that a task feels, if anybody is.
+        target: requests a second that a task should carry.
     """
 
     def __init__(
-        self, client: CloudWatchClient, name: ServiceName, namespace: str, start: datetime
+        self,
+        client: CloudWatchClient,
+        name: ServiceName,
+        namespace: str,
+        start: datetime,
+        *,
+        surges: SurgeTransport | None = None,
+        target: float | None = None,
     ) -> None:
         self._transport = CloudWatchTransport(client)
         self._name = name
         self._namespace = namespace
+        self._surges = surges
+        self._target = target
         self._now = start
         self._publishers: dict[int, Publisher] = {}
         self._received: dict[int, float] = {}
@@ -47,7 +59,8 @@ class TaskPublishers:
 
         Requests are whole. Of a task that gets 107.14 a second, 107 are counted in most seconds and
         108 in some. A task that drains goes on publishing, of nothing received; one that has been
-        stopped has no publisher any more.
+        stopped has no publisher any more. A surge is told of a second after it is felt: the package
+        spreads what many tasks tell over that second.
         """
         there = (*load.tasks, *load.draining)
         self._publishers = {task: self._of(task) for task in there}
@@ -71,6 +84,8 @@ class TaskPublishers:
             thread=False,
             phase=0,
             seconds=True,
+            surges=self._surges,
+            target=self._target,
             clock=Clock(now=lambda: self._now, monotonic=self._seconds),
         )
         publisher.start()

@@ -16,7 +16,7 @@ from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.loop.door import Door
 from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, make_door
-from quickstep_lab.embedded_aws import QUEUE, TABLE
+from quickstep_lab.embedded_aws import QUEUE, SURGES, TABLE
 from quickstep_lab.event_source import deliver, open_queue
 from quickstep_lab.files import HANDLER
 
@@ -40,8 +40,8 @@ HEARTBEAT: Event = {"heartbeat": {}}
 class Scaler:
     """The function as AWS invokes it; both return the records of the decisions that were made.
 
-    `on_event` takes an alarm's event or the heartbeat; `on_messages` takes what the queue has at
-    this moment, if anything.
+    `on_event` takes an alarm's event or the heartbeat; `on_messages` takes what the queues have at
+    this moment, if anything: the tasks' surges, and the scaler's own.
     """
 
     on_event: Callable[[Event], Records]
@@ -76,8 +76,10 @@ class _OverheardDoor(Door):
 def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     """Return the deployed function over an embedded AWS; its log and metric lines go to `log`."""
     sqs = account.client("sqs")
-    queue = open_queue(sqs, sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"])
-    settings = Settings(TABLE, queue.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
+    surges, rechecks = (
+        open_queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in (SURGES, QUEUE)
+    )
+    settings = Settings(TABLE, rechecks.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
     made = make_door(settings, account.client)
     door = _OverheardDoor(
         cycle=replace(made.cycle, clock=clock.now),
@@ -113,7 +115,8 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
 
     def on_messages() -> Records:
         with printing_to(log):
-            deliver(queue, invoke_for_queue)
+            for queue in (surges, rechecks):
+                deliver(queue, invoke_for_queue)
         records = [record.as_dict for record in door.overheard]
         door.overheard.clear()
         return records

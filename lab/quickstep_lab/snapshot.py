@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to show. Durations in seconds, `capacity` in requests a second and task."""
+    """What to show. Durations in seconds, `capacity` in requests a second and task.
+
+    With `surges`, tasks tell the scaler of a surge that they feel.
+    """
 
     traffic: Traffic
     seconds: int
     start_up: float = START_UP
     capacity: float = CAPACITY
+    surges: bool = True
 
 
 @dataclass(frozen=True, slots=True)

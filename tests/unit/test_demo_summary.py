@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from quickstep.engine.model import AlarmState, Direction
-from quickstep_lab.demo_summary import Desired, Evaluations, Summary, summarise
+from quickstep_lab.demo_summary import Desired, Evaluations, Summary, period_end, summarise
 from quickstep_lab.demo_view import frame, lines, summary_table
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
@@ -102,8 +102,10 @@ def test_an_answered_surge_has_a_time_to_the_alarm_and_one_to_the_update() -> No
     summary = summarise(snapshots(SURGE, {21: a_decision(22.03)}, {25: 6}))
     answer = summary.answer
     assert answer is not None
-    assert (summary.surge_at, answer.alarm_at, answer.period_end) == (10, 22.03, 20)
-    assert (answer.alarm_to_update_ms, answer.tasks_before, answer.tasks_after) == (40, 2, 6)
+    assert (summary.surge_at, answer.by, answer.alarm_at) == (10, "alarm", 22.03)
+    assert period_end(22.03) == 20
+    assert answer.accepted_at == pytest.approx(22.07)
+    assert (answer.to_update_ms, answer.tasks_before, answer.tasks_after) == (40, 2, 6)
     assert (answer.serving_at, answer.steps) == (26, 1)
     assert summary.desired == (Desired(2, 0), Desired(6, 22))
     assert not summary.unanswered
@@ -121,7 +123,7 @@ def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
     answer = summary.answer
     assert answer is not None
     assert (answer.tasks_before, answer.tasks_after, answer.steps) == (2, 7, 2)
-    assert (answer.alarm_to_update_ms, answer.serving_at) == (40, 54)
+    assert (answer.to_update_ms, answer.serving_at) == (40, 54)
     assert summary.desired == (
         Desired(2, 0),
         Desired(6, 22),
@@ -131,11 +133,35 @@ def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
     )
 
 
+def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
+    told = {**a_recheck(12.2, 2, 6, kind="surge"), "surge_to_update_ms": 400}
+    told["trigger"]["at"] = (START + timedelta(seconds=12)).isoformat()
+    after = {21: a_decision(22.03, outcome="HELD_ANSWERED")}
+    summary = summarise(snapshots(SURGE, {12: told, **after}, {25: 6}))
+    answer = summary.answer
+    assert answer is not None
+    assert (summary.surge_at, answer.by, answer.to_update_ms) == (10, "surge", 400)
+    assert answer.accepted_at == pytest.approx(12.4)
+    text = shown(summary_table(summary, a_plan()), 200)
+    assert (
+        "Answered by               a task's surge message, 2.4 s after second 10, the first" in text
+    )
+    assert "Surge to alarm            12.0 s after second 10" in text
+    assert "Message to UpdateService  400 ms" in text
+
+
+def test_a_surge_message_without_an_answer_is_no_surge_by_itself() -> None:
+    held = a_recheck(5.2, 2, 2, "HELD_NOT_BREACHING", kind="surge")
+    held["trigger"]["at"] = held["at"]
+    summary = summarise(snapshots([60.0] * 20, {5: held}))
+    assert (summary.surge_at, summary.unanswered, summary.evaluations.surges) == (None, False, 1)
+
+
 def test_a_recheck_answers_a_surge_where_the_alarms_own_event_could_not() -> None:
     made = {21: a_decision(22, latency=None), 24: a_recheck(25, 2, 6)}
     summary = summarise(snapshots(SURGE, made))
     assert summary.answer is not None
-    assert (summary.answer.alarm_at, summary.answer.alarm_to_update_ms) == (22, None)
+    assert (summary.answer.alarm_at, summary.answer.to_update_ms) == (22, None)
     assert not summary.unanswered
     text = shown(summary_table(summary, a_plan()))
     assert "Alarm to UpdateService  a re-check added the first tasks" in text
@@ -241,7 +267,7 @@ def test_the_summary_says_when_the_desired_count_changed_and_what_looked_at_it()
     made = snapshots(SURGE, {21: a_decision(22.03), 28: a_recheck(28.5, 6, 7)})
     text = shown(summary_table(summarise(made), a_plan()), 200)
     assert "Desired count           2 → 6 (22 s) → 7 (28 s)" in text
-    assert "2: 1 after an alarm changed state, 1 re-checks, 0 by the heartbeat" in text
+    assert "2: 0 at a surge, 1 after an alarm changed state, 1 re-checks, 0 by the heart" in text
     assert "none after second 30" in text
 
 

@@ -15,6 +15,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
 from quickstep_lab.cost.prices import Meter
 from quickstep_lab.simulator.world import CALL_SECONDS
+from quickstep_publisher._surge import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,8 +31,12 @@ RECHECK = 10
 """Seconds from one look in a breach to the next."""
 
 POLLS = 5 * SECONDS / 20
-"""Empty looks of Lambda at the queue: five pollers (*services-sqs-scaling*, Lambda Developer
-Guide), each of which waits 20 s, the most that SQS allows. Not measured."""
+"""Empty looks of Lambda at a queue, of which there are two, the scaler's own and the tasks': five
+pollers (*services-sqs-scaling*, Lambda Developer Guide), each of which waits 20 s, the most that
+SQS allows. Not measured; that a FIFO queue has as many is assumed."""
+
+TAKEN = 2
+"""Requests by which Lambda takes a surge message: ReceiveMessage and DeleteMessage."""
 
 LOGS_KEPT = 1
 """Days that a log group keeps lines at least: they are metrics within seconds."""
@@ -42,6 +47,9 @@ BY_THE_SECOND = 2
 CALLS_A_SECOND = 500
 """PutMetricData calls of an account and Region (*cloudwatch_limits*, CloudWatch User Guide). All
 tasks call in the same second of five, so as many tasks reach it."""
+
+SURGE = "surge"
+"""What sets an evaluation off that a task has asked for."""
 
 ADDED = 4
 """Tasks that a breach adds where nothing is simulated: the example policy's largest step."""
@@ -110,10 +118,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a scaler does in a month: evaluations by case, and hours that its metrics are sent."""
+    """What a scaler does in a month: evaluations by case, and hours that its metrics are sent.
+
+    `surges` are those of the evaluations that tasks have asked for.
+    """
 
     cases: Mapping[Case, float] = field(default_factory=dict)
     metric_hours: float = 0.0
+    surges: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +142,24 @@ class Line:
 # --- what Quickstep does --------------------------------------------------------------------------
 
 
-def activity_of_breaches(a_day: float, minutes: float, counted: Counted) -> Activity:
+def activity_of_breaches(
+    a_day: float, minutes: float, counted: Counted, *, told: bool = False
+) -> Activity:
     """Return what so many breaches a day make, each of which lasts so many minutes.
 
     Each is an event that scales out, a re-check every 10 s and an event of OK; then what it has
     added is removed: an event, a re-check for each task, an event of OK. Example: one breach a day
     of 3 minutes: 18 re-checks that hold and 4 that change, times 30.
 
+    If tasks have `told` of it, it is looked at once in each slot in which they do. Such a look is
+    taken to be like a re-check that holds.
+
     Quickstep's metrics are sent in the hours of a breach: at least one hour each.
     """
+    surges = SLOTS if told else 0
     each = {
         Case.SCALE_OUT_EVENT: 1.0,
-        Case.HELD_RECHECK: math.floor(minutes * 60 / RECHECK),
+        Case.HELD_RECHECK: math.floor(minutes * 60 / RECHECK) + surges,
         Case.OK_EVENT: 2,
         Case.HELD_EVENT: 1,
         Case.CHANGED_RECHECK: ADDED,
@@ -149,7 +167,7 @@ def activity_of_breaches(a_day: float, minutes: float, counted: Counted) -> Acti
     busy = DAYS * min(24.0, a_day * max(1, math.ceil(minutes / 60)))
     names = {name for case in each for name in counted.cases[case].metrics}
     cases = {case: DAYS * a_day * number for case, number in each.items()}
-    return Activity(cases, busy * len(names) if a_day else 0.0)
+    return Activity(cases, busy * len(names) if a_day else 0.0, DAYS * a_day * surges)
 
 
 def activity_of_marks(marks: Iterable[Mark], a_month: float, counted: Counted) -> Activity:
@@ -159,13 +177,15 @@ def activity_of_marks(marks: Iterable[Mark], a_month: float, counted: Counted) -
     them: each outcome has a metric of its own.
     """
     cases: Counter[Case] = Counter()
-    sent = set()
+    sent, surges = set(), 0
     for mark in marks:
         case = _case_of(mark)
         cases[case] += 1
+        surges += mark.trigger == SURGE
         others = (name for name in counted.cases[case].metrics if not name.startswith("Decisions"))
         sent |= {(mark.at // 3600, name) for name in (mark.outcome, *others)}
-    return Activity({case: n * a_month for case, n in cases.items()}, len(sent) * a_month)
+    made = {case: n * a_month for case, n in cases.items()}
+    return Activity(made, len(sent) * a_month, surges * a_month)
 
 
 def _case_of(mark: Mark) -> Case:
@@ -175,7 +195,7 @@ def _case_of(mark: Mark) -> Case:
             return Case.OK_EVENT
         case "heartbeat":
             return Case.ANSWERED_HEARTBEAT
-        case "re-check":
+        case "re-check" | "surge":
             return Case.CHANGED_RECHECK if changed else Case.HELD_RECHECK
         case _:
             return Case.SCALE_OUT_EVENT if changed else Case.HELD_EVENT
@@ -206,11 +226,21 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         *_divided(_functions(shared, "heartbeat", counted, usage, deployed.memory), services),
         *_functions(views, "widget", counted, usage, deployed.widget_memory),
         _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
+        _shared(Part.SQS, "Lambda's empty looks for surges", Meter.FIFO_REQUEST, POLLS, services),
+        Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
     ]
     return tuple(line for line in lines if line.quantity)
+
+
+def _messages(usage: Usage, activity: Activity) -> float:
+    """Return the requests of what tasks tell: each sends a message, and the queue has one of all.
+
+    Looks that follow one another without a message are counted as if each had been asked for.
+    """
+    return activity.surges * (usage.tasks + TAKEN)
 
 
 def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.compare import Comparison
 
 OURS = "quickstep"
+TOLD = "quickstep-surge"
 TEXTBOOK = "textbook"
 _DAY = 86400
 
@@ -86,9 +87,11 @@ class Month:
     counted: Counted
     free_tier: bool = False
 
-    def with_breaches(self, a_day: float, minutes: float) -> tuple[Activity, dict[str, Standing]]:
+    def with_breaches(
+        self, a_day: float, minutes: float, *, told: bool = False
+    ) -> tuple[Activity, dict[str, Standing]]:
         """Return Quickstep's activity, and all bills, with so many breaches and the same tasks."""
-        activity = activity_of_breaches(a_day, minutes, self.counted)
+        activity = activity_of_breaches(a_day, minutes, self.counted, told=told)
         names = (OURS, *NATIVE)
         hours = self.usage.task_hours
         return activity, {name: self._standing(name, activity, hours) for name in names}
@@ -107,7 +110,8 @@ class Month:
         rest = self.usage.tasks * (HOURS - a_month * played)
         activities = {
             name: activity_of_marks(comparison.series[name].marks, a_month, self.counted)
-            for name in (OURS, TEXTBOOK)
+            for name in (OURS, TOLD, TEXTBOOK)
+            if name in comparison.series
         }
         standings = {}
         for name, summary in comparison.scalers.items():

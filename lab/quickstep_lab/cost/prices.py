@@ -34,6 +34,7 @@ class Meter(StrEnum):
     SCHEDULE = "schedule"
     AWS_EVENT = "aws_event"
     QUEUE_REQUEST = "queue_request"
+    FIFO_REQUEST = "fifo_request"
     WRITE_UNIT = "write_unit"
     READ_UNIT = "read_unit"
     TABLE_STORED = "table_stored"

@@ -18,7 +18,7 @@ from quickstep_lab.simulator.measure import (
     needed_task_seconds,
     summarise,
 )
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook, told_of_surges
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
 from quickstep_lab.simulator.series import Series, series_of
@@ -101,10 +101,14 @@ def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
 
 
 def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
-    """Return Quickstep, its steps without its guards, and the models of AWS's scalers."""
+    """Return Quickstep, by its alarms alone and told of surges, and those that it is beside.
+
+    These are its steps without its guards, and the models of AWS's scalers.
+    """
     steps = by_steps(setup)
     return (
         Quickstep(setup),
+        told_of_surges(setup),
         textbook(steps),
         StepScaling(steps, 10),
         StepScaling(steps, 60),

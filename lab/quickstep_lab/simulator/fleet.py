@@ -24,7 +24,8 @@ class Task:
     Its `slot` is one of as many as an interval has seconds: the second in which it publishes a
     mean, or the part of the interval's last second in which it publishes whole ones.
 
-    It may not be stopped before `protected_until`, and gets no requests from `leaves_at` on.
+    It may not be stopped before `protected_until`, and gets no requests from `leaves_at` on. What
+    it was sent before `published_to` it has published before its call was due.
     """
 
     listens_at: float
@@ -33,6 +34,7 @@ class Task:
     silent: bool = False
     protected_until: float = 0.0
     leaves_at: float = math.inf
+    published_to: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -260,6 +262,11 @@ class Fleet:
         """Return the tasks that have a publisher: serving, starting and draining ones."""
         every = itertools.chain(self.running_tasks(), self._draining)
         return (task for task in every if not task.silent)
+
+    def telling(self) -> Iterable[Task]:
+        """Return the tasks that get requests and have a publisher."""
+        for group in self._groups:
+            yield from (task for task in group.tasks if not task.silent)
 
     def running_tasks(self) -> Iterable[Task]:
         """Return the tasks that ECS counts as running, or will: serving and starting ones."""

@@ -54,6 +54,8 @@ class Metric:
         self._seconds: dict[int, list[Samples]] = {}
         self._settled: dict[tuple[int, int], tuple[int, float]] = {}
         self._newest = -1
+        self._called_in = 0
+        self._lead = 0
 
     def record(self, fleet: Fleet, per_task: float, second: int, lead: int = 0) -> None:
         """Take one second's load; publish for the tasks whose second it is.
@@ -61,8 +63,9 @@ class Metric:
         The traffic begins in second `lead`.
         """
         self._sent.append(per_task)
+        self._lead = lead
         world = self._world
-        if any(start <= second - lead < end for start, end in world.outages):
+        if self._is_out(second):
             return
         if self._whole_seconds:
             if second % world.publish_interval == world.publish_interval - 1:
@@ -81,6 +84,11 @@ class Metric:
         if count:
             visible_at = now + world.visibility.draw(self._random)
             self.put(second, Samples(visible_at, count, total / interval))
+
+    def _is_out(self, second: int) -> bool:
+        """Whether no metric arrives."""
+        at = second - self._lead
+        return any(start <= at < end for start, end in self._world.outages)
 
     def _sent_to(self, task: Task, now: int) -> float:
         """Return what a task was sent of late that did not serve all the time.
@@ -104,6 +112,7 @@ class Metric:
         world, interval = self._world, self._world.publish_interval
         over = list(self._sent)[:-1]
         first = second - len(over)
+        self._called_in = second
         whole = [0] * interval
         parts = [[[0, 0.0] for _ in over] for _ in range(interval)]
         for task in fleet.publishing():
@@ -112,11 +121,11 @@ class Metric:
                 continue
             if world.lost_share and self._random.random() < world.lost_share:
                 continue
-            if task.serves_at <= first and task.leaves_at >= second:
+            if task.serves_at <= first and task.leaves_at >= second and task.published_to <= first:
                 whole[slot] += 1
                 continue
             for at, part in enumerate(parts[slot], start=first):
-                if task.listens_at <= at:
+                if task.listens_at <= at and task.published_to <= at:
                     part[0] += 1
                     part[1] += over[at - first] if task.serves_at <= at < task.leaves_at else 0.0
         visible = [
@@ -129,6 +138,27 @@ class Metric:
                 if count := whole[slot] + int(some):
                     samples = Samples(visible[slot], count, whole[slot] * sent + total)
                     self.put(first + index, samples)
+
+    def publish_early(self, task: Task, at: float) -> None:
+        """Publish the whole seconds that a task has at a moment that is not its call's.
+
+        The second in which that is has not been recorded yet. Its call, if it has come before in
+        this second, has published them.
+
+        Example: at 12.4, after the call in second 9, the seconds 9 to 11.
+        """
+        world, now, interval = self._world, int(at), self._world.publish_interval
+        due = now % interval == interval - 1 and now + task.slot / interval <= at
+        if not self._whole_seconds or due or self._is_out(now):
+            return
+        sent = list(self._sent)
+        first = max(self._called_in, task.published_to, now - len(sent))
+        visible_at = at + world.visibility.draw(self._random)
+        for second in range(first, now):
+            if task.listens_at <= second:
+                total = sent[second - now] if task.serves_at <= second else 0.0
+                self._seconds.setdefault(second, []).append(Samples(visible_at, 1, total))
+        task.published_to = now
 
     def put(self, second: int, samples: Samples) -> None:
         """Take samples that are stamped with a second; the seconds have to come in order."""

@@ -15,7 +15,7 @@ MOST_POINTS = 3600
 class Mark(NamedTuple):
     """A decision of Quickstep: when it was made, its outcome and reason, and what set it off.
 
-    `trigger` is `alarm` with its state, `re-check` or `heartbeat`.
+    `trigger` is `alarm` with its state, `surge`, `re-check` or `heartbeat`.
     """
 
     at: float

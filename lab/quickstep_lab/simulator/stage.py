@@ -103,7 +103,8 @@ class Scaler(Protocol):
 class Stage:
     """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
 
-    `now` is in seconds since START, `lead` what it is when the traffic begins. `phases` are those
+    `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
+    told after each second what each serving task was sent in it. `phases` are those
     that are not left to chance, in seconds, by the name of the clock that has them.
     """
 
@@ -116,6 +117,7 @@ class Stage:
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
     records: list[DecisionRecord] = field(default_factory=list)
+    listeners: list[Callable[[int, float], None]] = field(default_factory=list)
     _plans: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _number: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -184,6 +186,8 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         requests = traffic.requests[second] if measured else before
         outcome = fleet.serve(requests, now, latencies if measured else unmeasured)
         stage.metric.record(fleet, scaler.measure(outcome.per_task, capacity), now, lead)
+        for listener in stage.listeners:
+            listener(now, outcome.per_task)
         if measured:
             seconds.append(outcome)
             desired.append(fleet.desired)

@@ -66,7 +66,8 @@ class World:
 
     `visibility` is from PutMetricData until an alarm can see the datapoint: "a few seconds" is all
     that is known. `event` is from an alarm's transition to the function's start, `cold_start` is
-    added to `cold_share` of the invocations, `call` is from there until ECS has accepted.
+    added to `cold_share` of the invocations, `call` is from there until ECS has accepted. A task's
+    message takes `hop` through its queue, and then as long as an event.
 
     `outages` are the times in which no metric arrives, as (from, to) in seconds of the traffic.
     """
@@ -90,6 +91,7 @@ class World:
     lost_share: float = 0.0
     visibility: Spread = Spread(1.5, 3.5)
     event: Spread = Spread(0.08, 0.2)
+    hop: float = 0.2
     cold_share: float = 0.01
     cold_start: Spread = Spread(0.8, 1.5)
     call: Spread = Spread(0.12, 0.3)

@@ -18,6 +18,7 @@ from tests.unit.simulator.worlds import a_run, a_setup, a_surge
 SETUP = a_setup()
 NAMES = [
     "quickstep",
+    "quickstep-surge",
     "textbook",
     "aas-step-10s-alarm",
     "aas-step-60s-alarm",

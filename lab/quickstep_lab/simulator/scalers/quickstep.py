@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
@@ -10,12 +11,14 @@ from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import Alarm, Comparison, Datapoint, Service
+from quickstep.fields import write_moment
 from quickstep.loop.heartbeat import needs_evaluation
-from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look
+from quickstep.loop.looks import alarm_look, heartbeat_look
 from quickstep.naming import parse_resource_id
-from quickstep.protocol.messages import AlarmAgain, Heartbeat, Recheck
+from quickstep.protocol.messages import AlarmAgain, Heartbeat, write_message
 from quickstep_lab.in_memory import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
+from quickstep_lab.simulator.surges import FeltSurges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 HEARTBEAT = "heartbeat"
 """The name of its clock on the stage; the alarms' clocks are named after their policies."""
 HEARTBEAT_SECONDS = 60
+SURGES = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
+"""The queue from which tasks' messages come."""
 
 _METRIC = {"namespace": "MyApp/Performance", "name": "RequestsPerSecond", "dimensions": {}}
 _EVENT_METRICS = ({"id": "m1", "metricStat": {"metric": _METRIC, "period": 10, "stat": "Average"}},)
@@ -52,10 +57,14 @@ _QUERY = {
 
 @dataclass(frozen=True, slots=True)
 class Quickstep:
-    """The scaler, with a policy document; `name` tells documents apart."""
+    """The scaler, with a policy document; `name` tells documents apart.
+
+    With `surges`, tasks that publish whole seconds tell it of a surge.
+    """
 
     setup: Setup
     name: str = "quickstep"
+    surges: bool = False
     by_ecs: ClassVar[bool] = False
 
     def measure(self, per_task: float, _capacity: float) -> float:
@@ -64,7 +73,15 @@ class Quickstep:
 
     def start(self, stage: Stage) -> None:
         """Watch the alarms, and look at the target once a minute."""
-        _Player(self.setup, stage).start()
+        player = _Player(self.setup, stage)
+        player.start()
+        if self.surges and stage.world.publish_seconds == 1:
+            player.listen()
+
+
+def told_of_surges(setup: Setup, name: str = "quickstep-surge") -> Quickstep:
+    """Return the same scaler where tasks tell of surges."""
+    return Quickstep(setup, name, surges=True)
 
 
 def textbook(setup: Setup) -> Quickstep:
@@ -92,12 +109,14 @@ class _Player(InMemoryAws):
             for policy in setup.target.policies
         ]
         self._ids = 0
-        self._cycle = self.scaler(
+        self._door = self.scaler(
             clock=lambda: stage.clock,
             new_id=self._new_id,
             jitter=stage.random.random,
             sleep=_no_sleep,
-        ).cycle
+        )
+        self._cycle = self._door.cycle
+        self._felt = FeltSurges(stage, setup.scale_out_threshold)
 
     def start(self) -> None:
         stage = self._stage
@@ -106,6 +125,24 @@ class _Player(InMemoryAws):
         phase = stage.phase(HEARTBEAT, HEARTBEAT_SECONDS)
         stage.at(0.0, self._heartbeat)  # the scaler was there before the traffic
         stage.every(HEARTBEAT_SECONDS, phase, self._heartbeat)
+
+    def listen(self) -> None:
+        """Hear of the tasks' surges from now on."""
+        self._stage.listeners.append(self._second_over)
+
+    def _second_over(self, second: int, per_task: float) -> None:
+        at = self._felt.told_at(second, per_task)
+        if at is None:
+            return
+        said = {
+            "resource_id": self._service.resource_id,
+            "at": write_moment(START + timedelta(seconds=at)),
+        }
+        self._arrive(at + self._stage.world.hop, json.dumps(said), SURGES)
+
+    def _arrive(self, at: float, body: str, queue: str) -> None:
+        """Have a queue's message evaluated, once the function has started."""
+        self._stage.at(at, lambda: self._invoke(lambda: self._door.on_message(body, queue)))
 
     def _changed(self, alarm: WatchedAlarm) -> None:
         definition = alarm.definition
@@ -173,13 +210,8 @@ class _Player(InMemoryAws):
                 yield Datapoint(START + timedelta(seconds=at), value, samples)
 
     def deliver(self, message: Message, delay: timedelta) -> None:
-        recheck = message.content
-        assert isinstance(recheck, Recheck)  # noqa: S101 - the cycle sends no other
-        stage = self._stage
-        stage.at(
-            stage.now + delay.total_seconds(),
-            lambda: self._invoke(lambda: self._cycle.evaluate(recheck_look(recheck))),
-        )
+        at = self._stage.now + delay.total_seconds()
+        self._arrive(at, json.dumps(write_message(message)), "")
 
 
 def _described(alarm: SimulatedAlarm) -> AlarmDefinition:

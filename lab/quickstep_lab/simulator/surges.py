@@ -1,0 +1,84 @@
+"""The tasks that feel a surge: each publishes its seconds at once, and one message is sent of all.
+
+The rule is the publisher's own. The seconds in which requests arrive at a task are modelled, and so
+is the queue: the first message of a service in a slot is taken, those after it are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from quickstep_publisher._surge import PAST, SECONDS, SLOT, Second, Surges, limit
+
+if TYPE_CHECKING:
+    from quickstep_lab.simulator.fleet import Task
+    from quickstep_lab.simulator.stage import Stage
+
+
+class FeltSurges:
+    """Says when the tasks of a service tell of a surge.
+
+    All tasks that serve are sent as many requests. So those that began to serve in the same second
+    feel the same, and are asked together.
+
+    Args:
+        stage: where they serve, and publish.
+        target: requests a second that a task should carry.
+    """
+
+    def __init__(self, stage: Stage, target: float) -> None:
+        self._stage = stage
+        self._target = target
+        self._limit = limit(target, ())
+        self._sent: deque[Second] = deque(maxlen=PAST + SECONDS)
+        self._feeling: dict[int, Surges] = {}
+        self._slot = -1
+
+    def told_at(self, second: int, per_task: float) -> float | None:
+        """Return when the queue takes a message, after a second of so many requests to each task.
+
+        What is published at once is put into the metric. Each task does both within one second
+        more, at random.
+        """
+        self._sent.append(Second(second, per_task))
+        newest = list(self._sent)[-SECONDS:]
+        if sum(each.demand for each in newest) <= self._limit * SECONDS:
+            return None  # no task has had more
+        stage, now = self._stage, second + 1
+        told = []
+        for task in self._telling():
+            at = now + stage.random.random()
+            stage.metric.publish_early(task, at)
+            told.append(at)
+        if not told or now // SLOT == self._slot:
+            return None
+        self._slot = now // SLOT
+        return min(told)
+
+    def _telling(self) -> list[Task]:
+        """Return the tasks that feel a surge now, and are to tell of it."""
+        since: dict[int, list[Task]] = {}
+        for task in self._stage.fleet.telling():
+            since.setdefault(math.ceil(task.serves_at), []).append(task)
+        self._feeling = {first: self._feeling.get(first) or self._calm() for first in since}
+        return [
+            task
+            for first, tasks in since.items()
+            if self._feeling[first].feels(self._seen_since(first))
+            for task in tasks
+            if not self._is_lost()
+        ]
+
+    def _calm(self) -> Surges:
+        return Surges(self._target)
+
+    def _seen_since(self, first: int) -> list[Second]:
+        """Return what a task was sent that serves since a second: nothing before it."""
+        return [each if each.number >= first else Second(each.number, 0.0) for each in self._sent]
+
+    def _is_lost(self) -> bool:
+        stage = self._stage
+        share = stage.world.lost_share
+        return share > 0 and stage.random.random() < share
