@@ -369,7 +369,7 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
     back = EVENT_AGE + PERIOD + 2 * TIMEOUT + world.troubles.tolerance
     thresholds = world.thresholds
     for change in world.ecs.changes:
-        if change.late or not change.acts_on or _of_a_surge(world, change.by):
+        if change.late or not change.acts_on or change.of_surge:
             continue
         for policy, _ in change.acts_on:
             breached = any(
@@ -715,7 +715,7 @@ def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
     if not _counts_are_true(world) or world.troubles.alarms or fleet.carry > 1 or fleet.counted < 1:
         return  # tasks that do not report are taken to carry what the hot one does
     for change in world.ecs.changes:
-        if change.late or not change.acts_on or not _of_a_surge(world, change.by):
+        if change.late or not change.acts_on or not change.of_surge:
             continue
         span = [change.decided_at - ago / 2 for ago in range(round(2 * A_SURGE))]
         if not any(
@@ -770,12 +770,6 @@ def _a_flood_makes_few_calls(world: World) -> Iterator[str]:
 
 
 # --- what they look at ----------------------------------------------------------------------------
-
-
-def _of_a_surge(world: World, decision: str) -> bool:
-    """Whether a task has asked for the look that came to a decision."""
-    record = _decided(world).get(decision)
-    return record is not None and record.look.felt_at is not None
 
 
 def _alone(world: World) -> bool:
