@@ -24,6 +24,7 @@ LEAST_PLANTED = 40
 ONCE_BROKEN = (
     3982,  # old tasks were taken for young ones, as of those launched since some never came
     4198,  # who answers a surge and is killed leaves no record, and was taken for an alarm's answer
+    4527,  # while dead holders had the lease, messages of tasks came back, each with a description
 )
 
 
