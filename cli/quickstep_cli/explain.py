@@ -103,7 +103,7 @@ def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, P
 def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
     """Return the launches of a case; without any, those of the last scale-out."""
     if field is not None:
-        return tuple(Launch(at, count) for at, count in read_batches(field))
+        return tuple(Launch(*each) for each in read_batches(field))
     if scaled_out is None or scaled_out.after <= scaled_out.before:
         return ()
     return (Launch(scaled_out.at, scaled_out.after - scaled_out.before),)

@@ -37,8 +37,8 @@ class Invocation:
     """One run of the function, on a host whose clock is `skew` seconds ahead.
 
     `decided_at` is when its present evaluation began; `acts_on` are the datapoints by policy that
-    the engine has been shown in it, unless it `sets` what an operator wishes. `harmed` says that a
-    fault has met it.
+    the engine has been shown in it, unless it `sets` what an operator wishes. A task has asked for
+    it if it is `of_surge`; a fault has met it if it is `harmed`.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Invocation:
     decision: str = ""
     decided_at: float = 0.0
     acts_on: tuple[tuple[str, float], ...] = ()
+    of_surge: bool = False
     harmed: bool = False
     ended: float | None = None
 

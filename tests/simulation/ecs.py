@@ -11,7 +11,7 @@ class Change:
     """A change of the desired count; `by` is a decision's id, or who else made it.
 
     `late` says that a call was carried out after its time-out. `acts_on` are the datapoints by
-    policy that the decision was shown.
+    policy that the decision was shown, which a task has asked for if it is `of_surge`.
     """
 
     at: float
@@ -22,6 +22,7 @@ class Change:
     late: bool = False
     foreign: bool = False
     acts_on: tuple[tuple[str, float], ...] = ()
+    of_surge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,7 +337,13 @@ MUTATIONS: dict[str, Bug] = {
     "a lease longer than promised": Bug(cycle, "LEASE", timedelta(seconds=40)),
     "a commit keeps the lease": Bug(InMemoryTargets, "commit", _commit_and_keep_the_lease),
     "no recovery": Bug(cycle, "adopted", _nothing),
-    "the heartbeat sees no dead holder": Bug(InMemoryTargets, "peek", _peek_without_lease),
+    "the heartbeat sees no dead holder": Bug(
+        InMemoryTargets,
+        "peek",
+        _peek_without_lease,
+        unit_test="tests/unit/test_between_looks.py::test_a_quiet_target_is_evaluated_where_a_holder_has_died",
+        reason="a re-check or a message mostly comes back to it, but for one world in thousands",
+    ),
     "an unanswered call is taken for a refused one": Bug(world, "unheard", _refused),
     "records are not in the transaction": Bug(
         InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False)

@@ -21,6 +21,12 @@ FEWER = 300
 
 LEAST_PLANTED = 40
 
+ONCE_BROKEN = (
+    3982,  # old tasks were taken for young ones, as of those launched since some never came
+    4198,  # who answers a surge and is killed leaves no record, and was taken for an alarm's answer
+    4527,  # while dead holders had the lease, messages of tasks came back, each with a description
+)
+
 
 def test_no_run_breaks_an_invariant_and_every_kind_of_trouble_occurs() -> None:
     met: Counter[Outcome] = Counter()
@@ -44,6 +50,13 @@ def test_no_run_breaks_an_invariant_and_every_kind_of_trouble_occurs() -> None:
         Outcome.WOULD_SCALE,
     }
     assert troubles <= met.keys()
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN)
+def test_what_was_broken_once_stays_whole(seed: int) -> None:
+    world = World(seed).run()
+
+    assert not violations(world), report(world)
 
 
 def test_every_trouble_is_drawn_often_and_alone_at_times() -> None:

@@ -493,10 +493,15 @@ class World(InMemoryAws):
         return invocation.decision
 
     def _watched(self, decide: Callable[..., Decision]) -> Callable[..., Decision]:
-        """Return the engine's `decide`, and note which datapoints it acts on."""
+        """Return the engine's `decide`, and note which datapoints it acts on, and who asked.
+
+        Whoever is killed before it commits leaves no record of it.
+        """
 
         def watched(target: ScalableTarget, observation: Observation, *others: Any) -> Decision:
             decision = decide(target, observation, *others)
+            *_, directions = others
+            self.time.invocation.of_surge = directions == (Direction.OUT,)
             if decision.granted != decision.before and not self.time.invocation.sets:
                 out = decision.granted > decision.before
                 asked = target.in_direction(Direction.OUT if out else Direction.IN)
@@ -590,6 +595,7 @@ class World(InMemoryAws):
             self.ecs.desired,
             desired,
             acts_on=invocation.acts_on,
+            of_surge=invocation.of_surge,
         )
 
     def _carry_out_later(self, desired: int) -> None:

@@ -634,6 +634,25 @@ def test_when_a_target_is_looked_at_again(
     assert next_check(memory, record, NOW, 0.5) == check
 
 
+@pytest.mark.parametrize(
+    ("felt", "check"),
+    [
+        pytest.param(61, Check(timedelta(seconds=2), 1), id="a surge of a minute ago"),
+        pytest.param(20, Check(timedelta(seconds=2), 1), id="one that the alarm has told since"),
+        pytest.param(None, None, id="the alarm itself, five times"),
+    ],
+)
+def test_how_often_a_surge_was_looked_at_does_not_count_for_its_alarm(
+    felt: float | None, check: Check | None
+) -> None:
+    """A surge that is not followed any more: its alarm's newer datapoint is waited for anew."""
+    answered = ended(Outcome.HELD_ANSWERED, a_decision(2), Recheck(WEB, 7, 5))
+    felt_at = None if felt is None else ago(felt)
+    record = replace(answered, look=replace(answered.look, felt_at=felt_at))
+
+    assert next_check(IN_BREACH, record, NOW, 0.5) == check
+
+
 def test_the_looks_of_one_that_outlives_alarms_go_on_while_none_is_in_alarm() -> None:
     record = ended(Outcome.SCALED_OUT, a_decision(10))
     quiet = remembering(high=known(AlarmState.OK))

@@ -133,7 +133,7 @@ def test_what_was_decided_is_remembered_and_the_lease_released(world: World) -> 
     world.evaluate(a_transition(at=ago(0.2)))
 
     assert world.memory == Memory(
-        state=State(ScalingActivity(NOW, 4, 6), launches=(Launch(NOW, 2),)),
+        state=State(ScalingActivity(NOW, 4, 6), launches=(Launch(NOW, 2, 4),)),
         alarms={HIGH: KnownAlarm(AlarmState.ALARM, ago(0.2))},
         counts=Counts(6, replaced=(Count(4, NOW + timedelta(seconds=0.15)),)),
         generation=1,

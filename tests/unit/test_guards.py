@@ -483,7 +483,7 @@ def test_a_launch_is_remembered_as_long_as_the_load_is_looked_back_at(
 
     decision = decide(OF_THE_WHOLE, seen(6, high=firing(225.0)), state, NOW)
 
-    assert decision.state.launches == (*([old] if kept else []), young, Launch(NOW, 4))
+    assert decision.state.launches == (*([old] if kept else []), young, Launch(NOW, 4, 6))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quickstep.engine.decide import correct, decide
-from quickstep.engine.load import Load, Tasks, load_of, reporters, tasks_of
+from quickstep.engine.load import Load, Tasks, load_of, loads, reporters, tasks_of
 from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
@@ -188,6 +188,53 @@ def test_a_task_that_has_just_settled_is_not_silent(
     case = a_case(ecs(12), alarm, State(launches=(Launch(ago(launched), 3),)))
 
     assert load_of(case, alarm).silent == silent
+
+
+TEN, EIGHTEEN = Launch(ago(37), 10, 4), Launch(ago(14), 18, 8)
+NEVER_CAME = Launch(ago(35), 11, 14)
+
+
+@pytest.mark.parametrize(
+    ("launches", "silent"),
+    [
+        pytest.param((TEN, EIGHTEEN), 2, id="six of ten were removed again"),
+        pytest.param((TEN, NEVER_CAME, EIGHTEEN), 2, id="eleven more have never come about"),
+        pytest.param((EIGHTEEN,), 6, id="the eight before it have settled"),
+        pytest.param(
+            tuple(replace(each, before=None) for each in (TEN, EIGHTEEN)),
+            0,
+            id="of an older version: 28 of 26 are young",
+        ),
+    ],
+)
+def test_an_old_task_is_silent_however_many_were_launched_and_removed_since(
+    launches: tuple[Launch, ...], silent: int
+) -> None:
+    """4 were there; 10 more came, 6 went, and 18 more were asked for: 26, of which 8 run."""
+    service, state = ecs(26, 8), State(launches=launches, removals=(Removal(ago(20), 6),))
+    alarm = reported(10, 2, high=False)
+
+    assert load_of(a_case(service, alarm, state), alarm).silent == silent
+    if silent:
+        assert decided(service, state, low=alarm).outcome is Outcome.HELD_NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("launches", "load"),
+    [
+        pytest.param((TEN, EIGHTEEN), 400, id="the four that were there before"),
+        pytest.param((EIGHTEEN,), 800, id="the eight"),
+        pytest.param((), 2600, id="all"),
+    ],
+)
+def test_a_load_whose_reporters_are_not_counted_is_that_of_the_tasks_before_any_launch(
+    launches: tuple[Launch, ...], load: float
+) -> None:
+    alarm = firing(100.0, recent=points(100.0))
+
+    newest = loads(a_case(ecs(26), alarm, State(launches=launches)), alarm)[-1]
+
+    assert newest == (ago(12.5), load)
 
 
 # --- the value of a task that serves --------------------------------------------------------------

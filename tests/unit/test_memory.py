@@ -101,7 +101,7 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
         state=State(
             ScalingActivity(ahead, 4, 6),
             ScalingActivity(ahead, 6, 5),
-            launches=(Launch(ahead, 2),),
+            launches=(Launch(ahead, 2, 4),),
             removals=(Removal(ahead, 1),),
             patience={"rate": Patience(4, ahead, (Need(ahead, 4),), (Level(4, 240, ahead),))},
         ),
@@ -118,7 +118,7 @@ def test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows() -> N
         state=State(
             ScalingActivity(NOW, 4, 6),
             ScalingActivity(NOW, 6, 5),
-            launches=(Launch(NOW, 2),),
+            launches=(Launch(NOW, 2, 4),),
             removals=(Removal(NOW, 1),),
             patience={"rate": Patience(4, NOW, (Need(NOW, 4),), (Level(4, 240, NOW),))},
         ),
@@ -212,6 +212,10 @@ DEFINITION = f"alarms.{HIGH}.definition"
         ({"scale_out": {"at": "2026-11-22T10:00:00Z"}}, "scale_out.from: is required"),
         ({"launches": [{"at": "2026-11-22T10:00:00Z"}]}, "launches[0].count: is required"),
         ({"launches": {}}, "launches: must be a list, not {}"),
+        (
+            {"launches": [{"at": "2026-11-22T10:00:00Z", "count": 2, "from": -1}]},
+            "launches[0].from: must be at least 0, not -1",
+        ),
         ({"desired": -1}, "desired: must be at least 0, not -1"),
         ({"desired": 4.5}, "desired: must be a whole number, not 4.5"),
         ({"generation": "7"}, 'generation: must be a whole number, not "7"'),
@@ -258,6 +262,16 @@ def test_what_a_newer_version_has_added_is_left_aside() -> None:
     assert memory.alarms == {HIGH: known()}
     assert memory.state.scale_out == ScalingActivity(NOW.replace(second=0, microsecond=0), 2, 4)
     assert [launch.count for launch in memory.state.launches] == [2]
+
+
+def test_a_launch_that_an_older_version_wrote_does_not_say_how_many_there_were() -> None:
+    """Written again it says so, which is read like what that version wrote."""
+    item = {"launches": [{"at": "2026-11-22T10:00:00Z", "count": 2}]}
+
+    memory = read_memory(item)
+
+    assert [(launch.count, launch.before) for launch in memory.state.launches] == [(2, None)]
+    assert read_memory({**item, **memory_dict(memory)}) == memory
 
 
 def test_an_alarm_that_an_older_version_wrote_has_defaults_for_what_it_did_not_know() -> None:

@@ -125,7 +125,7 @@ def test_a_request_starts_no_cooldown_and_its_tasks_count_as_launched() -> None:
 
     decision = set_capacity(a_target(), seen(4), state, NOW, 8)
 
-    assert decision.state == replace(state, launches=(Launch(NOW, 4),))
+    assert decision.state == replace(state, launches=(Launch(NOW, 4, 4),))
 
 
 def test_a_request_is_held_to_the_bounds_of_an_override_until_it_is_over() -> None:
@@ -233,7 +233,7 @@ def test_a_correction_starts_no_cooldown_and_its_tasks_count_as_launched() -> No
     decision = correct(a_target(), seen(4), state, NOW)
 
     assert decision is not None
-    assert decision.state == replace(state, launches=(Launch(NOW, 6),))
+    assert decision.state == replace(state, launches=(Launch(NOW, 6, 4),))
 
 
 def test_an_override_that_is_over_corrects_nothing() -> None:

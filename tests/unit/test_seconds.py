@@ -75,6 +75,28 @@ def test_where_nobody_knows_yet_how_many_tasks_report_the_seconds_say_nothing() 
     assert reading.alarm.no_data == "how many tasks report is not known yet"
 
 
+@pytest.mark.parametrize(
+    ("known", "decides"),
+    [
+        pytest.param(9, False, id="one that is complete"),
+        pytest.param(10, False, id="two"),
+        pytest.param(11, False, id="three"),
+        pytest.param(12, True, id="four: a report that is lost is not missed in all of them"),
+    ],
+)
+def test_of_one_or_two_complete_seconds_nobody_knows_how_many_tasks_report(
+    known: int, *, decides: bool
+) -> None:
+    """Each is complete 8 s later. Had 3 of 4 reported in the only one, all 4 would be one more."""
+    reports = [(60.0, 3.0), *[(60.0, 4.0)] * (known - 3), (170.0, 4.0), (190.0, 4.0)]
+
+    reading = of_newest_seconds(DEFINITION, seconds(*reports), None, ago(0), **NEWEST)
+
+    assert reading.alarm.has_value is decides
+    assert bool(filled(seconds(*reports))) is decides
+    assert decides or reading.alarm.no_data == "how many tasks report is not known yet"
+
+
 def test_two_whole_seconds_in_breach_are_the_alarm_s_period_that_ends_with_them() -> None:
     reading = of_newest_seconds(DEFINITION, whole((170, 4), (190, 4)), None, ago(0), **NEWEST)
 

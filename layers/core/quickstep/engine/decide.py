@@ -240,7 +240,7 @@ def _held_without_alarm(case: Case) -> Proposal:
     return proposal.checked_again_in(RECHECK_SECONDS if diluted(case) else None)
 
 
-def _launches_to_remember(case: Case, count: int) -> tuple[Launch, ...]:
+def _launches_to_remember(case: Case, capacity: int) -> tuple[Launch, ...]:
     """Return the launches to remember, and a new one.
 
     Those that may be on their way, or were when the load was last looked at.
@@ -248,7 +248,7 @@ def _launches_to_remember(case: Case, count: int) -> tuple[Launch, ...]:
     warmup = case.target.warmup_seconds
     since = case.now - timedelta(seconds=max(MISSING_AFTER * warmup, warmup + HISTORY_SECONDS))
     recent = (launch for launch in case.state.launches if launch.at > since)
-    return (*recent, Launch(case.now, count))
+    return (*recent, Launch(case.now, capacity - case.desired, case.desired))
 
 
 def _removals_to_remember(case: Case, count: int) -> tuple[Removal, ...]:
@@ -293,7 +293,7 @@ def _decision(case: Case, proposal: Proposal) -> Decision:
     elif granted > before:
         outcome = Outcome.SCALED_OUT
         activity = ScalingActivity(case.now, proposal.base, granted)
-        launches = _launches_to_remember(case, granted - before)
+        launches = _launches_to_remember(case, granted)
         state = replace(state, scale_out=activity, launches=launches)
         state = replace(state, patience=_moved(case, granted))
     else:

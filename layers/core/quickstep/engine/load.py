@@ -99,7 +99,7 @@ def tasks_of(case: Case) -> Tasks:
     of 2: 8 settled, none missing.
     """
     service = case.observation.service
-    late = _launched(case, case.now, MISSING_AFTER * case.target.warmup_seconds)
+    late = _launched(case, MISSING_AFTER * case.target.warmup_seconds)
     draining = timedelta(seconds=case.target.deregistration_delay_seconds)
     return Tasks(
         settled=_settled(case, case.now),
@@ -110,9 +110,23 @@ def tasks_of(case: Case) -> Tasks:
 
 def _settled(case: Case, moment: datetime) -> int:
     """Return the tasks that run, and at a moment had been launched for WarmupSeconds."""
-    service = case.observation.service
-    launched = _launched(case, moment, case.target.warmup_seconds)
-    return max(0, min(service.running, service.desired - launched))
+    return max(0, min(case.observation.service.running, _old(case, moment)))
+
+
+def _old(case: Case, moment: datetime) -> int:
+    """Return the desired tasks that at a moment had been launched for WarmupSeconds.
+
+    They are as many as there were before any launch since: of those launched some may have been
+    removed again, the newest first, or may never have come about, so their sum says less.
+
+    Example: 4 tasks, 10 more, 6 of those removed, 18 more: 4 of 26, and not 26 - 28.
+    """
+    warmup = timedelta(seconds=case.target.warmup_seconds)
+    since = [launch for launch in case.state.launches if launch.at > moment - warmup]
+    before = [launch.before for launch in since if launch.before is not None]
+    if len(before) < len(since):
+        return case.desired - sum(launch.count for launch in since)
+    return min([case.desired, *before])
 
 
 def diluted(case: Case) -> bool:
@@ -123,9 +137,9 @@ def diluted(case: Case) -> bool:
     return tasks_of(case).draining > DILUTING * case.desired
 
 
-def _launched(case: Case, moment: datetime, seconds: float) -> int:
-    """Return the tasks launched in the seconds before a moment, or after it."""
-    since = moment - timedelta(seconds=seconds)
+def _launched(case: Case, seconds: float) -> int:
+    """Return the tasks launched in the last seconds: so many may still come."""
+    since = case.now - timedelta(seconds=seconds)
     return sum(launch.count for launch in case.state.launches if launch.at > since)
 
 
@@ -228,8 +242,7 @@ def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
 
 
 def _derived(case: Case, alarm: Alarm, point: Datapoint) -> int:
-    middle = point.at + timedelta(seconds=alarm.period / 2)
-    return max(1, case.desired - _launched(case, middle, case.target.warmup_seconds))
+    return max(1, _old(case, point.at + timedelta(seconds=alarm.period / 2)))
 
 
 class Rank(NamedTuple):

@@ -319,10 +319,14 @@ class ScalingActivity:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Tasks that were asked for at one moment: for a while they do not serve yet."""
+    """Tasks that were asked for at one moment: for a while they do not serve yet.
+
+    `before` is how many there were; None where an older version has not written it.
+    """
 
     at: datetime
     count: int
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

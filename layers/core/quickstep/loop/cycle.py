@@ -209,8 +209,8 @@ class Cycle:
         look, draft = mere, replace(draft, look=mere)
         if counts.committed is None:
             counts = counts.commit(service.desired, draft.at)
-            starting = max(0, service.desired - service.running)
-            state = moved(memory.state, starting, draft.at)
+            running = min(service.running, service.desired)
+            state = moved(memory.state, running, service.desired, draft.at)
             memory = replace(memory, state=state, counts=counts)
         memory = learn(target, memory, look, draft.at, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)

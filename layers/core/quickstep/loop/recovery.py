@@ -56,19 +56,21 @@ def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
     """
     counts, state, now = memory.counts, memory.state, adoption.at
     if adoption.outcome is Outcome.FOREIGN_CHANGE:
-        state = moved(state, service.desired - (counts.committed or 0), now)
+        state = moved(state, counts.committed or 0, service.desired, now)
     committed = counts.commit(service.desired, now, unanswered=True)
     return replace(memory, state=state, counts=committed)
 
 
-def moved(state: State, count: int, now: datetime) -> State:
-    """Return the state after so many tasks were launched by now; a negative count were removed.
+def moved(state: State, before: int, after: int, now: datetime) -> State:
+    """Return the state after tasks were launched, or removed, by now.
 
     By whomever: those are on their way, and these may drain.
     """
-    if count > 0:
-        return replace(state, launches=(*state.launches, Launch(now, count)))
-    return replace(state, removals=(*state.removals, Removal(now, -count))) if count else state
+    if after > before:
+        return replace(state, launches=(*state.launches, Launch(now, after - before, before)))
+    if after < before:
+        return replace(state, removals=(*state.removals, Removal(now, before - after)))
+    return state
 
 
 def insist(
@@ -100,7 +102,7 @@ def insist(
             return None
         number = max(number, unanswered)
     elif draft.service:
-        state = moved(state, number - draft.service.desired, draft.at)
+        state = moved(state, draft.service.desired, number, draft.at)
     if not outcome.changes_capacity and _paused(memory, draft, number):
         return None
     why = f"{number} were asked for before, and it is not known what came of that"

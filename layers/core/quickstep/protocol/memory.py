@@ -174,7 +174,8 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "scale_out": _write_activity(state.scale_out),
         "scale_in": _write_activity(state.scale_in),
         "launches": [
-            {"at": write_moment(launch.at), "count": launch.count} for launch in state.launches
+            {"at": write_moment(launch.at), "count": launch.count, "from": launch.before}
+            for launch in state.launches
         ],
         "removals": [
             {"at": write_moment(removal.at), "count": removal.count} for removal in state.removals
@@ -232,7 +233,9 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             scale_out=read_activity(present.get("scale_out")),
             scale_in=read_activity(present.get("scale_in")),
             launches=tuple(Launch(*each) for each in read_batches(present.get("launches"))),
-            removals=tuple(Removal(*each) for each in read_batches(present.get("removals"))),
+            removals=tuple(
+                Removal(at, count) for at, count, _ in read_batches(present.get("removals"))
+            ),
             patience=read_patiences(present.get("patience")),
         ),
         alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
@@ -252,12 +255,14 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
     return memory
 
 
-def read_batches(field: Field | None) -> Iterator[tuple[datetime, int]]:
-    """Read a list of `{"at", "count"}`: launches, or removals."""
+def read_batches(field: Field | None) -> Iterator[tuple[datetime, int, int | None]]:
+    """Read a list of `{"at", "count"}`: launches, or removals; those may have a `"from"`, too."""
     for item in field.items() if field else []:
         members = item.members(required=("at", "count"))
         if {"at", "count"} <= members.keys():
-            yield members["at"].moment(), members["count"].integer(0)
+            before = members["from"].optional() if "from" in members else None
+            number = before.integer(0) if before else None
+            yield members["at"].moment(), members["count"].integer(0), number
 
 
 def _read_deletion(field: Field) -> Deletion | None:
