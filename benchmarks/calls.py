@@ -202,11 +202,7 @@ def _of_type(template: Any, kind: str, condition: str | None = None) -> dict[str
 
 
 def published() -> Published:
-    """Return what the publisher sends of an interval in which a task has been at work.
-
-    The last line of whole seconds has the response times alone: they are of the tick's own second,
-    which is not over yet.
-    """
+    """Return what the publisher sends of an interval in which a task has been at work."""
     times = Statistics(count=600, total=12_345.678, minimum=4.321, maximum=98.765)
     means = Interval(INTERVAL, 620, 12, times)
     gauges = {"QueueLength": Gauge(12, "Count")}
