@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from quickstep_lab.snapshot import Snapshot
     from tests.browser.conftest import Tab
 
-SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95)
+SURGE = Plan(scenario_traffic(ScenarioName.SURGE, 95), seconds=95, surges=False)
 SPEED = 10
 """An evaluation has to end within its lease of 15 s: 1.5 s then, on a busy machine, too."""
 FIRST_STEP = (START + timedelta(seconds=20), START + timedelta(seconds=25))
