@@ -21,6 +21,7 @@ from quickstep_publisher import (
     Point,
     Statistics,
 )
+from quickstep_publisher._points import Interval, Sample, build
 from quickstep_publisher._trouble import Kind
 from tests.builders import ROOT
 from tests.publisher.fakes import START, emf_lines
@@ -101,19 +102,22 @@ def test_a_point_is_one_line_of_the_embedded_metric_format() -> None:
     ]
 
 
-def test_a_line_is_as_long_as_the_readme_reckons_its_cost() -> None:
+def test_lines_are_as_long_as_the_readme_reckons_their_cost() -> None:
     text = (ROOT / "publisher" / "README.md").read_text(encoding="utf-8")
-    reckoned = int(re.search(r"518,400 lines . \((\d+) \+ 26\) bytes", text)[1])  # type: ignore[index]
+    reckoned = int(re.search(r"518,400 . 5 lines . \((\d+) \+ 26\) bytes", text)[1])  # type: ignore[index]
     stream = io.StringIO()
     times = Statistics(617, 26_620.835199999947, 12.3456, 73.9456)
-    rate = Metric("RequestsPerSecond", "Count/Second", 123.35065973610557)
-    busy, wait = Metric("Utilization", "None", 0.5123), Metric("QueueTime", "Milliseconds", 31.2)
-    response = Metric("AverageResponseTime", "Milliseconds", times)
-    metrics = (rate, POINT.metrics[1], busy, wait, response)
+    samples = tuple(
+        Sample(int(START.timestamp()) + n, 123.35065973610557, 12, 0.5123, 0.0312) for n in range(5)
+    )
+    point = build(Interval(5.0, 617, 12, times, samples=samples), START)
+    assert point is not None
 
-    EmfTransport(stream).send(ADDRESS, Point(START, metrics))
+    EmfTransport(stream).send(ADDRESS, point)
 
-    assert len(stream.getvalue()) == pytest.approx(reckoned, abs=30)
+    lines = stream.getvalue().splitlines(keepends=True)
+    assert len(lines) == 5
+    assert len(stream.getvalue()) / 5 == pytest.approx(reckoned, abs=30)
 
 
 def test_the_line_goes_to_standard_output_by_default(capsys: pytest.CaptureFixture[str]) -> None:
