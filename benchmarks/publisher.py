@@ -135,9 +135,10 @@ def cpu_of(pid: int) -> float:
     seconds, pids = 0.0, [pid]
     while pids:
         for thread in Path(f"/proc/{pids.pop()}/task").iterdir():
-            nanoseconds = (thread / "schedstat").read_text(encoding="ascii").split()[0]
-            seconds += int(nanoseconds) / 1e9
-            pids += map(int, (thread / "children").read_text(encoding="ascii").split())
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                nanoseconds = (thread / "schedstat").read_text(encoding="ascii").split()[0]
+                seconds += int(nanoseconds) / 1e9
+                pids += map(int, (thread / "children").read_text(encoding="ascii").split())
     return seconds
 
 
