@@ -22,6 +22,7 @@ from rich.console import Console
 from benchmarks import (
     calls,
     cold_start,
+    compare_surges,
     dashboard,
     decision,
     end_to_end,
@@ -43,6 +44,7 @@ SUITE = (
     cold_start.BENCHMARK,
     decision.BENCHMARK,
     scalers.BENCHMARK,
+    compare_surges.BENCHMARK,
     scale.BENCHMARK,
     simulator.BENCHMARK,
     calls.BENCHMARK,

@@ -64,7 +64,8 @@ class Action:
 class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
-    `origin` is what the simulated clock says at second 0.
+    `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
+    asked for.
     """
 
     scaler: str
@@ -75,6 +76,7 @@ class Run:
     actions: tuple[Action, ...]
     records: tuple[DecisionRecord, ...]
     latencies: Latencies
+    surge_looks: int = 0
 
 
 class Scaler(Protocol):
@@ -104,8 +106,9 @@ class Stage:
     """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
 
     `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
-    told after each second what each serving task was sent in it. `phases` are those
-    that are not left to chance, in seconds, by the name of the clock that has them.
+    told after each second what each serving task was sent in it. `surges` is when tasks asked for a
+    look. `phases` are those that are not left to chance, in seconds, by the name of the clock that
+    has them.
     """
 
     world: World
@@ -117,6 +120,7 @@ class Stage:
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
     records: list[DecisionRecord] = field(default_factory=list)
+    surges: list[float] = field(default_factory=list)
     listeners: list[Callable[[int, float], None]] = field(default_factory=list)
     _plans: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _number: itertools.count[int] = field(default_factory=itertools.count)
@@ -200,6 +204,7 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         actions=tuple(action for action in stage.actions if action.at >= 0),
         records=tuple(stage.records),
         latencies=latencies,
+        surge_looks=sum(at >= lead for at in stage.surges),
     )
 
 

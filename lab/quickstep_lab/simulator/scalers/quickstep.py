@@ -134,6 +134,7 @@ class _Player(InMemoryAws):
         at = self._felt.told_at(second, per_task)
         if at is None:
             return
+        self._stage.surges.append(at)
         said = {
             "resource_id": self._service.resource_id,
             "at": write_moment(START + timedelta(seconds=at)),
