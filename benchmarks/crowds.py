@@ -35,7 +35,8 @@ def figures() -> Iterator[Figure]:
         tasks = services * OF_A_SERVICE
         quota = max(QUOTA, tasks // INTERVAL)
         made = surges.crowd(_surge(tasks, services, quota))
-        name = f"x{FACTOR:g}, surge of {tasks:,} tasks of {services} services at once"
+        where = "one service" if services == 1 else f"{services} services"
+        name = f"x{FACTOR:g}, surge of {tasks:,} tasks of {where} at once"
         answered = made.answered if len(made.answered) == services else (*made.answered, None)
         yield Figure(f"{name}: first answered", Quantity(answered[0], "s"), goal=SOON)
         yield Figure(f"{name}: last answered", Quantity(answered[-1], "s"), goal=SOON)
