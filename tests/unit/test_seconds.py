@@ -32,7 +32,8 @@ def whole(*reports: tuple[float, float]) -> list[Datapoint]:
         pytest.param([(400, 1)], [100], id="one that has more than all had"),
         pytest.param([(180, 3.9)], [180], id="nearly all"),
         pytest.param([(60, 3), (60, 2), (60, 1)], [60, 60, 60], id="calm, not yet visible"),
-        pytest.param([(120, 8)], [120], id="tasks that report twice count once"),
+        pytest.param([(120, 8)], [120], id="tasks have joined"),
+        pytest.param([(120, 8), (180, 2)], [120, 120], id="and may have what they had"),
         pytest.param([(0, 1)], [60], id="a task that has just started"),
     ],
 )
@@ -42,7 +43,13 @@ def test_tasks_that_have_not_reported_are_taken_at_what_they_had_before(
     newest = filled(whole(*reports))[-len(reports) :]
 
     assert [point.value for point in newest] == pytest.approx(values)
-    assert all(point.samples is None or point.samples <= 4 for point in newest)
+    assert all(point.samples is not None and point.samples >= 3.9 for point in newest)
+
+
+def test_tasks_that_have_joined_are_counted_from_then_on() -> None:
+    newest = filled(whole((60, 4), (40, 6), (90, 2)))[-3:]
+
+    assert [(point.value, point.samples) for point in newest] == [(60, 4), (40, 6), (40, 6)]
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 10, 500])

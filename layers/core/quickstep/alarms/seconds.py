@@ -34,7 +34,7 @@ FRESH = timedelta(seconds=10)
 """Older seconds do not speak for the present."""
 
 
-def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
+def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Datapoint, ...]:
     """Return intervals of which each is the average of all tasks, whoever has reported.
 
     Those that have not yet are taken at what they had before, as far as that is certain: the load
@@ -43,8 +43,9 @@ def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
     So the load is what it was, or what is reported if that is more. An interval that was filled is
     not complete: else a single hot task would, second by second, be taken for all.
 
-    Tasks of which an interval has two samples count once. There are no intervals where it is not
-    known yet how many tasks report: the first that does may be a hot one.
+    More samples than tasks in whole `seconds` are of tasks that have joined since, and stay; in
+    longer intervals, of tasks whose publishing falls into one twice. There are no intervals where
+    it is not known yet how many tasks report: the first that does may be a hot one.
 
     Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
     to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
@@ -55,9 +56,9 @@ def filled(intervals: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
         return ()
     shown, before = [], None
     for each in intervals:
-        samples = min(each.samples or 0.0, tasks)
+        samples = (each.samples or 0.0) if seconds else min(each.samples or 0.0, tasks)
         if samples >= COMPLETE * tasks or before is None:
-            before = each.value
+            before, tasks = each.value, max(tasks, samples)
             shown.append(replace(each, samples=samples))
             continue
         shown.append(Datapoint(each.at, max(before, each.value * samples / tasks), tasks))
@@ -136,7 +137,7 @@ def of_newest_seconds(
         why = f"CloudWatch has no second since {now - FRESH:%H:%M:%S}"
         return Reading(replace(shown, no_data=why), None)
     reported = together(complete, every)
-    intervals = filled(reported)
+    intervals = filled(reported, seconds=every == 1)
     if not intervals:
         return Reading(replace(shown, no_data="how many tasks report is not known yet"), None)
     intervals = _telling(intervals, reported, definition)
@@ -144,6 +145,8 @@ def of_newest_seconds(
         why = f"too few tasks have reported the seconds since {now - FRESH:%H:%M:%S}"
         return Reading(replace(shown, no_data=why), None)
     shown = replace(shown, recent=together(intervals, whole) if whole > every else intervals)
+    if every == 1:
+        shown = replace(shown, seconds=intervals)
     newest = intervals[-math.ceil(SURGE_SECONDS / every) :]
     ends = intervals[-1].at + every * second
     if all(definition.breached_by(point.value) for point in newest):

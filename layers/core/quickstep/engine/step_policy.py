@@ -71,7 +71,7 @@ def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> P
     )
     if proposal is None:
         return _not_breached(case, policy, shown, base, load)
-    if load and _differs(load):
+    if load and served is not shown:
         line = TrailStep("serving tasks", seen, seen, _who_serves(policy, shown, load))
         proposal = replace(proposal, trail=(line, *proposal.trail))
     proposal = proposal.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
