@@ -14,8 +14,17 @@ from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import CommandError, explain_error, now
-from quickstep_cli.checks import Autoscaling, Facts, ForeignChange, Scaler, Unknown
+from quickstep_cli.aws import CommandError, Exit, explain_error, now
+from quickstep_cli.checks import (
+    MINUTE,
+    Autoscaling,
+    EcsMetrics,
+    Facts,
+    ForeignChange,
+    Scaler,
+    Unknown,
+    of_ecs,
+)
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 
@@ -51,6 +60,7 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
         alarms=alarms,
         datapoints=datapoints,
         elsewhere=_or_unknown(lambda: _elsewhere(aws, seen, read)),
+        ecs_metrics=_or_unknown(lambda: _ecs_metrics(aws, service, seen)),
         registered=_or_unknown(lambda: aws.scaler["Table"]),
         table=_or_unknown(lambda: aws.table),
         scalers=_or_unknown(lambda: _scalers(aws, service)),
@@ -225,6 +235,40 @@ def _elsewhere(
         spaces = {one["Namespace"] for one in listed["Metrics"]} - {alarm["Namespace"]}
         found[policy] = sorted(spaces)
     return found
+
+
+def _ecs_metrics(
+    aws: Aws, service: ServiceName, alarms: Mapping[str, Mapping[str, Any]]
+) -> EcsMetrics | None:
+    """Return how often ECS publishes the service's metrics; None where no alarm watches one."""
+    if not any(of_ecs(alarm) for alarm in alarms.values()):
+        return None
+    return published_by_ecs(aws.client("ecs"), service)
+
+
+def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
+    """Return how often ECS publishes a service's metrics.
+
+    Of all that describes a service, only its revisions say it. While a deployment goes on there are
+    two, and the slower one counts: tasks of both publish.
+    """
+    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    arns = [one["arn"] for it in found for one in it.get("currentServiceRevisions", [])]
+    if not arns:
+        raise CommandError(Exit.NOT_FOUND, f"ECS has no revision of {service.resource_id}")
+    revisions = ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+    configured = [
+        {
+            name: config["resolutionSeconds"]
+            for config in revision.get("monitoring", {}).get("metricConfigurations", [])
+            for name in config["metricNames"]
+        }
+        for revision in revisions
+    ]
+    names = {name for one in configured for name in one}
+    slowest = {name: max(one.get(name, MINUTE) for one in configured) for name in names}
+    controller = found[0].get("deploymentController", {}).get("type", "ECS")
+    return EcsMetrics(slowest, controller)
 
 
 def _messages(aws: Aws, name: str) -> int:

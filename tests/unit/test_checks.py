@@ -13,6 +13,7 @@ from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
 from quickstep_cli.checks import (
     Autoscaling,
+    EcsMetrics,
     Facts,
     Finding,
     ForeignChange,
@@ -446,6 +447,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
             for fact in (
                 "alarms",
                 "datapoints",
+                "ecs_metrics",
                 "registered",
                 "scalers",
                 "drains",
@@ -463,3 +465,114 @@ def test_a_warning_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
     (warning,) = [one for one in found(Verdict.WARNING, **changes) if what in one.what]
 
     assert warning.fix
+
+
+# --- ECS's own metrics ----------------------------------------------------------------------------
+
+CPU: dict[str, Any] = {
+    "target": read_target(
+        a_document(
+            ScaleOutPolicies={},
+            ScaleInPolicies={},
+            TargetTrackingPolicies={"cpu": {"TargetValue": 60}},
+        )
+    ),
+    "datapoints": {"cpu/high": points(50.0, 50.0, 50.0)},
+}
+
+
+def cpu_alarm(**changes: Any) -> dict[str, Any]:
+    watched = {"Namespace": "AWS/ECS", "MetricName": "CPUUtilization", "Period": 20}
+    alarm = {"AlarmName": WEB.alarm("cpu/high"), "Threshold": 60.0, **watched, **changes}
+    return {"cpu/high": an_alarm(HIGH, **alarm)}
+
+
+SWITCH_ON = (
+    "aws ecs update-service --cluster prod --service web --monitoring "
+    '\'{"metricConfigurations":[{"metricNames":[%s],"resolutionSeconds":20}]}\' switches it to '
+    "20 s, which AWS charges for; this starts a deployment, so all tasks are replaced. In "
+    "CloudFormation it is the service's property MonitoringConfiguration"
+)
+LATE = (
+    "CPUUtilization is published every 60 s, and quickstep/prod/web/cpu/high has a period of 20 s: "
+    "it sees little or nothing"
+)
+
+
+@pytest.mark.parametrize(
+    ("there", "finding"),
+    [
+        pytest.param(
+            EcsMetrics({"CPUUtilization": 20}),
+            Finding(
+                "ECS metrics",
+                Verdict.OK,
+                "CPUUtilization is published every 20 s, and quickstep/prod/web/cpu/high has a "
+                "period of 20 s",
+            ),
+            id="switched on",
+        ),
+        pytest.param(
+            EcsMetrics({}),
+            Finding("ECS metrics", Verdict.PROBLEM, LATE, SWITCH_ON % '"CPUUtilization"'),
+            id="off, as by default",
+        ),
+        pytest.param(
+            EcsMetrics({"MemoryUtilization": 20}),
+            Finding(
+                "ECS metrics",
+                Verdict.PROBLEM,
+                LATE,
+                SWITCH_ON % '"CPUUtilization","MemoryUtilization"',
+            ),
+            id="on for another metric, which stays on",
+        ),
+        pytest.param(
+            EcsMetrics({}, controller="CODE_DEPLOY"),
+            Finding(
+                "ECS metrics",
+                Verdict.PROBLEM,
+                LATE,
+                "ECS has no high-resolution metrics with the deployment controller CODE_DEPLOY: "
+                "use a period of 60",
+            ),
+            id="not to be had",
+        ),
+    ],
+)
+def test_an_alarm_on_ecs_s_own_metric_needs_it_as_often_as_it_looks(
+    there: EcsMetrics, finding: Finding
+) -> None:
+    findings = examine(replace(HEALTHY, **CPU, alarms=cpu_alarm(), ecs_metrics=there))
+
+    assert [one for one in findings if one.check == "ECS metrics"] == [finding]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "fix"),
+    [
+        pytest.param(
+            "Quickstep/prod/web",
+            "use a period of 10, on a metric with StorageResolution 1",
+            id="published by the tasks",
+        ),
+        pytest.param(
+            "AWS/ECS",
+            "use a period of 20, once high-resolution metrics are on for the service",
+            id="ECS's own",
+        ),
+        pytest.param(
+            "AWS/ApplicationELB",
+            "AWS publishes it once a minute; docs/signals.md has signals that are seen sooner",
+            id="the load balancer's",
+        ),
+    ],
+)
+def test_a_period_of_a_minute_is_mended_as_its_metric_allows(namespace: str, fix: str) -> None:
+    alarm = cpu_alarm(Period=60, Namespace=namespace)
+
+    (warning,) = [
+        one for one in found(Verdict.WARNING, **CPU, alarms=alarm) if "evaluated once" in one.what
+    ]
+
+    assert warning.fix == fix
