@@ -20,9 +20,10 @@ from quickstep_lab.simulator.measure import (
 )
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook, told_of_surges
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
-from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, TargetTracking, kinds_for
 from quickstep_lab.simulator.series import Series, series_of
-from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, play
+from quickstep_lab.simulator.signals import REQUESTS
+from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, Watch, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from quickstep.engine.model import StepPolicy
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
+
+
+MINUTE = 60
+"""Seconds of the alarms that whoever takes AWS's defaults has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
 
     Example: 250 requests a second on average and a threshold of 100: 3.
     """
-    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.scale_out_threshold)
+    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.load_per_task)
     return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, 1))
 
 
@@ -87,7 +92,8 @@ def by_steps(setup: Setup) -> Setup:
     times = setup.scale_out_threshold / DEFAULT_THRESHOLDS[Direction.OUT]
     scaled = tuple(_multiplied(policy, times) for policy in mission.step_policies)
     thresholds = {policy.alarm: DEFAULT_THRESHOLDS[policy.direction] * times for policy in scaled}
-    return Setup(replace(setup.target, policies=scaled), thresholds)
+    watched = dict.fromkeys(thresholds, Watch(setup.signal))
+    return Setup(replace(setup.target, policies=scaled), thresholds, watched)
 
 
 def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
@@ -103,18 +109,20 @@ def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
 def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     """Return Quickstep, by its alarms alone and told of surges, and those that it is beside.
 
-    These are its steps without its guards, and the models of AWS's scalers.
+    These are its steps without its guards, and the models of AWS's scalers on the same signal, as
+    often as it can be watched. Only a publisher tells of surges.
     """
-    steps = by_steps(setup)
+    steps, signal = by_steps(setup), setup.signal
+    tells = [told_of_surges(setup)] if signal is REQUESTS else []
+    kinds = kinds_for(signal)
     return (
         Quickstep(setup),
-        told_of_surges(setup),
+        *tells,
         textbook(steps),
-        StepScaling(steps, 10),
-        StepScaling(steps, 60),
-        *(TargetTracking(setup, name) for name in KINDS if name not in ANNOUNCED),
+        *(StepScaling(steps, period) for period in sorted({signal.period, MINUTE})),
+        *(TargetTracking(setup, name) for name in kinds if name not in ANNOUNCED),
         percent_ladder(setup),
-        *(TargetTracking(setup, name) for name in KINDS if name in ANNOUNCED),
+        *(TargetTracking(setup, name) for name in kinds if name in ANNOUNCED),
     )
 
 
@@ -157,7 +165,7 @@ def compare(
 
 def _run(experiment: Experiment, scaler: Scaler, seed: int) -> tuple[Measures, Series | None]:
     run = played(experiment, scaler, seed)
-    measures = measure(run, experiment.setup.scale_out_threshold)
+    measures = measure(run, experiment.setup.load_per_task)
     return measures, series_of(run) if seed == 0 else None
 
 

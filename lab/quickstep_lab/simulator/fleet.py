@@ -265,11 +265,14 @@ class Fleet:
 
     def telling(self) -> Iterable[Task]:
         """Return the tasks that get requests and have a publisher."""
+        return (task for task in self.serving_tasks() if not task.silent)
+
+    def serving_tasks(self) -> Iterable[Task]:
+        """Return the tasks that get requests."""
         for group in self._groups:
-            yield from (task for task in group.tasks if not task.silent)
+            yield from group.tasks
 
     def running_tasks(self) -> Iterable[Task]:
         """Return the tasks that ECS counts as running, or will: serving and starting ones."""
-        for group in self._groups:
-            yield from group.tasks
+        yield from self.serving_tasks()
         yield from self._starting

@@ -40,7 +40,7 @@ def report_page(comparison: Comparison, note: str) -> str:
 def _facts(comparison: Comparison) -> str:
     experiment = comparison.experiment
     server = experiment.world.server
-    threshold = experiment.setup.scale_out_threshold
+    threshold = experiment.setup.load_per_task
     return (
         f"{len(experiment.traffic.requests):,} seconds, {experiment.seeds} seeds. A task serves "
         f"{server.capacity:g} requests a second, takes {server.service_seconds * 1000:g} ms for "
@@ -116,7 +116,7 @@ def _figure(comparison: Comparison) -> go.Figure:
     colours = dict(zip(comparison.series, COLOURS, strict=False))
     first = next(iter(comparison.series.values()))
     seconds = _seconds(first)
-    threshold = experiment.setup.scale_out_threshold
+    threshold = experiment.setup.load_per_task
     figure.add_scatter(
         x=seconds, y=first.load, name="load", line={"color": NEUTRAL, "width": 1}, row=1, col=1
     )
