@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -30,9 +31,10 @@ from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quickstep_lab.simulator.series import Series
+    from quickstep_lab.simulator.stage import Setup
 
 MODELLED = (
     "Everything is modelled but Quickstep's own code. AAS's target tracking is calibrated to the "
@@ -59,10 +61,13 @@ class ScalerName(StrEnum):
     QUICKSTEP_SURGE = "quickstep-surge"
     TEXTBOOK = "textbook"
     AAS_STEP_10S = "aas-step-10s-alarm"
+    AAS_STEP_20S = "aas-step-20s-alarm"
     AAS_STEP_60S = "aas-step-60s-alarm"
     AAS_TRACKING_60S = "aas-target-tracking-60s"
     AAS_TRACKING_20S = "aas-target-tracking-20s"
     AAS_PERCENT_10S = "aas-percent-10s-alarm"
+    AAS_PERCENT_20S = "aas-percent-20s-alarm"
+    AAS_PERCENT_60S = "aas-percent-60s-alarm"
     AAS_TRACKING_20S_CUSTOM = "aas-target-tracking-20s-custom"
     AAS_TRACKING_10S_CUSTOM = "aas-target-tracking-10s-custom"
 
@@ -107,7 +112,11 @@ def _play(
     unwritable(report)
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     experiment = an_experiment(played, setup, trial.world(setup), tasks, seeds)
-    scalers = [scaler for scaler in all_scalers(setup) if scaler.name in names]
+    every = all_scalers(setup)
+    scalers = [scaler for scaler in every if scaler.name in names]
+    if not scalers:
+        rule = f"must be one that can watch {setup.signal.name}: {', '.join(s.name for s in every)}"
+        raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
     with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
     if report:
@@ -134,10 +143,23 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
+        *_signals(comparison.experiment.setup),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def _signals(setup: Setup) -> Iterator[str]:
+    """Yield what the policies watch, where that is more than what their tasks publish."""
+    for signal in setup.signals:
+        if signal.lag is not None:
+            yield (
+                f"Watched: {signal.name}, which is {signal.statistic} of {signal.namespace} "
+                f"{signal.metric}. Modelled: in proportion to a task's requests"
+                f"{f', at most {signal.most:g}' if signal.most < math.inf else ''}, and seen "
+                f"{signal.lag:g} s after each {signal.period} s (assumed; --signal-lag)."
+            )
 
 
 def _print_whole(console: Console, table: Table) -> None:

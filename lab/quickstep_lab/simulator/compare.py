@@ -67,6 +67,10 @@ class Comparison:
             "scalers": {name: summary.as_dict() for name, summary in self.scalers.items()},
             "ranges": {name: dict(summary.ranges) for name, summary in self.scalers.items()},
             "worst": {name: summary.worst for name, summary in self.scalers.items()},
+            "watched": {
+                policy.alarm: experiment.setup.watch(policy.alarm).signal.name
+                for policy in experiment.setup.target.policies
+            },
             "announced": [name for name in self.scalers if name in ANNOUNCED],
         }
 

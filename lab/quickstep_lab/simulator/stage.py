@@ -40,10 +40,11 @@ FIRST_SECONDS = 10
 class Watch:
     """What a policy's alarm watches: `datapoints` of the newest `periods` have to breach.
 
-    Where these are None, they are as many as the template's.
+    Each has so many seconds as `period` says. What is None is as the template makes it.
     """
 
     signal: Signal = REQUESTS
+    period: int | None = None
     periods: int | None = None
     datapoints: int | None = None
 
@@ -301,8 +302,8 @@ def alarm_definition(
 ) -> AlarmDefinition:
     """Return the alarm of a policy as `templates/scalable-target.yaml` makes it by default.
 
-    Its period is its signal's shortest one, unless another is given. All datapoints that it looks
-    at have to breach: one to scale out, three to scale in.
+    Its period is its signal's shortest one, and all datapoints that it looks at have to breach, one
+    to scale out and three to scale in; unless `watch` or `period` says something else.
     """
     out, signal = policy.direction is Direction.OUT, watch.signal
     needed = watch.periods or (1 if out else 3)
@@ -313,7 +314,7 @@ def alarm_definition(
         metric=signal.metric,
         dimensions={},
         statistic=signal.statistic,
-        period=period or signal.period,
+        period=period or watch.period or signal.period,
         threshold=threshold,
         comparison="GreaterThanThreshold" if out else "LessThanThreshold",
         evaluation_periods=needed,
