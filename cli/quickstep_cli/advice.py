@@ -32,6 +32,7 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
     """
     return [
         *_of_the_bounds(target),
+        *_from_zero(target),
         *(
             line
             for policy in target.step_policies
@@ -69,13 +70,35 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
             disabled = ", ".join(policy.name for policy in _targets(target))
             also = f", and {disabled} has DisableScaleIn" if disabled else ""
             yield f"there are no {group}{also}: capacity only ever goes the other way"
+
+
+def _from_zero(target: ScalableTarget) -> Iterator[str]:
+    """Yield the policies that never add the first task, where no other does.
+
+    Example: +50 % of 0 tasks is 0; +1 is 1.
+    """
     out = target.in_direction(Direction.OUT)
-    if target.min_capacity == 0 and out and all(map(_is_per_task, out)):
-        names = ", ".join(policy.name for policy in out)
+    blind = {policy.name: why for policy in out if (why := _stays_at_zero(target, policy))}
+    if target.min_capacity or not out or len(blind) < len(out):
+        return
+    for name, why in blind.items():
         yield (
-            f"MinCapacity is 0, and {names} goes by a value per task: where no task runs, nothing "
-            "publishes one, so it never scales out from 0"
+            f"MinCapacity is 0, and {name} {why}, so it never adds the first one: set MinCapacity "
+            "to 1, or add a policy on a number that is there without tasks, with MetricScope "
+            "Total, such as a queue's depth; a schedule or an override can raise the minimum, too"
         )
+
+
+def _stays_at_zero(target: ScalableTarget, policy: Policy) -> str:
+    """Return why a scale-out policy cannot leave 0; empty where it can."""
+    if _is_per_task(policy):
+        return "goes by a value per task, which nothing publishes where no task runs"
+    if isinstance(policy, TargetPolicy):
+        return ""
+    if any(apply_step(policy, step, target.min_capacity) for step in policy.steps):
+        return ""
+    percent = policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
+    return "goes by a percentage, which is 0 of 0 tasks" if percent else "has no step that adds any"
 
 
 def _is_per_task(policy: Policy) -> bool:

@@ -286,9 +286,10 @@ class Alarm:
         """Whether its metric tells that tasks are too few, and not by how many.
 
         A utilization ends at a task that is full: every metric of AWS's that does so is called one,
-        and so is the publisher's. A queue time goes on growing while tasks are too few.
+        and so is the publisher's. A queue time, and with it a response time, goes on growing while
+        tasks are too few.
         """
-        return "Utilization" in self.metric or "QueueTime" in self.metric
+        return any(name in self.metric for name in ("Utilization", "QueueTime", "ResponseTime"))
 
     def compared(self, direction: Direction) -> Comparison:
         """Return how values are compared: the alarm's own way, else what is usual."""
