@@ -28,6 +28,7 @@ from benchmarks import (
     publisher,
     scale,
     scalers,
+    signals,
     simulator,
     size,
 )
@@ -43,6 +44,7 @@ SUITE = (
     cold_start.BENCHMARK,
     decision.BENCHMARK,
     scalers.BENCHMARK,
+    signals.BENCHMARK,
     scale.BENCHMARK,
     simulator.BENCHMARK,
     calls.BENCHMARK,
