@@ -54,6 +54,12 @@ def parse_resource_id(resource_id: str) -> ServiceName | None:
     return ServiceName(cluster, service)
 
 
+def parse_parameter(parameter: str) -> ServiceName | None:
+    """Return the service whose policy document an SSM parameter holds; None where it is none's."""
+    match = re.fullmatch(f"/quickstep/({_NAME})/({_NAME})", parameter)
+    return ServiceName(match[1], match[2]) if match else None
+
+
 def parse_alarm_name(name: str) -> tuple[ServiceName, str] | None:
     """Return the service and its policy's alarm that a name ties together; None if neither."""
     match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/({POLICY_NAME}(?:/high)?)", name)

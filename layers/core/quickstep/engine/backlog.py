@@ -242,7 +242,8 @@ def _followed(
     Example: 8 jobs a second came, and 4 s later so many are there as if 12 did: 9.6.
     """
     if isinstance(read, str):
-        return replace(last, trouble=read) if last else Queue(moment.now, None, trouble=read)
+        known = last or Queue(moment.now, None)
+        return known if known.trouble else replace(known, trouble=read)
     if last is None or last.reading is None:
         steady = arrivals(policy, read, read, moment.tasks, moment.seconds)
         return Queue(moment.now, read, steady)
