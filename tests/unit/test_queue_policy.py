@@ -213,6 +213,20 @@ def test_giving_back(
     assert (decision.outcome, decision.granted, decision.reason) == (outcome, granted, reason)
 
 
+def test_a_task_that_never_came_is_given_back_with_the_last() -> None:
+    observation = Observation(Service(1, 0, 1), {}, known(QueueReading(0), empty=ago(900)))
+
+    assert decided(observation, patient(1, (500, 1))).outcome is Outcome.SCALED_IN
+
+
+def test_beside_tasks_that_never_came_those_that_are_needed_stay() -> None:
+    backlog = known(QueueReading(0, 2), 1, tasks=2)
+
+    decision = decided(Observation(Service(12, 6, 6), {}, backlog), patient(12, (0, 2), (500, 12)))
+
+    assert (decision.outcome, decision.granted) == (Outcome.SCALED_IN, 8)
+
+
 def test_a_queue_that_cannot_be_read_holds_what_there_is_loudly() -> None:
     denied = Queue(ago(10), QueueReading(0), 0.0, "GetQueueUrl: AccessDenied")
     seen = Backlog({"jobs": denied}, (Need(ago(10), 0),))

@@ -93,9 +93,9 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
             "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
         )
     keep = kept(patience, least, case.target.queues[0].kept_share, case.now)
-    proposal = proposal.checked_again_in(
-        max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    )
+    soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
+    # At the minimum nothing is left to give back, and all else is seen by polls.
+    proposal = proposal.checked_again_in(soon if case.desired > case.bounds.minimum else None)
     held = keep.why
     if min(base, keep.tasks) > proposal.capacity:
         tasks = min(base, keep.tasks)
@@ -103,7 +103,8 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
     if proposal.capacity == 0 < base and (waits := _not_empty_for_long(case, backlog)):
         seconds, held = waits
         proposal = proposal.after("last task", 1, f"kept at 1: {held}").checked_again_in(seconds)
-    proposal = beside_missing(case, proposal, base)
+    if proposal.capacity:  # where none is needed, none has to be left beside those missing
+        proposal = beside_missing(case, proposal, base)
     if proposal.capacity < case.desired:
         return proposal
     if backlog.tasks >= case.desired:

@@ -221,7 +221,7 @@ class Polls:
         }
         left = [name for name in due if not self._rests(name, poll.targets[name], seen[name])]
         try:
-            known = self.cycle.targets.peek_all([name.resource_id for name in left])
+            known = self.cycle.targets.peek_all([name.resource_id for name in left]) if left else {}
         except CallFailedError as error:
             if error.outcome is Outcome.FAILED_THROTTLED:
                 return []  # the next poll is ten seconds away
