@@ -19,6 +19,8 @@ from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
+from quickstep.engine.backlog import Backlog, QueueReading
+from quickstep.engine.backlog import Queue as BusyQueue
 from quickstep.engine.model import (
     AlarmState,
     Datapoint,
@@ -31,6 +33,7 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.patience import Need
 from quickstep.fields import write_moment
 from quickstep.loop.documents import KeptDocuments
 from quickstep.naming import ServiceName
@@ -48,6 +51,7 @@ from quickstep.protocol.messages import (
     read_message,
 )
 from quickstep.protocol.operators import KEPT, MOST_SCHEDULES, bounds_entry
+from quickstep.protocol.polls import Poll, Survey
 from quickstep.protocol.ports import (
     MOST_SURGES_A_SECOND,
     CallFailedError,
@@ -191,6 +195,14 @@ RICH = Memory(
     check_at=ago(-10),
     turn=Turn(ago(40), 2, 41),
     listed=True,
+    backlog=Backlog(
+        {
+            "jobs": BusyQueue(ago(10), QueueReading(340, 24, 2, "dead"), 12.5),
+            "mails": BusyQueue(ago(20), None, 0.0, "GetQueueUrl of mails: AccessDenied"),
+        },
+        (Need(ago(10), 50), Need(ago(20), 60)),
+    ),
+    failed_at=ago(30),
 )
 
 
@@ -947,6 +959,8 @@ def queue(request: pytest.FixtureRequest) -> Queue:
             id="look",
         ),
         pytest.param(Message(Sweep("a token: ü")), id="sweep"),
+        pytest.param(Message(Survey("a token", {WEB: ("jobs", "mails.fifo")})), id="survey"),
+        pytest.param(Message(Poll(ago(-30), {WEB: ("jobs",)}, 140)), id="poll"),
     ],
 )
 def test_a_message_arrives_as_it_was_sent(queue: Queue, message: Message) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from quickstep.engine.backlog import Backlog, QueuePolicy
     from quickstep.engine.outcome import Outcome
     from quickstep.engine.patience import Patience
 
@@ -195,7 +196,10 @@ class Guard(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScalableTarget:
-    """One ECS service, its bounds and its policies: a validated policy document."""
+    """One ECS service, its bounds and its policies: a validated policy document.
+
+    `policies` have alarms, and the largest capacity wins; `queues` are read, and are added up.
+    """
 
     resource_id: str
     min_capacity: int
@@ -207,6 +211,7 @@ class ScalableTarget:
     guards: frozenset[Guard] = frozenset(Guard)
     dry_run: bool = False
     deregistration_delay_seconds: int = 300
+    queues: tuple[QueuePolicy, ...] = ()
 
     def policy(self, alarm: str) -> Policy | None:
         """Return the policy whose alarm is called so, or None."""
@@ -298,10 +303,14 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything seen at one moment: the service, and the alarms by policy name."""
+    """Everything seen at one moment: the service, the alarms by policy name, and its queues.
+
+    The backlog is None where no queue was looked at.
+    """
 
     service: Service
     alarms: Mapping[str, Alarm]
+    backlog: Backlog | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from quickstep.fields import (
     write_moment,
     write_optional_moment,
 )
+from quickstep.protocol.backlog import backlog_as_of, backlog_dict, read_backlog
 from quickstep.protocol.counts import CLOCKS, Counts, counts_dict, read_counts
 from quickstep.protocol.line import read_turn, write_turn
 from quickstep.protocol.operators import is_operators, read_operators
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog
     from quickstep.protocol.line import Turn
 
 
@@ -72,6 +74,8 @@ class Memory:
     asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
     until it has been judged. `listed` says that the target is among those that are remembered.
     `surges` is when it was looked at of late because a task had asked for it, oldest first.
+    `backlog` is what is known of its queues: a poll writes that, too, beside whoever holds the
+    lease. `failed_at` is when the last evaluation failed, if that is what came of it.
     """
 
     state: State = field(default_factory=State)
@@ -84,6 +88,8 @@ class Memory:
     turn: Turn | None = None
     listed: bool = False
     surges: tuple[datetime, ...] = ()
+    backlog: Backlog | None = None
+    failed_at: datetime | None = None
 
     @property
     def desired(self) -> int | None:
@@ -138,6 +144,8 @@ class Memory:
             requested_at=self.requested_at and past(self.requested_at, AHEAD),
             turn=self.turn and replace(self.turn, since=past(self.turn.since)),
             surges=tuple(past(at) for at in self.surges),
+            backlog=self.backlog and backlog_as_of(self.backlog, past),
+            failed_at=self.failed_at and past(self.failed_at),
         )
 
 
@@ -196,6 +204,8 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "turn": write_turn(memory.turn),
         "listed": memory.listed,
         "surges": [write_moment(at) for at in memory.surges],
+        "backlog": backlog_dict(memory.backlog) if memory.backlog else None,
+        "failed_at": write_optional_moment(memory.failed_at),
     }
 
 
@@ -250,6 +260,8 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             at.moment()
             for at in (present["surges"].items(at_most=MOST_SURGES) if "surges" in present else ())
         ),
+        backlog=read_backlog(present.get("backlog")),
+        failed_at=read_optional_moment(present.get("failed_at")),
     )
     problems.raise_any(CorruptItemError)
     return memory

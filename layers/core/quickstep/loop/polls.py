@@ -1,0 +1,317 @@
+"""Queues: which there are, and what a reading of them every ten seconds comes to.
+
+    heartbeat  ->  survey: a page of policy documents after the other, for those with a queue
+               ->  six polls for each hundred targets, 0 to 50 s from then
+    poll       ->  read the queues, and what the targets remember
+               ->  nothing new: nothing is written; else what is known of the queues is
+               ->  more tasks are needed: a look, which is evaluated like any other
+
+A poll decides by the same engine, without a lease, whether there is something to do. What is to be
+given back is left to the looks that an evaluation announces, and to the heartbeat.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from quickstep.config import ConfigError, parse_target_of
+from quickstep.engine.backlog import POLL_SECONDS, Moment, QueueReading, follow
+from quickstep.engine.decide import decide
+from quickstep.engine.model import Direction, Observation, Service
+from quickstep.engine.outcome import Outcome
+from quickstep.fields import write_moment
+from quickstep.loop.next_look import OVERDUE
+from quickstep.loop.observing import told_of
+from quickstep.protocol.look import Cause, Look
+from quickstep.protocol.messages import Heartbeat, Heartbeats, Message
+from quickstep.protocol.polls import MOST_FOUND, MOST_POLLED, Poll, Polled, Survey
+from quickstep.protocol.ports import CallFailedError
+from quickstep.protocol.quotas import GET_PARAMETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from quickstep.engine.backlog import Backlog
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.loop.cycle import Cycle
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.memory import Lease, Memory
+    from quickstep.protocol.ports import Messages, Parameters, Queues
+    from quickstep.protocol.records import DecisionRecord
+
+POLLS = 60 // POLL_SECONDS
+"""A minute's polls."""
+
+OLDEST = timedelta(seconds=20)
+"""A poll that comes later has been followed by others."""
+
+PAGES = 15
+"""Pages of documents in one invocation; the rest is left to the next one."""
+
+PAGE_SLEEP = timedelta(seconds=4 / GET_PARAMETERS.a_second)
+"""100 ms: of the reads that SSM allows, a survey takes a quarter."""
+
+READS_A_SECOND = 14
+"""What reading all queues that are empty comes to at most: 36 million calls a month, 14.5 $."""
+
+EMPTY_FOR = timedelta(minutes=5)
+"""A target whose queues have been empty for so long may be read less often."""
+
+AGAIN = timedelta(seconds=60)
+"""What has failed is left to the heartbeat for so long."""
+
+_WORK = (Outcome.SCALED_OUT, Outcome.WOULD_SCALE)
+
+
+def poll_look(service: ServiceName, poll: Poll) -> Look:
+    """Return the look at a target for which a poll has found something to do."""
+    return Look(
+        service=service,
+        cause=Cause("poll", {"at": write_moment(poll.at)}),
+        again=replace(poll, targets={service: poll.targets[service]}),
+    )
+
+
+def pause_of_empty(targets: int) -> int:
+    """Return how many seconds lie between two readings of queues that have long been empty.
+
+    With up to 140 targets that have a queue, the usual ten. With more, so many that all of them
+    together are read READS_A_SECOND times a second.
+
+    Example: 80 s for 1,000 targets.
+    """
+    return POLL_SECONDS * max(1, math.ceil(targets / (READS_A_SECOND * POLL_SECONDS)))
+
+
+@dataclass(slots=True)
+class _Empty:
+    """Since when this function has seen a target's queues empty, and when it read them last."""
+
+    since: datetime
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Empties:
+    """The targets whose queues this function has seen empty, every time it looked.
+
+    Another function may have seen another thing in between. That costs one of them a pause.
+    """
+
+    _targets: dict[ServiceName, _Empty] = field(default_factory=dict)
+
+    def is_due(self, target: ServiceName, now: datetime, pause: int) -> bool:
+        """Whether a target is to be read now; `pause` is that of queues that are long empty."""
+        if not self.long(target, now):
+            return True
+        # Polls come when they can: half of one early is in time.
+        wait = timedelta(seconds=pause - POLL_SECONDS / 2)
+        return now - self._targets[target].read_at >= wait
+
+    def long(self, target: ServiceName, now: datetime) -> bool:
+        """Whether a target's queues have been empty for long."""
+        known = self._targets.get(target)
+        return known is not None and now - known.since >= EMPTY_FOR
+
+    def saw(self, target: ServiceName, now: datetime, *, empty: bool) -> None:
+        """Note what a reading has shown."""
+        if not empty:
+            self._targets.pop(target, None)
+        elif known := self._targets.get(target):
+            known.read_at = now
+        else:
+            self._targets[target] = _Empty(now, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read of queues by name, when, and how long after the time before."""
+
+    read: Mapping[str, QueueReading | CallFailedError]
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polls:
+    """Finds queues, has them read, and has the cycle evaluate targets that need more tasks."""
+
+    cycle: Cycle
+    parameters: Parameters
+    queues: Queues
+    messages: Messages
+    sleep: Callable[[timedelta], None]
+    empties: Empties
+
+    def survey(self, survey: Survey) -> None:
+        """Go on through the policy documents; at their end, announce the polls of a minute.
+
+        Raises:
+            CallFailedError: the documents cannot be read, or a message not be sent.
+        """
+        found, broken = dict(survey.found), []
+        token = survey.next_token
+        for page in range(PAGES):
+            if page:
+                self.sleep(PAGE_SLEEP)
+            documents, token = self.parameters.survey(token)
+            for service, document in documents.items():
+                try:
+                    names = queues_of(service, document.text)
+                except ConfigError:
+                    broken.append(service)
+                else:
+                    found.update({service: names} if names else {})
+            if token is None:
+                break
+        self._tell_of(broken)
+        if token is None or len(found) >= MOST_FOUND:
+            self._announce(found)
+            found = {}
+        if token is not None:
+            self.messages.send(Message(Survey(token, found)), timedelta())
+
+    def _tell_of(self, broken: list[ServiceName]) -> None:
+        """Have targets looked at whose document is wrong, unless the heartbeat knows of them."""
+        known = self.cycle.targets.peek_all([name.resource_id for name in broken[:MOST_POLLED]])
+        looks = [
+            Message(Heartbeats((Heartbeat(name, {}),)))
+            for name in broken[:MOST_POLLED]
+            if name.resource_id in known and not known[name.resource_id][0].listed
+        ]
+        if looks:
+            self.messages.send_all([(look, timedelta()) for look in looks])
+
+    def _announce(self, found: Polled) -> None:
+        now, services = self.cycle.clock(), sorted(found, key=lambda name: name.resource_id)
+        batches = [
+            {name: found[name] for name in services[start : start + MOST_POLLED]}
+            for start in range(0, len(services), MOST_POLLED)
+        ]
+        delays = [timedelta(seconds=POLL_SECONDS * number) for number in range(POLLS)]
+        if batches:
+            self.messages.send_all(
+                [
+                    (Message(Poll(now + delay, batch, len(found))), delay)
+                    for delay in delays
+                    for batch in batches
+                ]
+            )
+
+    def poll(self, poll: Poll) -> list[DecisionRecord]:
+        """Read the queues of targets, and evaluate those that need more tasks.
+
+        Raises:
+            ExceptionGroup: what went wrong with some of them, once all had their turn.
+        """
+        now = self.cycle.clock()
+        if abs(now - poll.at) > OLDEST:
+            return []
+        pause = pause_of_empty(poll.of)
+        due = [name for name in poll.targets if self.empties.is_due(name, now, pause)]
+        read = self.queues.read(sorted({queue for name in due for queue in poll.targets[name]}))
+        seen = {
+            name: _Seen(
+                read, Moment(now, 0, pause if self.empties.long(name, now) else POLL_SECONDS)
+            )
+            for name in due
+        }
+        left = [name for name in due if not self._rests(name, poll.targets[name], seen[name])]
+        try:
+            known = self.cycle.targets.peek_all([name.resource_id for name in left]) if left else {}
+        except CallFailedError as error:
+            if error.outcome is Outcome.FAILED_THROTTLED:
+                return []  # the next poll is ten seconds away
+            raise
+        records: list[DecisionRecord] = []
+        errors: list[Exception] = []
+        for name in left:
+            if name.resource_id in known:
+                try:
+                    look = poll_look(name, poll)
+                    records += self._look(look, *known[name.resource_id], seen[name])
+                except Exception as error:  # noqa: BLE001 - raised below, once all had their turn
+                    errors.append(error)
+        if errors:
+            raise ExceptionGroup("poll", errors)
+        return records
+
+    def _rests(self, name: ServiceName, queues: tuple[str, ...], seen: _Seen) -> bool:
+        """Whether a target's queues are as empty as they have long been."""
+        now, readings = seen.moment.now, [seen.read[queue] for queue in queues]
+        empty = all(isinstance(each, QueueReading) and each.is_empty for each in readings)
+        long = self.empties.long(name, now)
+        self.empties.saw(name, now, empty=empty)
+        return empty and long
+
+    def _look(
+        self, look: Look, memory: Memory, lease: Lease | None, seen: _Seen
+    ) -> list[DecisionRecord]:
+        """Evaluate a target if there is something to do; else write what is new of its queues."""
+        now, target = seen.moment.now, self._target(look.service, seen)
+        if target is None or is_held(lease, now):
+            return []
+        if not memory.listed:
+            return self.cycle.evaluate(look)
+        memory = memory.as_of(now)
+        moment = replace(seen.moment, tasks=memory.desired or 0)
+        readings = told_of(target.queues, seen.read)
+        backlog = follow(target.queues, memory.backlog, readings, moment)
+        if _troubles(backlog) - _troubles(memory.backlog):
+            return self.cycle.evaluate(look)  # which reads them once more
+        if needs_tasks(target, memory, backlog, now):
+            return self.cycle.evaluate(replace(look, backlog=backlog))
+        if backlog is not memory.backlog:
+            self.cycle.targets.watch(look.service.resource_id, backlog)
+        return []
+
+    def _target(self, service: ServiceName, seen: _Seen) -> ScalableTarget | None:
+        """Return a target whose queues were read, all of them: its document may be newer."""
+        try:
+            target = self.cycle.policies.load(service)
+        except (ConfigError, CallFailedError):
+            return None  # the heartbeat meets the same trouble, and records it
+        names = {policy.queue_name for policy in target.queues}
+        return target if names and names <= seen.read.keys() else None
+
+
+def queues_of(service: ServiceName, document: str) -> tuple[str, ...]:
+    """Return the names of the queues that a document's policies work off.
+
+    Raises:
+        ConfigError: it speaks of queues, and breaks a rule.
+    """
+    if '"QueuePolicies"' not in document:
+        return ()
+    return tuple(policy.queue_name for policy in parse_target_of(service, document).queues)
+
+
+def needs_tasks(target: ScalableTarget, memory: Memory, backlog: Backlog, now: datetime) -> bool:
+    """Whether a target's queues take more tasks than it has, and nothing is in the way of them.
+
+    What has failed is tried again by the heartbeat, and what waits for its turn, or for an answer,
+    by the look that is due. So is a dry run, which never comes to an end.
+    """
+    if memory.failed_at and now - memory.failed_at < AGAIN:
+        return False
+    waits = memory.turn or memory.counts.asked or target.dry_run
+    if waits and memory.check_at and now < memory.check_at + OVERDUE:
+        return False
+    desired = memory.desired
+    if desired is None:
+        return False  # it could not be described: see the heartbeat
+    observation = Observation(Service(desired, desired, 0), {}, backlog)
+    return decide(target, observation, memory.state, now, (Direction.OUT,)).outcome in _WORK
+
+
+def is_held(lease: Lease | None, now: datetime) -> bool:
+    """Whether somebody evaluates a target at this moment."""
+    return lease is not None and now < lease.until
+
+
+def _troubles(backlog: Backlog | None) -> set[str]:
+    queues = backlog.queues.items() if backlog else ()
+    return {policy for policy, queue in queues if queue.trouble}
