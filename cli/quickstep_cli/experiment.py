@@ -27,9 +27,11 @@ from quickstep_cli.traffic import (
 from quickstep_cli.watched import Given, what_is_watched
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
+from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.signals import BALANCER_LAG, ECS_LAG, REQUESTS, SIMULATED
 from quickstep_lab.simulator.stage import Setup
+from quickstep_lab.simulator.workers import jobs_of
 from quickstep_lab.simulator.world import Spread, World
 from quickstep_lab.traffic import MAX_SECONDS
 
@@ -186,6 +188,15 @@ LostShareOption = Annotated[
     float,
     typer.Option("--lost-share", min=0, max=1, help="Datapoints that publishers do not deliver."),
 ]
+LateAfterOption = Annotated[
+    float,
+    typer.Option(
+        "--late-after",
+        min=1,
+        max=86_400,
+        help="Seconds after which a job that waits is late, of a document with a queue.",
+    ),
+]
 JobsOption = Annotated[
     int,
     typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
@@ -223,6 +234,7 @@ class Trials:
     lost_share: LostShareOption = DEFAULTS.lost_share
     publish_seconds: PublishSecondsOption = None
     outage: OutageOption = None
+    late_after: LateAfterOption = Jobs().late_after
     jobs: JobsOption = CORES
     as_json: JsonOption = False
 
@@ -256,7 +268,9 @@ class Trials:
             typer.BadParameter: an outage is not written as FROM-TO.
         """
         never, delay = self.never_come_from, self.deregistration_delay
+        jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
         return World(
+            jobs=jobs[0] if jobs else None,
             server=self.server(),
             start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
             full_refuses_checks=self.refuse_checks,
@@ -306,6 +320,8 @@ def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None =
         raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
     except OSError as error:
         raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    if target.queues:
+        return Setup(_worker(policy, target), {})
     if not any(
         policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
     ):
@@ -314,6 +330,19 @@ def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None =
     watched, of_alarms = what_is_watched(target, given or Given())
     thresholds_ = _thresholds(target, thresholds or [], watched, of_alarms)
     return Setup(target, thresholds_, watched)
+
+
+def _worker(policy: Path, target: ScalableTarget) -> ScalableTarget:
+    """Return a target that works off a queue, if that can be simulated.
+
+    Raises:
+        typer.BadParameter: it has other policies, or another queue.
+    """
+    if target.policies or len(target.queues) > 1:
+        names = ", ".join(each.name for each in (*target.queues, *target.policies))
+        rule = "what is simulated is one queue, or policies that have alarms"
+        raise typer.BadParameter(f"{policy}: {rule}, not {names}", param_hint="--policy")
+    return target
 
 
 def _thresholds(

@@ -24,6 +24,7 @@ from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, TargetTra
 from quickstep_lab.simulator.series import Series, series_of
 from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, Watch, play
+from quickstep_lab.simulator.workers import play_jobs, queue_scalers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,7 @@ class Comparison:
         experiment = self.experiment
         return {
             "traffic": experiment.traffic.name,
+            "of": "jobs" if experiment.world.jobs else "requests",
             "seconds": len(experiment.traffic.requests),
             "seeds": experiment.seeds,
             "needed_task_seconds": needed_task_seconds(experiment.traffic, experiment.setup),
@@ -78,10 +80,13 @@ class Comparison:
 def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
     """Return how many tasks a service has that has met the first seconds' load all along.
 
+    Without requests that is 1, as nothing would publish a load; of a worker it may be none.
+
     Example: 250 requests a second on average and a threshold of 100: 3.
     """
-    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.load_per_task)
-    return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, 1))
+    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.load_per_task - 1e-9)
+    least = 0 if setup.target.queues else 1
+    return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, least))
 
 
 def by_steps(setup: Setup) -> Setup:
@@ -116,6 +121,8 @@ def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     These are its steps without its guards, and the models of AWS's scalers on the same signal, as
     often as it can be watched. Only a publisher tells of surges.
     """
+    if setup.target.queues:
+        return queue_scalers(setup)
     steps, signal = by_steps(setup), setup.signal
     tells = [told_of_surges(setup)] if signal is REQUESTS else []
     kinds = kinds_for(signal)
@@ -175,4 +182,5 @@ def _run(experiment: Experiment, scaler: Scaler, seed: int) -> tuple[Measures, S
 
 def played(experiment: Experiment, scaler: Scaler, seed: int) -> Run:
     """Return one run of an experiment."""
-    return play(scaler, experiment.traffic, experiment.world, experiment.tasks, seed)
+    how = play_jobs if experiment.world.jobs else play
+    return how(scaler, experiment.traffic, experiment.world, experiment.tasks, seed)

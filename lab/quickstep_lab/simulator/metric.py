@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
 from quickstep_lab.simulator.signals import REQUESTS, Signal, Source
 
@@ -36,6 +36,48 @@ class Samples(NamedTuple):
     visible_at: float
     number: int
     total: float
+
+
+class Readable(Protocol):
+    """What an alarm watches."""
+
+    def read(
+        self, start: int, period: int, now: float, statistic: Statistic
+    ) -> tuple[float | None, float]:
+        """Return a period's value as far as it can be seen at `now`, and its number of samples."""
+        ...
+
+
+class QueueMetric:
+    """A metric of a queue: the mean of each minute, seen a lag after its end."""
+
+    def __init__(self, world: World, random: Random, signal: Signal) -> None:
+        self._world, self._random, self._signal = world, random, signal
+        self._minutes: dict[int, list[float]] = {}
+        self._visible: dict[int, float] = {}
+
+    def record(self, value: float, second: int) -> None:
+        """Take what the signal is in a second."""
+        minute, signal = second // self._signal.period, self._signal
+        if minute not in self._minutes:
+            drawn = self._world.visibility.draw(self._random)
+            end = (minute + 1) * signal.period
+            self._visible[minute] = end + (signal.lag or 0.0) + drawn
+        self._minutes.setdefault(minute, []).append(value)
+
+    def read(
+        self, start: int, period: int, now: float, _statistic: Statistic
+    ) -> tuple[float | None, float]:
+        """Return the mean of the minutes of a period that can be seen; see `Readable`."""
+        every = self._signal.period
+        minutes = range(start // every, (start + period) // every)
+        seen = [
+            value
+            for minute in minutes
+            if self._visible.get(minute, math.inf) <= now
+            for value in self._minutes[minute]
+        ]
+        return (sum(seen) / len(seen), float(len(seen))) if seen else (None, 0.0)
 
 
 class Metric:
@@ -97,6 +139,8 @@ class Metric:
                 return fleet.running_tasks()
             case Source.BALANCER:
                 return fleet.serving_tasks()
+            case Source.QUEUE:
+                return ()  # see `QueueMetric`
             case _:
                 assert_never(self._signal.source)
 

@@ -23,6 +23,7 @@ class Source(Enum):
     TASKS = "each task that has a publisher: serving, starting and draining ones"
     ECS = "ECS, of every task that it counts as running"
     BALANCER = "the load balancer, of the targets that it sends requests to"
+    QUEUE = "SQS, of a queue; it is in no task"
 
 
 ECS_LAG = 10.0
@@ -102,6 +103,29 @@ def requests_per_target(*, lag: float = BALANCER_LAG) -> Signal:
     )
 
 
+QUEUE_LAG = 30.0
+"""The same, of SQS's metrics: "published each minute", and assumed."""
+
+QUEUE_DEPTH = Signal(
+    "queue-depth",
+    "AWS/SQS",
+    "ApproximateNumberOfMessagesVisible",
+    source=Source.QUEUE,
+    period=60,
+    lag=QUEUE_LAG,
+)
+"""The jobs that wait, once a minute."""
+
+BACKLOG_PER_TASK = Signal(
+    "backlog-per-task",
+    "MyApp/Performance",
+    "BacklogPerTask",
+    source=Source.QUEUE,
+    period=60,
+    lag=QUEUE_LAG,
+)
+"""The same divided by the running tasks, as AWS advises for target tracking on a queue."""
+
 SIMULATED = ("requests", "utilization", "cpu", "cpu-60s", "requests-per-target")
 """The names of the signals that can be simulated."""
 
@@ -111,7 +135,8 @@ NOT_SIMULATED: Mapping[str, str] = {
     "application's grows with its load",
     "queue-time": "how long requests wait before the application begins them depends on its "
     "server, which is not modelled",
-    "queue-depth": "a queue's depth follows jobs, not requests",
+    "queue-depth": "a queue's depth follows jobs, not requests; a document with QueuePolicies is "
+    "played with jobs",
 }
 """Why signals that the templates offer cannot be."""
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from quickstep.engine.backlog import BUSY_SHARE
 from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
 from quickstep_lab.simulator.fleet import Fleet, Second
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.jobs import JobQueue
+    from quickstep_lab.simulator.metric import Readable
     from quickstep_lab.simulator.queueing import Server
     from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.world import World
@@ -69,7 +72,7 @@ class Setup:
     def signals(self) -> tuple[Signal, ...]:
         """What is watched, each once; that of the policy that is first to add tasks comes first."""
         every = (self.watch(policy.alarm).signal for policy in self.target.policies)
-        return tuple(dict.fromkeys((self.signal, *every)))
+        return tuple(dict.fromkeys((self.signal, *every))) if self.target.policies else ()
 
     @property
     def signal(self) -> Signal:
@@ -85,20 +88,18 @@ class Setup:
     def load_per_task(self) -> float:
         """The lowest load per task that adds tasks, in requests a second.
 
-        Example: CPU above 60 % of a task that can serve 150 a second: 90.
+        Example: CPU above 60 % of a task that can serve 150 a second: 90. Of a worker, jobs: of 2 s
+        each in four slots, busy nine tenths of their time, 1.8.
         """
+        for policy in self.target.queues:
+            return BUSY_SHARE * policy.jobs_per_second
         return self._load(self._first)
 
     @property
     def _first(self) -> str:
-        return min(
-            (
-                policy.alarm
-                for policy in self.target.in_direction(Direction.OUT)
-                if policy.metric_scope is MetricScope.PER_TASK
-            ),
-            key=self._load,
-        )
+        out = self.target.in_direction(Direction.OUT)
+        per_task = [policy for policy in out if policy.metric_scope is MetricScope.PER_TASK]
+        return min((policy.alarm for policy in per_task or out), key=self._load)
 
     def _load(self, alarm: str) -> float:
         return self.thresholds[alarm] * self.watch(alarm).signal.unit
@@ -128,7 +129,15 @@ class Run:
     desired: tuple[int, ...]
     actions: tuple[Action, ...]
     records: tuple[DecisionRecord, ...]
-    latencies: Latencies
+    latencies: Durations
+
+
+class Durations(Protocol):
+    """How long answers took, or jobs waited."""
+
+    def percentile(self, share: float) -> float | None:
+        """Return the seconds within which so many of them had come; None without any."""
+        ...
 
 
 class Scaler(Protocol):
@@ -152,7 +161,8 @@ class Scaler(Protocol):
 class Stage:
     """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
 
-    `metric` is what the scaler watches, and `metrics` all of it where it watches several signals.
+    `metric` is what the scaler watches, and `metrics` all of it where it watches several signals. A
+    worker has a `queue`.
     `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
     told after each second what each serving task was sent in it. `phases` are those
     that are not left to chance, in seconds, by the name of the clock that has them.
@@ -163,7 +173,8 @@ class Stage:
     fleet: Fleet
     metric: Metric
     lead: int = 0
-    metrics: Mapping[Signal, Metric] = field(default_factory=dict)
+    metrics: Mapping[Signal, Readable] = field(default_factory=dict)
+    queue: JobQueue | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
@@ -177,7 +188,7 @@ class Stage:
         """The time, as the scaler's code sees it."""
         return START + timedelta(seconds=self.now)
 
-    def metric_of(self, signal: Signal) -> Metric:
+    def metric_of(self, signal: Signal) -> Readable:
         """Return the metric of a signal."""
         return self.metrics.get(signal, self.metric)
 

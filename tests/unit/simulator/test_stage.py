@@ -13,6 +13,7 @@ from quickstep_lab.alarms import MissingData
 from quickstep_lab.files import DEFAULT_THRESHOLDS
 from quickstep_lab.simulator.compare import all_scalers
 from quickstep_lab.simulator.metric import Statistic
+from quickstep_lab.simulator.queueing import Latencies
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import (
     START,
@@ -87,6 +88,7 @@ def test_a_run_has_every_second_of_the_traffic_and_nothing_from_before_it() -> N
     assert len(run.seconds) == len(run.desired) == 150
     assert tuple(second.requests for second in run.seconds) == traffic.requests
     assert all(action.at >= 0 for action in run.actions)
+    assert isinstance(run.latencies, Latencies)
     assert sum(run.latencies.counts.values()) == pytest.approx(
         sum(second.requests - second.failed for second in run.seconds)
     )

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
+from quickstep.engine.backlog import POLL_SECONDS, QueueReading
 from quickstep.engine.model import Alarm, Comparison, Datapoint, Service
 from quickstep.fields import write_moment
 from quickstep.loop.heartbeat import needs_evaluation
 from quickstep.loop.looks import alarm_look, heartbeat_look
 from quickstep.naming import parse_resource_id
-from quickstep.protocol.messages import AlarmAgain, Heartbeat, write_message
+from quickstep.protocol.messages import AlarmAgain, Heartbeat, Message, write_message
+from quickstep.protocol.polls import Poll
 from quickstep_lab.in_memory import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 from quickstep_lab.simulator.surges import FeltSurges
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep.protocol.messages import Message
     from quickstep.protocol.records import DecisionRecord
     from quickstep_lab.alarms import AlarmDefinition as SimulatedAlarm
     from quickstep_lab.simulator.queueing import Server
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 HEARTBEAT = "heartbeat"
 """The name of its clock on the stage; the alarms' clocks are named after their policies."""
 HEARTBEAT_SECONDS = 60
+POLLS = "polls"
+"""The name of the clock by which queues are read."""
 SURGES = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
 """The queue from which tasks' messages come."""
 
@@ -108,6 +111,19 @@ class _Player(InMemoryAws):
         phase = stage.phase(HEARTBEAT, HEARTBEAT_SECONDS)
         stage.at(0.0, self._heartbeat)  # the scaler was there before the traffic
         stage.every(HEARTBEAT_SECONDS, phase, self._heartbeat)
+        if self._target.queues:
+            stage.every(POLL_SECONDS, stage.phase(POLLS, POLL_SECONDS), self._poll)
+
+    def _poll(self) -> None:
+        names = tuple(policy.queue_name for policy in self._target.queues)
+        poll = Poll(self._stage.clock, {self._service: names}, of=1)
+        self.deliver(Message(poll), timedelta(seconds=self._stage.world.hop))
+
+    def _show_queues(self) -> None:
+        """Have the queues' attributes be those of this moment; SQS's own are approximate."""
+        if queue := self._stage.queue:
+            seen = QueueReading(queue.visible, queue.in_flight)
+            self.queues.readings = {policy.queue_name: seen for policy in self._target.queues}
 
     def listen(self, felt: FeltSurges) -> None:
         """Hear of the tasks' surges from now on."""
@@ -152,12 +168,18 @@ class _Player(InMemoryAws):
         }
         look = heartbeat_look(Heartbeat(self._service, described, complete=True))
         seen = self.describe_all([self._service])
+        self._show_queues()
         if needs_evaluation(self._cycle, look, seen):
             self._keep(self._cycle.evaluate(look))
 
     def _invoke(self, evaluate: Callable[[], list[DecisionRecord]]) -> None:
         delay = self._stage.world.invocation(self._stage.random)
-        self._stage.at(self._stage.now + delay, lambda: self._keep(evaluate()))
+
+        def run() -> None:
+            self._show_queues()
+            self._keep(evaluate())
+
+        self._stage.at(self._stage.now + delay, run)
 
     def _keep(self, records: list[DecisionRecord]) -> None:
         self.targets.records.clear()

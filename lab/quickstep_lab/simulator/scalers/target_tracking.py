@@ -115,7 +115,8 @@ class TargetTracking:
         """Watch the two alarms."""
         known = self.setup.signal.lag or 0.0
         kind = replace(self.kind, delay=max(0.0, self.kind.delay - known))
-        _TrackingPlayer(self.setup, kind, stage)
+        (signal,) = self.signals(stage.world.server)
+        _TrackingPlayer(self.setup, kind, signal, stage)
 
 
 def kinds_for(signal: Signal) -> tuple[str, ...]:
@@ -130,7 +131,7 @@ def kinds_for(signal: Signal) -> tuple[str, ...]:
 
 
 class _TrackingPlayer:
-    def __init__(self, setup: Setup, kind: Tracking, stage: Stage) -> None:
+    def __init__(self, setup: Setup, kind: Tracking, signal: Signal, stage: Stage) -> None:
         self._stage = stage
         self._kind = kind
         self._bounds = setup.target.min_capacity, setup.target.max_capacity
@@ -155,14 +156,17 @@ class _TrackingPlayer:
                 datapoints_to_alarm=n,
                 missing_data=MissingData.MISSING,
             )
-            repeat(
-                stage, WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None), act, kind.delay
-            )
+            alarm = WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None, signal)
+            repeat(stage, alarm, act, kind.delay)
 
     def _wanted(self, base: int, value: float) -> int:
-        """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7."""
+        """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7.
+
+        From 0 tasks AWS adds "the minimum possible amount", once a datapoint shows demand.
+        """
         least, most = self._bounds
-        return min(most, max(least, math.ceil(base * value / self._goal)))
+        wanted = math.ceil(base * value / self._goal) if base else math.ceil(min(1.0, value))
+        return min(most, max(least, wanted))
 
     def _scale_out(self, alarm: WatchedAlarm) -> None:
         stage = self._stage
