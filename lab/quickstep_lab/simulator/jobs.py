@@ -122,14 +122,15 @@ class JobQueue:
         self._tasks = tasks
         before, late = self.arrived, 0
         while self._at + self._step <= second + 1 + _ROUNDING:
-            late += self._one_step(arrivals)
+            late += self._one_step(self._total + arrivals * (self._at + self._step - second))
+        self._total += arrivals
         return Worked(self.arrived - before, late)
 
-    def _one_step(self, arrivals: float) -> int:
+    def _one_step(self, total: float) -> int:
+        """Work for a step, by whose end `total` jobs have come in all; return those found late."""
         now = self._at
         self._finish(now)
-        self._total += arrivals * self._step
-        if come := int(self._total + _ROUNDING) - self.arrived:
+        if come := int(total + _ROUNDING) - self.arrived:
             self._waiting.append((now, come))
             self.arrived += come
             self.visible += come
