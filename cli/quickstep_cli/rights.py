@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.naming import DOCUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
@@ -34,6 +34,9 @@ _INVOKE = ("lambda:InvokeFunction",)
 _OF_THE_TABLE = ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 _RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+
+READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
+"""Of the queues of documents, which the stack's parameter QueueArns names."""
 
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
@@ -81,9 +84,18 @@ _ARNS = {
 }
 
 
-def refused(aws: Aws, service: ServiceName) -> list[str]:
-    """Return which of them IAM would refuse, by its own simulation."""
-    return list(_refused(aws, service))
+def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
+    """Return which of them IAM would refuse, by its own simulation, and of reading these queues."""
+    return [*_refused(aws, service), *_unread(aws, queues)]
+
+
+def _unread(aws: Aws, queues: Iterable[str]) -> Iterator[str]:
+    partition, account = aws.caller.split(":")[1], aws.account
+    for queue in queues:
+        role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
+        arn = f"arn:{partition}:sqs:{aws.region}:{account}:{queue}"
+        for action in simulated(aws.client("iam"), role, READ_QUEUE, arn, aws.region):
+            yield f"ScalerRole may not read a queue: {action} on {arn}"
 
 
 def _refused(aws: Aws, service: ServiceName) -> Iterator[str]:
