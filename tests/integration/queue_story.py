@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from moto.ecs.models import ecs_backends
+from moto.sqs.models import sqs_backends
 
 from quickstep.naming import ServiceName
 from quickstep_lab.embedded_aws import (
+    ACCOUNT,
+    QUEUE,
+    REGION,
     Account,
     create_queue,
     create_service,
@@ -39,7 +44,9 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """A message that a task works on."""
+
     url: str
     receipt: str
     done_at: datetime
@@ -61,7 +68,7 @@ class QueueStory:
     urls: dict[str, str] = field(default_factory=dict)
     done: int = 0
     _serving: list[tuple[datetime, int]] = field(default_factory=list)
-    _jobs: list[_Job] = field(default_factory=list)
+    _jobs: list[Job] = field(default_factory=list)
     _sent: int = 0
     _beat_at: datetime = START
 
@@ -72,6 +79,11 @@ class QueueStory:
     @property
     def desired(self) -> int:
         return desired_count(self.account, WORKER)
+
+    @property
+    def under_way(self) -> list[Job]:
+        """What the tasks work on."""
+        return self._jobs
 
     @property
     def reasons(self) -> list[str]:
@@ -90,6 +102,18 @@ class QueueStory:
             QueueUrl=self.urls[name], AttributeNames=["QueueArn"]
         )
         return str(answer["Attributes"]["QueueArn"])
+
+    def add(self, name: ServiceName) -> None:
+        """Create another service without a task, with a document and a queue of its own name."""
+        create_service(self.account, name, 0)
+        self.make_queue(name.service)
+        document = {
+            "ResourceId": name.resource_id,
+            "MinCapacity": 0,
+            "MaxCapacity": 40,
+            "QueuePolicies": {"jobs": {**JOBS, "QueueName": name.service}},
+        }
+        put_policy(self.account, name, json.dumps(document))
 
     def send(self, name: str, count: int, *, groups: int = 0, delay: int = 0) -> None:
         """Send messages to a queue, of so many groups if it is FIFO."""
@@ -118,7 +142,8 @@ class QueueStory:
             if self.time.at >= self._beat_at:
                 self._beat_at = self.time.at + timedelta(seconds=60)
                 invoke(self.door, {"heartbeat": {}})
-            deliver(self.rechecks, lambda event: invoke(self.door, event))
+            if has_messages(QUEUE):
+                deliver(self.rechecks, lambda event: invoke(self.door, event))
             if works:
                 self._work()
             self.time.sleep(1)
@@ -137,18 +162,29 @@ class QueueStory:
             self.sqs.delete_message(QueueUrl=job.url, ReceiptHandle=job.receipt)
             self._jobs.remove(job)
             self.done += 1
-        desired = self.desired
+        desired = _desired()
         self._serving = [(at, min(count, desired)) for at, count in self._serving]
         if not self._serving or self._serving[-1][1] < desired:
             self._serving.append((now + timedelta(seconds=self.start_seconds), desired))
         serving = max((count for at, count in self._serving if at <= now), default=0)
-        for url in self.urls.values():
-            while len(self._jobs) < min(serving, desired):
+        for name, url in self.urls.items():
+            while len(self._jobs) < min(serving, desired) and has_messages(name):
                 answer = self.sqs.receive_message(QueueUrl=url, VisibilityTimeout=60)
                 if not (messages := answer.get("Messages")):
                     break
                 done_at = now + timedelta(seconds=self.seconds_per_job)
-                self._jobs.append(_Job(url, messages[0]["ReceiptHandle"], done_at))
+                self._jobs.append(Job(url, messages[0]["ReceiptHandle"], done_at))
+
+
+def has_messages(queue: str) -> bool:
+    """Whether a queue of the embedded AWS has a message that is due; without a request."""
+    return bool(sqs_backends[ACCOUNT][REGION].get_queue(queue).messages)
+
+
+def _desired() -> int:
+    """Return the desired count of the worker's service; without a request."""
+    (service,) = ecs_backends[ACCOUNT][REGION].describe_services("prod", ["worker"])[0]
+    return int(service.desired_count)
 
 
 def a_story(account: Account, time: SetClock, tasks: int = 0) -> QueueStory:
