@@ -34,7 +34,8 @@ def test_from_zero_the_first_task_is_asked_for_within_twelve_seconds(story: Queu
     for name in names:
         story.add(name)
     story.passes(KNOWN + 10, works=False)
-    sent, waited = {}, {}
+    sent: dict[ServiceName, int] = {}
+    waited: dict[ServiceName, int] = {}
 
     for second in range(25):
         if second < len(names):
