@@ -1,18 +1,20 @@
 """Quickstep beside AWS's own scaler on the same signal, for every signal that a service may have.
 
 python -m benchmarks signals
-python -m benchmarks.signals --seeds 20
+python -m benchmarks.signals --seeds 20 --traffic jobs.csv.gz --multiply 0.1
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from benchmarks import queues
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
 from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_cli.watched import Given
@@ -25,13 +27,14 @@ from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import KINDS, TargetTracking
 from quickstep_lab.simulator.signals import ECS_LAG
 from quickstep_lab.simulator.world import World
-from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
+from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from quickstep_lab.simulator.measure import Summary
     from quickstep_lab.simulator.stage import Setup
+    from quickstep_lab.traffic import Traffic
 
 SEEDS = 10
 
@@ -98,8 +101,11 @@ LAGS = (0.0, ECS_LAG, KINDS["aas-target-tracking-20s"].delay)
 """What the lag of ECS's metrics may be, in seconds: between none, and all that is unexplained."""
 
 
-def figures(seeds: int = SEEDS) -> Iterator[Figure]:
-    """Yield every signal on every scenario, and what the lag that nobody publishes comes to."""
+def figures(seeds: int = SEEDS, jobs: Sequence[Traffic] = ()) -> Iterator[Figure]:
+    """Yield every signal on every scenario, and what the lag that nobody publishes comes to.
+
+    `jobs` are recordings of jobs a second, for a worker's queue.
+    """
     for row in ROWS:
         for scenario in SCENARIOS_PLAYED:
             yield from _beside(row, scenario, seeds)
@@ -118,6 +124,7 @@ def figures(seeds: int = SEEDS) -> Iterator[Figure]:
             Quantity(mine.failed, "requests"),
             Beside(cpu.rival, Quantity(other.failed)),
         )
+    yield from queues.figures(jobs, seeds)
 
 
 def _played(
@@ -173,15 +180,24 @@ BENCHMARK = Benchmark(
     "Every signal beside AWS's scaler on the same one, modelled",
     f"Medians of {SEEDS} seeds in the simulator, at the same target for both: the documents in"
     " `examples/policies`. The goals of CPU are what was measured without any lag of ECS's metric;"
-    f" AWS does not publish that lag, and {ECS_LAG:g} s are taken here. The last rows are for less"
-    " and for more of it. Which to choose: [signals](signals.md).",
+    f" AWS does not publish that lag, and {ECS_LAG:g} s are taken here. There are rows for less"
+    " and for more of it. The jobs of a queue take 2 s each in one of four slots of a task, and are"
+    " late after 30 s; target tracking's metrics are those of its documentation, the steps are a"
+    " ladder that doubles. Which signal to choose, and what is missed: [signals](signals.md).",
     figures,
 )
 
 
-def main(seeds: Annotated[int, typer.Option(min=1)] = SEEDS) -> None:
+def main(
+    seeds: Annotated[int, typer.Option(min=1)] = SEEDS,
+    traffic: Annotated[
+        list[Path] | None, typer.Option(help="Recorded jobs a second, for a queue. Repeatable.")
+    ] = None,
+    multiply: Annotated[float, typer.Option(help="Multiply the recorded jobs.")] = 1.0,
+) -> None:
     """Print every signal beside AWS's scaler on it."""
-    Console(width=160).print(as_table(f"{BENCHMARK.title}: {seeds} seeds", figures(seeds)))
+    jobs = [read_traffic(file).multiplied(multiply) for file in traffic or []]
+    Console(width=160).print(as_table(f"{BENCHMARK.title}: {seeds} seeds", figures(seeds, jobs)))
 
 
 if __name__ == "__main__":

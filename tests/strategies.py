@@ -123,6 +123,7 @@ known_alarms = st.builds(
     muted_until=st.none() | moments,
     disabled=st.booleans(),
 )
+queue_names = st.from_regex(r"[A-Za-z0-9_-]{1,12}(\.fifo)?", fullmatch=True)
 readings = st.builds(
     QueueReading,
     st.integers(0, 10**6),
@@ -173,6 +174,7 @@ memories = st.builds(
     turn=st.none() | turns,
     listed=st.booleans(),
     surges=st.lists(moments, max_size=3).map(tuple),
+    queues=st.lists(queue_names, max_size=3).map(tuple),
     backlog=st.none() | backlogs,
     failed_at=st.none() | moments,
 )
@@ -221,7 +223,6 @@ heartbeats = st.builds(
     st.dictionaries(policies, described_alarms, max_size=3),
     st.booleans(),
 )
-queue_names = st.from_regex(r"[A-Za-z0-9_-]{1,12}(\.fifo)?", fullmatch=True)
 polled = st.dictionaries(
     services, st.lists(queue_names, min_size=1, max_size=3).map(tuple), max_size=3
 )
@@ -235,7 +236,7 @@ contents: SearchStrategy[Content] = st.one_of(
         st.none() | moments,
     ),
     st.builds(Surge, services, moments),
-    st.builds(Survey, st.none() | st.text(min_size=1), polled),
+    st.builds(Survey, st.none() | st.text(min_size=1)),
     st.builds(Poll, moments, polled, st.integers(1, 1000)),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4).filter(_is_json)),
     st.builds(

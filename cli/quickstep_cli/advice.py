@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from quickstep.engine.backlog import QueuePolicy
     from quickstep.engine.model import Policy, ScalableTarget, StepAdjustment, StepPolicy
 
 SURGE = 3
@@ -42,6 +43,8 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
         *_of_the_ladders(target, thresholds),
         *(line for policy in _targets(target) for line in _of_growth(policy)),
         *(line for policy in target.policies for line in _of_a_window(target, policy)),
+        *(line for policy in target.queues for line in _of_a_queue(target, policy)),
+        *_of_queues_beside_steps(target),
     ]
 
 
@@ -66,7 +69,7 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
         yield f"MinCapacity is MaxCapacity ({target.min_capacity}): nothing ever scales"
     groups = {Direction.OUT: "ScaleOutPolicies", Direction.IN: "ScaleInPolicies"}
     for direction, group in groups.items():
-        if not target.in_direction(direction):
+        if not target.in_direction(direction) and not target.queues:
             disabled = ", ".join(policy.name for policy in _targets(target))
             also = f", and {disabled} has DisableScaleIn" if disabled else ""
             yield f"there are no {group}{also}: capacity only ever goes the other way"
@@ -79,7 +82,7 @@ def _from_zero(target: ScalableTarget) -> Iterator[str]:
     """
     out = target.in_direction(Direction.OUT)
     blind = {policy.name: why for policy in out if (why := _stays_at_zero(target, policy))}
-    if target.min_capacity or not out or len(blind) < len(out):
+    if target.min_capacity or target.queues or not out or len(blind) < len(out):
         return
     for name, why in blind.items():
         yield (
@@ -141,6 +144,31 @@ def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
         yield (
             f"{name}: its ScaleInWindow ({window} s) is shorter than its {key} ({cooldown} s), "
             "which every removal but the first waits for instead"
+        )
+
+
+def _of_a_queue(target: ScalableTarget, policy: QueuePolicy) -> Iterator[str]:
+    """Yield where a queue's numbers do not go together."""
+    name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
+    if policy.seconds_per_job > policy.drain_seconds:
+        yield (
+            f"{name}: one job takes longer ({policy.seconds_per_job:g} s) than all that wait are "
+            f"to take (DrainSeconds, {policy.drain_seconds} s): each job that waits gets a slot of "
+            "its own"
+        )
+    if window < warmup:
+        yield (
+            f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
+            f"({warmup} s): tasks are removed in lulls that are shorter than their return"
+        )
+
+
+def _of_queues_beside_steps(target: ScalableTarget) -> Iterator[str]:
+    steps = target.step_policies
+    if target.queues and steps and all(each.direction is Direction.OUT for each in steps):
+        yield (
+            "beside steps, queues remove tasks only while a step of ScaleInPolicies asks for that, "
+            "and there is none: capacity only ever grows"
         )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from quickstep.engine.backlog import QueueReading, counted
 from quickstep.engine.model import (
     Direction,
     MetricScope,
@@ -107,16 +108,17 @@ class ForeignChange:
 class Facts:
     """Everything that was gathered of a target.
 
-    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they are
-    called in the target, `datapoints` the load of each of them, oldest first; `elsewhere` is where
-    else the metric of one without any is. `ecs_metrics` is how often ECS publishes its own, asked
-    only where an alarm watches one. `registered` is the table that the account's scaler has,
-    by its parameter, `table` the one that is asked here, and `scalers` are those that an event of
-    this target reaches. `drains` is how many seconds a task drains, by target group. `refused` are
-    calls that a role may not make. `autoscaling` is there if the service is a scalable target of
-    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are
-    changes by others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is
-    what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they
+    are called in the target, `datapoints` the load of each of them, oldest first; `elsewhere`
+    is where else the metric of one without any is. `ecs_metrics` is how often ECS publishes its
+    own, asked only where an alarm watches one. `registered` is the table that the account's
+    scaler has, by its parameter, `table` the one that is asked here, and `scalers` are those
+    that an event of this target reaches. `drains` is how many seconds a task drains, by target
+    group. `refused` are calls that a role may not make. `queues` are the readings of the
+    document's, by policy. `autoscaling` is there if the service is a scalable target of
+    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign`
+    are changes by others, oldest first. `dead` counts the messages of the dead-letter queues.
+    `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -140,6 +142,7 @@ class Facts:
     vcpu: float | Unknown = 0.0
     vcpu_quota: float | Unknown = 0.0
     targets: int | Unknown = 1
+    queues: Mapping[str, QueueReading | str] | Unknown = field(default_factory=dict)
 
 
 def examine(facts: Facts) -> list[Finding]:
@@ -359,6 +362,30 @@ def load(facts: Facts) -> Iterator[Finding]:
             yield from _reporters(facts.target, facts.service, policy.name, points, alarm)
 
 
+def queues(facts: Facts) -> Iterator[Finding]:
+    """Every queue of the document is there, and no other queue's dead letters."""
+    check = "queues"
+    if isinstance(facts.queues, Unknown):
+        yield _unknown(check, facts.queues)
+        return
+    if isinstance(facts.target, str):
+        return
+    readings = {name: each for name, each in facts.queues.items() if isinstance(each, QueueReading)}
+    counted_ones = {policy.name for policy in counted(facts.target.queues, readings)}
+    for policy in facts.target.queues:
+        read = facts.queues.get(policy.name, "it was not read")
+        if isinstance(read, str):
+            fix = "create it, or correct QueueName: until then no task is removed"
+            yield Finding(check, Verdict.PROBLEM, f"{policy.name}: {read}", fix)
+        elif policy.name not in counted_ones:
+            what = f"{policy.name}: {policy.queue_name} takes another queue's dead letters"
+            fix = "it is not counted: take the policy out of the document"
+            yield Finding(check, Verdict.WARNING, what, fix)
+        else:
+            counts = f"{read.visible} wait, {read.in_flight} in flight, {read.delayed} delayed"
+            yield Finding(check, Verdict.OK, f"{policy.name}: {counts}")
+
+
 def _silence(facts: Facts, name: str, alarm: Mapping[str, Any]) -> Finding:
     what = f"{name}: no datapoint in the last minutes"
     fix = "do the tasks publish? The alarm's namespace, name and dimensions must be theirs"
@@ -516,6 +543,8 @@ def rights(facts: Facts) -> Iterator[Finding]:
         fix = "deploy template.yaml again; does a boundary or an organization's policy deny it?"
         if " ecs:" in line:
             fix = "is the cluster in ClusterNames of the scaler's stack?"
+        if "may not read a queue" in line:
+            fix = "is the queue in QueueArns of the scaler's stack?"
         yield Finding("rights", Verdict.PROBLEM, line, fix)
     if not facts.refused:
         yield Finding("rights", Verdict.OK, "every role may call what it has to")
@@ -635,6 +664,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     alarms,
     ecs_metrics,
     load,
+    queues,
     namespaces,
     scalers,
     rights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,8 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.alarms.definition import described_definition
 from quickstep.aws.cloudwatch import CloudWatchMetrics
-from quickstep.config import ConfigError, parse_target_of
+from quickstep.aws.queues import SqsQueues
+from quickstep.config import MAX_QUEUES, ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.observing import told_of
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import CommandError, Exit, explain_error, now
@@ -31,6 +34,7 @@ from quickstep_cli.targets import documents, newest_records, stored_document
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from quickstep.engine.backlog import QueueReading
     from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
@@ -65,7 +69,8 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
         table=_or_unknown(lambda: aws.table),
         scalers=_or_unknown(lambda: _scalers(aws, service)),
         drains=_or_unknown(lambda: _drains(aws, service)),
-        refused=_or_unknown(lambda: refused(aws, service)),
+        refused=_or_unknown(lambda: refused(aws, service, _queue_names(document))),
+        queues=_or_unknown(lambda: _queues(aws, document)),
         autoscaling=_or_unknown(lambda: _autoscaling(aws, service)),
         alarm_actions=_or_unknown(lambda: _alarm_actions(aws, service)),
         foreign=_or_unknown(lambda: _foreign_changes(aws, service)),
@@ -97,6 +102,20 @@ def _document(aws: Aws, service: ServiceName) -> ScalableTarget | str:
         return parse_target_of(service, text)
     except ConfigError as error:
         return f"{service.parameter}: {error}"
+
+
+def _queue_names(target: ScalableTarget | str) -> list[str]:
+    policies = () if isinstance(target, str) else target.queues
+    return [policy.queue_name for policy in policies]
+
+
+def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | str]:
+    """Return the readings of a target's queues, or why there is none, by policy."""
+    if isinstance(target, str) or not target.queues:
+        return {}
+    with ThreadPoolExecutor(MAX_QUEUES) as threads:
+        read = SqsQueues(aws.client("sqs"), threads).read(_queue_names(target))
+    return told_of(target.queues, read)
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:

@@ -161,7 +161,7 @@ class InMemoryTargets:
     hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
-    list_: set[str] = field(default_factory=set)
+    list_: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @call("claim")
     def claim(
@@ -257,7 +257,7 @@ class InMemoryTargets:
             for name in gone:
                 del item.entries[name]
         item.lease, item.waited_since, item.exists = None, None, True
-        self.list_.add(resource_id)
+        self.list_[resource_id] = memory.queues
         self.records.append(record)
         return waited
 
@@ -268,9 +268,9 @@ class InMemoryTargets:
         return item
 
     @call("listed")
-    def listed(self) -> Sequence[str]:
-        """Return the targets that are remembered; see the port."""
-        return sorted(self.list_)
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, and their queues; see the port."""
+        return dict(sorted(self.list_.items()))
 
     @call("unlist")
     def unlist(self, resource_id: str, generation: int) -> None:
@@ -278,7 +278,7 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if item.lease is None and item.memory.generation == generation:
             item.memory = replace(item.memory, listed=False)
-            self.list_.discard(resource_id)
+            self.list_.pop(resource_id, None)
 
     @call("record")
     def record(self, record: DecisionRecord) -> None:

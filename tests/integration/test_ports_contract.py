@@ -202,6 +202,7 @@ RICH = Memory(
         },
         (Need(ago(10), 50), Need(ago(20), 60)),
     ),
+    queues=("jobs", "mails.fifo"),
     failed_at=ago(30),
 )
 
@@ -496,13 +497,13 @@ def test_nobody_waits_for_who_is_done(targets: Targets) -> None:
 
 
 def test_targets_are_listed_with_their_first_commit(targets: Targets) -> None:
-    assert targets.listed() == []
+    assert targets.listed() == {}
     claimed(targets, "me")
-    assert targets.listed() == []
+    assert targets.listed() == {}
 
     targets.commit("me", Memory(generation=3), a_record())
 
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: ()}
     assert targets.peek(WEB.resource_id)[0].listed
 
 
@@ -511,9 +512,9 @@ def test_a_target_is_taken_from_the_list_until_its_next_commit(targets: Targets)
 
     targets.unlist(WEB.resource_id, RICH.generation)
 
-    assert targets.listed() == []
+    assert targets.listed() == {}
     committed(targets, targets.peek(WEB.resource_id)[0], "another")
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: RICH.queues}
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "of another generation"])
@@ -524,7 +525,7 @@ def test_one_that_something_happens_to_stays_on_it(targets: Targets, *, held: bo
 
     targets.unlist(WEB.resource_id, RICH.generation if held else RICH.generation - 1)
 
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: RICH.queues}
     assert targets.peek(WEB.resource_id)[0].listed
 
 
@@ -959,7 +960,7 @@ def queue(request: pytest.FixtureRequest) -> Queue:
             id="look",
         ),
         pytest.param(Message(Sweep("a token: ü")), id="sweep"),
-        pytest.param(Message(Survey("a token", {WEB: ("jobs", "mails.fifo")})), id="survey"),
+        pytest.param(Message(Survey("a token")), id="survey"),
         pytest.param(Message(Poll(ago(-30), {WEB: ("jobs",)}, 140)), id="poll"),
     ],
 )

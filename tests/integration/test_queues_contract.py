@@ -218,8 +218,9 @@ def targets(request: pytest.FixtureRequest) -> Targets:
 
 
 def remembered(targets: Targets, memory: Memory) -> None:
-    targets.claim(WEB.resource_id, a_lease())
-    targets.commit("me", memory, a_record("by-me"))
+    claim = targets.claim(WEB.resource_id, a_lease())
+    assert isinstance(claim, Claim)
+    targets.commit("me", memory, a_record("by-me"), claim)
 
 
 def test_what_a_poll_has_seen_is_remembered_beside_the_rest(targets: Targets) -> None:
@@ -245,6 +246,18 @@ def test_a_target_that_is_not_remembered_is_not_made_by_a_poll(targets: Targets)
     targets.watch(WEB.resource_id, SEEN)
 
     assert targets.peek(WEB.resource_id) == (Memory(), None)
+
+
+def test_the_list_has_the_queues_as_of_the_last_commit(targets: Targets) -> None:
+    remembered(targets, Memory(listed=True, queues=("jobs", "mails.fifo")))
+    assert targets.listed() == {WEB.resource_id: ("jobs", "mails.fifo")}
+
+    claim = targets.claim(WEB.resource_id, a_lease())
+    assert isinstance(claim, Claim)
+    changed = replace(claim.memory, queues=("others",))
+    targets.commit("me", changed, a_record("the-next"), claim)
+
+    assert targets.listed() == {WEB.resource_id: ("others",)}
 
 
 def test_many_targets_are_looked_at_at_once(targets: Targets) -> None:

@@ -381,3 +381,55 @@ def test_a_threshold_that_makes_no_sense_is_refused(threshold: str, why: str) ->
 
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "warnings"),
+    [
+        pytest.param(JOBS, {}, [], id="as it should be"),
+        pytest.param(
+            {**JOBS, "SecondsPerJob": 120},
+            {},
+            [
+                (
+                    "jobs: one job takes longer (120 s) than all that wait are to take "
+                    "(DrainSeconds, 30 s): each job that waits gets a slot of its own"
+                )
+            ],
+            id="long jobs",
+        ),
+        pytest.param(
+            {**JOBS, "ScaleInWindow": 30},
+            {},
+            [
+                (
+                    "jobs: its ScaleInWindow (30 s) is over before a new task would serve (45 s): "
+                    "tasks are removed in lulls that are shorter than their return"
+                )
+            ],
+            id="a short window",
+        ),
+        pytest.param(
+            JOBS,
+            {"ScaleInPolicies": None},
+            [
+                (
+                    "beside steps, queues remove tasks only while a step of ScaleInPolicies asks "
+                    "for that, and there is none: capacity only ever grows"
+                )
+            ],
+            id="beside steps that never remove",
+        ),
+        pytest.param(
+            JOBS,
+            {"ScaleInPolicies": None, "ScaleOutPolicies": None, "MinCapacity": 0},
+            [],
+            id="queues alone, from zero",
+        ),
+    ],
+)
+def test_queues(body: dict[str, Any], changes: dict[str, Any], warnings: list[str]) -> None:
+    assert warnings_of(QueuePolicies={"jobs": body}, **changes) == warnings

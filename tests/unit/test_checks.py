@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from quickstep.config import read_target
+from quickstep.engine.backlog import QueueReading
 from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
 from quickstep_cli.checks import (
@@ -73,6 +74,63 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
 
     assert {finding.verdict for finding in findings} == {Verdict.OK}
     assert len({finding.check for finding in findings}) == 11
+
+
+# --- queues ---------------------------------------------------------------------------------------
+
+QUEUES = {
+    name: {"QueueName": queue, "SecondsPerJob": 2}
+    for name, queue in {"jobs": "jobs", "dead": "jobs-dead"}.items()
+}
+
+
+@pytest.mark.parametrize(
+    ("reading", "finding"),
+    [
+        pytest.param(
+            QueueReading(340, 24, 1),
+            Finding("queues", Verdict.OK, "jobs: 340 wait, 24 in flight, 1 delayed"),
+            id="there",
+        ),
+        pytest.param(
+            "GetQueueUrl of jobs: AWS.SimpleQueueService.NonExistentQueue: no such queue",
+            Finding(
+                "queues",
+                Verdict.PROBLEM,
+                "jobs: GetQueueUrl of jobs: AWS.SimpleQueueService.NonExistentQueue: no such queue",
+                "create it, or correct QueueName: until then no task is removed",
+            ),
+            id="gone",
+        ),
+    ],
+)
+def test_a_queue_is_there_or_is_to_be_mended(reading: QueueReading | str, finding: Finding) -> None:
+    target = read_target(a_document(QueuePolicies={"jobs": QUEUES["jobs"]}))
+    facts = replace(HEALTHY, target=target, queues={"jobs": reading})
+
+    assert [one for one in examine(facts) if one.check == "queues"] == [finding]
+
+
+def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
+    target = read_target(a_document(QueuePolicies=QUEUES))
+    queues = {"jobs": QueueReading(1, dead_letters="jobs-dead"), "dead": QueueReading(9)}
+
+    assert found(Verdict.WARNING, target=target, queues=queues) == [
+        Finding(
+            "queues",
+            Verdict.WARNING,
+            "dead: jobs-dead takes another queue's dead letters",
+            "it is not counted: take the policy out of the document",
+        )
+    ]
+
+
+def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
+    line = "ScalerRole may not read a queue: sqs:GetQueueUrl on arn:aws:sqs:eu-west-1:1:jobs"
+
+    assert found(Verdict.PROBLEM, refused=[line]) == [
+        Finding("rights", Verdict.PROBLEM, line, "is the queue in QueueArns of the scaler's stack?")
+    ]
 
 
 # --- how often tasks publish ----------------------------------------------------------------------

@@ -17,7 +17,7 @@ from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeats, Message, Recheck, write_message
 from quickstep.protocol.polls import Poll, Survey
 from quickstep.protocol.ports import CallFailedError
-from tests.builders import NOW, WEB, a_lease
+from tests.builders import NOW, WEB, a_lease, a_transition
 from tests.fakes import World
 
 if TYPE_CHECKING:
@@ -85,25 +85,56 @@ class Worker(World):
 WRITES = ("claim", "watch", "ask", "commit", "record", "wait", "UpdateService", "SendMessage")
 
 
-@pytest.fixture
-def world() -> Worker:
+def known_worker() -> Worker:
+    """Return a world whose target the survey has found, and an evaluation made known."""
     worker = Worker()
-    worker.poll()  # the first one makes the target known
+    worker.beat()
+    (message,) = [message for message, _ in worker.sent if isinstance(message.content, Heartbeats)]
+    worker.let_in(message)
+    worker.sent.clear()
     worker.made.clear()
     return worker
 
 
-def test_the_first_poll_makes_a_target_known_and_leaves_a_record() -> None:
+@pytest.fixture
+def world() -> Worker:
+    return known_worker()
+
+
+def test_a_target_that_is_new_is_evaluated_once_and_then_polled() -> None:
     worker = Worker()
+    worker.beat()
+    (message,) = [message for message, _ in worker.sent]
 
-    (record,) = worker.poll()
+    (record,) = worker.let_in(message)
+    worker.sent.clear()
+    worker.clock.advance(60)
+    worker.beat()
 
-    assert (record.outcome, worker.sent) == (Outcome.HELD_NOT_BREACHING, [])
-    assert record.as_dict["trigger"] == {"kind": "poll", "at": "2026-11-22T10:00:22.500Z"}
+    assert (record.outcome, record.reason) == (
+        Outcome.HELD_NOT_BREACHING,
+        "Held at 0, no policy asks for a change: jobs: no jobs take 0 tasks of 0.5 jobs/s",
+    )
     assert record.as_dict["queues"] == {
         "jobs": {"visible": 0, "in_flight": 0, "delayed": 0, "arrivals": 0.0}
     }
-    assert worker.memory.listed
+    assert [type(message.content) for message, _ in worker.sent] == [Poll] * 6
+
+
+def test_a_poll_of_a_target_that_nobody_knows_does_nothing() -> None:
+    worker = Worker()
+    worker.has(50)
+
+    assert worker.poll() == []
+    assert worker.writes() == []
+
+
+def test_the_record_of_a_poll_says_when_it_was_due(world: Worker) -> None:
+    world.has(1)
+
+    (record,) = world.poll()
+
+    assert record.as_dict["trigger"] == {"kind": "poll", "at": "2026-11-22T10:00:22.500Z"}
 
 
 @pytest.mark.parametrize("reading", [(0, 0, 0), (0, 3, 0), (7, 3, 2)])
@@ -169,7 +200,7 @@ def test_what_a_poll_remembers_an_evaluation_knows(world: Worker) -> None:
 
 
 def test_the_last_task_goes_after_a_minute_without_a_message() -> None:
-    worker = Worker()
+    worker = known_worker()
     body = {**JOBS["jobs"], "ScaleInWindow": 0}
     document = a_worker(QueuePolicies={"jobs": body}, Preset="relaxed")
     worker.documents[WEB.parameter] = json.dumps(document)
@@ -244,6 +275,7 @@ def test_one_target_that_fails_does_not_cost_the_others(world: Worker) -> None:
     other = ServiceName("prod", "other")
     world.documents[other.parameter] = json.dumps(a_worker(other))
     world.services[other] = Service(0, 0, 0)
+    world.remember(world.memory, other)
     world.has(5)
     world.clock.advance(10)
     world.failures["claim"].append(RuntimeError("broken"))
@@ -350,42 +382,74 @@ def polls_of(worker: Worker) -> list[tuple[Poll, int]]:
     ]
 
 
-def test_a_heartbeat_announces_the_polls_of_its_minute() -> None:
-    worker = Worker()
-
-    worker.beat()
+def test_a_heartbeat_announces_the_polls_of_its_minute(world: Worker) -> None:
+    world.beat()
 
     targets = {WEB: ("jobs",)}
-    assert polls_of(worker) == [
+    assert polls_of(world) == [
         (Poll(NOW + timedelta(seconds=seconds), targets, 1), seconds)
         for seconds in (0, 10, 20, 30, 40, 50)
     ]
 
 
-def test_of_a_document_without_a_queue_there_is_no_poll() -> None:
-    worker = World()
+def test_of_a_target_without_a_queue_there_is_no_poll() -> None:
+    world = World()
+    world.evaluate(a_transition())
+    world.sent.clear()
 
-    worker.beat() if isinstance(worker, Worker) else worker.door.on_event({"heartbeat": {}})
+    world.door.on_event({"heartbeat": {}})
 
-    assert not [message for message, _ in worker.sent if isinstance(message.content, Poll)]
+    assert world.sent == []
+
+
+def test_a_document_that_gets_another_queue_is_looked_at_and_polled_so(world: Worker) -> None:
+    body = {"QueueName": "others", "SecondsPerJob": 2}
+    world.documents[WEB.parameter] = json.dumps(a_worker(QueuePolicies={"others": body}))
+    world.queues.readings["others"] = QueueReading(0)
+
+    assert len(world.beat()) == 1
+    world.sent.clear()
+    assert world.beat() == []
+
+    assert [poll.targets for poll, _ in polls_of(world)] == [{WEB: ("others",)}] * 6
+
+
+def test_a_target_without_a_task_and_an_alarm_stays_known_for_its_queue(world: Worker) -> None:
+    for _ in range(3):
+        world.clock.advance(60)
+        assert world.beat() == []
+
+    assert world.targets.listed() == {WEB.resource_id: ("jobs",)}
 
 
 @pytest.mark.parametrize(("targets", "messages"), [(100, 6), (101, 12), (250, 18)])
 def test_a_poll_has_a_hundred_targets(targets: int, messages: int) -> None:
-    worker = with_workers(targets)
-    worker.beat()
-    while surveys := [m for m, _ in worker.sent if isinstance(m.content, Survey)]:
-        worker.sent = [each for each in worker.sent if each[0] not in surveys]
-        for survey in surveys:
-            worker.let_in(survey)
+    worker = Worker()
+    names = [ServiceName("prod", f"worker-{number:04}") for number in range(targets)]
+    worker.targets.list_ = {name.resource_id: ("jobs",) for name in names}
 
+    worker.beat()
     polls = polls_of(worker)
 
     assert len(polls) == messages
-    assert {name for poll, delay in polls if delay == 50 for name in poll.targets} == {
-        ServiceName("prod", f"worker-{number:04}") for number in range(targets)
-    }
+    assert {name for poll, delay in polls if delay == 50 for name in poll.targets} == set(names)
     assert {poll.of for poll, _ in polls} == {targets}
+
+
+@pytest.mark.parametrize(
+    ("minute", "found"),
+    [pytest.param(1, 150, id="the first pages each minute"), pytest.param(5, 160, id="and all")],
+)
+def test_a_survey_finds_new_targets(minute: int, found: int) -> None:
+    worker = with_workers(160)
+    worker.clock.now = worker.clock.now.replace(minute=minute)
+
+    worker.beat()
+    for message in [message for message, _ in worker.sent if isinstance(message.content, Survey)]:
+        worker.let_in(message)
+
+    looks = [m.content for m, _ in worker.sent if isinstance(m.content, Heartbeats)]
+    assert len({look.targets[0].service for look in looks}) == found
 
 
 def test_a_survey_that_fails_comes_again_and_costs_the_heartbeat_nothing() -> None:
@@ -394,10 +458,10 @@ def test_a_survey_that_fails_comes_again_and_costs_the_heartbeat_nothing() -> No
 
     worker.beat()
 
-    assert [(m.content, d) for m, d in worker.sent] == [(Survey(None, {}), timedelta(seconds=2))]
+    assert [(m.content, d) for m, d in worker.sent] == [(Survey(), timedelta(seconds=2))]
 
 
-def test_a_document_with_a_queue_that_breaks_a_rule_is_recorded_each_minute() -> None:
+def test_a_document_with_a_queue_that_breaks_a_rule_is_recorded() -> None:
     worker = Worker()
     worker.documents[WEB.parameter] = json.dumps(a_worker(MaxCapacity=-1))
 

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 _NAME = "[A-Za-z0-9_-]{1,255}"
 POLICY_NAME = "[A-Za-z0-9._-]{1,128}"
+DOCUMENTS = "/quickstep/"
+"""The path below which all policy documents are."""
+
 QUEUE_NAME = r"(?=.{1,80}$)[A-Za-z0-9_-]{1,80}(\.fifo)?"
 QUEUE_NAME_RULE = (
     "must be a queue's name, of up to 80 letters, digits, - and _; a FIFO queue's ends with .fifo"

@@ -2,7 +2,7 @@
 
     pk = service/prod/web   sk = #state                            the target's item
     pk = service/prod/web   sk = decision#2026-11-22T10:00:00.123Z#<id>   one per evaluation
-    pk = #targets           sk = service/prod/web                         one per target remembered
+    pk = #targets           sk = service/prod/web   queues                one per target remembered
 
 An expired lease is recognised by the condition of the claim; the table's TTL only clears away old
 decision records, and may be days late.
@@ -268,8 +268,9 @@ class DynamoTargets:
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
         ]
-        if not memory.listed:
-            others += [{"Put": {"TableName": self._table, "Item": _key(TARGETS, resource_id)}}]
+        if not memory.listed or (claim and claim.memory.queues != memory.queues):
+            entry = {"pk": TARGETS, "sk": resource_id, "queues": list(memory.queues)}
+            others += [{"Put": {"TableName": self._table, "Item": to_item(entry)}}]
         undisturbed = _tidying(write, claim or Claim(memory), record.at)
         with _fitting(resource_id):
             for update in (undisturbed, write):
@@ -297,15 +298,19 @@ class DynamoTargets:
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
         }
 
-    def listed(self) -> Sequence[str]:
-        """Return the resource ids of the targets that are remembered; see the port."""
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, and their queues; see the port.
+
+        An entry of an earlier release has no queues.
+        """
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :targets",
-            ProjectionExpression="sk",
+            ProjectionExpression="sk, queues",
             ExpressionAttributeValues=to_item({":targets": TARGETS}),
         )
-        return [from_item(item)["sk"] for page in pages for item in page["Items"]]
+        entries = [from_item(item) for page in pages for item in page["Items"]]
+        return {entry["sk"]: tuple(map(str, entry.get("queues", ()))) for entry in entries}
 
     def unlist(self, resource_id: str, generation: int) -> None:
         """Take a target from the list; see the port."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
-from quickstep.naming import parse_parameter
+from quickstep.naming import DOCUMENTS, parse_parameter
 from quickstep.protocol.documents import MISSING, Copy, Document
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
 
 COPY = "#document"
-PATH = "/quickstep"
 PAGE = 10  # the most that GetParametersByPath returns
 
 
@@ -49,7 +48,7 @@ class SsmParameters:
         more: Any = {"NextToken": token} if token else {}
         with calling("GetParametersByPath"):
             answer = self._client.get_parameters_by_path(
-                Path=PATH, Recursive=True, MaxResults=PAGE, **more
+                Path=DOCUMENTS, Recursive=True, MaxResults=PAGE, **more
             )
         found = {
             name: _document(parameter)

@@ -131,7 +131,7 @@ class Door:
             case Sweep():
                 return self._heartbeat(content)
             case Survey():
-                self._polls.survey(content)
+                self._polls.survey(content, self.cycle.targets.listed())
                 return []
             case Poll():
                 return self._polls.poll(content)
@@ -141,13 +141,16 @@ class Door:
                 assert_never(content)
 
     def _heartbeat(self, sweep: Sweep) -> list[DecisionRecord]:
-        """Look for queues, and at targets; a survey that fails is none of the targets' business."""
-        if sweep.next_token is None:
-            try:
-                self._polls.survey(Survey(None, {}))
-            except CallFailedError:
-                self.messages.send(Message(Survey(None, {})), SURVEY_AGAIN)
-        return self._rounds.sweep(sweep)
+        """See to queues, and look at targets, which a survey that fails does not concern."""
+        if sweep.next_token is not None:
+            return self._rounds.sweep(sweep, ())
+        listed = self.cycle.targets.listed()
+        self._polls.announce(listed)
+        try:
+            self._polls.survey(Survey(), listed)
+        except CallFailedError:
+            self.messages.send(Message(Survey()), SURVEY_AGAIN)
+        return self._rounds.sweep(sweep, listed)
 
     def _look_at(self, surge: Surge) -> list[DecisionRecord]:
         bounds = SurgeBounds(self.cycle.targets, self.surges)

@@ -81,8 +81,11 @@ class HeartbeatRounds:
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
-    def sweep(self, sweep: Sweep) -> list[DecisionRecord]:
-        """Look at every target that has alarms; hand on what is too much for one invocation."""
+    def sweep(self, sweep: Sweep, listed: Iterable[str]) -> list[DecisionRecord]:
+        """Look at every target that has alarms; hand on what is too much for one invocation.
+
+        So it is with those that are `listed`, where all alarms are seen.
+        """
         targets: dict[ServiceName, dict[str, KnownAlarm]] = defaultdict(dict)
         now = self.cycle.clock()
         token = sweep.next_token
@@ -97,7 +100,7 @@ class HeartbeatRounds:
         if token is not None:
             self.messages.send(Message(Sweep(token)), timedelta())
         whole = token is None and sweep.next_token is None
-        for resource_id in self.cycle.targets.listed() if whole else ():
+        for resource_id in listed if whole else ():
             if name := parse_resource_id(resource_id):
                 targets.setdefault(name, {})
         batches = _batches(Heartbeat(name, alarms, whole, now) for name, alarms in targets.items())
@@ -239,7 +242,7 @@ def shows_work(
     commit counts.
     """
     if learn(target, memory, look, now) != memory:
-        return True
+        return True  # so it is where the document has other queues
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
     looks = any(looks_always(p) and p.alarm in memory.alarms for p in target.policies)
     waits = readable(memory, now) or looks or memory.turn or memory.counts.asked

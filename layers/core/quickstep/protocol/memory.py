@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.known import known_dict, read_known
+from quickstep.config import MAX_QUEUES
 from quickstep.engine.model import Launch, Removal, ScalingActivity, State
 from quickstep.fields import (
     Field,
@@ -74,8 +75,9 @@ class Memory:
     asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
     until it has been judged. `listed` says that the target is among those that are remembered.
     `surges` is when it was looked at of late because a task had asked for it, oldest first.
-    `backlog` is what is known of its queues: a poll writes that, too, beside whoever holds the
-    lease. `failed_at` is when the last evaluation failed, if that is what came of it.
+    `queues` are the names of its queues, by which it is listed; `backlog` is what is known of them:
+    a poll writes that, too, beside whoever holds the lease. `failed_at` is when the last evaluation
+    failed, if that is what came of it.
     """
 
     state: State = field(default_factory=State)
@@ -88,6 +90,7 @@ class Memory:
     turn: Turn | None = None
     listed: bool = False
     surges: tuple[datetime, ...] = ()
+    queues: tuple[str, ...] = ()
     backlog: Backlog | None = None
     failed_at: datetime | None = None
 
@@ -204,6 +207,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "turn": write_turn(memory.turn),
         "listed": memory.listed,
         "surges": [write_moment(at) for at in memory.surges],
+        "queues": list(memory.queues),
         "backlog": backlog_dict(memory.backlog) if memory.backlog else None,
         "failed_at": write_optional_moment(memory.failed_at),
     }
@@ -259,6 +263,10 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         surges=tuple(
             at.moment()
             for at in (present["surges"].items(at_most=MOST_SURGES) if "surges" in present else ())
+        ),
+        queues=tuple(
+            each.text()
+            for each in (present["queues"].items(at_most=MAX_QUEUES) if "queues" in present else ())
         ),
         backlog=read_backlog(present.get("backlog")),
         failed_at=read_optional_moment(present.get("failed_at")),

@@ -1,10 +1,10 @@
 """The messages by which queues are found and read.
 
-    {"survey": {"next_token", "found": {"service/prod/web": ["jobs"]}}}    go on through documents
-    {"poll":   {"at", "of", "targets": {"service/prod/web": ["jobs"]}}}    read these queues then
+    {"survey": {"next_token"}}                                            go on through documents
+    {"poll":   {"at", "of", "targets": {"service/prod/web": ["jobs"]}}}   read these queues then
 
-A survey brings along what the pages before have shown. A poll is one of a minute's six for up to
-100 targets; there are `of` such targets in all.
+A survey is for targets that nobody knows yet. A poll is one of a minute's six for up to 100
+targets; there are `of` targets with a queue in all.
 """
 
 from __future__ import annotations
@@ -29,21 +29,14 @@ if TYPE_CHECKING:
 MOST_POLLED = 100
 """Targets that one message has read."""
 
-MOST_FOUND = 1000
-"""Targets that a survey brings along: some 100 KB. SQS takes 256."""
-
 MOST_TARGETS = 1_000_000
-
-Polled = dict[ServiceName, tuple[str, ...]]
-"""Targets, and the names of their queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """A page of policy documents to begin with; None is the first."""
 
-    next_token: str | None
-    found: Mapping[ServiceName, tuple[str, ...]]
+    next_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +50,19 @@ class Poll:
 
 def survey_dict(survey: Survey) -> dict[str, Any]:
     """Return a survey as JSON-ready data."""
-    return {"next_token": survey.next_token, "found": _targets_dict(survey.found)}
+    return {"next_token": survey.next_token}
 
 
 def poll_dict(poll: Poll) -> dict[str, Any]:
     """Return a poll as JSON-ready data."""
-    return {"at": write_moment(poll.at), "of": poll.of, "targets": _targets_dict(poll.targets)}
+    targets = {name.resource_id: list(queues) for name, queues in poll.targets.items()}
+    return {"at": write_moment(poll.at), "of": poll.of, "targets": targets}
 
 
 def read_survey(field: Field) -> Survey:
     """Read what `survey_dict` wrote; what is wrong is noted."""
-    members = _members(field, "next_token", "found")
-    token = members["next_token"].optional()
-    return Survey(token.text() if token else None, _read_targets(members["found"], MOST_FOUND))
+    token = _members(field, "next_token")["next_token"].optional()
+    return Survey(token.text() if token else None)
 
 
 def read_poll(field: Field) -> Poll:
@@ -77,18 +70,14 @@ def read_poll(field: Field) -> Poll:
     members = _members(field, "at", "of", "targets")
     return Poll(
         members["at"].moment(),
-        _read_targets(members["targets"], MOST_POLLED),
+        _read_targets(members["targets"]),
         members["of"].integer(1, MOST_TARGETS),
     )
 
 
-def _targets_dict(targets: Mapping[ServiceName, tuple[str, ...]]) -> dict[str, list[str]]:
-    return {name.resource_id: list(queues) for name, queues in targets.items()}
-
-
-def _read_targets(field: Field, most: int) -> Polled:
-    targets: Polled = {}
-    for resource_id, queues in field.members(at_most=most).items():
+def _read_targets(field: Field) -> dict[ServiceName, tuple[str, ...]]:
+    targets: dict[ServiceName, tuple[str, ...]] = {}
+    for resource_id, queues in field.members(at_most=MOST_POLLED).items():
         name = parse_resource_id(resource_id)
         if name is None:
             queues.wrong(RESOURCE_ID_RULE, seen=False)

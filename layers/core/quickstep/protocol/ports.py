@@ -231,8 +231,8 @@ class Targets(Protocol):
         """
         ...
 
-    def listed(self) -> Sequence[str]:
-        """Return the resource ids of the targets that are remembered."""
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, by resource id, and the queues of each."""
         ...
 
     def unlist(self, resource_id: str, generation: int) -> None:
