@@ -27,6 +27,7 @@ DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
     ROOT / "docs" / "costs.md",
     ROOT / "docs" / "policy-reference.md",
+    ROOT / "docs" / "signals.md",
     ROOT / "docs" / "tuning.md",
     DECISIONS / "README.md",
 )
