@@ -22,6 +22,7 @@ from rich.console import Console
 from benchmarks import (
     calls,
     cold_start,
+    compare_surges,
     dashboard,
     decision,
     end_to_end,
@@ -45,6 +46,7 @@ SUITE = (
     decision.BENCHMARK,
     scalers.BENCHMARK,
     signals.BENCHMARK,
+    compare_surges.BENCHMARK,
     scale.BENCHMARK,
     simulator.BENCHMARK,
     calls.BENCHMARK,

@@ -18,7 +18,7 @@ from random import Random
 from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks import surges
+from benchmarks import crowds, surges
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
 from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
 from quickstep.engine.model import AlarmState
@@ -403,6 +403,7 @@ def figures() -> Iterator[Figure]:
             other = f"AWS's target tracking of {resolution} metrics, published"
             yield Figure(f"{name}: median", middle, Beside(other, _s(seconds)))
     yield from surge_figures(found, function_seconds)
+    yield from crowds.figures()
     milliseconds = Quantity(median(function_seconds) * 1000, "ms")
     yield Figure("the handler on the embedded AWS: median", milliseconds)
     base = found[Case().factor]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.scalers import ONE_NUMBER
+from benchmarks.contenders import ONE_NUMBER
 from quickstep.config import Preset, parse_target
 from quickstep_cli.experiment import an_experiment
 from quickstep_cli.thresholds import default_thresholds

@@ -3,99 +3,54 @@
 python -m benchmarks scalers
 python -m benchmarks.scalers --traffic recorded.csv.gz --traffic another.csv.gz --multiply 100
 
-A policy under test is a document with a label. The mission's steps are the row called *today's*,
-which the others are compared with; a document that does not exist is left out.
+A document that does not exist is left out.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.console import Console
 
+from benchmarks.contenders import (
+    ANNOUNCED_20S,
+    CONTENDERS,
+    PERCENT,
+    STEP_10S,
+    STEPS,
+    TEXTBOOK,
+    TODAY,
+    TRACKING_20S,
+    UNITS,
+    Contender,
+    enough_for,
+    needed,
+    played,
+    value_of,
+)
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
-from quickstep.config import parse_target
-from quickstep_cli.experiment import an_experiment, read_setup
-from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import compare
-from quickstep_lab.simulator.measure import ahead
 from quickstep_lab.simulator.queueing import Server
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook
-from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
-from quickstep_lab.simulator.scalers.target_tracking import TargetTracking, labelled
+from quickstep_lab.simulator.scalers.target_tracking import labelled
 from quickstep_lab.simulator.signals import REQUESTS
-from quickstep_lab.simulator.stage import Setup
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from quickstep_lab.simulator.measure import Summary
+    from benchmarks.contenders import Played
     from quickstep_lab.simulator.signals import Signal
-    from quickstep_lab.simulator.stage import Scaler, Stage
+    from quickstep_lab.simulator.stage import Stage
     from quickstep_lab.traffic import Traffic
 
 SEEDS = 20
-
-STEPS = "mission's steps"
-NORMAL = "normal"
-ONE_NUMBER = EXAMPLE_POLICY.with_name("one-number.json")
-
-TRACKING_20S = "aas-target-tracking-20s"
-ANNOUNCED_20S = "aas-target-tracking-20s-custom"
-PERCENT = "aas-percent-10s-alarm"
-STEP_10S = "aas-step-10s-alarm"
-TEXTBOOK = "textbook"
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A policy document under test, and what it is called."""
-
-    label: str
-    file: Path
-
-    def setup(self, *, times: float = 1.0, most: int | None = None) -> Setup:
-        """Return the document with its numbers of requests per second multiplied.
-
-        Its maximum capacity is at least `most`: a fleet of 600 tasks needs room. All documents are
-        played on the same tasks, so all say how these publish.
-        """
-        document = json.loads(self.file.read_text(encoding="utf-8"))
-        document["PublishSeconds"] = World().publish_seconds
-        if most is not None:
-            document["MaxCapacity"] = max(document["MaxCapacity"], most)
-        thresholds = read_setup(self.file, None).thresholds
-        return Setup(
-            parse_target(json.dumps(multiplied(document, times))),
-            {name: value * times for name, value in thresholds.items()},
-        )
-
-
-TODAY = Contender(STEPS, EXAMPLE_POLICY)
-CONTENDERS = (TODAY, Contender(NORMAL, ONE_NUMBER))
-
-_IN_REQUESTS = frozenset({"MetricIntervalLowerBound", "MetricIntervalUpperBound", "TargetValue"})
-"""Keys whose numbers are in the unit of the metric."""
-
-
-def multiplied(document: Any, times: float) -> Any:
-    """Return a policy document for a metric that is `times` as high. Example: 50 by 0.1 is 5."""
-    if isinstance(document, dict):
-        return {
-            key: value * times if key in _IN_REQUESTS else multiplied(value, times)
-            for key, value in document.items()
-        }
-    if isinstance(document, list):
-        return [multiplied(value, times) for value in document]
-    return document
 
 
 # --- what is promised -----------------------------------------------------------------------------
@@ -147,7 +102,7 @@ class Aim:
 
     words: str
     measure: str
-    goal: Goal
+    goal: Goal | None
     other: str | None = None
     worst: bool = False
 
@@ -201,57 +156,6 @@ RIVALS = (Rival(PERCENT, 0.35, 0.87), Rival(ANNOUNCED_20S, 0.35, 1.0), Rival(STE
 TURNS = 0.6
 """At most so many of today's changes of direction, and on no traffic more than today."""
 
-UNITS = {
-    "time_to_trigger_s": "s",
-    "time_to_95_percent_s": "s",
-    "failed": "requests",
-    "task_seconds": "task-s",
-    "success_rate": "%",
-    "peak_tasks": "tasks",
-    "reversals": "",
-}
-
-Played = dict[str, "Summary"]
-"""What came of a traffic, by the scaler's name; a policy under test goes by its label."""
-
-
-# --- playing --------------------------------------------------------------------------------------
-
-
-def rivals(setup: Setup) -> dict[str, Scaler]:
-    """Return the other scalers, by name; their target is the scale-out threshold of `setup`."""
-    every: tuple[Scaler, ...] = (
-        textbook(setup),
-        StepScaling(setup, 10),
-        TargetTracking(setup, TRACKING_20S),
-        percent_ladder(setup),
-        TargetTracking(setup, ANNOUNCED_20S),
-    )
-    return {scaler.name: scaler for scaler in every}
-
-
-def played(
-    traffic: Traffic,
-    tested: Iterable[Contender],
-    others: Iterable[str],
-    *,
-    seeds: int,
-    most: int | None = None,
-) -> Played:
-    """Return what the policies under test and other scalers come to; today's is always played."""
-    policies = {one.label: one.setup(most=most) for one in (TODAY, *tested)}
-    known = rivals(policies[STEPS])
-    scalers: list[Scaler] = [Quickstep(setup, label) for label, setup in policies.items()]
-    scalers += [known[name] for name in dict.fromkeys(others)]
-    experiment = an_experiment(traffic, policies[STEPS], World(), None, seeds)
-    return dict(compare(experiment, scalers, jobs=os.cpu_count() or 1).scalers)
-
-
-def _value(summary: Summary, measure: str, *, worst: bool = False) -> float | None:
-    value: float | None = (summary.worst if worst else summary.as_dict())[measure]
-    return value * 100 if value is not None and UNITS[measure] == "%" else value
-
-
 # --- figures --------------------------------------------------------------------------------------
 
 
@@ -287,24 +191,13 @@ def figures(
         yield from sums("given traffic", there, recorded, given=True)
 
 
-def enough_for(traffic: Traffic) -> int:
-    """Return a maximum capacity that is in nobody's way: twice what the traffic's peak needs."""
-    return 2 * needed(traffic)
-
-
-def needed(traffic: Traffic) -> int:
-    """Return the most tasks that 10 s of a traffic need, at today's threshold."""
-    threshold = TODAY.setup().scale_out_threshold
-    return math.ceil(max(ahead(traffic.requests), default=0.0) / threshold)
-
-
 def kept_promises(case: Traffic, results: Played) -> Iterator[Figure]:
     """Yield what the mission's steps promise, beside whom they promise it."""
     for promise in PROMISES:
         yield Figure(
             f"{case.name}: {promise.words}",
-            Quantity(_value(results[STEPS], promise.measure), UNITS[promise.measure]),
-            Beside(promise.other, Quantity(_value(results[promise.other], promise.measure))),
+            Quantity(value_of(results[STEPS], promise.measure), UNITS[promise.measure]),
+            Beside(promise.other, Quantity(value_of(results[promise.other], promise.measure))),
             Goal(at_most=promise.most),
         )
 
@@ -319,10 +212,10 @@ def reached_aims(
         elif aim.other == NEEDED:
             beside = Beside(NEEDED, Quantity(needed(case)))
         elif aim.other is not None:
-            beside = Beside(aim.other, Quantity(_value(results[aim.other], aim.measure)))
+            beside = Beside(aim.other, Quantity(value_of(results[aim.other], aim.measure)))
         else:
             beside = None
-        value = _value(results[one.label], aim.measure, worst=aim.worst)
+        value = value_of(results[one.label], aim.measure, worst=aim.worst)
         yield Figure(
             f"{case.name}: {one.label}: {aim.words}",
             Quantity(value, UNITS[aim.measure]),
@@ -331,7 +224,7 @@ def reached_aims(
         )
 
 
-def _goal(one: Contender, goal: Goal) -> Goal | None:
+def _goal(one: Contender, goal: Goal | None) -> Goal | None:
     """Return the goal, which is for the others: today's steps are what they are compared with."""
     return None if one == TODAY else goal
 
@@ -375,10 +268,10 @@ def _fleets(one: Contender, seeds: int) -> Iterator[Figure]:
         setup = one.setup(most=2 * most)
         first = next(s for s, load in enumerate(traffic.requests) if load > traffic.requests[0])
         experiment = an_experiment(traffic, setup, World(), tasks, seeds)
-        scalers = (Quickstep(setup, one.label), AtOnce(most, first))
+        scalers = (one.scaler(setup), AtOnce(most, first))
         results = compare(experiment, scalers, jobs=os.cpu_count() or 1).scalers
-        mine, ideal = (_value(results[scaler.name], "time_to_95_percent_s") for scaler in scalers)
-        trigger = _value(results[one.label], "time_to_trigger_s")
+        mine, ideal = (value_of(results[scaler.name], "time_to_95_percent_s") for scaler in scalers)
+        trigger = value_of(results[one.label], "time_to_trigger_s")
         what = f"step-x3 on {tasks} tasks: {one.label}: time to 95 %"
         small = tasks == min(FLEETS)
         yield Figure(
@@ -415,10 +308,10 @@ def _targets(one: Contender, seeds: int) -> Iterator[Figure]:
         traffic = scenario_traffic(scenario, SCENARIOS[scenario].seconds).multiplied(times)
         setup = one.setup(times=times)
         experiment = an_experiment(traffic, setup, world, None, seeds)
-        scalers = [Quickstep(setup, one.label)]
+        scalers = [one.scaler(setup)]
         summary = compare(experiment, scalers, jobs=os.cpu_count() or 1).scalers[one.label]
         for measure, values in found.items():
-            values[target] = _value(summary, measure)
+            values[target] = value_of(summary, measure)
     for measure, values in found.items():
         (low, lowest), *_, (high, highest) = sorted(
             values.items(), key=lambda item: (item[1] is None, item[1] or 0.0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from benchmarks.scalers import CONTENDERS, TODAY
+from benchmarks.contenders import CONTENDERS, TODAY
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.html_page import COLOURS

@@ -11,7 +11,8 @@ import heapq
 import itertools
 import json
 import math
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -28,6 +29,8 @@ from quickstep.protocol.messages import write_message
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.in_memory import InMemoryAws
 from quickstep_lab.simulator.stage import START
+from quickstep_publisher._refused import CROWDED
+from quickstep_publisher._surge import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,25 +49,23 @@ REST = 25
 """Seconds at rest that are looked back at: tasks are counted by those."""
 PATIENCE = 40
 """Seconds after which a surge that no task has told of is left to the alarm."""
+ALARM = 20
+"""Seconds after which the alarm has seen a surge."""
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
 
-DEFINITION = AlarmDefinition(
-    queries=(
-        {
-            "Id": "m1",
-            "MetricStat": {
-                "Metric": {"Namespace": "Quickstep/prod/web", "MetricName": "RequestsPerSecond"},
-                "Period": 10,
-                "Stat": "Average",
-            },
-        },
-    ),
-    period=10,
-    threshold=THRESHOLD,
-    comparison=Comparison.GREATER,
-    n=1,
-    m=1,
-)
+
+def _definition(service: ServiceName) -> AlarmDefinition:
+    """Return the alarm of a service; its metric's namespace is the service's resource id."""
+    metric = {"Namespace": service.resource_id, "MetricName": "RequestsPerSecond"}
+    query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 10, "Stat": "Average"}}
+    return AlarmDefinition(
+        queries=(query,),
+        period=10,
+        threshold=THRESHOLD,
+        comparison=Comparison.GREATER,
+        n=1,
+        m=1,
+    )
 
 
 class SurgeParts(NamedTuple):
@@ -98,7 +99,8 @@ class Surge:
 
     `phases` are those of the tasks' calls, each `interval` seconds; `visibility` is from a call
     until it can be read, `hop` from a message until the function is started. `cold` is the first
-    start's, `decision` a look's time until ECS has accepted.
+    start's, `decision` a look's time until ECS has accepted. CloudWatch takes `quota` calls a
+    second. The tasks are those of so many `services`, which have equally many.
     """
 
     begins: float
@@ -111,6 +113,13 @@ class Surge:
     cold: float
     decision: float
     seed: int
+    quota: float = math.inf
+    services: int = 1
+
+    @property
+    def names(self) -> list[ServiceName]:
+        """The services; the first is the example's."""
+        return [SERVICE, *(replace(SERVICE, service=f"web-{n}") for n in range(1, self.services))]
 
     def load(self, second: int) -> float:
         """Return the load of a task in a whole second."""
@@ -136,20 +145,23 @@ class _Account(InMemoryAws):
     surge: Surge
     now: float = 0.0
     looks: list[float] = field(default_factory=list)
-    answered_at: float | None = None
-    reports: list[tuple[float, int, float]] = field(default_factory=list)
+    answered: dict[ServiceName, float] = field(default_factory=dict)
+    reports: dict[str, list[tuple[float, int, float]]] = field(default_factory=dict)
     agenda: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        tasks = len(self.surge.phases)
+        tasks = len(self.surge.phases) // self.surge.services
         document = json.loads(EXAMPLE_POLICY.read_text(encoding="utf-8"))
-        self.documents[SERVICE.parameter] = json.dumps({**document, "PublishSeconds": 1})
-        self.services[SERVICE] = Service(tasks, tasks, 0)
-        known = KnownAlarm(AlarmState.OK, START, DEFINITION)
-        memory = Memory(alarms={POLICY.name: known}, counts=Counts(tasks), listed=True)
-        self.targets.remember(SERVICE.resource_id, memory)
+        document |= {"PublishSeconds": 1, "MaxCapacity": max(document["MaxCapacity"], 10 * tasks)}
+        for name in self.surge.names:
+            own = document | {"ResourceId": name.resource_id}
+            self.documents[name.parameter] = json.dumps(own)
+            self.services[name] = Service(tasks, tasks, 0)
+            known = KnownAlarm(AlarmState.OK, START, _definition(name))
+            memory = Memory(alarms={POLICY.name: known}, counts=Counts(tasks), listed=True)
+            self.targets.remember(name.resource_id, memory)
         self.door = self.scaler(
             clock=lambda: START + timedelta(seconds=self.now),
             new_id=lambda: f"d{next(self.numbers)}",
@@ -157,10 +169,21 @@ class _Account(InMemoryAws):
             sleep=lambda _: None,
         )
 
-    def datapoints(self, *_: object) -> Iterable[Datapoint]:
+    def expect(self, publishing: _Publishing) -> None:
+        """Plan what comes of what the tasks send."""
+        self.reports = publishing.reports
+        for name, moment in publishing.sent:
+            at = write_moment(START + timedelta(seconds=moment))
+            body = json.dumps({"resource_id": name, "at": at})
+            self.at(moment + self.surge.hop, partial(self.look, body, QUEUE))
+
+    def datapoints(
+        self, _policy: str, definition: AlarmDefinition, *_: object
+    ) -> Iterable[Datapoint]:
         """Return the averages of the seconds that can be read."""
         shown: dict[int, list[float]] = {}
-        for visible, second, value in self.reports:
+        (query,) = definition.queries
+        for visible, second, value in self.reports[query["MetricStat"]["Metric"]["Namespace"]]:
             if visible <= self.now:
                 shown.setdefault(second, []).append(value)
         for second, values in sorted(shown.items()):
@@ -169,7 +192,7 @@ class _Account(InMemoryAws):
 
     def change(self, service: ServiceName, desired: int) -> None:
         super().change(service, desired)
-        self.answered_at = self.now
+        self.answered.setdefault(service, self.now)
 
     def deliver(self, message: Message, delay: timedelta) -> None:
         body = json.dumps(write_message(message))
@@ -178,6 +201,12 @@ class _Account(InMemoryAws):
 
     def at(self, when: float, action: Callable[[], object]) -> None:
         heapq.heappush(self.agenda, (when, next(self.numbers), action))
+
+    def play(self, last: float, over: Callable[[], bool] = lambda: False) -> None:
+        """Do what is planned until a moment, or until it is over."""
+        while self.agenda and not over() and self.agenda[0][0] < last:
+            self.now, _, action = heapq.heappop(self.agenda)
+            action()
 
     def look(self, body: str, queue: str) -> None:
         if not self.looks and self.surge.cold:
@@ -188,36 +217,121 @@ class _Account(InMemoryAws):
         self.door.on_message(body, queue)
 
 
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """What the tasks send: each message that is new, and when of each second a sample can be read.
+
+    Both are by the service's resource id. `early` are the calls at once, `refused` those of all
+    that are beyond the quota.
+    """
+
+    sent: tuple[tuple[str, float], ...]
+    reports: dict[str, list[tuple[float, int, float]]]
+    early: int
+    refused: int
+
+
+@dataclass
+class _Task:
+    """What a task has not published: seconds from `since` on, those to `tried` once in vain."""
+
+    since: int
+    tried: int = 0
+    crowded_until: float = 0.0
+
+    def accept(self, whole: int) -> range:
+        """Return the seconds that a call up to one carries."""
+        carried = range(self.since, max(self.since, whole))
+        self.since = self.tried = carried.stop
+        return carried
+
+    def refuse(self, at: float) -> None:
+        """Keep what a call has carried in vain for the next one, but not a second time."""
+        self.since, self.tried = max(self.since, self.tried), max(self.tried, math.floor(at))
+        self.crowded_until = at + CROWDED
+
+
+def _publishing(surge: Surge, detected: float) -> _Publishing:
+    """Return what tasks send that call each `interval`, and at once while they feel the surge."""
+    random = Random(surge.seed)  # noqa: S311 - repeatable, not secret
+    names = [name.resource_id for name in surge.names]
+    sent: dict[tuple[str, int], float] = {}
+    calls: list[tuple[float, int, bool]] = []
+    for task, phase in enumerate(surge.phases):
+        ticks = range(round(surge.begins + PATIENCE) // surge.interval)
+        calls += [(number * surge.interval + phase, task, False) for number in ticks]
+        own = [detected + SLOT * again + random.random() for again in range(SLOTS)]
+        calls += [(at, task, True) for at in own]
+        for at in own:
+            slot = names[task % len(names)], int(at // SLOT)
+            sent[slot] = min(at, sent.get(slot, at))
+    tasks = [_Task(math.floor(surge.begins) - REST) for _ in surge.phases]
+    taken: Counter[int] = Counter()
+    reports: dict[str, list[tuple[float, int, float]]] = {name: [] for name in names}
+    early, refused = 0, 0
+    for at, number, is_early in sorted(calls):
+        each, whole = tasks[number], math.floor(at)
+        if is_early and at < each.crowded_until:
+            continue
+        early += is_early
+        taken[whole] += 1
+        if taken[whole] > surge.quota:
+            refused += 1
+            each.refuse(at)
+            continue
+        visible = at + surge.visibility.draw(random)
+        seconds = each.accept(whole)
+        reports[names[number % len(names)]] += [(visible, s, surge.load(s)) for s in seconds]
+    told = tuple((name, at) for (name, _), at in sent.items())
+    return _Publishing(told, reports, early, refused)
+
+
+class Crowd(NamedTuple):
+    """What many tasks that surge in the same second come to, until the alarm has it, too.
+
+    `answered` is in seconds from the surge, of each service that is. `early` are the calls of
+    PutMetricData beside those that tasks make anyway, `refused` all calls over the quota. Of the
+    `messages` that are sent, `slots` are new. `looks` are made.
+    """
+
+    answered: tuple[float, ...]
+    early: int
+    refused: int
+    messages: int
+    slots: int
+    looks: int
+
+
+def crowd(surge: Surge) -> Crowd:
+    """Return what becomes of a surge of many tasks."""
+    detected = surge.detected_at
+    if detected is None:
+        raise ValueError("no task feels a surge")
+    account, publishing = _Account(surge), _publishing(surge, detected)
+    account.expect(publishing)
+    account.play(surge.begins + ALARM)
+    each = len(surge.phases) * SLOTS
+    return Crowd(
+        tuple(at - surge.begins + surge.decision for at in sorted(account.answered.values())),
+        publishing.early,
+        publishing.refused,
+        each,
+        len(publishing.sent),
+        len(account.looks),
+    )
+
+
 def play(surge: Surge) -> SurgeParts | None:
     """Return where the seconds went until UpdateService; None where no task's surge led to it."""
     detected = surge.detected_at
     if detected is None:
         return None
-    random = Random(surge.seed)  # noqa: S311 - repeatable, not secret
-    account = _Account(surge)
-    sent: dict[int, float] = {}
-    last = round(surge.begins) + PATIENCE
-    for phase in surge.phases:
-        ticks = [number * surge.interval + phase for number in range(last // surge.interval)]
-        own = [detected + SLOT * again + random.random() for again in range(5)]
-        for tick in own:
-            sent[int(tick // SLOT)] = min(tick, sent.get(int(tick // SLOT), tick))
-        done = math.floor(surge.begins) - REST
-        for tick in sorted([*ticks, *own]):
-            visible = tick + surge.visibility.draw(random)
-            whole = math.floor(tick)
-            account.reports += [(visible, s, surge.load(s)) for s in range(done, whole)]
-            done = max(done, whole)
-    for tick in sent.values():
-        at = write_moment(START + timedelta(seconds=tick))
-        body = json.dumps({"resource_id": SERVICE.resource_id, "at": at})
-        account.at(tick + surge.hop, partial(account.look, body, QUEUE))
-    while account.agenda and account.answered_at is None and account.now < last:
-        account.now, _, action = heapq.heappop(account.agenda)
-        action()
-    if account.answered_at is None:
+    account, publishing = _Account(surge), _publishing(surge, detected)
+    account.expect(publishing)
+    account.play(surge.begins + PATIENCE, lambda: bool(account.answered))
+    if not account.answered:
         return None
-    first = min(sent.values())
+    first = min(at for _, at in publishing.sent)
     started = first + surge.hop
     runs = started + surge.cold
     return SurgeParts(
@@ -225,6 +339,6 @@ def play(surge: Surge) -> SurgeParts | None:
         first - detected,
         surge.hop,
         surge.cold,
-        account.answered_at - runs,
+        account.answered[SERVICE] - runs,
         surge.decision,
     )

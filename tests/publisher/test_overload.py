@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -30,20 +31,23 @@ SERVERS = {
 }
 SERVED = {"gunicorn, one at a time": 45.0, "uvicorn": 150.0}
 """Requests per second that each can take, or less: tests share their machine."""
-SETTLED = 5
-"""Seconds after which what is published counts."""
+SETTLED, OVER = 4, 10
+"""Seconds from which on, and until which, what is published counts."""
 
 
 def published(server: str, folder: Path, times: float) -> tuple[float, list[dict[str, float]]]:
-    """Offer so many times what a server takes; return the rate, and its seconds after SETTLED."""
+    """Offer so many times what a server takes; return the rate, and its seconds once SETTLED."""
     with running(SERVERS[server], folder, QUICKSTEP_SECONDS="1") as (url, lines, _):
         until(lambda: _answers(url))
         port = urlsplit(url).port
         assert port is not None
         began = time.time()
-        offered = offer(port, SERVED[server] * times, 14.5)
+        offered = offer(port, SERVED[server] * times, OVER + 0.5)
+        # What is left of its seconds comes with the next call, in whichever phase that is.
+        until(lambda: any(line["at"] > began + OVER - 1 for line in read(lines)))
         seconds = [line for line in read(lines) if "Utilization" in line]
-    return offered.sent, [second for second in seconds if second["at"] >= began + SETTLED]
+    settled = range(math.ceil(began) + SETTLED, math.floor(began) + OVER)
+    return offered.sent, [second for second in seconds if second["at"] in settled]
 
 
 def _answers(url: str) -> bool:
@@ -61,7 +65,8 @@ def test_an_overloaded_task_publishes_what_is_asked_of_it_and_is_full(
 
     assert len(points) >= 5
     assert median(point["RequestsPerSecond"] for point in points) >= 0.9 * offered
-    assert min(point["RequestsPerSecond"] for point in points) >= 0.5 * offered
+    # On a busy machine one second may be seen with the next.
+    assert min(point["RequestsPerSecond"] for point in points) > SERVED[server]
     assert min(point["Utilization"] for point in points) > 0.9
     assert min(point["QueueTime"] for point in points) > 1000
 

@@ -436,7 +436,7 @@ def test_why_nothing_is_published_is_said_once_and_so_is_the_end_of_it(
             "WARNING",
             f"Metrics are not published: {THROTTLED}. Trying again with the next point.",
         ),
-        ("WARNING", "Metrics are published again; points dropped: 360."),
+        ("WARNING", "Metrics are published again; points not accepted: 360."),
     ]
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,9 +14,11 @@ import pytest
 from moto import mock_aws
 
 from quickstep_publisher import Address, NotPublishedError, SurgeQueue
+from quickstep_publisher._points import Metric, Point
+from quickstep_publisher._refused import Refused
 from quickstep_publisher._surge import Second, Surges, limit
 from quickstep_publisher._trouble import Kind
-from tests.publisher.fakes import START, Kept, Time, a_publisher
+from tests.publisher.fakes import START, Broken, Kept, Time, a_publisher
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,11 +120,20 @@ def test_seconds_that_come_again_say_nothing_new() -> None:
     assert not surges.feels([])
 
 
-def loaded(told: Told, kept: Kept, time: Time, **options: Any) -> Publisher:
+def loaded(told: Told, kept: Kept | Broken, time: Time, **options: Any) -> Publisher:
     names = {"seconds": True, "phase": 4.0, "target": 100, "surges": told, **options}
     publisher = a_publisher(time, kept, **names)
     publisher.start()
     return publisher
+
+
+def throttled() -> None:
+    raise NotPublishedError(Kind.THROTTLED, "throttled")
+
+
+def a_point(number: int) -> Point:
+    at = START + timedelta(seconds=number)
+    return Point(at, (Metric("RequestsPerSecond", "Count/Second", 100.0, at),))
 
 
 def serve(publisher: Publisher, time: Time, demand: list[int]) -> None:
@@ -178,6 +190,38 @@ def test_without_a_queue_or_seconds_no_surge_is_felt(time: Time, options: dict[s
 
     assert told.at == []
     assert {(p.timestamp - START).total_seconds() % 5 for p in kept.points} == {3}
+
+
+def test_seconds_that_are_throttled_go_with_the_next_call_and_none_is_made_for_them(
+    time: Time,
+) -> None:
+    told, kept = Told(), Kept()
+    transport = Broken(kept=kept)
+    publisher = loaded(told, transport, time)
+    serve(publisher, time, [100] * 10)
+    transport.act = throttled
+    serve(publisher, time, [400, 400])
+    transport.act = None
+    before = len(kept.points)
+
+    serve(publisher, time, [400] * 8)
+
+    early = [p for p in kept.points[before:] if (p.timestamp - START).total_seconds() % 5 != 3]
+    assert early == []
+    stamps = [m.at for p in kept.points for m in p.metrics if m.name == "RequestsPerSecond"]
+    assert [(at - START).total_seconds() for at in stamps if at] == list(range(19))
+    assert len(told.at) >= 4, "the message is sent in any case"
+
+
+def test_what_is_throttled_twice_is_lost() -> None:
+    refused = Refused()
+    first, second = (a_point(number) for number in (1, 2))
+    refused.keep(first, 0.0)
+
+    assert refused.all_with(second).metrics == (*first.metrics, *second.metrics)
+    refused.keep(second, 5.0)
+    assert refused.all_with(a_point(3)).metrics == (*second.metrics, *a_point(3).metrics)
+    assert (refused.crowded(14.9), refused.crowded(15.0)) == (True, False)
 
 
 def test_a_message_that_is_not_taken_is_said_once_and_not_tried_again(

@@ -16,7 +16,7 @@ from tests.simulation.run import report, search
 from tests.simulation.troubles import Troubles, troubles_of
 from tests.simulation.world import World
 
-SEEDS = 1_500
+SEEDS = 800
 FEWER = 300
 
 LEAST_PLANTED = 40

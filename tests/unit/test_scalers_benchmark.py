@@ -8,25 +8,27 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from benchmarks.figures import Goal
-from benchmarks.scalers import (
+from benchmarks.contenders import (
     ANNOUNCED_20S,
-    NEEDED,
     PERCENT,
-    PROMISES,
     STEPS,
     TODAY,
-    Aim,
-    AtOnce,
     Contender,
     enough_for,
+    multiplied,
+    needed,
+    rivals,
+)
+from benchmarks.figures import Goal
+from benchmarks.scalers import (
+    NEEDED,
+    PROMISES,
+    Aim,
+    AtOnce,
     failure_rates,
     kept_promises,
     mean_task_seconds,
-    multiplied,
-    needed,
     reached_aims,
-    rivals,
     sums,
 )
 from benchmarks.scatter import TRAFFIC as TRAFFIC_OF_SCATTER

@@ -125,6 +125,34 @@ def test_what_is_no_breach_of_each_of_the_newest_seconds_fires_no_alarm(
     assert reading.alarm.datapoints == pytest.approx((value,))
 
 
+@pytest.mark.parametrize(
+    ("newest", "state"),
+    [
+        pytest.param([(180, 1)], AlarmState.ALARM, id="one of four has reported, and breaches"),
+        pytest.param([(180, 2), (180, 1)], AlarmState.ALARM, id="fewer and fewer have"),
+        pytest.param([(60, 1)], AlarmState.ALARM, id="one of four says that it is over"),
+        pytest.param([(90, 4)], AlarmState.OK, id="all say so"),
+    ],
+)
+def test_the_newest_seconds_do_not_hide_a_surge_while_too_few_tasks_have_reported_them(
+    newest: list[tuple[float, float]], state: AlarmState
+) -> None:
+    """As in an account that throttles: of hundreds of tasks most publish seconds later."""
+    reports = [(180.0, 4.0), (180.0, 4.0), *newest]
+
+    reading = of_newest_seconds(DEFINITION, whole(*reports), None, ago(0), **NEWEST)
+
+    assert reading.alarm.state is state
+
+
+def test_a_surge_that_only_few_tasks_have_told_of_for_long_says_nothing_of_now() -> None:
+    reading = of_newest_seconds(
+        DEFINITION, whole(*[(90.5, 4)] * 2, *[(180, 1)] * 12), None, ago(0), **NEWEST
+    )
+
+    assert reading.alarm.no_data == "too few tasks have reported the seconds since 10:00:02"
+
+
 def test_the_alarm_s_own_n_and_m_are_about_periods_and_not_about_seconds() -> None:
     patient = replace(DEFINITION, n=3, m=3)
 

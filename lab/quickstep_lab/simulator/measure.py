@@ -37,7 +37,7 @@ class Measures:
     that adds tasks, `time_to_95_percent_s` until 95 % of the tasks that the load needs serve, and
     `time_to_capacity_s` until they are enough for the threshold again: of 117 tasks the last one's
     start-up decides that. All are medians over the surges. `task_seconds` are those of all launched
-    tasks: what is paid for.
+    tasks: what is paid for. `surge_looks` are those that tasks have asked for.
     """
 
     time_to_trigger_s: float | None
@@ -51,6 +51,7 @@ class Measures:
     peak_tasks: int
     scale_actions: int
     reversals: int
+    surge_looks: int = 0
 
 
 def measure(run: Run, threshold: float) -> Measures:
@@ -77,6 +78,7 @@ def measure(run: Run, threshold: float) -> Measures:
             (a.after > a.before) != (b.after > b.before) and b.at - a.at <= REVERSAL_SECONDS
             for a, b in pairwise(run.actions)
         ),
+        surge_looks=run.surge_looks,
     )
 
 

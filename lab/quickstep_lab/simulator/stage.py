@@ -119,7 +119,8 @@ class Action:
 class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
-    `origin` is what the simulated clock says at second 0.
+    `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
+    asked for.
     """
 
     scaler: str
@@ -130,6 +131,7 @@ class Run:
     actions: tuple[Action, ...]
     records: tuple[DecisionRecord, ...]
     latencies: Durations
+    surge_looks: int = 0
 
 
 class Durations(Protocol):
@@ -164,8 +166,9 @@ class Stage:
     `metric` is what the scaler watches, and `metrics` all of it where it watches several signals. A
     worker has a `queue`.
     `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
-    told after each second what each serving task was sent in it. `phases` are those
-    that are not left to chance, in seconds, by the name of the clock that has them.
+    told after each second what each serving task was sent in it. `surges` is when tasks asked for a
+    look. `phases` are those that are not left to chance, in seconds, by the name of the clock that
+    has them.
     """
 
     world: World
@@ -179,6 +182,7 @@ class Stage:
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
     records: list[DecisionRecord] = field(default_factory=list)
+    surges: list[float] = field(default_factory=list)
     listeners: list[Callable[[int, float], None]] = field(default_factory=list)
     _plans: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _number: itertools.count[int] = field(default_factory=itertools.count)
@@ -266,6 +270,7 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         actions=tuple(action for action in stage.actions if action.at >= 0),
         records=tuple(stage.records),
         latencies=latencies,
+        surge_looks=sum(at >= lead for at in stage.surges),
     )
 
 

@@ -23,6 +23,7 @@ from quickstep_publisher._points import (
     build,
     own_namespace,
 )
+from quickstep_publisher._refused import Refused
 from quickstep_publisher._settings import TRANSPORTS, fetch
 from quickstep_publisher._surge import Second, Surges
 from quickstep_publisher._trouble import LATER, Announcer, Kind, NotPublishedError
@@ -123,6 +124,7 @@ class Process:
         self._not_before = self._clock.monotonic()
         self._left = False
         self._calm = Calm(plan.settings.calm_seconds)
+        self._refused = Refused()
         self._told = plan.surges
         self._surges = Surges(plan.settings.target) if self._tells else None
         self._felt_until = 0
@@ -301,6 +303,8 @@ class Process:
         return 0.0 if self._alone else FELT_AFTER
 
     def _publish_early(self, second: int) -> None:
+        if self._refused.crowded(self._clock.monotonic()):
+            return
         taken = self._workers.take_early(self._clock.monotonic(), second)
         if taken is not None:
             self._send(taken, datetime.fromtimestamp(second, timezone.utc))
@@ -343,9 +347,11 @@ class Process:
                 self._address = self._named_address()
             if self._transport is None:
                 self._transport = _named(self._plan)
-            self._transport.send(self._address, point)
+            self._transport.send(self._address, self._refused.all_with(point))
             self._prepared()
         except NotPublishedError as error:
+            if error.kind is Kind.THROTTLED:
+                self._refused.keep(point, now)
             self._not_before = now + LATER if error.kind.later else now
             self.announcer.not_published(error, now)
             return None

@@ -74,7 +74,7 @@ class Announcer:
         self._dropped += 1
 
     def not_published(self, error: NotPublishedError, now: float) -> None:
-        """Say that points are dropped, and why."""
+        """Say that a point is not accepted, and why."""
         self._dropped += 1
         again = f"every {LATER} s" if error.kind.later else "with the next point"
         if self._is_news(error.kind, now):
@@ -88,7 +88,7 @@ class Announcer:
             logger.info("Publishing metrics of %s", what)
         elif self._announced_failing:
             # A warning like the one before: who reads only warnings is to know that it is over.
-            logger.warning("Metrics are published again; points dropped: %d.", self._dropped)
+            logger.warning("Metrics are published again; points not accepted: %d.", self._dropped)
         self._published = True
         self._announced_failing = False
         self._dropped = 0

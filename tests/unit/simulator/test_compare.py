@@ -72,6 +72,7 @@ def test_the_result_has_every_scaler_and_the_keys_that_are_promised() -> None:
             "peak_tasks",
             "scale_actions",
             "reversals",
+            "surge_looks",
         ]
         assert list(measures["latency_ms"]) == ["p50", "p95", "p99"]
     assert document["announced"] == NAMES[-2:]

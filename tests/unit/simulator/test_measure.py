@@ -330,4 +330,5 @@ def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time(
         "peak_tasks": 2,
         "scale_actions": 1,
         "reversals": 0,
+        "surge_looks": 0,
     }

@@ -136,6 +136,7 @@ class _Player(InMemoryAws):
     def _told(self, at: float | None) -> None:
         if at is None:
             return
+        self._stage.surges.append(at)
         said = {
             "resource_id": self._service.resource_id,
             "at": write_moment(START + timedelta(seconds=at)),

@@ -80,6 +80,29 @@ def _tasks(intervals: Sequence[Datapoint]) -> float | None:
     return max(counts, default=None)
 
 
+def _telling(
+    intervals: Sequence[Datapoint], reported: Sequence[Datapoint], definition: AlarmDefinition
+) -> tuple[Datapoint, ...]:
+    """Return filled intervals without the newest, where too few have reported to tell.
+
+    Those that have say that they breach. The others are taken at what they had before, and with
+    them it is no breach yet: it may become one. Where those that have reported say that it is
+    over, that is told.
+
+    Example: a threshold of 100, and 60 before. All of 4 tasks report 180 in two seconds, and one
+    does in a third: at least 240 in all, 60 each. The third does not tell, and the two do.
+    """
+    told, tasks = len(intervals), _tasks(reported) or 0.0
+    while (
+        told > 0
+        and (reported[told - 1].samples or 0.0) < COMPLETE * tasks
+        and definition.breached_by(reported[told - 1].value)
+        and not definition.breached_by(intervals[told - 1].value)
+    ):
+        told -= 1
+    return tuple(intervals[:told])
+
+
 def of_newest_seconds(
     definition: AlarmDefinition,
     points: Sequence[Datapoint],
@@ -112,12 +135,17 @@ def of_newest_seconds(
     if not complete or complete[-1].at < now - FRESH:
         why = f"CloudWatch has no second since {now - FRESH:%H:%M:%S}"
         return Reading(replace(shown, no_data=why), None)
-    intervals = filled(together(complete, every))
+    reported = together(complete, every)
+    intervals = filled(reported)
     if not intervals:
         return Reading(replace(shown, no_data="how many tasks report is not known yet"), None)
+    intervals = _telling(intervals, reported, definition)
+    if not intervals or intervals[-1].at < now - FRESH:
+        why = f"too few tasks have reported the seconds since {now - FRESH:%H:%M:%S}"
+        return Reading(replace(shown, no_data=why), None)
     shown = replace(shown, recent=together(intervals, whole) if whole > every else intervals)
     newest = intervals[-math.ceil(SURGE_SECONDS / every) :]
-    ends = complete[-1].at + second
+    ends = intervals[-1].at + every * second
     if all(definition.breached_by(point.value) for point in newest):
         shown = replace(shown, state=AlarmState.ALARM)
         if acted_on is not None and is_the_same(ends - period, acted_on, period):
