@@ -9,8 +9,9 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from quickstep.engine.backlog import POLL_SECONDS
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
 from quickstep_lab.cost.prices import Meter
@@ -34,6 +35,9 @@ POLLS = 5 * SECONDS / 20
 """Empty looks of Lambda at a queue, of which there are two, the scaler's own and the tasks': five
 pollers (*services-sqs-scaling*, Lambda Developer Guide), each of which waits 20 s, the most that
 SQS allows. Not measured; that a FIFO queue has as many is assumed."""
+
+SENT_AND_TAKEN = 3
+"""Requests of a message of the scaler to itself: SendMessage, ReceiveMessage and DeleteMessage."""
 
 TAKEN = 2
 """Requests by which Lambda takes a surge message: ReceiveMessage and DeleteMessage."""
@@ -66,6 +70,15 @@ class Transport(StrEnum):
     EMF = "emf"
 
 
+class Watched(StrEnum):
+    """Who publishes what the policies watch, and so what it costs."""
+
+    PUBLISHED = "published by the tasks"
+    OF_ECS = "ECS's own, every 20 s"
+    MINUTE = "AWS's own, once a minute"
+    QUEUE = "a queue that is read"
+
+
 class Part(StrEnum):
     """What a line of the bill belongs to."""
 
@@ -89,7 +102,8 @@ class Usage:
     The fourth and fifth metric are the publisher's `Utilization` and `QueueTime`, further ones are
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
-    metric all the time does so `own_looks` times a month.
+    metric all the time does so `own_looks` times a month. What is `watched` and not published by
+    the tasks needs none of their metrics and calls.
     """
 
     tasks: float = 8
@@ -101,6 +115,7 @@ class Usage:
     views: float = 60
     alarms: int | None = None
     own_looks: float = 0.0
+    watched: Watched = Watched.PUBLISHED
 
     @property
     def calls(self) -> float:
@@ -217,7 +232,7 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
     deployed = counted.deployed
     alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
+        _alarms(usage, alarms),
         _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
@@ -228,11 +243,37 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
         _shared(Part.SQS, "Lambda's empty looks for surges", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
+        *_queue_polls(usage),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
     ]
     return tuple(line for line in lines if line.quantity)
+
+
+def _alarms(usage: Usage, alarms: int) -> Line:
+    """Return the line of a service's alarms. One of less than a minute is a high-resolution one."""
+    match usage.watched:
+        case Watched.PUBLISHED:
+            return Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
+        case Watched.OF_ECS:
+            return Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
+        case Watched.MINUTE | Watched.QUEUE:
+            return Line(Part.ALARMS, "60-s alarms", Meter.ALARM, alarms)
+        case _:
+            assert_never(usage.watched)
+
+
+def _queue_polls(usage: Usage) -> Iterator[Line]:
+    """Yield what it takes to read one queue every ten seconds, but for Lambda's time, not counted.
+
+    Each poll is a message that is sent, received and deleted, for up to 100 services together.
+    """
+    if usage.watched is Watched.QUEUE:
+        polls = SECONDS / POLL_SECONDS
+        messages = SENT_AND_TAKEN * polls
+        yield Line(Part.SQS, "polls: GetQueueAttributes", Meter.QUEUE_REQUEST, polls)
+        yield _shared(Part.SQS, "polls", Meter.QUEUE_REQUEST, messages, usage.services)
 
 
 def _messages(usage: Usage, activity: Activity) -> float:
@@ -252,6 +293,10 @@ def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
     Example: 1 task for a month: 518,400 calls, or as many times 5 lines of the embedded metric
     format, of 2,180 bytes together: 1.13 GB.
     """
+    if usage.watched is not Watched.PUBLISHED:
+        if usage.watched is Watched.OF_ECS:
+            yield Line(Part.METRICS, "20-s metric of ECS", Meter.VENDED_METRIC, 1)
+        return
     yield Line(Part.METRICS, "of the tasks", Meter.METRIC, usage.metrics)
     if usage.transport is Transport.CLOUDWATCH:
         yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, usage.calls)
@@ -349,11 +394,7 @@ def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
 
 def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
     """Return the lines of AAS step scaling on the same alarms and metrics: AAS itself is free."""
-    alarms = counted.deployed.service_alarms
-    return (
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
-        *publishing(usage, counted),
-    )
+    return (_alarms(usage, counted.deployed.service_alarms), *publishing(usage, counted))
 
 
 def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
@@ -394,3 +435,11 @@ NATIVE = {
     "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
 }
 """AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""
+
+OTHERS = {
+    **NATIVE,
+    "aas-step-20s-alarm": step_on_10s_alarms,
+    "aas-percent-20s-alarm": on_two_high_resolution_alarms,
+    "aas-percent-60s-alarm": on_free_metrics,
+}
+"""All of them: those that there are on other signals than what tasks publish, too."""

@@ -11,6 +11,7 @@ from quickstep_lab.cost.model import (
     DAYS,
     HOURS,
     NATIVE,
+    OTHERS,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
@@ -86,13 +87,14 @@ class Month:
     prices: Mapping[Meter, Price]
     counted: Counted
     free_tier: bool = False
+    rivals: tuple[str, ...] = tuple(NATIVE)
 
     def with_breaches(
         self, a_day: float, minutes: float, *, told: bool = False
     ) -> tuple[Activity, dict[str, Standing]]:
         """Return Quickstep's activity, and all bills, with so many breaches and the same tasks."""
         activity = activity_of_breaches(a_day, minutes, self.counted, told=told)
-        names = (OURS, *NATIVE)
+        names = (OURS, *self.rivals)
         hours = self.usage.task_hours
         return activity, {name: self._standing(name, activity, hours) for name in names}
 
@@ -124,8 +126,8 @@ class Month:
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)
         lines = (
-            NATIVE[name](usage, self.counted)
-            if name in NATIVE
+            OTHERS[name](usage, self.counted)
+            if name in OTHERS
             else quickstep(usage, activity, self.counted)
         )
         services = usage.services
