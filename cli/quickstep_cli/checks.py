@@ -310,8 +310,9 @@ def _above_a_target(
         yield Finding(
             check, Verdict.PROBLEM, what, "set TargetValue and the threshold to 0.6 or so"
         )
-    if alarm.get("MetricName") == "QueueTime" and not policy.disable_scale_in:
-        what = f"{name} watches QueueTime, which is 0 whether or not a task may go"
+    watched = str(alarm.get("MetricName", ""))
+    if watched in _ONLY_TOO_FEW and not policy.disable_scale_in:
+        what = f"{name} watches {watched}, {_ONLY_TOO_FEW[watched]} whether or not a task may go"
         fix = "set DisableScaleIn, and let a policy on another metric remove tasks"
         yield Finding(check, Verdict.WARNING, what, fix)
     periods = int(alarm.get("EvaluationPeriods") or 1)
@@ -321,6 +322,10 @@ def _above_a_target(
     if total and "Utilization" in str(alarm.get("MetricName", "")):
         what = f"{name} watches {alarm['MetricName']}, of which no sum over the tasks is a load"
         yield Finding(check, Verdict.PROBLEM, what, "use MetricScope PerTask")
+
+
+_ONLY_TOO_FEW = {"QueueTime": "which is 0", "TargetResponseTime": "which is short"}
+"""Metrics that tell that tasks are too few, and what they are while tasks are enough."""
 
 
 def _missing_breaches(policy: Policy, name: str) -> Finding:

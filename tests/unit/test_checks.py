@@ -244,6 +244,13 @@ TOGETHER = "change TargetValue and the threshold together"
             id="a share above 1",
         ),
         pytest.param(
+            {"MetricName": "TargetResponseTime", "Namespace": "AWS/ApplicationELB"},
+            "warning",
+            f"{NAME} watches TargetResponseTime, which is short whether or not a task may go",
+            "set DisableScaleIn, and let a policy on another metric remove tasks",
+            id="a response time that is to remove tasks",
+        ),
+        pytest.param(
             {"MetricName": "QueueTime"},
             "warning",
             f"{NAME} watches QueueTime, which is 0 whether or not a task may go",
