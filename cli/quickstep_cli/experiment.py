@@ -360,7 +360,7 @@ def _thresholds(
     known = {**of_alarms, **thresholds}
     for policy in target.step_policies:
         signal = watched[policy.alarm].signal
-        if policy.alarm not in known and signal is not REQUESTS:
+        if policy.alarm not in known and signal != REQUESTS:
             rule = f"must say the threshold of {policy.alarm}, as it watches {signal.name}"
             raise typer.BadParameter(rule, param_hint="--threshold")
     return {**defaults, **known}

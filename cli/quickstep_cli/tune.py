@@ -163,7 +163,7 @@ def _conclusion(tuning: Tuning, search: Search, out: Path | None) -> Iterator[st
     yield from reasons(tuning)
     thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
     signal = search.baseline.signal
-    unit = "requests per second and task" if signal is REQUESTS else f"{signal.metric}"
+    unit = "requests per second and task" if signal == REQUESTS else f"{signal.metric}"
     yield f"Thresholds of the alarms, in {unit}: {thresholds}"
     saved = "" if out else f", once it is saved as {_TUNED}"
     yield f"Deploy it{saved}: {deployment(tuning.chosen, out)}"

@@ -61,6 +61,10 @@ FIRST = (
             id="another policy that can",
         ),
         pytest.param(
+            {"QueuePolicies": {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}}},
+            id="a queue that is read",
+        ),
+        pytest.param(
             {**out((0, None, 3), AdjustmentType="ExactCapacity", MetricScope="Total")},
             id="an exact number",
         ),

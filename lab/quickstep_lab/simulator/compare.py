@@ -124,7 +124,7 @@ def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     if setup.target.queues:
         return queue_scalers(setup)
     steps, signal = by_steps(setup), setup.signal
-    tells = [told_of_surges(setup)] if signal is REQUESTS else []
+    tells = [told_of_surges(setup)] if signal == REQUESTS else []
     kinds = kinds_for(signal)
     return (
         Quickstep(setup),

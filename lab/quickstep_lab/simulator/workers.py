@@ -70,7 +70,7 @@ def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: 
         serving = fleet.serving
         worked = queue.run(arrivals, now, serving)
         for signal, metric in metrics.items():
-            each = max(1, fleet.running(now)) if signal is BACKLOG_PER_TASK else 1
+            each = max(1, fleet.running(now)) if signal == BACKLOG_PER_TASK else 1
             metric.record(queue.visible / each, now)
         if second >= 0:
             share = worked.arrived / serving if serving else 0.0

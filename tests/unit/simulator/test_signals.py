@@ -134,6 +134,16 @@ def test_quickstep_s_own_code_knows_that_cpu_is_capped() -> None:
     assert "100 on each of 2 tasks takes 4 at 60" in first.why
 
 
+def test_tasks_are_not_counted_by_the_samples_of_aws_s_own_metrics() -> None:
+    """How many samples a task has in them is not said: none is silent, so tasks can be removed."""
+    traffic = a_surge(3, before=60, during=200, after=900)
+
+    run = a_run(Quickstep(a_setup_on(cpu(SERVER), 60)), traffic)
+
+    assert max(run.desired) == 4
+    assert run.desired[-1] < 4
+
+
 def test_the_lag_delays_the_answer_by_as_much() -> None:
     def trigger(lag: float) -> float:
         setup = a_setup_on(cpu(SERVER, lag=lag), 60)

@@ -100,6 +100,15 @@ def test_from_zero_the_first_job_is_answered_and_after_the_last_the_worker_goes(
     assert run.actions[-1].at >= 300 + 60
 
 
+def test_target_tracking_goes_by_what_waits_for_each_task() -> None:
+    """400 jobs that wait are 40 for each of 10 tasks, and 60 are acceptable."""
+    traffic = Traffic("a pile", ((0.0,) * 60 + (420.0,) + (20.0,) * 1200))
+
+    run = a_run(TRACKING, traffic, tasks=10)
+
+    assert [action for action in run.actions if action.after > action.before] == []
+
+
 def test_target_tracking_adds_one_task_to_none() -> None:
     traffic = Traffic("some", ((0.0,) * 60 + (100.0,) * 1200))
 

@@ -212,13 +212,12 @@ class _Player(InMemoryAws):
         self, policy: str, definition: AlarmDefinition, start: datetime, end: datetime
     ) -> Iterable[Datapoint]:
         stage, period, alarm = self._stage, definition.period, self._alarms[policy]
-        metric, counted = stage.metric_of(alarm.signal), definition.is_published
+        metric = stage.metric_of(alarm.signal)
         first, last = (int((moment - START).total_seconds()) for moment in (start, end))
         for at in range(max(0, first), last, period):
             value, samples = metric.read(at, period, stage.now, alarm.statistic)
             if value is not None:
-                count = samples if counted else None
-                yield Datapoint(START + timedelta(seconds=at), value, count)
+                yield Datapoint(START + timedelta(seconds=at), value, samples)
 
     def deliver(self, message: Message, delay: timedelta) -> None:
         at = self._stage.now + delay.total_seconds()
