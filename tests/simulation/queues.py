@@ -188,7 +188,7 @@ class QueueWorld(World):
         super().deliver(message, delay)
 
 
-# --- what must hold ---------------------------------------------------------------------------------
+# --- what must hold -------------------------------------------------------------------------------
 
 
 def _removals(world: QueueWorld) -> Iterator[tuple[float, int, float]]:
