@@ -266,7 +266,7 @@ def _that_a_queue_is_denied_is_said_each_minute_at_most(world: QueueWorld) -> It
         and record.look.cause.kind in ("poll", "heartbeat")
         and begins <= seconds(record.at) < ends
     ]
-    most = 3 + 1.5 * (ends - begins) / 60
+    most = 4 + 1.5 * (ends - begins) / 60
     if not world.troubles.hours and len(said) > most:
         yield f"{len(said)} records say that the queue is denied"
 
@@ -315,6 +315,9 @@ def violations(world: QueueWorld) -> list[str]:
         for check in OF_EVERY_WORLD
         if not world.troubles.hours or check in invariants.WITHOUT_CLOCKS
     ]
+    if world.troubles.hours and world.troubles.entries:
+        # A host whose clock is an hour ahead takes an override for over, and goes by the document.
+        checks.remove(invariants._capacity_stays_in_bounds)  # noqa: SLF001
     found = [sentence for check in checks for sentence in check(world)]
     if world.troubles.hours:
         return found
