@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import queues
+from benchmarks import jobs as queue_jobs
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
 from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_cli.watched import Given
@@ -124,7 +124,7 @@ def figures(seeds: int = SEEDS, jobs: Sequence[Traffic] = ()) -> Iterator[Figure
             Quantity(mine.failed, "requests"),
             Beside(cpu.rival, Quantity(other.failed)),
         )
-    yield from queues.figures(jobs, seeds)
+    yield from queue_jobs.figures(jobs, seeds)
 
 
 def _played(

@@ -180,7 +180,7 @@ def test_a_file_of_prices_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
         pytest.param(
             "requests-per-target", {("Alarms", "60-s alarms"): 0.10}, id="the load balancer's"
         ),
-        pytest.param("queue", {("SQS", "polls: GetQueueAttributes"): 0.10}, id="a queue"),
+        pytest.param("queue", {("SQS", "GetQueueAttributes"): 0.10}, id="a queue"),
     ],
 )
 def test_what_the_tasks_do_not_publish_costs_no_call_of_theirs(

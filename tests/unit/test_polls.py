@@ -12,7 +12,7 @@ import pytest
 from quickstep.engine.backlog import QueueReading
 from quickstep.engine.model import Direction, Pause, Service
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.polls import Empties, pause_of_empty
+from quickstep.loop.polls import Empties, is_turn, pause_of_empty
 from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeats, Message, Recheck, write_message
 from quickstep.protocol.polls import Poll, Survey
@@ -483,12 +483,19 @@ def test_all_empty_queues_together_are_read_so_often(targets: int, seconds: int)
     assert targets / seconds <= 14
 
 
-def test_a_queue_that_has_long_been_empty_is_read_less_often_among_a_thousand(
-    world: Worker,
-) -> None:
+def rested(world: Worker) -> Worker:
+    """Return a world whose queue has been empty for so long that it is read once in 80 s."""
     for _ in range(31):
         world.poll(of=1000)
     world.made.clear()
+    world.sent.clear()
+    return world
+
+
+def test_a_queue_that_has_long_been_empty_is_read_less_often_among_a_thousand(
+    world: Worker,
+) -> None:
+    rested(world)
 
     for _ in range(16):
         world.poll(of=1000)
@@ -496,27 +503,37 @@ def test_a_queue_that_has_long_been_empty_is_read_less_often_among_a_thousand(
     assert [call.name for call in world.made] == ["GetQueueAttributes"] * 2
 
 
-def test_once_something_comes_it_is_read_every_ten_seconds_again(world: Worker) -> None:
-    for _ in range(31):
-        world.poll(of=1000)
-    world.has(4)
-    for _ in range(8):
-        world.poll(of=1000)
-    assert world.desired > 0
-    world.made.clear()
+def test_each_of_a_thousand_has_one_turn_in_a_pause_and_they_are_spread() -> None:
+    names = [ServiceName("prod", f"worker-{number}") for number in range(1000)]
+    turns = [
+        {name for name in names if is_turn(name, NOW + timedelta(seconds=10 * poll), 80)}
+        for poll in range(8)
+    ]
 
-    for _ in range(6):
+    assert sum(map(len, turns)) == len(set().union(*turns)) == 1000
+    assert max(map(len, turns)) <= 160
+
+
+def test_once_something_comes_it_is_read_every_ten_seconds_by_polls_of_its_own(
+    world: Worker,
+) -> None:
+    rested(world).has(4)
+    while not world.desired:
         world.poll(of=1000)
 
-    assert [call.name for call in world.made].count("GetQueueAttributes") == 6
+    polls = polls_of(world)
+
+    assert [delay for _, delay in polls] == [10, 20, 30, 40, 50]
+    assert {(tuple(poll.targets), poll.of) for poll, _ in polls} == {((WEB,), 1)}
+    assert [poll.at - world.clock.now for poll, delay in polls] == [
+        timedelta(seconds=delay) for _, delay in polls
+    ]
 
 
 def test_what_comes_to_a_queue_that_is_seldom_read_came_since_the_last_reading(
     world: Worker,
 ) -> None:
-    for _ in range(31):
-        world.poll(of=1000)
-    world.has(40)
+    rested(world).has(40)
     while not world.desired:
         world.poll(of=1000)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from quickstep.engine.backlog import POLL_SECONDS
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
 from quickstep_lab.cost.prices import Meter
@@ -35,9 +34,6 @@ POLLS = 5 * SECONDS / 20
 """Empty looks of Lambda at a queue, of which there are two, the scaler's own and the tasks': five
 pollers (*services-sqs-scaling*, Lambda Developer Guide), each of which waits 20 s, the most that
 SQS allows. Not measured; that a FIFO queue has as many is assumed."""
-
-SENT_AND_TAKEN = 3
-"""Requests of a message of the scaler to itself: SendMessage, ReceiveMessage and DeleteMessage."""
 
 TAKEN = 2
 """Requests by which Lambda takes a surge message: ReceiveMessage and DeleteMessage."""
@@ -243,7 +239,6 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
         _shared(Part.SQS, "Lambda's empty looks for surges", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
-        *_queue_polls(usage),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
@@ -262,18 +257,6 @@ def _alarms(usage: Usage, alarms: int) -> Line:
             return Line(Part.ALARMS, "60-s alarms", Meter.ALARM, alarms)
         case _:
             assert_never(usage.watched)
-
-
-def _queue_polls(usage: Usage) -> Iterator[Line]:
-    """Yield what it takes to read one queue every ten seconds, but for Lambda's time, not counted.
-
-    Each poll is a message that is sent, received and deleted, for up to 100 services together.
-    """
-    if usage.watched is Watched.QUEUE:
-        polls = SECONDS / POLL_SECONDS
-        messages = SENT_AND_TAKEN * polls
-        yield Line(Part.SQS, "polls: GetQueueAttributes", Meter.QUEUE_REQUEST, polls)
-        yield _shared(Part.SQS, "polls", Meter.QUEUE_REQUEST, messages, usage.services)
 
 
 def _messages(usage: Usage, activity: Activity) -> float:

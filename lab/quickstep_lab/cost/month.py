@@ -12,18 +12,20 @@ from quickstep_lab.cost.model import (
     HOURS,
     NATIVE,
     OTHERS,
+    Watched,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
 )
 from quickstep_lab.cost.prices import Meter
+from quickstep_lab.cost.queues import Polling, polling_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quickstep_lab.cost.bill import Bill
     from quickstep_lab.cost.counts import Counted
-    from quickstep_lab.cost.model import Activity, Usage
+    from quickstep_lab.cost.model import Activity, Line, Usage
     from quickstep_lab.cost.prices import Price
     from quickstep_lab.simulator.compare import Comparison
 
@@ -123,12 +125,19 @@ class Month:
             standings[name] = replace(standing, success=summary.medians.success_rate)
         return activities[OURS], standings
 
+    def _polls(self) -> Iterator[Line]:
+        """Yield a service's share of the polls of an account, in which every queue is busy."""
+        services = self.usage.services
+        if self.usage.watched is Watched.QUEUE:
+            for line in polling_lines(Polling(services, busy=services), self.counted):
+                yield replace(line, quantity=line.quantity / services)
+
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)
         lines = (
             OTHERS[name](usage, self.counted)
             if name in OTHERS
-            else quickstep(usage, activity, self.counted)
+            else (*quickstep(usage, activity, self.counted), *self._polls())
         )
         services = usage.services
         made = bill(lines, self.prices, services=services, free_tier=self.free_tier)

@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from quickstep.config import ConfigError
 from quickstep.engine.backlog import POLL_SECONDS, Moment, QueueReading, follow
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import Messages, Parameters, Queues
     from quickstep.protocol.records import DecisionRecord
 
-POLLS = 60 // POLL_SECONDS
-"""A minute's polls."""
+DELAYS = tuple(timedelta(seconds=seconds) for seconds in range(0, 60, POLL_SECONDS))
+"""Those of a minute's polls."""
 
 OLDEST = timedelta(seconds=20)
 """A poll that comes later has been followed by others."""
@@ -91,44 +92,38 @@ def pause_of_empty(targets: int) -> int:
     return POLL_SECONDS * max(1, math.ceil(targets / (READS_A_SECOND * POLL_SECONDS)))
 
 
-@dataclass(slots=True)
-class _Empty:
-    """Since when this function has seen a target's queues empty, and when it read them last."""
-
-    since: datetime
-    read_at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Empties:
-    """The targets whose queues this function has seen empty, every time it looked.
+    """Since when this function has seen a target's queues empty, every time it looked.
 
-    Another function may have seen another thing in between. That costs one of them a pause.
+    Another function may have seen another thing in between: see `Polls._wake`.
     """
 
-    _targets: dict[ServiceName, _Empty] = field(default_factory=dict)
-
-    def is_due(self, target: ServiceName, now: datetime, pause: int) -> bool:
-        """Whether a target is to be read now; `pause` is that of queues that are long empty."""
-        if not self.long(target, now):
-            return True
-        # Polls come when they can: half of one early is in time.
-        wait = timedelta(seconds=pause - POLL_SECONDS / 2)
-        return now - self._targets[target].read_at >= wait
+    _since: dict[ServiceName, datetime] = field(default_factory=dict)
 
     def long(self, target: ServiceName, now: datetime) -> bool:
         """Whether a target's queues have been empty for long."""
-        known = self._targets.get(target)
-        return known is not None and now - known.since >= EMPTY_FOR
+        since = self._since.get(target)
+        return since is not None and now - since >= EMPTY_FOR
 
     def saw(self, target: ServiceName, now: datetime, *, empty: bool) -> None:
         """Note what a reading has shown."""
-        if not empty:
-            self._targets.pop(target, None)
-        elif known := self._targets.get(target):
-            known.read_at = now
+        if empty:
+            self._since.setdefault(target, now)
         else:
-            self._targets[target] = _Empty(now, now)
+            self._since.pop(target, None)
+
+
+def is_turn(target: ServiceName, at: datetime, pause: int) -> bool:
+    """Whether it is a target's turn among those that are read once in a pause.
+
+    Every function says the same, so that together they read it once.
+
+    Example: of the eight polls in 80 s, each has an eighth of the targets.
+    """
+    turns = pause // POLL_SECONDS
+    number = int(at.timestamp() // POLL_SECONDS)
+    return number % turns == crc32(target.resource_id.encode()) % turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +162,8 @@ class Polls:
             {name: found[name] for name in names[start : start + MOST_POLLED]}
             for start in range(0, len(names), MOST_POLLED)
         ]
-        delays = [timedelta(seconds=POLL_SECONDS * number) for number in range(POLLS)]
         if batches:
-            polls = [(Poll(now + delay, b, len(found)), delay) for delay in delays for b in batches]
+            polls = [(Poll(now + delay, b, len(found)), delay) for delay in DELAYS for b in batches]
             self.messages.send_all([(Message(poll), delay) for poll, delay in polls])
 
     def survey(self, survey: Survey, listed: Collection[str]) -> None:
@@ -209,7 +203,11 @@ class Polls:
         if abs(now - poll.at) > OLDEST:
             return []
         pause = pause_of_empty(poll.of)
-        due = [name for name in poll.targets if self.empties.is_due(name, now, pause)]
+        due = [
+            name
+            for name in poll.targets
+            if not self.empties.long(name, now) or is_turn(name, poll.at, pause)
+        ]
         read = self.queues.read(sorted({queue for name in due for queue in poll.targets[name]}))
         seen = {
             name: _Seen(
@@ -217,7 +215,7 @@ class Polls:
             )
             for name in due
         }
-        left = [name for name in due if not self._rests(name, poll.targets[name], seen[name])]
+        left = [name for name in due if not self._rests(name, poll, seen[name])]
         try:
             known = self.cycle.targets.peek_all([name.resource_id for name in left]) if left else {}
         except CallFailedError as error:
@@ -237,13 +235,21 @@ class Polls:
             raise ExceptionGroup("poll", errors)
         return records
 
-    def _rests(self, name: ServiceName, queues: tuple[str, ...], seen: _Seen) -> bool:
+    def _rests(self, name: ServiceName, poll: Poll, seen: _Seen) -> bool:
         """Whether a target's queues are as empty as they have long been."""
-        now, readings = seen.moment.now, [seen.read[queue] for queue in queues]
+        now, readings = seen.moment.now, [seen.read[queue] for queue in poll.targets[name]]
         empty = all(isinstance(each, QueueReading) and each.is_empty for each in readings)
         long = self.empties.long(name, now)
         self.empties.saw(name, now, empty=empty)
+        if long and not empty and seen.moment.seconds > POLL_SECONDS:
+            self._wake(name, poll)
         return empty and long
+
+    def _wake(self, name: ServiceName, poll: Poll) -> None:
+        """Have a target read as often as any that is not empty, whichever function does it."""
+        own = replace(poll, targets={name: poll.targets[name]}, of=1)
+        polls = [(Message(replace(own, at=poll.at + delay)), delay) for delay in DELAYS[1:]]
+        self.messages.send_all(polls)
 
     def _look(
         self, look: Look, memory: Memory, lease: Lease | None, seen: _Seen
