@@ -153,9 +153,10 @@ def read_target(document: Any) -> ScalableTarget:
         ),
     )
     minimum, maximum = _bounds(members)
+    resource_id = _read(members, "ResourceId", _resource_id, "")
     policies = _policies(members, problems)
     target = ScalableTarget(
-        resource_id=_read(members, "ResourceId", _resource_id, ""),
+        resource_id=resource_id,
         min_capacity=minimum,
         max_capacity=maximum,
         policies=tuple(each for each in policies if not isinstance(each, QueuePolicy)),
