@@ -11,6 +11,8 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.id
 
+  packages = coalesce(var.packages, "${path.module}/packages")
+
   console = {
     aws        = "console.aws.amazon.com"
     aws-cn     = "console.amazonaws.cn"
@@ -45,8 +47,8 @@ resource "aws_lambda_function" "scaler" {
 
   function_name    = "${var.name}-scaler"
   description      = "Evaluates an ECS service when one of its alarms changes state, when it is time to look again and, if something was missed, at the minute's heartbeat"
-  filename         = "${var.packages}/scaler.zip"
-  source_code_hash = filebase64sha256("${var.packages}/scaler.zip")
+  filename         = "${local.packages}/scaler.zip"
+  source_code_hash = filebase64sha256("${local.packages}/scaler.zip")
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]
@@ -192,8 +194,8 @@ resource "aws_scheduler_schedule" "heartbeat" {
 resource "aws_lambda_layer_version" "core_layer" {
   layer_name               = "${var.name}-core"
   description              = "Quickstep's own code"
-  filename                 = "${var.packages}/core.zip"
-  source_code_hash         = filebase64sha256("${var.packages}/core.zip")
+  filename                 = "${local.packages}/core.zip"
+  source_code_hash         = filebase64sha256("${local.packages}/core.zip")
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = ["arm64"]
 }
@@ -201,8 +203,8 @@ resource "aws_lambda_layer_version" "core_layer" {
 resource "aws_lambda_layer_version" "powertools_layer" {
   layer_name               = "${var.name}-powertools"
   description              = "Powertools for AWS Lambda; boto3 is the runtime's own"
-  filename                 = "${var.packages}/powertools.zip"
-  source_code_hash         = filebase64sha256("${var.packages}/powertools.zip")
+  filename                 = "${local.packages}/powertools.zip"
+  source_code_hash         = filebase64sha256("${local.packages}/powertools.zip")
   compatible_runtimes      = ["python3.13"]
   compatible_architectures = ["arm64"]
 }
@@ -212,8 +214,8 @@ resource "aws_lambda_layer_version" "powertools_layer" {
 resource "aws_lambda_function" "schedule" {
   function_name    = "${var.name}-schedule"
   description      = "Turns a scheduled action into an override of a service's bounds"
-  filename         = "${var.packages}/schedule.zip"
-  source_code_hash = filebase64sha256("${var.packages}/schedule.zip")
+  filename         = "${local.packages}/schedule.zip"
+  source_code_hash = filebase64sha256("${local.packages}/schedule.zip")
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]
@@ -341,8 +343,8 @@ resource "aws_sqs_queue_policy" "encrypted_transport" {
 resource "aws_lambda_function" "dashboard_widget" {
   function_name    = "${var.name}-dashboard"
   description      = "Shows a service's scaling decisions in the CloudWatch dashboard; reads only"
-  filename         = "${var.packages}/dashboard.zip"
-  source_code_hash = filebase64sha256("${var.packages}/dashboard.zip")
+  filename         = "${local.packages}/dashboard.zip"
+  source_code_hash = filebase64sha256("${local.packages}/dashboard.zip")
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]

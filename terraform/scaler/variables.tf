@@ -1,3 +1,5 @@
+# Made from the template's parameters: python -m docs.generate
+
 variable "cluster_names" {
   description = "Clusters whose services the scaler may change, separated by commas; * for all of this account and Region."
   type        = list(string)
@@ -6,7 +8,7 @@ variable "cluster_names" {
 
   validation {
     condition     = alltrue([for one in var.cluster_names : can(regex("^(\\*|[A-Za-z0-9_-]{1,255})$", one))])
-    error_message = "cluster_names must be * or names of letters, digits, - and _, separated by commas."
+    error_message = "cluster_names must be * or names of letters, digits, - and _, separated by commas"
   }
 }
 
@@ -17,8 +19,8 @@ variable "queue_arns" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for one in var.queue_arns : can(regex("^(|arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_*-]{1,80}(\\.fifo)?)$", one))])
-    error_message = "queue_arns must be empty, or ARNs of SQS queues, separated by commas; * in a name stands for any characters."
+    condition     = alltrue([for one in var.queue_arns : can(regex("^(arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_*-]{1,80}(\\.fifo)?)$", one))])
+    error_message = "queue_arns must be ARNs of SQS queues, separated by commas; * in a name stands for any characters"
   }
 }
 
@@ -28,8 +30,8 @@ variable "alarm_email" {
   default     = null
 
   validation {
-    condition     = var.alarm_email == null || can(regex("^(|[^@\\s]+@[^@\\s]+\\.[^@\\s]+)$", var.alarm_email))
-    error_message = "alarm_email must be empty or an e-mail address."
+    condition     = var.alarm_email == null || can(regex("^([^@\\s]+@[^@\\s]+\\.[^@\\s]+)$", var.alarm_email))
+    error_message = "alarm_email must be an e-mail address"
   }
 }
 
@@ -41,7 +43,7 @@ variable "name_prefix" {
 
   validation {
     condition     = can(regex("^/[A-Za-z0-9_.-]{1,100}$", var.name_prefix))
-    error_message = "name_prefix must be / and a name of letters, digits, -, _ and .."
+    error_message = "name_prefix must be / and a name of letters, digits, -, _ and ."
   }
 }
 
@@ -53,7 +55,7 @@ variable "log_level" {
 
   validation {
     condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
-    error_message = "log_level must be one of DEBUG, INFO, WARNING, ERROR."
+    error_message = "log_level must be one of DEBUG, INFO, WARNING, ERROR"
   }
 }
 
@@ -65,7 +67,7 @@ variable "retention_days" {
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.retention_days)
-    error_message = "retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365."
+    error_message = "retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365"
   }
 }
 
@@ -77,7 +79,7 @@ variable "policy_max_age_seconds" {
 
   validation {
     condition     = var.policy_max_age_seconds >= 0 && var.policy_max_age_seconds <= 3600
-    error_message = "policy_max_age_seconds must be from 0 to 3600."
+    error_message = "policy_max_age_seconds must be from 0 to 3600"
   }
 }
 
@@ -89,7 +91,7 @@ variable "max_event_age_seconds" {
 
   validation {
     condition     = var.max_event_age_seconds >= 10 && var.max_event_age_seconds <= 600
-    error_message = "max_event_age_seconds must be from 10 to 600."
+    error_message = "max_event_age_seconds must be from 10 to 600"
   }
 }
 
@@ -101,12 +103,12 @@ variable "memory_size" {
 
   validation {
     condition     = var.memory_size >= 256 && var.memory_size <= 3008
-    error_message = "memory_size must be from 256 to 3008."
+    error_message = "memory_size must be from 256 to 3008"
   }
 }
 
 variable "snap_start" {
-  description = "Whether cold starts restore a snapshot; costs a little for its cache and each restore. Not together with ProvisionedConcurrency."
+  description = "Whether cold starts restore a snapshot; costs a little for its cache and each restore. Not together with provisioned_concurrency."
   type        = bool
   default     = false
   nullable    = false
@@ -120,7 +122,7 @@ variable "provisioned_concurrency" {
 
   validation {
     condition     = var.provisioned_concurrency >= 0 && var.provisioned_concurrency <= 100
-    error_message = "provisioned_concurrency must be from 0 to 100."
+    error_message = "provisioned_concurrency must be from 0 to 100"
   }
 }
 
@@ -130,13 +132,13 @@ variable "endpoint_url" {
   default     = null
 
   validation {
-    condition     = var.endpoint_url == null || can(regex("^(|https?://\\S{1,100})$", var.endpoint_url))
-    error_message = "endpoint_url must be empty, or a URL that starts with http:// or https://."
+    condition     = var.endpoint_url == null || can(regex("^(https?://\\S{1,100})$", var.endpoint_url))
+    error_message = "endpoint_url must be a URL that starts with http:// or https://"
   }
 }
 
 variable "name" {
-  description = "Begins the names of what is made here, as a stack's name does: quickstep status finds the scaler by it."
+  description = "Begins the names of what is made here, as a stack's name does."
   type        = string
   default     = "quickstep"
   nullable    = false
@@ -148,7 +150,7 @@ variable "name" {
 }
 
 variable "packages" {
-  description = "Folder with the functions and layers as zip files, which make packages fills."
+  description = "Folder with the zip files that make packages makes. Empty for the module's own."
   type        = string
-  nullable    = false
+  default     = null
 }

@@ -184,7 +184,8 @@ def test_the_load_is_that_of_the_services_own_template_whatever_its_namespace() 
 
 
 def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
-    stack = deploy(SCALER, ScaleOutThreshold="80", ScaleInThreshold="20")
+    first = {"ClusterName": "prod", "ServiceName": "web"}
+    stack = deploy(SCALER, **first, ScaleOutThreshold="80", ScaleInThreshold="20")
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert [line["value"] for line in shown["horizontal"]] == [80, 20]
@@ -198,11 +199,18 @@ def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
     ],
 )
 def test_a_target_is_on_it_where_the_graph_has_its_unit(metric: str, lines: list[float]) -> None:
-    stack = deploy(SCALER, TargetValue="80.5", Metric=metric)
+    first = {"ClusterName": "prod", "ServiceName": "web"}
+    stack = deploy(SCALER, **first, TargetValue="80.5", Metric=metric)
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert problems(body(stack)) == []
     assert [line["value"] for line in shown["horizontal"]] == lines
+
+
+def test_no_threshold_is_on_it_without_a_first_service() -> None:
+    shown = widgets(deploy(SCALER))["Requests per second and task"]["properties"]["annotations"]
+
+    assert shown["horizontal"] == []
 
 
 # The widget's function
