@@ -157,7 +157,7 @@ CHANGED = {
     "ScaleOutThreshold": "80",
     "ScaleInThreshold": "20",
     "Namespace": "MyApp/Performance",
-    "DryRun": "true",
+    "DryRun": "false",
     "Document": "{}",
     "ClusterNames": "prod",
     "QueueArns": QUEUE_ARN,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quickstep_cli.owners import TAG
 from quickstep_lab.embedded_aws import EmbeddedAws
 from tests.template.stack import SCALER, TARGET, Stack, deploy, source, transformed
 from tests.template.terraform import (
@@ -361,6 +362,7 @@ def test_a_target_is_planned_as_the_template_makes_it(
         difference
         for address, one in resources.items()
         for key, wanted in one["Properties"].items()
+        if key != "Tags"  # each has its own owner
         for difference in differences(
             f"{address}.{key}",
             wanted,
@@ -368,6 +370,14 @@ def test_a_target_is_planned_as_the_template_makes_it(
             lambda text: {text, *(symbol for symbol, arn in ARNS.items() if arn == text)},
         )
     ] == []
+
+
+def test_a_document_s_owner_is_the_tool_that_made_it() -> None:
+    stack = deploy(TARGET, ClusterName="prod", ServiceName="web")
+    document = blocks("target", "resource")["aws_ssm_parameter.policy_document_parameter"]
+
+    assert stack.the("AWS::SSM::Parameter")["Tags"] == {TAG: "stack"}
+    assert document["tags"] == {TAG: "terraform"}
 
 
 REFUSED = {
