@@ -20,9 +20,8 @@ def needs_lab(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
         if not all(find_spec(name) for name in _LAB):
-            fail(
-                Exit.USAGE, f"{command.__name__} needs the extra lab: pip install 'quickstep[lab]'"
-            )
+            why = f"{command.__name__} needs the extra lab: pip install 'quickstep-ecs[lab]'"
+            fail(Exit.USAGE, why)
         command(*args, **given)
 
     return run

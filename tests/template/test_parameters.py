@@ -181,7 +181,9 @@ def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
         ),
         pytest.param({"Metric": ""}, "Metric: ''", id="no metric"),
         pytest.param({"Metric": "My Metric"}, "Metric: 'My Metric'", id="no policy's name"),
-        pytest.param({"Document": "web.json", "DryRun": "false"}, "Document: 'web.json'", id="a file's name"),
+        pytest.param(
+            {"Document": "web.json", "DryRun": "false"}, "Document: 'web.json'", id="a file's name"
+        ),
         pytest.param(
             {"Document": DOCUMENT, "DryRun": "true"},
             "where Document is given, DryRun is a key in it, and the parameter is false",
