@@ -33,7 +33,10 @@ SHORT = ("--scenario", "surge", "--to", "60")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
+    return built(tmp_path_factory.mktemp("dist"))
+
+
+def built(folder: Path) -> Path:
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     subprocess.run(build, check=True, capture_output=True)  # noqa: S603 - this interpreter
     (made,) = folder.iterdir()
@@ -114,6 +117,13 @@ def test_the_wheel_puts_its_four_packages_on_the_import_path_and_nothing_else(wh
         names = {name.split("/")[0] for name in file.namelist()}
 
     assert {name for name in names if not name.endswith(".dist-info")} == PACKAGES
+
+
+def test_a_second_build_of_the_same_source_is_the_same_file(wheel: Path, tmp_path: Path) -> None:
+    again = built(tmp_path)
+
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 def test_the_wheel_says_its_version(alone: Installed, wheel: Path) -> None:
