@@ -29,6 +29,7 @@ from benchmarks import (
     publisher,
     scale,
     scalers,
+    signals,
     simulator,
     size,
 )
@@ -44,6 +45,7 @@ SUITE = (
     cold_start.BENCHMARK,
     decision.BENCHMARK,
     scalers.BENCHMARK,
+    signals.BENCHMARK,
     compare_surges.BENCHMARK,
     scale.BENCHMARK,
     simulator.BENCHMARK,

@@ -38,6 +38,7 @@ from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.scalers.target_tracking import labelled
+from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.contenders import Played
+    from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.stage import Stage
     from quickstep_lab.traffic import Traffic
 
@@ -246,11 +248,10 @@ class AtOnce:
     tasks: int
     second: int
     name: ClassVar[str] = "all asked for at once"
-    by_ecs: ClassVar[bool] = False
 
-    def measure(self, per_task: float, _capacity: float) -> float:
+    def signals(self, _server: Server) -> tuple[Signal, ...]:
         """Requests per second; nobody looks at them."""
-        return per_task
+        return (REQUESTS,)
 
     def start(self, stage: Stage) -> None:
         """Plan the one change."""

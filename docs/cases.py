@@ -44,6 +44,7 @@ def _document(target: dict[str, Any]) -> str:
 
 def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
     seen = [_alarm(name, alarm) for name, alarm in case["alarms"].items()]
+    seen += [_queue(name, queue) for name, queue in case.get("queues", {}).items()]
     if case["service"]["deployment_in_progress"]:
         seen.append("a rollout is in progress")
     service = case["service"]
@@ -70,6 +71,20 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
         f"`{decision['outcome']}`",
         decision["reason"],
     )
+
+
+def _queue(name: str, queue: dict[str, Any] | None) -> str:
+    """Return what is seen of a queue. Example: `jobs` 120 wait, 10 s before none."""
+    if queue is None:
+        return f"`{name}` could not be read"
+    words = {"visible": "wait", "in_flight": "in flight", "delayed": "delayed"}
+
+    def counts(of: dict[str, Any]) -> str:
+        return ", ".join(f"{of[key]} {word}" for key, word in words.items() if of.get(key))
+
+    before = queue.get("before")
+    earlier = f"; at {_time(before['at'])} {counts(before) or 'nothing'}" if before else ""
+    return f"`{name}` {counts(queue) or 'nothing'}{earlier}"
 
 
 def _alarm(name: str, alarm: dict[str, Any] | None) -> str:

@@ -27,6 +27,7 @@ DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
     ROOT / "docs" / "costs.md",
     ROOT / "docs" / "policy-reference.md",
+    ROOT / "docs" / "signals.md",
     ROOT / "docs" / "tuning.md",
     DECISIONS / "README.md",
 )
@@ -58,7 +59,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "outcomes": outcomes.outcomes,
     "keys-document": partial(keys.keys, ""),
     "keys-target": partial(keys.keys, keys.TARGET),
+    "keys-queue": partial(keys.keys, keys.QUEUE),
     "presets": keys.presets,
+    "queue-presets": keys.queue_presets,
     "target-numbers": keys.numbers,
     "keys-policy": partial(keys.keys, keys.POLICY),
     "keys-step": partial(keys.keys, keys.STEP),

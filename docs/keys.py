@@ -18,6 +18,7 @@ from quickstep.engine import patience, target_policy
 from quickstep.engine.model import Direction, Guard, TargetPolicy
 
 TARGET = "TargetTrackingPolicies.request-rate"
+QUEUE = "QueuePolicies.jobs"
 POLICY = "ScaleInPolicies.low"  # it has every key of steps
 STEP = "ScaleOutPolicies.high.StepAdjustments[0]"
 GUARDS = "Guards"
@@ -28,6 +29,7 @@ _SAMPLE: dict[str, Any] = {
     "MinCapacity": 0,
     "MaxCapacity": 5000,
     "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}},
+    "QueuePolicies": {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
     "ScaleOutPolicies": {
         "high": {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": _STEPS}
     },
@@ -72,10 +74,16 @@ KEYS = {
             "[target policies](#target-policies)",
         ),
         Key(
+            "QueuePolicies",
+            "in_direction",
+            {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
+            "queues that the service works off, by name, see [queue policies](#queue-policies)",
+        ),
+        Key(
             "Preset",
             "preset",
             "aggressive",
-            "how much idle capacity target policies may cost, see [presets](#presets)",
+            "how much idle capacity target and queue policies may cost, see [presets](#presets)",
         ),
         Key(
             "ScaleOutPolicies",
@@ -159,6 +167,43 @@ KEYS = {
             300,
             "seconds that a task is kept idle at least, see [giving back](#giving-back); not a key "
             "not a key of AAS",
+            (_NO_TYPE, -1, _HUGE),
+        ),
+    ),
+    QUEUE: (
+        Key(
+            "QueueName",
+            "queue_name",
+            "jobs",
+            "the queue in SQS, of the scaler's account and Region",
+            (_NO_TYPE, "a/b"),
+        ),
+        Key(
+            "SecondsPerJob",
+            "seconds_per_job",
+            2,
+            "how long one job takes, on average",
+            (_NO_TYPE, 0),
+        ),
+        Key(
+            "SlotsPerTask",
+            "slots_per_task",
+            4,
+            "jobs that one task works on at a time",
+            (_NO_TYPE, 0, _HUGE),
+        ),
+        Key(
+            "DrainSeconds",
+            "drain_seconds",
+            60,
+            "in how many seconds what waits is to be worked off",
+            (_NO_TYPE, 0, _HUGE),
+        ),
+        Key(
+            "ScaleInWindow",
+            "scale_in_window",
+            120,
+            "seconds that a task is kept idle at least, see [giving back](#giving-back)",
             (_NO_TYPE, -1, _HUGE),
         ),
     ),
@@ -286,6 +331,17 @@ def presets() -> str:
     return table(head, rows)
 
 
+def queue_presets() -> str:
+    """Return the table of what each preset sets of a queue policy, as the validator gives it."""
+    rows = []
+    for preset in PRESETS:
+        (policy,) = read_target(sample_with("Preset", preset)).queues
+        share = f"{policy.kept_share:.0%}".replace("%", " %")
+        times = f"{policy.drain_seconds} s", f"{policy.scale_in_window} s"
+        rows.append((f"`{preset}`", *times, share))
+    return table(("`Preset`", "`DrainSeconds`", "`ScaleInWindow`", "kept of the peak"), rows)
+
+
 def numbers() -> str:
     """Return the table of what sizing and giving back go by and no key says, as the code has it."""
     fine, step = patience.FINE_LEVELS, f"{patience.LEVEL_STEP - 1:.0%}".replace("%", " %")
@@ -347,7 +403,7 @@ def _owner(parent: str) -> Any:
     """Return what the sample document's keys below `parent` end up in."""
     target = read_target(_SAMPLE)
     steps = next(one for one in target.step_policies if one.direction is Direction.IN)
-    owners = {POLICY: steps, TARGET: _tracking()[0]}
+    owners = {POLICY: steps, TARGET: _tracking()[0], QUEUE: target.queues[0]}
     return owners.get(parent, target)
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from docs.tables import ROOT, table
 from quickstep.alarms import reading
-from quickstep.aws import cloudwatch, sqs
+from quickstep.aws import cloudwatch, queues, sqs
+from quickstep.engine.backlog import POLL_SECONDS
 from quickstep.engine.proposal import RECHECK_SECONDS
-from quickstep.loop import cycle, door, heartbeat, next_look, surges
+from quickstep.engine.queue_policy import EMPTY_SECONDS
+from quickstep.loop import cycle, door, heartbeat, next_look, polls, surges
 from quickstep.protocol import counts, line, operators, ports
+from quickstep.protocol import polls as poll_messages
 from quickstep.protocol.quotas import QUOTAS
 from quickstep.wiring import CLIENT_CONFIG
 from tests.simulation import invariants as tests_invariants
@@ -63,6 +66,18 @@ def limits() -> str:
         ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
         ("longest time in the line", *of(line, "LONGEST_LINE")),
         ("races that a message may lose", *of(door, "MAX_RACES")),
+        ("time between two polls of a queue", _seconds(POLL_SECONDS), "`backlog.POLL_SECONDS`"),
+        ("oldest poll that is heeded", *of(polls, "OLDEST")),
+        ("targets of one poll", *of(poll_messages, "MOST_POLLED")),
+        ("longest that the queues of one poll are read", *of(queues, "WITHIN")),
+        ("what a poll leaves alone after a failure", *of(polls, "AGAIN")),
+        (
+            "the last task goes without a message for",
+            _seconds(EMPTY_SECONDS),
+            "`queue_policy.EMPTY_SECONDS`",
+        ),
+        ("reads a second of queues that are long empty", *of(polls, "READS_A_SECOND")),
+        ("a queue is long empty after", *of(polls, "EMPTY_FOR")),
         ("oldest surge that is looked at", *of(surges, "OLDEST")),
         ("surges of a service are looked at again after", *of(surges, "BETWEEN")),
         ("looks at surges of a service", *of(surges, "MOST_SURGES")),
@@ -75,7 +90,7 @@ def limits() -> str:
         ("clocks of two hosts may differ by", *of(counts, "CLOCKS")),
         ("an operators' entry that is over stays for", *of(operators, "KEPT")),
         ("schedules of a target", *of(operators, "MOST_SCHEDULES")),
-        ("a re-check counts as dead after its time by", *of(heartbeat, "OVERDUE")),
+        ("a re-check counts as dead after its time by", *of(next_look, "OVERDUE")),
         ("alarms in a page", *of(cloudwatch, "PAGE")),
         ("pages in one invocation", *of(heartbeat, "PAGES")),
         ("time between pages", *of(heartbeat, "PAGE_SLEEP")),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.known import KnownAlarm
+from quickstep.engine.backlog import Backlog, Queue, QueueReading
 from quickstep.engine.model import (
     AlarmState,
     Comparison,
@@ -21,6 +22,7 @@ from quickstep.engine.model import (
     ScalingActivity,
     State,
 )
+from quickstep.engine.patience import Need
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import LANES, Turn
@@ -35,6 +37,7 @@ from quickstep.protocol.messages import (
     Surge,
     Sweep,
 )
+from quickstep.protocol.polls import Poll, Survey
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -120,6 +123,27 @@ known_alarms = st.builds(
     muted_until=st.none() | moments,
     disabled=st.booleans(),
 )
+queue_names = st.from_regex(r"[A-Za-z0-9_-]{1,12}(\.fifo)?", fullmatch=True)
+readings = st.builds(
+    QueueReading,
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.sampled_from(["", "dead"]),
+)
+busy_queues = st.builds(
+    Queue,
+    moments,
+    st.none() | readings,
+    st.integers(0, 10**9).map(lambda jobs: jobs / 1000),
+    st.text(max_size=300),
+)
+backlogs = st.builds(
+    Backlog,
+    st.dictionaries(policies, busy_queues, max_size=3),
+    st.lists(st.builds(Need, moments, st.integers(0, 5000)), max_size=3).map(tuple),
+    st.none() | moments,
+)
 turns = st.builds(
     Turn, moments, st.none() | st.integers(0, LANES - 1), st.none() | st.integers(1, 10**9)
 )
@@ -150,6 +174,9 @@ memories = st.builds(
     turn=st.none() | turns,
     listed=st.booleans(),
     surges=st.lists(moments, max_size=3).map(tuple),
+    queues=st.lists(queue_names, max_size=3).map(tuple),
+    backlog=st.none() | backlogs,
+    failed_at=st.none() | moments,
 )
 
 overrides = st.builds(
@@ -196,6 +223,9 @@ heartbeats = st.builds(
     st.dictionaries(policies, described_alarms, max_size=3),
     st.booleans(),
 )
+polled = st.dictionaries(
+    services, st.lists(queue_names, min_size=1, max_size=3).map(tuple), max_size=3
+)
 contents: SearchStrategy[Content] = st.one_of(
     st.builds(
         Recheck,
@@ -206,6 +236,8 @@ contents: SearchStrategy[Content] = st.one_of(
         st.none() | moments,
     ),
     st.builds(Surge, services, moments),
+    st.builds(Survey, st.none() | st.text(min_size=1)),
+    st.builds(Poll, moments, polled, st.integers(1, 1000)),
     st.builds(AlarmAgain, st.dictionaries(st.text(), json_values, max_size=4).filter(_is_json)),
     st.builds(
         _of_one_cluster, st.lists(heartbeats, min_size=1, max_size=2), describe=st.booleans()

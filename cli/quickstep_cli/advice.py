@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from quickstep.engine.backlog import QueuePolicy
     from quickstep.engine.model import Policy, ScalableTarget, StepAdjustment, StepPolicy
 
 SURGE = 3
@@ -32,6 +33,7 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
     """
     return [
         *_of_the_bounds(target),
+        *_from_zero(target),
         *(
             line
             for policy in target.step_policies
@@ -41,6 +43,8 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
         *_of_the_ladders(target, thresholds),
         *(line for policy in _targets(target) for line in _of_growth(policy)),
         *(line for policy in target.policies for line in _of_a_window(target, policy)),
+        *(line for policy in target.queues for line in _of_a_queue(target, policy)),
+        *_of_queues_beside_steps(target),
     ]
 
 
@@ -65,17 +69,39 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
         yield f"MinCapacity is MaxCapacity ({target.min_capacity}): nothing ever scales"
     groups = {Direction.OUT: "ScaleOutPolicies", Direction.IN: "ScaleInPolicies"}
     for direction, group in groups.items():
-        if not target.in_direction(direction):
+        if not target.in_direction(direction) and not target.queues:
             disabled = ", ".join(policy.name for policy in _targets(target))
             also = f", and {disabled} has DisableScaleIn" if disabled else ""
             yield f"there are no {group}{also}: capacity only ever goes the other way"
+
+
+def _from_zero(target: ScalableTarget) -> Iterator[str]:
+    """Yield the policies that never add the first task, where no other does.
+
+    Example: +50 % of 0 tasks is 0; +1 is 1.
+    """
     out = target.in_direction(Direction.OUT)
-    if target.min_capacity == 0 and out and all(map(_is_per_task, out)):
-        names = ", ".join(policy.name for policy in out)
+    blind = {policy.name: why for policy in out if (why := _stays_at_zero(target, policy))}
+    if target.min_capacity or target.queues or not out or len(blind) < len(out):
+        return
+    for name, why in blind.items():
         yield (
-            f"MinCapacity is 0, and {names} goes by a value per task: where no task runs, nothing "
-            "publishes one, so it never scales out from 0"
+            f"MinCapacity is 0, and {name} {why}, so it never adds the first one: set MinCapacity "
+            "to 1, or add a policy on a number that is there without tasks, with MetricScope "
+            "Total, such as a queue's depth; a schedule or an override can raise the minimum, too"
         )
+
+
+def _stays_at_zero(target: ScalableTarget, policy: Policy) -> str:
+    """Return why a scale-out policy cannot leave 0; empty where it can."""
+    if _is_per_task(policy):
+        return "goes by a value per task, which nothing publishes where no task runs"
+    if isinstance(policy, TargetPolicy):
+        return ""
+    if any(apply_step(policy, step, target.min_capacity) for step in policy.steps):
+        return ""
+    percent = policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
+    return "goes by a percentage, which is 0 of 0 tasks" if percent else "has no step that adds any"
 
 
 def _is_per_task(policy: Policy) -> bool:
@@ -118,6 +144,31 @@ def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
         yield (
             f"{name}: its ScaleInWindow ({window} s) is shorter than its {key} ({cooldown} s), "
             "which every removal but the first waits for instead"
+        )
+
+
+def _of_a_queue(target: ScalableTarget, policy: QueuePolicy) -> Iterator[str]:
+    """Yield where a queue's numbers do not go together."""
+    name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
+    if policy.seconds_per_job > policy.drain_seconds:
+        yield (
+            f"{name}: one job takes longer ({policy.seconds_per_job:g} s) than all that wait are "
+            f"to take (DrainSeconds, {policy.drain_seconds} s): each job that waits gets a slot of "
+            "its own"
+        )
+    if window < warmup:
+        yield (
+            f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
+            f"({warmup} s): tasks are removed in lulls that are shorter than their return"
+        )
+
+
+def _of_queues_beside_steps(target: ScalableTarget) -> Iterator[str]:
+    steps = target.step_policies
+    if target.queues and steps and all(each.direction is Direction.OUT for each in steps):
+        yield (
+            "beside steps, queues remove tasks only while a step of ScaleInPolicies asks for that, "
+            "and there is none: capacity only ever grows"
         )
 
 

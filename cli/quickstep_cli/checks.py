@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from quickstep.engine.backlog import QueueReading, counted
 from quickstep.engine.model import (
     Direction,
     MetricScope,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Lease, Memory
 
 HIGH_RESOLUTION = (10, 20, 30)
+MINUTE = 60
+ECS_METRICS = ("CPUUtilization", "MemoryUtilization")
+"""What ECS publishes of each service by itself: each minute, or every 20 s where that is on."""
 MOST_TARGETS = 750
 """What the heartbeat looks at within its minute."""
 FIGHT = timedelta(hours=1)
@@ -81,6 +86,17 @@ class Autoscaling:
 
 
 @dataclass(frozen=True, slots=True)
+class EcsMetrics:
+    """Every how many seconds ECS publishes a service's own metrics, by name, where not each minute.
+
+    `controller` is the service's deployment controller.
+    """
+
+    seconds: Mapping[str, int]
+    controller: str = "ECS"
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignChange:
     """A decision record that saw a desired count which somebody else had set."""
 
@@ -92,15 +108,17 @@ class ForeignChange:
 class Facts:
     """Everything that was gathered of a target.
 
-    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they are
-    called in the target, `datapoints` the load of each of them, oldest first; `elsewhere` is where
-    else the metric of one without any is. `registered` is the table that the account's scaler has,
-    by its parameter, `table` the one that is asked here, and `scalers` are those that an event of
-    this target reaches. `drains` is how many seconds a task drains, by target group. `refused` are
-    calls that a role may not make. `autoscaling` is there if the service is a scalable target of
-    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign` are
-    changes by others, oldest first. `dead` counts the messages of the dead-letter queues. `vcpu` is
-    what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they
+    are called in the target, `datapoints` the load of each of them, oldest first; `elsewhere`
+    is where else the metric of one without any is. `ecs_metrics` is how often ECS publishes its
+    own, asked only where an alarm watches one. `registered` is the table that the account's
+    scaler has, by its parameter, `table` the one that is asked here, and `scalers` are those
+    that an event of this target reaches. `drains` is how many seconds a task drains, by target
+    group. `refused` are calls that a role may not make. `queues` are the readings of the
+    document's, by policy. `autoscaling` is there if the service is a scalable target of
+    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign`
+    are changes by others, oldest first. `dead` counts the messages of the dead-letter queues.
+    `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -110,6 +128,7 @@ class Facts:
     alarms: Mapping[str, Mapping[str, Any]] | Unknown
     datapoints: Mapping[str, Sequence[Datapoint]] | Unknown = field(default_factory=dict)
     elsewhere: Mapping[str, Sequence[str]] | Unknown = field(default_factory=dict)
+    ecs_metrics: EcsMetrics | Unknown | None = None
     registered: str | Unknown
     table: str | Unknown
     scalers: Sequence[Scaler] | Unknown
@@ -123,6 +142,7 @@ class Facts:
     vcpu: float | Unknown = 0.0
     vcpu_quota: float | Unknown = 0.0
     targets: int | Unknown = 1
+    queues: Mapping[str, QueueReading | str] | Unknown = field(default_factory=dict)
 
 
 def examine(facts: Facts) -> list[Finding]:
@@ -186,18 +206,10 @@ def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Find
         if isinstance(policy, TargetPolicy):
             fix = f"use {way}ThanThreshold: a target policy has one alarm, above its target"
         wrong.append(Finding(check, Verdict.PROBLEM, f"{what} {policy.direction} policy", fix))
-    period = alarm.get("Period") or max(
-        (
-            query["MetricStat"]["Period"]
-            for query in alarm.get("Metrics", [])
-            if "MetricStat" in query
-        ),
-        default=0,
-    )
+    period = _period(alarm)
     if period not in HIGH_RESOLUTION:
-        fix = "use a period of 10, on a metric with StorageResolution 1"
         what = f"{name} has a period of {period} s: it is evaluated once a minute"
-        wrong.append(Finding(check, Verdict.WARNING, what, fix))
+        wrong.append(Finding(check, Verdict.WARNING, what, _sooner(alarm)))
     if not alarm.get("ActionsEnabled", True):
         what = f"the actions of {name} are disabled: it is not answered"
         fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name}"
@@ -209,6 +221,71 @@ def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Find
         wrong.append(_missing_breaches(policy, name))
     what = f"{name}: {period} s, {alarm.get('StateValue', 'unknown')}"
     yield from wrong or [Finding(check, Verdict.OK, what)]
+
+
+def _period(alarm: Mapping[str, Any]) -> int:
+    """Return an alarm's period in seconds, which all metrics of an expression share."""
+    of_math = (q["MetricStat"]["Period"] for q in alarm.get("Metrics", []) if "MetricStat" in q)
+    return int(alarm.get("Period") or max(of_math, default=0))
+
+
+def _sooner(alarm: Mapping[str, Any]) -> str:
+    """Return what to do for an alarm to see a surge sooner than once a minute."""
+    if alarm.get("Namespace") == "AWS/ECS":
+        return "use a period of 20, once high-resolution metrics are on for the service"
+    if str(alarm.get("Namespace", "")).startswith("AWS/"):
+        return "AWS publishes it once a minute; docs/signals.md has signals that are seen sooner"
+    return "use a period of 10, on a metric with StorageResolution 1"
+
+
+def ecs_metrics(facts: Facts) -> Iterator[Finding]:
+    """ECS publishes its own metrics as often as the alarms on them look."""
+    check = "ECS metrics"
+    if isinstance(facts.ecs_metrics, Unknown):
+        yield _unknown(check, facts.ecs_metrics)
+        return
+    if facts.ecs_metrics is None or isinstance(facts.alarms, Unknown):
+        return
+    there = facts.ecs_metrics
+    for watched in sorted(facts.alarms):
+        alarm = facts.alarms[watched]
+        name, metric, period = alarm.get("AlarmName", watched), of_ecs(alarm), _period(alarm)
+        if not metric:
+            continue
+        seconds = there.seconds.get(metric, MINUTE)
+        what = f"{metric} is published every {seconds} s"
+        if seconds <= period:
+            yield Finding(check, Verdict.OK, f"{what}, and {name} has a period of {period} s")
+            continue
+        what = f"{what}, and {name} has a period of {period} s: it sees little or nothing"
+        fix = _switched_on(facts.service_name, there, metric)
+        yield Finding(check, Verdict.PROBLEM, what, fix)
+
+
+def of_ecs(alarm: Mapping[str, Any]) -> str:
+    """Return which of a service's own metrics an alarm watches; empty where it is none of them."""
+    metric = str(alarm.get("MetricName", ""))
+    return metric if alarm.get("Namespace") == "AWS/ECS" and metric in ECS_METRICS else ""
+
+
+def _switched_on(service: ServiceName, there: EcsMetrics, metric: str) -> str:
+    """Return how to switch high-resolution metrics on, those that are on already included."""
+    if there.controller != "ECS":
+        return (
+            f"ECS has no high-resolution metrics with the deployment controller {there.controller}:"
+            " use a period of 60"
+        )
+    names = sorted({metric, *(name for name, seconds in there.seconds.items() if seconds < MINUTE)})
+    config = json.dumps(
+        {"metricConfigurations": [{"metricNames": names, "resolutionSeconds": 20}]},
+        separators=(",", ":"),
+    )
+    return (
+        f"aws ecs update-service --cluster {service.cluster} --service {service.service} "
+        f"--monitoring '{config}' switches it to 20 s, which AWS charges for; this starts a "
+        "deployment, so all tasks are replaced. In CloudFormation it is the service's property "
+        "MonitoringConfiguration"
+    )
 
 
 def _above_a_target(
@@ -233,8 +310,9 @@ def _above_a_target(
         yield Finding(
             check, Verdict.PROBLEM, what, "set TargetValue and the threshold to 0.6 or so"
         )
-    if alarm.get("MetricName") == "QueueTime" and not policy.disable_scale_in:
-        what = f"{name} watches QueueTime, which is 0 whether or not a task may go"
+    watched = str(alarm.get("MetricName", ""))
+    if watched in _ONLY_TOO_FEW and not policy.disable_scale_in:
+        what = f"{name} watches {watched}, {_ONLY_TOO_FEW[watched]} whether or not a task may go"
         fix = "set DisableScaleIn, and let a policy on another metric remove tasks"
         yield Finding(check, Verdict.WARNING, what, fix)
     periods = int(alarm.get("EvaluationPeriods") or 1)
@@ -244,6 +322,10 @@ def _above_a_target(
     if total and "Utilization" in str(alarm.get("MetricName", "")):
         what = f"{name} watches {alarm['MetricName']}, of which no sum over the tasks is a load"
         yield Finding(check, Verdict.PROBLEM, what, "use MetricScope PerTask")
+
+
+_ONLY_TOO_FEW = {"QueueTime": "which is 0", "TargetResponseTime": "which is short"}
+"""Metrics that tell that tasks are too few, and what they are while tasks are enough."""
 
 
 def _missing_breaches(policy: Policy, name: str) -> Finding:
@@ -283,6 +365,30 @@ def load(facts: Facts) -> Iterator[Finding]:
             yield Finding(check, Verdict.OK, what)
         if policy.metric_scope is MetricScope.PER_TASK and not isinstance(facts.service, Unknown):
             yield from _reporters(facts.target, facts.service, policy.name, points, alarm)
+
+
+def queues(facts: Facts) -> Iterator[Finding]:
+    """Every queue of the document is there, and no other queue's dead letters."""
+    check = "queues"
+    if isinstance(facts.queues, Unknown):
+        yield _unknown(check, facts.queues)
+        return
+    if isinstance(facts.target, str):
+        return
+    readings = {name: each for name, each in facts.queues.items() if isinstance(each, QueueReading)}
+    counted_ones = {policy.name for policy in counted(facts.target.queues, readings)}
+    for policy in facts.target.queues:
+        read = facts.queues.get(policy.name, "it was not read")
+        if isinstance(read, str):
+            fix = "create it, or correct QueueName: until then no task is removed"
+            yield Finding(check, Verdict.PROBLEM, f"{policy.name}: {read}", fix)
+        elif policy.name not in counted_ones:
+            what = f"{policy.name}: {policy.queue_name} takes another queue's dead letters"
+            fix = "it is not counted: take the policy out of the document"
+            yield Finding(check, Verdict.WARNING, what, fix)
+        else:
+            counts = f"{read.visible} wait, {read.in_flight} in flight, {read.delayed} delayed"
+            yield Finding(check, Verdict.OK, f"{policy.name}: {counts}")
 
 
 def _silence(facts: Facts, name: str, alarm: Mapping[str, Any]) -> Finding:
@@ -442,6 +548,8 @@ def rights(facts: Facts) -> Iterator[Finding]:
         fix = "deploy template.yaml again; does a boundary or an organization's policy deny it?"
         if " ecs:" in line:
             fix = "is the cluster in ClusterNames of the scaler's stack?"
+        if "may not read a queue" in line:
+            fix = "is the queue in QueueArns of the scaler's stack?"
         yield Finding("rights", Verdict.PROBLEM, line, fix)
     if not facts.refused:
         yield Finding("rights", Verdict.OK, "every role may call what it has to")
@@ -559,7 +667,9 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     service,
     draining,
     alarms,
+    ecs_metrics,
     load,
+    queues,
     namespaces,
     scalers,
     rights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -27,12 +28,14 @@ from quickstep_cli.extra import needs_lab
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, KINDS
+from quickstep_lab.simulator.signals import QUEUE_LAG
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quickstep_lab.simulator.series import Series
+    from quickstep_lab.simulator.stage import Setup
 
 MODELLED = (
     "Everything is modelled but Quickstep's own code. AAS's target tracking is calibrated to the "
@@ -59,10 +62,13 @@ class ScalerName(StrEnum):
     QUICKSTEP_SURGE = "quickstep-surge"
     TEXTBOOK = "textbook"
     AAS_STEP_10S = "aas-step-10s-alarm"
+    AAS_STEP_20S = "aas-step-20s-alarm"
     AAS_STEP_60S = "aas-step-60s-alarm"
     AAS_TRACKING_60S = "aas-target-tracking-60s"
     AAS_TRACKING_20S = "aas-target-tracking-20s"
     AAS_PERCENT_10S = "aas-percent-10s-alarm"
+    AAS_PERCENT_20S = "aas-percent-20s-alarm"
+    AAS_PERCENT_60S = "aas-percent-60s-alarm"
     AAS_TRACKING_20S_CUSTOM = "aas-target-tracking-20s-custom"
     AAS_TRACKING_10S_CUSTOM = "aas-target-tracking-10s-custom"
 
@@ -107,7 +113,12 @@ def _play(
     unwritable(report)
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     experiment = an_experiment(played, setup, trial.world(setup), tasks, seeds)
-    scalers = [scaler for scaler in all_scalers(setup) if scaler.name in names]
+    every = all_scalers(setup)
+    scalers = [scaler for scaler in every if scaler.name in names]
+    if not scalers:
+        watched = "a queue" if setup.target.queues else setup.signal.name
+        rule = f"must be one that can watch {watched}: {', '.join(s.name for s in every)}"
+        raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
     with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
     if report:
@@ -134,10 +145,31 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
+        *_signals(comparison.experiment.setup),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+
+
+def _signals(setup: Setup) -> Iterator[str]:
+    """Yield what the policies watch, where that is more than what their tasks publish."""
+    for queue in setup.target.queues:
+        yield (
+            f"The traffic is of jobs that come into {queue.queue_name}, each of "
+            f"{queue.seconds_per_job:g} s in one of {queue.slots_per_task} slots of a task. Late "
+            "are those that waited too long before they were begun. Quickstep reads the queue "
+            "every 10 s; its counts are modelled as exact, and SQS's are approximate. AWS's "
+            f"scalers see SQS's own metrics, {QUEUE_LAG:g} s after each minute (assumed)."
+        )
+    for signal in setup.signals:
+        if signal.lag is not None:
+            yield (
+                f"Watched: {signal.name}, which is {signal.statistic} of {signal.namespace} "
+                f"{signal.metric}. Modelled: in proportion to a task's requests"
+                f"{f', at most {signal.most:g}' if signal.most < math.inf else ''}, and seen "
+                f"{signal.lag:g} s after each {signal.period} s (assumed; --signal-lag)."
+            )
 
 
 def _print_whole(console: Console, table: Table) -> None:
@@ -150,17 +182,19 @@ def _tables(comparison: Comparison) -> tuple[Table, Table]:
     """Return what users felt, and what it cost: together they are too wide for a terminal."""
     experiment = comparison.experiment
     seeds = f"{experiment.seeds} seed{'' if experiment.seeds == 1 else 's'}"
-    length = len(experiment.traffic.requests) / 3600
+    length, jobs = len(experiment.traffic.requests) / 3600, experiment.world.jobs
     felt = _empty(
         f"{experiment.traffic.name}: {length:.1f} h, {seeds}",
-        ("Trigger", "95 %", "Capacity", "Failed", "Success"),
+        ("Trigger", "95 %", "Capacity", *(("Late", "On time") if jobs else ("Failed", "Success"))),
     )
-    cost = _empty("", ("p99", "Task-h", "Peak", "Actions", "Reversals"))
+    cost = _empty("", ("p99 wait" if jobs else "p99", "Task-h", "Peak", "Actions", "Reversals"))
     for name, summary in comparison.scalers.items():
         shown = f"{name} *" if name in ANNOUNCED else name
         medians = asdict(summary.medians)
         felt.add_row(shown, *_felt(medians))
-        cost.add_row(shown, _millis(medians["latency_ms"]["p99"]), *_cost(medians))
+        p99 = medians["latency_ms"]["p99"]
+        wait = _seconds(None if p99 is None else p99 / 1000) if jobs else _millis(p99)
+        cost.add_row(shown, wait, *_cost(medians))
         if experiment.seeds > 1:
             felt.add_row("  worst", *_felt(summary.worst), style="dim")
             cost.add_row("  worst", "", *_cost(summary.worst), style="dim")

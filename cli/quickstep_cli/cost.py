@@ -18,11 +18,20 @@ from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
 from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.model import CALLS_A_SECOND, HOURS, Part, Transport, Usage
+from quickstep_lab.cost.model import (
+    CALLS_A_SECOND,
+    HOURS,
+    OTHERS,
+    Part,
+    Transport,
+    Usage,
+    Watched,
+)
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
-from quickstep_lab.simulator.compare import all_scalers, compare
+from quickstep_lab.simulator.compare import MINUTE, all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
+from quickstep_lab.simulator.signals import Source
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from quickstep_lab.cost.month import Standing
     from quickstep_lab.cost.prices import Price, Prices
     from quickstep_lab.simulator.compare import Comparison
+    from quickstep_lab.simulator.stage import Setup
 
 _TINY = 0.005
 _LARGE = 100
@@ -127,7 +137,8 @@ def cost(
     With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
     and the task-hours of each scaler are priced.
     """
-    target = trial.setup().target
+    setup = trial.setup()
+    target, watched = setup.target, _watched(setup)
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
@@ -139,6 +150,7 @@ def cost(
         services=services,
         retention_days=retention_days,
         views=views,
+        watched=watched,
     )
     month = Month(
         usage=usage,
@@ -146,6 +158,7 @@ def cost(
         prices=_prices(prices),
         counted=read_counts(),
         free_tier=free_tier,
+        rivals=tuple(one.name for one in all_scalers(setup) if one.name in OTHERS),
     )
     traffic = _Traffic("", 0, 0)
     if trial.scenario is None and trial.traffic is None:
@@ -162,7 +175,18 @@ def cost(
         shown = _as_dict(month, traffic, standings, ways, cheaper)
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    _print(month, traffic, standings, [*_publishing(usage, ways), *_told(cheaper)])
+    published = _publishing(usage, ways) if watched is Watched.PUBLISHED else ()
+    _print(month, traffic, standings, [*published, *_told(cheaper)])
+
+
+def _watched(setup: Setup) -> Watched:
+    """Return who publishes what a document watches."""
+    if setup.target.queues:
+        return Watched.QUEUE
+    if any(signal.source is Source.TASKS for signal in setup.signals):
+        return Watched.PUBLISHED
+    fine = any(signal.period < MINUTE for signal in setup.signals)
+    return Watched.OF_ECS if fine else Watched.MINUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,21 @@ from quickstep_cli.traffic import (
     TrafficOption,
     chosen_traffic,
 )
+from quickstep_cli.watched import Given, what_is_watched
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
+from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.queueing import Server
+from quickstep_lab.simulator.signals import BALANCER_LAG, ECS_LAG, REQUESTS, SIMULATED
 from quickstep_lab.simulator.stage import Setup
+from quickstep_lab.simulator.workers import jobs_of
 from quickstep_lab.simulator.world import Spread, World
 from quickstep_lab.traffic import MAX_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from quickstep_lab.simulator.stage import Watch
     from quickstep_lab.traffic import ScenarioName, Traffic
 
 _START_UP_SPREAD = 4 / 3
@@ -65,8 +70,36 @@ ThresholdOption = Annotated[
     typer.Option(
         "--threshold",
         metavar="POLICY=VALUE",
-        help="An alarm's threshold, in requests per second and task. Repeatable.",
-        show_default="100 to scale out, 30 to scale in",
+        help="An alarm's threshold, in its signal's unit. Repeatable.",
+        show_default="100 to scale out, 30 to scale in, of requests",
+    ),
+]
+SignalOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--signal",
+        metavar="[POLICY=]SIGNAL",
+        help=f"What a policy watches, or all of them: {', '.join(SIMULATED)}. Repeatable.",
+        show_default="as --alarms says, or the policy's name",
+    ),
+]
+AlarmsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--alarms",
+        exists=True,
+        dir_okay=False,
+        help="The policies' alarms: alarms.json of `import`, or what describe-alarms answers.",
+    ),
+]
+SignalLagOption = Annotated[
+    float | None,
+    typer.Option(
+        "--signal-lag",
+        min=0,
+        max=600,
+        help="Seconds from the end of a period of AWS's own metrics until it can be seen.",
+        show_default=f"{ECS_LAG:g} for cpu, {BALANCER_LAG:g} for requests-per-target; assumed",
     ),
 ]
 TaskCapacityOption = Annotated[
@@ -155,6 +188,15 @@ LostShareOption = Annotated[
     float,
     typer.Option("--lost-share", min=0, max=1, help="Datapoints that publishers do not deliver."),
 ]
+LateAfterOption = Annotated[
+    float,
+    typer.Option(
+        "--late-after",
+        min=1,
+        max=86_400,
+        help="Seconds after which a job that waits is late, of a document with a queue.",
+    ),
+]
 JobsOption = Annotated[
     int,
     typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
@@ -176,6 +218,9 @@ class Trials:
     end: ToOption = None
     policy: PolicyOption = EXAMPLE_POLICY
     threshold: ThresholdOption = None
+    signal: SignalOption = None
+    alarms: AlarmsOption = None
+    signal_lag: SignalLagOption = None
     task_capacity: TaskCapacityOption = DEFAULTS.server.capacity
     service_time: ServiceTimeOption = DEFAULTS.server.service_seconds
     queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit
@@ -189,12 +234,14 @@ class Trials:
     lost_share: LostShareOption = DEFAULTS.lost_share
     publish_seconds: PublishSecondsOption = None
     outage: OutageOption = None
+    late_after: LateAfterOption = Jobs().late_after
     jobs: JobsOption = CORES
     as_json: JsonOption = False
 
     def setup(self) -> Setup:
-        """Return the policy document and its thresholds; see `read_setup`."""
-        setup = read_setup(self.policy, self.threshold)
+        """Return the policy document, its thresholds and what it watches; see `read_setup`."""
+        given = Given(tuple(self.signal or ()), self.alarms, self.signal_lag, self.server())
+        setup = read_setup(self.policy, self.threshold, given)
         if self.publish_seconds is None:
             return setup
         return replace(setup, target=replace(setup.target, publish_seconds=self.publish_seconds))
@@ -210,6 +257,10 @@ class Trials:
             default=default,
         )
 
+    def server(self) -> Server:
+        """Return what a task can do."""
+        return Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
+
     def world(self, setup: Setup) -> World:
         """Return the world that the options describe; tasks drain and publish as the document says.
 
@@ -217,9 +268,10 @@ class Trials:
             typer.BadParameter: an outage is not written as FROM-TO.
         """
         never, delay = self.never_come_from, self.deregistration_delay
-        server = Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
+        jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
         return World(
-            server=server,
+            jobs=jobs[0] if jobs else None,
+            server=self.server(),
             start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
             full_refuses_checks=self.refuse_checks,
             never_come_from=math.inf if never is None else never,
@@ -252,11 +304,12 @@ takes_trials = made_of_options(Trials)
 """The same, for a command that has an option of its own for traffic files."""
 
 
-def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
+def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None = None) -> Setup:
     """Return what is to be tried.
 
     Raises:
-        typer.BadParameter: the document or a threshold breaks a rule.
+        typer.BadParameter: the document or a threshold breaks a rule, or what a policy watches is
+            not known or cannot be simulated.
     """
     try:
         target = parse_target(policy.read_text(encoding="utf-8"))
@@ -267,21 +320,50 @@ def read_setup(policy: Path, thresholds: list[str] | None) -> Setup:
         raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
     except OSError as error:
         raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    if target.queues:
+        return Setup(_worker(policy, target), {})
     if not any(
         policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
     ):
         rule = "must have a scale-out policy with MetricScope PerTask: that is what is simulated"
         raise typer.BadParameter(f"{policy}: {rule}", param_hint="--policy")
-    return Setup(target, _thresholds(target, thresholds or []))
+    watched, of_alarms = what_is_watched(target, given or Given())
+    thresholds_ = _thresholds(target, thresholds or [], watched, of_alarms)
+    return Setup(target, thresholds_, watched)
 
 
-def _thresholds(target: ScalableTarget, given: list[str]) -> dict[str, float]:
+def _worker(policy: Path, target: ScalableTarget) -> ScalableTarget:
+    """Return a target that works off a queue, if that can be simulated.
+
+    Raises:
+        typer.BadParameter: it has other policies, or another queue.
+    """
+    if target.policies or len(target.queues) > 1:
+        names = ", ".join(each.name for each in (*target.queues, *target.policies))
+        rule = "what is simulated is one queue, or policies that have alarms"
+        raise typer.BadParameter(f"{policy}: {rule}, not {names}", param_hint="--policy")
+    return target
+
+
+def _thresholds(
+    target: ScalableTarget,
+    given: list[str],
+    watched: Mapping[str, Watch],
+    of_alarms: Mapping[str, float],
+) -> dict[str, float]:
+    """Return each alarm's threshold: as given, as its alarm's own, or as the template's."""
     defaults = default_thresholds(target)
     thresholds = read_thresholds(given)
     if unknown := sorted(thresholds.keys() - defaults.keys()):
         rule = f"must name one of the policies {', '.join(defaults)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(unknown)}", param_hint="--threshold")
-    return {**defaults, **thresholds}
+    known = {**of_alarms, **thresholds}
+    for policy in target.step_policies:
+        signal = watched[policy.alarm].signal
+        if policy.alarm not in known and signal != REQUESTS:
+            rule = f"must say the threshold of {policy.alarm}, as it watches {signal.name}"
+            raise typer.BadParameter(rule, param_hint="--threshold")
+    return {**defaults, **known}
 
 
 def _outage(text: str) -> tuple[int, int]:

@@ -25,12 +25,14 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.policies import by_the_newest, window
+from quickstep.engine.queue_policy import QUEUES
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.loop.observing import ALARM_PERIOD
 from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences
 from quickstep.protocol.records import decision_dict
+from quickstep_cli.queues import read_queues
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from quickstep.engine.patience import Patience
 
 _KEYS = ("target", "now", "service", "alarms", "history", "override", "pause")
-_OPTIONAL = ("launches", "draining", "memory")
+_OPTIONAL = ("launches", "draining", "memory", "queues")
 
 
 def explain(
@@ -82,9 +84,10 @@ def _decide(case: Any) -> dict[str, Any]:
         pause=read_pause(members["pause"].optional()),
         patience=_patience(members.get("memory"), target),
     )
+    backlog = read_queues(members.get("queues"), target, service.desired, now)
     problems.raise_any(InvalidDocumentError)
     assert target is not None  # noqa: S101 - a target that is none has raised its problems
-    return decision_dict(decide(target, Observation(service, alarms), state, now))
+    return decision_dict(decide(target, Observation(service, alarms, backlog), state, now))
 
 
 def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, Patience]:
@@ -93,6 +96,7 @@ def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, P
     if field is None or target is None:
         return known
     learning = [policy.name for policy in target.policies if window(policy) is not None]
+    learning += [QUEUES] if target.queues else []
     for name in known.keys() - learning:
         which = ", ".join(learning) or "the target has none"
         rule = f"must be named like a policy that keeps idle tasks: {which}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,18 +11,30 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.alarms.definition import described_definition
 from quickstep.aws.cloudwatch import CloudWatchMetrics
-from quickstep.config import ConfigError, parse_target_of
+from quickstep.aws.queues import SqsQueues
+from quickstep.config import MAX_QUEUES, ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.observing import told_of
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import CommandError, explain_error, now
-from quickstep_cli.checks import Autoscaling, Facts, ForeignChange, Scaler, Unknown
+from quickstep_cli.aws import CommandError, Exit, explain_error, now
+from quickstep_cli.checks import (
+    MINUTE,
+    Autoscaling,
+    EcsMetrics,
+    Facts,
+    ForeignChange,
+    Scaler,
+    Unknown,
+    of_ecs,
+)
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from quickstep.engine.backlog import QueueReading
     from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
@@ -51,11 +64,13 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
         alarms=alarms,
         datapoints=datapoints,
         elsewhere=_or_unknown(lambda: _elsewhere(aws, seen, read)),
+        ecs_metrics=_or_unknown(lambda: _ecs_metrics(aws, service, seen)),
         registered=_or_unknown(lambda: aws.scaler["Table"]),
         table=_or_unknown(lambda: aws.table),
         scalers=_or_unknown(lambda: _scalers(aws, service)),
         drains=_or_unknown(lambda: _drains(aws, service)),
-        refused=_or_unknown(lambda: refused(aws, service)),
+        refused=_or_unknown(lambda: refused(aws, service, _queue_names(document))),
+        queues=_or_unknown(lambda: _queues(aws, document)),
         autoscaling=_or_unknown(lambda: _autoscaling(aws, service)),
         alarm_actions=_or_unknown(lambda: _alarm_actions(aws, service)),
         foreign=_or_unknown(lambda: _foreign_changes(aws, service)),
@@ -87,6 +102,20 @@ def _document(aws: Aws, service: ServiceName) -> ScalableTarget | str:
         return parse_target_of(service, text)
     except ConfigError as error:
         return f"{service.parameter}: {error}"
+
+
+def _queue_names(target: ScalableTarget | str) -> list[str]:
+    policies = () if isinstance(target, str) else target.queues
+    return [policy.queue_name for policy in policies]
+
+
+def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | str]:
+    """Return the readings of a target's queues, or why there is none, by policy."""
+    if isinstance(target, str) or not target.queues:
+        return {}
+    with ThreadPoolExecutor(MAX_QUEUES) as threads:
+        read = SqsQueues(aws.client("sqs"), threads).read(_queue_names(target))
+    return told_of(target.queues, read)
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
@@ -225,6 +254,40 @@ def _elsewhere(
         spaces = {one["Namespace"] for one in listed["Metrics"]} - {alarm["Namespace"]}
         found[policy] = sorted(spaces)
     return found
+
+
+def _ecs_metrics(
+    aws: Aws, service: ServiceName, alarms: Mapping[str, Mapping[str, Any]]
+) -> EcsMetrics | None:
+    """Return how often ECS publishes the service's metrics; None where no alarm watches one."""
+    if not any(of_ecs(alarm) for alarm in alarms.values()):
+        return None
+    return published_by_ecs(aws.client("ecs"), service)
+
+
+def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
+    """Return how often ECS publishes a service's metrics.
+
+    Of all that describes a service, only its revisions say it. While a deployment goes on there are
+    two, and the slower one counts: tasks of both publish.
+    """
+    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    arns = [one["arn"] for it in found for one in it.get("currentServiceRevisions", [])]
+    if not arns:
+        raise CommandError(Exit.NOT_FOUND, f"ECS has no revision of {service.resource_id}")
+    revisions = ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+    configured = [
+        {
+            name: config["resolutionSeconds"]
+            for config in revision.get("monitoring", {}).get("metricConfigurations", [])
+            for name in config["metricNames"]
+        }
+        for revision in revisions
+    ]
+    names = {name for one in configured for name in one}
+    slowest = {name: max(one.get(name, MINUTE) for one in configured) for name in names}
+    controller = found[0].get("deploymentController", {}).get("type", "ECS")
+    return EcsMetrics(slowest, controller)
 
 
 def _messages(aws: Aws, name: str) -> int:

@@ -209,3 +209,5 @@ def _print(service: ServiceName, made: TakeOver, out: Path | None, *, as_json: b
         console.print(f"[yellow]![/] {escape(warning)}", soft_wrap=True)
     if out:
         console.print(escape(f"Written to {out}: policy.json, alarms.json, template.json"))
+        files = f"--policy {out / 'policy.json'} --alarms {out / 'alarms.json'}"
+        console.print(escape(f"Try it first: quickstep compare {files}"), soft_wrap=True)

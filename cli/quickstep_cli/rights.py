@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quickstep.naming import DOCUMENTS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
 
-SERVICE, PARAMETER, EVERYTHING = "the service", "its document", "*"
+SERVICE, PARAMETER, PATH, EVERYTHING = "the service", "its document", "all documents", "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +31,21 @@ class Grant:
 
 _SEND = ("sqs:SendMessage",)
 _INVOKE = ("lambda:InvokeFunction",)
+_OF_THE_TABLE = ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 _RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+
+READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
+"""Of the queues of documents, which the stack's parameter QueueArns names."""
 
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
     Grant("ScalerRole", PARAMETER, ("ssm:GetParameters",)),
+    Grant("ScalerRole", PATH, ("ssm:GetParametersByPath",)),
     Grant(
         "ScalerRole",
         "Table",
-        tuple(
-            f"dynamodb:{action}"
-            for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
-        ),
+        tuple(f"dynamodb:{action}" for action in _OF_THE_TABLE),
     ),
     Grant("ScalerRole", EVERYTHING, ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData")),
     Grant("ScalerRole", "Rechecks", (*_RECEIVE, *_SEND)),
@@ -67,6 +71,7 @@ _LOGS = "logs:{place}:log-group:{id}:log-stream:doctor"
 _ARNS = {
     SERVICE: "ecs:{place}:{id}",
     PARAMETER: "ssm:{place}:parameter{id}",
+    PATH: "ssm:{place}:parameter{id}",
     "Table": "dynamodb:{place}:table/{id}",
     "Rechecks": _QUEUE,
     "Surges": _QUEUE,
@@ -79,9 +84,18 @@ _ARNS = {
 }
 
 
-def refused(aws: Aws, service: ServiceName) -> list[str]:
-    """Return which of them IAM would refuse, by its own simulation."""
-    return list(_refused(aws, service))
+def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
+    """Return which of them IAM would refuse, by its own simulation, and of reading these queues."""
+    return [*_refused(aws, service), *_unread(aws, queues)]
+
+
+def _unread(aws: Aws, queues: Iterable[str]) -> Iterator[str]:
+    partition, account = aws.caller.split(":")[1], aws.account
+    for queue in queues:
+        role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
+        arn = f"arn:{partition}:sqs:{aws.region}:{account}:{queue}"
+        for action in simulated(aws.client("iam"), role, READ_QUEUE, arn, aws.region):
+            yield f"ScalerRole may not read a queue: {action} on {arn}"
 
 
 def _refused(aws: Aws, service: ServiceName) -> Iterator[str]:
@@ -106,6 +120,8 @@ def _name(aws: Aws, service: ServiceName, resource: str) -> str:
         return service.resource_id
     if resource == PARAMETER:
         return service.parameter
+    if resource == PATH:
+        return DOCUMENTS
     physical = aws.resource(resource)
     if physical.startswith("http"):
         return physical.rpartition("/")[2]

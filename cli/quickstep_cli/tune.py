@@ -16,6 +16,7 @@ from quickstep.fields import InvalidDocumentError
 from quickstep_cli.experiment import Trials, progress_bar, takes_trials, unwritable
 from quickstep_cli.extra import needs_lab
 from quickstep_cli.traffic import TrafficFilesOption  # noqa: TC001 - Typer reads annotations
+from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, split
 from quickstep_lab.simulator.tune import tune as search_policies
 from quickstep_lab.simulator.tuning_reasons import reasons
@@ -150,7 +151,7 @@ def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> N
     notes = Console(stderr=True)
     for line in _notes(tuning, search):
         notes.print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in _conclusion(tuning, out):
+    for line in _conclusion(tuning, search, out):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if out:
         console.print(f"Policy document: {out}", markup=False, highlight=False, soft_wrap=True)
@@ -158,10 +159,12 @@ def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> N
         typer.echo(document, nl=False)
 
 
-def _conclusion(tuning: Tuning, out: Path | None) -> Iterator[str]:
+def _conclusion(tuning: Tuning, search: Search, out: Path | None) -> Iterator[str]:
     yield from reasons(tuning)
     thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
-    yield f"Thresholds of the alarms, in requests per second and task: {thresholds}"
+    signal = search.baseline.signal
+    unit = "requests per second and task" if signal == REQUESTS else f"{signal.metric}"
+    yield f"Thresholds of the alarms, in {unit}: {thresholds}"
     saved = "" if out else f", once it is saved as {_TUNED}"
     yield f"Deploy it{saved}: {deployment(tuning.chosen, out)}"
 

@@ -58,8 +58,7 @@ def validate(
             for problem in error.problems:
                 err.print(f"    {escape(str(problem))}", soft_wrap=True)
         else:
-            alarms = ", ".join(policy.alarm for policy in target.policies)
-            what = f"{target.resource_id}, with the alarms {alarms}"
+            what = f"{target.resource_id}, with {_watched(target)}"
             out.print(f"[green]✓[/] {escape(str(file))}: {what}", soft_wrap=True)
             used |= {policy.name for policy in target.step_policies}
             for warning in (*_of_size(text), *advice(target, {**_defaults(target), **given})):
@@ -73,6 +72,18 @@ def validate(
         )
     if bad or (strict and warned):
         raise typer.Exit(1)
+
+
+def _watched(target: ScalableTarget) -> str:
+    """Return what a target's policies watch. Example: `the alarms high, low and the queue jobs`."""
+    alarms = ", ".join(policy.alarm for policy in target.policies)
+    queues = ", ".join(policy.queue_name for policy in target.queues)
+    several = "s" if len(target.queues) > 1 else ""
+    parts = (
+        f"the alarms {alarms}" if alarms else "",
+        f"the queue{several} {queues}" if queues else "",
+    )
+    return " and ".join(filter(None, parts))
 
 
 def _of_size(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from quickstep.engine.model import Datapoint
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import MAX_EVENT_AGE, Cycle
 from quickstep.loop.door import Door
+from quickstep.naming import parse_parameter
 from quickstep.protocol.counts import CLOCKS
 from quickstep.protocol.documents import MISSING, Document
 from quickstep.protocol.line import Line
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog, QueueReading
     from quickstep.engine.model import ScalableTarget, Service
     from quickstep.naming import ServiceName
     from quickstep.protocol.documents import Copy
@@ -101,6 +103,11 @@ def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tu
     return first(), second()
 
 
+DOCUMENTS_A_PAGE = 10
+"""As GetParametersByPath returns."""
+
+NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue: The specified queue does not exist."
+
 ITEM_BYTES = 405_000
 """DynamoDB takes 400 KB, and counts a little less than JSON does."""
 
@@ -154,7 +161,7 @@ class InMemoryTargets:
     hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
     records: list[DecisionRecord] = field(default_factory=list)
-    list_: set[str] = field(default_factory=set)
+    list_: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @call("claim")
     def claim(
@@ -187,6 +194,22 @@ class InMemoryTargets:
         """Return memory and lease; see the port."""
         item = self.items[resource_id]
         return item.claim.memory, item.lease
+
+    @call("peek of many")
+    def peek_all(self, resource_ids: Sequence[str]) -> Mapping[str, tuple[Memory, Lease | None]]:
+        """Return memory and lease of many targets; see the port."""
+        return {
+            resource_id: (item.claim.memory, item.lease)
+            for resource_id in resource_ids
+            if (item := self.items[resource_id])
+        }
+
+    @call("watch")
+    def watch(self, resource_id: str, backlog: Backlog) -> None:
+        """Write what is known of a target's queues; see the port."""
+        item = self.items[resource_id]
+        if item.exists:
+            item.memory = replace(item.memory, backlog=backlog)
 
     @call("wait")
     def wait(
@@ -234,7 +257,7 @@ class InMemoryTargets:
             for name in gone:
                 del item.entries[name]
         item.lease, item.waited_since, item.exists = None, None, True
-        self.list_.add(resource_id)
+        self.list_[resource_id] = memory.queues
         self.records.append(record)
         return waited
 
@@ -245,9 +268,9 @@ class InMemoryTargets:
         return item
 
     @call("listed")
-    def listed(self) -> Sequence[str]:
-        """Return the targets that are remembered; see the port."""
-        return sorted(self.list_)
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, and their queues; see the port."""
+        return dict(sorted(self.list_.items()))
 
     @call("unlist")
     def unlist(self, resource_id: str, generation: int) -> None:
@@ -255,7 +278,7 @@ class InMemoryTargets:
         item = self.items[resource_id]
         if item.lease is None and item.memory.generation == generation:
             item.memory = replace(item.memory, listed=False)
-            self.list_.discard(resource_id)
+            self.list_.pop(resource_id, None)
 
     @call("record")
     def record(self, record: DecisionRecord) -> None:
@@ -309,6 +332,30 @@ class InMemorySurgeLooks:
 
 
 @dataclass
+class InMemoryQueues:
+    """What is read of each queue by its name, or why it cannot be."""
+
+    hook: Hook
+    readings: dict[str, QueueReading | CallFailedError] = field(default_factory=dict)
+
+    def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
+        """Read queues; see the port. Each is a call, which may fail."""
+        return {name: self._read(name) for name in names}
+
+    def _read(self, name: str) -> QueueReading | CallFailedError:
+        try:
+            return self.reading(name)
+        except CallFailedError as error:
+            return error
+
+    @call("GetQueueAttributes")
+    def reading(self, name: str) -> QueueReading | CallFailedError:
+        """Return what is read of a queue at this moment; there is none that is not kept."""
+        gone = CallFailedError(Outcome.FAILED_OTHER, f"GetQueueUrl of {name}: {NO_QUEUE}")
+        return self.readings.get(name, gone)
+
+
+@dataclass
 class InMemoryCopies:
     """The table's copies of policy documents."""
 
@@ -349,6 +396,7 @@ class InMemoryAws:
     turns: InMemoryTurns = field(init=False)
     copies: InMemoryCopies = field(init=False)
     surge_looks: InMemorySurgeLooks = field(init=False)
+    queues: InMemoryQueues = field(init=False)
     _missing: set[ServiceName] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -357,6 +405,7 @@ class InMemoryAws:
         self.turns = InMemoryTurns(self.hook)
         self.copies = InMemoryCopies(self.hook)
         self.surge_looks = InMemorySurgeLooks(self.hook)
+        self.queues = InMemoryQueues(self.hook)
 
     def scaler(
         self,
@@ -375,6 +424,7 @@ class InMemoryAws:
             targets=self.targets,
             turns=self.turns,
             metrics=self,
+            queues=self.queues,
             messages=self,
             together=together,
             clock=clock,
@@ -386,6 +436,7 @@ class InMemoryAws:
         return Door(
             cycle=cycle,
             alarms=self,
+            parameters=self,
             messages=self,
             surges=self.surge_looks,
             sleep=sleep,
@@ -434,6 +485,15 @@ class InMemoryAws:
         """Return what is stored for each service; see the port."""
         stored = {name: self.documents.get(name.parameter) for name in services}
         return {name: MISSING if text is None else Document(text) for name, text in stored.items()}
+
+    @call("GetParametersByPath")
+    def survey(self, token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        """Return a page of all documents, and the next page's token; see the port."""
+        first = int(token or 0)
+        after = first + DOCUMENTS_A_PAGE
+        stored = list(islice(self.documents.items(), first, after))
+        found = {name: Document(text) for key, text in stored if (name := parse_parameter(key))}
+        return found, str(after) if after < len(self.documents) else None
 
     def load(self, service: ServiceName) -> ScalableTarget:
         """Return the target's validated document; see the port. None is kept."""

@@ -84,6 +84,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     door = _OverheardDoor(
         cycle=replace(made.cycle, clock=clock.now),
         alarms=made.alarms,
+        parameters=made.parameters,
         messages=made.messages,
         surges=made.surges,
         sleep=made.sleep,

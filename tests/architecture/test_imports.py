@@ -244,11 +244,11 @@ def test_every_module_of_the_layer_is_used_by_a_function() -> None:
 
 A_NEW_KIND = """
 @dataclass(frozen=True, slots=True)
-class Poll:
+class Nudge:
     queue: str
 
 
-{union} | Poll
+{union} | Nudge
 """
 
 
@@ -268,7 +268,7 @@ def test_mypy_names_every_place_that_must_answer_for_a_new_kind_of_look(tmp_path
         check=False,
     )
 
-    errors = re.findall(r"^quickstep/(\S+?):\d+: error: .*Poll", checked.stdout, re.MULTILINE)
+    errors = re.findall(r"^quickstep/(\S+?):\d+: error: .*Nudge", checked.stdout, re.MULTILINE)
     assert set(errors) == {"loop/door.py", "protocol/messages.py"}, checked.stdout
 
 

@@ -274,6 +274,9 @@ def test_what_aas_has_is_read_from_aws(account: Account, run: Any, tmp_path: Pat
 
     assert result.exit_code == 1, "AAS still acts"
     assert "Application Auto Scaling still scales" in result.stdout
+    files = [tmp_path / "new" / name for name in ("policy.json", "alarms.json")]
+    tried = f"Try it first: quickstep compare --policy {files[0]} --alarms {files[1]}"
+    assert tried in result.stdout.splitlines()
     target = parse_target((tmp_path / "new" / "policy.json").read_text())
     assert (target.resource_id, target.min_capacity, target.max_capacity) == (
         WEB.resource_id,

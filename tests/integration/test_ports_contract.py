@@ -19,6 +19,8 @@ from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import TURNS, DynamoTurns
 from quickstep.config import ConfigError, parse_target
+from quickstep.engine.backlog import Backlog, QueueReading
+from quickstep.engine.backlog import Queue as BusyQueue
 from quickstep.engine.model import (
     AlarmState,
     Datapoint,
@@ -31,6 +33,7 @@ from quickstep.engine.model import (
     State,
 )
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.patience import Need
 from quickstep.fields import write_moment
 from quickstep.loop.documents import KeptDocuments
 from quickstep.naming import ServiceName
@@ -48,6 +51,7 @@ from quickstep.protocol.messages import (
     read_message,
 )
 from quickstep.protocol.operators import KEPT, MOST_SCHEDULES, bounds_entry
+from quickstep.protocol.polls import Poll, Survey
 from quickstep.protocol.ports import (
     MOST_SURGES_A_SECOND,
     CallFailedError,
@@ -191,6 +195,15 @@ RICH = Memory(
     check_at=ago(-10),
     turn=Turn(ago(40), 2, 41),
     listed=True,
+    backlog=Backlog(
+        {
+            "jobs": BusyQueue(ago(10), QueueReading(340, 24, 2, "dead"), 12.5),
+            "mails": BusyQueue(ago(20), None, 0.0, "GetQueueUrl of mails: AccessDenied"),
+        },
+        (Need(ago(10), 50), Need(ago(20), 60)),
+    ),
+    queues=("jobs", "mails.fifo"),
+    failed_at=ago(30),
 )
 
 
@@ -484,13 +497,13 @@ def test_nobody_waits_for_who_is_done(targets: Targets) -> None:
 
 
 def test_targets_are_listed_with_their_first_commit(targets: Targets) -> None:
-    assert targets.listed() == []
+    assert targets.listed() == {}
     claimed(targets, "me")
-    assert targets.listed() == []
+    assert targets.listed() == {}
 
     targets.commit("me", Memory(generation=3), a_record())
 
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: ()}
     assert targets.peek(WEB.resource_id)[0].listed
 
 
@@ -499,9 +512,9 @@ def test_a_target_is_taken_from_the_list_until_its_next_commit(targets: Targets)
 
     targets.unlist(WEB.resource_id, RICH.generation)
 
-    assert targets.listed() == []
+    assert targets.listed() == {}
     committed(targets, targets.peek(WEB.resource_id)[0], "another")
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: RICH.queues}
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "of another generation"])
@@ -512,7 +525,7 @@ def test_one_that_something_happens_to_stays_on_it(targets: Targets, *, held: bo
 
     targets.unlist(WEB.resource_id, RICH.generation if held else RICH.generation - 1)
 
-    assert targets.listed() == [WEB.resource_id]
+    assert targets.listed() == {WEB.resource_id: RICH.queues}
     assert targets.peek(WEB.resource_id)[0].listed
 
 
@@ -947,6 +960,8 @@ def queue(request: pytest.FixtureRequest) -> Queue:
             id="look",
         ),
         pytest.param(Message(Sweep("a token: ü")), id="sweep"),
+        pytest.param(Message(Survey("a token")), id="survey"),
+        pytest.param(Message(Poll(ago(-30), {WEB: ("jobs",)}, 140)), id="poll"),
     ],
 )
 def test_a_message_arrives_as_it_was_sent(queue: Queue, message: Message) -> None:

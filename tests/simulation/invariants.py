@@ -849,7 +849,7 @@ def _limits_until(world: World, at: float) -> list[Limits]:
 
 def _until(world: World, since: float) -> float:
     """Return when the limits that began then gave way to the next."""
-    return min((limits.since for limits in world.limits if limits.since > since), default=END)
+    return min((limits.since for limits in world.limits if limits.since > since), default=math.inf)
 
 
 def _unharmed_heartbeats(world: World) -> list[tuple[float, float]]:

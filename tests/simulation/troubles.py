@@ -18,6 +18,10 @@ THROTTLED = {
     "take of the line": 0.1,
     "serve of the line": 0.1,
     "read of the line": 0.1,
+    "GetParametersByPath": 0.03,
+    "GetQueueAttributes": 0.03,
+    "peek of many": 0.03,
+    "watch": 0.03,
 }
 """How often these calls are; of an answer that never came, their adapters make a failed call."""
 

@@ -89,7 +89,7 @@ def transform(template: dict[str, Any]) -> dict[str, Any]:
 def deploy(path: Path, **given: str) -> Stack:
     """Return the stack that a template makes of parameters; the others have their defaults."""
     template = transformed(path)
-    resolver = Resolver(template.get("Conditions", {}), parameters_of(path, given))
+    resolver = Resolver(template, parameters_of(path, given))
     return Stack(
         {
             name: resolver.resolve(resource)
@@ -105,7 +105,7 @@ def refusals(path: Path, **given: str) -> list[str]:
     broken = [
         f"{name}: {value!r}" for name, value in given.items() if not allowed(declared[name], value)
     ]
-    resolver = Resolver({}, parameters_of(path, given))
+    resolver = Resolver(source(path), parameters_of(path, given))
     return broken + [
         assertion["AssertDescription"]
         for rule in source(path).get("Rules", {}).values()
@@ -156,8 +156,9 @@ def allowed(parameter: Mapping[str, Any], value: str) -> bool:
 class Resolver:
     """CloudFormation's intrinsic functions, as far as these templates use them."""
 
-    def __init__(self, conditions: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        self._conditions = conditions
+    def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        self._conditions = template.get("Conditions", {})
+        self._mappings = template.get("Mappings", {})
         self._values = values
 
     def holds(self, condition: str | None) -> bool:
@@ -170,6 +171,8 @@ class Resolver:
             return node
         if len(node) == 1:
             ((function, argument),) = node.items()
+            if function == "Condition":
+                return self.holds(argument)
             if function == "Ref" or function.startswith("Fn::"):
                 return self._call(function, argument)
         resolved = {key: self.resolve(value) for key, value in node.items()}
@@ -192,12 +195,20 @@ class Resolver:
 
     def _call_on_values(self, function: str, arguments: Any) -> Any:
         match function, arguments:
+            case "Fn::FindInMap", [name, top, second]:
+                return self._mappings[name][top][second]
             case "Fn::Join", [delimiter, parts]:
                 return delimiter.join(parts)
             case "Fn::Split", [delimiter, text]:
                 return text.split(delimiter)
             case "Fn::Select", [index, parts]:
                 return parts[int(index)]
+            case _:
+                return self._call_on_truths(function, arguments)
+
+    @staticmethod
+    def _call_on_truths(function: str, arguments: Any) -> bool:
+        match function, arguments:
             case "Fn::Equals", [left, right]:
                 return str(left) == str(right)
             case "Fn::Not", [value]:

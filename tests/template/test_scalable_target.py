@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.events.models import EventPattern
 
 from quickstep.config import parse_target
-from quickstep.engine.model import TargetPolicy
+from quickstep.engine.model import MetricScope, TargetPolicy
 from quickstep.loop.schedules import read_action
 from quickstep.naming import parse_alarm_name
 from tests.builders import HIGH, LOW, NOW, ROOT, WEB, example_document, load_event
@@ -29,7 +29,13 @@ def document(stack: Stack = STACK) -> Any:
 
 
 def alarms(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
-    return {alarm["AlarmName"]: alarm for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+    """Return the alarms by name; a period that a parameter gives is a number to CloudFormation."""
+    return {
+        alarm["AlarmName"]: {
+            key: int(value) if key == "Period" else value for key, value in alarm.items()
+        }
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
 
 
 def test_the_default_document_is_the_example() -> None:
@@ -237,6 +243,207 @@ def test_a_number_that_the_template_takes_is_the_target_and_the_threshold(number
 
     assert target_of(stack).policies == (TargetPolicy("request-rate", float(number)),)
     assert float(stack.the("AWS::CloudWatch::Alarm")["Threshold"]) == float(number)
+
+
+# Signals
+
+SERVICE = {"ClusterName": WEB.cluster, "ServiceName": WEB.service}
+OF_THE_SERVICE = [{"Name": "ClusterName", "Value": "prod"}, {"Name": "ServiceName", "Value": "web"}]
+GROUP = "TargetGroup=targetgroup/web/73e2d6bc24d8a067"
+BALANCER = "LoadBalancer=app/web/50dc6c495c0c9188"
+
+
+def as_cloudformation_reads(node: Any) -> Any:
+    """Return a resource with its numbers as texts: to CloudFormation, 10 and "10" are the same."""
+    if isinstance(node, dict):
+        return {key: as_cloudformation_reads(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [as_cloudformation_reads(value) for value in node]
+    return str(node) if isinstance(node, int) and not isinstance(node, bool) else node
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        pytest.param({}, "by-steps", id="by steps"),
+        pytest.param({"TargetValue": "100"}, "one-number", id="one number"),
+        pytest.param({"TargetValue": "0.6", "Metric": "Utilization"}, "utilization", id="share"),
+    ],
+)
+def test_a_stack_without_a_signal_is_what_it_was_before_there_were_signals(
+    given: dict[str, str], kept: str
+) -> None:
+    """The resources kept were made by the template before it had any of these parameters."""
+    before = json.loads((ROOT / f"tests/template/resources/{kept}.json").read_text("utf-8"))
+
+    made = {
+        name: {key: resource[key] for key in ("Type", "Properties")}
+        for name, resource in deploy(TARGET, **SERVICE, **given).resources.items()
+    }
+
+    assert as_cloudformation_reads(made) == as_cloudformation_reads(before)
+
+
+def test_the_template_can_be_given_inline() -> None:
+    """CloudFormation takes 51,200 bytes in a call; a larger template has to be in S3."""
+    assert TARGET.stat().st_size <= 51_200
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What an alarm watches, and the policy that it drives."""
+
+    policy: TargetPolicy
+    metric: tuple[str, str]
+    statistic: tuple[str, int]
+    dimensions: list[dict[str, str]] = field(default_factory=lambda: OF_THE_SERVICE)
+
+
+def dimension(text: str) -> dict[str, str]:
+    name, value = text.split("=")
+    return {"Name": name, "Value": value}
+
+
+SIGNALS = [
+    pytest.param(
+        {"Signal": "cpu", "TargetValue": "60"},
+        Watched(TargetPolicy("cpu", 60.0), ("AWS/ECS", "CPUUtilization"), ("Average", 20)),
+        id="cpu",
+    ),
+    pytest.param(
+        {"Signal": "memory", "TargetValue": "70"},
+        Watched(TargetPolicy("memory", 70.0), ("AWS/ECS", "MemoryUtilization"), ("Average", 20)),
+        id="memory",
+    ),
+    pytest.param(
+        {"Signal": "requests-per-target", "TargetValue": "6000", "Dimensions": GROUP},
+        Watched(
+            TargetPolicy("requests-per-target", 6000.0),
+            ("AWS/ApplicationELB", "RequestCountPerTarget"),
+            ("Sum", 60),
+            [dimension(GROUP)],
+        ),
+        id="requests per target",
+    ),
+    pytest.param(
+        {"Signal": "response-time", "TargetValue": "0.3", "Dimensions": f"{BALANCER},{GROUP}"},
+        Watched(
+            TargetPolicy("response-time", 0.3, disable_scale_in=True),
+            ("AWS/ApplicationELB", "TargetResponseTime"),
+            ("Average", 60),
+            [dimension(BALANCER), dimension(GROUP)],
+        ),
+        id="response time only adds tasks",
+    ),
+    pytest.param(
+        {"Signal": "queue-depth", "TargetValue": "20", "Dimensions": "QueueName=jobs"},
+        Watched(
+            TargetPolicy("queue-depth", 20.0, MetricScope.TOTAL),
+            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+            ("Average", 60),
+            [dimension("QueueName=jobs")],
+        ),
+        id="queue depth, of the whole service",
+    ),
+    pytest.param(
+        {
+            "Metric": "OpenOrders",
+            "Namespace": "Shop",
+            "TargetValue": "40",
+            "HalvesWhenTasksDouble": "no",
+            "Statistic": "Maximum",
+            "Period": "30",
+            "Dimensions": "Shop=de,Kind=express,Stage=prod",
+        },
+        Watched(
+            TargetPolicy("OpenOrders", 40.0, MetricScope.TOTAL),
+            ("Shop", "OpenOrders"),
+            ("Maximum", 30),
+            [dimension("Shop=de"), dimension("Kind=express"), dimension("Stage=prod")],
+        ),
+        id="a number of one's own, of the whole service",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "watched"), SIGNALS)
+def test_a_signal_makes_the_alarm_and_the_policy_that_go_together(
+    given: dict[str, str], watched: Watched
+) -> None:
+    assert refusals(TARGET, **SERVICE, **given) == []
+    stack = deploy(TARGET, **SERVICE, **given)
+
+    (alarm,) = alarms(stack).values()
+    assert target_of(stack).policies == (watched.policy,)
+    assert parse_alarm_name(alarm["AlarmName"]) == (WEB, watched.policy.alarm)
+    assert float(alarm["Threshold"]) == watched.policy.target_value
+    assert (alarm["Namespace"], alarm["MetricName"]) == watched.metric
+    assert (alarm["Statistic"], alarm["Period"]) == watched.statistic
+    assert alarm["Dimensions"] == watched.dimensions
+
+
+def test_metric_math_is_over_the_signal_s_metric_and_a_second_one_beside_it() -> None:
+    given = {
+        "Signal": "queue-depth",
+        "TargetValue": "20",
+        "Dimensions": "QueueName=jobs",
+        "Expression": "m1 + m2",
+        "SecondMetric": "ApproximateNumberOfMessagesNotVisible",
+    }
+    assert refusals(TARGET, **SERVICE, **given) == []
+
+    alarm = deploy(TARGET, **SERVICE, **given).the("AWS::CloudWatch::Alarm")
+
+    def stat(metric: str) -> Any:
+        watched = {"Namespace": "AWS/SQS", "MetricName": metric}
+        watched["Dimensions"] = [dimension("QueueName=jobs")]  # type: ignore[assignment]
+        return {"Metric": watched, "Stat": "Average", "Period": 60}
+
+    assert alarm["Metrics"] == [
+        {"Id": "result", "Expression": "m1 + m2", "ReturnData": True},
+        {
+            "Id": "m1",
+            "ReturnData": False,
+            "MetricStat": stat("ApproximateNumberOfMessagesVisible"),
+        },
+        {
+            "Id": "m2",
+            "ReturnData": False,
+            "MetricStat": stat("ApproximateNumberOfMessagesNotVisible"),
+        },
+    ]
+    assert not {"MetricName", "Namespace", "Statistic", "Period", "Dimensions"} & alarm.keys()
+    assert alarm["AlarmName"] == WEB.alarm("queue-depth/high")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        pytest.param(
+            {"Signal": "cpu"},
+            "Signal, Dimensions, HalvesWhenTasksDouble, Statistic, Period and Expression go with "
+            "TargetValue",
+            id="no number",
+        ),
+        pytest.param(
+            {"Signal": "queue-depth", "TargetValue": "20"},
+            "with this Signal, give Dimensions, e.g. QueueName=jobs",
+            id="no queue",
+        ),
+        pytest.param(
+            {"TargetValue": "20", "SecondMetric": "Other"},
+            "SecondMetric is m2 of Expression, e.g. 100 * m1 / m2",
+            id="a metric too many",
+        ),
+        pytest.param(
+            {"Signal": "queue-depth", "TargetValue": "20", "Dimensions": "jobs"},
+            "Dimensions: 'jobs'",
+            id="no name of a dimension",
+        ),
+    ],
+)
+def test_half_a_signal_is_refused(given: dict[str, str], why: str) -> None:
+    assert refusals(TARGET, **SERVICE, **given) == [why]
 
 
 # A document of one's own

@@ -6,7 +6,7 @@ import json
 import re
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,8 @@ from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
 from quickstep.loop.heartbeat import INLINE_TARGETS
 from quickstep.naming import ServiceName
+from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
+from quickstep.protocol.polls import Poll
 from quickstep.report.telemetry import refuse, report
 from quickstep.wiring import (
     ScheduleSettings,
@@ -28,13 +30,14 @@ from quickstep.wiring import (
     make_door,
     make_schedules,
 )
-from quickstep_cli.rights import GRANTS, PARAMETER, SERVICE
+from quickstep_cli.rights import GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
     TABLE_ATTRIBUTES,
     TABLE_KEYS,
     VISIBILITY_TIMEOUT,
+    Account,
     EmbeddedAws,
     create_queue,
     create_service,
@@ -48,6 +51,8 @@ from tests.log_lines import metrics_in, overhear
 from tests.template.stack import SCALER, Stack, deploy, source, transform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 STACK = deploy(SCALER)
@@ -139,6 +144,8 @@ def test_whatever_others_make_is_named_by_what_is_in_it() -> None:
     assert [name for name in bases if not re.search("@sha256:[0-9a-f]{64}$", name)] == []
 
 
+QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:jobs"
+
 CHANGED = {
     "ClusterName": "prod",
     "ServiceName": "web",
@@ -153,6 +160,7 @@ CHANGED = {
     "DryRun": "true",
     "Document": "{}",
     "ClusterNames": "prod",
+    "QueueArns": QUEUE_ARN,
     "AlarmEmail": "ops@example.com",
     "NamePrefix": "/quickstep-next",
     "LogLevel": "DEBUG",
@@ -391,6 +399,7 @@ def calls() -> list[Call]:
         put_policy(account, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
         cloudwatch = account.client("cloudwatch")
         queue_url = create_queue(account)
+        create_worker(account)
         settings = Settings(TABLE, queue_url, 0, timedelta(days=36_500), timedelta(days=30))
         account.session.events.register("before-parameter-build", record)
         door = make_door(settings, account.client)
@@ -398,6 +407,7 @@ def calls() -> list[Call]:
         def deliver(event: Any) -> Any:
             return handler(event, cast("LambdaContext", Context()), door=door)
 
+        found_and_polled(deliver)
         put_alarm(cloudwatch, WEB)
         deliver(load_event("alarm-high-step2"))
         deliver(RECHECK)
@@ -413,6 +423,30 @@ def calls() -> list[Call]:
             put_alarm(cloudwatch, ServiceName("prod", f"other-{number}"))
         deliver(HEARTBEAT)
     return made
+
+
+WORKER = ServiceName("prod", "worker")
+
+
+def create_worker(account: Account) -> None:
+    """Create a service that works off a queue."""
+    body = {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}}
+    bounds = {"MinCapacity": 0, "MaxCapacity": 9}
+    document = {"ResourceId": WORKER.resource_id, **bounds, "QueuePolicies": body}
+    create_service(account, WORKER, 0)
+    account.client("sqs").create_queue(QueueName="jobs")
+    put_policy(account, WORKER, json.dumps(document))
+
+
+def found_and_polled(deliver: Callable[[Any], Any]) -> None:
+    """Have that service found by a heartbeat, looked at, and its queue polled."""
+    deliver(HEARTBEAT)
+    look = Heartbeats((Heartbeat(WORKER, {}),))
+    poll = Poll(datetime.now(UTC), {WORKER: ("jobs",)}, 1)
+    for content in (look, poll):
+        body = json.dumps(write_message(Message(content)))
+        answer = deliver({"Records": [{"messageId": "1", "body": body}]})
+        assert answer == {"batchItemFailures": []}
 
 
 # Where IAM's name of a service is not that of its endpoint.
@@ -470,21 +504,59 @@ STATEMENTS = {
     "cloudwatch": "ReadMetricsAndAlarms",
     "sqs": "SendAndReceiveRechecks",
 }
+# Beside these, what finds a target that is not known yet, and reads a queue of its document.
+OTHERS = {
+    "ssm:GetParametersByPath": "FindPolicyDocuments",
+    "sqs:GetQueueUrl": "ReadTheLengthOfTheNamedQueues",
+    "sqs:GetQueueAttributes": "ReadTheLengthOfTheNamedQueues",
+}
 
 
 def test_the_role_allows_exactly_the_calls_that_the_code_makes(calls: list[Call]) -> None:
     needed = {sid: set(actions) for sid, actions in LAMBDA_S_OWN.items()}
     for action in {action for call in calls for action in call.actions}:
-        needed.setdefault(STATEMENTS[action.partition(":")[0]], set()).add(action)
+        sid = OTHERS.get(action, STATEMENTS[action.partition(":")[0]])
+        needed.setdefault(sid, set()).add(action)
 
-    assert {sid: set(as_list(one["Action"])) for sid, one in statements().items()} == needed
+    granted = statements(deploy(SCALER, QueueArns=QUEUE_ARN))
+    assert {sid: set(as_list(one["Action"])) for sid, one in granted.items()} == needed
+
+
+@pytest.mark.parametrize(
+    "arns",
+    [
+        pytest.param([QUEUE_ARN], id="one"),
+        pytest.param([QUEUE_ARN, f"{QUEUE_ARN}-more.fifo", f"{QUEUE_ARN}-*"], id="several"),
+    ],
+)
+def test_the_length_of_exactly_the_named_queues_may_be_read(arns: list[str]) -> None:
+    granted = statements(deploy(SCALER, QueueArns=",".join(arns)))
+
+    statement = granted["ReadTheLengthOfTheNamedQueues"]
+    assert statement["Resource"] == arns
+    assert set(statement["Action"]) == {"sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
+
+
+def test_without_a_queue_no_statement_is_about_one() -> None:
+    assert "ReadTheLengthOfTheNamedQueues" not in statements()
+
+
+def test_seventy_queues_fit_into_the_parameter_and_the_role() -> None:
+    arns = [f"arn:aws:sqs:eu-west-1:123456789012:orders-{number:04}" for number in range(70)]
+    given = ",".join(arns)
+    (policy,) = deploy(SCALER, QueueArns=given).of_type("AWS::IAM::Role")["ScalerRole"]["Policies"]
+
+    assert len(given) <= 4096, "characters of a parameter's value"
+    longest = 60 * json.dumps(policy).count(".Arn")  # names become ARNs
+    written = json.dumps(policy["PolicyDocument"], separators=(",", ":"))
+    assert len(written) + longest <= 10_240, "characters of a role's own policies"
 
 
 def test_the_doctor_asks_about_every_action_of_every_role() -> None:
     def about(resource: Any) -> str:
         """Return what a grant calls the resource of a statement."""
         (one,) = as_list(resource)
-        kinds = {":ecs:": SERVICE, ":ssm:": PARAMETER}
+        kinds = {":ecs:": SERVICE, "quickstep/*": PARAMETER, "quickstep*": PATH}
         return next((name for part, name in kinds.items() if part in one), one.removesuffix(".Arn"))
 
     granted = {
@@ -525,7 +597,7 @@ def test_what_is_about_everything_only_reads_and_only_in_this_region() -> None:
 
 
 def test_messages_are_sent_to_the_queue_that_the_role_may_send_to(calls: list[Call]) -> None:
-    sent_to = {call.parameters["QueueUrl"] for call in calls if call.operation.startswith("sqs:")}
+    sent_to = {call.parameters["QueueUrl"] for call in calls if "SendMessage" in call.operation}
 
     assert len(sent_to) == 1
     assert environment()["QUEUE_URL"] == "Rechecks"

@@ -44,6 +44,38 @@ def into(*steps: tuple[float | None, float | None, int], **changes: Any) -> dict
     return {"ScaleInPolicies": {LOW: a_body(*steps, **changes)}}
 
 
+PER_TASK = "goes by a value per task, which nothing publishes where no task runs"
+FIRST = (
+    "it never adds the first one: set MinCapacity to 1, or add a policy on a number that is there "
+    "without tasks, with MetricScope Total, such as a queue's depth; a schedule or an override can "
+    "raise the minimum, too"
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({**out((0, None, 1), MetricScope="Total")}, id="a number of the service"),
+        pytest.param(
+            {"TargetTrackingPolicies": {"backlog": {"TargetValue": 20, "MetricScope": "Total"}}},
+            id="another policy that can",
+        ),
+        pytest.param(
+            {"QueuePolicies": {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}}},
+            id="a queue that is read",
+        ),
+        pytest.param(
+            {**out((0, None, 3), AdjustmentType="ExactCapacity", MetricScope="Total")},
+            id="an exact number",
+        ),
+    ],
+)
+def test_a_service_that_something_takes_from_zero_gives_no_warning_of_it(
+    changes: dict[str, Any],
+) -> None:
+    assert not [line for line in warnings_of(MinCapacity=0, **changes) if "first one" in line]
+
+
 def test_the_example_gives_no_warning() -> None:
     assert warnings_of() == []
 
@@ -55,9 +87,17 @@ def test_the_example_gives_no_warning() -> None:
         pytest.param({"ScaleInPolicies": {}}, "there are no ScaleInPolicies", id="one way"),
         pytest.param(
             {"MinCapacity": 0},
-            "MinCapacity is 0, and high-request-rate goes by a value per task: where no task runs, "
-            "nothing publishes one, so it never scales out from 0",
+            f"MinCapacity is 0, and high-request-rate {PER_TASK}, so {FIRST}",
             id="from zero",
+        ),
+        pytest.param(
+            {
+                "MinCapacity": 0,
+                **out((0, None, 50), AdjustmentType="PercentChangeInCapacity", MetricScope="Total"),
+            },
+            f"MinCapacity is 0, and high-request-rate goes by a percentage, which is 0 of 0 tasks, "
+            f"so {FIRST}",
+            id="a percentage of zero",
         ),
         pytest.param(out((0, None, 0)), "no step ever changes a capacity", id="no step"),
         pytest.param(
@@ -210,8 +250,7 @@ def test_one_number_gives_no_warning(preset: str) -> None:
     [
         pytest.param(
             {"MinCapacity": 0},
-            "MinCapacity is 0, and request-rate goes by a value per task: where no task runs, "
-            "nothing publishes one, so it never scales out from 0",
+            f"MinCapacity is 0, and request-rate {PER_TASK}, so {FIRST}",
             id="from zero",
         ),
         pytest.param(
@@ -346,3 +385,55 @@ def test_a_threshold_that_makes_no_sense_is_refused(threshold: str, why: str) ->
 
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "warnings"),
+    [
+        pytest.param(JOBS, {}, [], id="as it should be"),
+        pytest.param(
+            {**JOBS, "SecondsPerJob": 120},
+            {},
+            [
+                (
+                    "jobs: one job takes longer (120 s) than all that wait are to take "
+                    "(DrainSeconds, 30 s): each job that waits gets a slot of its own"
+                )
+            ],
+            id="long jobs",
+        ),
+        pytest.param(
+            {**JOBS, "ScaleInWindow": 30},
+            {},
+            [
+                (
+                    "jobs: its ScaleInWindow (30 s) is over before a new task would serve (45 s): "
+                    "tasks are removed in lulls that are shorter than their return"
+                )
+            ],
+            id="a short window",
+        ),
+        pytest.param(
+            JOBS,
+            {"ScaleInPolicies": None},
+            [
+                (
+                    "beside steps, queues remove tasks only while a step of ScaleInPolicies asks "
+                    "for that, and there is none: capacity only ever grows"
+                )
+            ],
+            id="beside steps that never remove",
+        ),
+        pytest.param(
+            JOBS,
+            {"ScaleInPolicies": None, "ScaleOutPolicies": None, "MinCapacity": 0},
+            [],
+            id="queues alone, from zero",
+        ),
+    ],
+)
+def test_queues(body: dict[str, Any], changes: dict[str, Any], warnings: list[str]) -> None:
+    assert warnings_of(QueuePolicies={"jobs": body}, **changes) == warnings

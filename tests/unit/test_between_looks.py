@@ -108,7 +108,7 @@ BEFORE = points(50.0, 160.0, newest=10, samples=8)
 def looked_back(event: AlarmEvent, target: ScalableTarget, now: datetime) -> Look:
     world = World()
     world.points[event.policy] = BEFORE
-    return Observer(world, MAX_EVENT_AGE).with_load_before(target, a_look(event), now)
+    return Observer(world, world.queues, MAX_EVENT_AGE).with_load_before(target, a_look(event), now)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_the_period_of_the_load_before_is_the_metric_s() -> None:
 def seen(memory: Memory, look: Look) -> Alarm:
     world = World()
     world.points[HIGH] = points(160.0)
-    return Observer(world, MAX_EVENT_AGE).observe(TARGET, memory, look, NOW).alarms[HIGH]
+    return (
+        Observer(world, world.queues, MAX_EVENT_AGE).observe(TARGET, memory, look, NOW).alarms[HIGH]
+    )
 
 
 def test_of_an_alarm_that_is_not_read_threshold_and_metric_are_known_all_the_same() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from quickstep.config import read_target
+from quickstep.engine.backlog import QueueReading
 from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
 from quickstep_cli.checks import (
     Autoscaling,
+    EcsMetrics,
     Facts,
     Finding,
     ForeignChange,
@@ -72,6 +74,63 @@ def test_a_healthy_target_has_nothing_to_fix() -> None:
 
     assert {finding.verdict for finding in findings} == {Verdict.OK}
     assert len({finding.check for finding in findings}) == 11
+
+
+# --- queues ---------------------------------------------------------------------------------------
+
+QUEUES = {
+    name: {"QueueName": queue, "SecondsPerJob": 2}
+    for name, queue in {"jobs": "jobs", "dead": "jobs-dead"}.items()
+}
+
+
+@pytest.mark.parametrize(
+    ("reading", "finding"),
+    [
+        pytest.param(
+            QueueReading(340, 24, 1),
+            Finding("queues", Verdict.OK, "jobs: 340 wait, 24 in flight, 1 delayed"),
+            id="there",
+        ),
+        pytest.param(
+            "GetQueueUrl of jobs: AWS.SimpleQueueService.NonExistentQueue: no such queue",
+            Finding(
+                "queues",
+                Verdict.PROBLEM,
+                "jobs: GetQueueUrl of jobs: AWS.SimpleQueueService.NonExistentQueue: no such queue",
+                "create it, or correct QueueName: until then no task is removed",
+            ),
+            id="gone",
+        ),
+    ],
+)
+def test_a_queue_is_there_or_is_to_be_mended(reading: QueueReading | str, finding: Finding) -> None:
+    target = read_target(a_document(QueuePolicies={"jobs": QUEUES["jobs"]}))
+    facts = replace(HEALTHY, target=target, queues={"jobs": reading})
+
+    assert [one for one in examine(facts) if one.check == "queues"] == [finding]
+
+
+def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
+    target = read_target(a_document(QueuePolicies=QUEUES))
+    queues = {"jobs": QueueReading(1, dead_letters="jobs-dead"), "dead": QueueReading(9)}
+
+    assert found(Verdict.WARNING, target=target, queues=queues) == [
+        Finding(
+            "queues",
+            Verdict.WARNING,
+            "dead: jobs-dead takes another queue's dead letters",
+            "it is not counted: take the policy out of the document",
+        )
+    ]
+
+
+def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
+    line = "ScalerRole may not read a queue: sqs:GetQueueUrl on arn:aws:sqs:eu-west-1:1:jobs"
+
+    assert found(Verdict.PROBLEM, refused=[line]) == [
+        Finding("rights", Verdict.PROBLEM, line, "is the queue in QueueArns of the scaler's stack?")
+    ]
 
 
 # --- how often tasks publish ----------------------------------------------------------------------
@@ -183,6 +242,13 @@ TOGETHER = "change TargetValue and the threshold together"
             f"{NAME} watches Utilization, a share of 1, and TargetValue is 100",
             "set TargetValue and the threshold to 0.6 or so",
             id="a share above 1",
+        ),
+        pytest.param(
+            {"MetricName": "TargetResponseTime", "Namespace": "AWS/ApplicationELB"},
+            "warning",
+            f"{NAME} watches TargetResponseTime, which is short whether or not a task may go",
+            "set DisableScaleIn, and let a policy on another metric remove tasks",
+            id="a response time that is to remove tasks",
         ),
         pytest.param(
             {"MetricName": "QueueTime"},
@@ -446,6 +512,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
             for fact in (
                 "alarms",
                 "datapoints",
+                "ecs_metrics",
                 "registered",
                 "scalers",
                 "drains",
@@ -463,3 +530,114 @@ def test_a_warning_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
     (warning,) = [one for one in found(Verdict.WARNING, **changes) if what in one.what]
 
     assert warning.fix
+
+
+# --- ECS's own metrics ----------------------------------------------------------------------------
+
+CPU: dict[str, Any] = {
+    "target": read_target(
+        a_document(
+            ScaleOutPolicies={},
+            ScaleInPolicies={},
+            TargetTrackingPolicies={"cpu": {"TargetValue": 60}},
+        )
+    ),
+    "datapoints": {"cpu/high": points(50.0, 50.0, 50.0)},
+}
+
+
+def cpu_alarm(**changes: Any) -> dict[str, Any]:
+    watched = {"Namespace": "AWS/ECS", "MetricName": "CPUUtilization", "Period": 20}
+    alarm = {"AlarmName": WEB.alarm("cpu/high"), "Threshold": 60.0, **watched, **changes}
+    return {"cpu/high": an_alarm(HIGH, **alarm)}
+
+
+SWITCH_ON = (
+    "aws ecs update-service --cluster prod --service web --monitoring "
+    '\'{"metricConfigurations":[{"metricNames":[%s],"resolutionSeconds":20}]}\' switches it to '
+    "20 s, which AWS charges for; this starts a deployment, so all tasks are replaced. In "
+    "CloudFormation it is the service's property MonitoringConfiguration"
+)
+LATE = (
+    "CPUUtilization is published every 60 s, and quickstep/prod/web/cpu/high has a period of 20 s: "
+    "it sees little or nothing"
+)
+
+
+@pytest.mark.parametrize(
+    ("there", "finding"),
+    [
+        pytest.param(
+            EcsMetrics({"CPUUtilization": 20}),
+            Finding(
+                "ECS metrics",
+                Verdict.OK,
+                "CPUUtilization is published every 20 s, and quickstep/prod/web/cpu/high has a "
+                "period of 20 s",
+            ),
+            id="switched on",
+        ),
+        pytest.param(
+            EcsMetrics({}),
+            Finding("ECS metrics", Verdict.PROBLEM, LATE, SWITCH_ON % '"CPUUtilization"'),
+            id="off, as by default",
+        ),
+        pytest.param(
+            EcsMetrics({"MemoryUtilization": 20}),
+            Finding(
+                "ECS metrics",
+                Verdict.PROBLEM,
+                LATE,
+                SWITCH_ON % '"CPUUtilization","MemoryUtilization"',
+            ),
+            id="on for another metric, which stays on",
+        ),
+        pytest.param(
+            EcsMetrics({}, controller="CODE_DEPLOY"),
+            Finding(
+                "ECS metrics",
+                Verdict.PROBLEM,
+                LATE,
+                "ECS has no high-resolution metrics with the deployment controller CODE_DEPLOY: "
+                "use a period of 60",
+            ),
+            id="not to be had",
+        ),
+    ],
+)
+def test_an_alarm_on_ecs_s_own_metric_needs_it_as_often_as_it_looks(
+    there: EcsMetrics, finding: Finding
+) -> None:
+    findings = examine(replace(HEALTHY, **CPU, alarms=cpu_alarm(), ecs_metrics=there))
+
+    assert [one for one in findings if one.check == "ECS metrics"] == [finding]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "fix"),
+    [
+        pytest.param(
+            "Quickstep/prod/web",
+            "use a period of 10, on a metric with StorageResolution 1",
+            id="published by the tasks",
+        ),
+        pytest.param(
+            "AWS/ECS",
+            "use a period of 20, once high-resolution metrics are on for the service",
+            id="ECS's own",
+        ),
+        pytest.param(
+            "AWS/ApplicationELB",
+            "AWS publishes it once a minute; docs/signals.md has signals that are seen sooner",
+            id="the load balancer's",
+        ),
+    ],
+)
+def test_a_period_of_a_minute_is_mended_as_its_metric_allows(namespace: str, fix: str) -> None:
+    alarm = cpu_alarm(Period=60, Namespace=namespace)
+
+    (warning,) = [
+        one for one in found(Verdict.WARNING, **CPU, alarms=alarm) if "evaluated once" in one.what
+    ]
+
+    assert warning.fix == fix

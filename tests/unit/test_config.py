@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quickstep.config import ConfigError, parse_target, read_target
+from quickstep.engine.backlog import QueuePolicy
 from quickstep.engine.model import (
     AdjustmentType,
     Direction,
@@ -171,15 +172,15 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         pytest.param(
             {"Mincapacity": 2},
             "Mincapacity: is not a known key; known are ResourceId, MinCapacity, MaxCapacity, "
-            "ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies, $schema, Preset, "
-            "MaxAdjustmentMagnitude, WarmupSeconds, PublishSeconds, DeregistrationDelaySeconds, "
-            "Guards, DryRun",
+            "ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies, QueuePolicies, $schema, "
+            "Preset, MaxAdjustmentMagnitude, WarmupSeconds, PublishSeconds, "
+            "DeregistrationDelaySeconds, Guards, DryRun",
             id="unknown key",
         ),
         pytest.param(
             {"ScaleOutPolicies": None, "ScaleInPolicies": None},
-            "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies: must have 1 to 50 "
-            "policies in all, not 0",
+            "ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies and QueuePolicies: must "
+            "have 1 to 50 policies in all, not 0",
             id="no policy at all",
         ),
         pytest.param(
@@ -354,8 +355,8 @@ def test_more_than_fifty_policies_are_refused() -> None:
 
     assert found == [
         (
-            "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies: must have 1 to 50 "
-            "policies in all, not 51"
+            "ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies and QueuePolicies: must "
+            "have 1 to 50 policies in all, not 51"
         )
     ]
 
@@ -421,3 +422,129 @@ def test_any_value_anywhere_is_a_document_or_a_config_error(data: st.DataObject)
 
 def test_a_document_survives_a_round_trip_through_text() -> None:
     assert parse_target(json.dumps(example_document())) == read_target(example_document())
+
+
+def a_worker(**policies: Any) -> dict[str, Any]:
+    return {
+        "ResourceId": "service/prod/web",
+        "MinCapacity": 0,
+        "MaxCapacity": 40,
+        "QueuePolicies": policies or {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("preset", "drain", "window", "share"),
+    [
+        pytest.param({}, 30, 300, 0.7, id="no preset"),
+        pytest.param({"Preset": "relaxed"}, 60, 120, 0.5, id="relaxed"),
+        pytest.param({"Preset": "normal"}, 30, 300, 0.7, id="normal"),
+        pytest.param({"Preset": "aggressive"}, 15, 600, 0.9, id="aggressive"),
+    ],
+)
+def test_a_queue_policy_leaves_the_rest_to_its_preset(
+    preset: dict[str, str], drain: int, window: int, share: float
+) -> None:
+    target = read_target({**a_worker(), **preset})
+
+    assert target.policies == ()
+    assert target.queues == (QueuePolicy("jobs", "jobs", 2.0, 1, drain, window, share),)
+
+
+def test_a_queue_policy_says_everything_itself() -> None:
+    body = {
+        "QueueName": "jobs.fifo",
+        "SecondsPerJob": 0.5,
+        "SlotsPerTask": 8,
+        "DrainSeconds": 5,
+        "ScaleInWindow": 60,
+    }
+
+    (policy,) = read_target({**a_worker(jobs=body), "Preset": "aggressive"}).queues
+
+    assert policy == QueuePolicy("jobs", "jobs.fifo", 0.5, 8, 5, 60, 0.9)
+    assert policy.jobs_per_second == 16
+
+
+def test_all_forms_of_policy_stand_in_one_document() -> None:
+    document = a_document(
+        TargetTrackingPolicies={"rate": {"TargetValue": 100}},
+        QueuePolicies={"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
+    )
+
+    target = read_target(document)
+
+    assert len(target.policies) == 3
+    assert [policy.name for policy in target.queues] == ["jobs"]
+
+
+QUEUE_KEYS = "QueueName, SecondsPerJob, SlotsPerTask, DrainSeconds, ScaleInWindow"
+QUEUE_NAME = (
+    "must be a queue's name, of up to 80 letters, digits, - and _; a FIFO queue's ends with .fifo"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"QueueName": None}, "QueueName: is required, but missing"),
+        ({"SecondsPerJob": None}, "SecondsPerJob: is required, but missing"),
+        ({"QueueName": "arn:aws:sqs"}, f'QueueName: {QUEUE_NAME}, not "arn:aws:sqs"'),
+        ({"QueueName": "jobs.fifo.fifo"}, f'QueueName: {QUEUE_NAME}, not "jobs.fifo.fifo"'),
+        ({"QueueName": 7}, "QueueName: must be a string, not 7"),
+        ({"SecondsPerJob": 0}, "SecondsPerJob: must be above 0 and at most 86,400, not 0"),
+        (
+            {"SecondsPerJob": 1e6},
+            "SecondsPerJob: must be above 0 and at most 86,400, not 1000000.0",
+        ),
+        ({"SecondsPerJob": "2"}, 'SecondsPerJob: must be a number, not "2"'),
+        ({"SlotsPerTask": 0}, "SlotsPerTask: must be at least 1, not 0"),
+        ({"SlotsPerTask": 1001}, "SlotsPerTask: must be at most 1000, not 1001"),
+        ({"DrainSeconds": 0}, "DrainSeconds: must be at least 1, not 0"),
+        ({"ScaleInWindow": 3601}, "ScaleInWindow: must be at most 3600, not 3601"),
+        (
+            {"Cooldown": 30},
+            f"Cooldown: is not a known key; known are {QUEUE_KEYS}",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_queue_policy_that_breaks_a_rule(changes: dict[str, Any], problem: str) -> None:
+    body = {"QueueName": "jobs", "SecondsPerJob": 2, **changes}
+    body = {key: value for key, value in body.items() if value is not None}
+
+    found = problems_of(a_worker(jobs=body))
+
+    assert f"QueuePolicies.jobs.{problem}" in found
+
+
+def test_two_policies_of_one_queue_would_count_its_jobs_twice() -> None:
+    body = {"QueueName": "jobs", "SecondsPerJob": 2}
+
+    assert problems_of(a_worker(jobs=body, again=body)) == [
+        "QueuePolicies.again.QueueName: must be a queue of its own; jobs has it too"
+    ]
+
+
+def test_a_target_has_ten_queues_at_most() -> None:
+    bodies = {f"q{n}": {"QueueName": f"q{n}", "SecondsPerJob": 2} for n in range(11)}
+
+    assert problems_of(a_worker(**bodies)) == ["QueuePolicies: must have at most 10, not 11"]
+
+
+def test_a_queue_policy_s_name_is_no_other_policy_s() -> None:
+    body = {"QueueName": "jobs", "SecondsPerJob": 2}
+
+    assert problems_of(a_document(QueuePolicies={"high-request-rate": body})) == [
+        "QueuePolicies.high-request-rate: must have a name of its own; ScaleOutPolicies has it too"
+    ]
+
+
+def test_a_fifo_queue_s_name_has_eighty_characters_with_its_ending() -> None:
+    longest, longer = f"{'q' * 75}.fifo", f"{'q' * 76}.fifo"
+    body = {"SecondsPerJob": 2}
+
+    assert (
+        read_target(a_worker(jobs={"QueueName": longest, **body})).queues[0].queue_name == longest
+    )
+    assert problems_of(a_worker(jobs={"QueueName": longer, **body}))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.builders import EXAMPLE_POLICY
 from tests.command_line import refused, run
 
 if TYPE_CHECKING:
@@ -166,3 +167,37 @@ def test_a_file_of_prices_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
 
     assert 'prices.alarm.price: must be a number, not "cheap"' in said
     assert "prices.alarm.per: is required, but missing" in said
+
+
+@pytest.mark.parametrize(
+    ("document", "own"),
+    [
+        pytest.param(
+            "cpu",
+            {("Alarms", "20-s alarms"): 0.30, ("Metrics", "20-s metric of ECS"): 0.30},
+            id="ECS's own, every 20 s",
+        ),
+        pytest.param(
+            "requests-per-target", {("Alarms", "60-s alarms"): 0.10}, id="the load balancer's"
+        ),
+        pytest.param("queue", {("SQS", "GetQueueAttributes"): 0.10}, id="a queue"),
+    ],
+)
+def test_what_the_tasks_do_not_publish_costs_no_call_of_theirs(
+    document: str, own: dict[tuple[str, str], float]
+) -> None:
+    policy = EXAMPLE_POLICY.with_name(f"{document}.json")
+
+    found = costs("--policy", policy)
+    lines = {(line["part"], line["what"]): line["dollars"] for line in found["lines"]}
+    assert {key: lines[key] for key in own} == pytest.approx(own, abs=0.005)
+    assert not [key for key in lines if "Publishing" in key or "of the tasks" in key]
+    assert found["hints"] == [hint for hint in found["hints"] if "share the scaler" in hint["what"]]
+
+
+def test_a_signal_s_bill_stands_beside_aws_s_scalers_on_it() -> None:
+    policy = EXAMPLE_POLICY.with_name("queue.json")
+
+    found = costs("--policy", policy)
+
+    assert list(found["scalers"]) == ["quickstep", "aas-target-tracking-60s", "aas-step-60s-alarm"]

@@ -433,14 +433,14 @@ def test_a_chain_ends_with_its_alarms_where_the_only_target_has_none_left(world:
 def test_a_target_without_alarms_is_looked_at_until_nothing_can_become_of_it(world: World) -> None:
     deleted_while_in_alarm(world)
     world.door.on_event(HEARTBEAT)
-    assert world.targets.listed() == [WEB.resource_id]
+    assert world.targets.listed() == {WEB.resource_id: ()}
 
     assert world.door.on_event(HEARTBEAT) == []
 
-    assert world.targets.listed() == []
+    assert world.targets.listed() == {}
     assert world.door.on_event(HEARTBEAT) == []
     world.door.on_event(load_event("alarm-high-step2"))
-    assert world.targets.listed() == [WEB.resource_id], "an alarm again"
+    assert world.targets.listed() == {WEB.resource_id: ()}, "an alarm again"
 
 
 @pytest.mark.parametrize("gone", ["document", "service"])
@@ -454,7 +454,7 @@ def test_one_whose_document_or_service_is_gone_leaves_no_failure_each_minute(
         world.services.clear()
 
     assert world.door.on_event(HEARTBEAT) == []
-    assert world.targets.listed() == []
+    assert world.targets.listed() == {}
 
 
 def test_one_without_alarms_is_brought_within_a_schedule_s_bounds(world: World) -> None:

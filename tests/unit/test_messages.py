@@ -193,7 +193,7 @@ def alarming(**changes: Any) -> dict[str, Any]:
 
 
 _RULE = "must be service/<cluster>/<service>"
-_KINDS = "must have one of recheck, alarm, looks, sweep, request, surge"
+_KINDS = "must have one of recheck, alarm, looks, sweep, request, surge, survey, poll"
 
 
 @pytest.mark.parametrize(

@@ -426,6 +426,7 @@ def test_a_signal_that_is_capped_grows_who_serves(
         pytest.param("Utilization", 0.9, 0.6, 6, id="a share of 1"),
         pytest.param("Utilization", 1.0, 0.3, 8, id="full: twice as many at most"),
         pytest.param("QueueTime", 900.0, 50.0, 8, id="a queue that grows: likewise"),
+        pytest.param("TargetResponseTime", 3.0, 0.3, 8, id="answers that come late: likewise"),
         pytest.param("RequestsPerSecond", 900.0, 50.0, 72, id="a load is no such signal"),
     ],
 )

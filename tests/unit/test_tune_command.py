@@ -80,13 +80,16 @@ def test_a_target_policy_is_tuned_as_well(tmp_path: Path) -> None:
     file = tmp_path / "one.json"
     document = a_document(ScaleOutPolicies=None, ScaleInPolicies=None)
     file.write_text(
-        json.dumps({**document, "TargetTrackingPolicies": {"load": {"TargetValue": 100}}})
+        json.dumps({**document, "TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}}})
     )
     result = run("tune", *SHORT, *QUICK, "--floor", "0", "--policy", file, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["baseline"]["thresholds"] == {"load/high": 100}
-    assert list(found["chosen"]["thresholds"]) in (["load/high"], ["high-load", "low-load"])
+    assert found["baseline"]["thresholds"] == {"request-rate/high": 100}
+    assert list(found["chosen"]["thresholds"]) in (
+        ["request-rate/high"],
+        ["high-request-rate", "low-request-rate"],
+    )
 
 
 def test_several_files_are_one_search(tmp_path: Path) -> None:

@@ -105,3 +105,28 @@ def test_a_document_larger_than_a_parameter_is_told_which_tier_takes_it(
 
     assert result.exit_code == code
     assert said in result.stderr
+
+
+def test_a_document_of_queues_is_said_to_be_valid_with_what_it_watches(tmp_path: Path) -> None:
+    queues = {name: {"QueueName": f"{name}.fifo", "SecondsPerJob": 2} for name in ("a", "b")}
+    mixed = tmp_path / "mixed.json"
+    mixed.write_text(json.dumps(a_document(QueuePolicies=queues)))
+    alone = tmp_path / "alone.json"
+    document = a_document(
+        MinCapacity=0,
+        ScaleOutPolicies=None,
+        ScaleInPolicies=None,
+        QueuePolicies={"a": queues["a"]},
+    )
+    alone.write_text(json.dumps(document))
+
+    result = CliRunner().invoke(
+        app, ["validate", "--strict", str(mixed), str(alone)], env={"COLUMNS": "300"}
+    )
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        f"✓ {mixed}: service/prod/web, with the alarms high-request-rate, low-request-rate and the "
+        "queues a.fifo, b.fifo\n"
+        f"✓ {alone}: service/prod/web, with the queue a.fifo\n"
+    )

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
@@ -66,6 +66,15 @@ class Transport(StrEnum):
     EMF = "emf"
 
 
+class Watched(StrEnum):
+    """Who publishes what the policies watch, and so what it costs."""
+
+    PUBLISHED = "published by the tasks"
+    OF_ECS = "ECS's own, every 20 s"
+    MINUTE = "AWS's own, once a minute"
+    QUEUE = "a queue that is read"
+
+
 class Part(StrEnum):
     """What a line of the bill belongs to."""
 
@@ -89,7 +98,8 @@ class Usage:
     The fourth and fifth metric are the publisher's `Utilization` and `QueueTime`, further ones are
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
-    metric all the time does so `own_looks` times a month.
+    metric all the time does so `own_looks` times a month. What is `watched` and not published by
+    the tasks needs none of their metrics and calls.
     """
 
     tasks: float = 8
@@ -101,6 +111,7 @@ class Usage:
     views: float = 60
     alarms: int | None = None
     own_looks: float = 0.0
+    watched: Watched = Watched.PUBLISHED
 
     @property
     def calls(self) -> float:
@@ -217,7 +228,7 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
     deployed = counted.deployed
     alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
+        _alarms(usage, alarms),
         _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
@@ -233,6 +244,19 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
     ]
     return tuple(line for line in lines if line.quantity)
+
+
+def _alarms(usage: Usage, alarms: int) -> Line:
+    """Return the line of a service's alarms. One of less than a minute is a high-resolution one."""
+    match usage.watched:
+        case Watched.PUBLISHED:
+            return Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
+        case Watched.OF_ECS:
+            return Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
+        case Watched.MINUTE | Watched.QUEUE:
+            return Line(Part.ALARMS, "60-s alarms", Meter.ALARM, alarms)
+        case _:
+            assert_never(usage.watched)
 
 
 def _messages(usage: Usage, activity: Activity) -> float:
@@ -252,6 +276,10 @@ def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
     Example: 1 task for a month: 518,400 calls, or as many times 5 lines of the embedded metric
     format, of 2,180 bytes together: 1.13 GB.
     """
+    if usage.watched is not Watched.PUBLISHED:
+        if usage.watched is Watched.OF_ECS:
+            yield Line(Part.METRICS, "20-s metric of ECS", Meter.VENDED_METRIC, 1)
+        return
     yield Line(Part.METRICS, "of the tasks", Meter.METRIC, usage.metrics)
     if usage.transport is Transport.CLOUDWATCH:
         yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, usage.calls)
@@ -349,11 +377,7 @@ def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
 
 def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
     """Return the lines of AAS step scaling on the same alarms and metrics: AAS itself is free."""
-    alarms = counted.deployed.service_alarms
-    return (
-        Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms),
-        *publishing(usage, counted),
-    )
+    return (_alarms(usage, counted.deployed.service_alarms), *publishing(usage, counted))
 
 
 def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
@@ -394,3 +418,11 @@ NATIVE = {
     "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
 }
 """AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""
+
+OTHERS = {
+    **NATIVE,
+    "aas-step-20s-alarm": step_on_10s_alarms,
+    "aas-percent-20s-alarm": on_two_high_resolution_alarms,
+    "aas-percent-60s-alarm": on_free_metrics,
+}
+"""All of them: those that there are on other signals than what tasks publish, too."""

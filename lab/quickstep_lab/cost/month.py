@@ -11,18 +11,21 @@ from quickstep_lab.cost.model import (
     DAYS,
     HOURS,
     NATIVE,
+    OTHERS,
+    Watched,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
 )
 from quickstep_lab.cost.prices import Meter
+from quickstep_lab.cost.queues import Polling, polling_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quickstep_lab.cost.bill import Bill
     from quickstep_lab.cost.counts import Counted
-    from quickstep_lab.cost.model import Activity, Usage
+    from quickstep_lab.cost.model import Activity, Line, Usage
     from quickstep_lab.cost.prices import Price
     from quickstep_lab.simulator.compare import Comparison
 
@@ -86,13 +89,14 @@ class Month:
     prices: Mapping[Meter, Price]
     counted: Counted
     free_tier: bool = False
+    rivals: tuple[str, ...] = tuple(NATIVE)
 
     def with_breaches(
         self, a_day: float, minutes: float, *, told: bool = False
     ) -> tuple[Activity, dict[str, Standing]]:
         """Return Quickstep's activity, and all bills, with so many breaches and the same tasks."""
         activity = activity_of_breaches(a_day, minutes, self.counted, told=told)
-        names = (OURS, *NATIVE)
+        names = (OURS, *self.rivals)
         hours = self.usage.task_hours
         return activity, {name: self._standing(name, activity, hours) for name in names}
 
@@ -121,12 +125,19 @@ class Month:
             standings[name] = replace(standing, success=summary.medians.success_rate)
         return activities[OURS], standings
 
+    def _polls(self) -> Iterator[Line]:
+        """Yield a service's share of the polls of an account, in which every queue is busy."""
+        services = self.usage.services
+        if self.usage.watched is Watched.QUEUE:
+            for line in polling_lines(Polling(services, busy=services), self.counted):
+                yield replace(line, quantity=line.quantity / services)
+
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)
         lines = (
-            NATIVE[name](usage, self.counted)
-            if name in NATIVE
-            else quickstep(usage, activity, self.counted)
+            OTHERS[name](usage, self.counted)
+            if name in OTHERS
+            else (*quickstep(usage, activity, self.counted), *self._polls())
         )
         services = usage.services
         made = bill(lines, self.prices, services=services, free_tier=self.free_tier)

@@ -20,9 +20,11 @@ from quickstep_lab.simulator.measure import (
 )
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook, told_of_surges
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
-from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
+from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, TargetTracking, kinds_for
 from quickstep_lab.simulator.series import Series, series_of
-from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, play
+from quickstep_lab.simulator.signals import REQUESTS
+from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, Watch, play
+from quickstep_lab.simulator.workers import play_jobs, queue_scalers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from quickstep.engine.model import StepPolicy
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
+
+
+MINUTE = 60
+"""Seconds of the alarms that whoever takes AWS's defaults has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,17 @@ class Comparison:
         experiment = self.experiment
         return {
             "traffic": experiment.traffic.name,
+            "of": "jobs" if experiment.world.jobs else "requests",
             "seconds": len(experiment.traffic.requests),
             "seeds": experiment.seeds,
             "needed_task_seconds": needed_task_seconds(experiment.traffic, experiment.setup),
             "scalers": {name: summary.as_dict() for name, summary in self.scalers.items()},
             "ranges": {name: dict(summary.ranges) for name, summary in self.scalers.items()},
             "worst": {name: summary.worst for name, summary in self.scalers.items()},
+            "watched": {
+                policy.alarm: experiment.setup.watch(policy.alarm).signal.name
+                for policy in experiment.setup.target.policies
+            },
             "announced": [name for name in self.scalers if name in ANNOUNCED],
         }
 
@@ -69,10 +80,13 @@ class Comparison:
 def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
     """Return how many tasks a service has that has met the first seconds' load all along.
 
+    Without requests that is 1, as nothing would publish a load; of a worker it may be none.
+
     Example: 250 requests a second on average and a threshold of 100: 3.
     """
-    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.scale_out_threshold)
-    return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, 1))
+    needed = math.ceil(traffic.first_mean(FIRST_SECONDS) / setup.load_per_task - 1e-9)
+    least = 0 if setup.target.queues else 1
+    return min(setup.target.max_capacity, max(setup.target.min_capacity, needed, least))
 
 
 def by_steps(setup: Setup) -> Setup:
@@ -87,7 +101,8 @@ def by_steps(setup: Setup) -> Setup:
     times = setup.scale_out_threshold / DEFAULT_THRESHOLDS[Direction.OUT]
     scaled = tuple(_multiplied(policy, times) for policy in mission.step_policies)
     thresholds = {policy.alarm: DEFAULT_THRESHOLDS[policy.direction] * times for policy in scaled}
-    return Setup(replace(setup.target, policies=scaled), thresholds)
+    watched = dict.fromkeys(thresholds, Watch(setup.signal))
+    return Setup(replace(setup.target, policies=scaled), thresholds, watched)
 
 
 def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
@@ -103,18 +118,22 @@ def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
 def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     """Return Quickstep, by its alarms alone and told of surges, and those that it is beside.
 
-    These are its steps without its guards, and the models of AWS's scalers.
+    These are its steps without its guards, and the models of AWS's scalers on the same signal, as
+    often as it can be watched. Only a publisher tells of surges.
     """
-    steps = by_steps(setup)
+    if setup.target.queues:
+        return queue_scalers(setup)
+    steps, signal = by_steps(setup), setup.signal
+    tells = [told_of_surges(setup)] if signal == REQUESTS else []
+    kinds = kinds_for(signal)
     return (
         Quickstep(setup),
-        told_of_surges(setup),
+        *tells,
         textbook(steps),
-        StepScaling(steps, 10),
-        StepScaling(steps, 60),
-        *(TargetTracking(setup, name) for name in KINDS if name not in ANNOUNCED),
+        *(StepScaling(steps, period) for period in sorted({signal.period, MINUTE})),
+        *(TargetTracking(setup, name) for name in kinds if name not in ANNOUNCED),
         percent_ladder(setup),
-        *(TargetTracking(setup, name) for name in KINDS if name in ANNOUNCED),
+        *(TargetTracking(setup, name) for name in kinds if name in ANNOUNCED),
     )
 
 
@@ -157,10 +176,11 @@ def compare(
 
 def _run(experiment: Experiment, scaler: Scaler, seed: int) -> tuple[Measures, Series | None]:
     run = played(experiment, scaler, seed)
-    measures = measure(run, experiment.setup.scale_out_threshold)
+    measures = measure(run, experiment.setup.load_per_task)
     return measures, series_of(run) if seed == 0 else None
 
 
 def played(experiment: Experiment, scaler: Scaler, seed: int) -> Run:
     """Return one run of an experiment."""
-    return play(scaler, experiment.traffic, experiment.world, experiment.tasks, seed)
+    how = play_jobs if experiment.world.jobs else play
+    return how(scaler, experiment.traffic, experiment.world, experiment.tasks, seed)

@@ -200,14 +200,7 @@ class Fleet:
 
     def serve(self, requests: float, now: float, latencies: Latencies) -> Second:
         """Spread the requests of the second that starts `now`, and return what came of them."""
-        self.launch(now)
-        if self._starting:
-            self._admit(now)
-        if self._draining:
-            kept = now - self._world.deregistration_delay
-            self._draining = [task for task in self._draining if task.leaves_at > kept]
-        if self._expected > self.desired:  # a protection may have ended
-            self._remove(self._expected - self.desired, now)
+        self.advance(now)
         serving = self.serving
         if not serving:
             return Second(requests, requests, 0.0, 0, self.tasks)
@@ -224,6 +217,17 @@ class Fleet:
         if now % self._world.health_interval == 0:
             self._check(now)
         return Second(requests, failed, per_task, serving, self.tasks)
+
+    def advance(self, now: float) -> None:
+        """Launch, admit and stop whatever has come due by `now`."""
+        self.launch(now)
+        if self._starting:
+            self._admit(now)
+        if self._draining:
+            kept = now - self._world.deregistration_delay
+            self._draining = [task for task in self._draining if task.leaves_at > kept]
+        if self._expected > self.desired:  # a protection may have ended
+            self._remove(self._expected - self.desired, now)
 
     def _admit(self, now: float) -> None:
         ready = [task for task in self._starting if task.serves_at <= now]
@@ -265,11 +269,14 @@ class Fleet:
 
     def telling(self) -> Iterable[Task]:
         """Return the tasks that get requests and have a publisher."""
+        return (task for task in self.serving_tasks() if not task.silent)
+
+    def serving_tasks(self) -> Iterable[Task]:
+        """Return the tasks that get requests."""
         for group in self._groups:
-            yield from (task for task in group.tasks if not task.silent)
+            yield from group.tasks
 
     def running_tasks(self) -> Iterable[Task]:
         """Return the tasks that ECS counts as running, or will: serving and starting ones."""
-        for group in self._groups:
-            yield from group.tasks
+        yield from self.serving_tasks()
         yield from self._starting

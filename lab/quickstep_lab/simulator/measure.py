@@ -156,7 +156,7 @@ def needed_task_seconds(traffic: Traffic, setup: Setup) -> float:
 
     Example: 250 requests a second for 10 s, a threshold of 100 and at least 2 tasks: 30.
     """
-    threshold, target = setup.scale_out_threshold, setup.target
+    threshold, target = setup.load_per_task, setup.target
     return float(
         sum(
             min(target.max_capacity, max(target.min_capacity, math.ceil(requests / threshold)))

@@ -1,13 +1,16 @@
-"""The metric: each task calls every 5 s; what it has published is seen a little later."""
+"""A metric: what tasks, ECS or a load balancer have published is seen a little later."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+
+from quickstep_lab.simulator.signals import REQUESTS, Signal, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
     from quickstep_lab.simulator.fleet import Fleet, Task
@@ -35,20 +38,64 @@ class Samples(NamedTuple):
     total: float
 
 
-class Metric:
-    """Requests per second and task.
+class Readable(Protocol):
+    """What an alarm watches."""
 
-    A task calls once in each `publish_interval`, and publishes what it was sent in each second that
-    is over since the last time; with `publish_seconds` above 1, their mean. A task that listens
-    and gets no requests, yet or any more, publishes 0. One `by_ecs`, as of CPU, is of every task
-    that ECS counts as running, and a mean.
+    def read(
+        self, start: int, period: int, now: float, statistic: Statistic
+    ) -> tuple[float | None, float]:
+        """Return a period's value as far as it can be seen at `now`, and its number of samples."""
+        ...
+
+
+class QueueMetric:
+    """A metric of a queue: the mean of each minute, seen a lag after its end."""
+
+    def __init__(self, world: World, random: Random, signal: Signal) -> None:
+        self._world, self._random, self._signal = world, random, signal
+        self._minutes: dict[int, list[float]] = {}
+        self._visible: dict[int, float] = {}
+
+    def record(self, value: float, second: int) -> None:
+        """Take what the signal is in a second."""
+        minute, signal = second // self._signal.period, self._signal
+        if minute not in self._minutes:
+            drawn = self._world.visibility.draw(self._random)
+            end = (minute + 1) * signal.period
+            self._visible[minute] = end + (signal.lag or 0.0) + drawn
+        self._minutes.setdefault(minute, []).append(value)
+
+    def read(
+        self, start: int, period: int, now: float, _statistic: Statistic
+    ) -> tuple[float | None, float]:
+        """Return the mean of the minutes of a period that can be seen; see `Readable`."""
+        every = self._signal.period
+        minutes = range(start // every, (start + period) // every)
+        seen = [
+            value
+            for minute in minutes
+            if self._visible.get(minute, math.inf) <= now
+            for value in self._minutes[minute]
+        ]
+        return (sum(seen) / len(seen), float(len(seen))) if seen else (None, 0.0)
+
+
+class Metric:
+    """A signal's values, of each task.
+
+    A task that publishes calls once in each `publish_interval`, and publishes what it was sent in
+    each second that is over since the last time; with `publish_seconds` above 1, their mean. A task
+    that listens and gets no requests, yet or any more, publishes 0. Signals of AWS's own are means,
+    of the tasks that their source knows.
     """
 
-    def __init__(self, world: World, random: Random, *, by_ecs: bool = False) -> None:
+    def __init__(self, world: World, random: Random, signal: Signal = REQUESTS) -> None:
         self._world = world
         self._random = random
-        self._by_ecs = by_ecs
-        self._whole_seconds = world.publish_seconds == 1 and not by_ecs
+        self._signal = signal
+        self._published = signal.source is Source.TASKS
+        self._whole_seconds = world.publish_seconds == 1 and self._published
+        self._delays: dict[int, float] = {}
         self._every = 1 if self._whole_seconds else world.publish_interval
         self._sent: deque[float] = deque(maxlen=world.publish_interval + self._whole_seconds)
         self._seconds: dict[int, list[Samples]] = {}
@@ -73,17 +120,43 @@ class Metric:
             return
         now, interval = second + 1, world.publish_interval
         count, total, whole = 0, 0.0, sum(self._sent)
-        for task in fleet.running_tasks() if self._by_ecs else fleet.publishing():
+        for task in self._of(fleet):
             if task.slot != second % interval or task.listens_at > now:
                 continue
-            if world.lost_share and not self._by_ecs and self._random.random() < world.lost_share:
+            if world.lost_share and self._published and self._random.random() < world.lost_share:
                 continue
             count += 1
             served = task.serves_at <= now - interval and task.leaves_at >= now
             total += whole if served else self._sent_to(task, now)
         if count:
-            visible_at = now + world.visibility.draw(self._random)
-            self.put(second, Samples(visible_at, count, total / interval))
+            self.put(second, Samples(self._visible_at(second), count, total / interval))
+
+    def _of(self, fleet: Fleet) -> Iterable[Task]:
+        match self._signal.source:
+            case Source.TASKS:
+                return fleet.publishing()
+            case Source.ECS:
+                return fleet.running_tasks()
+            case Source.BALANCER:
+                return fleet.serving_tasks()
+            case Source.QUEUE:
+                return ()  # see `QueueMetric`
+            case _:
+                assert_never(self._signal.source)
+
+    def _visible_at(self, second: int) -> float:
+        """Return when a sample of a second can be seen.
+
+        Example: a period of 20 s, a lag of 10 s and a visibility of 1.5 s: all samples of the
+        seconds 20 to 39 can be seen at 51.5.
+        """
+        visibility, signal = self._world.visibility, self._signal
+        if signal.lag is None:
+            return second + 1 + visibility.draw(self._random)
+        period = second // signal.period
+        if period not in self._delays:
+            self._delays = {period: visibility.draw(self._random)}
+        return (period + 1) * signal.period + signal.lag + self._delays[period]
 
     def _is_out(self, second: int) -> bool:
         """Whether no metric arrives."""

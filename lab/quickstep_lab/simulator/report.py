@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.series import Series
 
 _ROWS = ("Requests per second", "Tasks", "Failed requests per second", "Decisions of Quickstep")
+_OF_JOBS = {
+    "Requests per second": "Jobs per second",
+    "Failed requests per second": "Late jobs per second",
+    "Failed": "Late",
+    "Success": "On time",
+    "p95": "p95 wait",
+    "p99": "p99 wait",
+}
+"""What is called otherwise where the traffic is of jobs."""
 _SHOWN_AT_FIRST = ("quickstep", "textbook", "aas-step-10s-alarm", "aas-target-tracking-20s")
 
 
@@ -31,7 +40,7 @@ def report_page(comparison: Comparison, note: str) -> str:
             note,
             *([ANNOUNCED_ONLY] if ANNOUNCED & comparison.scalers.keys() else []),
         ],
-        f"<thead>{_head()}</thead><tbody>{_rows(comparison)}</tbody>",
+        f"<thead>{_head(comparison)}</thead><tbody>{_rows(comparison)}</tbody>",
         _HELP,
         _figure(comparison),
     )
@@ -39,16 +48,29 @@ def report_page(comparison: Comparison, note: str) -> str:
 
 def _facts(comparison: Comparison) -> str:
     experiment = comparison.experiment
-    server = experiment.world.server
-    threshold = experiment.setup.scale_out_threshold
+    world, what = experiment.world, "jobs" if experiment.world.jobs else "requests"
+    server, threshold = world.server, experiment.setup.load_per_task
+    task = (
+        f"{server.capacity:g} requests a second, takes {server.service_seconds * 1000:g} ms for "
+        f"one when idle, holds at most {server.limit:g}"
+    )
+    if world.jobs:
+        task = (
+            f"{world.jobs.per_second:g} jobs a second, {world.jobs.seconds:g} s each in "
+            f"{world.jobs.slots} slots, which are late after {world.jobs.late_after:g} s"
+        )
     return (
         f"{len(experiment.traffic.requests):,} seconds, {experiment.seeds} seeds. A task serves "
-        f"{server.capacity:g} requests a second, takes {server.service_seconds * 1000:g} ms for "
-        f"one when idle, holds at most {server.limit:g}, and is launched in "
-        f"{experiment.world.start_up.median:g} s (median). Scale-out begins above {threshold:g} "
-        f"requests per second and task; the service starts with {experiment.tasks} tasks. The "
-        "table has medians over the seeds, and their range below; the charts show the first seed."
+        f"{task}, and is launched in {world.start_up.median:g} s (median). Scale-out begins above "
+        f"{threshold:g} {what} per second and task; the service starts with {experiment.tasks} "
+        "tasks. The table has medians over the seeds, and their range below; the charts show the "
+        "first seed."
     )
+
+
+def _called(name: str, comparison: Comparison) -> str:
+    """Return what a chart or column is called."""
+    return _OF_JOBS.get(name, name) if comparison.experiment.world.jobs else name
 
 
 _HEADINGS = (
@@ -67,8 +89,9 @@ _HEADINGS = (
 )
 
 
-def _head() -> str:
-    cells = "".join(f'<th scope="col">{heading}</th>' for heading, _ in _HEADINGS)
+def _head(comparison: Comparison) -> str:
+    names = [_called(heading, comparison) for heading, _ in _HEADINGS]
+    cells = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f"<tr>{cells}</tr>"
 
 
@@ -110,13 +133,13 @@ def _figure(comparison: Comparison) -> go.Figure:
         shared_xaxes=True,
         vertical_spacing=0.045,
         row_heights=[0.26, 0.34, 0.2, 0.2],
-        subplot_titles=_ROWS,
+        subplot_titles=[_called(row, comparison) for row in _ROWS],
     )
     experiment = comparison.experiment
     colours = dict(zip(comparison.series, COLOURS, strict=False))
     first = next(iter(comparison.series.values()))
     seconds = _seconds(first)
-    threshold = experiment.setup.scale_out_threshold
+    threshold = experiment.setup.load_per_task
     figure.add_scatter(
         x=seconds, y=first.load, name="load", line={"color": NEUTRAL, "width": 1}, row=1, col=1
     )

@@ -9,17 +9,23 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from quickstep.engine.backlog import BUSY_SHARE
 from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
 from quickstep_lab.simulator.fleet import Fleet, Second
 from quickstep_lab.simulator.metric import GRID, Metric, Statistic
 from quickstep_lab.simulator.queueing import Latencies
+from quickstep_lab.simulator.signals import REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.jobs import JobQueue
+    from quickstep_lab.simulator.metric import Readable
+    from quickstep_lab.simulator.queueing import Server
+    from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
 
@@ -34,20 +40,69 @@ FIRST_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What a policy's alarm watches: `datapoints` of the newest `periods` have to breach.
+
+    Each has so many seconds as `period` says. What is None is as the template makes it.
+    """
+
+    signal: Signal = REQUESTS
+    period: int | None = None
+    periods: int | None = None
+    datapoints: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """What is tried: a policy document, and the threshold of each of its policies' alarms."""
+    """What is tried: a policy document, and the threshold of each of its policies' alarms.
+
+    `watched` is what each alarm watches; one that is not among these, the requests that each task
+    publishes.
+    """
 
     target: ScalableTarget
     thresholds: Mapping[str, float]
+    watched: Mapping[str, Watch] = field(default_factory=dict)
+
+    def watch(self, alarm: str) -> Watch:
+        """Return what an alarm watches."""
+        return self.watched.get(alarm, Watch())
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """What is watched, each once; that of the policy that is first to add tasks comes first."""
+        every = (self.watch(policy.alarm).signal for policy in self.target.policies)
+        return tuple(dict.fromkeys((self.signal, *every))) if self.target.policies else ()
+
+    @property
+    def signal(self) -> Signal:
+        """What the policy watches that is first to add tasks."""
+        return self.watch(self._first).signal
 
     @property
     def scale_out_threshold(self) -> float:
-        """The lowest load per task that adds tasks, in requests a second."""
-        return min(
-            self.thresholds[policy.alarm]
-            for policy in self.target.in_direction(Direction.OUT)
-            if policy.metric_scope is MetricScope.PER_TASK
-        )
+        """The threshold of the policy that is first to add tasks, in its signal's unit."""
+        return self.thresholds[self._first]
+
+    @property
+    def load_per_task(self) -> float:
+        """The lowest load per task that adds tasks, in requests a second.
+
+        Example: CPU above 60 % of a task that can serve 150 a second: 90. Of a worker, jobs: of 2 s
+        each in four slots, busy nine tenths of their time, 1.8.
+        """
+        for policy in self.target.queues:
+            return BUSY_SHARE * policy.jobs_per_second
+        return self._load(self._first)
+
+    @property
+    def _first(self) -> str:
+        out = self.target.in_direction(Direction.OUT)
+        per_task = [policy for policy in out if policy.metric_scope is MetricScope.PER_TASK]
+        return min((policy.alarm for policy in per_task or out), key=self._load)
+
+    def _load(self, alarm: str) -> float:
+        return self.thresholds[alarm] * self.watch(alarm).signal.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +130,16 @@ class Run:
     desired: tuple[int, ...]
     actions: tuple[Action, ...]
     records: tuple[DecisionRecord, ...]
-    latencies: Latencies
+    latencies: Durations
     surge_looks: int = 0
+
+
+class Durations(Protocol):
+    """How long answers took, or jobs waited."""
+
+    def percentile(self, share: float) -> float | None:
+        """Return the seconds within which so many of them had come; None without any."""
+        ...
 
 
 class Scaler(Protocol):
@@ -87,13 +150,8 @@ class Scaler(Protocol):
         """What results call it."""
         ...
 
-    @property
-    def by_ecs(self) -> bool:
-        """Whether its metric is one of ECS's own, of all running tasks, and no publisher's."""
-        ...
-
-    def measure(self, per_task: float, capacity: float) -> float:
-        """Return the metric that it watches, from a task's requests per second."""
+    def signals(self, server: Server) -> Sequence[Signal]:
+        """Return what it watches, of tasks like this; at least one."""
         ...
 
     def start(self, stage: Stage) -> None:
@@ -105,6 +163,8 @@ class Scaler(Protocol):
 class Stage:
     """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
 
+    `metric` is what the scaler watches, and `metrics` all of it where it watches several signals. A
+    worker has a `queue`.
     `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
     told after each second what each serving task was sent in it. `surges` is when tasks asked for a
     look. `phases` are those that are not left to chance, in seconds, by the name of the clock that
@@ -116,6 +176,8 @@ class Stage:
     fleet: Fleet
     metric: Metric
     lead: int = 0
+    metrics: Mapping[Signal, Readable] = field(default_factory=dict)
+    queue: JobQueue | None = None
     phases: Mapping[str, float] = field(default_factory=dict)
     now: float = 0.0
     actions: list[Action] = field(default_factory=list)
@@ -129,6 +191,10 @@ class Stage:
     def clock(self) -> datetime:
         """The time, as the scaler's code sees it."""
         return START + timedelta(seconds=self.now)
+
+    def metric_of(self, signal: Signal) -> Readable:
+        """Return the metric of a signal."""
+        return self.metrics.get(signal, self.metric)
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         """Plan an action. Those of one moment happen in the order in which they were planned."""
@@ -176,9 +242,8 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
     lead = random.randrange(LEAD)
     before = traffic.first_mean(FIRST_SECONDS)
     fleet = Fleet(world, tasks, random, lead)
-    capacity = world.server.capacity
-    metric = Metric(world, random, by_ecs=scaler.by_ecs)
-    stage = Stage(world, random, fleet, metric, lead)
+    metrics = {signal: Metric(world, random, signal) for signal in scaler.signals(world.server)}
+    stage = Stage(world, random, fleet, next(iter(metrics.values())), lead, metrics)
     unmeasured, latencies = Latencies(world.server), Latencies(world.server)
     seconds: list[Second] = []
     desired: list[int] = []
@@ -189,7 +254,8 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         measured = second >= 0
         requests = traffic.requests[second] if measured else before
         outcome = fleet.serve(requests, now, latencies if measured else unmeasured)
-        stage.metric.record(fleet, scaler.measure(outcome.per_task, capacity), now, lead)
+        for signal, metric in metrics.items():
+            metric.record(fleet, signal.measure(outcome.per_task), now, lead)
         for listener in stage.listeners:
             listener(now, outcome.per_task)
         if measured:
@@ -210,11 +276,12 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
 
 @dataclass(slots=True)
 class WatchedAlarm:
-    """A CloudWatch alarm on the stage's metric; `changed` is called when its state changes."""
+    """A CloudWatch alarm on a metric of the stage; `changed` is called when its state changes."""
 
     definition: AlarmDefinition
     statistic: Statistic
     changed: Callable[[WatchedAlarm], None]
+    signal: Signal = REQUESTS
     state: AlarmState = AlarmState.OK
     at: float = 0.0
     values: tuple[float, ...] = ()
@@ -229,11 +296,11 @@ class WatchedAlarm:
 
     def evaluate(self, stage: Stage) -> None:
         """Look at the newest complete periods."""
-        definition, now = self.definition, stage.now
+        definition, now, metric = self.definition, stage.now, stage.metric_of(self.signal)
         period, last = definition.period, int(now // definition.period)
         periods = range(last - definition.range_periods, last)
         values = [
-            None if index < 0 else stage.metric.read(index * period, period, now, self.statistic)[0]
+            None if index < 0 else metric.read(index * period, period, now, self.statistic)[0]
             for index in periods
         ]
         state = next_state(definition, values, self.state)
@@ -247,26 +314,27 @@ class WatchedAlarm:
 
 
 def alarm_definition(
-    policy: Policy, threshold: float, *, period: int = 10, n: int | None = None
+    policy: Policy, threshold: float, watch: Watch = Watch(), period: int | None = None
 ) -> AlarmDefinition:
     """Return the alarm of a policy as `templates/scalable-target.yaml` makes it by default.
 
-    `n` datapoints out of `n`: one to scale out, three to scale in.
+    Its period is its signal's shortest one, and all datapoints that it looks at have to breach, one
+    to scale out and three to scale in; unless `watch` or `period` says something else.
     """
-    out = policy.direction is Direction.OUT
-    needed = n or (1 if out else 3)
+    out, signal = policy.direction is Direction.OUT, watch.signal
+    needed = watch.periods or (1 if out else 3)
     return AlarmDefinition(
         name=policy.alarm,
         arn="",
-        namespace="MyApp/Performance",
-        metric="RequestsPerSecond",
+        namespace=signal.namespace,
+        metric=signal.metric,
         dimensions={},
-        statistic="Average",
-        period=period,
+        statistic=signal.statistic,
+        period=period or watch.period or signal.period,
         threshold=threshold,
         comparison="GreaterThanThreshold" if out else "LessThanThreshold",
         evaluation_periods=needed,
-        datapoints_to_alarm=needed,
+        datapoints_to_alarm=watch.datapoints or needed,
         missing_data=MissingData.MISSING if out else MissingData.NOT_BREACHING,
     )
 

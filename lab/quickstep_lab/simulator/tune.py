@@ -163,6 +163,7 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
     same result, whatever the number of `jobs`.
     """
     random = Random(search.random_seed)  # noqa: S311 - repeatable, not secret
+    capacity = search.world.server.capacity / search.baseline.signal.unit
     given = Candidate(search.document, search.baseline.thresholds, Score(0, 0))
     tried: dict[Choice, Candidate] = {}
     known = {_key(given)}
@@ -171,7 +172,7 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
         def try_all(choices: Iterable[Choice]) -> None:
             new: dict[Choice, Candidate] = {}
             for choice in choices:
-                made = policy_of(search.document, choice, search.world.server.capacity)
+                made = policy_of(search.document, choice, capacity)
                 candidate = Candidate(*made, Score(0, 0))
                 if (key := _key(candidate)) not in known:
                     known.add(key)
@@ -204,7 +205,7 @@ def _begun(search: Search, count: int, random: Random) -> list[Choice]:
     A threshold that is more than a task can serve is no place to begin: full tasks are.
     """
     forms = forms_for(search.baseline.target)
-    utilisation = min(1.0, search.baseline.scale_out_threshold / search.world.server.capacity)
+    utilisation = min(1.0, search.baseline.load_per_task / search.world.server.capacity)
     first = [usual(form, utilisation) for form in forms]
     rest = [drawn(forms[number % len(forms)], random) for number in range(count - len(first))]
     return [*first, *rest][:count]
@@ -265,7 +266,8 @@ def _jobs(search: Search, candidates: Sequence[Candidate], *, held_out: bool) ->
 
 def _score(job: _Job) -> Score:
     """Play one candidate on every traffic with all seeds; it starts with tasks right for it."""
-    setup = setup_of(job.candidate.document, job.candidate.thresholds)
+    candidate = job.candidate
+    setup = setup_of(candidate.document, candidate.thresholds, job.yardstick.signal)
     runs = [
         [
             play(Quickstep(setup), traffic, job.world, tasks_at_start(traffic, setup), seed)
@@ -273,7 +275,7 @@ def _score(job: _Job) -> Score:
         ]
         for traffic in job.traffics
     ]
-    threshold = job.yardstick.scale_out_threshold
+    threshold = job.yardstick.load_per_task
     measures = [[measure(run, threshold) for run in of_one] for of_one in runs]
     every = [measured for of_one in measures for measured in of_one]
     added = [
@@ -305,7 +307,7 @@ def _idle(run: Run, yardstick: Setup) -> float:
 
     Example: 250 requests a second, a threshold of 100 and 5 tasks that serve: 2 a second.
     """
-    threshold, least = yardstick.scale_out_threshold, yardstick.target.min_capacity
+    threshold, least = yardstick.load_per_task, yardstick.target.min_capacity
     load = ahead([second.requests for second in run.seconds])
     return sum(
         max(0.0, second.serving - max(least, math.ceil(requests / threshold)))

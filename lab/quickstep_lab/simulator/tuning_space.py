@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, assert_never
 from quickstep.config import PRESETS, Preset, read_target
 from quickstep.engine.model import Direction, Guard, MetricScope, StepPolicy, TargetPolicy
 from quickstep.fields import InvalidDocumentError, Problem
-from quickstep_lab.simulator.stage import Setup
+from quickstep_lab.simulator.signals import REQUESTS
+from quickstep_lab.simulator.stage import Setup, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from random import Random
 
     from quickstep.engine.model import ScalableTarget
+    from quickstep_lab.simulator.signals import Signal
 
 
 class Form(StrEnum):
@@ -171,8 +173,9 @@ def policy_of(
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Return a choice as a policy document, and the threshold of each of its alarms.
 
-    `capacity` is what a task can serve. Of the document `given`, all but the policies, what the
-    presets fill in and the searched guards are kept.
+    `capacity` is what a full task's signal is: the requests that it can serve, or 100 % of CPU. Of
+    the document `given`, all but the policies, what the presets fill in and the searched guards are
+    kept.
 
     Example: a utilisation of 0.7 at a capacity of 150: a threshold, or a target, of 105.
     """
@@ -200,9 +203,11 @@ def policy_of(
             assert_never(choice.form)
 
 
-def setup_of(document: Mapping[str, Any], thresholds: Mapping[str, float]) -> Setup:
-    """Return a document and the thresholds of its alarms as what can be played."""
-    return Setup(read_target(document), thresholds)
+def setup_of(
+    document: Mapping[str, Any], thresholds: Mapping[str, float], signal: Signal = REQUESTS
+) -> Setup:
+    """Return a document, and the thresholds of its alarms on a signal, as what can be played."""
+    return Setup(read_target(document), thresholds, dict.fromkeys(thresholds, Watch(signal)))
 
 
 _GROUPS = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies")

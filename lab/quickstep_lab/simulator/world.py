@@ -14,6 +14,8 @@ from quickstep_lab.simulator.queueing import Server
 if TYPE_CHECKING:
     from random import Random
 
+    from quickstep_lab.simulator.jobs import Jobs
+
 
 CALL_SECONDS = 5
 """Seconds between two calls of a publisher that carry whole seconds; a test holds it to its own."""
@@ -69,6 +71,8 @@ class World:
     added to `cold_share` of the invocations, `call` is from there until ECS has accepted. A task's
     message takes `hop` through its queue, and then as long as an event.
 
+    `jobs` are those of a worker, where the traffic is of jobs and not of requests.
+
     `outages` are the times in which no metric arrives, as (from, to) in seconds of the traffic.
     """
 
@@ -95,6 +99,7 @@ class World:
     cold_share: float = 0.01
     cold_start: Spread = Spread(0.8, 1.5)
     call: Spread = Spread(0.12, 0.3)
+    jobs: Jobs | None = None
     outages: tuple[tuple[int, int], ...] = ()
 
     @property

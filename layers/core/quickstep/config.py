@@ -3,7 +3,8 @@
 Each policy body is a StepScalingPolicyConfiguration as `aws application-autoscaling
 put-scaling-policy` takes it, with its rules (Application Auto Scaling API reference,
 StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` and `ScaleInWindow` are added. A
-target policy has the names of TargetTrackingScalingPolicyConfiguration.
+target policy has the names of TargetTrackingScalingPolicyConfiguration. A queue policy has no model
+in AAS.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quickstep.engine.backlog import QueuePolicy
 from quickstep.engine.model import (
     AdjustmentType,
     Direction,
@@ -27,10 +29,16 @@ from quickstep.engine.model import (
 )
 from quickstep.engine.patience import LONGEST_WINDOW
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.naming import POLICY_NAME, RESOURCE_ID, RESOURCE_ID_RULE
+from quickstep.naming import (
+    POLICY_NAME,
+    QUEUE_NAME,
+    QUEUE_NAME_RULE,
+    RESOURCE_ID,
+    RESOURCE_ID_RULE,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from quickstep.naming import ServiceName
 
@@ -53,13 +61,16 @@ DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
 _TARGETS = "TargetTrackingPolicies"
-_GROUPS = (*_DIRECTIONS, _TARGETS)
+_QUEUES = "QueuePolicies"
+_GROUPS = (*_DIRECTIONS, _TARGETS, _QUEUES)
 
 MAX_TARGET = 1e9
+MAX_SLOTS = 1000
+MAX_QUEUES = 10  # of one target: each is read every ten seconds
 
 
 class Preset(StrEnum):
-    """How much idle capacity a target policy may cost, where it does not say so itself."""
+    """How much idle capacity a target or queue policy may cost, where it does not say itself."""
 
     RELAXED = "relaxed"
     NORMAL = "normal"
@@ -68,18 +79,20 @@ class Preset(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a target policy leaves to its preset; see `TargetPolicy`."""
+    """What is left to a preset, see `TargetPolicy`; the last two are a `QueuePolicy`'s."""
 
     scale_in_window: int
     scale_in_cooldown: int
     kept_share: float
     tolerance: float
+    drain_seconds: int
+    queue_window: int
 
 
 PRESETS = {
-    Preset.RELAXED: Usual(120, 30, 0.5, 0.2),
-    Preset.NORMAL: Usual(120, 30, 0.7, 0.1),
-    Preset.AGGRESSIVE: Usual(300, 30, 0.9, 0.0),
+    Preset.RELAXED: Usual(120, 30, 0.5, 0.2, drain_seconds=60, queue_window=120),
+    Preset.NORMAL: Usual(120, 30, 0.7, 0.1, drain_seconds=30, queue_window=300),
+    Preset.AGGRESSIVE: Usual(300, 30, 0.9, 0.0, drain_seconds=15, queue_window=600),
 }
 
 
@@ -140,11 +153,14 @@ def read_target(document: Any) -> ScalableTarget:
         ),
     )
     minimum, maximum = _bounds(members)
+    resource_id = _read(members, "ResourceId", _resource_id, "")
+    policies = _policies(members, problems)
     target = ScalableTarget(
-        resource_id=_read(members, "ResourceId", _resource_id, ""),
+        resource_id=resource_id,
         min_capacity=minimum,
         max_capacity=maximum,
-        policies=_policies(members, problems),
+        policies=tuple(each for each in policies if not isinstance(each, QueuePolicy)),
+        queues=tuple(each for each in policies if isinstance(each, QueuePolicy)),
         warmup_seconds=_read(members, "WarmupSeconds", _seconds, DEFAULT_WARMUP_SECONDS),
         publish_seconds=_read(members, "PublishSeconds", _publish_seconds, DEFAULT_PUBLISH_SECONDS),
         deregistration_delay_seconds=_read(
@@ -196,14 +212,14 @@ def _guards(field: Field) -> frozenset[Guard]:
     return every.difference(key for key, on in members if key in every and not on.boolean())
 
 
-def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ...]:
-    policies: list[Policy] = []
+def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy | QueuePolicy, ...]:
+    policies: list[Policy | QueuePolicy] = []
     names: dict[str, str] = {}
     groups = {key: members[key].members() for key in _GROUPS if key in members}
     preset = _read(members, "Preset", lambda f: f.choice(Preset), Preset.NORMAL)
     count = sum(map(len, groups.values()))
     if members and not 1 <= count <= MAX_POLICIES:
-        Field(None, f"{', '.join(_DIRECTIONS)} and {_TARGETS}", problems).wrong(
+        Field(None, f"{', '.join(_GROUPS[:-1])} and {_GROUPS[-1]}", problems).wrong(
             f"must have 1 to {MAX_POLICIES} policies in all, not {count}", seen=False
         )
         return ()
@@ -215,12 +231,54 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy, ..
             if name in names:
                 field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
             names[name] = key
-            policies.append(
-                _step_policy(name, _DIRECTIONS[key], field)
-                if key in _DIRECTIONS
-                else _target_policy(name, field, preset)
-            )
+            if key in _DIRECTIONS:
+                policies.append(_step_policy(name, _DIRECTIONS[key], field))
+            elif key == _TARGETS:
+                policies.append(_target_policy(name, field, preset))
+            else:
+                policies.append(_queue_policy(name, field, preset))
+    _check_queues(members, policies)
     return tuple(policies)
+
+
+def _check_queues(members: dict[str, Field], policies: Iterable[Policy | QueuePolicy]) -> None:
+    """Check the rules over all queue policies: each has a queue of its own, and they are few."""
+    queues = [each for each in policies if isinstance(each, QueuePolicy)]
+    if len(queues) > MAX_QUEUES:
+        members[_QUEUES].wrong(f"must have at most {MAX_QUEUES}, not {len(queues)}", seen=False)
+    first: dict[str, str] = {}
+    for policy in queues:
+        other = first.setdefault(policy.queue_name, policy.name)
+        if other != policy.name and policy.queue_name:
+            field = members[_QUEUES].child(policy.name, None).child("QueueName", policy.queue_name)
+            field.wrong(f"must be a queue of its own; {other} has it too", seen=False)
+
+
+def _queue_policy(name: str, field: Field, preset: Preset) -> QueuePolicy:
+    members = field.members(
+        required=("QueueName", "SecondsPerJob"),
+        optional=("SlotsPerTask", "DrainSeconds", "ScaleInWindow"),
+    )
+    usual = PRESETS[preset]
+    return QueuePolicy(
+        name=name,
+        queue_name=_read(members, "QueueName", lambda f: f.text(QUEUE_NAME, QUEUE_NAME_RULE), ""),
+        seconds_per_job=_read(members, "SecondsPerJob", _seconds_per_job, 1.0),
+        slots_per_task=_read(members, "SlotsPerTask", lambda f: f.integer(1, MAX_SLOTS), 1),
+        drain_seconds=_read(
+            members, "DrainSeconds", lambda f: f.integer(1, MAX_SECONDS), usual.drain_seconds
+        ),
+        scale_in_window=_read(members, "ScaleInWindow", _window, usual.queue_window),
+        kept_share=usual.kept_share,
+    )
+
+
+def _seconds_per_job(field: Field) -> float:
+    seconds = field.number()
+    if not 0 < seconds <= MAX_SECONDS:
+        field.wrong(f"must be above 0 and at most {MAX_SECONDS:,}")
+        return 1.0
+    return seconds
 
 
 def _target_policy(name: str, field: Field, preset: Preset) -> TargetPolicy:

@@ -16,6 +16,13 @@ from dataclasses import dataclass
 
 _NAME = "[A-Za-z0-9_-]{1,255}"
 POLICY_NAME = "[A-Za-z0-9._-]{1,128}"
+DOCUMENTS = "/quickstep/"
+"""The path below which all policy documents are."""
+
+QUEUE_NAME = r"(?=.{1,80}$)[A-Za-z0-9_-]{1,80}(\.fifo)?"
+QUEUE_NAME_RULE = (
+    "must be a queue's name, of up to 80 letters, digits, - and _; a FIFO queue's ends with .fifo"
+)
 RESOURCE_ID = f"service/{_NAME}/{_NAME}"
 RESOURCE_ID_RULE = "must be service/<cluster>/<service>, of letters, digits, - and _"
 
@@ -48,6 +55,12 @@ def parse_resource_id(resource_id: str) -> ServiceName | None:
         return None
     _, cluster, service = resource_id.split("/")
     return ServiceName(cluster, service)
+
+
+def parse_parameter(parameter: str) -> ServiceName | None:
+    """Return the service whose policy document an SSM parameter holds; None where it is none's."""
+    match = re.fullmatch(f"/quickstep/({_NAME})/({_NAME})", parameter)
+    return ServiceName(match[1], match[2]) if match else None
 
 
 def parse_alarm_name(name: str) -> tuple[ServiceName, str] | None:

@@ -18,6 +18,7 @@ from quickstep.alarms.event import NOWHERE, Home
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
+from quickstep.aws.queues import READERS, SqsQueues
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
@@ -50,6 +51,9 @@ A_CENTURY = 36_525 * 86_400
 """Seconds: events that are kept in a repository are tried out years later."""
 
 ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+QUEUE_CONFIG = ONE_ATTEMPT.merge(Config(max_pool_connections=READERS))
 
 
 class MakeClient(Protocol):
@@ -163,11 +167,13 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     cloudwatch = client("cloudwatch", config=CLIENT_CONFIG)
     dynamodb = client("dynamodb", config=CLIENT_CONFIG)
     messages = SqsMessages(client("sqs", config=CLIENT_CONFIG), settings.queue_url)
+    parameters = SsmParameters(client("ssm", config=CLIENT_CONFIG))
+    readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="queues")
     # The system's: a seed would be the same in all functions restored from one snapshot.
     jitter = random.SystemRandom().random
     cycle = Cycle(
         policies=KeptDocuments(
-            SsmParameters(client("ssm", config=CLIENT_CONFIG)),
+            parameters,
             DynamoCopies(dynamodb, settings.table),
             timedelta(seconds=settings.policy_max_age),
             _now,
@@ -178,6 +184,7 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
         targets=DynamoTargets(dynamodb, settings.table, settings.retention),
         turns=DynamoTurns(dynamodb, settings.table),
         metrics=CloudWatchMetrics(cloudwatch),
+        queues=SqsQueues(client("sqs", config=QUEUE_CONFIG), readers),
         messages=messages,
         together=in_threads(ThreadPoolExecutor(max_workers=2, thread_name_prefix="quickstep")),
         clock=_now,
@@ -189,6 +196,7 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     return Door(
         cycle=cycle,
         alarms=CloudWatchAlarms(cloudwatch),
+        parameters=parameters,
         messages=messages,
         surges=DynamoSurgeLooks(dynamodb, settings.table),
         sleep=_sleep,

@@ -50,12 +50,14 @@ def test_the_result_has_every_scaler_and_the_keys_that_are_promised() -> None:
 
     assert list(document) == [
         "traffic",
+        "of",
         "seconds",
         "seeds",
         "needed_task_seconds",
         "scalers",
         "ranges",
         "worst",
+        "watched",
         "announced",
     ]
     assert list(document["scalers"]) == NAMES

@@ -223,6 +223,7 @@ def test_without_requests_none_has_failed() -> None:
 
 def test_latencies_are_in_milliseconds() -> None:
     run = a_played(spells((10, 40)))
+    assert isinstance(run.latencies, Latencies)
     run.latencies.add(Served(0, 1, 0, 0.1, 1, settled=False), 99)
     run.latencies.add(Served(0, 1, 0, 2.0, 1, settled=False), 1.5)
     found = measure(run, threshold=100).latency_ms

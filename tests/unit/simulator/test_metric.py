@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep_lab.simulator.metric import Metric, Samples, Statistic
+from quickstep_lab.simulator.queueing import Server
+from quickstep_lab.simulator.signals import cpu
 from quickstep_lab.simulator.world import World
 from quickstep_publisher import _points
 from tests.unit.simulator import worlds
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 AVERAGE, TOTAL = Statistic.AVERAGE, Statistic.TOTAL
 LATER = 1e6
 """When everything can be seen."""
+OF_ECS = cpu(Server(), lag=None)
+"""What ECS publishes, sample by sample."""
 
 
 def a_stage(tasks: int = 2, **world: Any) -> Stage:
@@ -130,14 +134,14 @@ def test_silent_tasks_publish_nothing_and_ecs_counts_them_all_the_same() -> None
     metric = a_published(6, [60] * 20, silent_share=2 / 3).metric
     assert metric.read(10, 10, LATER, AVERAGE) == (60, 4)
     stage = a_stage(6, silent_share=2 / 3)
-    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    stage.metric = Metric(stage.world, stage.random, OF_ECS)
     play_loads(stage, [60] * 20)
     assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 12)
 
 
 def test_a_metric_of_ecs_is_not_of_tasks_that_drain() -> None:
     stage = a_stage(4)
-    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    stage.metric = Metric(stage.world, stage.random, OF_ECS)
     stage.fleet.set_desired(1, 0)
     play_loads(stage, [60] * 20)
     assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 2)
@@ -250,6 +254,6 @@ def test_in_an_outage_no_call_arrives() -> None:
 
 def test_a_metric_of_ecs_is_a_mean_whatever_tasks_publish() -> None:
     stage = worlds.a_stage(4)
-    stage.metric = Metric(stage.world, stage.random, by_ecs=True)
+    stage.metric = Metric(stage.world, stage.random, OF_ECS)
     play_loads(stage, [60] * 20)
     assert stage.metric.read(10, 10, LATER, AVERAGE) == (60, 8)

@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from quickstep.config import read_target
 from quickstep_lab.simulator.compare import Comparison, Experiment, all_scalers, compare
+from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.report import report_page
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, labelled
 from quickstep_lab.simulator.series import Mark
-from quickstep_lab.simulator.stage import Action
+from quickstep_lab.simulator.stage import Action, Setup
 from quickstep_lab.simulator.tune import Candidate, Score, Tuning
 from quickstep_lab.simulator.tuning_report import tuning_page
 from quickstep_lab.simulator.world import World
@@ -202,3 +204,21 @@ def test_a_long_reason_is_cut_and_broken_into_lines() -> None:
     series = replace(comparison.series["quickstep"], actions=(Action(1.0, 2, 3, long),))
     page = Page(report_page(replace(comparison, series={"quickstep": series}), ""))
     assert 50 < page.data.count("word ") + page.data.count("word\\u003cbr") < 62
+
+
+def test_a_page_of_a_worker_speaks_of_jobs_that_are_late() -> None:
+    document = {
+        "ResourceId": "service/prod/worker",
+        "MinCapacity": 0,
+        "MaxCapacity": 40,
+        "QueuePolicies": {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
+    }
+    setup, world = Setup(read_target(document), {}), World(jobs=Jobs(2))
+    experiment = Experiment(a_surge(2, during=60), setup, world, 0, 1)
+
+    page = report_page(compare(experiment, [Quickstep(setup)]), "modelled")
+
+    assert '<th scope="col">Late</th><th scope="col">On time</th>' in page
+    assert "A task serves 0.5 jobs a second, 2 s each in 1 slots, which are late after 30 s" in page
+    assert "Late jobs per second" in page
+    assert "Failed" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)

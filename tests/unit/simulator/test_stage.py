@@ -13,8 +13,16 @@ from quickstep_lab.alarms import MissingData
 from quickstep_lab.files import DEFAULT_THRESHOLDS
 from quickstep_lab.simulator.compare import all_scalers
 from quickstep_lab.simulator.metric import Statistic
+from quickstep_lab.simulator.queueing import Latencies
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
-from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
+from quickstep_lab.simulator.stage import (
+    START,
+    Setup,
+    Watch,
+    WatchedAlarm,
+    alarm_definition,
+    statistic,
+)
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import Traffic
 from tests.builders import HIGH, LOW, a_policy, a_scale_in_policy, a_target
@@ -80,6 +88,7 @@ def test_a_run_has_every_second_of_the_traffic_and_nothing_from_before_it() -> N
     assert len(run.seconds) == len(run.desired) == 150
     assert tuple(second.requests for second in run.seconds) == traffic.requests
     assert all(action.at >= 0 for action in run.actions)
+    assert isinstance(run.latencies, Latencies)
     assert sum(run.latencies.counts.values()) == pytest.approx(
         sum(second.requests - second.failed for second in run.seconds)
     )
@@ -167,7 +176,7 @@ def test_as_many_periods_have_to_breach_as_the_alarm_takes(
     n: int, periods: int, states: list[AlarmState]
 ) -> None:
     stage = a_stage(5)  # one of them publishes in each second
-    alarm = observed(alarm_definition(OUT, 100, n=n), stage)
+    alarm = observed(alarm_definition(OUT, 100, Watch(periods=n)), stage)
     play_loads(stage, [50] * 100 + [130] * (10 * periods) + [50] * 100)
     assert [state for at, state in alarm.states if at > 60] == states
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import AlarmDefinition
 from quickstep.alarms.event import AlarmEvent
 from quickstep.alarms.known import KnownAlarm
+from quickstep.engine.backlog import POLL_SECONDS, QueueReading
 from quickstep.engine.model import Alarm, Comparison, Datapoint, Service
 from quickstep.fields import write_moment
 from quickstep.loop.heartbeat import needs_evaluation
 from quickstep.loop.looks import alarm_look, heartbeat_look
 from quickstep.naming import parse_resource_id
-from quickstep.protocol.messages import AlarmAgain, Heartbeat, write_message
+from quickstep.protocol.messages import AlarmAgain, Heartbeat, Message, write_message
+from quickstep.protocol.polls import Poll
 from quickstep_lab.in_memory import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 from quickstep_lab.simulator.surges import FeltSurges
@@ -26,33 +28,19 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep.protocol.messages import Message
     from quickstep.protocol.records import DecisionRecord
     from quickstep_lab.alarms import AlarmDefinition as SimulatedAlarm
+    from quickstep_lab.simulator.queueing import Server
+    from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.stage import Stage
 
 HEARTBEAT = "heartbeat"
 """The name of its clock on the stage; the alarms' clocks are named after their policies."""
 HEARTBEAT_SECONDS = 60
+POLLS = "polls"
+"""The name of the clock by which queues are read."""
 SURGES = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
 """The queue from which tasks' messages come."""
-
-_METRIC = {"namespace": "MyApp/Performance", "name": "RequestsPerSecond", "dimensions": {}}
-_EVENT_METRICS = ({"id": "m1", "metricStat": {"metric": _METRIC, "period": 10, "stat": "Average"}},)
-_QUERY = {
-    "Id": "m1",
-    "MetricStat": {
-        "Metric": {
-            "Namespace": "MyApp/Performance",
-            "MetricName": "RequestsPerSecond",
-            "Dimensions": [],
-        },
-        "Period": 10,
-        "Stat": "Average",
-    },
-    "ReturnData": True,
-}
-"""What the alarms watch: as their events say it, and as DescribeAlarms does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +53,17 @@ class Quickstep:
     setup: Setup
     name: str = "quickstep"
     surges: bool = False
-    by_ecs: ClassVar[bool] = False
 
-    def measure(self, per_task: float, _capacity: float) -> float:
-        """Requests per second, as each task publishes them."""
-        return per_task
+    def signals(self, _server: Server) -> tuple[Signal, ...]:
+        """What the setup's alarms watch."""
+        return self.setup.signals
 
     def start(self, stage: Stage) -> None:
         """Watch the alarms, and look at the target once a minute."""
         player = _Player(self.setup, stage)
         player.start()
         if self.surges and stage.world.publish_seconds == 1:
-            player.listen()
+            player.listen(FeltSurges(stage, self.setup.load_per_task))
 
 
 def told_of_surges(setup: Setup, name: str = "quickstep-surge") -> Quickstep:
@@ -99,15 +86,15 @@ class _Player(InMemoryAws):
         name = parse_resource_id(setup.target.resource_id)
         assert name is not None  # noqa: S101 - a target's resource id has been validated
         self._service = name
-        self._statistics = {policy.alarm: statistic(policy) for policy in setup.target.policies}
-        self._alarms = [
-            WatchedAlarm(
-                alarm_definition(policy, setup.thresholds[policy.alarm]),
-                self._statistics[policy.alarm],
+        self._alarms = {
+            policy.alarm: WatchedAlarm(
+                alarm_definition(policy, setup.thresholds[policy.alarm], setup.watch(policy.alarm)),
+                statistic(policy),
                 self._changed,
+                setup.watch(policy.alarm).signal,
             )
             for policy in setup.target.policies
-        ]
+        }
         self._ids = 0
         self._door = self.scaler(
             clock=lambda: stage.clock,
@@ -116,22 +103,37 @@ class _Player(InMemoryAws):
             sleep=_no_sleep,
         )
         self._cycle = self._door.cycle
-        self._felt = FeltSurges(stage, setup.scale_out_threshold)
 
     def start(self) -> None:
         stage = self._stage
-        for alarm in self._alarms:
+        for alarm in self._alarms.values():
             alarm.start(stage)
         phase = stage.phase(HEARTBEAT, HEARTBEAT_SECONDS)
         stage.at(0.0, self._heartbeat)  # the scaler was there before the traffic
         stage.every(HEARTBEAT_SECONDS, phase, self._heartbeat)
+        if self._target.queues:
+            stage.every(POLL_SECONDS, stage.phase(POLLS, POLL_SECONDS), self._poll)
 
-    def listen(self) -> None:
+    def _poll(self) -> None:
+        names = tuple(policy.queue_name for policy in self._target.queues)
+        poll = Poll(self._stage.clock, {self._service: names}, of=1)
+        self.deliver(Message(poll), timedelta(seconds=self._stage.world.hop))
+
+    def _show_queues(self) -> None:
+        """Have the queues' attributes be those of this moment; SQS's own are approximate."""
+        if queue := self._stage.queue:
+            seen = QueueReading(queue.visible, queue.in_flight)
+            self.queues.readings = {policy.queue_name: seen for policy in self._target.queues}
+
+    def listen(self, felt: FeltSurges) -> None:
         """Hear of the tasks' surges from now on."""
-        self._stage.listeners.append(self._second_over)
 
-    def _second_over(self, second: int, per_task: float) -> None:
-        at = self._felt.told_at(second, per_task)
+        def second_over(second: int, per_task: float) -> None:
+            self._told(felt.told_at(second, per_task))
+
+        self._stage.listeners.append(second_over)
+
+    def _told(self, at: float | None) -> None:
         if at is None:
             return
         self._stage.surges.append(at)
@@ -153,7 +155,7 @@ class _Player(InMemoryAws):
             Alarm(alarm.state, definition.threshold, alarm.values),
             self._stage.clock,
             newest=None if alarm.newest is None else START + timedelta(seconds=alarm.newest),
-            metrics=_EVENT_METRICS,
+            metrics=_metrics_of_event(definition),
         )
         look = alarm_look(event, AlarmAgain({}))
         self._invoke(lambda: self._cycle.evaluate(look))
@@ -163,16 +165,22 @@ class _Player(InMemoryAws):
             alarm.definition.name: KnownAlarm(
                 alarm.state, START + timedelta(seconds=alarm.at), _described(alarm.definition)
             )
-            for alarm in self._alarms
+            for alarm in self._alarms.values()
         }
         look = heartbeat_look(Heartbeat(self._service, described, complete=True))
         seen = self.describe_all([self._service])
+        self._show_queues()
         if needs_evaluation(self._cycle, look, seen):
             self._keep(self._cycle.evaluate(look))
 
     def _invoke(self, evaluate: Callable[[], list[DecisionRecord]]) -> None:
         delay = self._stage.world.invocation(self._stage.random)
-        self._stage.at(self._stage.now + delay, lambda: self._keep(evaluate()))
+
+        def run() -> None:
+            self._show_queues()
+            self._keep(evaluate())
+
+        self._stage.at(self._stage.now + delay, run)
 
     def _keep(self, records: list[DecisionRecord]) -> None:
         self.targets.records.clear()
@@ -203,10 +211,11 @@ class _Player(InMemoryAws):
     def datapoints(
         self, policy: str, definition: AlarmDefinition, start: datetime, end: datetime
     ) -> Iterable[Datapoint]:
-        stage, period = self._stage, definition.period
+        stage, period, alarm = self._stage, definition.period, self._alarms[policy]
+        metric = stage.metric_of(alarm.signal)
         first, last = (int((moment - START).total_seconds()) for moment in (start, end))
         for at in range(max(0, first), last, period):
-            value, samples = stage.metric.read(at, period, stage.now, self._statistics[policy])
+            value, samples = metric.read(at, period, stage.now, alarm.statistic)
             if value is not None:
                 yield Datapoint(START + timedelta(seconds=at), value, samples)
 
@@ -215,9 +224,19 @@ class _Player(InMemoryAws):
         self._arrive(at, json.dumps(write_message(message)), "")
 
 
+def _metrics_of_event(alarm: SimulatedAlarm) -> tuple[dict[str, Any], ...]:
+    """Return what an alarm watches, as its events say it."""
+    metric = {"namespace": alarm.namespace, "name": alarm.metric, "dimensions": {}}
+    stat = {"metric": metric, "period": alarm.period, "stat": alarm.statistic}
+    return ({"id": "m1", "metricStat": stat},)
+
+
 def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
+    """Return an alarm as DescribeAlarms does."""
+    metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric, "Dimensions": []}
+    stat = {"Metric": metric, "Period": alarm.period, "Stat": alarm.statistic}
     return AlarmDefinition(
-        queries=(_QUERY,),
+        queries=({"Id": "m1", "MetricStat": stat, "ReturnData": True},),
         period=alarm.period,
         threshold=alarm.threshold,
         comparison=Comparison(alarm.comparison),

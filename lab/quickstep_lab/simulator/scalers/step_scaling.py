@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
@@ -22,12 +22,20 @@ from quickstep.engine.model import (
     StepPolicy,
 )
 from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
-from quickstep_lab.simulator.stage import Setup, WatchedAlarm, alarm_definition, statistic
+from quickstep_lab.simulator.stage import (
+    Setup,
+    Watch,
+    WatchedAlarm,
+    alarm_definition,
+    statistic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quickstep.engine.model import Policy
+    from quickstep_lab.simulator.queueing import Server
+    from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.stage import Stage
 
 
@@ -44,16 +52,15 @@ class StepScaling:
     period: int
     kind: str = "step"
     in_periods: int | None = None
-    by_ecs: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """What results call it."""
         return f"aas-{self.kind}-{self.period}s-alarm"
 
-    def measure(self, per_task: float, _capacity: float) -> float:
-        """Requests per second, as each task publishes them."""
-        return per_task
+    def signals(self, _server: Server) -> tuple[Signal, ...]:
+        """What the setup's alarms watch."""
+        return self.setup.signals
 
     def start(self, stage: Stage) -> None:
         """Watch the alarms."""
@@ -84,16 +91,16 @@ def percent_ladder(setup: Setup) -> StepScaling:
     "Quotas": at most 20 steps a policy, whole percentages of the running count, truncated to whole
     tasks but at least one.
 
-    Out, above the target, in one 10-s period: 20 steps, each 10^(1/20) = 1.122 times as high as the
-    one before. A step adds what its upper end needs, as too few tasks are found out only a minute
-    later. Example: 10 tasks at 250 of 100 are in the step from 2.24 to 2.51 times the target, which
-    adds 152 %, so 15; just 15 are needed.
+    Out, above the target, in one of the signal's shortest periods: 20 steps, each 10^(1/20) = 1.122
+    times as high as the one before. A step adds what its upper end needs, as too few tasks are
+    found out only a minute later. Example: 10 tasks at 250 of 100 are in the step from 2.24 to 2.51
+    times the target, which adds 152 %, so 15; just 15 are needed.
 
-    In, after ten minutes (60 of 60 periods): below as much as the smallest fleet that can shrink
-    may carry without being over the target with a task less, at most 0.9 of the target. Example: a
-    minimum of 2, so 3 tasks at 2/3 of the target are 2 at all of it. 20 equal steps down to 0; each
-    leaves as many tasks as its upper end loads to 0.9 of the target. Any more, and the truncation,
-    which removes one task at least, turns a small fleet round again and again.
+    In, after ten minutes (60 of 60 periods of 10 s): below as much as the smallest fleet that can
+    shrink may carry without being over the target with a task less, at most 0.9 of the target.
+    Example: a minimum of 2, so 3 tasks at 2/3 of the target are 2 at all of it. 20 equal steps down
+    to 0; each leaves as many tasks as its upper end loads to 0.9 of the target. Any more, and the
+    truncation, which removes one task at least, turns a small fleet round again and again.
     """
     target = setup.scale_out_threshold
     least = max(1, setup.target.min_capacity)
@@ -108,7 +115,10 @@ def percent_ladder(setup: Setup) -> StepScaling:
         max_adjustment_magnitude=setup.target.max_capacity,  # AAS has no such limit
     )
     thresholds = {"percent-out": target, "percent-in": low * target}
-    return StepScaling(Setup(document, thresholds), 10, "percent", LADDER_IN_SECONDS // 10)
+    watch = Watch(setup.signal)
+    ladder = Setup(document, thresholds, dict.fromkeys(thresholds, watch))
+    period = setup.signal.period
+    return StepScaling(ladder, period, "percent", LADDER_IN_SECONDS // period)
 
 
 def _by_percent(
@@ -155,14 +165,14 @@ class _StepPlayer:
         self._stage = stage
         self._state = State()
         for policy in setup.target.policies:
+            watch = setup.watch(policy.alarm)
+            if policy.direction is Direction.IN and scaler.in_periods:
+                watch = replace(watch, periods=scaler.in_periods)
             definition = alarm_definition(
-                policy,
-                setup.thresholds[policy.name],
-                period=scaler.period,
-                n=scaler.in_periods if policy.direction is Direction.IN else None,
+                policy, setup.thresholds[policy.alarm], watch, scaler.period
             )
             act = self._action(policy)
-            alarm = WatchedAlarm(definition, statistic(policy), lambda _: None)
+            alarm = WatchedAlarm(definition, statistic(policy), lambda _: None, watch.signal)
             repeat(stage, alarm, act)
 
     def _action(self, policy: Policy) -> Callable[[WatchedAlarm], None]:

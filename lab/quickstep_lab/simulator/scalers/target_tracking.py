@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep_lab.alarms import AlarmDefinition, MissingData
 from quickstep_lab.simulator.metric import Statistic
 from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
+from quickstep_lab.simulator.signals import Source, cpu
 from quickstep_lab.simulator.stage import Setup, WatchedAlarm
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from quickstep_lab.simulator.queueing import Server
+    from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.stage import Stage
 
 
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
 class Tracking:
     """How a kind of target tracking looks at its metric; `delay` is what calibrates it.
 
+    One that is `capped` watches ECS's CPU, whatever a task's own signal is.
+
     `delay` is the seconds from its alarm to its first action, chosen so that the median trigger
     time of a surge is the one that AWS `published`; that is None where nothing is shipped yet. It
-    stands for everything on the way that is not known. The action then uses the newest datapoint,
+    stands for everything on the way that is not known, the lag of AWS's own metrics included: where
+    a signal has one of its own, it is taken off. The action then uses the newest datapoint,
     which is the most favourable reading: were the metric that late instead, the policy would
     overshoot as well.
     """
@@ -91,22 +97,41 @@ class TargetTracking:
         """Its period, delay and metric."""
         return KINDS[self.name]
 
-    @property
-    def by_ecs(self) -> bool:
-        """CPU is ECS's own metric: tasks that drain are not in it."""
-        return self.kind.capped
+    def signals(self, server: Server) -> tuple[Signal, ...]:
+        """What the setup's first policy watches, once in each period of this kind.
 
-    def measure(self, per_task: float, capacity: float) -> float:
-        """Requests per second of a task; those that it can serve, where the metric is CPU."""
-        return min(per_task, capacity) if self.kind.capped else per_task
+        CPU in place of a signal that tasks publish, where that is what this kind watches: in the
+        same unit, so that it has the same target.
+        """
+        own, kind = self.setup.signal, self.kind
+        if own.source is not Source.TASKS:
+            return (replace(own, period=kind.period),)
+        if not kind.capped:
+            return (own,)
+        full = server.capacity / own.unit
+        return (replace(cpu(server, period=kind.period), unit=own.unit, most=full, lag=None),)
 
     def start(self, stage: Stage) -> None:
         """Watch the two alarms."""
-        _TrackingPlayer(self.setup, self.kind, stage)
+        known = self.setup.signal.lag or 0.0
+        kind = replace(self.kind, delay=max(0.0, self.kind.delay - known))
+        (signal,) = self.signals(stage.world.server)
+        _TrackingPlayer(self.setup, kind, signal, stage)
+
+
+def kinds_for(signal: Signal) -> tuple[str, ...]:
+    """Return the kinds of target tracking that can watch a signal, or CPU in its place.
+
+    Of the load balancer's there is a minute; high-resolution custom metrics are announced.
+    """
+    if signal.source is Source.TASKS:
+        return tuple(KINDS)
+    shipped = (name for name in KINDS if name not in ANNOUNCED)
+    return tuple(name for name in shipped if KINDS[name].period >= signal.period)
 
 
 class _TrackingPlayer:
-    def __init__(self, setup: Setup, kind: Tracking, stage: Stage) -> None:
+    def __init__(self, setup: Setup, kind: Tracking, signal: Signal, stage: Stage) -> None:
         self._stage = stage
         self._kind = kind
         self._bounds = setup.target.min_capacity, setup.target.max_capacity
@@ -131,14 +156,17 @@ class _TrackingPlayer:
                 datapoints_to_alarm=n,
                 missing_data=MissingData.MISSING,
             )
-            repeat(
-                stage, WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None), act, kind.delay
-            )
+            alarm = WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None, signal)
+            repeat(stage, alarm, act, kind.delay)
 
     def _wanted(self, base: int, value: float) -> int:
-        """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7."""
+        """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7.
+
+        From 0 tasks AWS adds "the minimum possible amount", once a datapoint shows demand.
+        """
         least, most = self._bounds
-        return min(most, max(least, math.ceil(base * value / self._goal)))
+        wanted = math.ceil(base * value / self._goal) if base else math.ceil(min(1.0, value))
+        return min(most, max(least, wanted))
 
     def _scale_out(self, alarm: WatchedAlarm) -> None:
         stage = self._stage

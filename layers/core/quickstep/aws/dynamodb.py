@@ -2,7 +2,7 @@
 
     pk = service/prod/web   sk = #state                            the target's item
     pk = service/prod/web   sk = decision#2026-11-22T10:00:00.123Z#<id>   one per evaluation
-    pk = #targets           sk = service/prod/web                         one per target remembered
+    pk = #targets           sk = service/prod/web   queues                one per target remembered
 
 An expired lease is recognised by the condition of the claim; the table's TTL only clears away old
 decision records, and may be days late.
@@ -10,7 +10,7 @@ decision records, and may be days late.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from botocore.exceptions import ClientError
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.failures import Kind, failure, kind_of
+from quickstep.aws.failures import Kind, calling, failure, kind_of
 from quickstep.fields import write_moment
+from quickstep.protocol.backlog import backlog_dict
 from quickstep.protocol.counts import CLOCKS
 from quickstep.protocol.memory import (
     WAITING,
     Claim,
+    CorruptItemError,
     Lease,
     memory_dict,
     read_claim,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     )
 
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
 
@@ -144,6 +147,45 @@ class DynamoTargets:
         item = from_item(answer.get("Item", {}))
         return read_memory(item), _lease(item)
 
+    def peek_all(self, resource_ids: Sequence[str]) -> Mapping[str, tuple[Memory, Lease | None]]:
+        """Return memory and lease of many targets; see the port.
+
+        Of one that is corrupt the heartbeat raises what is wrong.
+        """
+        if not resource_ids:
+            return {}
+        keys = [_key(resource_id, STATE) for resource_id in resource_ids]
+        with calling("BatchGetItem"):
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys}})
+        unread = answer["UnprocessedKeys"].get(self._table)
+        left_out = {from_item(key)["pk"] for key in unread["Keys"]} if unread else set()
+        items = {
+            item["pk"]: item for item in map(from_item, answer["Responses"].get(self._table, []))
+        }
+        found = {}
+        for resource_id in resource_ids:
+            item = items.get(resource_id, {})
+            with suppress(CorruptItemError):
+                if resource_id not in left_out:
+                    found[resource_id] = (read_memory(item), _lease(item))
+        return found
+
+    def watch(self, resource_id: str, backlog: Backlog) -> None:
+        """Write what is known of a target's queues; see the port."""
+        with calling("UpdateItem"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(resource_id, STATE),
+                    UpdateExpression="SET backlog = :backlog",
+                    ConditionExpression="attribute_exists(pk)",
+                    ExpressionAttributeValues=to_item({":backlog": backlog_dict(backlog)}),
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                    raise
+
     def wait(
         self,
         resource_id: str,
@@ -226,8 +268,9 @@ class DynamoTargets:
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
         ]
-        if not memory.listed:
-            others += [{"Put": {"TableName": self._table, "Item": _key(TARGETS, resource_id)}}]
+        if not memory.listed or (claim and claim.memory.queues != memory.queues):
+            entry = {"pk": TARGETS, "sk": resource_id, "queues": list(memory.queues)}
+            others += [{"Put": {"TableName": self._table, "Item": to_item(entry)}}]
         undisturbed = _tidying(write, claim or Claim(memory), record.at)
         with _fitting(resource_id):
             for update in (undisturbed, write):
@@ -255,15 +298,19 @@ class DynamoTargets:
             "ExpressionAttributeValues": to_item({**values, ":owner": owner}),
         }
 
-    def listed(self) -> Sequence[str]:
-        """Return the resource ids of the targets that are remembered; see the port."""
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, and their queues; see the port.
+
+        An entry of an earlier release has no queues.
+        """
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :targets",
-            ProjectionExpression="sk",
+            ProjectionExpression="sk, queues",
             ExpressionAttributeValues=to_item({":targets": TARGETS}),
         )
-        return [from_item(item)["sk"] for page in pages for item in page["Items"]]
+        entries = [from_item(item) for page in pages for item in page["Items"]]
+        return {entry["sk"]: tuple(map(str, entry.get("queues", ()))) for entry in entries}
 
     def unlist(self, resource_id: str, generation: int) -> None:
         """Take a target from the list; see the port."""

@@ -8,16 +8,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
+from quickstep.naming import DOCUMENTS, parse_parameter
 from quickstep.protocol.documents import MISSING, Copy, Document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
 
 COPY = "#document"
+PAGE = 10  # the most that GetParametersByPath returns
 
 
 class SsmParameters:
@@ -41,6 +42,20 @@ class SsmParameters:
             answer = self._client.get_parameters(Names=[name.parameter for name in services])
         found = {parameter["Name"]: _document(parameter) for parameter in answer["Parameters"]}
         return {service: found.get(service.parameter, MISSING) for service in services}
+
+    def survey(self, token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        """Return a page of documents, ten at most, and the next page's token; see the port."""
+        more: Any = {"NextToken": token} if token else {}
+        with calling("GetParametersByPath"):
+            answer = self._client.get_parameters_by_path(
+                Path=DOCUMENTS, Recursive=True, MaxResults=PAGE, **more
+            )
+        found = {
+            name: _document(parameter)
+            for parameter in answer["Parameters"]
+            if (name := parse_parameter(parameter["Name"]))
+        }
+        return found, answer.get("NextToken")
 
 
 class DynamoCopies:

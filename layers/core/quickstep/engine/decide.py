@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep.engine import queue_policy
 from quickstep.engine.guards import guard, obstacles
 from quickstep.engine.load import HISTORY_SECONDS, MISSING_AFTER, diluted
 from quickstep.engine.model import (
@@ -61,7 +62,7 @@ def decide(
 
 def _learnt(case: Case) -> Case:
     """Return the case with what the load seen teaches of how long idle tasks are to be kept."""
-    patience = {}
+    patience = _learnt_of_queues(case)
     for policy in case.target.policies:
         known, least = case.state.patience.get(policy.name), window(policy)
         alarm = case.observation.alarms.get(policy.alarm)
@@ -71,6 +72,18 @@ def _learnt(case: Case) -> Case:
         elif least is not None and known:
             patience[policy.name] = known
     return replace(case, state=replace(case.state, patience=patience))
+
+
+def _learnt_of_queues(case: Case) -> dict[str, Patience]:
+    """Return what the queues teach, by the one name of all of them."""
+    backlog, least = case.observation.backlog, queue_policy.window(case.target)
+    known = case.state.patience.get(queue_policy.QUEUES)
+    if least is None:
+        return {}
+    if backlog is None:
+        return {queue_policy.QUEUES: known} if known else {}
+    seen = queue_policy.needed(backlog)
+    return {queue_policy.QUEUES: learnt(known, case.desired, seen, least, case.now)}
 
 
 def correct(
@@ -110,11 +123,14 @@ def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     if firing:
         why = f"{firing[0][0].name} is in ALARM, so no bound removes a task"
         return proposal.hold("load", case.desired, Outcome.HELD_WOULD_FLAP, why)
-    if case.observation.alarms and (blind := _blind(case, [])):
+    if (case.observation.alarms or case.target.queues) and (blind := _blind(case, [])):
         return replace(blind, trail=(*proposal.trail, *blind.trail))
+    backlog = case.observation.backlog
     needed = max(
-        (needs(case, policy, alarm) for policy, alarm in case.alarms(Direction.OUT)), default=0
+        (needs(case, policy, alarm) for policy, alarm in case.alarms(Direction.OUT)),
+        default=0,
     )
+    needed = max(needed, backlog.tasks if backlog else 0)
     capacity = min(case.desired, max(proposal.capacity, needed))
     if capacity == proposal.capacity:
         return proposal
@@ -162,11 +178,11 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
     firing = _firing(case, direction)
     if direction is Direction.IN and (blind := _blind(case, firing)):
         return blind
-    proposals = [
-        proposal
-        for policy, alarm in firing
-        if not alarm.muted and (proposal := ask(case, policy, alarm, direction))
-    ]
+    asked = (
+        *(ask(case, policy, alarm, direction) for policy, alarm in firing if not alarm.muted),
+        queue_policy.ask(case, direction),
+    )
+    proposals = [proposal for proposal in asked if proposal]
     if proposals:
         return guard(case, largest(proposals), direction)
     unanswered = [
@@ -211,8 +227,10 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
     """Hold where a scale-out policy cannot see the load: its alarm has no data, or is not known.
 
     Unless another one, which has data, watches the metric by which tasks would be removed. A
-    scale-in alarm without data never holds a scale-out.
+    scale-in alarm without data never holds a scale-out. So it is with a queue that was not read.
     """
+    if why := queue_policy.unseen(case):
+        return hold(case, "data", Outcome.FAILED_QUEUE, why).checked_again_in(None)
     seeing = {
         alarm.metric
         for _, alarm in case.alarms(Direction.OUT)
@@ -261,11 +279,13 @@ def _removals_to_remember(case: Case, count: int) -> tuple[Removal, ...]:
 def _moved(case: Case, capacity: int) -> dict[str, Patience]:
     """Return what is remembered of idle tasks once capacity has changed."""
     patience = dict(case.state.patience)
-    for policy in case.target.policies:
-        known, least = patience.get(policy.name), window(policy)
+    windows = {policy.name: window(policy) for policy in case.target.policies}
+    windows[queue_policy.QUEUES] = queue_policy.window(case.target)
+    for name, least in windows.items():
+        known = patience.get(name)
         if known is None or least is None:
             continue
-        patience[policy.name] = (
+        patience[name] = (
             grown(known, capacity, case.now)
             if capacity > case.desired
             else returned(known, case.desired, capacity, least, case.now)

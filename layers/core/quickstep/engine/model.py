@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from quickstep.engine.backlog import Backlog, QueuePolicy
     from quickstep.engine.outcome import Outcome
     from quickstep.engine.patience import Patience
 
@@ -195,7 +196,10 @@ class Guard(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScalableTarget:
-    """One ECS service, its bounds and its policies: a validated policy document."""
+    """One ECS service, its bounds and its policies: a validated policy document.
+
+    `policies` have alarms, and the largest capacity wins; `queues` are read, and are added up.
+    """
 
     resource_id: str
     min_capacity: int
@@ -207,6 +211,7 @@ class ScalableTarget:
     guards: frozenset[Guard] = frozenset(Guard)
     dry_run: bool = False
     deregistration_delay_seconds: int = 300
+    queues: tuple[QueuePolicy, ...] = ()
 
     def policy(self, alarm: str) -> Policy | None:
         """Return the policy whose alarm is called so, or None."""
@@ -286,9 +291,10 @@ class Alarm:
         """Whether its metric tells that tasks are too few, and not by how many.
 
         A utilization ends at a task that is full: every metric of AWS's that does so is called one,
-        and so is the publisher's. A queue time goes on growing while tasks are too few.
+        and so is the publisher's. A queue time, and with it a response time, goes on growing while
+        tasks are too few.
         """
-        return "Utilization" in self.metric or "QueueTime" in self.metric
+        return any(name in self.metric for name in ("Utilization", "QueueTime", "ResponseTime"))
 
     def compared(self, direction: Direction) -> Comparison:
         """Return how values are compared: the alarm's own way, else what is usual."""
@@ -297,10 +303,14 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything seen at one moment: the service, and the alarms by policy name."""
+    """Everything seen at one moment: the service, the alarms by policy name, and its queues.
+
+    The backlog is None where no queue was looked at.
+    """
 
     service: Service
     alarms: Mapping[str, Alarm]
+    backlog: Backlog | None = None
 
 
 @dataclass(frozen=True, slots=True)

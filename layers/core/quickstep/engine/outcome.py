@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     FAILED_NOT_FOUND = "FAILED_NOT_FOUND"
     FAILED_DENIED = "FAILED_DENIED"
     FAILED_CONFIG = "FAILED_CONFIG"
+    FAILED_QUEUE = "FAILED_QUEUE"
     FAILED_OTHER = "FAILED_OTHER"
 
     @property
@@ -80,5 +81,6 @@ _SENTENCES = {
     Outcome.FAILED_NOT_FOUND: "Failed, there is no such service: {why}",
     Outcome.FAILED_DENIED: "Failed, permission denied: {why}",
     Outcome.FAILED_CONFIG: "Failed, the policy document cannot be used: {why}",
+    Outcome.FAILED_QUEUE: "Failed, a queue cannot be read, so no task is removed: {why}",
     Outcome.FAILED_OTHER: "Failed: {why}",
 }

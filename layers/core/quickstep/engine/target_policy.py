@@ -299,7 +299,7 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
         return _enough(case, policy, proposal, seen) if asked else None
     proposal = replace(proposal, wanted=proposal.capacity)
     proposal = proposal.checked_again_in(AT_ONCE if seen.jumps else RECHECK_SECONDS)
-    return _in_cooldown(case, policy, _largest_step(case, proposal))
+    return _in_cooldown(case, policy, largest_step(case, proposal))
 
 
 def _by_load(
@@ -437,7 +437,7 @@ def _in_cooldown(case: Case, policy: TargetPolicy, proposal: Proposal) -> Propos
     return held.checked_again_in(min(RECHECK_SECONDS, case.seconds_until(until)))
 
 
-def _largest_step(case: Case, proposal: Proposal) -> Proposal:
+def largest_step(case: Case, proposal: Proposal) -> Proposal:
     """Let no step be larger than MaxAdjustmentMagnitude, or than as many tasks as there are."""
     most = max(case.target.max_adjustment_magnitude, proposal.base)
     capacity = min(proposal.capacity, proposal.base + most)
@@ -466,7 +466,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
         proposal = proposal.after(
             "patience", min(base, keep.tasks), f"kept at {min(base, keep.tasks)}: {keep.why}"
         )
-    proposal = _beside_missing(case, proposal, base)
+    proposal = beside_missing(case, proposal, base)
     capacity = proposal.capacity
     if capacity >= case.desired:
         idle = sized < case.desired
@@ -478,7 +478,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
     return _waits(case, policy, alarm, proposal.checked_again_in(soon))
 
 
-def _beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
+def beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
     """Leave room for tasks that are missing: nobody knows whether it is these that ECS stops.
 
     Example: 12 desired, 6 of them missing, and a load for 2: 8, so that 2 of the 6 that serve stay.

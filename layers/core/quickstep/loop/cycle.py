@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Messages,
         Metrics,
         PolicyDocuments,
+        Queues,
         Services,
         Targets,
         Together,
@@ -73,6 +74,7 @@ class Cycle:
     targets: Targets
     turns: Turns
     metrics: Metrics
+    queues: Queues
     messages: Messages
     together: Together
     clock: Callable[[], datetime]
@@ -155,7 +157,7 @@ class Cycle:
 
     @property
     def _observer(self) -> Observer:
-        return Observer(self.metrics, self.max_event_age)
+        return Observer(self.metrics, self.queues, self.max_event_age)
 
     def _unclaimed(self, record: DecisionRecord) -> list[DecisionRecord]:
         self.targets.record(record)
@@ -214,7 +216,8 @@ class Cycle:
             memory = replace(memory, state=state, counts=counts)
         memory = learn(target, memory, look, draft.at, claim.waiting)
         seen = self._observer.observe(target, memory, look, draft.at)
-        draft = replace(draft, service=service, alarms=seen.alarms)
+        memory = replace(memory, backlog=seen.backlog or memory.backlog)
+        draft = replace(draft, service=service, alarms=seen.alarms, backlog=seen.backlog)
         memory, record = self._apply(target, memory, seen, draft)
         return [self._commit(target, memory, record, claim)]
 
@@ -227,7 +230,8 @@ class Cycle:
         """
         assert draft.service is not None  # noqa: S101 - it is described before it is judged
         committed = draft.service.desired if memory.desired is None else memory.desired
-        observation = Observation(replace(draft.service, desired=committed), seen.alarms)
+        service = replace(draft.service, desired=committed)
+        observation = Observation(service, seen.alarms, seen.backlog)
         decision = _decide(target, observation, memory.state, draft.look, draft.at)
         sent = insist(target, memory, decision, draft)
         decision = sent or decision
@@ -260,7 +264,13 @@ class Cycle:
         """Commit, and send the next check beside it; what ECS has throttled lines up before."""
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
-        memory = replace(memory, turn=turn, generation=memory.generation + 1, check_at=None)
+        memory = replace(
+            memory,
+            turn=turn,
+            generation=memory.generation + 1,
+            check_at=None,
+            failed_at=now if _is_to_rest(record) else None,
+        )
         check = next_check(memory, record, now, self.jitter(), wait)
         if check is None:
             waited = self.targets.commit(record.id, memory, record, claim)
@@ -319,6 +329,11 @@ def _decide(
     elif look.corrects and decision.granted == decision.before:
         other = correct(target, observation, state, now)
     return replace(other, next_check_in=decision.next_check_in) if other else decision
+
+
+def _is_to_rest(record: DecisionRecord) -> bool:
+    """Whether polls leave a target alone for a while; that a queue is not seen is no reason."""
+    return record.outcome.failed and record.outcome is not Outcome.FAILED_QUEUE
 
 
 def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:

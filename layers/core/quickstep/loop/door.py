@@ -8,7 +8,7 @@ throttled before its claim.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -18,6 +18,7 @@ from quickstep.loop.cycle import LEASE
 from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
 from quickstep.loop.next_look import MAX_THROTTLES, backoff
+from quickstep.loop.polls import Empties, Polls
 from quickstep.loop.surges import SurgeBounds, surge_look
 from quickstep.protocol.messages import (
     AlarmAgain,
@@ -30,6 +31,7 @@ from quickstep.protocol.messages import (
     read_message,
     read_surge,
 )
+from quickstep.protocol.polls import Poll, Survey
 from quickstep.protocol.ports import CallFailedError
 from quickstep.protocol.records import DecisionRecord
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from quickstep.loop.cycle import Cycle
     from quickstep.protocol.messages import Content
-    from quickstep.protocol.ports import Alarms, Messages, SurgeLooks
+    from quickstep.protocol.ports import Alarms, Messages, Parameters, SurgeLooks
 
 FIFO = ".fifo"
 """What the name of each FIFO queue of SQS ends with."""
@@ -46,6 +48,10 @@ FIFO = ".fifo"
 MAX_RACES = 16
 """Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
 holder that died. Whoever keeps winning for longer is at work."""
+
+
+SURVEY_AGAIN = timedelta(seconds=2)
+"""When a survey is repeated that has failed: by a message, which fails loudly if that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +64,13 @@ class Door:
 
     cycle: Cycle
     alarms: Alarms
+    parameters: Parameters
     messages: Messages
     surges: SurgeLooks
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
     home: Home = NOWHERE
+    empties: Empties = field(default_factory=Empties)
 
     def on_event(self, event: Mapping[str, Any]) -> list[DecisionRecord]:
         """Evaluate what EventBridge or its Scheduler delivers.
@@ -110,7 +118,7 @@ class Door:
                 self.messages.send(again, backoff(message.lost, self.jitter(), scale_in=False))
         return records
 
-    def _records(self, content: Content) -> list[DecisionRecord]:
+    def _records(self, content: Content) -> list[DecisionRecord]:  # noqa: PLR0911 - one a kind
         match content:
             case Recheck():
                 return self.cycle.evaluate(recheck_look(content))
@@ -121,11 +129,28 @@ class Door:
             case Heartbeats():
                 return self._rounds.look_at([content])
             case Sweep():
-                return self._rounds.sweep(content)
+                return self._heartbeat(content)
+            case Survey():
+                self._polls.survey(content, self.cycle.targets.listed())
+                return []
+            case Poll():
+                return self._polls.poll(content)
             case Surge():
                 return self._look_at(content)
             case _:
                 assert_never(content)
+
+    def _heartbeat(self, sweep: Sweep) -> list[DecisionRecord]:
+        """See to queues, and look at targets, which a survey that fails does not concern."""
+        if sweep.next_token is not None:
+            return self._rounds.sweep(sweep, ())
+        listed = self.cycle.targets.listed()
+        self._polls.announce(listed)
+        try:
+            self._polls.survey(Survey(), listed)
+        except CallFailedError:
+            self.messages.send(Message(Survey()), SURVEY_AGAIN)
+        return self._rounds.sweep(sweep, listed)
 
     def _look_at(self, surge: Surge) -> list[DecisionRecord]:
         bounds = SurgeBounds(self.cycle.targets, self.surges)
@@ -143,6 +168,17 @@ class Door:
         look, now = surge_look(surge), self.cycle.clock()
         reason = outcome.sentence(before=None, granted=None, why=why)
         return DecisionRecord(self.cycle.new_id(), now, look, outcome, reason)
+
+    @property
+    def _polls(self) -> Polls:
+        return Polls(
+            cycle=self.cycle,
+            parameters=self.parameters,
+            queues=self.cycle.queues,
+            messages=self.messages,
+            sleep=self.sleep,
+            empties=self.empties,
+        )
 
     @property
     def _rounds(self) -> HeartbeatRounds:

@@ -20,7 +20,7 @@ from quickstep.engine.proposal import Bounds
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.learning import learn
 from quickstep.loop.looks import heartbeat_look
-from quickstep.loop.next_look import readable
+from quickstep.loop.next_look import OVERDUE, readable
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.counts import CLOCKS, Meaning
 from quickstep.protocol.messages import MAX_DESCRIBED, Heartbeat, Heartbeats, Message, Sweep
@@ -45,9 +45,6 @@ PAGES = 15
 
 PAGE_SLEEP = timedelta(seconds=1.8 / DESCRIBE_ALARMS.a_second)
 """200 ms: of DescribeAlarms' calls, the heartbeat takes about half."""
-
-OVERDUE = timedelta(seconds=5)
-"""How long after its time a re-check counts as lost."""
 
 INLINE_TARGETS = 50
 """More targets than this are looked at by invocations of their own."""
@@ -84,8 +81,11 @@ class HeartbeatRounds:
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
-    def sweep(self, sweep: Sweep) -> list[DecisionRecord]:
-        """Look at every target that has alarms; hand on what is too much for one invocation."""
+    def sweep(self, sweep: Sweep, listed: Iterable[str]) -> list[DecisionRecord]:
+        """Look at every target that has alarms; hand on what is too much for one invocation.
+
+        So it is with those that are `listed`, where all alarms are seen.
+        """
         targets: dict[ServiceName, dict[str, KnownAlarm]] = defaultdict(dict)
         now = self.cycle.clock()
         token = sweep.next_token
@@ -100,7 +100,7 @@ class HeartbeatRounds:
         if token is not None:
             self.messages.send(Message(Sweep(token)), timedelta())
         whole = token is None and sweep.next_token is None
-        for resource_id in self.cycle.targets.listed() if whole else ():
+        for resource_id in listed if whole else ():
             if name := parse_resource_id(resource_id):
                 targets.setdefault(name, {})
         batches = _batches(Heartbeat(name, alarms, whole, now) for name, alarms in targets.items())
@@ -209,7 +209,8 @@ def needs_evaluation(
         return True  # the evaluation meets the same trouble, and records it
     memory, lease = cycle.targets.peek(resource_id)
     memory = memory.as_of(now)
-    if look.complete and not look.described and (gone or _is_over(memory, now)):
+    over = not (target and target.queues) and _is_over(memory, now)
+    if look.complete and not look.described and (gone or over):
         cycle.targets.unlist(resource_id, memory.generation)
         return False
     if gone or target is None or (lease and not now < lease.until <= now + LEASE + CLOCKS):
@@ -235,22 +236,35 @@ def shows_work(
 ) -> bool:
     """Whether there is something to do about a target that nobody holds.
 
-    There is where an alarm's event was missed, an alarm is new or changed, a breach or a turn is
-    looked at by no chain of re-checks, somebody has set the desired count, or it is outside its
-    bounds. Where the service was not described, the count of the last commit counts.
+    There is where an alarm's event was missed, an alarm is new or changed, a breach, a turn or
+    what queues leave idle is looked at by no chain of re-checks, somebody has set the desired
+    count, or it is outside its bounds. Where the service was not described, the count of the last
+    commit counts.
     """
     if learn(target, memory, look, now) != memory:
-        return True
+        return True  # so it is where the document has other queues
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
     looks = any(looks_always(p) and p.alarm in memory.alarms for p in target.policies)
     waits = readable(memory, now) or looks or memory.turn or memory.counts.asked
-    if waits and not chain_is_alive:
+    bounds = Bounds.in_force(target, memory.state, now)
+    if (waits or _wait_for_a_queue(target, memory, bounds)) and not chain_is_alive:
         return True
     if service and memory.counts.meaning(service.desired) not in _AS_KNOWN:
         return True
-    bounds = Bounds.in_force(target, memory.state, now)
     desired = service.desired if service else memory.desired
     return desired is not None and not bounds.minimum <= desired <= bounds.maximum
+
+
+def _wait_for_a_queue(target: ScalableTarget, memory: Memory, bounds: Bounds) -> bool:
+    """Whether tasks may be idle that work off queues, or one of these could not be read.
+
+    Polls see to all else.
+    """
+    if not target.queues:
+        return False
+    queues = memory.backlog.queues.values() if memory.backlog else ()
+    trouble = any(queue.trouble for queue in queues)
+    return trouble or (memory.desired or 0) > bounds.minimum
 
 
 def _batches(heartbeats: Iterable[Heartbeat]) -> list[Heartbeats]:

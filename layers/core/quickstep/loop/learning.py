@@ -98,6 +98,7 @@ def learn(
     Alarms that were deleted, and those of policies that are gone from the document, are forgotten;
     of the former it is kept when they were no longer listed, so that no older event or list brings
     one of them back that comes late. An older list does not delete what an event has told since.
+    The queues are those of the document.
     """
     alarms, deleted, listed_at = dict(memory.alarms), dict(memory.deleted), look.listed_at or now
     for name, alarm in memory.alarms.items() if look.complete else ():
@@ -125,6 +126,7 @@ def learn(
         },
         requested_at=look.wish.at if look.wish else memory.requested_at,
         surges=counted(memory, look, now),
+        queues=tuple(policy.queue_name for policy in target.queues),
     )
 
 

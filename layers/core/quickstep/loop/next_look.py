@@ -23,6 +23,9 @@ NEWER_DATAPOINT = timedelta(seconds=2)
 NEXT_SECOND = timedelta(seconds=1)
 """How soon to look again where no second shows yet what a task has felt."""
 
+OVERDUE = timedelta(seconds=5)
+"""How long after its time a re-check counts as lost."""
+
 MAX_ATTEMPTS_FOR_NEWER = 5
 """Looks in a row for a newer datapoint; then the heartbeat takes over."""
 

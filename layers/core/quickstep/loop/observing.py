@@ -1,4 +1,4 @@
-"""What an evaluation sees of its target's alarms: what an event shows, and what is read."""
+"""What an evaluation sees of its target's alarms and queues: what an event shows, what is read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from quickstep.alarms.reading import (
     span_of,
 )
 from quickstep.alarms.seconds import of_newest_seconds
+from quickstep.engine.backlog import Moment, follow
 from quickstep.engine.model import Alarm, AlarmState, Direction
 from quickstep.engine.policies import (
     by_the_newest,
@@ -23,21 +24,23 @@ from quickstep.engine.policies import (
     resolution,
     surge_interval,
 )
+from quickstep.protocol.backlog import LONGEST_TROUBLE
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
     from quickstep.alarms.reading import Reading
+    from quickstep.engine.backlog import Backlog, QueuePolicy, QueueReading
     from quickstep.engine.model import Datapoint, Policy, ScalableTarget
     from quickstep.protocol.look import Look
     from quickstep.protocol.memory import Memory
-    from quickstep.protocol.ports import Metrics
+    from quickstep.protocol.ports import Metrics, Queues
 
 
 ALARM_PERIOD = 10
@@ -46,17 +49,22 @@ ALARM_PERIOD = 10
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The alarms by policy, and when the newest datapoint begins of each that shows one."""
+    """The alarms by policy, and when the newest datapoint begins of each that shows one.
+
+    The backlog is that of the target's queues; None where none was read.
+    """
 
     alarms: Mapping[str, Alarm]
     newest: Mapping[str, datetime]
+    backlog: Backlog | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads the metrics of alarms; an event older than `max_age` shows nothing to act on."""
+    """Reads metrics and queues; an event older than `max_age` shows nothing to act on."""
 
     metrics: Metrics
+    queues: Queues
     max_age: timedelta
 
     def with_load_before(self, target: ScalableTarget, look: Look, now: datetime) -> Look:
@@ -100,7 +108,21 @@ class Observer:
             and _is_read(target, memory, look, name, now)
         }
         at_once = look.reads is Reads.NEWEST_SECONDS
-        return self._read(target, known, definitions, Seen(alarms, newest), now, at_once=at_once)
+        seen = Seen(alarms, newest, self._backlog(target, memory, look, now))
+        return self._read(target, known, definitions, seen, now, at_once=at_once)
+
+    def _backlog(
+        self, target: ScalableTarget, memory: Memory, look: Look, now: datetime
+    ) -> Backlog | None:
+        """Return what is known of the queues: what a poll has seen, else they are read.
+
+        A look that only adds leaves that to the polls.
+        """
+        if look.backlog or look.adds or not target.queues:
+            return look.backlog
+        read = self.queues.read([policy.queue_name for policy in target.queues])
+        moment = Moment(now, memory.desired or 0)
+        return follow(target.queues, memory.backlog, told_of(target.queues, read), moment)
 
     def _read(
         self,
@@ -151,10 +173,21 @@ class Observer:
                 state = AlarmState.OK if shown.recent else AlarmState.INSUFFICIENT_DATA
                 read[name] = replace(shown, state=state)
         newest = {name: reading.newest for name, reading in readings.items() if reading.newest}
-        return Seen({**seen.alarms, **read}, {**seen.newest, **newest})
+        return replace(seen, alarms={**seen.alarms, **read}, newest={**seen.newest, **newest})
 
     def _fresh(self, look: Look, now: datetime) -> AlarmEvent | None:
         return look.event if look.event and now - look.event.at <= self.max_age else None
+
+
+def told_of(
+    policies: Iterable[QueuePolicy], read: Mapping[str, QueueReading | CallFailedError]
+) -> dict[str, QueueReading | str]:
+    """Return readings by policy: of a queue that could not be read, why."""
+    return {
+        policy.name: each.why[:LONGEST_TROUBLE] if isinstance(each, CallFailedError) else each
+        for policy in policies
+        if (each := read.get(policy.queue_name)) is not None
+    }
 
 
 def _in_full(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.event import AlarmEvent
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog
     from quickstep.naming import ServiceName
     from quickstep.protocol.line import Turn
     from quickstep.protocol.messages import Content
@@ -66,6 +67,8 @@ class Look:
 
     Where a task asks for it, `felt_at` is when the task has felt a surge: it is followed by others
     until an alarm says so, too. A look that only `adds` removes no task.
+
+    A poll brings the `backlog` of queues along that it has read; any other look reads them.
     """
 
     service: ServiceName
@@ -84,6 +87,7 @@ class Look:
     outlives_alarms: bool = False
     felt_at: datetime | None = None
     adds: bool = False
+    backlog: Backlog | None = None
 
     @property
     def waits(self) -> bool:

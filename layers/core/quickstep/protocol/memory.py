@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.known import known_dict, read_known
+from quickstep.config import MAX_QUEUES
 from quickstep.engine.model import Launch, Removal, ScalingActivity, State
 from quickstep.fields import (
     Field,
@@ -16,6 +17,7 @@ from quickstep.fields import (
     write_moment,
     write_optional_moment,
 )
+from quickstep.protocol.backlog import backlog_as_of, backlog_dict, read_backlog
 from quickstep.protocol.counts import CLOCKS, Counts, counts_dict, read_counts
 from quickstep.protocol.line import read_turn, write_turn
 from quickstep.protocol.operators import is_operators, read_operators
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog
     from quickstep.protocol.line import Turn
 
 
@@ -72,6 +75,9 @@ class Memory:
     asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
     until it has been judged. `listed` says that the target is among those that are remembered.
     `surges` is when it was looked at of late because a task had asked for it, oldest first.
+    `queues` are the names of its queues, by which it is listed; `backlog` is what is known of them:
+    a poll writes that, too, beside whoever holds the lease. `failed_at` is when the last evaluation
+    failed, if that is what came of it.
     """
 
     state: State = field(default_factory=State)
@@ -84,6 +90,9 @@ class Memory:
     turn: Turn | None = None
     listed: bool = False
     surges: tuple[datetime, ...] = ()
+    queues: tuple[str, ...] = ()
+    backlog: Backlog | None = None
+    failed_at: datetime | None = None
 
     @property
     def desired(self) -> int | None:
@@ -138,6 +147,8 @@ class Memory:
             requested_at=self.requested_at and past(self.requested_at, AHEAD),
             turn=self.turn and replace(self.turn, since=past(self.turn.since)),
             surges=tuple(past(at) for at in self.surges),
+            backlog=self.backlog and backlog_as_of(self.backlog, past),
+            failed_at=self.failed_at and past(self.failed_at),
         )
 
 
@@ -196,6 +207,9 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "turn": write_turn(memory.turn),
         "listed": memory.listed,
         "surges": [write_moment(at) for at in memory.surges],
+        "queues": list(memory.queues),
+        "backlog": backlog_dict(memory.backlog) if memory.backlog else None,
+        "failed_at": write_optional_moment(memory.failed_at),
     }
 
 
@@ -250,6 +264,12 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
             at.moment()
             for at in (present["surges"].items(at_most=MOST_SURGES) if "surges" in present else ())
         ),
+        queues=tuple(
+            each.text()
+            for each in (present["queues"].items(at_most=MAX_QUEUES) if "queues" in present else ())
+        ),
+        backlog=read_backlog(present.get("backlog")),
+        failed_at=read_optional_moment(present.get("failed_at")),
     )
     problems.raise_any(CorruptItemError)
     return memory

@@ -6,6 +6,7 @@
     {"sweep":     {"next_token"}}                                      go on paging through alarms
     {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
     {"surge":     {"resource_id", "at"}}                               a task's surge, once more
+    {"survey":    ...}   {"poll": ...}                                 queues: see `polls`
 
 `lost` counts the races that a message has lost. A queue's messages are untrusted like events.
 
@@ -35,6 +36,14 @@ from quickstep.fields import (
 )
 from quickstep.naming import RESOURCE_ID, RESOURCE_ID_RULE, ServiceName, parse_resource_id
 from quickstep.protocol.line import read_turn, write_turn
+from quickstep.protocol.polls import (
+    Poll,
+    Survey,
+    poll_dict,
+    read_poll,
+    read_survey,
+    survey_dict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -128,7 +137,7 @@ class Surge:
     at: datetime
 
 
-Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request | Surge
+Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request | Surge | Survey | Poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +153,7 @@ def write_message(message: Message) -> dict[str, Any]:
     return {**_write_content(message), "lost": message.lost}
 
 
-def _write_content(message: Message) -> dict[str, Any]:
+def _write_content(message: Message) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
     match message.content:
         case Recheck() as recheck:
             body = {
@@ -174,6 +183,10 @@ def _write_content(message: Message) -> dict[str, Any]:
             return {"request": body}
         case Surge(service, at):
             return {"surge": {"resource_id": service.resource_id, "at": write_moment(at)}}
+        case Survey() as survey:
+            return {"survey": survey_dict(survey)}
+        case Poll() as poll:
+            return {"poll": poll_dict(poll)}
         case _:
             assert_never(message.content)
 
@@ -341,4 +354,6 @@ _READERS: dict[str, Callable[[Field], Content]] = {
     "sweep": _read_sweep,
     "request": _read_request,
     "surge": _read_surge,
+    "survey": read_survey,
+    "poll": read_poll,
 }

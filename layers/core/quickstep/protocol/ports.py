@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.known import KnownAlarm
+    from quickstep.engine.backlog import Backlog, QueueReading
     from quickstep.engine.model import Datapoint, ScalableTarget, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.naming import ServiceName
@@ -80,6 +81,14 @@ class Parameters(Protocol):
 
     def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
         """Return what the parameter of each of up to ten services holds, in one call.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def survey(self, token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        """Return a page of all documents that there are, and the next page's token.
 
         Raises:
             CallFailedError: the call failed.
@@ -162,6 +171,26 @@ class Targets(Protocol):
         """Return what the target remembers, and its lease if it has one, without claiming it."""
         ...
 
+    def peek_all(self, resource_ids: Sequence[str]) -> Mapping[str, tuple[Memory, Lease | None]]:
+        """Return the same of up to a hundred targets, in one call; it may be a moment old.
+
+        One that cannot be read, or is throttled, is left out.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
+    def watch(self, resource_id: str, backlog: Backlog) -> None:
+        """Write what is known of a target's queues, beside whoever holds the lease.
+
+        Nothing is written of a target that is not remembered, nor while a commit writes.
+
+        Raises:
+            CallFailedError: the call failed.
+        """
+        ...
+
     def wait(
         self,
         resource_id: str,
@@ -202,8 +231,8 @@ class Targets(Protocol):
         """
         ...
 
-    def listed(self) -> Sequence[str]:
-        """Return the resource ids of the targets that are remembered."""
+    def listed(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the targets that are remembered, by resource id, and the queues of each."""
         ...
 
     def unlist(self, resource_id: str, generation: int) -> None:
@@ -275,6 +304,17 @@ class Operators(Protocol):
 
     def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
         """Write a schedule's entry, unless there is one of a later `at`; return whether it was."""
+        ...
+
+
+class Queues(Protocol):
+    """The queues whose jobs services work off."""
+
+    def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
+        """Read queues by name, each for itself: of one that could not be read, return why.
+
+        This takes a bounded time, however many there are and whatever becomes of each.
+        """
         ...
 
 

@@ -11,11 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import write_moment
+from quickstep.protocol.backlog import reading_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from quickstep.engine.backlog import Backlog, Queue
     from quickstep.engine.model import Alarm, Decision, Service
     from quickstep.engine.outcome import Outcome
     from quickstep.protocol.look import Look
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 class DecisionRecord:
     """One evaluation.
 
-    `alarms` is what was seen of them, by policy. `alarm_to_update` is the time from the alarm's own
-    timestamp to UpdateService accepted, `surge_to_update` that from when a task has felt a surge;
-    `waited` the time that throttles have cost before. `unreadable` is what was wrong with something
-    that an operator wrote. An `unclaimed` one was throttled before it could claim its target:
-    nothing remembers it but what comes back.
+    `alarms` is what was seen of them, by policy; `backlog` what is known of the target's queues.
+    `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted,
+    `surge_to_update` that from when a task has felt a surge; `waited` the time that throttles have
+    cost before. `unreadable` is what was wrong with something that an operator wrote. An
+    `unclaimed` one was throttled before it could claim its target: nothing remembers it but what
+    comes back.
     """
 
     id: str
@@ -45,6 +48,7 @@ class DecisionRecord:
     waited: timedelta | None = None
     unreadable: str = ""
     unclaimed: bool = False
+    backlog: Backlog | None = None
 
     @property
     def resource_id(self) -> str:
@@ -68,6 +72,9 @@ class DecisionRecord:
         }
         if self.surge_to_update is not None:
             record["surge_to_update_ms"] = _millis(self.surge_to_update)
+        if self.backlog:
+            queues = {policy: _queue_dict(queue) for policy, queue in self.backlog.queues.items()}
+            record["queues"] = queues
         if self.unreadable:
             record["unreadable"] = self.unreadable
         if self.decision is None:
@@ -93,6 +100,12 @@ def _service_dict(service: Service) -> dict[str, Any]:
     """Return what was seen of a service; its trouble where it has any."""
     seen = asdict(service)
     return seen if service.trouble else {key: seen[key] for key in seen if key != "trouble"}
+
+
+def _queue_dict(queue: Queue) -> dict[str, Any]:
+    seen = reading_dict(queue.reading) if queue.reading else {}
+    trouble = {"trouble": queue.trouble} if queue.trouble else {}
+    return {**seen, "arrivals": queue.arrivals, **trouble}
 
 
 def _alarm_dict(alarm: Alarm) -> dict[str, Any]:

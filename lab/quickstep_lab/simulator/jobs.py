@@ -1,0 +1,197 @@
+"""A queue and the workers that work it off: jobs wait, are worked on, and are late or not.
+
+Jobs are counted whole, in order of arrival. A slot of a task takes the oldest job that waits, and
+is busy with it for as long as a job takes; so nothing is lost, whatever is started or stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_ROUNDING = 1e-9
+_SHORTEST = 0.1
+"""Seconds of a step at least: shorter jobs are worked off several at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What jobs are like: each takes so many `seconds` in one of a task's `slots`.
+
+    A job is late that waits longer than `late_after` seconds before it is begun. A task that is
+    stopped begins no other job; those that it has not finished after `stop_timeout` seconds, ECS's
+    default, wait again, as old as they are.
+    """
+
+    seconds: float = 2.0
+    slots: int = 1
+    late_after: float = 30.0
+    stop_timeout: float = 30.0
+
+    @property
+    def per_second(self) -> float:
+        """The jobs that one task works off in a second. Example: 2 of 2 s in four slots."""
+        return self.slots / self.seconds
+
+
+class Worked(NamedTuple):
+    """What one second came to: jobs that came, and those that were found to be late."""
+
+    arrived: int
+    late: int
+
+
+class _Held(NamedTuple):
+    """Jobs that are worked on: when they are done, when they came, and how many they are."""
+
+    ends: float
+    arrived: float
+    jobs: int
+
+
+@dataclass(slots=True)
+class Waits:
+    """How long jobs waited before they were begun, in whole seconds."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+
+    def add(self, seconds: float, jobs: int) -> None:
+        """Count jobs that have waited so long."""
+        whole = math.ceil(seconds)
+        self.counts[whole] = self.counts.get(whole, 0) + jobs
+
+    def percentile(self, share: float) -> float | None:
+        """Return the seconds within which so many of the jobs were begun; None without any."""
+        total, seen = sum(self.counts.values()), 0
+        for seconds, jobs in sorted(self.counts.items()):
+            seen += jobs
+            if seen >= share * total - _ROUNDING:
+                return float(seconds)
+        return None
+
+
+class JobQueue:
+    """The jobs of one queue, from arrival until they are done; `visible` are those that wait."""
+
+    def __init__(self, jobs: Jobs, start: float = 0.0) -> None:
+        self._jobs = jobs
+        self._at = start
+        # A job takes a whole number of steps; of those shorter than a step, several fit in one.
+        self._step = (
+            jobs.seconds / math.ceil(jobs.seconds)
+            if jobs.seconds >= 1
+            else jobs.seconds * math.ceil(_SHORTEST / jobs.seconds)
+        )
+        self._at_once = max(1, round(self._step / jobs.seconds))
+        self._waiting: deque[tuple[float, int]] = deque()
+        self._working: deque[_Held] = deque()
+        self._leaving: list[_Held] = []
+        self._stopping: list[tuple[float, int]] = []
+        self._tasks = 0
+        self._total = 0.0
+        self._busy = 0
+        self.arrived = 0
+        self.done = 0
+        self.visible = 0
+        self.waits = Waits()
+
+    @property
+    def in_flight(self) -> int:
+        """The jobs that are worked on, by tasks that stop as well."""
+        return self.arrived - self.done - self.visible
+
+    @property
+    def stopping(self) -> int:
+        """Tasks that have been stopped and still work on a job: they cost."""
+        return sum(tasks for _, tasks in self._stopping)
+
+    def overdue(self, now: float) -> int:
+        """Return the jobs that have waited too long already."""
+        limit = now - self._jobs.late_after
+        return sum(count for arrived, count in self._waiting if arrived < limit)
+
+    def run(self, arrivals: float, second: int, tasks: int) -> Worked:
+        """Let `arrivals` jobs come in the second that begins `second`, and `tasks` work on them.
+
+        Fractions add up: of half a job a second, each second one comes.
+        """
+        if tasks < self._tasks:
+            self._stop(self._tasks - tasks)
+        self._tasks = tasks
+        before, late = self.arrived, 0
+        while self._at + self._step <= second + 1 + _ROUNDING:
+            late += self._one_step(self._total + arrivals * (self._at + self._step - second))
+        self._total += arrivals
+        return Worked(self.arrived - before, late)
+
+    def _one_step(self, total: float) -> int:
+        """Work for a step, by whose end `total` jobs have come in all; return those found late."""
+        now = self._at
+        self._finish(now)
+        if come := int(total + _ROUNDING) - self.arrived:
+            self._waiting.append((now, come))
+            self.arrived += come
+            self.visible += come
+        late = self._begin(now)
+        self._at += self._step
+        return late
+
+    def _finish(self, now: float) -> None:
+        while self._working and self._working[0].ends <= now + _ROUNDING:
+            jobs = self._working.popleft().jobs
+            self.done += jobs
+            self._busy -= jobs
+        if not self._leaving and not self._stopping:
+            return
+        self.done += sum(held.jobs for held in self._leaving if held.ends <= now + _ROUNDING)
+        self._leaving = [held for held in self._leaving if held.ends > now + _ROUNDING]
+        self._stopping = [(until, n) for until, n in self._stopping if until > now + _ROUNDING]
+
+    def _begin(self, now: float) -> int:
+        """Have free slots take the oldest jobs; return how many of these have waited too long."""
+        room = self._tasks * self._jobs.slots * self._at_once
+        free = room - self._busy
+        late, ends = 0, now + max(self._step, self._jobs.seconds)
+        while free > 0 and self._waiting:
+            arrived, count = self._waiting.popleft()
+            taken = min(free, count)
+            if taken < count:
+                self._waiting.appendleft((arrived, count - taken))
+            free -= taken
+            self.visible -= taken
+            self._busy += taken
+            waited = now - arrived
+            self.waits.add(waited, taken)
+            late += taken if waited > self._jobs.late_after else 0
+            self._working.append(_Held(ends, arrived, taken))
+        return late
+
+    def _stop(self, tasks: int) -> None:
+        """Take tasks away, with their share of what is worked on.
+
+        Example: 2 of 6 tasks with 5 jobs in flight are stopped: 2 of the jobs leave with them.
+        """
+        now, share = self._at, tasks / self._tasks
+        until, kept, moved, seen = now + self._jobs.stop_timeout, [], 0, 0
+        longest = now
+        for held in self._working:
+            seen += held.jobs
+            going = round(seen * share) - moved
+            moved += going
+            self._busy -= going
+            if going and held.ends <= until:
+                self._leaving.append(held._replace(jobs=going))
+                longest = max(longest, held.ends)
+            elif (
+                going
+            ):  # cut off at the end of its time: it waits again, before all that came later
+                longest = until
+                self._waiting.appendleft((held.arrived, going))
+                self.visible += going
+            if held.jobs > going:
+                kept.append(held._replace(jobs=held.jobs - going))
+        self._working = deque(kept)
+        if longest > now:
+            self._stopping.append((longest, tasks))

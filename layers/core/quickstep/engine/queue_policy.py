@@ -1,0 +1,167 @@
+"""What the queue policies of a target ask for: the tasks that work off all of its queues.
+
+A task works on the jobs of any of them, so what each takes is added up. That is one number, and one
+proposal beside those of the policies that have alarms.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from quickstep.engine.backlog import asked, counted, share
+from quickstep.engine.model import Direction
+from quickstep.engine.outcome import Outcome
+from quickstep.engine.patience import kept
+from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
+from quickstep.engine.target_policy import LONGEST_PAUSE, beside_missing, largest_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quickstep.engine.backlog import Backlog, QueuePolicy
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.engine.patience import Need
+    from quickstep.engine.proposal import Case
+
+QUEUES = "QueuePolicies/*"
+"""What giving back remembers of all queue policies together goes by this name: no policy's."""
+
+EMPTY_SECONDS = 60
+"""The last task goes once no message has been seen in any queue for so long."""
+
+
+def window(target: ScalableTarget) -> int | None:
+    """Return how long an idle task is kept at least, in seconds; None without a queue."""
+    return max((policy.scale_in_window for policy in target.queues), default=None)
+
+
+def needed(backlog: Backlog) -> list[Need]:
+    """Return how many tasks the queues took lately, oldest first."""
+    return list(reversed(backlog.needs))
+
+
+def unseen(case: Case) -> str | None:
+    """Return why a queue of the target cannot be seen; None where all are."""
+    backlog = case.observation.backlog
+    for policy in case.target.queues:
+        queue = backlog.queues.get(policy.name) if backlog else None
+        if queue is None:
+            return f"{policy.name}: the queue {policy.queue_name} was not read"
+        if queue.trouble:
+            return f"{policy.name}: {queue.trouble}"
+    return None
+
+
+def ask(case: Case, direction: Direction) -> Proposal | None:
+    """Return the capacity that the queues take, or how much of what is idle is kept.
+
+    None where there is none, or where more tasks are not needed. For fewer, every queue is seen;
+    and where other policies of the target go by steps, these have to ask for fewer, too: a quiet
+    alarm does not say what its load takes.
+    """
+    backlog = case.observation.backlog
+    if not case.target.queues or backlog is None:
+        return None
+    if direction is Direction.OUT:
+        return _more(case, backlog)
+    steps = [policy.alarm for policy in case.target.step_policies]
+    removing = [policy.alarm for policy, _ in case.in_alarm(Direction.IN)]
+    if steps and not set(steps) & set(removing):
+        return None
+    return _fewer(case, backlog)
+
+
+def _more(case: Case, backlog: Backlog) -> Proposal | None:
+    if backlog.tasks <= case.desired:
+        return None
+    base, why = max(case.desired, case.bounds.minimum), _sum(case, backlog)
+    wanted = max(base, backlog.tasks)
+    proposal = Proposal(case.desired, wanted, base, why).after("queues", wanted, why)
+    # What comes meanwhile is seen by the next poll: this look is for what is to be given back.
+    return largest_step(case, proposal).checked_again_in(LONGEST_PAUSE)
+
+
+def _fewer(case: Case, backlog: Backlog) -> Proposal:
+    patience = case.state.patience.get(QUEUES)
+    base = min(case.desired, case.bounds.maximum) if case.bounds.forced else case.desired
+    why = _sum(case, backlog)
+    proposal = Proposal(base, base, base, why).after("queues", min(base, backlog.tasks), why)
+    least = window(case.target)
+    if patience is None or least is None:
+        return proposal.hold(
+            "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
+        )
+    keep = kept(patience, least, case.target.queues[0].kept_share, case.now)
+    soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
+    # At the minimum nothing is left to give back, and all else is seen by polls.
+    proposal = proposal.checked_again_in(soon if case.desired > case.bounds.minimum else None)
+    held = keep.why
+    if min(base, keep.tasks) > proposal.capacity:
+        tasks = min(base, keep.tasks)
+        proposal = proposal.after("patience", tasks, f"kept at {tasks}: {keep.why}")
+    if proposal.capacity == 0 < base and (waits := _not_empty_for_long(case, backlog)):
+        seconds, held = waits
+        proposal = proposal.after("last task", 1, f"kept at 1: {held}").checked_again_in(seconds)
+    if proposal.capacity:  # where none is needed, none has to be left beside those missing
+        proposal = beside_missing(case, proposal, base)
+    if proposal.capacity < case.desired:
+        return proposal
+    if backlog.tasks >= case.desired:
+        return proposal.hold("queues", case.desired, Outcome.HELD_NOT_BREACHING, why)
+    why = f"kept at {proposal.capacity}: {held}"
+    return proposal.hold("patience", case.desired, Outcome.HELD_COOLDOWN, why)
+
+
+def _not_empty_for_long(case: Case, backlog: Backlog) -> tuple[int, str] | None:
+    """Return in how many seconds the last task may go, and why not now; None where it may.
+
+    Messages that are delayed, or in flight somewhere, are no load, and come back any moment.
+    """
+    if backlog.empty_since is None:
+        return RECHECK_SECONDS, "messages are in flight or delayed"
+    empty = (case.now - backlog.empty_since).total_seconds()
+    if empty >= EMPTY_SECONDS:
+        return None
+    left = max(RECHECK_SECONDS, math.ceil(EMPTY_SECONDS - empty))
+    return left, f"no message for {max(0, round(empty))} s of {EMPTY_SECONDS}"
+
+
+def _sum(case: Case, backlog: Backlog) -> str:
+    """Return the sum in words.
+
+    Where tasks are no more than there are jobs for, it says how many these are.
+
+    Examples: `jobs: 12 jobs/s arrive and 340 wait take 50 tasks of 0.5 jobs/s`; of two queues
+    `jobs: 12 jobs/s arrive and 340 wait take 49.3; mails: none arrive and 6 wait take 0.2: 50 tasks
+    in all`.
+    """
+    parts = list(_parts(case, backlog))
+    if not parts:
+        return "no queue was read"
+    if len(parts) > 1:
+        each = "; ".join(f"{text} take {tasks:.3g}" for _, text, tasks in parts)
+        return f"{each}: {_tasks(backlog.tasks)} in all"
+    policy, text, _ = parts[0]
+    return f"{text} take {_tasks(backlog.tasks)} of {policy.jobs_per_second:.3g} jobs/s"
+
+
+def _parts(case: Case, backlog: Backlog) -> Iterator[tuple[QueuePolicy, str, float]]:
+    readings = {name: queue.reading for name, queue in backlog.queues.items() if queue.reading}
+    for policy in counted(case.target.queues, readings):
+        reading, come = readings[policy.name], backlog.queues[policy.name].arrivals
+        tasks = share(policy, reading, come)
+        bounded = asked(policy, reading, come) > tasks
+        jobs = f" ({reading.jobs} in all)" if bounded else ""
+        yield policy, f"{policy.name}: {_jobs(come, reading.visible)}{jobs}", tasks
+
+
+def _jobs(come: float, waiting: int) -> str:
+    if not come and not waiting:
+        return "no jobs"
+    arrive = f"{come:,.3g} jobs/s arrive" if come else "no jobs arrive"
+    return f"{arrive} and {waiting:,} wait"
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'}"

@@ -1,0 +1,106 @@
+"""What is known of a target's queues, as the item keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from quickstep.config import MAX_QUEUES
+from quickstep.engine.backlog import Backlog, Queue, QueueReading
+from quickstep.engine.patience import Need
+from quickstep.fields import Field, read_optional_moment, write_moment, write_optional_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+MOST_NEEDS = 1000
+LONGEST_TROUBLE = 300
+"""Characters that are kept of why a queue was not read."""
+
+_COUNTS = ("visible", "in_flight", "delayed")
+
+
+def backlog_dict(backlog: Backlog) -> dict[str, Any]:
+    """Return what is known of queues as JSON-ready data."""
+    return {
+        "queues": {policy: _queue_dict(queue) for policy, queue in backlog.queues.items()},
+        "needs": [{"at": write_moment(need.at), "tasks": need.tasks} for need in backlog.needs],
+        "empty_since": write_optional_moment(backlog.empty_since),
+    }
+
+
+def _queue_dict(queue: Queue) -> dict[str, Any]:
+    return {
+        "at": write_moment(queue.at),
+        "reading": reading_dict(queue.reading) if queue.reading else None,
+        "arrivals": queue.arrivals,
+        "trouble": queue.trouble[:LONGEST_TROUBLE],
+    }
+
+
+def reading_dict(reading: QueueReading) -> dict[str, Any]:
+    """Return a reading as JSON-ready data; the queue of its dead letters where it has one."""
+    counts = {name: getattr(reading, name) for name in _COUNTS}
+    return {**counts, "dead_letters": reading.dead_letters} if reading.dead_letters else counts
+
+
+def read_backlog(field: Field | None) -> Backlog | None:
+    """Read what `backlog_dict` wrote; what cannot be read is noted."""
+    if field is None:
+        return None
+    keys = ("queues", "needs", "empty_since")
+    members = field.members(required=keys, optional=())
+    if not set(keys) <= members.keys():
+        return None
+    queues = members["queues"].members(at_most=MAX_QUEUES)
+    needs = [_read_need(item) for item in members["needs"].items(at_most=MOST_NEEDS)]
+    return Backlog(
+        {policy: queue for policy, each in queues.items() if (queue := _read_queue(each))},
+        tuple(need for need in needs if need),
+        read_optional_moment(members["empty_since"].optional()),
+    )
+
+
+def _read_queue(field: Field) -> Queue | None:
+    keys = ("at", "reading", "arrivals", "trouble")
+    members = field.members(required=keys, optional=())
+    if not set(keys) <= members.keys():
+        return None
+    reading = members["reading"].optional()
+    arrivals = members["arrivals"].number()
+    if arrivals < 0:
+        members["arrivals"].wrong("must be at least 0")
+    return Queue(
+        members["at"].moment(),
+        read_reading(reading) if reading else None,
+        arrivals,
+        members["trouble"].text(),
+    )
+
+
+def read_reading(field: Field) -> QueueReading:
+    """Read `{"visible", "in_flight", "delayed"}`; those left out are 0."""
+    members = field.members(optional=(*_COUNTS, "dead_letters"))
+    counts = {name: members[name].integer(0) for name in _COUNTS if name in members}
+    dead = members.get("dead_letters")
+    return QueueReading(**{"visible": 0, **counts}, dead_letters=dead.text() if dead else "")
+
+
+def _read_need(field: Field) -> Need | None:
+    members = field.members(required=("at", "tasks"), optional=())
+    if not {"at", "tasks"} <= members.keys():
+        return None
+    return Need(members["at"].moment(), members["tasks"].integer(0))
+
+
+def backlog_as_of(backlog: Backlog, past: Callable[[datetime], datetime]) -> Backlog:
+    """Return what is left of it where a host's clock was ahead that remembered it."""
+    queues: Mapping[str, Queue] = {
+        policy: replace(queue, at=past(queue.at)) for policy, queue in backlog.queues.items()
+    }
+    return Backlog(
+        queues,
+        tuple(replace(need, at=past(need.at)) for need in backlog.needs),
+        backlog.empty_since and past(backlog.empty_since),
+    )
