@@ -44,8 +44,8 @@ def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Dat
     not complete: else a single hot task would, second by second, be taken for all.
 
     More samples than tasks in whole `seconds` are of tasks that have joined since, and stay, if
-    that was of late; in longer intervals, of tasks whose publishing falls into one twice. There are no intervals where
-    it is not known yet how many tasks report: the first that does may be a hot one.
+    that was of late; in longer intervals, of tasks whose publishing falls into one twice. There are
+    no intervals where it is not known yet how many tasks report: the first may be a hot one.
 
     Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
     to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
