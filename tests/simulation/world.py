@@ -47,7 +47,7 @@ from tests.simulation.alarms import (
     first_alarms,
     transitions,
 )
-from tests.simulation.clockwork import TIMEOUT, AnswerLostError, Clockwork, moment
+from tests.simulation.clockwork import TIMEOUT, ActedOn, AnswerLostError, Clockwork, moment
 from tests.simulation.ecs import Call as Update
 from tests.simulation.ecs import Change, Ecs
 from tests.simulation.fleet import tasks_at
@@ -501,13 +501,13 @@ class World(InMemoryAws):
         def watched(target: ScalableTarget, observation: Observation, *others: Any) -> Decision:
             decision = decide(target, observation, *others)
             *_, directions = others
-            self.time.invocation.of_surge = directions == (Direction.OUT,)
+            surge = self.time.invocation.of_surge = directions == (Direction.OUT,)
             if decision.granted != decision.before and not self.time.invocation.sets:
                 out = decision.granted > decision.before
                 asked = target.in_direction(Direction.OUT if out else Direction.IN)
                 alarms = ((p.alarm, observation.alarms.get(p.alarm)) for p in asked)
                 self.time.invocation.acts_on = tuple(
-                    (name, alarm.datapoints[-1])
+                    ActedOn(name, alarm.datapoints[-1], alarm.recent[-1].at if surge else None)
                     for name, alarm in alarms
                     if alarm and alarm.state is AlarmState.ALARM and alarm.has_value
                 )
