@@ -131,6 +131,7 @@ def cost(
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
+        queues=len(target.queues),
         own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,

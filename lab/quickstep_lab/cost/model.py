@@ -89,7 +89,7 @@ class Usage:
     The fourth and fifth metric are the publisher's `Utilization` and `QueueTime`, further ones are
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
-    metric all the time does so `own_looks` times a month.
+    metric all the time does so `own_looks` times a month. It works off so many `queues`.
     """
 
     tasks: float = 8
@@ -101,6 +101,7 @@ class Usage:
     views: float = 60
     alarms: int | None = None
     own_looks: float = 0.0
+    queues: int = 0
 
     @property
     def calls(self) -> float:

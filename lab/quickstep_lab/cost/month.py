@@ -16,13 +16,14 @@ from quickstep_lab.cost.model import (
     quickstep,
 )
 from quickstep_lab.cost.prices import Meter
+from quickstep_lab.cost.queues import Polling, polling_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quickstep_lab.cost.bill import Bill
     from quickstep_lab.cost.counts import Counted
-    from quickstep_lab.cost.model import Activity, Usage
+    from quickstep_lab.cost.model import Activity, Line, Usage
     from quickstep_lab.cost.prices import Price
     from quickstep_lab.simulator.compare import Comparison
 
@@ -126,11 +127,18 @@ class Month:
         lines = (
             NATIVE[name](usage, self.counted)
             if name in NATIVE
-            else quickstep(usage, activity, self.counted)
+            else (*quickstep(usage, activity, self.counted), *self._polls())
         )
         services = usage.services
         made = bill(lines, self.prices, services=services, free_tier=self.free_tier)
         return Standing(made, task_hours, task_hours * self.size.an_hour(self.prices))
+
+    def _polls(self) -> Iterator[Line]:
+        """Yield a service's share of what polling takes, where all services have such queues."""
+        services, queues = self.usage.services, self.usage.queues
+        lines = polling_lines(Polling(services, services, queues), self.counted) if queues else ()
+        for line in lines:
+            yield replace(line, quantity=line.quantity / services, shared=True)
 
 
 def longest_times(seconds: int) -> float:
