@@ -137,11 +137,12 @@ def cost(
     With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
     and the task-hours of each scaler are priced.
     """
-    setup = trial.setup()
+    setup = trial.setup(simulated=trial.scenario is not None or trial.traffic is not None)
     target, watched = setup.target, _watched(setup)
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
+        queues=len(target.queues),
         own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,
@@ -181,7 +182,7 @@ def cost(
 
 def _watched(setup: Setup) -> Watched:
     """Return who publishes what a document watches."""
-    if setup.target.queues:
+    if setup.target.queues and not setup.target.policies:
         return Watched.QUEUE
     if any(signal.source is Source.TASKS for signal in setup.signals):
         return Watched.PUBLISHED

@@ -54,11 +54,12 @@ from tests.simulation.fleet import tasks_at
 from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Document
     from quickstep.protocol.memory import Lease, Memory
     from tests.simulation.fleet import Tasks
 
@@ -564,6 +565,10 @@ class World(InMemoryAws):
     def refresh(self, _services: Sequence[ServiceName]) -> set[ServiceName]:
         """Return no service: each has a document, which `load` reads as if nobody had before."""
         return set()
+
+    def survey(self, _token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        """Return no document: none here speaks of a queue; see `queues` for worlds that do."""
+        return {}, None
 
     def seen(self, _service: ServiceName) -> Service:
         old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0
