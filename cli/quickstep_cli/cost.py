@@ -159,7 +159,7 @@ def cost(
         prices=_prices(prices),
         counted=read_counts(),
         free_tier=free_tier,
-        rivals=tuple(one.name for one in all_scalers(setup) if one.name in OTHERS),
+        rivals=_rivals(setup),
     )
     traffic = _Traffic("", 0, 0)
     if trial.scenario is None and trial.traffic is None:
@@ -178,6 +178,13 @@ def cost(
         return
     published = _publishing(usage, ways) if watched is Watched.PUBLISHED else ()
     _print(month, traffic, standings, [*published, *_told(cheaper)])
+
+
+def _rivals(setup: Setup) -> tuple[str, ...]:
+    """Return who else could scale by what has alarms in a document, else by its first queue."""
+    queues = () if setup.target.policies else setup.target.queues[:1]
+    alike = replace(setup, target=replace(setup.target, queues=queues))
+    return tuple(one.name for one in all_scalers(alike) if one.name in OTHERS)
 
 
 def _watched(setup: Setup) -> Watched:
