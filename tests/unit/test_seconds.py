@@ -52,6 +52,13 @@ def test_tasks_that_have_joined_are_counted_from_then_on() -> None:
     assert [(point.value, point.samples) for point in newest] == [(60, 4), (40, 6), (40, 6)]
 
 
+def test_tasks_that_have_gone_since_are_not_waited_for() -> None:
+    """Eight seconds later: what they had is not taken for what the others have."""
+    newest = filled(whole((20, 12), *[(60, 4)] * 15))[-1]
+
+    assert (newest.value, newest.samples) == (60, 4)
+
+
 @pytest.mark.parametrize("tasks", [1, 2, 10, 500])
 @pytest.mark.parametrize("hot", [90.0, 600.0, 6_000.0])
 @pytest.mark.parametrize("seen", [1, 5])

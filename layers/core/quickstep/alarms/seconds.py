@@ -43,9 +43,9 @@ def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Dat
     So the load is what it was, or what is reported if that is more. An interval that was filled is
     not complete: else a single hot task would, second by second, be taken for all.
 
-    More samples than tasks in whole `seconds` are of tasks that have joined since, and stay; in
-    longer intervals, of tasks whose publishing falls into one twice. There are no intervals where
-    it is not known yet how many tasks report: the first that does may be a hot one.
+    More samples than tasks in whole `seconds` are of tasks that have joined since, and stay, if
+    that was of late; in longer intervals, of tasks whose publishing falls into one twice. There are
+    no intervals where it is not known yet how many tasks report: the first may be a hot one.
 
     Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
     to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
@@ -58,7 +58,9 @@ def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Dat
     for each in intervals:
         samples = (each.samples or 0.0) if seconds else min(each.samples or 0.0, tasks)
         if samples >= COMPLETE * tasks or before is None:
-            before, tasks = each.value, max(tasks, samples)
+            before = each.value
+            if each.at > intervals[-1].at - LATE:
+                tasks = max(tasks, samples)
             shown.append(replace(each, samples=samples))
             continue
         shown.append(Datapoint(each.at, max(before, each.value * samples / tasks), tasks))
