@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TARGET = ROOT / "templates" / "scalable-target.yaml"
 SCALER = ROOT / "template.yaml"
 
+# Texts to CloudFormation, which has no such types.
+_OTHERWISE = {"Dimensions": ("map(string)", "{}"), "TargetValue": ("number", "null")}
+
 # The first service is a module of its own.
 _FIRST = "The first service (leave both names empty to add services later)"
 
@@ -91,20 +94,17 @@ def _variable(name: str, parameter: Mapping[str, Any], names: Mapping[str, str])
 def _type_and_default(name: str, parameter: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return a variable's type and default, as they are written; no default is None."""
     default = parameter.get("Default")
-    empty = default == ""
+    if name in _OTHERWISE:
+        return _OTHERWISE[name]
     if _switches(parameter):
         return "bool", str(str(default) in {"true", "yes", "on"}).lower()
-    if name == "Dimensions":
-        return "map(string)", "{}"
     if parameter["Type"] == "CommaDelimitedList":
-        return "list(string)", "[]" if empty else f"[{_quoted(str(default))}]"
-    if name == "TargetValue":
-        return "number", "null"
+        return "list(string)", f"[{_quoted(str(default))}]" if default else "[]"
     if parameter["Type"] == "Number":
         return "number", str(default)
     if default is None:
         return "string", None
-    return "string", "null" if empty else _quoted(default)
+    return "string", _quoted(default) if default else "null"
 
 
 def _switches(parameter: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Commands that are imported when they are run: `quickstep --help` reads a table, and no module.
 
-A command's module imports the simulator, boto3 or the engine, most of a second of CPU in all. What the
-list of commands shows of each is in the table, and a test holds it to what the command says itself.
+A command's module imports the simulator, boto3 or the engine, most of a second of CPU in all. What
+the list of commands shows of each is in the table; a test holds it to what the command says itself.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ COMMANDS = {
     ),
     "pause": Lazy(
         "operate:pause",
-        "Stop scaling a target for a while. `scale` still works; capacity stays as it is otherwise.",
+        "Stop scaling a target for a while. `scale` still works; capacity stays as it is "
+        "otherwise.",
         _OPERATE,
     ),
     "resume": Lazy(

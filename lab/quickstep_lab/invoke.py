@@ -4,8 +4,8 @@
 
 The account there has one policy document, the example's unless told otherwise, the service that it
 speaks of, an empty table and an empty queue. Lambda's Runtime Interface Emulator runs the build
-natively where it can, on Linux: it needs no image, and the function is arm64 in a container, which an
-x86 host refuses. Elsewhere, or with `--docker`, `sam local invoke` runs it in a container.
+natively where it can, on Linux: that takes no image, and the function's own is arm64, which an x86
+host refuses. Elsewhere, or with `--docker`, `sam local invoke` runs it in a container.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--desired", type=int, default=2, help="tasks the service has before (2)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--native", action="store_true", help="do without Docker even if it is there")
-    how.add_argument("--docker", action="store_true", help="run it in a container, as an arm64 host can")
+    how.add_argument(
+        "--docker", action="store_true", help="run it in a container, as an arm64 host can"
+    )
     parser.add_argument("--json", action="store_true", help="show the whole answer as JSON")
     parser.add_argument("--logs", action="store_true", help="show the function's log lines")
     return parser
