@@ -56,6 +56,8 @@ def group_of(commands: Mapping[str, Lazy]) -> type[TyperGroup]:
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
             name, command, rest = super().resolve_command(ctx, args)
-            return name, commands[name].load(name) if name in commands else command, rest
+            if name in commands:
+                command = commands[name].load(name)
+            return name, command, rest
 
     return LazyGroup

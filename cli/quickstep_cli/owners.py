@@ -1,7 +1,7 @@
 """Whose a policy document is: of several tools that write the same parameter, the last would win.
 
-The SSM parameter's tag `quickstep:owner` says it: `stack`, `terraform` or `apply`. A document without
-the tag, put by hand or by an earlier release, is nobody's, and `quickstep apply` makes it its own.
+The SSM parameter's tag `quickstep:owner` says it: `stack`, `terraform` or `apply`. A document that
+has no tag, put by hand or by an earlier release, is nobody's: `quickstep apply` makes it its own.
 """
 
 from __future__ import annotations
