@@ -36,8 +36,31 @@ resource "aws_ssm_parameter" "one_scaler_per_account_and_region" {
      "Stack": "${var.name}",
      "Table": "${aws_dynamodb_table.table.name}",
      "Rechecks": "${aws_sqs_queue.rechecks.url}",
-     "Surges": "${aws_sqs_queue.surges.url}"}
+     "Surges": "${aws_sqs_queue.surges.url}",
+     "Resources": ${jsonencode(local.resources)}}
   JSON
+}
+
+locals {
+  # What quickstep doctor asks a stack for, where there is one: names by the template's logical ids.
+  resources = {
+    ScalerRole          = aws_iam_role.scaler_role.name
+    HeartbeatRole       = aws_iam_role.heartbeat_role.name
+    ScheduleRole        = aws_iam_role.schedule_role.name
+    SchedulerRole       = aws_iam_role.scheduler_role.name
+    DashboardWidgetRole = aws_iam_role.dashboard_widget_role.name
+    Table               = aws_dynamodb_table.table.name
+    Rechecks            = aws_sqs_queue.rechecks.url
+    Surges              = aws_sqs_queue.surges.url
+    UndeliveredEvents   = aws_sqs_queue.undelivered_events.url
+    FailedInvocations   = aws_sqs_queue.failed_invocations.url
+    DeadMessages        = aws_sqs_queue.dead_messages.url
+    ScalerLogs          = aws_cloudwatch_log_group.scaler_logs.name
+    DashboardWidgetLogs = aws_cloudwatch_log_group.dashboard_widget_logs.name
+    Schedule            = aws_lambda_function.schedule.function_name
+    Scaler              = "${var.name}-scaler" # the function itself is made after this parameter
+    ScalerAliaslive     = "${var.name}-scaler:live"
+  }
 }
 
 # --- The scaler -------------------------------------------------------------------------------------

@@ -231,6 +231,13 @@ def _schedule_target(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _without_names(value: str) -> str:
+    """Return what a parameter holds, less the names that a stack would know without being told."""
+    told = json.loads(value)
+    told.pop("Resources", None)
+    return json.dumps(told)
+
+
 def _on_failure(values: Mapping[str, Any]) -> dict[str, Any]:
     on_failure = _block(_block(values, "destination_config"), "on_failure")
     return {"OnFailure": {"Destination": on_failure["destination"]}}
@@ -316,6 +323,7 @@ PROPERTIES: dict[str, dict[str, Callable[[dict[str, Any]], Any]]] = {
     "AWS::SQS::QueuePolicy": {
         "PolicyDocument": lambda it: json.loads(it["policy"]),
     },
+    "AWS::SSM::Parameter": {"Value": lambda it: _without_names(it["value"])},
     "AWS::Scheduler::Schedule": {
         "FlexibleTimeWindow": lambda it: {"Mode": _block(it, "flexible_time_window")["mode"]},
         "Target": _schedule_target,

@@ -6,6 +6,7 @@ modules are applied to the embedded AWS as well, and every property compared.
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep_cli.owners import TAG
+from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import EmbeddedAws
 from tests.template.stack import SCALER, TARGET, Stack, deploy, source, transformed
 from tests.template.terraform import (
@@ -263,6 +265,23 @@ def test_a_resource_of_the_scaler_is_made_as_by_the_template(
             symbolic,
         )
     ] == []
+
+
+@needs_terraform
+def test_the_scaler_says_the_names_that_the_doctor_would_ask_a_stack_for(
+    made: dict[str, dict[str, Any]],
+) -> None:
+    told = the(made, "aws_ssm_parameter.one_scaler_per_account_and_region")["value"]
+    names = json.loads(told)["Resources"]
+
+    places = {SERVICE, PARAMETER, PATH, EVERYTHING}
+    asked = {grant.role for grant in GRANTS} | {grant.resource for grant in GRANTS} - places
+    assert asked | {"UndeliveredEvents", "FailedInvocations", "DeadMessages"} <= names.keys()
+    for logical_id, name in names.items():
+        values = the(made, next(addresses(STACK, logical_id)))
+        known = {str(values.get(key)) for key in ("name", "url", "function_name")}
+        alias = f"{values.get('function_name')}:{values.get('name')}"
+        assert name in known | {alias}, logical_id
 
 
 TARGETS = {
