@@ -138,7 +138,7 @@ def cost(
     and the task-hours of each scaler are priced.
     """
     setup = trial.setup()
-    target, watched = setup.target, _watched(setup)
+    target, watched = setup.target, watched_by(setup)
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
@@ -179,7 +179,7 @@ def cost(
     _print(month, traffic, standings, [*published, *_told(cheaper)])
 
 
-def _watched(setup: Setup) -> Watched:
+def watched_by(setup: Setup) -> Watched:
     """Return who publishes what a document watches."""
     if setup.target.queues:
         return Watched.QUEUE

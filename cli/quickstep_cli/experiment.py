@@ -320,6 +320,21 @@ def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None =
         raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
     except OSError as error:
         raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    return setup_of(target, str(policy), thresholds, given)
+
+
+def setup_of(
+    target: ScalableTarget,
+    policy: str,
+    thresholds: list[str] | None = None,
+    given: Given | None = None,
+) -> Setup:
+    """Return what is to be tried of a document, which errors call `policy`.
+
+    Raises:
+        typer.BadParameter: a threshold breaks a rule, or what a policy watches is not known or
+            cannot be simulated.
+    """
     if target.queues:
         return Setup(_worker(policy, target), {})
     if not any(
@@ -332,7 +347,7 @@ def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None =
     return Setup(target, thresholds_, watched)
 
 
-def _worker(policy: Path, target: ScalableTarget) -> ScalableTarget:
+def _worker(policy: str, target: ScalableTarget) -> ScalableTarget:
     """Return a target that works off a queue, if that can be simulated.
 
     Raises:

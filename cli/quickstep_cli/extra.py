@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 _LAB = ("aws_lambda_powertools", "moto", "plotly")
 
 
+def has_lab() -> bool:
+    """Return whether the extra is installed."""
+    return all(find_spec(name) for name in _LAB)
+
+
 def needs_lab(command: Command) -> Command:
     """Return a command that says so where the extra is not installed; its --help always works."""
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
-        if not all(find_spec(name) for name in _LAB):
+        if not has_lab():
             fail(
                 Exit.USAGE, f"{command.__name__} needs the extra lab: pip install 'quickstep[lab]'"
             )

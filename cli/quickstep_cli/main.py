@@ -13,7 +13,10 @@ from quickstep_cli.doctor import doctor
 from quickstep_cli.documents import apply, diff
 from quickstep_cli.explain import explain
 from quickstep_cli.imports import import_
+from quickstep_cli.init import init
 from quickstep_cli.operate import override, pause, resume, scale
+from quickstep_cli.promote import promote
+from quickstep_cli.shadow import shadow
 from quickstep_cli.status import status
 from quickstep_cli.traffic import SCENARIO_HELP
 from quickstep_cli.tune import tune
@@ -40,6 +43,8 @@ for command in (status, decisions, pause, resume, override, scale, doctor, expor
     app.command(rich_help_panel=OPERATE)(command)
 
 ADOPT = "Policy documents"
+for command in (init, shadow, promote):
+    app.command(rich_help_panel=ADOPT)(command)
 app.command("import", rich_help_panel=ADOPT)(import_)
 app.command(rich_help_panel=ADOPT)(diff)
 app.command(rich_help_panel=ADOPT)(apply)
