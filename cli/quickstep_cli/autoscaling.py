@@ -91,7 +91,7 @@ def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> No
 
 def read_activities(aws: Aws, service: ServiceName, since: datetime) -> list[Activity]:
     """Return what it has done from a moment on, oldest first; AWS keeps six weeks of it."""
-    found = []
+    found: list[Activity] = []
     pages = aws.client("application-autoscaling").get_paginator("describe_scaling_activities")
     for page in pages.paginate(**_of(service)):  # newest first
         for one in page["ScalingActivities"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from quickstep_cli.compare import MODELLED, print_whole, signals_told
 from quickstep_cli.cost import watched_by
-from quickstep_cli.experiment import Trial, an_experiment, setup_of
+from quickstep_cli.experiment import DEFAULTS, Trial, an_experiment, setup_of
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import OTHERS, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
@@ -85,11 +85,12 @@ def play(beside: Beside, traffic: Traffic) -> Comparison:
     Raises:
         typer.BadParameter: what the policies watch cannot be simulated; the reason is said.
     """
-    setup = setup_of(beside.target, beside.target.resource_id)
+    setup = setup_of(replace(beside.target, dry_run=False), beside.target.resource_id)
     # A task of the model can serve half as much again as its target. Of CPU it is the other way
     # round: what 100 % is decides how many requests its target is.
-    serves = {} if setup.signal.name == "cpu" else {"task_capacity": SPARE * setup.load_per_task}
-    trial = Trial(start_up=float(beside.target.warmup_seconds), **serves)
+    of_cpu = setup.signal.name == "cpu"
+    serves = DEFAULTS.server.capacity if of_cpu else SPARE * setup.load_per_task
+    trial = Trial(start_up=float(beside.target.warmup_seconds), task_capacity=serves)
     names = {scaler.name for scaler in all_scalers(setup)}
     rival = beside.present if beside.present in names else USUAL
     scalers = [one for one in all_scalers(setup) if one.name in (OURS, rival)]
@@ -121,7 +122,7 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
     """Print the comparison with its month, never cut, and what is modelled of it."""
     standings = month(beside, comparison)
     traffic = comparison.experiment.traffic
-    title = f"{traffic.name}, {len(traffic.requests) / 3600:.1f} h, simulated; US dollars a month"
+    title = f"{traffic.name}, {len(traffic.requests) / 3600:.1f} h, simulated; US dollars a month of it once a day"
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Scaler", no_wrap=True)
     for column in ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -37,7 +37,7 @@ from quickstep_lab.files import ROOT
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from quickstep.naming import ServiceName
     from quickstep_cli.proposal import Proposal, Running
@@ -113,13 +113,16 @@ def init(
     if stored_document(aws, service) is not None:
         console.print(
             f"[yellow]![/] {escape(service.parameter)} exists: it is a target already, and a "
-            f"second stack of it fails; quickstep apply {escape(str(folder))}/policy.json changes it",
+            f"second stack of it fails. quickstep apply {escape(str(folder))}/policy.json changes "
+            "it in place",
             soft_wrap=True,
         )
     _simulate(console, running, target, played)
     commands = _commands(aws, service, running, proposal, folder, terraform=terraform)
     module = _module(folder) if terraform else None
-    _write(folder, files_of(service, proposal, commands, module))
+    files = files_of(service, proposal, commands, module)
+    _write(folder, files)
+    console.print(escape(f"\nWritten to {folder}: {', '.join(files)}"), soft_wrap=True)
     for line in _next(service, proposal, folder, commands):
         console.print(escape(line), soft_wrap=True)
 
@@ -181,12 +184,12 @@ def _asked(running: Running, given: Answers) -> Answers:
         guess = guessed_app(running.image)
         seems = f" (its image looks like {guess})" if guess else ""
         app = _prompt(
-            f"May the application have one line that publishes its requests?{seems} If so, what "
-            "is it? none leaves it alone",
+            f"May the application have one line that publishes its requests?{seems} "
+            f"If so, what is it: {', '.join(App)}",
             App.NONE.value,
-            click.Choice([one.value for one in App]),
+            _an_app,
         )
-        answers = replace(answers, app=App(app))
+        answers = replace(answers, app=app)
     signal = signal_of(running, answers.app)
     if answers.target_value is None and known_target(running, signal) is None:
         of_a_minute = "a minute" if signal is Signal.BALANCER else "a second"
@@ -194,7 +197,7 @@ def _asked(running: Running, given: Answers) -> Answers:
         value = _prompt(
             f"How many requests {of_a_minute} should one task carry?",
             usual,
-            click.FloatRange(1e-6, 1e9 - 1),
+            lambda text: _a_number(text, 1e-6, 1e9 - 1),
         )
         answers = replace(answers, target_value=value)
     if answers.maximum is None and not running.bounds:
@@ -202,14 +205,33 @@ def _asked(running: Running, given: Answers) -> Answers:
         maximum = _prompt(
             "How many tasks at the most?",
             max(least, default_maximum(running)),
-            click.IntRange(least, MOST_TASKS),
+            lambda text: int(_a_number(text, least, MOST_TASKS)),
         )
         answers = replace(answers, maximum=maximum)
     return answers
 
 
-def _prompt(question: str, default: Any, kind: click.ParamType) -> Any:
-    return typer.prompt(question, default=default, type=kind, err=True)
+def _prompt(question: str, default: Any, read: Callable[[str], Any]) -> Any:
+    """Return an answer; one that cannot be read is asked for again."""
+    return typer.prompt(question, default=default, value_proc=read, err=True)
+
+
+def _an_app(text: str) -> App:
+    try:
+        return App(text.strip().lower())
+    except ValueError:
+        rule = f"must be one of {', '.join(App)}, not {text!r}"
+        raise typer.BadParameter(rule) from None
+
+
+def _a_number(text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise typer.BadParameter(f"must be a number from {least:g} to {most:g}, not {text!r}")
+    return value
 
 
 def _taken(running: Running, given: Answers, console: Console) -> Answers:
@@ -282,8 +304,8 @@ def _module(folder: Path) -> str:
     module = ROOT / _MODULE
     if not module.is_dir():
         return f"./{_MODULE}"
-    up = Path(*[".."] * len(folder.absolute().parts[1:]))
-    return str(up / module.relative_to("/"))
+    source = os.path.relpath(module, folder.absolute())
+    return source if source.startswith("..") else f"./{source}"
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
@@ -298,7 +320,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 def _next(
     service: ServiceName, proposal: Proposal, folder: Path, commands: Sequence[str]
 ) -> Iterator[str]:
-    yield f"Written to {folder}: {', '.join(sorted(one.name for one in folder.iterdir()))}"
     if publishing(service, proposal.app):
-        yield f"First give the application its line, as {folder / 'README.md'} has it. Then:"
+        yield f"Give the application its line first, as {folder / 'README.md'} has it."
+    yield "Next:"
     yield from (f"  {command}" for command in commands)

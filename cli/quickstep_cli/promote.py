@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable, suspend
 from quickstep_cli.aws import (
     Aws,
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
 
-READ_AGAIN = timedelta(seconds=30)
-"""Until a warm function has read a new document: the template's CacheSeconds."""
+READ_AGAIN = timedelta(seconds=MAX_AGE_SECONDS)
+"""Until a warm function has read a new document, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,8 @@ def _half_done(why: str, steps: Sequence[Step], number: int) -> str:
     done = "; ".join(step.what for step in steps[:number]) or "nothing"
     left = "; ".join(step.what for step in steps[number:])
     return (
-        f"{why}. Done: {done}. Not done: {left}. Both may add tasks meanwhile. Run the same command "
-        "again to go on, or turn round: promote --back, or promote without it"
+        f"{why}. Done: {done}. Not done: {left}. Somebody adds tasks meanwhile. Run the "
+        "same command again to go on, or turn round: promote --back, or promote without it"
     )
 
 
@@ -205,9 +206,8 @@ def _afterwards(service: ServiceName, target: ScalableTarget, *, back: bool) -> 
     value = str(back).lower()
     told = [
         (
-            f"In the stack or module of the target set DryRun to {value} as well, or its next "
-            f"deployment undoes this: sam deploy … --parameter-overrides DryRun={value}; in Terraform "
-            f"dry_run = {value}."
+            f"Its stack or module still has the old DryRun, and its next deployment undoes this: give "
+            f"it --parameter-overrides DryRun={value} in SAM, dry_run = {value} in Terraform."
         )
     ]
     if target.dry_run is back:

@@ -24,6 +24,7 @@ from quickstep_cli.aws import (
 )
 from quickstep_cli.checks import Unknown
 from quickstep_cli.compare import print_whole
+from quickstep_cli.decisions import SinceOption  # noqa: TC001 - Typer reads annotations at run time
 from quickstep_cli.extra import has_lab
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.running import present_scaler, read_metrics, task_size
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep_cli.decisions import SinceOption
     from quickstep_cli.shadowing import Change
 
 _FINE = timedelta(hours=3)
@@ -182,8 +182,8 @@ def _recorded(
 def traffic_of(datapoints: Mapping[datetime, float], period: int, publish_seconds: int) -> Traffic:
     """Return the requests of each second, of sums over all samples of a period.
 
-    Each task has a sample every `publish_seconds`. Where nothing was published, the load is taken to
-    go on. Example: a sum of 4,800 in 10 s of tasks that publish each second: 480 a second.
+    Each task has a sample every `publish_seconds`. Where nothing was published, the load is taken
+    to go on. Example: a sum of 4,800 in 10 s of tasks that publish each second: 480 a second.
     """
     first, last = min(datapoints), max(datapoints)
     seconds: list[float] = []

@@ -165,12 +165,13 @@ def publishing(service: ServiceName, app: App | None) -> str:
     }
     if app in _LINES:
         language, line = _LINES[app]
-        how = f"`pip install quickstep-publisher`, and in the application:\n\n```{language}\n{line}\n```"
+        install = "`pip install quickstep-publisher`, and in the application:"
+        how = f"{install}\n\n```{language}\n{line}\n```"
     else:
         line = json.dumps(_emf(service, namespace))
         how = (
-            "Every second, or every 5 s, one line on standard output, with the requests a second "
-            f"that arrived:\n\n```json\n{line}\n```\n\nThe awslogs driver carries it; no right is "
+            "Every second one line on standard output, with the requests "
+            "that arrived in it:\n\n```json\n{line}\n```\n\nThe awslogs driver carries it; no right is "
             "needed then. A sidecar can send it as well (docs/other-languages.md)."
         )
         return f"## The line that publishes\n\n{how}\n"
