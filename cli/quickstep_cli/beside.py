@@ -122,7 +122,8 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
     """Print the comparison with its month, never cut, and what is modelled of it."""
     standings = month(beside, comparison)
     traffic = comparison.experiment.traffic
-    title = f"{traffic.name}, {len(traffic.requests) / 3600:.1f} h, simulated; US dollars a month of it once a day"
+    hours = len(traffic.requests) / 3600
+    title = f"{traffic.name}, {hours:.1f} h, simulated; US dollars a month of it once a day"
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("Scaler", no_wrap=True)
     for column in ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $"):

@@ -193,7 +193,7 @@ def _asked(running: Running, given: Answers) -> Answers:
     signal = signal_of(running, answers.app)
     if answers.target_value is None and known_target(running, signal) is None:
         of_a_minute = "a minute" if signal is Signal.BALANCER else "a second"
-        usual = REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1)
+        usual = int(REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1))
         value = _prompt(
             f"How many requests {of_a_minute} should one task carry?",
             usual,

@@ -203,14 +203,13 @@ def _put_dry_run(aws: Aws, service: ServiceName, *, dry_run: bool) -> None:
 
 
 def _afterwards(service: ServiceName, target: ScalableTarget, *, back: bool) -> list[str]:
-    value = str(back).lower()
-    told = [
-        (
-            f"Its stack or module still has the old DryRun, and its next deployment undoes this: give "
-            f"it --parameter-overrides DryRun={value} in SAM, dry_run = {value} in Terraform."
-        )
+    value, name = str(back).lower(), f"{service.cluster}/{service.service}"
+    changed = target.dry_run is not back
+    of_the_stack = (
+        f"Its stack or module still has the old DryRun, and its next deployment undoes this: give "
+        f"it --parameter-overrides DryRun={value} in SAM, dry_run = {value} in Terraform."
+    )
+    return [
+        *([of_the_stack] if changed else []),
+        *([] if back else [f"To go back: quickstep promote {name} --back"]),
     ]
-    if target.dry_run is back:
-        told.clear()
-    name = f"{service.cluster}/{service.service}"
-    return [*told, *([] if back else [f"To go back: quickstep promote {name} --back"])]

@@ -263,9 +263,11 @@ def _bounds(running: Running, answers: Answers) -> tuple[int, int, str]:
     given = answers.minimum, answers.maximum
     if given != (None, None):
         whence = "as given" if None not in given else f"as given, else {whence}"
-    low = low if answers.minimum is None else answers.minimum
-    high = high if answers.maximum is None else answers.maximum
-    return min(low, high) if answers.minimum is None else low, max(low, high), whence
+    if answers.maximum is not None:
+        low, high = min(low, answers.maximum), answers.maximum
+    if answers.minimum is not None:
+        low, high = answers.minimum, max(answers.minimum, high)
+    return low, high, whence
 
 
 def _warmup(running: Running) -> tuple[int, str]:

@@ -170,9 +170,9 @@ def publishing(service: ServiceName, app: App | None) -> str:
     else:
         line = json.dumps(_emf(service, namespace))
         how = (
-            "Every second one line on standard output, with the requests "
-            "that arrived in it:\n\n```json\n{line}\n```\n\nThe awslogs driver carries it; no right is "
-            "needed then. A sidecar can send it as well (docs/other-languages.md)."
+            "Every second one line on standard output, with the requests that arrived in it:\n\n"
+            f"```json\n{line}\n```\n\nThe awslogs driver carries it, and the task role needs no "
+            "right. A sidecar can send it as well (docs/other-languages.md)."
         )
         return f"## The line that publishes\n\n{how}\n"
     role = f"The task role needs one right:\n\n```json\n{json.dumps(right, indent=2)}\n```"
