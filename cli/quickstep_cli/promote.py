@@ -1,7 +1,8 @@
 """`quickstep promote`: from Application Auto Scaling to Quickstep, and back.
 
 At no moment is there nobody who adds tasks, whatever fails in between: AAS stops removing tasks
-first, and stops adding them last, when the dry run is over. The way back is the same backwards.
+first, and stops adding them last, when the scaler has read that the dry run is over. The way back
+is the same backwards.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
+from quickstep.aws.ssm import DynamoCopies
 from quickstep.loop.documents import MAX_AGE_SECONDS
+from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable, suspend
 from quickstep_cli.aws import (
     Aws,
@@ -36,8 +39,11 @@ if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
 
-READ_AGAIN = timedelta(seconds=MAX_AGE_SECONDS)
-"""Until a warm function has read a new document, by default."""
+POLL = timedelta(seconds=5)
+READ_WITHIN = timedelta(minutes=3)
+"""Until the heartbeat, once a minute, has read a new document and copied it into the table."""
+READ_BY_ALL = timedelta(seconds=MAX_AGE_SECONDS)
+"""Until every warm function goes by that copy, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,15 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is done: ways of AAS that are suspended or not, or the dry run."""
+    """One thing that is done: ways of AAS that are suspended or not, or the dry run.
+
+    One that relies on the scaler is done `once_read`: when the scaler goes by the new document.
+    """
 
     what: str
     suspended: Mapping[str, bool] = field(default_factory=dict)
     dry_run: bool | None = None
+    once_read: bool = False
 
     def is_done(self, state: State) -> bool:
         """Return whether it is so already."""
@@ -80,13 +90,21 @@ def steps_to(state: State, *, back: bool) -> list[Step]:
         every = [
             Step("Application Auto Scaling adds tasks again", {OUT: False}),
             Step("Quickstep becomes a dry run", dry_run=True),
-            Step(f"Application Auto Scaling removes tasks again{also}", {IN: False, **plans}),
+            Step(
+                f"Application Auto Scaling removes tasks again{also}",
+                {IN: False, **plans},
+                once_read=True,
+            ),
         ]
     else:
         every = [
             Step("Application Auto Scaling stops removing tasks", {IN: True}),
             Step("Quickstep's dry run ends", dry_run=False),
-            Step(f"Application Auto Scaling stops adding tasks{also}", {OUT: True, **plans}),
+            Step(
+                f"Application Auto Scaling stops adding tasks{also}",
+                {OUT: True, **plans},
+                once_read=True,
+            ),
         ]
     return [step for step in every if not step.is_done(state)]
 
@@ -172,19 +190,28 @@ def _do(aws: Aws, service: ServiceName, state: State, steps: Sequence[Step]) -> 
     suspended = dict(state.suspended or {})
     for number, step in enumerate(steps):
         try:
+            if step.once_read:
+                err.print("  waiting until the scaler has read its document", soft_wrap=True)
+                _wait_until_read(aws, service)
             if step.dry_run is None:
                 suspended |= step.suspended
                 suspend(aws, service, suspended)
             else:
                 _put_dry_run(aws, service, dry_run=step.dry_run)
-        except (ClientError, BotoCoreError) as error:
-            code, why = explain_error(error)
+        except (CommandError, CallFailedError, ClientError, BotoCoreError) as error:
+            code, why = _explained(error)
             raise CommandError(code, _half_done(why, steps, number)) from error
         err.print(f"[green]✓[/] {escape(step.what)}", soft_wrap=True)
-        if step.dry_run is not None and number + 1 < len(steps):
-            seconds = READ_AGAIN.total_seconds()
-            err.print(f"  waiting {seconds:.0f} s until the scaler has read it", soft_wrap=True)
-            wait_for(READ_AGAIN)
+
+
+def _explained(error: Exception) -> tuple[Exit, str]:
+    match error:
+        case CommandError():
+            return error.code, str(error)
+        case CallFailedError():
+            return Exit.NO, error.why
+        case _:
+            return explain_error(error)
 
 
 def _half_done(why: str, steps: Sequence[Step], number: int) -> str:
@@ -200,6 +227,25 @@ def _put_dry_run(aws: Aws, service: ServiceName, *, dry_run: bool) -> None:
     """Change one key of the document as it is stored now."""
     stored = json.loads(stored_document(aws, service) or "{}")
     put_document(aws, service, json.dumps({**stored, "DryRun": dry_run}, indent=2))
+
+
+def _wait_until_read(aws: Aws, service: ServiceName) -> None:
+    """Wait until every function goes by the document as it is stored.
+
+    Raises:
+        CommandError: no heartbeat has read it in time: the scaler is not alive, or not this one.
+    """
+    text = stored_document(aws, service)
+    copies = DynamoCopies(aws.client("dynamodb"), aws.table)
+    for _ in range(READ_WITHIN // POLL):
+        copy = copies.read(service)
+        if copy and copy.document.text == text:
+            wait_for(READ_BY_ALL)
+            return
+        wait_for(POLL)
+    minutes = READ_WITHIN // timedelta(minutes=1)
+    why = f"{service.parameter} is written, but the scaler has not read it in {minutes} minutes"
+    raise CommandError(Exit.NO_ANSWER, f"{why}; is its heartbeat running? quickstep doctor says")
 
 
 def _afterwards(service: ServiceName, target: ScalableTarget, *, back: bool) -> list[str]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
 
 import quickstep_cli.promote
+from quickstep.aws.ssm import DynamoCopies
 from quickstep.config import parse_target
+from quickstep.protocol.documents import Copy, Document
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED
-from quickstep_lab.embedded_aws import put_policy
+from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import WEB
 from tests.integration.aas import OF_WEB, AutoScaling
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from quickstep_lab.embedded_aws import Account
 
 DOCUMENT = {
@@ -37,18 +39,36 @@ SUSPENDED = {IN: True, OUT: True, SCHEDULED: False}
 ACTING = {IN: False, OUT: False, SCHEDULED: False}
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
-    """How long the command has waited; it does not."""
-    waited: list[timedelta] = []
-    monkeypatch.setattr(quickstep_cli.promote, "wait_for", waited.append)
-    return waited
+@dataclass
+class Heartbeat:
+    """A scaler that reads the document each minute, while the command waits; no time passes."""
+
+    account: Account
+    waited: timedelta = timedelta()
+    alive: bool = True
+
+    def wait_for(self, span: timedelta) -> None:
+        before, self.waited = self.waited, self.waited + span
+        minute = timedelta(minutes=1)
+        if self.alive and before // minute < self.waited // minute:
+            client, now = self.account.client("ssm"), datetime.now(UTC)
+            found = client.get_parameter(Name=WEB.parameter)["Parameter"]
+            copies = DynamoCopies(self.account.client("dynamodb"), TABLE)
+            copies.write(WEB, Copy.of(Document(found["Value"]), now))
 
 
 @pytest.fixture
-def aas(account: Account, waits: list[timedelta]) -> AutoScaling:
+def scaler(account: Account, monkeypatch: pytest.MonkeyPatch) -> Heartbeat:
+    """The scaler's heartbeat."""
+    heartbeat = Heartbeat(account)
+    monkeypatch.setattr(quickstep_cli.promote, "wait_for", heartbeat.wait_for)
+    return heartbeat
+
+
+@pytest.fixture
+def aas(account: Account, scaler: Heartbeat) -> AutoScaling:
     """A dry run beside AAS, whose alarm has data."""
-    assert waits == []
+    assert scaler.alive
     put_policy(account, WEB, json.dumps(DOCUMENT))
     put_alarm(account, "OK")
     return AutoScaling(account)
@@ -76,19 +96,40 @@ def is_dry_run(account: Account) -> bool:
 
 
 def test_it_says_what_it_will_do_asks_once_and_does_it(
-    account: Account, aas: AutoScaling, run: Any, waits: list[timedelta]
+    account: Account, aas: AutoScaling, run: Any, scaler: Heartbeat
 ) -> None:
     result = run("promote", "prod/web", answer="y\n")
 
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        TO_QUICKSTEP + "Its stack or module still has the old DryRun, and its next deployment "
+        TO_QUICKSTEP + " y\nIts stack or module still has the old DryRun, and its next deployment "
         "undoes this: give it --parameter-overrides DryRun=false in SAM, dry_run = false in "
         "Terraform.\nTo go back: quickstep promote prod/web --back\n"
     )
     assert result.stderr.count("[y/N]") == 1
     assert (aas.suspended, is_dry_run(account)) == (SUSPENDED, False)
-    assert [wait.total_seconds() for wait in waits] == [30]
+    assert scaler.waited == timedelta(seconds=60 + 30)
+
+
+def test_while_the_scaler_has_not_read_it_aas_goes_on_adding_tasks(
+    account: Account, aas: AutoScaling, run: Any, scaler: Heartbeat
+) -> None:
+    scaler.alive = False
+
+    result = run("promote", "prod/web", "--yes")
+
+    assert result.exit_code == 7
+    assert (
+        "✗ /quickstep/prod/web is written, but the scaler has not read it in 3 minutes; is its "
+        "heartbeat running? quickstep doctor says. Done: Application Auto Scaling stops removing "
+        "tasks; Quickstep's dry run ends. Not done: Application Auto Scaling stops adding tasks. "
+    ) in result.stderr
+    assert (aas.suspended, is_dry_run(account)) == ({**ACTING, IN: True}, False)
+    assert run("promote", "prod/web", "--yes").exit_code == 7
+    assert aas.suspended[OUT] is False
+    scaler.alive = True
+    assert run("promote", "prod/web", "--yes").exit_code == 0
+    assert aas.suspended == SUSPENDED
 
 
 def test_where_the_answer_is_no_nothing_is_changed(
@@ -128,35 +169,39 @@ def test_what_is_done_is_not_done_again(run: Any, way: tuple[str, ...]) -> None:
     assert result.stdout == f"service/prod/web is {whose}'s already: nothing to do\n"
 
 
+class Half(NamedTuple):
+    """What is so when a call to AAS fails: how it is suspended, the dry run, what was done."""
+
+    call: int
+    suspended: dict[str, bool]
+    dry_run: bool
+    done: str
+
+
 FAILURES = {
-    "the first step": (1, {IN: False, OUT: False, SCHEDULED: False}, True, "nothing"),
-    "the last step": (
+    "the first step": Half(1, ACTING, dry_run=True, done="nothing"),
+    "the last step": Half(
         2,
-        {IN: True, OUT: False, SCHEDULED: False},
-        False,
-        "Application Auto Scaling stops removing tasks; Quickstep's dry run ends",
+        {**ACTING, IN: True},
+        dry_run=False,
+        done="Application Auto Scaling stops removing tasks; Quickstep's dry run ends",
     ),
 }
 
 
-@pytest.mark.parametrize(
-    ("call", "suspended", "dry_run", "done"), FAILURES.values(), ids=[*FAILURES]
-)
+@pytest.mark.parametrize("half", FAILURES.values(), ids=FAILURES)
 def test_a_failure_in_the_middle_says_what_was_done_and_is_run_again(
     account: Account,
     aas: AutoScaling,
     run: Any,
     monkeypatch: pytest.MonkeyPatch,
-    call: int,
-    suspended: dict[str, bool],
-    dry_run: bool,
-    done: str,
+    half: Half,
 ) -> None:
     suspend, calls = quickstep_cli.promote.suspend, []
 
     def failing(*given: Any) -> None:
         calls.append(given)
-        if len(calls) == call:
+        if len(calls) == half.call:
             answer: Any = {"Error": {"Code": "AccessDeniedException", "Message": "not you"}}
             raise ClientError(answer, "RegisterScalableTarget")
         suspend(*given)
@@ -167,13 +212,13 @@ def test_a_failure_in_the_middle_says_what_was_done_and_is_run_again(
 
     assert result.exit_code == 4
     assert (
-        f"✗ RegisterScalableTarget is not allowed: not you. Done: {done}. Not done: "
+        f"✗ RegisterScalableTarget is not allowed: not you. Done: {half.done}. Not done: "
     ) in result.stderr
     assert result.stderr.endswith(
         "Somebody adds tasks meanwhile. Run the same command again to go on, or turn round: "
         "promote --back, or promote without it\n"
     )
-    assert (aas.suspended, is_dry_run(account)) == (suspended, dry_run)
+    assert (aas.suspended, is_dry_run(account)) == (half.suspended, half.dry_run)
     assert run("promote", "prod/web", "--yes").exit_code == 0
     assert (aas.suspended, is_dry_run(account)) == (SUSPENDED, False)
 
@@ -219,7 +264,7 @@ def test_scheduled_actions_of_aas_stop_and_are_named(
     assert aas.suspended == ACTING
 
 
-@pytest.mark.usefixtures("waits")
+@pytest.mark.usefixtures("scaler")
 def test_where_aas_has_nothing_back_is_a_warning(account: Account, run: Any) -> None:
     put_policy(account, WEB, json.dumps(DOCUMENT))
     put_alarm(account, "OK")

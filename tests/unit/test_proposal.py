@@ -126,8 +126,8 @@ def test_a_service_that_nothing_is_known_of_gets_defaults_that_say_so() -> None:
     }
     assert list(proposal.reasons) == [
         (
-            "Watches ECS's CPU every 20 s: the application is not touched, but ECS has to be told to "
-            "publish it, which starts a deployment."
+            "Watches ECS's CPU every 20 s: the application is not touched, but ECS has to be told "
+            "to publish it, which starts a deployment."
         ),
         "TargetValue 60 % CPU: the default: a third is left for the time that new tasks take.",
         "MinCapacity 2 and MaxCapacity 40: a tenfold surge of the 4 that are desired now.",
@@ -167,8 +167,8 @@ def test_a_service_that_much_is_known_of_gets_what_was_measured() -> None:
     assert list(proposal.reasons) == [
         "Watches RequestsPerSecond, which the tasks publish each second already.",
         (
-            "TargetValue 84 requests/s per task: what a task was sent at 40 % CPU (Application Auto "
-            "Scaling's) in the last day: 2.1 requests/s for each percent, measured."
+            "TargetValue 84 requests/s per task: what a task was sent at 40 % CPU (Application "
+            "Auto Scaling's) in the last day: 2.1 requests/s for each percent, measured."
         ),
         "MinCapacity 3 and MaxCapacity 50: as given, else as Application Auto Scaling has them.",
         (

@@ -46,6 +46,15 @@ def test_what_a_dry_run_asks_again_for_is_one_change() -> None:
     ]
 
 
+def test_a_record_that_says_nothing_of_the_load_does_not_end_a_change() -> None:
+    ignored = {"at": write_moment(at(5)), "outcome": "LOST_RACE", "reason": "somebody else's turn"}
+    answered = would(7, 4, 4, "HELD_ANSWERED")
+
+    (found,) = changes([would(0, 4, 12), ignored, answered, would(10, 4, 12)], [])
+
+    assert (found.at, found.until) == (at(0), at(10))
+
+
 def test_what_was_held_in_between_makes_it_two() -> None:
     found = changes([would(0, 4, 12), held(10, 4), would(20, 4, 12)], [])
 
