@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -278,22 +279,16 @@ def _warmup(running: Running) -> tuple[int, str]:
     """
     if not running.start_ups:
         return WARMUP, "the default; no task was seen to start"
-    launch = _median([one.seconds for one in running.start_ups])
+    launch = median(one.seconds for one in running.start_ups)
     pulls = [one.pulling for one in running.start_ups if one.pulling is not None]
     checks = running.healthy_after or 0.0
     parts = [f"{len(running.start_ups)} tasks ran {launch:.0f} s after their launch (median)"]
     if pulls:
         size = f" of {running.image_bytes / 1e6:.0f} MB" if running.image_bytes else ""
-        parts.append(f"{_median(pulls):.0f} s of it pulling an image{size}")
+        parts.append(f"{median(pulls):.0f} s of it pulling an image{size}")
     if checks:
         parts.append(f"health checks take {checks:.0f} s more")
     return max(5, math.ceil((launch + checks) / 5 - 1e-9) * 5), ", ".join(parts)
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _drain_from(running: Running) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.outcome import Outcome
@@ -150,36 +151,32 @@ def surges(every: Sequence[Change]) -> list[Surge]:
 
 def sentence(every: Sequence[Change], since: str) -> str:
     """Return what it comes to, in one sentence."""
-    ours = [change for change in every if change.who is Who.QUICKSTEP]
-    theirs = [change for change in every if change.who is Who.AAS]
-    removed = sum(change.removes for change in ours), sum(change.removes for change in theirs)
-    downwards = (
-        f"it would have removed tasks {_times(removed[0])}, Application Auto Scaling did "
-        f"{_times(removed[1])}"
+    removals = {who: sum(one.removes for one in every if one.who is who) for who in Who}
+    scale_ins = (
+        f"scale-ins: {removals[Who.QUICKSTEP]} by Quickstep, {removals[Who.AAS]} by "
+        "Application Auto Scaling"
     )
     met = surges(every)
     if not met:
-        added = sum(change.adds for change in theirs)
+        added = sum(change.adds for change in every if change.who is Who.AAS)
         return (
-            f"In {since} Quickstep would have added no task, Application Auto Scaling did "
-            f"{_times(added)}; {downwards}."
+            f"In {since} Quickstep would not have scaled out, and Application Auto Scaling did "
+            f"{added} time{'' if added == 1 else 's'}; {scale_ins}."
         )
-    answered = [surge for surge in met if surge.later is not None]
-    counted = f"{len(met)} surge{'' if len(met) == 1 else 's'}"
-    if not answered:
-        return (
-            f"In {since} Quickstep would have added tasks in {counted}, and Application Auto "
-            f"Scaling answered none of them within {ANSWERED.seconds // 60} minutes; {downwards}."
-        )
-    later = sorted(surge.later or 0.0 for surge in answered)
-    middle = later[len(later) // 2]
-    return (
-        f"In {since} Quickstep would have added tasks in {counted}, up to "
-        f"{max(surge.most for surge in met)}; Application Auto Scaling answered {len(answered)} of "
-        f"them, {middle:.0f} s later (median), up to "
-        f"{max(surge.answer or 0 for surge in answered)}; {downwards}."
+    ours = (
+        f"In {since} Quickstep would have scaled out in {len(met)} "
+        f"surge{'' if len(met) == 1 else 's'}, up to {max(surge.most for surge in met)} tasks"
     )
-
-
-def _times(number: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+    answered = [surge for surge in met if surge.later is not None]
+    if not answered:
+        minutes = ANSWERED // timedelta(minutes=1)
+        return (
+            f"{ours}; Application Auto Scaling followed in none of them within {minutes} minutes; "
+            f"{scale_ins}."
+        )
+    middle = median_low(surge.later or 0.0 for surge in answered)
+    most = max(surge.answer or 0 for surge in answered)
+    return (
+        f"{ours}; Application Auto Scaling followed in {len(answered)} of them, {middle:.0f} s "
+        f"later (median), up to {most} tasks; {scale_ins}."
+    )

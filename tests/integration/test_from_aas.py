@@ -181,9 +181,9 @@ def test_from_application_auto_scaling_to_quickstep_and_back(
 
     shadow = journey.run("shadow", "prod/web", "--since", "2h")
     assert (
-        "In 2h Quickstep would have added tasks in 1 surge, up to 10; Application Auto Scaling "
-        "answered 1 of them, 348 s later (median), up to 8; it would have removed tasks never, "
-        "Application Auto Scaling did never.\n"
+        "In 2h Quickstep would have scaled out in 1 surge, up to 10 tasks; Application Auto "
+        "Scaling followed in 1 of them, 348 s later (median), up to 8 tasks; scale-ins: 0 by "
+        "Quickstep, 0 by Application Auto Scaling.\n"
     ) in shadow.stdout
     rows = [line.split() for line in shadow.stdout.splitlines()]
     assert [row[2:6] for row in rows if "→" in row[:5]] == [

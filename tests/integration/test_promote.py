@@ -14,7 +14,7 @@ import quickstep_cli.promote
 from quickstep.aws.ssm import DynamoCopies
 from quickstep.config import parse_target
 from quickstep.protocol.documents import Copy, Document
-from quickstep_cli.autoscaling import IN, OUT, SCHEDULED
+from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, suspend
 from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import WEB
 from tests.integration.aas import OF_WEB, AutoScaling
@@ -197,7 +197,7 @@ def test_a_failure_in_the_middle_says_what_was_done_and_is_run_again(
     monkeypatch: pytest.MonkeyPatch,
     half: Half,
 ) -> None:
-    suspend, calls = quickstep_cli.promote.suspend, []
+    calls = []
 
     def failing(*given: Any) -> None:
         calls.append(given)

@@ -95,9 +95,9 @@ def test_the_sentence_tells_who_was_later_by_how_much() -> None:
     told = sentence(changes(records, [aas(360, 9), aas(4500, 4)]), "24h")
 
     assert told == (
-        "In 24h Quickstep would have added tasks in 1 surge, up to 12; Application Auto Scaling "
-        "answered 1 of them, 360 s later (median), up to 9; it would have removed tasks once, "
-        "Application Auto Scaling did once."
+        "In 24h Quickstep would have scaled out in 1 surge, up to 12 tasks; Application Auto "
+        "Scaling followed in 1 of them, 360 s later (median), up to 9 tasks; scale-ins: 1 by "
+        "Quickstep, 1 by Application Auto Scaling."
     )
 
 
@@ -105,9 +105,9 @@ def test_the_sentence_tells_of_surges_that_aas_did_not_see() -> None:
     told = sentence(changes([would(0, 4, 12), held(9, 4), would(2000, 4, 8)], []), "2h")
 
     assert told == (
-        "In 2h Quickstep would have added tasks in 2 surges, and Application Auto Scaling answered "
-        "none of them within 15 minutes; it would have removed tasks never, Application Auto "
-        "Scaling did never."
+        "In 2h Quickstep would have scaled out in 2 surges, up to 12 tasks; Application Auto "
+        "Scaling followed in none of them within 15 minutes; scale-ins: 0 by Quickstep, 0 by "
+        "Application Auto Scaling."
     )
 
 
