@@ -20,7 +20,7 @@ from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.advice import advice
 from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
-from quickstep_cli.targets import put_document, stored_document
+from quickstep_cli.targets import stored_document
 from quickstep_cli.thresholds import read_thresholds
 
 if TYPE_CHECKING:
@@ -116,7 +116,13 @@ def apply(
         where = f"{len(documents)} document(s) in {aws.region}"
         typer.confirm(f"Put {where} in force{also}?", abort=True, err=True)
     for change in documents:
-        put_document(aws, change.service, change.text)
+        aws.client("ssm").put_parameter(
+            Name=change.service.parameter,
+            Value=change.text,
+            Type="String",
+            Overwrite=True,
+            Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
+        )
         err.print(f"[green]✓[/] {escape(change.service.parameter)}", soft_wrap=True)
     for change in changes:
         _put_alarms(aws, change.alarms, err)

@@ -11,6 +11,7 @@ from quickstep_cli.aws import Exit, fail
 if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
+INSTALL = "pip install 'quickstep[lab]'"
 _LAB = ("aws_lambda_powertools", "moto", "plotly")
 
 
@@ -25,9 +26,7 @@ def needs_lab(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
         if not has_lab():
-            fail(
-                Exit.USAGE, f"{command.__name__} needs the extra lab: pip install 'quickstep[lab]'"
-            )
+            fail(Exit.USAGE, f"{command.__name__} needs the extra lab: {INSTALL}")
         command(*args, **given)
 
     return run

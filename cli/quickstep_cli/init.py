@@ -14,7 +14,7 @@ from rich.markup import escape
 from quickstep.config import read_target as read_document
 from quickstep_cli.aws import Aws, CommandError, Exit, TargetArgument, YesOption, on_aws, shown
 from quickstep_cli.checks import Unknown
-from quickstep_cli.extra import has_lab
+from quickstep_cli.extra import INSTALL, has_lab
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.proposal import (
     MOST_TASKS,
@@ -113,8 +113,7 @@ def init(
     if stored_document(aws, service) is not None:
         console.print(
             f"[yellow]![/] {escape(service.parameter)} exists: it is a target already, and a "
-            f"second stack of it fails. quickstep apply {escape(str(folder))}/policy.json changes "
-            "it in place",
+            "second stack of it fails. Change it where it was made, or by quickstep apply",
             soft_wrap=True,
         )
     _simulate(console, running, target, played)
@@ -257,9 +256,7 @@ def _taken(running: Running, given: Answers, console: Console) -> Answers:
 
 def _simulate(console: Console, running: Running, target: Any, played: Traffic | None) -> None:
     if not has_lab():
-        console.print(
-            "Not simulated: that needs the extra lab, pip install 'quickstep\\[lab]'", style="dim"
-        )
+        console.print(escape(f"Not simulated: that needs the extra lab: {INSTALL}"), style="dim")
         return
     # Takes its time, which a refused argument need not wait for.
     from quickstep_cli.beside import Beside, for_tasks, play, show, size_of  # noqa: PLC0415

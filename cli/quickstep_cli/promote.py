@@ -31,7 +31,7 @@ from quickstep_cli.aws import (
     on_aws,
     wait_for,
 )
-from quickstep_cli.targets import put_document, stored_document, the_target
+from quickstep_cli.targets import stored_document, the_target, write_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -226,7 +226,7 @@ def _half_done(why: str, steps: Sequence[Step], number: int) -> str:
 def _put_dry_run(aws: Aws, service: ServiceName, *, dry_run: bool) -> None:
     """Change one key of the document as it is stored now."""
     stored = json.loads(stored_document(aws, service) or "{}")
-    put_document(aws, service, json.dumps({**stored, "DryRun": dry_run}, indent=2))
+    write_document(aws, service, json.dumps({**stored, "DryRun": dry_run}, indent=2))
 
 
 def _wait_until_read(aws: Aws, service: ServiceName) -> None:

@@ -25,7 +25,7 @@ from quickstep_cli.aws import (
 from quickstep_cli.checks import Unknown
 from quickstep_cli.compare import print_whole
 from quickstep_cli.decisions import SinceOption  # noqa: TC001 - Typer reads annotations at run time
-from quickstep_cli.extra import has_lab
+from quickstep_cli.extra import INSTALL, has_lab
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.running import present_scaler, read_metrics, task_size
 from quickstep_cli.shadowing import changes, sentence, surges
@@ -159,7 +159,7 @@ def _recorded(
 ) -> Traffic | Unknown:
     """Return the requests of each second, as the tasks have published them; or why not."""
     if not has_lab():
-        return Unknown("that needs the extra lab, pip install 'quickstep[lab]'")
+        return Unknown(f"that needs the extra lab: {INSTALL}")
     names = [one.alarm for one in target.policies if NAMED.get(one.name) == "requests"]
     if not names or len(names) < len(target.policies):
         return Unknown("only RequestsPerSecond of the tasks says how many requests there were")

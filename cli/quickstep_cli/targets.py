@@ -44,8 +44,8 @@ def stored_document(aws: Aws, service: ServiceName) -> str | None:
         return None
 
 
-def put_document(aws: Aws, service: ServiceName, text: str) -> None:
-    """Put a target's policy document in force."""
+def write_document(aws: Aws, service: ServiceName, text: str) -> None:
+    """Write a target's policy document over the one that there is; its tags stay."""
     aws.client("ssm").put_parameter(
         Name=service.parameter,
         Value=text,

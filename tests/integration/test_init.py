@@ -146,7 +146,10 @@ def test_a_service_that_aas_scales_is_asked_for_the_application_alone(
     assert document["TargetTrackingPolicies"] == {"cpu": {"TargetValue": 60}}
     assert (document["MinCapacity"], document["MaxCapacity"]) == (2, 40)
     assert "  Application Auto Scaling: 2 to 40 tasks, by cpu-60\n" in result.stdout
-    assert "! /quickstep/prod/web exists: it is a target already" in result.stdout
+    assert (
+        "! /quickstep/prod/web exists: it is a target already, and a second stack of it fails. "
+        "Change it where it was made, or by quickstep apply\n"
+    ) in result.stdout
 
 
 def test_a_service_that_publishes_is_asked_nothing_and_gets_what_was_measured(
