@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,11 +137,12 @@ def cost(
     With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
     and the task-hours of each scaler are priced.
     """
-    setup = trial.setup()
+    setup = trial.setup(simulated=trial.scenario is not None or trial.traffic is not None)
     target, watched = setup.target, watched_by(setup)
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
+        queues=len(target.queues),
         own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,
@@ -158,7 +159,7 @@ def cost(
         prices=_prices(prices),
         counted=read_counts(),
         free_tier=free_tier,
-        rivals=tuple(one.name for one in all_scalers(setup) if one.name in OTHERS),
+        rivals=_rivals(setup),
     )
     traffic = _Traffic("", 0, 0)
     if trial.scenario is None and trial.traffic is None:
@@ -179,9 +180,16 @@ def cost(
     _print(month, traffic, standings, [*published, *_told(cheaper)])
 
 
+def _rivals(setup: Setup) -> tuple[str, ...]:
+    """Return who else could scale by what has alarms in a document, else by its first queue."""
+    queues = () if setup.target.policies else setup.target.queues[:1]
+    alike = replace(setup, target=replace(setup.target, queues=queues))
+    return tuple(one.name for one in all_scalers(alike) if one.name in OTHERS)
+
+
 def watched_by(setup: Setup) -> Watched:
     """Return who publishes what a document watches."""
-    if setup.target.queues:
+    if setup.target.queues and not setup.target.policies:
         return Watched.QUEUE
     if any(signal.source is Source.TASKS for signal in setup.signals):
         return Watched.PUBLISHED

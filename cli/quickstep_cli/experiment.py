@@ -238,10 +238,10 @@ class Trials:
     jobs: JobsOption = CORES
     as_json: JsonOption = False
 
-    def setup(self) -> Setup:
+    def setup(self, *, simulated: bool = True) -> Setup:
         """Return the policy document, its thresholds and what it watches; see `read_setup`."""
         given = Given(tuple(self.signal or ()), self.alarms, self.signal_lag, self.server())
-        setup = read_setup(self.policy, self.threshold, given)
+        setup = read_setup(self.policy, self.threshold, given, simulated=simulated)
         if self.publish_seconds is None:
             return setup
         return replace(setup, target=replace(setup.target, publish_seconds=self.publish_seconds))
@@ -304,8 +304,14 @@ takes_trials = made_of_options(Trials)
 """The same, for a command that has an option of its own for traffic files."""
 
 
-def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None = None) -> Setup:
-    """Return what is to be tried.
+def read_setup(
+    policy: Path,
+    thresholds: list[str] | None,
+    given: Given | None = None,
+    *,
+    simulated: bool = True,
+) -> Setup:
+    """Return what is to be tried; where nothing is `simulated`, whatever a document may have.
 
     Raises:
         typer.BadParameter: the document or a threshold breaks a rule, or what a policy watches is
@@ -320,7 +326,7 @@ def read_setup(policy: Path, thresholds: list[str] | None, given: Given | None =
         raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
     except OSError as error:
         raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
-    return setup_of(target, str(policy), thresholds, given)
+    return setup_of(target, str(policy), thresholds, given, simulated=simulated)
 
 
 def setup_of(
@@ -328,15 +334,17 @@ def setup_of(
     policy: str,
     thresholds: list[str] | None = None,
     given: Given | None = None,
+    *,
+    simulated: bool = True,
 ) -> Setup:
-    """Return what is to be tried of a document, which errors call `policy`.
+    """Return what is to be tried of a document, which errors call `policy`; see `read_setup`.
 
     Raises:
         typer.BadParameter: a threshold breaks a rule, or what a policy watches is not known or
             cannot be simulated.
     """
-    if target.queues:
-        return Setup(_worker(policy, target), {})
+    if target.queues and (simulated or not target.policies):
+        return Setup(_worker(policy, target) if simulated else target, {})
     if not any(
         policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
     ):

@@ -33,6 +33,7 @@ from quickstep.protocol.messages import (
     Sweep,
     write_message,
 )
+from quickstep.protocol.polls import Poll, Survey
 from quickstep_cli.aws import Exit
 from quickstep_cli.main import app
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
@@ -206,7 +207,9 @@ def test_the_messages_are_those_that_are_sent() -> None:
     request = Request(WEB, "r-1", NOW, "launch day", 8)
     looks = Heartbeats((Heartbeat(WEB, {}),))
     again = Surge(WEB, NOW)
-    contents: tuple[Content, ...] = (Recheck(WEB, 7), looks, Sweep(), request, event, again)
+    queues = (Poll(NOW, {WEB: ("jobs",)}, 1), Survey())
+    contents: tuple[Content, ...]
+    contents = (Recheck(WEB, 7), looks, Sweep(), request, event, again, *queues)
     written = [write_message(Message(content)) for content in contents]
     bodies = {kind: body.keys() for one in written for kind, body in one.items() if kind != "lost"}
 

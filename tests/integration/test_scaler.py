@@ -308,6 +308,7 @@ def test_a_quiet_minute_looks_and_writes_nothing(
         "DescribeAlarms": 1,
         "Query": 1,
         "GetParameters": 1,
+        "GetParametersByPath": 1,
         "GetItem": 2,
         "DescribeServices": 1,
     }
@@ -353,7 +354,7 @@ def test_a_function_makes_its_clients_at_its_first_event_only(
     finally:
         deployed_door.cache_clear()
 
-    assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "ecs", "sqs", "ssm"]
+    assert sorted(made) == ["cloudwatch", "dynamodb", "ecs", "ecs", "sqs", "sqs", "ssm"]
 
 
 # --- what cannot be evaluated ---------------------------------------------------------------------

@@ -10,7 +10,7 @@ import heapq
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -32,11 +32,22 @@ INJECTED = (AnswerLostError, CallFailedError)
 """What a world itself raises; anything else out of an invocation is a bug."""
 
 
+class ActedOn(NamedTuple):
+    """A datapoint of a policy's alarm; of a surge also when its newest seconds began.
+
+    While tasks have not reported, seconds are filled with what was before: with the same value.
+    """
+
+    policy: str
+    value: float
+    at: datetime | None = None
+
+
 @dataclass(slots=True)
 class Invocation:
     """One run of the function, on a host whose clock is `skew` seconds ahead.
 
-    `decided_at` is when its present evaluation began; `acts_on` are the datapoints by policy that
+    `decided_at` is when its present evaluation began; `acts_on` are the datapoints that
     the engine has been shown in it, unless it `sets` what an operator wishes. A task has asked for
     it if it is `of_surge`; a fault has met it if it is `harmed`.
     """
@@ -50,7 +61,7 @@ class Invocation:
     evaluations: int = 0
     decision: str = ""
     decided_at: float = 0.0
-    acts_on: tuple[tuple[str, float], ...] = ()
+    acts_on: tuple[ActedOn, ...] = ()
     of_surge: bool = False
     harmed: bool = False
     ended: float | None = None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.clockwork import ActedOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Change:
     after: int
     late: bool = False
     foreign: bool = False
-    acts_on: tuple[tuple[str, float], ...] = ()
+    acts_on: tuple[ActedOn, ...] = ()
     of_surge: bool = False
 
 

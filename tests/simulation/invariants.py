@@ -279,14 +279,14 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
 def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
     """A datapoint that has changed capacity never does so again, whoever has read it."""
     acts = {
-        (change.by, pair)
+        (change.by, point)
         for change in world.ecs.changes
         if not change.late
-        for pair in change.acts_on
+        for point in change.acts_on
     }
-    for (policy, value), times in Counter(pair for _, pair in acts).items():
+    for point, times in Counter(point for _, point in acts).items():
         if times > 1:
-            yield f"{policy}'s datapoint {value:.6f} changed capacity {times} times"
+            yield f"{point.policy}'s datapoint {point.value:.6f} changed capacity {times} times"
 
 
 def _there_is_one_chain(world: World) -> Iterator[str]:
@@ -375,7 +375,7 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
     for change in world.ecs.changes:
         if change.late or not change.acts_on or change.of_surge:
             continue
-        for policy, _ in change.acts_on:
+        for policy, *_ in change.acts_on:
             breached = any(
                 threshold.breached_by(point.value)
                 for since, threshold in thresholds[policy]
@@ -402,7 +402,7 @@ def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
         if len(looks) < ANSWERING_HEARTBEATS:
             continue
         for change in world.ecs.changes:
-            acts = any(policy == gone.policy for policy, _ in change.acts_on)
+            acts = any(point.policy == gone.policy for point in change.acts_on)
             if acts and not change.late and looks[1] + 2 * TIMEOUT < change.at < gone.until:
                 yield f"{gone.policy} acts at {change.at:.0f} s, deleted at {gone.since:.0f} s"
                 return
@@ -728,7 +728,7 @@ def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
             definition.breached_by(
                 world.traffic.per_task(METRICS[policy], at, world.tasks_at(at).serving) + MARK * at
             )
-            for policy, _ in change.acts_on
+            for policy, *_ in change.acts_on
             for _, definition in world.thresholds[policy]
             for at in span
             if at >= 0

@@ -25,7 +25,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import PEAK_SECONDS
 from quickstep.protocol.polls import Poll
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import Call
+from quickstep_lab.in_memory import Call, InMemoryAws
 from tests.builders import WEB
 from tests.simulation import invariants
 from tests.simulation.clockwork import TIMEOUT, seconds
@@ -35,8 +35,10 @@ from tests.simulation.troubles import Troubles, troubles_of
 from tests.simulation.world import FAULTS_END, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Document
     from quickstep.protocol.messages import Message
 
 _READ = Call("GetQueueAttributes", ("jobs",))
@@ -138,6 +140,9 @@ class QueueWorld(World):
             self.time.at(LAST, self._close)
         else:
             super()._close()
+
+    def survey(self, token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        return InMemoryAws.survey(self, token)
 
     # --- jobs -------------------------------------------------------------------------------------
 

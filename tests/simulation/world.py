@@ -47,18 +47,19 @@ from tests.simulation.alarms import (
     first_alarms,
     transitions,
 )
-from tests.simulation.clockwork import TIMEOUT, AnswerLostError, Clockwork, moment
+from tests.simulation.clockwork import TIMEOUT, ActedOn, AnswerLostError, Clockwork, moment
 from tests.simulation.ecs import Call as Update
 from tests.simulation.ecs import Change, Ecs
 from tests.simulation.fleet import tasks_at
 from tests.simulation.troubles import Troubles, troubles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import Datapoint, Decision, Observation, ScalableTarget
     from quickstep.naming import ServiceName
+    from quickstep.protocol.documents import Document
     from quickstep.protocol.memory import Lease, Memory
     from tests.simulation.fleet import Tasks
 
@@ -501,13 +502,13 @@ class World(InMemoryAws):
         def watched(target: ScalableTarget, observation: Observation, *others: Any) -> Decision:
             decision = decide(target, observation, *others)
             *_, directions = others
-            self.time.invocation.of_surge = directions == (Direction.OUT,)
+            surge = self.time.invocation.of_surge = directions == (Direction.OUT,)
             if decision.granted != decision.before and not self.time.invocation.sets:
                 out = decision.granted > decision.before
                 asked = target.in_direction(Direction.OUT if out else Direction.IN)
                 alarms = ((p.alarm, observation.alarms.get(p.alarm)) for p in asked)
                 self.time.invocation.acts_on = tuple(
-                    (name, alarm.datapoints[-1])
+                    ActedOn(name, alarm.datapoints[-1], alarm.recent[-1].at if surge else None)
                     for name, alarm in alarms
                     if alarm and alarm.state is AlarmState.ALARM and alarm.has_value
                 )
@@ -564,6 +565,10 @@ class World(InMemoryAws):
     def refresh(self, _services: Sequence[ServiceName]) -> set[ServiceName]:
         """Return no service: each has a document, which `load` reads as if nobody had before."""
         return set()
+
+    def survey(self, _token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
+        """Return no document: none here speaks of a queue; see `queues` for worlds that do."""
+        return {}, None
 
     def seen(self, _service: ServiceName) -> Service:
         old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builders import EXAMPLE_POLICY
+from tests.builders import EXAMPLE_POLICY, a_document
 from tests.command_line import refused, run
 
 if TYPE_CHECKING:
@@ -30,6 +30,17 @@ def test_the_bill_adds_up_and_says_what_is_most_of_it() -> None:
     assert found["total"] == pytest.approx(sum(line["dollars"] for line in found["lines"]))
     assert found["largest"] == "Publishing"
     assert found["scalers"]["quickstep"]["scaling"] == found["total"]
+
+
+def test_queues_of_the_document_are_polled_and_counted(tmp_path: Path) -> None:
+    queues = {name: {"QueueName": name, "SecondsPerJob": 2} for name in ("jobs", "mails")}
+    document = tmp_path / "mixed.json"
+    document.write_text(json.dumps(a_document(QueuePolicies=queues)))
+
+    lines = costs("--policy", document)["lines"]
+
+    (reads,) = [line for line in lines if line["what"] == "GetQueueAttributes"]
+    assert reads["dollars"] == pytest.approx(2 * 259_200 * 0.4e-6)
 
 
 def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> None:

@@ -63,6 +63,7 @@ def test_an_operator_has_to_look_at_failures_only() -> None:
         "FAILED_NOT_FOUND",
         "FAILED_DENIED",
         "FAILED_CONFIG",
+        "FAILED_QUEUE",
         "FAILED_OTHER",
     ]
 

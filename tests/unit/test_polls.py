@@ -287,6 +287,26 @@ def test_one_target_that_fails_does_not_cost_the_others(world: Worker) -> None:
     assert world.desired == 2
 
 
+def test_what_one_invocation_has_no_time_for_is_left_to_others(world: Worker) -> None:
+    names = [ServiceName("prod", f"worker-{number:02}") for number in range(15)]
+    for name in names:
+        world.documents[name.parameter] = json.dumps(a_worker(name))
+        world.services[name] = Service(0, 0, 0)
+        world.remember(world.memory, name)
+    world.has(5)
+    world.clock.advance(10)
+    world.after["commit"] = lambda: world.clock.advance(2)
+    poll = Poll(world.clock.now, dict.fromkeys(names, ("jobs",)), 15)
+
+    world.let_in(Message(poll))
+    left = [poll for poll, delay in polls_of(world) if not delay]
+
+    assert [len(each.targets) for each in left] == [10, 2]
+    for each in left:
+        world.let_in(Message(each))
+    assert [name for name in names if not world.services[name].desired] == names[6:13]
+
+
 @pytest.mark.parametrize("late", [21, -21])
 def test_a_poll_out_of_its_time_ends_at_once(world: Worker, late: float) -> None:
     world.has(50)

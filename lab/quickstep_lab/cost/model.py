@@ -99,7 +99,7 @@ class Usage:
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
     metric all the time does so `own_looks` times a month. What is `watched` and not published by
-    the tasks needs none of their metrics and calls.
+    the tasks needs none of their metrics and calls. It works off so many `queues`.
     """
 
     tasks: float = 8
@@ -112,6 +112,7 @@ class Usage:
     alarms: int | None = None
     own_looks: float = 0.0
     watched: Watched = Watched.PUBLISHED
+    queues: int = 0
 
     @property
     def calls(self) -> float:

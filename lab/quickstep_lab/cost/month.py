@@ -12,7 +12,6 @@ from quickstep_lab.cost.model import (
     HOURS,
     NATIVE,
     OTHERS,
-    Watched,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
@@ -125,13 +124,6 @@ class Month:
             standings[name] = replace(standing, success=summary.medians.success_rate)
         return activities[OURS], standings
 
-    def _polls(self) -> Iterator[Line]:
-        """Yield a service's share of the polls of an account, in which every queue is busy."""
-        services = self.usage.services
-        if self.usage.watched is Watched.QUEUE:
-            for line in polling_lines(Polling(services, busy=services), self.counted):
-                yield replace(line, quantity=line.quantity / services)
-
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)
         lines = (
@@ -142,6 +134,13 @@ class Month:
         services = usage.services
         made = bill(lines, self.prices, services=services, free_tier=self.free_tier)
         return Standing(made, task_hours, task_hours * self.size.an_hour(self.prices))
+
+    def _polls(self) -> Iterator[Line]:
+        """Yield a service's share of what polling takes, where all services have such queues."""
+        services, queues = self.usage.services, self.usage.queues
+        lines = polling_lines(Polling(services, services, queues), self.counted) if queues else ()
+        for line in lines:
+            yield replace(line, quantity=line.quantity / services, shared=True)
 
 
 def longest_times(seconds: int) -> float:

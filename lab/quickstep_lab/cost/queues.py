@@ -52,10 +52,14 @@ ITEM_BYTES = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """The targets of an account that have a queue, of which so many are not long empty."""
+    """The targets of an account that have a queue, of which so many are not long empty.
+
+    Each has as many `queues`.
+    """
 
     targets: int
     busy: int = 0
+    queues: int = 1
 
     @property
     def pause(self) -> int:
@@ -65,7 +69,8 @@ class Polling:
     @property
     def reads_a_second(self) -> float:
         """Calls of GetQueueAttributes. Example: 12.5 of 1,000 empty queues; 0.1 of one."""
-        return self.busy / POLL_SECONDS + (self.targets - self.busy) / self.pause
+        targets = self.busy / POLL_SECONDS + (self.targets - self.busy) / self.pause
+        return self.queues * targets
 
     @property
     def messages(self) -> int:

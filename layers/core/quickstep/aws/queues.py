@@ -31,8 +31,9 @@ _COUNTED: dict[str, QueueAttributeNameType] = {
 READERS = 16
 """Queues that are read at the same time."""
 
-WITHIN = timedelta(seconds=5)
-"""How long the queues of one poll are read: half of the function's timeout is left."""
+WITHIN = timedelta(seconds=3)
+"""How long the queues of one poll are read: longer than one call that is never answered, and short
+enough for evaluations before the function's timeout."""
 
 
 class SqsQueues:

@@ -66,6 +66,11 @@ READS_A_SECOND = 14
 EMPTY_FOR = timedelta(minutes=5)
 """A target whose queues have been empty for so long may be read less often."""
 
+POLL_TIME = timedelta(seconds=6)
+"""How long one invocation reads and evaluates; the rest is left to others, a few targets each."""
+
+HANDED_ON = 10
+
 AGAIN = timedelta(seconds=60)
 """What has failed is left to the heartbeat for so long."""
 
@@ -224,7 +229,10 @@ class Polls:
             raise
         records: list[DecisionRecord] = []
         errors: list[Exception] = []
-        for name in left:
+        for index, name in enumerate(left):
+            if index and self.cycle.clock() - now >= POLL_TIME:
+                self._hand_on(poll, left[index:])
+                break
             if name.resource_id in known:
                 try:
                     look = poll_look(name, poll)
@@ -234,6 +242,12 @@ class Polls:
         if errors:
             raise ExceptionGroup("poll", errors)
         return records
+
+    def _hand_on(self, poll: Poll, names: list[ServiceName]) -> None:
+        """Leave targets to other invocations, which read their queues once more."""
+        parts = [names[start : start + HANDED_ON] for start in range(0, len(names), HANDED_ON)]
+        polls = [replace(poll, targets={each: poll.targets[each] for each in p}) for p in parts]
+        self.messages.send_all([(Message(each), timedelta()) for each in polls])
 
     def _rests(self, name: ServiceName, poll: Poll, seen: _Seen) -> bool:
         """Whether a target's queues are as empty as they have long been."""
