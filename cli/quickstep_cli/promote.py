@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from quickstep.aws.ssm import DynamoCopies
+from quickstep.engine.model import Direction
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable, suspend
@@ -165,7 +166,7 @@ def _check_that_it_sees(aws: Aws, service: ServiceName, target: ScalableTarget) 
     Raises:
         CommandError: an alarm that adds tasks is not there, or has no data.
     """
-    names = [service.alarm(policy.alarm) for policy in target.policies]
+    names = [service.alarm(policy.alarm) for policy in target.in_direction(Direction.OUT)]
     if not names:
         return
     described = aws.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
