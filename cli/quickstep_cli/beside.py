@@ -148,11 +148,13 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
 
 def remarks(beside: Beside, comparison: Comparison) -> Iterator[str]:
     """Yield what the table stands on."""
-    rival = next((name for name in comparison.scalers if name != OURS), None)
+    rival = next(name for name in comparison.scalers if name != OURS)
     if beside.present is None:
         yield f"Nothing scales the service now; {rival} is what it would have by default."
     elif rival != beside.present:
         yield f"{beside.present} cannot watch the same signal here; {rival} stands in its place."
+    elif rival.startswith("aas-step"):
+        yield f"{rival} has the simulator's own steps: quickstep import and compare play yours."
     yield f"A task of the model can serve {SPARE:g} times its target; yours may break earlier."
     yield from signals_told(comparison.experiment.setup)
     yield MODELLED
