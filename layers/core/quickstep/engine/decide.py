@@ -188,18 +188,20 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
     firing = _firing(case, direction)
     if direction is Direction.IN and (blind := _blind(case, firing)):
         return blind
-    asked = (
-        *(ask(case, policy, alarm, direction) for policy, alarm in firing if not alarm.muted),
-        queue_policy.ask(case, direction),
-    )
-    proposals = [proposal for proposal in asked if proposal]
+    answers = {
+        policy.name: ask(case, policy, alarm, direction)
+        for policy, alarm in firing
+        if not alarm.muted
+    }
+    proposals = [one for one in (*answers.values(), queue_policy.ask(case, direction)) if one]
     proposal = guard(case, largest(proposals), direction) if proposals else None
     if proposal and not proposal.leaves_it:
         return proposal
     unanswered = [
         (policy, alarm)
         for policy, alarm in firing
-        if alarm.state is AlarmState.ALARM and (alarm.muted or not is_content(policy, alarm))
+        if alarm.state is AlarmState.ALARM
+        and not (answers.get(policy.name) or (is_content(policy, alarm) and not alarm.muted))
     ]
     return _unanswered(case, *unanswered[0]) if unanswered else proposal
 
