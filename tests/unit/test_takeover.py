@@ -10,7 +10,9 @@ import pytest
 from quickstep.config import read_target
 from quickstep.naming import parse_alarm_name
 from quickstep_cli.explain import answer
-from quickstep_cli.takeover import TakeOver, Tracking, cloudformation, seen_after, take_over
+from quickstep_cli.taken import TakeOver
+from quickstep_cli.takeover import cloudformation, take_over
+from quickstep_cli.tracking_import import Tracking, seen_after
 from tests.builders import WEB
 
 TARGET: dict[str, Any] = {
@@ -686,7 +688,7 @@ def test_the_target_policy_sizes_in_one_step(load: float, after: int) -> None:
 
 
 def test_the_template_has_the_document_and_the_alarms() -> None:
-    template = cloudformation(WEB, taken(OUT, IN))
+    template = cloudformation(taken(OUT, IN))
 
     kinds = [one["Type"] for one in template["Resources"].values()]
     assert kinds == ["AWS::SSM::Parameter", *["AWS::CloudWatch::Alarm"] * 2]

@@ -1,0 +1,247 @@
+"""Whether policies that were carried over mean what they meant: both are asked, over a grid.
+
+Application Auto Scaling's answer is that of its documentation (`aas`), ours is the engine's, with
+its guards off: these hold and size on purpose, and what is left without them is meaning. Target
+tracking has no documented formula, so it is not compared. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice, pairwise, product
+from math import gcd, prod
+from typing import TYPE_CHECKING, Any
+
+from quickstep.alarms.definition import described_definition
+from quickstep.config import read_target
+from quickstep.engine.decide import decide
+from quickstep.engine.model import Alarm, AlarmState, Observation, Service, State
+from quickstep.naming import parse_alarm_name
+from quickstep_cli import aas
+from quickstep_cli.taken import METRIC_KEYS, has_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.engine.model import Decision, ScalableTarget
+    from quickstep_cli.taken import TakeOver
+
+MOST_CASES = 6000
+"""Cases of a grid, which take a second; of a larger one every so manieth is looked at."""
+
+_ALL_CAPACITIES = 24
+_SOME = (0, 1, 2, 3, 4, 5, 7, 9, 10, 19, 25, 33, 50, 99, 101)
+"""Capacities above the minimum at which percentages are rounded in different ways."""
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+NO_DATA = "an alarm shows no data, for which AAS documents no step"
+MIXED = "an alarm's datapoints differ: AAS aggregates all of them, here those that breach count"
+DISABLED = "an alarm with disabled actions is in ALARM, which holds here"
+UNANSWERED = "an alarm is in ALARM and no step matches, which holds every removal here"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One case that is answered in two ways: where AAS and where Quickstep goes from `capacity`."""
+
+    capacity: int
+    shown: Mapping[str, Sequence[float]]
+    aas: int
+    quickstep: int
+    why: str
+
+    def __str__(self) -> str:
+        """Return it as a line. Example: `4 tasks, backlog 8: AAS 2, Quickstep 4 (Held at 4, …)`."""
+        seen = "; ".join(
+            f"{name} {', '.join(f'{value:g}' for value in values) or 'without data'}"
+            for name, values in self.shown.items()
+        )
+        answers = f"AAS {self.aas}, Quickstep {self.quickstep} ({self.why})"
+        return f"{self.capacity} tasks, {seen}: {answers}"
+
+
+@dataclass
+class Proof:
+    """What came of a grid: how many cases are alike, and those that are not.
+
+    `announced` counts known differences by what they come of; `differences` are the others.
+    """
+
+    alike: int = 0
+    announced: dict[str, int] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        """The proof in a sentence."""
+        cases = self.alike + sum(self.announced.values()) + len(self.differences)
+        if not cases:
+            return "Proof: there are no step policies to compare; target tracking has no formula"
+        known = sum(self.announced.values())
+        return (
+            f"Proof: of {cases:,} cases {self.alike:,} are answered as AAS documents it, {known:,} "
+            f"differ in a known way, {len(self.differences):,} differ"
+        )
+
+
+def prove(
+    made: TakeOver, policies: Sequence[Mapping[str, Any]], alarms: Mapping[str, Mapping[str, Any]]
+) -> Proof:
+    """Compare what step policies meant with what they mean now.
+
+    Raises:
+        ConfigError: the document that was made is not valid.
+    """
+    proof, target = Proof(), _without_guards(read_target(made.document), made.by_steps)
+    steps = [policy for policy in policies if policy["PolicyType"] == "StepScaling"]
+    linked = {link["AlarmName"] for policy in steps for link in policy.get("Alarms", [])}
+    theirs = {name: alarms[name] for name in sorted(linked & alarms.keys())}
+    theirs = {name: alarm for name, alarm in theirs.items() if has_threshold(alarm)}
+    ours = list(_ours(made))
+    bounds = (target.min_capacity, target.max_capacity)
+    if not theirs:
+        return proof
+    for capacity, metrics in _grid(bounds, steps, theirs):
+        shown = {name: metrics[_metric(alarm)] for name, alarm in theirs.items()}
+        asked = aas.answer(bounds, steps, theirs, shown, capacity)
+        decision = _decided(target, ours, metrics, capacity)
+        if decision.granted == asked.capacity:
+            proof.alike += 1
+        elif known := _known(steps, theirs, shown, asked):
+            proof.announced[known] = proof.announced.get(known, 0) + 1
+        else:
+            proof.differences.append(
+                Difference(capacity, shown, asked.capacity, decision.granted, decision.reason)
+            )
+    return proof
+
+
+def _without_guards(target: ScalableTarget, names: Sequence[str]) -> ScalableTarget:
+    """Return the target with nothing but the policies that were made of steps."""
+    policies = tuple(policy for policy in target.policies if policy.name in names)
+    return replace(target, policies=policies, guards=frozenset(), dry_run=False)
+
+
+def _metric(alarm: Mapping[str, Any]) -> str:
+    """Return what an alarm watches, as a text: alarms on the same metric see the same values."""
+    watched = {key: alarm[key] for key in METRIC_KEYS if key in alarm}
+    return json.dumps(watched, sort_keys=True)
+
+
+def _ours(made: TakeOver) -> Iterator[tuple[str, AlarmDefinition, Mapping[str, Any]]]:
+    """Yield the alarms of step policies: what these call them, their definitions, all of them."""
+    for alarm in made.alarms:
+        named, definition = parse_alarm_name(alarm["AlarmName"]), described_definition(alarm)
+        if named and definition and named[1] in made.by_steps:
+            yield named[1], definition, alarm
+
+
+def _decided(
+    target: ScalableTarget,
+    ours: Sequence[tuple[str, AlarmDefinition, Mapping[str, Any]]],
+    metrics: Mapping[str, Sequence[float]],
+    capacity: int,
+) -> Decision:
+    alarms = {
+        name: _seen(definition, alarm, metrics[_metric(alarm)]) for name, definition, alarm in ours
+    }
+    service = Service(capacity, capacity, 0)
+    return decide(target, Observation(service, alarms), State(), _NOW)
+
+
+def _seen(definition: AlarmDefinition, alarm: Mapping[str, Any], values: Sequence[float]) -> Alarm:
+    """Return an alarm as the engine sees it, in the state that it would have on AWS."""
+    newest = tuple(values[-definition.n :])
+    return Alarm(
+        AlarmState(aas.state_of(alarm, newest)),
+        definition.threshold,
+        newest,
+        muted=not alarm.get("ActionsEnabled", True),
+        comparison=definition.comparison,
+        metric=definition.metric,
+        missing_breaches=definition.missing_breaches,
+    )
+
+
+def _known(
+    policies: Sequence[Mapping[str, Any]],
+    alarms: Mapping[str, Mapping[str, Any]],
+    shown: Mapping[str, Sequence[float]],
+    asked: aas.Answer,
+) -> str:
+    """Return which known difference a case may come of; empty for none."""
+    if not all(shown.values()):
+        return NO_DATA
+    if any(min(values) != max(values) for values in shown.values()):
+        return MIXED
+    states = {name: aas.state_of(alarm, shown[name]) for name, alarm in alarms.items()}
+    if any(
+        states[name] in aas.states_that_run(policy, alarm)
+        for name, alarm in alarms.items()
+        for policy in policies
+        if not alarm.get("ActionsEnabled", True)
+    ):
+        return DISABLED
+    return UNANSWERED if asked.unmatched else ""
+
+
+# --- the grid -------------------------------------------------------------------------------------
+
+
+def _grid(
+    bounds: tuple[int, int],
+    policies: Sequence[Mapping[str, Any]],
+    alarms: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[int, dict[str, Sequence[float]]]]:
+    """Yield capacities and what the metrics show: at every bound, beside it, and between them."""
+    values: dict[str, list[Sequence[float]]] = {}
+    for metric in dict.fromkeys(_metric(alarm) for alarm in alarms.values()):
+        watching = [alarm for alarm in alarms.values() if _metric(alarm) == metric]
+        values[metric] = _windows(watching, policies)
+    axes: list[Sequence[Any]] = [_capacities(*bounds), *values.values()]
+    sizes = [len(axis) for axis in axes]
+    stride = max(1, -(-prod(sizes) // MOST_CASES))
+    while any(gcd(stride, size) > 1 for size in sizes if size > 1):
+        stride += 1
+    for capacity, *shown in islice(product(*axes), 0, None, stride):
+        yield capacity, dict(zip(values, shown, strict=True))
+
+
+def _capacities(minimum: int, maximum: int) -> list[int]:
+    """Return all capacities within the bounds; of many, those that are rounded differently."""
+    if maximum - minimum < _ALL_CAPACITIES:
+        return list(range(minimum, maximum + 1))
+    some = {minimum + above for above in _SOME} | {maximum - 1, maximum}
+    return sorted(capacity for capacity in some if capacity <= maximum)
+
+
+def _windows(
+    alarms: Sequence[Mapping[str, Any]], policies: Sequence[Mapping[str, Any]]
+) -> list[Sequence[float]]:
+    """Return what one metric may show to the alarms that watch it.
+
+    Nothing; the same value in all datapoints; and, where there are several, half one value and half
+    another one.
+    """
+    ends = sorted({end for alarm in alarms for end in _ends(alarm, policies)})
+    span = max(1.0, ends[-1] - ends[0])
+    between = [(low + high) / 2 for low, high in pairwise(ends)]
+    values = sorted({ends[0] - span, *ends, *between, ends[-1] + span})
+    n = max(int(alarm.get("EvaluationPeriods") or 1) for alarm in alarms)
+    mixed = [(low,) * (n // 2) + (high,) * (n - n // 2) for low, high in pairwise(values)]
+    return [(), *((value,) * n for value in values), *(mixed if n > 1 else [])]
+
+
+def _ends(alarm: Mapping[str, Any], policies: Sequence[Mapping[str, Any]]) -> Iterator[float]:
+    """Yield the values at which something changes: the threshold, and the bounds of the steps."""
+    yield float(alarm["Threshold"])
+    for policy in policies:
+        if alarm["AlarmName"] in {link["AlarmName"] for link in policy.get("Alarms", [])}:
+            for step in policy["StepScalingPolicyConfiguration"]["StepAdjustments"]:
+                for key in ("MetricIntervalLowerBound", "MetricIntervalUpperBound"):
+                    if step.get(key) is not None:
+                        yield alarm["Threshold"] + step[key]
