@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DIMENSION = "ecs:service:DesiredCount"
 _NAMES = 100  # the most that DescribeAlarms takes
+_SERVICES = 10  # the most that DescribeServices takes
 _ANSWERS = (
     "ScalableTargets",
     "ScalingPolicies",
@@ -99,25 +100,33 @@ def _described(aws: Aws, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         )
 
 
-def tagged(aws: Aws, tags: Sequence[str]) -> set[str]:
-    """Return the resource ids of the services that have all of some tags, as `Key=Value`.
+def tagged(aws: Aws, services: Sequence[ServiceName], tags: Sequence[str]) -> list[ServiceName]:
+    """Return those services that have all of some tags, `Key=Value` each.
 
     Raises:
         CommandError: one is no tag.
     """
-    filters = []
-    for tag in tags:
-        key, given, value = tag.partition("=")
-        if not (key and given):
-            raise CommandError(Exit.USAGE, f"--tag must be KEY=VALUE, not {tag!r}")
-        filters.append({"Key": key, "Values": [value]})
-    pages = (
-        aws.client("resourcegroupstaggingapi")
-        .get_paginator("get_resources")
-        .paginate(TagFilters=filters, ResourceTypeFilters=["ecs:service"])
-    )
-    arns = (one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"])
-    return {arn.split(":", 5)[5] for arn in arns}
+    wanted = dict(map(_read_tag, tags))
+    clusters: dict[str, list[str]] = {}
+    for service in services:
+        clusters.setdefault(service.cluster, []).append(service.service)
+    having = {
+        (cluster, described["serviceName"])
+        for cluster, names in clusters.items()
+        for start in range(0, len(names), _SERVICES)
+        for described in aws.client("ecs").describe_services(
+            cluster=cluster, services=names[start : start + _SERVICES], include=["TAGS"]
+        )["services"]
+        if wanted.items() <= {tag["key"]: tag["value"] for tag in described.get("tags", [])}.items()
+    }
+    return [service for service in services if (service.cluster, service.service) in having]
+
+
+def _read_tag(tag: str) -> tuple[str, str]:
+    key, given, value = tag.partition("=")
+    if not (key and given):
+        raise CommandError(Exit.USAGE, f"--tag must be KEY=VALUE, not {tag!r}")
+    return key, value
 
 
 def read_files(files: Sequence[Path]) -> Found:

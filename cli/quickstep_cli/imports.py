@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,10 +16,6 @@ from quickstep_cli.found import ask, read_files, tagged
 from quickstep_cli.import_all import import_all
 from quickstep_cli.import_one import FILES, Imported, Wish, answer_of, import_one, write
 from quickstep_cli.tracking_import import Tracking
-
-if TYPE_CHECKING:
-    from quickstep.naming import ServiceName
-    from quickstep_cli.found import Found
 
 _SHOWN_DIFFERENCES = 10
 
@@ -98,7 +94,12 @@ def import_(
                 param_hint="--all",
             )
         found = read_files(from_file) if from_file else ask(aws)
-        chosen = _chosen(found, cluster, tagged(aws, tag) if tag else None)
+        services = [one for one in found.services if cluster in (None, one.cluster)]
+        chosen = tagged(aws, services, tag) if tag else services
+        if not chosen:
+            of = " ".join(part for part in (cluster, *(tag or ())) if part)
+            why = f"Application Auto Scaling has no scalable target of {of} {found.where}"
+            raise CommandError(Exit.NOT_FOUND, why)
         import_all(found, chosen, wish, out, again=again, as_json=as_json)
         return
     if cluster or tag or again:
@@ -112,32 +113,6 @@ def import_(
     _print(made, out, as_json=as_json)
     if made.troubles:
         raise typer.Exit(Exit.NO)
-
-
-def _chosen(found: Found, cluster: str | None, tags: set[str] | None) -> list[ServiceName]:
-    """Return the services that are meant, by name.
-
-    Raises:
-        CommandError: there are none.
-    """
-    services = [
-        service
-        for service in found.services
-        if (cluster is None or service.cluster == cluster)
-        and (tags is None or service.resource_id in tags)
-    ]
-    if not services:
-        of = " and ".join(
-            part
-            for part in (
-                f"the cluster {cluster}" if cluster else "",
-                "these tags" if tags is not None else "",
-            )
-            if part
-        )
-        why = f"Application Auto Scaling has no scalable target of {of} {found.where}"
-        raise CommandError(Exit.NOT_FOUND, why)
-    return services
 
 
 def _print(made: Imported, out: Path | None, *, as_json: bool) -> None:

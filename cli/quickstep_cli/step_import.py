@@ -87,6 +87,14 @@ def carry_steps(
     ways = [way for alarm, state in runs_in for way in _ways(policy, alarm, state)]
     for way in ways:
         _add(made, policy, way, _title(policy, way, ways))
+    both = [way for way in ways if _is_mixed(policy, way)]
+    made.warnings += [
+        f"{name}: it adds and removes on the same side of the threshold of "
+        f"{way.alarm['AlarmName']}; here nothing is removed while its scale-out alarm is in ALARM, "
+        "so the steps that remove do nothing: give them an alarm of their own with a threshold"
+        for way in both
+        if way.direction is Direction.IN
+    ]
     if runs_in:
         made.warnings += [f"{name}: {why}" for why in _never_reached(policy, runs_in)]
 
@@ -214,6 +222,15 @@ def _each_way(
             others = ({**step, _NUMBER: 0} for step in steps)
             pairs = zip(steps, others, strict=True)
             yield direction, [step if goes(step[_NUMBER]) else none for step, none in pairs]
+
+
+def _is_mixed(policy: Mapping[str, Any], way: _Way) -> bool:
+    """Whether the steps of a way's side of the threshold go the other way, too."""
+    steps = _within(_steps(policy), above=_above(way.alarm, way.state))
+    exact = policy["StepScalingPolicyConfiguration"]["AdjustmentType"] == "ExactCapacity"
+    return not exact and all(
+        any(goes(step[_NUMBER]) for step in steps) for goes in _ONE_WAY.values()
+    )
 
 
 def _title(policy: Mapping[str, Any], way: _Way, ways: list[_Way]) -> str:

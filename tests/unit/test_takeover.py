@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quickstep.config import read_target
 from quickstep.naming import parse_alarm_name
 from quickstep_cli.explain import answer
-from quickstep_cli.taken import TakeOver
 from quickstep_cli.takeover import cloudformation, take_over
 from quickstep_cli.tracking_import import Tracking, seen_after
 from tests.builders import WEB
+
+if TYPE_CHECKING:
+    from quickstep_cli.taken import TakeOver
 
 TARGET: dict[str, Any] = {
     "ResourceId": WEB.resource_id,
@@ -190,7 +192,8 @@ def test_aws_s_other_numbers_are_decided_as_aws_documents_them(
 ) -> None:
     made = taken(policy)
 
-    assert explained(made.document, "out", metric, before)["granted"] == after
+    (name,) = made.document["ScaleOutPolicies"]
+    assert explained(made.document, name, metric, before)["granted"] == after
 
 
 def test_of_two_policies_the_largest_capacity_wins_as_with_aws() -> None:
@@ -272,12 +275,22 @@ def test_a_cpu_average_is_a_value_per_task() -> None:
         pytest.param({"DynamicScalingInSuspended": True}, "out", id="one way is"),
     ],
 )
-def test_while_aas_still_acts_there_is_a_warning(suspended: dict[str, bool], warned: str) -> None:
+@pytest.mark.parametrize("dry_run", [True, False], ids=["beside a dry run", "beside us"])
+def test_while_aas_still_acts_that_is_said_and_in_the_way_of_what_is_no_dry_run(
+    suspended: dict[str, bool], warned: str, *, dry_run: bool
+) -> None:
     target = {**TARGET, "SuspendedState": suspended}
 
-    made = take_over(WEB, target, [OUT], ALARMS, dry_run=True)
+    made = take_over(WEB, target, [OUT], ALARMS, dry_run=dry_run)
 
-    assert f"Application Auto Scaling still scales {warned} by out" in made.warnings[0]
+    said = (
+        f"Application Auto Scaling still scales {warned}: out. Two scalers undo each other: keep "
+        "DryRun, or suspend it first (register-scalable-target --suspended-state "
+        "DynamicScalingInSuspended=true,DynamicScalingOutSuspended=true,"
+        "ScheduledScalingSuspended=true)"
+    )
+    assert said in (made.notes if dry_run else made.warnings)
+    assert (made.warnings == []) is dry_run
 
 
 @pytest.mark.parametrize(
@@ -293,8 +306,8 @@ def test_while_aas_still_acts_there_is_a_warning(suspended: dict[str, bool], war
         pytest.param(
             a_step_policy("out", a_step(0, 10, -1), a_step(10, None, 5), kind="ChangeInCapacity"),
             an_alarm("out-alarm"),
-            "a step of -1 is 0 here",
-            id="both ways",
+            "it adds and removes on the same side of the threshold of out-alarm",
+            id="both ways on one side",
         ),
     ],
 )
@@ -408,7 +421,12 @@ def test_a_metric_that_is_not_known_is_a_warning() -> None:
     made = tracked(tracking(PredefinedMetricSpecification={"PredefinedMetricType": "New"}))
 
     assert made.alarms == []
-    assert made.warnings == ["cpu50: its metric is not known here; it was not carried over"]
+    assert made.warnings == [
+        (
+            "cpu50: its metric New is not known here; it was not carried over: make a target policy on "
+            "the metric that is meant"
+        )
+    ]
 
 
 # --- target tracking as a target policy -----------------------------------------------------------
