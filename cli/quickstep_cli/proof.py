@@ -232,7 +232,8 @@ def _windows(
     between = [(low + high) / 2 for low, high in pairwise(ends)]
     values = sorted({ends[0] - span, *ends, *between, ends[-1] + span})
     n = max(int(alarm.get("EvaluationPeriods") or 1) for alarm in alarms)
-    mixed = [(low,) * (n // 2) + (high,) * (n - n // 2) for low, high in pairwise(values)]
+    pairs = [*pairwise(values), (values[0], values[-1]), (values[-1], values[0])]
+    mixed = [(old,) * (n // 2) + (new,) * (n - n // 2) for old, new in pairs]
     return [(), *((value,) * n for value in values), *(mixed if n > 1 else [])]
 
 

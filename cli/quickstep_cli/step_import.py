@@ -95,6 +95,8 @@ def carry_steps(
         for way in both
         if way.direction is Direction.IN
     ]
+    if not any(step[_NUMBER] for step in _steps(policy)) and not ways:
+        made.warnings.append(f"{name}: no step of it changes a capacity; it was not carried over")
     if runs_in:
         made.warnings += [f"{name}: {why}" for why in _never_reached(policy, runs_in)]
 

@@ -108,7 +108,8 @@ def _named(body: Mapping[str, Any]) -> str:
     predefined = body.get("PredefinedMetricSpecification", {})
     if kind := predefined.get("PredefinedMetricType"):
         label = predefined.get("ResourceLabel")
-        return f"its metric {kind}{f' of {label}' if label else ''}"
+        bare = " without a ResourceLabel" if kind == "ALBRequestCountPerTarget" else ""
+        return f"its metric {kind}{f' of {label}' if label else bare}"
     return "its metric"
 
 

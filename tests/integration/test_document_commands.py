@@ -348,9 +348,8 @@ def test_a_whole_cluster_is_imported_into_a_folder_each(
 
     assert result.exit_code == 1
     heading, api, web, sentence = result.stdout.splitlines()
-    assert heading.split() == (
-        ["SERVICE", "RESULT", "POLICIES", "ALARMS", "SCHEDULES", "ALIKE", "DIFFER", "WHY"]
-    )
+    headings = ["SERVICE", "RESULT", "POLICIES", "ALARMS", "SCHEDULES", "ALIKE", "DIFFER", "WHY"]
+    assert heading.split() == headings
     assert api.split() == ["service/prod/api", "ok", "1", "1", "1", "0", "0"]
     assert web.split()[:8] == ["service/prod/web", "not", "all", "1", "1", "1", "0", "0"]
     assert web.endswith("as a policy here that cannot see the load holds every removal")

@@ -423,8 +423,8 @@ def test_a_metric_that_is_not_known_is_a_warning() -> None:
     assert made.alarms == []
     assert made.warnings == [
         (
-            "cpu50: its metric New is not known here; it was not carried over: make a target policy on "
-            "the metric that is meant"
+            "cpu50: its metric New is not known here; it was not carried over: make a target "
+            "policy on the metric that is meant"
         )
     ]
 
