@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice, pairwise, product
+from itertools import pairwise
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from quickstep_cli.taken import TakeOver
 
 MOST_CASES = 6000
-"""Cases of a grid, which take a second; of a larger one every so manieth is looked at."""
+MOST_LOOKS = 24_000
+"""Cases of a grid, and looks at an alarm in all of them, which take seconds.
+
+Of a larger grid, cases are taken at equal distances, so that every axis has all its values.
+"""
 
 _ALL_CAPACITIES = 24
 _SOME = (0, 1, 2, 3, 4, 5, 7, 9, 10, 19, 25, 33, 50, 99, 101)
@@ -204,11 +208,25 @@ def _grid(
         values[metric] = _windows(watching, policies)
     axes: list[Sequence[Any]] = [_capacities(*bounds), *values.values()]
     sizes = [len(axis) for axis in axes]
-    stride = max(1, -(-prod(sizes) // MOST_CASES))
-    while any(gcd(stride, size) > 1 for size in sizes if size > 1):
+    cases = prod(sizes)
+    stride = -(-cases // min(MOST_CASES, max(1, MOST_LOOKS // len(alarms))))
+    while any(gcd(stride, size) > 1 for size in sizes):
         stride += 1
-    for capacity, *shown in islice(product(*axes), 0, None, stride):
+    for number in range(0, cases, stride):
+        capacity, *shown = _picked(axes, number)
         yield capacity, dict(zip(values, shown, strict=True))
+
+
+def _picked(axes: Sequence[Sequence[Any]], number: int) -> list[Any]:
+    """Return one member of each axis: those of a number whose digits have the axes' sizes.
+
+    Example: case 5 of axes of 2 and 3 members: 5 is 1 + 2 * 2, so the second and the third.
+    """
+    picked = []
+    for axis in axes:
+        number, at = divmod(number, len(axis))
+        picked.append(axis[at])
+    return picked
 
 
 def _capacities(minimum: int, maximum: int) -> list[int]:
@@ -224,8 +242,7 @@ def _windows(
 ) -> list[Sequence[float]]:
     """Return what one metric may show to the alarms that watch it.
 
-    Nothing; the same value in all datapoints; and, where there are several, half one value and half
-    another one.
+    Nothing; the same value in all datapoints; and, where there are several, two values by turns.
     """
     ends = sorted({end for alarm in alarms for end in _ends(alarm, policies)})
     span = max(1.0, ends[-1] - ends[0])
@@ -233,7 +250,7 @@ def _windows(
     values = sorted({ends[0] - span, *ends, *between, ends[-1] + span})
     n = max(int(alarm.get("EvaluationPeriods") or 1) for alarm in alarms)
     pairs = [*pairwise(values), (values[0], values[-1]), (values[-1], values[0])]
-    mixed = [(old,) * (n // 2) + (new,) * (n - n // 2) for old, new in pairs]
+    mixed = [tuple(new if (n - at) % 2 else old for at in range(n)) for old, new in pairs]
     return [(), *((value,) * n for value in values), *(mixed if n > 1 else [])]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GROUPS = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies")
 _LONGEST = 120
 """Characters of a policy's name, which leaves some for the number of one that is taken."""
+_END = 12
 _OF_A_TARGET = "/high"
 """What a target policy's alarm has after its name."""
 
@@ -90,7 +91,7 @@ class TakeOver:
                 "a shorter name"
             )
         longest = min(_LONGEST, room)
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-")[:longest] or "policy"[:longest]
+        name = _cut(re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-") or "policy", longest)
         used = {used for group in GROUPS for used in self.document[group]}
         tries = (name, *(f"{name[: longest - 3]}-{number}" for number in range(2, 60)))
         free = next((one for one in tries if one not in used), None)
@@ -100,6 +101,15 @@ class TakeOver:
             long = f", as an alarm's name takes {MAX_ALARM_NAME} characters"
             self.notes.append(f"{title} is called {free} here{long if len(title) > room else ''}")
         return free
+
+
+def _cut(name: str, longest: int) -> str:
+    """Return a name without its middle if it is too long: its end often says which way it goes.
+
+    Example: `checkout-cpu-scale-down` in 12 characters: `checko` and `e-down`.
+    """
+    end = min(_END, longest // 2)
+    return name if len(name) <= longest else f"{name[: longest - end]}{name[-end:]}"
 
 
 def carried_alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def take_over(
                     f"{policy['PolicyName']}: {other} is not carried over: there is nothing like "
                     "it here. A schedule can raise the minimum before traffic that is expected"
                 )
+    made.notes += _blind_together(made)
     carry_schedules(made, scheduled)
     for group in GROUPS:
         if not made.document[group]:
@@ -81,6 +82,21 @@ def take_over(
             "breach lasts, they are repeated every 10 s, with AAS once a minute"
         )
     return made
+
+
+def _blind_together(made: TakeOver) -> Iterator[str]:
+    """Yield the scale-in policies whose alarm no data sets off, and that then wait for data."""
+    missing = {
+        alarm["AlarmName"].rpartition("/")[2]: alarm.get("TreatMissingData", "missing")
+        for alarm in made.alarms
+    }
+    blind = [name for name in made.document["ScaleOutPolicies"] if missing[name] == "missing"]
+    for name in made.document["ScaleInPolicies"]:
+        if blind and missing[name] == "breaching":
+            yield (
+                f"{name}: without data it waits, as {', '.join(blind)} cannot see the load then: "
+                "where no data means no load, give that alarm TreatMissingData notBreaching"
+            )
 
 
 def _still_acting(
