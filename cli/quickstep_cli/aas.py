@@ -54,48 +54,53 @@ def _breaches(alarm: Mapping[str, Any], value: float) -> bool:
     return bool(value > threshold) if way.startswith("Greater") else bool(value < threshold)
 
 
-def answer(
-    bounds: tuple[int, int],
-    policies: Sequence[Mapping[str, Any]],
-    alarms: Mapping[str, Mapping[str, Any]],
-    shown: Mapping[str, Sequence[float]],
-    capacity: int,
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A target's bounds, its ScalingPolicies of steps, its alarms, and what these are shown.
+
+    `shown` has each alarm's datapoints by its name, oldest first.
+    """
+
+    bounds: tuple[int, int]
+    policies: Sequence[Mapping[str, Any]]
+    alarms: Mapping[str, Mapping[str, Any]]
+    shown: Mapping[str, Sequence[float]]
+
+
+def answer(case: Case, capacity: int, *, by_side: bool = False) -> Answer:
     """Return what AAS makes of a capacity when alarms have been shown their datapoints.
 
-    `policies` are ScalingPolicies of steps, `shown` has each alarm's datapoints by its name. Every
-    policy that an alarm runs is evaluated; the largest capacity that comes of it is provided.
+    Every policy that an alarm runs is evaluated; the largest capacity that comes of it is provided.
+    `by_side`, only those datapoints count that are on the side of the alarm's state, as they do
+    with Quickstep: with AAS all of them do.
 
     Example: at 10, one policy with +3 and one with +200 % run: 30.
     """
     capacities, unmatched = [], []
-    for policy, alarm in _running(policies, alarms, shown):
-        values = shown[alarm["AlarmName"]][-int(alarm.get("EvaluationPeriods") or 1) :]
-        state = state_of(alarm, values)
+    for policy, alarm, state in _running(case):
+        n = int(alarm.get("EvaluationPeriods") or 1)
+        values = case.shown[alarm["AlarmName"]][-n:]
+        if by_side:
+            values = [one for one in values if _breaches(alarm, one) is (state == ALARM)] or values
         step = _matching(policy, alarm, state, values) if values else None
         if step is None:
             unmatched.append(str(policy["PolicyName"]))
             continue
         asked = _adjusted(policy["StepScalingPolicyConfiguration"], step, capacity)
-        capacities.append(max(bounds[0], min(bounds[1], asked)))
+        capacities.append(max(case.bounds[0], min(case.bounds[1], asked)))
     return Answer(max(capacities, default=capacity), tuple(unmatched))
 
 
-def _running(
-    policies: Sequence[Mapping[str, Any]],
-    alarms: Mapping[str, Mapping[str, Any]],
-    shown: Mapping[str, Sequence[float]],
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    for policy in policies:
-        for link in policy.get("Alarms", []):
-            alarm = alarms.get(link["AlarmName"])
-            if alarm is None or alarm["AlarmName"] not in shown:
-                continue
+def _running(case: Case) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
+    """Yield the policies that alarms run, with the alarm and its state."""
+    for policy in case.policies:
+        for name in (link["AlarmName"] for link in policy.get("Alarms", [])):
+            alarm = case.alarms.get(name, {"ActionsEnabled": False})
             if not alarm.get("ActionsEnabled", True):
                 continue
-            state = state_of(alarm, shown[alarm["AlarmName"]])
+            state = state_of(alarm, case.shown[name])
             if state in states_that_run(policy, alarm):
-                yield policy, alarm
+                yield policy, alarm, state
 
 
 def states_that_run(policy: Mapping[str, Any], alarm: Mapping[str, Any]) -> set[str]:

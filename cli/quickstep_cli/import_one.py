@@ -71,7 +71,8 @@ def import_one(found: Found, service: ServiceName, wish: Wish) -> Imported:
             high_resolution=wish.high_resolution,
         )
         valid = _check(taken)
-        proof = prove(taken, policies, found.alarms) if wish.proof and valid else None
+        bounds = (targets[0]["MinCapacity"], targets[0]["MaxCapacity"])
+        proof = prove(taken, bounds, policies, found.alarms) if wish.proof and valid else None
     except TakeOverError as error:
         raise CommandError(Exit.NO, str(error)) from error
     except KeyError as error:

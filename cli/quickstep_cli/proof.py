@@ -37,10 +37,12 @@ Of a larger grid, cases are taken at equal distances, so that every axis has all
 """
 
 _ALL_CAPACITIES = 24
-_SOME = (0, 1, 2, 3, 4, 5, 7, 9, 10, 19, 25, 33, 50, 99, 101)
+_SOME = (*range(21), 25, 28, 33, 37, 46, 50, 55, 64, 73, 82, 91, 99, 101, 150, 250, 333, 500, 1000)
 """Capacities above the minimum at which percentages are rounded in different ways."""
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+_BOUNDS = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
 
 NO_DATA = "an alarm shows no data, for which AAS documents no step"
 MIXED = "an alarm's datapoints differ: AAS aggregates all of them, here those that breach count"
@@ -93,9 +95,12 @@ class Proof:
 
 
 def prove(
-    made: TakeOver, policies: Sequence[Mapping[str, Any]], alarms: Mapping[str, Mapping[str, Any]]
+    made: TakeOver,
+    bounds: tuple[int, int],
+    policies: Sequence[Mapping[str, Any]],
+    alarms: Mapping[str, Mapping[str, Any]],
 ) -> Proof:
-    """Compare what step policies meant with what they mean now.
+    """Compare what step policies meant, within AAS's bounds, with what they mean now.
 
     Raises:
         ConfigError: the document that was made is not valid.
@@ -106,16 +111,17 @@ def prove(
     theirs = {name: alarms[name] for name in sorted(linked & alarms.keys())}
     theirs = {name: alarm for name, alarm in theirs.items() if has_threshold(alarm)}
     ours = list(_ours(made))
-    bounds = (target.min_capacity, target.max_capacity)
     if not theirs:
         return proof
-    for capacity, metrics in _grid(bounds, steps, theirs):
+    ends = _ends(aas.Case(bounds, steps, theirs, {}), target, ours)
+    for capacity, metrics in _grid(bounds, list(theirs.values()), ends):
         shown = {name: metrics[_metric(alarm)] for name, alarm in theirs.items()}
-        asked = aas.answer(bounds, steps, theirs, shown, capacity)
+        case = aas.Case(bounds, steps, theirs, shown)
+        asked = aas.answer(case, capacity)
         decision = _decided(target, ours, metrics, capacity)
         if decision.granted == asked.capacity:
             proof.alike += 1
-        elif known := _known(steps, theirs, shown, asked):
+        elif known := _known(case, asked, capacity, decision.granted):
             proof.announced[known] = proof.announced.get(known, 0) + 1
         else:
             proof.differences.append(
@@ -171,26 +177,31 @@ def _seen(definition: AlarmDefinition, alarm: Mapping[str, Any], values: Sequenc
     )
 
 
-def _known(
-    policies: Sequence[Mapping[str, Any]],
-    alarms: Mapping[str, Mapping[str, Any]],
-    shown: Mapping[str, Sequence[float]],
-    asked: aas.Answer,
-) -> str:
-    """Return which known difference a case may come of; empty for none."""
-    if not all(shown.values()):
-        return NO_DATA
-    if any(min(values) != max(values) for values in shown.values()):
+def _known(case: aas.Case, asked: aas.Answer, capacity: int, granted: int) -> str:
+    """Return which known difference comes to just this answer; empty for none."""
+    held = granted == capacity
+    blind = [alarm for name, alarm in case.alarms.items() if not case.shown[name]]
+    if blind:
+        # What no data means is said by either alarm: by `notBreaching`, an action on OK is run.
+        meant = any(_missing(alarm) in {"breaching", "notBreaching"} for alarm in blind)
+        return NO_DATA if held or (meant and granted < capacity) else ""
+    if granted == aas.answer(case, capacity, by_side=True).capacity:
         return MIXED
-    states = {name: aas.state_of(alarm, shown[name]) for name, alarm in alarms.items()}
-    if any(
-        states[name] in aas.states_that_run(policy, alarm)
-        for name, alarm in alarms.items()
-        for policy in policies
-        if not alarm.get("ActionsEnabled", True)
-    ):
+    if held and any(_would_run(case, name) for name in case.alarms):
         return DISABLED
-    return UNANSWERED if asked.unmatched else ""
+    return UNANSWERED if held and asked.unmatched else ""
+
+
+def _missing(alarm: Mapping[str, Any]) -> str:
+    return str(alarm.get("TreatMissingData", "missing"))
+
+
+def _would_run(case: aas.Case, name: str) -> bool:
+    """Whether an alarm with disabled actions is in a state in which it would run a policy."""
+    alarm = case.alarms[name]
+    state = aas.state_of(alarm, case.shown[name])
+    running = (state in aas.states_that_run(policy, alarm) for policy in case.policies)
+    return not alarm.get("ActionsEnabled", True) and any(running)
 
 
 # --- the grid -------------------------------------------------------------------------------------
@@ -198,14 +209,17 @@ def _known(
 
 def _grid(
     bounds: tuple[int, int],
-    policies: Sequence[Mapping[str, Any]],
-    alarms: Mapping[str, Mapping[str, Any]],
+    alarms: Sequence[Mapping[str, Any]],
+    ends: Mapping[str, set[float]],
 ) -> Iterator[tuple[int, dict[str, Sequence[float]]]]:
-    """Yield capacities and what the metrics show: at every bound, beside it, and between them."""
-    values: dict[str, list[Sequence[float]]] = {}
-    for metric in dict.fromkeys(_metric(alarm) for alarm in alarms.values()):
-        watching = [alarm for alarm in alarms.values() if _metric(alarm) == metric]
-        values[metric] = _windows(watching, policies)
+    """Yield capacities and what the metrics show: at every end, beside it, and between them."""
+    values = {
+        metric: _windows(
+            max((_periods(a) for a in alarms if _metric(a) == metric), default=1),
+            sorted(found),
+        )
+        for metric, found in ends.items()
+    }
     axes: list[Sequence[Any]] = [_capacities(*bounds), *values.values()]
     sizes = [len(axis) for axis in axes]
     cases = prod(sizes)
@@ -229,6 +243,10 @@ def _picked(axes: Sequence[Sequence[Any]], number: int) -> list[Any]:
     return picked
 
 
+def _periods(alarm: Mapping[str, Any]) -> int:
+    return int(alarm.get("EvaluationPeriods") or 1)
+
+
 def _capacities(minimum: int, maximum: int) -> list[int]:
     """Return all capacities within the bounds; of many, those that are rounded differently."""
     if maximum - minimum < _ALL_CAPACITIES:
@@ -237,29 +255,40 @@ def _capacities(minimum: int, maximum: int) -> list[int]:
     return sorted(capacity for capacity in some if capacity <= maximum)
 
 
-def _windows(
-    alarms: Sequence[Mapping[str, Any]], policies: Sequence[Mapping[str, Any]]
-) -> list[Sequence[float]]:
-    """Return what one metric may show to the alarms that watch it.
+def _windows(n: int, ends: Sequence[float]) -> list[Sequence[float]]:
+    """Return what one metric may show to the alarms that watch it, in n datapoints.
 
     Nothing; the same value in all datapoints; and, where there are several, two values by turns.
     """
-    ends = sorted({end for alarm in alarms for end in _ends(alarm, policies)})
     span = max(1.0, ends[-1] - ends[0])
     between = [(low + high) / 2 for low, high in pairwise(ends)]
     values = sorted({ends[0] - span, *ends, *between, ends[-1] + span})
-    n = max(int(alarm.get("EvaluationPeriods") or 1) for alarm in alarms)
     pairs = [*pairwise(values), (values[0], values[-1]), (values[-1], values[0])]
     mixed = [tuple(new if (n - at) % 2 else old for at in range(n)) for old, new in pairs]
     return [(), *((value,) * n for value in values), *(mixed if n > 1 else [])]
 
 
-def _ends(alarm: Mapping[str, Any], policies: Sequence[Mapping[str, Any]]) -> Iterator[float]:
-    """Yield the values at which something changes: the threshold, and the bounds of the steps."""
-    yield float(alarm["Threshold"])
-    for policy in policies:
-        if alarm["AlarmName"] in {link["AlarmName"] for link in policy.get("Alarms", [])}:
-            for step in policy["StepScalingPolicyConfiguration"]["StepAdjustments"]:
-                for key in ("MetricIntervalLowerBound", "MetricIntervalUpperBound"):
-                    if step.get(key) is not None:
-                        yield alarm["Threshold"] + step[key]
+def _ends(
+    case: aas.Case,
+    target: ScalableTarget,
+    ours: Sequence[tuple[str, AlarmDefinition, Mapping[str, Any]]],
+) -> dict[str, set[float]]:
+    """Return the values of each metric at which something changes, with AAS or here.
+
+    These are the thresholds, and the bounds of the steps that count from them.
+    """
+    ends: dict[str, set[float]] = {}
+    for alarm in case.alarms.values():
+        found = ends.setdefault(_metric(alarm), {float(alarm["Threshold"])})
+        found.add(float(alarm["Threshold"]))
+        for policy in case.policies:
+            if alarm["AlarmName"] in {link["AlarmName"] for link in policy.get("Alarms", [])}:
+                steps = policy["StepScalingPolicyConfiguration"]["StepAdjustments"]
+                bounds = (step.get(key) for step in steps for key in _BOUNDS)
+                found |= {alarm["Threshold"] + bound for bound in bounds if bound is not None}
+    steps_of = {policy.name: policy.steps for policy in target.step_policies}
+    for name, definition, alarm in ours:
+        bounds = (bound for step in steps_of[name] for bound in (step.lower, step.upper))
+        found = {definition.threshold + bound for bound in bounds if bound is not None}
+        ends.setdefault(_metric(alarm), set()).update({definition.threshold, *found})
+    return ends
