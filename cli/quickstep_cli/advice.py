@@ -233,7 +233,7 @@ def _of_a_policy(
     name = policy.name
     if not any(_moves(target, policy, index) for index in range(len(policy.steps))):
         yield f"{name}: no step ever changes a capacity"
-    comparison = _fires(policy)
+    comparison = fires(policy)
     for step in policy.steps:
         shown = f"{name}: step {describe_step(policy, step, comparison)}"
         yield from (f"{shown} {why}" for why in _never_reached(policy, step, thresholds))
@@ -249,8 +249,8 @@ def _of_a_policy(
         )
 
 
-def _fires(policy: StepPolicy) -> Comparison:
-    """Return how its alarm compares: as usual, unless all its steps are on the other side.
+def fires(policy: StepPolicy) -> Comparison:
+    """Return how a policy's alarm compares: as usual, unless all steps are on the other side.
 
     Example: a scale-out by steps (-5, 0] and (-inf, -5] is for free slots below a threshold.
     """
@@ -266,7 +266,7 @@ def _never_reached(
     policy: StepPolicy, step: StepAdjustment, thresholds: Mapping[str, float]
 ) -> Iterator[str]:
     threshold = thresholds.get(policy.name)
-    if _fires(policy).upward:
+    if fires(policy).upward:
         if step.upper is not None and step.upper <= 0:
             yield "is never reached: its alarm fires above the threshold"
     elif step.lower is not None and step.lower >= 0:
@@ -290,7 +290,7 @@ def _too_large(target: ScalableTarget, policy: StepPolicy, step: StepAdjustment)
 
 def _without_a_step(policy: StepPolicy) -> float:
     """Return the breach below which an alarm that fires finds no step; 0 where there is none."""
-    if _fires(policy).upward:
+    if fires(policy).upward:
         return min((step.lower or 0.0 for step in policy.steps), default=0.0)
     return -max((step.upper or 0.0 for step in policy.steps), default=0.0)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quickstep_cli.explain import answer
 from tests.builders import ROOT
 from tests.command_line import refused, run
 
@@ -241,6 +242,47 @@ def test_a_queue_s_worker_comes_and_goes_with_its_backlog() -> None:
         "backlog-in": ("GreaterThanThreshold", "notBreaching"),
         "backlog-ok-in": ("LessThanOrEqualToThreshold", "breaching"),
     }
+
+
+@pytest.mark.parametrize(
+    ("backlog", "firing", "before", "after"),
+    [
+        pytest.param(40, ("backlog-out", "backlog-in"), 0, 4, id="a backlog of 40 takes 4"),
+        pytest.param(10, ("backlog-out", "backlog-in"), 4, 2, id="one of 10 takes 2"),
+        pytest.param(3, ("backlog-out", "backlog-in"), 2, 1, id="one of 3 takes 1"),
+        pytest.param(0, ("backlog-ok-in",), 1, 0, id="nothing takes none"),
+    ],
+)
+def test_a_worker_fleet_of_exact_numbers_follows_its_backlog_both_ways(
+    backlog: float, firing: tuple[str, ...], before: int, after: int
+) -> None:
+    _, made = imported("exact-capacity-on-alarm-and-ok", "--no-dry-run")
+    names = ("backlog-out", "backlog-in", "backlog-ok-in")
+    case = {
+        "target": made["policy"],
+        "now": "2026-11-22T10:00:00Z",
+        "service": {
+            "desired": before,
+            "running": before,
+            "pending": 0,
+            "deployment_in_progress": False,
+        },
+        "alarms": {
+            name: {
+                "state": "ALARM" if name in firing else "OK",
+                "threshold": 0.5,
+                "datapoints": [backlog],
+            }
+            for name in names
+        },
+        "history": {"scale_out": None, "scale_in": None},
+        "override": None,
+        "pause": None,
+    }
+
+    decided = answer(json.dumps(case))
+
+    assert (decided["from"], decided["granted"]) == (before, after)
 
 
 def test_what_no_data_means_is_said() -> None:

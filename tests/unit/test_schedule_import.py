@@ -98,8 +98,9 @@ FOLLOWS = [
             {"MinCapacity": 5},
             [
                 (
-                    "launch: sets no MaxCapacity, so the document's applies, where AAS keeps the one "
-                    "that an action before has set: add MaxCapacity to its Input if that is meant"
+                    "launch: sets no MaxCapacity, so the document's applies, where AAS keeps the "
+                    "one that an action before has set: add MaxCapacity to its Input if that is "
+                    "meant"
                 )
             ],
             id="one of them",

@@ -227,5 +227,5 @@ def test_a_policy_that_no_name_is_left_for_is_an_error() -> None:
     groups = {"ScaleOutPolicies": taken_already, "ScaleInPolicies": {}}
     made = TakeOver(WEB, {**groups, "TargetTrackingPolicies": {}})
 
-    with pytest.raises(TakeOverError, match="^service/prod/web: no name is left for p$"):
+    with pytest.raises(TakeOverError, match=r"^service/prod/web: no name is left for p$"):
         made.name("p")
