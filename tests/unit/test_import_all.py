@@ -26,7 +26,7 @@ def files(*names: str) -> list[str]:
 def test_each_service_has_its_row_and_each_failure_takes_nothing_else_with_it(
     tmp_path: Path,
 ) -> None:
-    options = ["--cluster", "prod", *files(*NAMES), "--out", tmp_path]
+    options = ["--cluster", "prod", *files(*NAMES), "--out", str(tmp_path)]
 
     result = run("import", "--all", *options, COLUMNS="40")
 
@@ -50,7 +50,7 @@ def test_a_service_that_cannot_be_taken_over_is_a_row(tmp_path: Path) -> None:
     cluster = "c" * 120
 
     result = run(
-        *("import", "--all", "--cluster", cluster, *files(*NAMES), "--out", tmp_path, "--json")
+        *("import", "--all", "--cluster", cluster, *files(*NAMES), "--out", str(tmp_path), "--json")
     )
 
     (row,) = json.loads(result.stdout)
@@ -62,7 +62,16 @@ def test_a_service_that_cannot_be_taken_over_is_a_row(tmp_path: Path) -> None:
 
 
 def test_a_second_run_tells_what_the_first_one_found(tmp_path: Path) -> None:
-    command = ["import", "--all", "--cluster", "prod", *files(*NAMES), "--out", tmp_path, "--json"]
+    command = [
+        "import",
+        "--all",
+        "--cluster",
+        "prod",
+        *files(*NAMES),
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
 
     first, second = (json.loads(run(*command).stdout) for _ in range(2))
 
@@ -88,7 +97,7 @@ def test_a_report_that_is_none_is_not_overwritten(tmp_path: Path, content: str, 
     report.write_text(content)
 
     result = run(
-        *("import", "--all", "--cluster", "prod", *files("alarm-deleted"), "--out", tmp_path)
+        *("import", "--all", "--cluster", "prod", *files("alarm-deleted"), "--out", str(tmp_path))
     )
 
     assert result.exit_code == 1
@@ -100,7 +109,7 @@ def test_a_report_that_is_none_is_not_overwritten(tmp_path: Path, content: str, 
 
 def test_a_cluster_without_targets_is_said(tmp_path: Path) -> None:
     result = run(
-        *("import", "--all", "--cluster", "no", *files("alarm-deleted"), "--out", tmp_path)
+        *("import", "--all", "--cluster", "no", *files("alarm-deleted"), "--out", str(tmp_path))
     )
 
     assert result.exit_code == 5

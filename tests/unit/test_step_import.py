@@ -70,8 +70,7 @@ def ways(made: TakeOver) -> dict[str, list[tuple[float | None, float | None, int
     keys = ("MetricIntervalLowerBound", "MetricIntervalUpperBound", "ScalingAdjustment")
     return {
         f"{group[5:-8].lower()} {name}": [
-            tuple(step.get(key) for key in keys)  # type: ignore[misc]
-            for step in body["StepAdjustments"]
+            tuple(step.get(key) for key in keys) for step in body["StepAdjustments"]
         ]
         for group in ("ScaleOutPolicies", "ScaleInPolicies")
         for name, body in made.document.get(group, {}).items()
@@ -223,7 +222,7 @@ def test_two_ways_of_one_alarm_have_an_alarm_each() -> None:
 
 
 def test_a_policy_that_no_name_is_left_for_is_an_error() -> None:
-    taken_already = {"p": {}, **{f"p-{number}": {} for number in range(2, 60)}}
+    taken_already: dict[str, Any] = {"p": {}, **{f"p-{number}": {} for number in range(2, 60)}}
     groups = {"ScaleOutPolicies": taken_already, "ScaleInPolicies": {}}
     made = TakeOver(WEB, {**groups, "TargetTrackingPolicies": {}})
 
