@@ -314,7 +314,7 @@ def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterat
                 continue
             low, high = thresholds[scale_in.name], thresholds[out.name]
             names = f"{out.name} ({high:g}) and {scale_in.name} ({low:g})"
-            if low >= high:
+            if low > high:
                 yield f"{names}: both fire at once between the two thresholds"
                 continue
             yield from _after_a_removal(target, scale_in, (low, high), names)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quickstep.config import ConfigError, read_target
+from quickstep.config import MAX_BYTES, ConfigError, read_target
 from quickstep_cli.advice import advice
 from quickstep_cli.aws import CommandError, Exit
 from quickstep_cli.proof import Proof, prove
@@ -90,7 +90,17 @@ def _check(made: TakeOver) -> bool:
     except ConfigError as error:
         made.warnings += [f"policy document: {problem}" for problem in error.problems]
         return False
-    made.notes += advice(target, {})
+    thresholds = {
+        name: float(alarm["Threshold"])
+        for alarm in made.alarms
+        if (name := alarm["AlarmName"].rpartition("/")[2]) in made.by_steps
+    }
+    made.notes += advice(target, thresholds)
+    if (size := len(made.text.encode())) > MAX_BYTES:
+        made.warnings.append(
+            f"policy document: it has {size} bytes, and an SSM parameter takes {MAX_BYTES}: leave "
+            "out policies that others make up for, or put a target policy in the place of steps"
+        )
     return True
 
 
@@ -118,10 +128,11 @@ def write(folder: Path, made: Imported) -> None:
     Raises:
         CommandError: the folder cannot be written to.
     """
-    contents = (made.taken.document, made.taken.alarms, cloudformation(made.taken))
+    others = (made.taken.alarms, cloudformation(made.taken))
+    texts = (made.taken.text, *(json.dumps(content, indent=2) for content in others))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in zip(FILES, contents, strict=True):
-            (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        for name, text in zip(FILES, texts, strict=True):
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise CommandError(Exit.NO, f"{folder}: {error.strerror}") from error

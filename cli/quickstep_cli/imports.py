@@ -140,8 +140,9 @@ def _print(made: Imported, out: Path | None, *, as_json: bool) -> None:
     _print_proof(console, made)
     if out:
         console.print(escape(f"Written to {out}: {', '.join(FILES)}"), soft_wrap=True)
-        files = f"--policy {out / 'policy.json'} --alarms {out / 'alarms.json'}"
-        console.print(escape(f"Try it first: quickstep compare {files}"), soft_wrap=True)
+        if '"PerTask"' in taken.text:  # what a simulation plays
+            files = f"--policy {out / 'policy.json'} --alarms {out / 'alarms.json'}"
+            console.print(escape(f"Try it first: quickstep compare {files}"), soft_wrap=True)
 
 
 def _print_proof(console: Console, made: Imported) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from quickstep.config import STANDARD_BYTES
 from quickstep.engine.model import Comparison
 from quickstep.naming import MAX_ALARM_NAME
 
@@ -75,6 +77,14 @@ class TakeOver:
     by_steps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The document as it is written: in one line where it is too large for a free parameter."""
+        readable = json.dumps(self.document, indent=2)
+        if len(readable) < STANDARD_BYTES:
+            return readable
+        return json.dumps(self.document, separators=(",", ":"))
 
     def name(self, title: str) -> str:
         """Return the name that a policy has here: it is allowed, free, and its alarm's name fits.

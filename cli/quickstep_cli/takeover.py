@@ -6,9 +6,9 @@ Pure: it reads what `describe-scalable-targets`, `describe-scaling-policies`, `d
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from quickstep.config import STANDARD_BYTES
 from quickstep_cli.schedule_import import carry_schedules
 from quickstep_cli.step_import import carry_steps
 from quickstep_cli.taken import GROUPS, TakeOver
@@ -60,6 +60,7 @@ def take_over(
     )
     acting = _still_acting(scalable_target, policies, scheduled)
     (made.notes if dry_run else made.warnings).extend(acting)
+    made.notes += _suspended_one_way(scalable_target)
     for policy in policies:
         match policy["PolicyType"]:
             case "StepScaling":
@@ -121,6 +122,20 @@ def _still_acting(
         )
 
 
+def _suspended_one_way(scalable_target: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the direction in which somebody keeps AAS from scaling, and it alone."""
+    suspended = scalable_target.get("SuspendedState", {})
+    for key, other, direction in (
+        ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "scale-in"),
+        ("DynamicScalingOutSuspended", "DynamicScalingInSuspended", "scale-out"),
+    ):
+        if suspended.get(key) and not suspended.get(other):
+            yield (
+                f"{key} is true, so AAS does not {direction.replace('-', ' ')} now; that is not "
+                f"carried over: `quickstep pause --direction {direction}` holds it for a while"
+            )
+
+
 def cloudformation(made: TakeOver) -> dict[str, Any]:
     """Return a CloudFormation template with the policy document, the alarms and the schedules."""
     resources: dict[str, Any] = {
@@ -129,7 +144,8 @@ def cloudformation(made: TakeOver) -> dict[str, Any]:
             "Properties": {
                 "Name": made.service.parameter,
                 "Type": "String",
-                "Value": json.dumps(made.document, indent=2),
+                "Value": made.text,
+                **({"Tier": "Advanced"} if len(made.text) > STANDARD_BYTES else {}),
             },
         }
     }

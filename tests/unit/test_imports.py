@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quickstep_cli.explain import answer
 from tests.builders import ROOT
 from tests.command_line import refused, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 POLICIES = ROOT / "tests" / "unit" / "policies"
 
@@ -332,3 +335,45 @@ def test_a_unit_is_part_of_a_metric() -> None:
 
 def test_all_needs_to_know_of_what() -> None:
     assert "goes with --cluster or --tag, and with --out" in refused("import", "--all")
+
+
+def test_thresholds_too_close_for_a_removal_are_named() -> None:
+    """An OK action has its scale-out's threshold: with guards on, a removal may be held."""
+    _, made = imported("ok-action-of-cpu")
+
+    assert (
+        "scale_up (75) and scale_down (75) are too close for the step: 3 tasks just below 75 leave "
+        "2 at 112.5, so WouldFlap holds it there"
+    ) in made["notes"]
+
+
+def test_a_document_that_no_parameter_takes_is_named(tmp_path: Path) -> None:
+    saved = json.loads((POLICIES / "step-ladder-of-twenty.json").read_text(encoding="utf-8"))
+    (policy,), (alarm,) = saved["ScalingPolicies"], saved["MetricAlarms"]
+    names = [f"alarm-{number}" for number in range(6)]
+    policy["Alarms"] = [{"AlarmName": name} for name in names]
+    saved["MetricAlarms"] = [{**alarm, "AlarmName": name} for name in names]
+    file = tmp_path / "saved.json"
+    file.write_text(json.dumps(saved))
+
+    result = run("import", "--resource-id", "prod/web", "--from-file", file, "--json")
+
+    assert json.loads(result.stdout)["warnings"] == [
+        (
+            "policy document: it has 10673 bytes, and an SSM parameter takes 8192: leave out "
+            "policies that others make up for, or put a target policy in the place of steps"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "tried"),
+    [
+        pytest.param("ok-action-of-cpu", True, id="a value per task"),
+        pytest.param("ok-action-of-a-queue", False, id="a queue's depth, which has no model"),
+    ],
+)
+def test_what_can_be_simulated_is_to_be_tried(tmp_path: Path, name: str, *, tried: bool) -> None:
+    result = run(*command(name), "--out", tmp_path)
+
+    assert ("Try it first: quickstep compare" in result.stdout) is tried

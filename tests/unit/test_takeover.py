@@ -713,3 +713,43 @@ def test_the_template_has_the_document_and_the_alarms() -> None:
     document = template["Resources"]["PolicyDocument"]["Properties"]
     assert document["Name"] == WEB.parameter
     assert read_target(json.loads(document["Value"])).resource_id == WEB.resource_id
+
+
+@pytest.mark.parametrize(
+    ("suspended", "said"),
+    [
+        pytest.param({"DynamicScalingInSuspended": True}, "in", id="in"),
+        pytest.param({"DynamicScalingOutSuspended": True}, "out", id="out"),
+        pytest.param({}, "", id="neither"),
+        pytest.param(
+            {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True},
+            "",
+            id="both, as for a take-over",
+        ),
+    ],
+)
+def test_a_direction_that_is_suspended_alone_is_named(
+    suspended: dict[str, bool], said: str
+) -> None:
+    made = take_over(WEB, {**TARGET, "SuspendedState": suspended}, [OUT], ALARMS, dry_run=True)
+
+    sentence = (
+        f"DynamicScaling{said.title()}Suspended is true, so AAS does not scale {said} now; that is "
+        f"not carried over: `quickstep pause --direction scale-{said}` holds it for a while"
+    )
+    assert [note for note in made.notes if "Suspended is true" in note] == [sentence][: bool(said)]
+
+
+def test_a_document_that_is_too_large_for_a_free_parameter_is_written_in_one_line() -> None:
+    steps = [a_step(2 * n, 2 * n + 2 if n < 19 else None, n) for n in range(20)]
+    policies = [a_step_policy(f"out-{n}", *steps, alarms=("out-alarm",)) for n in range(4)]
+
+    (small, large) = (taken(*policies[:1]), taken(*policies))
+
+    assert ("\n" in small.text, "\n" in large.text) == (True, False)
+    stored = cloudformation(large)["Resources"]["PolicyDocument"]["Properties"]
+    assert (len(large.text) > 4096, stored["Tier"], stored["Value"]) == (
+        True,
+        "Advanced",
+        large.text,
+    )
