@@ -264,6 +264,23 @@ def test_an_exact_capacity_below_what_there_is_leaves_the_removal_to_a_scale_in(
     assert (decision.outcome, decision.granted) == (outcome, after)
 
 
+def test_a_step_that_changes_nothing_holds_a_removal_beside_an_exact_capacity_that_would_not() -> (
+    None
+):
+    steps = ((0, 15, 2), (15, None, 4))
+    target = a_target(
+        a_policy("jobs-out", kind=EXACT, steps=steps),
+        a_policy("cpu", steps=((0, 10, 0), (10, None, 1))),
+        a_scale_in_policy("jobs-in", kind=EXACT, steps=steps),
+    )
+    jobs = replace(firing(8, threshold=0), comparison=ABOVE)
+    alarms = {"high": None, "jobs-out": jobs, "jobs-in": jobs, "cpu": firing(105.0)}
+
+    decision = decide(target, seen(4, **alarms), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.HELD_NOT_BREACHING, 4)
+
+
 def test_an_exact_capacity_below_what_there_is_holds_where_nothing_removes() -> None:
     target = a_target(a_policy("jobs", kind=EXACT, steps=((0, None, 2),)), minimum=0)
 
