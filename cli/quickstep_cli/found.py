@@ -85,7 +85,8 @@ def ask(aws: Aws, service: ServiceName | None = None) -> Found:
         for page in scaling.get_paginator(call).paginate(**of, **given):
             found.answers[key] += page[key]
     policies = found.answers["ScalingPolicies"]
-    names = {alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", [])}
+    steps = (policy for policy in policies if policy["PolicyType"] == "StepScaling")
+    names = {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", [])}
     for answer in _described(aws, sorted(names)):
         for key in ("MetricAlarms", "CompositeAlarms"):
             found.answers[key] += answer.get(key, [])
@@ -138,20 +139,26 @@ def read_files(files: Sequence[Path]) -> Found:
     found = Found(f"in {', '.join(str(file) for file in files)}")
     for file in files:
         try:
-            document = parse_json(file.read_text(encoding="utf-8"), MAX_EXPORT)
+            read_answer(found, file.read_text(encoding="utf-8"))
         except (InvalidDocumentError, UnicodeDecodeError) as error:
             raise CommandError(Exit.USAGE, f"{file}: {error}") from error
-        problems = Problems()
-        members = Field(document, "", problems).members()
-        known = found.answers.keys() & members.keys()
-        if not known and not problems.found:
-            rule = f"must have one of {', '.join(_ANSWERS)}"
-            Field(None, "", problems).wrong(rule, seen=False)
-        for key in known:
-            for item in members[key].items():
-                item.members()
-                found.answers[key].append(item.value)
-        if problems.found:
-            listed = "; ".join(str(problem) for problem in problems.found)
-            raise CommandError(Exit.USAGE, f"{file}: {listed}")
     return found
+
+
+def read_answer(found: Found, text: str) -> None:
+    """Add what one saved answer says.
+
+    Raises:
+        InvalidDocumentError: it is none; every problem is listed.
+    """
+    problems = Problems()
+    members = Field(parse_json(text, MAX_EXPORT), "", problems).members()
+    known = found.answers.keys() & members.keys()
+    if not known and not problems.found:
+        rule = f"must have one of {', '.join(_ANSWERS)}"
+        Field(None, "", problems).wrong(rule, seen=False)
+    for key in known:
+        for item in members[key].items():
+            item.members()
+            found.answers[key].append(item.value)
+    problems.raise_any(InvalidDocumentError)

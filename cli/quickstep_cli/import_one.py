@@ -78,7 +78,7 @@ def import_one(found: Found, service: ServiceName, wish: Wish) -> Imported:
     except KeyError as error:
         why = f"this is not what AWS describes: {error} is missing"
         raise CommandError(Exit.NO, why) from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
         raise CommandError(Exit.NO, f"this is not what AWS describes: {error}") from error
     return Imported(taken, proof)
 

@@ -36,6 +36,9 @@ MOST_LOOKS = 24_000
 Of a larger grid, cases are taken at equal distances, so that every axis has all its values.
 """
 
+_MOST_DATAPOINTS = 60
+"""Longer windows are shown one value only, which is as good in fewer datapoints."""
+
 _ALL_CAPACITIES = 24
 _SOME = (*range(21), 25, 28, 33, 37, 46, 50, 55, 64, 73, 82, 91, 99, 101, 150, 250, 333, 500, 1000)
 """Capacities above the minimum at which percentages are rounded in different ways."""
@@ -260,12 +263,13 @@ def _windows(n: int, ends: Sequence[float]) -> list[Sequence[float]]:
 
     Nothing; the same value in all datapoints; and, where there are several, two values by turns.
     """
+    shown = min(n, _MOST_DATAPOINTS)
     span = max(1.0, ends[-1] - ends[0])
     between = [(low + high) / 2 for low, high in pairwise(ends)]
     values = sorted({ends[0] - span, *ends, *between, ends[-1] + span})
     pairs = [*pairwise(values), (values[0], values[-1]), (values[-1], values[0])]
-    mixed = [tuple(new if (n - at) % 2 else old for at in range(n)) for old, new in pairs]
-    return [(), *((value,) * n for value in values), *(mixed if n > 1 else [])]
+    mixed = [tuple(new if (n - at) % 2 else old for at in range(shown)) for old, new in pairs]
+    return [(), *((value,) * shown for value in values), *(mixed if 1 < n == shown else [])]
 
 
 def _ends(

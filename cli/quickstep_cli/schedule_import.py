@@ -8,7 +8,7 @@ get one name.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,17 +53,27 @@ def _bounds(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _when(action: Mapping[str, Any]) -> dict[str, str]:
-    keys = {
-        "Timezone": "ScheduleExpressionTimezone",
-        "StartTime": "StartDate",
-        "EndTime": "EndDate",
+    times = {"StartTime": "StartDate", "EndTime": "EndDate"}
+    zone = action.get("Timezone")
+    return {
+        **({"ScheduleExpressionTimezone": str(zone)} if zone else {}),
+        **{new: _moment(action[old]) for old, new in times.items() if action.get(old)},
     }
-    return {new: _text(action[old]) for old, new in keys.items() if action.get(old)}
 
 
-def _text(value: object) -> str:
-    """Return a time as text: boto3 gives a datetime, the AWS CLI's output has a text."""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _moment(given: object) -> str:
+    """Return a time as CloudFormation takes it.
+
+    It is a datetime of boto3, or of the AWS CLI's output a text or a number of seconds.
+    """
+    match given:
+        case datetime():
+            moment = given
+        case int() | float():
+            moment = datetime.fromtimestamp(given, UTC)
+        case _:
+            moment = datetime.fromisoformat(str(given))
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _differences(made: TakeOver, actions: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.session import Session
+from botocore.validate import ParamValidator
 
 from quickstep_cli.explain import answer
 from tests.builders import ROOT
 from tests.command_line import refused, run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 POLICIES = ROOT / "tests" / "unit" / "policies"
 
@@ -377,3 +379,34 @@ def test_what_can_be_simulated_is_to_be_tried(tmp_path: Path, name: str, *, trie
     result = run(*command(name), "--out", tmp_path)
 
     assert ("Try it first: quickstep compare" in result.stdout) is tried
+
+
+@pytest.mark.parametrize("name", [*WHOLE, *WITHOUT_STEPS])
+def test_each_alarm_is_an_input_of_put_metric_alarm(name: str) -> None:
+    _, made = imported(name, "--no-proof")
+    shape = Session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
+    assert shape is not None
+
+    for alarm in made["alarms"]:
+        assert ParamValidator().validate(alarm, shape).generate_report() == ""
+
+
+def test_the_templates_are_what_cloudformation_takes(tmp_path: Path) -> None:
+    names = (
+        "scheduled-office-hours",
+        "scheduled-one-bound-each",
+        "alarm-disabled",
+        "step-metric-math",
+    )
+    for name in names:
+        run(*command(name), "--no-proof", "--out", tmp_path / name)
+    lint = Path(sys.executable).with_name("cfn-lint")
+
+    checked = subprocess.run(  # noqa: S603 - the project's own tool
+        [lint, *(tmp_path / name / "template.json" for name in names)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (checked.returncode, checked.stdout) == (0, "")

@@ -39,7 +39,7 @@ def test_an_action_is_a_schedule_of_the_same_times() -> None:
             "morning",
             Timezone="Europe/Berlin",
             StartTime=datetime(2026, 12, 1, tzinfo=UTC),
-            EndTime="2027-01-01T00:00:00+00:00",
+            EndTime="2027-01-01T00:00:00+01:00",
         )
     )
 
@@ -48,10 +48,16 @@ def test_an_action_is_a_schedule_of_the_same_times() -> None:
         "Description": "Scheduled action morning",
         "ScheduleExpression": "cron(0 7 ? * MON-FRI *)",
         "ScheduleExpressionTimezone": "Europe/Berlin",
-        "StartDate": "2026-12-01T00:00:00+00:00",
-        "EndDate": "2027-01-01T00:00:00+00:00",
+        "StartDate": "2026-12-01T00:00:00Z",
+        "EndDate": "2026-12-31T23:00:00Z",
         "FlexibleTimeWindow": {"Mode": "OFF"},
     }
+
+
+def test_a_time_in_seconds_is_one_of_an_older_aws_cli() -> None:
+    (schedule,) = taken(an_action("morning", StartTime=1796083200.0)).schedules
+
+    assert schedule["StartDate"] == "2026-12-01T00:00:00Z"
 
 
 def test_its_input_is_taken_by_the_function_at_the_scheduler_s_time() -> None:
