@@ -318,7 +318,8 @@ def read_setup(
             not known or cannot be simulated.
     """
     try:
-        target = parse_target(policy.read_text(encoding="utf-8"))
+        # Of a dry run it is to be seen what it would come to.
+        target = replace(parse_target(policy.read_text(encoding="utf-8")), dry_run=False)
     except ConfigError as error:
         listed = "\n".join(str(problem) for problem in error.problems)
         raise typer.BadParameter(f"{policy}:\n{listed}", param_hint="--policy") from None
