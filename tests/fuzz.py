@@ -53,7 +53,12 @@ from quickstep.report.dashboard.material import Material
 from quickstep.report.dashboard.widget import answer
 from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, SettingsError
+from quickstep_cli.aws import CommandError
 from quickstep_cli.explain import answer as explain
+from quickstep_cli.found import Found, read_answer
+from quickstep_cli.import_one import Wish, answer_of, import_one
+from quickstep_cli.takeover import cloudformation
+from quickstep_cli.tracking_import import Tracking
 from quickstep_lab.scaler import Invocation
 from quickstep_lab.traffic import TrafficError, read_rows
 from tests.builders import DEFINITION, EVENTS, HIGH, LOW, NOW, ROOT, WEB, a_document, ago, points
@@ -75,7 +80,7 @@ class Reader:
 
     read: Callable[[Any], object]
     samples: Sequence[Any]
-    refuses: type[Exception] | None = None
+    refuses: type[Exception] | tuple[type[Exception], ...] | None = None
     as_text: bool = False
 
 
@@ -215,6 +220,14 @@ def _explain(given: str) -> None:
     json.dumps(explain(given), allow_nan=False).encode()
 
 
+def _export(given: str) -> None:
+    found = Found("in a file")
+    read_answer(found, given)
+    for service in found.services:
+        made = import_one(found, service, AS_IT_IS)
+        json.dumps([answer_of(made), cloudformation(made.taken)], allow_nan=False)
+
+
 # --- what they take -------------------------------------------------------------------------------
 
 EVENTS_OF_ALARMS = [
@@ -315,6 +328,11 @@ CASES = [
     for line in path.read_text(encoding="utf-8").splitlines()
     if line.strip()
 ]
+AS_IT_IS = Wish(dry_run=True, tracking=Tracking.TARGET, high_resolution=True, proof=False)
+EXPORTS = [
+    json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "tests" / "unit" / "policies").glob("*.json"))
+]
 CSV = "second,requests\n0,100\n1,120.5\n5,1e3\n60,7\n"
 
 READERS: dict[str, Reader] = {
@@ -330,6 +348,7 @@ READERS: dict[str, Reader] = {
     "traffic": Reader(_traffic, [CSV], TrafficError),
     "settings": Reader(_settings, [VARIABLES], SettingsError),
     "explain": Reader(_explain, CASES, as_text=True),
+    "exports": Reader(_export, EXPORTS, (CommandError, InvalidDocumentError), as_text=True),
     "function": Reader(_function, INVOCATIONS),
 }
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AdjustmentType, Direction, Guard, MetricScope, TargetPolicy
+from quickstep.engine.model import (
+    AdjustmentType,
+    Comparison,
+    Direction,
+    Guard,
+    MetricScope,
+    TargetPolicy,
+)
 from quickstep.engine.proposal import RECHECK_SECONDS
 from quickstep.engine.steps import apply_step, describe_step, select_step
 
@@ -226,8 +233,9 @@ def _of_a_policy(
     name = policy.name
     if not any(_moves(target, policy, index) for index in range(len(policy.steps))):
         yield f"{name}: no step ever changes a capacity"
+    comparison = fires(policy)
     for step in policy.steps:
-        shown = f"{name}: step {describe_step(policy, step)}"
+        shown = f"{name}: step {describe_step(policy, step, comparison)}"
         yield from (f"{shown} {why}" for why in _never_reached(policy, step, thresholds))
         yield from (f"{shown}, {why}" for why in _too_large(target, policy, step))
     if breach := _without_a_step(policy):
@@ -241,11 +249,24 @@ def _of_a_policy(
         )
 
 
+def fires(policy: StepPolicy) -> Comparison:
+    """Return how a policy's alarm compares: as usual, unless all steps are on the other side.
+
+    Example: a scale-out by steps (-5, 0] and (-inf, -5] is for free slots below a threshold.
+    """
+    if policy.direction is Direction.OUT:
+        other = all(step.upper is not None and step.upper <= 0 for step in policy.steps)
+    else:
+        other = all(step.lower is not None and step.lower >= 0 for step in policy.steps)
+    upward = Comparison.usual(policy.direction).upward is not other
+    return Comparison.GREATER if upward else Comparison.LESS
+
+
 def _never_reached(
     policy: StepPolicy, step: StepAdjustment, thresholds: Mapping[str, float]
 ) -> Iterator[str]:
     threshold = thresholds.get(policy.name)
-    if policy.direction is Direction.OUT:
+    if fires(policy).upward:
         if step.upper is not None and step.upper <= 0:
             yield "is never reached: its alarm fires above the threshold"
     elif step.lower is not None and step.lower >= 0:
@@ -269,7 +290,7 @@ def _too_large(target: ScalableTarget, policy: StepPolicy, step: StepAdjustment)
 
 def _without_a_step(policy: StepPolicy) -> float:
     """Return the breach below which an alarm that fires finds no step; 0 where there is none."""
-    if policy.direction is Direction.OUT:
+    if fires(policy).upward:
         return min((step.lower or 0.0 for step in policy.steps), default=0.0)
     return -max((step.upper or 0.0 for step in policy.steps), default=0.0)
 
@@ -293,7 +314,7 @@ def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterat
                 continue
             low, high = thresholds[scale_in.name], thresholds[out.name]
             names = f"{out.name} ({high:g}) and {scale_in.name} ({low:g})"
-            if low >= high:
+            if low > high:
                 yield f"{names}: both fire at once between the two thresholds"
                 continue
             yield from _after_a_removal(target, scale_in, (low, high), names)

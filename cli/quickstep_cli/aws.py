@@ -115,10 +115,16 @@ class Aws:
     _scaler: dict[str, str] = field(default_factory=dict)
 
     def client(self, name: str) -> Any:
-        """Return the client of a service, made once."""
+        """Return the client of a service, made once.
+
+        Raises:
+            CommandError: there is no Region.
+        """
         if name not in self._clients:
             make: Any = self.session.client
-            self._clients[name] = make(name, endpoint_url=self.endpoint_url, config=CONFIG)
+            self._clients[name] = make(
+                name, region_name=self.region, endpoint_url=self.endpoint_url, config=CONFIG
+            )
         return self._clients[name]
 
     @property
@@ -170,8 +176,16 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The Region that is asked."""
-        return str(self.session.region_name)
+        """The Region that is asked.
+
+        Raises:
+            CommandError: there is none.
+        """
+        found: str | None = self.session.region_name
+        if not found:
+            why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
+            raise CommandError(Exit.UNREACHABLE, why)
+        return found
 
     @property
     def table(self) -> str:
@@ -287,16 +301,12 @@ def connect(
 ) -> Aws:
     """Return the account and Region that the options name; nothing is called yet.
 
-    Raises:
-        CommandError: there is no Region.
+    AWS_REGION counts as it does with the AWS CLI: boto3 itself reads AWS_DEFAULT_REGION alone.
     """
     import boto3  # noqa: PLC0415 - see above
 
-    session = boto3.Session(profile_name=profile, region_name=region)
-    found: str | None = session.region_name
-    if not found:
-        why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
-        raise CommandError(Exit.UNREACHABLE, why)
+    given = region or os.environ.get("AWS_REGION") or None
+    session = boto3.Session(profile_name=profile, region_name=given)
     endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
     return Aws(session, endpoint, stack or None, {"table": table, "queue_url": queue_url})
 

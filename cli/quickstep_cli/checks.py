@@ -18,7 +18,7 @@ from quickstep.engine.model import (
     StepPolicy,
     TargetPolicy,
 )
-from quickstep_cli.advice import advice, m_of_n
+from quickstep_cli.advice import advice, fires, m_of_n
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,7 +199,8 @@ def alarms(facts: Facts) -> Iterator[Finding]:
 
 def _alarm(policy: Policy, name: str, alarm: Mapping[str, Any]) -> Iterator[Finding]:
     check, wrong = "alarms", []
-    way = "Greater" if policy.direction is Direction.OUT else "Less"
+    above = not isinstance(policy, StepPolicy) or fires(policy).upward
+    way = "Greater" if above else "Less"
     if not str(alarm.get("ComparisonOperator", "")).startswith(way):
         what = f"{name} compares with {alarm.get('ComparisonOperator')}, but {policy.name} is a"
         fix = f"use {way}ThanThreshold, or move the policy to the other group"

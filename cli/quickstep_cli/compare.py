@@ -137,7 +137,7 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
     if actions:
         console.print(*actions, sep="\n")
     for table in _tables(comparison):
-        _print_whole(console, table)
+        print_whole(console, table)
     ideal = document["needed_task_seconds"] / 3600
     several = comparison.experiment.seeds > 1
     medians = f"Medians over the seeds{', each above its worst seed' if several else ''}"
@@ -145,14 +145,14 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
-        *_signals(comparison.experiment.setup),
+        *signals_told(comparison.experiment.setup),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
 
 
-def _signals(setup: Setup) -> Iterator[str]:
+def signals_told(setup: Setup) -> Iterator[str]:
     """Yield what the policies watch, where that is more than what their tasks publish."""
     for queue in setup.target.queues:
         yield (
@@ -172,7 +172,7 @@ def _signals(setup: Setup) -> Iterator[str]:
             )
 
 
-def _print_whole(console: Console, table: Table) -> None:
+def print_whole(console: Console, table: Table) -> None:
     """Print a table as wide as it is: where that does not fit, lines run on, and no cell is cut."""
     width = Console(width=_WIDEST).measure(table).maximum
     Console(width=max(width, console.width)).print(table)

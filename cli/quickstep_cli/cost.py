@@ -138,7 +138,7 @@ def cost(
     and the task-hours of each scaler are priced.
     """
     setup = trial.setup(simulated=trial.scenario is not None or trial.traffic is not None)
-    target, watched = setup.target, _watched(setup)
+    target, watched = setup.target, watched_by(setup)
     looks = any(looks_always(policy) for policy in target.policies)
     usage = Usage(
         alarms=len(target.policies),
@@ -187,7 +187,7 @@ def _rivals(setup: Setup) -> tuple[str, ...]:
     return tuple(one.name for one in all_scalers(alike) if one.name in OTHERS)
 
 
-def _watched(setup: Setup) -> Watched:
+def watched_by(setup: Setup) -> Watched:
     """Return who publishes what a document watches."""
     if setup.target.queues and not setup.target.policies:
         return Watched.QUEUE

@@ -21,8 +21,8 @@ from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.advice import advice
 from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
-from quickstep_cli.owners import put_document, refuse_those_of_others
-from quickstep_cli.targets import stored_document
+from quickstep_cli.owners import own, refuse_those_of_others
+from quickstep_cli.targets import stored_document, write_document
 from quickstep_cli.thresholds import read_thresholds
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def apply(
         where = f"{len(documents)} document(s) in {aws.region}"
         typer.confirm(f"Put {where} in force{also}?", abort=True, err=True)
     for change in documents:
-        put_document(aws.client("ssm"), change.service.parameter, change.text)
+        write_document(aws, change.service, change.text)
+        own(aws.client("ssm"), change.service.parameter)
         err.print(f"[green]✓[/] {escape(change.service.parameter)}", soft_wrap=True)
     for change in changes:
         _put_alarms(aws, change.alarms, err)

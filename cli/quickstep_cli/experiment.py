@@ -318,7 +318,8 @@ def read_setup(
             not known or cannot be simulated.
     """
     try:
-        target = parse_target(policy.read_text(encoding="utf-8"))
+        # Of a dry run it is to be seen what it would come to.
+        target = replace(parse_target(policy.read_text(encoding="utf-8")), dry_run=False)
     except ConfigError as error:
         listed = "\n".join(str(problem) for problem in error.problems)
         raise typer.BadParameter(f"{policy}:\n{listed}", param_hint="--policy") from None
@@ -326,6 +327,23 @@ def read_setup(
         raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
     except OSError as error:
         raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    return setup_of(target, str(policy), thresholds, given, simulated=simulated)
+
+
+def setup_of(
+    target: ScalableTarget,
+    policy: str,
+    thresholds: list[str] | None = None,
+    given: Given | None = None,
+    *,
+    simulated: bool = True,
+) -> Setup:
+    """Return what is to be tried of a document, which errors call `policy`; see `read_setup`.
+
+    Raises:
+        typer.BadParameter: a threshold breaks a rule, or what a policy watches is not known or
+            cannot be simulated.
+    """
     if target.queues and (simulated or not target.policies):
         return Setup(_worker(policy, target) if simulated else target, {})
     if not any(
@@ -338,7 +356,7 @@ def read_setup(
     return Setup(target, thresholds_, watched)
 
 
-def _worker(policy: Path, target: ScalableTarget) -> ScalableTarget:
+def _worker(policy: str, target: ScalableTarget) -> ScalableTarget:
     """Return a target that works off a queue, if that can be simulated.
 
     Raises:

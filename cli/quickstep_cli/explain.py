@@ -15,6 +15,7 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import (
     Alarm,
     AlarmState,
+    Comparison,
     Datapoint,
     Launch,
     Observation,
@@ -154,7 +155,8 @@ def _alarms(field: Field, target: ScalableTarget | None, now: datetime) -> dict[
             which = ", ".join(policy.alarm for policy in policies)
             member.wrong(f"must be named like an alarm of the target: {which}", seen=False)
         parts = member.members(
-            required=("state", "threshold", "datapoints"), optional=("recent", "metric")
+            required=("state", "threshold", "datapoints"),
+            optional=("recent", "metric", "comparison"),
         )
         if not {"state", "threshold", "datapoints"} <= parts.keys():
             continue
@@ -166,6 +168,7 @@ def _alarms(field: Field, target: ScalableTarget | None, now: datetime) -> dict[
             datapoints=tuple(point.number() for point in parts["datapoints"].items()),
             **_load_before(target, name, recent, now),
             metric=parts["metric"].text() if "metric" in parts else "",
+            comparison=parts["comparison"].choice(Comparison) if "comparison" in parts else None,
         )
     return alarms
 

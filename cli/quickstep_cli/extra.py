@@ -11,7 +11,13 @@ from quickstep_cli.aws import Exit, fail
 if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
+INSTALL = "pip install 'quickstep-ecs[lab]'"
 _LAB = ("aws_lambda_powertools", "moto", "plotly")
+
+
+def has_lab() -> bool:
+    """Return whether the extra is installed."""
+    return all(find_spec(name) for name in _LAB)
 
 
 def needs_lab(command: Command) -> Command:
@@ -19,9 +25,8 @@ def needs_lab(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
-        if not all(find_spec(name) for name in _LAB):
-            why = f"{command.__name__} needs the extra lab: pip install 'quickstep-ecs[lab]'"
-            fail(Exit.USAGE, why)
+        if not has_lab():
+            fail(Exit.USAGE, f"{command.__name__} needs the extra lab: {INSTALL}")
         command(*args, **given)
 
     return run

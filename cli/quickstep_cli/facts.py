@@ -52,37 +52,37 @@ _A = TypeVar("_A")
 def gather(aws: Aws, service: ServiceName) -> Facts:
     """Ask AWS for everything that the checks look at; nothing is changed."""
     document = _document(aws, service)
-    alarms = _or_unknown(lambda: _alarms(aws, service))
+    alarms = or_unknown(lambda: _alarms(aws, service))
     seen = {} if isinstance(alarms, Unknown) else alarms
-    datapoints = _or_unknown(lambda: _datapoints(aws, seen))
+    datapoints = or_unknown(lambda: _datapoints(aws, seen))
     read = {} if isinstance(datapoints, Unknown) else datapoints
     return Facts(
         service_name=service,
         at=now(),
         target=document,
-        service=_or_unknown(lambda: aws.services.describe(service)),
+        service=or_unknown(lambda: aws.services.describe(service)),
         alarms=alarms,
         datapoints=datapoints,
-        elsewhere=_or_unknown(lambda: _elsewhere(aws, seen, read)),
-        ecs_metrics=_or_unknown(lambda: _ecs_metrics(aws, service, seen)),
-        registered=_or_unknown(lambda: aws.scaler["Table"]),
-        table=_or_unknown(lambda: aws.table),
-        scalers=_or_unknown(lambda: _scalers(aws, service)),
-        drains=_or_unknown(lambda: _drains(aws, service)),
-        refused=_or_unknown(lambda: refused(aws, service, _queue_names(document))),
-        queues=_or_unknown(lambda: _queues(aws, document)),
-        autoscaling=_or_unknown(lambda: _autoscaling(aws, service)),
-        alarm_actions=_or_unknown(lambda: _alarm_actions(aws, service)),
-        foreign=_or_unknown(lambda: _foreign_changes(aws, service)),
-        item=_or_unknown(lambda: aws.peek(service)),
-        dead=_or_unknown(lambda: {name: _messages(aws, name) for name in DEAD_LETTERS}),
-        vcpu=_or_unknown(lambda: _vcpu(aws, service, document)),
-        vcpu_quota=_or_unknown(lambda: _vcpu_quota(aws)),
-        targets=_or_unknown(lambda: len(documents(aws))),
+        elsewhere=or_unknown(lambda: _elsewhere(aws, seen, read)),
+        ecs_metrics=or_unknown(lambda: _ecs_metrics(aws, service, seen)),
+        registered=or_unknown(lambda: aws.scaler["Table"]),
+        table=or_unknown(lambda: aws.table),
+        scalers=or_unknown(lambda: _scalers(aws, service)),
+        drains=or_unknown(lambda: drains(aws, service)),
+        refused=or_unknown(lambda: refused(aws, service, _queue_names(document))),
+        queues=or_unknown(lambda: _queues(aws, document)),
+        autoscaling=or_unknown(lambda: _autoscaling(aws, service)),
+        alarm_actions=or_unknown(lambda: _alarm_actions(aws, service)),
+        foreign=or_unknown(lambda: _foreign_changes(aws, service)),
+        item=or_unknown(lambda: aws.peek(service)),
+        dead=or_unknown(lambda: {name: _messages(aws, name) for name in DEAD_LETTERS}),
+        vcpu=or_unknown(lambda: _vcpu(aws, service, document)),
+        vcpu_quota=or_unknown(lambda: _vcpu_quota(aws)),
+        targets=or_unknown(lambda: len(documents(aws))),
     )
 
 
-def _or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
+def or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
     """Return the answer, or why there is none: one question that fails is no reason to stop."""
     try:
         return ask()
@@ -298,7 +298,7 @@ def _messages(aws: Aws, name: str) -> int:
     return int(answer["Attributes"][number])
 
 
-def _drains(aws: Aws, service: ServiceName) -> dict[str, int]:
+def drains(aws: Aws, service: ServiceName) -> dict[str, int]:
     """Return for how many seconds a task of the service drains, by its target groups' names."""
     ecs, elb = aws.client("ecs"), aws.client("elbv2")
     found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
@@ -312,13 +312,13 @@ def _drains(aws: Aws, service: ServiceName) -> dict[str, int]:
         )
         if arn
     }
-    drains = {}
+    found_delays = {}
     for arn in sorted(arns):
         answer = elb.describe_target_group_attributes(TargetGroupArn=arn)
         attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
         if DELAY in attributes:
-            drains[arn.split("/")[1]] = int(attributes[DELAY])
-    return drains
+            found_delays[arn.split("/")[1]] = int(attributes[DELAY])
+    return found_delays
 
 
 def _vcpu(aws: Aws, service: ServiceName, target: ScalableTarget | str) -> float:

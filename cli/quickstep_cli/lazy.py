@@ -56,7 +56,7 @@ def group_of(commands: Mapping[str, Lazy]) -> type[TyperGroup]:
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
             name, command, rest = super().resolve_command(ctx, args)
-            if name in commands:
+            if name is not None and name in commands:
                 command = commands[name].load(name)
             return name, command, rest
 

@@ -90,6 +90,22 @@ COMMANDS = {
         "Write a target's decisions to a file that `compare` or `simulate` can replay.",
         _OPERATE,
     ),
+    "init": Lazy(
+        "init:init",
+        "Propose a policy for a running service, and write what deploys it as a dry run.",
+        _DOCUMENTS,
+    ),
+    "shadow": Lazy(
+        "shadow:shadow",
+        "Show what a dry run would have done, beside what Application Auto Scaling did, and when.",
+        _DOCUMENTS,
+    ),
+    "promote": Lazy(
+        "promote:promote",
+        "Let Quickstep scale a service in the place of Application Auto Scaling; --back "
+        "gives it back.",
+        _DOCUMENTS,
+    ),
     "import": Lazy(
         "imports:import_",
         "Make a policy document and alarms of what Application Auto Scaling has for a service.",

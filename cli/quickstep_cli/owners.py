@@ -47,16 +47,11 @@ def refuse_those_of_others(ssm: Any, parameters: Iterable[str]) -> None:
     raise CommandError(Exit.NO, why)
 
 
-def put_document(ssm: Any, parameter: str, text: str) -> None:
-    """Put a document in force, and make it the one of `quickstep apply`."""
-    ssm.put_parameter(
-        Name=parameter,
-        Value=text,
-        Type="String",
-        Overwrite=True,
-        Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
-    )
-    # Not in one call: PutParameter takes no tags where it may overwrite.
+def own(ssm: Any, parameter: str) -> None:
+    """Make a document that was put in force the one of `quickstep apply`.
+
+    Not in one call with it: PutParameter takes no tags where it may overwrite.
+    """
     ssm.add_tags_to_resource(
         ResourceType="Parameter", ResourceId=parameter, Tags=[{"Key": TAG, "Value": APPLY}]
     )

@@ -44,6 +44,17 @@ def stored_document(aws: Aws, service: ServiceName) -> str | None:
         return None
 
 
+def write_document(aws: Aws, service: ServiceName, text: str) -> None:
+    """Write a target's policy document over the one that there is; its tags stay."""
+    aws.client("ssm").put_parameter(
+        Name=service.parameter,
+        Value=text,
+        Type="String",
+        Overwrite=True,
+        Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
+    )
+
+
 def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
     """Return a target that has to be there.
 

@@ -332,3 +332,35 @@ def test_the_scaler_s_cold_start_loads_nothing_that_it_does_not_need() -> None:
 
     assert "botocore.session" in loaded
     assert not {name for name in loaded if name.startswith(NEEDLESS)}
+
+
+def test_the_model_of_aas_knows_nothing_of_the_engine() -> None:
+    """It is there to be compared with: what both would get wrong alike would be no difference."""
+    model = ROOT / "cli" / "quickstep_cli" / "aas.py"
+
+    assert packages(model) <= {"__future__", *sys.stdlib_module_names}
+
+
+PRODUCT = [
+    file
+    for folder in ("cli", "functions", "lab", "layers/core", "publisher/src")
+    for file in files(ROOT / folder)
+]
+MUTANT = re.compile(r"XX|(?<![A-Za-z])X[a-z]")
+"""What a run of mutmut puts around a text: `XXthere are noneXX`."""
+NO_MUTANT = re.compile(r"X-Amzn|Xray|Xlarge")
+
+
+def texts(file: Path) -> list[str]:
+    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    constants = (node.value for node in tree if isinstance(node, ast.Constant))
+    return [value for value in constants if isinstance(value, str)]
+
+
+@pytest.mark.parametrize("file", PRODUCT, ids=path_id)
+def test_no_text_is_left_of_a_mutation_run(file: Path) -> None:
+    assert not [text for text in texts(file) if MUTANT.search(NO_MUTANT.sub("", text))]
+
+
+def test_a_text_of_a_mutation_run_would_be_seen() -> None:
+    assert all(MUTANT.search(text) for text in ("XXthere is noneXX", "Xthere is none", "a: Xno"))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.config import parse_target
+from quickstep.naming import ServiceName
 from quickstep_cli.decisions import load_seen, traffic_rows
 from quickstep_cli.owners import TAG, owner_of
-from quickstep_lab.embedded_aws import put_policy
+from quickstep_lab.embedded_aws import create_service, put_policy
 from quickstep_lab.traffic import read_traffic
 from tests.builders import EXAMPLE_POLICY, HIGH, LOW, NOW, WEB, a_document, example_document
 from tests.integration.commands import printed, quickstep
@@ -328,30 +329,46 @@ def test_alarms_that_cannot_be_made_leave_everything_as_it_is(
 # --- import ---------------------------------------------------------------------------------------
 
 
-def put_scaling(account: Account) -> None:
-    """Have Application Auto Scaling scale the service by a step policy with an alarm."""
+def put_scaling(account: Account, service: ServiceName = WEB) -> None:
+    """Have Application Auto Scaling scale a service by target tracking, and by a schedule."""
     scaling = account.client("application-autoscaling")
     named: Any = {
         "ServiceNamespace": "ecs",
-        "ResourceId": WEB.resource_id,
+        "ResourceId": service.resource_id,
         "ScalableDimension": "ecs:service:DesiredCount",
     }
     scaling.register_scalable_target(**named, MinCapacity=2, MaxCapacity=20)
     scaling.put_scaling_policy(
         **named,
+        PolicyName="cpu",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 50.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "ECSServiceAverageCPUUtilization"
+            },
+        },
+    )
+    scaling.put_scheduled_action(
+        **named,
+        ScheduledActionName="morning",
+        Schedule="cron(0 7 ? * MON-FRI *)",
+        Timezone="Europe/Berlin",
+        ScalableTargetAction={"MinCapacity": 10},
+    )
+
+
+def put_steps(account: Account) -> None:
+    """Add a step policy to the service, which no alarm runs."""
+    account.client("application-autoscaling").put_scaling_policy(
+        ServiceNamespace="ecs",
+        ResourceId=WEB.resource_id,
+        ScalableDimension="ecs:service:DesiredCount",
         PolicyName="out",
         PolicyType="StepScaling",
         StepScalingPolicyConfiguration={
             "AdjustmentType": "PercentChangeInCapacity",
-            "StepAdjustments": [
-                {
-                    "MetricIntervalLowerBound": 0,
-                    "MetricIntervalUpperBound": 10,
-                    "ScalingAdjustment": 10,
-                },
-                {"MetricIntervalLowerBound": 10, "ScalingAdjustment": 30},
-            ],
-            "Cooldown": 60,
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 10}],
         },
     )
 
@@ -361,8 +378,9 @@ def test_what_aas_has_is_read_from_aws(account: Account, run: Any, tmp_path: Pat
 
     result = run("import", "--resource-id", WEB.resource_id, "--out", str(tmp_path / "new"))
 
-    assert result.exit_code == 1, "AAS still acts"
-    assert "Application Auto Scaling still scales" in result.stdout
+    assert result.exit_code == 0, result.output
+    acting = "- Application Auto Scaling still scales in and out and by schedule: cpu, morning. Two"
+    assert acting in result.stdout
     files = [tmp_path / "new" / name for name in ("policy.json", "alarms.json")]
     tried = f"Try it first: quickstep compare --policy {files[0]} --alarms {files[1]}"
     assert tried in result.stdout.splitlines()
@@ -378,6 +396,112 @@ def test_what_aas_has_is_read_from_aws(account: Account, run: Any, tmp_path: Pat
         "alarms.json",
         "template.json",
     }
+    template = json.loads((tmp_path / "new" / "template.json").read_text())
+    schedule = template["Resources"]["Schedule1"]["Properties"]
+    assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
+    assert json.loads(schedule["Target"]["Input"])["MinCapacity"] == 10
+
+
+def test_what_no_alarm_runs_is_not_carried_over(account: Account, run: Any) -> None:
+    put_scaling(account)
+    put_steps(account)
+
+    result = run("import", "--resource-id", "prod/web")
+
+    assert result.exit_code == 1
+    assert (
+        "! out: no alarm runs it, so it has never scaled anything; it was not carried over, as a "
+        "policy here that cannot see the load holds every removal"
+    ) in result.stdout.splitlines()
+
+
+API = ServiceName("prod", "api")
+OTHER = ServiceName("test", "web")
+
+
+def a_fleet(account: Account) -> None:
+    """Three services in two clusters that AAS scales; one has a policy that no alarm runs."""
+    for service in (API, OTHER):
+        create_service(account, service, 2)
+    for service in (WEB, API, OTHER):
+        put_scaling(account, service)
+    put_steps(account)
+
+
+def test_a_whole_cluster_is_imported_into_a_folder_each(
+    account: Account, run: Any, tmp_path: Path
+) -> None:
+    a_fleet(account)
+
+    result = run("import", "--all", "--cluster", "prod", "--out", str(tmp_path))
+
+    assert result.exit_code == 1
+    heading, api, web, sentence = result.stdout.splitlines()
+    headings = ["SERVICE", "RESULT", "POLICIES", "ALARMS", "SCHEDULES", "ALIKE", "DIFFER", "WHY"]
+    assert heading.split() == headings
+    assert api.split() == ["service/prod/api", "ok", "1", "1", "1", "0", "0"]
+    assert web.split()[:8] == ["service/prod/web", "not", "all", "1", "1", "1", "0", "0"]
+    assert web.endswith("as a policy here that cannot see the load holds every removal")
+    assert sentence == f"1 of 2 services carried over whole, to {tmp_path}"
+    assert {file.name for file in (tmp_path / "prod" / "api").iterdir()} == {
+        *("policy.json", "alarms.json", "template.json", "report.json")
+    }
+
+
+def test_an_import_of_many_goes_on_where_it_was(account: Account, run: Any, tmp_path: Path) -> None:
+    a_fleet(account)
+    command = ("import", "--all", "--cluster", "prod", "--out", str(tmp_path))
+    run(*command)
+    mine = tmp_path / "prod" / "api" / "policy.json"
+    mine.write_text("edited")
+    (tmp_path / "prod" / "web" / "report.json").write_text("[]")
+
+    resumed = run(*command)
+
+    assert resumed.exit_code == 1
+    _, api, web, _ = resumed.stdout.splitlines()
+    assert api.startswith("service/prod/api  ok (before)")
+    assert web.split()[1] == "failed"
+    assert web.endswith("report.json: not a report of an import; --again writes it anew")
+    assert mine.read_text() == "edited"
+
+    anew = run(*command, "--again", "--json")
+
+    assert [row["result"] for row in json.loads(anew.stdout)] == ["ok", "not all"]
+    assert mine.read_text() != "edited"
+
+
+def test_services_are_chosen_by_their_tags(account: Account, run: Any, tmp_path: Path) -> None:
+    a_fleet(account)
+    ecs = account.client("ecs")
+    arn = ecs.describe_services(cluster="test", services=["web"])["services"][0]["serviceArn"]
+    ecs.tag_resource(resourceArn=arn, tags=[{"key": "team", "value": "shop"}])
+    command = ("import", "--all", "--out", str(tmp_path))
+
+    result = run(*command, "--tag", "team=shop")
+
+    assert result.exit_code == 0, result.output
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:-1]] == ["service/test/web"]
+    nobody = run(*command, "--tag", "team=none")
+    assert nobody.exit_code == 5
+    assert "has no scalable target of team=none in us-east-1" in nobody.stderr
+    wrong = run(*command, "--tag", "team")
+    assert (wrong.exit_code, "--tag must be KEY=VALUE, not 'team'" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        pytest.param((), "is missing, or --all", id="neither one nor all"),
+        pytest.param(("--again",), "go with --all", id="again of one"),
+        pytest.param(("--all",), "goes with --cluster or --tag", id="all of nothing"),
+    ],
+)
+def test_which_services_are_meant_is_asked(run: Any, options: tuple[str, ...], why: str) -> None:
+    result = run("import", *options)
+
+    assert result.exit_code == 2
+    assert why in result.stderr
 
 
 def saved(tmp_path: Path, name: str, content: Any) -> str:
@@ -418,7 +542,7 @@ def test_saved_output_needs_no_account(run: Any, tmp_path: Path) -> None:
         saved(tmp_path, "alarms.json", {"MetricAlarms": [alarm], "CompositeAlarms": []}),
     ]
     options = [part for file in files for part in ("--from-file", file)]
-    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_DEFAULT_REGION": ""}
 
     result = run("import", "--resource-id", "prod/web", *options, "--json", **nobody)
 

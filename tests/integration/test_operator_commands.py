@@ -527,10 +527,16 @@ def test_where_nothing_answers_it_is_said(run: Any) -> None:
 
 
 def test_without_a_region_it_is_said_how_to_name_one(run: Any) -> None:
-    result = run("status", AWS_DEFAULT_REGION="")
+    result = run("status", AWS_DEFAULT_REGION="", AWS_REGION="")
 
     assert result.exit_code == 3
     assert "no AWS Region: give --region" in result.stderr
+
+
+def test_either_variable_of_aws_names_the_region(run: Any) -> None:
+    named = [run("status", AWS_DEFAULT_REGION="", AWS_REGION="us-east-1"), run("status")]
+
+    assert [result.exit_code for result in named] == [0, 0]
 
 
 def test_a_profile_that_does_not_exist_is_named(run: Any) -> None:

@@ -437,3 +437,10 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
 )
 def test_queues(body: dict[str, Any], changes: dict[str, Any], warnings: list[str]) -> None:
     assert warnings_of(QueuePolicies={"jobs": body}, **changes) == warnings
+
+
+def test_steps_on_the_other_side_of_the_threshold_are_for_an_alarm_that_fires_there() -> None:
+    free = a_body((-5, 0, 1), (None, -5, 3), MetricScope="Total")
+    spare = a_body((0, 5, -1), (5, None, -3), MetricScope="Total")
+
+    assert warnings_of({}, ScaleOutPolicies={HIGH: free}, ScaleInPolicies={LOW: spare}) == []

@@ -23,7 +23,19 @@ from quickstep_cli.checks import (
     Verdict,
     examine,
 )
-from tests.builders import HIGH, LOW, NOW, WEB, a_document, a_lease, ago, points
+from tests.builders import (
+    HIGH,
+    LOW,
+    NOW,
+    WEB,
+    a_document,
+    a_lease,
+    a_policy,
+    a_scale_in_policy,
+    a_target,
+    ago,
+    points,
+)
 
 
 def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
@@ -316,6 +328,20 @@ def test_where_a_task_has_drained_before_the_cooldown_is_over_all_is_well() -> N
     assert [one for one in findings if one.check == "draining"] == [
         Finding("draining", Verdict.OK, what)
     ]
+
+
+def test_steps_on_the_other_side_of_the_threshold_want_an_alarm_that_fires_there() -> None:
+    few = a_policy(steps=((-5, 0, 1), (None, -5, 3)))
+    many = a_scale_in_policy(steps=((0, None, -1),))
+    alarms = {
+        HIGH: an_alarm(HIGH, ComparisonOperator="LessThanThreshold"),
+        LOW: an_alarm(LOW, ComparisonOperator="GreaterThanThreshold"),
+    }
+
+    findings = examine(replace(HEALTHY, target=a_target(few, many), alarms=alarms))
+
+    seen = [one.verdict for one in findings if one.check == "alarms"]
+    assert seen == [Verdict.OK, Verdict.OK]
 
 
 def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:

@@ -77,6 +77,15 @@ def test_simulate_shows_what_was_done_and_why_and_what_it_came_to() -> None:
     assert "textbook" not in result.stdout
 
 
+def test_a_dry_run_is_played_as_it_would_scale(tmp_path: Path) -> None:
+    def played(*, dry_run: bool) -> str:
+        file = tmp_path / "policy.json"
+        file.write_text(json.dumps(a_document(DryRun=dry_run)))
+        return run("simulate", *SHORT, "--policy", file, "--json").stdout
+
+    assert played(dry_run=True) == played(dry_run=False)
+
+
 def test_simulate_plays_the_scaler_that_is_asked_for() -> None:
     result = run("simulate", "--scaler", "aas-step-10s-alarm", *SHORT, "--json")
     assert list(json.loads(result.stdout)["scalers"]) == ["aas-step-10s-alarm"]

@@ -192,6 +192,38 @@ def test_a_surge_its_cooldown_and_its_end(world: World) -> None:
     ]
 
 
+def test_a_fleet_of_exact_numbers_goes_down_while_its_scale_out_alarm_fires(world: World) -> None:
+    """No alarm changes its state as the backlog falls: the re-checks see it, once a datapoint."""
+    bounds = ("MetricIntervalLowerBound", "MetricIntervalUpperBound", "ScalingAdjustment")
+    steps = ((0, 5, 1), (5, 15, 2), (15, None, 4))
+    body = {
+        "AdjustmentType": "ExactCapacity",
+        "Cooldown": 10,
+        "StepAdjustments": [dict(zip(bounds, step, strict=True)) for step in steps],
+    }
+    policies = {"ScaleOutPolicies": {"jobs": body}, "ScaleInPolicies": {"jobs-in": body}}
+    world.documents[WEB.parameter] = json.dumps(a_document(MinCapacity=0, **policies))
+    fires = known(definition=replace(DEFINITION, threshold=0.5))
+    alarms = {"jobs": fires, "jobs-in": fires}
+    world.services[WEB] = Service(1, 1, 0)
+    world.remember(Memory(alarms=alarms, counts=Counts(1), generation=7, check_at=NOW))
+
+    went = []
+    for backlog in (40.0, 10.0, 10.0, 3.0):
+        newest = world.clock.now - timedelta(seconds=12.5)
+        world.points = {key: [Datapoint(newest, backlog)] for key in alarms}
+        recheck = Recheck(WEB, world.memory.generation)
+        went.append((world.evaluate(recheck).outcome, world.desired))
+        world.clock.advance(20)
+
+    assert went == [
+        (Outcome.SCALED_OUT, 4),
+        (Outcome.SCALED_IN, 2),
+        (Outcome.HELD_NOT_BREACHING, 2),
+        (Outcome.SCALED_IN, 1),
+    ]
+
+
 def test_a_scale_in_alarm_is_held_while_the_scale_out_alarm_is_remembered_as_blind(
     world: World,
 ) -> None:

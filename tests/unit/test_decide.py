@@ -11,6 +11,7 @@ from quickstep.engine.model import (
     AdjustmentType,
     Alarm,
     AlarmState,
+    Comparison,
     Direction,
     MetricAggregationType,
     Observation,
@@ -22,6 +23,7 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from tests.builders import (
     BLIND,
+    CALM,
     NOW,
     QUIET,
     a_policy,
@@ -224,6 +226,73 @@ def test_a_scale_in_asks_the_scale_out_alarm_first(high: Alarm, outcome: Outcome
     decision = decide(a_target(), seen(4, high=high, low=LOW_FIRING), State(), NOW)
 
     assert decision.outcome is outcome
+
+
+BACKLOG = a_target(
+    a_policy("jobs-out", kind=EXACT, steps=((0, 5, 1), (5, 15, 2), (15, None, 4))),
+    a_scale_in_policy("jobs-in", kind=EXACT, steps=((0, 5, 1), (5, 15, 2), (15, None, 4))),
+    a_policy("cpu"),
+    minimum=0,
+    maximum=10,
+)
+ABOVE = Comparison.GREATER
+
+
+@pytest.mark.parametrize(
+    ("backlog", "cpu", "before", "outcome", "after"),
+    [
+        pytest.param(20, CALM, 1, Outcome.SCALED_OUT, 4, id="more are wanted"),
+        pytest.param(8, CALM, 4, Outcome.SCALED_IN, 2, id="fewer are wanted: the scale-in has it"),
+        pytest.param(8, CALM, 2, Outcome.HELD_NOT_BREACHING, 2, id="it is what there is"),
+        pytest.param(
+            *(8, firing(100.0), 4, Outcome.SCALED_OUT, 5), id="another policy wants more than that"
+        ),
+        pytest.param(
+            *(8, firing(90.0), 4, Outcome.HELD_NOT_BREACHING, 4),
+            id="another policy fires without an answer, which holds any removal",
+        ),
+    ],
+)
+def test_an_exact_capacity_below_what_there_is_leaves_the_removal_to_a_scale_in(
+    backlog: float, cpu: Alarm, before: int, outcome: Outcome, after: int
+) -> None:
+    jobs = replace(firing(backlog, threshold=0), comparison=ABOVE)
+    alarms = {"high": None, "jobs-out": jobs, "jobs-in": jobs, "cpu": cpu}
+
+    decision = decide(BACKLOG, seen(before, **alarms), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (outcome, after)
+
+
+def test_a_step_that_changes_nothing_holds_a_removal_beside_an_exact_capacity_that_would_not() -> (
+    None
+):
+    steps = ((0, 15, 2), (15, None, 4))
+    target = a_target(
+        a_policy("jobs-out", kind=EXACT, steps=steps),
+        a_policy("cpu", steps=((0, 10, 0), (10, None, 1))),
+        a_scale_in_policy("jobs-in", kind=EXACT, steps=steps),
+    )
+    jobs = replace(firing(8, threshold=0), comparison=ABOVE)
+    alarms = {"high": None, "jobs-out": jobs, "jobs-in": jobs, "cpu": firing(105.0)}
+
+    decision = decide(target, seen(4, **alarms), State(), NOW)
+
+    assert (decision.outcome, decision.granted) == (Outcome.HELD_NOT_BREACHING, 4)
+
+
+def test_an_exact_capacity_below_what_there_is_holds_where_nothing_removes() -> None:
+    target = a_target(a_policy("jobs", kind=EXACT, steps=((0, None, 2),)), minimum=0)
+
+    decision = decide(target, seen(4, high=None, jobs=firing(120.0)), State(), NOW)
+
+    assert (decision.outcome, decision.reason) == (
+        Outcome.HELD_NOT_BREACHING,
+        (
+            "Held at 4, no policy asks for a change: jobs: 120 is 20 above the threshold 100: "
+            "step [0, ∞) sets 2"
+        ),
+    )
 
 
 def test_a_scale_out_in_cooldown_still_keeps_scale_in_from_running() -> None:

@@ -418,6 +418,32 @@ def test_a_removal_that_would_flap_can_be_part_of_a_case(
     assert explained(alarms=alarms)["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("comparison", "outcome"),
+    [
+        pytest.param("LessThanOrEqualToThreshold", "SCALED_OUT", id="it fires below"),
+        pytest.param("GreaterThanThreshold", "HELD_NOT_BREACHING", id="it fires above"),
+    ],
+)
+def test_how_an_alarm_compares_can_be_part_of_a_case(comparison: str, outcome: str) -> None:
+    """At the threshold itself, a step (-5, 0] is for an alarm that fires below."""
+    step = {
+        "MetricIntervalLowerBound": -5,
+        "MetricIntervalUpperBound": 0,
+        "ScalingAdjustment": 1,
+    }
+    rest = {"MetricIntervalUpperBound": -5, "ScalingAdjustment": 3}
+    policy = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step, rest]}
+    bounds = {"ResourceId": "service/prod/web", "MinCapacity": 2, "MaxCapacity": 40}
+
+    decided = explained(
+        target={**bounds, "ScaleOutPolicies": {"few": policy}},
+        alarms={"few": an_alarm(10.0, threshold=10, comparison=comparison)},
+    )
+
+    assert decided["outcome"] == outcome
+
+
 def test_alarms_that_name_the_same_metric_are_compared() -> None:
     alarms = {
         "low-request-rate": an_alarm(90.0, threshold=95, metric="rate"),

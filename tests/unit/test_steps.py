@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.engine.model import AdjustmentType, Direction, MetricAggregationType
+from quickstep.engine.model import AdjustmentType, Comparison, Direction, MetricAggregationType
 from quickstep.engine.steps import aggregate, apply_step, describe_step, percent_change, select_step
 from tests.builders import a_policy, a_scale_in_policy
 
@@ -101,6 +101,28 @@ def test_steps_include_the_bound_that_is_nearer_to_the_threshold(
 
 
 @pytest.mark.parametrize(
+    ("breach", "adjustment"),
+    [
+        pytest.param(0, 1, id="at the threshold"),
+        pytest.param(-5, 3, id="at a nearer bound, which is inclusive"),
+        pytest.param(-4.999, 1, id="just before it"),
+        pytest.param(0.001, None, id="on the other side"),
+    ],
+)
+def test_the_side_on_which_an_alarm_fires_says_which_bound_is_included(
+    breach: float, adjustment: int | None
+) -> None:
+    """Free slots below a threshold may add tasks, or above it remove some."""
+    free_slots = a_policy(steps=((-5, 0, 1), (None, -5, 3)))
+    spare = a_scale_in_policy(steps=((0, 5, -1), (5, None, -3)))
+    below = select_step(free_slots, breach, Comparison.LESS_OR_EQUAL)
+    above = select_step(spare, -breach, Comparison.GREATER_OR_EQUAL)
+
+    assert (below and below.adjustment) == adjustment
+    assert (above and -above.adjustment) == adjustment
+
+
+@pytest.mark.parametrize(
     ("aggregation", "value"),
     [
         (MetricAggregationType.AVERAGE, 140.0),
@@ -131,6 +153,12 @@ def test_a_step_is_described_as_an_interval_and_what_it_does(
     policy = a_policy(direction=direction, kind=kind, steps=(step,))
 
     assert describe_step(policy, policy.steps[0]) == text
+
+
+def test_a_step_is_described_with_the_bounds_that_its_alarm_includes() -> None:
+    policy = a_policy(steps=((-5, 0, 1),))
+
+    assert describe_step(policy, policy.steps[0], Comparison.LESS) == "(-5, 0] adds 1"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quickstep.config import read_target
 from quickstep.naming import parse_alarm_name
 from quickstep_cli.explain import answer
-from quickstep_cli.takeover import TakeOver, Tracking, cloudformation, seen_after, take_over
+from quickstep_cli.takeover import cloudformation, take_over
+from quickstep_cli.tracking_import import Tracking, seen_after
 from tests.builders import WEB
+
+if TYPE_CHECKING:
+    from quickstep_cli.taken import TakeOver
 
 TARGET: dict[str, Any] = {
     "ResourceId": WEB.resource_id,
@@ -188,7 +192,8 @@ def test_aws_s_other_numbers_are_decided_as_aws_documents_them(
 ) -> None:
     made = taken(policy)
 
-    assert explained(made.document, "out", metric, before)["granted"] == after
+    (name,) = made.document["ScaleOutPolicies"]
+    assert explained(made.document, name, metric, before)["granted"] == after
 
 
 def test_of_two_policies_the_largest_capacity_wins_as_with_aws() -> None:
@@ -270,12 +275,22 @@ def test_a_cpu_average_is_a_value_per_task() -> None:
         pytest.param({"DynamicScalingInSuspended": True}, "out", id="one way is"),
     ],
 )
-def test_while_aas_still_acts_there_is_a_warning(suspended: dict[str, bool], warned: str) -> None:
+@pytest.mark.parametrize("dry_run", [True, False], ids=["beside a dry run", "beside us"])
+def test_while_aas_still_acts_that_is_said_and_in_the_way_of_what_is_no_dry_run(
+    suspended: dict[str, bool], warned: str, *, dry_run: bool
+) -> None:
     target = {**TARGET, "SuspendedState": suspended}
 
-    made = take_over(WEB, target, [OUT], ALARMS, dry_run=True)
+    made = take_over(WEB, target, [OUT], ALARMS, dry_run=dry_run)
 
-    assert f"Application Auto Scaling still scales {warned} by out" in made.warnings[0]
+    said = (
+        f"Application Auto Scaling still scales {warned}: out. Two scalers undo each other: keep "
+        "DryRun, or suspend it first (register-scalable-target --suspended-state "
+        "DynamicScalingInSuspended=true,DynamicScalingOutSuspended=true,"
+        "ScheduledScalingSuspended=true)"
+    )
+    assert said in (made.notes if dry_run else made.warnings)
+    assert (made.warnings == []) is dry_run
 
 
 @pytest.mark.parametrize(
@@ -291,8 +306,8 @@ def test_while_aas_still_acts_there_is_a_warning(suspended: dict[str, bool], war
         pytest.param(
             a_step_policy("out", a_step(0, 10, -1), a_step(10, None, 5), kind="ChangeInCapacity"),
             an_alarm("out-alarm"),
-            "a step of -1 is 0 here",
-            id="both ways",
+            "it adds and removes on the same side of the threshold of out-alarm",
+            id="both ways on one side",
         ),
     ],
 )
@@ -406,7 +421,12 @@ def test_a_metric_that_is_not_known_is_a_warning() -> None:
     made = tracked(tracking(PredefinedMetricSpecification={"PredefinedMetricType": "New"}))
 
     assert made.alarms == []
-    assert made.warnings == ["cpu50: its metric is not known here; it was not carried over"]
+    assert made.warnings == [
+        (
+            "cpu50: its metric New is not known here; it was not carried over: make a target "
+            "policy on the metric that is meant"
+        )
+    ]
 
 
 # --- target tracking as a target policy -----------------------------------------------------------
@@ -686,10 +706,50 @@ def test_the_target_policy_sizes_in_one_step(load: float, after: int) -> None:
 
 
 def test_the_template_has_the_document_and_the_alarms() -> None:
-    template = cloudformation(WEB, taken(OUT, IN))
+    template = cloudformation(taken(OUT, IN))
 
     kinds = [one["Type"] for one in template["Resources"].values()]
     assert kinds == ["AWS::SSM::Parameter", *["AWS::CloudWatch::Alarm"] * 2]
     document = template["Resources"]["PolicyDocument"]["Properties"]
     assert document["Name"] == WEB.parameter
     assert read_target(json.loads(document["Value"])).resource_id == WEB.resource_id
+
+
+@pytest.mark.parametrize(
+    ("suspended", "said"),
+    [
+        pytest.param({"DynamicScalingInSuspended": True}, "in", id="in"),
+        pytest.param({"DynamicScalingOutSuspended": True}, "out", id="out"),
+        pytest.param({}, "", id="neither"),
+        pytest.param(
+            {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": True},
+            "",
+            id="both, as for a take-over",
+        ),
+    ],
+)
+def test_a_direction_that_is_suspended_alone_is_named(
+    suspended: dict[str, bool], said: str
+) -> None:
+    made = take_over(WEB, {**TARGET, "SuspendedState": suspended}, [OUT], ALARMS, dry_run=True)
+
+    sentence = (
+        f"DynamicScaling{said.title()}Suspended is true, so AAS does not scale {said} now; that is "
+        f"not carried over: `quickstep pause --direction scale-{said}` holds it for a while"
+    )
+    assert [note for note in made.notes if "Suspended is true" in note] == [sentence][: bool(said)]
+
+
+def test_a_document_that_is_too_large_for_a_free_parameter_is_written_in_one_line() -> None:
+    steps = [a_step(2 * n, 2 * n + 2 if n < 19 else None, n) for n in range(20)]
+    policies = [a_step_policy(f"out-{n}", *steps, alarms=("out-alarm",)) for n in range(4)]
+
+    (small, large) = (taken(*policies[:1]), taken(*policies))
+
+    assert ("\n" in small.text, "\n" in large.text) == (True, False)
+    stored = cloudformation(large)["Resources"]["PolicyDocument"]["Properties"]
+    assert (len(large.text) > 4096, stored["Tier"], stored["Value"]) == (
+        True,
+        "Advanced",
+        large.text,
+    )

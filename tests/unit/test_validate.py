@@ -130,3 +130,84 @@ def test_a_document_of_queues_is_said_to_be_valid_with_what_it_watches(tmp_path:
         "queues a.fifo, b.fifo\n"
         f"✓ {alone}: service/prod/web, with the queue a.fifo\n"
     )
+
+
+FIRST = (
+    "so it never adds the first one: set MinCapacity to 1, or add a policy on a number that is "
+    "there without tasks, with MetricScope Total, such as a queue's depth; a schedule or an "
+    "override can raise the minimum, too"
+)
+
+
+def a_policy(**changes: object) -> dict[str, object]:
+    steps = [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 10}]
+    return {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": steps, **changes}
+
+
+@pytest.mark.parametrize(
+    ("policies", "warnings"),
+    [
+        pytest.param(
+            {"ScaleOutPolicies": {"a": a_policy(MetricScope="PerTask")}},
+            [
+                (
+                    "MinCapacity is 0, and a goes by a value per task, which nothing publishes "
+                    f"where no task runs, {FIRST}"
+                ),
+                "there are no ScaleInPolicies: capacity only ever goes the other way",
+            ],
+            id="a value per task",
+        ),
+        pytest.param(
+            {"ScaleOutPolicies": {"a": a_policy(AdjustmentType="PercentChangeInCapacity")}},
+            [
+                (f"MinCapacity is 0, and a goes by a percentage, which is 0 of 0 tasks, {FIRST}"),
+                "there are no ScaleInPolicies: capacity only ever goes the other way",
+            ],
+            id="a percentage",
+        ),
+        pytest.param(
+            {"ScaleOutPolicies": {"a": a_policy()}},
+            ["there are no ScaleInPolicies: capacity only ever goes the other way"],
+            id="a number of tasks",
+        ),
+    ],
+)
+def test_what_is_said_of_a_service_that_may_rest_at_zero(
+    tmp_path: Path, policies: dict[str, object], warnings: list[str]
+) -> None:
+    file = tmp_path / "policy.json"
+    bounds = {"ResourceId": "service/prod/web", "MinCapacity": 0, "MaxCapacity": 10}
+    file.write_text(json.dumps({**bounds, **policies}))
+
+    result = CliRunner().invoke(app, ["validate", str(file)], env={"COLUMNS": "300"})
+
+    assert result.exit_code == 0
+    assert set(result.stderr.splitlines()) == {f"! {file}: {warning}" for warning in warnings}
+
+
+@pytest.mark.parametrize(
+    ("group", "body", "alarm"),
+    [
+        pytest.param("ScaleOutPolicies", a_policy(), "", id="steps"),
+        pytest.param("TargetTrackingPolicies", {"TargetValue": 5}, "/high", id="a target"),
+    ],
+)
+def test_a_name_that_no_alarm_can_have_is_refused(
+    tmp_path: Path, group: str, body: dict[str, object], alarm: str
+) -> None:
+    cluster, service, file = "c" * 100, "s" * 100, tmp_path / "policy.json"
+    name = "p" * (255 - len(f"quickstep/{cluster}/{service}/{alarm}"))
+    document = {"ResourceId": f"service/{cluster}/{service}", "MinCapacity": 1, "MaxCapacity": 9}
+
+    for size, code in ((0, 0), (1, 1)):
+        long = name + "p" * size
+        file.write_text(json.dumps({**document, group: {long: body}}))
+        result = CliRunner().invoke(app, ["validate", str(file)], env={"COLUMNS": "300"})
+        assert result.exit_code == code
+
+    assert result.stderr == (
+        f"✗ {file}: 1 problem(s)\n"
+        f"    {group}.{long}: must have an alarm's name of at most 255 characters, and "
+        f"quickstep/{cluster}/{service}/{long}{alarm} has 256\n"
+    )

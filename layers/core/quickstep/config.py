@@ -30,11 +30,13 @@ from quickstep.engine.model import (
 from quickstep.engine.patience import LONGEST_WINDOW
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
 from quickstep.naming import (
+    MAX_ALARM_NAME,
     POLICY_NAME,
     QUEUE_NAME,
     QUEUE_NAME_RULE,
     RESOURCE_ID,
     RESOURCE_ID_RULE,
+    parse_resource_id,
 )
 
 if TYPE_CHECKING:
@@ -154,7 +156,7 @@ def read_target(document: Any) -> ScalableTarget:
     )
     minimum, maximum = _bounds(members)
     resource_id = _read(members, "ResourceId", _resource_id, "")
-    policies = _policies(members, problems)
+    policies = _policies(members, resource_id, problems)
     target = ScalableTarget(
         resource_id=resource_id,
         min_capacity=minimum,
@@ -212,7 +214,18 @@ def _guards(field: Field) -> frozenset[Guard]:
     return every.difference(key for key, on in members if key in every and not on.boolean())
 
 
-def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy | QueuePolicy, ...]:
+def _check_alarm_name(resource_id: str, name: str, field: Field, *, target: bool) -> None:
+    """Check that CloudWatch takes the name of a policy's alarm, with /high if it is a target's."""
+    service = parse_resource_id(resource_id)
+    alarm = service.alarm(f"{name}/high" if target else name) if service else ""
+    if len(alarm) > MAX_ALARM_NAME:
+        rule = f"must have an alarm's name of at most {MAX_ALARM_NAME} characters, and {alarm} has"
+        field.wrong(f"{rule} {len(alarm)}", seen=False)
+
+
+def _policies(
+    members: dict[str, Field], resource_id: str, problems: Problems
+) -> tuple[Policy | QueuePolicy, ...]:
     policies: list[Policy | QueuePolicy] = []
     names: dict[str, str] = {}
     groups = {key: members[key].members() for key in _GROUPS if key in members}
@@ -228,6 +241,8 @@ def _policies(members: dict[str, Field], problems: Problems) -> tuple[Policy | Q
             Field(name, field.path, problems).text(
                 POLICY_NAME, "must be named with 1 to 128 letters, digits, '.', '-' and '_'"
             )
+            if key != _QUEUES:
+                _check_alarm_name(resource_id, name, field, target=key == _TARGETS)
             if name in names:
                 field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
             names[name] = key

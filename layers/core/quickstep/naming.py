@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 
 _NAME = "[A-Za-z0-9_-]{1,255}"
+MAX_ALARM_NAME = 255
+"""Characters (*PutMetricAlarm*, CloudWatch API reference)."""
 POLICY_NAME = "[A-Za-z0-9._-]{1,128}"
 DOCUMENTS = "/quickstep/"
 """The path below which all policy documents are."""

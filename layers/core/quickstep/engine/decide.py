@@ -54,10 +54,20 @@ def decide(
     2 gives SCALED_OUT from 4, wanted 6, granted 6.
     """
     case = _learnt(Case(target, observation, state, now, Bounds.in_force(target, state, now)))
-    asked = (_scaled(case, direction) for direction in BOTH if direction in directions)
-    proposal = next(filter(None, asked), None) or _held_without_alarm(case)
+    proposal = _asked(case, directions)
     left = proposal.check_again is None and len(directions) < len(BOTH)
     return _decision(case, proposal.checked_again_in(RECHECK_SECONDS) if left else proposal)
+
+
+def _asked(case: Case, directions: Collection[Direction]) -> Proposal:
+    """Return what a scale-out comes to; without one, or where it yields, what a scale-in does."""
+    yielding = None
+    for direction in BOTH:
+        proposal = _scaled(case, direction) if direction in directions else None
+        if proposal and not proposal.leaves_it:
+            return proposal
+        yielding = yielding or proposal
+    return yielding or _held_without_alarm(case)
 
 
 def _learnt(case: Case) -> Case:
@@ -178,19 +188,22 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
     firing = _firing(case, direction)
     if direction is Direction.IN and (blind := _blind(case, firing)):
         return blind
-    asked = (
-        *(ask(case, policy, alarm, direction) for policy, alarm in firing if not alarm.muted),
-        queue_policy.ask(case, direction),
-    )
-    proposals = [proposal for proposal in asked if proposal]
-    if proposals:
-        return guard(case, largest(proposals), direction)
+    answers = {
+        policy.name: ask(case, policy, alarm, direction)
+        for policy, alarm in firing
+        if not alarm.muted
+    }
+    proposals = [one for one in (*answers.values(), queue_policy.ask(case, direction)) if one]
+    proposal = guard(case, largest(proposals), direction) if proposals else None
+    if proposal and not proposal.leaves_it:
+        return proposal
     unanswered = [
         (policy, alarm)
         for policy, alarm in firing
-        if alarm.state is AlarmState.ALARM and (alarm.muted or not is_content(policy, alarm))
+        if alarm.state is AlarmState.ALARM
+        and not (answers.get(policy.name) or (is_content(policy, alarm) and not alarm.muted))
     ]
-    return _unanswered(case, *unanswered[0]) if unanswered else None
+    return _unanswered(case, *unanswered[0]) if unanswered else proposal
 
 
 def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:

@@ -118,7 +118,8 @@ class Proposal:
     """A capacity, and what the rules did to it so far.
 
     `base` is the capacity that the step counted from. `held` is the outcome of the rule that took
-    the capacity back to the one seen; no later rule looks at a proposal that is held.
+    the capacity back to the one seen; no later rule looks at a proposal that is held. A scale-out
+    that `yields` has more than it wants, and leaves it to a scale-in to ask for fewer.
     """
 
     capacity: int
@@ -128,6 +129,12 @@ class Proposal:
     trail: tuple[TrailStep, ...] = ()
     held: Outcome | None = None
     check_again: int | None = RECHECK_SECONDS
+    yields: bool = False
+
+    @property
+    def leaves_it(self) -> bool:
+        """Whether it has come to nothing, and is not in the way of a removal."""
+        return self.yields and self.held is not None
 
     def after(self, guard: str, capacity: int, why: str) -> Proposal:
         """Return the proposal after a rule has set, or left, its capacity."""
@@ -154,7 +161,7 @@ def largest(proposals: list[Proposal]) -> Proposal:
 
     Example: at 10 tasks, +3 (13) and +200 % (30) in breach together: 30.
     """
-    winner = max(proposals, key=lambda proposal: (proposal.capacity, proposal.wanted))
+    winner = max(proposals, key=lambda p: (p.capacity, p.wanted, not p.yields))
     if len(proposals) == 1:
         return winner
     others = tuple(line for p in proposals if p is not winner for line in p.trail)

@@ -12,6 +12,7 @@ from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
 from quickstep.engine.load import Load, expected_growth, load_of, loads, noise, tasks_of
 from quickstep.engine.model import (
     KEPT_SHARE,
+    AdjustmentType,
     AlarmState,
     Direction,
     Guard,
@@ -225,11 +226,21 @@ def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Propo
         return None
     step, why = chosen
     wanted = apply_step(policy, step, base)
-    proposal = Proposal(case.desired, wanted, base, why)
+    proposal = Proposal(case.desired, wanted, base, why, yields=_has_enough(case, policy, step))
     if base != case.desired:
         correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
         proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
     return _largest_step(case, proposal.after("steps", wanted, why))
+
+
+def _has_enough(case: Case, policy: StepPolicy, step: StepAdjustment) -> bool:
+    """Whether a scale-out policy names an exact capacity below what there is.
+
+    It wants fewer tasks, which is for a scale-in policy to ask for: it is not in that one's way.
+    Example: a backlog of 8 is worth 2 tasks exactly, and there are 4.
+    """
+    exact = policy.adjustment_type is AdjustmentType.EXACT_CAPACITY
+    return exact and policy.direction is Direction.OUT and step.adjustment < case.desired
 
 
 def _chosen(policy: StepPolicy, alarm: Alarm) -> tuple[StepAdjustment, str] | None:
@@ -238,13 +249,14 @@ def _chosen(policy: StepPolicy, alarm: Alarm) -> tuple[StepAdjustment, str] | No
         return None
     value = aggregate(alarm.datapoints, policy.aggregation)
     breach = value - alarm.threshold
-    step = select_step(policy, breach)
+    comparison = alarm.compared(policy.direction)
+    step = select_step(policy, breach, comparison)
     if step is None:
         return None
     side = "above" if breach >= 0 else "below"
     return step, (
         f"{policy.name}: {value:g} is {abs(breach):g} {side} the threshold {alarm.threshold:g}: "
-        f"step {describe_step(policy, step)}"
+        f"step {describe_step(policy, step, comparison)}"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from quickstep.engine.model import AdjustmentType, Direction, MetricAggregationType
+from quickstep.engine.model import AdjustmentType, Comparison, Direction, MetricAggregationType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,23 +29,32 @@ def aggregate(datapoints: Sequence[float], aggregation: MetricAggregationType) -
     return sum(datapoints) / len(datapoints)
 
 
-def select_step(policy: StepPolicy, breach: float) -> StepAdjustment | None:
+def select_step(
+    policy: StepPolicy, breach: float, comparison: Comparison | None = None
+) -> StepAdjustment | None:
     """Return the step whose interval holds `breach` (metric minus threshold), or None.
 
-    The policy's direction fixes the convention, not the sign of the breach: scale-out steps are
-    [lower, upper) and scale-in steps (lower, upper]. Both readings of the documentation agree
-    everywhere but at the threshold itself, where only this one has an answer for both directions.
+    The side of the threshold on which the alarm fires fixes the convention, not the sign of the
+    breach: above it steps are [lower, upper), below it (lower, upper]. Both readings of the
+    documentation agree everywhere but at the threshold itself, where only this one has an answer
+    for both sides. Without a `comparison` it is what is usual in the policy's direction.
 
     Example: with steps [0, 10) and [10, None), a breach of exactly 10 takes the second; with
     scale-in steps (-10, 0] and (None, -10], a breach of exactly -10 takes the second.
     """
-    return next((s for s in policy.steps if _holds(s, breach, policy.direction)), None)
+    above = _above(policy, comparison)
+    return next((step for step in policy.steps if _holds(step, breach, above=above)), None)
 
 
-def _holds(step: StepAdjustment, breach: float, direction: Direction) -> bool:
+def _above(policy: StepPolicy, comparison: Comparison | None) -> bool:
+    """Whether its alarm fires above the threshold: free slots below 10 may add tasks, too."""
+    return (comparison or Comparison.usual(policy.direction)).upward
+
+
+def _holds(step: StepAdjustment, breach: float, *, above: bool) -> bool:
     lower = -math.inf if step.lower is None else step.lower
     upper = math.inf if step.upper is None else step.upper
-    if direction is Direction.OUT:
+    if above:
         return lower <= breach < upper
     return lower < breach <= upper
 
@@ -87,12 +96,15 @@ def percent_change(base: int, percent: int, min_magnitude: int) -> int:
     return sign * max(abs(product) // 100, min_magnitude)
 
 
-def describe_step(policy: StepPolicy, step: StepAdjustment) -> str:
+def describe_step(
+    policy: StepPolicy, step: StepAdjustment, comparison: Comparison | None = None
+) -> str:
     """Return the step as its readers write it, e.g. `[50, 100) adds 2`."""
     lower = "-∞" if step.lower is None else f"{step.lower:g}"
     upper = "∞" if step.upper is None else f"{step.upper:g}"
-    closed_below = policy.direction is Direction.OUT and step.lower is not None
-    closed_above = policy.direction is Direction.IN and step.upper is not None
+    above = _above(policy, comparison)
+    closed_below = above and step.lower is not None
+    closed_above = not above and step.upper is not None
     interval = f"{'[' if closed_below else '('}{lower}, {upper}{']' if closed_above else ')'}"
     match policy.adjustment_type:
         case AdjustmentType.EXACT_CAPACITY:

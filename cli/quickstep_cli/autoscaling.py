@@ -1,0 +1,114 @@
+"""What Application Auto Scaling has for a service, has done to it, and may do to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.aws import Aws
+
+NAMESPACE = "ecs"
+DIMENSION = "ecs:service:DesiredCount"
+OUT = "DynamicScalingOutSuspended"
+IN = "DynamicScalingInSuspended"
+SCHEDULED = "ScheduledScalingSuspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A change of the desired count that Application Auto Scaling has asked for.
+
+    `to` is None where its description names no number.
+    """
+
+    at: datetime
+    to: int | None
+    why: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scalable:
+    """A service's scalable target, as AWS describes it: bounds, policies, scheduled actions.
+
+    `suspended` has the three ways in which it may act, each True where it may not.
+    """
+
+    bounds: tuple[int, int]
+    suspended: Mapping[str, bool]
+    policies: Sequence[Mapping[str, Any]]
+    scheduled: Sequence[str]
+
+
+def _of(service: ServiceName) -> dict[str, str]:
+    return {
+        "ServiceNamespace": NAMESPACE,
+        "ResourceId": service.resource_id,
+        "ScalableDimension": DIMENSION,
+    }
+
+
+def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
+    """Return what Application Auto Scaling has for a service; None where it has nothing."""
+    client = aws.client("application-autoscaling")
+    targets = client.describe_scalable_targets(
+        ServiceNamespace=NAMESPACE, ResourceIds=[service.resource_id], ScalableDimension=DIMENSION
+    )["ScalableTargets"]
+    if not targets:
+        return None
+    asked, suspended = _of(service), targets[0].get("SuspendedState") or {}
+    return Scalable(
+        bounds=(int(targets[0]["MinCapacity"]), int(targets[0]["MaxCapacity"])),
+        suspended={way: bool(suspended.get(way)) for way in (OUT, IN, SCHEDULED)},
+        policies=[
+            policy
+            for page in client.get_paginator("describe_scaling_policies").paginate(**asked)
+            for policy in page["ScalingPolicies"]
+        ],
+        scheduled=[
+            action["ScheduledActionName"]
+            for page in client.get_paginator("describe_scheduled_actions").paginate(**asked)
+            for action in page["ScheduledActions"]
+        ],
+    )
+
+
+def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> None:
+    """Say in which ways Application Auto Scaling may not act; its policies stay as they are.
+
+    AAS brings the capacity into its bounds when it is told anything (*RegisterScalableTarget*).
+    """
+    aws.client("application-autoscaling").register_scalable_target(
+        **_of(service), SuspendedState=dict(suspended)
+    )
+
+
+def read_activities(aws: Aws, service: ServiceName, since: datetime) -> list[Activity]:
+    """Return what it has done from a moment on, oldest first; AWS keeps six weeks of it."""
+    found: list[Activity] = []
+    pages = aws.client("application-autoscaling").get_paginator("describe_scaling_activities")
+    for page in pages.paginate(**_of(service)):  # newest first
+        for one in page["ScalingActivities"]:
+            if one["StartTime"] < since:
+                return found[::-1]
+            found.append(read_activity(one))
+    return found[::-1]
+
+
+def read_activity(described: Mapping[str, Any]) -> Activity:
+    """Return an activity as AWS describes it. Example: "Setting desired count to 6.": 6."""
+    number = re.search(r"desired count to (\d+)", described.get("Description", ""))
+    cause = described.get("Cause", "")
+    named = re.fullmatch(r"monitor alarm .+ in state \w+ triggered policy (.+)", cause)
+    return Activity(
+        described["StartTime"],
+        int(number[1]) if number else None,
+        f"policy {named[1]}" if named else cause,
+        described["StatusCode"],
+    )

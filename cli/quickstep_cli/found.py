@@ -1,0 +1,164 @@
+"""What Application Auto Scaling and CloudWatch say of services: asked, or from saved output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
+from quickstep.naming import parse_resource_id
+from quickstep_cli.aws import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.aws import Aws
+
+DIMENSION = "ecs:service:DesiredCount"
+_NAMES = 100  # the most that DescribeAlarms takes
+_SERVICES = 10  # the most that DescribeServices takes
+_ANSWERS = (
+    "ScalableTargets",
+    "ScalingPolicies",
+    "MetricAlarms",
+    "CompositeAlarms",
+    "ScheduledActions",
+)
+
+MAX_EXPORT = 2**26
+"""Bytes; some 1,000 alarms take one or two millions."""
+
+
+def _nothing() -> dict[str, list[Any]]:
+    return {key: [] for key in _ANSWERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Members of the answers, by the names that AWS gives them; `where` they come from."""
+
+    where: str
+    answers: dict[str, list[Any]] = field(default_factory=_nothing)
+
+    def of(self, service: ServiceName, key: str) -> list[Any]:
+        """Return what an answer says of one service's desired count."""
+        return [
+            one
+            for one in self.answers[key]
+            if one.get("ResourceId") == service.resource_id
+            and one.get("ScalableDimension", DIMENSION) == DIMENSION
+        ]
+
+    @property
+    def alarms(self) -> dict[str, Any]:
+        """The metric alarms by name."""
+        return {one["AlarmName"]: one for one in self.answers["MetricAlarms"]}
+
+    @property
+    def composites(self) -> set[str]:
+        """The names of the composite alarms."""
+        return {str(one.get("AlarmName")) for one in self.answers["CompositeAlarms"]}
+
+    @property
+    def services(self) -> list[ServiceName]:
+        """The services that have a scalable target, by name."""
+        ids = {str(one.get("ResourceId")) for one in self.answers["ScalableTargets"]}
+        return [named for one in sorted(ids) if (named := parse_resource_id(one))]
+
+
+def ask(aws: Aws, service: ServiceName | None = None) -> Found:
+    """Return what AWS has for one service, or for all of the Region."""
+    scaling = aws.client("application-autoscaling")
+    of: dict[str, Any] = {"ServiceNamespace": "ecs"}
+    one = {"ResourceId": service.resource_id, "ScalableDimension": DIMENSION} if service else {}
+    several = (
+        {"ResourceIds": [service.resource_id], "ScalableDimension": DIMENSION} if service else {}
+    )
+    found = Found(f"in {aws.region}")
+    for call, key, given in (
+        ("describe_scalable_targets", "ScalableTargets", several),
+        ("describe_scaling_policies", "ScalingPolicies", one),
+        ("describe_scheduled_actions", "ScheduledActions", one),
+    ):
+        for page in scaling.get_paginator(call).paginate(**of, **given):
+            found.answers[key] += page[key]
+    policies = found.answers["ScalingPolicies"]
+    steps = (policy for policy in policies if policy["PolicyType"] == "StepScaling")
+    names = {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", [])}
+    for answer in _described(aws, sorted(names)):
+        for key in ("MetricAlarms", "CompositeAlarms"):
+            found.answers[key] += answer.get(key, [])
+    return found
+
+
+def _described(aws: Aws, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(names), _NAMES):
+        yield aws.client("cloudwatch").describe_alarms(
+            AlarmNames=list(names[start : start + _NAMES]),
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        )
+
+
+def tagged(aws: Aws, services: Sequence[ServiceName], tags: Sequence[str]) -> list[ServiceName]:
+    """Return those services that have all of some tags, `Key=Value` each.
+
+    Raises:
+        CommandError: one is no tag.
+    """
+    wanted = dict(map(_read_tag, tags))
+    clusters: dict[str, list[str]] = {}
+    for service in services:
+        clusters.setdefault(service.cluster, []).append(service.service)
+    having = {
+        (cluster, described["serviceName"])
+        for cluster, names in clusters.items()
+        for start in range(0, len(names), _SERVICES)
+        for described in aws.client("ecs").describe_services(
+            cluster=cluster, services=names[start : start + _SERVICES], include=["TAGS"]
+        )["services"]
+        if wanted.items() <= {tag["key"]: tag["value"] for tag in described.get("tags", [])}.items()
+    }
+    return [service for service in services if (service.cluster, service.service) in having]
+
+
+def _read_tag(tag: str) -> tuple[str, str]:
+    key, given, value = tag.partition("=")
+    if not (key and given):
+        raise CommandError(Exit.USAGE, f"--tag must be KEY=VALUE, not {tag!r}")
+    return key, value
+
+
+def read_files(files: Sequence[Path]) -> Found:
+    """Return what saved output says.
+
+    Raises:
+        CommandError: a file is not what AWS describes.
+    """
+    found = Found(f"in {', '.join(str(file) for file in files)}")
+    for file in files:
+        try:
+            read_answer(found, file.read_text(encoding="utf-8"))
+        except (InvalidDocumentError, UnicodeDecodeError) as error:
+            raise CommandError(Exit.USAGE, f"{file}: {error}") from error
+    return found
+
+
+def read_answer(found: Found, text: str) -> None:
+    """Add what one saved answer says.
+
+    Raises:
+        InvalidDocumentError: it is none; every problem is listed.
+    """
+    problems = Problems()
+    members = Field(parse_json(text, MAX_EXPORT), "", problems).members()
+    known = found.answers.keys() & members.keys()
+    if not known and not problems.found:
+        rule = f"must have one of {', '.join(_ANSWERS)}"
+        Field(None, "", problems).wrong(rule, seen=False)
+    for key in known:
+        for item in members[key].items():
+            item.members()
+            found.answers[key].append(item.value)
+    problems.raise_any(InvalidDocumentError)

@@ -1,0 +1,156 @@
+"""`quickstep import --all`: one file set for each service in a folder, and a table of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
+from quickstep_cli.aws import CommandError, Exit, shown
+from quickstep_cli.import_one import answer_of, import_one, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.found import Found
+    from quickstep_cli.import_one import Imported, Wish
+
+REPORT = "report.json"
+"""Written last: a folder that has it is done."""
+
+_HEADINGS = ("SERVICE", "RESULT", "POLICIES", "ALARMS", "SCHEDULES", "ALIKE", "DIFFER", "WHY")
+OK, NAMED, FAILED = "ok", "not all", "failed"
+"""All is carried over; not all is, and what is not is named; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of a service; `before` says that it was imported by an earlier run."""
+
+    service: str
+    result: str
+    policies: int = 0
+    alarms: int = 0
+    schedules: int = 0
+    alike: int = 0
+    differ: int = 0
+    troubles: tuple[str, ...] = ()
+    before: bool = False
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        numbers = (self.policies, self.alarms, self.schedules, self.alike, self.differ)
+        result = f"{self.result} (before)" if self.before else self.result
+        return (self.service, result, *map(str, numbers), "; ".join(self.troubles))
+
+
+def import_all(
+    found: Found,
+    services: Sequence[ServiceName],
+    wish: Wish,
+    folder: Path,
+    *,
+    again: bool,
+    as_json: bool,
+) -> None:
+    """Import services into a folder each, and print a row each.
+
+    What a folder has already is left as it is, unless `again`. A service that fails has its row,
+    and takes nothing else with it.
+
+    Raises:
+        typer.Exit: with 1, if not everything of every service was carried over.
+    """
+    rows = [_row(found, service, wish, folder, again=again) for service in services]
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+    else:
+        for line in table([row.cells for row in rows]):
+            typer.echo(shown(line))
+        done = sum(row.result == OK for row in rows)
+        typer.echo(f"{done} of {len(rows)} services carried over whole, to {folder}")
+    if any(row.result != OK for row in rows):
+        raise typer.Exit(Exit.NO)
+
+
+def _row(found: Found, service: ServiceName, wish: Wish, folder: Path, *, again: bool) -> Row:
+    own = folder / service.cluster / service.service
+    try:
+        if not again and (known := _read_report(own / REPORT)):
+            return known
+        made = import_one(found, service, wish)
+        row = _row_of(made)
+        write(own, made)
+        _write_report(own / REPORT, row, made)
+    except CommandError as error:
+        return Row(service.resource_id, FAILED, troubles=(str(error),))
+    return row
+
+
+def _row_of(made: Imported) -> Row:
+    taken, proof = made.taken, made.proof
+    groups = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies")
+    return Row(
+        taken.service.resource_id,
+        NAMED if made.troubles else OK,
+        policies=sum(len(taken.document.get(group, ())) for group in groups),
+        alarms=len(taken.alarms),
+        schedules=len(taken.schedules),
+        alike=proof.alike if proof else 0,
+        differ=len(proof.differences) if proof else 0,
+        troubles=tuple(made.troubles),
+    )
+
+
+def _write_report(file: Path, row: Row, made: Imported) -> None:
+    said = {key: value for key, value in answer_of(made).items() if key in {"notes", "proof"}}
+    try:
+        report = {"row": asdict(row), **said}
+        file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(Exit.NO, f"{file}: {error.strerror}") from error
+
+
+def _read_report(file: Path) -> Row | None:
+    """Return the row of an earlier run; None where there is none.
+
+    Raises:
+        CommandError: the file is not a report.
+    """
+    try:
+        document = parse_json(file.read_text(encoding="utf-8"), 2**24)
+    except FileNotFoundError:
+        return None
+    except (InvalidDocumentError, UnicodeDecodeError, OSError) as error:
+        raise CommandError(Exit.NO, f"{file}: {error}; --again writes it anew") from error
+    problems = Problems()
+    row = Field(document, "", problems).members().get("row")
+    members = row.members() if row else {}
+    if not row or not {"service", "result", "troubles"} <= members.keys():
+        raise CommandError(Exit.NO, f"{file}: not a report of an import; --again writes it anew")
+    troubles = tuple(item.text() for item in members["troubles"].items())
+    numbers = {
+        key: members[key].integer(0, 10**9)
+        for key in ("policies", "alarms", "schedules", "alike", "differ")
+        if key in members
+    }
+    result = members["result"].text()
+    service = members["service"].text()
+    if problems.found:
+        raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again writes it anew")
+    return Row(service, result, **numbers, troubles=troubles, before=True)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield lines of aligned columns, as wide as what is in them: nothing is cut."""
+    every = [_HEADINGS, *rows]
+    widths = [max(len(cells[column]) for cells in every) for column in range(len(_HEADINGS))]
+    for cells in every:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(padded).rstrip()

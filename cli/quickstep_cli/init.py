@@ -1,0 +1,323 @@
+"""`quickstep init`: from a running service to a folder that deploys its target, as a dry run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quickstep.config import read_target as read_document
+from quickstep_cli.aws import Aws, CommandError, Exit, TargetArgument, YesOption, on_aws, shown
+from quickstep_cli.checks import Unknown
+from quickstep_cli.extra import INSTALL, has_lab
+from quickstep_cli.facts import or_unknown
+from quickstep_cli.proposal import (
+    MOST_TASKS,
+    REQUESTS_TARGET,
+    Answers,
+    App,
+    NothingToWatchError,
+    Signal,
+    default_maximum,
+    guessed_app,
+    known_target,
+    propose,
+    signal_of,
+)
+from quickstep_cli.running import look_at
+from quickstep_cli.starter import deploying, file_names, files_of, publishing
+from quickstep_cli.targets import stored_document
+from quickstep_cli.traffic import TrafficOption, chosen_traffic
+from quickstep_lab.files import ROOT
+from quickstep_lab.traffic import ScenarioName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.proposal import Proposal, Running
+    from quickstep_lab.traffic import Traffic
+
+_MODULE = Path("terraform") / "target"
+_CAPACITY = {"min": 0, "max": MOST_TASKS}
+
+
+@on_aws
+def init(
+    aws: Aws,
+    service: TargetArgument,
+    *,
+    app: Annotated[
+        App | None,
+        typer.Option(
+            help="The application, which publishes its requests by one line; none: left alone.",
+            show_default="asked, else none",
+        ),
+    ] = None,
+    target_value: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-6,
+            max=1e9 - 1,
+            help="Load that one task should carry, in the signal's unit.",
+            show_default="what AAS or the last day says, else asked",
+        ),
+    ] = None,
+    minimum: Annotated[
+        int | None,
+        typer.Option("--min", **_CAPACITY, help="Fewest tasks.", show_default="AAS's, else 2"),
+    ] = None,
+    maximum: Annotated[
+        int | None,
+        typer.Option("--max", **_CAPACITY, help="Most tasks.", show_default="AAS's, else asked"),
+    ] = None,
+    traffic: TrafficOption = None,
+    terraform: Annotated[
+        bool, typer.Option("--terraform", help="Write inputs of the Terraform module, not SAM's.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="The folder.", show_default="quickstep-CLUSTER-SERVICE"),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Write over what an earlier run has written.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Propose a policy for a running service, and write what deploys it as a dry run.
+
+    Nothing is changed in AWS. It asks at most three questions, and only what AWS does not say.
+    """
+    folder = out or Path(f"quickstep-{service.cluster}-{service.service}")
+    _check(folder, minimum, maximum, terraform=terraform, again=again)
+    played = _traffic(traffic) if traffic else None
+    given = Answers(app=app, target_value=target_value, minimum=minimum, maximum=maximum)
+    console = Console(highlight=False)
+    running = look_at(aws, service)
+    for line in _found(running):
+        console.print(escape(shown(line)), soft_wrap=True)
+    try:
+        answers = _taken(running, given, console) if yes else _asked(running, given)
+        proposal = propose(running, answers)
+    except NothingToWatchError as error:
+        raise CommandError(Exit.NO, str(error)) from None
+    target = read_document(dict(proposal.document))
+    console.print(f"\n[bold]Proposed for {escape(service.resource_id)}[/]")
+    for reason in proposal.reasons:
+        console.print(escape(shown(f"- {reason}")), soft_wrap=True)
+    if stored_document(aws, service) is not None:
+        console.print(
+            f"[yellow]![/] {escape(service.parameter)} exists: it is a target already, and a "
+            "second stack of it fails. Change it where it was made, or by quickstep apply",
+            soft_wrap=True,
+        )
+    _simulate(console, running, target, played)
+    commands = _commands(aws, service, running, proposal, folder, terraform=terraform)
+    module = _module(folder) if terraform else None
+    files = files_of(service, proposal, commands, module)
+    _write(folder, files)
+    console.print(escape(f"\nWritten to {folder}: {', '.join(files)}"), soft_wrap=True)
+    for line in _next(service, proposal, folder, commands):
+        console.print(escape(line), soft_wrap=True)
+
+
+def _check(
+    folder: Path, minimum: int | None, maximum: int | None, *, terraform: bool, again: bool
+) -> None:
+    """Refuse arguments before AWS is asked.
+
+    Raises:
+        typer.BadParameter: an option breaks a rule, or a file of the folder exists.
+    """
+    if minimum is not None and maximum is not None and minimum > maximum:
+        rule = f"must be at least --min, {minimum}, not {maximum}"
+        raise typer.BadParameter(rule, param_hint="--max")
+    there = [name for name in file_names(terraform=terraform) if (folder / name).exists()]
+    if there and not again:
+        rule = f"{folder} has {', '.join(there)} already; --again writes over it"
+        raise typer.BadParameter(rule, param_hint="--out")
+
+
+def _traffic(file: Path | None) -> Traffic:
+    return chosen_traffic(
+        None, file, multiply=1.0, start=0, end=None, default=ScenarioName.STEP_X10
+    )
+
+
+# --- what is known, and what is asked -------------------------------------------------------------
+
+
+def _found(running: Running) -> Iterator[str]:
+    """Yield what was found, a line each; what could not be asked is named."""
+    yield f"{running.service.resource_id}: {running.desired} tasks desired"
+    size = f" ({running.image_bytes / 1e6:.0f} MB)" if running.image_bytes else ""
+    yield (
+        f"  image {running.image or 'not known'}{size}, {running.vcpu:g} vCPU, "
+        f"{running.memory:g} GB"
+    )
+    if running.bounds:
+        low, high = running.bounds
+        names = ", ".join(running.policies) or "no policy"
+        yield f"  Application Auto Scaling: {low} to {high} tasks, by {names}"
+    else:
+        yield "  Application Auto Scaling: nothing"
+    published = [
+        *(["RequestsPerSecond of its tasks"] if running.publishes else []),
+        *([f"ECS's CPU every {running.cpu_seconds} s"] if running.cpu_seconds else []),
+        *(["the load balancer's requests per target"] if running.target_group else []),
+    ]
+    yield f"  metrics: {', '.join(published) or 'not known'}"
+    for unknown in running.unknown:
+        yield f"  not known: {unknown}"
+
+
+def _asked(running: Running, given: Answers) -> Answers:
+    """Return the answers to what AWS does not say: three questions at most."""
+    answers = given
+    if answers.app is None and not running.publishes:
+        guess = guessed_app(running.image)
+        seems = f" (its image looks like {guess})" if guess else ""
+        app = _prompt(
+            f"May the application have one line that publishes its requests?{seems} "
+            f"If so, what is it: {', '.join(App)}",
+            App.NONE.value,
+            _an_app,
+        )
+        answers = replace(answers, app=app)
+    signal = signal_of(running, answers.app)
+    if answers.target_value is None and known_target(running, signal) is None:
+        of_a_minute = "a minute" if signal is Signal.BALANCER else "a second"
+        usual = int(REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1))
+        value = _prompt(
+            f"How many requests {of_a_minute} should one task carry?",
+            usual,
+            lambda text: _a_number(text, 1e-6, 1e9 - 1),
+        )
+        answers = replace(answers, target_value=value)
+    if answers.maximum is None and not running.bounds:
+        least = max(1, answers.minimum or 0)
+        maximum = _prompt(
+            "How many tasks at the most?",
+            max(least, default_maximum(running)),
+            lambda text: int(_a_number(text, least, MOST_TASKS)),
+        )
+        answers = replace(answers, maximum=maximum)
+    return answers
+
+
+def _prompt(question: str, default: Any, read: Callable[[str], Any]) -> Any:
+    """Return an answer; one that cannot be read is asked for again."""
+    return typer.prompt(question, default=default, value_proc=read, err=True)
+
+
+def _an_app(text: str) -> App:
+    try:
+        return App(text.strip().lower())
+    except ValueError:
+        rule = f"must be one of {', '.join(App)}, not {text!r}"
+        raise typer.BadParameter(rule) from None
+
+
+def _a_number(text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise typer.BadParameter(f"must be a number from {least:g} to {most:g}, not {text!r}")
+    return value
+
+
+def _taken(running: Running, given: Answers, console: Console) -> Answers:
+    """Return the answers where nobody is asked, and say which are defaults."""
+    answers = given
+    taken = []
+    if answers.app is None and not running.publishes:
+        answers = replace(answers, app=App.NONE)
+        taken.append("--app none")
+    signal = signal_of(running, answers.app)
+    if answers.target_value is None and known_target(running, signal) is None:
+        usual = REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1)
+        taken.append(f"--target-value {usual:g}")
+    if answers.maximum is None and not running.bounds:
+        taken.append(f"--max {max(default_maximum(running), answers.minimum or 0)}")
+    if taken:
+        console.print(f"Taken without asking: {', '.join(taken)}", soft_wrap=True)
+    return answers
+
+
+# --- what comes of it -----------------------------------------------------------------------------
+
+
+def _simulate(console: Console, running: Running, target: Any, played: Traffic | None) -> None:
+    if not has_lab():
+        console.print(escape(f"Not simulated: that needs the extra lab: {INSTALL}"), style="dim")
+        return
+    # Takes its time, which a refused argument need not wait for.
+    from quickstep_cli.beside import Beside, for_tasks, play, show, size_of  # noqa: PLC0415
+
+    size = size_of(running.vcpu, running.memory, x86=running.x86)
+    beside = Beside(target, running.present, max(1, running.desired or 1), size)
+    traffic = played or for_tasks(_traffic(None), beside)
+    console.print()
+    show(console, beside, play(beside, traffic))
+
+
+def _commands(
+    aws: Aws,
+    service: ServiceName,
+    running: Running,
+    proposal: Proposal,
+    folder: Path,
+    *,
+    terraform: bool,
+) -> list[str]:
+    """Return the next three commands, of all that it takes until promote."""
+    name = f"{service.cluster}/{service.service}"
+    every = []
+    if isinstance(or_unknown(lambda: aws.scaler), Unknown):
+        every.append("make build && sam deploy --guided  # the scaler, once per account and Region")
+    if proposal.signal is Signal.CPU and running.cpu_seconds != 20:  # noqa: PLR2004 - see proposal
+        every.append(
+            f"aws ecs update-service --cluster {service.cluster} --service {service.service} "
+            '--monitoring \'{"metricConfigurations": [{"metricNames": ["CPUUtilization"], '
+            '"resolutionSeconds": 20}]}\''
+        )
+    every += [
+        deploying(service, folder, terraform=terraform),
+        f"quickstep shadow {name}",
+        f"quickstep promote {name}",
+    ]
+    return every[:3]
+
+
+def _module(folder: Path) -> str:
+    """Return where the target module is, from a folder; from a wheel, its place in a clone."""
+    module = ROOT / _MODULE
+    if not module.is_dir():
+        return f"./{_MODULE}"
+    source = os.path.relpath(module, folder.absolute())
+    return source if source.startswith("..") else f"./{source}"
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(Exit.NO, f"{folder}: {error.strerror}") from error
+
+
+def _next(
+    service: ServiceName, proposal: Proposal, folder: Path, commands: Sequence[str]
+) -> Iterator[str]:
+    if publishing(service, proposal.app):
+        yield f"Give the application its line first, as {folder / 'README.md'} has it."
+    yield "Next:"
+    yield from (f"  {command}" for command in commands)

@@ -1,0 +1,273 @@
+"""What `quickstep init` asks AWS of a running service. What it may not know, it says."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quickstep_cli.autoscaling import read_scalable
+from quickstep_cli.aws import CommandError, Exit, now
+from quickstep_cli.checks import EcsMetrics, Unknown
+from quickstep_cli.facts import drains, or_unknown, published_by_ecs
+from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.autoscaling import Scalable
+    from quickstep_cli.aws import Aws
+
+_TASKS = 20
+"""Of how many tasks the start-up is looked at."""
+_DAY = timedelta(days=1)
+_LOADED = 5.0
+"""Percent of CPU from which a minute says something of the load: below, it is mostly idling."""
+_MINUTES = 30
+"""Minutes with a load that have to be there to take a number from them."""
+_TRACKED = {
+    "ECSServiceAverageCPUUtilization": Signal.CPU,
+    "ECSServiceAverageCPUUtilizationHighResolution": Signal.CPU,
+    "ALBRequestCountPerTarget": Signal.BALANCER,
+}
+_ECR = r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com[a-z.]*/([^:@]+)"
+
+
+def look_at(aws: Aws, service: ServiceName) -> Running:
+    """Return what is known of a service; nothing is changed.
+
+    A question that AWS does not allow is left out, and named in `unknown`.
+
+    Raises:
+        CommandError: there is no such service.
+    """
+    return _Asked(aws, service).running()
+
+
+class _Asked:
+    """The questions, and what they could not be answered."""
+
+    def __init__(self, aws: Aws, service: ServiceName) -> None:
+        self._aws, self._service = aws, service
+        self._unknown: dict[str, str] = {}
+
+    def _ask(self, what: str, ask: Callable[[], Any], otherwise: Any = None) -> Any:
+        answer = or_unknown(ask)
+        if isinstance(answer, Unknown):
+            self._unknown[what] = answer.why
+            return otherwise
+        return answer
+
+    def running(self) -> Running:
+        aws, service = self._aws, self._service
+        found = _described(aws, service)
+        definition = self._ask("its task definition", lambda: _definition(aws, found), {})
+        tasks = self._ask("its tasks", lambda: _tasks(aws, service), [])
+        groups = _groups(found)
+        scalable: Scalable | None = self._ask(
+            "Application Auto Scaling", lambda: read_scalable(aws, service)
+        )
+        ecs: EcsMetrics | None = self._ask(
+            "how often ECS publishes CPU", lambda: published_by_ecs(aws.client("ecs"), service)
+        )
+        published = self._ask("its metrics", lambda: _publishes(aws, service), False)
+        containers = definition.get("containerDefinitions", [])
+        image = str(containers[0].get("image", "")) if containers else ""
+        group = groups[0].rpartition(":")[2] if groups else None
+        return Running(
+            service=service,
+            desired=int(found["desiredCount"]),
+            image=image,
+            image_bytes=self._ask("the image's size", lambda: _image_bytes(aws, image, tasks)),
+            **_size(definition),
+            start_ups=list(_start_ups(tasks)),
+            healthy_after=self._ask("its health checks", lambda: _healthy_after(aws, groups)),
+            drains=self._ask(
+                "its deregistration delay", lambda: max(drains(aws, service).values(), default=None)
+            ),
+            target_group=group,
+            controller=found.get("deploymentController", {}).get("type", "ECS"),
+            cpu_seconds=ecs.seconds.get("CPUUtilization", MINUTE) if ecs else None,
+            publishes=published,
+            requests_per_percent=self._ask(
+                "its load", lambda: _requests_per_percent(aws, service, group, published=published)
+            ),
+            bounds=scalable.bounds if scalable else None,
+            tracked=dict(_tracked(scalable.policies)) if scalable else {},
+            present=present_scaler(scalable.policies) if scalable else None,
+            policies=[one["PolicyName"] for one in scalable.policies] if scalable else [],
+            scheduled=scalable.scheduled if scalable else [],
+            unknown=[f"{what}: {why}" for what, why in self._unknown.items()],
+        )
+
+
+def _described(aws: Aws, service: ServiceName) -> Mapping[str, Any]:
+    answer = aws.client("ecs").describe_services(
+        cluster=service.cluster, services=[service.service]
+    )
+    active = [one for one in answer["services"] if one.get("status") != "INACTIVE"]
+    if not active:
+        why = f"ECS has no service {service.service} in the cluster {service.cluster} here"
+        raise CommandError(Exit.NOT_FOUND, why)
+    found: Mapping[str, Any] = active[0]
+    return found
+
+
+def _definition(aws: Aws, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    answer = aws.client("ecs").describe_task_definition(taskDefinition=found["taskDefinition"])
+    definition: Mapping[str, Any] = answer["taskDefinition"]
+    return definition
+
+
+def _size(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return vCPU, GB and processor. Example: cpu 256 and memory 512: 0.25 and 0.5."""
+    platform = definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
+    return {
+        "vcpu": int(definition.get("cpu") or 1024) / 1024,
+        "memory": int(definition.get("memory") or 2048) / 1024,
+        "x86": platform != "ARM64",
+    }
+
+
+def _tasks(aws: Aws, service: ServiceName) -> Sequence[Mapping[str, Any]]:
+    client, of = aws.client("ecs"), {"cluster": service.cluster}
+    arns = client.list_tasks(**of, serviceName=service.service, maxResults=_TASKS)["taskArns"]
+    return list(client.describe_tasks(**of, tasks=arns)["tasks"]) if arns else []
+
+
+def _start_ups(tasks: Sequence[Mapping[str, Any]]) -> Iterator[StartUp]:
+    for task in tasks:
+        if not {"createdAt", "startedAt"} <= task.keys():
+            continue
+        pulled = {"pullStartedAt", "pullStoppedAt"} <= task.keys()
+        yield StartUp(
+            (task["startedAt"] - task["createdAt"]).total_seconds(),
+            (task["pullStoppedAt"] - task["pullStartedAt"]).total_seconds() if pulled else None,
+        )
+
+
+def _image_bytes(aws: Aws, image: str, tasks: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the size of an image in ECR, as it is stored; None of another registry's."""
+    named = re.match(_ECR, image)
+    digests = [one["imageDigest"] for t in tasks for one in t["containers"] if "imageDigest" in one]
+    if not named or not digests:
+        return None
+    answer = aws.client("ecr").describe_images(
+        registryId=named[1], repositoryName=named[2], imageIds=[{"imageDigest": digests[0]}]
+    )
+    return int(answer["imageDetails"][0]["imageSizeInBytes"])
+
+
+def _groups(found: Mapping[str, Any]) -> list[str]:
+    return [one["targetGroupArn"] for one in found["loadBalancers"] if "targetGroupArn" in one]
+
+
+def _healthy_after(aws: Aws, groups: Sequence[str]) -> float | None:
+    """Return until a running task is sent requests. Example: 2 checks, one in 5 s: 10."""
+    if not groups:
+        return None
+    found = aws.client("elbv2").describe_target_groups(TargetGroupArns=groups)["TargetGroups"]
+    return float(
+        max(one["HealthCheckIntervalSeconds"] * one["HealthyThresholdCount"] for one in found)
+    )
+
+
+def _publishes(aws: Aws, service: ServiceName) -> bool:
+    """Return whether tasks have published to the service's own namespace in the last hours."""
+    listed = aws.client("cloudwatch").list_metrics(
+        Namespace=f"Quickstep/{service.cluster}/{service.service}",
+        MetricName="RequestsPerSecond",
+        RecentlyActive="PT3H",
+    )
+    return bool(listed["Metrics"])
+
+
+def _tracked(policies: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Signal, float]]:
+    for policy in policies:
+        body = policy.get("TargetTrackingScalingPolicyConfiguration", {})
+        kind = body.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
+        if kind in _TRACKED:
+            yield _TRACKED[kind], float(body["TargetValue"])
+
+
+def present_scaler(policies: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return which model of AAS is the nearest to a service's policies; None where it has none."""
+    kinds = [
+        policy.get("TargetTrackingScalingPolicyConfiguration", {})
+        .get("PredefinedMetricSpecification", {})
+        .get("PredefinedMetricType", "")
+        for policy in policies
+        if policy["PolicyType"] == "TargetTrackingScaling"
+    ]
+    if kinds:
+        fine = any(kind.endswith("HighResolution") for kind in kinds)
+        return "aas-target-tracking-20s" if fine else "aas-target-tracking-60s"
+    return "aas-step-60s-alarm" if policies else None
+
+
+def _requests_per_percent(
+    aws: Aws, service: ServiceName, group: str | None, *, published: bool
+) -> float | None:
+    """Return the requests a second of a task for each percent of CPU, in the last day.
+
+    None where too few minutes had a load, or nothing counts requests. Example: 126 requests/s at
+    60 % in one minute and 63 at 30 % in another: 189 / 90 = 2.1.
+    """
+    if not published and not group:
+        return None
+    own = {"ClusterName": service.cluster, "ServiceName": service.service}
+    cpu = _query("cpu", "AWS/ECS", "CPUUtilization", "Average", own)
+    namespace = f"Quickstep/{service.cluster}/{service.service}"
+    if published:
+        load = _query("load", namespace, "RequestsPerSecond", "Average", own)
+    else:
+        of_group = {"TargetGroup": str(group)}
+        load = _query("load", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", of_group)
+    answer = read_metrics(aws, [cpu, load], _DAY)
+    minutes = [
+        (requests / (1 if published else MINUTE), answer["cpu"][at])
+        for at, requests in answer["load"].items()
+        if answer["cpu"].get(at, 0.0) >= _LOADED
+    ]
+    if len(minutes) < _MINUTES:
+        return None
+    return sum(requests for requests, _ in minutes) / sum(percent for _, percent in minutes)
+
+
+def _query(
+    name: str, namespace: str, metric: str, statistic: str, dimensions: Mapping[str, str]
+) -> dict[str, Any]:
+    named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    return {
+        "Id": name,
+        "MetricStat": {
+            "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": named},
+            "Period": MINUTE,
+            "Stat": statistic,
+        },
+    }
+
+
+def read_metrics(
+    aws: Aws, queries: Sequence[Mapping[str, Any]], span: timedelta
+) -> dict[str, dict[Any, float]]:
+    """Return each query's datapoints of the newest `span`, by their times."""
+    end = now().replace(second=0, microsecond=0)
+    found: dict[str, dict[Any, float]] = {query["Id"]: {} for query in queries}
+    pages = aws.client("cloudwatch").get_paginator("get_metric_data")
+    for page in pages.paginate(
+        MetricDataQueries=list(queries),
+        StartTime=end - span,
+        EndTime=end,
+        ScanBy="TimestampAscending",
+    ):
+        for one in page["MetricDataResults"]:
+            found[one["Id"]].update(zip(one["Timestamps"], one["Values"], strict=True))
+    return found
+
+
+def task_size(aws: Aws, service: ServiceName) -> tuple[float, float, bool]:
+    """Return a task's vCPU, its GB, and whether its processor is an x86."""
+    size = _size(_definition(aws, _described(aws, service)))
+    return size["vcpu"], size["memory"], size["x86"]

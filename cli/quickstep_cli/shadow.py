@@ -1,0 +1,196 @@
+"""`quickstep shadow`: a dry run beside Application Auto Scaling, and what it would have meant."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from quickstep.fields import write_moment
+from quickstep_cli.autoscaling import read_activities, read_scalable
+from quickstep_cli.aws import (
+    Aws,
+    JsonOption,
+    TargetArgument,
+    now,
+    on_aws,
+    shown,
+)
+from quickstep_cli.checks import Unknown
+from quickstep_cli.compare import print_whole
+from quickstep_cli.decisions import SinceOption  # noqa: TC001 - Typer reads annotations at run time
+from quickstep_cli.extra import INSTALL, has_lab
+from quickstep_cli.facts import or_unknown
+from quickstep_cli.running import present_scaler, read_metrics, task_size
+from quickstep_cli.shadowing import changes, sentence, surges
+from quickstep_cli.targets import records_since, the_target
+from quickstep_cli.times import read_span
+from quickstep_cli.watched import NAMED
+from quickstep_lab.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from quickstep.engine.model import ScalableTarget
+    from quickstep.naming import ServiceName
+    from quickstep_cli.shadowing import Change
+
+_FINE = timedelta(hours=3)
+"""For how long CloudWatch keeps datapoints of less than a minute."""
+_WIDEST_WHY = 100
+
+
+@on_aws
+def shadow(
+    aws: Aws, target: TargetArgument, *, since: SinceOption = "24h", as_json: JsonOption = False
+) -> None:
+    """Show what a dry run would have done, beside what Application Auto Scaling did, and when.
+
+    Where the tasks publish their requests, both are simulated on the load that was recorded.
+    """
+    span = read_span(since, "--since")
+    document, start = the_target(aws, target), now() - span
+    records = list(records_since(aws, target, start))
+    activities = or_unknown(lambda: read_activities(aws, target, start))
+    known = [] if isinstance(activities, Unknown) else activities
+    every = changes(records, known)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(every, since), ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    print_whole(console, _table(target, every, since))
+    console.print(escape(sentence(every, since)), soft_wrap=True)
+    for remark in _remarks(document, activities, records):
+        console.print(escape(shown(remark)), soft_wrap=True, style="dim")
+    _simulate(aws, console, target, document, span)
+
+
+def _remarks(
+    document: ScalableTarget, activities: Any, records: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if not document.dry_run:
+        yield "It is no dry run: Quickstep's changes were made, not only recorded."
+    if isinstance(activities, Unknown):
+        yield f"Application Auto Scaling's activities are not known: {activities.why}."
+    if not records:
+        yield "No decision was recorded: nothing was in breach, or `quickstep doctor` says why."
+
+
+def _as_dict(every: Sequence[Change], since: str) -> dict[str, Any]:
+    return {
+        "since": since,
+        "sentence": sentence(every, since),
+        "changes": [
+            {
+                "at": write_moment(change.at),
+                "who": change.who.value,
+                "from": change.before,
+                "to": change.to,
+                "until": write_moment(change.until) if change.until else None,
+                "why": change.why,
+            }
+            for change in every
+        ],
+        "surges": [
+            {
+                "at": write_moment(surge.at),
+                "quickstep": surge.most,
+                "aas": surge.answer,
+                "aas_later_s": surge.later,
+            }
+            for surge in surges(every)
+        ],
+    }
+
+
+def _table(target: ServiceName, every: Sequence[Change], since: str) -> Table:
+    title = f"{target.resource_id}: {len(every)} changes in {since}"
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("At", "Who", "Tasks", "For"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why", overflow="fold", max_width=_WIDEST_WHY)
+    for change in every:
+        lasted = (change.until - change.at).total_seconds() if change.until else 0
+        before, to = (
+            "?" if number is None else str(number) for number in (change.before, change.to)
+        )
+        cells = (
+            f"{change.at:%m-%d %H:%M:%S}",
+            change.who.value,
+            f"{before} → {to}",
+            f"{lasted:.0f} s" if lasted else "",
+            change.why,
+        )
+        table.add_row(*(escape(shown(cell)) for cell in cells))
+    return table
+
+
+# --- on the load that was recorded ----------------------------------------------------------------
+
+
+def _simulate(
+    aws: Aws, console: Console, service: ServiceName, target: ScalableTarget, span: timedelta
+) -> None:
+    recorded = or_unknown(lambda: _recorded(aws, service, target, span))
+    if not isinstance(recorded, Traffic):
+        why = f"Not simulated on the recorded load: {recorded.why}."
+        console.print(escape(shown(why)), soft_wrap=True, style="dim")
+        return
+    from quickstep_cli.beside import Beside, play, show, size_of  # noqa: PLC0415 - takes its time
+
+    scalable = or_unknown(lambda: read_scalable(aws, service))
+    policies = [] if isinstance(scalable, Unknown) or scalable is None else scalable.policies
+    vcpu, memory, x86 = task_size(aws, service)
+    desired = aws.services.describe(service).desired
+    size = size_of(vcpu, memory, x86=x86)
+    beside = Beside(target, present_scaler(policies), max(1, desired), size)
+    show(console, beside, play(beside, recorded))
+
+
+def _recorded(
+    aws: Aws, service: ServiceName, target: ScalableTarget, span: timedelta
+) -> Traffic | Unknown:
+    """Return the requests of each second, as the tasks have published them; or why not."""
+    if not has_lab():
+        return Unknown(f"that needs the extra lab: {INSTALL}")
+    names = [one.alarm for one in target.policies if NAMED.get(one.name) == "requests"]
+    if not names or len(names) < len(target.policies):
+        return Unknown("only RequestsPerSecond of the tasks says how many requests there were")
+    described = aws.client("cloudwatch").describe_alarms(AlarmNames=[service.alarm(names[0])])
+    alarms = described["MetricAlarms"]
+    if not alarms or "MetricName" not in alarms[0]:
+        return Unknown(f"there is no alarm {service.alarm(names[0])} on a metric")
+    period = 10 if span <= _FINE else 60
+    metric = {key: alarms[0][key] for key in ("Namespace", "MetricName", "Dimensions")}
+    query = {
+        "Id": "load",
+        "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"},
+    }
+    datapoints = read_metrics(aws, [query], span)["load"]
+    if not datapoints:
+        return Unknown(f"{alarms[0]['Namespace']} {alarms[0]['MetricName']} has no datapoint")
+    return traffic_of(datapoints, period, target.publish_seconds)
+
+
+def traffic_of(datapoints: Mapping[datetime, float], period: int, publish_seconds: int) -> Traffic:
+    """Return the requests of each second, of sums over all samples of a period.
+
+    Each task has a sample every `publish_seconds`. Where nothing was published, the load is taken
+    to go on. Example: a sum of 4,800 in 10 s of tasks that publish each second: 480 a second.
+    """
+    first, last = min(datapoints), max(datapoints)
+    seconds: list[float] = []
+    load, at = 0.0, first
+    while at <= last:
+        if at in datapoints:
+            load = datapoints[at] * publish_seconds / period
+        seconds += [load] * period
+        at += timedelta(seconds=period)
+    return Traffic("the recorded load", tuple(seconds))

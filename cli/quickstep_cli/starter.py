@@ -1,0 +1,211 @@
+"""The folder that `quickstep init` writes: all that it takes to deploy a target, and to go on.
+
+Pure: a proposal in, texts by file name out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from quickstep_cli.proposal import App, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.proposal import Proposal
+
+POLICY, TEMPLATE, TERRAFORM, README = "policy.json", "template.json", "main.tf", "README.md"
+
+_NOT_LINTED = ["W2001", "E3615"]
+"""Scaler is used by nothing, and cfn-lint does not know yet that an alarm may have 20 s."""
+
+_LINES = {
+    App.ASGI: (
+        "python",
+        "from quickstep_publisher import AsgiMiddleware\n\napp.add_middleware(AsgiMiddleware)",
+    ),
+    App.WSGI: (
+        "python",
+        (
+            "from quickstep_publisher import WsgiMiddleware\n\n"
+            "app.wsgi_app = WsgiMiddleware(app.wsgi_app)  # Flask\n"
+            "application = WsgiMiddleware(get_wsgi_application())  # or Django's wsgi.py"
+        ),
+    ),
+}
+
+
+def file_names(*, terraform: bool) -> tuple[str, ...]:
+    """Return the names of the files that are written."""
+    return POLICY, TERRAFORM if terraform else TEMPLATE, README
+
+
+def files_of(
+    service: ServiceName, proposal: Proposal, commands: Sequence[str], module: str | None
+) -> dict[str, str]:
+    """Return the texts by file name: for Terraform where the target module's source is given."""
+    template = {TEMPLATE: _json(template_of(service, proposal))}
+    return {
+        POLICY: _json(proposal.document),
+        **(template if module is None else {TERRAFORM: terraform_of(service, proposal, module)}),
+        README: _readme(service, proposal, commands),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def template_of(service: ServiceName, proposal: Proposal) -> dict[str, Any]:
+    """Return a CloudFormation template of the document and its alarm.
+
+    DryRun is a parameter, so that a deployment after `quickstep promote` says the same. Scaler is
+    used by nothing: without a scaler in the Region CloudFormation does not find it, and refuses.
+    """
+    document = json.dumps({**proposal.document, "DryRun": "${DryRun}"}, indent=2)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"Quickstep: what {service.resource_id} needs to be scaled",
+        "Metadata": {"cfn-lint": {"config": {"ignore_checks": _NOT_LINTED}}},
+        "Parameters": {
+            "DryRun": {
+                "Type": "String",
+                "Default": "true",
+                "AllowedValues": ["true", "false"],
+                "Description": "Whether decisions are only recorded, not carried out.",
+            },
+            "Scaler": {
+                "Type": "AWS::SSM::Parameter::Value<String>",
+                "Default": "/quickstep-scaler",
+                "Description": "SSM parameter of the scaler's stack, which is deployed first.",
+            },
+        },
+        "Resources": {
+            "PolicyDocument": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {
+                    "Name": service.parameter,
+                    "Type": "String",
+                    "Tags": {"quickstep:owner": "stack"},
+                    "Value": {"Fn::Sub": document.replace('"${DryRun}"', "${DryRun}")},
+                },
+            },
+            "AboveTarget": {"Type": "AWS::CloudWatch::Alarm", "Properties": proposal.alarm},
+        },
+    }
+
+
+def terraform_of(service: ServiceName, proposal: Proposal, module: str) -> str:
+    """Return the inputs of the module `terraform/target`: the alarm by signal, the whole document.
+
+    Where a document is given, DryRun is a key in it and no input of its own.
+    """
+    value = proposal.alarm["Threshold"]
+    inputs = [
+        ("source", _quoted(module)),
+        ("cluster_name", _quoted(service.cluster)),
+        ("service_name", _quoted(service.service)),
+        ("target_value", json.dumps(value)),
+        *_signal_inputs(proposal),
+        (
+            "document",
+            (
+                f'jsonencode(merge(jsondecode(file("${{path.module}}/{POLICY}")), '
+                "{ DryRun = var.dry_run }))"
+            ),
+        ),
+    ]
+    widest = max(len(name) for name, _ in inputs)
+    lines = [f"  {name.ljust(widest)} = {text}" for name, text in inputs]
+    return (
+        'variable "dry_run" {\n'
+        '  description = "Whether decisions are only recorded, not carried out."\n'
+        "  type        = bool\n"
+        "  default     = true\n"
+        "}\n\n"
+        'module "quickstep" {\n' + "\n".join(lines) + "\n}\n"
+    )
+
+
+def _signal_inputs(proposal: Proposal) -> list[tuple[str, str]]:
+    match proposal.signal:
+        case Signal.REQUESTS:
+            return []
+        case Signal.CPU:
+            return [("signal", _quoted("cpu"))]
+        case Signal.BALANCER:
+            (group,) = proposal.alarm["Dimensions"]
+            dimensions = f"{{ {group['Name']} = {_quoted(group['Value'])} }}"
+            return [("signal", _quoted("requests-per-target")), ("dimensions", dimensions)]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def deploying(service: ServiceName, folder: Path, *, terraform: bool) -> str:
+    """Return the command that deploys the folder."""
+    if terraform:
+        return f"terraform -chdir={folder} init && terraform -chdir={folder} apply"
+    return (
+        f"sam deploy --template-file {folder / TEMPLATE} "
+        f"--stack-name quickstep-{service.cluster}-{service.service}"
+    )
+
+
+def publishing(service: ServiceName, app: App | None) -> str:
+    """Return what the application needs to publish, in Markdown; nothing where it needs nothing."""
+    if app in (None, App.NONE):
+        return ""
+    namespace = f"Quickstep/{service.cluster}/{service.service}"
+    right = {
+        "Effect": "Allow",
+        "Action": "cloudwatch:PutMetricData",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"cloudwatch:namespace": namespace}},
+    }
+    if app in _LINES:
+        language, line = _LINES[app]
+        install = "`pip install quickstep-publisher`, and in the application:"
+        how = f"{install}\n\n```{language}\n{line}\n```"
+    else:
+        line = json.dumps(_emf(service, namespace))
+        how = (
+            "Every second one line on standard output, with the requests that arrived in it:\n\n"
+            f"```json\n{line}\n```\n\nThe awslogs driver carries it, and the task role needs no "
+            "right. A sidecar can send it as well (docs/other-languages.md)."
+        )
+        return f"## The line that publishes\n\n{how}\n"
+    role = f"The task role needs one right:\n\n```json\n{json.dumps(right, indent=2)}\n```"
+    return f"## The line that publishes\n\n{how}\n\n{role}\n"
+
+
+def _emf(service: ServiceName, namespace: str) -> dict[str, Any]:
+    metric = {"Name": "RequestsPerSecond", "Unit": "Count/Second", "StorageResolution": 1}
+    directive = {
+        "Namespace": namespace,
+        "Dimensions": [["ClusterName", "ServiceName"]],
+        "Metrics": [metric],
+    }
+    return {
+        "_aws": {"Timestamp": 1795341600000, "CloudWatchMetrics": [directive]},
+        "ClusterName": service.cluster,
+        "ServiceName": service.service,
+        "RequestsPerSecond": 124.0,
+    }
+
+
+def _readme(service: ServiceName, proposal: Proposal, commands: Sequence[str]) -> str:
+    reasons = "\n".join(f"- {reason}" for reason in proposal.reasons)
+    steps = "\n".join(commands)
+    parts = [
+        f"# {service.resource_id}, scaled by Quickstep\n",
+        f"Proposed by `quickstep init`; `{POLICY}` is the policy, a dry run.\n",
+        f"{reasons}\n",
+        publishing(service, proposal.app),
+        f"## Next\n\n```sh\n{steps}\n```\n",
+    ]
+    return "\n".join(part for part in parts if part)
