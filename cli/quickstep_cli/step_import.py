@@ -87,18 +87,10 @@ def carry_steps(
     ways = [way for alarm, state in runs_in for way in _ways(policy, alarm, state)]
     for way in ways:
         _add(made, policy, way, _title(policy, way, ways))
-    both = [way for way in ways if _is_mixed(policy, way)]
-    made.warnings += [
-        f"{name}: it adds and removes on the same side of the threshold of "
-        f"{way.alarm['AlarmName']}; here nothing is removed while its scale-out alarm is in ALARM, "
-        "so the steps that remove do nothing: give them an alarm of their own with a threshold"
-        for way in both
-        if way.direction is Direction.IN
-    ]
+    said = [*_never_removing(policy, ways), *_never_reached(policy, runs_in)]
     if not any(step[_NUMBER] for step in _steps(policy)) and not ways:
-        made.warnings.append(f"{name}: no step of it changes a capacity; it was not carried over")
-    if runs_in:
-        made.warnings += [f"{name}: {why}" for why in _never_reached(policy, runs_in)]
+        said.append("no step of it changes a capacity; it was not carried over")
+    made.warnings += [f"{name}: {why}" for why in said]
 
 
 def _usable(
@@ -215,9 +207,8 @@ def _each_way(
 
     An exact capacity is more than some number of tasks and less than another: it goes both ways.
     """
-    exact = policy["StepScalingPolicyConfiguration"]["AdjustmentType"] == "ExactCapacity"
     for direction, goes in _ONE_WAY.items():
-        if exact:
+        if _is_exact(policy):
             if direction is Direction.IN or any(step[_NUMBER] for step in steps):
                 yield direction, steps
         elif any(goes(step[_NUMBER]) for step in steps):
@@ -226,13 +217,9 @@ def _each_way(
             yield direction, [step if goes(step[_NUMBER]) else none for step, none in pairs]
 
 
-def _is_mixed(policy: Mapping[str, Any], way: _Way) -> bool:
-    """Whether the steps of a way's side of the threshold go the other way, too."""
-    steps = _within(_steps(policy), above=_above(way.alarm, way.state))
-    exact = policy["StepScalingPolicyConfiguration"]["AdjustmentType"] == "ExactCapacity"
-    return not exact and all(
-        any(goes(step[_NUMBER]) for step in steps) for goes in _ONE_WAY.values()
-    )
+def _is_exact(policy: Mapping[str, Any]) -> bool:
+    kind: str = policy["StepScalingPolicyConfiguration"]["AdjustmentType"]
+    return kind == "ExactCapacity"
 
 
 def _title(policy: Mapping[str, Any], way: _Way, ways: list[_Way]) -> str:
@@ -340,17 +327,34 @@ def _of_the_alarm(way: _Way) -> Iterator[str]:
         yield f"{name} also has the actions {', '.join(others)}: they stay with it, so keep it"
 
 
+def _never_removing(policy: Mapping[str, Any], ways: Sequence[_Way]) -> Iterator[str]:
+    """Yield the alarms on one side of whose threshold some steps add and others remove.
+
+    An exact capacity does that, too, and leaves the removal to its scale-in policy.
+    """
+    out = [(way.alarm["AlarmName"], way.state) for way in ways if way.direction is Direction.OUT]
+    for way in ways:
+        name = way.alarm["AlarmName"]
+        if way.direction is Direction.IN and (name, way.state) in out and not _is_exact(policy):
+            yield (
+                f"it adds and removes on the same side of the threshold of {name}; here nothing is "
+                "removed while its scale-out alarm is in ALARM, so the steps that remove do "
+                "nothing: give them an alarm of their own with a threshold"
+            )
+
+
 def _never_reached(
     policy: Mapping[str, Any], runs_in: Sequence[tuple[Mapping[str, Any], AlarmState]]
 ) -> Iterator[str]:
-    """Yield the steps that are on no side on which an alarm runs the policy.
+    """Yield the steps that are on no side on which an alarm runs the policy, if any alarm does.
 
     Example: a step (-inf, 0] of a policy that is run above the threshold only.
     """
     sides = {_above(alarm, state) for alarm, state in runs_in}
     names = ", ".join(sorted({alarm["AlarmName"] for alarm, _ in runs_in}))
     for step in _steps(policy):
-        if step[_NUMBER] and not any(_within([step], above=side) for side in sides):
+        reached = any(_within([step], above=side) for side in sides)
+        if sides and step[_NUMBER] and not reached:
             low, high = step.get(_LOWER), step.get(_UPPER)
             ends = (
                 f"{'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}"
