@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test simulate-faults bench bench-publisher mutate check audit build invoke lock clean
+.PHONY: help install demo test simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ audit: ## Check templates and packages against known weaknesses; needs a network
 
 build: $(INSTALLED) ## Build function and layers with `sam build`
 	@$(BIN)/python -m quickstep_lab.build
+
+packages: $(INSTALLED) ## Build, and pack for Terraform into terraform/scaler/packages
+	@$(BIN)/python -m quickstep_lab.packages
 
 invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-low.json ARGS=--logs
 	@$(BIN)/python -m quickstep_lab.invoke $(EVENT) $(ARGS)

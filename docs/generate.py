@@ -16,11 +16,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import cases, costs, draining, keys, outcomes, protocol
+from docs import cases, costs, draining, keys, outcomes, protocol, schema, variables
 from docs.tables import ROOT, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DECISIONS = ROOT / "docs" / "decisions"
 DOCUMENTS = (
@@ -31,6 +32,13 @@ DOCUMENTS = (
     ROOT / "docs" / "tuning.md",
     DECISIONS / "README.md",
 )
+
+FILES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "policy.schema.json": schema.schema,
+    ROOT / "terraform" / "scaler" / "variables.tf": variables.scaler,
+    ROOT / "terraform" / "target" / "variables.tf": variables.target,
+}
+"""Files that are generated as a whole."""
 
 _BLOCK = re.compile(r"(<!-- generated:(\S+) -->\n).*?(<!-- /generated:\2 -->)", re.DOTALL)
 
@@ -86,15 +94,20 @@ def filled(text: str) -> str:
     return _BLOCK.sub(lambda block: f"{block[1]}\n{BLOCKS[block[2]]()}\n\n{block[3]}", text)
 
 
+def up_to_date(path: Path, text: str) -> str:
+    """Return what a document or a generated file has to say, of what it says."""
+    return FILES[path]() if path in FILES else filled(text)
+
+
 def main() -> int:
     """Write the blocks, or with --check name the documents in which they differ."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 on drift")
     check = parser.parse_args().check
     drifted = 0
-    for path in DOCUMENTS:
-        before = path.read_text(encoding="utf-8")
-        after = filled(before)
+    for path in (*DOCUMENTS, *FILES):
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        after = up_to_date(path, before)
         if before == after:
             continue
         drifted += 1

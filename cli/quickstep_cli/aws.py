@@ -144,17 +144,20 @@ class Aws:
                     "template.yaml, name its stack with --stack, or give --table and --queue-url"
                 )
                 raise CommandError(Exit.NOT_FOUND, why) from error
-            self._scaler.update(_read_scaler(text))
+            named, resources = _read_scaler(text)
+            self._scaler.update(named)
+            if not self.stack:
+                self._resources.update(resources)
         return self._scaler
 
     def resource(self, logical_id: str) -> str:
-        """Return the physical id of a resource of the scaler's stack.
+        """Return the physical id of a resource of the scaler, as it says itself, or its stack.
 
         Raises:
             CommandError: there is no such stack, or it has no such resource.
         """
+        stack = self.stack or self.scaler["Stack"]
         if logical_id not in self._resources:
-            stack = self.stack or self.scaler["Stack"]
             try:
                 answer = self.client("cloudformation").describe_stack_resource(
                     StackName=stack, LogicalResourceId=logical_id
@@ -232,7 +235,8 @@ class Aws:
         return DynamoTargets(self.client("dynamodb"), self.table).peek(service.resource_id)
 
 
-def _read_scaler(text: str) -> dict[str, str]:
+def _read_scaler(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what a scaler says of itself, and the names of its resources if it has no stack."""
     wrong = f"{SCALER} must be what the scaler's stack wrote, with Stack, Table and Rechecks"
     try:
         found = json.loads(text)
@@ -241,7 +245,10 @@ def _read_scaler(text: str) -> dict[str, str]:
     names = ("Stack", "Table", "Rechecks")
     if not isinstance(found, dict) or not all(isinstance(found.get(one), str) for one in names):
         raise CommandError(Exit.NO, f"{wrong}, not {text[:100]!r}")
-    return {name: found[name] for name in names}
+    resources = found.get("Resources", {})
+    if not isinstance(resources, dict) or not all(isinstance(o, str) for o in resources.values()):
+        raise CommandError(Exit.NO, f"{SCALER}: Resources must be names by logical id")
+    return {name: found[name] for name in names}, resources
 
 
 def now() -> datetime:

@@ -1,6 +1,7 @@
 """`quickstep diff` and `quickstep apply`: policy documents, from files to SSM parameters.
 
-With `--alarms`, `apply` makes the alarms those of the document as well.
+With `--alarms`, `apply` makes the alarms those of the document as well. A folder stands for all
+documents in it, so that a repository of them is put in force by one command.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.advice import advice
 from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
-from quickstep_cli.targets import stored_document
+from quickstep_cli.owners import own, refuse_those_of_others
+from quickstep_cli.targets import stored_document, write_document
 from quickstep_cli.thresholds import read_thresholds
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
 
 FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Policy documents, as JSON files.")
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Policy documents, as JSON files, or folders of them."),
 ]
 
 
@@ -62,7 +65,7 @@ class Change:
 @on_aws
 def diff(aws: Aws, files: FilesArgument, *, as_json: JsonOption = False) -> None:
     """Show how documents differ from those in force; exit with 1 if any does."""
-    changes = [_change(aws, file) for file in files]
+    changes = [_change(aws, file) for file in _found(files)]
     _print(changes, as_json=as_json)
     if any(change.differs for change in changes):
         raise typer.Exit(Exit.NO)
@@ -89,20 +92,27 @@ def apply(
             show_default="as it is",
         ),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Put documents in force that a stack or Terraform made."),
+    ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put policy documents in force, once all of them are valid; within 30 s by default.
 
-    What a stack made is the stack's: change it there, or the next deployment undoes it.
+    What a stack or Terraform made is left alone: change it there, or take it over.
     """
     thresholds = read_thresholds(threshold or [])
-    changes = [_change(aws, file) for file in files]
+    changes = [_change(aws, file) for file in _found(files)]
     if alarms:
         changes = _with_alarms(aws, changes, thresholds)
     elif thresholds:
         raise typer.BadParameter("goes with --alarms", param_hint="--threshold")
     documents = [change for change in changes if change.differs]
+    if not take_over:
+        there = [one.service.parameter for one in documents if one.stored is not None]
+        refuse_those_of_others(aws.client("ssm"), there)
     lines = [line for change in changes for line in change.alarms.lines]
     _print(changes, as_json=as_json)
     err = Console(stderr=True, highlight=False)
@@ -116,16 +126,26 @@ def apply(
         where = f"{len(documents)} document(s) in {aws.region}"
         typer.confirm(f"Put {where} in force{also}?", abort=True, err=True)
     for change in documents:
-        aws.client("ssm").put_parameter(
-            Name=change.service.parameter,
-            Value=change.text,
-            Type="String",
-            Overwrite=True,
-            Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
-        )
+        write_document(aws, change.service, change.text)
+        own(aws.client("ssm"), change.service.parameter)
         err.print(f"[green]✓[/] {escape(change.service.parameter)}", soft_wrap=True)
     for change in changes:
         _put_alarms(aws, change.alarms, err)
+
+
+def _found(files: list[Path]) -> list[Path]:
+    """Return the files that are meant: of a folder, every JSON file in it, by name.
+
+    Raises:
+        CommandError: a folder has none.
+    """
+    found = []
+    for path in files:
+        inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise CommandError(Exit.USAGE, f"{path}: there is no *.json in this folder")
+        found += inside
+    return found
 
 
 def _with_alarms(aws: Aws, changes: list[Change], thresholds: Mapping[str, float]) -> list[Change]:

@@ -11,7 +11,7 @@ from quickstep_cli.aws import Exit, fail
 if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
-INSTALL = "pip install 'quickstep[lab]'"
+INSTALL = "pip install 'quickstep-ecs[lab]'"
 _LAB = ("aws_lambda_powertools", "moto", "plotly")
 
 

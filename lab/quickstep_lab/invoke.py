@@ -3,9 +3,9 @@
     python -m quickstep_lab.invoke events/alarm-high-step2.json
 
 The account there has one policy document, the example's unless told otherwise, the service that it
-speaks of, an empty table and an empty queue. Where a Docker daemon answers, `sam local invoke` runs
-the function in a container; elsewhere, or with `--native`, Lambda's Runtime Interface Emulator runs
-the same build natively.
+speaks of, an empty table and an empty queue. Lambda's Runtime Interface Emulator runs the build
+natively where it can, on Linux: that takes no image, and the function's own is arm64, which an x86
+host refuses. Elsewhere, or with `--docker`, `sam local invoke` runs it in a container.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ from quickstep_lab.embedded_aws import (
     put_policy,
 )
 from quickstep_lab.files import EXAMPLE_POLICY, ROOT
-from quickstep_lab.local_lambda import VARIABLES, LocalLambdaError, built_function, emulator
+from quickstep_lab.local_lambda import (
+    VARIABLES,
+    LocalLambdaError,
+    built_function,
+    emulator,
+    runs_here,
+)
 from quickstep_lab.sam import FUNCTION
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ class InputError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Invoke the function and show what came of it; return the process's exit code."""
     options = _parser().parse_args(arguments)
-    native = options.native or not docker_answers()
+    native = not options.docker and (options.native or runs_here() or not docker_answers())
     try:
         event = _read_json("EVENT", options.event)
         document = _read_json("policy document", options.policy)
@@ -106,8 +112,10 @@ def _parser() -> argparse.ArgumentParser:
         "--policy", type=Path, default=EXAMPLE_POLICY, help="policy document of the service"
     )
     parser.add_argument("--desired", type=int, default=2, help="tasks the service has before (2)")
-    parser.add_argument(
-        "--native", action="store_true", help="do without Docker even if it is there"
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--native", action="store_true", help="do without Docker even if it is there")
+    how.add_argument(
+        "--docker", action="store_true", help="run it in a container, as an arm64 host can"
     )
     parser.add_argument("--json", action="store_true", help="show the whole answer as JSON")
     parser.add_argument("--logs", action="store_true", help="show the function's log lines")

@@ -66,6 +66,12 @@ class BuiltFunction:
     timeout: int
 
 
+def runs_here() -> bool:
+    """Whether the emulator runs on this machine, and a Python of the function's runtime."""
+    known = platform.system() == "Linux" and platform.machine().lower() in _MACHINES
+    return known and runtime_python() is not None
+
+
 def built_function(endpoint_url: str) -> BuiltFunction:
     """Return the scaler as built, as `sam local invoke` with the same parameter would see it."""
     stacks, _ = SamLocalStackProvider.get_stacks(

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 
+from quickstep_cli import __version__
 from tests.builders import ROOT
 from tests.template.stack import SCALER, source
 
@@ -26,7 +27,11 @@ def test_all_parts_have_one_version() -> None:
         "pyproject.toml": project_version("pyproject.toml"),
         "publisher/pyproject.toml": project_version("publisher/pyproject.toml"),
         "template.yaml": METADATA["SemanticVersion"],
-    } == dict.fromkeys(["pyproject.toml", "publisher/pyproject.toml", "template.yaml"], newest[1])
+        "quickstep --version": __version__,
+    } == dict.fromkeys(
+        ["pyproject.toml", "publisher/pyproject.toml", "template.yaml", "quickstep --version"],
+        newest[1],
+    )
 
 
 @pytest.mark.parametrize(

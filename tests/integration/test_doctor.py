@@ -18,6 +18,7 @@ import quickstep_cli.facts
 import quickstep_cli.rights
 from quickstep.fields import write_moment
 from quickstep_cli.facts import DEAD_LETTERS
+from quickstep_cli.rights import GRANTS
 from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
 from tests.builders import HIGH, LOW, WEB, a_document
 from tests.integration.scene import a_door, an_event, tasks
@@ -240,6 +241,28 @@ def test_a_second_scaler_is_found_and_a_bell_on_the_same_alarms_is_none(
     assert what.startswith("2 act on each event of this target: ")
     assert "function-of-rule; scaler invokes" in what
     assert "a-bell" not in what
+
+
+def test_a_scaler_without_a_stack_is_asked_about_by_the_names_that_it_says(
+    account: Account, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `terraform/scaler` writes it: there is no stack to ask for a physical name."""
+    dead = create_queue(account, "dead")
+    named = {grant.role: f"quickstep-{grant.role}" for grant in GRANTS}
+    named |= {grant.resource: "name" for grant in GRANTS if grant.resource not in named}
+    named |= dict.fromkeys(DEAD_LETTERS, dead)
+    value = {"Stack": "quickstep", "Table": TABLE, "Rechecks": dead, "Resources": named}
+    account.client("ssm").put_parameter(
+        Name="/quickstep-scaler", Value=json.dumps(value), Type="String"
+    )
+    iam = Simulation()
+    monkeypatch.setattr(quickstep_cli.rights, "simulated", iam)
+
+    found = findings(run("doctor", "prod/web", "--json"))
+
+    assert found["rights"][0][0] == "ok"
+    assert {role for role, _ in iam.asked} == {f"quickstep-{grant.role}" for grant in GRANTS}
+    assert "warning" not in {verdict for verdict, _ in found["dead letters"]}
 
 
 @pytest.mark.usefixtures("stack")

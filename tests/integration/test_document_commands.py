@@ -11,6 +11,7 @@ import pytest
 from quickstep.config import parse_target
 from quickstep.naming import ServiceName
 from quickstep_cli.decisions import load_seen, traffic_rows
+from quickstep_cli.owners import TAG, owner_of
 from quickstep_lab.embedded_aws import create_service, put_policy
 from quickstep_lab.traffic import read_traffic
 from tests.builders import EXAMPLE_POLICY, HIGH, LOW, NOW, WEB, a_document, example_document
@@ -123,6 +124,94 @@ def test_a_stored_text_that_is_no_json_is_compared_all_the_same(account: Account
 
     assert result.exit_code == 1
     assert "-oops" in result.stdout
+
+
+# --- whose a document is --------------------------------------------------------------------------
+
+
+def own(account: Account, owner: str) -> None:
+    account.client("ssm").add_tags_to_resource(
+        ResourceType="Parameter",
+        ResourceId=WEB.parameter,
+        Tags=[{"Key": TAG, "Value": owner}],
+    )
+
+
+def test_a_document_that_is_put_is_of_the_files_from_then_on(
+    account: Account, run: Any, changed: Path
+) -> None:
+    assert owner_of(account.client("ssm"), WEB.parameter) is None
+
+    assert run("apply", str(changed), "--yes").exit_code == 0
+    assert owner_of(account.client("ssm"), WEB.parameter) == "apply"
+
+    changed.write_text(json.dumps(a_document(MaxCapacity=60)))
+    assert run("apply", str(changed), "--yes").exit_code == 0
+    assert parse_target(stored(account)).max_capacity == 60
+
+
+@pytest.mark.parametrize(
+    ("owner", "why"),
+    [
+        pytest.param("stack", "a stack made it: change it there", id="a stack"),
+        pytest.param("terraform", "Terraform made it: change it there", id="Terraform"),
+        pytest.param("ansible", "it is owned by ansible", id="something else"),
+    ],
+)
+def test_a_document_of_somebody_else_is_left_alone(
+    account: Account, run: Any, changed: Path, tmp_path: Path, *, owner: str, why: str
+) -> None:
+    own(account, owner)
+    another = tmp_path / "api.json"
+    another.write_text(json.dumps(a_document(ResourceId="service/prod/api")))
+
+    result = run("apply", str(changed), str(another), "--yes")
+
+    assert result.exit_code == 1
+    assert " ".join(result.stderr.split()).endswith(
+        "nothing was changed; --take-over makes these the files' own: "
+        f"/quickstep/prod/web: {why} (quickstep:owner={owner})"
+    )
+    assert parse_target(stored(account)).max_capacity == 40
+    names = account.client("ssm").describe_parameters()["Parameters"]
+    assert "/quickstep/prod/api" not in {one["Name"] for one in names}
+
+
+def test_a_document_of_somebody_else_that_does_not_differ_is_no_trouble(
+    account: Account, run: Any
+) -> None:
+    own(account, "stack")
+
+    assert run("apply", str(EXAMPLE_POLICY), "--yes").exit_code == 0
+
+
+def test_a_document_can_be_taken_over(account: Account, run: Any, changed: Path) -> None:
+    own(account, "stack")
+
+    assert run("apply", str(changed), "--take-over", "--yes").exit_code == 0
+    assert parse_target(stored(account)).max_capacity == 50
+    assert owner_of(account.client("ssm"), WEB.parameter) == "apply"
+
+
+def test_a_folder_stands_for_every_document_in_it(run: Any, tmp_path: Path) -> None:
+    for name in ("web", "api"):
+        document = a_document(ResourceId=f"service/prod/{name}", MaxCapacity=50)
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    (tmp_path / "README.md").write_text("not a document")
+
+    assert run("apply", str(tmp_path), "--yes").exit_code == 0
+    assert run("diff", str(tmp_path)).exit_code == 0
+    assert {one["resource_id"] for one in printed(run("status", "--json"))} == {
+        "service/prod/api",
+        "service/prod/web",
+    }
+
+
+def test_a_folder_without_documents_is_a_mistake(run: Any, tmp_path: Path) -> None:
+    result = run("apply", str(tmp_path), "--yes")
+
+    assert result.exit_code == 2
+    assert "there is no *.json in this folder" in " ".join(result.stderr.split())
 
 
 # --- apply --alarms -------------------------------------------------------------------------------

@@ -22,7 +22,13 @@ from quickstep_lab.embedded_aws import (
     messages_waiting,
 )
 from quickstep_lab.files import ROOT
-from quickstep_lab.local_lambda import BuiltFunction, Emulator, built_function, emulator
+from quickstep_lab.local_lambda import (
+    BuiltFunction,
+    Emulator,
+    built_function,
+    emulator,
+    runs_here,
+)
 from tests.builders import EVENTS, WEB
 
 if TYPE_CHECKING:
@@ -297,6 +303,31 @@ def test_docker_is_used_where_its_daemon_answers(
     install_docker(tmp_path, monkeypatch, script)
 
     assert docker_answers() == answers
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "runs"),
+    [
+        pytest.param("Linux", "x86_64", True, id="Linux on x86"),
+        pytest.param("Linux", "aarch64", True, id="Linux on arm"),
+        pytest.param("Darwin", "arm64", False, id="a Mac"),
+        pytest.param("Linux", "riscv64", False, id="a processor without an emulator"),
+    ],
+)
+def test_the_emulator_runs_on_linux(
+    system: str, machine: str, monkeypatch: pytest.MonkeyPatch, *, runs: bool
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+
+    assert runs_here() == (runs and runtime_python() is not None)
+
+
+def test_native_and_docker_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        invoke.main(["events/heartbeat.json", "--native", "--docker"])
+
+    assert "argument --docker: not allowed with argument --native" in capsys.readouterr().err
 
 
 def test_without_a_docker_command_there_is_no_docker(

@@ -23,7 +23,7 @@ from quickstep_lab.embedded_aws import TABLE, EmbeddedAws, create_table
 from tests.builders import DEFINITION, HIGH, NOW, ROOT, WEB, a_lease, a_scale_out_record
 from tests.log_lines import metrics_in, overhear
 from tests.template.dashboard_schema import BODY
-from tests.template.stack import SCALER, TARGET, Stack, deploy, source
+from tests.template.stack import SCALER, TARGET, Resolver, Stack, deploy, parameters_of, source
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -184,7 +184,8 @@ def test_the_load_is_that_of_the_services_own_template_whatever_its_namespace() 
 
 
 def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
-    stack = deploy(SCALER, ScaleOutThreshold="80", ScaleInThreshold="20")
+    first = {"ClusterName": "prod", "ServiceName": "web"}
+    stack = deploy(SCALER, **first, ScaleOutThreshold="80", ScaleInThreshold="20")
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert [line["value"] for line in shown["horizontal"]] == [80, 20]
@@ -198,11 +199,38 @@ def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
     ],
 )
 def test_a_target_is_on_it_where_the_graph_has_its_unit(metric: str, lines: list[float]) -> None:
-    stack = deploy(SCALER, TargetValue="80.5", Metric=metric)
+    first = {"ClusterName": "prod", "ServiceName": "web"}
+    stack = deploy(SCALER, **first, TargetValue="80.5", Metric=metric)
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert problems(body(stack)) == []
     assert [line["value"] for line in shown["horizontal"]] == lines
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "console"),
+    [
+        pytest.param("aws", "eu-west-1", "console.aws.amazon.com", id="commercial"),
+        pytest.param("aws-cn", "cn-north-1", "console.amazonaws.cn", id="China"),
+        pytest.param("aws-us-gov", "us-gov-west-1", "console.amazonaws-us-gov.com", id="GovCloud"),
+    ],
+)
+def test_its_address_is_in_the_console_of_its_partition(
+    partition: str, region: str, console: str
+) -> None:
+    place = {"AWS::Partition": partition, "AWS::Region": region}
+    resolver = Resolver(source(SCALER), parameters_of(SCALER, {}) | place)
+
+    url = resolver.resolve(source(SCALER)["Outputs"]["DashboardUrl"]["Value"])
+    assert (
+        url == f"https://{console}/cloudwatch/home?region={region}#dashboards/dashboard/Dashboard"
+    )
+
+
+def test_no_threshold_is_on_it_without_a_first_service() -> None:
+    shown = widgets(deploy(SCALER))["Requests per second and task"]["properties"]["annotations"]
+
+    assert shown["horizontal"] == []
 
 
 # The widget's function

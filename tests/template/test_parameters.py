@@ -77,11 +77,18 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
     for name, value in passed.items():
         here, there = (source(path)["Parameters"][name] for path in (SCALER, TARGET))
         assert allowed(there, value)
-        assert here.get("Default") == there.get("Default") or (TARGET, name) in WITHOUT_DEFAULT
+        same = here.get("Default") == there.get("Default")
+        assert same or (TARGET, name) in WITHOUT_DEFAULT or name == "DryRun"
         for constraint in ("Type", "MinValue", "MaxValue", "MaxLength", "AllowedValues"):
             assert here.get(constraint) == there.get(constraint)
     assert (passed["ClusterName"], passed["ServiceName"]) == ("prod", "web")
     assert passed["MaxCapacity"] == "7"
+
+
+def test_a_first_service_begins_with_a_dry_run() -> None:
+    stack = deploy(SCALER, ClusterName="prod", ServiceName="web")
+
+    assert stack.the("AWS::CloudFormation::Stack")["Parameters"]["DryRun"] == "true"
 
 
 def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
@@ -134,7 +141,7 @@ def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
         pytest.param(
             {"TargetValue": "60", "Metric": "Utilization"}, id="a target of another metric"
         ),
-        pytest.param({"Document": DOCUMENT}, id="a document"),
+        pytest.param({"Document": DOCUMENT, "DryRun": "false"}, id="a document"),
         pytest.param({"ClusterNames": "prod,stage_2"}, id="two clusters"),
         pytest.param({"SnapStart": "on"}, id="SnapStart"),
         pytest.param({"ProvisionedConcurrency": "2"}, id="provisioned concurrency"),
@@ -174,10 +181,12 @@ def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
         ),
         pytest.param({"Metric": ""}, "Metric: ''", id="no metric"),
         pytest.param({"Metric": "My Metric"}, "Metric: 'My Metric'", id="no policy's name"),
-        pytest.param({"Document": "web.json"}, "Document: 'web.json'", id="a file's name"),
+        pytest.param(
+            {"Document": "web.json", "DryRun": "false"}, "Document: 'web.json'", id="a file's name"
+        ),
         pytest.param(
             {"Document": DOCUMENT, "DryRun": "true"},
-            "where Document is given, DryRun is a key in it, not a parameter",
+            "where Document is given, DryRun is a key in it, and the parameter is false",
             id="a dry run that would be none",
         ),
         pytest.param({"ClusterNames": ""}, "ClusterNames: ''", id="no cluster"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any
 
 from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 
 from tests.builders import ROOT
-from tests.template.stack import TARGET, refusals, source
+from tests.template.stack import SCALER, TARGET, refusals
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 
@@ -19,25 +20,29 @@ def options(environment: str, command: str) -> dict[str, Any]:
     return parameters
 
 
-def overrides(environment: str) -> dict[str, str]:
-    pairs = options(environment, "deploy")["parameter_overrides"].split()
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 def test_the_target_environment_deploys_the_target_s_template_alone() -> None:
     assert ROOT / options("target", "deploy")["template_file"] == TARGET
 
 
-def test_the_target_environment_names_a_service_and_is_accepted() -> None:
-    given = overrides("target")
+def test_whoever_adds_a_service_has_to_name_it_and_its_stack() -> None:
+    assert options("target", "deploy").keys().isdisjoint({"stack_name", "parameter_overrides"})
+    assert "stack_name" not in options("default", "deploy")
 
-    required = {
-        name
-        for name, parameter in source(TARGET)["Parameters"].items()
-        if "Default" not in parameter
-    }
-    assert given.keys() == required
-    assert refusals(TARGET, **given) == []
+
+def test_the_first_deployment_is_accepted_without_a_parameter() -> None:
+    assert "parameter_overrides" not in options("default", "deploy")
+    assert refusals(SCALER) == []
+
+
+def test_answers_to_the_guide_land_in_a_file_that_git_ignores() -> None:
+    shown = re.search(r"--guided --config-file (\S+)", (ROOT / "samconfig.toml").read_text("utf-8"))
+
+    assert shown
+    assert shown[1] in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_no_region_is_anybody_s_default() -> None:
+    assert "region" not in json.dumps(CONFIG)
 
 
 def test_a_document_arrives_as_the_command_that_is_shown_passes_it() -> None:
@@ -54,12 +59,6 @@ def test_a_document_arrives_as_the_command_that_is_shown_passes_it() -> None:
     assert json.loads(given["Document"]) == document
 
 
-def test_the_two_stacks_have_names_of_their_own() -> None:
-    scaler = options("default", "global")["stack_name"]
-
-    assert scaler != options("target", "deploy")["stack_name"]
-
-
-def test_a_deployment_asks_before_it_changes_anything() -> None:
-    assert options("default", "deploy")["confirm_changeset"]
-    assert options("target", "deploy")["confirm_changeset"]
+def test_a_deployment_asks_nothing() -> None:
+    assert not options("default", "deploy")["confirm_changeset"]
+    assert not options("target", "deploy")["confirm_changeset"]

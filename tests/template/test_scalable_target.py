@@ -13,6 +13,7 @@ from quickstep.config import parse_target
 from quickstep.engine.model import MetricScope, TargetPolicy
 from quickstep.loop.schedules import read_action
 from quickstep.naming import parse_alarm_name
+from quickstep_cli.owners import TAG
 from tests.builders import HIGH, LOW, NOW, ROOT, WEB, example_document, load_event
 from tests.template.stack import SCALER, STORED, TARGET, Stack, deploy, refusals, source
 
@@ -281,6 +282,8 @@ def test_a_stack_without_a_signal_is_what_it_was_before_there_were_signals(
         for name, resource in deploy(TARGET, **SERVICE, **given).resources.items()
     }
 
+    # Whose the document is has been said since; a tag changes nothing that is in force.
+    assert made["PolicyDocumentParameter"]["Properties"].pop("Tags") == {TAG: "stack"}
     assert as_cloudformation_reads(made) == as_cloudformation_reads(before)
 
 

@@ -1,0 +1,156 @@
+# Made from the template's parameters: python -m docs.generate
+
+variable "cluster_names" {
+  description = "Clusters whose services the scaler may change, separated by commas; * for all of this account and Region."
+  type        = list(string)
+  default     = ["*"]
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for one in var.cluster_names : can(regex("^(\\*|[A-Za-z0-9_-]{1,255})$", one))])
+    error_message = "cluster_names must be * or names of letters, digits, - and _, separated by commas"
+  }
+}
+
+variable "queue_arns" {
+  description = "Queues whose length the scaler may read, for QueuePolicies; empty for none. CloudFormation takes 4,096 characters: some 70 ARNs, or prefixes like arn:aws:sqs:eu-west-1:123456789012:jobs-*."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for one in var.queue_arns : can(regex("^(arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_*-]{1,80}(\\.fifo)?)$", one))])
+    error_message = "queue_arns must be ARNs of SQS queues, separated by commas; * in a name stands for any characters"
+  }
+}
+
+variable "alarm_email" {
+  description = "Who is told when scaling fails. Empty for nobody; the alarms exist all the same."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_email == null || can(regex("^([^@\\s]+@[^@\\s]+\\.[^@\\s]+)$", var.alarm_email))
+    error_message = "alarm_email must be an e-mail address"
+  }
+}
+
+variable "name_prefix" {
+  description = "Begins the name of the SSM parameter <prefix>-scaler, of which an account and Region has one, as two scalers would both act on each event. Another prefix is for replacing a scaler."
+  type        = string
+  default     = "/quickstep"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/[A-Za-z0-9_.-]{1,100}$", var.name_prefix))
+    error_message = "name_prefix must be / and a name of letters, digits, -, _ and ."
+  }
+}
+
+variable "log_level" {
+  description = "Least severe log line that is written. Decisions are INFO, failures ERROR; metrics always are."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be one of DEBUG, INFO, WARNING, ERROR"
+  }
+}
+
+variable "retention_days" {
+  description = "How many days decision records and logs are kept."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365], var.retention_days)
+    error_message = "retention_days must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365"
+  }
+}
+
+variable "policy_max_age_seconds" {
+  description = "How many seconds a warm function goes on with a policy document it has read. A changed one takes effect so much later than a heartbeat sees it."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.policy_max_age_seconds >= 0 && var.policy_max_age_seconds <= 3600
+    error_message = "policy_max_age_seconds must be from 0 to 3600"
+  }
+}
+
+variable "max_event_age_seconds" {
+  description = "How many seconds old an alarm's state change may be to be acted on."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.max_event_age_seconds >= 10 && var.max_event_age_seconds <= 600
+    error_message = "max_event_age_seconds must be from 10 to 600"
+  }
+}
+
+variable "memory_size" {
+  description = "Memory of the function in MB. CPU comes with it, and a cold start is mostly imports."
+  type        = number
+  default     = 1024
+  nullable    = false
+
+  validation {
+    condition     = var.memory_size >= 256 && var.memory_size <= 3008
+    error_message = "memory_size must be from 256 to 3008"
+  }
+}
+
+variable "snap_start" {
+  description = "Whether cold starts restore a snapshot; costs a little for its cache and each restore. Not together with provisioned_concurrency."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "provisioned_concurrency" {
+  description = "How many environments are kept warm, at their price; 0 for none."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.provisioned_concurrency >= 0 && var.provisioned_concurrency <= 100
+    error_message = "provisioned_concurrency must be from 0 to 100"
+  }
+}
+
+variable "endpoint_url" {
+  description = "Endpoint of all AWS calls, for running the function against an emulator; empty for AWS itself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.endpoint_url == null || can(regex("^(https?://\\S{1,100})$", var.endpoint_url))
+    error_message = "endpoint_url must be a URL that starts with http:// or https://"
+  }
+}
+
+variable "name" {
+  description = "Begins the names of what is made here, as a stack's name does."
+  type        = string
+  default     = "quickstep"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9-]{0,19}$", var.name))
+    error_message = "name must be a letter and up to 19 letters, digits and -."
+  }
+}
+
+variable "packages" {
+  description = "Folder with the zip files that make packages makes. Empty for the module's own."
+  type        = string
+  default     = null
+}
