@@ -245,7 +245,8 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
     nothing is removed. A larger minimum, a wish and a foreign change begin anew. Within 30 s of a
     scale-in there is no other, unless tasks were added in between.
     """
-    cooldown = COOLDOWNS[Direction.OUT] - world.troubles.tolerance
+    # Times are kept in milliseconds.
+    cooldown = COOLDOWNS[Direction.OUT] - world.troubles.tolerance - 0.001
     largest = max(step.adjustment for policy in world.target.step_policies for step in policy.steps)
     last: Change | None = None
     base = 0
@@ -362,8 +363,25 @@ def _a_foreign_number_is_not_fought(world: World) -> Iterator[str]:
             yield f"{call.by} counts from {record.decision.before}, where a hand set {call.had}"
 
 
+def _load_breaches(world: World, change: Change, back: float) -> bool:
+    """Whether tasks that tell of surges had a load above a threshold some time before a change."""
+    span = [change.decided_at - ago / 2 for ago in range(round(2 * back))]
+    return world.troubles.surges and any(
+        definition.breached_by(
+            world.traffic.per_task(METRICS[policy], at, world.tasks_at(at).serving) + MARK * at
+        )
+        for policy, *_ in change.acts_on
+        for _, definition in world.thresholds[policy]
+        for at in span
+        if at >= 0
+    )
+
+
 def _no_change_is_needless(world: World) -> Iterator[str]:
     """Tasks are added for a breach of the last minute, and removed for a calm of it.
+
+    Where tasks publish a surge at once, its seconds may be all that is seen of a period: then these
+    have to breach.
 
     Example: at 200 s tasks are added, but the last datapoint above a scale-out threshold is of
     100 s: even the oldest event that counts, of 60 s, a period and an evaluation ago, shows none.
@@ -384,7 +402,7 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
                 and seconds(point.at) <= change.at
                 and since <= change.at
             )
-            if not breached:
+            if not breached and not _load_breaches(world, change, PERIOD):
                 yield f"{change.by} changes {change.before} -> {change.after} for no {policy}"
 
 
@@ -723,16 +741,7 @@ def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
     for change in world.ecs.changes:
         if change.late or not change.acts_on or not change.of_surge:
             continue
-        span = [change.decided_at - ago / 2 for ago in range(round(2 * A_SURGE))]
-        if not any(
-            definition.breached_by(
-                world.traffic.per_task(METRICS[policy], at, world.tasks_at(at).serving) + MARK * at
-            )
-            for policy, *_ in change.acts_on
-            for _, definition in world.thresholds[policy]
-            for at in span
-            if at >= 0
-        ):
+        if not _load_breaches(world, change, A_SURGE):
             yield f"{change.by} changes {change.before} -> {change.after} for a load there is not"
 
 
