@@ -95,7 +95,9 @@ class Distant(Account):
 
 def serially(distant: Distant, outcome: str) -> Callable[[], None]:
     """Return the script: those of the calls just made that it needs, as they were, in a row."""
-    made = {name: (service, params) for service, name, params in distant.calls}
+    made: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for service, name, params in distant.calls:
+        made.setdefault(name, (service, params))  # of UpdateItem the claim: it comes first
     steps = []
     for name in NEEDED[outcome]:
         service, params = made[name]
