@@ -99,7 +99,7 @@ def apply(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put policy documents in force, once all of them are valid; within 30 s by default.
+    """Put policy documents in force, once all of them are valid; within 90 s by default.
 
     What a stack or Terraform made is left alone: change it there, or take it over.
     """

@@ -118,7 +118,7 @@ COMMANDS = {
     ),
     "apply": Lazy(
         "documents:apply",
-        "Put policy documents in force, once all of them are valid; within 30 s by default.",
+        "Put policy documents in force, once all of them are valid; within 90 s by default.",
         _DOCUMENTS,
     ),
 }
