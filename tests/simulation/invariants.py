@@ -402,7 +402,8 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
                 and seconds(point.at) <= change.at
                 and since <= change.at
             )
-            if not breached and not _load_breaches(world, change, PERIOD):
+            # The period acted on has ended, so it may have begun two periods ago.
+            if not breached and not _load_breaches(world, change, 2 * PERIOD):
                 yield f"{change.by} changes {change.before} -> {change.after} for no {policy}"
 
 
@@ -410,9 +411,20 @@ def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
     """An alarm that is deleted says nothing after the second heartbeat that no fault has met.
 
     Example: both alarms are deleted at 60 s, in ALARM. Heartbeats look at 70 and 130 s; at 200 s
-    nothing acts on the definition that is still remembered.
+    nothing acts on the definition that is still remembered. A heartbeat that loses the race leaves
+    it to a message, which a fault may meet.
     """
-    heartbeats = _unharmed_heartbeats(world)
+    lost = [
+        seconds(record.at)
+        for record in world.targets.records
+        if record.outcome is Outcome.LOST_RACE and record.look.cause.kind == "heartbeat"
+    ]
+    slack = world.troubles.tolerance
+    heartbeats = [
+        (began, ended)
+        for began, ended in _unharmed_heartbeats(world)
+        if not any(began - slack <= at <= ended + slack for at in lost)
+    ]
     for gone in world.gone:
         looks = [
             ended for began, ended in heartbeats if gone.since + 1 < began and ended < gone.until

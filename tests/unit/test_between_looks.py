@@ -311,10 +311,22 @@ def test_a_transition_ends_or_begins_a_mute() -> None:
             id="none",
         ),
         pytest.param(
-            known(seconds_ago=30, muted=True, muted_until=SOON),
+            known(seconds_ago=10, muted=True, muted_until=SOON),
             described(),
-            known(seconds_ago=30, muted=True, muted_until=SOON),
+            known(seconds_ago=10, muted=True, muted_until=SOON),
             id="no transition: a mute goes on",
+        ),
+        pytest.param(
+            known(seconds_ago=30, muted=True, muted_until=SOON, acted_on=ago(40)),
+            described(at=ago(28)),
+            known(seconds_ago=28, acted_on=ago(40)),
+            id="the same state, entered again since",
+        ),
+        pytest.param(
+            known(seconds_ago=30, muted=True, muted_until=SOON),
+            described(at=ago(29.5)),
+            known(seconds_ago=30, muted=True, muted_until=SOON),
+            id="half a second later is the same transition",
         ),
         pytest.param(
             known(AlarmState.OK, 600, muted=True, muted_until=SOON),

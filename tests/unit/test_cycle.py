@@ -653,6 +653,18 @@ def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> N
     assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
 
 
+def test_no_task_is_removed_where_the_load_before_an_event_cannot_be_read(world: World) -> None:
+    world.remember(in_breach(alarms=CALM_HIGH))
+    world.failures["GetMetricData"].append(
+        CallFailedError(Outcome.FAILED_THROTTLED, "GetMetricData: no")
+    )
+
+    record = world.evaluate(with_metrics(a_transition(LOW, firing(10.0, threshold=30))))
+
+    assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
+    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+
+
 def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
     world.points[HIGH] = points(250.0)
 

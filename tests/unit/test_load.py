@@ -158,6 +158,10 @@ def test_reporting_tasks_are_counted_alike_however_they_publish(
             ecs(8), State(), 16, Load(8, 8, doubt="16 tasks report, where at most 8 can"),
             id="two publishers",
         ),
+        pytest.param(
+            ecs(2), DRAINING, 30, Load(12, 2, doubt="30 tasks report, where at most 12 can"),
+            id="in doubt, those that are known to drain still report nothing",
+        ),
         pytest.param(ecs(8), State(), 8.5, Load(8.5, 8), id="a late point is no doubt"),
     ],
 )  # fmt: skip

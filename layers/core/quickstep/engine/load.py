@@ -68,7 +68,7 @@ class Load:
     """What a metric's value stands for: it is that of so many `reporting` tasks.
 
     `serving` of the tasks carry it. `silent` ones are taken to carry the average. A `doubt` says
-    why the reporters were not counted; then they are taken to be those that have settled.
+    why the reporters were not counted; then they are taken to be those that have settled or drain.
     """
 
     reporting: float
@@ -157,7 +157,7 @@ def load_of(case: Case, alarm: Alarm) -> Load:
     explained = max(service.desired, service.running) + tasks.draining
     if reporting > explained * (1 + TOLERANCE) + 0.5:
         why = f"{reporting:.3g} tasks report, where at most {explained} can"
-        return Load(tasks.settled, tasks.settled, doubt=why)
+        return Load(tasks.settled + tasks.draining, tasks.settled, doubt=why)
     serving = min(service.desired, max(tasks.settled, reporting - tasks.draining))
     return Load(max(reporting, tasks.settled), serving, _silent(case, alarm, reporting))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
@@ -12,12 +13,16 @@ from quickstep.protocol.memory import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from quickstep.alarms.event import AlarmEvent
     from quickstep.engine.model import ScalableTarget
     from quickstep.protocol.look import Look, Wish
     from quickstep.protocol.memory import Memory
+
+
+SAME_TRANSITION = timedelta(seconds=1)
+"""An event and DescribeAlarms may put one transition's time so far apart (not verified)."""
 
 
 def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
@@ -150,10 +155,14 @@ def _changed(last: KnownAlarm | None, shown: KnownAlarm) -> KnownAlarm:
 
 
 def _described(last: KnownAlarm | None, described: KnownAlarm) -> KnownAlarm:
-    """Return what DescribeAlarms adds: always the definition, the state only if it is newer."""
+    """Return what DescribeAlarms adds: always the definition, the state only if it is newer.
+
+    A state that has been entered again since counts as newer: the events between were missed.
+    """
     if last is None:
         return replace(described, muted=False, muted_until=None)
     last = replace(last, definition=described.definition, disabled=described.disabled)
-    if described.state is last.state or described.at < last.at:
+    newest = last.at + SAME_TRANSITION if described.state is last.state else last.at
+    if described.at < newest:
         return last
     return replace(last, state=described.state, at=described.at, muted=False, muted_until=None)

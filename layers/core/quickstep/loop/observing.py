@@ -70,8 +70,8 @@ class Observer:
     def with_load_before(self, target: ScalableTarget, look: Look, now: datetime) -> Look:
         """Return the look with the load before its event, where a guard asks for that.
 
-        The event's own datapoints stay the ones acted on. Where the load cannot be read, the guards
-        do without.
+        The event's own datapoints stay the ones acted on. Where the load cannot be read, tasks are
+        added without it, but none is removed: who serves without reporting would not be seen.
         """
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
@@ -80,8 +80,11 @@ class Observer:
         fine = event.definition.fine(resolution(target, policy))
         try:
             points = self.metrics.read({event.policy: fine}, now)[event.policy]
-        except CallFailedError:
-            return look
+        except CallFailedError as error:
+            if policy is None or policy.direction is Direction.OUT:
+                return look
+            blind = replace(event.alarm, datapoints=(), no_data=_unreadable(error))
+            return replace(look, event=replace(event, alarm=blind))
         alarm = replace(event.alarm, **_history(policy, target, event.definition, points, now))
         return replace(look, event=replace(event, alarm=alarm))
 
@@ -143,12 +146,11 @@ class Observer:
         try:
             points = self.metrics.read(fine, now)
         except CallFailedError as error:
-            why = f"it could not be read: {error.why}"
             # An alarm that could not be read is no quiet one: what it watches cannot be seen.
             unread = {
                 name: replace(
                     seen.alarms[name],
-                    no_data=why,
+                    no_data=_unreadable(error),
                     state=known[name].state
                     if known[name].state is AlarmState.ALARM
                     else AlarmState.INSUFFICIENT_DATA,
@@ -217,6 +219,10 @@ def _at_once(
     assert definition is not None  # noqa: S101 - only what is defined is read
     every, whole = target.publish_seconds, surge_interval(target, policy)
     return of_newest_seconds(definition, points, known.acted_on, now, every=every, whole=whole)
+
+
+def _unreadable(error: CallFailedError) -> str:
+    return f"it could not be read: {error.why}"
 
 
 def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
