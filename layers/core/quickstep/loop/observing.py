@@ -24,6 +24,7 @@ from quickstep.engine.policies import (
     resolution,
     surge_interval,
 )
+from quickstep.engine.words import clock
 from quickstep.protocol.backlog import LONGEST_TROUBLE
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
@@ -143,7 +144,7 @@ class Observer:
         try:
             points = self.metrics.read(fine, now)
         except CallFailedError as error:
-            why = f"it could not be read: {error.why}"
+            why = f"its metric could not be read: {error.why}"
             # An alarm that could not be read is no quiet one: what it watches cannot be seen.
             unread = {
                 name: replace(
@@ -279,7 +280,7 @@ def _unread(known: KnownAlarm, now: datetime) -> Alarm:
         known.state,
         threshold=definition.threshold if definition else None,
         muted=known.silenced(now),
-        no_data="its load was not read",
+        no_data="its metric was not read",
         metric=definition.metric if definition else "",
         alarm_period=definition.period if definition else ALARM_PERIOD,
         comparison=definition.comparison if definition else None,
@@ -306,5 +307,5 @@ def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, 
     spent = newest and known.acted_on and is_the_same(newest, known.acted_on, period)
     if newest is None or not spent or alarm.state is not AlarmState.ALARM:
         return alarm, newest
-    why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
+    why = f"its datapoint of {clock(newest)} was already acted on"
     return replace(alarm, datapoints=(), no_data=why, next_at=newest + 2 * period), None
