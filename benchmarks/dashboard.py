@@ -29,8 +29,9 @@ PROMISED_MILLIS = {1_000: 100.0}
 """CPU time in which the widget is made, by the number of decisions."""
 RUNS = 5
 _REASON = (
-    "high-request-rate: 375 is 275 above the threshold 100: step [100, ∞) adds 4; 4 of 6 tasks are "
-    "not running, or were launched within 45 s; with all of them 125 is expected, so 7 are enough"
+    "Scaled out from 6 to 7: only 2 of 6 tasks are reporting; spread over all 6, expect 125 "
+    "requests/s each (high-request-rate is at 375 requests/s, above its threshold of 100: adds 4 "
+    "tasks)"
 )
 
 

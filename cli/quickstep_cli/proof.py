@@ -64,7 +64,7 @@ class Difference:
     why: str
 
     def __str__(self) -> str:
-        """Return it as a line. Example: `4 tasks, backlog 8: AAS 2, Quickstep 4 (Held at 4, …)`."""
+        """Return it as a line. Example: `4 tasks, backlog 8: AAS 2, Quickstep 4 (Kept 4 …)`."""
         seen = "; ".join(
             f"{name} {', '.join(f'{value:g}' for value in values) or 'without data'}"
             for name, values in self.shown.items()

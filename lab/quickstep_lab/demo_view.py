@@ -93,10 +93,10 @@ def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str
 
 
 def _why(record: Mapping[str, Any]) -> str:
-    """Return e.g. `high-request-rate went to OK. Held at 2, ...`: cause, reason, and how fast."""
+    """Return e.g. `high-request-rate went to OK. Kept 2 ...`: cause, reason, and how fast."""
     latency = record["alarm_to_update_ms"]
     accepted = "" if latency is None else f" UpdateService accepted after {latency} ms."
-    return f"{_cause(record['trigger'])}. {record['reason']}.{accepted}"
+    return f"{_cause(record['trigger'])}. {record['reason'].removesuffix('.')}.{accepted}"
 
 
 def _cause(trigger: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ def test_the_page_shows_a_surge_being_answered(stage: Stage, open_tab: Callable[
     scaled_out.locator("summary").click()
     trail = scaled_out.locator(".trail")
     assert "step [100, ∞) adds 4" in trail.inner_text()
-    assert "within the policy's 2 to 40" in trail.inner_text()
+    assert "within the policy's bounds of 2 to 40" in trail.inner_text()
     page.locator("details", has_text="Scaled out from 6 to 7").wait_for(timeout=20_000)
     assert trail.is_visible()
     assert scaled_out.locator("summary").evaluate("row => row === document.activeElement")

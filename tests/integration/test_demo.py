@@ -368,7 +368,7 @@ def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
     assert "Answered by             the alarm's event, 12.0 s after second 10" in shown.output
     assert "Surge to alarm          12.0 s after second 10" in shown.output
     assert "00:42  SCALED_OUT  Re-check. Scaled out from 7 to 8" in shown.output
-    assert "00:52  HELD_CAPACITY_ON_ITS_WAY  Re-check. Held at 8" in shown.output
+    assert "00:52  HELD_CAPACITY_ON_ITS_WAY  Re-check. Kept 8 tasks" in shown.output
     assert "01:02  SCALED_OUT  Re-check. Scaled out from 8 to 9" in shown.output
     assert (
         "Desired count           2 → 6 (22 s) → 7 (32 s) → 8 (42 s) → 9 (62 s) → 8 (92 s)"

@@ -174,8 +174,8 @@ def test_from_application_auto_scaling_to_quickstep_and_back(
     assert journey.last == (
         "WOULD_SCALE",
         (
-            "Would scale from 4 to 10, but this is a dry run: request-rate: 960 requests/s take 10 "
-            "tasks of 100"
+            "Would scale from 4 to 10, but this is a dry run: request-rate: 960 requests/s need 10 "
+            "tasks at 100 each"
         ),
     )
     assert journey.tasks == 4
@@ -205,7 +205,7 @@ def test_from_application_auto_scaling_to_quickstep_and_back(
     journey.surge(1650)
     assert journey.last == (
         "SCALED_OUT",
-        "Scaled out from 8 to 17: request-rate: 1,650 requests/s take 17 tasks of 100",
+        "Scaled out from 8 to 17: request-rate: 1,650 requests/s need 17 tasks at 100 each",
     )
     assert journey.tasks == 17
     scaled = journey.seconds

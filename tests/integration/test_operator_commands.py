@@ -64,7 +64,7 @@ def test_an_override_brings_capacity_within_it_at_once(account: Account, run: An
 
     assert result.exit_code == 0, result.output
     assert "service/prod/web: override: at least 10 until" in result.stdout
-    assert "Scaled out from 4 to 10: 4 is outside the override's 10 to 40" in result.stdout
+    assert "Scaled out from 4 to 10: 4 is below the override's minimum of 10" in result.stdout
     assert tasks(account) == 10
     memory, lease = remembered(account)
     assert lease is None
@@ -231,7 +231,7 @@ def test_a_pause_holds_and_on_resume_the_breach_is_answered_at_once(
 
     assert paused.exit_code == 0, paused.output
     assert "pause scale-out and scale-in until" in paused.stdout
-    assert "Held at 4, scaling is paused: scale-out is paused until" in paused.stdout
+    assert "Kept 4 tasks while paused: scale-out is paused until" in paused.stdout
     assert tasks(account) == 4
 
     resumed = run("resume", "prod/web", "--yes")
@@ -288,7 +288,7 @@ def test_scale_sets_a_capacity_once_and_leaves_a_decision(account: Account, run:
 
     assert result.exit_code == 0, result.output
     assert "service/prod/web: 4 → 8 tasks, once: batch job" in result.stdout
-    assert "Scaled out from 4 to 8: 8 were asked for" in result.stdout
+    assert "Scaled out from 4 to 8: an operator asked for 8 tasks" in result.stdout
     assert tasks(account) == 8
     (record,) = decisions(account)
     assert record["trigger"]["kind"] == "request"

@@ -62,7 +62,8 @@ def test_a_jolt_is_worked_off_and_tasks_are_given_back(story: QueueStory) -> Non
 
     outs = [reason for reason in story.reasons if reason.startswith("Scaled out")]
     assert outs[0] == (
-        "Scaled out from 0 to 35: jobs: 12 jobs/s arrive and 120 wait take 35 tasks of 0.5 jobs/s"
+        "Scaled out from 0 to 35: jobs: 12 jobs/s arriving and 120 waiting need 35 tasks at 0.5 "
+        "jobs/s each"
     )
     assert story.reasons[-1].startswith("Scaled in from ")
 
@@ -111,7 +112,9 @@ def test_a_fifo_queue_is_worked_off(story: QueueStory) -> None:
     story.until(lambda: story.done == 40, most=120)
 
     (first, *_) = [reason for reason in story.reasons if reason.startswith("Scaled out")]
-    assert first.startswith("Scaled out from 0 to 12: orders: 4 jobs/s arrive and 40 wait take ")
+    assert first.startswith(
+        "Scaled out from 0 to 12: orders: 4 jobs/s arriving and 40 waiting need "
+    )
 
 
 def test_what_several_queues_take_is_added_up(story: QueueStory) -> None:
@@ -125,8 +128,9 @@ def test_what_several_queues_take_is_added_up(story: QueueStory) -> None:
 
     (first, *_) = [reason for reason in story.reasons if reason.startswith("Scaled out")]
     assert first == (
-        "Scaled out from 0 to 26: jobs: 3 jobs/s arrive and 30 wait take 8.67; mails: 6 jobs/s "
-        "arrive and 60 wait take 17.3: 26 tasks in all"
+        "Scaled out from 0 to 26: jobs: 3 jobs/s arriving and 30 waiting need 8.67; mails: 6 "
+        "jobs/s "
+        "arriving and 60 waiting need 17.3: 26 tasks in all"
     )
     story.until(lambda: story.done == 90, most=60)
 
@@ -142,9 +146,7 @@ def test_delayed_messages_start_no_task_and_keep_the_last_one(story: QueueStory)
     story.until(lambda: story.done == 1, most=60)
     story.passes(560)
     assert story.desired == 1, "its window and the seven minutes of a share are over"
-    assert story.reasons[-1] == (
-        "Held at 1, in cooldown: kept at 1: messages are in flight or delayed"
-    )
+    assert story.reasons[-1] == ("Kept 1 task for now: messages are in flight or delayed")
 
 
 def test_the_last_task_stays_while_somebody_works_on_a_message(story: QueueStory) -> None:
@@ -228,4 +230,6 @@ def test_a_queue_that_may_not_be_read_costs_the_other_nothing(story: QueueStory)
     story.until(lambda: story.desired > 0, most=15)
 
     (first, *_) = [reason for reason in story.reasons if reason.startswith("Scaled out")]
-    assert first.startswith("Scaled out from 0 to 6: jobs: 2 jobs/s arrive and 20 wait take 6 ")
+    assert first.startswith(
+        "Scaled out from 0 to 6: jobs: 2 jobs/s arriving and 20 waiting need 6 "
+    )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quickstep_lab.embedded_aws import Account
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-LONG = "request-rate: 960 requests/s take 10 tasks of 100, " * 4 + "which is the end of it"
+LONG = "request-rate: 960 requests/s need 10 tasks at 100 each, " * 4 + "which is the end of it"
 
 
 @pytest.fixture

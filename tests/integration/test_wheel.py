@@ -179,7 +179,7 @@ def test_with_the_extra_the_laboratory_needs_no_clone(
     assert (with_lab.home / "simulated.html").stat().st_size > 1_000_000, "it has plotly in it"
     assert "aas-target-tracking-20s" in compared
     assert built.startswith("make build: it takes a clone of the repository: ")
-    assert "Heartbeat. Held at 2" in ended(demo), "the deployed handler's answer"
+    assert "Heartbeat. Kept 2 tasks" in ended(demo), "the deployed handler's answer"
 
 
 @pytest.mark.parametrize("command", NEEDS_LAB)

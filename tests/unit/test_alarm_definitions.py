@@ -706,15 +706,17 @@ def test_m_of_the_newest_n_complete_datapoints_decide(
 @pytest.mark.parametrize(
     ("read", "why"),
     [
-        pytest.param([], "CloudWatch has no complete datapoint since 09:59:32", id="none at all"),
+        pytest.param(
+            [], "CloudWatch has no complete datapoint since 09:59:32 UTC", id="none at all"
+        ),
         pytest.param(
             points(160.0, newest=5),
-            "CloudWatch has no complete datapoint since 09:59:32",
+            "CloudWatch has no complete datapoint since 09:59:32 UTC",
             id="none that is complete",
         ),
         pytest.param(
             points(160.0, 160.0, newest=40.1),
-            "CloudWatch has no complete datapoint since 09:59:32",
+            "CloudWatch has no complete datapoint since 09:59:32 UTC",
             id="none that speaks for the present",
         ),
     ],
@@ -854,7 +856,8 @@ def test_a_datapoint_acts_once(acted_on: datetime | None, *, acts: bool) -> None
     assert (reading.alarm.state, reading.alarm.has_value) == (AlarmState.ALARM, acts)
     assert reading.newest == ago(12.5)
     if not acts:
-        assert "no datapoint newer than 10:00:00, which was acted on" in reading.alarm.no_data
+        why = "its newest datapoint, of 10:00:00 UTC, was already acted on"
+        assert reading.alarm.no_data == why
 
 
 # --- as plain data --------------------------------------------------------------------------------

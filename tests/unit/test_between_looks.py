@@ -162,7 +162,7 @@ def test_of_an_alarm_that_is_not_read_threshold_and_metric_are_known_all_the_sam
 
     assert (quiet.threshold, quiet.metric) == (100.0, DEFINITION.metric)
     assert not quiet.has_value
-    assert unknown == Alarm(AlarmState.ALARM, no_data="its load was not read")
+    assert unknown == Alarm(AlarmState.ALARM, no_data="its metric was not read")
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> No
 
     assert ignored(forgetful, a_look(late), NOW, MAX_EVENT_AGE) == (
         Outcome.IGNORED_STALE,
-        f"{HIGH}'s alarm was found deleted at {NOW.isoformat()}",
+        f"the alarm of {HIGH} was found deleted at 2026-11-22T10:00:12.500Z",
     )
     waited = learn(TARGET, forgetful, a_look(Recheck(WEB, 7)), NOW, {HIGH: told(late)})
     assert waited.alarms == {}

@@ -299,7 +299,10 @@ def test_losing_the_race_is_recorded_and_touches_nothing(world: World) -> None:
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.LOST_RACE
-    assert "other holds it until 10:00:27" in record.reason
+    assert record.reason == (
+        "Left to another evaluation of the same target: other holds the lock until 10:00:27 UTC "
+        "at the latest"
+    )
     assert world.desired == 4
     assert world.targets.records == [record]
     assert world.memory == Memory(), "so that the transition counts when it comes again"
@@ -440,8 +443,8 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
         "at": "2026-11-22T10:00:12.500Z",
         "resource_id": "service/prod/web",
         "outcome": "SCALED_OUT",
-        "reason": "Scaled out from 4 to 6: high-request-rate: 160 is 60 above the threshold 100: "
-        "step [50, 100) adds 2",
+        "reason": "Scaled out from 4 to 6: high-request-rate is at 160, above its threshold of "
+        "100: adds 2 tasks",
         "trigger": {
             "kind": "alarm",
             "alarm": "quickstep/prod/web/high-request-rate",
@@ -475,7 +478,12 @@ def test_a_record_says_what_was_seen_what_was_done_and_why(world: World) -> None
                 "why": "high-request-rate: 160 is 60 above the threshold 100: step [50, 100) "
                 "adds 2",
             },
-            {"guard": "bounds", "before": 6, "after": 6, "why": "within the policy's 2 to 40"},
+            {
+                "guard": "bounds",
+                "before": 6,
+                "after": 6,
+                "why": "within the policy's bounds of 2 to 40",
+            },
         ],
         "next_check_in": 10,
     }
@@ -581,7 +589,10 @@ def test_no_datapoint_is_acted_on_twice(world: World) -> None:
     record = rechecked(world)
 
     assert (record.outcome, world.desired) == (Outcome.HELD_ANSWERED, 4)
-    assert "no datapoint newer than 10:00:00, which was acted on" in record.reason
+    assert record.reason == (
+        "Kept 4 tasks until the next datapoint: high-request-rate is in ALARM, and its newest "
+        "datapoint, of 10:00:00 UTC, was already acted on"
+    )
     assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 8), "the next one ends at 10:00:20"
 
 
@@ -649,7 +660,7 @@ def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> N
     record = rechecked(world)
 
     assert record.outcome is Outcome.HELD_NO_DATA
-    assert "it could not be read: GetMetricData: no" in record.reason
+    assert "its metric could not be read: GetMetricData: no" in record.reason
     assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
 
 

@@ -288,10 +288,7 @@ def test_an_exact_capacity_below_what_there_is_holds_where_nothing_removes() -> 
 
     assert (decision.outcome, decision.reason) == (
         Outcome.HELD_NOT_BREACHING,
-        (
-            "Held at 4, no policy asks for a change: jobs: 120 is 20 above the threshold 100: "
-            "step [0, ∞) sets 2"
-        ),
+        ("Kept 4 tasks: jobs is at 120, above its threshold of 100: asks for 2 tasks"),
     )
 
 

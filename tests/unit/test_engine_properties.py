@@ -185,7 +185,7 @@ def test_a_decision_tells_the_same_story_as_its_trail(
     assert decision.trail, "every decision has reasons"
     assert decision.trail[-1].after == decision.granted
     assert decision.outcome.changes_capacity == (decision.granted != desired)
-    assert decision.reason.startswith(("Scaled", "Held"))
+    assert decision.reason.startswith(("Scaled", "Kept"))
 
 
 @given(targets(), counts, loads, histories(), states)

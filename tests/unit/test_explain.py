@@ -252,7 +252,7 @@ def test_seconds_of_a_case_are_put_together_as_the_scaler_does_it() -> None:
     )
 
     assert decision["reason"] == (
-        "Scaled out from 4 to 9: request-rate: 900 requests/s take 9 tasks of 100"
+        "Scaled out from 4 to 9: request-rate: 900 requests/s need 9 tasks at 100 each"
     )
 
 
@@ -295,7 +295,7 @@ def test_the_alarm_of_a_target_policy_is_named_after_it_with_high() -> None:
 
     assert (decision["outcome"], decision["granted"]) == ("SCALED_OUT", 24)
     assert decision["reason"] == (
-        "Scaled out from 12 to 24: request-rate: 2,385 requests/s take 24 tasks of 100"
+        "Scaled out from 12 to 24: request-rate: 2,385 requests/s need 24 tasks at 100 each"
     )
 
 
@@ -347,7 +347,8 @@ def test_the_reason_says_what_has_been_learnt_of_the_task_that_stays() -> None:
     memory = a_memory("2026-11-22T09:50:00Z", window=960, missed=[True, False, True])
 
     assert tracked(9, 50.0, state="OK", memory=memory)["trail"][-1]["why"] == (
-        "kept at 9: task 9 was missed 2 of the last 3 times; given back after 16 min idle"
+        "kept at 9: task 9 was soon needed again 2 of the last 3 times, so it is kept idle for "
+        "16 min"
     )
 
 

@@ -64,7 +64,8 @@ def test_the_reason_is_the_sum() -> None:
     queues = {"jobs": {"visible": 120, "before": {"at": BEFORE, "visible": 0}}}
 
     assert explained(0, queues)["reason"] == (
-        "Scaled out from 0 to 35: jobs: 12 jobs/s arrive and 120 wait take 35 tasks of 0.5 jobs/s"
+        "Scaled out from 0 to 35: jobs: 12 jobs/s arriving and 120 waiting need 35 tasks at 0.5 "
+        "jobs/s each"
     )
 
 
@@ -74,8 +75,8 @@ def test_queues_are_added_up() -> None:
     answered = explained(1, queues, {"jobs": JOBS, "mails": MAILS})
 
     assert answered["reason"] == (
-        "Scaled out from 1 to 4: jobs: no jobs arrive and 45 wait take 3; mails: no jobs arrive "
-        "and 600 wait take 0.5: 4 tasks in all"
+        "Scaled out from 1 to 4: jobs: 45 waiting need 3; mails: 600 waiting need 0.5: 4 tasks "
+        "in all"
     )
 
 

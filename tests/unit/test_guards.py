@@ -222,7 +222,7 @@ def test_the_trail_shows_the_numbers_of_a_rise() -> None:
         ("bounds", 6, 6),
     ]
     assert decision.trail[1].why == (
-        "the load rises by 6 a second; in 45 s 163.8 is expected of a task, so 6 are wanted"
+        "the load is rising by 6 a second; in 45 s, expect 163.75 per task: 6 wanted"
     )
     assert decision.wanted == 6
 
@@ -653,7 +653,7 @@ def test_the_trail_shows_the_numbers_of_a_removal() -> None:
         ("deployment", 4, 4),
         ("bounds", 4, 4),
     ]
-    assert decision.trail[1].why == ("a load of 350 in all takes 4 tasks to stay below 100 each")
+    assert decision.trail[1].why == ("a load of 350 needs 4 tasks to stay below 100 each")
     assert decision.wanted == 2
 
 

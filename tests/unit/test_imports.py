@@ -194,8 +194,8 @@ def test_steps_that_cannot_be_told_apart_are_named_and_shown_by_the_proof() -> N
             "18 differ"
         ),
         (
-            "✗ 3 tasks, cpu 65: AAS 2, Quickstep 3 (Held at 3, no policy asks for a change: "
-            "odd-out: 65 is 5 above the threshold 60: step [0, 10) adds 0)"
+            "✗ 3 tasks, cpu 65: AAS 2, Quickstep 3 (Kept 3 tasks: odd-out is at 65%, above its "
+            "threshold of 60: changes nothing)"
         ),
     ]
     assert lines[-1] == "✗ and 8 more"

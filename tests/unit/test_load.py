@@ -151,15 +151,17 @@ def test_reporting_tasks_are_counted_alike_however_they_publish(
         pytest.param(ecs(6), State(), 2, Load(6, 6, 4), id="four are silent: taken as the average"),
         pytest.param(ecs(4, 10), State(), 10, Load(10, 4), id="six protected ones report nothing"),
         pytest.param(
-            ecs(10), State(), 90, Load(10, 10, doubt="90 tasks report, where at most 10 can"),
+            ecs(10), State(), 90, Load(10, 10, doubt=("90 tasks are reporting, more than the 10 "
+                                                     "there can be")),
             id="samples of somebody else",
         ),
         pytest.param(
-            ecs(8), State(), 16, Load(8, 8, doubt="16 tasks report, where at most 8 can"),
+            ecs(8), State(), 16, Load(8, 8, doubt=("16 tasks are reporting, more than the 8 there "
+                                                  "can be")),
             id="two publishers",
         ),
         pytest.param(
-            ecs(2), DRAINING, 30, Load(12, 2, doubt="30 tasks report, where at most 12 can"),
+            ecs(2), DRAINING, 30, Load(12, 2, doubt="30 tasks are reporting, more than the 12 there can be"),
             id="in doubt, those that are known to drain still report nothing",
         ),
         pytest.param(ecs(8), State(), 8.5, Load(8.5, 8), id="a late point is no doubt"),
@@ -251,11 +253,13 @@ def test_a_surge_while_tasks_drain_is_answered_by_what_serving_tasks_carry() -> 
         Outcome.SCALED_OUT,
         7,
         (
-            "Scaled out from 3 to 7: high-request-rate: 450 is 350 above the threshold 100: "
-            "step [100, ∞) adds 4"
+            "Scaled out from 3 to 7: high-request-rate is at 450, above its threshold of 100: "
+            "adds 4 tasks"
         ),
     )
-    assert decision.trail[0].why == ("12 tasks report 112.5 on average, and 3 serve: 450 each")
+    assert decision.trail[0].why == (
+        "12 tasks report 112.5 on average; spread over the 3 that serve, that is 450 each"
+    )
 
 
 def test_an_average_that_draining_tasks_dilute_rings_no_alarm_and_is_answered_all_the_same() -> (
@@ -286,8 +290,8 @@ def test_no_task_goes_by_an_average_that_draining_tasks_dilute(removed: int) -> 
         Outcome.HELD_NOT_BREACHING,
         4,
         (
-            "Held at 4, no policy asks for a change: 12 tasks report 25 on average, and 4 serve: "
-            "75 each"
+            "Kept 4 tasks: 12 tasks report 25 on average; spread over the 4 that serve, that is 75 "
+            "each"
         ),
     )
 
@@ -295,8 +299,13 @@ def test_no_task_goes_by_an_average_that_draining_tasks_dilute(removed: int) -> 
 @pytest.mark.parametrize(
     ("service", "reporting", "why"),
     [
-        pytest.param(ecs(6), 2, "4 of 6 tasks that serve do not report", id="silent ones"),
-        pytest.param(ecs(8), 16, "16 tasks report, where at most 8 can", id="impossible counts"),
+        pytest.param(ecs(6), 2, "4 of 6 serving tasks are not reporting", id="silent ones"),
+        pytest.param(
+            ecs(8),
+            16,
+            "16 tasks are reporting, more than the 8 there can be",
+            id="impossible counts",
+        ),
     ],
 )
 def test_nothing_is_removed_while_not_every_task_is_seen(
@@ -306,7 +315,7 @@ def test_nothing_is_removed_while_not_every_task_is_seen(
 
     assert decision.outcome is Outcome.HELD_NO_DATA
     assert decision.reason == (
-        f"Held at {service.desired}, the load cannot be seen: {why}: none is removed"
+        f"Kept {service.desired} tasks, load unknown: {why}, so none is removed"
     )
 
 
@@ -334,8 +343,8 @@ def test_why_no_task_comes_is_said_in_the_words_of_ecs() -> None:
     decision = decided(ecs(10, 8, "2 tasks failed; unable to pull"), high=reported(120, 8))
 
     assert decision.reason == (
-        "Held at 10, tasks that were asked for never came: 2 of 10 tasks have not come; a load of "
-        "960 needs 10. ECS says: 2 tasks failed; unable to pull"
+        "Kept 10 tasks, but not all of them started: 2 of 10 are missing, and a load of 960 "
+        "needs 10. ECS says: 2 tasks failed; unable to pull"
     )
 
 
@@ -346,8 +355,8 @@ def test_the_step_of_an_alarm_of_m_of_n_is_chosen_by_the_datapoints_that_breach(
     decision = decided(ecs(4), high=firing(20.0, 110.0, 115.0, 30.0, 112.0))
 
     assert decision.reason == (
-        "Scaled out from 4 to 5: high-request-rate: 112.333 is 12.3333 above the threshold 100: "
-        "step [0, 50) adds 1"
+        "Scaled out from 4 to 5: high-request-rate is at 112, above its threshold of 100: adds 1 "
+        "task"
     )
 
 

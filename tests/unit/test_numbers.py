@@ -79,7 +79,10 @@ def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -
 
     recovered, own = world.targets.records
     assert (recovered.outcome, own.outcome) == (Outcome.RECOVERED, Outcome.HELD_NOT_BREACHING)
-    assert recovered.reason.endswith("6 tasks, which nobody had heard of since 10:00:12")
+    assert recovered.reason == (
+        "Recovered an unfinished change: ECS had not confirmed the 6 tasks asked for at "
+        "10:00:12 UTC"
+    )
     assert world.memory.state.scale_out == ScalingActivity(NOW, 4, 6)
     assert (world.memory.desired, world.memory.counts.asked) == (6, None)
 
@@ -109,7 +112,9 @@ def test_a_change_that_was_never_made_is_asked_for_again_while_its_breach_lasts(
 
     assert record is not None
     assert (record.outcome, world.desired) == (Outcome.RECOVERED, 6)
-    assert record.reason.startswith("Made good a change whose author did not finish: 6 were asked")
+    assert record.reason == (
+        "Recovered an unfinished change: the answer to an earlier request for 6 tasks was lost"
+    )
     assert (world.memory.desired, world.memory.state.scale_out) == (6, ScalingActivity(NOW, 4, 6))
 
 
@@ -230,7 +235,10 @@ def test_a_number_of_before_is_somebody_s_once_no_answer_can_be_that_old(world: 
 
     foreign, own = world.targets.records
     assert foreign.outcome is Outcome.FOREIGN_CHANGE
-    assert foreign.reason.startswith("Somebody else went from 8 to 4 tasks")
+    assert foreign.reason == (
+        "Changed from 8 to 4 tasks outside Quickstep: an operator, a deployment or another tool "
+        "set it; Quickstep counts from there"
+    )
     assert own == record
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 5)
 
@@ -359,5 +367,8 @@ def test_where_even_the_description_fails_the_change_is_found_by_the_next_look(
     world.evaluate(recheck)
 
     recovered = next(r for r in world.targets.records if r.outcome is Outcome.RECOVERED)
-    assert "6 tasks, which nobody had heard of" in recovered.reason
+    assert recovered.reason == (
+        "Recovered an unfinished change: ECS had not confirmed the 6 tasks asked for at "
+        "10:00:12 UTC"
+    )
     assert world.memory.state.scale_out == ScalingActivity(NOW, 4, 6)

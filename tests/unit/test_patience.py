@@ -74,28 +74,31 @@ def test_a_task_number_s_level(tasks: int, level: int) -> None:
         pytest.param(
             [(0, 6), (100, 12)],
             12,
-            "task 12 has been idle for 100 s; given back after 120 s idle",
+            "task 12 has been idle for 100 s, and is removed after 120 s",
             id="idle for less than the window",
         ),
         pytest.param(
             [(0, 6), (121, 12)],
             9,
-            "0.7 of the 12 needed at 09:58:11",
+            "70% of the 12 tasks needed at 09:58:11 UTC are kept",
             id="then seven tenths of it",
         ),
         pytest.param(
-            [(0, 6), (419, 12)], 9, "0.7 of the 12 needed at 09:53:13", id="for seven minutes"
+            [(0, 6), (419, 12)],
+            9,
+            "70% of the 12 tasks needed at 09:53:13 UTC are kept",
+            id="for seven minutes",
         ),
         pytest.param(
             [(0, 6), (421, 12)],
             6,
-            "task 6 has been idle for 0 s; given back after 120 s idle",
+            "task 6 has been idle for 0 s, and is removed after 120 s",
             id="and what is needed",
         ),
         pytest.param(
             [(0, 2), (90, 5), (300, 9)],
             7,
-            "0.7 of the 9 needed at 09:55:12",
+            "70% of the 9 tasks needed at 09:55:12 UTC are kept",
             id="the most of several reasons",
         ),
     ],
@@ -110,7 +113,9 @@ def test_tasks_that_were_just_added_are_kept_whatever_is_needed() -> None:
     guess = remembered((0, 6), tasks=15, grown_at=ago(100))
 
     assert keep(guess) == 15
-    assert kept(guess, WINDOW, 0.7, NOW).why == "15 were asked for at 09:58:32"
+    assert kept(guess, WINDOW, 0.7, NOW).why == (
+        "tasks were last added at 09:58:32 UTC, and are kept for 120 s"
+    )
     assert keep(guess, NOW + timedelta(seconds=21)) == 6
 
 
@@ -126,10 +131,15 @@ def test_it_says_until_when_at_least() -> None:
         pytest.param(
             Level(9, 960, missed=(True, False, True)),
             9,
-            "task 9 was missed 2 of the last 3 times; given back after 16 min idle",
+            "task 9 was soon needed again 2 of the last 3 times, so it is kept idle for 16 min",
             id="for as long as it was missed",
         ),
-        pytest.param(Level(9, 480), 2, "0.7 of the 2 needed at 10:00:12", id="and then it is not"),
+        pytest.param(
+            Level(9, 480),
+            2,
+            "70% of the 2 tasks needed at 10:00:12 UTC are kept",
+            id="and then it is not",
+        ),
     ],
 )
 def test_a_task_that_was_missed_is_kept_for_longer(level: Level, tasks: int, why: str) -> None:

@@ -113,7 +113,7 @@ def test_a_target_that_is_new_is_evaluated_once_and_then_polled() -> None:
 
     assert (record.outcome, record.reason) == (
         Outcome.HELD_NOT_BREACHING,
-        "Held at 0, no policy asks for a change: jobs: no jobs take 0 tasks of 0.5 jobs/s",
+        "Kept 0 tasks: jobs: no jobs",
     )
     assert record.as_dict["queues"] == {
         "jobs": {"visible": 0, "in_flight": 0, "delayed": 0, "arrivals": 0.0}
@@ -156,7 +156,8 @@ def test_from_zero_the_first_message_is_answered_by_the_next_poll(world: Worker)
     (record,) = world.poll()
 
     assert record.reason == (
-        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arrive and 1 wait take 1 task of 0.5 jobs/s"
+        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arriving and 1 waiting need 1 task at 0.5 "
+        "jobs/s each"
     )
     assert world.calls == ["DescribeServices", "UpdateService 1"]
 
@@ -170,7 +171,8 @@ def test_what_comes_is_known_from_the_poll_before(world: Worker) -> None:
     (record,) = world.poll()
 
     assert record.reason == (
-        "Scaled out from 18 to 39: jobs: 12 jobs/s arrive and 180 wait take 39 tasks of 0.5 jobs/s"
+        "Scaled out from 18 to 39: jobs: 12 jobs/s arriving and 180 waiting need 39 tasks at 0.5 "
+        "jobs/s each"
     )
 
 
@@ -212,14 +214,12 @@ def test_the_last_task_goes_after_a_minute_without_a_message() -> None:
     worker.has(0, 0, 1)
     for _ in range(50):
         worker.poll()
-    assert worker.come()[-1].reason == (
-        "Held at 1, in cooldown: kept at 1: messages are in flight or delayed"
-    )
+    assert worker.come()[-1].reason == ("Kept 1 task for now: messages are in flight or delayed")
 
     worker.has(0)
     worker.poll()
     assert worker.come()[-1].reason == (
-        "Held at 1, in cooldown: kept at 1: no message for 10 s of 60"
+        "Kept 1 task for now: the queues have been empty for 10 s of 60"
     )
     assert worker.come()[-1].outcome is Outcome.SCALED_IN
     assert worker.desired == 0

@@ -127,8 +127,7 @@ def test_a_difference_is_said_with_what_was_seen_and_what_came_of_it() -> None:
     proof = proved(saved(CPU), alarm_of("scale_up", Threshold=76.0))
 
     assert str(proof.differences[0]) == (
-        "2 tasks, cpu 75: AAS 3, Quickstep 2 (Held at 2, no policy asks for a change: no alarm is "
-        "in ALARM)"
+        "2 tasks, cpu 75: AAS 3, Quickstep 2 (Kept 2 tasks: no alarm is in ALARM)"
     )
     assert proof.sentence == (
         "Proof: of 54 cases 38 are answered as AAS documents it, 0 differ in a known way, 16 differ"

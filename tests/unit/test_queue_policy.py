@@ -79,7 +79,8 @@ def test_it_sizes_for_what_comes_and_what_waits_in_one_step() -> None:
 
     assert (decision.outcome, decision.granted) == (Outcome.SCALED_OUT, 16)
     assert decision.reason == (
-        "Scaled out from 4 to 16: jobs: 5 jobs/s arrive and 70 wait take 16 tasks of 0.5 jobs/s"
+        "Scaled out from 4 to 16: jobs: 5 jobs/s arriving and 70 waiting need 16 tasks at 0.5 "
+        "jobs/s each"
     )
     assert decision.next_check_in == 120
 
@@ -91,7 +92,8 @@ def test_the_first_message_starts_the_first_task() -> None:
     decision = decided(watched(0, seen))
 
     assert decision.reason == (
-        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arrive and 1 wait take 1 task of 0.5 jobs/s"
+        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arriving and 1 waiting need 1 task at 0.5 "
+        "jobs/s each"
     )
 
 
@@ -101,8 +103,8 @@ def test_a_long_job_takes_one_task_and_the_reason_says_that_there_is_one_job() -
     seen = follow(target.queues, empty, {"jobs": QueueReading(1)}, Moment(NOW, 0))
 
     assert decided(watched(0, seen), target=target).reason == (
-        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arrive and 1 wait (1 in all) take 1 task of "
-        "0.00833 jobs/s"
+        "Scaled out from 0 to 1: jobs: 0.1 jobs/s arriving and 1 waiting, 1 job in all, need 1 "
+        "task at 0.00833 jobs/s each"
     )
 
 
@@ -117,8 +119,8 @@ def test_the_reason_of_several_queues_says_what_each_takes() -> None:
     decision = decided(watched(1, seen), target=target)
 
     assert decision.reason == (
-        "Scaled out from 1 to 27: jobs: 9 jobs/s arrive and 90 wait take 26; mails: 3 jobs/s "
-        "arrive and 30 wait take 0.108: 27 tasks in all"
+        "Scaled out from 1 to 27: jobs: 9 jobs/s arriving and 90 waiting need 26; mails: 3 "
+        "jobs/s arriving and 30 waiting need 0.108: 27 tasks in all"
     )
 
 
@@ -133,8 +135,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(9, (0, 5), (200, 9)),
             HELD,
             9,
-            "Held at 9, in cooldown: kept at 9: task 9 has been idle for 3 min; given back after "
-            "5 min idle",
+            "Kept 9 tasks for now: task 9 has been idle for 3 min, and is removed after 5 min",
             id="kept for ScaleInWindow",
         ),
         pytest.param(
@@ -142,8 +143,8 @@ HELD = Outcome.HELD_COOLDOWN
             patient(9, (0, 5), (301, 9)),
             Outcome.SCALED_IN,
             7,
-            "Scaled in from 9 to 7: jobs: 2 jobs/s arrive and 0 wait take 5 tasks of 0.5 jobs/s; "
-            "kept at 7: 0.7 of the 9 needed at 09:55:11",
+            "Scaled in from 9 to 7: 70% of the 9 tasks needed at 09:55:11 UTC are kept (jobs: 2 "
+            "jobs/s arriving need 5 tasks at 0.5 jobs/s each)",
             id="seven tenths are kept for longer",
         ),
         pytest.param(
@@ -151,7 +152,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(9, (0, 5), (421, 9)),
             Outcome.SCALED_IN,
             5,
-            "Scaled in from 9 to 5: jobs: 2 jobs/s arrive and 0 wait take 5 tasks of 0.5 jobs/s",
+            "Scaled in from 9 to 5: jobs: 2 jobs/s arriving need 5 tasks at 0.5 jobs/s each",
             id="what is needed stays",
         ),
         pytest.param(
@@ -159,7 +160,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(1, (500, 1)),
             HELD,
             1,
-            "Held at 1, in cooldown: kept at 1: no message for 50 s of 60",
+            "Kept 1 task for now: the queues have been empty for 50 s of 60",
             id="the last task waits for a minute without a message",
         ),
         pytest.param(
@@ -167,7 +168,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(1, (500, 1)),
             HELD,
             1,
-            "Held at 1, in cooldown: kept at 1: messages are in flight or delayed",
+            "Kept 1 task for now: messages are in flight or delayed",
             id="the last task waits for delayed messages",
         ),
         pytest.param(
@@ -175,7 +176,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(1, (500, 1)),
             Outcome.SCALED_IN,
             0,
-            "Scaled in from 1 to 0: jobs: no jobs take 0 tasks of 0.5 jobs/s",
+            "Scaled in from 1 to 0: jobs: no jobs",
             id="the last task goes",
         ),
         pytest.param(
@@ -183,8 +184,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(5, (0, 5)),
             Outcome.HELD_NOT_BREACHING,
             5,
-            "Held at 5, no policy asks for a change: jobs: 2 jobs/s arrive and 0 wait take 5 tasks "
-            "of 0.5 jobs/s",
+            "Kept 5 tasks: jobs: 2 jobs/s arriving need 5 tasks at 0.5 jobs/s each",
             id="just enough",
         ),
         pytest.param(
@@ -192,7 +192,7 @@ HELD = Outcome.HELD_COOLDOWN
             patient(9, (500, 1)),
             Outcome.HELD_DEPLOYMENT,
             9,
-            "Held at 9 during a deployment: no task is removed while a rollout is in progress",
+            "Kept 9 tasks during a deployment: no task is removed until the rollout is complete",
             id="a rollout",
         ),
         pytest.param(
@@ -200,7 +200,7 @@ HELD = Outcome.HELD_COOLDOWN
             replace(patient(9, (500, 1)), pause=Pause(frozenset({Direction.IN}), reason="sale")),
             Outcome.HELD_PAUSED,
             9,
-            "Held at 9, scaling is paused: scale-in is paused: sale",
+            "Kept 9 tasks while paused: scale-in is paused: sale",
             id="a pause",
         ),
     ],

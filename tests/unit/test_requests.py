@@ -100,7 +100,7 @@ def test_a_capacity_that_was_asked_for_long_ago_is_not_set(world: World) -> None
     record = world.evaluate(a_request(9, seconds_ago=61))
 
     assert (record.outcome, world.desired) == (Outcome.IGNORED_STALE, 4)
-    assert "over 60 s ago" in record.reason
+    assert "more than 60 s ago" in record.reason
 
 
 def test_a_look_that_was_asked_for_long_ago_is_as_good_as_any(world: World) -> None:

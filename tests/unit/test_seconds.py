@@ -86,7 +86,7 @@ def test_where_nobody_knows_yet_how_many_tasks_report_the_seconds_say_nothing() 
 
     assert not reading.alarm.has_value
     assert reading.alarm.recent == ()
-    assert reading.alarm.no_data == "how many tasks report is not known yet"
+    assert reading.alarm.no_data == "how many tasks are reporting is not known yet"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_of_one_or_two_complete_seconds_nobody_knows_how_many_tasks_report(
 
     assert reading.alarm.has_value is decides
     assert bool(filled(seconds(*reports))) is decides
-    assert decides or reading.alarm.no_data == "how many tasks report is not known yet"
+    assert decides or reading.alarm.no_data == "how many tasks are reporting is not known yet"
 
 
 def test_two_whole_seconds_in_breach_are_the_alarm_s_period_that_ends_with_them() -> None:
@@ -164,7 +164,7 @@ def test_a_surge_that_only_few_tasks_have_told_of_for_long_says_nothing_of_now()
         DEFINITION, whole(*[(90.5, 4)] * 2, *[(180, 1)] * 12), None, ago(0), **NEWEST
     )
 
-    assert reading.alarm.no_data == "too few tasks have reported the seconds since 10:00:02"
+    assert reading.alarm.no_data == "too few tasks have reported since 10:00:02 UTC"
 
 
 def test_the_alarm_s_own_n_and_m_are_about_periods_and_not_about_seconds() -> None:
@@ -202,7 +202,9 @@ def test_seconds_that_were_acted_on_in_part_are_not_acted_on_again(
     [
         pytest.param(0.0, "", id="a second that has ended"),
         pytest.param(8.0, "", id="not much older than the surge may be"),
-        pytest.param(12.0, "CloudWatch has no second since 10:00:02", id="too old"),
+        pytest.param(
+            12.0, "CloudWatch has no per-second datapoint since 10:00:02 UTC", id="too old"
+        ),
     ],
 )
 def test_seconds_that_are_too_old_say_nothing_of_now(newest: float, why: str) -> None:

@@ -386,18 +386,18 @@ def test_while_removed_tasks_drain_the_look_sees_through_their_zeros(world: Worl
 
 
 @pytest.mark.parametrize(
-    ("at", "why"),
+    ("at", "felt"),
     [
-        pytest.param(-OLDEST.total_seconds() - 0.1, "it is of 2026-11-22T10:00:02.400Z", id="old"),
-        pytest.param(CLOCKS.total_seconds() + 0.1, "it is of 2026-11-22T10:00:14.600Z", id="ahead"),
+        pytest.param(-OLDEST.total_seconds() - 0.1, "2026-11-22T10:00:02.400Z", id="old"),
+        pytest.param(CLOCKS.total_seconds() + 0.1, "2026-11-22T10:00:14.600Z", id="ahead"),
     ],
 )
-def test_a_message_of_another_time_ends_before_any_call(world: World, at: float, why: str) -> None:
+def test_a_message_of_another_time_ends_before_any_call(world: World, at: float, felt: str) -> None:
     record = surge(world, NOW + timedelta(seconds=at))
 
     assert (record.outcome, record.reason) == (
         Outcome.IGNORED_SURGE,
-        f"Ignored, no look at this surge: {why}",
+        f"Ignored a surge: it was felt at {felt}, too long ago or in the future",
     )
     assert names(world) == []
 
@@ -468,7 +468,8 @@ def test_five_services_of_an_account_are_looked_at_in_a_second(world: World) -> 
 
     looked = [r for r in records if r.outcome is not Outcome.IGNORED_SURGE]
     assert [r.look.service for r in looked] == services[:MOST_SURGES_A_SECOND]
-    assert "the account's looks of this second are taken" in records[-1].reason
+    why = "Ignored a surge: this second's looks of the account are used up"
+    assert records[-1].reason == why
     world.clock.advance(1)
     assert surge(world, resource_id=services[-1].resource_id).outcome is Outcome.FAILED_CONFIG
 

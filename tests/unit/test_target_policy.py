@@ -103,52 +103,52 @@ def decided(
         pytest.param(
             an_alarm(2_385.0),
             24,
-            "Scaled out from 4 to 24: rate: 2,385 requests/s take 24 tasks of 100",
+            "Scaled out from 4 to 24: rate: 2,385 requests/s need 24 tasks at 100 each",
             id="the sum",
         ),
         pytest.param(
             an_alarm(400.0, 400.0, 400.0, 400.0, 2_385.0),
             24,
-            "Scaled out from 4 to 24: rate: 2,385 requests/s take 24 tasks of 100",
+            "Scaled out from 4 to 24: rate: 2,385 requests/s need 24 tasks at 100 each",
             id="of the newest five seconds",
         ),
         pytest.param(
             an_alarm(2_385.0, tasks=None),
             24,
-            "Scaled out from 4 to 24: rate: 2,385 requests/s take 24 tasks of 100 "
-            "(not counted: 4 tasks serve)",
+            "Scaled out from 4 to 24: rate: 2,385 requests/s need 24 tasks at 100 each, assuming "
+            "4 are serving",
             id="where they cannot be counted, those that serve",
         ),
         pytest.param(
             an_alarm(450.0, metric=""),
             5,
-            "Scaled out from 4 to 5: rate: 450 in all take 5 tasks of 100",
+            "Scaled out from 4 to 5: rate: a load of 450 needs 5 tasks at 100 each",
             id="of another metric",
         ),
         pytest.param(
             a_minute_of(432.0),
             5,
-            "Scaled out from 4 to 5: rate: 432 requests/s take 5 tasks of 100; "
-            "the last minute's mean of 432 takes 5",
+            "Scaled out from 4 to 5: the last minute's mean of 432 requests/s needs 5 tasks "
+            "(rate: 432 requests/s need 5 tasks at 100 each)",
             id="a little more for a minute",
         ),
         pytest.param(
             an_alarm(300.0, 400.0, 500.0, 600.0, 700.0, 800.0),
             13,
-            "Scaled out from 4 to 13: rate: 800 requests/s take 8 tasks of 100; "
-            "the load rises by 20 a second; in 45 s 1,250 are expected",
+            "Scaled out from 4 to 13: the load is rising by 20 a second; in 45 s, expect 1,250 "
+            "requests/s (rate: 800 requests/s need 8 tasks at 100 each)",
             id="with half of what a rise will add",
         ),
         pytest.param(
             an_alarm(100.0, 100.0, 100.0, 400.0, 900.0, 1_200.0),
             12,
-            "Scaled out from 4 to 12: rate: 1,200 requests/s take 12 tasks of 100",
+            "Scaled out from 4 to 12: rate: 1,200 requests/s need 12 tasks at 100 each",
             id="a jump is no rise",
         ),
         pytest.param(
             an_alarm(*[1_000.0, 300.0] * 6, 900.0, 1_000.0, 1_100.0, 1_200.0, 1_300.0, 1_400.0),
             14,
-            "Scaled out from 4 to 14: rate: 1,400 requests/s take 14 tasks of 100",
+            "Scaled out from 4 to 14: rate: 1,400 requests/s need 14 tasks at 100 each",
             id="nor is what does not stand out from the noise",
         ),
     ],
@@ -177,22 +177,22 @@ def test_it_looks_again_after_it_has_grown(alarm: Alarm, seconds: int) -> None:
         pytest.param(
             an_alarm(440.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 440 requests/s take 5 tasks of 100, "
-            "within 10% of what 4 carry",
+            "Kept 4 tasks: rate: 440 requests/s need 5 tasks at 100 each, within 10% of what 4 "
+            "tasks should carry",
             id="within a tenth",
         ),
         pytest.param(
             a_minute_of(408.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 408 requests/s take 5 tasks of 100, "
-            "within 10% of what 4 carry",
+            "Kept 4 tasks: rate: 408 requests/s need 5 tasks at 100 each, within 10% of what 4 "
+            "tasks should carry",
             id="within a fiftieth for a minute",
         ),
         pytest.param(
             an_alarm(*[50.0, 650.0] * 6, 500.0, state=AlarmState.ALARM),
             Outcome.HELD_NOT_BREACHING,
-            "Held at 4, no policy asks for a change: rate: 500 requests/s take 5 tasks of 100, "
-            "within its noise of what 4 carry",
+            "Kept 4 tasks: rate: 500 requests/s need 5 tasks at 100 each, within noise of what 4 "
+            "tasks should carry",
             id="within what is noise",
         ),
     ],
@@ -212,8 +212,7 @@ def test_what_is_on_its_way_is_counted_already() -> None:
     decision = decided(alarm, 24, running=4, state=state)
 
     assert decision.reason == (
-        "Held at 24, enough capacity is on its way: rate: 2,385 requests/s take 24 tasks of 100; "
-        "4 of 24 serve"
+        "Kept 24 tasks: 20 have yet to serve (rate: 2,385 requests/s need 24 tasks at 100 each)"
     )
 
 
@@ -223,8 +222,8 @@ def test_tasks_that_never_came_are_not_asked_for_again() -> None:
     decision = decided(alarm, 24, running=4, trouble="no capacity")
 
     assert decision.reason == (
-        "Held at 24, tasks that were asked for never came: rate: 2,385 requests/s take 24 tasks of "
-        "100; 20 of 24 have not come. ECS says: no capacity"
+        "Kept 24 tasks, but not all of them started: 20 of 24 are missing (rate: 2,385 "
+        "requests/s need 24 tasks at 100 each). ECS says: no capacity"
     )
 
 
@@ -290,44 +289,44 @@ def by_the_second(*loads: float, tasks: float | Sequence[float] = 4, **changes: 
         pytest.param(
             by_the_second(*[400.0] * 17, *[2_385.0] * 3),
             24,
-            "rate: 2,385 requests/s take 24 tasks of 100",
+            "rate: 2,385 requests/s need 24 tasks at 100 each",
             id="the seconds since a jump",
         ),
         pytest.param(
             by_the_second(*[400.0] * 18, *[2_385.0] * 2),
             24,
-            "rate: 2,385 requests/s take 24 tasks of 100",
+            "rate: 2,385 requests/s need 24 tasks at 100 each",
             id="two are enough",
         ),
         pytest.param(
             by_the_second(*[400.0] * 19, 2_385.0),
             8,
-            "rate: 797 requests/s take 8 tasks of 100",
+            "rate: 797 requests/s need 8 tasks at 100 each",
             id="one may be anything",
         ),
         pytest.param(
             by_the_second(*[400.0, 900.0] * 18, 400.0, 400.0, 900.0, 900.0),
             7,
-            "rate: 700 requests/s take 7 tasks of 100",
+            "rate: 700 requests/s need 7 tasks at 100 each",
             id="not those of a load that is noisy",
         ),
         pytest.param(
             by_the_second(*[300.0 + 20 * n for n in range(20)]),
             11,
-            "rate: 640 requests/s take 7 tasks of 100; the load rises by 20 a second; in 45 s "
-            "1,045 are expected",
+            "the load is rising by 20 a second; in 45 s, expect 1,045 requests/s "
+            "(rate: 640 requests/s need 7 tasks at 100 each)",
             id="a line of 15 seconds",
         ),
         pytest.param(
             by_the_second(*[300.0 + 20 * min(n, 14) for n in range(20)]),
             6,
-            "rate: 580 requests/s take 6 tasks of 100",
+            "rate: 580 requests/s need 6 tasks at 100 each",
             id="that has come to its end",
         ),
         pytest.param(
             by_the_second(*[300.0 + 20 * n for n in range(14)]),
             6,
-            "rate: 520 requests/s take 6 tasks of 100",
+            "rate: 520 requests/s need 6 tasks at 100 each",
             id="nor of fewer",
         ),
     ],
@@ -486,34 +485,33 @@ def test_a_trend_can_be_switched_off() -> None:
         pytest.param(
             State(),
             8,
-            "Held at 8, in cooldown: kept at 8: 8 were asked for at 10:00:12",
+            "Kept 8 tasks for now: tasks were last added at 10:00:12 UTC, and are kept for 120 s",
             id="nothing is remembered yet",
         ),
         pytest.param(
             idle_since(60, 8, 2),
             8,
-            "Held at 8, in cooldown: kept at 8: task 8 has been idle for 60 s; "
-            "given back after 120 s idle",
+            "Kept 8 tasks for now: task 8 has been idle for 60 s, and is removed after 120 s",
             id="idle for less than the window",
         ),
         pytest.param(
             idle_since(121, 8, 2),
             6,
-            "Scaled in from 8 to 6: rate: 200 requests/s take 2 tasks of 100; kept at 6: "
-            "0.7 of the 8 needed at 09:58:11",
+            "Scaled in from 8 to 6: 70% of the 8 tasks needed at 09:58:11 UTC are kept (rate: "
+            "200 requests/s need 2 tasks at 100 each)",
             id="a share of the highest need",
         ),
         pytest.param(
             idle_since(421, 8, 2),
             2,
-            "Scaled in from 8 to 2: rate: 200 requests/s take 2 tasks of 100",
+            "Scaled in from 8 to 2: rate: 200 requests/s need 2 tasks at 100 each",
             id="all that is idle",
         ),
         pytest.param(
             idle_since(421, 8, 2, levels=(Level(5, 960, missed=(True, True, False)),)),
             5,
-            "Scaled in from 8 to 5: rate: 200 requests/s take 2 tasks of 100; kept at 5: "
-            "task 5 was missed 2 of the last 3 times; given back after 16 min idle",
+            "Scaled in from 8 to 5: task 5 was soon needed again 2 of the last 3 times, so it is "
+            "kept idle for 16 min (rate: 200 requests/s need 2 tasks at 100 each)",
             id="what was missed",
         ),
     ],

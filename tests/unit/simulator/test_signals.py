@@ -220,4 +220,4 @@ def test_policies_on_two_signals_are_played_on_both() -> None:
     run = a_run(Quickstep(Setup(read_target(document), thresholds, watched)), a_surge(10))
 
     assert run.actions[0].after == 12
-    assert "request-rate: 1,200 requests/s take 12 tasks of 100" in run.actions[0].why
+    assert "request-rate: 1,200 requests/s need 12 tasks at 100 each" in run.actions[0].why

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.load import HISTORY_SECONDS
 from quickstep.engine.model import Alarm, AlarmState, Datapoint
+from quickstep.engine.words import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -251,12 +252,12 @@ def judge(
         comparison=definition.comparison,
     )
     if not window:
-        why = f"CloudWatch has no complete datapoint since {oldest:%H:%M:%S}"
+        why = f"CloudWatch has no complete datapoint since {clock(oldest)}"
         breaches = definition.missing_breaches
         return Reading(replace(shown, no_data=why, missing_breaches=breaches), None)
     newest = window[-1].at
     if acted_on is not None and is_the_same(newest, acted_on, period):
-        why = f"CloudWatch has no datapoint newer than {newest:%H:%M:%S}, which was acted on"
+        why = f"its newest datapoint, of {clock(newest)}, was already acted on"
         return Reading(replace(shown, no_data=why, next_at=newest + 2 * period), newest)
     values = tuple(point.value for point in window)
     breaching = sum(definition.breached_by(value) for value in values)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from quickstep.alarms.reading import HISTORY, Reading, is_the_same, together
 from quickstep.engine.model import Alarm, AlarmState, Datapoint
 from quickstep.engine.policies import SURGE_SECONDS
+from quickstep.engine.words import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,15 +137,17 @@ def of_newest_seconds(
         period=max(whole, every),
     )
     if not complete or complete[-1].at < now - FRESH:
-        why = f"CloudWatch has no second since {now - FRESH:%H:%M:%S}"
+        why = f"CloudWatch has no per-second datapoint since {clock(now - FRESH)}"
         return Reading(replace(shown, no_data=why), None)
     reported = together(complete, every)
     intervals = filled(reported, seconds=every == 1)
     if not intervals:
-        return Reading(replace(shown, no_data="how many tasks report is not known yet"), None)
+        return Reading(
+            replace(shown, no_data="how many tasks are reporting is not known yet"), None
+        )
     intervals = _telling(intervals, reported, definition)
     if not intervals or intervals[-1].at < now - FRESH:
-        why = f"too few tasks have reported the seconds since {now - FRESH:%H:%M:%S}"
+        why = f"too few tasks have reported since {clock(now - FRESH)}"
         return Reading(replace(shown, no_data=why), None)
     shown = replace(shown, recent=together(intervals, whole) if whole > every else intervals)
     if every == 1:
@@ -154,7 +157,7 @@ def of_newest_seconds(
     if all(definition.breached_by(point.value) for point in newest):
         shown = replace(shown, state=AlarmState.ALARM)
         if acted_on is not None and is_the_same(ends - period, acted_on, period):
-            why = f"seconds of the {definition.period} until {ends:%H:%M:%S} were acted on"
+            why = f"part of the {definition.period} s up to {clock(ends)} was already acted on"
             return Reading(replace(shown, no_data=why, next_at=acted_on + 2 * period), None)
     value = sum(point.value for point in newest) / len(newest)
     return Reading(replace(shown, datapoints=(value,)), ends - period)

@@ -27,6 +27,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import grown, learnt, returned
 from quickstep.engine.policies import ask, is_content, needed, needs, speaks, window
 from quickstep.engine.proposal import RECHECK_SECONDS, Bounds, Case, Proposal, hold, largest
+from quickstep.engine.words import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -111,7 +112,7 @@ def correct(
     capacity = bounds.nearest(seen)
     if capacity == seen:
         return None
-    why = f"{seen} is outside {bounds.named}"
+    why = bounds.crossed(seen)
     proposal = Proposal(seen, capacity, seen, why).after("bounds", capacity, why)
     if capacity < seen and not bounds.forced:
         proposal = _while_idle(case, proposal)
@@ -131,7 +132,7 @@ def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     """
     firing = case.in_alarm(Direction.OUT)
     if firing:
-        why = f"{firing[0][0].name} is in ALARM, so no bound removes a task"
+        why = f"{firing[0][0].name} is in ALARM, so the maximum removes no task"
         return proposal.hold("load", case.desired, Outcome.HELD_WOULD_FLAP, why)
     if (case.observation.alarms or case.target.queues) and (blind := _blind(case, [])):
         return replace(blind, trail=(*proposal.trail, *blind.trail))
@@ -144,7 +145,7 @@ def _while_idle(case: Case, proposal: Proposal) -> Proposal:
     capacity = min(case.desired, max(proposal.capacity, needed))
     if capacity == proposal.capacity:
         return proposal
-    why = f"the load needs {needed} tasks, so no bound leaves fewer"
+    why = f"the load needs {tasks(needed)}, so the maximum leaves no fewer"
     if capacity == case.desired:
         return proposal.hold("load", capacity, Outcome.HELD_WOULD_FLAP, why)
     return proposal.after("load", capacity, why)
@@ -162,15 +163,14 @@ def set_capacity(
     """
     case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
     bounds, seen = case.bounds, case.desired
-    why = f"{capacity} were asked for"
+    why = f"an operator asked for {tasks(capacity)}"
     proposal = Proposal(seen, capacity, seen, why).after("request", capacity, why)
     granted = bounds.nearest(capacity)
-    named = bounds.named
-    bound = f"within {named}" if granted == capacity else f"{capacity} is outside {named}"
+    bound = bounds.crossed(capacity) or f"within {bounds.named}"
     if granted != seen:
         proposal = proposal.after("bounds", granted, bound)
     elif granted == capacity:
-        why = f"{why}, which it has"
+        why = f"{why}, and that many are desired"
         proposal = proposal.hold("request", seen, Outcome.HELD_NOT_BREACHING, why)
     else:
         at_bound = Outcome.HELD_AT_MAX if capacity > seen else Outcome.HELD_AT_MIN
@@ -224,7 +224,7 @@ def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
     """Hold, as an alarm fires to which its policy has no answer."""
     where = f"{policy.name} is in ALARM"
     if alarm.muted:
-        return hold(case, "muted", Outcome.HELD_MUTED, f"{where} and muted")
+        return hold(case, "muted", Outcome.HELD_MUTED, f"{where} but muted")
     if alarm.next_at:
         why = f"{where}, and {alarm.no_data}"
         held = hold(case, "answered", Outcome.HELD_ANSWERED, why)
@@ -254,7 +254,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
     for policy in case.target.in_direction(Direction.OUT):
         alarm = case.observation.alarms.get(policy.alarm)
         if alarm is None or alarm.state is AlarmState.INSUFFICIENT_DATA:
-            state = f"is in {alarm.state}" if alarm else "has no alarm that is known"
+            state = f"is in {alarm.state}" if alarm else "has no known alarm"
             why = f"{policy.alarm} {state}, so no task is removed"
             return hold(case, "data", Outcome.HELD_NO_DATA, why).checked_again_in(None)
     return None
@@ -306,14 +306,19 @@ def _moved(case: Case, capacity: int) -> dict[str, Patience]:
     return patience
 
 
-def _reason(proposal: Proposal) -> str:
-    """Return the step that was chosen, and what then moved its number.
+def _reason(case: Case, proposal: Proposal) -> str:
+    """Return what decided the number, and in brackets the policy that had asked for another.
 
-    Example: "...: step [50, ∞) adds 3; 13 is capped at the policy's maximum 12".
+    Example: `44 would exceed the policy's maximum of 40 (rate is at 250, above its threshold of
+    100: adds 4 tasks)`. A step that counts from a bound and comes back to it has decided nothing:
+    `6 is below the override's minimum of 200 (...)`.
     """
-    moved = [step.why for step in proposal.trail if step.before != step.after]
-    said = proposal.why
-    return f"{said}; {moved[-1]}" if moved and moved[-1] != said else said
+    capacity, base, seen = proposal.capacity, proposal.base, case.desired
+    corrected = capacity == base == case.bounds.nearest(seen) != seen
+    decided = case.bounds.crossed(seen) if corrected else proposal.decided
+    if proposal.held or decided in ("", proposal.why):
+        return proposal.why
+    return f"{decided} ({proposal.why})"
 
 
 def _decision(case: Case, proposal: Proposal) -> Decision:
@@ -340,7 +345,7 @@ def _decision(case: Case, proposal: Proposal) -> Decision:
         before=before,
         wanted=proposal.wanted,
         granted=granted,
-        reason=outcome.sentence(before=before, granted=granted, why=_reason(proposal)),
+        reason=outcome.sentence(before=before, granted=granted, why=_reason(case, proposal)),
         trail=trail,
         state=state,
         next_check_in=proposal.check_again,

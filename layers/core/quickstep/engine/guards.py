@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from quickstep.engine.proposal import Case, Proposal
 
 _AT_A_BOUND = {
-    Direction.OUT: ("maximum", "above", "capped at", Outcome.HELD_AT_MAX),
-    Direction.IN: ("minimum", "below", "below", Outcome.HELD_AT_MIN),
+    Direction.OUT: ("would exceed", "added", Outcome.HELD_AT_MAX),
+    Direction.IN: ("would be below", "removed", Outcome.HELD_AT_MIN),
 }
 
 
@@ -45,7 +45,7 @@ def _unreadable(case: Case, proposal: Proposal, direction: Direction) -> Proposa
     """Hold while something that an operator wrote cannot be read: it may say that none may go."""
     if direction is Direction.OUT or not case.state.unreadable:
         return proposal
-    why = f"no task is removed while this cannot be read: {case.state.unreadable}"
+    why = f"no task is removed while an operator's entry is unreadable: {case.state.unreadable}"
     return proposal.hold("pause", case.desired, Outcome.HELD_PAUSED, why)
 
 
@@ -64,7 +64,7 @@ def _deployment(case: Case, proposal: Proposal, direction: Direction) -> Proposa
     if direction is Direction.OUT or Guard.DEPLOYMENT not in case.target.guards:
         return proposal
     if case.observation.service.deployment_in_progress:
-        why = "no task is removed while a rollout is in progress"
+        why = "no task is removed until the rollout is complete"
         return proposal.hold("deployment", case.desired, Outcome.HELD_DEPLOYMENT, why)
     return proposal.after("deployment", proposal.capacity, "no rollout is in progress")
 
@@ -75,13 +75,12 @@ def _bound(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
     Example: at most 40, and 50 are wanted: from 38 to 40; from 45 nowhere.
     """
     seen, wanted, bounds = case.desired, proposal.capacity, case.bounds
-    name, side, cut, outcome = _AT_A_BOUND[direction]
+    cut, moved, outcome = _AT_A_BOUND[direction]
     bound = bounds.maximum if direction is Direction.OUT else bounds.minimum
-    named = f"the {bounds.source}'s {name} {bound}"
     if direction.beyond(seen, bound):
-        capacity, why = seen, f"{seen} is {side} {named}; a {direction} leaves that as it is"
+        capacity, why = seen, f"{bounds.crossed(seen)}, so none is {moved}"
     elif direction.beyond(wanted, bound):
-        capacity, why = bound, f"{wanted} is {cut} {named}"
+        capacity, why = bound, f"{wanted} {cut} {bounds.bound(direction)}"
     else:
         capacity, why = wanted, f"within {bounds.named}"
     if capacity == seen:

@@ -88,7 +88,8 @@ class Load:
     def unseen(self) -> str:
         """Why not every task that serves is seen, so that none may go; empty where all are."""
         if self.silent:
-            return f"{self.silent} of {self.serving:.3g} tasks that serve do not report"
+            silent = f"{self.silent} of {self.serving:.3g} serving tasks"
+            return f"{silent} {'is' if self.silent == 1 else 'are'} not reporting"
         return self.doubt
 
 
@@ -156,7 +157,7 @@ def load_of(case: Case, alarm: Alarm) -> Load:
         return Load(tasks.settled, tasks.settled)
     explained = max(service.desired, service.running) + tasks.draining
     if reporting > explained * (1 + TOLERANCE) + 0.5:
-        why = f"{reporting:.3g} tasks report, where at most {explained} can"
+        why = f"{reporting:.3g} tasks are reporting, more than the {explained} there can be"
         return Load(tasks.settled + tasks.draining, tasks.settled, doubt=why)
     serving = min(service.desired, max(tasks.settled, reporting - tasks.draining))
     return Load(max(reporting, tasks.settled), serving, _silent(case, alarm, reporting))

@@ -263,8 +263,8 @@ class Alarm:
     last minutes by the second. Alarms that watch the same `metric` name it by the same text.
 
     `comparison` is None where it is not known. `missing_breaches` says that the alarm takes missing
-    data for a breach. Where the newest datapoint has had its say, the next one can be complete at
-    `next_at`.
+    data for a breach. Where the newest datapoint was already acted on, the next one can be complete
+    at `next_at`.
     """
 
     state: AlarmState

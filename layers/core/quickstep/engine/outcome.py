@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from quickstep.engine.words import tasks
+
 
 class Outcome(StrEnum):
     """How an evaluation ended; `sentence` fills the outcome's template."""
@@ -49,34 +51,35 @@ class Outcome(StrEnum):
     def sentence(self, *, before: int | None, granted: int | None, why: str) -> str:
         """Return the sentence that reports this outcome; `why` is the rule's own explanation.
 
-        Example: SCALED_OUT from 4 to 6 because "160 is 60 above the threshold 100: step [50, 100)
-        adds 2" reads "Scaled out from 4 to 6: 160 is 60 above the threshold 100: step ...".
+        Example: HELD_AT_MAX at 40 because "44 would exceed the policy's maximum of 40" reads "Kept
+        40 tasks, at the maximum: 44 would exceed the policy's maximum of 40".
         """
-        return _SENTENCES[self].format(before=before, granted=granted, why=why)
+        kept = "" if before is None else tasks(before)
+        return _SENTENCES[self].format(before=before, granted=granted, kept=kept, why=why)
 
 
 _SENTENCES = {
     Outcome.SCALED_OUT: "Scaled out from {before} to {granted}: {why}",
     Outcome.SCALED_IN: "Scaled in from {before} to {granted}: {why}",
     Outcome.WOULD_SCALE: "Would scale from {before} to {granted}, but this is a dry run: {why}",
-    Outcome.HELD_COOLDOWN: "Held at {before}, in cooldown: {why}",
-    Outcome.HELD_CAPACITY_ON_ITS_WAY: "Held at {before}, enough capacity is on its way: {why}",
-    Outcome.HELD_NO_CAPACITY: "Held at {before}, tasks that were asked for never came: {why}",
-    Outcome.HELD_ANSWERED: "Held at {before}, this datapoint has had its say: {why}",
-    Outcome.HELD_WOULD_FLAP: "Held at {before}, a smaller fleet would breach again: {why}",
-    Outcome.HELD_DEPLOYMENT: "Held at {before} during a deployment: {why}",
-    Outcome.HELD_AT_MAX: "Held at {before}, at the maximum: {why}",
-    Outcome.HELD_AT_MIN: "Held at {before}, at the minimum: {why}",
-    Outcome.HELD_NOT_BREACHING: "Held at {before}, no policy asks for a change: {why}",
-    Outcome.HELD_NO_DATA: "Held at {before}, the load cannot be seen: {why}",
-    Outcome.HELD_PAUSED: "Held at {before}, scaling is paused: {why}",
-    Outcome.HELD_MUTED: "Held at {before}, the alarm is muted: {why}",
-    Outcome.IGNORED_DUPLICATE: "Ignored, this was handled before: {why}",
+    Outcome.HELD_COOLDOWN: "Kept {kept} for now: {why}",
+    Outcome.HELD_CAPACITY_ON_ITS_WAY: "Kept {kept}: {why}",
+    Outcome.HELD_NO_CAPACITY: "Kept {kept}, but not all of them started: {why}",
+    Outcome.HELD_ANSWERED: "Kept {kept} until the next datapoint: {why}",
+    Outcome.HELD_WOULD_FLAP: "Kept {kept}, as fewer would breach again: {why}",
+    Outcome.HELD_DEPLOYMENT: "Kept {kept} during a deployment: {why}",
+    Outcome.HELD_AT_MAX: "Kept {kept}, at the maximum: {why}",
+    Outcome.HELD_AT_MIN: "Kept {kept}, at the minimum: {why}",
+    Outcome.HELD_NOT_BREACHING: "Kept {kept}: {why}",
+    Outcome.HELD_NO_DATA: "Kept {kept}, load unknown: {why}",
+    Outcome.HELD_PAUSED: "Kept {kept} while paused: {why}",
+    Outcome.HELD_MUTED: "Kept {kept} while the alarm is muted: {why}",
+    Outcome.IGNORED_DUPLICATE: "Ignored, already handled: {why}",
     Outcome.IGNORED_STALE: "Ignored, out of date: {why}",
-    Outcome.IGNORED_SURGE: "Ignored, no look at this surge: {why}",
+    Outcome.IGNORED_SURGE: "Ignored a surge: {why}",
     Outcome.LOST_RACE: "Left to another evaluation of the same target: {why}",
-    Outcome.RECOVERED: "Made good a change whose author did not finish: {why}",
-    Outcome.FOREIGN_CHANGE: "Somebody else went from {before} to {granted} tasks: {why}",
+    Outcome.RECOVERED: "Recovered an unfinished change: {why}",
+    Outcome.FOREIGN_CHANGE: "Changed from {before} to {granted} tasks outside Quickstep: {why}",
     Outcome.FAILED_THROTTLED: "Failed, AWS throttled the call: {why}",
     Outcome.FAILED_NOT_FOUND: "Failed, there is no such service: {why}",
     Outcome.FAILED_DENIED: "Failed, permission denied: {why}",

@@ -21,6 +21,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from quickstep.engine.words import clock, tasks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
@@ -38,10 +40,10 @@ PEAK_SECONDS = 420
 """For how long a share of the highest need is kept."""
 
 REMEMBERED = 3
-"""So many of a level's returns are told of."""
+"""So many of a level's returns are remembered."""
 
 MINUTES_FROM = 180
-"""Durations are told in minutes from so many seconds on."""
+"""Durations are said in minutes from so many seconds on."""
 
 FINE_LEVELS = 50
 LEVEL_STEP = 1.05
@@ -218,36 +220,38 @@ def kept(known: Patience, window: int, share: float, now: datetime) -> Kept:
     every = list(_reasons(known, window, share, now))
     holding = [each for each in every if each.until >= now]
     if not holding:
-        return Kept(known.needs[0].tasks if known.needs else known.tasks, now, "nothing is kept")
+        return Kept(known.needs[0].tasks if known.needs else known.tasks, now, "no task is idle")
     most = max(each.tasks for each in holding)
     return max((each for each in holding if each.tasks == most), key=lambda each: each.until)
 
 
 def _reasons(known: Patience, window: int, share: float, now: datetime) -> Iterator[Kept]:
-    added = f"{known.tasks} were asked for at {known.grown_at:%H:%M:%S}"
+    added = f"tasks were last added at {clock(known.grown_at)}, and are kept for {_span(window)}"
     yield Kept(known.tasks, known.grown_at + timedelta(seconds=window), added)
     for need in known.needs:
         yield _patient(known, need, need.tasks, window, now)
         part = math.ceil(share * need.tasks - 1e-9)
         until = need.at + timedelta(seconds=PEAK_SECONDS)
-        yield Kept(part, until, f"{share:g} of the {need.tasks} needed at {need.at:%H:%M:%S}")
+        peak = f"the {tasks(need.tasks)} needed at {clock(need.at)}"
+        yield Kept(part, until, f"{share:.0%} of {peak} are kept")
     for level in known.levels:
         reached = next((n for n in known.needs if n.tasks >= level.top), None)
         if reached:
             yield _patient(known, reached, level.top, window, now)
 
 
-def _patient(known: Patience, need: Need, tasks: int, window: int, now: datetime) -> Kept:
-    level = known.level(level_of(tasks))
+def _patient(known: Patience, need: Need, number: int, window: int, now: datetime) -> Kept:
+    level = known.level(level_of(number))
     patience = level.window if level else window
     since = need.at
     missed = sum(level.missed) if level else 0
-    history = (
-        f"was missed {missed} of the last {len(level.missed)} times" if level and missed else ""
-    )
-    idle = f"has been idle for {_span((now - since).total_seconds())}"
-    why = f"task {tasks} {history or idle}; given back after {_span(patience)} idle"
-    return Kept(tasks, since + timedelta(seconds=patience), why)
+    if level and missed:
+        again = f"was soon needed again {missed} of the last {len(level.missed)} times"
+        why = f"task {number} {again}, so it is kept idle for {_span(patience)}"
+    else:
+        idle = f"has been idle for {_span((now - since).total_seconds())}"
+        why = f"task {number} {idle}, and is removed after {_span(patience)}"
+    return Kept(number, since + timedelta(seconds=patience), why)
 
 
 def _span(seconds: float) -> str:

@@ -73,8 +73,23 @@ class Bounds:
 
     @property
     def named(self) -> str:
-        """What a reason calls them, e.g. `the policy's 2 to 40`."""
-        return f"the {self.source}'s {self.minimum} to {self.maximum}"
+        """What a reason calls them, e.g. `the policy's bounds of 2 to 40`."""
+        return f"the {self.source}'s bounds of {self.minimum} to {self.maximum}"
+
+    def bound(self, direction: Direction) -> str:
+        """What a reason calls the bound of a direction, e.g. `the policy's maximum of 40`."""
+        if direction is Direction.OUT:
+            return f"the {self.source}'s maximum of {self.maximum}"
+        return f"the {self.source}'s minimum of {self.minimum}"
+
+    def crossed(self, capacity: int) -> str:
+        """Return which bound a capacity is beyond; empty where none.
+
+        Example: `6 is below the override's minimum of 200`.
+        """
+        if capacity < self.minimum:
+            return f"{capacity} is below {self.bound(Direction.IN)}"
+        return f"{capacity} is above {self.bound(Direction.OUT)}" if capacity > self.maximum else ""
 
     def nearest(self, capacity: int) -> int:
         """Return the capacity within the bounds that is nearest to one."""
@@ -117,6 +132,9 @@ class Case:
 class Proposal:
     """A capacity, and what the rules did to it so far.
 
+    `why` is what the policy says of it, and `decided` what the rule says that moved it last, both
+    as a reason words it; the trail has every digit.
+
     `base` is the capacity that the step counted from. `held` is the outcome of the rule that took
     the capacity back to the one seen; no later rule looks at a proposal that is held. A scale-out
     that `yields` has more than it wants, and leaves it to a scale-in to ask for fewer.
@@ -130,20 +148,27 @@ class Proposal:
     held: Outcome | None = None
     check_again: int | None = RECHECK_SECONDS
     yields: bool = False
+    decided: str = ""
 
     @property
     def leaves_it(self) -> bool:
         """Whether it has come to nothing, and is not in the way of a removal."""
         return self.yields and self.held is not None
 
-    def after(self, guard: str, capacity: int, why: str) -> Proposal:
-        """Return the proposal after a rule has set, or left, its capacity."""
-        step = TrailStep(guard, self.capacity, capacity, why)
-        return replace(self, capacity=capacity, trail=(*self.trail, step))
+    def after(self, guard: str, capacity: int, why: str, said: str = "") -> Proposal:
+        """Return the proposal after a rule has set, or left, its capacity.
 
-    def hold(self, guard: str, desired: int, outcome: Outcome, why: str) -> Proposal:
+        `why` is for the trail, and `said` for the reason, where that words it in another way.
+        """
+        step = TrailStep(guard, self.capacity, capacity, why)
+        decided = self.decided if capacity == self.capacity else said or why
+        return replace(self, capacity=capacity, trail=(*self.trail, step), decided=decided)
+
+    def hold(
+        self, guard: str, desired: int, outcome: Outcome, why: str, said: str = ""
+    ) -> Proposal:
         """Return the proposal held at the capacity seen."""
-        return replace(self.after(guard, desired, why), why=why, held=outcome)
+        return replace(self.after(guard, desired, why), why=said or why, held=outcome)
 
     def checked_again_in(self, seconds: int | None) -> Proposal:
         """Return the proposal with another time for the next look; None for no look."""
@@ -156,6 +181,16 @@ def hold(case: Case, guard: str, outcome: Outcome, why: str) -> Proposal:
     return Proposal(seen, seen, seen, why).hold(guard, seen, outcome, why)
 
 
+def corrected(case: Case, proposal: Proposal) -> Proposal:
+    """Return the proposal at its base, with a line for the bound that this was brought back to."""
+    base, seen = proposal.base, case.desired
+    if base == seen or base != case.bounds.nearest(seen):
+        return proposal
+    why = case.bounds.crossed(seen)
+    line = TrailStep("bounds", seen, base, why)
+    return replace(proposal, capacity=base, trail=(*proposal.trail, line), decided=why)
+
+
 def largest(proposals: list[Proposal]) -> Proposal:
     """Return the proposal with the largest capacity: in both directions the safest one.
 
@@ -165,7 +200,7 @@ def largest(proposals: list[Proposal]) -> Proposal:
     if len(proposals) == 1:
         return winner
     others = tuple(line for p in proposals if p is not winner for line in p.trail)
-    asked = ", ".join(str(proposal.capacity) for proposal in proposals)
-    why = f"of {asked} the largest capacity wins"
+    asked = " and ".join(str(proposal.capacity) for proposal in proposals)
+    why = f"the largest of {asked} wins"
     line = TrailStep("several policies", winner.capacity, winner.capacity, why)
     return replace(winner, trail=(*others, *winner.trail, line))

@@ -13,8 +13,9 @@ from quickstep.engine.backlog import asked, counted, share
 from quickstep.engine.model import Direction
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import kept
-from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
+from quickstep.engine.proposal import RECHECK_SECONDS, Proposal, corrected
 from quickstep.engine.target_policy import LONGEST_PAUSE, beside_missing, largest_step
+from quickstep.engine.words import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,8 @@ def _more(case: Case, backlog: Backlog) -> Proposal | None:
         return None
     base, why = max(case.desired, case.bounds.minimum), _sum(case, backlog)
     wanted = max(base, backlog.tasks)
-    proposal = Proposal(case.desired, wanted, base, why).after("queues", wanted, why)
+    proposal = corrected(case, Proposal(case.desired, wanted, base, why))
+    proposal = proposal.after("queues", wanted, why)
     # What comes meanwhile is seen by the next poll: this look is for what is to be given back.
     return largest_step(case, proposal).checked_again_in(LONGEST_PAUSE)
 
@@ -90,7 +92,7 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
     least = window(case.target)
     if patience is None or least is None:
         return proposal.hold(
-            "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
+            "patience", case.desired, Outcome.HELD_NO_DATA, "there is no history yet"
         )
     keep = kept(patience, least, case.target.queues[0].kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
@@ -98,11 +100,12 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
     proposal = proposal.checked_again_in(soon if case.desired > case.bounds.minimum else None)
     held = keep.why
     if min(base, keep.tasks) > proposal.capacity:
-        tasks = min(base, keep.tasks)
-        proposal = proposal.after("patience", tasks, f"kept at {tasks}: {keep.why}")
+        least = min(base, keep.tasks)
+        proposal = proposal.after("patience", least, f"kept at {least}: {keep.why}", keep.why)
     if proposal.capacity == 0 < base and (waits := _not_empty_for_long(case, backlog)):
         seconds, held = waits
-        proposal = proposal.after("last task", 1, f"kept at 1: {held}").checked_again_in(seconds)
+        proposal = proposal.after("last task", 1, f"kept at 1: {held}", held)
+        proposal = proposal.checked_again_in(seconds)
     if proposal.capacity:  # where none is needed, none has to be left beside those missing
         proposal = beside_missing(case, proposal, base)
     if proposal.capacity < case.desired:
@@ -110,7 +113,7 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
     if backlog.tasks >= case.desired:
         return proposal.hold("queues", case.desired, Outcome.HELD_NOT_BREACHING, why)
     why = f"kept at {proposal.capacity}: {held}"
-    return proposal.hold("patience", case.desired, Outcome.HELD_COOLDOWN, why)
+    return proposal.hold("patience", case.desired, Outcome.HELD_COOLDOWN, why, held)
 
 
 def _not_empty_for_long(case: Case, backlog: Backlog) -> tuple[int, str] | None:
@@ -124,7 +127,7 @@ def _not_empty_for_long(case: Case, backlog: Backlog) -> tuple[int, str] | None:
     if empty >= EMPTY_SECONDS:
         return None
     left = max(RECHECK_SECONDS, math.ceil(EMPTY_SECONDS - empty))
-    return left, f"no message for {max(0, round(empty))} s of {EMPTY_SECONDS}"
+    return left, f"the queues have been empty for {max(0, round(empty))} s of {EMPTY_SECONDS}"
 
 
 def _sum(case: Case, backlog: Backlog) -> str:
@@ -132,36 +135,34 @@ def _sum(case: Case, backlog: Backlog) -> str:
 
     Where tasks are no more than there are jobs for, it says how many these are.
 
-    Examples: `jobs: 12 jobs/s arrive and 340 wait take 50 tasks of 0.5 jobs/s`; of two queues
-    `jobs: 12 jobs/s arrive and 340 wait take 49.3; mails: none arrive and 6 wait take 0.2: 50 tasks
+    Examples: `jobs: 12 jobs/s arriving and 340 waiting need 50 tasks at 0.5 jobs/s each`; of two
+    queues `jobs: 12 jobs/s arriving and 340 waiting need 49.3; mails: 6 waiting need 0.2: 50 tasks
     in all`.
     """
     parts = list(_parts(case, backlog))
     if not parts:
         return "no queue was read"
     if len(parts) > 1:
-        each = "; ".join(f"{text} take {tasks:.3g}" for _, text, tasks in parts)
-        return f"{each}: {_tasks(backlog.tasks)} in all"
+        each = "; ".join(f"{text} need {share:.3g}" if share else text for _, text, share in parts)
+        return f"{each}: {tasks(backlog.tasks)} in all"
     policy, text, _ = parts[0]
-    return f"{text} take {_tasks(backlog.tasks)} of {policy.jobs_per_second:.3g} jobs/s"
+    if not backlog.tasks:
+        return text
+    return f"{text} need {tasks(backlog.tasks)} at {policy.jobs_per_second:.3g} jobs/s each"
 
 
 def _parts(case: Case, backlog: Backlog) -> Iterator[tuple[QueuePolicy, str, float]]:
     readings = {name: queue.reading for name, queue in backlog.queues.items() if queue.reading}
     for policy in counted(case.target.queues, readings):
         reading, come = readings[policy.name], backlog.queues[policy.name].arrivals
-        tasks = share(policy, reading, come)
-        bounded = asked(policy, reading, come) > tasks
-        jobs = f" ({reading.jobs} in all)" if bounded else ""
-        yield policy, f"{policy.name}: {_jobs(come, reading.visible)}{jobs}", tasks
+        needed = share(policy, reading, come)
+        bounded = asked(policy, reading, come) > needed
+        many = f"{reading.jobs:,} job{'' if reading.jobs == 1 else 's'}"
+        jobs = f", {many} in all," if bounded else ""
+        yield policy, f"{policy.name}: {_jobs(come, reading.visible)}{jobs}", needed
 
 
 def _jobs(come: float, waiting: int) -> str:
-    if not come and not waiting:
-        return "no jobs"
-    arrive = f"{come:,.3g} jobs/s arrive" if come else "no jobs arrive"
-    return f"{arrive} and {waiting:,} wait"
-
-
-def _tasks(count: int) -> str:
-    return f"{count} task{'' if count == 1 else 's'}"
+    arriving = f"{come:,.3g} jobs/s arriving" if come else ""
+    waits = f"{waiting:,} waiting" if waiting else ""
+    return " and ".join(filter(None, (arriving, waits))) or "no jobs"

@@ -23,9 +23,20 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import Need, kept
 from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
 from quickstep.engine.steps import aggregate, apply_step, describe_step, select_step
+from quickstep.engine.words import (
+    beside,
+    clock,
+    compared,
+    exact,
+    limit,
+    number,
+    tasks,
+    unit_of,
+    unit_of_load,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from quickstep.engine.model import Alarm, ScalableTarget, StepAdjustment, StepPolicy
@@ -73,7 +84,7 @@ def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> P
     if proposal is None:
         return _not_breached(case, policy, shown, base, load)
     if load and served is not shown:
-        line = TrailStep("serving tasks", seen, seen, _who_serves(policy, shown, load))
+        line = TrailStep("serving tasks", seen, seen, _who_serves(policy, shown, load, exact))
         proposal = replace(proposal, trail=(line, *proposal.trail))
     proposal = proposal.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
     return (
@@ -127,11 +138,13 @@ def _counts(case: Case) -> bool:
     return not case.target.guards.isdisjoint({Guard.CAPACITY_ON_ITS_WAY, Guard.WOULD_FLAP})
 
 
-def _who_serves(policy: StepPolicy, alarm: Alarm, load: Load) -> str:
-    value = aggregate(alarm.datapoints, policy.aggregation)
+def _who_serves(
+    policy: StepPolicy, alarm: Alarm, load: Load, written: Callable[[float], str]
+) -> str:
+    value, unit = aggregate(alarm.datapoints, policy.aggregation), unit_of(alarm.metric)
     return (
-        f"{load.reporting:.3g} tasks report {value:.4g} on average, and {load.serving:.3g} serve: "
-        f"{value * load.factor:.4g} each"
+        f"{load.reporting:.3g} tasks report {written(value)}{unit} on average; spread over the "
+        f"{load.serving:.3g} that serve, that is {written(value * load.factor)}{unit} each"
     )
 
 
@@ -142,8 +155,8 @@ def _not_breached(
     proposal = _from_step(case, policy, alarm, base) if load and _counts(case) else None
     if proposal is None or load is None:
         return None
-    why = _who_serves(policy, alarm, load)
-    held = proposal.hold("serving tasks", case.desired, Outcome.HELD_NOT_BREACHING, why)
+    why, said = (_who_serves(policy, alarm, load, written) for written in (exact, number))
+    held = proposal.hold("serving tasks", case.desired, Outcome.HELD_NOT_BREACHING, why, said)
     return held.checked_again_in(max(RECHECK_SECONDS, alarm.alarm_period))
 
 
@@ -157,8 +170,10 @@ def _smallest_removal(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -
     if alarm.state is not AlarmState.ALARM or not fewer:
         return None
     wanted = max(fewer)
-    why = f"{policy.name}: its alarm takes missing data for a breach: the smallest step goes first"
-    proposal = Proposal(case.desired, wanted, base, why).after("steps", wanted, why)
+    why = f"{policy.name} has no data, which its alarm treats as breaching: the smallest step"
+    said = f"{policy.name} has no data, which its alarm treats as breaching: removes"
+    said = f"{said} {tasks(base - wanted)}"
+    proposal = Proposal(case.desired, wanted, base, said).after("steps", wanted, why, said)
     return _largest_step(case, proposal)
 
 
@@ -196,9 +211,11 @@ def _while_patient(case: Case, policy: StepPolicy, proposal: Proposal) -> Propos
     capacity = min(case.desired, max(proposal.capacity, keep.tasks))
     why = f"kept at {capacity}: {keep.why}"
     if capacity == case.desired:
-        held = proposal.hold("patience", capacity, Outcome.HELD_COOLDOWN, why)
+        held = proposal.hold("patience", capacity, Outcome.HELD_COOLDOWN, why, keep.why)
         return held.checked_again_in(max(RECHECK_SECONDS, case.seconds_until(keep.until)))
-    return proposal if capacity == proposal.capacity else proposal.after("patience", capacity, why)
+    if capacity == proposal.capacity:
+        return proposal
+    return proposal.after("patience", capacity, why, keep.why)
 
 
 def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
@@ -206,7 +223,7 @@ def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
         return proposal.checked_again_in(max(proposal.check_again or 0, policy.cooldown))
-    why = f"no scale-in until {until:%H:%M:%S}"
+    why = f"in cooldown, no scale-in until {clock(until)}"
     held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
     return held.checked_again_in(case.seconds_until(until))
 
@@ -215,7 +232,7 @@ def _unseen(case: Case, load: Load, proposal: Proposal) -> Proposal:
     """Hold while not every task that serves is seen: what it carries is not known."""
     if not load.unseen:
         return proposal
-    why = f"{load.unseen}: none is removed"
+    why = f"{load.unseen}, so none is removed"
     return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, why)
 
 
@@ -226,11 +243,36 @@ def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Propo
         return None
     step, why = chosen
     wanted = apply_step(policy, step, base)
-    proposal = Proposal(case.desired, wanted, base, why, yields=_has_enough(case, policy, step))
+    said = f"{_where(policy, alarm)}: {_does(case, policy, step, base, wanted)}"
+    proposal = Proposal(case.desired, wanted, base, said, yields=_has_enough(case, policy, step))
     if base != case.desired:
-        correction = f"{case.desired} is outside {case.bounds.minimum} to {case.bounds.maximum}"
-        proposal = proposal.after("bounds", base, f"{correction}: the step counts from {base}")
-    return _largest_step(case, proposal.after("steps", wanted, why))
+        correction = f"{case.bounds.crossed(case.desired)}, so the step counts from {base}"
+        proposal = proposal.after("bounds", base, correction)
+    return _largest_step(case, proposal.after("steps", wanted, why, said))
+
+
+def _where(policy: StepPolicy, alarm: Alarm) -> str:
+    """Return where the alarm's value is, e.g. `rate is at 16, below its threshold of 30`."""
+    value = aggregate(alarm.datapoints, policy.aggregation)
+    where = compared(value, alarm.threshold or 0.0, unit_of(alarm.metric))
+    return f"{policy.name} is {where}"
+
+
+def _does(case: Case, policy: StepPolicy, step: StepAdjustment, base: int, wanted: int) -> str:
+    """Return what a step does, in tasks.
+
+    Examples: `adds 4 tasks`; `asks for 5 tasks`; where it does not count from the capacity seen,
+    `adds 1 task to the policy's minimum of 2`.
+    """
+    if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
+        return f"asks for {tasks(step.adjustment)}"
+    if wanted == base:
+        return "changes nothing"
+    moved = f"adds {tasks(wanted - base)}" if wanted > base else f"removes {tasks(base - wanted)}"
+    if base == case.desired or base != case.bounds.nearest(case.desired):
+        return moved
+    opposite = Direction.IN if wanted > base else Direction.OUT
+    return f"{moved} {'to' if wanted > base else 'from'} {case.bounds.bound(opposite)}"
 
 
 def _has_enough(case: Case, policy: StepPolicy, step: StepAdjustment) -> bool:
@@ -269,7 +311,7 @@ def _largest_step(case: Case, proposal: Proposal) -> Proposal:
     capacity = min(max(wanted, base - most), base + most)
     if capacity == wanted:
         return proposal
-    cap = f"{wanted} is capped at {capacity}, {most} (MaxAdjustmentMagnitude) from {base}"
+    cap = f"MaxAdjustmentMagnitude limits a step to {tasks(most)}"
     return proposal.after("largest step", capacity, cap)
 
 
@@ -287,11 +329,12 @@ def _rising_trend(
     expected = _expected(policy, alarm, growth)
     counted = _from_step(case, policy, expected, proposal.base)
     capacity = max(proposal.capacity, counted.capacity) if counted else proposal.capacity
-    why = (
-        f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
-        f"{expected.datapoints[0]:.4g} is expected of a task, so {capacity} are wanted"
-    )
-    return expected, replace(proposal.after("rising trend", capacity, why), wanted=capacity)
+    value, unit = expected.datapoints[0], unit_of(alarm.metric)
+    soon = f"in {case.target.warmup_seconds} s, expect"
+    rising = "the load is rising by"
+    why = f"{rising} {exact(slope)} a second; {soon} {exact(value)} per task: {capacity} wanted"
+    said = f"{rising} {number(slope)} a second; {soon} {number(value)}{unit} per task"
+    return expected, replace(proposal.after("rising trend", capacity, why, said), wanted=capacity)
 
 
 def _capacity_on_its_way(
@@ -310,14 +353,22 @@ def _capacity_on_its_way(
     value, threshold = expected.datapoints[0], expected.threshold or 0.0
     counted = _from_step(case, policy, expected, proposal.base) if value > threshold else None
     capacity = min(proposal.capacity, counted.capacity if counted else proposal.base)
-    why = (
-        f"{load.serving:.3g} of {coming} tasks serve; spread over all of them, expect {value:.4g} "
-        f"each: {f'{capacity} are asked for' if counted else 'no breach'}"
-    )
-    if capacity == case.desired:
-        outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
-        return expected, proposal.hold("capacity on its way", capacity, outcome, why)
-    return expected, proposal.after("capacity on its way", capacity, why)
+    unit, doing = unit_of(alarm.metric), "serving" if _differs(load) else "reporting"
+    spread = f"only {load.serving:.3g} of {coming} tasks are {doing}; spread over all {coming},"
+    spread = f"{spread} expect"
+    why = f"{spread} {exact(value)} each: {f'{capacity} wanted' if counted else 'no breach'}"
+    if capacity != case.desired:
+        said = f"{spread} {number(value)}{unit} each"
+        return expected, proposal.after("capacity on its way", capacity, why, said)
+    late = max(1, round(coming - load.serving))
+    verb = f"{'has' if late == 1 else 'have'} yet to {'serve' if _differs(load) else 'report'}"
+    said = f"{late} {verb}. Once {'it does' if late == 1 else 'they do'}, expect"
+    side = "below" if value < threshold else "at"
+    side = "above" if value > threshold else side
+    said = f"{said} {beside(value, threshold)}{unit} per task, {side} the threshold of"
+    outcome = Outcome.HELD_CAPACITY_ON_ITS_WAY
+    said = f"{said} {limit(threshold)}."
+    return expected, proposal.hold("capacity on its way", capacity, outcome, why, said)
 
 
 def _missing_tasks(
@@ -337,11 +388,13 @@ def _missing_tasks(
     least = max(case.desired, case.bounds.minimum)
     capacity = max(least, min(proposal.capacity, needed))
     trouble = case.observation.service.trouble
-    why = f"{missing} of {case.desired} tasks have not come; a load of {carried:.4g} needs {needed}"
-    why = f"{why}. ECS says: {trouble}" if trouble else why
+    gone = f"{missing} of {case.desired} are missing, and a load of"
+    because = f" needs {needed}{f'. ECS says: {trouble}' if trouble else ''}"
+    why = f"{gone} {exact(carried)}{because}"
+    said = f"{gone} {number(carried)}{unit_of_load(alarm.metric)}{because}"
     if capacity == case.desired:
-        return proposal.hold("missing tasks", capacity, Outcome.HELD_NO_CAPACITY, why)
-    return proposal.after("missing tasks", capacity, why)
+        return proposal.hold("missing tasks", capacity, Outcome.HELD_NO_CAPACITY, why, said)
+    return proposal.after("missing tasks", capacity, why, said)
 
 
 def _expected(policy: StepPolicy, alarm: Alarm, factor: float) -> Alarm:
@@ -364,14 +417,17 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
     # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
     capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
     why = (
-        f"scaled out from {last.before} to {last.after} at {last.at:%H:%M:%S}; until "
-        f"{until:%H:%M:%S} a step counts from {base}: {capacity}"
+        f"scaled out from {last.before} to {last.after} at {clock(last.at)}; until "
+        f"{clock(until)}, a step counts from {base}: {capacity}"
     )
+    since = f"in cooldown until {clock(until)} after scaling out from {last.before} to {last.after}"
     if capacity == case.desired:
         soon = min(RECHECK_SECONDS, case.seconds_until(until))
-        held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
+        said = f"{since}, and this step adds no more"
+        held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why, said)
         return held.checked_again_in(soon)
-    return replace(proposal.after("cooldown", capacity, why), base=base)
+    said = f"{since}, so this step counts from {base}"
+    return replace(proposal.after("cooldown", capacity, why, said), base=base)
 
 
 def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Proposal:
@@ -390,13 +446,14 @@ def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Pro
     carried, needed, margin = need(case, alarm, load, threshold)
     most = proposal.base if case.bounds.forced else case.desired
     capacity = min(most, max(proposal.capacity, needed))
-    why = (
-        f"a load of {carried:.4g} in all{', noise included,' if margin else ''} takes {needed} "
-        f"tasks to stay below {threshold:g} each"
-    )
+    unit = unit_of(alarm.metric)
+    stays = f"needs {tasks(needed)} to stay below {limit(threshold)}{unit} each"
+    noisy = ", noise included," if margin else ""
+    why = f"a load of {exact(carried)}{noisy} {stays}"
+    said = f"a load of {number(carried)}{unit_of_load(alarm.metric)}{noisy} {stays}"
     if capacity == case.desired:
-        return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why)
-    return proposal.after("would flap", capacity, why)
+        return proposal.hold("would flap", capacity, Outcome.HELD_WOULD_FLAP, why, said)
+    return proposal.after("would flap", capacity, why, said)
 
 
 def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:

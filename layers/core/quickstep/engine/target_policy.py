@@ -24,7 +24,9 @@ from quickstep.engine.load import (
 from quickstep.engine.model import AlarmState, Direction, Guard, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import Need, kept
-from quickstep.engine.proposal import RECHECK_SECONDS, Proposal
+from quickstep.engine.proposal import RECHECK_SECONDS, Proposal, corrected
+from quickstep.engine.words import beside, clock, limit, number, tasks, unit_of, unit_of_load
+from quickstep.engine.words import needs as in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,9 +53,6 @@ JUMP = 1.2
 
 AT_ONCE = 5
 """Seconds until the next interval shows the whole of a jump."""
-
-LONG = 100
-"""Numbers from here on are told in whole ones."""
 
 RISES = 5
 """Differences between intervals that show whether a load rises as a line."""
@@ -253,7 +252,7 @@ def _by_the_second(
 
 
 def tasks_for(load: float, target: float) -> int:
-    """Return how many tasks carry a load. Example: 2,385 at 100 each take 24."""
+    """Return how many tasks carry a load. Example: 2,385 at 100 each need 24."""
     return math.ceil(load / target - 1e-9)
 
 
@@ -293,7 +292,7 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
     if _is_capped(policy, alarm):
         proposal = _by_ratio(case, policy, seen, proposal)
     else:
-        proposal = _by_load(case, policy, seen, sized, proposal)
+        proposal = _by_load(case, policy, alarm, seen, proposal)
     if proposal.capacity <= case.desired:
         asked = alarm.state is AlarmState.ALARM and sized >= case.desired
         return _enough(case, policy, proposal, seen) if asked else None
@@ -303,7 +302,7 @@ def _more(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Propo
 
 
 def _by_load(
-    case: Case, policy: TargetPolicy, seen: Demand, sized: int, proposal: Proposal
+    case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand, proposal: Proposal
 ) -> Proposal:
     """Size for the newest load, grown by its trend, or for what the last minute needed.
 
@@ -311,15 +310,14 @@ def _by_load(
     of 1,110 takes 12. A mean of 1,090 over the last minute takes 11.
     """
     base, why, carried = proposal.base, proposal.why, policy.target_value * case.desired
+    sized, unit = tasks_for(seen.newest, policy.target_value), unit_of_load(alarm.metric)
     expected, slope = _expected(case, seen)
     above = expected > (1 + policy.tolerance) * carried and expected - SURE * seen.error > carried
     answered = sized if above else min(sized, case.desired)
-    proposal = proposal.after("target", max(base, answered), why)
+    proposal = corrected(case, proposal).after("target", max(base, answered), why)
     if above and (wanted := tasks_for(expected, policy.target_value)) > proposal.capacity:
-        why = (
-            f"the load rises by {slope:.3g} a second; in {case.target.warmup_seconds} s "
-            f"{_number(expected)} are expected"
-        )
+        soon = f"in {case.target.warmup_seconds} s, expect {number(expected)}{unit}"
+        why = f"the load is rising by {number(slope)} a second; {soon}"
         proposal = proposal.after("rising trend", wanted, why)
     mean = seen.steady
     if mean is None:
@@ -328,7 +326,9 @@ def _by_load(
     if steady <= proposal.capacity:
         return proposal
     return proposal.after(
-        "last minute", steady, f"the last minute's mean of {_number(mean)} takes {steady}"
+        "last minute",
+        steady,
+        f"the last minute's mean of {number(mean)}{unit} needs {tasks(steady)}",
     )
 
 
@@ -397,10 +397,10 @@ def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal
     if seen.serving < coming - 0.5:
         return proposal.after("target", case.desired, proposal.why)
     wanted = math.ceil(serving * min(MOST_RATIO, ratio) - 1e-9)
-    most = (
-        f"; at most {MOST_RATIO:g} times the {serving:.3g} that serve" if ratio > MOST_RATIO else ""
-    )
-    return proposal.after("target", max(proposal.base, wanted), f"{proposal.why}{most}")
+    why = proposal.why
+    if ratio > MOST_RATIO:
+        why = f"one decision adds no more tasks than the {serving:.3g} that are serving"
+    return corrected(case, proposal).after("target", max(proposal.base, wanted), why)
 
 
 def _is_capped(policy: TargetPolicy, alarm: Alarm) -> bool:
@@ -414,17 +414,18 @@ def _enough(case: Case, policy: TargetPolicy, proposal: Proposal, seen: Demand) 
     why = proposal.why
     if missing:
         trouble = case.observation.service.trouble
-        why = f"{why}; {missing} of {case.desired} have not come"
+        why = f"{missing} of {case.desired} are missing ({why})"
         why = f"{why}. ECS says: {trouble}" if trouble else why
         return proposal.hold("target", case.desired, Outcome.HELD_NO_CAPACITY, why)
     if 0 < seen.serving < case.desired - 0.5:
-        why = f"{why}; {seen.serving:.3g} of {case.desired} serve"
+        late = max(1, round(case.desired - seen.serving))
+        why = f"{late} {'has' if late == 1 else 'have'} yet to serve ({why})"
         return proposal.hold("target", case.desired, Outcome.HELD_CAPACITY_ON_ITS_WAY, why)
     carried = policy.target_value * case.desired
     if carried < seen.newest <= (1 + policy.tolerance) * carried:
-        why = f"{why}, within {policy.tolerance:.0%} of what {case.desired} carry"
+        why = f"{why}, within {policy.tolerance:.0%} of what {tasks(case.desired)} should carry"
     elif carried < seen.newest:
-        why = f"{why}, within its noise of what {case.desired} carry"
+        why = f"{why}, within noise of what {tasks(case.desired)} should carry"
     return proposal.hold("target", case.desired, Outcome.HELD_NOT_BREACHING, why)
 
 
@@ -432,7 +433,7 @@ def _in_cooldown(case: Case, policy: TargetPolicy, proposal: Proposal) -> Propos
     until = scale_out_cooldown(policy, case.state, case.now)
     if until is None or case.desired < case.bounds.minimum:
         return proposal
-    why = f"no scale-out until {until:%H:%M:%S}"
+    why = f"in cooldown, no scale-out until {clock(until)}"
     held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
     return held.checked_again_in(min(RECHECK_SECONDS, case.seconds_until(until)))
 
@@ -443,7 +444,7 @@ def largest_step(case: Case, proposal: Proposal) -> Proposal:
     capacity = min(proposal.capacity, proposal.base + most)
     if capacity == proposal.capacity:
         return proposal
-    cap = f"{proposal.capacity} is capped at {capacity}, {most} from {proposal.base}"
+    cap = f"one decision adds at most {tasks(most)}"
     return proposal.after("largest step", capacity, cap)
 
 
@@ -456,25 +457,23 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
     proposal = Proposal(base, base, base, why).after("target", min(base, sized), why)
     if patience is None:
         return proposal.hold(
-            "patience", case.desired, Outcome.HELD_NO_DATA, "nothing is remembered"
+            "patience", case.desired, Outcome.HELD_NO_DATA, "there is no history yet"
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
     if alarm.state is AlarmState.ALARM:  # it tells of no further rise
         soon = RECHECK_SECONDS
-    if min(base, keep.tasks) > proposal.capacity:
-        proposal = proposal.after(
-            "patience", min(base, keep.tasks), f"kept at {min(base, keep.tasks)}: {keep.why}"
-        )
+    if (capacity := min(base, keep.tasks)) > proposal.capacity:
+        why_kept = f"kept at {capacity}: {keep.why}"
+        proposal = proposal.after("patience", capacity, why_kept, keep.why)
     proposal = beside_missing(case, proposal, base)
     capacity = proposal.capacity
     if capacity >= case.desired:
         idle = sized < case.desired
         outcome = Outcome.HELD_COOLDOWN if idle else Outcome.HELD_NOT_BREACHING
-        held = f"kept at {capacity}: {keep.why}" if idle else why
-        return replace(proposal, capacity=case.desired, held=outcome, why=held).checked_again_in(
-            soon
-        )
+        held = keep.why if idle else why
+        proposal = replace(proposal, capacity=case.desired, held=outcome, why=held)
+        return proposal.checked_again_in(soon)
     return _waits(case, policy, alarm, proposal.checked_again_in(soon))
 
 
@@ -487,36 +486,35 @@ def beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
     capacity = min(base, proposal.capacity + missing)
     if capacity == proposal.capacity:
         return proposal
-    return proposal.after("missing tasks", capacity, f"{missing} of {case.desired} have not come")
+    why = f"{missing} of {case.desired} are missing, and ECS may stop others instead"
+    return proposal.after("missing tasks", capacity, why)
 
 
 def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
     """Hold in a scale-in cooldown, and while not every task that serves is seen."""
     if policy.metric_scope is MetricScope.PER_TASK and (unseen := load_of(case, alarm).unseen):
-        why = f"{unseen}: none is removed"
+        why = f"{unseen}, so none is removed"
         return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, why)
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
         return proposal
-    why = f"no scale-in until {until:%H:%M:%S}"
+    why = f"in cooldown, no scale-in until {clock(until)}"
     held = proposal.hold("cooldown", case.desired, Outcome.HELD_COOLDOWN, why)
     return held.checked_again_in(max(RECHECK_SECONDS, case.seconds_until(until)))
 
 
-def _sum(policy: TargetPolicy, alarm: Alarm, load: float, tasks: int, seen: Demand) -> str:
-    """Return the sum in words. Example: `2,385 requests/s take 24 tasks of 100`.
+def _sum(policy: TargetPolicy, alarm: Alarm, load: float, sized: int, seen: Demand) -> str:
+    """Return the sum in words. Example: `2,385 requests/s need 24 tasks at 100 each`.
 
-    Of a signal that is capped: `90 on each of 4 tasks takes 6 at 60`.
+    Of a signal that is capped: `4 tasks at 90% need 6 at 60%`.
     """
+    each = limit(policy.target_value)
     if _is_capped(policy, alarm):
-        each, serving = seen.newest / max(1.0, seen.serving), seen.serving
-        return f"{each:.3g} on each of {serving:.3g} tasks takes {tasks} at {policy.target_value:g}"
-    what = "requests/s take" if "RequestsPerSecond" in alarm.metric else "in all take"
+        value, unit = seen.newest / max(1.0, seen.serving), unit_of(alarm.metric)
+        serving = tasks(f"{seen.serving:.3g}") if seen.serving != 1 else tasks(1)
+        needs = "needs" if seen.serving == 1 else "need"
+        at = f"{beside(value, policy.target_value)}{unit}"
+        return f"{serving} at {at} {needs} {sized} at {each}{unit}"
     by_task = policy.metric_scope is MetricScope.PER_TASK
-    assumed = by_task and not seen.counts
-    counted = f" (not counted: {seen.serving:.3g} tasks serve)" if assumed else ""
-    return f"{_number(load)} {what} {tasks} tasks of {policy.target_value:g}{counted}"
-
-
-def _number(load: float) -> str:
-    return f"{load:,.0f}" if load >= LONG else f"{load:.3g}"
+    counted = "" if seen.counts or not by_task else f", assuming {seen.serving:.3g} are serving"
+    return f"{in_words(load, alarm.metric)} {tasks(sized)} at {each} each{counted}"

@@ -20,6 +20,7 @@ from quickstep.config import ConfigError
 from quickstep.engine.decide import BOTH, correct, decide, set_capacity
 from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.words import clock
 from quickstep.loop.capacity import Capacity, changed
 from quickstep.loop.learning import ahead_of_time, ignored, learn, told
 from quickstep.loop.next_look import next_check
@@ -152,7 +153,7 @@ class Cycle:
         waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), tells)
         if not waits and claims:
             return self._evaluate(look, claims)
-        why = f"{held.owner} holds it until {held.until:%H:%M:%S}"
+        why = f"{held.owner} holds the lock until {clock(held.until)} at the latest"
         return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
 
     @property
@@ -308,7 +309,7 @@ def _defined(target: ScalableTarget, look: Look) -> Look:
         known = ", ".join(policy.alarm for policy in target.policies)
         raise ConfigError.of(
             look.service.parameter,
-            f"has no policy {event.policy}, which alarm {event.alarm_name} drives; it has {known}",
+            f"has no policy {event.policy} for the alarm {event.alarm_name}; it has {known}",
         )
     return replace(look, event=event.defined(policy.direction))
 
@@ -345,7 +346,7 @@ def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord
 def _unheeded(claim: Claim, now: datetime) -> str:
     """Return what of the operators' entries cannot be read, or is more than there may be."""
     dropped = [
-        f"{name}: is dropped, for there are {MOST_SCHEDULES} schedules besides"
+        f"{name}: is dropped, as only {MOST_SCHEDULES} schedules may be active"
         for name in outlived(claim.entries, now)
         if any(
             f"{SCHEDULED}{kept.name}" == name and kept.active(now)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.outcome import Outcome
+from quickstep.fields import write_moment
 from quickstep.loop.surges import counted
 from quickstep.protocol.memory import Deletion
 
@@ -37,7 +38,7 @@ def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
     latest = max(look.moments, default=now)
     if latest - now <= max_age:
         return None
-    return f"it is of {latest.isoformat()}, over {max_age.seconds} s ahead"
+    return f"its time, {write_moment(latest)}, is more than {max_age.seconds} s in the future"
 
 
 def ignored(
@@ -56,11 +57,11 @@ def _known_event(memory: Memory, event: AlarmEvent) -> tuple[Outcome, str] | Non
     last = memory.alarms.get(event.policy)
     gone = memory.deleted.get(event.policy)
     if last is None and gone and event.at <= gone.at:
-        why = f"{event.policy}'s alarm was found deleted at {gone.at.isoformat()}"
+        why = f"the alarm of {event.policy} was found deleted at {write_moment(gone.at)}"
         return Outcome.IGNORED_STALE, why
     if last is None or event.at > last.at:
         return None
-    why = f"{event.policy} went to {last.state} at {last.at.isoformat()}"
+    why = f"{event.policy} went to {last.state} at {write_moment(last.at)}"
     return _repeated(event.at, last.at), why
 
 
@@ -69,9 +70,9 @@ def _known_wish(
 ) -> tuple[Outcome, str] | None:
     last = memory.requested_at
     if last is not None and wish.at <= last:
-        return _repeated(wish.at, last), f"the newest request was made at {last.isoformat()}"
+        return _repeated(wish.at, last), f"the newest request is of {write_moment(last)}"
     if now - wish.at > max_age:
-        why = f"it was asked for at {wish.at.isoformat()}, over {max_age.seconds} s ago"
+        why = f"the request is of {write_moment(wish.at)}, more than {max_age.seconds} s ago"
         return Outcome.IGNORED_STALE, why
     return None
 

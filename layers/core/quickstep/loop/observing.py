@@ -24,6 +24,7 @@ from quickstep.engine.policies import (
     resolution,
     surge_interval,
 )
+from quickstep.engine.words import clock
 from quickstep.protocol.backlog import LONGEST_TROUBLE
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
@@ -222,7 +223,7 @@ def _at_once(
 
 
 def _unreadable(error: CallFailedError) -> str:
-    return f"it could not be read: {error.why}"
+    return f"its metric could not be read: {error.why}"
 
 
 def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
@@ -285,7 +286,7 @@ def _unread(known: KnownAlarm, now: datetime) -> Alarm:
         known.state,
         threshold=definition.threshold if definition else None,
         muted=known.silenced(now),
-        no_data="its load was not read",
+        no_data="its metric was not read",
         metric=definition.metric if definition else "",
         alarm_period=definition.period if definition else ALARM_PERIOD,
         comparison=definition.comparison if definition else None,
@@ -312,5 +313,5 @@ def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, 
     spent = newest and known.acted_on and is_the_same(newest, known.acted_on, period)
     if newest is None or not spent or alarm.state is not AlarmState.ALARM:
         return alarm, newest
-    why = f"its datapoint of {newest:%H:%M:%S} was acted on before"
+    why = f"its datapoint of {clock(newest)} was already acted on"
     return replace(alarm, datapoints=(), no_data=why, next_at=newest + 2 * period), None

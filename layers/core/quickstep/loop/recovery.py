@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quickstep.engine.model import AlarmState, Direction, Launch, Removal, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
+from quickstep.engine.words import clock, tasks
 from quickstep.protocol.counts import Meaning
 
 if TYPE_CHECKING:
@@ -38,14 +39,22 @@ def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> Decision
     meaning = counts.meaning(after)
     if meaning is Meaning.ANSWERED and counts.asked:
         outcome = Outcome.RECOVERED
-        why = f"{after} tasks, which nobody had heard of since {counts.asked.at:%H:%M:%S}"
+        asked_at = clock(counts.asked.at)
+        why = f"ECS had not confirmed the {tasks(after)} asked for at {asked_at}"
     elif meaning is Meaning.FOREIGN:
         outcome = Outcome.FOREIGN_CHANGE
-        why = f"{before} were committed, and nobody here asked for {after}"
+        why = _whose(service)
     else:
         return None
     reason = outcome.sentence(before=before, granted=after, why=why)
     return replace(draft, outcome=outcome, reason=reason, service=service)
+
+
+def _whose(service: Service) -> str:
+    """Return who may have set a desired count that Quickstep has not asked for."""
+    if service.deployment_in_progress:
+        return "a deployment is in progress, and may have set it; Quickstep counts from there"
+    return "an operator, a deployment or another tool set it; Quickstep counts from there"
 
 
 def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
@@ -87,6 +96,11 @@ def insist(
     6: 8 are sent. Without a newer datapoint: 8 are sent, too.
     """
     counts, outcome = memory.counts, decision.outcome
+    why = (
+        f"the answer to an earlier request for {tasks(counts.asked.number)} was lost"
+        if counts.asked
+        else ""
+    )
     bounds = Bounds.in_force(target, memory.state, draft.at)
     unanswered = 0 if counts.asked is None else min(counts.asked.number, bounds.maximum)
     number, state = decision.granted, decision.state
@@ -102,10 +116,10 @@ def insist(
             return None
         number = max(number, unanswered)
     elif draft.service:
+        why = f"an earlier call took effect late and set {tasks(draft.service.desired)}"
         state = moved(state, draft.service.desired, number, draft.at)
     if not outcome.changes_capacity and _paused(memory, draft, number):
         return None
-    why = f"{number} were asked for before, and it is not known what came of that"
     if not outcome.changes_capacity:
         outcome = Outcome.RECOVERED
     return replace(

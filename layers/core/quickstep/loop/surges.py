@@ -54,16 +54,16 @@ class SurgeBounds:
             CallFailedError: the table throttles.
         """
         if not -CLOCKS <= now - surge.at <= OLDEST:
-            return f"it is of {write_moment(surge.at)}"
+            return f"it was felt at {write_moment(surge.at)}, too long ago or in the future"
         memory, _ = self.targets.peek(surge.service.resource_id)
         if not any(known.definition for known in memory.alarms.values()):
-            return "no alarm of the service is known"
+            return "the service has no known alarm"
         if any(now - at < BETWEEN for at in memory.surges):
-            return "the service was looked at a moment ago"
+            return f"the service was looked at less than {BETWEEN.seconds} s ago"
         if len(lately(memory, now)) >= MOST_SURGES:
             minutes = WINDOW // timedelta(minutes=1)
-            return f"{MOST_SURGES} looks were made in the last {minutes} minutes"
-        return None if self.looks.take(now) else "the account's looks of this second are taken"
+            return f"the service had {MOST_SURGES} looks in the last {minutes} minutes"
+        return None if self.looks.take(now) else "this second's looks of the account are used up"
 
 
 def surge_look(surge: Surge) -> Look:

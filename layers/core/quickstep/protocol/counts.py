@@ -138,7 +138,7 @@ class Counts:
         ):
             return None
         way = "a scale-out to fewer" if adds else "a scale-in to more"
-        return f"{number} would be {way} than the {self.committed} tasks that are committed"
+        return f"{number} would be {way} than the committed {self.committed} tasks"
 
     def _unanswered(self) -> tuple[Count, ...]:
         return (*self.late, self.asked)[-MOST:] if self.asked else self.late

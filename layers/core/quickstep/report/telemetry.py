@@ -7,7 +7,7 @@ Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task has f
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
-Quickstep / NoCapacityDecisions   over all targets: held, as tasks that were asked for never came
+Quickstep / NoCapacityDecisions   over all targets: held, as some tasks are missing
 Quickstep / IgnoredSurges         over all targets: messages of tasks that no look was made for
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
