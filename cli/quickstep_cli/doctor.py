@@ -24,7 +24,8 @@ from quickstep_cli.aws import (
     on_aws,
     wait_for,
 )
-from quickstep_cli.checks import Finding, Verdict, examine
+from quickstep_cli.checks import examine
+from quickstep_cli.checks.findings import Finding, Verdict
 from quickstep_cli.targets import records_since, the_target
 
 if TYPE_CHECKING:

@@ -18,16 +18,15 @@ from quickstep.loop.observing import told_of
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import CommandError, Exit, explain_error, now
-from quickstep_cli.checks import (
-    MINUTE,
+from quickstep_cli.checks.facts import (
     Autoscaling,
     EcsMetrics,
     Facts,
     ForeignChange,
     Scaler,
     Unknown,
-    of_ecs,
 )
+from quickstep_cli.checks.publishing import MINUTE, of_ecs
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 
