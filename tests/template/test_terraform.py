@@ -16,7 +16,16 @@ import pytest
 from quickstep_cli.owners import TAG
 from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import EmbeddedAws
-from tests.template.stack import SCALER, TARGET, Stack, deploy, source, transformed
+from tests.template.stack import (
+    DASHBOARD,
+    SCALER,
+    TARGET,
+    Stack,
+    deploy,
+    source,
+    transformed,
+    whole,
+)
 from tests.template.terraform import (
     CAN_RUN,
     ELSEWHERE,
@@ -45,7 +54,7 @@ GIVEN = {
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
-STACK = without_hashes(deploy(SCALER, **GIVEN))
+STACK = without_hashes(whole(deploy(SCALER, **GIVEN)))
 FIRST_SERVICE = {
     name
     for group in source(SCALER)["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -91,8 +100,9 @@ def test_a_module_has_the_template_s_outputs_in_the_same_words(module: str) -> N
 def test_the_scaler_has_the_template_s_resources_and_no_others() -> None:
     resources = {
         name: one
-        for name, one in transformed(SCALER)["Resources"].items()
-        if one["Type"] != "AWS::CloudFormation::Stack"  # the first service: the module target
+        for path in (SCALER, DASHBOARD)
+        for name, one in transformed(path)["Resources"].items()
+        if one["Type"] != "AWS::CloudFormation::Stack"  # what it makes: the module target, or below
     }
     stack = without_hashes(Stack(resources))
     wanted = {
