@@ -185,7 +185,7 @@ def test_the_next_three_commands_begin_with_what_is_missing(account: Account, ru
         '\'{"metricConfigurations": [{"metricNames": ["CPUUtilization"], '
         '"resolutionSeconds": 20}]}\''
     )
-    scaler = "  make build && sam deploy --guided  # the scaler, once per account and Region"
+    scaler = "  make build && sam deploy  # in a clone: the scaler, once per account and Region"
     assert without == [scaler, monitoring, deploy]
     assert with_scaler == [monitoring, deploy, "  quickstep shadow prod/api"]
     assert published.stdout.splitlines()[-5:] == [

@@ -431,6 +431,16 @@ def test_metric_math_is_over_the_signal_s_metric_and_a_second_one_beside_it() ->
             id="no number",
         ),
         pytest.param(
+            {"Signal": "none"},
+            "Signal none makes no alarm, so it goes with Document, and without TargetValue",
+            id="no alarm and no document",
+        ),
+        pytest.param(
+            {"Signal": "none", "Document": "{}", "TargetValue": "20"},
+            "Signal none makes no alarm, so it goes with Document, and without TargetValue",
+            id="a number for no alarm",
+        ),
+        pytest.param(
             {"Signal": "queue-depth", "TargetValue": "20"},
             "with this Signal, give Dimensions, e.g. QueueName=jobs",
             id="no queue",
@@ -452,6 +462,17 @@ def test_half_a_signal_is_refused(given: dict[str, str], why: str) -> None:
 
 
 # A document of one's own
+
+
+def test_a_document_of_queues_alone_has_no_alarm() -> None:
+    document = (ROOT / "examples" / "policies" / "queue.json").read_text(encoding="utf-8")
+    given = {"Document": document, "Signal": "none"}
+    assert refusals(TARGET, **SERVICE, **given) == []
+
+    stack = deploy(TARGET, **SERVICE, **given)
+    assert stack.resources.keys() == {"PolicyDocumentParameter"}
+    assert stack.the("AWS::SSM::Parameter")["Value"] == document
+
 
 TUNED = json.dumps({**example_document(), "WarmupSeconds": 90, "PublishSeconds": 10})
 
