@@ -102,8 +102,9 @@ def deploy(path: Path, **given: str) -> Stack:
 
 def whole(stack: Stack) -> Stack:
     """Return the scaler's stack with what its nested dashboard makes in the place of that."""
-    given = stack.resources["Dashboard"]["Properties"]["Parameters"]
-    return Stack({**stack.resources, **deploy(DASHBOARD, **given).resources})
+    resources = dict(stack.resources)
+    nested = resources.pop("DashboardStack")
+    return Stack({**resources, **deploy(DASHBOARD, **nested["Properties"]["Parameters"]).resources})
 
 
 def refusals(path: Path, **given: str) -> list[str]:

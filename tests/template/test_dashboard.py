@@ -230,7 +230,7 @@ def test_its_address_is_in_the_console_of_its_partition(
     place = {"AWS::Partition": partition, "AWS::Region": region}
     resolver = Resolver(source(SCALER), parameters_of(SCALER, {}) | place)
 
-    name = deploy(SCALER).resources["Dashboard"]["Properties"]["Parameters"]
+    name = deploy(SCALER).resources["DashboardStack"]["Properties"]["Parameters"]
     url = resolver.resolve(source(SCALER)["Outputs"]["DashboardUrl"]["Value"])
     assert (
         url

@@ -133,7 +133,7 @@ def test_what_both_templates_take_has_one_constraint(name: str) -> None:
 
 
 def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
-    assert deploy(SCALER).of_type("AWS::CloudFormation::Stack").keys() == {"Dashboard"}
+    assert deploy(SCALER).of_type("AWS::CloudFormation::Stack").keys() == {"DashboardStack"}
 
 
 @pytest.mark.parametrize(
