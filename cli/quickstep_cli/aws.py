@@ -146,7 +146,7 @@ class Aws:
 
     def asking_once(self) -> Aws:
         """Return the same, for reading alone: each question is asked once."""
-        from quickstep_cli.asked import Once  # noqa: PLC0415 - see above
+        from quickstep_cli.once import Once  # noqa: PLC0415 - see above
 
         return replace(self, wrap=Once, _lock=RLock(), _clients={})
 

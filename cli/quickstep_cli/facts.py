@@ -61,7 +61,9 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
 
 
 def gather_all(aws: Aws, stored: Mapping[ServiceName, str], there_are: int) -> Iterator[Facts]:
-    """Yield what there is of many of the account's targets, by their documents, in their order.
+    """Yield what there is of targets, by their stored documents, in their order.
+
+    `there_are` is how many the account has in all.
 
     What AWS answers for many is asked for many, the rest of a few targets at a time. A throttled
     call is slowed down and tried again.

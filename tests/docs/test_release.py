@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from quickstep_cli import __version__
 from quickstep_cli.extra import DISTRIBUTION, PUBLISHER
 from tests.builders import ROOT
 from tests.template.stack import SCALER, source
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOLD = sorted(
     path

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from quickstep_cli.asked import Once
+from quickstep_cli.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
