@@ -1,7 +1,7 @@
 """Questions of many services that are asked together, so that each service finds its answer.
 
 A check of a service asks by itself, as if there were no other, by clients that ask each question
-once (`once.py`). What AWS answers for many services in one call is asked so before, and each of them
+once (`once.py`). What AWS answers for many in one call is asked so before, and each of them
 then finds its own question answered. A question that nobody has answered beforehand is asked; so
 nothing is wrong where one is missing here, it only takes longer.
 """
