@@ -104,8 +104,8 @@ def apply(
     What a stack or Terraform made is left alone: change it there, or take it over.
     """
     thresholds = read_thresholds(threshold or [])
-    aws = aws.patient()
     changes = _changes(aws, files)
+    aws = aws.patient()  # not before: without a network its first call would take minutes
     if alarms:
         changes = _with_alarms(aws, changes, thresholds)
     elif thresholds:

@@ -16,7 +16,7 @@ import hcl2
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.template.stack import Stack
 
@@ -160,21 +160,32 @@ class Terraform:
         (self._folder / "main.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
         self._environment["AWS_REGION"] = region or self._environment["AWS_REGION"]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command that others need not wait for."""
-        return subprocess.Popen(  # noqa: S603 - arguments of these tests
-            ["terraform", *arguments, "-no-color"],  # noqa: S607 - wherever it is
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            **self._command(arguments), capture_output=True, text=True, timeout=500, check=False
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=500)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command that others need not wait for; `said` has what it says in the end.
+
+        It says that to a file: a pipe that nobody reads would hold it up.
+        """
+        with self._said.open("wb") as file:
+            return subprocess.Popen(
+                **self._command(arguments), stdout=file, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text(encoding="utf-8")
+
+    @property
+    def _said(self) -> Path:
+        return self._folder / "said.txt"
+
+    def _command(self, arguments: Sequence[str]) -> dict[str, Any]:
+        command = ["terraform", *arguments, "-no-color"]
+        return {"args": command, "cwd": self._folder, "env": self._environment}
 
     def planned(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the values that would be made, by module and address."""

@@ -189,7 +189,7 @@ def aws() -> Iterator[Account]:
 @pytest.fixture(scope="module", autouse=True)
 def applying(
     aws: Account, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Terraform, subprocess.Popen[str]] | None]:
+) -> Iterator[tuple[Terraform, subprocess.Popen[bytes]] | None]:
     """The scaler's module, applied to an empty account.
 
     It starts first and is waited for last: the provider waits for each queue for 25 s, three times.
@@ -216,19 +216,19 @@ def applying(
 
 
 @pytest.fixture(scope="module")
-def made(applying: tuple[Terraform, subprocess.Popen[str]]) -> dict[str, dict[str, Any]]:
+def made(applying: tuple[Terraform, subprocess.Popen[bytes]]) -> dict[str, dict[str, Any]]:
     """The scaler's module as it is in the state."""
     terraform, process = applying
-    _, err = process.communicate(timeout=500)
+    process.wait(timeout=500)
     # The embedded AWS has no loop detection, and so does not know how to switch it off.
-    (error,) = errors(err)
+    (error,) = errors(terraform.said)
     assert error.startswith('creating AWS Lambda Function Recursion Config ("quickstep-scaler")')
     return terraform.made()["scaler"]
 
 
 @needs_terraform
 def test_the_modules_are_in_terraform_s_own_format(
-    applying: tuple[Terraform, subprocess.Popen[str]],
+    applying: tuple[Terraform, subprocess.Popen[bytes]],
 ) -> None:
     assert applying[0].run("fmt", "-check", "-recursive", str(MODULES)).stdout == ""
 
