@@ -182,11 +182,12 @@ def deployed() -> Deployed:
     """Return what the templates make by default."""
     scaler = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     target = yaml_parse((ROOT / "templates" / "scalable-target.yaml").read_text(encoding="utf-8"))
+    dashboard = yaml_parse((ROOT / "templates" / "dashboard.yaml").read_text(encoding="utf-8"))
     functions = _of_type(scaler, "AWS::Serverless::Function")
     return Deployed(
         service_alarms=len(_of_type(target, "AWS::CloudWatch::Alarm", "HasSteps")),
         stack_alarms=len(_of_type(scaler, "AWS::CloudWatch::Alarm")),
-        dashboards=len(_of_type(scaler, "AWS::CloudWatch::Dashboard")),
+        dashboards=len(_of_type(dashboard, "AWS::CloudWatch::Dashboard")),
         memory=scaler["Parameters"]["MemorySize"]["Default"],
         widget_memory=functions["DashboardWidget"]["MemorySize"],
     )

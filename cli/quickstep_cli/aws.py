@@ -22,9 +22,10 @@ import json
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from threading import RLock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -110,6 +111,9 @@ class Aws:
     endpoint_url: str | None
     stack: str | None
     given: dict[str, str | None]
+    config: Config = CONFIG
+    wrap: Callable[[Any], Any] = lambda client: client
+    _lock: RLock = field(default_factory=RLock)
     _clients: dict[str, Any] = field(default_factory=dict)
     _resources: dict[str, str] = field(default_factory=dict)
     _scaler: dict[str, str] = field(default_factory=dict)
@@ -120,12 +124,31 @@ class Aws:
         Raises:
             CommandError: there is no Region.
         """
-        if name not in self._clients:
-            make: Any = self.session.client
-            self._clients[name] = make(
-                name, region_name=self.region, endpoint_url=self.endpoint_url, config=CONFIG
-            )
-        return self._clients[name]
+        with self._lock:  # a session may not be used from several threads, clients may
+            if name not in self._clients:
+                make: Any = self.session.client
+                self._clients[name] = self.wrap(
+                    make(
+                        name,
+                        region_name=self.region,
+                        endpoint_url=self.endpoint_url,
+                        config=self.config,
+                    )
+                )
+            return self._clients[name]
+
+    def patient(self, threads: int = 1) -> Aws:
+        """Return the same for many calls, from so many threads: throttled, they slow down."""
+        patience = Config(
+            retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=threads
+        )
+        return replace(self, config=CONFIG.merge(patience), _lock=RLock(), _clients={})
+
+    def asking_once(self) -> Aws:
+        """Return the same, for reading alone: each question is asked once."""
+        from quickstep_cli.once import Once  # noqa: PLC0415 - see above
+
+        return replace(self, wrap=Once, _lock=RLock(), _clients={})
 
     @property
     def scaler(self) -> Mapping[str, str]:

@@ -18,28 +18,33 @@ from quickstep_cli.aws import (
     CommandError,
     Exit,
     JsonOption,
-    TargetArgument,
+    OptionalTargetArgument,
     YesOption,
     now,
     on_aws,
     wait_for,
 )
-from quickstep_cli.checks import Finding, Verdict, examine
+from quickstep_cli.checks import examine
+from quickstep_cli.checks.findings import Finding, Verdict
+from quickstep_cli.doctor_all import MARKS, check_all
 from quickstep_cli.targets import records_since, the_target
 
 if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep_cli.targets import Record
 
-MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[red]✗[/]"}
 POLL = timedelta(seconds=0.5)
 
 
 @on_aws
 def doctor(
     aws: Aws,
-    target: TargetArgument,
+    target: OptionalTargetArgument = None,
     *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Check all targets of the Region, in one table.")
+    ] = False,
+    cluster: Annotated[str | None, typer.Option(help="With --all: those of a cluster.")] = None,
     fire: Annotated[
         bool,
         typer.Option(
@@ -50,9 +55,18 @@ def doctor(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a deployed target from end to end, and say what to fix; exit with 1 on a problem."""
+    """Check deployed targets from end to end, and say what to fix; exit with 1 on a problem."""
     from quickstep_cli.facts import gather  # noqa: PLC0415 - boto3 takes its time
 
+    if every:
+        if target or fire:
+            raise typer.BadParameter("goes without a target and --fire", param_hint="--all")
+        check_all(aws, cluster, as_json=as_json)
+        return
+    if cluster:
+        raise typer.BadParameter("goes with --all", param_hint="--cluster")
+    if not target:
+        raise typer.BadParameter("is missing, or --all", param_hint="TARGET")
     findings = examine(gather(aws, target))
     if fire:
         findings.append(_fired(aws, target, wait, yes=yes, as_json=as_json))

@@ -22,7 +22,7 @@ from quickstep_cli.advice import advice
 from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
 from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
 from quickstep_cli.owners import own, refuse_those_of_others
-from quickstep_cli.targets import stored_document, write_document
+from quickstep_cli.targets import stored_documents, write_document
 from quickstep_cli.thresholds import read_thresholds
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Change:
 @on_aws
 def diff(aws: Aws, files: FilesArgument, *, as_json: JsonOption = False) -> None:
     """Show how documents differ from those in force; exit with 1 if any does."""
-    changes = [_change(aws, file) for file in _found(files)]
+    changes = _changes(aws, files)
     _print(changes, as_json=as_json)
     if any(change.differs for change in changes):
         raise typer.Exit(Exit.NO)
@@ -104,7 +104,8 @@ def apply(
     What a stack or Terraform made is left alone: change it there, or take it over.
     """
     thresholds = read_thresholds(threshold or [])
-    changes = [_change(aws, file) for file in _found(files)]
+    changes = _changes(aws, files)
+    aws = aws.patient()  # not before: without a network its first call would take minutes
     if alarms:
         changes = _with_alarms(aws, changes, thresholds)
     elif thresholds:
@@ -188,7 +189,14 @@ def _put_alarms(aws: Aws, plan: AlarmPlan, err: Console) -> None:
         err.print(f"[green]✓[/] {escape(', '.join(plan.delete))}: deleted", soft_wrap=True)
 
 
-def _change(aws: Aws, file: Path) -> Change:
+def _changes(aws: Aws, files: list[Path]) -> list[Change]:
+    """Return the documents of files beside those that are stored."""
+    read = [_read(file) for file in _found(files)]
+    stored = stored_documents(aws, [one.service for one in read])
+    return [replace(one, stored=stored.get(one.service)) for one in read]
+
+
+def _read(file: Path) -> Change:
     try:
         text = file.read_text(encoding="utf-8")
         target = parse_target(text)
@@ -201,7 +209,7 @@ def _change(aws: Aws, file: Path) -> Change:
         raise CommandError(Exit.NO, f"{file}: nothing was changed:{listed}") from error
     service = parse_resource_id(target.resource_id)
     assert service is not None  # noqa: S101 - a valid document names one
-    return Change(file, service, target, text, stored_document(aws, service))
+    return Change(file, service, target, text, stored=None)
 
 
 def _normal(text: str) -> list[str]:

@@ -11,7 +11,9 @@ from quickstep_cli.aws import Exit, fail
 if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
-INSTALL = "pip install 'quickstep-ecs[lab]'"
+DISTRIBUTION, PUBLISHER = "quickstep-ecs", "quickstep-ecs-publisher"
+"""What pip knows the command and the publisher as; on PyPI `quickstep` is somebody else's."""
+INSTALL = f"pip install '{DISTRIBUTION}[lab]'"
 _LAB = ("aws_lambda_powertools", "moto", "plotly")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,23 +18,25 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.observing import told_of
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
+from quickstep_cli.asked import ask_together
+from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
 from quickstep_cli.aws import CommandError, Exit, explain_error, now
-from quickstep_cli.checks import (
-    MINUTE,
+from quickstep_cli.checks.facts import (
     Autoscaling,
     EcsMetrics,
     Facts,
     ForeignChange,
     Scaler,
     Unknown,
-    of_ecs,
 )
+from quickstep_cli.checks.publishing import MINUTE, of_ecs
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.backlog import QueueReading
     from quickstep.engine.model import Datapoint, ScalableTarget
     from quickstep.naming import ServiceName
@@ -41,20 +44,52 @@ if TYPE_CHECKING:
 
 DEAD_LETTERS = ("UndeliveredEvents", "FailedInvocations", "DeadMessages")
 FARGATE_VCPU = ("fargate", "L-3032A538")
-DIMENSION = "ecs:service:DesiredCount"
 DELAY = "deregistration_delay.timeout_seconds"
 NEWEST = 500
 """Records that are looked through: some hours of a breach, days of calm."""
+THREADS = 8
+"""Targets that are asked about at a time."""
+QUERIES = 500
+"""The most that GetMetricData takes."""
 
 _A = TypeVar("_A")
 
 
 def gather(aws: Aws, service: ServiceName) -> Facts:
     """Ask AWS for everything that the checks look at; nothing is changed."""
+    return _gather(aws.asking_once(), service)
+
+
+def gather_all(aws: Aws, stored: Mapping[ServiceName, str], there_are: int) -> Iterator[Facts]:
+    """Yield what there is of targets, by their stored documents, in their order.
+
+    `there_are` is how many the account has in all.
+
+    What AWS answers for many is asked for many, the rest of a few targets at a time. A throttled
+    call is slowed down and tried again.
+    """
+    once = aws.patient(THREADS).asking_once()
+    ask_together(once, stored)
+    points = _datapoints_of_all(once, list(stored))
+    with ThreadPoolExecutor(THREADS) as threads:
+        yield from threads.map(
+            lambda one: _gather(once, one, points.get(one), targets=there_are), stored
+        )
+
+
+def _gather(
+    aws: Aws,
+    service: ServiceName,
+    points: Mapping[str, Sequence[Datapoint]] | None = None,
+    *,
+    targets: int | None = None,
+) -> Facts:
     document = _document(aws, service)
     alarms = or_unknown(lambda: _alarms(aws, service))
     seen = {} if isinstance(alarms, Unknown) else alarms
-    datapoints = or_unknown(lambda: _datapoints(aws, seen))
+    datapoints = or_unknown(
+        lambda: _datapoints(aws, _definitions(seen)) if points is None else points
+    )
     read = {} if isinstance(datapoints, Unknown) else datapoints
     return Facts(
         service_name=service,
@@ -78,7 +113,7 @@ def gather(aws: Aws, service: ServiceName) -> Facts:
         dead=or_unknown(lambda: {name: _messages(aws, name) for name in DEAD_LETTERS}),
         vcpu=or_unknown(lambda: _vcpu(aws, service, document)),
         vcpu_quota=or_unknown(lambda: _vcpu_quota(aws)),
-        targets=or_unknown(lambda: len(documents(aws))),
+        targets=or_unknown(lambda: len(documents(aws)) if targets is None else targets),
     )
 
 
@@ -129,21 +164,90 @@ def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _datapoints(aws: Aws, alarms: Mapping[str, Mapping[str, Any]]) -> Any:
-    definitions = {
+def _definitions(alarms: Mapping[str, Mapping[str, Any]]) -> dict[str, AlarmDefinition]:
+    return {
         policy: definition
         for policy, alarm in alarms.items()
         if (definition := described_definition(alarm))
     }
+
+
+def _datapoints(
+    aws: Aws, definitions: Mapping[str, AlarmDefinition]
+) -> Mapping[str, Sequence[Datapoint]]:
     if not definitions:
         return {}
     return CloudWatchMetrics(aws.client("cloudwatch")).read(definitions, now())
 
 
+def _datapoints_of_all(
+    aws: Aws, services: Sequence[ServiceName]
+) -> dict[ServiceName, Mapping[str, Sequence[Datapoint]]]:
+    """Return the datapoints of services by policy, some hundred alarms a call.
+
+    CloudWatch refuses a call whole for one query that it does not take. Its services are left out,
+    and each asks for itself.
+    """
+    found: dict[ServiceName, Mapping[str, Sequence[Datapoint]]] = {}
+    for some in _calls({service: _seen(aws, service) for service in services}):
+        together = {
+            f"{service.resource_id} {policy}": definition
+            for service, definitions in some.items()
+            for policy, definition in definitions.items()
+        }
+        read = or_unknown(partial(_datapoints, aws, together))
+        if not isinstance(read, Unknown):
+            found |= {
+                service: {policy: read[f"{service.resource_id} {policy}"] for policy in definitions}
+                for service, definitions in some.items()
+            }
+    return found
+
+
+def _seen(aws: Aws, service: ServiceName) -> dict[str, AlarmDefinition]:
+    alarms = or_unknown(lambda: _alarms(aws, service))
+    return {} if isinstance(alarms, Unknown) else _definitions(alarms)
+
+
+def _calls(
+    wanted: Mapping[ServiceName, dict[str, AlarmDefinition]],
+) -> Iterator[dict[ServiceName, dict[str, AlarmDefinition]]]:
+    """Yield services with their alarms, as many as one call's queries are enough for."""
+    some: dict[ServiceName, dict[str, AlarmDefinition]] = {}
+    left = QUERIES
+    for service, definitions in wanted.items():
+        queries = sum(len(one.queries) + 1 for one in definitions.values())  # and the samples
+        if some and queries > left:
+            yield some
+            some, left = {}, QUERIES
+        if definitions:
+            some[service] = definitions
+            left -= queries
+    if some:
+        yield some
+
+
 def _scalers(aws: Aws, service: ServiceName) -> list[Scaler]:
     """Return every scaler function that an event of the target's alarms invokes, by which rule."""
     events = aws.client("events")
-    event = {
+    return [
+        Scaler(rule["Name"], function, table)
+        for page in events.get_paginator("list_rules").paginate()
+        for rule in page["Rules"]
+        if rule["State"] != "DISABLED"
+        and "quickstep/" in rule.get("EventPattern", "")
+        and matches(events, rule["EventPattern"], _event(aws, service, rule["EventPattern"]))
+        for function in _functions(events, rule["Name"])
+        if (table := _table_of(aws, function))
+    ]
+
+
+def _event(aws: Aws, service: ServiceName, pattern: str) -> dict[str, Any]:
+    """Return an alarm's event: any service's, where a pattern takes those of all."""
+    name = service.alarm("any")
+    if json.loads(pattern).get("detail", {}).get("alarmName") == [{"prefix": "quickstep/"}]:
+        name = "quickstep/any/any/any"
+    return {
         "id": "1",
         "account": aws.account,
         "source": "aws.cloudwatch",
@@ -151,18 +255,8 @@ def _scalers(aws: Aws, service: ServiceName) -> list[Scaler]:
         "region": aws.region,
         "resources": [],
         "detail-type": "CloudWatch Alarm State Change",
-        "detail": {"alarmName": service.alarm("any"), "state": {"value": "ALARM"}},
+        "detail": {"alarmName": name, "state": {"value": "ALARM"}},
     }
-    return [
-        Scaler(rule["Name"], function, table)
-        for page in events.get_paginator("list_rules").paginate()
-        for rule in page["Rules"]
-        if rule["State"] != "DISABLED"
-        and "quickstep/" in rule.get("EventPattern", "")
-        and matches(events, rule["EventPattern"], event)
-        for function in _functions(events, rule["Name"])
-        if (table := _table_of(aws, function))
-    ]
 
 
 def _functions(events: Any, rule: str) -> list[str]:
@@ -186,7 +280,7 @@ def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
 
 def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
     client = aws.client("application-autoscaling")
-    asked: dict[str, Any] = {"ServiceNamespace": "ecs", "ScalableDimension": DIMENSION}
+    asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
     targets = client.describe_scalable_targets(ResourceIds=[service.resource_id], **asked)
     if not targets["ScalableTargets"]:
         return None
@@ -230,8 +324,7 @@ def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
 def _foreign_changes(aws: Aws, service: ServiceName) -> list[ForeignChange]:
     return [
         ForeignChange(datetime.fromisoformat(record["at"]), record["reason"])
-        for record in reversed(newest_records(aws, service, NEWEST))
-        if record["outcome"] == Outcome.FOREIGN_CHANGE
+        for record in reversed(newest_records(aws, service, NEWEST, Outcome.FOREIGN_CHANGE))
     ]
 
 

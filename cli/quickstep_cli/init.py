@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from quickstep.config import read_target as read_document
 from quickstep_cli.aws import Aws, CommandError, Exit, TargetArgument, YesOption, on_aws, shown
-from quickstep_cli.checks import Unknown
+from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.extra import INSTALL, has_lab
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.proposal import (
@@ -118,10 +118,11 @@ def init(
         )
     _simulate(console, running, target, played)
     commands = _commands(aws, service, running, proposal, folder, terraform=terraform)
-    module = _module(folder) if terraform else None
-    files = files_of(service, proposal, commands, module)
-    _write(folder, files)
-    console.print(escape(f"\nWritten to {folder}: {', '.join(files)}"), soft_wrap=True)
+    source, module = _module(folder) if terraform else (None, {})
+    files = files_of(service, proposal, commands, source)
+    _write(folder, files | module)
+    also = [f"{_MODULE.name}/"] if module else []
+    console.print(escape(f"\nWritten to {folder}: {', '.join([*files, *also])}"), soft_wrap=True)
     for line in _next(service, proposal, folder, commands):
         console.print(escape(line), soft_wrap=True)
 
@@ -281,7 +282,9 @@ def _commands(
     name = f"{service.cluster}/{service.service}"
     every = []
     if isinstance(or_unknown(lambda: aws.scaler), Unknown):
-        every.append("make build && sam deploy --guided  # the scaler, once per account and Region")
+        every.append(
+            "make build && sam deploy  # in a clone: the scaler, once per account and Region"
+        )
     if proposal.signal is Signal.CPU and running.cpu_seconds != 20:  # noqa: PLR2004 - see proposal
         every.append(
             f"aws ecs update-service --cluster {service.cluster} --service {service.service} "
@@ -296,19 +299,24 @@ def _commands(
     return every[:3]
 
 
-def _module(folder: Path) -> str:
-    """Return where the target module is, from a folder; from a wheel, its place in a clone."""
+def _module(folder: Path) -> tuple[str, dict[str, str]]:
+    """Return the target module's source, from a folder, and its files where they are to be written.
+
+    In a clone it is referred to. An installed command has it in itself, and writes it beside.
+    """
     module = ROOT / _MODULE
-    if not module.is_dir():
-        return f"./{_MODULE}"
-    source = os.path.relpath(module, folder.absolute())
-    return source if source.startswith("..") else f"./{source}"
+    if (ROOT / "template.yaml").is_file():
+        source = os.path.relpath(module, folder.absolute())
+        return source if source.startswith("..") else f"./{source}", {}
+    name = _MODULE.name
+    files = {f"{name}/{it.name}": it.read_text(encoding="utf-8") for it in module.glob("*.tf")}
+    return f"./{name}", files
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError(Exit.NO, f"{folder}: {error.strerror}") from error

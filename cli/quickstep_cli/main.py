@@ -82,7 +82,7 @@ COMMANDS = {
     ),
     "doctor": Lazy(
         "doctor:doctor",
-        "Check a deployed target from end to end, and say what to fix; exit with 1 on a problem.",
+        "Check deployed targets from end to end, and say what to fix; exit with 1 on a problem.",
         _OPERATE,
     ),
     "export": Lazy(

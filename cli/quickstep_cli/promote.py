@@ -32,6 +32,7 @@ from quickstep_cli.aws import (
     on_aws,
     wait_for,
 )
+from quickstep_cli.owners import TAG, owner_of
 from quickstep_cli.targets import stored_document, the_target, write_document
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def promote(
     failed in the middle is run again.
     """
     document = the_target(aws, target)
+    owner = owner_of(aws.client("ssm"), target.parameter)
     scalable = read_scalable(aws, target)
     state = State(
         document.dry_run,
@@ -153,11 +155,15 @@ def promote(
             f"[yellow]![/] {escape(names)} will not run: make schedules of the target of them",
             soft_wrap=True,
         )
+    if any(step.dry_run is not None for step in steps):
+        drift = _drift(target.parameter, owner, dry_run=back)
+        console.print(f"[yellow]![/] {escape(drift)}", soft_wrap=True)
     if not yes:
         typer.confirm("Go on?", abort=True, err=True)
     _do(aws, target, state, steps)
-    for line in _afterwards(target, document, back=back):
-        console.print(escape(line), soft_wrap=True)
+    if not back:
+        name = f"{target.cluster}/{target.service}"
+        console.print(escape(f"To go back: quickstep promote {name} --back"), soft_wrap=True)
 
 
 def _check_that_it_sees(aws: Aws, service: ServiceName, target: ScalableTarget) -> None:
@@ -249,14 +255,18 @@ def _wait_until_read(aws: Aws, service: ServiceName) -> None:
     raise CommandError(Exit.NO_ANSWER, f"{why}; is its heartbeat running? quickstep doctor says")
 
 
-def _afterwards(service: ServiceName, target: ScalableTarget, *, back: bool) -> list[str]:
-    value, name = str(back).lower(), f"{service.cluster}/{service.service}"
-    changed = target.dry_run is not back
-    of_the_stack = (
-        f"Its stack or module still has the old DryRun, and its next deployment undoes this: give "
-        f"it --parameter-overrides DryRun={value} in SAM, dry_run = {value} in Terraform."
-    )
-    return [
-        *([of_the_stack] if changed else []),
-        *([] if back else [f"To go back: quickstep promote {name} --back"]),
-    ]
+def _drift(parameter: str, owner: str | None, *, dry_run: bool) -> str:
+    """Return who would undo the change of DryRun, and what it takes that they do not."""
+    value = str(dry_run).lower()
+    match owner:
+        case "stack":
+            what = f"a stack's, whose next deployment undoes this without DryRun={value}"
+        case "terraform":
+            what = f"Terraform's, whose next apply undoes this without dry_run = {value}"
+        case "apply":
+            what = f"quickstep apply's, whose file undoes this unless DryRun is {value} in it"
+        case None:
+            what = f"nobody's by its tags: whoever made it has to say DryRun {value} from now on"
+        case _:
+            what = f"that of {owner} ({TAG}), which has to say DryRun {value} from now on"
+    return f"{parameter} is {what}"

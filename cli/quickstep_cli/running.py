@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep_cli.autoscaling import read_scalable
 from quickstep_cli.aws import CommandError, Exit, now
-from quickstep_cli.checks import EcsMetrics, Unknown
+from quickstep_cli.checks.facts import EcsMetrics, Unknown
 from quickstep_cli.facts import drains, or_unknown, published_by_ecs
 from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
 

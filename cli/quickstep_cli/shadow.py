@@ -22,7 +22,7 @@ from quickstep_cli.aws import (
     on_aws,
     shown,
 )
-from quickstep_cli.checks import Unknown
+from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.compare import print_whole
 from quickstep_cli.decisions import SinceOption  # noqa: TC001 - Typer reads annotations at run time
 from quickstep_cli.extra import INSTALL, has_lab

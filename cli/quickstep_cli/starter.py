@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from quickstep_cli.extra import PUBLISHER
 from quickstep_cli.proposal import App, Signal
 
 if TYPE_CHECKING:
@@ -169,7 +170,10 @@ def publishing(service: ServiceName, app: App | None) -> str:
     }
     if app in _LINES:
         language, line = _LINES[app]
-        install = "`pip install quickstep-publisher`, and in the application:"
+        install = (
+            f"`pip install {PUBLISHER}` (until it is on PyPI `pip install ./publisher`, in a "
+            "clone), and in the application:"
+        )
         how = f"{install}\n\n```{language}\n{line}\n```"
     else:
         line = json.dumps(_emf(service, namespace))

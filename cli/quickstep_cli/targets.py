@@ -10,7 +10,7 @@ from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.aws import CommandError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PATH = "/quickstep"
 _PREFIX = "decision#"
+_PARAMETERS = 10
+"""The most that GetParameters takes."""
 _LAST = "decision$"  # $ follows #: above every record
 
 Record = dict[str, Any]
@@ -42,6 +44,16 @@ def stored_document(aws: Aws, service: ServiceName) -> str | None:
         return str(client.get_parameter(Name=service.parameter)["Parameter"]["Value"])
     except client.exceptions.ParameterNotFound:
         return None
+
+
+def stored_documents(aws: Aws, services: Sequence[ServiceName]) -> dict[ServiceName, str]:
+    """Return the stored policy documents of those services that have one, ten a call."""
+    named, found = {one.parameter: one for one in services}, {}
+    for start in range(0, len(named), _PARAMETERS):
+        names = list(named)[start : start + _PARAMETERS]
+        for parameter in aws.client("ssm").get_parameters(Names=names)["Parameters"]:
+            found[named[parameter["Name"]]] = str(parameter["Value"])
+    return found
 
 
 def write_document(aws: Aws, service: ServiceName, text: str) -> None:
@@ -74,11 +86,18 @@ def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
         raise CommandError(Exit.NO, f"{service.parameter}: {error}") from error
 
 
-def newest_records(aws: Aws, service: ServiceName, most: int) -> list[Record]:
-    """Return a target's newest decision records, newest first: as many as one answer has."""
-    answer = aws.client("dynamodb").query(
-        **_records(aws, service, _PREFIX), ScanIndexForward=False, Limit=most
-    )
+def newest_records(
+    aws: Aws, service: ServiceName, most: int, outcome: str | None = None
+) -> list[Record]:
+    """Return a target's newest decision records, newest first: as many as one answer has.
+
+    With an outcome, those of the newest that have it.
+    """
+    question = _records(aws, service, _PREFIX)
+    if outcome is not None:
+        question["FilterExpression"] = "outcome = :outcome"
+        question["ExpressionAttributeValues"][":outcome"] = {"S": outcome}
+    answer = aws.client("dynamodb").query(**question, ScanIndexForward=False, Limit=most)
     return [_plain(item) for item in answer["Items"]]
 
 

@@ -395,7 +395,7 @@ resource "aws_cloudwatch_log_group" "dashboard_widget_logs" {
 }
 
 resource "aws_cloudwatch_dashboard" "dashboard" {
-  dashboard_name = "${var.name}-scaling"
+  dashboard_name = "${var.name}-dashboard"
   dashboard_body = templatefile("${path.module}/dashboard.json.tftpl", {
     region             = local.region
     widget             = aws_lambda_function.dashboard_widget.arn

@@ -16,6 +16,7 @@ locals {
   of_service  = { ClusterName = var.cluster_name, ServiceName = var.service_name }
 
   has_target   = var.target_value != null
+  has_steps    = !local.has_target && var.signal != "none"
   has_document = var.document != null
   has_math     = local.has_target && var.expression != null
 
@@ -71,7 +72,7 @@ locals {
       scope     = "Total"
     }
   }
-  signal     = local.signals[var.signal]
+  signal     = lookup(local.signals, var.signal, local.signals.metric)
   dimensions = length(var.dimensions) > 0 ? var.dimensions : local.of_service
   only_adds  = var.metric == "QueueTime" || var.signal == "response-time"
 
@@ -126,7 +127,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "high_request_rate" {
-  count = local.has_target ? 0 : 1
+  count = local.has_steps ? 1 : 0
 
   alarm_name          = "${local.alarm}/high-request-rate"
   alarm_description   = "Scales the service out, through Quickstep's EventBridge rule; no action is needed here."
@@ -144,7 +145,7 @@ resource "aws_cloudwatch_metric_alarm" "high_request_rate" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "low_request_rate" {
-  count = local.has_target ? 0 : 1
+  count = local.has_steps ? 1 : 0
 
   alarm_name          = "${local.alarm}/low-request-rate"
   alarm_description   = "Scales the service in, through Quickstep's EventBridge rule; no action is needed here."
@@ -230,10 +231,14 @@ resource "aws_ssm_parameter" "policy_document_parameter" {
       error_message = "where Document is given, DryRun is a key in it, not a parameter"
     }
     precondition { # each of them watches RequestsPerSecond, or what metric says, of one task
-      condition = local.has_target || (var.signal == "metric" && length(var.dimensions) == 0
+      condition = local.has_target || (contains(["metric", "none"], var.signal) && length(var.dimensions) == 0
         && var.halves_when_tasks_double && var.statistic == "Average" && var.period == 10
       && var.expression == null)
       error_message = "Signal, Dimensions, HalvesWhenTasksDouble, Statistic, Period and Expression go with TargetValue"
+    }
+    precondition { # a document made from the variables would be without its alarms
+      condition     = var.signal != "none" || (local.has_document && !local.has_target)
+      error_message = "Signal none makes no alarm, so it goes with Document, and without TargetValue"
     }
     precondition {
       condition = (length(var.dimensions) > 0

@@ -65,14 +65,14 @@ variable "target_value" {
 }
 
 variable "signal" {
-  description = "What the alarm of target_value watches. metric: metric below. cpu, memory: ECS's own, in percent, every 20 s once high-resolution metrics are on for the service; quickstep doctor says how. requests-per-target, response-time: the load balancer's, requests a minute and target, and seconds; AWS publishes them once a minute. queue-depth: visible messages of an SQS queue, once a minute too; target_value is how many of them one task may have waiting. All but metric need target_value."
+  description = "What the alarm of target_value watches. metric: metric below. cpu, memory: ECS's own, in percent, every 20 s once high-resolution metrics are on for the service; quickstep doctor says how. requests-per-target, response-time: the load balancer's, requests a minute and target, and seconds; AWS publishes them once a minute. queue-depth: visible messages of an SQS queue, once a minute too; target_value is how many of them one task may have waiting. All of these but metric need target_value. none: no alarm, for a document of QueuePolicies alone, or whose alarms are made elsewhere."
   type        = string
   default     = "metric"
   nullable    = false
 
   validation {
-    condition     = contains(["metric", "cpu", "memory", "requests-per-target", "response-time", "queue-depth"], var.signal)
-    error_message = "signal must be one of metric, cpu, memory, requests-per-target, response-time, queue-depth"
+    condition     = contains(["metric", "cpu", "memory", "requests-per-target", "response-time", "queue-depth", "none"], var.signal)
+    error_message = "signal must be one of metric, cpu, memory, requests-per-target, response-time, queue-depth, none"
   }
 }
 
@@ -237,7 +237,7 @@ variable "warmup_seconds" {
 }
 
 variable "document" {
-  description = "Whole policy document, in place of one made from the parameters above; quickstep validate checks it, and lists the alarms that it needs. The stack makes request-rate/high if target_value is given (or <metric>/high), else high-request-rate and low-request-rate; any other is yours to make, or quickstep apply --alarms makes it, and quickstep doctor names those that are missing. Empty for none."
+  description = "Whole policy document, in place of one made from the parameters above; quickstep validate checks it, and lists the alarms that it needs. The stack makes request-rate/high if target_value is given (or <metric>/high), no alarm with signal none, else high-request-rate and low-request-rate; any other is yours to make, or quickstep apply --alarms makes it, and quickstep doctor names those that are missing. Empty for none."
   type        = string
   default     = null
 

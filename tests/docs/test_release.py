@@ -8,9 +8,16 @@ import tomllib
 import pytest
 
 from quickstep_cli import __version__
+from quickstep_cli.extra import DISTRIBUTION, PUBLISHER
 from tests.builders import ROOT
 from tests.template.stack import SCALER, source
 
+TOLD = sorted(
+    path
+    for folder in (".", "docs", "docs/decisions", "publisher", "cli/quickstep_cli", "examples/app")
+    for kind in ("*.md", "*.py", "Makefile", "Dockerfile")
+    for path in (ROOT / folder).glob(kind)
+)
 METADATA = source(SCALER)["Metadata"]["AWS::ServerlessRepo::Application"]
 
 
@@ -56,3 +63,27 @@ def test_the_application_repository_would_take_the_labels() -> None:
 @pytest.mark.parametrize("key", ["LicenseUrl", "ReadmeUrl"])
 def test_the_files_that_are_packaged_with_it_exist(key: str) -> None:
     assert (ROOT / METADATA[key]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param("pyproject.toml", DISTRIBUTION, id="the command"),
+        pytest.param("publisher/pyproject.toml", PUBLISHER, id="the publisher"),
+    ],
+)
+def test_what_is_said_to_be_installed_is_what_is_built(file: str, name: str) -> None:
+    project = tomllib.loads((ROOT / file).read_text(encoding="utf-8"))["project"]
+
+    assert project["name"] == name
+
+
+def test_nobody_is_told_to_install_a_name_that_is_somebody_else_s() -> None:
+    named = r"(?:pip|pipx|uv tool) (?:install|run) '?(quickstep[\w-]*)"
+    told = {
+        (str(path.relative_to(ROOT)), name)
+        for path in TOLD
+        for name in re.findall(named, path.read_text(encoding="utf-8"))
+    }
+
+    assert [one for one in told if one[1] not in {DISTRIBUTION, PUBLISHER}] == []

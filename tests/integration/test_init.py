@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from quickstep.config import parse_target
 from quickstep_cli.proposal import StartUp
 from quickstep_cli.running import look_at, present_scaler
 from quickstep_lab.embedded_aws import create_service
-from tests.builders import WEB
+from tests.builders import ROOT, WEB
 from tests.integration.aas import AutoScaling
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def test_the_next_three_commands_begin_with_what_is_missing(account: Account, ru
         '\'{"metricConfigurations": [{"metricNames": ["CPUUtilization"], '
         '"resolutionSeconds": 20}]}\''
     )
-    scaler = "  make build && sam deploy --guided  # the scaler, once per account and Region"
+    scaler = "  make build && sam deploy  # in a clone: the scaler, once per account and Region"
     assert without == [scaler, monitoring, deploy]
     assert with_scaler == [monitoring, deploy, "  quickstep shadow prod/api"]
     assert published.stdout.splitlines()[-5:] == [
@@ -429,3 +430,26 @@ def test_the_model_that_is_nearest_to_the_policies_stands_for_them(
     policies: list[dict[str, Any]], scaler: str | None
 ) -> None:
     assert present_scaler(policies) == scaler
+
+
+@pytest.mark.usefixtures("api")
+def test_an_installed_command_writes_the_terraform_module_beside_its_inputs(
+    run: Any,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a wheel there is no clone around the module to refer to."""
+    module, installed = ROOT / "terraform" / "target", tmp_path_factory.mktemp("installed")
+    shutil.copytree(module, installed / "terraform" / "target")
+    monkeypatch.setattr(quickstep_cli.init, "ROOT", installed)
+
+    result = run("init", "prod/api", "--yes", "--app", "asgi", "--terraform")
+
+    own = folder / "quickstep-prod-api"
+    assert (
+        "Written to quickstep-prod-api: policy.json, main.tf, README.md, target/" in result.stdout
+    )
+    assert '  source       = "./target"\n' in (own / "main.tf").read_text(encoding="utf-8")
+    for file in module.glob("*.tf"):
+        assert (own / "target" / file.name).read_bytes() == file.read_bytes()

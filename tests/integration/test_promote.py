@@ -102,13 +102,37 @@ def test_it_says_what_it_will_do_asks_once_and_does_it(
 
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        TO_QUICKSTEP + " y\nIts stack or module still has the old DryRun, and its next deployment "
-        "undoes this: give it --parameter-overrides DryRun=false in SAM, dry_run = false in "
-        "Terraform.\nTo go back: quickstep promote prod/web --back\n"
+        TO_QUICKSTEP + "! /quickstep/prod/web is nobody's by its tags: whoever made it has to say "
+        "DryRun false from now on\n y\nTo go back: quickstep promote prod/web --back\n"
     )
     assert result.stderr.count("[y/N]") == 1
     assert (aas.suspended, is_dry_run(account)) == (SUSPENDED, False)
     assert scaler.waited == timedelta(seconds=60 + 30)
+
+
+OWNERS = {
+    "stack": "a stack's, whose next deployment undoes this without DryRun=false",
+    "terraform": "Terraform's, whose next apply undoes this without dry_run = false",
+    "apply": "quickstep apply's, whose file undoes this unless DryRun is false in it",
+    "ansible": "that of ansible (quickstep:owner), which has to say DryRun false from now on",
+}
+
+
+@pytest.mark.usefixtures("aas")
+@pytest.mark.parametrize("owner", OWNERS)
+def test_whose_the_document_is_is_said_before_anything_is_changed(
+    owner: str, account: Account, run: Any
+) -> None:
+    account.client("ssm").add_tags_to_resource(
+        ResourceType="Parameter",
+        ResourceId=WEB.parameter,
+        Tags=[{"Key": "quickstep:owner", "Value": owner}],
+    )
+
+    result = run("promote", "prod/web", answer="n\n")
+
+    assert f"! /quickstep/prod/web is {OWNERS[owner]}\n" in result.stdout
+    assert (result.exit_code, is_dry_run(account)) == (1, True)
 
 
 def test_while_the_scaler_has_not_read_it_aas_goes_on_adding_tasks(

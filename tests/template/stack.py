@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SCALER = ROOT / "template.yaml"
 TARGET = ROOT / "templates" / "scalable-target.yaml"
+DASHBOARD = ROOT / "templates" / "dashboard.yaml"
 
 STORED = "AWS::SSM::Parameter::Value<String>"
 """The type of a parameter that is the name of an SSM parameter, whose value Ref returns."""
@@ -97,6 +98,13 @@ def deploy(path: Path, **given: str) -> Stack:
             if resolver.holds(resource.get("Condition"))
         }
     )
+
+
+def whole(stack: Stack) -> Stack:
+    """Return the scaler's stack with what its nested dashboard makes in the place of that."""
+    resources = dict(stack.resources)
+    nested = resources.pop("DashboardStack")
+    return Stack({**resources, **deploy(DASHBOARD, **nested["Properties"]["Parameters"]).resources})
 
 
 def refusals(path: Path, **given: str) -> list[str]:

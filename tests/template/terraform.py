@@ -16,7 +16,7 @@ import hcl2
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.template.stack import Stack
 
@@ -131,38 +131,61 @@ def unquoted(value: Any) -> Any:
 class Terraform:
     """Terraform in a folder of its own, with an embedded AWS as its provider's endpoint."""
 
-    def __init__(self, folder: Path, configuration: Mapping[str, Any], endpoint: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Mapping[str, Any],
+        endpoint: str,
+        region: str = "us-east-1",
+    ) -> None:
         self._folder = folder
         settings = f'provider_installation {{\n  filesystem_mirror {{ path = "{PROVIDERS}" }}\n}}\n'
         (folder / "terraformrc").write_text(settings, encoding="utf-8")
-        (folder / "main.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
         self._environment = {
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_REGION": "us-east-1",
+            "AWS_REGION": region,
             "CHECKPOINT_DISABLE": "1",
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
             "TF_CLI_CONFIG_FILE": str(folder / "terraformrc"),
         }
-        assert self.run("init").returncode == 0
+        self.configure(configuration)
+        done = self.run("init")
+        assert done.returncode == 0, done.stderr
+
+    def configure(self, configuration: Mapping[str, Any], region: str | None = None) -> None:
+        """Have another configuration, of the same modules, and perhaps in another Region."""
+        (self._folder / "main.tf.json").write_text(json.dumps(configuration), encoding="utf-8")
+        self._environment["AWS_REGION"] = region or self._environment["AWS_REGION"]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - arguments of these tests
-            ["terraform", *arguments, "-no-color"],  # noqa: S607 - wherever it is
-            cwd=self._folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
+        return subprocess.run(
+            **self._command(arguments), capture_output=True, text=True, timeout=500, check=False
         )
 
-    def errors(self, *arguments: str) -> list[str]:
-        """Return the first lines of the errors that a command ends with."""
-        done = self.run(*arguments)
-        return re.findall(r"^Error: (.*)$", done.stdout + done.stderr, re.MULTILINE)
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command that others need not wait for; `said` has what it says in the end.
+
+        It says that to a file: a pipe that nobody reads would hold it up.
+        """
+        with self._said.open("wb") as file:
+            return subprocess.Popen(
+                **self._command(arguments), stdout=file, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text(encoding="utf-8")
+
+    @property
+    def _said(self) -> Path:
+        return self._folder / "said.txt"
+
+    def _command(self, arguments: Sequence[str]) -> dict[str, Any]:
+        command = ["terraform", *arguments, "-no-color"]
+        return {"args": command, "cwd": self._folder, "env": self._environment}
 
     def planned(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the values that would be made, by module and address."""
@@ -173,6 +196,11 @@ class Terraform:
     def made(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the values in the state, by module and address."""
         return values_of(json.loads(self.run("show", "-json").stdout)["values"])
+
+
+def errors(said: str) -> list[str]:
+    """Return the first lines of the errors that a command has ended with."""
+    return re.findall(r"^Error: (.*)$", said, re.MULTILINE)
 
 
 def values_of(shown: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

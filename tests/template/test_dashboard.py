@@ -1,4 +1,4 @@
-"""The dashboard in `template.yaml`: its body, its widget's function, and what that may do."""
+"""The dashboard, in `templates/dashboard.yaml`: its body, its widget, and what that may do."""
 
 from __future__ import annotations
 
@@ -23,13 +23,22 @@ from quickstep_lab.embedded_aws import TABLE, EmbeddedAws, create_table
 from tests.builders import DEFINITION, HIGH, NOW, ROOT, WEB, a_lease, a_scale_out_record
 from tests.log_lines import metrics_in, overhear
 from tests.template.dashboard_schema import BODY
-from tests.template.stack import SCALER, TARGET, Resolver, Stack, deploy, parameters_of, source
+from tests.template.stack import (
+    SCALER,
+    TARGET,
+    Resolver,
+    Stack,
+    deploy,
+    parameters_of,
+    source,
+    whole,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-EMPTY = deploy(SCALER)
-WITH_SERVICE = deploy(SCALER, ClusterName="prod", ServiceName="web")
+EMPTY = whole(deploy(SCALER))
+WITH_SERVICE = whole(deploy(SCALER, ClusterName="prod", ServiceName="web"))
 STACKS = pytest.mark.parametrize(
     "stack", [pytest.param(EMPTY, id="no service"), pytest.param(WITH_SERVICE, id="first service")]
 )
@@ -122,7 +131,7 @@ def test_every_alarm_of_the_stack_is_on_it_and_those_of_the_first_service(
     title = "Alarms: of the first service, and of the scaler itself"
 
     assert set(widgets(EMPTY)[title]["properties"]["alarms"]) == own
-    stack = deploy(SCALER, ClusterName="prod", ServiceName="web", **given)
+    stack = whole(deploy(SCALER, ClusterName="prod", ServiceName="web", **given))
     assert set(widgets(stack)[title]["properties"]["alarms"]) == own | services
 
 
@@ -185,7 +194,7 @@ def test_the_load_is_that_of_the_services_own_template_whatever_its_namespace() 
 
 def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
     first = {"ClusterName": "prod", "ServiceName": "web"}
-    stack = deploy(SCALER, **first, ScaleOutThreshold="80", ScaleInThreshold="20")
+    stack = whole(deploy(SCALER, **first, ScaleOutThreshold="80", ScaleInThreshold="20"))
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert [line["value"] for line in shown["horizontal"]] == [80, 20]
@@ -200,7 +209,7 @@ def test_the_thresholds_on_it_are_those_of_the_first_service() -> None:
 )
 def test_a_target_is_on_it_where_the_graph_has_its_unit(metric: str, lines: list[float]) -> None:
     first = {"ClusterName": "prod", "ServiceName": "web"}
-    stack = deploy(SCALER, **first, TargetValue="80.5", Metric=metric)
+    stack = whole(deploy(SCALER, **first, TargetValue="80.5", Metric=metric))
     shown = widgets(stack)["Requests per second and task"]["properties"]["annotations"]
 
     assert problems(body(stack)) == []
@@ -221,14 +230,16 @@ def test_its_address_is_in_the_console_of_its_partition(
     place = {"AWS::Partition": partition, "AWS::Region": region}
     resolver = Resolver(source(SCALER), parameters_of(SCALER, {}) | place)
 
+    name = deploy(SCALER).resources["DashboardStack"]["Properties"]["Parameters"]
     url = resolver.resolve(source(SCALER)["Outputs"]["DashboardUrl"]["Value"])
     assert (
-        url == f"https://{console}/cloudwatch/home?region={region}#dashboards/dashboard/Dashboard"
+        url
+        == f"https://{console}/cloudwatch/home?region={region}#dashboards/dashboard/{name['Name']}"
     )
 
 
 def test_no_threshold_is_on_it_without_a_first_service() -> None:
-    shown = widgets(deploy(SCALER))["Requests per second and task"]["properties"]["annotations"]
+    shown = widgets(EMPTY)["Requests per second and task"]["properties"]["annotations"]
 
     assert shown["horizontal"] == []
 

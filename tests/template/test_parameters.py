@@ -11,7 +11,7 @@ from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS, STA
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from tests.builders import ROOT
-from tests.template.stack import SCALER, STORED, TARGET, allowed, deploy, refusals, source
+from tests.template.stack import SCALER, STORED, TARGET, Stack, allowed, deploy, refusals, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,9 +69,14 @@ def test_a_target_s_defaults_and_limits_are_the_code_s() -> None:
         assert parameters[name]["MaxValue"] == MAX_TASKS
 
 
+def passed_to_the_first(stack: Stack) -> dict[str, Any]:
+    passed: dict[str, Any] = stack.of_type("AWS::CloudFormation::Stack")["FirstTarget"]
+    return dict(passed["Parameters"])
+
+
 def test_the_first_service_has_the_same_parameters_as_every_further_one() -> None:
     stack = deploy(SCALER, ClusterName="prod", ServiceName="web", MaxCapacity="7")
-    passed = dict(stack.the("AWS::CloudFormation::Stack")["Parameters"])
+    passed = passed_to_the_first(stack)
     assert passed.pop("Scaler") == "OneScalerPerAccountAndRegion"
 
     for name, value in passed.items():
@@ -88,7 +93,7 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
 def test_a_first_service_begins_with_a_dry_run() -> None:
     stack = deploy(SCALER, ClusterName="prod", ServiceName="web")
 
-    assert stack.the("AWS::CloudFormation::Stack")["Parameters"]["DryRun"] == "true"
+    assert passed_to_the_first(stack)["DryRun"] == "true"
 
 
 def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
@@ -106,7 +111,7 @@ def test_everything_that_is_said_of_the_first_service_arrives_there() -> None:
         "DryRun": "true",
         "Document": DOCUMENT,
     }
-    passed = deploy(SCALER, **said).the("AWS::CloudFormation::Stack")["Parameters"]
+    passed = passed_to_the_first(deploy(SCALER, **said))
 
     assert passed == {**said, "Scaler": "OneScalerPerAccountAndRegion"}
 
@@ -128,7 +133,7 @@ def test_what_both_templates_take_has_one_constraint(name: str) -> None:
 
 
 def test_without_a_first_service_the_scaler_is_deployed_alone() -> None:
-    assert not deploy(SCALER).of_type("AWS::CloudFormation::Stack")
+    assert deploy(SCALER).of_type("AWS::CloudFormation::Stack").keys() == {"DashboardStack"}
 
 
 @pytest.mark.parametrize(

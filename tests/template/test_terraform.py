@@ -16,7 +16,16 @@ import pytest
 from quickstep_cli.owners import TAG
 from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import EmbeddedAws
-from tests.template.stack import SCALER, TARGET, Stack, deploy, source, transformed
+from tests.template.stack import (
+    DASHBOARD,
+    SCALER,
+    TARGET,
+    Stack,
+    deploy,
+    source,
+    transformed,
+    whole,
+)
 from tests.template.terraform import (
     CAN_RUN,
     ELSEWHERE,
@@ -26,6 +35,7 @@ from tests.template.terraform import (
     addresses,
     blocks,
     differences,
+    errors,
     label,
     parsed,
     snake,
@@ -34,8 +44,10 @@ from tests.template.terraform import (
 )
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from quickstep_lab.embedded_aws import Account
 
 needs_terraform = pytest.mark.skipif(not CAN_RUN, reason="no Terraform with its AWS provider here")
 
@@ -45,7 +57,7 @@ GIVEN = {
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
-STACK = without_hashes(deploy(SCALER, **GIVEN))
+STACK = without_hashes(whole(deploy(SCALER, **GIVEN)))
 FIRST_SERVICE = {
     name
     for group in source(SCALER)["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -91,8 +103,9 @@ def test_a_module_has_the_template_s_outputs_in_the_same_words(module: str) -> N
 def test_the_scaler_has_the_template_s_resources_and_no_others() -> None:
     resources = {
         name: one
-        for name, one in transformed(SCALER)["Resources"].items()
-        if one["Type"] != "AWS::CloudFormation::Stack"  # the first service: the module target
+        for path in (SCALER, DASHBOARD)
+        for name, one in transformed(path)["Resources"].items()
+        if one["Type"] != "AWS::CloudFormation::Stack"  # what it makes: the module target, or below
     }
     stack = without_hashes(Stack(resources))
     wanted = {
@@ -163,17 +176,27 @@ def test_the_scaler_s_own_queue_may_go_round_in_a_loop_as_in_the_template() -> N
 # --- Run -----------------------------------------------------------------------------------------
 
 
-@needs_terraform
-def test_the_modules_are_in_terraform_s_own_format(tmp_path: Path) -> None:
-    with EmbeddedAws() as account:
-        terraform = Terraform(tmp_path, {}, account.endpoint_url)
-
-        assert terraform.run("fmt", "-check", "-recursive", str(MODULES)).stdout == ""
+TARGETS_REGION, EMPTY_REGION = "eu-west-1", "eu-central-1"
+"""Where targets are planned, and where there is no scaler; the scaler is applied in us-east-1."""
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The scaler's module as it is in the state after it was applied to an empty account."""
+def aws() -> Iterator[Account]:
+    with EmbeddedAws() as account:
+        yield account
+
+
+@pytest.fixture(scope="module", autouse=True)
+def applying(
+    aws: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Terraform, subprocess.Popen[bytes]] | None]:
+    """The scaler's module, applied to an empty account.
+
+    It starts first and is waited for last: the provider waits for each queue for 25 s, three times.
+    """
+    if not CAN_RUN:
+        yield None
+        return
     folder = tmp_path_factory.mktemp("scaler")
     for name in ("scaler", "schedule", "dashboard", "core", "powertools"):
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
@@ -186,15 +209,193 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }
-    with EmbeddedAws() as account:
-        terraform = Terraform(folder, {"module": {"scaler": module}}, account.endpoint_url)
-        errors = terraform.errors("apply", "-auto-approve")
-        # The embedded AWS has no loop detection, and so does not know how to switch it off.
-        (error,) = errors
-        assert error.startswith(
-            'creating AWS Lambda Function Recursion Config ("quickstep-scaler")'
+    terraform = Terraform(folder, {"module": {"scaler": module}}, aws.endpoint_url)
+    with terraform.start("apply", "-auto-approve") as process:
+        yield terraform, process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def made(applying: tuple[Terraform, subprocess.Popen[bytes]]) -> dict[str, dict[str, Any]]:
+    """The scaler's module as it is in the state."""
+    terraform, process = applying
+    process.wait(timeout=500)
+    # The embedded AWS has no loop detection, and so does not know how to switch it off.
+    (error,) = errors(terraform.said)
+    assert error.startswith('creating AWS Lambda Function Recursion Config ("quickstep-scaler")')
+    return terraform.made()["scaler"]
+
+
+@needs_terraform
+def test_the_modules_are_in_terraform_s_own_format(
+    applying: tuple[Terraform, subprocess.Popen[bytes]],
+) -> None:
+    assert applying[0].run("fmt", "-check", "-recursive", str(MODULES)).stdout == ""
+
+
+TARGETS = {
+    "steps": {},
+    "other-steps": {
+        "ScaleOutThreshold": "80", "ScaleInThreshold": "20", "ScaleOutCooldown": "0",
+        "ScaleInCooldown": "90", "Namespace": "MyApp/Performance", "DryRun": "true",
+    },
+    "one-number": {"TargetValue": "100", "MinCapacity": "3", "MaxCapacity": "200"},
+    "utilization": {"TargetValue": "0.6", "Metric": "Utilization", "PublishSeconds": "5"},
+    "queue-time": {"TargetValue": "50", "Metric": "QueueTime", "WarmupSeconds": "60"},
+    "cpu": {"TargetValue": "60", "Signal": "cpu"},
+    "queue-depth": {"TargetValue": "10", "Signal": "queue-depth", "Dimensions": "QueueName=jobs"},
+    "response-time": {
+        "TargetValue": "0.3", "Signal": "response-time",
+        "Dimensions": "LoadBalancer=app/web/50dc6,TargetGroup=targetgroup/web/73e2d",
+    },
+    "jobs-of-the-service": {
+        "TargetValue": "5", "Metric": "Waiting", "HalvesWhenTasksDouble": "no", "Statistic": "Sum",
+        "Period": "60",
+    },
+    "math": {
+        "TargetValue": "70", "Metric": "Busy", "Expression": "100 * m1 / m2",
+        "SecondMetric": "Slots",
+    },
+    "document": {"Document": '{"ResourceId": "service/prod/document"}'},
+    "no-alarm": {"Document": '{"ResourceId": "service/prod/no-alarm"}', "Signal": "none"},
+    "schedules": {
+        "TargetValue": "100", "OffHoursStart": "cron(0 20 ? * MON-FRI *)",
+        "OffHoursEnd": "cron(0 7 ? * MON-FRI *)", "ScheduleTimeZone": "Europe/Berlin",
+        "ExpectedTrafficStart": "cron(50 8 ? * MON-FRI *)",
+        "ExpectedTrafficEnd": "cron(0 10 ? * MON-FRI *)",
+    },
+}  # fmt: skip
+
+
+def variables(given: dict[str, str]) -> dict[str, Any]:
+    """Return parameters as the module takes them: numbers, booleans and maps as such."""
+    told: dict[str, Any] = {}
+    for name, value in given.items():
+        numeric = source(TARGET)["Parameters"][name]["Type"] == "Number" or name == "TargetValue"
+        told[snake(name)] = float(value) if numeric else value
+        if value in {"true", "false", "yes", "no"}:
+            told[snake(name)] = value in {"true", "yes"}
+        if name == "Dimensions":
+            told[snake(name)] = dict(pair.split("=") for pair in value.split(","))
+    return told
+
+
+def configuration(targets: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return a root module of a target each, of a service that is called after it."""
+    common = {"source": str(MODULES / "target"), "cluster_name": "prod"}
+    return {
+        "module": {
+            name: {**common, "service_name": name, **variables(given)}
+            for name, given in targets.items()
+        }
+    }
+
+
+ARNS = {
+    "Schedule.Arn": "arn:aws:lambda:us-east-1:123456789012:function:quickstep-schedule",
+    "SchedulerRole.Arn": "arn:aws:iam::123456789012:role/quickstep-scheduler",
+    "UndeliveredEvents.Arn": "arn:aws:sqs:us-east-1:123456789012:quickstep-undelivered-events",
+}
+
+
+def put_scaler(account: Account, region: str) -> None:
+    """Store what a scaler's stack says of itself."""
+    (parameter,) = STACK.of_type("AWS::SSM::Parameter").values()
+    value = parameter["Value"]
+    for symbol, arn in ARNS.items():
+        value = value.replace(symbol, arn)
+    client = account.session.client("ssm", region, endpoint_url=account.endpoint_url)
+    client.put_parameter(Name=parameter["Name"], Value=value, Type="String")
+
+
+@pytest.fixture(scope="module")
+def targets(aws: Account, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform with a module for each of them, in a Region with a scaler."""
+    put_scaler(aws, TARGETS_REGION)
+    folder = tmp_path_factory.mktemp("targets")
+    return Terraform(folder, configuration(TARGETS), aws.endpoint_url, TARGETS_REGION)
+
+
+@pytest.fixture(scope="module")
+def planned(targets: Terraform) -> dict[str, dict[str, dict[str, Any]]]:
+    targets.configure(configuration(TARGETS), TARGETS_REGION)
+    return targets.planned()
+
+
+@needs_terraform
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_is_planned_as_the_template_makes_it(
+    name: str, planned: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    stack = deploy(TARGET, ClusterName="prod", ServiceName=name, **TARGETS[name])
+    resources = {
+        f"{TYPES[one['Type']][0]}.{label(logical_id)}": one
+        for logical_id, one in stack.resources.items()
+    }
+
+    assert planned[name].keys() == resources.keys()
+    assert [
+        difference
+        for address, one in resources.items()
+        for key, wanted in one["Properties"].items()
+        if key != "Tags"  # each has its own owner
+        for difference in differences(
+            f"{address}.{key}",
+            wanted,
+            value_of(one["Type"], key, planned[name][address]),
+            lambda text: {text, *(symbol for symbol, arn in ARNS.items() if arn == text)},
         )
-        return terraform.made()["scaler"]
+    ] == []
+
+
+def test_a_document_s_owner_is_the_tool_that_made_it() -> None:
+    stack = deploy(TARGET, ClusterName="prod", ServiceName="web")
+    document = blocks("target", "resource")["aws_ssm_parameter.policy_document_parameter"]
+
+    assert stack.the("AWS::SSM::Parameter")["Tags"] == {TAG: "stack"}
+    assert document["tags"] == {TAG: "terraform"}
+
+
+REFUSED = {
+    "by a variable": {
+        "cluster_name must be": {"ClusterName": "prod/web"},
+        "service_name must be": {"ServiceName": "web service"},
+        "target_value must be": {"TargetValue": "0"},
+    },
+    "by a rule of several": {
+        "MaxCapacity must be at least MinCapacity": {"MinCapacity": "5", "MaxCapacity": "4"},
+        "go together, or are both empty": {"OffHoursStart": "cron(0 20 ? * MON-FRI *)"},
+        "DryRun is a key in it": {"Document": "{}", "DryRun": "true"},
+        "Signal none makes no alarm": {"Signal": "none"},
+    },
+}
+"""Why, and what for. Terraform looks at rules of several variables once each is right by itself."""
+
+
+@needs_terraform
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_the_scaler_could_not_work_with_is_refused_by_the_plan(
+    kind: str, targets: Terraform
+) -> None:
+    refused = dict(zip(TARGETS, REFUSED[kind].values(), strict=False))
+    targets.configure(configuration(refused), TARGETS_REGION)
+
+    done = targets.run("plan")
+
+    assert done.returncode == 1
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert [why for why in REFUSED[kind] if why not in said] == []
+
+
+@needs_terraform
+def test_a_target_is_not_planned_in_a_region_without_a_scaler(targets: Terraform) -> None:
+    targets.configure(configuration({"steps": {}}), EMPTY_REGION)
+
+    (error,) = errors(targets.run("plan").stderr)
+    assert "couldn't find resource" in error or "/quickstep-scaler" in error
+
+
+# --- The scaler, once it is there ----------------------------------------------------------------
 
 
 def the(made: dict[str, dict[str, Any]], address: str) -> dict[str, Any]:
@@ -282,151 +483,3 @@ def test_the_scaler_says_the_names_that_the_doctor_would_ask_a_stack_for(
         known = {str(values.get(key)) for key in ("name", "url", "function_name")}
         alias = f"{values.get('function_name')}:{values.get('name')}"
         assert name in known | {alias}, logical_id
-
-
-TARGETS = {
-    "steps": {},
-    "other-steps": {
-        "ScaleOutThreshold": "80", "ScaleInThreshold": "20", "ScaleOutCooldown": "0",
-        "ScaleInCooldown": "90", "Namespace": "MyApp/Performance", "DryRun": "true",
-    },
-    "one-number": {"TargetValue": "100", "MinCapacity": "3", "MaxCapacity": "200"},
-    "utilization": {"TargetValue": "0.6", "Metric": "Utilization", "PublishSeconds": "5"},
-    "queue-time": {"TargetValue": "50", "Metric": "QueueTime", "WarmupSeconds": "60"},
-    "cpu": {"TargetValue": "60", "Signal": "cpu"},
-    "queue-depth": {"TargetValue": "10", "Signal": "queue-depth", "Dimensions": "QueueName=jobs"},
-    "response-time": {
-        "TargetValue": "0.3", "Signal": "response-time",
-        "Dimensions": "LoadBalancer=app/web/50dc6,TargetGroup=targetgroup/web/73e2d",
-    },
-    "jobs-of-the-service": {
-        "TargetValue": "5", "Metric": "Waiting", "HalvesWhenTasksDouble": "no", "Statistic": "Sum",
-        "Period": "60",
-    },
-    "math": {
-        "TargetValue": "70", "Metric": "Busy", "Expression": "100 * m1 / m2",
-        "SecondMetric": "Slots",
-    },
-    "document": {"Document": '{"ResourceId": "service/prod/document"}'},
-    "schedules": {
-        "TargetValue": "100", "OffHoursStart": "cron(0 20 ? * MON-FRI *)",
-        "OffHoursEnd": "cron(0 7 ? * MON-FRI *)", "ScheduleTimeZone": "Europe/Berlin",
-        "ExpectedTrafficStart": "cron(50 8 ? * MON-FRI *)",
-        "ExpectedTrafficEnd": "cron(0 10 ? * MON-FRI *)",
-    },
-}  # fmt: skip
-
-
-def variables(given: dict[str, str]) -> dict[str, Any]:
-    """Return parameters as the module takes them: numbers, booleans and maps as such."""
-    told: dict[str, Any] = {}
-    for name, value in given.items():
-        numeric = source(TARGET)["Parameters"][name]["Type"] == "Number" or name == "TargetValue"
-        told[snake(name)] = float(value) if numeric else value
-        if value in {"true", "false", "yes", "no"}:
-            told[snake(name)] = value in {"true", "yes"}
-        if name == "Dimensions":
-            told[snake(name)] = dict(pair.split("=") for pair in value.split(","))
-    return told
-
-
-def configuration(targets: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """Return a root module of a target each, of a service that is called after it."""
-    common = {"source": str(MODULES / "target"), "cluster_name": "prod"}
-    return {
-        "module": {
-            name: {**common, "service_name": name, **variables(given)}
-            for name, given in targets.items()
-        }
-    }
-
-
-ARNS = {
-    "Schedule.Arn": "arn:aws:lambda:us-east-1:123456789012:function:quickstep-schedule",
-    "SchedulerRole.Arn": "arn:aws:iam::123456789012:role/quickstep-scheduler",
-    "UndeliveredEvents.Arn": "arn:aws:sqs:us-east-1:123456789012:quickstep-undelivered-events",
-}
-
-
-def put_scaler(client: Any) -> None:
-    """Store what a scaler's stack says of itself."""
-    (parameter,) = STACK.of_type("AWS::SSM::Parameter").values()
-    value = parameter["Value"]
-    for symbol, arn in ARNS.items():
-        value = value.replace(symbol, arn)
-    client.put_parameter(Name=parameter["Name"], Value=value, Type="String")
-
-
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, Any]]]:
-    with EmbeddedAws() as account:
-        put_scaler(account.client("ssm"))
-        folder = tmp_path_factory.mktemp("targets")
-        return Terraform(folder, configuration(TARGETS), account.endpoint_url).planned()
-
-
-@needs_terraform
-@pytest.mark.parametrize("name", TARGETS)
-def test_a_target_is_planned_as_the_template_makes_it(
-    name: str, planned: dict[str, dict[str, dict[str, Any]]]
-) -> None:
-    stack = deploy(TARGET, ClusterName="prod", ServiceName=name, **TARGETS[name])
-    resources = {
-        f"{TYPES[one['Type']][0]}.{label(logical_id)}": one
-        for logical_id, one in stack.resources.items()
-    }
-
-    assert planned[name].keys() == resources.keys()
-    assert [
-        difference
-        for address, one in resources.items()
-        for key, wanted in one["Properties"].items()
-        if key != "Tags"  # each has its own owner
-        for difference in differences(
-            f"{address}.{key}",
-            wanted,
-            value_of(one["Type"], key, planned[name][address]),
-            lambda text: {text, *(symbol for symbol, arn in ARNS.items() if arn == text)},
-        )
-    ] == []
-
-
-def test_a_document_s_owner_is_the_tool_that_made_it() -> None:
-    stack = deploy(TARGET, ClusterName="prod", ServiceName="web")
-    document = blocks("target", "resource")["aws_ssm_parameter.policy_document_parameter"]
-
-    assert stack.the("AWS::SSM::Parameter")["Tags"] == {TAG: "stack"}
-    assert document["tags"] == {TAG: "terraform"}
-
-
-REFUSED = {
-    "cluster_name must be": {"ClusterName": "prod/web"},
-    "service_name must be": {"ServiceName": "web service"},
-    "MaxCapacity must be at least MinCapacity": {"MinCapacity": "5", "MaxCapacity": "4"},
-    "target_value must be": {"TargetValue": "0"},
-    "go together, or are both empty": {"OffHoursStart": "cron(0 20 ? * MON-FRI *)"},
-    "DryRun is a key in it": {"Document": "{}", "DryRun": "true"},
-}
-
-
-@needs_terraform
-@pytest.mark.parametrize(("why", "given"), list(REFUSED.items()), ids=list(REFUSED))
-def test_what_the_scaler_could_not_work_with_is_refused_by_the_plan(
-    why: str, given: dict[str, str], tmp_path: Path
-) -> None:
-    with EmbeddedAws() as account:
-        put_scaler(account.client("ssm"))
-        terraform = Terraform(tmp_path, configuration({"web": given}), account.endpoint_url)
-        done = terraform.run("plan")
-
-    assert done.returncode == 1
-    assert why in " ".join(done.stderr.replace("│", " ").split())
-
-
-@needs_terraform
-def test_a_target_is_not_planned_in_a_region_without_a_scaler(tmp_path: Path) -> None:
-    with EmbeddedAws() as account:
-        terraform = Terraform(tmp_path, configuration({"web": {}}), account.endpoint_url)
-
-        (error,) = terraform.errors("plan")
-    assert "couldn't find resource" in error or "/quickstep-scaler" in error

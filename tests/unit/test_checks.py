@@ -12,17 +12,16 @@ from quickstep.config import read_target
 from quickstep.engine.backlog import QueueReading
 from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
-from quickstep_cli.checks import (
+from quickstep_cli.checks import examine
+from quickstep_cli.checks.facts import (
     Autoscaling,
     EcsMetrics,
     Facts,
-    Finding,
     ForeignChange,
     Scaler,
     Unknown,
-    Verdict,
-    examine,
 )
+from quickstep_cli.checks.findings import Finding, Verdict
 from tests.builders import (
     HIGH,
     LOW,

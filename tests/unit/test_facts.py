@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from quickstep_cli.aws import CommandError
-from quickstep_cli.checks import EcsMetrics
+from quickstep_cli.checks.facts import EcsMetrics
 from quickstep_cli.facts import published_by_ecs
 from tests.builders import WEB
 

@@ -1,0 +1,129 @@
+"""Questions of many services that are asked together, so that each service finds its answer.
+
+A check of a service asks by itself, as if there were no other, by clients that ask each question
+once (`once.py`). What AWS answers for many in one call is asked so before, and each of them
+then finds its own question answered. A question that nobody has answered beforehand is asked; so
+nothing is wrong where one is missing here, it only takes longer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quickstep.aws.attributes import to_item
+from quickstep.aws.dynamodb import STATE
+from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from quickstep.naming import ServiceName
+    from quickstep_cli.aws import Aws
+
+_SERVICES = 10
+"""The most that DescribeServices takes."""
+_ITEMS = 100
+"""The most that BatchGetItem takes."""
+_ALARMS = 100
+"""The most that DescribeAlarms has on a page; 50 where nothing is said."""
+
+
+def ask_together(aws: Aws, documents: Mapping[ServiceName, str]) -> None:
+    """Ask for many services in as few calls as AWS has, and remember what it says of each.
+
+    `aws` asks once. A call that is refused leaves its questions to each service, which then says
+    why it has no answer.
+    """
+    services = list(documents)
+    _remember_documents(aws, documents)
+    for ask in (_services, _alarms, _autoscaling, _items):
+        try:
+            ask(aws, services)
+        except (ClientError, BotoCoreError):
+            continue
+
+
+def _remember_documents(aws: Aws, documents: Mapping[ServiceName, str]) -> None:
+    client = aws.client("ssm")
+    for service, text in documents.items():
+        answer = {"Parameter": {"Name": service.parameter, "Value": text}}
+        client.remember("get_parameter", {"Name": service.parameter}, answer)
+
+
+def _services(aws: Aws, services: Sequence[ServiceName]) -> None:
+    client = aws.client("ecs")
+    clusters: dict[str, list[str]] = {}
+    for service in services:
+        clusters.setdefault(service.cluster, []).append(service.service)
+    for cluster, names in clusters.items():
+        for some in _parts(names, _SERVICES):
+            answer = client.describe_services(cluster=cluster, services=list(some))
+            for name in some:
+                alone = {
+                    "services": [it for it in answer["services"] if it["serviceName"] == name],
+                    "failures": [
+                        it
+                        for it in answer["failures"]
+                        if it.get("arn", "").rpartition("/")[2] == name
+                    ],
+                }
+                question = {"cluster": cluster, "services": [name]}
+                client.remember("describe_services", question, alone)
+
+
+def _alarms(aws: Aws, services: Sequence[ServiceName]) -> None:
+    client = aws.client("cloudwatch")
+    of: dict[str, list[Any]] = {service.alarm(""): [] for service in services}
+    question = {"AlarmNamePrefix": "quickstep/", "PaginationConfig": {"PageSize": _ALARMS}}
+    for page in client.pages("describe_alarms", question):
+        for alarm in page["MetricAlarms"]:
+            prefix = "/".join(alarm["AlarmName"].split("/")[:3]) + "/"
+            of.get(prefix, []).append(alarm)
+    for prefix, alarms in of.items():
+        question = {"AlarmNamePrefix": prefix}
+        client.remember_pages("describe_alarms", question, [{"MetricAlarms": alarms}])
+
+
+def _autoscaling(aws: Aws, services: Sequence[ServiceName]) -> None:
+    client = aws.client("application-autoscaling")
+    for call, key in (
+        ("describe_scalable_targets", "ScalableTargets"),
+        ("describe_scaling_policies", "ScalingPolicies"),
+        ("describe_scheduled_actions", "ScheduledActions"),
+    ):
+        found: dict[str, list[Any]] = {service.resource_id: [] for service in services}
+        for page in client.pages(call, {"ServiceNamespace": NAMESPACE}):
+            for one in page[key]:
+                if one["ScalableDimension"] == DIMENSION:
+                    found.get(one["ResourceId"], []).append(one)
+        for resource_id, some in found.items():
+            asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
+            several = call == "describe_scalable_targets"
+            asked |= {"ResourceIds": [resource_id]} if several else {"ResourceId": resource_id}
+            client.remember(call, asked, {key: some})
+
+
+def _items(aws: Aws, services: Sequence[ServiceName]) -> None:
+    client, table = aws.client("dynamodb"), aws.table
+    keys = {service.resource_id: _key(service) for service in services}
+    for some in _parts(list(keys), _ITEMS):
+        wanted = {"Keys": [keys[one] for one in some], "ConsistentRead": True}
+        answer = client.batch_get_item(RequestItems={table: wanted})
+        found = {item["pk"]["S"]: item for item in answer["Responses"].get(table, [])}
+        unread = answer["UnprocessedKeys"].get(table, {}).get("Keys", [])
+        for one in some:
+            if keys[one] not in unread:
+                item = {"Item": found[one]} if one in found else {}
+                question = {"TableName": table, "Key": keys[one], "ConsistentRead": True}
+                client.remember("get_item", question, item)
+
+
+def _key(service: ServiceName) -> dict[str, Any]:
+    return to_item({"pk": service.resource_id, "sk": STATE})
+
+
+def _parts(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), most):
+        yield names[start : start + most]

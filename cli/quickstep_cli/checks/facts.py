@@ -1,0 +1,98 @@
+"""What the checks of `quickstep doctor` look at: everything that was gathered of a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from quickstep.engine.backlog import QueueReading
+    from quickstep.engine.model import Datapoint, ScalableTarget, Service
+    from quickstep.naming import ServiceName
+    from quickstep.protocol.memory import Lease, Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A fact that could not be gathered, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """A scaler that an event of the target's alarms reaches, by which rule."""
+
+    rule: str
+    function: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """Application Auto Scaling's scalable target of the service, and what of it still acts."""
+
+    acting: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EcsMetrics:
+    """Every how many seconds ECS publishes a service's own metrics, by name, where not each minute.
+
+    `controller` is the service's deployment controller.
+    """
+
+    seconds: Mapping[str, int]
+    controller: str = "ECS"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignChange:
+    """A decision record that saw a desired count which somebody else had set."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that was gathered of a target.
+
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they
+    are called in the target, `datapoints` the load of each of them, oldest first; `elsewhere`
+    is where else the metric of one without any is. `ecs_metrics` is how often ECS publishes its
+    own, asked only where an alarm watches one. `registered` is the table that the account's
+    scaler has, by its parameter, `table` the one that is asked here, and `scalers` are those
+    that an event of this target reaches. `drains` is how many seconds a task drains, by target
+    group. `refused` are calls that a role may not make. `queues` are the readings of the
+    document's, by policy. `autoscaling` is there if the service is a scalable target of
+    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign`
+    are changes by others, oldest first. `dead` counts the messages of the dead-letter queues.
+    `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    """
+
+    service_name: ServiceName
+    at: datetime
+    target: ScalableTarget | str
+    service: Service | Unknown
+    alarms: Mapping[str, Mapping[str, Any]] | Unknown
+    datapoints: Mapping[str, Sequence[Datapoint]] | Unknown = field(default_factory=dict)
+    elsewhere: Mapping[str, Sequence[str]] | Unknown = field(default_factory=dict)
+    ecs_metrics: EcsMetrics | Unknown | None = None
+    registered: str | Unknown
+    table: str | Unknown
+    scalers: Sequence[Scaler] | Unknown
+    drains: Mapping[str, int] | Unknown = field(default_factory=dict)
+    refused: Sequence[str] | Unknown = ()
+    autoscaling: Autoscaling | Unknown | None = None
+    alarm_actions: Sequence[str] | Unknown = ()
+    foreign: Sequence[ForeignChange] | Unknown = ()
+    item: tuple[Memory, Lease | None] | Unknown = Unknown("it was not read")
+    dead: Mapping[str, int] | Unknown = field(default_factory=dict)
+    vcpu: float | Unknown = 0.0
+    vcpu_quota: float | Unknown = 0.0
+    targets: int | Unknown = 1
+    queues: Mapping[str, QueueReading | str] | Unknown = field(default_factory=dict)

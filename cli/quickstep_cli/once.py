@@ -1,0 +1,77 @@
+"""Questions to AWS that are asked once."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Once:
+    """A client whose every question is asked once: asked again, it has the same answer, or error.
+
+    For reading alone. May be used from several threads: who asks what another one is asking waits.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._lock = Lock()
+        self._answers: dict[tuple[str, str], Future[Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a call of the client, or what else it has."""
+        found = getattr(self._client, name)
+        if name not in self._client.meta.method_to_api_mapping:
+            return found
+        return lambda **question: self._ask(name, question, lambda: found(**question))
+
+    def get_paginator(self, name: str) -> _Pages:
+        """Return what asks for all pages, likewise once."""
+        return _Pages(self, name)
+
+    def pages(self, name: str, question: Mapping[str, Any]) -> list[Any]:
+        """Return all pages of an answer."""
+
+        def ask() -> list[Any]:
+            return list(self._client.get_paginator(name).paginate(**question))
+
+        return list(self._ask(_paged(name), question, ask))
+
+    def remember(self, name: str, question: Mapping[str, Any], answer: Any) -> None:
+        """Take what another answer says for the one to this question."""
+        self._ask(name, question, lambda: answer)
+
+    def remember_pages(self, name: str, question: Mapping[str, Any], pages: list[Any]) -> None:
+        """Likewise, of all pages."""
+        self._ask(_paged(name), question, lambda: pages)
+
+    def _ask(self, name: str, question: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
+        key = (name, json.dumps(question, sort_keys=True, default=str))
+        with self._lock:
+            answer = self._answers.get(key)
+            mine = answer is None
+            if answer is None:
+                answer = self._answers[key] = Future()
+        if mine:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:  # whoever waits has to hear of it, too
+                answer.set_exception(error)
+                raise
+        return answer.result()
+
+
+def _paged(name: str) -> str:
+    return f"{name}, all pages"
+
+
+class _Pages:
+    def __init__(self, client: Once, name: str) -> None:
+        self._client, self._name = client, name
+
+    def paginate(self, **question: Any) -> list[Any]:
+        return self._client.pages(self._name, question)
