@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SCALER = ROOT / "template.yaml"
 TARGET = ROOT / "templates" / "scalable-target.yaml"
+DRILLS = ROOT / "templates" / "drill.yaml"
 
 STORED = "AWS::SSM::Parameter::Value<String>"
 """The type of a parameter that is the name of an SSM parameter, whose value Ref returns."""
