@@ -35,6 +35,41 @@ variable "alarm_email" {
   }
 }
 
+variable "drill_target" {
+  description = "Service that a drill goes the way of a surge for on a schedule, without a change of capacity, e.g. service/prod/web. Empty for no drill."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.drill_target == null || can(regex("^(service/[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255})$", var.drill_target))
+    error_message = "drill_target must be service/<cluster>/<service>, of letters, digits, - and _"
+  }
+}
+
+variable "drill_minutes" {
+  description = "Minutes from one drill to the next."
+  type        = string
+  default     = "15"
+  nullable    = false
+
+  validation {
+    condition     = contains(["5", "15", "60"], var.drill_minutes)
+    error_message = "drill_minutes must be one of 5, 15, 60"
+  }
+}
+
+variable "drill_seconds" {
+  description = "How many seconds after the pulse's 10-second period began a drill's decision may come, before its alarm goes off. CloudWatch's own clocks take 10 to 30 of them."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.drill_seconds >= 20 && var.drill_seconds <= 300
+    error_message = "drill_seconds must be from 20 to 300"
+  }
+}
+
 variable "name_prefix" {
   description = "Begins the name of the SSM parameter <prefix>-scaler, of which an account and Region has one, as two scalers would both act on each event. Another prefix is for replacing a scaler."
   type        = string

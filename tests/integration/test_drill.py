@@ -1,7 +1,7 @@
 """A drill, from the schedule's pulse to the alarm that says whether a decision came in time.
 
-What `template.yaml` and `templates/drill.yaml` make is what is used: the schedule's input, the alarms
-and the rule's pattern. CloudWatch's evaluation is the laboratory's, time is set.
+The schedule's input, the alarms and the rule's pattern are those of `template.yaml` and
+`templates/drill.yaml`. CloudWatch's evaluation is the laboratory's, time is set.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def state_of_drill(latencies: list[tuple[datetime, float]], now: datetime) -> Al
     CloudWatch looks back over three periods; FILL puts its value where one has none, but leaves a
     series without a value empty.
     """
-    drill = ALARMS["Drill"]
+    drill = ALARMS["MissedDrill"]
     stat = next(one["MetricStat"] for one in drill["Metrics"] if "MetricStat" in one)
     (expression,) = (one["Expression"] for one in drill["Metrics"] if "Expression" in one)
     assert expression == "FILL(latency, 3600000) / 1000"
@@ -260,7 +260,7 @@ def known(scene: Scene, load: float) -> None:
     put_alarm(scene.account, "OK", WEB.alarm(POLICY))
     invoke(scene.door, HEARTBEAT)
     seconds = [scene.time.at + timedelta(seconds=second) for second in range(-60, 13)]
-    publish_all(scene.account, {begins: load for begins in seconds})
+    publish_all(scene.account, dict.fromkeys(seconds, load))
 
 
 def a_surge(scene: Scene) -> dict[str, Any]:

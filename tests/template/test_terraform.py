@@ -16,7 +16,7 @@ import pytest
 from quickstep_cli.owners import TAG
 from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import EmbeddedAws
-from tests.template.stack import SCALER, TARGET, Stack, deploy, source, transformed
+from tests.template.stack import DRILLS, SCALER, TARGET, Stack, deploy, source, transformed
 from tests.template.terraform import (
     CAN_RUN,
     ELSEWHERE,
@@ -42,10 +42,23 @@ needs_terraform = pytest.mark.skipif(not CAN_RUN, reason="no Terraform with its 
 GIVEN = {
     "AlarmEmail": "ops@example.com",
     "ClusterNames": "prod,stage",
+    "DrillMinutes": "5",
+    "DrillSeconds": "90",
+    "DrillTarget": "service/prod/web",
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
-STACK = without_hashes(deploy(SCALER, **GIVEN))
+
+
+def with_drill(stack: Stack) -> Stack:
+    """Return the scaler's stack and its drill's, which are one module in Terraform."""
+    nested = stack.resources["Drill"]["Properties"]["Parameters"]
+    drill = deploy(DRILLS, **nested)
+    own = {name: one for name, one in stack.resources.items() if name != "Drill"}
+    return Stack(own | drill.resources)
+
+
+STACK = with_drill(without_hashes(deploy(SCALER, **GIVEN)))
 FIRST_SERVICE = {
     name
     for group in source(SCALER)["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -92,9 +105,10 @@ def test_the_scaler_has_the_template_s_resources_and_no_others() -> None:
     resources = {
         name: one
         for name, one in transformed(SCALER)["Resources"].items()
-        if one["Type"] != "AWS::CloudFormation::Stack"  # the first service: the module target
+        if one["Type"] != "AWS::CloudFormation::Stack"
+        # The first service is the module target; a drill's resources are among this one's.
     }
-    stack = without_hashes(Stack(resources))
+    stack = without_hashes(Stack({**resources, **source(DRILLS)["Resources"]}))
     wanted = {
         address.split("[")[0] for name in stack.resources for address in addresses(stack, name)
     }
@@ -183,6 +197,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "packages": str(folder),
         "alarm_email": GIVEN["AlarmEmail"],
         "cluster_names": GIVEN["ClusterNames"].split(","),
+        "drill_minutes": GIVEN["DrillMinutes"],
+        "drill_seconds": int(GIVEN["DrillSeconds"]),
+        "drill_target": GIVEN["DrillTarget"],
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }

@@ -23,8 +23,8 @@ DOCUMENTS = "/quickstep/"
 """The path below which all policy documents are."""
 
 DRILL = "drill/pulse"
-"""What the alarm of a service's drill is called. A policy's name has no slash, and `/high` is all that
-may follow it: so no policy's alarm is ever taken for a drill, and no drill for a policy's alarm."""
+"""What the alarm of a service's drill is called. A policy's name has no slash, and only `/high` may
+follow it: so no policy's alarm is ever taken for a drill, and no drill for a policy's alarm."""
 
 QUEUE_NAME = r"(?=.{1,80}$)[A-Za-z0-9_-]{1,80}(\.fifo)?"
 QUEUE_NAME_RULE = (

@@ -57,7 +57,7 @@ NOWHERE = Home()
 
 @dataclass(frozen=True, slots=True)
 class AlarmEvent:
-    """One alarm's change of state: which policy it drives, or that it is a drill, what it saw, when.
+    """One alarm's change of state: which policy or drill it is of, what it saw, and when.
 
     `newest` is the start of its newest datapoint's period, `metrics` what the alarm watches as the
     event writes it, `muted_until` the end of the mute window it fell into. `definition` is known

@@ -4,8 +4,8 @@ Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
                                   ECS accepted UpdateService
 Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task has felt a surge
-Quickstep / DrillLatency          by ResourceId; from the start of the period in which a drill's pulse
-                                  came to its decision; the only metric of a drill that decided
+Quickstep / DrillLatency          by ResourceId; from the start of the period of a drill's pulse to
+                                  the decision; the only metric of a drill that decided
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
