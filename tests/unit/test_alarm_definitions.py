@@ -208,7 +208,7 @@ RULES = {
     "alarm-anomaly": None,
     "alarm-composite": None,
     "alarm-drill": (10, 0.0, 1, 1),
-    "alarm-drill-over": (10, 0.0, 1, 1),
+    "alarm-drill-over": None,
     "alarm-duplicate": (10, 100.0, 1, 1),
     "alarm-high-step1": (10, 100.0, 1, 1),
     "alarm-high-step2": (10, 100.0, 1, 1),
