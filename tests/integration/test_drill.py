@@ -53,7 +53,7 @@ STACK = deploy(
     UndeliveredEvents="arn:aws:sqs:us-east-1:123456789012:undelivered",
 )
 ALARMS = STACK.of_type("AWS::CloudWatch::Alarm")
-PATTERN = deploy(SCALER).the("AWS::Events::Rule")["EventPattern"]
+RULE: Any = EventPattern("", deploy(SCALER).the("AWS::Events::Rule")["EventPattern"])
 MINUTES = 15
 POLICY = "request-rate/high"
 
@@ -85,7 +85,7 @@ class Scene:
         for _ in range(seconds):
             self.time.sleep(1)
             event = self.event() if self.time.at.second % 10 == VISIBILITY_DELAY else None
-            if event and self.has_rule and EventPattern("", PATTERN).matches_event(event):
+            if event and self.has_rule and RULE.matches_event(event):
                 invoke(self.door, event)
                 metrics = [line["DrillLatency"] for line in self.lines if "DrillLatency" in line]
                 self.latencies += [(self.time.at, one) for one in metrics[len(self.latencies) :]]
@@ -306,7 +306,8 @@ class Refusing:
 @pytest.mark.parametrize("port", ["services", "metrics"])
 def test_a_right_that_is_missing_fails_the_drill_loudly(scene: Scene, port: str) -> None:
     known(scene, 30.0)
-    scene.door = replace(scene.door, cycle=replace(scene.door.cycle, **{port: Refusing()}))
+    refused: dict[str, Any] = {port: Refusing()}
+    scene.door = replace(scene.door, cycle=replace(scene.door.cycle, **refused))
     scene.pulse()
 
     scene.run_for(20)
