@@ -22,7 +22,7 @@ from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
 from quickstep_lab.cloudwatch import VISIBILITY_DELAY, create_alarms, evaluate_alarms
 from quickstep_lab.embedded_aws import put_policy
 from quickstep_lab.scaler import HEARTBEAT
-from tests.builders import WEB, a_document
+from tests.builders import WEB, a_document, load_event
 from tests.clocks import SetClock, same_time
 from tests.integration.scene import (
     a_door,
@@ -235,19 +235,21 @@ def test_a_surge_during_a_drill_is_answered_as_without_one(scene: Scene) -> None
     assert (memory.desired, lease) == (11, None)
 
 
-@pytest.mark.parametrize("made_of", ["reason", "reasonData", "configuration"])
+@pytest.mark.parametrize("where", ["reason", "reasonData", "description", "metrics"])
 def test_nothing_that_a_real_alarm_s_event_says_makes_a_drill_of_it(
-    scene: Scene, made_of: str
+    scene: Scene, where: str
 ) -> None:
     known(scene, 260.0)
-    event = a_surge(scene)
-    where = event["detail"] if made_of == "configuration" else event["detail"]["state"]
-    said = {"drill": True, "dry_run": True, "alarmName": PULSE, "metric": "Pulse"}
-    if made_of == "reasonData":
-        said = {**json.loads(where["reasonData"]), **said}
-    where[made_of] = (
-        {"description": PULSE, **said} if made_of == "configuration" else json.dumps(said)
-    )
+    event, drill = a_surge(scene), load_event("alarm-drill")
+    state, configuration = event["detail"]["state"], event["detail"]["configuration"]
+    match where:
+        case "reason":
+            state[where] = drill["detail"]["state"][where]
+        case "reasonData":
+            said = {**json.loads(state[where]), "alarmName": PULSE, "drill": True, "dryRun": True}
+            state[where] = json.dumps(said)
+        case _:
+            configuration[where] = drill["detail"]["configuration"][where]
 
     (decision,) = invoke(scene.door, event)["decisions"]
 
