@@ -1,5 +1,5 @@
-# A drill on a schedule: a pulse on a metric of its own takes the way of a surge, from CloudWatch to a
-# decision on one service, which is only recorded; an alarm says if it does not come.
+# A drill on a schedule: a pulse on a metric of its own follows the path of a surge, from CloudWatch to a
+# decision on one service that is only recorded. An alarm goes off if none comes.
 
 locals {
   drills = toset(var.drill_target == null ? [] : [var.drill_target])

@@ -36,7 +36,7 @@ variable "alarm_email" {
 }
 
 variable "drill_target" {
-  description = "Service that a drill goes the way of a surge for on a schedule, without a change of capacity, e.g. service/prod/web. Empty for no drill."
+  description = "Service to drill on a schedule, e.g. service/prod/web: a pulse follows the path of a surge up to a decision, and capacity stays as it is. Empty for no drill."
   type        = string
   default     = null
 
@@ -59,14 +59,14 @@ variable "drill_minutes" {
 }
 
 variable "drill_seconds" {
-  description = "How many seconds after the pulse's 10-second period began a drill's decision may come, before its alarm goes off. CloudWatch's own clocks take 10 to 30 of them."
+  description = "Seconds that a drill may take, from the start of the pulse's 10-second period to the decision, before its alarm goes off. CloudWatch alone takes 10 to 30."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
-    condition     = var.drill_seconds >= 20 && var.drill_seconds <= 300
-    error_message = "drill_seconds must be from 20 to 300"
+    condition     = var.drill_seconds >= 20 && var.drill_seconds <= 120
+    error_message = "drill_seconds must be from 20 to 120"
   }
 }
 

@@ -295,12 +295,15 @@ def test_without_the_rule_no_decision_comes_and_the_alarm_of_drills_says_so(scen
 REFUSED = CallFailedError(Outcome.FAILED_DENIED, "not authorized to perform the call")
 
 
+@dataclass
 class Refusing:
-    """A port that is refused whatever is asked of it."""
+    """A port that fails whatever is asked of it."""
+
+    error: CallFailedError
 
     def __getattr__(self, _: str) -> Any:
         def refuse(*_: Any) -> Any:
-            raise REFUSED
+            raise self.error
 
         return refuse
 
@@ -308,7 +311,7 @@ class Refusing:
 @pytest.mark.parametrize("port", ["services", "metrics"])
 def test_a_right_that_is_missing_fails_the_drill_loudly(scene: Scene, port: str) -> None:
     known(scene, 30.0)
-    refused: dict[str, Any] = {port: Refusing()}
+    refused: dict[str, Any] = {port: Refusing(REFUSED)}
     scene.door = replace(scene.door, cycle=replace(scene.door.cycle, **refused))
     scene.pulse()
 
@@ -320,6 +323,20 @@ def test_a_right_that_is_missing_fails_the_drill_loudly(scene: Scene, port: str)
     assert scene.watched() is AlarmState.ALARM
     failed = [line for line in scene.lines if line.get("FailedDecisions")]
     assert len(failed) == 1
+
+
+def test_a_drill_that_is_throttled_fails_and_writes_no_record(scene: Scene) -> None:
+    """It may be the table that throttles."""
+    throttled = CallFailedError(Outcome.FAILED_THROTTLED, "Rate exceeded")
+    services: Any = Refusing(throttled)
+    scene.door = replace(scene.door, cycle=replace(scene.door.cycle, services=services))
+    scene.pulse()
+
+    scene.run_for(20)
+
+    assert decisions(scene.account) == []
+    assert scene.watched() is AlarmState.ALARM
+    assert len([line for line in scene.lines if line.get("FailedDecisions")]) == 1
 
 
 def test_a_drill_of_a_service_without_a_document_fails(scene: Scene) -> None:

@@ -1,7 +1,7 @@
-"""A drill: the way from a metric to a decision, gone on a schedule, without a task being touched.
+"""A drill: the whole path from a metric to a decision, tried on a schedule; no task is touched.
 
 A pulse on a metric of the drill's own turns the drill's own alarm to ALARM, and its event takes the
-way of every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
+path of every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
 calls no UpdateService, so that a surge in the same second is answered as ever. A drill is known by
 its alarm's name, which no policy's alarm can have: nothing in a real event turns it into a dry run.
 """

@@ -31,9 +31,8 @@ class DecisionRecord:
     `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted,
     `surge_to_update` that from when a task has felt a surge; `drill_latency` that from a drill's
     pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
-    was wrong with something that an operator wrote. An
-    `unclaimed` one was throttled before it could claim its target: nothing remembers it but what
-    comes back.
+    was wrong with something that an operator wrote. An `unclaimed` one was throttled before it
+    could claim its target: nothing remembers it but what comes back.
     """
 
     id: str
