@@ -112,6 +112,13 @@ _HIGH, _OK, _LOW = (
     (lambda scaler, name=name: scaler.event(name))
     for name in ("alarm-high-step2", "alarm-ok", "alarm-low")
 )
+
+
+def _drill(scaler: Rehearsal) -> None:
+    scaler.event("alarm-drill")
+    scaler.event("alarm-drill-over")
+
+
 _QUIET, _LOST = "HELD_NOT_BREACHING", "LOST_RACE"
 
 STORY = (
@@ -121,6 +128,7 @@ STORY = (
     Step(Case.CHANGED_RECHECK, 80, _load(400), _RECHECK, "SCALED_OUT"),
     Step(Case.OK_EVENT, 90, _load(74), _OK, "HELD_NOT_BREACHING"),
     Step(Case.HELD_EVENT, 300, _idle, _LOW, "HELD_AT_MIN"),
+    Step(Case.DRILL, 310, _load(20), _drill, "HELD_NOT_BREACHING"),
     Step(Case.ANSWERED_HEARTBEAT, 360, _missed_event, _HEARTBEAT, "SCALED_OUT"),
     Step(Case.SCHEDULED_ACTION, 600, _nothing, Rehearsal.scheduled, "SCALED_OUT"),
     Step(Case.LOST_RACE, 660, _held_by_another, _HIGH, _LOST),

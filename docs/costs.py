@@ -14,6 +14,7 @@ from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_lab.cost.bill import bill, longest_line_that_pays
 from quickstep_lab.cost.counts import LOG_EVENT, Case, read_counts
 from quickstep_lab.cost.model import (
+    HOURS,
     Part,
     Transport,
     Usage,
@@ -38,6 +39,7 @@ Rows = list[tuple[str, ...]]
 SCENARIO = ScenarioName.STEP_X10
 BREACHES, MINUTES = 6, 3
 TASKS = (2, 8, 40, 200, 1000)
+DRILLS = (5, 15, 60)
 SERVICES = (1, 10, 100)
 
 
@@ -138,6 +140,17 @@ def with_five_metrics() -> Rows:
     return rows
 
 
+def drills() -> Rows:
+    """Return what a drill costs, by how often there is one."""
+    rows: Rows = [("A drill every", "Drills a month", "$ a month")]
+    without = _typical()[OURS].bill.total
+    for minutes in DRILLS:
+        month = _month(drill_minutes=minutes).with_breaches(BREACHES, MINUTES)[1]
+        number = f"{HOURS * 60 / minutes:,.0f}"
+        rows.append((f"{minutes} minutes", number, f"{month[OURS].bill.total - without:.2f}"))
+    return rows
+
+
 def calls() -> Rows:
     """Return what each case takes."""
     head = ("What", "AWS calls", "WRU", "RRU", "Metrics read", "Log lines", "Log bytes", "Stored")
@@ -226,6 +239,7 @@ BLOCKS: dict[str, Callable[[], Rows]] = {
     "costs-transports": transports,
     "costs-published": published,
     "costs-metrics": with_five_metrics,
+    "costs-drills": drills,
     "costs-calls": calls,
     "costs-beside": beside,
     "costs-simulated": simulated,

@@ -78,6 +78,9 @@ RetentionOption = Annotated[
 ViewsOption = Annotated[
     float, typer.Option("--views", min=0, max=86400, help="Refreshes of the dashboard a day.")
 ]
+DrillOption = Annotated[
+    int, typer.Option("--drill-minutes", min=0, max=60, help="Minutes between drills; 0 for none.")
+]
 CpuOption = Annotated[
     float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
 ]
@@ -125,6 +128,7 @@ def cost(
     services: ServicesOption = 1,
     retention_days: RetentionOption = 30,
     views: ViewsOption = 60,
+    drill_minutes: DrillOption = 0,
     task_vcpu: CpuOption = 1,
     task_memory: MemoryOption = 2,
     architecture: ArchitectureOption = Architecture.ARM,
@@ -143,6 +147,7 @@ def cost(
     usage = Usage(
         alarms=len(target.policies),
         queues=len(target.queues),
+        drill_minutes=drill_minutes,
         own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
         tasks=tasks,
         metrics=metrics,

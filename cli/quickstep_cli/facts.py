@@ -16,6 +16,7 @@ from quickstep.aws.queues import SqsQueues
 from quickstep.config import MAX_QUEUES, ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.observing import told_of
+from quickstep.naming import DRILL
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.asked import ask_together
@@ -154,13 +155,17 @@ def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | 
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
-    """Return the target's alarms by what they are called in it, whether or not a policy is."""
+    """Return the target's alarms by what they are called in it, whether or not a policy is.
+
+    That of a drill is none of them: nothing is scaled by it.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     prefix = service.alarm("")
     pages = aws.client("cloudwatch").get_paginator("describe_alarms")
     for page in pages.paginate(AlarmNamePrefix=prefix):
         for alarm in page["MetricAlarms"]:
             found[alarm["AlarmName"].removeprefix(prefix)] = alarm
+    found.pop(DRILL, None)
     return found
 
 

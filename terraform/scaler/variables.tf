@@ -35,6 +35,41 @@ variable "alarm_email" {
   }
 }
 
+variable "drill_target" {
+  description = "Service to drill on a schedule, e.g. service/prod/web: a pulse follows the path of a surge up to a decision, and capacity stays as it is. Empty for no drill."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.drill_target == null || can(regex("^(service/[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255})$", var.drill_target))
+    error_message = "drill_target must be service/<cluster>/<service>, of letters, digits, - and _"
+  }
+}
+
+variable "drill_minutes" {
+  description = "Minutes from one drill to the next."
+  type        = string
+  default     = "15"
+  nullable    = false
+
+  validation {
+    condition     = contains(["5", "15", "60"], var.drill_minutes)
+    error_message = "drill_minutes must be one of 5, 15, 60"
+  }
+}
+
+variable "drill_seconds" {
+  description = "Seconds that a drill may take, from the start of the pulse's 10-second period to the decision, before its alarm goes off. CloudWatch alone takes 10 to 30."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.drill_seconds >= 20 && var.drill_seconds <= 120
+    error_message = "drill_seconds must be from 20 to 120"
+  }
+}
+
 variable "name_prefix" {
   description = "Begins the name of the SSM parameter <prefix>-scaler, of which an account and Region has one, as two scalers would both act on each event. Another prefix is for replacing a scaler."
   type        = string

@@ -18,7 +18,7 @@ from tests.builders import HIGH, WEB, load_event
 from tests.clocks import SetClock, same_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sqs import SQSClient
@@ -142,14 +142,18 @@ def set_tasks(account: Account, desired: int) -> None:
 
 def publish(account: Account, begins: datetime, value: float) -> None:
     """Publish a value of the metric that the sample events' alarm watches."""
-    datum = {
-        **{key: METRIC[key] for key in ("MetricName", "Dimensions")},
-        "Timestamp": begins,
-        "Value": value,
-        "StorageResolution": 1,
-    }
+    publish_all(account, {begins: value})
+
+
+def publish_all(account: Account, values: Mapping[datetime, float]) -> None:
+    """Publish values of that metric in one call."""
+    named = {key: METRIC[key] for key in ("MetricName", "Dimensions")}
+    data = [
+        {**named, "Timestamp": begins, "Value": value, "StorageResolution": 1}
+        for begins, value in values.items()
+    ]
     client = account.client("cloudwatch")
-    client.put_metric_data(Namespace=METRIC["Namespace"], MetricData=[datum])
+    client.put_metric_data(Namespace=METRIC["Namespace"], MetricData=data)
 
 
 def put_alarm(account: Account, state: str, name: str = WEB.alarm(HIGH), **changes: Any) -> None:

@@ -17,6 +17,7 @@ import quickstep_cli.doctor
 import quickstep_cli.facts
 import quickstep_cli.rights
 from quickstep.fields import write_moment
+from quickstep.naming import DRILL
 from quickstep_cli.facts import DEAD_LETTERS
 from quickstep_cli.rights import GRANTS
 from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
@@ -137,7 +138,9 @@ def findings(result: Any) -> dict[str, list[tuple[str, str]]]:
 
 @pytest.mark.usefixtures("stack")
 def test_a_target_that_works_is_said_to_work(account: Account, run: Any) -> None:
+    """The alarm of its drill is none of those that it is scaled by."""
     put_alarms(account)
+    put_alarm(account, DRILL, "Greater", 0.0, Namespace="Quickstep/Drill", MetricName="Pulse")
     publish(account)
 
     result = run("doctor", "prod/web", "--json")

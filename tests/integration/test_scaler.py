@@ -115,6 +115,8 @@ ALL_WELL: dict[str, Any] = {"batchItemFailures": []}
 OUTCOMES = {
     "alarm-anomaly": ("HELD_NO_DATA", 4),
     "alarm-composite": ("HELD_NO_DATA", 4),
+    "alarm-drill": ("HELD_NO_DATA", 4),  # on its own, as no alarm is known
+    "alarm-drill-over": (None, 4),
     "alarm-duplicate": ("SCALED_OUT", 5),  # on its own; behind alarm-high-step1, see below
     "alarm-high-step1": ("SCALED_OUT", 5),
     "alarm-high-step2": ("SCALED_OUT", 6),

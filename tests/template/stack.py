@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SCALER = ROOT / "template.yaml"
 TARGET = ROOT / "templates" / "scalable-target.yaml"
 DASHBOARD = ROOT / "templates" / "dashboard.yaml"
+DRILLS = ROOT / "templates" / "drill.yaml"
+NESTED = {"DashboardStack": DASHBOARD, "Drill": DRILLS}
 
 STORED = "AWS::SSM::Parameter::Value<String>"
 """The type of a parameter that is the name of an SSM parameter, whose value Ref returns."""
@@ -101,10 +103,15 @@ def deploy(path: Path, **given: str) -> Stack:
 
 
 def whole(stack: Stack) -> Stack:
-    """Return the scaler's stack with what its nested dashboard makes in the place of that."""
+    """Return the scaler's stack with what its nested stacks make in place of these.
+
+    But for the first service's: that is a stack of its own in all but name.
+    """
     resources = dict(stack.resources)
-    nested = resources.pop("DashboardStack")
-    return Stack({**resources, **deploy(DASHBOARD, **nested["Properties"]["Parameters"]).resources})
+    for name, path in NESTED.items():
+        if nested := resources.pop(name, None):
+            resources |= deploy(path, **nested["Properties"]["Parameters"]).resources
+    return Stack(resources)
 
 
 def refusals(path: Path, **given: str) -> list[str]:

@@ -11,21 +11,36 @@ from quickstep.config import DEFAULT_WARMUP_SECONDS, MAX_SECONDS, MAX_TASKS, STA
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from tests.builders import ROOT
-from tests.template.stack import SCALER, STORED, TARGET, Stack, allowed, deploy, refusals, source
+from tests.template.stack import (
+    DRILLS,
+    SCALER,
+    STORED,
+    TARGET,
+    Stack,
+    allowed,
+    deploy,
+    refusals,
+    source,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PARAMETERS = [
     pytest.param(path, name, id=f"{path.stem}-{name}")
-    for path in (SCALER, TARGET)
+    for path in (SCALER, TARGET, DRILLS)
     for name in source(path)["Parameters"]
 ]
 
 DOCUMENT = (ROOT / "examples" / "policies" / "one-number.json").read_text(encoding="utf-8")
 
 # Whoever deploys has to name the service; any default would be somebody's.
-WITHOUT_DEFAULT = {(TARGET, "ClusterName"), (TARGET, "ServiceName")}
+WITHOUT_DEFAULT = {
+    (TARGET, "ClusterName"),
+    (TARGET, "ServiceName"),
+    (DRILLS, "DrillTarget"),
+    (DRILLS, "UndeliveredEvents"),
+}
 
 
 @pytest.mark.parametrize(("path", "name"), PARAMETERS)
@@ -88,6 +103,25 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
             assert here.get(constraint) == there.get(constraint)
     assert (passed["ClusterName"], passed["ServiceName"]) == ("prod", "web")
     assert passed["MaxCapacity"] == "7"
+
+
+def test_what_is_said_of_a_drill_arrives_in_its_stack_under_the_same_constraints() -> None:
+    said = {"DrillTarget": "service/prod/web", "DrillMinutes": "60", "DrillSeconds": "90"}
+    passed = deploy(SCALER, **said).the("AWS::CloudFormation::Stack")["Parameters"]
+
+    ours = {"UndeliveredEvents": "UndeliveredEvents.Arn", "Notifications": ""}
+    assert passed == {**said, **ours}
+    for name in said:
+        here, there = (source(path)["Parameters"][name] for path in (SCALER, DRILLS))
+        if name == "DrillTarget":  # empty here, there is no such stack
+            assert here["AllowedPattern"] == f"^(|{there['AllowedPattern'].strip('^$')})$"
+            continue
+        for same in ("Type", "Default", "MinValue", "MaxValue", "AllowedValues"):
+            assert here.get(same) == there.get(same)
+
+
+def test_there_is_no_drill_unless_it_has_a_target() -> None:
+    assert not deploy(SCALER, DrillMinutes="5").of_type("AWS::CloudFormation::Stack")
 
 
 def test_a_first_service_begins_with_a_dry_run() -> None:

@@ -17,7 +17,7 @@ from quickstep_cli.owners import TAG
 from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
 from quickstep_lab.embedded_aws import EmbeddedAws
 from tests.template.stack import (
-    DASHBOARD,
+    NESTED,
     SCALER,
     TARGET,
     Stack,
@@ -54,6 +54,9 @@ needs_terraform = pytest.mark.skipif(not CAN_RUN, reason="no Terraform with its 
 GIVEN = {
     "AlarmEmail": "ops@example.com",
     "ClusterNames": "prod,stage",
+    "DrillMinutes": "5",
+    "DrillSeconds": "90",
+    "DrillTarget": "service/prod/web",
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
@@ -103,9 +106,10 @@ def test_a_module_has_the_template_s_outputs_in_the_same_words(module: str) -> N
 def test_the_scaler_has_the_template_s_resources_and_no_others() -> None:
     resources = {
         name: one
-        for path in (SCALER, DASHBOARD)
+        for path in (SCALER, *NESTED.values())
         for name, one in transformed(path)["Resources"].items()
-        if one["Type"] != "AWS::CloudFormation::Stack"  # what it makes: the module target, or below
+        if one["Type"] != "AWS::CloudFormation::Stack"
+        # The first service is the module target; what the others make is among this one's.
     }
     stack = without_hashes(Stack(resources))
     wanted = {
@@ -206,6 +210,9 @@ def applying(
         "packages": str(folder),
         "alarm_email": GIVEN["AlarmEmail"],
         "cluster_names": GIVEN["ClusterNames"].split(","),
+        "drill_minutes": GIVEN["DrillMinutes"],
+        "drill_seconds": int(GIVEN["DrillSeconds"]),
+        "drill_target": GIVEN["DrillTarget"],
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }

@@ -207,6 +207,8 @@ def of_event(event: dict[str, Any], direction: Direction = Direction.OUT) -> Ala
 RULES = {
     "alarm-anomaly": None,
     "alarm-composite": None,
+    "alarm-drill": (10, 0.0, 1, 1),
+    "alarm-drill-over": None,
     "alarm-duplicate": (10, 100.0, 1, 1),
     "alarm-high-step1": (10, 100.0, 1, 1),
     "alarm-high-step2": (10, 100.0, 1, 1),

@@ -28,6 +28,7 @@ from quickstep_lab.cost.model import (
     Usage,
     activity_of_breaches,
     activity_of_marks,
+    drills,
     publishing,
     quickstep,
     step_on_10s_alarms,
@@ -465,3 +466,27 @@ def test_a_traffic_takes_its_time_of_the_month_and_the_tasks_of_its_scaler() -> 
     assert native == pytest.approx(5760 * 720 * 0.01 / 1000), (
         "its tasks publish as long as they run"
     )
+
+
+def test_a_drill_costs_two_alarms_two_metrics_and_what_each_takes() -> None:
+    counted = replace(COUNTED, cases={**COUNTED.cases, Case.DRILL: replace(LOOKS, write_units=1)})
+
+    lines = list(drills(replace(QUIET, drill_minutes=15), counted))
+
+    assert quantity(lines, Meter.HIGH_RESOLUTION_ALARM) == 1
+    assert quantity(lines, Meter.ALARM) == 1
+    assert quantity(lines, Meter.METRIC) == 2
+    assert quantity(lines, Meter.SCHEDULE) == 2880
+    assert quantity(lines, Meter.API_REQUEST, "pulses") == 2880
+    assert quantity(lines, Meter.LAMBDA_REQUEST) == 2880
+    assert quantity(lines, Meter.WRITE_UNIT) == 2880
+
+
+def test_services_share_a_drill_and_there_is_none_unless_it_is_wanted() -> None:
+    drilled = replace(QUIET, drill_minutes=60, services=10)
+
+    lines = quickstep(drilled, Activity(), COUNTED)
+
+    assert quantity(lines, Meter.SCHEDULE, "drills") == 72
+    assert all(line.shared for line in lines if "drill" in line.what)
+    assert quantity(quickstep(QUIET, Activity(), COUNTED), Meter.SCHEDULE, "drills") == 0

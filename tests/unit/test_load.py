@@ -161,7 +161,8 @@ def test_reporting_tasks_are_counted_alike_however_they_publish(
             id="two publishers",
         ),
         pytest.param(
-            ecs(2), DRAINING, 30, Load(12, 2, doubt="30 tasks are reporting, more than the 12 there can be"),
+            ecs(2), DRAINING, 30,
+            Load(12, 2, doubt="30 tasks are reporting, more than the 12 there can be"),
             id="in doubt, those that are known to drain still report nothing",
         ),
         pytest.param(ecs(8), State(), 8.5, Load(8.5, 8), id="a late point is no doubt"),

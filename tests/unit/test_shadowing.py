@@ -55,6 +55,14 @@ def test_a_record_that_says_nothing_of_the_load_does_not_end_a_change() -> None:
     assert (found.at, found.until) == (at(0), at(10))
 
 
+def test_a_drill_is_no_change_and_ends_none() -> None:
+    drills = [{**one, "trigger": {"kind": "drill"}} for one in (held(5, 4), would(30, 4, 12))]
+
+    (found,) = changes([would(0, 4, 12), drills[0], would(10, 4, 12), drills[1]], [])
+
+    assert (found.at, found.until) == (at(0), at(10))
+
+
 def test_what_was_held_in_between_makes_it_two() -> None:
     found = changes([would(0, 4, 12), held(10, 4), would(20, 4, 12)], [])
 

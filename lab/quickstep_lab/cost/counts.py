@@ -33,6 +33,7 @@ class Case(StrEnum):
     QUIET_HEARTBEAT = "a heartbeat of a quiet target"
     ANSWERED_HEARTBEAT = "a heartbeat that finds something to do"
     SCHEDULED_ACTION = "a scheduled action, heeded"
+    DRILL = "a drill, and its alarm's event of OK"
     WIDGET = "a refresh of the dashboard"
 
 

@@ -99,7 +99,8 @@ class Usage:
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
     metric all the time does so `own_looks` times a month. What is `watched` and not published by
-    the tasks needs none of their metrics and calls. It works off so many `queues`.
+    the tasks needs none of their metrics and calls. It works off so many `queues`. The scaler has a
+    drill every `drill_minutes`; 0 where it has none.
     """
 
     tasks: float = 8
@@ -113,6 +114,7 @@ class Usage:
     own_looks: float = 0.0
     watched: Watched = Watched.PUBLISHED
     queues: int = 0
+    drill_minutes: int = 0
 
     @property
     def calls(self) -> float:
@@ -243,8 +245,28 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
+        *_divided(drills(usage, counted), services),
     ]
     return tuple(line for line in lines if line.quantity)
+
+
+def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
+    """Yield what the drills of a scaler cost: two alarms, two metrics, and what each drill takes.
+
+    Both metrics have a value in each hour, as an hour is the longest time between two drills.
+
+    Example: one every 15 minutes: 2,880 a month.
+    """
+    if not usage.drill_minutes:
+        return
+    number = HOURS * 60 / usage.drill_minutes
+    yield Line(Part.ALARMS, "drill's 10-s alarm", Meter.HIGH_RESOLUTION_ALARM, 1)
+    yield Line(Part.ALARMS, "alarm of a missed drill", Meter.ALARM, 1)
+    yield Line(Part.METRICS, "pulse and latency of drills", Meter.METRIC, 2)
+    yield Line(Part.EVENTBRIDGE, "drills", Meter.SCHEDULE, number)
+    yield Line(Part.CLOUDWATCH, "pulses of drills", Meter.API_REQUEST, number)
+    each = [(counted.cases[Case.DRILL], number)]
+    yield from _functions(each, "drills", counted, usage, counted.deployed.memory)
 
 
 def _alarms(usage: Usage, alarms: int) -> Line:

@@ -6,7 +6,8 @@ For the service `web` in the cluster `prod` and its policy `high-request-rate`:
     alarm            quickstep/prod/web/high-request-rate
     SSM parameter    /quickstep/prod/web
 
-A target policy `request-rate` has the alarm `quickstep/prod/web/request-rate/high`.
+A target policy `request-rate` has the alarm `quickstep/prod/web/request-rate/high`. The service's
+drill has `quickstep/prod/web/drill/pulse`, which no policy's alarm can be called.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ MAX_ALARM_NAME = 255
 POLICY_NAME = "[A-Za-z0-9._-]{1,128}"
 DOCUMENTS = "/quickstep/"
 """The path below which all policy documents are."""
+
+DRILL = "drill/pulse"
+"""What the alarm of a service's drill is called. A policy's name has no slash, and only `/high` may
+follow it: so no policy's alarm is ever taken for a drill, and no drill for a policy's alarm."""
 
 QUEUE_NAME = r"(?=.{1,80}$)[A-Za-z0-9_-]{1,80}(\.fifo)?"
 QUEUE_NAME_RULE = (
@@ -69,3 +74,9 @@ def parse_alarm_name(name: str) -> tuple[ServiceName, str] | None:
     """Return the service and its policy's alarm that a name ties together; None if neither."""
     match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/({POLICY_NAME}(?:/high)?)", name)
     return (ServiceName(match[1], match[2]), match[3]) if match else None
+
+
+def parse_drill_name(name: str) -> tuple[ServiceName, str] | None:
+    """Return the service whose drill an alarm's name says, and `DRILL`; None where it is none's."""
+    match = re.fullmatch(f"quickstep/({_NAME})/({_NAME})/{DRILL}", name)
+    return (ServiceName(match[1], match[2]), DRILL) if match else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.alarms.definition import event_definition
 from quickstep.engine.model import Alarm, AlarmState, Comparison
 from quickstep.fields import Field, InvalidDocumentError, Problems, checked_json, parse_json
-from quickstep.naming import ServiceName, parse_alarm_name
+from quickstep.naming import DRILL, ServiceName, parse_alarm_name, parse_drill_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ NOWHERE = Home()
 
 @dataclass(frozen=True, slots=True)
 class AlarmEvent:
-    """One alarm's change of state: which policy it drives, what it saw, and when.
+    """One alarm's change of state: which policy or drill it is of, what it saw, and when.
 
     `newest` is the start of its newest datapoint's period, `metrics` what the alarm watches as the
     event writes it, `muted_until` the end of the mute window it fell into. `definition` is known
@@ -81,6 +81,11 @@ class AlarmEvent:
     def alarm_name(self) -> str:
         """The name of the CloudWatch alarm."""
         return self.service.alarm(self.policy)
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether it is no policy's alarm, but that of the service's drill."""
+        return self.policy == DRILL
 
 
 def read_event(event: Any, home: Home = NOWHERE) -> AlarmEvent:
@@ -107,7 +112,7 @@ def read_event(event: Any, home: Home = NOWHERE) -> AlarmEvent:
     state = detail["state"].members(required=("value", "timestamp"))
     problems.raise_any(EventError)
     name = detail["alarmName"].text()
-    named = parse_alarm_name(name)
+    named = parse_alarm_name(name) or parse_drill_name(name)
     if named is None:
         rule = "must be quickstep/<cluster>/<service>/<policy>"
         detail["alarmName"].wrong(rule)

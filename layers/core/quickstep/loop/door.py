@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from quickstep.alarms.event import NOWHERE, Home, read_event
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.cycle import LEASE
+from quickstep.loop.drills import drill
 from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
 from quickstep.loop.next_look import MAX_THROTTLES, backoff
@@ -123,7 +124,10 @@ class Door:
             case Recheck():
                 return self.cycle.evaluate(recheck_look(content))
             case AlarmAgain(event):
-                return self.cycle.evaluate(alarm_look(read_event(event, self.home), content))
+                alarm = read_event(event, self.home)
+                if alarm.is_drill:
+                    return drill(self.cycle, alarm, content)
+                return self.cycle.evaluate(alarm_look(alarm, content))
             case Request():
                 return self.cycle.evaluate(request_look(content))
             case Heartbeats():

@@ -29,10 +29,10 @@ class DecisionRecord:
 
     `alarms` is what was seen of them, by policy; `backlog` what is known of the target's queues.
     `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted,
-    `surge_to_update` that from when a task has felt a surge; `waited` the time that throttles have
-    cost before. `unreadable` is what was wrong with something that an operator wrote. An
-    `unclaimed` one was throttled before it could claim its target: nothing remembers it but what
-    comes back.
+    `surge_to_update` that from when a task has felt a surge; `drill_latency` that from a drill's
+    pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
+    was wrong with something that an operator wrote. An `unclaimed` one was throttled before it
+    could claim its target: nothing remembers it but what comes back.
     """
 
     id: str
@@ -46,6 +46,7 @@ class DecisionRecord:
     alarm_to_update: timedelta | None = None
     surge_to_update: timedelta | None = None
     waited: timedelta | None = None
+    drill_latency: timedelta | None = None
     unreadable: str = ""
     unclaimed: bool = False
     backlog: Backlog | None = None
@@ -72,6 +73,8 @@ class DecisionRecord:
         }
         if self.surge_to_update is not None:
             record["surge_to_update_ms"] = _millis(self.surge_to_update)
+        if self.drill_latency is not None:
+            record["drill_latency_ms"] = _millis(self.drill_latency)
         if self.backlog:
             queues = {policy: _queue_dict(queue) for policy, queue in self.backlog.queues.items()}
             record["queues"] = queues

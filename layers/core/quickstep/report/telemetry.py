@@ -4,6 +4,8 @@ Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
                                   ECS accepted UpdateService
 Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task has felt a surge
+Quickstep / DrillLatency          by ResourceId; from the start of the period of a drill's pulse to
+                                  the decision; the only metric of a drill that decided
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
@@ -64,6 +66,10 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
         yield MetricSet((Metric("IgnoredSurges", 1),))
         return
     target = {"ResourceId": record.resource_id}
+    if record.drill_latency is not None:
+        # It decides nothing: it counts as no decision, nor adds a metric that is paid for.
+        yield MetricSet((_milliseconds("DrillLatency", record.drill_latency),), target)
+        return
     outcome = {"Outcome": str(record.outcome)}
     yield MetricSet((Metric("Decisions", 1),), {**target, **outcome})
     if record.outcome.failed:
@@ -84,12 +90,14 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
         "SurgeToUpdateLatency": record.surge_to_update,
     }
     of_target += [
-        Metric(name, latency / timedelta(milliseconds=1), "Milliseconds")
-        for name, latency in latencies.items()
-        if latency is not None
+        _milliseconds(name, latency) for name, latency in latencies.items() if latency is not None
     ]
     if of_target:
         yield MetricSet(tuple(of_target), target)
+
+
+def _milliseconds(name: str, duration: timedelta) -> Metric:
+    return Metric(name, duration / timedelta(milliseconds=1), "Milliseconds")
 
 
 _T = TypeVar("_T")
