@@ -107,7 +107,7 @@ def test_the_first_service_has_the_same_parameters_as_every_further_one() -> Non
 
 def test_what_is_said_of_a_drill_arrives_in_its_stack_under_the_same_constraints() -> None:
     said = {"DrillTarget": "service/prod/web", "DrillMinutes": "60", "DrillSeconds": "90"}
-    passed = deploy(SCALER, **said).the("AWS::CloudFormation::Stack")["Parameters"]
+    passed = deploy(SCALER, **said).resources["Drill"]["Properties"]["Parameters"]
 
     ours = {"UndeliveredEvents": "UndeliveredEvents.Arn", "Notifications": ""}
     assert passed == {**said, **ours}
@@ -121,7 +121,7 @@ def test_what_is_said_of_a_drill_arrives_in_its_stack_under_the_same_constraints
 
 
 def test_there_is_no_drill_unless_it_has_a_target() -> None:
-    assert not deploy(SCALER, DrillMinutes="5").of_type("AWS::CloudFormation::Stack")
+    assert "Drill" not in deploy(SCALER, DrillMinutes="5").resources
 
 
 def test_a_first_service_begins_with_a_dry_run() -> None:
