@@ -366,7 +366,7 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
 
 def _label(mark: Mark) -> str:
     if mark.kind is Kind.FAILED:
-        return f"×{mark.count}" if mark.count > 1 else ""
+        return f"{mark.count:,}" if mark.count > 1 else ""
     return f"{mark.change:+,d}".replace("-", "\u2212") if mark.change else ""
 
 

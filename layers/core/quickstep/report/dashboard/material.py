@@ -97,7 +97,7 @@ class Entry:
 
     @property
     def looked(self) -> bool:
-        """Whether the service was seen: one that was ignored, or failed before, says nothing of it."""
+        """Whether the service was seen; one that was ignored says nothing of it."""
         return self.service is not None
 
     @property

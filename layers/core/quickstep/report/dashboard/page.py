@@ -462,7 +462,7 @@ def _pager(view: View, place: Place) -> Markup:
         "nav",
         {"class": "pager", "aria-label": "Pages"},
         place.control("← Newer", newer) if view.page > 1 else None,
-        element("span", {"class": "muted"}, f"Page {page:,} of {view.pages:,}"),
+        element("span", {"class": "muted"}, f"Page {view.page:,} of {view.pages:,}"),
         place.control("Older →", older) if view.page < view.pages else None,
     )
 

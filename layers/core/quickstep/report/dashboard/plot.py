@@ -1,8 +1,8 @@
 """The blocks that a drawing is made of: scales, round marks, lines, bands, pins, and a cursor.
 
 Plain numbers in, SVG out; what they stand for is the caller's. Every colour is a class of
-`style.css`, so a drawing follows the theme, and all drawings look alike. There is no script in it: a
-cursor is a radio group, which the browser moves with the pointer and the arrow keys by itself.
+`style.css`, so a drawing follows the theme, and all drawings look alike. There is no script in it:
+a cursor is a radio group, which the arrow keys move in any browser.
 """
 
 from __future__ import annotations
