@@ -170,6 +170,7 @@ def _printed(material: Material) -> str:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
     wide, narrow = (
-        build_view(material, Look(page_size=MOST_PRINTED, width=width)) for width in PRINTED_WIDTHS
+        build_view(material, Look(page_size=MOST_PRINTED, width=width, everything=True))
+        for width in PRINTED_WIDTHS
     )
     return document(wide, Printed(), narrow=narrow)

@@ -145,8 +145,8 @@ def play(
         with demo_view.view(console, plan) as show:
             for snapshot in run(plan, account, scaler, clock, start):
                 snapshots.append(snapshot)
-                line = sample_line(SERVICE.resource_id, sample_of(snapshot))
-                print(json.dumps(line), file=log, flush=True)
+                measured = sample_line(SERVICE.resource_id, sample_of(snapshot))
+                print(json.dumps(measured), file=log, flush=True)
                 show(snapshots)
                 publish(snapshots)
     except KeyboardInterrupt:

@@ -98,7 +98,7 @@ def _is_per_task(definition: AlarmDefinition) -> bool:
     if len(queries) != 1 or "MetricStat" not in queries[0]:
         return False
     stat = queries[0]["MetricStat"]
-    return stat["Stat"] == "Average" and stat["Metric"]["MetricName"] == _REQUESTS
+    return (stat["Stat"], stat["Metric"]["MetricName"]) == ("Average", _REQUESTS)
 
 
 def _name(watched: tuple[str, AlarmDefinition]) -> str:

@@ -97,6 +97,7 @@ def timeline(view: View, opener: Opener) -> Markup:
         height,
         described(view),
         plot.seen_only(
+            plot.future(stage.known, stage.axis, plots) if _has_future(stage) else None,
             *drawn,
             plot.bottom_axis(marks, stage.axis, plots),
             _guides(stage, plots[-1].bottom),
@@ -170,7 +171,7 @@ def _demand(stage: _Stage, one: Upward) -> Markup:
     demand = stage.view.demand
     assert demand is not None  # noqa: S101 - it is drawn where there is one
     newest = demand.total.newest
-    samples = [plot.Sample("load", f"{number(newest.value)} now" if newest else "no data")]
+    samples = [plot.Sample("load", f"newest {number(newest.value)}" if newest else "no data")]
     if demand.lost is not None:
         samples.append(plot.Sample("lost", "failed", area=True))
     return join(
@@ -187,7 +188,7 @@ def _load(panel: Panel, stage: _Stage, one: Upward) -> Markup:
     floor, ceiling = panel.floor, panel.ceiling
     newest = panel.newest
     return join(
-        plot.band(floor.value, ceiling.value, stage.axis, one)
+        plot.band(floor.value, ceiling.value, stage.known, stage.axis, one)
         if floor and ceiling and floor.value < ceiling.value
         else None,
         *(
@@ -215,7 +216,7 @@ def _load(panel: Panel, stage: _Stage, one: Upward) -> Markup:
             panel.title,
             stage,
             one,
-            [plot.Sample("load", f"{number(newest.value)} now")] if newest else [],
+            [plot.Sample("load", f"newest {number(newest.value)}")] if newest else [],
         ),
     )
 
@@ -224,7 +225,7 @@ def _heading(title: str, stage: _Stage, one: Upward, samples: Iterable[plot.Samp
     """Return a plot's title, and its key after it; in a narrow drawing there is room for one."""
     y = one.top - 9
     said = plot.text(title, stage.axis.left, y, "strong")
-    x = stage.axis.left + len(title) * 6.6 + 18
+    x = stage.axis.left + len(title) * 7.2 + 18
     return said if x > stage.axis.right - 160 else join(said, plot.key(samples, x, y - 4))
 
 
@@ -296,9 +297,14 @@ def _key_of_tasks(view: View) -> Iterator[plot.Sample]:
             yield plot.Sample(name, f"{name}{count}", area=True)
 
 
+def _has_future(stage: _Stage) -> bool:
+    """Whether the axis goes on beyond the present."""
+    return stage.axis.right - stage.axis.x(stage.known) > _PAST_WIDTH
+
+
 def _now(stage: _Stage, plots: Sequence[Upward]) -> Markup | None:
-    """Return the line of the present, where it is not the end."""
-    if stage.axis.right - stage.axis.x(stage.known) <= _PAST_WIDTH or stage.view.over:
+    """Return the line of the present, where it is not the end; a run that is over has none."""
+    if not _has_future(stage) or stage.view.over:
         return None
     return plot.now_line(stage.known, "now", stage.axis, plots[0].top, plots[-1].bottom)
 
@@ -323,14 +329,15 @@ def _guides(stage: _Stage, bottom: float) -> Markup:
 
 def _bar(incident: Incident, stage: _Stage) -> Markup:
     x = stage.x(incident.start)
-    return plot.box(x - 4, _BAR_Y, stage.x(incident.end) - x + 8, 4, "incident")
+    css = "incident quiet" if incident.is_quiet else "incident"
+    return plot.box(x - 4, _BAR_Y, stage.x(incident.end) - x + 8, 4, css)
 
 
 def _quiet(mark: Mark, stage: _Stage) -> Markup:
     return element(
         "path",
         {
-            "class": str(mark.kind),
+            "class": f"{mark.kind} quiet",
             "d": SHAPES[mark.kind],
             "transform": f"translate({stage.x(mark.at):g} {_QUIET_Y})",
         },

@@ -103,7 +103,8 @@ def _missing(_look: Entry, view: View) -> Headline | None:
 def _unseen(look: Entry, view: View) -> Headline | None:
     if look.outcome is not Outcome.HELD_NO_DATA:
         return None
-    said = f"Holding at {_tasks(view.desired.newest)}: the load cannot be seen."
+    held = _tasks(view.desired.newest)
+    said = f"Holding at {held}: an alarm has no data, so no task is removed."
     return Headline(Tone.BUSY, said)
 
 

@@ -36,6 +36,11 @@ class Incident:
         return self.entries[-1].at
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing changed, and nothing failed."""
+        return all(entry.kind.is_quiet for entry in self.entries)
+
+    @property
     def changes(self) -> int:
         """How many of the looks changed capacity."""
         return sum(entry.outcome.changes_capacity for entry in self.entries)

@@ -45,9 +45,11 @@ class Printed:
     """
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
-        """Return the label alone."""
-        del look, current
-        return element("span", {"class": "chip"}, label)
+        """Return the label alone; all looks are in the file, and a switch shows them."""
+        if not look.everything or look.outcome is not None or current is False:
+            return element("span", {"class": "chip"}, label)
+        switch = element("input", {"type": "checkbox", "class": "all-looks"})
+        return element("label", {"class": "chip"}, switch, label)
 
     def opening(self, entry: Entry, look: Look) -> str | None:
         """Return the address of the row."""
@@ -198,7 +200,7 @@ def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
         about = "" if demand.requests is not None else "about, per second"
         yield "Whole service", number(demand.total.newest.value), about or "requests/s", ""
         if demand.lost is not None and demand.requests:
-            share = f"{demand.lost / demand.requests:.1%} of all"
+            share = f"{demand.lost / demand.requests:.1%}"
             yield "Failed requests", f"{demand.lost:,.0f}", share, "bad" if demand.lost >= 1 else ""
     failed = sum(count for outcome, count in view.outcomes if outcome.failed)
     changed = sum(count for outcome, count in view.outcomes if outcome.changes_capacity)
@@ -215,7 +217,8 @@ def _notes(view: View) -> Markup:
 def _filters(view: View, place: Place) -> Markup:
     look = view.look
     first = replace(look, outcome=None, page=1, opened=None, everything=False)
-    listed = [outcome for outcome, _ in view.outcomes]
+    quiet_too = look.everything
+    listed = [one for one, _ in view.outcomes if quiet_too or not kind_of(one).is_quiet]
     if look.outcome is not None and look.outcome not in listed:
         listed.append(look.outcome)
     counts = dict(view.outcomes)
@@ -271,7 +274,9 @@ def _group(group: Group, view: View) -> Markup:
             incident.told,
         )
     rows = (_row(entry, view) for entry in group.entries)
-    return element("section", {"class": "group"}, head, *rows)
+    quiet = " quiet" if all(entry.kind.is_quiet for entry in group.entries) else ""
+    of_one = " of-one" if incident is not None else ""
+    return element("section", {"class": f"group{of_one}{quiet}"}, head, *rows)
 
 
 def _row(entry: Entry, view: View) -> Markup:
@@ -280,7 +285,11 @@ def _row(entry: Entry, view: View) -> Markup:
     said = _Said(entry, zone)
     return element(
         "details",
-        {"data-id": entry.id, "open": "" if entry.id == view.look.opened else None},
+        {
+            "data-id": entry.id,
+            "class": "quiet" if entry.kind.is_quiet else None,
+            "open": "" if entry.id == view.look.opened else None,
+        },
         element(
             "summary",
             None,

@@ -23,7 +23,7 @@ ROW = 14
 """The height of a line of text, in pixels."""
 _SIDES = {True: (0.115, 0.03), False: (0.06, 0.02)}
 """The shares of the width left and right of the plots, narrow or not; `style.css` has them, too."""
-_TICK_WIDTH = 84
+_TICK_WIDTH, _WORD_WIDTH = 70, 60
 
 Place = tuple[float, float]
 """Where a value is: along the axis (seconds, say), and upwards."""
@@ -176,10 +176,11 @@ def filled(line: str, first: float, axis: Across, plot: Upward) -> str:
 
 def between(spans: Iterable[tuple[Place, float, float]], axis: Across, plot: Upward) -> str:
     """Return the path of boxes from a lower to a higher value, each of a stretch `(from, to)`."""
-    return "".join(
-        f"M{axis.x(since):g} {plot.y(low):g}V{plot.y(high):g}H{axis.x(until):g}V{plot.y(low):g}Z"
-        for (since, until), low, high in spans
-    )
+    boxes = []
+    for (since, until), low, high in spans:
+        foot = f"{plot.y(low):g}"
+        boxes.append(f"M{axis.x(since):g} {foot}V{plot.y(high):g}H{axis.x(until):g}V{foot}Z")
+    return "".join(boxes)
 
 
 # --- what stands around the lines -----------------------------------------------------------------
@@ -207,10 +208,18 @@ def level(value: float, said: str, axis: Across, plot: Upward) -> Markup:
     )
 
 
-def band(low: float, high: float, axis: Across, plot: Upward) -> Markup:
-    """Return the ground between two thresholds, on which nothing is to be done."""
+def band(low: float, high: float, until: float, axis: Across, plot: Upward) -> Markup:
+    """Return the ground between two thresholds, on which nothing is to be done, up to `until`."""
     y = plot.y(high)
-    return box(axis.left, y, axis.right - axis.left, plot.y(low) - y, "band")
+    return box(axis.left, y, axis.x(until) - axis.left, plot.y(low) - y, "band")
+
+
+def future(now: float, axis: Across, plots: Iterable[Upward]) -> Markup:
+    """Return the ground right of the present, where nothing is known; it lies behind all else."""
+    x = axis.x(now)
+    return join(
+        *(box(x, plot.top, axis.right - x, plot.bottom - plot.top, "future") for plot in plots)
+    )
 
 
 def upright(place: float, axis: Across, top: float, bottom: float, css: str) -> Markup:
@@ -219,15 +228,18 @@ def upright(place: float, axis: Across, top: float, bottom: float, css: str) -> 
     return rule(x, top, x, bottom, css)
 
 
-def now_line(place: float, said: str, axis: Across, top: float, bottom: float) -> Markup:
-    """Return where the present is, and the word beside it; nothing is known to the right of it."""
-    x = axis.x(place)
-    near_end = axis.right - x < 60  # noqa: PLR2004 - pixels that the word takes
+def now_line(now: float, said: str, axis: Across, top: float, bottom: float) -> Markup:
+    """Return the line of the present, and the word beside it."""
+    x = axis.x(now)
+    near_end = axis.right - x < _WORD_WIDTH
     return join(
-        box(x, top, axis.right - x, bottom - top, "future") if axis.right - x > 1 else None,
-        upright(place, axis, top, bottom, "now"),
+        upright(now, axis, top, bottom, "now"),
         text(
-            said, x - 5 if near_end else x + 5, top + 11, "now-text halo", "end" if near_end else ""
+            said,
+            x - 5 if near_end else x + 5,
+            top + 11,
+            "now-text halo",
+            "end" if near_end else None,
         ),
     )
 
