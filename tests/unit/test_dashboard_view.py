@@ -9,7 +9,9 @@ import pytest
 
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
-from quickstep.report.dashboard.chart import described, number, timeline
+from quickstep.report.dashboard.chart import described, timeline
+from quickstep.report.dashboard.headline import headline
+from quickstep.report.dashboard.incidents import incidents
 from quickstep.report.dashboard.kinds import SHAPES, Kind, kind_of, words
 from quickstep.report.dashboard.material import (
     Entry,
@@ -19,7 +21,16 @@ from quickstep.report.dashboard.material import (
     Threshold,
     read_entries,
 )
-from quickstep.report.dashboard.page import document
+from quickstep.report.dashboard.page import Printed, document
+from quickstep.report.dashboard.plot import (
+    Across,
+    Upward,
+    between,
+    ceiling,
+    number,
+    sloped,
+    stepped,
+)
 from quickstep.report.dashboard.style import PALETTES, Theme, stylesheet
 from quickstep.report.dashboard.view import Look, View, build_view
 from quickstep_lab.page.app import Links
@@ -63,6 +74,14 @@ def view(given: Material, **look: Any) -> View:
     return build_view(given, Look(**look))
 
 
+def rows(shown: View) -> list[Entry]:
+    return [entry for group in shown.groups for entry in group.entries]
+
+
+def drawn(shown: View) -> str:
+    return timeline(shown, Printed())
+
+
 # Few and many
 
 
@@ -70,8 +89,8 @@ def test_without_a_decision_the_page_says_how_one_comes_about() -> None:
     page = parse(document(view(material()), Links()))
 
     assert "No decision yet." in page.text("p")
-    assert "No metric and no datapoint in this time." in page.text("text")
-    assert "no evaluation has seen the service in this time" in page.text("text")
+    assert "No load is known for this time." in page.text("text")
+    assert "No look has seen the service in this time." in page.text("text")
 
 
 def test_without_a_time_to_show_there_is_a_page_all_the_same() -> None:
@@ -83,7 +102,7 @@ def test_without_a_time_to_show_there_is_a_page_all_the_same() -> None:
 def test_one_decision_is_a_row_a_mark_and_a_step() -> None:
     shown = view(material(an_entry(ago(60), Outcome.SCALED_OUT, 2, 6)))
 
-    assert [entry.outcome for entry in shown.rows] == [Outcome.SCALED_OUT]
+    assert [entry.outcome for entry in rows(shown)] == [Outcome.SCALED_OUT]
     assert [(mark.kind, mark.change) for mark in shown.marks] == [(Kind.OUT, 4)]
     assert [point.value for point in shown.desired.points] == [2, 6]
     assert shown.pages == 1
@@ -91,10 +110,10 @@ def test_one_decision_is_a_row_a_mark_and_a_step() -> None:
 
 @pytest.mark.parametrize("count", [1_000, 10_000])
 def test_many_decisions_make_a_page_that_stays_usable(count: int) -> None:
-    shown = view(material(*many(count)))
+    shown = view(material(*many(count)), everything=True)
     page = parse(document(shown, Links()))
 
-    assert (shown.total, len(shown.rows), shown.pages) == (count, 50, count // 50)
+    assert (shown.total, len(rows(shown)), shown.pages) == (count, 50, count // 50)
     assert len(shown.marks) <= 2 * 960 // 12 + 2, "two kinds, one mark a place"
     assert sum(mark.count for mark in shown.marks) == count
     assert len(page.elements) < 5_000
@@ -102,17 +121,17 @@ def test_many_decisions_make_a_page_that_stays_usable(count: int) -> None:
 
 def test_pages_go_back_in_time_and_end() -> None:
     given = material(*many(120))
-    pages = [view(given, page=page, page_size=50).rows for page in (1, 2, 3)]
+    pages = [rows(view(given, page=n, page_size=50, everything=True)) for n in (1, 2, 3)]
 
-    assert [len(rows) for rows in pages] == [50, 50, 20]
-    assert [entry for rows in pages for entry in rows] == list(given.entries[::-1])
-    assert view(given, page=9, page_size=50).page == 3
+    assert [len(page) for page in pages] == [50, 50, 20]
+    assert [entry for page in pages for entry in page] == list(given.entries[::-1])
+    assert view(given, page=9, page_size=50, everything=True).page == 3
 
 
 def test_one_outcome_is_chosen_for_rows_and_marks_and_the_counts_stay() -> None:
     shown = view(material(*many(100)), outcome=Outcome.SCALED_OUT)
 
-    assert {entry.outcome for entry in shown.rows} == {Outcome.SCALED_OUT}
+    assert {entry.outcome for entry in rows(shown)} == {Outcome.SCALED_OUT}
     assert {mark.kind for mark in shown.marks} == {Kind.OUT}
     assert (shown.total, shown.matching) == (100, 10)
     assert dict(shown.outcomes) == {
@@ -126,13 +145,15 @@ def test_an_outcome_that_nothing_has_is_named_and_can_be_left_again() -> None:
 
     assert "No decision with this outcome." in page.text("p")
     links = [attributes.get("href") for tag, attributes in page.elements if tag == "a"]
-    assert links == ["/", "?outcome=HELD_NOT_BREACHING", "?outcome=FAILED_DENIED"]
+    assert links == ["/", "?all=1", "?outcome=FAILED_DENIED"]
 
 
 def test_decisions_outside_the_time_are_not_shown() -> None:
-    shown = view(material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)))
+    shown = view(
+        material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)), everything=True
+    )
 
-    assert [entry.at for entry in shown.rows] == [NOW]
+    assert [entry.at for entry in rows(shown)] == [NOW]
 
 
 # Tasks
@@ -143,7 +164,7 @@ def test_the_decision_before_the_time_tells_how_many_tasks_there_were() -> None:
     shown = view(material(earlier=earlier))
 
     assert [point.value for point in shown.desired.points] == [2, 6]
-    assert 'class="desired" d="M52' in timeline(shown)
+    assert 'class="desired" d="M57.6' in drawn(shown), "from the left edge on"
 
 
 def test_counts_from_elsewhere_are_drawn_instead() -> None:
@@ -199,7 +220,7 @@ def test_low_load_is_no_breach_of_scale_in_s_threshold() -> None:
     (panel,) = view(material(metrics=(Metric("load", points(10, 10), (below,)),))).panels
 
     assert panel.breaches == ()
-    assert f"{LOW}: below 30" in parse(timeline(view(material(metrics=(
+    assert f"{LOW}: below 30" in parse(drawn(view(material(metrics=(
         Metric("load", points(10, 10), (below,)),))))).text("text")  # fmt: skip
 
 
@@ -247,7 +268,7 @@ def test_policies_whose_thresholds_are_of_one_size_share_a_panel() -> None:
 
 
 def test_a_load_of_zero_is_drawn() -> None:
-    assert parse(timeline(view(material(metrics=(Metric("load", points(0, 0)),)))))
+    assert parse(drawn(view(material(metrics=(Metric("load", points(0, 0)),)))))
 
 
 # Records that are not what they should be
@@ -361,7 +382,7 @@ def contrast(one: str, other: str) -> float:
 
 
 TEXTS = ["text", "muted", "accent", "threshold", *(str(kind) for kind in Kind)]
-GRAPHICS = ["load", "desired", "running"]
+GRAPHICS = ["load", "desired", "running", "starting", "missing", "failed"]
 
 
 def test_contrast_is_what_wcag_says_it_is() -> None:
@@ -371,7 +392,9 @@ def test_contrast_is_what_wcag_says_it_is() -> None:
 
 @pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
 @pytest.mark.parametrize("colour", TEXTS)
-@pytest.mark.parametrize("behind", ["ground", "raised", "breach", "area", "fill"])
+@pytest.mark.parametrize(
+    "behind", ["ground", "raised", "breach", "band", "future", "area", "fill", "absent"]
+)
 def test_text_has_the_contrast_of_aa(theme: Theme, colour: str, behind: str) -> None:
     palette = PALETTES[theme]
     # Text over the drawing has a rim of the ground's colour.
