@@ -177,7 +177,14 @@ def test_a_stretch_of_time_names_its_days_where_they_differ() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0.4, "0 s"), (38, "38 s"), (119, "119 s"), (720, "12 min"), (3600, "1 h"), (11_100, "3 h 5 min")],
-)  # fmt: skip
+    [
+        (0.4, "0 s"),
+        (38, "38 s"),
+        (119, "119 s"),
+        (720, "12 min"),
+        (3600, "1 h"),
+        (11_100, "3 h 5 min"),
+    ],
+)
 def test_how_long_something_took_is_told_in_few_words(seconds: float, told: str) -> None:
     assert lasted(timedelta(seconds=seconds)) == told

@@ -393,14 +393,14 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
     """Yield what is known in each slot of the axis; None for those in the future."""
     view, axis = stage.view, stage.axis
     slots = max(2, int((axis.right - axis.left) // _SLOT_WIDTH))
-    step = (view.end - view.start) / slots
-    if not step:
+    length = view.end - view.start
+    if not length:
         return
     lines = [(name, _Values(*line.parts)) for name, line in _named_lines(view)]
     desired, running = _Values(view.desired.points), _Values(view.running.points)
     changes = [mark for mark in view.marks if not mark.kind.is_quiet]
     for n in range(slots):
-        since, until = view.start + step * n, view.start + step * (n + 1)
+        since, until = (view.start + length * edge / slots for edge in (n, n + 1))
         if since > view.known_until:
             yield None
             continue

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from quickstep.engine.outcome import Outcome
-from quickstep.report.dashboard.kinds import Kind, words
+from quickstep.report.dashboard.kinds import words
 from quickstep.report.dashboard.plot import number
 from quickstep.report.dashboard.times import lasted
 
@@ -140,11 +140,9 @@ def _above(_look: Entry, view: View) -> Headline | None:
 
 
 def _calm(view: View) -> str:
-    changed = [mark for mark in view.marks if mark.kind in (Kind.OUT, Kind.IN)]
-    ago = ""
-    if changed:
-        since = max(mark.at for mark in changed)
-        ago = f"; the last change was {lasted(view.known_until - since)} ago"
+    ago, change = "", view.last_change
+    if change is not None:
+        ago = f"; the last change was {lasted(view.known_until - change.at)} ago"
     return f"Steady at {_tasks(view.desired.newest)}{_load(view)}{ago}."
 
 

@@ -193,6 +193,7 @@ class View:
     pages: int
     newest: Entry | None
     newest_look: Entry | None
+    last_change: Entry | None
     latency_ms: float | None
     notes: tuple[str, ...]
 
@@ -245,6 +246,7 @@ def build_view(material: Material, look: Look) -> View:
         pages=pages,
         newest=shown[-1] if shown else None,
         newest_look=next((e for e in reversed(known) if e.looked or e.outcome.failed), None),
+        last_change=next((e for e in reversed(known) if e.outcome.changes_capacity), None),
         latency_ms=median(latencies) if latencies else None,
         notes=material.notes,
     )
