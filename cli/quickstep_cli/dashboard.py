@@ -10,6 +10,7 @@ from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from dateutil.tz import tzlocal
 from rich.console import Console
 
 from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
@@ -22,6 +23,7 @@ from quickstep_lab.page.sources import LogError, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from quickstep.report.dashboard.deployed import Deployed
     from quickstep.report.dashboard.material import Material
@@ -132,7 +134,7 @@ def _show(
         raise typer.Exit(1) from None
     if html is not None:
         try:
-            html.write_text(_printed(newest), encoding="utf-8")
+            html.write_text(printed(newest, tzlocal()), encoding="utf-8")
         except OSError as error:
             raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
         console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)
@@ -163,14 +165,14 @@ def _itself(material: Material) -> Material:
     return material
 
 
-def _printed(material: Material) -> str:
-    """Return the page as a file: without anything to click that needs a server."""
+def printed(material: Material, zone: tzinfo) -> str:
+    """Return the page as a file, in a zone: without anything to click that needs a server."""
     total = len(material.entries)
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
     wide, narrow = (
-        build_view(material, Look(page_size=MOST_PRINTED, width=width, everything=True))
+        build_view(material, Look(width=width, zone=zone, page_size=MOST_PRINTED, everything=True))
         for width in PRINTED_WIDTHS
     )
     return document(wide, Printed(), narrow=narrow)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ARTEFACTS = ROOT / ".artefacts" / "screenshots"
+AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # It looks for updates and other hosts of its maker's at every start; here it would find none.
 ARGUMENTS = [
@@ -27,11 +28,11 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of a module.
+    """One browser for the tests of this folder.
 
-    Playwright runs an event loop in this thread until it is closed; other modules have their own.
+    Playwright runs an event loop in this thread until it is closed; other tests have their own.
     """
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
@@ -58,6 +59,33 @@ class Tab:
         path = ARTEFACTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=full)
         return path
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing has to be scrolled sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.fixture(scope="package")
+def axe() -> str:
+    """The checker of accessibility, as a script."""
+    if not AXE.exists():
+        pytest.skip("no axe-core: npm ci --prefix tests/browser --ignore-scripts")
+    return AXE.read_text(encoding="utf-8")
+
+
+SERIOUS = ("serious", "critical")
+
+
+def violations(tab: Tab, axe: str) -> list[str]:
+    """Return what axe finds on a page that is serious: the rule, and the first place."""
+    tab.page.evaluate(axe)
+    found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in SERIOUS
+    ]
 
 
 @pytest.fixture

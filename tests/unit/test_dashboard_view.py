@@ -270,7 +270,15 @@ def test_tasks_that_a_decision_has_given_up_are_missing_until_more_run() -> None
         Shortfall(ago(40), ago(20), 2, 6, missing=True),
         Shortfall(ago(20), NOW, 4, 6, missing=False),
     )
-    assert shown.shortfall == shown.shortfalls[-1]
+    assert shown.shortfall == Shortfall(NOW, NOW, 4, 6, missing=False)
+
+
+def test_tasks_that_are_asked_for_this_moment_are_starting_now() -> None:
+    counts = (Point(ago(9), 2), Point(ago(5), 6), Point(NOW, 7))
+    shown = view(material(desired=counts, running=counts[:1]))
+
+    assert shown.shortfalls == (Shortfall(ago(5), NOW, 2, 6, missing=False),)
+    assert shown.shortfall == Shortfall(NOW, NOW, 2, 7, missing=False)
 
 
 def test_more_desired_ends_what_was_said_of_missing_tasks() -> None:

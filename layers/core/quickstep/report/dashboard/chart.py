@@ -438,10 +438,11 @@ def _counted(desired: float | None, running: float | None, stage: _Stage, at: da
         return ""
     known = (("desired", desired), ("running", running))
     said = [f"{value:g} {name}" for name, value in known if value is not None]
-    gaps = stage.view.shortfalls
-    place = bisect_right(gaps, at, key=lambda gap: gap.since) - 1
-    if place >= 0 and at <= gaps[place].until:
-        said.append(f"{gaps[place].tasks} {'missing' if gaps[place].missing else 'starting'}")
+    if desired is not None and running is not None and running < desired:
+        gaps = stage.view.shortfalls
+        place = bisect_right(gaps, at, key=lambda gap: gap.since) - 1
+        missing = place >= 0 and at <= gaps[place].until and gaps[place].missing
+        said.append(f"{desired - running:g} {'missing' if missing else 'starting'}")
     return f"tasks: {', '.join(said)}"
 
 

@@ -374,6 +374,7 @@ def _alarms(details: Details) -> Markup | None:
     return _block(
         "Alarms",
         _table(
+            "Alarms",
             ("Policy", "State", "Threshold", "Datapoints"),
             [
                 (
@@ -402,6 +403,7 @@ def _trail(details: Details, said: _Said) -> Markup:
     return _block(
         "Trail: what each rule did to the number of tasks",
         _table(
+            "Trail",
             ("Rule", "Tasks", "Why"),
             [
                 (
@@ -445,10 +447,11 @@ def _listed(facts: list[str]) -> Markup:
     return element("ul", {"class": "facts"}, elements("li", facts))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[Markup, ...]]) -> Markup:
+def _table(title: str, head: tuple[str, ...], rows: list[tuple[Markup, ...]]) -> Markup:
     return element(
         "div",
-        {"class": "scroll"},
+        # Where it is too wide it scrolls, and the keyboard has to reach it for that.
+        {"class": "scroll", "tabindex": 0, "role": "group", "aria-label": title},
         element(
             "table",
             None,

@@ -323,10 +323,15 @@ def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
         element("path", {"d": one.shape, "transform": f"translate({x:g} {y:g})"}),
         text(one.label, x, y - 11, f"delta halo {one.css}", "middle") if labelled else None,
     )
-    common = {"class": f"pin {one.css}", "data-decision": one.data}
+    common = {
+        "class": f"pin {one.css}",
+        "data-decision": one.data,
+        # What can be read of it is part of its name, for those who speak to their browser.
+        "aria-label": f"{one.label}: {one.said}" if labelled else one.said,
+    }
     if one.leads_to is None:
-        return element("g", {**common, "role": "img", "aria-label": one.said}, drawn)
-    return element("a", {**common, "href": one.leads_to, "aria-label": one.said}, drawn)
+        return element("g", {**common, "role": "img"}, drawn)
+    return element("a", {**common, "href": one.leads_to}, drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.kinds import Kind
     from quickstep.report.dashboard.material import Entry, Material
 
+    _Spans = Sequence[tuple[datetime, datetime | None]]
+
 PAGE = 50
 GAP = 3
 """A line is broken where a point comes later than so many of the usual intervals."""
@@ -169,6 +171,7 @@ class View:
     """One target between two moments, ready to be drawn.
 
     `known_until` is the present, or the end where that is past: nothing is drawn after it.
+    `shortfall` is that of the present.
     """
 
     resource_id: str
@@ -182,6 +185,7 @@ class View:
     desired: Steps
     running: Steps
     shortfalls: tuple[Shortfall, ...]
+    shortfall: Shortfall | None
     marks: tuple[Mark, ...]
     incidents: tuple[Incident, ...]
     outcomes: tuple[tuple[Outcome, int], ...]
@@ -196,12 +200,6 @@ class View:
     last_change: Entry | None
     latency_ms: float | None
     notes: tuple[str, ...]
-
-    @property
-    def shortfall(self) -> Shortfall | None:
-        """The tasks that start or are missing now, if any."""
-        newest = self.shortfalls[-1] if self.shortfalls else None
-        return newest if newest is not None and newest.until >= self.known_until else None
 
 
 def build_view(material: Material, look: Look) -> View:
@@ -218,6 +216,7 @@ def build_view(material: Material, look: Look) -> View:
     known = [entry for entry in (material.earlier, *shown) if entry is not None]
     desired = material.desired or tuple(_desired(known))
     running = material.running or tuple(_running(known))
+    missing = _missing(known)
     gathered = incidents(shown)
     panels = tuple(_panels(material, shown, look.width))
     return View(
@@ -231,7 +230,8 @@ def build_view(material: Material, look: Look) -> View:
         panels=panels,
         desired=_steps("desired", desired, material, look),
         running=_steps("running", running, material, look),
-        shortfalls=tuple(_shortfalls(desired, running, _missing(known), material, known_until)),
+        shortfalls=tuple(_shortfalls(desired, running, missing, material, known_until)),
+        shortfall=_shortfall(desired, running, missing, known_until),
         marks=tuple(_marks(matching, material.start, material.end, look.width)),
         incidents=_told_of(gathered.values(), matching),
         outcomes=tuple((outcome, counted[outcome]) for outcome in Outcome if counted[outcome]),
@@ -298,7 +298,7 @@ def _running(entries: Iterable[Entry]) -> Iterator[Point]:
             yield Point(entry.at, entry.service.running)
 
 
-def _missing(entries: Iterable[Entry]) -> tuple[tuple[datetime, datetime | None], ...]:
+def _missing(entries: Iterable[Entry]) -> _Spans:
     """Return from when to when tasks were missing, as the decisions say; to None: they still are.
 
     One that says so is believed until more tasks run, or another number of them is asked for.
@@ -322,7 +322,7 @@ def _missing(entries: Iterable[Entry]) -> tuple[tuple[datetime, datetime | None]
 def _shortfalls(
     desired: Sequence[Point],
     running: Sequence[Point],
-    missing: Sequence[tuple[datetime, datetime | None]],
+    missing: _Spans,
     material: Material,
     known_until: datetime,
 ) -> Iterator[Shortfall]:
@@ -336,8 +336,7 @@ def _shortfalls(
         shown = max(since, material.start), min(until, known_until)
         if wanted is None or ran is None or wanted <= ran or shown[0] >= shown[1]:
             continue
-        gone = any(s <= since and (e is None or since < e) for s, e in missing)
-        following = Shortfall(*shown, ran, wanted, gone)
+        following = Shortfall(*shown, ran, wanted, _is_in(missing, since))
         if newest is not None and newest.until == following.since and newest.is_like(following):
             newest = replace(newest, until=following.until)
             continue
@@ -346,6 +345,20 @@ def _shortfalls(
         newest = following
     if newest is not None:
         yield newest
+
+
+def _shortfall(
+    desired: Sequence[Point], running: Sequence[Point], missing: _Spans, now: datetime
+) -> Shortfall | None:
+    """Return the shortfall of the present, which may have begun this very moment."""
+    wanted, ran = _Counts(desired).at(now), _Counts(running).at(now)
+    if wanted is None or ran is None or wanted <= ran:
+        return None
+    return Shortfall(now, now, ran, wanted, _is_in(missing, now))
+
+
+def _is_in(spans: _Spans, at: datetime) -> bool:
+    return any(since <= at and (until is None or at < until) for since, until in spans)
 
 
 class _Counts:
