@@ -10,13 +10,13 @@ from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dateutil.tz import tzlocal
 from rich.console import Console
 
 from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
 from quickstep.protocol.ports import CallFailedError
 from quickstep.report.dashboard.page import Printed, document
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep_cli.machine_zone import MachineZone
 from quickstep_cli.page import NoOpen, Port, served
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.sources import LogError, read_log
@@ -134,7 +134,7 @@ def _show(
         raise typer.Exit(1) from None
     if html is not None:
         try:
-            html.write_text(printed(newest, tzlocal()), encoding="utf-8")
+            html.write_text(printed(newest, MachineZone()), encoding="utf-8")
         except OSError as error:
             raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
         console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)

@@ -239,9 +239,11 @@ def widget(material: Material, folder: Path, width: int, scheme: str, zone: str)
     event = {"service": material.resource_id, "widgetContext": context}
     shown = answer(event, "arn:aws:lambda:us-east-1:1:function:f", deployed, material.end)
     file = folder / f"widget-{width}-{scheme}.html"
-    ground = f"<style>body {{ margin: 0; background: {'#000' if scheme == 'dark' else '#fff'} }}"
+    ground = f"body {{ margin: 0; background: {'#000' if scheme == 'dark' else '#fff'} }}"
     file.write_text(
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>Widget</title>{ground}</style>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Widget</title>"
+        # The console takes what a button does out of sight.
+        f"<style>{ground} cwdb-action {{ display: none }}</style>"
         f"<main>{shown}</main>",
         encoding="utf-8",
     )

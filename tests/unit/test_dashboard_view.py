@@ -205,6 +205,15 @@ def test_a_pin_leads_to_its_row_and_the_row_is_there() -> None:
     assert address.removeprefix("#") in [a.get("id") for _, a in page.elements]
 
 
+@pytest.mark.parametrize(("changes", "stops"), [(5, 5), (24, 24), (25, 0)])
+def test_the_tab_key_passes_over_pins_where_there_are_too_many(changes: int, stops: int) -> None:
+    entries = (an_entry(NOW - HOUR / changes * n, Outcome.SCALED_OUT, 2, 6) for n in range(changes))
+    pins = [a for tag, a in parse(drawn(view(material(*entries)))).elements if tag == "a"]
+
+    assert len(pins) == changes
+    assert sum("tabindex" not in attributes for attributes in pins) == stops
+
+
 def test_decisions_outside_the_time_are_not_shown() -> None:
     shown = view(
         material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)), everything=True

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _TITLE, _GAP = 24, 10
 _PIN_Y, _BAR_Y, _QUIET_Y, _LANE = 26, 38, 48, 56
 _DIGIT_WIDTH, _GUIDE_WIDTH, _SLOT_WIDTH = 9, 24, 8
+_MOST_STOPS = 24
+"""Pins at which the Tab key stops; more would be a wall before the table, which has all of them."""
 _PAST_WIDTH = 1.0
 """Pixels at the right end that are not worth calling the future."""
 
@@ -82,6 +84,8 @@ def timeline(view: View, opener: Opener) -> Markup:
     drawn: list[Markup] = []
     plots: list[Upward] = []
     y = float(_LANE)
+    if view.demand is None and not view.panels:
+        drawn.append(plot.text("No load is known for this time.", stage.axis.left, y))
     for height, highest, draw in _panels(stage, narrow=plot.is_narrow(width)):
         one = Upward(y + _TITLE, y + _TITLE + height, highest)
         drawn.append(draw(one))
@@ -148,12 +152,6 @@ def _panels(stage: _Stage, *, narrow: bool) -> Iterator[tuple[float, float, _Dra
     for panel in view.panels:
         height = (120 if narrow else 150) if panel is view.panels[0] else 90
         yield height, plot.ceiling(panel.top), _drawing_of(panel, stage)
-    if demand is None and not view.panels:
-        yield (
-            20,
-            1.0,
-            lambda one: plot.text("No load is known for this time.", stage.axis.left, one.top),
-        )
     points = (*view.desired.points, *view.running.points)
     highest = max((point.value for point in points), default=0)
     yield (
@@ -348,9 +346,8 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
     """Yield what changed or failed; a label that would run into the one before is left out."""
     view = stage.view
     labelled = 0.0
-    for mark in sorted(view.marks, key=lambda mark: mark.at):
-        if mark.kind.is_quiet:
-            continue
+    shown = sorted((m for m in view.marks if not m.kind.is_quiet), key=lambda mark: mark.at)
+    for mark in shown:
         label = _label(mark)
         x, half = stage.x(mark.at), len(label) * _DIGIT_WIDTH / 2
         fits = bool(label) and x - half > labelled
@@ -364,6 +361,7 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
                 _told(mark, view),
                 opener.opening(mark.entry, view.look),
                 mark.entry.id,
+                stop=len(shown) <= _MOST_STOPS,
             ),
             stage.axis,
             _PIN_Y,

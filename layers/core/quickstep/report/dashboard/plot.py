@@ -302,7 +302,8 @@ def _width(said: str) -> float:
 class Pin:
     """Something that happened: a shape of a class at a place, a few digits, and all of it in words.
 
-    `leads_to` is the address of what it opens, if it opens anything.
+    `leads_to` is the address of what it opens, if it opens anything. The Tab key passes over one
+    that is no `stop`.
     """
 
     place: float
@@ -312,6 +313,7 @@ class Pin:
     said: str
     leads_to: str | None = None
     data: str | None = None
+    stop: bool = True
 
 
 def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
@@ -331,7 +333,8 @@ def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
     }
     if one.leads_to is None:
         return element("g", {**common, "role": "img"}, drawn)
-    return element("a", {**common, "href": one.leads_to}, drawn)
+    order = None if one.stop else "-1"
+    return element("a", {**common, "href": one.leads_to, "tabindex": order}, drawn)
 
 
 @dataclass(frozen=True, slots=True)
