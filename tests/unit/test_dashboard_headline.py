@@ -129,6 +129,15 @@ CASES = [
     ),
     pytest.param(
         material(
+            a_look(9, desired=4), a_look(7, Outcome.SCALED_OUT, 4, granted=10),
+            a_look(5, Outcome.HELD_NO_CAPACITY, 10, 7), over=True,
+        ),
+        Tone.ALERT,
+        "Ended with 10 tasks (3 of them missing), from 4 at the start, after 1 scale-out.",
+        id="a run that ended without some tasks",
+    ),
+    pytest.param(
+        material(
             a_look(5), over=True,
             total=(Point(ago(2), 400), Point(ago(1), 600)),
             failed=(Point(ago(2), 0), Point(ago(1), 0)),

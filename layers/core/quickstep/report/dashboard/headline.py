@@ -39,7 +39,9 @@ def headline(view: View) -> Headline:
     if look is None:
         return _without_a_look(view)
     if view.over:
-        return Headline(Tone.CALM, _came_of_it(view))
+        gap = view.shortfall
+        tone = Tone.ALERT if gap is not None and gap.missing else Tone.CALM
+        return Headline(tone, _came_of_it(view))
     if look.outcome.failed:
         return Headline(Tone.ALERT, _failed(look, view))
     for asked in (_missing, _unseen, _paused, _at_max, _starting, _above):
@@ -62,7 +64,9 @@ def _without_a_look(view: View) -> Headline:
 def _came_of_it(view: View) -> str:
     counts = dict(view.outcomes)
     outs, ins = (counts.get(one, 0) for one in (Outcome.SCALED_OUT, Outcome.SCALED_IN))
-    said = f"Ended with {_tasks(view.desired.newest)}"
+    said, gap = f"Ended with {_tasks(view.desired.newest)}", view.shortfall
+    if gap is not None:
+        said += f" ({gap.tasks:,} of them {'missing' if gap.missing else 'starting'})"
     if outs or ins:
         began = view.desired.points[0].value
         steps = " and ".join(
