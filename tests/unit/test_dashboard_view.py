@@ -282,6 +282,13 @@ def test_tasks_that_a_decision_has_given_up_are_missing_until_more_run() -> None
     assert shown.shortfall == Shortfall(NOW, NOW, 4, 6, missing=False)
 
 
+def test_tasks_that_started_before_the_time_shown_are_starting_from_its_beginning_on() -> None:
+    earlier = a_look(NOW - 2 * HOUR, 6, 2, HELD)
+    shown = view(material(a_look(ago(10), 6, 6, HELD), earlier=earlier))
+
+    assert shown.shortfalls == (Shortfall(NOW - HOUR, ago(10), 2, 6, missing=False),)
+
+
 def test_tasks_that_are_asked_for_this_moment_are_starting_now() -> None:
     counts = (Point(ago(9), 2), Point(ago(5), 6), Point(NOW, 7))
     shown = view(material(desired=counts, running=counts[:1]))
@@ -314,16 +321,16 @@ def test_nothing_is_drawn_to_the_right_of_the_present() -> None:
         material(an_entry(half, Outcome.SCALED_OUT, 2, 6), metrics=(metric,), known_until=half)
     )
     page = parse(drawn(shown))
-    paths = {a["class"]: str(a["d"]) for tag, a in page.elements if tag == "path" and "class" in a}
+    paths = [a for tag, a in page.elements if tag == "path" and "h14" not in str(a["d"])]
     (now,) = [a for _, a in page.elements if a.get("class") == "now"]
     furthest = {
-        css: max(float(x) for x in re.findall(r"[MLH]([\d.]+)", paths[css]))
-        for css in ("desired", "running", "load")
-        if "h14" not in paths[css]
+        str(path["class"]): max(float(x) for x in re.findall(r"[MLH]([\d.]+)", str(path["d"])))
+        for path in paths
+        if path.get("class") in {"desired", "running", "load", "area"}
     }
 
     assert "now" in page.text("text")
-    assert furthest
+    assert furthest.keys() == {"desired", "running", "load", "area"}
     assert all(x <= float(str(now["x1"])) for x in furthest.values())
     slots = [tag for tag, _ in page.elements if tag in {"label", "i"}]
     assert slots == sorted(slots, reverse=True), "moments first, then those without a value"

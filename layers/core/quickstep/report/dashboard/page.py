@@ -207,7 +207,7 @@ def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
     noted = f"{failed:,} failed, " if failed else ""
     yield "Changes", f"{changed:,}", f"{noted}{view.total:,} looks", "bad" if failed else ""
     if view.latency_ms is not None:
-        yield "Alarm to UpdateService", f"{view.latency_ms:,.0f} ms", "median", ""
+        yield "Alarm to update", f"{view.latency_ms:,.0f} ms", "median", ""
 
 
 def _notes(view: View) -> Markup:
