@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ARTEFACTS = ROOT / ".artefacts" / "screenshots"
-AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # It looks for updates and other hosts of its maker's at every start; here it would find none.
 ARGUMENTS = [
@@ -66,20 +66,17 @@ class Tab:
         return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-@pytest.fixture(scope="package")
-def axe() -> str:
-    """The checker of accessibility, as a script."""
-    if not AXE.exists():
-        pytest.skip("no axe-core: npm ci --prefix tests/browser --ignore-scripts")
-    return AXE.read_text(encoding="utf-8")
-
-
 SERIOUS = ("serious", "critical")
 
 
-def violations(tab: Tab, axe: str) -> list[str]:
-    """Return what axe finds on a page that is serious: the rule, and the first place."""
-    tab.page.evaluate(axe)
+def violations(tab: Tab) -> list[str]:
+    """Return what axe finds on a page that is serious: the rule, and the first place.
+
+    Without axe the test is skipped from here on; so this is the last thing that a test asks.
+    """
+    if not AXE.exists():
+        pytest.skip("no axe-core, by which accessibility is checked: make axe, which needs npm")
+    tab.page.evaluate(AXE.read_text(encoding="utf-8"))
     found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}"
