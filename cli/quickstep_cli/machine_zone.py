@@ -19,7 +19,7 @@ class MachineZone(tzinfo):
         """Return how far the clock is ahead of UTC."""
         return dt.replace(tzinfo=None).astimezone().utcoffset() if dt else None
 
-    def dst(self, dt: datetime | None) -> timedelta | None:
+    def dst(self, dt: datetime | None) -> None:
         """Return nothing: what of the offset is daylight saving is not asked here."""
         del dt
 
