@@ -129,6 +129,14 @@ CASES = [
     ),
     pytest.param(
         material(
+            Entry("x", ago(9), Outcome.SCALED_OUT, "because"),
+            Entry("y", ago(5), Outcome.FAILED_CONFIG, "because"), over=True,
+        ),
+        Tone.CALM, "Ended with an unknown number of tasks, after 1 scale-out.",
+        id="a run whose records have no counts",
+    ),
+    pytest.param(
+        material(
             a_look(9, desired=4), a_look(7, Outcome.SCALED_OUT, 4, granted=10),
             a_look(5, Outcome.HELD_NO_CAPACITY, 10, 7), over=True,
         ),

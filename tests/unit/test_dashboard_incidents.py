@@ -110,6 +110,11 @@ def test_looks_are_gathered_by_their_breach(
             "high-request-rate, low-request-rate in breach for 5 s: no change, 2 looks",
             id="no change",
         ),
+        pytest.param(
+            [Entry("x", ago(9), OUT, "because", record={"alarms": {HIGH: {"state": "ALARM"}}})],
+            "high-request-rate in breach: 1 change, 1 look",
+            id="a record without counts",
+        ),
     ],
 )
 def test_an_incident_is_told_in_a_line(entries: Sequence[Entry], told: str) -> None:

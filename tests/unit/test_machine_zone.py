@@ -46,4 +46,4 @@ def test_a_moment_is_what_the_named_zone_makes_of_it(zone: ZoneInfo, at: str) ->
 
 
 def test_without_a_moment_there_is_no_offset() -> None:
-    assert (MachineZone().utcoffset(None), MachineZone().dst(None)) == (None, None)
+    assert (MachineZone().utcoffset(None), MachineZone().tzname(None)) == (None, None)

@@ -67,14 +67,11 @@ def _came_of_it(view: View) -> str:
     said, gap = f"Ended with {_tasks(view.desired.newest)}", view.shortfall
     if gap is not None:
         said += f" ({gap.tasks:,} of them {'missing' if gap.missing else 'starting'})"
-    if outs or ins:
-        began = view.desired.points[0].value
-        steps = " and ".join(
-            _many(n, what) for n, what in ((outs, "scale-out"), (ins, "scale-in")) if n
-        )
-        said += f", from {began:g} at the start, after {steps}"
-    else:
-        said += ", without a change"
+    if view.desired.points:
+        said += f", from {view.desired.points[0].value:g} at the start" if outs or ins else ""
+    counted = ((outs, "scale-out"), (ins, "scale-in"))
+    steps = " and ".join(_many(n, what) for n, what in counted if n)
+    said += f", after {steps}" if steps else ", without a change"
     return f"{said}{_lost(view)}."
 
 

@@ -59,7 +59,8 @@ class Incident:
             return "no change"
         known = [entry for entry in self.entries if entry.outcome.changes_capacity]
         changes = "1 change" if len(known) == 1 else f"{len(known):,} changes"
-        return f"{known[0].before} → {known[-1].granted} tasks in {changes}"
+        before, after = known[0].before, known[-1].granted
+        return changes if None in (before, after) else f"{before} → {after} tasks in {changes}"
 
 
 def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
