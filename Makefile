@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
+.PHONY: help install demo test axe simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ demo: $(INSTALLED) ## Watch a surge being answered, without an AWS account: ARGS
 
 test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
 	@$(BIN)/pytest $(BESIDE) $(ARGS)
+
+axe: .cache/axe/installed ## Fetch what checks accessibility in the browser tests; needs npm
+
+.cache/axe/installed: tests/browser/package.json tests/browser/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 simulate-faults: $(INSTALLED) ## Break the protocol in thousands of random ways: SEEDS=100
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)

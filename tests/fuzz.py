@@ -50,6 +50,8 @@ from quickstep.protocol.messages import (
 )
 from quickstep.protocol.operators import read_operators
 from quickstep.report.dashboard.material import Material
+from quickstep.report.dashboard.page import Printed, document
+from quickstep.report.dashboard.view import Look, build_view
 from quickstep.report.dashboard.widget import answer
 from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, SettingsError
@@ -59,9 +61,22 @@ from quickstep_cli.found import Found, read_answer
 from quickstep_cli.import_one import Wish, answer_of, import_one
 from quickstep_cli.takeover import cloudformation
 from quickstep_cli.tracking_import import Tracking
+from quickstep_lab.page.sources import LogError, read_log
 from quickstep_lab.scaler import Invocation
 from quickstep_lab.traffic import TrafficError, read_rows
-from tests.builders import DEFINITION, EVENTS, HIGH, LOW, NOW, ROOT, WEB, a_document, ago, points
+from tests.builders import (
+    DEFINITION,
+    EVENTS,
+    HIGH,
+    LOW,
+    NOW,
+    ROOT,
+    WEB,
+    a_document,
+    a_scale_out_record,
+    ago,
+    points,
+)
 from tests.fakes import World
 
 if TYPE_CHECKING:
@@ -205,6 +220,13 @@ def _widget(given: Any) -> None:
     ).encode()
 
 
+def _log(given: str) -> None:
+    """Read a line of a log between two good ones, and draw the page of what was read."""
+    lines = [json.dumps(line) for line in LOG]
+    for material in read_log("scaler.log", [lines[0], given, lines[1]]):
+        document(build_view(material, Look(everything=True)), Printed()).encode()
+
+
 def _settings(given: Any) -> None:
     variables = {key: value for key, value in _object(given).items() if isinstance(value, str)}
     settings = Settings.from_environment(variables)
@@ -301,6 +323,21 @@ CALL = {
         "width": 588,
     },
 }
+LOG = [
+    {"decision": a_scale_out_record("one", ago(30)).as_dict},
+    {
+        "sample": {
+            "resource_id": WEB.resource_id,
+            "at": "2026-11-22T10:00:12.000Z",
+            "desired": 6,
+            "running": 2,
+            "requests": 450,
+            "failed": 150.5,
+            "per_task": 225,
+            "thresholds": [{"policy": HIGH, "value": 100, "above": True}],
+        }
+    },
+]
 VARIABLES = {
     "TABLE_NAME": "table",
     "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/Rechecks",
@@ -345,6 +382,7 @@ READERS: dict[str, Reader] = {
     "entries": Reader(lambda given: read_operators(_object(given)), [ENTRIES]),
     "definitions": Reader(_definition, [definition_dict(DEFINITION), MATH], InvalidDocumentError),
     "widget": Reader(_widget, [CALL]),
+    "log": Reader(_log, LOG, LogError, as_text=True),
     "traffic": Reader(_traffic, [CSV], TrafficError),
     "settings": Reader(_settings, [VARIABLES], SettingsError),
     "explain": Reader(_explain, CASES, as_text=True),

@@ -16,12 +16,14 @@ from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
 from quickstep.protocol.ports import CallFailedError
 from quickstep.report.dashboard.page import Printed, document
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep_cli.machine_zone import MachineZone
 from quickstep_cli.page import NoOpen, Port, served
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.sources import LogError, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from quickstep.report.dashboard.deployed import Deployed
     from quickstep.report.dashboard.material import Material
@@ -30,6 +32,8 @@ POLL_SECONDS = 5
 
 MOST_PRINTED = 2_000
 """Decisions in a written page: more make a browser slow."""
+PRINTED_WIDTHS = (1200, 340)
+"""Of the drawing, in pixels: nobody draws a file anew for the window that it is seen in."""
 _STALE = "The decisions are as of"
 
 
@@ -130,7 +134,7 @@ def _show(
         raise typer.Exit(1) from None
     if html is not None:
         try:
-            html.write_text(_printed(newest), encoding="utf-8")
+            html.write_text(printed(newest, MachineZone()), encoding="utf-8")
         except OSError as error:
             raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
         console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)
@@ -161,10 +165,14 @@ def _itself(material: Material) -> Material:
     return material
 
 
-def _printed(material: Material) -> str:
-    """Return the page as a file: without anything to click that needs a server."""
+def printed(material: Material, zone: tzinfo) -> str:
+    """Return the page as a file, in a zone: without anything to click that needs a server."""
     total = len(material.entries)
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
-    return document(build_view(material, Look(page_size=MOST_PRINTED)), Printed())
+    wide, narrow = (
+        build_view(material, Look(width=width, zone=zone, page_size=MOST_PRINTED, everything=True))
+        for width in PRINTED_WIDTHS
+    )
+    return document(wide, Printed(), narrow=narrow)

@@ -12,6 +12,7 @@ second; those who show them take no part in what happens.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from quickstep_lab.embedded_aws import (
 )
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.publishing import TaskPublishers
+from quickstep_lab.samples import sample_line, sample_of
 from quickstep_lab.scaler import HEARTBEAT, Scaler, embedded_scaler
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
@@ -126,7 +128,8 @@ def play(
 ) -> Summary:
     """Run the plan against a prepared account and show it; print the summary and return it.
 
-    `publish` shows it somewhere else, too: it gets all snapshots so far after each second. Ctrl-C
+    `log` gets what was measured in each second beside the scaler's lines. `publish` shows it
+    somewhere else, too: it gets all snapshots so far after each second. Ctrl-C
     ends the run, and the summary is of what there was until then.
     """
     start = next_boundary(clock.now(), EVALUATION_SECONDS)
@@ -142,6 +145,8 @@ def play(
         with demo_view.view(console, plan) as show:
             for snapshot in run(plan, account, scaler, clock, start):
                 snapshots.append(snapshot)
+                measured = sample_line(SERVICE.resource_id, sample_of(snapshot))
+                print(json.dumps(measured), file=log, flush=True)
                 show(snapshots)
                 publish(snapshots)
     except KeyboardInterrupt:

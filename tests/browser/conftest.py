@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ARTEFACTS = ROOT / ".artefacts" / "screenshots"
+AXE = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # It looks for updates and other hosts of its maker's at every start; here it would find none.
 ARGUMENTS = [
@@ -27,11 +28,11 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of a module.
+    """One browser for the tests of this folder.
 
-    Playwright runs an event loop in this thread until it is closed; other modules have their own.
+    Playwright runs an event loop in this thread until it is closed; other tests have their own.
     """
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
@@ -58,6 +59,30 @@ class Tab:
         path = ARTEFACTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=full)
         return path
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing has to be scrolled sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+SERIOUS = ("serious", "critical")
+
+
+def violations(tab: Tab) -> list[str]:
+    """Return what axe finds on a page that is serious: the rule, and the first place.
+
+    Without axe the test is skipped from here on; so this is the last thing that a test asks.
+    """
+    if not AXE.exists():
+        pytest.skip("no axe-core, by which accessibility is checked: make axe, which needs npm")
+    tab.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in SERIOUS
+    ]
 
 
 @pytest.fixture

@@ -105,7 +105,12 @@ def test_the_page_is_whole_without_its_script(url: str) -> None:
 
     assert answer.status == 200
     assert "the first" in page.text("span")
-    assert [a["href"] for tag, a in page.elements if tag == "a"] == ["/", "?outcome=SCALED_OUT"]
+    assert [a["href"] for tag, a in page.elements if tag == "a"] == [
+        "?open=decision-0#decision-decision-0",
+        "/",
+        "?all=1",
+        "?outcome=SCALED_OUT",
+    ]
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(url: str) -> None:
@@ -248,6 +253,7 @@ def test_a_taken_port_is_refused() -> None:
         {"zone": "Middle/Earth"},
         {"zone": "../../etc/passwd"},
         {"zone": "Europe"},
+        {"all": "yes"},
     ],
     ids=str,
 )
@@ -257,9 +263,11 @@ def test_a_look_that_makes_no_sense_is_the_standard_one(query: dict[str, str]) -
 
 def test_a_look_that_makes_sense_is_taken() -> None:
     given = {"outcome": "SCALED_OUT", "page": "2", "width": "375", "zone": "Europe/Berlin"}
-    look = read_look(given)
+    look = read_look({**given, "all": "1", "open": "decision-1"})
 
-    assert replace(look, zone=Look().zone) == Look(Outcome.SCALED_OUT, 2, 375)
+    assert replace(look, zone=Look().zone) == Look(
+        Outcome.SCALED_OUT, 2, 375, everything=True, opened="decision-1"
+    )
     assert str(look.zone) == "Europe/Berlin"
 
 

@@ -107,7 +107,8 @@ def test_hostile_text_stays_inside_its_event(text: str) -> None:
 @pytest.mark.parametrize("text", ATTACKS)
 def test_an_action_s_parameters_come_out_as_they_went_in(text: str) -> None:
     """Read as HTML text, and as it stands: which of both CloudWatch does is not documented."""
-    written = Buttons("arn:aws:lambda:eu-west-1:1:function:f", text).control("Older", None, 2)
+    buttons = Buttons("arn:aws:lambda:eu-west-1:1:function:f", text)
+    written = buttons.control("Older", Look(page=2))
     action = parse(written)
     (attributes,) = [given for tag, given in action.elements if tag == "cwdb-action"]
     raw = written.partition(f'endpoint="{attributes["endpoint"]}">')[2].partition("</cwdb")[0]
@@ -144,11 +145,13 @@ def test_markup_that_was_put_together_with_text_is_text_again() -> None:
     assert escape(f"{element('b')}") == "&lt;b&gt;&lt;/b&gt;"
 
 
-def test_a_printed_page_has_nothing_to_click() -> None:
+def test_a_printed_page_leads_nowhere_but_to_its_own_rows() -> None:
     material = replace(hostile("x"), start=NOW - timedelta(days=1))
     page = parse(document(build_view(material, Look()), Printed()))
 
-    assert not [tag for tag, _ in page.elements if tag in {"a", "script"}]
+    assert not [tag for tag, _ in page.elements if tag == "script"]
+    addresses = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    assert all(str(address).startswith("#decision-") for address in addresses)
 
 
 def test_what_a_surge_has_set_off_says_so_and_how_long_it_took() -> None:

@@ -184,6 +184,7 @@ def test_alarms_that_watch_the_same_metric_are_one_series_with_two_thresholds() 
                 Threshold(HIGH, DEFINITION.threshold, above=True),
                 Threshold(LOW, low.threshold, above=False),
             ),
+            per_task=True,
         ),
     )
     assert len(cloudwatch.asked) == 1

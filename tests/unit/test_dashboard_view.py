@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
-from quickstep.report.dashboard.chart import described, number, timeline
+from quickstep.report.dashboard.chart import described, timeline
 from quickstep.report.dashboard.kinds import SHAPES, Kind, kind_of, words
 from quickstep.report.dashboard.material import (
     Entry,
@@ -19,9 +21,10 @@ from quickstep.report.dashboard.material import (
     Threshold,
     read_entries,
 )
-from quickstep.report.dashboard.page import document
+from quickstep.report.dashboard.page import Printed, document
+from quickstep.report.dashboard.plot import number
 from quickstep.report.dashboard.style import PALETTES, Theme, stylesheet
-from quickstep.report.dashboard.view import Look, View, build_view
+from quickstep.report.dashboard.view import Look, Shortfall, View, build_view
 from quickstep_lab.page.app import Links
 from tests.builders import HIGH, LOW, NOW, a_record, a_scale_out_record, ago
 from tests.dashboard_html import parse
@@ -63,6 +66,14 @@ def view(given: Material, **look: Any) -> View:
     return build_view(given, Look(**look))
 
 
+def rows(shown: View) -> list[Entry]:
+    return [entry for group in shown.groups for entry in group.entries]
+
+
+def drawn(shown: View) -> str:
+    return timeline(shown, Printed())
+
+
 # Few and many
 
 
@@ -70,8 +81,8 @@ def test_without_a_decision_the_page_says_how_one_comes_about() -> None:
     page = parse(document(view(material()), Links()))
 
     assert "No decision yet." in page.text("p")
-    assert "No metric and no datapoint in this time." in page.text("text")
-    assert "no evaluation has seen the service in this time" in page.text("text")
+    assert "No load is known for this time." in page.text("text")
+    assert "No look has seen the service in this time." in page.text("text")
 
 
 def test_without_a_time_to_show_there_is_a_page_all_the_same() -> None:
@@ -83,7 +94,7 @@ def test_without_a_time_to_show_there_is_a_page_all_the_same() -> None:
 def test_one_decision_is_a_row_a_mark_and_a_step() -> None:
     shown = view(material(an_entry(ago(60), Outcome.SCALED_OUT, 2, 6)))
 
-    assert [entry.outcome for entry in shown.rows] == [Outcome.SCALED_OUT]
+    assert [entry.outcome for entry in rows(shown)] == [Outcome.SCALED_OUT]
     assert [(mark.kind, mark.change) for mark in shown.marks] == [(Kind.OUT, 4)]
     assert [point.value for point in shown.desired.points] == [2, 6]
     assert shown.pages == 1
@@ -91,10 +102,10 @@ def test_one_decision_is_a_row_a_mark_and_a_step() -> None:
 
 @pytest.mark.parametrize("count", [1_000, 10_000])
 def test_many_decisions_make_a_page_that_stays_usable(count: int) -> None:
-    shown = view(material(*many(count)))
+    shown = view(material(*many(count)), everything=True)
     page = parse(document(shown, Links()))
 
-    assert (shown.total, len(shown.rows), shown.pages) == (count, 50, count // 50)
+    assert (shown.total, len(rows(shown)), shown.pages) == (count, 50, count // 50)
     assert len(shown.marks) <= 2 * 960 // 12 + 2, "two kinds, one mark a place"
     assert sum(mark.count for mark in shown.marks) == count
     assert len(page.elements) < 5_000
@@ -102,17 +113,17 @@ def test_many_decisions_make_a_page_that_stays_usable(count: int) -> None:
 
 def test_pages_go_back_in_time_and_end() -> None:
     given = material(*many(120))
-    pages = [view(given, page=page, page_size=50).rows for page in (1, 2, 3)]
+    pages = [rows(view(given, page=n, page_size=50, everything=True)) for n in (1, 2, 3)]
 
-    assert [len(rows) for rows in pages] == [50, 50, 20]
-    assert [entry for rows in pages for entry in rows] == list(given.entries[::-1])
-    assert view(given, page=9, page_size=50).page == 3
+    assert [len(page) for page in pages] == [50, 50, 20]
+    assert [entry for page in pages for entry in page] == list(given.entries[::-1])
+    assert view(given, page=9, page_size=50, everything=True).page == 3
 
 
 def test_one_outcome_is_chosen_for_rows_and_marks_and_the_counts_stay() -> None:
     shown = view(material(*many(100)), outcome=Outcome.SCALED_OUT)
 
-    assert {entry.outcome for entry in shown.rows} == {Outcome.SCALED_OUT}
+    assert {entry.outcome for entry in rows(shown)} == {Outcome.SCALED_OUT}
     assert {mark.kind for mark in shown.marks} == {Kind.OUT}
     assert (shown.total, shown.matching) == (100, 10)
     assert dict(shown.outcomes) == {
@@ -126,13 +137,89 @@ def test_an_outcome_that_nothing_has_is_named_and_can_be_left_again() -> None:
 
     assert "No decision with this outcome." in page.text("p")
     links = [attributes.get("href") for tag, attributes in page.elements if tag == "a"]
-    assert links == ["/", "?outcome=HELD_NOT_BREACHING", "?outcome=FAILED_DENIED"]
+    assert links == ["/", "?all=1", "?outcome=FAILED_DENIED"]
+
+
+def test_changes_and_failures_are_shown_and_what_was_held_where_it_is_asked_for() -> None:
+    given = material(
+        an_entry(ago(50)),
+        an_entry(ago(40), Outcome.SCALED_OUT, 2, 6),
+        an_entry(ago(30), Outcome.IGNORED_SURGE),
+        an_entry(ago(20), Outcome.FAILED_DENIED),
+        an_entry(ago(10), Outcome.FOREIGN_CHANGE, 6, 3),
+    )
+    changes, everything = view(given), view(given, everything=True)
+
+    assert [entry.at for entry in rows(changes)] == [ago(10), ago(20), ago(40)]
+    assert [mark.at for mark in changes.marks] == [ago(40), ago(20), ago(10)]
+    assert (changes.changes, changes.total) == (3, 5)
+    assert len(rows(everything)) == 5
+
+
+def test_what_was_held_has_a_filter_of_its_own_only_beside_all_looks() -> None:
+    given = material(an_entry(ago(50)), an_entry(ago(40), Outcome.SCALED_OUT, 2, 6))
+
+    def filters(shown: View) -> list[str | None]:
+        page = parse(document(shown, Links()))
+        links = [a.get("href") for tag, a in page.elements if tag == "a"]
+        return [link for link in links if link and "open" not in link]
+
+    assert filters(view(given)) == ["/", "?all=1", "?outcome=SCALED_OUT"]
+    assert filters(view(given, everything=True)) == [
+        "/",
+        "?all=1",
+        "?outcome=SCALED_OUT&all=1",
+        "?outcome=HELD_NOT_BREACHING&all=1",
+    ]
+
+
+def test_looks_without_a_change_say_so() -> None:
+    page = parse(document(view(material(an_entry(ago(9)), an_entry(ago(5)))), Links()))
+
+    assert "Nothing has changed, and nothing has failed, in 2 looks." in page.text("p")
+
+
+def test_an_opened_decision_is_on_the_page_that_is_shown_and_open() -> None:
+    given = material(*many(120))
+    wanted = given.entries[10]
+    shown = view(given, opened=wanted.id, page_size=5)
+    page = parse(document(shown, Links()))
+    opened = [a["data-id"] for tag, a in page.elements if tag == "details" and "open" in a]
+
+    assert (shown.page, shown.pages) == (3, 3)
+    assert opened == [wanted.id]
+
+
+def test_an_opened_decision_that_there_is_not_changes_nothing() -> None:
+    given = material(*many(120))
+
+    assert view(given, opened="nobody", page_size=5).page == 1
+
+
+def test_a_pin_leads_to_its_row_and_the_row_is_there() -> None:
+    entry = an_entry(ago(40), Outcome.SCALED_OUT, 2, 6)
+    page = parse(document(view(material(entry)), Printed()))
+    (address,) = [a["href"] for tag, a in page.elements if tag == "a"]
+
+    assert address is not None
+    assert address.removeprefix("#") in [a.get("id") for _, a in page.elements]
+
+
+@pytest.mark.parametrize(("changes", "stops"), [(5, 5), (24, 24), (25, 0)])
+def test_the_tab_key_passes_over_pins_where_there_are_too_many(changes: int, stops: int) -> None:
+    entries = (an_entry(NOW - HOUR / changes * n, Outcome.SCALED_OUT, 2, 6) for n in range(changes))
+    pins = [a for tag, a in parse(drawn(view(material(*entries)))).elements if tag == "a"]
+
+    assert len(pins) == changes
+    assert sum("tabindex" not in attributes for attributes in pins) == stops
 
 
 def test_decisions_outside_the_time_are_not_shown() -> None:
-    shown = view(material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)))
+    shown = view(
+        material(an_entry(NOW - 2 * HOUR), an_entry(NOW + HOUR), an_entry(NOW)), everything=True
+    )
 
-    assert [entry.at for entry in shown.rows] == [NOW]
+    assert [entry.at for entry in rows(shown)] == [NOW]
 
 
 # Tasks
@@ -143,7 +230,7 @@ def test_the_decision_before_the_time_tells_how_many_tasks_there_were() -> None:
     shown = view(material(earlier=earlier))
 
     assert [point.value for point in shown.desired.points] == [2, 6]
-    assert 'class="desired" d="M52' in timeline(shown)
+    assert 'class="desired" d="M57.6' in drawn(shown), "from the left edge on"
 
 
 def test_counts_from_elsewhere_are_drawn_instead() -> None:
@@ -158,6 +245,108 @@ def test_a_failed_change_leaves_the_desired_count_as_it_was() -> None:
     shown = view(material(an_entry(ago(5), Outcome.FAILED_THROTTLED, 2, 6)))
 
     assert {point.value for point in shown.desired.points} == {2}
+
+
+def a_look(at: datetime, desired: int, running: int, outcome: Outcome) -> Entry:
+    return Entry(
+        f"{at:%H%M%S%f}", at, outcome, "because",
+        before=desired, granted=desired, service=Service(desired, running, desired - running),
+    )  # fmt: skip
+
+
+HELD, NEVER_CAME = Outcome.HELD_CAPACITY_ON_ITS_WAY, Outcome.HELD_NO_CAPACITY
+
+
+def test_tasks_that_were_asked_for_and_do_not_run_are_starting() -> None:
+    shown = view(material(a_look(ago(40), 6, 2, HELD), a_look(ago(10), 6, 6, HELD)))
+
+    assert shown.shortfalls == (Shortfall(ago(40), ago(10), 2, 6, missing=False),)
+    assert shown.shortfall is None, "by now they run"
+
+
+def test_tasks_that_a_decision_has_given_up_are_missing_until_more_run() -> None:
+    shown = view(
+        material(
+            a_look(ago(50), 6, 2, HELD),
+            a_look(ago(40), 6, 2, NEVER_CAME),
+            a_look(ago(30), 6, 2, Outcome.HELD_NOT_BREACHING),
+            a_look(ago(20), 6, 4, Outcome.HELD_NOT_BREACHING),
+        )
+    )
+
+    assert shown.shortfalls == (
+        Shortfall(ago(50), ago(40), 2, 6, missing=False),
+        Shortfall(ago(40), ago(20), 2, 6, missing=True),
+        Shortfall(ago(20), NOW, 4, 6, missing=False),
+    )
+    assert shown.shortfall == Shortfall(NOW, NOW, 4, 6, missing=False)
+
+
+def test_tasks_that_started_before_the_time_shown_are_starting_from_its_beginning_on() -> None:
+    earlier = a_look(NOW - 2 * HOUR, 6, 2, HELD)
+    shown = view(material(a_look(ago(10), 6, 6, HELD), earlier=earlier))
+
+    assert shown.shortfalls == (Shortfall(NOW - HOUR, ago(10), 2, 6, missing=False),)
+
+
+def test_tasks_that_are_asked_for_this_moment_are_starting_now() -> None:
+    counts = (Point(ago(9), 2), Point(ago(5), 6), Point(NOW, 7))
+    shown = view(material(desired=counts, running=counts[:1]))
+
+    assert shown.shortfalls == (Shortfall(ago(5), NOW, 2, 6, missing=False),)
+    assert shown.shortfall == Shortfall(NOW, NOW, 2, 7, missing=False)
+
+
+def test_more_desired_ends_what_was_said_of_missing_tasks() -> None:
+    shown = view(material(a_look(ago(40), 6, 2, NEVER_CAME), a_look(ago(20), 8, 2, HELD)))
+
+    assert [gap.missing for gap in shown.shortfalls] == [True, False]
+
+
+def test_starting_and_missing_tasks_have_a_class_each_in_the_drawing() -> None:
+    shown = view(material(a_look(ago(50), 6, 2, HELD), a_look(ago(40), 6, 2, NEVER_CAME)))
+    css = [attributes.get("class") for _, attributes in parse(drawn(shown)).elements]
+
+    assert "starting" in css
+    assert "missing" in css
+
+
+# The present
+
+
+def test_nothing_is_drawn_to_the_right_of_the_present() -> None:
+    half = NOW - HOUR / 2
+    metric = Metric("load", tuple(Point(half - timedelta(seconds=n), 50) for n in (20, 10, 0)))
+    shown = view(
+        material(an_entry(half, Outcome.SCALED_OUT, 2, 6), metrics=(metric,), known_until=half)
+    )
+    page = parse(drawn(shown))
+    paths = [a for tag, a in page.elements if tag == "path" and "h14" not in str(a["d"])]
+    (now,) = [a for _, a in page.elements if a.get("class") == "now"]
+    furthest = {
+        str(path["class"]): max(float(x) for x in re.findall(r"[MLH]([\d.]+)", str(path["d"])))
+        for path in paths
+        if path.get("class") in {"desired", "running", "load", "area"}
+    }
+
+    assert "now" in page.text("text")
+    assert furthest.keys() == {"desired", "running", "load", "area"}
+    assert all(x <= float(str(now["x1"])) for x in furthest.values())
+    slots = [tag for tag, _ in page.elements if tag in {"label", "i"}]
+    assert slots == sorted(slots, reverse=True), "moments first, then those without a value"
+    assert slots.count("label") == pytest.approx(slots.count("i"), abs=2)
+
+
+def test_a_time_that_ends_now_has_no_line_of_the_present() -> None:
+    assert "now" not in {a.get("class") for _, a in parse(drawn(view(material()))).elements}
+
+
+def test_a_run_that_is_over_has_no_present() -> None:
+    shown = view(material(known_until=NOW - HOUR / 2, over=True))
+    css = {a.get("class") for _, a in parse(drawn(shown)).elements}
+
+    assert "future" in css
+    assert "now" not in css
 
 
 # The load
@@ -199,7 +388,7 @@ def test_low_load_is_no_breach_of_scale_in_s_threshold() -> None:
     (panel,) = view(material(metrics=(Metric("load", points(10, 10), (below,)),))).panels
 
     assert panel.breaches == ()
-    assert f"{LOW}: below 30" in parse(timeline(view(material(metrics=(
+    assert f"{LOW}: below 30" in parse(drawn(view(material(metrics=(
         Metric("load", points(10, 10), (below,)),))))).text("text")  # fmt: skip
 
 
@@ -212,6 +401,82 @@ def test_a_peak_survives_thinning_out() -> None:
 
     assert len(drawn) <= 4 * 961
     assert max(drawn) == 999.0
+
+
+def test_the_whole_service_s_load_and_what_failed_of_it_are_counted() -> None:
+    shown = view(material(total=points(100, 300, every=1), failed=points(0, 150, every=1)))
+
+    assert shown.demand is not None
+    assert (shown.demand.requests, shown.demand.lost) == (400, 150)
+    assert shown.demand.title == "Requests per second, whole service"
+    css = [a.get("class") for _, a in parse(drawn(shown)).elements]
+    assert "lost" in css
+
+
+def test_the_whole_service_s_load_is_worked_out_of_a_metric_per_task() -> None:
+    metric = Metric("RequestsPerSecond, Average", points(40, 50), per_task=True)
+    shown = view(material(an_entry(ago(60), desired=3), metrics=(metric,)))
+
+    assert shown.demand is not None
+    assert [point.value for part in shown.demand.total.parts for point in part] == [120, 150]
+    assert shown.demand.title == (
+        "Whole service, about: RequestsPerSecond, Average times running tasks"
+    )
+    assert (shown.demand.requests, shown.demand.lost) == (None, None), "nobody counted"
+
+
+def test_of_any_other_metric_nobody_knows_the_whole() -> None:
+    metric = Metric("CPUUtilization, Average", points(40, 50))
+
+    assert view(material(an_entry(ago(60)), metrics=(metric,))).demand is None
+
+
+def test_between_its_thresholds_a_panel_has_a_band() -> None:
+    both = (ABOVE_100, Threshold(LOW, 30, above=False))
+
+    def bands(*thresholds: Threshold) -> int:
+        shown = view(material(metrics=(Metric("load", points(50, 60), thresholds),)))
+        return [a.get("class") for _, a in parse(drawn(shown)).elements].count("band")
+
+    assert (bands(*both), bands(both[0]), bands(both[1])) == (1, 0, 0)
+
+
+# Values under the cursor
+
+
+def test_each_slot_of_the_axis_tells_all_values_of_its_time() -> None:
+    start = NOW - timedelta(seconds=10)
+    every = tuple(Point(start + timedelta(seconds=n + 1), n) for n in range(10))
+    given = Material(
+        "service/prod/web", start, NOW,
+        (an_entry(ago(4.5), Outcome.SCALED_OUT, 2, 6),),
+        metrics=(Metric("load", every),), total=every, failed=every,
+        desired=(Point(start, 2), Point(ago(4), 6)), running=(Point(start, 2),),
+    )  # fmt: skip
+    page = parse(drawn(view(given, zone=ZoneInfo("Asia/Seoul"))))
+    told = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
+
+    assert told[-1] == (
+        "19:00:12 UTC+9 (10:00:12 UTC): whole service: 9, failed: 9, load: 9, "
+        "tasks: 6 desired, 2 running, 4 starting"
+    )
+    assert any("Scaled out at 19:00:08" in said for said in told)
+
+
+def test_a_slot_in_which_data_is_missing_says_what_else_is_known() -> None:
+    found = (*points(10, 20, 30, end=ago(3000)), *points(40, 50))
+    shown = view(material(an_entry(ago(3500)), metrics=(Metric("load", found),)))
+    page = parse(drawn(shown))
+    told = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
+
+    assert told[len(told) // 2].endswith(": tasks: 2 desired, 2 running")
+
+
+def test_without_a_metric_the_cursor_says_that_nothing_is_known() -> None:
+    page = parse(drawn(view(material())))
+    told = {str(a["aria-label"]).partition(": ")[2] for tag, a in page.elements if tag == "input"}
+
+    assert told == {"nothing is known"}
 
 
 def test_without_metrics_the_load_is_what_the_decisions_saw() -> None:
@@ -247,7 +512,7 @@ def test_policies_whose_thresholds_are_of_one_size_share_a_panel() -> None:
 
 
 def test_a_load_of_zero_is_drawn() -> None:
-    assert parse(timeline(view(material(metrics=(Metric("load", points(0, 0)),)))))
+    assert parse(drawn(view(material(metrics=(Metric("load", points(0, 0)),)))))
 
 
 # Records that are not what they should be
@@ -361,7 +626,7 @@ def contrast(one: str, other: str) -> float:
 
 
 TEXTS = ["text", "muted", "accent", "threshold", *(str(kind) for kind in Kind)]
-GRAPHICS = ["load", "desired", "running"]
+GRAPHICS = ["load", "desired", "running", "starting", "missing", "failed"]
 
 
 def test_contrast_is_what_wcag_says_it_is() -> None:
@@ -371,7 +636,9 @@ def test_contrast_is_what_wcag_says_it_is() -> None:
 
 @pytest.mark.parametrize("theme", [Theme.LIGHT, Theme.DARK])
 @pytest.mark.parametrize("colour", TEXTS)
-@pytest.mark.parametrize("behind", ["ground", "raised", "breach", "area", "fill"])
+@pytest.mark.parametrize(
+    "behind", ["ground", "raised", "breach", "band", "future", "area", "fill", "absent"]
+)
 def test_text_has_the_contrast_of_aa(theme: Theme, colour: str, behind: str) -> None:
     palette = PALETTES[theme]
     # Text over the drawing has a rim of the ground's colour.

@@ -147,14 +147,27 @@ def test_an_offset_is_read_and_anything_else_is_utc(given: Any, zone: timezone) 
 
 def test_buttons_filter_by_outcome_and_page_and_name_the_service() -> None:
     called = actions(said(a_call(page=2), Table(60)))
-    here = {"service": WEB.resource_id}
+    here = {"service": WEB.resource_id, "all": False}
 
     assert called == [
         here | {"outcome": None, "page": 1},
+        here | {"outcome": None, "page": 1, "all": True},
         here | {"outcome": "SCALED_OUT", "page": 1},
         here | {"outcome": None, "page": 1},
         here | {"outcome": None, "page": 3},
     ]
+
+
+@pytest.mark.parametrize(("given", "asked"), [(True, True), (False, False), ("true", False)])
+def test_all_looks_are_shown_where_the_widget_asks_for_them(given: Any, asked: bool) -> None:
+    assert read_request(a_call(all=given), NOW).look.everything is asked
+
+
+def test_a_pin_of_the_widget_leads_nowhere_as_its_address_would_be_the_console_s() -> None:
+    page = parse(said(a_call()))
+    pins = [tag for tag, attributes in page.elements if "data-decision" in attributes]
+
+    assert set(pins) == {"g"}
 
 
 def test_what_a_button_calls_is_what_is_shown_next() -> None:

@@ -6,6 +6,7 @@ const root = document.querySelector(".qs");
 const shown = {};
 let source = null;
 let waiting = null;
+let wanted = null; // the decision whose row gets the focus once it is there
 
 function part(name) {
   return root.querySelector(`[data-part="${name}"]`);
@@ -15,17 +16,21 @@ function keyed(name, attribute) {
   return [...part(name).querySelectorAll(`[${attribute}]`)];
 }
 
+// Where the focus is, so that it can be found again in what replaces this.
+function selector(focused) {
+  if (focused.type === "radio") return `input[value="${CSS.escape(focused.value)}"]`;
+  if (focused.dataset.decision) return `[data-decision="${CSS.escape(focused.dataset.decision)}"]`;
+  const row = focused.closest("[data-id]");
+  if (row) return `[data-id="${CSS.escape(row.dataset.id)}"] > summary`;
+  return focused.getAttribute("href") && `[href="${CSS.escape(focused.getAttribute("href"))}"]`;
+}
+
 function replace(name, html) {
   const focused = document.activeElement;
-  const row = focused && focused.closest("[data-id]");
-  const place = part(name).contains(focused)
-    ? row
-      ? `[data-id="${CSS.escape(row.dataset.id)}"] > summary`
-      : focused.getAttribute("href") && `[href="${CSS.escape(focused.getAttribute("href"))}"]`
-    : null;
-  const open = new Set(keyed(name, "open").map((details) => details.dataset.id));
+  const place = part(name).contains(focused) ? selector(focused) : null;
+  const known = new Map(keyed(name, "data-id").map((row) => [row.dataset.id, row.open]));
   part(name).innerHTML = html;
-  for (const details of keyed(name, "data-id")) details.open = open.has(details.dataset.id);
+  for (const row of keyed(name, "data-id")) row.open = known.get(row.dataset.id) ?? row.open;
   if (place) part(name).querySelector(place)?.focus({ preventScroll: true });
 }
 
@@ -34,6 +39,16 @@ function show(parts) {
     if (shown[name] !== html) replace(name, html);
     shown[name] = html;
   }
+  if (wanted) open(wanted);
+}
+
+function open(decision) {
+  const row = root.querySelector(`[data-id="${CSS.escape(decision)}"]`);
+  if (!row) return false;
+  wanted = null;
+  row.open = true;
+  row.querySelector("summary").focus();
+  return true;
 }
 
 function connected(text) {
@@ -55,8 +70,13 @@ function listen() {
     if (document.hidden) waiting = edition.parts;
     else show(edition.parts);
   };
-  source.onopen = () => connected("● live ");
-  source.onerror = () => connected("○ not connected ");
+  source.onopen = () => connected("● live");
+  source.onerror = () => connected("○ not connected");
+}
+
+function go(address) {
+  history.replaceState(null, "", address);
+  listen();
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -65,19 +85,14 @@ document.addEventListener("visibilitychange", () => {
 });
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest(".filters a, .pager a");
-  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-    event.preventDefault();
-    history.replaceState(null, "", link.getAttribute("href"));
-    listen();
-    return;
-  }
-  const mark = event.target.closest("[data-decision]");
-  const row = mark && root.querySelector(`[data-id="${CSS.escape(mark.dataset.decision)}"]`);
-  if (row) {
-    row.open = true;
-    row.querySelector("summary").focus();
-  }
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest(".filters a, .pager a, a.pin");
+  if (!link) return;
+  event.preventDefault();
+  const decision = link.dataset.decision;
+  if (decision && open(decision)) return;
+  wanted = decision ?? null; // its row is on another page
+  go(link.getAttribute("href"));
 });
 
 let resized = 0;

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Direction
-from quickstep.fields import InvalidDocumentError, Problem, parse_json, show
-from quickstep.report.dashboard.material import Material, Metric, Point, Threshold, read_entries
+from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json, show
+from quickstep.report.dashboard.material import Material, Metric, Point, read_entries
+from quickstep_lab.samples import Sample, read_sample, sample_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from quickstep.report.dashboard.material import Entry
     from quickstep_lab.snapshot import Plan, Snapshot
 
 
+SECOND = timedelta(seconds=1)
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -25,60 +27,103 @@ class LogError(InvalidDocumentError):
 
 def demo_material(resource_id: str, plan: Plan, snapshots: Sequence[Snapshot]) -> Material:
     """Return a run of the demo so far, on an axis that is as long as the whole run."""
-    entries, notes = read_entries(record for shot in snapshots for record in shot.decisions)
     if not snapshots:
         return Material(resource_id, _NEVER, _NEVER, notes=("The demo is about to begin.",))
-    start, alarms = snapshots[0].start, snapshots[-1].alarms
+    records = [record for shot in snapshots for record in shot.decisions]
+    so_far = _sampled(resource_id, [sample_of(shot) for shot in snapshots], records)
+    start, over = snapshots[0].start, len(snapshots) >= plan.seconds
+    return replace(so_far, end=start + timedelta(seconds=plan.seconds), over=over)
+
+
+def _sampled(
+    resource_id: str, samples: Sequence[Sample], records: Sequence[Mapping[str, Any]]
+) -> Material:
+    """Return a run of which each second was measured, from the first to the last of them."""
+    entries, notes = read_entries(records)
+    last = samples[-1]
     return Material(
         resource_id=resource_id,
-        start=start,
-        end=start + timedelta(seconds=plan.seconds),
+        start=samples[0].at - SECOND,
+        end=last.at,
+        known_until=last.at,
         entries=entries,
         metrics=(
             Metric(
-                "Requests per second and task",
-                tuple(Point(shot.at, shot.load.per_task) for shot in snapshots),
-                tuple(
-                    Threshold(alarm.policy, alarm.threshold, alarm.direction is Direction.OUT)
-                    for alarm in alarms
-                ),
+                "Requests per second, per task",
+                tuple(Point(one.at, one.per_task) for one in samples),
+                last.thresholds,
             ),
         ),
-        desired=tuple(Point(shot.at, shot.desired) for shot in snapshots),
-        running=tuple(Point(shot.at, shot.serving) for shot in snapshots),
+        desired=tuple(Point(one.at, one.desired) for one in samples),
+        running=tuple(Point(one.at, one.running) for one in samples),
+        total=tuple(Point(one.at, one.requests) for one in samples),
+        failed=tuple(Point(one.at, one.failed) for one in samples),
+        over=True,
         notes=notes,
     )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a log has of one service."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
 
 def read_log(name: str, lines: Iterable[str]) -> tuple[Material, ...]:
     """Read decision records from JSON lines: one material a target, most decisions first.
 
-    A line is a record, or a line of the scaler's log with the record as its member `decision`. Its
-    other lines, such as metrics, hold no decision and are passed over.
+    A line is a record, or a line of the scaler's log with the record as its member `decision`, or
+    what was measured in a second as its member `sample`. Other lines, such as metrics, are passed
+    over. With samples the page shows what was measured, without them what decisions saw.
 
     Raises:
-        LogError: a line is not a JSON object, a record cannot be read, or there is none.
+        LogError: a line is not a JSON object, a record or a sample cannot be read, or there is no
+            record.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, _Found] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        record = _record(f"{name}, line {number}", line)
-        if record is not None:
-            found.setdefault(str(record["resource_id"]), []).append(record)
-    if not found:
+        where = f"{name}, line {number}"
+        data = _object(where, line)
+        if "sample" in data:
+            resource_id, sample = _sample(where, data["sample"])
+            found.setdefault(resource_id, _Found()).samples.append(sample)
+        elif (record := _record(where, data)) is not None:
+            found.setdefault(str(record["resource_id"]), _Found()).records.append(record)
+    decided = {resource_id: one for resource_id, one in found.items() if one.records}
+    if not decided:
         raise LogError([Problem(name, "must have at least one decision record, but has none")])
-    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
-    return tuple(_material(resource_id, records) for resource_id, records in ordered)
+    ordered = sorted(decided.items(), key=lambda item: -len(item[1].records))
+    return tuple(
+        _sampled(resource_id, sorted(one.samples, key=lambda sample: sample.at), one.records)
+        if one.samples
+        else _material(resource_id, one.records)
+        for resource_id, one in ordered
+    )
 
 
-def _record(where: str, line: str) -> dict[str, Any] | None:
+def _object(where: str, line: str) -> dict[str, Any]:
     try:
         data = parse_json(line)
     except InvalidDocumentError as error:
         raise LogError([Problem(where, str(error))]) from None
     if not isinstance(data, dict):
         raise LogError([Problem(where, "must be a JSON object", show(data))])
+    return data
+
+
+def _sample(where: str, data: Any) -> tuple[str, Sample]:
+    problems = Problems()
+    found = read_sample(Field(data, "sample", problems))
+    if found is None or problems.found:
+        raise LogError([Problem(where, "; ".join(map(str, problems.found)))])
+    return found
+
+
+def _record(where: str, data: dict[str, Any]) -> dict[str, Any] | None:
     record = data.get("decision", data)
     if not isinstance(record, dict) or "outcome" not in record:
         return None
@@ -92,7 +137,8 @@ def _record(where: str, line: str) -> dict[str, Any] | None:
 def _material(resource_id: str, records: list[dict[str, Any]]) -> Material:
     entries, notes = read_entries(records)
     start, end = span(entries)
-    return Material(resource_id, start, end, entries, notes=notes)
+    last = entries[-1].at
+    return Material(resource_id, start, end, entries, known_until=last, over=True, notes=notes)
 
 
 def span(entries: Sequence[Entry]) -> tuple[datetime, datetime]:

@@ -285,11 +285,13 @@ class Field:
 
     def choice(self, options: type[_E]) -> _E:
         """Return the member of an enumeration that the string names; the first after a problem."""
-        names = [str(option) for option in options]
-        if not isinstance(self.value, str) or self.value not in names:
-            self.wrong(f"must be one of {', '.join(names)}")
-            return next(iter(options))
-        return options(self.value)
+        if isinstance(self.value, str):
+            try:
+                return options(self.value)
+            except ValueError:
+                pass
+        self.wrong(f"must be one of {', '.join(map(str, options))}")
+        return next(iter(options))
 
     def moment(self) -> datetime:
         """Return an ISO 8601 time with an offset, as UTC; the epoch after a problem."""

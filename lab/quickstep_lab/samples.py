@@ -1,0 +1,103 @@
+"""What was measured in each second of a run: the page draws it, and the log keeps it for later.
+
+A line of the log is `{"sample": {...}}`, beside the lines of the scaler. So a page of the log shows
+what the page showed while the run went on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quickstep.engine.model import Direction
+from quickstep.fields import Field, write_moment
+from quickstep.report.dashboard.material import Threshold
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from quickstep_lab.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One second of a service, which ended `at`.
+
+    `requests` and `failed` are the whole service's in that second, `per_task` is what each task
+    that serves received; `running` are those tasks.
+    """
+
+    at: datetime
+    desired: int
+    running: int
+    requests: float
+    failed: float
+    per_task: float
+    thresholds: tuple[Threshold, ...]
+
+
+def sample_of(snapshot: Snapshot) -> Sample:
+    """Return what a snapshot measured."""
+    load = snapshot.load
+    return Sample(
+        at=snapshot.at,
+        desired=snapshot.desired,
+        running=snapshot.serving,
+        requests=load.requests,
+        failed=load.failed,
+        per_task=load.per_task,
+        thresholds=tuple(
+            Threshold(alarm.policy, alarm.threshold, alarm.direction is Direction.OUT)
+            for alarm in snapshot.alarms
+        ),
+    )
+
+
+def sample_line(resource_id: str, sample: Sample) -> dict[str, Any]:
+    """Return a sample as a line of the log; times are ISO 8601 in UTC."""
+    return {
+        "sample": {
+            "resource_id": resource_id,
+            "at": write_moment(sample.at),
+            "desired": sample.desired,
+            "running": sample.running,
+            "requests": sample.requests,
+            "failed": sample.failed,
+            "per_task": sample.per_task,
+            "thresholds": [
+                {"policy": one.policy, "value": one.value, "above": one.above}
+                for one in sample.thresholds
+            ],
+        }
+    }
+
+
+_KEYS = ("resource_id", "at", "desired", "running", "requests", "failed", "per_task", "thresholds")
+
+
+def read_sample(line: Field) -> tuple[str, Sample] | None:
+    """Read what `sample_line` wrote under `sample`: the service, and what it did in that second.
+
+    Problems go to the field; then there is no sample.
+    """
+    members = line.members(required=_KEYS)
+    if not set(_KEYS) <= members.keys():
+        return None
+    numbers = {key: members[key].number() for key in ("requests", "failed", "per_task")}
+    return members["resource_id"].text(), Sample(
+        at=members["at"].moment(),
+        desired=members["desired"].integer(0),
+        running=members["running"].integer(0),
+        thresholds=tuple(map(_threshold, members["thresholds"].items())),
+        **numbers,
+    )
+
+
+def _threshold(field: Field) -> Threshold:
+    keys = ("policy", "value", "above")
+    members = field.members(required=keys)
+    if not set(keys) <= members.keys():
+        return Threshold("", 0, above=True)
+    return Threshold(
+        members["policy"].text(), members["value"].number(), above=members["above"].boolean()
+    )
