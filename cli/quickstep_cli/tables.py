@@ -62,12 +62,13 @@ class Line:
 class Table:
     """Rows of cells under columns, of which only the last may be prose.
 
-    `empty` is what is said where there is no row.
+    `empty` is what is said where there is no row; without a `head`, the titles are widths alone.
     """
 
     columns: Sequence[Column]
     title: str = ""
     empty: str = ""
+    head: bool = True
     rows: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def add(self, *cells: object, style: str = "") -> None:
@@ -118,7 +119,8 @@ class Table:
         beside = bool(prose) and self._fits(prose[0], free)
         titles = [self.columns[index].title for index in block]
         tail = self.columns[prose[0]].title if beside else ""
-        yield Line(self._row(block, widths, titles, tail), "bold")
+        if self.head:
+            yield Line(self._row(block, widths, titles, tail), "bold")
         for cells, style in self.rows:
             head = self._row(block, widths, [cells[index] for index in block], "")
             if not prose or not cells[prose[0]]:
@@ -137,9 +139,7 @@ class Table:
         """Whether prose has a column of its own: it is short enough, or there is room for it."""
         return free is None or free >= min(ROOM, self._width(index))
 
-    def _row(
-        self, block: list[int], widths: list[int], cells: Sequence[str], tail: str
-    ) -> str:
+    def _row(self, block: list[int], widths: list[int], cells: Sequence[str], tail: str) -> str:
         padded = [
             " " * (width - cell_len(cell)) + cell
             if self.columns[index].right
@@ -150,7 +150,8 @@ class Table:
 
 
 def _one_line(cell: object) -> str:
-    return " ".join(shown(cell).split())
+    """Return what a cell shows; spaces before it indent it."""
+    return " ".join(part.rstrip() for part in shown(cell).splitlines())
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
@@ -208,4 +209,3 @@ def print_fields(fields: Sequence[tuple[str, str]], console: Console | None = No
         console.print(Text.assemble((head.ljust(width), "bold"), first), soft_wrap=True)
         for line in more:
             console.print(Text(" " * width + line), soft_wrap=True)
-

@@ -8,6 +8,7 @@ from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +16,11 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import ScalableTarget
     from quickstep_cli.aws import Aws
+    from quickstep_cli.history import Record
 
 PATH = "/quickstep"
 _PREFIX = "decision#"
 _LAST = "decision$"  # $ follows #: above every record
-
-Record = dict[str, Any]
 
 
 def documents(aws: Aws) -> dict[ServiceName, str]:
@@ -77,26 +77,60 @@ def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
 def newest_records(aws: Aws, service: ServiceName, most: int) -> list[Record]:
     """Return a target's newest decision records, newest first: as many as one answer has."""
     answer = aws.client("dynamodb").query(
-        **_records(aws, service, _PREFIX), ScanIndexForward=False, Limit=most
+        **_records(aws, service, _PREFIX, _LAST), ScanIndexForward=False, Limit=most
     )
     return [_plain(item) for item in answer["Items"]]
 
 
 def records_since(aws: Aws, service: ServiceName, since: datetime) -> Iterator[Record]:
     """Yield a target's decision records from a moment on, oldest first."""
+    yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _LAST)
+
+
+def records_between(
+    aws: Aws, service: ServiceName, since: datetime, until: datetime
+) -> Iterator[Record]:
+    """Yield a target's decision records of a span of time, both ends included, oldest first."""
+    yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _last_of(until))
+
+
+def record_before(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
+    """Return the newest decision record before a moment; None where there is none."""
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _PREFIX, f"{_PREFIX}{write_moment(moment)}"),
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    return next((_plain(item) for item in answer["Items"]), None)
+
+
+def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
+    """Return the oldest decision record after a moment; None where there is none."""
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _last_of(moment), _LAST), Limit=1
+    )
+    return next((_plain(item) for item in answer["Items"]), None)
+
+
+def _last_of(moment: datetime) -> str:
+    """Return what sorts after every record of a moment, and before those of the next."""
+    return f"{_PREFIX}{write_moment(moment)}#~"
+
+
+def _pages(aws: Aws, service: ServiceName, first: str, last: str) -> Iterator[Record]:
     pages = aws.client("dynamodb").get_paginator("query")
-    for page in pages.paginate(**_records(aws, service, f"{_PREFIX}{write_moment(since)}")):
+    for page in pages.paginate(**_records(aws, service, first, last)):
         yield from (_plain(item) for item in page["Items"])
 
 
-def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
+def _records(aws: Aws, service: ServiceName, first: str, last: str) -> dict[str, Any]:
     return {
         "TableName": aws.table,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :above AND :last",
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
         "ExpressionAttributeValues": {
             ":pk": {"S": service.resource_id},
-            ":above": {"S": above},
-            ":last": {"S": _LAST},
+            ":first": {"S": first},
+            ":last": {"S": last},
         },
         "ConsistentRead": True,
     }
@@ -105,7 +139,4 @@ def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
 def _plain(item: dict[str, Any]) -> Record:
     from quickstep.aws.attributes import from_item  # noqa: PLC0415 - boto3 takes its time
 
-    record = from_item(item)
-    for key in ("pk", "sk", "expires_at"):
-        record.pop(key, None)
-    return record
+    return read_record(from_item(item))

@@ -81,7 +81,7 @@ UtcOption = Annotated[
 ]
 
 
-def zone_of(utc: bool) -> tzinfo | None:  # noqa: FBT001 - it is the option's value
+def zone_of(utc: bool) -> tzinfo | None:
     """Return the zone that `--utc` asks for."""
     return UTC if utc else None
 
