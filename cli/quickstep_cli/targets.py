@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.aws import CommandError, Exit, explain_error
 from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:
@@ -42,6 +45,49 @@ def stored_document(aws: Aws, service: ServiceName) -> str | None:
         return str(client.get_parameter(Name=service.parameter)["Parameter"]["Value"])
     except client.exceptions.ParameterNotFound:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A target's document as it was stored at a moment; `doubt` says why it may have been another.
+
+    `at` and `by` are when it was written and by whom, None and empty where that is not known.
+    """
+
+    text: str
+    at: datetime | None = None
+    by: str = ""
+    number: int = 0
+    doubt: str = ""
+
+
+def versions(aws: Aws, service: ServiceName) -> list[Version]:
+    """Return the versions of a target's document, oldest first; SSM keeps the newest hundred."""
+    pages = aws.client("ssm").get_paginator("get_parameter_history")
+    found = [
+        Version(
+            one["Value"], one["LastModifiedDate"], one.get("LastModifiedUser", ""), one["Version"]
+        )
+        for page in pages.paginate(Name=service.parameter)
+        for one in page["Parameters"]
+    ]
+    return sorted(found, key=lambda version: version.number)
+
+
+def document_at(aws: Aws, service: ServiceName, moment: datetime) -> Version:
+    """Return a target's document that was stored at a moment; the oldest known if that is later."""
+    try:
+        known = versions(aws, service)
+    except ClientError as error:
+        why = (
+            f"the document in force then, as its history cannot be read: {explain_error(error)[1]}"
+        )
+        return Version(stored_document(aws, service) or "", doubt=why)
+    before = [version for version in known if version.at and version.at <= moment]
+    if before:
+        return before[-1]
+    why = "the document in force then: the oldest that SSM has is of a later time"
+    return replace(known[0], doubt=why)
 
 
 def write_document(aws: Aws, service: ServiceName, text: str) -> None:
