@@ -80,7 +80,7 @@ def replay(
     Without changes it shows whether the engine of this version decides as the record says.
     """
     zone, moment = zone_of(utc), now()
-    wanted = read_past(at, "--at", moment, zone) if at else moment
+    wanted = read_past(at, "--at", moment, zone) if at else None
     made, given = _settings(settings), _given(target, policy) if policy else None
     the_target(aws, target)
     record = _record(aws, target, wanted, decision_id, zone)
@@ -103,7 +103,10 @@ def replay(
         found = {"record": record, "same": same, "missing": missing}
         typer.echo(json.dumps({**found, "before": before, "after": after}, ensure_ascii=False))
     else:
-        _print(target, record, (before, after if names else None), names, missing, zone)
+        rows = [("recorded", record), ("replayed", {**record, **before})]
+        rows += [(", ".join(names), {**record, **after})] if names else []
+        title = f"{target.resource_id} at {moment_text(made_at, zone)} {zone_text(made_at, zone)}"
+        _print(title, rows, missing)
         if not same:
             print_prose(_DIFFERS, style="yellow")
     if not same:
@@ -139,9 +142,13 @@ _DIFFERS = (
 
 
 def _record(
-    aws: Aws, target: ServiceName, at: datetime, decision_id: str | None, zone: tzinfo | None
+    aws: Aws, target: ServiceName, at: datetime | None, decision_id: str | None, zone: tzinfo | None
 ) -> Record:
-    """Return the newest record up to a moment, or of the minute after it, that has a decision."""
+    """Return the newest record within a minute of a moment that has a decision.
+
+    Without a moment, that is the newest of all.
+    """
+    moment, at = at, at or now()
     near = list(records_between(aws, target, at - NEAR, at + NEAR))
     if decision_id:
         named_so = [one for one in near if one.get("id") == decision_id]
@@ -156,6 +163,13 @@ def _record(
     last = record_before(aws, target, at)
     if last is None:
         why = f"no decision of {target.resource_id} is recorded up to {moment_text(at, zone)}"
+        raise CommandError(Exit.NOT_FOUND, why)
+    if moment:
+        made_at = moment_text(datetime.fromisoformat(last["at"]), zone)
+        why = (
+            f"no decision was made within a minute of {moment_text(at, zone)}, so there is none to "
+            f"play: the last before was at {made_at}. `quickstep why` says what is known"
+        )
         raise CommandError(Exit.NOT_FOUND, why)
     return last
 
@@ -190,31 +204,16 @@ def _read(
     return Read(known, seen, "CloudWatch has no datapoint of it", newest)
 
 
-def _print(
-    service: ServiceName,
-    record: Record,
-    decisions: tuple[dict[str, Any], dict[str, Any] | None],
-    names: list[str],
-    missing: list[str],
-    zone: tzinfo | None,
-) -> None:
-    at = datetime.fromisoformat(record["at"])
-    title = f"{service.resource_id} at {moment_text(at, zone)} {zone_text(at, zone)}"
+def _print(title: str, rows: list[tuple[str, Record]], missing: list[str]) -> None:
     table = Table((*named("", "Tasks", "Outcome"), *prose("Why")), title)
-    before, after = decisions
-    for what, one in (
-        ("recorded", record),
-        ("replayed", before),
-        *([(", ".join(names), after)] if after else []),
-    ):
-        (entry,) = entries([{**record, **one}])
+    for what, one in rows:
+        (entry,) = entries([one])
         table.add(what, entry.tasks, entry.outcome, entry.reason)
-    shown, trail = [table], (after or before)["trail"]
+    shown, trail = [table], rows[-1][1]["trail"]
     if trail:
         steps = Table((*named("Guard", "Tasks"), *prose("Why")), "What each rule did to the number")
         for step in trail:
             steps.add(step["guard"], f"{step['before']} → {step['after']}", step["why"])
         shown.append(steps)
     print_tables(*shown)
-    for one in missing:
-        print_prose(f"Not known: {one}.", style="dim")
+    print_prose(*(f"Not known: {one}." for one in missing), style="dim")

@@ -19,6 +19,7 @@ from quickstep.engine.model import (
     AlarmState,
     Direction,
     Observation,
+    Pause,
     ScalableTarget,
     Service,
     State,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from quickstep_cli.history import Record
 
 THRESHOLD = "threshold"
+PAUSE = "pause"
 GROUPS = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies", "QueuePolicies")
 
 
@@ -53,7 +55,7 @@ class ReplayError(ValueError):
 
 @dataclass(frozen=True)
 class Case:
-    """A decision as it was: what was seen, remembered and asked for; `missing` is what is not known.
+    """A decision as it was: what was seen, remembered and asked for; `missing` is not known.
 
     `known` are the alarms as the target's item has them now, `points` what their metrics were.
     """
@@ -250,7 +252,8 @@ class Setting:
 
     def __str__(self) -> str:
         """Return it as it was given. Example: threshold=80."""
-        return f"{self.key}={json.dumps(self.value)}"
+        value = self.value if isinstance(self.value, str) else json.dumps(self.value)
+        return f"{self.key}={value}"
 
 
 def read_setting(text: str) -> Setting:
@@ -273,14 +276,15 @@ def changed(
 ) -> tuple[ScalableTarget, Case]:
     """Return the document and the case with changes.
 
-    `threshold` is that of the scale-out alarm, where there is one; `NAME.threshold` that of an alarm.
+    `threshold` is that of the one scale-out alarm; `NAME.threshold` that of any alarm.
+    `pause` is one by hand: both, scale-out, scale-in, or false.
     `KEY` is one of the document's, `NAME.KEY` one of a policy's, `A.B.C` any by its path.
 
     Raises:
         ReplayError: a key names nothing, or a change needs what is not known.
         ConfigError: the document breaks a rule then.
     """
-    document = json.loads(json.dumps(document))
+    document, state = json.loads(json.dumps(document)), case.state
     thresholds: dict[str, float] = {}
     for setting in settings:
         name, _, last = setting.key.rpartition(".")
@@ -290,6 +294,8 @@ def changed(
             policy = document.get("TargetTrackingPolicies", {}).get(alarm.removesuffix("/high"))
             if policy is not None:
                 policy["TargetValue"] = setting.value
+        elif setting.key == PAUSE:
+            state = replace(state, pause=_pause(setting))
         else:
             _put(document, setting)
     target = read_target(document)
@@ -301,7 +307,21 @@ def changed(
             raise ReplayError(f"{name}.{THRESHOLD} must name an alarm of the target: {which}")
         alarms[name] = _at_threshold(case, policy, threshold)
     observation = replace(case.observation, alarms=alarms)
-    return target, replace(case, observation=observation)
+    return target, replace(case, observation=observation, state=state)
+
+
+def _pause(setting: Setting) -> Pause | None:
+    """Return the pause of `pause=both`, `pause=scale-in` and so on; `pause=false` ends one."""
+    directions = {
+        "both": frozenset(Direction),
+        **{str(one): frozenset([one]) for one in Direction},
+    }
+    if setting.value is False:
+        return None
+    if setting.value not in directions:
+        which = ", ".join(directions)
+        raise ReplayError(f"{PAUSE} must be {which} or false, not {setting.value!r}")
+    return Pause(directions[setting.value], reason=str(setting))
 
 
 def _the_scale_out_alarm(document: Mapping[str, Any], case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,6 @@ from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
     from quickstep_cli.aws import Aws
@@ -66,12 +66,16 @@ def versions(aws: Aws, service: ServiceName) -> list[Version]:
     pages = aws.client("ssm").get_paginator("get_parameter_history")
     found = [
         Version(
-            one["Value"], one["LastModifiedDate"], one.get("LastModifiedUser", ""), one["Version"]
+            one["Value"], one["LastModifiedDate"], _arn(one.get("LastModifiedUser")), one["Version"]
         )
         for page in pages.paginate(Name=service.parameter)
         for one in page["Parameters"]
     ]
     return sorted(found, key=lambda version: version.number)
+
+
+def _arn(text: Any) -> str:
+    return text if isinstance(text, str) and text.startswith("arn:") else ""
 
 
 def document_at(aws: Aws, service: ServiceName, moment: datetime) -> Version:
@@ -156,6 +160,21 @@ def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | N
         **_records(aws, service, _last_of(moment), _LAST), Limit=1
     )
     return next((_plain(item) for item in answer["Items"]), None)
+
+
+def kept_for(aws: Aws, service: ServiceName) -> timedelta:
+    """Return for how long records are kept, as the newest says; the default where there is none."""
+    from quickstep.aws.dynamodb import RETENTION  # noqa: PLC0415 - boto3 takes its time
+
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _PREFIX, _LAST), ScanIndexForward=False, Limit=1
+    )
+    for item in answer["Items"]:
+        expires = item.get("expires_at", {}).get("N", "")
+        at = datetime.fromisoformat(_plain(item)["at"])
+        if expires.isdecimal():
+            return timedelta(seconds=max(0, int(expires) - round(at.timestamp())))
+    return RETENTION
 
 
 def _last_of(moment: datetime) -> str:
