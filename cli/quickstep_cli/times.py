@@ -100,7 +100,7 @@ def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datet
     if moment is None:
         raise typer.BadParameter(f"{MOMENT_RULE}, not {text!r}", param_hint=hint)
     if moment > now:
-        why = f"must not be ahead: it is {moment_text(now, zone)}, not {text!r}"
+        why = f"must not be after {moment_text(now, zone)}, which is now, not {text!r}"
         raise typer.BadParameter(why, param_hint=hint)
     return moment
 
