@@ -111,8 +111,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
             ],
         ),
         (
-            f"{STOOD}At 14:02:40, after high-request-rate went to ALARM, the decision was SCALED_OUT: "
-            "Scaled out from 4 to 6: x. It has not changed since."
+            f"{STOOD}At 14:02:40, after high-request-rate went to ALARM, the decision was "
+            "SCALED_OUT: Scaled out from 4 to 6: x. It has not changed since."
         ),
     ),
     "a duplicate does not speak for what stood": (
@@ -135,31 +135,32 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         (
             f"{STOOD}{NONE}, for no alarm was in ALARM: there was nothing to decide. "
-            "high-request-rate was OK since 13:20:00, at 92 (threshold 100). low-request-rate was OK "
-            f"(threshold 30). {LAST} {NEXT}"
+            "high-request-rate was OK since 13:20:00, at 92 (threshold 100). low-request-rate was "
+            f"OK (threshold 30). {LAST} {NEXT}"
         ),
     ),
     "an alarm asked for a decision, and none came": (
         seen(last=BEFORE, alarms=(high(Transition(at("14:01:10"), "ALARM"), value=160),)),
         (
             f"{STOOD}{NONE}, although an alarm asked for one: `quickstep doctor` follows its path. "
-            f"high-request-rate was ALARM since 14:01:10, at 160 (threshold 100). {LAST} It has not "
-            "changed since."
+            f"high-request-rate was ALARM since 14:01:10, at 160 (threshold 100). {LAST} It has "
+            "not changed since."
         ),
     ),
     "the scaler did not run": (
         seen(last=BEFORE, runs=Runs(0)),
         (
-            f"{STOOD}{NONE}, for the scaler did not run: its function was not invoked from 13:53:00 "
-            "to 14:08:00, though the heartbeat invokes it each minute. `quickstep doctor` looks for "
-            f"the cause. {LAST} It has not changed since."
+            f"{STOOD}{NONE}, for the scaler did not run: its function was not invoked from "
+            "13:53:00 to 14:08:00, though the heartbeat invokes it each minute. `quickstep doctor` "
+            f"looks for the cause. {LAST} It has not changed since."
         ),
     ),
     "the scaler failed": (
         seen(last=BEFORE, runs=Runs(6, 4), alarms=()),
         (
             f"{STOOD}{NONE}: it has no alarm, so nothing ever asks for a decision. The scaler's "
-            f"function ran 6 times in these minutes and failed 4 times. {LAST} It has not changed since."
+            f"function ran 6 times in these minutes and failed 4 times. {LAST} It has not changed "
+            "since."
         ),
     ),
     "the target was not known yet": (
@@ -176,8 +177,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
         seen(asked_at=at("14:30:00") + timedelta(days=31), alarms=(high(),)),
         (
             "How many tasks prod/web had at 14:03:00 is not recorded. Its document allows 2 to 40. "
-            f"{NONE}: records are kept for 30d, and this one has expired. What state high-request-rate "
-            "was in is not known any more."
+            f"{NONE}: records are kept for 30d, and this one has expired. What state "
+            "high-request-rate was in is not known any more."
         ),
     ),
     "the alarms cannot be read": (
@@ -190,8 +191,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "the decisions cannot be read": (
         seen(entries=Unknown("Query is not allowed"), bounds=None),
         (
-            "How many tasks prod/web had at 14:03:00 is not recorded. Its decisions cannot be read: "
-            "Query is not allowed."
+            "How many tasks prod/web had at 14:03:00 is not recorded. Its decisions cannot be "
+            "read: Query is not allowed."
         ),
     ),
     "somebody else changed the count, in a deployment": (
@@ -201,8 +202,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
             following=AFTER,
         ),
         (
-            f"{STOOD}At 14:02:50, at a heartbeat, the decision was FOREIGN_CHANGE: Somebody else set "
-            "6. An ECS deployment had begun at 14:02:10: web:42, IN_PROGRESS, 1 of 2 running. "
+            f"{STOOD}At 14:02:50, at a heartbeat, the decision was FOREIGN_CHANGE: Somebody else "
+            "set 6. An ECS deployment had begun at 14:02:10: web:42, IN_PROGRESS, 1 of 2 running. "
             f"{NEXT}"
         ),
     ),
@@ -215,8 +216,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         (
             f"{STOOD}At 14:02:59, at a re-check, the decision was HELD_COOLDOWN: Held. It had last "
-            "changed at 14:01:00 (12 → 6, by somebody else). No deployment began then; UpdateService "
-            "events in CloudTrail name the caller. It has not changed since."
+            "changed at 14:01:00 (12 → 6, by somebody else). No deployment began then; "
+            "UpdateService events in CloudTrail name the caller. It has not changed since."
         ),
     ),
     "an operator asked for it": (
@@ -239,10 +240,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
             ),
         ),
         (
-            "At 14:03:00 prod/web was set to 200 tasks. Its document allows 2 to 40. At 14:02:40, at "
-            "somebody's request (override: at least 200 (alice)), the decision was SCALED_OUT: Scaled "
-            "out from 6 to 200: x. In force was an override: at least 200 until 14:40 by alice: load "
-            "test. It has not changed since."
+            "At 14:03:00 prod/web was set to 200 tasks. Its document allows 2 to 40. At 14:02:40, "
+            "at somebody's request (override: at least 200 (alice)), the decision was SCALED_OUT: "
+            "Scaled out from 6 to 200: x. In force was an override: at least 200 until 14:40 by "
+            "alice: load test. It has not changed since."
         ),
     ),
     "overrides cannot be read, and it is a dry run": (

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Launch, Removal, ScalingActivity, State
-from quickstep.fields import EXACT, Field
+from quickstep.fields import Field
 from quickstep.protocol.operators import entries_dict, is_operators, read_operators
 from quickstep.protocol.patience import patience_dict, read_patiences
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _MILLISECOND = timedelta(milliseconds=1)
-_LONGEST_AGO = 10**12
-"""Milliseconds: thirty years, which no remembered change is old."""
+_LONGEST_AGO = 4 * 10**12
+"""Milliseconds: over a century, which nothing that is remembered is old."""
 
 
 def remembered_dict(state: State, now: datetime, *, patience: bool) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _activity(field: Field | None, now: datetime) -> ScalingActivity | None:
 
 
 def _moment(field: Field, now: datetime) -> datetime:
-    return now - field.integer(-_LONGEST_AGO, min(_LONGEST_AGO, EXACT)) * _MILLISECOND
+    return now - field.integer(-_LONGEST_AGO, _LONGEST_AGO) * _MILLISECOND
 
 
 def _groups(field: Field | None, size: int) -> list[list[Field]]:
