@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
 from moto.ecs.models import ecs_backends
@@ -229,7 +229,7 @@ class Night:
 
     # --- what is asked --------------------------------------------------------------------------
 
-    def answer(self, command: str, columns: int | None = COLUMNS, **more: str) -> str:
+    def answer(self, command: str, columns: int | None = COLUMNS) -> str:
         """Return what a command prints in a terminal of so many columns, or in a pipe."""
         name, *arguments = shlex.split(command)
         if name != "quickstep":
@@ -245,7 +245,7 @@ class Night:
             "NO_COLOR": "1",
             **shown,
         }
-        result = CliRunner().invoke(app, arguments, env=settings, input="n\n", **more)
+        result = CliRunner().invoke(app, arguments, env=settings, input="n\n")
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return "\n".join(line.rstrip() for line in result.output.rstrip().splitlines())
@@ -281,8 +281,8 @@ def night() -> Iterator[Night]:
             """A clock that shows the time of the story."""
 
             @classmethod
-            def now(cls, tz: Any = None) -> datetime:
-                return story.now.astimezone(tz)
+            def now(cls, tz: Any = None) -> Self:
+                return cls.fromtimestamp(story.now.timestamp(), tz)
 
         stack.enter_context(patch.object(quickstep_cli.aws, "datetime", Set))
         stack.enter_context(counted(SERVICE, lambda: story.running))

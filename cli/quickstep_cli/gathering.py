@@ -192,7 +192,7 @@ def _points(
 
 
 def _at_period(query: Mapping[str, Any], period: int) -> dict[str, Any]:
-    changed = {key: period for key in ("Period",) if key in query}
+    changed: dict[str, Any] = {"Period": period} if "Period" in query else {}
     if "MetricStat" in query:
         changed["MetricStat"] = {**query["MetricStat"], "Period": period}
     return {**query, **changed}

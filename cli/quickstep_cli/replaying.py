@@ -7,6 +7,7 @@ kept, or it is missing, and said to be.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -284,21 +285,21 @@ def changed(
         ReplayError: a key names nothing, or a change needs what is not known.
         ConfigError: the document breaks a rule then.
     """
-    document, state = json.loads(json.dumps(document)), case.state
+    other, state = copy.deepcopy(dict(document)), case.state
     thresholds: dict[str, float] = {}
     for setting in settings:
         name, _, last = setting.key.rpartition(".")
         if last == THRESHOLD:
-            alarm = name or _the_scale_out_alarm(document, case)
+            alarm = name or _the_scale_out_alarm(other, case)
             thresholds[alarm] = _number(setting)
-            policy = document.get("TargetTrackingPolicies", {}).get(alarm.removesuffix("/high"))
+            policy = other.get("TargetTrackingPolicies", {}).get(alarm.removesuffix("/high"))
             if policy is not None:
                 policy["TargetValue"] = setting.value
         elif setting.key == PAUSE:
             state = replace(state, pause=_pause(setting))
         else:
-            _put(document, setting)
-    target = read_target(document)
+            _put(other, setting)
+    target = read_target(other)
     alarms = dict(case.observation.alarms)
     for name, threshold in thresholds.items():
         policy = target.policy(name)

@@ -18,12 +18,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Launch, Removal, ScalingActivity, State
-from quickstep.fields import Field
 from quickstep.protocol.operators import entries_dict, is_operators, read_operators
 from quickstep.protocol.patience import patience_dict, read_patiences
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from quickstep.fields import Field
 
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_AGO = 4 * 10**12
@@ -67,7 +68,7 @@ def read_remembered(field: Field, now: datetime) -> State:
         scale_out=_activity(members.get("scale_out"), now),
         scale_in=_activity(members.get("scale_in"), now),
         launches=tuple(
-            Launch(_moment(at, now), count.integer(0), before.optional() and before.integer(0))
+            Launch(_moment(at, now), count.integer(0), _number(before.optional()))
             for at, count, before in launches
         ),
         removals=tuple(
@@ -82,6 +83,10 @@ def _activity(field: Field | None, now: datetime) -> ScalingActivity | None:
     for at, before, after in _groups(field, 3):
         return ScalingActivity(_moment(at, now), before.integer(0), after.integer(0))
     return None
+
+
+def _number(field: Field | None) -> int | None:
+    return field.integer(0) if field else None
 
 
 def _moment(field: Field, now: datetime) -> datetime:
