@@ -48,7 +48,11 @@ _OPTIONAL = ("launches", "draining", "memory", "queues")
 def explain(
     file: Annotated[
         typer.FileText,
-        typer.Argument(help="JSON lines, one case each; - is standard input.", encoding="utf-8"),
+        typer.Argument(
+            help="JSON lines, one case each; - is standard input.",
+            encoding="utf-8",
+            errors="surrogateescape",  # a line that is no text is one bad case
+        ),
     ] = "-",  # type: ignore[assignment]
 ) -> None:
     """Decide each case and print the decision as one JSON line; a bad case gives its error.
