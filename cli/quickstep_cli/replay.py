@@ -98,7 +98,7 @@ def replay(
     missing = [*([then.doubt] if then.doubt else []), *case.missing]
     before, after = decision_dict(case.decide(in_force)), decision_dict(changes.decide(other))
     names = [*([f"--policy {policy}"] if policy else []), *map(str, made)]
-    same = [before[key] for key in _SAME] == [record[key] for key in _SAME]
+    same = _is_same(record, before)
     if as_json:
         found = {"record": record, "same": same, "missing": missing}
         typer.echo(json.dumps({**found, "before": before, "after": after}, ensure_ascii=False))
@@ -134,7 +134,13 @@ def _given(service: ServiceName, file: Path) -> Any:
         raise CommandError(Exit.NO, f"{file}: {error.strerror}") from error
 
 
-_SAME = ("outcome", "from", "granted")
+def _is_same(record: Record, decision: dict[str, Any]) -> bool:
+    """Whether a decision is the recorded one; of what AWS refused, the record has the numbers."""
+    refused = record["outcome"].startswith("FAILED_") and record["from"] != record["granted"]
+    keys = ("from", "granted") if refused else ("outcome", "from", "granted")
+    return all(decision[key] == record[key] for key in keys)
+
+
 _DIFFERS = (
     "Replayed without a change, it does not come out as recorded: what is missing matters here, or "
     "this version of the engine decides otherwise. So do not go by what it says of the change."

@@ -228,12 +228,11 @@ def test_every_decision_of_the_afternoon_is_made_again_as_it_was(story: Night) -
 
     assert len(records) > 10
     for record in records:
-        if record["outcome"].startswith("FAILED_"):
-            continue  # ECS refused what the engine had decided
         command = f"quickstep replay prod/web --at {record['at']} --id {record['id']} --json"
         replayed = json.loads(story.answer(command, None))
         assert replayed["same"] is True, record["reason"]
-        assert replayed["before"]["reason"] == record["reason"]
+        if not record["outcome"].startswith("FAILED_"):  # its reason is AWS's
+            assert replayed["before"]["reason"] == record["reason"]
 
 
 def test_a_pause_and_missing_tasks_are_on_the_screen(story: Night) -> None:

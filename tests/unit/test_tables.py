@@ -41,6 +41,13 @@ def test_in_a_pipe_each_row_is_one_line() -> None:
     ]
 
 
+def test_in_a_pipe_no_prose_is_too_long_for_its_line() -> None:
+    table = Table((*named("At"), *prose("Why")))
+    table.add("14:03:12", WHY * 20)
+
+    assert lines(table, None)[1] == f"14:03:12  {WHY * 20}"
+
+
 def test_with_room_prose_is_wrapped_in_its_own_column() -> None:
     assert lines(a_table(), 80) == [
         "prod/web",
