@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
+from botocore.config import Config
 from moto.ecs.models import ecs_backends
 from typer.testing import CliRunner
 
@@ -94,7 +95,7 @@ class Night:
     def door(self) -> Door:
         """Return the scaler as it is deployed, at the time that is set."""
         settings = Settings(TABLE, self.queue_url, 0, timedelta(seconds=60), timedelta(days=30))
-        made = make_door(settings, self.account.client)
+        made = make_door(settings, self._patient)
         services: Any = _Throttling(made.cycle.services) if self.throttled else made.cycle.services
         cycle = replace(
             made.cycle,
@@ -106,6 +107,11 @@ class Night:
             together=one_after_the_other,
         )
         return replace(made, cycle=cycle)
+
+    def _patient(self, service: str, /, *, config: Config | None = None) -> Any:
+        """Return a client that waits: on a busy machine, a call that is repeated was made twice."""
+        waits = Config(connect_timeout=60, read_timeout=60)
+        return self.account.client(service, config=config.merge(waits) if config else waits)
 
     def _id(self) -> str:
         self.ids += 1

@@ -54,7 +54,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     "simulate": ("simulate", *PLAYED),
     "tune": (
         *("tune", "--scenario", "sawtooth", "--to", "1200", "--hold-out", "0.5", "--jobs", "1"),
-        *("--seeds", "1", "--candidates", "2", "--floor", "0"),
+        *("--seeds", "1", "--candidates", "4", "--floor", "0"),
     ),
 }
 
@@ -109,7 +109,7 @@ def test_a_table_of_the_laboratory_survives(
 
     result = run(*arguments, **(terminal(columns) if columns else {}))
 
-    assert "Traceback" not in result.output
+    assert result.exit_code in (0, 1), result.output
     survives(result.stdout, tables, columns)
 
 
