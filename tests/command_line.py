@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 
+def terminal(columns: int) -> dict[str, str]:
+    """Return the environment of a terminal of so many columns, which knows no colours."""
+    return {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": str(columns)}
+
+
 def run(*arguments: str | Path, **environment: str) -> Result:
     environment = {"COLUMNS": "300", "NO_COLOR": "1", **environment}
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)

@@ -391,6 +391,7 @@ def explain_error(error: BaseException) -> tuple[Exit, str]:
 def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
+    message = "" if message.lstrip().startswith("<") else message  # a page of who is in between
     call = error.operation_name
     match kind_of(error):
         case Kind.UNKNOWN_CALLER:
@@ -401,9 +402,13 @@ def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
         case Kind.NO_SERVICE | Kind.NOT_FOUND:
             return Exit.NOT_FOUND, f"{call}: {message or code}"
         case Kind.UNREACHABLE:
-            return Exit.UNREACHABLE, f"{call}: AWS is not well: {code}: {message}"
+            return Exit.UNREACHABLE, f"{call}: AWS is not well: {_said(code, message)}"
         case Kind.THROTTLED | Kind.OTHER:
-            return Exit.NO, f"{call}: {code}: {message}"
+            return Exit.NO, f"{call}: {_said(code, message)}"
+
+
+def _said(code: str, message: str) -> str:
+    return f"{code}: {message}" if message else code
 
 
 def shown(text: object) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-
-from quickstep_cli.compare import MODELLED, print_whole, signals_told
+from quickstep_cli.compare import MODELLED, signals_told
 from quickstep_cli.cost import watched_by
 from quickstep_cli.experiment import DEFAULTS, Trial, an_experiment, setup_of
+from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import OTHERS, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
@@ -124,14 +121,12 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
     traffic = comparison.experiment.traffic
     hours = len(traffic.requests) / 3600
     title = f"{traffic.name}, {hours:.1f} h, simulated; US dollars a month of it once a day"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("Scaler", no_wrap=True)
-    for column in ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $")
+    table = Table((*named("Scaler"), *numbers(*columns)), title)
     for name, summary in comparison.scalers.items():
         told, standing = summary.medians, standings[name]
         trigger = told.time_to_trigger_s
-        table.add_row(
+        table.add(
             name,
             "-" if trigger is None else f"{trigger:.0f} s",
             f"{told.failed:,.0f}",
@@ -141,9 +136,8 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
             f"{standing.bill.total:,.2f}",
             f"{standing.tasks:,.2f}",
         )
-    print_whole(console, table)
-    for line in remarks(beside, comparison):
-        console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+    print_tables(table, console=console)
+    print_prose(*remarks(beside, comparison), console=console, style="dim")
 
 
 def remarks(beside: Beside, comparison: Comparison) -> Iterator[str]:

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from quickstep_cli.experiment import (
     SeedsOption,
@@ -25,6 +21,7 @@ from quickstep_cli.experiment import (
     unwritable,
 )
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, KINDS
@@ -47,9 +44,6 @@ MODELLED = (
     )
     + "."
 )
-_WIDEST = 1000
-"""Columns that no table of numbers takes."""
-
 ReportOption = Annotated[
     Path | None, typer.Option("--report", help="Write a page with zoomable charts to this file.")
 ]
@@ -133,23 +127,19 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
     if trial.as_json:
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
-    console = Console()
-    if actions:
-        console.print(*actions, sep="\n")
-    for table in _tables(comparison):
-        print_whole(console, table)
+    print_tables(*actions, _table(comparison))
     ideal = document["needed_task_seconds"] / 3600
     several = comparison.experiment.seeds > 1
     medians = f"Medians over the seeds{', each above its worst seed' if several else ''}"
-    for line in (
+    print_prose(
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
         *signals_told(comparison.experiment.setup),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
-    ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+        style="dim",
+    )
 
 
 def signals_told(setup: Setup) -> Iterator[str]:
@@ -172,33 +162,28 @@ def signals_told(setup: Setup) -> Iterator[str]:
             )
 
 
-def print_whole(console: Console, table: Table) -> None:
-    """Print a table as wide as it is: where that does not fit, lines run on, and no cell is cut."""
-    width = Console(width=_WIDEST).measure(table).maximum
-    Console(width=max(width, console.width)).print(table)
-
-
-def _tables(comparison: Comparison) -> tuple[Table, Table]:
-    """Return what users felt, and what it cost: together they are too wide for a terminal."""
+def _table(comparison: Comparison) -> Table:
+    """Return what users felt, and what it cost."""
     experiment = comparison.experiment
     seeds = f"{experiment.seeds} seed{'' if experiment.seeds == 1 else 's'}"
     length, jobs = len(experiment.traffic.requests) / 3600, experiment.world.jobs
-    felt = _empty(
+    served = ("Late", "On time", "p99 wait") if jobs else ("Failed", "Success", "p99")
+    felt = ("Trigger", "95 %", "Capacity", *served)
+    cost = ("Task-h", "Peak", "Actions", "Reversals")
+    table = Table(
+        (*named("Scaler"), *numbers(*felt, *cost)),
         f"{experiment.traffic.name}: {length:.1f} h, {seeds}",
-        ("Trigger", "95 %", "Capacity", *(("Late", "On time") if jobs else ("Failed", "Success"))),
     )
-    cost = _empty("", ("p99 wait" if jobs else "p99", "Task-h", "Peak", "Actions", "Reversals"))
     for name, summary in comparison.scalers.items():
         shown = f"{name} *" if name in ANNOUNCED else name
         medians = asdict(summary.medians)
-        felt.add_row(shown, *_felt(medians))
         p99 = medians["latency_ms"]["p99"]
         wait = _seconds(None if p99 is None else p99 / 1000) if jobs else _millis(p99)
-        cost.add_row(shown, wait, *_cost(medians))
+        table.add(shown, *_felt(medians), wait, *_cost(medians))
         if experiment.seeds > 1:
-            felt.add_row("  worst", *_felt(summary.worst), style="dim")
-            cost.add_row("  worst", "", *_cost(summary.worst), style="dim")
-    return felt, cost
+            worst = summary.worst
+            table.add("  worst", *_felt(worst), "", *_cost(worst), style="dim")
+    return table
 
 
 def _felt(measures: Mapping[str, Any]) -> tuple[str, ...]:
@@ -220,14 +205,6 @@ def _cost(measures: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _empty(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("Scaler", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
-
-
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
 
@@ -237,10 +214,7 @@ def _millis(value: float | None) -> str:
 
 
 def _actions(series: Series) -> Table:
-    table = Table(title="What it did (first seed)", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("Second", justify="right")
-    table.add_column("Tasks", justify="right")
-    table.add_column("Why")
+    table = Table((*numbers("Second"), *named("Tasks"), *prose("Why")), "What it did (first seed)")
     for action in series.actions:
-        table.add_row(f"{action.at:.1f}", f"{action.before} → {action.after}", escape(action.why))
+        table.add(f"{action.at:.1f}", f"{action.before} → {action.after}", action.why)
     return table

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from quickstep.engine.policies import looks_always
 from quickstep.engine.target_policy import LONGEST_PAUSE
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import (
@@ -297,31 +295,25 @@ def unverified(standings: Mapping[str, Standing]) -> set[str]:
 def _print(
     month: Month, traffic: _Traffic, standings: Mapping[str, Standing], remarks: list[str]
 ) -> None:
-    console = Console()
     ours = standings[OURS].bill
-    console.print(_bill_table(month, ours), _standings_table(month, traffic, standings), sep="\n")
-    for line in _remarks(month, traffic, standings, remarks):
-        console.print(line, markup=False, highlight=False, soft_wrap=True, style="dim")
+    print_tables(_bill_table(month, ours), _standings_table(month, traffic, standings))
+    print_prose(*_remarks(month, traffic, standings, remarks), style="dim")
 
 
 def _bill_table(month: Month, ours: Bill) -> Table:
     usage = month.usage
     title = f"A service of {usage.tasks:g} tasks, one of {usage.services}: US dollars a month"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("For")
-    for column in ("Quantity", "Price", "Dollars"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = Table((*named("For"), *numbers("Quantity", "Price", "Dollars")), title)
     for part in sorted(Part, key=lambda part: -ours.of(part)):
         charges = [charge for charge in ours.charges if charge.line.part is part]
         if not charges:
             continue
-        table.add_row(str(part), "", "", f"{ours.of(part):.2f}", style="bold")
+        table.add(str(part), "", "", f"{ours.of(part):.2f}", style="bold")
         for charge in charges:
             if charge.dollars >= _TINY:
-                what, *numbers = charge_cells(charge)
-                table.add_row(f"  {what}", *numbers)
-    table.add_section()
-    table.add_row("Total", "", "", f"{ours.total:.2f}", style="bold")
+                what, *amounts = charge_cells(charge)
+                table.add(f"  {what}", *amounts)
+    table.add("Total", "", "", f"{ours.total:.2f}", style="bold")
     return table
 
 
@@ -358,16 +350,13 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
         f" {size.architecture}"
     )
     if traffic.name:
-        title += f";\n{traffic.name}, simulated, {traffic.times_a_day:g} a day"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("Scaler", no_wrap=True)
-    columns = ("Scaling", "Task-hours", "Tasks", "More")
-    for column in (*columns, *(["Success"] if traffic.name else [])):
-        table.add_column(column, justify="right", no_wrap=True)
+        title += f"; {traffic.name}, simulated, {traffic.times_a_day:g} a day"
+    columns = ("Scaling", "Task-hours", "Tasks", "More", *(["Success"] if traffic.name else []))
+    table = Table((*named("Scaler"), *numbers(*columns)), title)
     ours = standings[OURS].total
     for name, standing in standings.items():
         success = [] if standing.success is None else [f"{standing.success:.1%}"]
-        table.add_row(
+        table.add(
             f"{name} *" if name in ANNOUNCED else name,
             f"{standing.bill.total:,.2f}",
             f"{standing.task_hours:,.0f}",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from quickstep.engine.model import Direction, MetricScope
+from quickstep.engine.outcome import Outcome
 from quickstep_cli.aws import (
     Aws,
     CommandError,
@@ -24,27 +22,73 @@ from quickstep_cli.aws import (
     TargetArgument,
     now,
     on_aws,
-    shown,
     wait_for,
 )
-from quickstep_cli.targets import records_since, the_target
-from quickstep_cli.times import read_span
+from quickstep_cli.history import UNREADABLE, entries
+from quickstep_cli.tables import Table, named, print_tables, prose
+from quickstep_cli.targets import record_before, records_between, records_since, the_target
+from quickstep_cli.times import (
+    UtcOption,
+    age_text,
+    moment_text,
+    read_past,
+    read_span,
+    zone_of,
+    zone_text,
+)
 from quickstep_lab.traffic import HEADER, MAX_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import tzinfo
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
-    from quickstep_cli.targets import Record
+    from quickstep_cli.history import Entry, Record
 
 FOLLOW = timedelta(seconds=2)
 FRESH = 60
 """Seconds for which a load that was seen is taken for seen; a heartbeat's."""
+AROUND = timedelta(minutes=5)
+"""What `--at` shows on either side of its time."""
+SINCE = "1h"
 
 SinceOption = Annotated[
     str, typer.Option("--since", metavar="SPAN", help="How far back, e.g. 2h30m.")
 ]
+_TIME = "14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601"
+
+
+def _outcomes(given: list[str] | None) -> list[str]:
+    """Return the outcomes that are named, or begin with what is: `failed` is all FAILED_ ones."""
+    found: list[str] = []
+    for text in given or []:
+        start = text.upper().replace("-", "_")
+        begun = [str(one) for one in Outcome if f"{one}_".startswith(f"{start}_")]
+        if not begun:
+            which = ", ".join(str(one) for one in Outcome)
+            raise typer.BadParameter(f"must be an outcome or how some begin: {which}, not {text!r}")
+        found += begun
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which decisions to show: those of a span of time, and of these the ones that are wanted."""
+
+    start: datetime
+    end: datetime
+    zone: tzinfo | None
+    outcomes: tuple[str, ...] = ()
+    changes: bool = False
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether a decision is to be shown; one that cannot be read always is."""
+        if entry.outcome == UNREADABLE:
+            return True
+        if self.changes and not entry.changed:
+            return False
+        return not self.outcomes or entry.outcome in self.outcomes
 
 
 @on_aws
@@ -52,41 +96,89 @@ def decisions(
     aws: Aws,
     target: TargetArgument,
     *,
-    since: SinceOption = "1h",
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help=f"From when on: {_TIME}.", show_default=SINCE),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Until when, likewise.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Five minutes before and after, likewise."),
+    ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OUTCOME",
+            callback=_outcomes,
+            help="Only this outcome, or all that begin so, e.g. FAILED; repeatable.",
+        ),
+    ] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Only what changed the number of tasks.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many of them.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    utc: UtcOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a target's decisions, oldest first; with --json one JSON line each, the trail in it."""
-    start = now() - read_span(since, "--since")
+    start, end = _span(since, until, at, zone_of(utc))
+    if follow and (until or at):
+        raise typer.BadParameter("goes with neither --until nor --at", param_hint="--follow")
+    asked = _Asked(start, end, zone_of(utc), tuple(outcome or ()), changes)
     the_target(aws, target)
-    records = list(records_since(aws, target, start))[-limit:]
+    records = list(records_between(aws, target, start, end))
+    every = entries(records, record_before(aws, target, start))
+    wanted = [entry for entry in every if asked.wants(entry)]
     if as_json:
-        _print_lines(records)
+        _print_lines(entry.record for entry in wanted[-limit:])
     else:
-        Console().print(_table(target, records, since))
-    if not follow:
-        return
-    for record in _following(aws, target, records, start):
-        if as_json:
-            _print_lines([record])
-        else:
-            typer.echo(shown(f"{record['at']} {record['outcome']} {record['reason']}"))
+        print_tables(_table(target, wanted, limit, asked))
+    if follow:
+        for entry in _following(aws, target, every, asked):
+            if as_json:
+                _print_lines([entry.record])
+            else:
+                _print_followed(entry, asked.zone)
+    elif any(entry.outcome == UNREADABLE for entry in wanted):
+        raise typer.Exit(Exit.NO)
 
 
-def _following(
-    aws: Aws, target: ServiceName, seen: list[Record], start: datetime
-) -> Iterator[Record]:
-    known = {record["id"] for record in seen}
+def _span(
+    since: str | None, until: str | None, at: str | None, zone: tzinfo | None
+) -> tuple[datetime, datetime]:
+    moment = now()
+    if at is not None:
+        if since is not None or until is not None:
+            raise typer.BadParameter("goes with neither --since nor --until", param_hint="--at")
+        around = read_past(at, "--at", moment, zone)
+        return around - AROUND, around + AROUND
+    end = read_past(until, "--until", moment, zone) if until else moment
+    if since is None:
+        return end - read_span(SINCE, "--since"), end
+    start = read_past(since, "--since", moment, zone)
+    if start >= end:
+        why = f"must be before --until, {moment_text(end, zone)}, not {moment_text(start, zone)}"
+        raise typer.BadParameter(why, param_hint="--since")
+    return start, end
+
+
+def _following(aws: Aws, target: ServiceName, seen: list[Entry], asked: _Asked) -> Iterator[Entry]:
+    known = {entry.record["id"] for entry in seen}
+    last = seen[-1].record if seen else None
     try:
         while True:
             wait_for(FOLLOW)
             # A record is written when its evaluation ends, and stamped with when it began.
-            since = max(start, now() - timedelta(minutes=1))
-            for record in records_since(aws, target, since):
-                if record["id"] not in known:
-                    known.add(record["id"])
-                    yield record
+            since = max(asked.start, now() - timedelta(minutes=1))
+            fresh = [one for one in records_since(aws, target, since) if one["id"] not in known]
+            known.update(record["id"] for record in fresh)
+            for entry in entries(fresh, last):
+                last = entry.record
+                if asked.wants(entry):
+                    yield entry
     except KeyboardInterrupt:
         return
 
@@ -96,25 +188,42 @@ def _print_lines(records: Iterable[Record]) -> None:
         typer.echo(json.dumps(record, ensure_ascii=False))
 
 
-def _table(target: ServiceName, records: list[Record], since: str) -> Table:
-    title = f"{target.resource_id}: {len(records)} decisions in {since}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("At", "Set off by", "Outcome", "Why"):
-        table.add_column(column, overflow="fold")
-    for record in records:
-        cells = (record["at"], _trigger(record["trigger"]), record["outcome"], record["reason"])
-        table.add_row(*(escape(shown(cell)) for cell in cells))
+def _print_followed(entry: Entry, zone: tzinfo | None) -> None:
+    """Print a row of the table above, under columns as wide as their cells are at most."""
+    titles = (column.title.ljust(most) for column, most in zip(COLUMNS, _WIDEST, strict=False))
+    table = Table((*named(*titles), *prose("Why")), head=False)
+    table.add(*cells(entry, now(), zone))
+    print_tables(table)
+
+
+_WIDEST = (19, 6, 9, 24, 9)
+COLUMNS = (*named("At", "Age", "Tasks", "Outcome", "Set off by"), *prose("Why"))
+
+
+def cells(entry: Entry, moment: datetime, zone: tzinfo | None) -> tuple[str, ...]:
+    """Return a decision's row under `COLUMNS`."""
+    trigger = entry.record["trigger"]
+    asked = f" (asked for: {trigger['what']})" if trigger.get("what") else ""
+    return (
+        moment_text(entry.at, zone),
+        age_text(entry.at, moment),
+        entry.tasks,
+        entry.outcome,
+        trigger["kind"],
+        f"{entry.reason}{asked}",
+    )
+
+
+def _table(target: ServiceName, wanted: list[Entry], limit: int, asked: _Asked) -> Table:
+    shown, moment = wanted[-limit:], now()
+    what = f"{len(shown)} decision{'' if len(shown) == 1 else 's'}"
+    more = f", the newest of {len(wanted)} (--limit)" if len(wanted) > len(shown) else ""
+    span = f"{moment_text(asked.start, asked.zone)} to {moment_text(asked.end, asked.zone)}"
+    where = f"{span} {zone_text(asked.end, asked.zone)}"
+    table = Table(COLUMNS, f"{target.resource_id}: {what}{more}, {where}")
+    for entry in shown:
+        table.add(*cells(entry, moment, asked.zone))
     return table
-
-
-def _trigger(trigger: dict[str, Any]) -> str:
-    match trigger["kind"]:
-        case "alarm":
-            return f"{trigger['alarm'].rsplit('/', 1)[-1]} {trigger['state']}"
-        case "request":
-            return str(trigger["what"])
-        case kind:
-            return str(kind)
 
 
 # --- export ---------------------------------------------------------------------------------------
@@ -155,9 +264,9 @@ def export(
     nothing was in breach there is no decision, and the traffic in between is not known.
     """
     start = now() - read_span(since, "--since")
-    document = the_target(aws, target)
     if file.exists() and not force:
         raise CommandError(Exit.NO, f"{file} exists; --force overwrites it")
+    document = the_target(aws, target)
     records = list(records_since(aws, target, start))
     if kind is Format.DECISIONS:
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]

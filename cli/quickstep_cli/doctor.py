@@ -31,7 +31,7 @@ from quickstep_cli.targets import records_since, the_target
 
 if TYPE_CHECKING:
     from quickstep.naming import ServiceName
-    from quickstep_cli.targets import Record
+    from quickstep_cli.history import Record
 
 POLL = timedelta(seconds=0.5)
 

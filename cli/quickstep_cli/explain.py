@@ -33,6 +33,7 @@ from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences
 from quickstep.protocol.records import decision_dict
+from quickstep_cli.aws import Exit
 from quickstep_cli.queues import read_queues
 
 if TYPE_CHECKING:
@@ -47,14 +48,26 @@ _OPTIONAL = ("launches", "draining", "memory", "queues")
 def explain(
     file: Annotated[
         typer.FileText,
-        typer.Argument(help="JSON lines, one case each; - is standard input.", encoding="utf-8"),
+        typer.Argument(
+            help="JSON lines, one case each; - is standard input.",
+            encoding="utf-8",
+            errors="surrogateescape",  # a line that is no text is one bad case
+        ),
     ] = "-",  # type: ignore[assignment]
 ) -> None:
-    """Decide each case and print the decision as one JSON line; a bad case gives its error."""
+    """Decide each case and print the decision as one JSON line; a bad case gives its error.
+
+    Exits with 1 where any case was bad.
+    """
+    bad = False
     for line in file:
         if line.strip():
-            sys.stdout.write(json.dumps(answer(line), ensure_ascii=False) + "\n")
+            decided = answer(line)
+            bad = bad or "error" in decided
+            sys.stdout.write(json.dumps(decided, ensure_ascii=False) + "\n")
             sys.stdout.flush()
+    if bad:
+        raise typer.Exit(Exit.NO)
 
 
 def answer(line: str) -> dict[str, Any]:
@@ -67,6 +80,11 @@ def answer(line: str) -> dict[str, Any]:
 
 def _decide(case: Any) -> dict[str, Any]:
     problems = Problems()
+    if isinstance(case, dict) and {"trigger", "resource_id"} <= case.keys():
+        at = f" --at {case['at']}" if isinstance(case.get("at"), str) else ""
+        rule = "is a decision that was made, and no case to decide"
+        how = f"quickstep replay {case['resource_id']}{at}"
+        raise InvalidDocumentError([Problem("", f"{rule}: `{how}` makes it again")])
     members = Field(case, "", problems).members(required=_KEYS, optional=_OPTIONAL)
     problems.raise_any(InvalidDocumentError)
     target = _target(members["target"])

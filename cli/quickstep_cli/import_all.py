@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
-from quickstep_cli.aws import CommandError, Exit, shown
+from quickstep_cli.aws import CommandError, Exit
 from quickstep_cli.import_one import answer_of, import_one, write
+from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from quickstep.naming import ServiceName
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 REPORT = "report.json"
 """Written last: a folder that has it is done."""
 
-_HEADINGS = ("SERVICE", "RESULT", "POLICIES", "ALARMS", "SCHEDULES", "ALIKE", "DIFFER", "WHY")
+_COLUMNS = (
+    *named("Service", "Result"),
+    *numbers("Policies", "Alarms", "Schedules", "Alike", "Differ"),
+    *prose("Why"),
+)
 OK, NAMED, FAILED = "ok", "not all", "failed"
 """All is carried over; not all is, and what is not is named; nothing was written."""
 
@@ -71,10 +76,9 @@ def import_all(
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
     else:
-        for line in table([row.cells for row in rows]):
-            typer.echo(shown(line))
+        print_tables(_table(rows))
         done = sum(row.result == OK for row in rows)
-        typer.echo(f"{done} of {len(rows)} services carried over whole, to {folder}")
+        print_prose(f"{done} of {len(rows)} services carried over whole, to {folder}")
     if any(row.result != OK for row in rows):
         raise typer.Exit(Exit.NO)
 
@@ -147,10 +151,8 @@ def _read_report(file: Path) -> Row | None:
     return Row(service, result, **numbers, troubles=troubles, before=True)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """Yield lines of aligned columns, as wide as what is in them: nothing is cut."""
-    every = [_HEADINGS, *rows]
-    widths = [max(len(cells[column]) for cells in every) for column in range(len(_HEADINGS))]
-    for cells in every:
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        yield "  ".join(padded).rstrip()
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(_COLUMNS)
+    for row in rows:
+        table.add(*row.cells)
+    return table

@@ -61,6 +61,21 @@ COMMANDS = {
         "Show a target's decisions, oldest first; with --json one JSON line each, the trail in it.",
         _OPERATE,
     ),
+    "describe": Lazy(
+        "describe:describe",
+        "Show all of one target on a screen: bounds, tasks, alarms, what is in force, events.",
+        _OPERATE,
+    ),
+    "why": Lazy(
+        "why:why",
+        "Say in a paragraph why a target had the tasks it had, with the evidence below.",
+        _OPERATE,
+    ),
+    "replay": Lazy(
+        "replay:replay",
+        "Make a recorded decision again with changes: what would it have done, and why.",
+        _OPERATE,
+    ),
     "pause": Lazy(
         "operate:pause",
         "Stop scaling a target for a while. `scale` still works; capacity stays as it is "

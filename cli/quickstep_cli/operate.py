@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.naming import ServiceName
-    from quickstep_cli.targets import Record
+    from quickstep_cli.history import Record
 
 POLL = timedelta(seconds=0.5)
 

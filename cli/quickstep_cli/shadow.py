@@ -7,10 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from quickstep.fields import write_moment
 from quickstep_cli.autoscaling import read_activities, read_scalable
@@ -20,23 +17,22 @@ from quickstep_cli.aws import (
     TargetArgument,
     now,
     on_aws,
-    shown,
 )
 from quickstep_cli.checks.facts import Unknown
-from quickstep_cli.compare import print_whole
 from quickstep_cli.decisions import SinceOption  # noqa: TC001 - Typer reads annotations at run time
 from quickstep_cli.extra import INSTALL, has_lab
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.running import present_scaler, read_metrics, task_size
 from quickstep_cli.shadowing import changes, sentence, surges
+from quickstep_cli.tables import Table, named, print_prose, print_tables, prose
 from quickstep_cli.targets import records_since, the_target
-from quickstep_cli.times import read_span
+from quickstep_cli.times import UtcOption, moment_text, read_span, span_text, zone_of, zone_text
 from quickstep_cli.watched import NAMED
 from quickstep_lab.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
@@ -44,12 +40,16 @@ if TYPE_CHECKING:
 
 _FINE = timedelta(hours=3)
 """For how long CloudWatch keeps datapoints of less than a minute."""
-_WIDEST_WHY = 100
 
 
 @on_aws
 def shadow(
-    aws: Aws, target: TargetArgument, *, since: SinceOption = "24h", as_json: JsonOption = False
+    aws: Aws,
+    target: TargetArgument,
+    *,
+    since: SinceOption = "24h",
+    utc: UtcOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a dry run would have done, beside what Application Auto Scaling did, and when.
 
@@ -65,10 +65,9 @@ def shadow(
         typer.echo(json.dumps(_as_dict(every, since), ensure_ascii=False))
         return
     console = Console(highlight=False)
-    print_whole(console, _table(target, every, since))
-    console.print(escape(sentence(every, since)), soft_wrap=True)
-    for remark in _remarks(document, activities, records):
-        console.print(escape(shown(remark)), soft_wrap=True, style="dim")
+    print_tables(_table(target, every, since, zone_of(utc)), console=console)
+    print_prose(sentence(every, since), console=console)
+    print_prose(*_remarks(document, activities, records), console=console, style="dim")
     _simulate(aws, console, target, document, span)
 
 
@@ -110,25 +109,21 @@ def _as_dict(every: Sequence[Change], since: str) -> dict[str, Any]:
     }
 
 
-def _table(target: ServiceName, every: Sequence[Change], since: str) -> Table:
-    title = f"{target.resource_id}: {len(every)} changes in {since}"
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("At", "Who", "Tasks", "For"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Why", overflow="fold", max_width=_WIDEST_WHY)
+def _table(target: ServiceName, every: Sequence[Change], since: str, zone: tzinfo | None) -> Table:
+    count = f"{len(every)} change{'' if len(every) == 1 else 's'}"
+    title = f"{target.resource_id}: {count} in {since}, {zone_text(now(), zone)}"
+    table = Table((*named("At", "Who", "Tasks", "For"), *prose("Why")), title)
     for change in every:
-        lasted = (change.until - change.at).total_seconds() if change.until else 0
         before, to = (
             "?" if number is None else str(number) for number in (change.before, change.to)
         )
-        cells = (
-            f"{change.at:%m-%d %H:%M:%S}",
+        table.add(
+            moment_text(change.at, zone),
             change.who.value,
             f"{before} → {to}",
-            f"{lasted:.0f} s" if lasted else "",
+            span_text(change.until - change.at) if change.until else "",
             change.why,
         )
-        table.add_row(*(escape(shown(cell)) for cell in cells))
     return table
 
 
@@ -141,7 +136,7 @@ def _simulate(
     recorded = or_unknown(lambda: _recorded(aws, service, target, span))
     if not isinstance(recorded, Traffic):
         why = f"Not simulated on the recorded load: {recorded.why}."
-        console.print(escape(shown(why)), soft_wrap=True, style="dim")
+        print_prose(why, console=console, style="dim")
         return
     from quickstep_cli.beside import Beside, play, show, size_of  # noqa: PLC0415 - takes its time
 

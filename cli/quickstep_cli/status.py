@@ -8,11 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
@@ -21,9 +18,19 @@ from quickstep.engine.proposal import Bounds
 from quickstep.fields import Field, Problems, write_moment
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, shown, wait_for
+from quickstep_cli.aws import (
+    Aws,
+    Exit,
+    JsonOption,
+    OptionalTargetArgument,
+    now,
+    on_aws,
+    wait_for,
+)
 from quickstep_cli.operate import show_entry
-from quickstep_cli.targets import Record, documents, newest_records, stored_document, the_target
+from quickstep_cli.tables import Table, named, print_tables, prose, rendered
+from quickstep_cli.targets import documents, newest_records, stored_document, the_target
+from quickstep_cli.times import age_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
+    from quickstep_cli.history import Record
 
 
 @dataclass
@@ -63,16 +71,20 @@ def status(
     """Show targets: capacity, alarms, cooldowns, overrides, pauses, and the last decision."""
     if target is not None:
         the_target(aws, target)
+    found: list[Status] = []
     if as_json:
         for found in _looks(aws, target, interval if watch else None):
             typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
-        return
-    if not watch:
-        Console().print(_shown(_look(aws, target)))
-        return
-    with Live(auto_refresh=False) as live:
-        for found in _looks(aws, target, interval):
-            live.update(_shown(found), refresh=True)
+    elif not watch:
+        found = _look(aws, target)
+        print_tables(_table(found))
+    else:
+        console = Console(highlight=False)
+        with Live(console=console, auto_refresh=False) as live:
+            for found in _looks(aws, target, interval):
+                live.update(rendered(console, _table(found)), refresh=True)
+    if any(one.problems for one in found):
+        raise typer.Exit(Exit.NO)
 
 
 def _looks(aws: Aws, target: ServiceName | None, interval: int | None) -> Iterator[list[Status]]:
@@ -150,56 +162,74 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else write_moment(moment)
 
 
-def _shown(found: list[Status]) -> Table | Group:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("Target", "Tasks", "Bounds", "Alarms", "In force", "Last decision"):
-        table.add_column(column, overflow="fold")
+_COLUMNS = (
+    *named("Target", "Tasks", "Bounds", "Alarms", "Last decision", "Age"),
+    *prose("In force, and why"),
+)
+
+
+def _table(found: list[Status]) -> Table:
+    table = Table(_COLUMNS, empty="No targets: there is no SSM parameter below /quickstep/ here.")
+    moment = now()
     for one in found:
-        table.add_row(*(escape(shown(cell)) for cell in _row(one)))
-    if found:
-        return table
-    return Group("No targets: there is no SSM parameter below /quickstep/ here.")
+        table.add(*_row(one, moment))
+    return table
 
 
-def _over(entry: Any) -> bool:
+def is_over(entry: Any, moment: datetime) -> bool:
     """Whether an entry has ended; one that cannot be read has not."""
-    if not isinstance(entry, dict) or not entry.get("until"):
-        return False
+    until = _moment(entry.get("until")) if isinstance(entry, dict) else None
+    return until is not None and until <= moment
+
+
+def _moment(text: Any) -> datetime | None:
+    """Return a time that somebody may have written; None where it is none."""
     problems = Problems()
-    until = Field(entry["until"], "until", problems).moment()
-    return not problems.found and until <= now()
+    moment = Field(text, "until", problems).moment()
+    return None if problems.found else moment
 
 
-def _row(one: Status) -> tuple[str, ...]:
-    tasks = "?"
-    if one.service:
-        tasks = f"{one.service['running']} of {one.service['desired']}"
-        tasks += ", rollout" if one.service["deployment_in_progress"] else ""
+def _row(one: Status, moment: datetime) -> tuple[str, ...]:
+    tasks = f"{one.service['running']} of {one.service['desired']}" if one.service else "?"
     bounds = f"{one.bounds['min']} to {one.bounds['max']}" if one.bounds else "?"
     if one.bounds and one.bounds["of"] != "policy":
         bounds += f" ({one.bounds['of']})"
-    alarms = [
-        f"{name} {alarm['state']}{' (silenced)' if alarm['silenced'] else ''}"
-        for name, alarm in one.alarms.items()
-    ]
-    in_force = [f"! {problem}" for problem in one.problems]
-    in_force += ["dry run"] if one.dry_run else []
-    in_force += [
-        f"{name}: {show_entry(entry)}" for name, entry in one.entries.items() if not _over(entry)
-    ]
-    for what, until in (
-        ("scale-out cooldown", one.scale_out_cooldown_until),
-        ("scale-in cooldown", one.scale_in_cooldown_until),
-        ("next look", one.next_check_at),
-    ):
-        in_force += [f"{what} {'at' if what == 'next look' else 'until'} {until}"] if until else []
+    states = [alarm["state"] for alarm in one.alarms.values()]
+    alarms = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     last = one.last_decision
-    decided = f"{last['at']} {last['outcome']}\n{last['reason']}" if last else "none"
+    decided = _moment(last["at"]) if last else None
+    said = [*in_force(one, moment), *([last["reason"]] if last else [])]
     return (
         one.resource_id.removeprefix("service/"),
         tasks,
         bounds,
-        "\n".join(alarms) or "none known",
-        "\n".join(in_force),
-        decided,
+        alarms or "none known",
+        last["outcome"] if last else "none",
+        age_text(decided, moment) if decided else "",
+        "; ".join(said),
     )
+
+
+def in_force(one: Status, moment: datetime) -> Iterator[str]:
+    """Yield what is in force of a target beside its policies, and until when."""
+    yield from (f"! {problem}" for problem in one.problems)
+    if one.dry_run:
+        yield "dry run"
+    if one.service and one.service["deployment_in_progress"]:
+        yield "a rollout is in progress"
+    for name, entry in one.entries.items():
+        if not is_over(entry, moment):
+            yield f"{name}: {show_entry(entry)}"
+    for name, alarm in one.alarms.items():
+        if alarm["silenced"]:
+            yield f"{name} is silenced"
+    for what, until in (
+        ("scale-out cooldown", one.scale_out_cooldown_until),
+        ("scale-in cooldown", one.scale_in_cooldown_until),
+    ):
+        end = _moment(until)
+        if end and end > moment:
+            yield f"{what} ends {age_text(end, moment)}"
+    check = _moment(one.next_check_at)
+    if check:
+        yield f"next look {age_text(check, moment)}" if check > moment else "next look due now"

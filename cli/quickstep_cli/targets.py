@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.aws import CommandError, Exit, explain_error
+from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from quickstep.engine.model import ScalableTarget
     from quickstep_cli.aws import Aws
+    from quickstep_cli.history import Record
 
 PATH = "/quickstep"
 _PREFIX = "decision#"
 _PARAMETERS = 10
 """The most that GetParameters takes."""
 _LAST = "decision$"  # $ follows #: above every record
-
-Record = dict[str, Any]
 
 
 def documents(aws: Aws) -> dict[ServiceName, str]:
@@ -54,6 +57,53 @@ def stored_documents(aws: Aws, services: Sequence[ServiceName]) -> dict[ServiceN
         for parameter in aws.client("ssm").get_parameters(Names=names)["Parameters"]:
             found[named[parameter["Name"]]] = str(parameter["Value"])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A target's document as it was stored at a moment; `doubt` says why it may have been another.
+
+    `at` and `by` are when it was written and by whom, None and empty where that is not known.
+    """
+
+    text: str
+    at: datetime | None = None
+    by: str = ""
+    number: int = 0
+    doubt: str = ""
+
+
+def versions(aws: Aws, service: ServiceName) -> list[Version]:
+    """Return the versions of a target's document, oldest first; SSM keeps the newest hundred."""
+    pages = aws.client("ssm").get_paginator("get_parameter_history")
+    found = [
+        Version(
+            one["Value"], one["LastModifiedDate"], _arn(one.get("LastModifiedUser")), one["Version"]
+        )
+        for page in pages.paginate(Name=service.parameter)
+        for one in page["Parameters"]
+    ]
+    return sorted(found, key=lambda version: version.number)
+
+
+def _arn(text: Any) -> str:
+    return text if isinstance(text, str) and text.startswith("arn:") else ""
+
+
+def document_at(aws: Aws, service: ServiceName, moment: datetime) -> Version:
+    """Return a target's document that was stored at a moment; the oldest known if that is later."""
+    try:
+        known = versions(aws, service)
+    except ClientError as error:
+        why = (
+            f"the document in force then, as its history cannot be read: {explain_error(error)[1]}"
+        )
+        return Version(stored_document(aws, service) or "", doubt=why)
+    before = [version for version in known if version.at and version.at <= moment]
+    if before:
+        return before[-1]
+    why = "the document in force then: the oldest that SSM has is of a later time"
+    return replace(known[0], doubt=why)
 
 
 def write_document(aws: Aws, service: ServiceName, text: str) -> None:
@@ -93,7 +143,7 @@ def newest_records(
 
     With an outcome, those of the newest that have it.
     """
-    question = _records(aws, service, _PREFIX)
+    question = _records(aws, service, _PREFIX, _LAST)
     if outcome is not None:
         question["FilterExpression"] = "outcome = :outcome"
         question["ExpressionAttributeValues"][":outcome"] = {"S": outcome}
@@ -103,19 +153,68 @@ def newest_records(
 
 def records_since(aws: Aws, service: ServiceName, since: datetime) -> Iterator[Record]:
     """Yield a target's decision records from a moment on, oldest first."""
+    yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _LAST)
+
+
+def records_between(
+    aws: Aws, service: ServiceName, since: datetime, until: datetime
+) -> Iterator[Record]:
+    """Yield a target's decision records of a span of time, both ends included, oldest first."""
+    yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _last_of(until))
+
+
+def record_before(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
+    """Return the newest decision record before a moment; None where there is none."""
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _PREFIX, f"{_PREFIX}{write_moment(moment)}"),
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    return next((_plain(item) for item in answer["Items"]), None)
+
+
+def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
+    """Return the oldest decision record after a moment; None where there is none."""
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _last_of(moment), _LAST), Limit=1
+    )
+    return next((_plain(item) for item in answer["Items"]), None)
+
+
+def kept_for(aws: Aws, service: ServiceName) -> timedelta:
+    """Return for how long records are kept, as the newest says; the default where there is none."""
+    from quickstep.aws.dynamodb import RETENTION  # noqa: PLC0415 - boto3 takes its time
+
+    answer = aws.client("dynamodb").query(
+        **_records(aws, service, _PREFIX, _LAST), ScanIndexForward=False, Limit=1
+    )
+    for item in answer["Items"]:
+        expires = item.get("expires_at", {}).get("N", "")
+        at = datetime.fromisoformat(_plain(item)["at"])
+        if expires.isdecimal():
+            return timedelta(seconds=max(0, int(expires) - round(at.timestamp())))
+    return RETENTION
+
+
+def _last_of(moment: datetime) -> str:
+    """Return what sorts after every record of a moment, and before those of the next."""
+    return f"{_PREFIX}{write_moment(moment)}#~"
+
+
+def _pages(aws: Aws, service: ServiceName, first: str, last: str) -> Iterator[Record]:
     pages = aws.client("dynamodb").get_paginator("query")
-    for page in pages.paginate(**_records(aws, service, f"{_PREFIX}{write_moment(since)}")):
+    for page in pages.paginate(**_records(aws, service, first, last)):
         yield from (_plain(item) for item in page["Items"])
 
 
-def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
+def _records(aws: Aws, service: ServiceName, first: str, last: str) -> dict[str, Any]:
     return {
         "TableName": aws.table,
-        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :above AND :last",
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
         "ExpressionAttributeValues": {
             ":pk": {"S": service.resource_id},
-            ":above": {"S": above},
-            ":last": {"S": _LAST},
+            ":first": {"S": first},
+            ":last": {"S": last},
         },
         "ConsistentRead": True,
     }
@@ -124,7 +223,4 @@ def _records(aws: Aws, service: ServiceName, above: str) -> dict[str, Any]:
 def _plain(item: dict[str, Any]) -> Record:
     from quickstep.aws.attributes import from_item  # noqa: PLC0415 - boto3 takes its time
 
-    record = from_item(item)
-    for key in ("pk", "sk", "expires_at"):
-        record.pop(key, None)
-    return record
+    return read_record(from_item(item))

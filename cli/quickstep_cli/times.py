@@ -1,16 +1,29 @@
-"""When something ends, as operators write it: `--for 2h30m` or `--until 2026-11-22T18:00:00Z`."""
+"""Times as operators write and read them: `--for 2h30m`, `--at 14:03`, and `3m` of what is ago.
+
+A zone of None is that of the machine, as `datetime.astimezone` has it.
+"""
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quickstep.fields import DURATION_RULE, Field, Problems, parse_duration, write_moment
+from quickstep.fields import (
+    DURATION_RULE,
+    FIRST_MOMENT,
+    LAST_MOMENT,
+    Field,
+    Problems,
+    parse_duration,
+    write_moment,
+)
 from quickstep.loop.schedules import LONGEST
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import tzinfo
 
 ForOption = Annotated[
     str | None, typer.Option("--for", metavar="SPAN", help="How long it holds, e.g. 2h30m.")
@@ -54,3 +67,125 @@ def read_span(text: str, hint: str) -> timedelta:
     if span is None:
         raise typer.BadParameter(f"{DURATION_RULE}, not {text!r}", param_hint=hint)
     return span
+
+
+# --- a moment in the past -------------------------------------------------------------------------
+
+MOMENT_RULE = (
+    "must be a time like 14:03, 14:03:20, 2026-11-26 14:03 or 2026-11-26T14:03:00Z, or how long "
+    "ago, like 2h30m"
+)
+
+UtcOption = Annotated[
+    bool, typer.Option("--utc", help="Read and show times in UTC, not in this machine's zone.")
+]
+
+
+def zone_of(utc: bool) -> tzinfo | None:
+    """Return the zone that `--utc` asks for."""
+    return UTC if utc else None
+
+
+def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datetime:
+    """Return the moment that a text names, which is not ahead.
+
+    Example: at 10:00, `14:03` is that of yesterday, `9:58` that of today, and `1h` is 9:00.
+
+    Raises:
+        typer.BadParameter: it names none, or one that is ahead.
+    """
+    if span := parse_duration(text):
+        return max(FIRST_MOMENT, now - span) if now - FIRST_MOMENT > span else FIRST_MOMENT
+    moment = _clock_time(text, now, zone) or _full_time(text, zone)
+    if moment is None:
+        raise typer.BadParameter(f"{MOMENT_RULE}, not {text!r}", param_hint=hint)
+    if moment > now:
+        why = f"must not be after {moment_text(now, zone)}, which is now, not {text!r}"
+        raise typer.BadParameter(why, param_hint=hint)
+    return moment
+
+
+def _clock_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d))?", text)
+    if not found:
+        return None
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    here = now.astimezone(zone)
+    try:
+        today = here.replace(hour=hour, minute=minute, second=second, microsecond=0, tzinfo=None)
+    except ValueError:
+        return None
+    moment = _in_zone(today, zone)
+    return moment if moment <= now else _in_zone(today - timedelta(days=1), zone)
+
+
+def _full_time(text: str, zone: tzinfo | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        moment = moment.astimezone(UTC) if moment.tzinfo else _in_zone(moment, zone)
+    except (OverflowError, OSError):  # of the years 1 and 9999, a zone may be beyond
+        return None
+    return moment if FIRST_MOMENT <= moment < LAST_MOMENT else None
+
+
+def _in_zone(local: datetime, zone: tzinfo | None) -> datetime:
+    """Return a local time of a zone in UTC; of an hour that comes twice, the first."""
+    return (local.replace(tzinfo=zone) if zone else local).astimezone(UTC)
+
+
+# --- as they are read -----------------------------------------------------------------------------
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_FEW = 10
+"""Of fewer minutes the seconds are told, of fewer days the hours."""
+
+
+def span_text(span: timedelta) -> str:
+    """Return how long something lasts, as kubectl does: `8s`, `3m20s`, `45m`, `2h5m`, `12d`."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds}s"
+    if seconds < _FEW * _MINUTE:
+        return _two(seconds, (_MINUTE, "m"), (1, "s"))
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE}m"
+    if seconds < _DAY:
+        return _two(seconds, (_HOUR, "h"), (_MINUTE, "m"))
+    if seconds < _FEW * _DAY:
+        return _two(seconds, (_DAY, "d"), (_HOUR, "h"))
+    return f"{seconds // _DAY}d"
+
+
+def _two(seconds: int, large: tuple[int, str], small: tuple[int, str]) -> str:
+    rest = seconds % large[0] // small[0]
+    return f"{seconds // large[0]}{large[1]}" + (f"{rest}{small[1]}" if rest else "")
+
+
+def age_text(at: datetime, now: datetime) -> str:
+    """Return how long ago a moment was, or how far ahead it is: `3m`, `in 2h`."""
+    return f"in {span_text(at - now)}" if at > now else span_text(now - at)
+
+
+def moment_text(at: datetime, zone: tzinfo | None, now: datetime | None = None) -> str:
+    """Return a moment to the second in a zone; its day as well, unless that is today's.
+
+    Example: `11-26 14:03:12`, and `14:03:12` where `now` is of the same day.
+    """
+    here = at.astimezone(zone)
+    today = now is not None and here.date() == now.astimezone(zone).date()
+    return f"{here:%H:%M:%S}" if today else f"{here:%Y-%m-%d %H:%M:%S}"
+
+
+def zone_text(at: datetime, zone: tzinfo | None) -> str:
+    """Return what a zone is called at a moment: `UTC`, `KST (UTC+9)`."""
+    here = at.astimezone(zone)
+    name, offset = here.tzname() or "", here.utcoffset() or timedelta()
+    if not offset:
+        return "UTC"
+    hours, minutes = divmod(abs(int(offset.total_seconds())) // 60, 60)
+    sign = "-" if offset < timedelta() else "+"
+    shown = f"UTC{sign}{hours}{f':{minutes:02}' if minutes else ''}"
+    return f"{name} ({shown})" if name.isalpha() else shown

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from quickstep.fields import InvalidDocumentError
 from quickstep_cli.experiment import Trials, progress_bar, takes_trials, unwritable
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.traffic import TrafficFilesOption  # noqa: TC001 - Typer reads annotations
 from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, split
@@ -146,15 +145,11 @@ def deployment(candidate: Candidate, file: Path | None) -> str:
 
 
 def _print(tuning: Tuning, search: Search, document: str, out: Path | None) -> None:
-    console = Console()
-    console.print(_table(tuning, search))
-    notes = Console(stderr=True)
-    for line in _notes(tuning, search):
-        notes.print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in _conclusion(tuning, search, out):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print_tables(_table(tuning, search))
+    print_prose(*_notes(tuning, search), console=Console(stderr=True, highlight=False))
+    print_prose(*_conclusion(tuning, search, out))
     if out:
-        console.print(f"Policy document: {out}", markup=False, highlight=False, soft_wrap=True)
+        print_prose(f"Policy document: {out}")
     else:
         typer.echo(document, nl=False)
 
@@ -191,20 +186,14 @@ def _notes(tuning: Tuning, search: Search) -> list[str]:
 def _table(tuning: Tuning, search: Search) -> Table:
     parts = (search.tuned, search.held_out)
     tuned, held_out = (f"{sum(len(t.requests) for t in part) / 3600:.1f} h" for part in parts)
+    columns = numbers("Out", "In", "Success", "Task-h", "Held out", "Task-h")
     table = Table(
-        title=(
-            f"{len(tuning.tried)} policies tried on {tuned}, {held_out} held out. "
-            "Those that no other beats, and yours:"
-        ),
-        title_justify="left",
-        box=SIMPLE_HEAD,
+        (*named("Form"), *columns, *named("")),
+        f"{len(tuning.tried)} policies tried on {tuned}, {held_out} held out. "
+        "Those that no other beats, and yours:",
     )
-    table.add_column("Form", no_wrap=True)
-    for column in ("Out", "In", "Success", "Task-h", "Held out", "Task-h"):
-        table.add_column(column, justify="right")
-    table.add_column("", no_wrap=True)
     for candidate in tuning.shown:
-        table.add_row(*_row(candidate), _mark(candidate, tuning))
+        table.add(*_row(candidate), _mark(candidate, tuning))
     return table
 
 

@@ -8,7 +8,7 @@ run as are desired, at once: `counted` has it say what a model of the tasks says
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -20,6 +20,7 @@ from moto.ecs.models import ecs_backends
 from moto.server import ThreadedMotoServer
 
 from quickstep.naming import ServiceName
+from quickstep_lab import alarm_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,9 +79,11 @@ class EmbeddedAws:
         # One line a request would drown whatever the caller has to say.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._more = ExitStack()
 
     def __enter__(self) -> Account:
         """Start serving, from an empty account."""
+        self._more.enter_context(alarm_history.told())
         self._server.start()
         host, port = self._server.get_host_and_port()
         endpoint_url = f"http://{host}:{port}"
@@ -96,6 +99,7 @@ class EmbeddedAws:
     ) -> None:
         """Stop serving."""
         self._server.stop()
+        self._more.close()
 
 
 def account_at(endpoint_url: str) -> Account:

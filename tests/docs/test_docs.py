@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from docs import cases, generate, keys, outcomes
+from docs import cases, consoles, generate, keys, outcomes
 from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.config import parse_target
@@ -283,29 +280,12 @@ def _commands() -> Iterator[Any]:
     """Yield each `$ quickstep ...` of a console block that ends, with the output shown, once."""
     seen: set[tuple[str, str]] = set()  # a translation shows the same
     for path in DOCUMENTS:
-        for block in _blocks(path, "console"):
-            for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                if re.match(r"quickstep (explain|validate|compare)\b", command) and (
-                    (command, shown) not in seen
-                ):
-                    seen.add((command, shown))
-                    yield pytest.param(command, shown, id=f"{_name(path)}: {command}")
+        for command, shown in consoles.commands(path.read_text(encoding="utf-8")):
+            if (command, shown) not in seen:
+                seen.add((command, shown))
+                yield pytest.param(command, shown, id=f"{_name(path)}: {command}")
 
 
 @pytest.mark.parametrize(("command", "shown"), list(_commands()))
 def test_a_command_gives_the_output_that_is_shown(command: str, shown: str) -> None:
-    scripts = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-
-    done = subprocess.run(  # noqa: S602 - as the reader would type it
-        command,
-        shell=True,
-        cwd=ROOT,
-        env={**environment, "COLUMNS": "80", "NO_COLOR": "1"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-    printed = [line.rstrip() for line in (done.stdout + done.stderr).rstrip().splitlines()]
-    assert printed == shown.rstrip().splitlines()
+    assert consoles.printed(command) == shown.rstrip().splitlines()

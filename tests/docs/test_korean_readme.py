@@ -110,7 +110,7 @@ def test_the_first_figures_are_those_of_the_comparison_shown() -> None:
         r"after (\d+) s, with Application Auto Scaling after (\d+) to (\d+) s", first
     )
     (shown,) = [block for block in FENCE.findall(ENGLISH) if "--scenario step-x10" in block[1]]
-    shipped = r"^ (quickstep|aas-\S+) +\d+ s +\d+ s +(\d+) s "  # an announced one has a mark
+    shipped = r"^(quickstep|aas-\S+) +\d+ s +\d+ s +(\d+) s "  # an announced one has a mark
     rows = re.findall(shipped, shown[1], re.MULTILINE)
     capacity = {scaler: int(seconds) for scaler, seconds in rows}
     quickstep = capacity.pop("quickstep")

@@ -341,8 +341,10 @@ def test_status_says_what_cannot_be_read(account: Account, run: Any) -> None:
     write_entry(account, "pause", "[red]both")
     put_policy(account, WEB, json.dumps(a_document(MinCapacity=-1)))
 
-    (status,) = printed(run("status", "--json"))
+    result = run("status", "--json")
 
+    assert result.exit_code == 1
+    (status,) = json.loads(result.stdout)
     assert status["alarms"][HIGH]["state"] == "ALARM"
     assert 'nothing scales in: pause: must be an object, not "[red]both"' in status["problems"][0]
     assert "MinCapacity: must be at least 0, not -1" in status["problems"][1]

@@ -11,6 +11,7 @@ import pytest
 from quickstep.fields import write_moment
 from quickstep_lab.embedded_aws import TABLE, put_policy
 from tests.builders import WEB
+from tests.command_line import terminal
 from tests.integration.aas import AutoScaling, acting
 from tests.integration.commands import printed
 
@@ -50,6 +51,7 @@ def put_record(account: Account, age: timedelta, before: int, to: int, reason: s
             "from": {"N": str(before)},
             "granted": {"N": str(to)},
             "reason": {"S": reason},
+            "trigger": {"M": {"kind": {"S": "re-check"}}},
         },
     )
 
@@ -58,18 +60,18 @@ def test_the_table_is_never_cut(account: Account, aas: AutoScaling, run: Any) ->
     put_record(account, timedelta(hours=1), 4, 10, LONG)
     aas.scale(NOW - timedelta(minutes=55), 6)
 
-    result = run("shadow", "prod/web", COLUMNS="40")
+    result = run("shadow", "prod/web", **terminal(40))
 
     assert result.exit_code == 0, result.output
     assert "…" not in result.stdout
-    folded = "".join(line[45:].strip() for line in result.stdout.splitlines()[3:9])
-    assert "which is the end of it" in folded.replace("  ", " ")
+    folded = " ".join(result.stdout.split())
+    assert LONG in folded
     assert (
         "In 24h Quickstep would have scaled out in 1 surge, up to 10 tasks; Application Auto "
         "Scaling followed in 1 of them, 300 s later (median), up to 6 tasks; scale-ins: 0 by "
-        "Quickstep, 0 by Application Auto Scaling.\nNot simulated on the recorded load: only "
-        "RequestsPerSecond of the tasks says how many requests there were.\n"
-    ) in result.stdout
+        "Quickstep, 0 by Application Auto Scaling. Not simulated on the recorded load: only "
+        "RequestsPerSecond of the tasks says how many requests there were."
+    ) in folded
 
 
 def test_as_json_it_has_every_change_and_every_surge(

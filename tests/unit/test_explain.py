@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from quickstep_cli.explain import answer
 from quickstep_cli.main import app
-from tests.builders import a_document
+from tests.builders import a_document, a_scale_out_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHANGE = "ChangeInCapacity"
 PERCENT = "PercentChangeInCapacity"
@@ -521,8 +524,33 @@ def test_lines_go_in_and_lines_come_out_whatever_one_of_them_holds() -> None:
     result = CliRunner().invoke(app, ["explain"], input=f"{good}\nnot json\n\n{good}\n")
 
     outcomes = [json.loads(line).get("outcome") for line in result.stdout.splitlines()]
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert outcomes == ["SCALED_OUT", None, "SCALED_OUT"]
+    assert CliRunner().invoke(app, ["explain"], input=f"{good}\n").exit_code == 0
+
+
+def test_a_line_that_is_no_text_is_one_bad_case(tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    file.write_bytes(b'"\xff"\n' + json.dumps(a_case()).encode() + b"\n")
+
+    result = CliRunner().invoke(app, ["explain", str(file)])
+
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert result.exit_code == 1
+    assert first == {"error": 'must hold no lone surrogate, not "\\udcff"'}
+    assert second["outcome"] == "SCALED_OUT"
+
+
+def test_a_decision_that_was_made_is_no_case_to_decide() -> None:
+    record = a_scale_out_record().as_dict
+
+    result = CliRunner().invoke(app, ["explain"], input=json.dumps(record))
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "error": "is a decision that was made, and no case to decide: `quickstep replay "
+        "service/prod/web --at 2026-11-22T10:00:12.500Z` makes it again"
+    }
 
 
 def test_a_file_that_is_not_there_is_a_usage_error() -> None:

@@ -338,7 +338,7 @@ class DynamoTargets:
         expires = record.at + self._retention
         return to_item(
             {
-                **record.as_dict,
+                **record.stored,
                 "pk": record.resource_id,
                 "sk": f"decision#{write_moment(record.at)}#{record.id}",
                 "expires_at": int(expires.timestamp()),

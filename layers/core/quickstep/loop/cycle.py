@@ -233,7 +233,8 @@ class Cycle:
         committed = draft.service.desired if memory.desired is None else memory.desired
         service = replace(draft.service, desired=committed)
         observation = Observation(service, seen.alarms, seen.backlog)
-        decision = _decide(target, observation, memory.state, draft.look, draft.at)
+        decision = decided(target, observation, memory.state, draft.look, draft.at)
+        draft = replace(draft, state=memory.state)
         sent = insist(target, memory, decision, draft)
         decision = sent or decision
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
@@ -314,7 +315,7 @@ def _defined(target: ScalableTarget, look: Look) -> Look:
     return replace(look, event=event.defined(policy.direction))
 
 
-def _decide(
+def decided(
     target: ScalableTarget, observation: Observation, state: State, look: Look, now: datetime
 ) -> Decision:
     """Return what the policies ask for, or, where there is one, what the look itself does.

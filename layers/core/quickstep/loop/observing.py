@@ -160,7 +160,7 @@ class Observer:
             }
             return replace(seen, alarms={**seen.alarms, **unread})
         readings = {
-            name: (_at_once if at_once and fine[name].period == 1 else _in_full)(
+            name: (in_newest_seconds if at_once and fine[name].period == 1 else in_full)(
                 target, target.policy(name), known[name], points.get(name, ()), now
             )
             for name in definitions
@@ -193,7 +193,7 @@ def told_of(
     }
 
 
-def _in_full(
+def in_full(
     target: ScalableTarget,
     policy: Policy | None,
     known: KnownAlarm,
@@ -208,7 +208,7 @@ def _in_full(
     return replace(reading, alarm=replace(reading.alarm, **history))
 
 
-def _at_once(
+def in_newest_seconds(
     target: ScalableTarget,
     policy: Policy | None,
     known: KnownAlarm,

@@ -18,6 +18,7 @@ from quickstep.fields import (
     present,
     read_optional_moment,
     write_moment,
+    write_optional_moment,
 )
 
 if TYPE_CHECKING:
@@ -93,6 +94,30 @@ def bounds_entry(
         "at": write_moment(at),
         **({"force": True} if force else {}),
     }
+
+
+def entries_dict(state: State) -> dict[str, Any]:
+    """Return what operators wrote as their entries say it, without who did, and when."""
+    made = [("override", state.override), *((f"{SCHEDULED}{s.name}", s) for s in state.schedules)]
+    entries: dict[str, Any] = {
+        name: {
+            "min": one.min_capacity,
+            "max": one.max_capacity,
+            "from": write_optional_moment(one.begins),
+            "until": write_optional_moment(one.until),
+            "reason": one.reason,
+            "force": one.forced,
+        }
+        for name, one in made
+        if one
+    }
+    if pause := state.pause:
+        entries["pause"] = {
+            "directions": sorted(pause.directions),
+            "until": write_optional_moment(pause.until),
+            "reason": pause.reason,
+        }
+    return entries
 
 
 def bounds_text(minimum: int | None, maximum: int | None, *, force: bool = False) -> str:

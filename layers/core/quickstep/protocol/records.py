@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import write_moment
 from quickstep.protocol.backlog import reading_dict
+from quickstep.protocol.remembered import remembered_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from quickstep.engine.backlog import Backlog, Queue
-    from quickstep.engine.model import Alarm, Decision, Service
+    from quickstep.engine.model import Alarm, Decision, Service, State
     from quickstep.engine.outcome import Outcome
     from quickstep.protocol.look import Look
 
@@ -32,7 +33,8 @@ class DecisionRecord:
     `surge_to_update` that from when a task has felt a surge; `drill_latency` that from a drill's
     pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
     was wrong with something that an operator wrote. An `unclaimed` one was throttled before it
-    could claim its target: nothing remembers it but what comes back.
+    could claim its target: nothing remembers it but what comes back. `state` is what the decision
+    was made on: it is stored, and not logged.
     """
 
     id: str
@@ -50,6 +52,7 @@ class DecisionRecord:
     unreadable: str = ""
     unclaimed: bool = False
     backlog: Backlog | None = None
+    state: State | None = None
 
     @property
     def resource_id(self) -> str:
@@ -85,6 +88,17 @@ class DecisionRecord:
         # What came of the decision wins: a change that ECS refused is a failure, and says so.
         return {**decision_dict(self.decision), **record}
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The record as the table keeps it: with what was remembered, for `quickstep replay`."""
+        if self.state is None or self.decision is None:
+            return self.as_dict
+        removes = self.decision.granted < self.decision.before
+        return {
+            **self.as_dict,
+            "state": remembered_dict(self.state, self.at, patience=removes),
+        }
+
 
 def decision_dict(decision: Decision) -> dict[str, Any]:
     """Return a decision as `quickstep explain` prints it."""
@@ -112,12 +126,13 @@ def _queue_dict(queue: Queue) -> dict[str, Any]:
 
 
 def _alarm_dict(alarm: Alarm) -> dict[str, Any]:
-    return {
+    seen = {
         "state": str(alarm.state),
         "threshold": alarm.threshold,
         "datapoints": list(alarm.datapoints),
         "muted": alarm.muted,
     }
+    return {**seen, "next_at": write_moment(alarm.next_at)} if alarm.next_at else seen
 
 
 def _millis(duration: timedelta | None) -> int | None:
