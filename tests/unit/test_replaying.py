@@ -79,7 +79,7 @@ def test_a_decision_comes_out_as_it_was_recorded(name: str) -> None:
     record = evaluated(world)
 
     assert record["outcome"] == outcome
-    again = replayed(record)
+    again = replayed(record, read=Read(known=world.memory.alarms))
     for key, value in (
         ("outcome", str(again.outcome)),
         ("from", again.before),
@@ -218,7 +218,7 @@ def test_a_record_that_ended_before_the_engine_is_none_to_play() -> None:
 
     assert str(refused.value).startswith(
         "there is no decision to play in this record: IGNORED_DUPLICATE ends before the engine is "
-        "asked: Ignored, this was handled before: "
+        "asked: Ignored, already handled: "
     )
 
 
