@@ -17,6 +17,7 @@ from botocore.session import Session
 from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import CorruptItemError
@@ -29,6 +30,7 @@ from quickstep.protocol.messages import (
     Sweep,
     write_message,
 )
+from quickstep.protocol.ports import CallFailedError
 from quickstep.report.telemetry import logger, report
 from quickstep.wiring import Settings, SettingsError, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, counted, desired_count, put_policy
@@ -465,6 +467,26 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     return overhear(capsys)
 
 
+@pytest.mark.parametrize("call", ["cloudwatch.DescribeAlarms", "dynamodb.Query"])
+def test_a_denied_call_that_comes_before_any_target_is_counted_and_raised(
+    call: str, door: Door, account: Account, lines: Lines
+) -> None:
+    alarms, targets = cast("Any", door.alarms), cast("Any", door.cycle.targets)
+    for client in (alarms._client, targets._client):  # noqa: SLF001
+        client.meta.events.register(f"before-send.{call}", deny)
+
+    with pytest.raises(CallFailedError) as raised:
+        invoke(later(door, 60), {"heartbeat": {}})
+
+    name = call.partition(".")[2]
+    assert raised.value.outcome is Outcome.FAILED_DENIED
+    (line,) = [line for line in lines() if line.get("FailedDecisions") == 1]
+    assert line["message"] == (
+        f"Failed, permission denied: {name}: AccessDeniedException: not authorized"
+    )
+    assert desired_count(account, WEB) == 4
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -746,6 +768,36 @@ def test_a_decision_is_logged_once_and_counted(door: Door, lines: Lines) -> None
     }
     assert (log["ResourceId"], log["Outcome"]) == ("service/prod/web", "SCALED_OUT")
     assert written == [log], "one line for all of it"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "by"),
+    [
+        pytest.param(Bounds(20, 40, "override"), "override", id="an override"),
+        pytest.param(Bounds(20, 40, "schedule night and sale"), "schedule", id="schedules"),
+    ],
+)
+def test_bounds_that_replace_the_document_s_are_metrics_and_say_whose(
+    bounds: Bounds, by: str, lines: Lines
+) -> None:
+    report(replace(a_record(), bounds=bounds, missing=3))
+
+    (line,) = lines()
+    metrics = metrics_in([line])
+    assert metrics["Quickstep/MinimumInForce", "BoundsBy,ResourceId"] == 20
+    assert metrics["Quickstep/MaximumInForce", "BoundsBy,ResourceId"] == 40
+    assert metrics["Quickstep/MissingTasks", "ResourceId"] == 3
+    assert line["BoundsBy"] == by
+    assert line["decision"]["bounds"] == {"min": 20, "max": 40, "by": bounds.source}
+    assert line["decision"]["missing"] == 3
+
+
+def test_the_document_s_own_bounds_are_no_metric(lines: Lines) -> None:
+    report(replace(a_record(), bounds=Bounds(2, 40, "policy")))
+
+    (line,) = lines()
+    assert not {"MinimumInForce", "MaximumInForce", "MissingTasks"} & line.keys()
+    assert not {"bounds", "missing"} & line["decision"].keys()
 
 
 def test_a_level_that_leaves_decisions_out_of_the_log_leaves_the_metrics(
