@@ -23,7 +23,9 @@ from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
+from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, InvalidDocumentError, Problems
+from quickstep.loop.announcing import TOLD, Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
@@ -88,6 +90,8 @@ class Settings:
     max_event_age: timedelta
     retention: timedelta
     home: Home = NOWHERE
+    told: frozenset[Outcome] = frozenset()
+    bus: str = "default"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -114,6 +118,8 @@ class Settings:
             timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
             timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
             _home(members["QUEUE_URL"].text()),
+            _told(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
+            members["EVENT_BUS"].text() if "EVENT_BUS" in members else "default",
         )
         problems.raise_any(SettingsError)
         return settings
@@ -147,6 +153,15 @@ def _whole(field: Field, most: int) -> int:
     if number > most:
         field.wrong(f"must be at most {most}")
     return min(number, most)
+
+
+def _told(field: Field) -> frozenset[Outcome]:
+    """Return the outcomes that others are told of. Example: `SCALED_OUT,FAILED_DENIED`."""
+    names = [name.strip() for name in field.text().split(",") if name.strip()]
+    for name in names:
+        if name not in TOLD:
+            field.wrong(f"must be names of {', '.join(TOLD)}; {name} is none", seen=False)
+    return frozenset(Outcome(name) for name in names if name in TOLD)
 
 
 def _home(queue_url: str) -> Home:
@@ -202,7 +217,19 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
         sleep=_sleep,
         jitter=jitter,
         home=settings.home,
+        announcer=_announcer(settings, client),
     )
+
+
+def _announcer(settings: Settings, client: MakeClient) -> Announcer:
+    """Return what tells others; without an outcome to tell, no client is made for it."""
+    if not settings.told:
+        return Announcer()
+    # Here, so that a cold start pays for it only where it is asked for.
+    from quickstep.aws.events import EventBridgeEvents  # noqa: PLC0415
+
+    bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT), settings.bus)
+    return Announcer(bus, settings.told)
 
 
 def make_schedules(settings: ScheduleSettings, client: MakeClient | None = None) -> Schedules:

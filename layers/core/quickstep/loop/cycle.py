@@ -273,12 +273,15 @@ class Cycle:
         """Commit, and send the next check beside it; what ECS has throttled lines up before."""
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
+        incident = str(record.outcome) if record.outcome.is_incident else ""
+        record = replace(record, repeated=bool(incident) and incident == memory.incident)
         memory = replace(
             memory,
             turn=turn,
             generation=memory.generation + 1,
             check_at=None,
             failed_at=now if _is_to_rest(record) else None,
+            incident=incident,
         )
         check = next_check(memory, record, now, self.jitter(), wait)
         if check is None:

@@ -35,6 +35,7 @@ class DecisionRecord:
     cost before. `unreadable` is what was wrong with something that an operator wrote. An
     `unclaimed` one was throttled before it could claim its target: nothing remembers it but what
     comes back. `bounds` are those in force, and `missing` tasks were launched and never came.
+    A `repeated` one is of the same incident as the look's before.
     """
 
     id: str
@@ -53,6 +54,7 @@ class DecisionRecord:
     backlog: Backlog | None = None
     bounds: Bounds | None = None
     missing: int = 0
+    repeated: bool = False
 
     @property
     def resource_id(self) -> str:

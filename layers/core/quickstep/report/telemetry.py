@@ -12,6 +12,7 @@ Quickstep / MaximumInForce        the document's bounds are replaced by such
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
 Quickstep / NoCapacityDecisions   over all targets: held, as some tasks are missing
 Quickstep / IgnoredSurges         over all targets: messages of tasks that no look was made for
+Quickstep / UnsentEvents          over all targets: calls that were to tell others of decisions
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
@@ -111,8 +112,25 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
 _T = TypeVar("_T")
 
 
-def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str, Any]:
-    """Evaluate what came and report it; refuse, without a retry, what is not for Quickstep."""
+def _to_nobody(_records: list[DecisionRecord]) -> list[str]:
+    return []
+
+
+def tell(
+    announce: Callable[[list[DecisionRecord]], list[str]], records: list[DecisionRecord]
+) -> None:
+    """Tell others of decisions that are committed; log what could not be told, and go on."""
+    for why in announce(records):
+        metrics = embedded(datetime.now(UTC), MetricSet((Metric("UnsentEvents", 1),)))
+        logger.warning("Events could not be sent", extra={"why": why, **metrics})
+
+
+def deliver(
+    receive: Callable[[_T], list[DecisionRecord]],
+    what: _T,
+    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
+) -> dict[str, Any]:
+    """Evaluate what came, report it and tell others; refuse, without a retry, what is for others."""
     try:
         records = receive(what)
     except (EventError, MessageError) as error:
@@ -123,6 +141,7 @@ def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str
         raise
     for record in records:
         report(record)
+    tell(announce, records)
     return {"decisions": [record.as_dict for record in records]}
 
 
@@ -143,7 +162,9 @@ def _count_denied(why: str) -> None:
 
 
 def deliver_each(
-    receive: Callable[[str, str], list[DecisionRecord]], records: Any
+    receive: Callable[[str, str], list[DecisionRecord]],
+    records: Any,
+    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
 ) -> dict[str, Any]:
     """Evaluate messages of a queue; return the ids of those that failed, and come back alone.
 
@@ -157,12 +178,19 @@ def deliver_each(
     except MessageError as error:
         return {"refused": refuse(error)}
     failed: dict[str, Exception] = {}
+    decided: list[DecisionRecord] = []
+
+    def later(records: list[DecisionRecord]) -> list[str]:
+        decided.extend(records)
+        return []
+
     for message in messages:
         try:
-            deliver(partial(receive, message.body), message.queue)
+            deliver(partial(receive, message.body), message.queue, later)
         except Exception as error:
             logger.exception("A message failed", extra={"message_id": message.id})
             failed[message.id] = error
+    tell(announce, decided)
     if failed and len(failed) == len(messages):
         raise ExceptionGroup("every message failed", list(failed.values()))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
