@@ -130,7 +130,7 @@ def deliver(
     what: _T,
     announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
 ) -> dict[str, Any]:
-    """Evaluate what came, report it and tell others; refuse, without a retry, what is for others."""
+    """Evaluate what came, report it and tell others; refuse, without a retry, what is foreign."""
     try:
         records = receive(what)
     except (EventError, MessageError) as error:
