@@ -1,7 +1,7 @@
 # Quickstep's events by e-mail and by a webhook, as templates/notifications.yaml has them.
 
 module "notifications" {
-  source = "../notifications"
+  source = "./notifications"
   count  = length(var.event_outcomes) > 0 ? 1 : 0
 
   name           = var.name

@@ -62,9 +62,10 @@ variable "event_webhook" {
   description = "Where these events are posted to as {\"text\"}, such as a Slack webhook; empty for none."
   type        = string
   default     = null
+  sensitive   = true
 
   validation {
-    condition     = var.event_webhook == null || can(regex("^(https://\\S{1,2000})$", var.event_webhook))
+    condition     = var.event_webhook == null || can(regex("^(https://\\S{1,1000})$", var.event_webhook))
     error_message = "event_webhook must be an https URL"
   }
 }
@@ -74,6 +75,7 @@ variable "event_webhook_secret" {
   type        = string
   default     = "none"
   nullable    = false
+  sensitive   = true
 
   validation {
     condition     = can(regex("^\\S.{0,511}$", var.event_webhook_secret))

@@ -42,6 +42,7 @@ needs_terraform = pytest.mark.skipif(not CAN_RUN, reason="no Terraform with its 
 GIVEN = {
     "AlarmEmail": "ops@example.com",
     "ClusterNames": "prod,stage",
+    "EventOutcomes": "SCALED_OUT,FAILED_DENIED",
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
@@ -183,6 +184,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "packages": str(folder),
         "alarm_email": GIVEN["AlarmEmail"],
         "cluster_names": GIVEN["ClusterNames"].split(","),
+        "event_outcomes": GIVEN["EventOutcomes"].split(","),
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }

@@ -99,7 +99,8 @@ class Usage:
     gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
     metric all the time does so `own_looks` times a month. What is `watched` and not published by
-    the tasks needs none of their metrics and calls. It works off so many `queues`.
+    the tasks needs none of their metrics and calls. It works off so many `queues`. Of so many
+    decisions a month others are `told`, by an event and a webhook; nobody is by default.
     """
 
     tasks: float = 8
@@ -113,6 +114,7 @@ class Usage:
     own_looks: float = 0.0
     watched: Watched = Watched.PUBLISHED
     queues: int = 0
+    told: float = 0
 
     @property
     def calls(self) -> float:
@@ -241,6 +243,8 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         _shared(Part.SQS, "Lambda's empty looks for surges", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
+        Line(Part.EVENTBRIDGE, "decisions told", Meter.CUSTOM_EVENT, usage.told),
+        Line(Part.EVENTBRIDGE, "posts to the webhook", Meter.DESTINATION_CALL, usage.told),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
     ]
