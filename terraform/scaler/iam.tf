@@ -112,7 +112,7 @@ data "aws_iam_policy_document" "scaler_role" {
   }
 
   dynamic "statement" { # in no other name than quickstep's
-    for_each = length(var.event_outcomes) > 0 ? ["default"] : []
+    for_each = var.event_outcomes == null ? [] : ["default"]
     content {
       sid       = "TellOthers"
       actions   = ["events:PutEvents"]

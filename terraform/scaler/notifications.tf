@@ -2,7 +2,7 @@
 
 module "notifications" {
   source = "./notifications"
-  count  = length(var.event_outcomes) > 0 ? 1 : 0
+  count  = var.event_outcomes == null ? 0 : 1
 
   name           = var.name
   email          = var.event_email

@@ -36,14 +36,13 @@ variable "alarm_email" {
 }
 
 variable "event_outcomes" {
-  description = "Outcomes that become events on the default bus (docs/events.md), such as SCALED_OUT,FAILED_DENIED; empty for none."
-  type        = list(string)
-  default     = []
-  nullable    = false
+  description = "Outcomes that become events on the default bus (docs/events.md), such as SCALED_OUT,FAILED_DENIED, or CHANGES, FAILURES and HOLDS for all of a kind; empty for none."
+  type        = string
+  default     = null
 
   validation {
-    condition     = alltrue([for one in var.event_outcomes : can(regex("^([A-Z_]{1,40})$", one))])
-    error_message = "event_outcomes must be outcomes, separated by commas"
+    condition     = var.event_outcomes == null || can(regex("^[A-Z_,]{0,90}$", var.event_outcomes))
+    error_message = "event_outcomes must be outcomes separated by commas, of 90 characters in all"
   }
 }
 

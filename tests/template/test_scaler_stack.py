@@ -18,6 +18,7 @@ from functions.scaler.handler import handler
 from functions.schedule.handler import handler as schedule_handler
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
+from quickstep.loop.announcing import TOLD
 from quickstep.loop.heartbeat import INLINE_TARGETS
 from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
@@ -557,6 +558,14 @@ def test_who_is_told_may_be_told_on_the_default_bus_and_in_the_own_name_only() -
         Outcome.SCALED_OUT,
         Outcome.FAILED_DENIED,
     }
+
+
+def test_all_outcomes_of_a_kind_have_one_name() -> None:
+    kinds = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES,FAILURES,HOLDS"})
+    changes = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES"})
+
+    assert kinds.told == set(TOLD)
+    assert changes.told == {outcome for outcome in Outcome if outcome.is_change}
 
 
 def test_by_default_nobody_is_told_and_nothing_may_be_put_on_a_bus() -> None:

@@ -46,7 +46,14 @@ GIVEN = {
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
-STACK = without_hashes(deploy(SCALER, **GIVEN))
+DEPLOYED = without_hashes(deploy(SCALER, **GIVEN))
+STACK = Stack(  # but for those that are modules of their own
+    {
+        name: one
+        for name, one in DEPLOYED.resources.items()
+        if one["Type"] != "AWS::CloudFormation::Stack"
+    }
+)
 FIRST_SERVICE = {
     name
     for group in source(SCALER)["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -184,7 +191,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "packages": str(folder),
         "alarm_email": GIVEN["AlarmEmail"],
         "cluster_names": GIVEN["ClusterNames"].split(","),
-        "event_outcomes": GIVEN["EventOutcomes"].split(","),
+        "event_outcomes": GIVEN["EventOutcomes"],
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }

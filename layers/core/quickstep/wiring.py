@@ -25,7 +25,7 @@ from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, InvalidDocumentError, Problems
-from quickstep.loop.announcing import TOLD, Announcer
+from quickstep.loop.announcing import KINDS, TOLD, Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
@@ -156,12 +156,13 @@ def _whole(field: Field, most: int) -> int:
 
 
 def _told(field: Field) -> frozenset[Outcome]:
-    """Return the outcomes that others are told of. Example: `SCALED_OUT,FAILED_DENIED`."""
+    """Return the outcomes that others are told of. Example: `CHANGES,FAILED_DENIED`."""
+    named = {**KINDS, **{str(outcome): (outcome,) for outcome in TOLD}}
     names = [name.strip() for name in field.text().split(",") if name.strip()]
     for name in names:
-        if name not in TOLD:
-            field.wrong(f"must be names of {', '.join(TOLD)}; {name} is none", seen=False)
-    return frozenset(Outcome(name) for name in names if name in TOLD)
+        if name not in named:
+            field.wrong(f"must be names of {', '.join(named)}; {name} is none", seen=False)
+    return frozenset(outcome for name in names for outcome in named.get(name, ()))
 
 
 def _home(queue_url: str) -> Home:

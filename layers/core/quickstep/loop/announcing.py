@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 TOLD = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
 """The outcomes that others may be told of."""
 
+KINDS = {
+    "CHANGES": tuple(outcome for outcome in TOLD if outcome.is_change),
+    "FAILURES": tuple(outcome for outcome in TOLD if outcome.failed),
+    "HOLDS": tuple(outcome for outcome in TOLD if not (outcome.is_change or outcome.failed)),
+}
+"""All outcomes of a kind, by one name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
