@@ -23,7 +23,6 @@ from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
-from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, InvalidDocumentError, Problems
 from quickstep.loop.announcing import KINDS, TOLD, Announcer
 from quickstep.loop.cycle import Cycle
@@ -34,6 +33,7 @@ from quickstep.loop.schedules import Schedules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from quickstep.engine.outcome import Outcome
     from quickstep.protocol.ports import Together
     from quickstep.report.dashboard.deployed import Deployed
 
