@@ -265,7 +265,8 @@ class DynamoTargets:
         """Write memory and record in one transaction, and release the lease; see the port."""
         resource_id = record.resource_id
         write = self._remember(owner, resource_id, replace(memory, listed=True))
-        write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED))}"
+        over = () if memory.incident else ("incident",)  # an item of few bytes costs fewer units
+        write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED, *over))}"
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
         ]

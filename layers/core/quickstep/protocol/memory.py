@@ -212,7 +212,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "queues": list(memory.queues),
         "backlog": backlog_dict(memory.backlog) if memory.backlog else None,
         "failed_at": write_optional_moment(memory.failed_at),
-        "incident": memory.incident or None,
+        **({"incident": memory.incident} if memory.incident else {}),
     }
 
 
