@@ -53,10 +53,12 @@ MEANINGS = {
     ),
     Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",
     Outcome.FAILED_NOT_FOUND: "no such cluster or service, or it is not ACTIVE",
-    Outcome.FAILED_DENIED: "the function's role may not make the call",
+    Outcome.FAILED_DENIED: (
+        "the function's role may not make the call; what cannot be seen removes no task"
+    ),
     Outcome.FAILED_CONFIG: "the policy document is missing, breaks a rule, or has no such policy",
     Outcome.FAILED_QUEUE: (
-        "a queue of the document is not there, or may not be read; recorded when it begins, and "
+        "a queue of the document is not there, or does not answer; recorded when it begins, and "
         "each minute"
     ),
     Outcome.FAILED_OTHER: "any other error of a call to SSM or ECS; the sentence names it",

@@ -83,6 +83,8 @@ def _variable(name: str, parameter: Mapping[str, Any], names: Mapping[str, str])
         lines.append(f"  default     = {default}")
     if default != "null":
         lines.append("  nullable    = false")
+    if parameter.get("NoEcho"):
+        lines.append("  sensitive   = true")
     if rule := _rule(f"var.{names[name]}", type_, parameter, optional=default == "null"):
         condition, message = rule
         error = _quoted(f"{names[name]} {message}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from itertools import count
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from quickstep.config import MAX_TASKS
-from quickstep.engine.model import Direction, ScalableTarget
+from quickstep.engine.model import Direction, Override, ScalableTarget
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
 from quickstep.fields import show, write_moment
@@ -38,6 +38,7 @@ from quickstep_cli.aws import (
     shown,
     wait_for,
 )
+from quickstep_cli.guard_rails import check_forced, past_bounds, preview
 from quickstep_cli.targets import records_since, the_target
 from quickstep_cli.times import ForOption, UntilOption, end_of
 
@@ -133,7 +134,11 @@ def override(
         int | None, typer.Option("--max", min=0, max=MAX_TASKS, help="Most tasks.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Go down to --max at once, whatever the load needs.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Go past the document's bounds, and down to --max at once, whatever the load.",
+        ),
     ] = False,
     clear: Annotated[bool, typer.Option("--clear", help="End the override instead.")] = False,
     span: ForOption = None,
@@ -158,15 +163,27 @@ def override(
         change.entry("override", None, "end the override")
         return
     _check_bounds(minimum, maximum)
-    if force and maximum is None:
-        raise typer.BadParameter("goes with --max", param_hint="--force")
     _reason(reason)
     at = now()
     end = end_of(span, until, at)
-    _keeps_the_last_task(the_target(aws, target), minimum, maximum)
-    entry = bounds_entry((minimum, maximum), end, reason=reason, by=aws.caller, at=at, force=force)
-    bounds = bounds_text(minimum, maximum, force=force)
-    change.entry("override", entry, f"override: {bounds} until {_moment(end)}: {reason}")
+    document = the_target(aws, target)
+    _keeps_the_last_task(document, minimum, maximum)
+    past = past_bounds(document, (("--min", minimum), ("--max", maximum)))
+    if force and maximum is None and not past:
+        rule = "goes with --max, or with bounds past the document's"
+        raise typer.BadParameter(rule, param_hint="--force")
+    check_forced(past, force=force)
+    at_once = force and maximum is not None
+    caller = aws.caller
+    entry = bounds_entry((minimum, maximum), end, reason=reason, by=caller, at=at, force=at_once)
+    bounds = bounds_text(minimum, maximum, force=at_once)
+    state = aws.peek(target)[0].state
+    written = replace(state, override=Override(minimum, maximum, end, forced=at_once))
+    then = Bounds.in_force(document, written, at)
+    change.say(f"{target.resource_id}: override: {bounds} until {_moment(end)}: {reason}")
+    for line in preview(aws, target, document, Bounds.in_force(document, state, at), then):
+        change.say(f"  {line}")
+    change.entry("override", entry, f"override: {bounds} until {_moment(end)}: {reason}", said=True)
 
 
 @on_aws
@@ -176,11 +193,14 @@ def scale(
     capacity: Annotated[int, typer.Argument(min=0, max=MAX_TASKS, help="How many tasks.")],
     *,
     reason: ReasonOption,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go past the document's bounds, within an override's.")
+    ] = False,
     yes: YesOption = False,
     wait: WaitOption = WAIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Set a target's capacity once, within its bounds. The policies go on from there.
+    """Set a target's capacity once, within the bounds in force. The policies go on from there.
 
     Neither a cooldown nor a pause is in its way. To hold capacity where it is, use `override`.
     """
@@ -189,14 +209,16 @@ def scale(
     bounds = Bounds.in_force(document, memory.state, now())
     if not bounds.minimum <= capacity <= bounds.maximum:
         why = (
-            f"{capacity} is outside the {bounds.source}'s {bounds.minimum} to {bounds.maximum}: "
-            "`quickstep override` changes these for a while"
+            f"{capacity} is outside {bounds.named}: `quickstep override` changes these for a while"
         )
         raise CommandError(Exit.NO, why)
+    check_forced(past_bounds(document, [("a capacity of", capacity)]), force=force)
     before = aws.services.describe(target).desired
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     dry = ", but in a dry run nothing will be changed" if document.dry_run else ""
     change.say(f"{target.resource_id}: {before} → {capacity} tasks, once{dry}: {reason}")
+    for line in preview(aws, target, document, bounds, bounds, capacity):
+        change.say(f"  {line}")
     change.confirm()
     change.tell(f"scale to {capacity} by {aws.caller}: {reason}", capacity)
 
@@ -250,8 +272,12 @@ class Change:
         if not self._options.yes:
             typer.confirm("Go on?", abort=True, err=self._options.as_json)
 
-    def entry(self, name: str, entry: dict[str, Any] | None, what: str) -> None:
+    def entry(
+        self, name: str, entry: dict[str, Any] | None, what: str, *, said: bool = False
+    ) -> None:
         """Replace an entry of the target's item, and tell the scaler.
+
+        What it is has been `said` where there is more to say of it.
 
         Raises:
             CommandError: the entry has changed since it was shown, or there is no answer.
@@ -262,14 +288,15 @@ class Change:
             self.say(f"{resource_id} has no {name}: nothing to do")
             self._print_json({"request": None, "decision": None})
             return
-        self.say(f"{resource_id}: {what}")
+        if not said:
+            self.say(f"{resource_id}: {what}")
         if seen is not None:
             self.say(f"it {'replaces' if entry else 'is'} {show_entry(seen)}")
         self.confirm()
         if not self._aws.operators.replace(resource_id, name, seen, entry):
             why = f"the {name} of {resource_id} was changed by somebody else; look again"
             raise CommandError(Exit.CHANGED, why)
-        self.say("written; the scaler is told")
+        self.say("written; the scaler looks at it now")
         self.tell(f"{what} ({self._aws.caller})", None)
 
     def tell(self, what: str, capacity: int | None) -> None:

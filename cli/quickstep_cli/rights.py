@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quickstep.naming import DOCUMENTS
+from quickstep_cli.aws import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +38,9 @@ _RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 """Of the queues of documents, which the stack's parameter QueueArns names."""
+
+PUT_EVENTS = ("events:PutEvents",)
+"""Of the default bus, where the stack's parameter EventOutcomes names an outcome."""
 
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
@@ -86,7 +90,19 @@ _ARNS = {
 
 def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
     """Return which of them IAM would refuse, by its own simulation, and of reading these queues."""
-    return [*_refused(aws, service), *_unread(aws, queues)]
+    return [*_refused(aws, service), *_unread(aws, queues), *_untold(aws)]
+
+
+def _untold(aws: Aws) -> Iterator[str]:
+    try:
+        aws.resource("EventTargets")
+    except CommandError:
+        return  # the stack has no such part: nobody is told of anything
+    partition, account = aws.caller.split(":")[1], aws.account
+    role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
+    bus = f"arn:{partition}:events:{aws.region}:{account}:event-bus/default"
+    for action in simulated(aws.client("iam"), role, PUT_EVENTS, bus, aws.region):
+        yield f"ScalerRole may not tell others: {action} on {bus}"
 
 
 def _unread(aws: Aws, queues: Iterable[str]) -> Iterator[str]:

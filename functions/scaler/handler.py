@@ -34,5 +34,5 @@ def handler(event: Any, _context: LambdaContext, *, door: Door | None = None) ->
     """Evaluate what came; a message that fails comes back alone, without the rest of its batch."""
     scaler = door or deployed_door()
     if isinstance(event, dict) and "Records" in event:
-        return deliver_each(scaler.on_message, event["Records"])
-    return deliver(scaler.on_event, event)
+        return deliver_each(scaler.on_message, event["Records"], scaler.announcer.announce)
+    return deliver(scaler.on_event, event, scaler.announcer.announce)

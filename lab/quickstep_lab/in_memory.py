@@ -332,6 +332,19 @@ class InMemorySurgeLooks:
 
 
 @dataclass
+class InMemoryEvents:
+    """A bus that keeps what was put on it."""
+
+    hook: Hook
+    put_events: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @call("PutEvents")
+    def put(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Put events on the bus; see the port."""
+        self.put_events += events
+
+
+@dataclass
 class InMemoryQueues:
     """What is read of each queue by its name, or why it cannot be."""
 

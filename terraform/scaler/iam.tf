@@ -111,6 +111,20 @@ data "aws_iam_policy_document" "scaler_role" {
     }
   }
 
+  dynamic "statement" { # in no other name than quickstep's
+    for_each = var.event_outcomes == null ? [] : ["default"]
+    content {
+      sid       = "TellOthers"
+      actions   = ["events:PutEvents"]
+      resources = ["arn:${local.partition}:events:${local.region}:${local.account}:event-bus/${statement.value}"]
+      condition {
+        test     = "StringEquals"
+        variable = "events:source"
+        values   = ["quickstep"]
+      }
+    }
+  }
+
   statement {
     sid       = "SendFailedInvocations"
     actions   = ["sqs:SendMessage"]

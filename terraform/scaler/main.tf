@@ -90,6 +90,7 @@ resource "aws_lambda_function" "scaler" {
       POLICY_MAX_AGE_SECONDS = var.policy_max_age_seconds
       MAX_EVENT_AGE_SECONDS  = var.max_event_age_seconds
       RETENTION_DAYS         = var.retention_days
+      EVENT_OUTCOMES         = var.event_outcomes == null ? "" : var.event_outcomes
       AWS_ENDPOINT_URL       = var.endpoint_url == null ? "" : var.endpoint_url # empty is as good as unset to boto3
       POWERTOOLS_LOG_LEVEL   = var.log_level
     }

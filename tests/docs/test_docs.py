@@ -217,7 +217,7 @@ def test_the_messages_are_those_that_are_sent() -> None:
 
 def test_the_rights_are_those_of_the_role() -> None:
     queue = "arn:aws:sqs:us-east-1:123456789012:jobs"
-    roles = deploy(SCALER, QueueArns=queue).of_type("AWS::IAM::Role")
+    roles = deploy(SCALER, QueueArns=queue, EventOutcomes="CHANGES").of_type("AWS::IAM::Role")
     (policy,) = roles["ScalerRole"]["Policies"]
     granted = {
         action

@@ -70,6 +70,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "is reset": {"reset": True},
     "hangs": {"timeout_ms": 6_000},
     "is done but its answer lost": {"response": {"abort_bytes": 0}},
+    "is denied": {"error": {"code": "AccessDeniedException", "status": 400}},
 }
 
 
@@ -83,23 +84,24 @@ class End:
 
 
 THROTTLED, FAILED, BLIND = End("FAILED_THROTTLED"), End("FAILED_OTHER"), End("HELD_NO_DATA")
-RAISES = End(None)
+DENIED, RAISES = End("FAILED_DENIED"), End(None)
 SCALED = End("SCALED_OUT", tasks=8)
 
 ENDS = {  # by call, in the order of FAULTS
-    "GetParameters": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
-    "PutItem": (SCALED,) * 5,  # of the document's copy
-    "UpdateItem": (THROTTLED, RAISES, RAISES, RAISES, replace(RAISES, lease_left=True)),
-    "DescribeServices": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
-    "UpdateService": (THROTTLED, FAILED, FAILED, FAILED, SCALED),
+    "GetParameters": (THROTTLED, FAILED, FAILED, FAILED, FAILED, DENIED),
+    "PutItem": (SCALED,) * 6,  # of the document's copy
+    "UpdateItem": (THROTTLED, RAISES, RAISES, RAISES, replace(RAISES, lease_left=True), DENIED),
+    "DescribeServices": (THROTTLED, FAILED, FAILED, FAILED, FAILED, DENIED),
+    "UpdateService": (THROTTLED, FAILED, FAILED, FAILED, SCALED, DENIED),
     "TransactWriteItems": (
         *[End(None, tasks=8, lease_left=True)] * 4,
         End(None, tasks=8),
+        End(None, tasks=8, lease_left=True),
     ),
-    "SendMessage": (End(None, tasks=8),) * 5,
-    "DescribeAlarms": (RAISES,) * 5,
-    "GetItem": (THROTTLED, FAILED, FAILED, FAILED, FAILED),
-    "GetMetricData": (BLIND,) * 5,
+    "SendMessage": (End(None, tasks=8),) * 6,
+    "DescribeAlarms": (RAISES,) * 6,
+    "GetItem": (THROTTLED, FAILED, FAILED, FAILED, FAILED, DENIED),
+    "GetMetricData": (*[BLIND] * 5, DENIED),
 }
 CASES = [
     pytest.param(call, fault, end, id=f"{call} {fault}")

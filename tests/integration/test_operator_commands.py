@@ -311,8 +311,74 @@ def test_scale_beyond_the_bounds_names_the_way_to_do_it(account: Account, run: A
     result = run("scale", "prod/web", "41", "--reason", "more", "--yes")
 
     assert result.exit_code == 1
-    assert "41 is outside the policy's 2 to 40: `quickstep override`" in result.stderr
+    assert "41 is outside the policy's bounds of 2 to 40: `quickstep override`" in result.stderr
     assert tasks(account) == 4
+
+
+# --- guard rails ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "why"),
+    [
+        pytest.param(["--min", "200"], "--min 200 is above MaxCapacity 40", id="a minimum"),
+        pytest.param(["--max", "60"], "--max 60 is above MaxCapacity 40", id="a maximum"),
+        pytest.param(["--min", "1"], "--min 1 is below MinCapacity 2", id="a low minimum"),
+        pytest.param(
+            ["--min", "41", "--max", "60"],
+            "--min 41 is above MaxCapacity 40; --max 60 is above MaxCapacity 40",
+            id="both",
+        ),
+    ],
+)
+def test_an_override_past_the_document_s_bounds_is_forced_or_refused(
+    account: Account, run: Any, bounds: list[str], why: str
+) -> None:
+    command = ("override", "prod/web", *bounds, "--for", "2h", "--reason", "sale", "--yes")
+
+    refused = run(*command)
+
+    assert refused.exit_code == 1
+    assert f"{why}: give --force if that is what you want" in " ".join(refused.stderr.split())
+    assert remembered(account)[0] == Memory()
+    forced = run(*command, "--force", "--wait", "0")
+    assert forced.exit_code == 0, forced.output
+    assert remembered(account)[0].state.override is not None
+
+
+def test_before_an_override_acts_it_shows_tasks_bounds_and_dollars(
+    account: Account, run: Any
+) -> None:
+    bounds = ("--min", "200", "--force", "--for", "2h", "--reason", "sale")
+    result = run("override", "prod/web", *bounds, input="n\n")
+
+    shown = result.stdout.splitlines()
+    assert shown[0].startswith("service/prod/web: override: at least 200 until ")
+    assert shown[1:3] == [
+        "  tasks: 4 now, 200 with this, 200 at most",
+        "  bounds: 2 to 40 in the document, 2 to 40 in force, 200 to 200 with this",
+    ]
+    assert shown[3] == (
+        "  cost: 4 tasks $0.05, 200 tasks $2.47 an hour, for 0.25 vCPU and 0.5 GB each on x86 "
+        "Fargate at the list price of us-east-1"
+    )
+    assert result.exit_code == 1
+    assert remembered(account)[0] == Memory()
+
+
+@pytest.mark.usefixtures("scaler")
+def test_scale_past_the_document_s_bounds_is_forced_or_refused(account: Account, run: Any) -> None:
+    bounds = ("--max", "60", "--force", "--for", "2h", "--reason", "sale", "--yes")
+    assert run("override", "prod/web", *bounds).exit_code == 0
+
+    refused = run("scale", "prod/web", "50", "--reason", "sale", "--yes")
+
+    why = "a capacity of 50 is above MaxCapacity 40: give --force if that is what you want"
+    assert why in " ".join(refused.stderr.split())
+    assert tasks(account) == 4
+    forced = run("scale", "prod/web", "50", "--reason", "sale", "--yes", "--force")
+    assert "  tasks: 4 now, 50 with this, 60 at most" in forced.stdout
+    assert tasks(account) == 50
 
 
 # --- status and decisions -------------------------------------------------------------------------

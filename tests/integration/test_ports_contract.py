@@ -14,6 +14,7 @@ from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
+from quickstep.aws.events import EventBridgeEvents
 from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
@@ -39,6 +40,7 @@ from quickstep.loop.documents import KeptDocuments
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.documents import MISSING, Copy, Document
+from quickstep.protocol.events import event_of
 from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Deletion, Memory
 from quickstep.protocol.messages import (
@@ -64,7 +66,7 @@ from quickstep.protocol.ports import (
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import ITEM_BYTES, InMemoryAws
+from quickstep_lab.in_memory import ITEM_BYTES, InMemoryAws, InMemoryEvents
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -87,7 +89,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
-    from quickstep.protocol.ports import Alarms, Messages, Metrics, SurgeLooks, Targets, Turns
+    from quickstep.protocol.ports import (
+        Alarms,
+        Events,
+        Messages,
+        Metrics,
+        SurgeLooks,
+        Targets,
+        Turns,
+    )
+    from quickstep_lab.embedded_aws import Account
 
 NOWHERE = ServiceName("prod", "nowhere")
 
@@ -1267,3 +1278,51 @@ def test_alarms_of_others_are_not_ours(account: Account) -> None:
     page, _ = CloudWatchAlarms(client).page(None)
 
     assert list(page) == [(WEB, "high")]
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bus:
+    """A bus of events, and how to see what was put on it."""
+
+    events: Events
+    seen: Callable[[], list[Mapping[str, Any]]]
+
+
+@pytest.fixture(params=["in memory", "AWS"])
+def bus(request: pytest.FixtureRequest) -> Bus:
+    if request.param == "in memory":
+        kept = InMemoryEvents(lambda _call, effect: effect())
+        return Bus(kept, lambda: list(kept.put_events))
+    return on_aws(request.getfixturevalue("account"))
+
+
+def on_aws(account: Account) -> Bus:
+    """Return the default bus, whose events a rule sends to a queue."""
+    sqs, events = account.client("sqs"), account.client("events")
+    queue = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    events.put_rule(Name="told", EventPattern=json.dumps({"source": ["quickstep"]}))
+    target = {"Id": "told", "Arn": arn["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="told", Targets=[target])
+
+    def seen() -> list[Mapping[str, Any]]:
+        found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(each["Body"])["detail"] for each in found]
+
+    return Bus(EventBridgeEvents(events, "default"), seen)
+
+
+def test_what_is_put_on_the_bus_is_there_for_whoever_listens(bus: Bus) -> None:
+    records = [a_record("first"), a_record("second", Outcome.FAILED_DENIED)]
+
+    bus.events.put([event_of(record) for record in records])
+
+    seen = sorted(bus.seen(), key=lambda event: str(event["id"]))
+    assert [(event["id"], event["outcome"]) for event in seen] == [
+        ("first", str(records[0].outcome)),
+        ("second", "FAILED_DENIED"),
+    ]
+    assert {event["version"] for event in seen} == {"1"}

@@ -213,11 +213,10 @@ def test_a_queue_that_may_not_be_read_is_recorded_each_minute(story: QueueStory,
 
     story.passes(200)
 
-    assert set(story.outcomes) == {"FAILED_QUEUE"}
+    assert set(story.outcomes) == {"FAILED_DENIED"}
     assert 3 <= len(story.outcomes) <= 4
     assert story.reasons[-1] == (
-        f"Failed, a queue cannot be read, so no task is removed: jobs: {call} of jobs: "
-        "AccessDenied: not allowed"
+        f"Failed, permission denied: {call} of jobs: AccessDenied: not allowed"
     )
 
 

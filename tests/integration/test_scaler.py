@@ -17,6 +17,8 @@ from botocore.session import Session
 from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds
+from quickstep.loop.announcing import TOLD, Announcer
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import CorruptItemError
@@ -29,6 +31,7 @@ from quickstep.protocol.messages import (
     Sweep,
     write_message,
 )
+from quickstep.protocol.ports import CallFailedError
 from quickstep.report.telemetry import logger, report
 from quickstep.wiring import Settings, SettingsError, make_door
 from quickstep_lab.embedded_aws import TABLE, Account, counted, desired_count, put_policy
@@ -467,6 +470,26 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     return overhear(capsys)
 
 
+@pytest.mark.parametrize("call", ["cloudwatch.DescribeAlarms", "dynamodb.Query"])
+def test_a_denied_call_that_comes_before_any_target_is_counted_and_raised(
+    call: str, door: Door, account: Account, lines: Lines
+) -> None:
+    alarms, targets = cast("Any", door.alarms), cast("Any", door.cycle.targets)
+    for client in (alarms._client, targets._client):  # noqa: SLF001
+        client.meta.events.register(f"before-send.{call}", deny)
+
+    with pytest.raises(CallFailedError) as raised:
+        invoke(later(door, 60), {"heartbeat": {}})
+
+    name = call.partition(".")[2]
+    assert raised.value.outcome is Outcome.FAILED_DENIED
+    (line,) = [line for line in lines() if line.get("FailedDecisions") == 1]
+    assert line["message"] == (
+        f"Failed, permission denied: {name}: AccessDeniedException: not authorized"
+    )
+    assert desired_count(account, WEB) == 4
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -750,6 +773,36 @@ def test_a_decision_is_logged_once_and_counted(door: Door, lines: Lines) -> None
     assert written == [log], "one line for all of it"
 
 
+@pytest.mark.parametrize(
+    ("bounds", "by"),
+    [
+        pytest.param(Bounds(20, 40, "override"), "override", id="an override"),
+        pytest.param(Bounds(20, 40, "schedule night and sale"), "schedule", id="schedules"),
+    ],
+)
+def test_bounds_that_replace_the_document_s_are_metrics_and_say_whose(
+    bounds: Bounds, by: str, lines: Lines
+) -> None:
+    report(replace(a_record(), bounds=bounds, missing=3))
+
+    (line,) = lines()
+    metrics = metrics_in([line])
+    assert metrics["Quickstep/MinimumInForce", "BoundsBy,ResourceId"] == 20
+    assert metrics["Quickstep/MaximumInForce", "BoundsBy,ResourceId"] == 40
+    assert metrics["Quickstep/MissingTasks", "ResourceId"] == 3
+    assert line["BoundsBy"] == by
+    assert line["decision"]["bounds"] == {"min": 20, "max": 40, "by": bounds.source}
+    assert line["decision"]["missing"] == 3
+
+
+def test_the_document_s_own_bounds_are_no_metric(lines: Lines) -> None:
+    report(replace(a_record(), bounds=Bounds(2, 40, "policy")))
+
+    (line,) = lines()
+    assert not {"MinimumInForce", "MaximumInForce", "MissingTasks"} & line.keys()
+    assert not {"bounds", "missing"} & line["decision"].keys()
+
+
 def test_a_level_that_leaves_decisions_out_of_the_log_leaves_the_metrics(
     door: Door, lines: Lines
 ) -> None:
@@ -836,3 +889,83 @@ def test_settings_name_what_is_wrong(changes: dict[str, str | None], problem: st
 
     with pytest.raises(SettingsError, match=problem):
         Settings.from_environment(environment)
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+class Bus:
+    """A bus that keeps what is put on it, or fails."""
+
+    def __init__(self, error: CallFailedError | None = None) -> None:
+        self.told: list[Any] = []
+        self._error = error
+
+    def put(self, events: Any) -> None:
+        self.told.append([(event["resourceId"], event["outcome"]) for event in events])
+        if self._error:
+            raise self._error
+
+
+def telling(door: Door, bus: Bus) -> Door:
+    return replace(door, announcer=Announcer(bus, frozenset(TOLD)))
+
+
+def test_a_change_is_told_after_it_was_committed(door: Door, account: Account) -> None:
+    bus = Bus()
+
+    decided(load_event("alarm-high-step2"), telling(door, bus))
+
+    assert bus.told == [[("service/prod/web", "SCALED_OUT")]]
+    assert desired_count(account, WEB) == 6
+
+
+def test_a_batch_is_told_of_in_one_call_once_all_of_it_was_decided(
+    door: Door, account: Account
+) -> None:
+    bus = Bus()
+    decided(load_event("alarm-high-step2"), door)
+    publish(account, AT, 160.0)
+    lost = Message(AlarmAgain(load_event("alarm-duplicate")))
+
+    invoke(telling(later(door, 10), bus), batch(Message(Recheck(WEB, 1)), lost))
+
+    assert bus.told == [[("service/prod/web", "SCALED_OUT")]]
+
+
+def test_a_bus_that_fails_costs_the_message_and_a_warning(
+    door: Door, account: Account, lines: Lines
+) -> None:
+    bus = Bus(CallFailedError(Outcome.FAILED_DENIED, "PutEvents: AccessDenied: not allowed"))
+
+    decision = decided(load_event("alarm-high-step2"), telling(door, bus))
+
+    assert (decision["outcome"], desired_count(account, WEB)) == ("SCALED_OUT", 6)
+    (line,) = [line for line in lines() if line.get("UnsentEvents") == 1]
+    assert (line["level"], line["why"]) == ("WARNING", "PutEvents: AccessDenied: not allowed")
+
+
+def test_a_deployment_that_resets_the_desired_count_is_recorded_and_told(
+    door: Door, account: Account
+) -> None:
+    bus = Bus()
+    decided(load_event("alarm-high-step2"), door)
+    account.client("ecs").update_service(cluster="prod", service="web", desiredCount=2)
+
+    invoke(telling(later(door, 300), bus), {"heartbeat": {}})
+
+    assert ("service/prod/web", "FOREIGN_CHANGE") in bus.told[0]
+
+
+def test_a_scaler_that_tells_others_puts_events_on_the_default_bus(
+    account: Account, queue_url: str
+) -> None:
+    settings = Settings(
+        TABLE, queue_url, 60, timedelta(minutes=1), timedelta(minutes=1), told=frozenset(TOLD)
+    )
+
+    announcer = make_door(settings, account.client).announcer
+
+    assert announcer.outcomes == frozenset(TOLD)
+    assert announcer.announce([a_record(outcome=Outcome.SCALED_OUT)]) == []
+    assert make_door(replace(settings, told=frozenset()), account.client).announcer.events is None

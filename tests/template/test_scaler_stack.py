@@ -18,6 +18,7 @@ from functions.scaler.handler import handler
 from functions.schedule.handler import handler as schedule_handler
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
+from quickstep.loop.announcing import TOLD
 from quickstep.loop.heartbeat import INLINE_TARGETS
 from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
@@ -30,7 +31,7 @@ from quickstep.wiring import (
     make_door,
     make_schedules,
 )
-from quickstep_cli.rights import GRANTS, PARAMETER, PATH, SERVICE
+from quickstep_cli.rights import GRANTS, PARAMETER, PATH, PUT_EVENTS, SERVICE
 from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
@@ -93,7 +94,7 @@ def test_the_function_is_given_the_settings_that_it_needs_and_no_others() -> Non
         Settings.from_environment({})
 
     required = {problem.path for problem in without_any.value.problems}
-    assert environment().keys() - LIBRARIES_OWN == required
+    assert environment().keys() - LIBRARIES_OWN == required | {"EVENT_OUTCOMES"}, "or none at all"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,10 @@ CHANGED = {
     "DrillMinutes": "5",
     "DrillSeconds": "90",
     "NamePrefix": "/quickstep-next",
+    "EventOutcomes": "SCALED_OUT,FAILED_DENIED",
+    "EventEmail": "ops@example.com",
+    "EventWebhook": "https://hooks.example.com/quickstep",
+    "EventWebhookSecret": "secret",
     "LogLevel": "DEBUG",
     "RetentionDays": "7",
     "PolicyMaxAgeSeconds": "5",
@@ -539,6 +544,48 @@ def test_the_length_of_exactly_the_named_queues_may_be_read(arns: list[str]) -> 
     statement = granted["ReadTheLengthOfTheNamedQueues"]
     assert statement["Resource"] == arns
     assert set(statement["Action"]) == {"sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
+
+
+def test_who_is_told_may_be_told_on_the_default_bus_and_in_the_own_name_only() -> None:
+    stack = deploy(SCALER, EventOutcomes="SCALED_OUT,FAILED_DENIED")
+
+    assert statements(stack)["TellOthers"] == {
+        "Sid": "TellOthers",
+        "Effect": "Allow",
+        "Action": "events:PutEvents",
+        "Resource": "arn:aws:events:us-east-1:123456789012:event-bus/default",
+        "Condition": {"StringEquals": {"events:source": "quickstep"}},
+    }
+    assert environment(stack)["EVENT_OUTCOMES"] == "SCALED_OUT,FAILED_DENIED"
+    assert Settings.from_environment(environment(stack)).told == {
+        Outcome.SCALED_OUT,
+        Outcome.FAILED_DENIED,
+    }
+
+
+def test_all_outcomes_of_a_kind_have_one_name() -> None:
+    kinds = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES,FAILURES,HOLDS"})
+    changes = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES"})
+
+    assert kinds.told == set(TOLD)
+    assert changes.told == {outcome for outcome in Outcome if outcome.is_change}
+
+
+def test_by_default_nobody_is_told_and_nothing_may_be_put_on_a_bus() -> None:
+    assert "TellOthers" not in statements()
+    assert "EventTargets" not in STACK.resources
+    assert Settings.from_environment(environment()).told == frozenset()
+
+
+def test_an_outcome_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"EVENT_OUTCOMES: must be names of .*; SCALED is none"):
+        Settings.from_environment({**environment(), "EVENT_OUTCOMES": "SCALED"})
+
+
+def test_the_doctor_asks_whether_others_may_be_told_where_they_are() -> None:
+    told = statements(deploy(SCALER, EventOutcomes="SCALED_OUT"))["TellOthers"]
+
+    assert as_list(told["Action"]) == list(PUT_EVENTS)
 
 
 def test_without_a_queue_no_statement_is_about_one() -> None:

@@ -57,10 +57,17 @@ GIVEN = {
     "DrillMinutes": "5",
     "DrillSeconds": "90",
     "DrillTarget": "service/prod/web",
+    "EventOutcomes": "SCALED_OUT,FAILED_DENIED",
     "QueueArns": "arn:aws:sqs:us-east-1:123456789012:jobs-*",
     "RetentionDays": "7",
 }
-STACK = without_hashes(whole(deploy(SCALER, **GIVEN)))
+STACK = Stack(  # but for those that are modules of their own
+    {
+        name: one
+        for name, one in without_hashes(whole(deploy(SCALER, **GIVEN))).resources.items()
+        if one["Type"] != "AWS::CloudFormation::Stack"
+    }
+)
 FIRST_SERVICE = {
     name
     for group in source(SCALER)["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -213,6 +220,7 @@ def applying(
         "drill_minutes": GIVEN["DrillMinutes"],
         "drill_seconds": int(GIVEN["DrillSeconds"]),
         "drill_target": GIVEN["DrillTarget"],
+        "event_outcomes": GIVEN["EventOutcomes"],
         "queue_arns": [GIVEN["QueueArns"]],
         "retention_days": int(GIVEN["RetentionDays"]),
     }

@@ -19,6 +19,7 @@ from quickstep.engine.model import (
     Direction,
     Guard,
     Launch,
+    Override,
     Pause,
     ScalingActivity,
     Service,
@@ -1352,3 +1353,55 @@ def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
     world.evaluate(a_transition())
 
     assert next_recheck(world) == (Recheck(WEB, 1, 1, Turn(NOW, IN_LANE_3)), 2)
+
+
+# --- what may not be read -------------------------------------------------------------------------
+
+DENIED = CallFailedError(Outcome.FAILED_DENIED, "GetMetricData: AccessDenied: not allowed")
+SAID = "Failed, permission denied: GetMetricData: AccessDenied: not allowed"
+
+
+def test_a_metric_that_may_not_be_read_is_a_denied_call_and_changes_nothing(world: World) -> None:
+    world.remember(in_breach())
+    world.failures["GetMetricData"].append(DENIED)
+
+    record = rechecked(world)
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED_DENIED, SAID)
+    assert world.services[WEB].desired == 4
+    assert world.sent == [], "the heartbeat looks again, within a minute"
+    assert world.memory.failed_at is None, "polls of its queues go on"
+
+
+def test_what_an_event_shows_is_answered_where_the_load_before_may_not_be_read(
+    world: World,
+) -> None:
+    guarded(world)
+    world.failures["GetMetricData"].append(DENIED)
+
+    record = world.evaluate(with_metrics(HIGH_EVENT))
+
+    assert (record.outcome, world.services[WEB].desired) == (Outcome.SCALED_OUT, 6)
+
+
+def test_nothing_is_removed_where_the_load_before_may_not_be_read(world: World) -> None:
+    guarded(world)
+    world.remember(Memory(counts=Counts(4), alarms={HIGH: KnownAlarm(AlarmState.OK, ago(60))}))
+    world.failures["GetMetricData"].append(DENIED)
+
+    record = world.evaluate(with_metrics(LOW_EVENT))
+
+    assert (record.outcome, record.reason) == (Outcome.FAILED_DENIED, SAID)
+    assert world.services[WEB].desired == 4
+    assert world.memory.state.scale_in is None
+
+
+def test_a_record_has_the_bounds_in_force_and_the_tasks_that_are_missing(world: World) -> None:
+    state = State(override=Override(min_capacity=5, max_capacity=None))
+    world.remember(Memory(counts=Counts(6), state=state))
+    world.services[WEB] = Service(6, 4, 0)
+
+    record = world.evaluate(a_transition())
+
+    assert record.as_dict["bounds"] == {"min": 5, "max": 40, "by": "override"}
+    assert record.as_dict["missing"] == 2

@@ -33,6 +33,8 @@ class Meter(StrEnum):
     LAMBDA_GB_SECOND = "lambda_gb_second"
     SCHEDULE = "schedule"
     AWS_EVENT = "aws_event"
+    CUSTOM_EVENT = "custom_event"
+    DESTINATION_CALL = "destination_call"
     QUEUE_REQUEST = "queue_request"
     FIFO_REQUEST = "fifo_request"
     WRITE_UNIT = "write_unit"

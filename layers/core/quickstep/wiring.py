@@ -24,6 +24,7 @@ from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
+from quickstep.loop.announcing import KINDS, TOLD, Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
@@ -32,6 +33,7 @@ from quickstep.loop.schedules import Schedules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from quickstep.engine.outcome import Outcome
     from quickstep.protocol.ports import Together
     from quickstep.report.dashboard.deployed import Deployed
 
@@ -88,6 +90,8 @@ class Settings:
     max_event_age: timedelta
     retention: timedelta
     home: Home = NOWHERE
+    told: frozenset[Outcome] = frozenset()
+    bus: str = "default"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -114,6 +118,8 @@ class Settings:
             timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
             timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
             _home(members["QUEUE_URL"].text()),
+            _told(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
+            members["EVENT_BUS"].text() if "EVENT_BUS" in members else "default",
         )
         problems.raise_any(SettingsError)
         return settings
@@ -147,6 +153,16 @@ def _whole(field: Field, most: int) -> int:
     if number > most:
         field.wrong(f"must be at most {most}")
     return min(number, most)
+
+
+def _told(field: Field) -> frozenset[Outcome]:
+    """Return the outcomes that others are told of. Example: `CHANGES,FAILED_DENIED`."""
+    named = {**KINDS, **{str(outcome): (outcome,) for outcome in TOLD}}
+    names = [name.strip() for name in field.text().split(",") if name.strip()]
+    for name in names:
+        if name not in named:
+            field.wrong(f"must be names of {', '.join(named)}; {name} is none", seen=False)
+    return frozenset(outcome for name in names for outcome in named.get(name, ()))
 
 
 def _home(queue_url: str) -> Home:
@@ -202,7 +218,19 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
         sleep=_sleep,
         jitter=jitter,
         home=settings.home,
+        announcer=_announcer(settings, client),
     )
+
+
+def _announcer(settings: Settings, client: MakeClient) -> Announcer:
+    """Return what tells others; without an outcome to tell, no client is made for it."""
+    if not settings.told:
+        return Announcer()
+    # Here, so that a cold start pays for it only where it is asked for.
+    from quickstep.aws.events import EventBridgeEvents  # noqa: PLC0415
+
+    bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT), settings.bus)
+    return Announcer(bus, settings.told)
 
 
 def make_schedules(settings: ScheduleSettings, client: MakeClient | None = None) -> Schedules:

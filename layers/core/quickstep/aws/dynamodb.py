@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.failures import Kind, calling, failure, kind_of
+from quickstep.aws.failures import Kind, calling, failure, kind_of, telling_denials
 from quickstep.fields import write_moment
 from quickstep.protocol.backlog import backlog_dict
 from quickstep.protocol.counts import CLOCKS
@@ -63,6 +63,7 @@ _CONFLICT_SLEEPS = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200)
 """A commit's transaction takes milliseconds."""
 
 
+@telling_denials
 class DynamoTargets:
     """The `Targets` port over a DynamoDB client; records expire after `retention`."""
 
@@ -264,7 +265,8 @@ class DynamoTargets:
         """Write memory and record in one transaction, and release the lease; see the port."""
         resource_id = record.resource_id
         write = self._remember(owner, resource_id, replace(memory, listed=True))
-        write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED))}"
+        over = () if memory.incident else ("incident",)  # an item of few bytes costs fewer units
+        write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED, *over))}"
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
         ]

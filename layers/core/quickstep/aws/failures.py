@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,7 +14,11 @@ from quickstep.engine.outcome import Outcome
 from quickstep.protocol.ports import CallFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 class Kind(Enum):
@@ -96,6 +102,30 @@ def failure(call: str, error: BaseException) -> CallFailedError:
     message = error.response.get("Error", {}).get("Message", "")
     why = f"{call}: {code}: {message}" if message else f"{call}: {code}"
     return CallFailedError(_OUTCOMES.get(kind_of(error), Outcome.FAILED_OTHER), why)
+
+
+def telling_denials(adapter: type[_T]) -> type[_T]:
+    """Have each method of an adapter raise a CallFailedError where AWS denies a call of it.
+
+    For adapters that let through whatever else they do not expect.
+    """
+    for name, method in list(vars(adapter).items()):
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(adapter, name, _telling_denials(method))
+    return adapter
+
+
+def _telling_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    @wraps(method)
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return method(*args, **kwargs)
+        except ClientError as error:
+            if _OUTCOMES.get(kind_of(error)) is Outcome.FAILED_DENIED:
+                raise failure(error.operation_name, error) from error
+            raise
+
+    return told
 
 
 @contextmanager

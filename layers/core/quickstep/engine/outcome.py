@@ -48,6 +48,16 @@ class Outcome(StrEnum):
         """Whether UpdateService is to be called."""
         return self in (Outcome.SCALED_OUT, Outcome.SCALED_IN)
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it tells of a desired count that has become another one."""
+        return self in _CHANGES
+
+    @property
+    def is_incident(self) -> bool:
+        """Whether it is a state that lasts until something is done: of each, one look tells."""
+        return self.failed or self in _LASTING
+
     def sentence(self, *, before: int | None, granted: int | None, why: str) -> str:
         """Return the sentence that reports this outcome; `why` is the rule's own explanation.
 
@@ -57,6 +67,19 @@ class Outcome(StrEnum):
         kept = "" if before is None else tasks(before)
         return _SENTENCES[self].format(before=before, granted=granted, kept=kept, why=why)
 
+
+_CHANGES = (
+    Outcome.SCALED_OUT,
+    Outcome.SCALED_IN,
+    Outcome.RECOVERED,
+    Outcome.FOREIGN_CHANGE,
+)
+_LASTING = (
+    Outcome.WOULD_SCALE,
+    Outcome.HELD_AT_MAX,
+    Outcome.HELD_NO_CAPACITY,
+    Outcome.HELD_NO_DATA,
+)
 
 _SENTENCES = {
     Outcome.SCALED_OUT: "Scaled out from {before} to {granted}: {why}",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Alarm, Observation, Override, Policy, ScalableTarget, State
     from quickstep.engine.outcome import Outcome
 
+DOCUMENT = "policy"
+"""Whose the bounds are where nothing replaces the document's."""
+
 RECHECK_SECONDS = 10
 """A breach is looked at again after one evaluation of a high-resolution alarm."""
 
@@ -45,7 +48,7 @@ class Bounds:
             if schedule.active(now)
         ]
         if not scheduled:
-            return cls(target.min_capacity, target.max_capacity, "policy")
+            return cls(target.min_capacity, target.max_capacity, DOCUMENT)
         return cls(
             max(bounds.minimum for bounds in scheduled),
             max(bounds.maximum for bounds in scheduled),

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from quickstep.config import ConfigError
 from quickstep.engine.decide import BOTH, correct, decide, set_capacity
+from quickstep.engine.load import tasks_of
 from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import Bounds, Case
 from quickstep.engine.words import clock
 from quickstep.loop.capacity import Capacity, changed
 from quickstep.loop.learning import ahead_of_time, ignored, learn, told
@@ -233,11 +235,17 @@ class Cycle:
         committed = draft.service.desired if memory.desired is None else memory.desired
         service = replace(draft.service, desired=committed)
         observation = Observation(service, seen.alarms, seen.backlog)
+        bounds = Bounds.in_force(target, memory.state, draft.at)
+        case = Case(target, observation, memory.state, draft.at, bounds)
+        missing = tasks_of(case).missing
+        draft = replace(draft, state=memory.state, bounds=bounds, missing=missing)
         decision = decided(target, observation, memory.state, draft.look, draft.at)
-        draft = replace(draft, state=memory.state)
         sent = insist(target, memory, decision, draft)
         decision = sent or decision
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
+        if seen.denied and not _stands(decision, draft):
+            denied = _ended(record, Outcome.FAILED_DENIED, seen.denied)
+            return memory if sent else replace(memory, state=decision.state), denied
         if sent is None:
             return replace(memory, state=decision.state), record
         adds = sent.outcome is not Outcome.SCALED_IN
@@ -266,12 +274,15 @@ class Cycle:
         """Commit, and send the next check beside it; what ECS has throttled lines up before."""
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
+        incident = str(record.outcome) if record.outcome.is_incident else ""
+        record = replace(record, repeated=bool(incident) and incident == memory.incident)
         memory = replace(
             memory,
             turn=turn,
             generation=memory.generation + 1,
             check_at=None,
             failed_at=now if _is_to_rest(record) else None,
+            incident=incident,
         )
         check = next_check(memory, record, now, self.jitter(), wait)
         if check is None:
@@ -333,9 +344,24 @@ def decided(
     return replace(other, next_check_in=decision.next_check_in) if other else decision
 
 
+def _stands(decision: Decision, draft: DecisionRecord) -> bool:
+    """Whether a decision stands beside a read that was denied: what adds tasks, and is not blind.
+
+    And a removal that an operator asked for, which goes by no load.
+    """
+    if decision.outcome in (Outcome.SCALED_OUT, Outcome.RECOVERED, Outcome.WOULD_SCALE):
+        return True
+    by_hand = draft.look.wish is not None or (draft.bounds is not None and draft.bounds.forced)
+    return decision.outcome is Outcome.SCALED_IN and by_hand
+
+
 def _is_to_rest(record: DecisionRecord) -> bool:
-    """Whether polls leave a target alone for a while; that a queue is not seen is no reason."""
-    return record.outcome.failed and record.outcome is not Outcome.FAILED_QUEUE
+    """Whether polls leave a target alone for a while; that something is not seen is no reason."""
+    decision = record.decision
+    unseen = decision is not None and not (
+        decision.outcome.changes_capacity or decision.outcome is Outcome.RECOVERED
+    )
+    return record.outcome.failed and not unseen
 
 
 def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:

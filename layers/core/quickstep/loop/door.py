@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.alarms.event import NOWHERE, Home, read_event
 from quickstep.engine.outcome import Outcome
+from quickstep.loop.announcing import Announcer
 from quickstep.loop.cycle import LEASE
 from quickstep.loop.drills import drill
 from quickstep.loop.heartbeat import HeartbeatRounds
@@ -60,7 +61,7 @@ class Door:
     """Lets in what comes, and has it evaluated.
 
     `sleep` waits, `jitter` gives a number from 0 up to 1; an event of another place than `home` is
-    refused.
+    refused. The `announcer` is for whoever reports what came of it, once it is over.
     """
 
     cycle: Cycle
@@ -71,6 +72,7 @@ class Door:
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
     home: Home = NOWHERE
+    announcer: Announcer = field(default_factory=Announcer)
     empties: Empties = field(default_factory=Empties)
 
     def on_event(self, event: Mapping[str, Any]) -> list[DecisionRecord]:

@@ -17,6 +17,7 @@ from quickstep.alarms.reading import (
 from quickstep.alarms.seconds import of_newest_seconds
 from quickstep.engine.backlog import Moment, follow
 from quickstep.engine.model import Alarm, AlarmState, Direction
+from quickstep.engine.outcome import Outcome
 from quickstep.engine.policies import (
     by_the_newest,
     looks_always,
@@ -58,6 +59,7 @@ class Seen:
     alarms: Mapping[str, Alarm]
     newest: Mapping[str, datetime]
     backlog: Backlog | None = None
+    denied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Observer:
         try:
             points = self.metrics.read({event.policy: fine}, now)[event.policy]
         except CallFailedError as error:
+            look = replace(look, denied=_denied(error))
             if policy is None or policy.direction is Direction.OUT:
                 return look
             blind = replace(event.alarm, datapoints=(), no_data=_unreadable(error))
@@ -112,21 +115,24 @@ class Observer:
             and _is_read(target, memory, look, name, now)
         }
         at_once = look.reads is Reads.NEWEST_SECONDS
-        seen = Seen(alarms, newest, self._backlog(target, memory, look, now))
+        backlog, denied = self._backlog(target, memory, look, now)
+        seen = Seen(alarms, newest, backlog, look.denied or denied)
         return self._read(target, known, definitions, seen, now, at_once=at_once)
 
     def _backlog(
         self, target: ScalableTarget, memory: Memory, look: Look, now: datetime
-    ) -> Backlog | None:
+    ) -> tuple[Backlog | None, str]:
         """Return what is known of the queues: what a poll has seen, else they are read.
 
-        A look that only adds leaves that to the polls.
+        And which call for it was denied. A look that only adds leaves reading to the polls.
         """
         if look.backlog or look.adds or not target.queues:
-            return look.backlog
+            return look.backlog, ""
         read = self.queues.read([policy.queue_name for policy in target.queues])
         moment = Moment(now, memory.desired or 0)
-        return follow(target.queues, memory.backlog, told_of(target.queues, read), moment)
+        denied = [_denied(each) for each in read.values() if isinstance(each, CallFailedError)]
+        backlog = follow(target.queues, memory.backlog, told_of(target.queues, read), moment)
+        return backlog, next(filter(None, denied), "")
 
     def _read(
         self,
@@ -158,7 +164,8 @@ class Observer:
                 )
                 for name in definitions
             }
-            return replace(seen, alarms={**seen.alarms, **unread})
+            denied = seen.denied or _denied(error)
+            return replace(seen, alarms={**seen.alarms, **unread}, denied=denied)
         readings = {
             name: (in_newest_seconds if at_once and fine[name].period == 1 else in_full)(
                 target, target.policy(name), known[name], points.get(name, ()), now
@@ -180,6 +187,11 @@ class Observer:
 
     def _fresh(self, look: Look, now: datetime) -> AlarmEvent | None:
         return look.event if look.event and now - look.event.at <= self.max_age else None
+
+
+def _denied(error: CallFailedError) -> str:
+    """Return what AWS says of a call that the role may not make; empty for any other failure."""
+    return error.why if error.outcome is Outcome.FAILED_DENIED else ""
 
 
 def told_of(

@@ -68,7 +68,8 @@ class Look:
     Where a task asks for it, `felt_at` is when the task has felt a surge: it is followed by others
     until an alarm says so, too. A look that only `adds` removes no task.
 
-    A poll brings the `backlog` of queues along that it has read; any other look reads them.
+    A poll brings the `backlog` of queues along that it has read; any other look reads them. Where
+    the load before an event may not be read, `denied` says so.
     """
 
     service: ServiceName
@@ -88,6 +89,7 @@ class Look:
     felt_at: datetime | None = None
     adds: bool = False
     backlog: Backlog | None = None
+    denied: str = ""
 
     @property
     def waits(self) -> bool:

@@ -77,7 +77,8 @@ class Memory:
     `surges` is when it was looked at of late because a task had asked for it, oldest first.
     `queues` are the names of its queues, by which it is listed; `backlog` is what is known of them:
     a poll writes that, too, beside whoever holds the lease. `failed_at` is when the last evaluation
-    failed, if that is what came of it.
+    failed, if that is what came of it. `incident` is the outcome of the last evaluation, where that
+    is one that an operator is told of once.
     """
 
     state: State = field(default_factory=State)
@@ -93,6 +94,7 @@ class Memory:
     queues: tuple[str, ...] = ()
     backlog: Backlog | None = None
     failed_at: datetime | None = None
+    incident: str = ""
 
     @property
     def desired(self) -> int | None:
@@ -210,6 +212,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
         "queues": list(memory.queues),
         "backlog": backlog_dict(memory.backlog) if memory.backlog else None,
         "failed_at": write_optional_moment(memory.failed_at),
+        **({"incident": memory.incident} if memory.incident else {}),
     }
 
 
@@ -270,6 +273,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         ),
         backlog=read_backlog(present.get("backlog")),
         failed_at=read_optional_moment(present.get("failed_at")),
+        incident=present["incident"].text() if "incident" in present else "",
     )
     problems.raise_any(CorruptItemError)
     return memory

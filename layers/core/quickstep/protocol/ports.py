@@ -307,6 +307,22 @@ class Operators(Protocol):
         ...
 
 
+MOST_EVENTS = 10
+"""Events that one call takes."""
+
+
+class Events(Protocol):
+    """The bus that tells others of decisions."""
+
+    def put(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Put up to MOST_EVENTS events on the bus, each as `events.event_of` makes it.
+
+        Raises:
+            CallFailedError: the call failed, or some of them were refused; others were put.
+        """
+        ...
+
+
 class Queues(Protocol):
     """The queues whose jobs services work off."""
 

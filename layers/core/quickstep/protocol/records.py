@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from quickstep.engine.proposal import DOCUMENT
 from quickstep.fields import write_moment
 from quickstep.protocol.backlog import reading_dict
 from quickstep.protocol.remembered import remembered_dict
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from quickstep.engine.backlog import Backlog, Queue
     from quickstep.engine.model import Alarm, Decision, Service, State
     from quickstep.engine.outcome import Outcome
+    from quickstep.engine.proposal import Bounds
     from quickstep.protocol.look import Look
 
 
@@ -34,7 +36,8 @@ class DecisionRecord:
     pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
     was wrong with something that an operator wrote. An `unclaimed` one was throttled before it
     could claim its target: nothing remembers it but what comes back. `state` is what the decision
-    was made on: it is stored, and not logged.
+    was made on: it is stored, and not logged. `bounds` are those in force, and `missing` tasks were
+    launched and never came. A `repeated` one is of the same incident as the look's before.
     """
 
     id: str
@@ -53,6 +56,9 @@ class DecisionRecord:
     unclaimed: bool = False
     backlog: Backlog | None = None
     state: State | None = None
+    bounds: Bounds | None = None
+    missing: int = 0
+    repeated: bool = False
 
     @property
     def resource_id(self) -> str:
@@ -81,6 +87,11 @@ class DecisionRecord:
         if self.backlog:
             queues = {policy: _queue_dict(queue) for policy, queue in self.backlog.queues.items()}
             record["queues"] = queues
+        if self.bounds and self.bounds.source != DOCUMENT:
+            bounds = self.bounds
+            record["bounds"] = {"min": bounds.minimum, "max": bounds.maximum, "by": bounds.source}
+        if self.missing:
+            record["missing"] = self.missing
         if self.unreadable:
             record["unreadable"] = self.unreadable
         if self.decision is None:

@@ -8,9 +8,13 @@ Quickstep / DrillLatency          by ResourceId; from the start of the period of
                                   the decision; the only metric of a drill that decided
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
+Quickstep / MissingTasks          by ResourceId; launched and never came, while there are any
+Quickstep / MinimumInForce        by ResourceId and BoundsBy, which is override or schedule, while
+Quickstep / MaximumInForce        the document's bounds are replaced by such
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
 Quickstep / NoCapacityDecisions   over all targets: held, as some tasks are missing
 Quickstep / IgnoredSurges         over all targets: messages of tasks that no look was made for
+Quickstep / UnsentEvents          over all targets: calls that were to tell others of decisions
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
@@ -26,9 +30,11 @@ from aws_lambda_powertools import Logger
 
 from quickstep.alarms.event import EventError
 from quickstep.engine.outcome import Outcome
+from quickstep.engine.proposal import DOCUMENT
 from quickstep.fields import write_moment
 from quickstep.loop.schedules import ScheduleError
 from quickstep.protocol.messages import MessageError, read_records
+from quickstep.protocol.ports import CallFailedError
 from quickstep.report.emf import Metric, MetricSet, embedded
 
 if TYPE_CHECKING:
@@ -85,6 +91,17 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
             Metric("DesiredCount", desired),
             Metric("RunningCount", record.service.running),
         ]
+    if record.missing:
+        of_target.append(Metric("MissingTasks", record.missing))
+    if record.bounds and record.bounds.source != DOCUMENT:
+        # Only then: each metric of each target is paid for, by the hours in which it has values.
+        yield MetricSet(
+            (
+                Metric("MinimumInForce", record.bounds.minimum),
+                Metric("MaximumInForce", record.bounds.maximum),
+            ),
+            {**target, "BoundsBy": record.bounds.source.partition(" ")[0]},
+        )
     latencies = {
         "AlarmToUpdateLatency": record.alarm_to_update,
         "SurgeToUpdateLatency": record.surge_to_update,
@@ -103,19 +120,59 @@ def _milliseconds(name: str, duration: timedelta) -> Metric:
 _T = TypeVar("_T")
 
 
-def deliver(receive: Callable[[_T], list[DecisionRecord]], what: _T) -> dict[str, Any]:
-    """Evaluate what came and report it; refuse, without a retry, what is none of ours."""
+def _to_nobody(_records: list[DecisionRecord]) -> list[str]:
+    return []
+
+
+def tell(
+    announce: Callable[[list[DecisionRecord]], list[str]], records: list[DecisionRecord]
+) -> None:
+    """Tell others of decisions that are committed; log what could not be told, and go on."""
+    for why in announce(records):
+        metrics = embedded(datetime.now(UTC), MetricSet((Metric("UnsentEvents", 1),)))
+        logger.warning("Events could not be sent", extra={"why": why, **metrics})
+
+
+def deliver(
+    receive: Callable[[_T], list[DecisionRecord]],
+    what: _T,
+    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
+) -> dict[str, Any]:
+    """Evaluate what came, report it and tell others; refuse, without a retry, what is foreign."""
     try:
         records = receive(what)
     except (EventError, MessageError) as error:
         return {"refused": refuse(error)}
+    except (CallFailedError, ExceptionGroup) as error:
+        for why in sorted(set(_denials(error))):
+            _count_denied(why)
+        raise
     for record in records:
         report(record)
+    tell(announce, records)
     return {"decisions": [record.as_dict for record in records]}
 
 
+def _denials(error: Exception) -> Iterator[str]:
+    """Yield the calls that were denied, of what went wrong with targets that have no record."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from _denials(each)
+    elif isinstance(error, CallFailedError) and error.outcome is Outcome.FAILED_DENIED:
+        yield error.why
+
+
+def _count_denied(why: str) -> None:
+    """Log and count a denied call that ended more than one evaluation, or came before any."""
+    metrics = embedded(datetime.now(UTC), MetricSet((Metric("FailedDecisions", 1),)))
+    reason = Outcome.FAILED_DENIED.sentence(before=None, granted=None, why=why)
+    logger.error(reason, extra=metrics)
+
+
 def deliver_each(
-    receive: Callable[[str, str], list[DecisionRecord]], records: Any
+    receive: Callable[[str, str], list[DecisionRecord]],
+    records: Any,
+    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
 ) -> dict[str, Any]:
     """Evaluate messages of a queue; return the ids of those that failed, and come back alone.
 
@@ -129,12 +186,19 @@ def deliver_each(
     except MessageError as error:
         return {"refused": refuse(error)}
     failed: dict[str, Exception] = {}
+    decided: list[DecisionRecord] = []
+
+    def later(records: list[DecisionRecord]) -> list[str]:
+        decided.extend(records)
+        return []
+
     for message in messages:
         try:
-            deliver(partial(receive, message.body), message.queue)
+            deliver(partial(receive, message.body), message.queue, later)
         except Exception as error:
             logger.exception("A message failed", extra={"message_id": message.id})
             failed[message.id] = error
+    tell(announce, decided)
     if failed and len(failed) == len(messages):
         raise ExceptionGroup("every message failed", list(failed.values()))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -163,6 +227,6 @@ def refuse(error: InvalidDocumentError) -> list[str]:
     """Log and count what cannot be evaluated; return its problems."""
     problems = [str(problem) for problem in error.problems]
     metrics = embedded(datetime.now(UTC), MetricSet((Metric("RefusedEvents", 1),)))
-    what = "Refused what is no event or message of ours"
+    what = "Refused: neither an alarm event nor a Quickstep message"
     logger.error(what, extra={"problems": problems, **metrics})
     return problems

@@ -1,0 +1,74 @@
+"""Which decisions others are told of: every change, and of each incident its first look.
+
+Telling comes after the commit, and after all else of an invocation. Nothing waits for it, and
+nothing is lost with it but the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quickstep.engine.outcome import Outcome
+from quickstep.protocol.events import event_of
+from quickstep.protocol.ports import MOST_EVENTS, CallFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quickstep.protocol.ports import Events
+    from quickstep.protocol.records import DecisionRecord
+
+
+TOLD = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
+"""The outcomes that others may be told of."""
+
+KINDS = {
+    "CHANGES": tuple(outcome for outcome in TOLD if outcome.is_change),
+    "FAILURES": tuple(outcome for outcome in TOLD if outcome.failed),
+    "HOLDS": tuple(outcome for outcome in TOLD if not (outcome.is_change or outcome.failed)),
+}
+"""All outcomes of a kind, by one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """Tells others of decisions with some `outcomes`; without a bus, nobody.
+
+    What has failed before its target could be claimed leaves no memory of that in its item, so this
+    function remembers it: another one tells of it, too.
+    """
+
+    events: Events | None = None
+    outcomes: frozenset[Outcome] = frozenset()
+    _unclaimed: dict[str, Outcome] = field(default_factory=dict)
+
+    def announce(self, records: Sequence[DecisionRecord]) -> list[str]:
+        """Put events on the bus; return why some could not be put."""
+        if self.events is None:
+            return []
+        news = [record for record in records if self._is_news(record)]
+        told = [event_of(record) for record in news if record.outcome in self.outcomes]
+        return [
+            why
+            for start in range(0, len(told), MOST_EVENTS)
+            for why in self._put(told[start : start + MOST_EVENTS])
+        ]
+
+    def _put(self, events: Sequence[dict[str, object]]) -> Iterable[str]:
+        assert self.events is not None  # noqa: S101 - asked above
+        try:
+            self.events.put(events)
+        except CallFailedError as error:
+            return [error.why]
+        return []
+
+    def _is_news(self, record: DecisionRecord) -> bool:
+        if record.outcome.is_change or not record.outcome.is_incident:
+            self._unclaimed.pop(record.resource_id, None)
+            return record.outcome.is_change
+        if record.service or record.decision:  # it was claimed, and its item remembers
+            return not record.repeated
+        known = self._unclaimed.get(record.resource_id)
+        self._unclaimed[record.resource_id] = record.outcome
+        return known is not record.outcome and not record.repeated
