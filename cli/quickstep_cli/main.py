@@ -92,7 +92,7 @@ COMMANDS = {
     ),
     "scale": Lazy(
         "operate:scale",
-        "Set a target's capacity once, within its bounds. The policies go on from there.",
+        "Set a target's capacity once, within the bounds in force. The policies go on from there.",
         _OPERATE,
     ),
     "doctor": Lazy(

@@ -70,6 +70,53 @@ variable "drill_seconds" {
   }
 }
 
+variable "event_outcomes" {
+  description = "Outcomes that become events on the default bus (docs/events.md), such as SCALED_OUT,FAILED_DENIED, or CHANGES, FAILURES and HOLDS for all of a kind; empty for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.event_outcomes == null || can(regex("^[A-Z_,]{0,90}$", var.event_outcomes))
+    error_message = "event_outcomes must be outcomes separated by commas, of 90 characters in all"
+  }
+}
+
+variable "event_email" {
+  description = "Who gets these events by e-mail; empty for nobody. The SNS topic exists all the same."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.event_email == null || can(regex("^([^@\\s]+@[^@\\s]+\\.[^@\\s]+)$", var.event_email))
+    error_message = "event_email must be an e-mail address"
+  }
+}
+
+variable "event_webhook" {
+  description = "Where these events are posted to as {\"text\"}, such as a Slack webhook; empty for none."
+  type        = string
+  default     = null
+  sensitive   = true
+
+  validation {
+    condition     = var.event_webhook == null || can(regex("^(https://\\S{1,1000})$", var.event_webhook))
+    error_message = "event_webhook must be an https URL"
+  }
+}
+
+variable "event_webhook_secret" {
+  description = "The Authorization header of these posts; a Slack webhook needs none."
+  type        = string
+  default     = "none"
+  nullable    = false
+  sensitive   = true
+
+  validation {
+    condition     = can(regex("^\\S.{0,511}$", var.event_webhook_secret))
+    error_message = "event_webhook_secret must be 1 to 512 characters"
+  }
+}
+
 variable "name_prefix" {
   description = "Begins the name of the SSM parameter <prefix>-scaler, of which an account and Region has one, as two scalers would both act on each event. Another prefix is for replacing a scaler."
   type        = string

@@ -249,7 +249,7 @@ def test_the_heartbeat_records_each_minute_that_a_queue_cannot_be_read(world: Wo
 
     for _ in range(2):
         world.clock.advance(60)
-        assert [record.outcome for record in world.beat()] == [Outcome.FAILED_QUEUE]
+        assert [record.outcome for record in world.beat()] == [Outcome.FAILED_DENIED]
 
 
 def test_a_queue_that_fails_once_is_read_again_and_no_record_says_so(world: Worker) -> None:

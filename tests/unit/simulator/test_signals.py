@@ -131,7 +131,7 @@ def test_quickstep_s_own_code_knows_that_cpu_is_capped() -> None:
 
     first = run.actions[0]
     assert (first.before, first.after) == (2, 4)
-    assert "100 on each of 2 tasks takes 4 at 60" in first.why
+    assert first.why == "Scaled out from 2 to 4: cpu: 2 tasks at 100% need 4 at 60%"
 
 
 def test_tasks_are_not_counted_by_the_samples_of_aws_s_own_metrics() -> None:

@@ -70,7 +70,7 @@ def test_quickstep_answers_a_surge_of_jobs_by_its_next_poll() -> None:
 
     first = next(action for action in run.actions if action.at >= 60)
     assert first.at < 60 + 11
-    assert "jobs/s arrive and" in first.why
+    assert "jobs/s arriving and" in first.why
     assert {
         record.look.cause.kind for record in run.records if record.outcome.changes_capacity
     } <= {

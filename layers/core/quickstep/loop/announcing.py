@@ -64,6 +64,8 @@ class Announcer:
         return []
 
     def _is_news(self, record: DecisionRecord) -> bool:
+        if record.drill_latency is not None:
+            return False  # what a drill has decided changes nothing
         if record.outcome.is_change or not record.outcome.is_incident:
             self._unclaimed.pop(record.resource_id, None)
             return record.outcome.is_change
