@@ -14,7 +14,7 @@ import typer
 from benchmarks.contenders import ONE_NUMBER
 from quickstep.config import Preset, parse_target
 from quickstep_cli.experiment import an_experiment
-from quickstep_cli.thresholds import default_thresholds
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Setup

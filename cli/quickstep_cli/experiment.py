@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget
 from quickstep_cli.options import made_of_options
-from quickstep_cli.thresholds import default_thresholds, read_thresholds
+from quickstep_cli.thresholds import read_thresholds
 from quickstep_cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -33,6 +33,7 @@ from quickstep_lab.simulator.signals import BALANCER_LAG, ECS_LAG, REQUESTS, SIM
 from quickstep_lab.simulator.stage import Setup
 from quickstep_lab.simulator.workers import jobs_of
 from quickstep_lab.simulator.world import Spread, World
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.traffic import MAX_SECONDS
 
 if TYPE_CHECKING:

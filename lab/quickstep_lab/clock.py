@@ -1,10 +1,10 @@
-"""The clock that the demo lives by; a test hands it one that does not wait."""
+"""The clocks that the demo lives by; a test hands it one that does not wait."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +40,37 @@ class Clock:
             yield
         if pause > 0:
             self.sleep(pause)
+
+
+@dataclass(slots=True)
+class CatchUpClock:
+    """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
+
+    Whatever is measured under it is measured in real time. While it is `hurrying`, a wait takes
+    1/`rate` of its length, until the clock is no longer behind. From then on it tells the real time.
+    """
+
+    behind: timedelta
+    rate: float = 8
+    hurrying: bool = False
+    real: Clock = Clock()
+
+    def now(self) -> datetime:
+        """Return the time that it tells."""
+        return self.real.now() - self.behind
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until `seconds` have passed on it."""
+        skipped = timedelta(0)
+        if self.hurrying:
+            skipped = min(self.behind, timedelta(seconds=seconds * (1 - 1 / self.rate)))
+        self.real.sleep(seconds - skipped.total_seconds())
+        self.behind -= skipped
+
+    @property
+    def clock(self) -> Clock:
+        """Return it as whoever tells the time and waits takes it."""
+        return Clock(self.now, self.sleep, self.real.look)
 
 
 def next_boundary(moment: datetime, seconds: int) -> datetime:
