@@ -30,6 +30,8 @@ POLL_SECONDS = 5
 
 MOST_PRINTED = 2_000
 """Decisions in a written page: more make a browser slow."""
+PRINTED_WIDTHS = (1200, 340)
+"""Of the drawing, in pixels: nobody draws a file anew for the window that it is seen in."""
 _STALE = "The decisions are as of"
 
 
@@ -167,4 +169,7 @@ def _printed(material: Material) -> str:
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
-    return document(build_view(material, Look(page_size=MOST_PRINTED)), Printed())
+    wide, narrow = (
+        build_view(material, Look(page_size=MOST_PRINTED, width=width)) for width in PRINTED_WIDTHS
+    )
+    return document(wide, Printed(), narrow=narrow)

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from starlette.routing import Route
 
 from quickstep.engine.outcome import Outcome
 from quickstep.report.dashboard.html import Markup, element
-from quickstep.report.dashboard.page import FRAME_STYLE, document, parts
+from quickstep.report.dashboard.page import FRAME_STYLE, anchor, document, parts
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
 from quickstep_lab.page.race import race_page, race_parts
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from quickstep.report.dashboard.html import Child
+    from quickstep.report.dashboard.material import Entry
     from quickstep_lab.page.feed import Edition, Feed
 
 HOST = "127.0.0.1"
@@ -111,15 +113,27 @@ def make_app(feed: Feed) -> Starlette:
 class Links:
     """Controls of the page: links to itself. The script adds the viewer's zone and width."""
 
-    def control(
-        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
-    ) -> Markup:
+    def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a link."""
-        query = {"outcome": str(outcome)} if outcome else {}
-        if page > 1:
-            query["page"] = str(page)
-        address = f"?{urlencode(query)}" if query else "/"
-        return element("a", {"href": address, "aria-current": "true" if current else None}, label)
+        return element(
+            "a", {"href": _address(look), "aria-current": "true" if current else None}, label
+        )
+
+    def opening(self, entry: Entry, look: Look) -> str | None:
+        """Return the address of the page on which the decision is open, down to its row."""
+        return f"{_address(replace(look, page=1, opened=entry.id))}#{anchor(entry)}"
+
+
+def _address(look: Look) -> str:
+    """Return e.g. `?outcome=SCALED_OUT&page=2`; `read_look` reads it back."""
+    query = {"outcome": str(look.outcome)} if look.outcome else {}
+    if look.everything:
+        query["all"] = "1"
+    if look.page > 1:
+        query["page"] = str(look.page)
+    if look.opened is not None:
+        query["open"] = look.opened
+    return f"?{urlencode(query, errors='backslashreplace')}" if query else "/"
 
 
 def read_look(query: Mapping[str, str]) -> Look:
@@ -131,6 +145,8 @@ def read_look(query: Mapping[str, str]) -> Look:
         page=_whole(query.get("page", ""), standard.page, _MOST_PAGE),
         width=_whole(query.get("width", ""), standard.width, _MOST_WIDTH),
         zone=ZoneInfo(zone) if zone in _zones() else standard.zone,
+        everything=query.get("all") == "1",
+        opened=query.get("open"),
     )
 
 

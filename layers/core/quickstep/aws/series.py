@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quickstep.alarms.definition import AlarmDefinition
 
 MOST_POINTS = 500
+_REQUESTS = "RequestsPerSecond"
 _PERIODS = (10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 # How long CloudWatch keeps datapoints of a period (GetMetricData, CloudWatch API Reference).
 _KEPT = ((60, timedelta(hours=3)), (300, timedelta(days=15)), (3600, timedelta(days=63)))
@@ -66,6 +67,7 @@ class CloudWatchSeries:
                     Threshold(policy, definition.threshold, _is_above(definition))
                     for policy, definition in group
                 ),
+                per_task=_is_per_task(group[0][1]),
             )
             for index, group in enumerate(watched)
         )
@@ -88,6 +90,15 @@ def _by_metric(definitions: Mapping[str, AlarmDefinition]) -> Iterator[Group]:
 
 def _is_above(definition: AlarmDefinition) -> bool:
     return definition.comparison.startswith("Greater")
+
+
+def _is_per_task(definition: AlarmDefinition) -> bool:
+    """Whether it is the publisher's own metric, of which every task puts its share."""
+    queries: Sequence[Mapping[str, Any]] = definition.queries
+    if len(queries) != 1 or "MetricStat" not in queries[0]:
+        return False
+    stat = queries[0]["MetricStat"]
+    return stat["Stat"] == "Average" and stat["Metric"]["MetricName"] == _REQUESTS
 
 
 def _name(watched: tuple[str, AlarmDefinition]) -> str:

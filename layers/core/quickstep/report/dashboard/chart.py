@@ -1,109 +1,112 @@
-r"""The timeline as SVG: load and thresholds, the decisions, and the tasks, on one time axis.
+r"""The timeline: the decisions, the load with its thresholds, and the tasks, on one time axis.
 
-100 ┄┄┄┄┄┄┄┄┄┄/───\┄┄┄┄┄┄   a panel for each metric, with its thresholds
-  0 ─────────/     \─────
-              ▲ ▲  ▬  ▼     decisions: changes and failures above, the others below
-  8           ┌─┘▒▒▒▒▒└──   tasks: desired as a line, running as an area
-      10:00   10:01   10:02
+             ▲+4 ▲+4     ▼      pins: what changed or failed; a bar holds the looks of one breach
+             ═══════     ═
+1,200     /‾‾‾‾‾‾‾\      ┆      the whole service's load, and what of it failed
+100 ┄┄┄┄┄┄/───\┄┄┄┄┄┄┄┄┄┄┆      a panel for each metric, with its thresholds and the band between
+8         ┌─┘░░▒▒▒▒▒▒▒▒▒─┆      tasks: desired as a line; running, starting and missing as areas
+    10:00   10:01      now
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from quickstep.report.dashboard import plot
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
-from quickstep.report.dashboard.times import Tick, local, offset_name, ticks
+from quickstep.report.dashboard.plot import Across, Upward, number
+from quickstep.report.dashboard.times import (
+    clock,
+    local,
+    localised,
+    moment,
+    offset_name,
+    ticks,
+    utc_clock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from quickstep.report.dashboard.material import Point, Threshold
-    from quickstep.report.dashboard.view import Mark, Panel, Steps, View
+    from quickstep.report.dashboard.incidents import Incident
+    from quickstep.report.dashboard.material import Entry, Point, Threshold
+    from quickstep.report.dashboard.view import Line, Look, Mark, Panel, View
 
-NARROWEST, NARROW, WIDEST = 280, 520, 2400
-_TITLE, _LANE = 22, 48
-_TICK_WIDTH, _DIGIT_WIDTH, _GUIDE_WIDTH = 84, 9, 24
+_TITLE, _GAP = 24, 10
+_PIN_Y, _BAR_Y, _QUIET_Y, _LANE = 26, 38, 48, 56
+_DIGIT_WIDTH, _GUIDE_WIDTH, _SLOT_WIDTH = 9, 24, 8
+_PAST_WIDTH = 1.0
+"""Pixels at the right end that are not worth calling the future."""
+
+
+class Opener(Protocol):
+    """Where the drawing is shown: what a pin is a link to."""
+
+    def opening(self, entry: Entry, look: Look) -> str | None:
+        """Return the address at which a decision is open; None where there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """Where moments and values are on the drawing, in pixels."""
+class _Stage:
+    """What all parts of a drawing need: the view, its axis, and seconds on it."""
 
-    start: datetime
-    span: float
-    left: float
-    right: float
+    view: View
+    axis: Across
+
+    def second(self, at: datetime) -> float:
+        return (at - self.view.start) / timedelta(seconds=1)
 
     def x(self, at: datetime) -> float:
-        share = (at - self.start) / timedelta(seconds=1) / self.span
-        return round(self.left + min(1.0, max(0.0, share)) * (self.right - self.left), 1)
+        return self.axis.x(self.second(at))
+
+    def places(self, points: Iterable[Point]) -> list[plot.Place]:
+        return [(self.second(point.at), point.value) for point in points]
+
+    @property
+    def known(self) -> float:
+        """The present: the second up to which anything is drawn."""
+        return self.second(self.view.known_until)
 
 
-@dataclass(frozen=True, slots=True)
-class _Band:
-    """A part of the drawing from `top` to `bottom`, for values from 0 to `highest`."""
-
-    top: float
-    bottom: float
-    highest: float
-
-    def y(self, value: float) -> float:
-        share = min(1.0, max(0.0, value / self.highest))
-        return round(self.bottom - share * (self.bottom - self.top), 1)
-
-
-def timeline(view: View) -> Markup:
-    """Return the drawing, as wide as the view asks for."""
-    width = min(max(view.look.width, NARROWEST), WIDEST)
-    narrow = width < NARROW
-    frame = _Frame(
-        view.start,
-        max((view.end - view.start) / timedelta(seconds=1), 1e-9),
-        38 if narrow else 52,
-        width - (12 if narrow else 18),
+def timeline(view: View, opener: Opener) -> Markup:
+    """Return the drawing, as wide as the view asks for, and the cursor that tells its values."""
+    width = min(max(view.look.width, plot.NARROWEST), plot.WIDEST)
+    span = (view.end - view.start) / timedelta(seconds=1)
+    stage = _Stage(view, plot.across(0, max(span, 1e-9), width))
+    drawn: list[Markup] = []
+    plots: list[Upward] = []
+    y = float(_LANE)
+    for height, highest, draw in _panels(stage, narrow=plot.is_narrow(width)):
+        one = Upward(y + _TITLE, y + _TITLE + height, highest)
+        drawn.append(draw(one))
+        plots.append(one)
+        y = one.bottom + _GAP
+    marks = [
+        plot.Mark(stage.second(tick.at), tick.lines)
+        for tick in ticks(view.start, view.end, stage.axis.most_ticks, view.look.zone)
+    ]
+    height = plots[-1].bottom + 8 + plot.ROW * max((len(mark.lines) for mark in marks), default=0)
+    svg = plot.drawing(
+        width,
+        height,
+        described(view),
+        plot.seen_only(
+            *drawn,
+            plot.bottom_axis(marks, stage.axis, plots),
+            _guides(stage, plots[-1].bottom),
+            _now(stage, plots),
+            *(_bar(incident, stage) for incident in view.incidents),
+            *(_quiet(mark, stage) for mark in view.marks if mark.kind.is_quiet),
+        ),
+        *_pins(stage, opener),
     )
-    parts: list[Markup] = []
-    y = 2.0
-    bands: list[_Band] = []
-    for panel in view.panels:
-        height = (150 if narrow else 180) if panel is view.panels[0] else 100
-        band = _Band(y + _TITLE, y + _TITLE + height, _ceiling(panel.top))
-        parts.append(_load(panel, band, frame, y))
-        bands.append(band)
-        y = band.bottom + 6
-    if not view.panels:
-        parts.append(_text("No metric and no datapoint in this time.", frame.left, y + 18))
-        y += 28
-    lane = y + _LANE / 2
-    y += _LANE
-    highest = max(
-        (point.value for point in (*view.desired.points, *view.running.points)), default=0
-    )
-    band = _Band(y + _TITLE, y + _TITLE + (80 if narrow else 90), max(4.0, -(-highest // 4) * 4))
-    tasks = _tasks(view, band, frame, y)
-    bottom = band.bottom
-    marks = list(ticks(view.start, view.end, _most_ticks(frame), view.look.zone))
-    total = bottom + 8 + 14 * max((len(tick.lines) for tick in marks), default=0)
-    return element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width} {total:g}",
-            "width": width,
-            "height": f"{total:g}",
-            "role": "img",
-            "aria-label": described(view),
-        },
-        *parts,
-        _guides(view.marks, frame, [*bands, band]),
-        tasks,
-        _axis(marks, frame, bottom, [*bands, band]),
-        _marks(view, frame, lane),
-    )
+    return join(svg, plot.cursor(list(_readings(stage)), width, "Values over time"))
 
 
 def described(view: View) -> str:
@@ -111,79 +114,133 @@ def described(view: View) -> str:
     zone = view.look.zone
     span = f"{local(view.start, zone)} to {local(view.end, zone)} {offset_name(view.end, zone)}"
     said = [f"Timeline of {view.resource_id} from {span}"]
+    if view.demand is not None and view.demand.total.newest is not None:
+        said.append(f"{view.demand.title}: newest {number(view.demand.total.newest.value)}")
     for panel in view.panels:
-        newest = [line.parts[-1][-1].value for line in panel.lines if line.parts]
-        said.append(f"{panel.title}: newest {', '.join(map(number, newest)) or 'no data'}")
+        newest = [number(line.newest.value) for line in panel.lines if line.newest]
+        said.append(f"{panel.title}: newest {', '.join(newest) or 'no data'}")
         said += [_threshold_words(threshold) for threshold in panel.thresholds]
     for steps in (view.desired, view.running):
-        if steps.points:
-            said.append(f"{steps.name} {steps.points[-1].value:g}")
+        if steps.newest is not None:
+            said.append(f"{steps.name} {steps.newest}")
     said.append(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}")
     return "; ".join(said) + "."
-
-
-def number(value: float) -> str:
-    """Return a value to three digits, e.g. `98.3`, `160`, `12,345`."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
 # --- panels ---------------------------------------------------------------------------------------
 
 
-def _load(panel: Panel, band: _Band, frame: _Frame, y: float) -> Markup:
-    floor = band.bottom
-    first = panel.lines[0]
-    return join(
-        *(
-            element(
-                "rect",
-                {
-                    "class": "breach",
-                    "x": frame.x(since),
-                    "y": band.top,
-                    "width": max(1.0, round(frame.x(until) - frame.x(since), 1)),
-                    "height": floor - band.top,
-                },
-            )
-            for since, until in panel.breaches
-        ),
-        *(
-            _path(f"{_line(part, band, frame)}V{floor:g}H{frame.x(part[0].at):g}Z", "area")
-            for part in first.parts
-            if len(part) > 1
-        ),
-        _grid(band, frame),
-        *(
-            _drawn(part, band, frame, "load" if line is first else "load other")
-            for line in panel.lines
-            for part in line.parts
-        ),
-        *_thresholds(panel.thresholds, band, frame),
-        _text(panel.title, frame.left, y + 13, "strong"),
+class _Draw(Protocol):
+    def __call__(self, one: Upward, /) -> Markup: ...
+
+
+def _panels(stage: _Stage, *, narrow: bool) -> Iterator[tuple[float, float, _Draw]]:
+    """Yield each plot from the top: its height, its highest value, and what draws it."""
+    view = stage.view
+    demand = view.demand
+    if demand is not None:
+        yield (
+            (70 if narrow else 84),
+            plot.ceiling(demand.top),
+            lambda one: _demand(stage, one),
+        )
+    for panel in view.panels:
+        height = (120 if narrow else 150) if panel is view.panels[0] else 90
+        yield height, plot.ceiling(panel.top), _drawing_of(panel, stage)
+    if demand is None and not view.panels:
+        yield (
+            20,
+            1.0,
+            lambda one: plot.text("No load is known for this time.", stage.axis.left, one.top),
+        )
+    points = (*view.desired.points, *view.running.points)
+    highest = max((point.value for point in points), default=0)
+    yield (
+        (80 if narrow else 96),
+        plot.whole_ceiling(highest),
+        lambda one: _tasks(stage, one),
     )
 
 
-def _drawn(part: Sequence[Point], band: _Band, frame: _Frame, css: str) -> Markup:
+def _drawing_of(panel: Panel, stage: _Stage) -> _Draw:
+    return lambda one: _load(panel, stage, one)
+
+
+def _demand(stage: _Stage, one: Upward) -> Markup:
+    demand = stage.view.demand
+    assert demand is not None  # noqa: S101 - it is drawn where there is one
+    newest = demand.total.newest
+    samples = [plot.Sample("load", f"{number(newest.value)} now" if newest else "no data")]
+    if demand.lost is not None:
+        samples.append(plot.Sample("lost", "failed", area=True))
+    return join(
+        *_areas(demand.total, stage, one, "area"),
+        *_areas(demand.failed, stage, one, "lost"),
+        plot.grid(stage.axis, one),
+        *(_drawn(part, stage, one, "load") for part in demand.total.parts),
+        _heading(demand.title, stage, one, samples),
+    )
+
+
+def _load(panel: Panel, stage: _Stage, one: Upward) -> Markup:
+    first = panel.lines[0]
+    floor, ceiling = panel.floor, panel.ceiling
+    newest = panel.newest
+    return join(
+        plot.band(floor.value, ceiling.value, stage.axis, one)
+        if floor and ceiling and floor.value < ceiling.value
+        else None,
+        *(
+            plot.box(
+                stage.x(since),
+                one.top,
+                stage.x(until) - stage.x(since),
+                one.bottom - one.top,
+                "breach",
+            )
+            for since, until in panel.breaches
+        ),
+        *_areas(first, stage, one, "area"),
+        plot.grid(stage.axis, one),
+        *(
+            _drawn(part, stage, one, "load" if line is first else "load other")
+            for line in panel.lines
+            for part in line.parts
+        ),
+        *(
+            plot.level(threshold.value, _threshold_words(threshold), stage.axis, one)
+            for threshold in panel.thresholds
+        ),
+        _heading(
+            panel.title,
+            stage,
+            one,
+            [plot.Sample("load", f"{number(newest.value)} now")] if newest else [],
+        ),
+    )
+
+
+def _heading(title: str, stage: _Stage, one: Upward, samples: Iterable[plot.Sample]) -> Markup:
+    """Return a plot's title, and its key after it; in a narrow drawing there is room for one."""
+    y = one.top - 9
+    said = plot.text(title, stage.axis.left, y, "strong")
+    x = stage.axis.left + len(title) * 6.6 + 18
+    return said if x > stage.axis.right - 160 else join(said, plot.key(samples, x, y - 4))
+
+
+def _areas(line: Line, stage: _Stage, one: Upward, css: str) -> Iterator[Markup]:
+    for part in line.parts:
+        if len(part) > 1:
+            places = stage.places(part)
+            sloped = plot.sloped(places, stage.axis, one)
+            yield plot.path(plot.filled(sloped, places[0][0], stage.axis, one), css)
+
+
+def _drawn(part: Sequence[Point], stage: _Stage, one: Upward, css: str) -> Markup:
     if len(part) > 1:
-        return _path(_line(part, band, frame), css)
-    centre = {"cx": frame.x(part[0].at), "cy": band.y(part[0].value)}
+        return plot.path(plot.sloped(stage.places(part), stage.axis, one), css)
+    centre = {"cx": stage.x(part[0].at), "cy": one.y(part[0].value)}
     return element("circle", {"class": "dot", "r": 2.5, **centre})
-
-
-def _line(part: Sequence[Point], band: _Band, frame: _Frame) -> str:
-    return "M" + "L".join(f"{frame.x(p.at):g} {band.y(p.value):g}" for p in part)
-
-
-def _thresholds(thresholds: Iterable[Threshold], band: _Band, frame: _Frame) -> Iterator[Markup]:
-    for threshold in thresholds:
-        y = band.y(threshold.value)
-        yield element(
-            "line",
-            {"class": "threshold", "x1": frame.left, "x2": frame.right, "y1": y, "y2": y},
-        )
-        yield _text(
-            _threshold_words(threshold), frame.right - 4, y - 5, "threshold-text halo", "end"
-        )
 
 
 def _threshold_words(threshold: Threshold) -> str:
@@ -191,180 +248,218 @@ def _threshold_words(threshold: Threshold) -> str:
     return f"{threshold.policy}: {side} {number(threshold.value)}"
 
 
-def _tasks(view: View, band: _Band, frame: _Frame, y: float) -> Markup:
+def _tasks(stage: _Stage, one: Upward) -> Markup:
+    view, axis = stage.view, stage.axis
     running, desired = view.running.points, view.desired.points
-    area = (
-        f"{_stairs(view.running, band, frame)}V{band.bottom:g}H{frame.x(running[0].at):g}Z"
-        if running
-        else None
-    )
-    return join(
-        _path(area, "running") if area else None,
-        _grid(band, frame),
-        _path(_stairs(view.desired, band, frame), "desired") if desired else None,
-        _text("Tasks", frame.left, y + 13, "strong"),
-        _key(view, frame.left + 50, y + 9),
-    )
-
-
-def _key(view: View, x: float, y: float) -> Markup:
-    """Return what line and area stand for, or that there is neither."""
-    desired, running = view.desired.points, view.running.points
     if not desired and not running:
-        return _text("no evaluation has seen the service in this time", x, y + 4)
-    return join(
-        _path(f"M{x:g} {y:g}h16", "desired"),
-        _text(f"desired {desired[-1].value:g}" if desired else "desired unknown", x + 22, y + 4),
-        element("rect", {"class": "running", "x": x + 96, "y": y - 5, "width": 14, "height": 10}),
-        _text(f"running {running[-1].value:g}" if running else "running unknown", x + 116, y + 4),
-    )
-
-
-def _stairs(steps: Steps, band: _Band, frame: _Frame) -> str:
-    """Return a path that stays at a count until the next one, and goes on to the right edge."""
-    first, *rest = steps.points
-    path = [f"M{frame.x(first.at):g} {band.y(first.value):g}"]
-    path += [f"H{frame.x(p.at):g}V{band.y(p.value):g}" for p in rest]
-    return "".join([*path, f"H{frame.right:g}"])
-
-
-def _grid(band: _Band, frame: _Frame) -> Markup:
-    values = [band.highest / 4 * n for n in range(5)]
-    return join(
-        *(
-            join(
-                element(
-                    "line",
-                    {
-                        "class": "rule",
-                        "x1": frame.left,
-                        "x2": frame.right,
-                        "y1": band.y(value),
-                        "y2": band.y(value),
-                    },
-                ),
-                _text(number(value), frame.left - 6, band.y(value) + 4, "", "end"),
-            )
-            for value in values
+        return join(
+            plot.grid(axis, one),
+            _heading("Tasks", stage, one, []),
+            plot.text("No look has seen the service in this time.", axis.left + 50, one.top - 9),
         )
-    )
-
-
-def _ceiling(value: float) -> float:
-    """Return a round number that is not below, and divides by 4 without a long fraction.
-
-    Examples: 375 is 400, 8.8 is 12, 0.07 is 0.08.
-    """
-    magnitude = 1e-9
-    while magnitude * 10 < value:
-        magnitude *= 10
-    fits = (factor * magnitude for factor in (1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10))
-    return next((round(fit, 12) for fit in fits if fit >= value), magnitude * 10)
-
-
-# --- time and decisions ---------------------------------------------------------------------------
-
-
-def _most_ticks(frame: _Frame) -> int:
-    return max(2, int((frame.right - frame.left) / _TICK_WIDTH))
-
-
-def _axis(marks: Iterable[Tick], frame: _Frame, bottom: float, bands: Sequence[_Band]) -> Markup:
+    ran = plot.stepped(stage.places(running), stage.known, axis, one) if running else ""
     return join(
+        plot.path(plot.filled(ran, stage.second(running[0].at), axis, one), "running")
+        if running
+        else None,
         *(
-            join(
-                *(
-                    element(
-                        "line",
-                        {
-                            "class": "rule",
-                            "x1": frame.x(tick.at),
-                            "x2": frame.x(tick.at),
-                            "y1": band.top,
-                            "y2": band.bottom,
-                        },
-                    )
-                    for band in bands
-                ),
-                _label(tick, frame, bottom),
-            )
-            for tick in marks
-        )
+            plot.path(_short(stage, one, missing=missing), "missing" if missing else "starting")
+            for missing in (False, True)
+            if any(gap.missing is missing for gap in view.shortfalls)
+        ),
+        plot.grid(axis, one),
+        plot.path(plot.stepped(stage.places(desired), stage.known, axis, one), "desired")
+        if desired
+        else None,
+        _heading("Tasks", stage, one, _key_of_tasks(view)),
     )
 
 
-def _label(tick: Tick, frame: _Frame, bottom: float) -> Markup:
-    x = frame.x(tick.at)
-    # In the middle of its mark, but where the drawing ends it would be cut off.
-    near_start, near_end = x - frame.left < _TICK_WIDTH / 4, frame.right - x < _TICK_WIDTH / 4
-    anchor = "start" if near_start else "end" if near_end else "middle"
-    return join(
-        *(_text(line, x, bottom + 15 + 14 * row, "", anchor) for row, line in enumerate(tick.lines))
+def _short(stage: _Stage, one: Upward, *, missing: bool) -> str:
+    """Return the path of the tasks that start, or of those that are missing."""
+    spans = (
+        ((stage.second(gap.since), stage.second(gap.until)), gap.running, gap.desired)
+        for gap in stage.view.shortfalls
+        if gap.missing is missing
     )
+    return plot.between(spans, stage.axis, one)
 
 
-def _guides(marks: Iterable[Mark], frame: _Frame, bands: Sequence[_Band]) -> Markup:
+def _key_of_tasks(view: View) -> Iterator[plot.Sample]:
+    desired, running = view.desired.newest, view.running.newest
+    yield plot.Sample("desired", "desired" + ("" if desired is None else f" {desired}"))
+    yield plot.Sample("running", "running" + ("" if running is None else f" {running}"), area=True)
+    for missing, name in ((False, "starting"), (True, "missing")):
+        if any(gap.missing is missing for gap in view.shortfalls):
+            now = view.shortfall
+            count = f" {now.tasks}" if now is not None and now.missing is missing else ""
+            yield plot.Sample(name, f"{name}{count}", area=True)
+
+
+def _now(stage: _Stage, plots: Sequence[Upward]) -> Markup | None:
+    """Return the line of the present, where it is not the end."""
+    if stage.axis.right - stage.axis.x(stage.known) <= _PAST_WIDTH or stage.view.over:
+        return None
+    return plot.now_line(stage.known, "now", stage.axis, plots[0].top, plots[-1].bottom)
+
+
+# --- decisions ------------------------------------------------------------------------------------
+
+
+def _guides(stage: _Stage, bottom: float) -> Markup:
     """Return a thin line through all panels where capacity changed, unless they would be a wall."""
-    changes = [mark for mark in marks if mark.kind.changes]
-    if len(changes) * _GUIDE_WIDTH > frame.right - frame.left:
+    changes = [mark for mark in stage.view.marks if mark.kind.changes]
+    if len(changes) * _GUIDE_WIDTH > stage.axis.right - stage.axis.left:
         return join()
     return join(
         *(
-            element(
-                "line",
-                {
-                    "class": f"guide {mark.kind}",
-                    "x1": frame.x(mark.at),
-                    "x2": frame.x(mark.at),
-                    "y1": bands[0].top,
-                    "y2": bands[-1].bottom,
-                },
+            plot.upright(
+                stage.second(mark.at), stage.axis, _PIN_Y + 7, bottom, f"guide {mark.kind}"
             )
             for mark in changes
         )
     )
 
 
-def _marks(view: View, frame: _Frame, lane: float) -> Markup:
-    """Return the decisions: what changed or failed above, what was held or ignored below."""
-    drawn = []
+def _bar(incident: Incident, stage: _Stage) -> Markup:
+    x = stage.x(incident.start)
+    return plot.box(x - 4, _BAR_Y, stage.x(incident.end) - x + 8, 4, "incident")
+
+
+def _quiet(mark: Mark, stage: _Stage) -> Markup:
+    return element(
+        "path",
+        {
+            "class": str(mark.kind),
+            "d": SHAPES[mark.kind],
+            "transform": f"translate({stage.x(mark.at):g} {_QUIET_Y})",
+        },
+    )
+
+
+def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
+    """Yield what changed or failed; a label that would run into the one before is left out."""
+    view = stage.view
     labelled = 0.0
-    for mark in sorted(view.marks, key=lambda mark: (_is_quiet(mark.kind), mark.at)):
-        y = lane + 14 if _is_quiet(mark.kind) else lane - 5
-        x = frame.x(mark.at)
-        text = f"{mark.change:+,d}".replace("-", "\u2212")
-        half = len(text) * _DIGIT_WIDTH / 2
-        label = None
-        if mark.change and x - half > labelled:  # or it would run into the one before
-            label, labelled = _text(text, x, y - 9, f"delta halo {mark.kind}", "middle"), x + half
-        drawn.append(
-            element(
-                "g",
-                {"class": mark.kind, "data-decision": mark.entry.id},
-                element("title", None, _told(mark, view)),
-                element("path", {"d": SHAPES[mark.kind], "transform": f"translate({x:g} {y:g})"}),
+    for mark in sorted(view.marks, key=lambda mark: mark.at):
+        if mark.kind.is_quiet:
+            continue
+        label = _label(mark)
+        x, half = stage.x(mark.at), len(label) * _DIGIT_WIDTH / 2
+        fits = bool(label) and x - half > labelled
+        labelled = x + half if fits else labelled
+        yield plot.pin(
+            plot.Pin(
+                stage.second(mark.at),
+                SHAPES[mark.kind],
+                str(mark.kind),
                 label,
-            )
+                _told(mark, view),
+                opener.opening(mark.entry, view.look),
+                mark.entry.id,
+            ),
+            stage.axis,
+            _PIN_Y,
+            labelled=fits,
         )
-    return join(*drawn)
 
 
-def _is_quiet(kind: Kind) -> bool:
-    return kind in (Kind.HELD, Kind.IGNORED)
+def _label(mark: Mark) -> str:
+    if mark.kind is Kind.FAILED:
+        return f"×{mark.count}" if mark.count > 1 else ""
+    return f"{mark.change:+,d}".replace("-", "\u2212") if mark.change else ""
 
 
 def _told(mark: Mark, view: View) -> str:
-    at = f"{local(mark.at, view.look.zone)} {offset_name(mark.at, view.look.zone)}"
+    zone = view.look.zone
+    at = moment(mark.at, zone)
+    reason = localised(mark.entry.reason, mark.at, zone)
     if mark.count > 1:
-        return f"{mark.count} decisions up to {at}, the newest: {mark.entry.reason}"
-    return f"{at} {words(mark.entry.outcome)}: {mark.entry.reason}"
+        return f"{mark.count} decisions up to {at}, the newest: {reason}"
+    return f"{at} {words(mark.entry.outcome)}: {reason}"
 
 
-def _path(d: str, css: str) -> Markup:
-    return element("path", {"class": css, "d": d})
+# --- values under the cursor ----------------------------------------------------------------------
 
 
-def _text(text: str, x: float, y: float, css: str = "", anchor: str | None = None) -> Markup:
-    return element(
-        "text", {"class": css or None, "x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}, text
-    )
+def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
+    """Yield what is known in each slot of the axis; None for those in the future."""
+    view, axis = stage.view, stage.axis
+    slots = max(2, int((axis.right - axis.left) // _SLOT_WIDTH))
+    step = (view.end - view.start) / slots
+    if not step:
+        return
+    lines = [(name, _Values(*line.parts)) for name, line in _named_lines(view)]
+    desired, running = _Values(view.desired.points), _Values(view.running.points)
+    changes = [mark for mark in view.marks if not mark.kind.is_quiet]
+    for n in range(slots):
+        since, until = view.start + step * n, view.start + step * (n + 1)
+        if since > view.known_until:
+            yield None
+            continue
+        at = min(until, view.known_until)
+        said = [
+            f"{name}: {number(value)}"
+            for name, values in lines
+            if (value := values.at(since, at)) is not None
+        ]
+        tasks = _counted(desired.held(at), running.held(at), stage, at)
+        said += [tasks] if tasks else []
+        said += [
+            f"{words(mark.entry.outcome)} at {clock(mark.at, at, view.look.zone)}"
+            for mark in changes
+            if since <= mark.at < until
+        ]
+        zone = view.look.zone
+        title = f"{local(at, zone)} {offset_name(at, zone)}"
+        if offset_name(at, zone) != "UTC":
+            title += f" ({utc_clock(at)} UTC)"
+        yield plot.Reading(f"{n}", title, said or ["nothing is known"])
+
+
+def _named_lines(view: View) -> Iterator[tuple[str, Line]]:
+    if view.demand is not None:
+        yield "whole service", view.demand.total
+        if view.demand.lost is not None:
+            yield "failed", view.demand.failed
+    for panel in view.panels:
+        yield from ((line.name, line) for line in panel.lines)
+
+
+def _counted(desired: float | None, running: float | None, stage: _Stage, at: datetime) -> str:
+    if desired is None and running is None:
+        return ""
+    known = (("desired", desired), ("running", running))
+    said = [f"{value:g} {name}" for name, value in known if value is not None]
+    gaps = stage.view.shortfalls
+    place = bisect_right(gaps, at, key=lambda gap: gap.since) - 1
+    if place >= 0 and at <= gaps[place].until:
+        said.append(f"{gaps[place].tasks} {'missing' if gaps[place].missing else 'starting'}")
+    return f"tasks: {', '.join(said)}"
+
+
+class _Values:
+    """The values of a line, found by their time."""
+
+    def __init__(self, *parts: Sequence[Point]) -> None:
+        self._parts = [part for part in parts if part]
+        self._starts = [part[0].at for part in self._parts]
+
+    def at(self, since: datetime, until: datetime) -> float | None:
+        """Return the newest value of a stretch, or what the line has right before it.
+
+        None in a gap of the line.
+        """
+        place = bisect_right(self._starts, until) - 1
+        if place < 0 or self._parts[place][-1].at < since:
+            return None
+        return self._held(place, until)
+
+    def held(self, at: datetime) -> float | None:
+        """Return the newest value, however old; None before the first."""
+        place = bisect_right(self._starts, at) - 1
+        return None if place < 0 else self._held(place, at)
+
+    def _held(self, place: int, at: datetime) -> float:
+        part = self._parts[place]
+        return part[bisect_right(part, at, key=lambda point: point.at) - 1].value

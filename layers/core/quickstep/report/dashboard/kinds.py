@@ -23,6 +23,11 @@ class Kind(StrEnum):
         """Whether it says that capacity changed, or would have."""
         return self in (Kind.OUT, Kind.IN, Kind.DRY_RUN, Kind.RECOVERED)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it says that nothing was done, and nothing went wrong."""
+        return self in (Kind.HELD, Kind.IGNORED)
+
 
 _KINDS = {
     Outcome.SCALED_OUT: Kind.OUT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Service
+from quickstep.engine.model import AlarmState, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, Problems
 from quickstep.naming import parse_alarm_name
@@ -39,11 +39,15 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of the load, oldest point first, and the thresholds on it."""
+    """One metric of the load, oldest point first, and the thresholds on it.
+
+    One that is `per_task` is what one task has on average, so that times the tasks it is the whole.
+    """
 
     name: str
     points: tuple[Point, ...]
     thresholds: tuple[Threshold, ...] = ()
+    per_task: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,23 @@ class Entry:
         return kind_of(self.outcome)
 
     @property
+    def looked(self) -> bool:
+        """Whether the service was seen: one that was ignored, or failed before, says nothing of it."""
+        return self.service is not None
+
+    @property
+    def breaching(self) -> frozenset[str]:
+        """The policies whose alarms it saw in ALARM; none where that cannot be read."""
+        alarms = self.record.get("alarms")
+        if not isinstance(alarms, dict):
+            return frozenset()
+        return frozenset(
+            policy
+            for policy, alarm in alarms.items()
+            if isinstance(alarm, dict) and alarm.get("state") == AlarmState.ALARM
+        )
+
+    @property
     def desired_after(self) -> int | None:
         """The desired count that ECS had after it; None where it is not known."""
         if self.outcome.changes_capacity:
@@ -118,7 +139,9 @@ class Material:
 
     `entries` are oldest first. `earlier` is the newest decision before `start`: it says how many
     tasks there were. `desired` and `running` are counts from elsewhere; without them, those that
-    the decisions saw are drawn. `notes` say what is missing.
+    the decisions saw are drawn. `total` is the whole service's requests a second and `failed` those
+    of them that failed; empty where that is not known. Nothing is known after `known_until`, which
+    is None where that is `end`. A run that is `over` goes on no more. `notes` say what is missing.
     """
 
     resource_id: str
@@ -129,6 +152,10 @@ class Material:
     metrics: tuple[Metric, ...] = ()
     desired: tuple[Point, ...] = ()
     running: tuple[Point, ...] = ()
+    total: tuple[Point, ...] = ()
+    failed: tuple[Point, ...] = ()
+    known_until: datetime | None = None
+    over: bool = False
     notes: tuple[str, ...] = field(default=())
 
 

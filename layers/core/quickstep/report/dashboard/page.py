@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
-from quickstep.report.dashboard.chart import number, timeline
+from quickstep.report.dashboard.chart import timeline
+from quickstep.report.dashboard.headline import headline
 from quickstep.report.dashboard.html import Markup, element, elements, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, kind_of, words
 from quickstep.report.dashboard.material import read_details
+from quickstep.report.dashboard.plot import number
 from quickstep.report.dashboard.style import Theme, stylesheet
-from quickstep.report.dashboard.times import day, local, moment, offset_name
+from quickstep.report.dashboard.times import clock, local, localised, moment, moments_in, span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
 
-    from quickstep.engine.outcome import Outcome
     from quickstep.report.dashboard.html import Child
     from quickstep.report.dashboard.material import Details, Entry
-    from quickstep.report.dashboard.view import View
+    from quickstep.report.dashboard.times import Written
+    from quickstep.report.dashboard.view import Group, Look, View
 
 
 class Place(Protocol):
     """Where the HTML is shown: what a control looks like that leads to another look."""
 
-    def control(
-        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
-    ) -> Markup:
-        """Return a link or button to the decisions of `outcome`, from that page on."""
+    def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
+        """Return a link or button to another look: other decisions, or another page of them."""
+        ...
+
+    def opening(self, entry: Entry, look: Look) -> str | None:
+        """Return the address at which a decision is open; None where there is none."""
         ...
 
 
 class Printed:
-    """Nowhere to go: a saved file, in which counts and pages are only told."""
+    """Nowhere to go: a saved file, in which counts and pages are only told.
 
-    def control(
-        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
-    ) -> Markup:
+    A pin leads to its row all the same: a browser opens the row that an address is in.
+    """
+
+    def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return the label alone."""
-        del outcome, page, current
+        del look, current
         return element("span", {"class": "chip"}, label)
+
+    def opening(self, entry: Entry, look: Look) -> str | None:
+        """Return the address of the row."""
+        del look
+        return f"#{anchor(entry)}"
+
+
+def anchor(entry: Entry) -> str:
+    """Return the id of what is inside a decision's row; a hostile one is as good as any."""
+    return f"decision-{quote(entry.id, safe='', errors='backslashreplace')}"
 
 
 def parts(view: View, place: Place, *, live: bool = False) -> Mapping[str, Markup]:
@@ -46,7 +65,7 @@ def parts(view: View, place: Place, *, live: bool = False) -> Mapping[str, Marku
     return {
         "head": _head(view, live=live),
         "figures": _figures(view),
-        "chart": element("div", {"class": "chart"}, timeline(view)),
+        "chart": element("div", {"class": "chart"}, timeline(view, place)),
         "notes": _notes(view),
         "filters": _filters(view, place),
         "rows": _rows(view),
@@ -55,39 +74,55 @@ def parts(view: View, place: Place, *, live: bool = False) -> Mapping[str, Marku
     }
 
 
-def fragment(view: View, place: Place, *, theme: Theme, live: bool = False) -> Markup:
-    """Return the view with its style sheet, to stand inside another page."""
+def fragment(
+    view: View, place: Place, *, theme: Theme, live: bool = False, narrow: View | None = None
+) -> Markup:
+    """Return the view with its style sheet, to stand inside another page.
+
+    Where nobody draws anew for another width, `narrow` is the view that a phone shows instead.
+    """
+    shown = dict(parts(view, place, live=live))
+    if narrow is not None:
+        small = element("div", {"class": "chart"}, timeline(narrow, place))
+        shown["chart"] = join(
+            element("div", {"class": "on-wide"}, shown["chart"]),
+            element("div", {"class": "on-narrow"}, small),
+        )
     return join(
         element("style", None, Markup(stylesheet(theme))),
         element(
             "div",
             {"class": "qs"},
-            *(
-                element("div", {"data-part": name}, part)
-                for name, part in parts(view, place, live=live).items()
-            ),
+            *(element("div", {"data-part": name}, part) for name, part in shown.items()),
         ),
     )
 
 
-def document(view: View, place: Place, *, live: bool = False, script: str | None = None) -> str:
+def document(
+    view: View,
+    place: Place,
+    *,
+    live: bool = False,
+    script: str | None = None,
+    narrow: View | None = None,
+) -> str:
     """Return the view as a whole page; `script` is the address of the one script it may have."""
     head = join(
         element("meta", {"charset": "utf-8"}),
         element("meta", {"name": "viewport", "content": "width=device-width,initial-scale=1"}),
         element("meta", {"name": "color-scheme", "content": "light dark"}),
         element("link", {"rel": "icon", "href": "data:,"}),
-        element("title", None, f"{view.resource_id} · Quickstep"),
+        element("title", None, f"{_name(view)} · Quickstep"),
         element("style", None, Markup(FRAME_STYLE)),
         element("script", {"src": script, "defer": ""}) if script else None,
     )
-    body = element("main", None, fragment(view, place, theme=Theme.AUTO, live=live))
+    body = element("main", None, fragment(view, place, theme=Theme.AUTO, live=live, narrow=narrow))
     return f"<!doctype html>{element('html', {'lang': 'en'}, element('head', None, head), body)}\n"
 
 
 # As wide as is good to read, on a ground of the same colour.
 FRAME_STYLE = (
-    "body{margin:0}main{max-width:1200px;margin:0 auto}html{background:#fff}"
+    "body{margin:0}main{max-width:1440px;margin:0 auto}html{background:#fff}"
     "@media(prefers-color-scheme:dark){html{background:#10161d}}"
 )
 
@@ -95,42 +130,36 @@ FRAME_STYLE = (
 # --- parts ----------------------------------------------------------------------------------------
 
 
+def _name(view: View) -> str:
+    """Return a service as people call it: `prod/web`."""
+    return view.resource_id.removeprefix("service/")
+
+
 def _head(view: View, *, live: bool) -> Markup:
     zone = view.look.zone
-    days = day(view.start, zone)
-    if days != day(view.end, zone):
-        days = f"{days} to {day(view.end, zone)}"
-    spoken = f"{local(view.start, zone)} to {local(view.end, zone)} {offset_name(view.end, zone)}"
-    return element(
-        "header",
-        None,
-        element("h1", None, view.resource_id),
+    state = element("span", {"class": "live"}, "● live") if live else None
+    if state is None and view.over:
+        state = element("span", {"class": "ended"}, f"■ ended {local(view.known_until, zone)}")
+    in_utc = span(view.start, view.end, UTC)
+    stands = headline(view)
+    return join(
         element(
-            "p",
-            {"class": "muted"},
-            element("span", {"class": "live"}, "● live ") if live else None,
-            f"{days}, {spoken}",
+            "header",
+            None,
+            element("p", {"class": "brand"}, "Quickstep"),
+            element("h1", {"title": view.resource_id}, _name(view)),
+            element(
+                "p",
+                {"class": "muted when"},
+                state,
+                element("span", {"title": in_utc}, span(view.start, view.end, zone)),
+            ),
         ),
+        element("p", {"class": f"headline {stands.tone}"}, stands.said),
     )
 
 
 def _figures(view: View) -> Markup:
-    changed = sum(count for outcome, count in view.outcomes if outcome.changes_capacity)
-    failed = sum(count for outcome, count in view.outcomes if outcome.failed)
-    desired, running = view.desired.points, view.running.points
-    listed: list[tuple[str, str, str]] = [
-        ("Desired tasks", f"{desired[-1].value:g}" if desired else "?", ""),
-        ("Running tasks", f"{running[-1].value:g}" if running else "?", ""),
-    ]
-    if view.panels and view.panels[0].lines and view.panels[0].lines[0].parts:
-        panel = view.panels[0]
-        above = [threshold.value for threshold in panel.thresholds if threshold.above]
-        limit = f"threshold {number(min(above))}" if above else ""
-        listed.append(("Load, newest", number(panel.lines[0].parts[-1][-1].value), limit))
-    noted = [f"{changed:,} changes" if changed else "", f"{failed:,} failed" if failed else ""]
-    listed.append(("Decisions", f"{view.total:,}", ", ".join(filter(None, noted))))
-    if view.latency_ms is not None:
-        listed.append(("Alarm to UpdateService", f"{view.latency_ms:,.0f} ms", "median"))
     return element(
         "dl",
         {"class": "figures"},
@@ -139,11 +168,44 @@ def _figures(view: View) -> Markup:
                 "div",
                 {"class": "figure"},
                 element("dt", None, name),
-                element("dd", None, value, element("small", None, more) if more else None),
+                element(
+                    "dd",
+                    {"class": css or None},
+                    value,
+                    element("small", None, more) if more else None,
+                ),
             )
-            for name, value, more in listed
+            for name, value, more, css in _listed_figures(view)
         ),
     )
+
+
+def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
+    """Yield name, value, what is said beside it, and a class."""
+    desired, running, gap = view.desired.newest, view.running.newest, view.shortfall
+    yield "Desired tasks", "?" if desired is None else f"{desired:,}", "", ""
+    short = "" if gap is None else f"{gap.tasks:,} {'missing' if gap.missing else 'starting'}"
+    alarming = "bad" if gap is not None and gap.missing else ""
+    yield "Running tasks", "?" if running is None else f"{running:,}", short, alarming
+    panel = view.panels[0] if view.panels else None
+    if panel is not None and panel.newest is not None:
+        ceiling = panel.ceiling
+        limit = f"threshold {number(ceiling.value)}" if ceiling else ""
+        above = ceiling is not None and panel.newest.value > ceiling.value
+        yield "Load, newest", number(panel.newest.value), limit, "bad" if above else ""
+    demand = view.demand
+    if demand is not None and demand.total.newest is not None:
+        about = "" if demand.requests is not None else "about, per second"
+        yield "Whole service", number(demand.total.newest.value), about or "requests/s", ""
+        if demand.lost is not None and demand.requests:
+            share = f"{demand.lost / demand.requests:.1%} of all"
+            yield "Failed requests", f"{demand.lost:,.0f}", share, "bad" if demand.lost >= 1 else ""
+    failed = sum(count for outcome, count in view.outcomes if outcome.failed)
+    changed = sum(count for outcome, count in view.outcomes if outcome.changes_capacity)
+    noted = f"{failed:,} failed, " if failed else ""
+    yield "Changes", f"{changed:,}", f"{noted}{view.total:,} looks", "bad" if failed else ""
+    if view.latency_ms is not None:
+        yield "Alarm to UpdateService", f"{view.latency_ms:,.0f} ms", "median", ""
 
 
 def _notes(view: View) -> Markup:
@@ -151,52 +213,74 @@ def _notes(view: View) -> Markup:
 
 
 def _filters(view: View, place: Place) -> Markup:
-    chosen = view.look.outcome
+    look = view.look
+    first = replace(look, outcome=None, page=1, opened=None, everything=False)
     listed = [outcome for outcome, _ in view.outcomes]
-    if chosen is not None and chosen not in listed:
-        listed.append(chosen)
+    if look.outcome is not None and look.outcome not in listed:
+        listed.append(look.outcome)
     counts = dict(view.outcomes)
-    everything = place.control(f"All {view.total:,}", None, 1, current=chosen is None)
+    chips: list[tuple[Child, Look]] = [
+        (f"Changes {view.changes:,}", first),
+        (f"All looks {view.total:,}", replace(first, everything=True)),
+        *(
+            (
+                join(_icon(kind_of(one)), f"{words(one)} {counts.get(one, 0):,}"),
+                replace(first, outcome=one, everything=look.everything),
+            )
+            for one in listed
+        ),
+    ]
+    current = replace(look, page=1, opened=None)
     return join(
         element("div", {"class": "decisions-head"}, element("h2", None, "Decisions")),
         element(
             "ul",
-            {"class": "filters", "aria-label": "Filter by outcome"},
-            element("li", None, everything),
+            {"class": "filters", "aria-label": "Which decisions are shown"},
             *(
-                element(
-                    "li",
-                    None,
-                    place.control(
-                        join(_icon(kind_of(one)), f"{words(one)} {counts.get(one, 0):,}"),
-                        one,
-                        1,
-                        current=one is chosen,
-                    ),
-                )
-                for one in listed
+                element("li", None, place.control(label, to, current=to == current))
+                for label, to in chips
             ),
         ),
     )
 
 
 def _rows(view: View) -> Markup:
-    if not view.rows:
-        why = (
-            "No decision yet. One appears when an alarm of this service changes state."
-            if not view.total
-            else "No decision with this outcome."
+    if not view.groups:
+        return element("div", {"class": "rows"}, element("p", {"class": "empty"}, _why_none(view)))
+    return element("div", {"class": "rows"}, *(_group(group, view) for group in view.groups))
+
+
+def _why_none(view: View) -> str:
+    if not view.total:
+        return "No decision yet. One appears when an alarm of this service changes state."
+    if view.look.outcome is not None:
+        return "No decision with this outcome."
+    looks = "1 look" if view.total == 1 else f"{view.total:,} looks"
+    return f"Nothing has changed, and nothing has failed, in {looks}."
+
+
+def _group(group: Group, view: View) -> Markup:
+    incident = group.incident
+    head = None
+    if incident is not None:
+        zone = view.look.zone
+        head = element(
+            "h3",
+            {"class": "incident", "title": span(incident.start, incident.end, UTC)},
+            element("span", {"class": "muted"}, f"{local(incident.start, zone)} "),
+            incident.told,
         )
-        return element("div", {"class": "rows"}, element("p", {"class": "empty"}, why))
-    return element("div", {"class": "rows"}, *(_row(entry, view) for entry in view.rows))
+    rows = (_row(entry, view) for entry in group.entries)
+    return element("section", {"class": "group"}, head, *rows)
 
 
 def _row(entry: Entry, view: View) -> Markup:
     zone = view.look.zone
     at, details = moment(entry.at, zone), read_details(entry)
+    said = _Said(entry, zone)
     return element(
         "details",
-        {"data-id": entry.id},
+        {"data-id": entry.id, "open": "" if entry.id == view.look.opened else None},
         element(
             "summary",
             None,
@@ -207,18 +291,39 @@ def _row(entry: Entry, view: View) -> Markup:
             ),
             element("span", {"class": "outcome"}, _icon(entry.kind), words(entry.outcome)),
             element("span", {"class": "change"}, _change(entry)),
-            element("span", {"class": "reason"}, entry.reason),
+            element("span", {"class": "reason"}, said(entry.reason)),
         ),
         element(
             "div",
-            {"class": "trail"},
+            {"class": "trail", "id": anchor(entry)},
             _problems(details),
             _seen(entry),
             _alarms(details),
-            _trail(details),
+            _trail(details, said),
             _facts(entry, details, at),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Says what a record says with its moments on the viewer's clock, and UTC where one points."""
+
+    entry: Entry
+    zone: tzinfo
+
+    def __call__(self, reason: str) -> Markup:
+        return join(
+            *(
+                part if isinstance(part, str) else self._time(part)
+                for part in moments_in(reason, self.entry.at)
+            )
+        )
+
+    def _time(self, written: Written) -> Markup:
+        title = moment(written.at, self.zone)
+        attributes = {"datetime": written.at.isoformat(), "title": title}
+        return element("time", attributes, clock(written.at, self.entry.at, self.zone))
 
 
 def _change(entry: Entry) -> str:
@@ -246,19 +351,19 @@ def _problems(details: Details) -> Markup | None:
 def _seen(entry: Entry) -> Markup:
     service = entry.service
     if service is None:
-        return _block("Seen", element("p", None, "The service was not seen."))
+        return _block("Service", element("p", None, "This decision did not look at the service."))
     facts = [f"desired {service.desired}", f"running {service.running}"]
     facts.append(f"pending {service.pending}")
     if service.deployment_in_progress:
         facts.append("a deployment is in progress")
-    return _block("Seen of the service", _listed(facts))
+    return _block("Service", _listed(facts))
 
 
 def _alarms(details: Details) -> Markup | None:
     if not details.seen:
         return None
     return _block(
-        "Seen of its alarms",
+        "Alarms",
         _table(
             ("Policy", "State", "Threshold", "Datapoints"),
             [
@@ -282,7 +387,7 @@ def _alarms(details: Details) -> Markup | None:
     )
 
 
-def _trail(details: Details) -> Markup:
+def _trail(details: Details, said: _Said) -> Markup:
     if not details.trail:
         return _block("Trail", element("p", None, "No rule was asked."))
     return _block(
@@ -299,7 +404,7 @@ def _trail(details: Details) -> Markup:
                         if line.before != line.after
                         else f"{line.before}",
                     ),
-                    element("td", {"class": "why"}, line.why),
+                    element("td", {"class": "why"}, said(line.why)),
                 )
                 for line in details.trail
             ],
@@ -351,17 +456,21 @@ def _table(head: tuple[str, ...], rows: list[tuple[Markup, ...]]) -> Markup:
 def _pager(view: View, place: Place) -> Markup:
     if view.pages == 1:
         return join()
-    outcome, page = view.look.outcome, view.page
+    look = replace(view.look, opened=None)
+    newer, older = (replace(look, page=view.page + n) for n in (-1, 1))
     return element(
         "nav",
         {"class": "pager", "aria-label": "Pages"},
-        place.control("← Newer", outcome, page - 1) if page > 1 else None,
+        place.control("← Newer", newer) if view.page > 1 else None,
         element("span", {"class": "muted"}, f"Page {page:,} of {view.pages:,}"),
-        place.control("Older →", outcome, page + 1) if page < view.pages else None,
+        place.control("Older →", older) if view.page < view.pages else None,
     )
 
 
 def _told(view: View) -> Markup:
     newest = view.newest
-    said = f"{local(newest.at, view.look.zone)}: {newest.reason}" if newest else ""
+    zone = view.look.zone
+    said = ""
+    if newest is not None:
+        said = f"{local(newest.at, zone)}: {localised(newest.reason, newest.at, zone)}"
     return element("p", {"class": "hidden", "role": "status"}, said)

@@ -29,10 +29,15 @@ PALETTES = {
         "load": "#0b62c4",
         "area": "#dbe9f9",
         "breach": "#fdeceb",
+        "band": "#e9f4ee",
+        "future": "#f5f7fa",
         "threshold": "#b3261e",
         "desired": "#16202c",
         "running": "#7d8b9b",
         "fill": "#dde4ec",
+        "starting": "#5f7185",
+        "missing": "#b45f06",
+        "absent": "#fbead6",
         "out": "#0a7a45",
         "in": "#7a3db8",
         "dry": "#0b62c4",
@@ -51,10 +56,15 @@ PALETTES = {
         "load": "#6db3ff",
         "area": "#17324f",
         "breach": "#3a1f22",
+        "band": "#14281f",
+        "future": "#151d26",
         "threshold": "#ff8d85",
         "desired": "#e9eef4",
         "running": "#7f8fa1",
         "fill": "#2a3644",
+        "starting": "#8f9fb0",
+        "missing": "#f2ab5c",
+        "absent": "#3b2a16",
         "out": "#4cd295",
         "in": "#cba0ff",
         "dry": "#6db3ff",
@@ -64,7 +74,10 @@ PALETTES = {
         "failed": "#ff8d85",
     },
 }
-"""Text and lines are read on `ground` and `raised`; `area`, `breach` and `fill` lie behind them."""
+"""Text and lines are read on `ground` and `raised`.
+
+`area`, `breach`, `band`, `future`, `fill` and `absent` lie behind them.
+"""
 
 
 def _variables(theme: Theme) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
+"""Years in which every zone has a clock: those beside them end where Python's calendar does."""
 _STEPS = (
     *(1, 2, 5, 10, 15, 30),
     *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
@@ -21,17 +24,16 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of the time axis: its label, UTC where that differs, and a change of day or offset."""
+    """A mark of the time axis: its label, and a change of day or offset."""
 
     at: datetime
     label: str
-    utc: str
     change: str
 
     @property
     def lines(self) -> list[str]:
         """What stands below the mark, line by line."""
-        return [line for line in (self.label, self.utc, self.change) if line]
+        return [line for line in (self.label, self.change) if line]
 
 
 def offset_name(at: datetime, zone: tzinfo) -> str:
@@ -48,6 +50,11 @@ def local(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%H:%M:%S}"
 
 
+def utc_clock(at: datetime) -> str:
+    """Return a moment's second in UTC, without its day."""
+    return local(at, UTC)
+
+
 def day(at: datetime, zone: tzinfo) -> str:
     """Return a moment's day, e.g. `Sun 22 Nov`."""
     there = at.astimezone(zone)
@@ -61,6 +68,84 @@ def moment(at: datetime, zone: tzinfo) -> str:
     """
     exact = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
     return f"{day(at, zone)} {local(at, zone)} {offset_name(at, zone)} ({exact}Z)"
+
+
+def span(start: datetime, end: datetime, zone: tzinfo) -> str:
+    """Return a stretch of time, e.g. `Sun 22 Nov, 19:00:05 to 19:02:00 UTC+9`."""
+    days = day(start, zone)
+    if days != day(end, zone):
+        days = f"{days} to {day(end, zone)}"
+    return f"{days}, {local(start, zone)} to {local(end, zone)} {offset_name(end, zone)}"
+
+
+def lasted(duration: timedelta) -> str:
+    """Return how long something took, e.g. `38 s`, `12 min`, `3 h 5 min`."""
+    seconds = round(duration / timedelta(seconds=1))
+    if seconds < 2 * _MINUTE:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+_DATE, _CLOCK = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\d(?:\.\d{1,6})?"
+_WRITTEN = re.compile(
+    rf"(?<![\w:.-])(?:(?P<date>{_DATE})[T ])?(?P<time>{_CLOCK})(?:Z|\+00:00| UTC)?(?![\w:-])",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A moment that a reason names, as its record has it: `text` is that, in UTC."""
+
+    at: datetime
+    text: str
+
+
+def moments_in(said: str, near: datetime) -> Iterator[str | Written]:
+    """Yield the parts of a reason: text, and the moments in it, which records write in UTC.
+
+    One without a date is the one next to `near`. What is no moment of a calendar is text.
+    Example: "held until 10:00:52" is "held until " and a moment of that day.
+    """
+    done = 0
+    for found in _WRITTEN.finditer(said):
+        at = _read(found["date"], found["time"], near)
+        if at is None:
+            continue
+        if found.start() > done:
+            yield said[done : found.start()]
+        yield Written(at, found[0])
+        done = found.end()
+    if done < len(said):
+        yield said[done:]
+
+
+def _read(date: str | None, time: str, near: datetime) -> datetime | None:
+    near = near.astimezone(UTC)
+    try:
+        at = datetime.fromisoformat(f"{date or near.date()}T{time}").replace(tzinfo=UTC)
+        if date is None:
+            at += timedelta(days=round((near - at) / timedelta(days=1)))
+    except (ValueError, OverflowError):
+        return None
+    return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else None
+
+
+def localised(said: str, near: datetime, zone: tzinfo) -> str:
+    """Return a reason with its moments on the zone's clock."""
+    return "".join(
+        part if isinstance(part, str) else clock(part.at, near, zone)
+        for part in moments_in(said, near)
+    )
+
+
+def clock(at: datetime, near: datetime, zone: tzinfo) -> str:
+    """Return a moment as it is written beside another: with its day, where that is another one."""
+    there = local(at, zone)
+    return there if day(at, zone) == day(near, zone) else f"{day(at, zone)} {there}"
 
 
 def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[Tick]:
@@ -79,8 +164,7 @@ def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[T
         shown_day, shown_offset = today, offset
         form = "%H:%M:%S" if step < _MINUTE else "%H:%M"
         label = today if step >= _DAY else f"{at.astimezone(zone):{form}}"
-        utc = "" if offset == "UTC" else f"{at.astimezone(UTC):{form}}Z"
-        yield Tick(at, label, utc, " ".join(c for c in changes if c != label))
+        yield Tick(at, label, " ".join(c for c in changes if c != label))
         following = at + timedelta(seconds=step)
         moved = _offset(following, zone) != _offset(at, zone)
         at = _aligned(following, step, zone) if moved else following

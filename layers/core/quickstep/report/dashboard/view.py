@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
 from quickstep.engine.outcome import Outcome
+from quickstep.report.dashboard.incidents import incidents
 from quickstep.report.dashboard.material import Metric, Point, Threshold, read_seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, tzinfo
 
+    from quickstep.report.dashboard.incidents import Incident
     from quickstep.report.dashboard.kinds import Kind
     from quickstep.report.dashboard.material import Entry, Material
 
@@ -29,9 +31,11 @@ COMPARABLE = 10
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How somebody looks at it: only one outcome, a page of the table, a width in pixels, a zone.
+    """How somebody looks at it: which decisions, a page of them, a width in pixels, a zone.
 
-    `page` counts from 1; one beyond the last is the last.
+    Decisions that neither changed anything nor failed are shown with `everything` only, or where
+    one `outcome` is asked for. `page` counts from 1; one beyond the last is the last. The decision
+    `opened` is shown open, on whatever page it is.
     """
 
     outcome: Outcome | None = None
@@ -39,6 +43,14 @@ class Look:
     width: int = 960
     zone: tzinfo = UTC
     page_size: int = PAGE
+    everything: bool = False
+    opened: str | None = None
+
+    def shows(self, entry: Entry) -> bool:
+        """Whether a decision is among those that are shown."""
+        if self.outcome is not None:
+            return entry.outcome is self.outcome
+        return self.everything or not entry.kind.is_quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,11 @@ class Line:
 
     name: str
     parts: tuple[tuple[Point, ...], ...]
+
+    @property
+    def newest(self) -> Point | None:
+        """The newest point, if there is one."""
+        return self.parts[-1][-1] if self.parts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,41 @@ class Panel:
     breaches: tuple[tuple[datetime, datetime], ...]
     top: float
 
+    @property
+    def newest(self) -> Point | None:
+        """The newest point of its first line."""
+        return self.lines[0].newest if self.lines else None
+
+    @property
+    def ceiling(self) -> Threshold | None:
+        """The lowest threshold above which a scale-out is asked for."""
+        return min((t for t in self.thresholds if t.above), key=_value, default=None)
+
+    @property
+    def floor(self) -> Threshold | None:
+        """The highest threshold below which a scale-in is asked for."""
+        return max((t for t in self.thresholds if not t.above), key=_value, default=None)
+
+
+def _value(threshold: Threshold) -> float:
+    return threshold.value
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The whole service's requests a second, and those of them that failed, where that is known.
+
+    `title` says whether it was counted or worked out. `requests` and `lost` are how many there were
+    and how many of them failed over the whole time; None where nobody counted.
+    """
+
+    title: str
+    total: Line
+    failed: Line
+    top: float
+    requests: float | None = None
+    lost: float | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Steps:
@@ -66,6 +118,31 @@ class Steps:
 
     name: str
     points: tuple[Point, ...]
+
+    @property
+    def newest(self) -> int | None:
+        """The count now, if it is known."""
+        return int(self.points[-1].value) if self.points else None
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A stretch in which fewer tasks ran than were desired: they start, or are missing."""
+
+    since: datetime
+    until: datetime
+    running: float
+    desired: float
+    missing: bool
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks that is."""
+        return int(self.desired - self.running)
+
+    def is_like(self, other: Shortfall) -> bool:
+        """Whether nothing but the time differs."""
+        return replace(self, since=other.since, until=other.until) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,56 +157,116 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Rows next to each other that are of one incident, or of none; newest first."""
+
+    incident: Incident | None
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """One target between two moments, ready to be drawn."""
+    """One target between two moments, ready to be drawn.
+
+    `known_until` is the present, or the end where that is past: nothing is drawn after it.
+    """
 
     resource_id: str
     start: datetime
     end: datetime
+    known_until: datetime
+    over: bool
     look: Look
+    demand: Demand | None
     panels: tuple[Panel, ...]
     desired: Steps
     running: Steps
+    shortfalls: tuple[Shortfall, ...]
     marks: tuple[Mark, ...]
+    incidents: tuple[Incident, ...]
     outcomes: tuple[tuple[Outcome, int], ...]
     total: int
+    changes: int
     matching: int
-    rows: tuple[Entry, ...]
+    groups: tuple[Group, ...]
     page: int
     pages: int
     newest: Entry | None
+    newest_look: Entry | None
     latency_ms: float | None
     notes: tuple[str, ...]
+
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """The tasks that start or are missing now, if any."""
+        newest = self.shortfalls[-1] if self.shortfalls else None
+        return newest if newest is not None and newest.until >= self.known_until else None
 
 
 def build_view(material: Material, look: Look) -> View:
     """Return what to show of the material to somebody who looks at it that way."""
+    known_until = min(material.known_until or material.end, material.end)
     shown = tuple(e for e in material.entries if material.start <= e.at <= material.end)
     counted = Counter(entry.outcome for entry in shown)
-    matching = [entry for entry in shown if look.outcome in (None, entry.outcome)]
+    matching = [entry for entry in shown if look.shows(entry)]
     pages = max(1, -(-len(matching) // look.page_size))
-    page = min(max(1, look.page), pages)
     newest_first = matching[::-1]
+    page = min(max(1, _page_of(newest_first, look)), pages)
+    rows = newest_first[(page - 1) * look.page_size : page * look.page_size]
     latencies = [e.alarm_to_update_ms for e in shown if e.alarm_to_update_ms is not None]
     known = [entry for entry in (material.earlier, *shown) if entry is not None]
+    desired = material.desired or tuple(_desired(known))
+    running = material.running or tuple(_running(known))
+    gathered = incidents(shown)
+    panels = tuple(_panels(material, shown, look.width))
     return View(
         resource_id=material.resource_id,
         start=material.start,
         end=material.end,
+        known_until=known_until,
+        over=material.over,
         look=replace(look, page=page),
-        panels=tuple(_panels(material, shown, look.width)),
-        desired=_steps("desired", material.desired or tuple(_desired(known)), material, look),
-        running=_steps("running", material.running or tuple(_running(known)), material, look),
+        demand=_demand(material, running, look.width),
+        panels=panels,
+        desired=_steps("desired", desired, material, look),
+        running=_steps("running", running, material, look),
+        shortfalls=tuple(_shortfalls(desired, running, _missing(known), material, known_until)),
         marks=tuple(_marks(matching, material.start, material.end, look.width)),
+        incidents=_told_of(gathered.values(), matching),
         outcomes=tuple((outcome, counted[outcome]) for outcome in Outcome if counted[outcome]),
         total=len(shown),
+        changes=sum(not entry.kind.is_quiet for entry in shown),
         matching=len(matching),
-        rows=tuple(newest_first[(page - 1) * look.page_size : page * look.page_size]),
+        groups=tuple(
+            Group(incident, tuple(entries))
+            for incident, entries in groupby(rows, key=lambda entry: gathered.get(entry.id))
+        ),
         page=page,
         pages=pages,
         newest=shown[-1] if shown else None,
+        newest_look=next((e for e in reversed(known) if e.looked or e.outcome.failed), None),
         latency_ms=median(latencies) if latencies else None,
         notes=material.notes,
+    )
+
+
+def _page_of(newest_first: Sequence[Entry], look: Look) -> int:
+    """Return the page on which the opened decision is, if it is on any; else the one asked for."""
+    if look.opened is None:
+        return look.page
+    places = (n for n, entry in enumerate(newest_first) if entry.id == look.opened)
+    place = next(places, None)
+    return look.page if place is None else place // look.page_size + 1
+
+
+def _told_of(gathered: Iterable[Incident], matching: Iterable[Entry]) -> tuple[Incident, ...]:
+    """Return the incidents of which a decision is shown, oldest first."""
+    shown = {entry.id for entry in matching}
+    different = {id(incident): incident for incident in gathered}
+    return tuple(
+        incident
+        for incident in different.values()
+        if any(entry.id in shown for entry in incident.entries)
     )
 
 
@@ -157,6 +294,112 @@ def _running(entries: Iterable[Entry]) -> Iterator[Point]:
     for entry in entries:
         if entry.service is not None:
             yield Point(entry.at, entry.service.running)
+
+
+def _missing(entries: Iterable[Entry]) -> tuple[tuple[datetime, datetime | None], ...]:
+    """Return from when to when tasks were missing, as the decisions say; to None: they still are.
+
+    One that says so is believed until more tasks run, or another number of them is asked for.
+    """
+    spans: list[tuple[datetime, datetime | None]] = []
+    said: Entry | None = None
+    for entry in entries:
+        if entry.service is None:
+            continue
+        if said is not None and said.service is not None:
+            ran, wanted = said.service.running, said.desired_after
+            if entry.service.running > ran or entry.desired_after != wanted:
+                spans[-1] = (spans[-1][0], entry.at)
+                said = None
+        if said is None and entry.outcome is Outcome.HELD_NO_CAPACITY:
+            spans.append((entry.at, None))
+            said = entry
+    return tuple(spans)
+
+
+def _shortfalls(
+    desired: Sequence[Point],
+    running: Sequence[Point],
+    missing: Sequence[tuple[datetime, datetime | None]],
+    material: Material,
+    known_until: datetime,
+) -> Iterator[Shortfall]:
+    """Yield the stretches of the time shown in which fewer tasks ran than were desired."""
+    ends = (at for span in missing for at in span if at is not None)
+    moments = sorted({point.at for point in (*desired, *running)} | {*ends, known_until})
+    wanted_at, ran_at = _Counts(desired), _Counts(running)
+    newest: Shortfall | None = None
+    for since, until in pairwise(moments):
+        wanted, ran = wanted_at.at(since), ran_at.at(since)
+        shown = max(since, material.start), min(until, known_until)
+        if wanted is None or ran is None or wanted <= ran or shown[0] >= shown[1]:
+            continue
+        gone = any(s <= since and (e is None or since < e) for s, e in missing)
+        following = Shortfall(*shown, ran, wanted, gone)
+        if newest is not None and newest.until == following.since and newest.is_like(following):
+            newest = replace(newest, until=following.until)
+            continue
+        if newest is not None:
+            yield newest
+        newest = following
+    if newest is not None:
+        yield newest
+
+
+class _Counts:
+    """A count at moments that are asked for in their order."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._points = points
+        self._next = 0
+
+    def at(self, moment: datetime) -> float | None:
+        """Return the newest value at a moment; None before the first."""
+        while self._next < len(self._points) and self._points[self._next].at <= moment:
+            self._next += 1
+        return self._points[self._next - 1].value if self._next else None
+
+
+# --- the whole service's load ---------------------------------------------------------------------
+
+
+def _demand(material: Material, running: Sequence[Point], width: int) -> Demand | None:
+    """Return the whole service's requests, counted or worked out; None where neither can be."""
+    total, title = material.total, "Requests per second, whole service"
+    if not total:
+        metric = next((one for one in material.metrics if one.per_task and one.points), None)
+        if metric is None or not running:
+            return None
+        counts = _Counts(running)
+        tasks = ((point, counts.at(point.at)) for point in metric.points)
+        total = tuple(Point(point.at, point.value * n) for point, n in tasks if n is not None)
+        title = f"Whole service, about: {metric.name} times running tasks"
+    inside = _inside(total, material)
+    if not inside:
+        return None
+    failed = _inside(material.failed, material)
+    return Demand(
+        title,
+        _line("total", inside, material, width),
+        _line("failed", failed, material, width),
+        top=1.1 * max(point.value for point in inside) or 1.0,
+        requests=_sum(inside) if material.total else None,
+        lost=_sum(failed) if failed else None,
+    )
+
+
+def _sum(points: Sequence[Point]) -> float:
+    """Return how many there were, of rates that each held for the usual time between two."""
+    gaps = [(after.at - before.at).total_seconds() for before, after in pairwise(points)]
+    return sum(point.value for point in points) * (median(gaps) if gaps else 1)
+
+
+def _inside(points: Sequence[Point], material: Material) -> tuple[Point, ...]:
+    return tuple(point for point in points if material.start <= point.at <= material.end)
+
+
+def _line(name: str, points: Sequence[Point], material: Material, width: int) -> Line:
+    return Line(name, tuple(_thinned(part, material, width) for part in _unbroken(points)))
 
 
 # --- decisions on the time axis -------------------------------------------------------------------
@@ -232,16 +475,13 @@ def _comparable(one: Metric, other: Metric) -> bool:
 
 def _panel(metrics: Sequence[Metric], material: Material, width: int) -> Panel:
     thresholds = tuple(threshold for metric in metrics for threshold in metric.thresholds)
-    inside = [
-        tuple(point for point in metric.points if material.start <= point.at <= material.end)
-        for metric in metrics
-    ]
+    inside = [_inside(metric.points, material) for metric in metrics]
     values = [point.value for points in inside for point in points]
     tops = [1.1 * value for value in (*values, *(one.value for one in thresholds))]
     return Panel(
         title=" · ".join(metric.name for metric in metrics),
         lines=tuple(
-            Line(metric.name, tuple(_thinned(part, material, width) for part in _unbroken(points)))
+            _line(metric.name, points, material, width)
             for metric, points in zip(metrics, inside, strict=True)
         ),
         thresholds=thresholds,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from quickstep.report.dashboard.deployed import Deployed
     from quickstep.report.dashboard.html import Child
+    from quickstep.report.dashboard.material import Entry
 
 SIZE_LIMIT = 6_291_556
 """Bytes that a function may answer (*gettingstarted-limits*, Lambda Developer Guide: 6 MB).
@@ -47,6 +48,7 @@ Param | Description
 ---|---
 **service** | The service as `service/<cluster>/<service>`. Without it, the widget asks for one.
 **outcome** | Optional: only decisions that ended so, e.g. `SCALED_OUT`.
+**all** | Optional: `true` also shows the looks that changed nothing.
 
 ### Example parameters
 ``` yaml
@@ -104,6 +106,7 @@ def read_request(event: Any, now: datetime) -> Request:
     look = Look(
         outcome=Outcome(outcome) if outcome else None,
         page=_whole(given.get("page"), 1),
+        everything=given.get("all") is True,
         width=_whole(context.get("width"), 960 + _PADDING) - _PADDING,
         zone=_zone(_object(context.get("timezone"))),
         page_size=PAGE_SIZE,
@@ -119,15 +122,22 @@ class Buttons:
     endpoint: str
     service: str
 
-    def control(
-        self, label: Child, outcome: Outcome | None, page: int, *, current: bool = False
-    ) -> Markup:
+    def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a button, and the call that it makes."""
-        parameters = {"service": self.service, "outcome": outcome, "page": page}
+        parameters = {
+            "service": self.service,
+            "outcome": look.outcome,
+            "all": look.everything,
+            "page": look.page,
+        }
         return join(
             element("a", {"role": "button", "tabindex": 0, **_current(current)}, label),
             _call(self.endpoint, parameters),
         )
+
+    def opening(self, entry: Entry, look: Look) -> str | None:
+        """Return nothing: an address in the widget would be one of the console's."""
+        del entry, look
 
 
 # What opts out of CloudWatch's own styles for links, tables and the like.

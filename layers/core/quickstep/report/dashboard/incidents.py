@@ -1,0 +1,82 @@
+"""Which decisions belong together: all looks of one breach are one incident.
+
+An alarm goes off once, and then the scaler looks again and again until the breach is over. Whoever
+reads of it wants to read of one thing that happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quickstep.report.dashboard.times import lasted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from quickstep.report.dashboard.material import Entry
+
+
+@dataclass(slots=True)
+class Incident:
+    """The looks at one breach, oldest first, and the policies whose alarms were in ALARM then."""
+
+    policies: set[str]
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def start(self) -> datetime:
+        """When the first look was."""
+        return self.entries[0].at
+
+    @property
+    def end(self) -> datetime:
+        """When the last look was."""
+        return self.entries[-1].at
+
+    @property
+    def changes(self) -> int:
+        """How many of the looks changed capacity."""
+        return sum(entry.outcome.changes_capacity for entry in self.entries)
+
+    @property
+    def told(self) -> str:
+        """What came of it: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
+        breach = f"{', '.join(sorted(self.policies))} in breach"
+        duration = f" for {lasted(self.end - self.start)}" if self.end > self.start else ""
+        looks = "1 look" if len(self.entries) == 1 else f"{len(self.entries):,} looks"
+        return f"{breach}{duration}: {self._came}, {looks}"
+
+    @property
+    def _came(self) -> str:
+        if not self.changes:
+            return "no change"
+        known = [entry for entry in self.entries if entry.outcome.changes_capacity]
+        changes = "1 change" if len(known) == 1 else f"{len(known):,} changes"
+        return f"{known[0].before} → {known[-1].granted} tasks in {changes}"
+
+
+def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
+    """Return the incident of each decision that belongs to one, by its id; `entries` oldest first.
+
+    One goes on while looks see an alarm of it in ALARM. A look that sees none of them ends it; a
+    decision that did not look, as it was ignored or lost a race, belongs to the one that goes on.
+    """
+    found: dict[str, Incident] = {}
+    current: Incident | None = None
+    for entry in entries:
+        breaching = entry.breaching
+        if current is not None and entry.looked and not breaching & current.policies:
+            current = None
+        if breaching and current is None:
+            current = Incident(set())
+        if current is None:
+            continue
+        current.policies |= breaching
+        current.entries.append(entry)
+        found[entry.id] = current
+    for incident in {id(one): one for one in found.values()}.values():
+        while not incident.entries[-1].looked and len(incident.entries) > 1:
+            found.pop(incident.entries.pop().id, None)
+    return found

@@ -1,0 +1,368 @@
+"""The blocks that a drawing is made of: scales, round marks, lines, bands, pins, and a cursor.
+
+Plain numbers in, SVG out; what they stand for is the caller's. Every colour is a class of
+`style.css`, so a drawing follows the theme, and all drawings look alike. There is no script in it: a
+cursor is a radio group, which the browser moves with the pointer and the arrow keys by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quickstep.report.dashboard.html import Markup, element, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quickstep.report.dashboard.html import Child
+
+NARROWEST, NARROW, WIDEST = 280, 700, 2400
+"""Pixels; below NARROW, a drawing spends more of its width on the numbers at its side."""
+ROW = 14
+"""The height of a line of text, in pixels."""
+_SIDES = {True: (0.115, 0.03), False: (0.06, 0.02)}
+"""The shares of the width left and right of the plots, narrow or not; `style.css` has them, too."""
+_TICK_WIDTH = 84
+
+Place = tuple[float, float]
+"""Where a value is: along the axis (seconds, say), and upwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """The axis that all plots of a drawing share: from `first` to `last`, in pixels."""
+
+    first: float
+    last: float
+    left: float
+    right: float
+
+    def x(self, place: float) -> float:
+        """Return where a place is; one outside is at the edge."""
+        share = (place - self.first) / max(self.last - self.first, 1e-9)
+        return round(self.left + min(1.0, max(0.0, share)) * (self.right - self.left), 1)
+
+    @property
+    def most_ticks(self) -> int:
+        """How many marks with labels fit beside each other."""
+        return max(2, int((self.right - self.left) / _TICK_WIDTH))
+
+
+@dataclass(frozen=True, slots=True)
+class Upward:
+    """One plot from `top` to `bottom`, for values from 0 to `highest`."""
+
+    top: float
+    bottom: float
+    highest: float
+
+    def y(self, value: float) -> float:
+        """Return where a value is; one outside is at the edge."""
+        share = min(1.0, max(0.0, value / self.highest))
+        return round(self.bottom - share * (self.bottom - self.top), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of the axis, and what stands below it, line by line."""
+
+    place: float
+    lines: Sequence[str]
+
+
+def is_narrow(width: float) -> bool:
+    """Whether a drawing is for a phone, say."""
+    return width < NARROW
+
+
+def across(first: float, last: float, width: float) -> Across:
+    """Return the axis of a drawing that is so many pixels wide."""
+    left, right = _SIDES[is_narrow(width)]
+    return Across(first, last, round(width * left, 1), round(width * (1 - right), 1))
+
+
+def drawing(width: float, height: float, label: str, *children: Child) -> Markup:
+    """Return a drawing; `label` says it in words to those who do not see it."""
+    return element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "viewBox": f"0 0 {width:g} {height:g}",
+            "width": f"{width:g}",
+            "height": f"{height:g}",
+            "role": "group",
+            "aria-label": label,
+        },
+        *children,
+    )
+
+
+def seen_only(*children: Child) -> Markup:
+    """Return what the drawing's label, its pins or its cursor tell in words."""
+    return element("g", {"aria-hidden": "true"}, *children)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def number(value: float) -> str:
+    """Return a value to three digits, e.g. `98.3`, `160`, `12,345`."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+
+
+def ceiling(value: float) -> float:
+    """Return a round number that is not below, and divides by 4 without a long fraction.
+
+    Examples: 375 is 400, 8.8 is 12, 0.07 is 0.08.
+    """
+    magnitude = 1e-9
+    while magnitude * 10 < value:
+        magnitude *= 10
+    fits = (factor * magnitude for factor in (1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10))
+    return next((round(fit, 12) for fit in fits if fit >= value), magnitude * 10)
+
+
+def whole_ceiling(value: float) -> float:
+    """Return the same for counts: a multiple of 4, and at least that."""
+    return max(4.0, -(-value // 4) * 4)
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def path(d: str, css: str) -> Markup:
+    """Return a path of a class."""
+    return element("path", {"class": css, "d": d})
+
+
+def text(said: str, x: float, y: float, css: str = "", anchor: str | None = None) -> Markup:
+    """Return a text; `anchor` is `middle` or `end`, where it is not its start."""
+    return element(
+        "text", {"class": css or None, "x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}, said
+    )
+
+
+def box(x: float, y: float, width: float, height: float, css: str) -> Markup:
+    """Return a rectangle; one that is too narrow to be seen is a pixel wide."""
+    wide = max(1.0, round(width, 1))
+    return element(
+        "rect", {"class": css, "x": x, "y": y, "width": wide, "height": round(height, 1)}
+    )
+
+
+def rule(x1: float, y1: float, x2: float, y2: float, css: str = "rule") -> Markup:
+    """Return a straight line."""
+    return element("line", {"class": css, "x1": x1, "x2": x2, "y1": y1, "y2": y2})
+
+
+def sloped(places: Sequence[Place], axis: Across, plot: Upward) -> str:
+    """Return the path of a line from value to value."""
+    return "M" + "L".join(f"{axis.x(at):g} {plot.y(value):g}" for at, value in places)
+
+
+def stepped(places: Sequence[Place], until: float, axis: Across, plot: Upward) -> str:
+    """Return the path of a line that stays at a value until the next, the last until `until`."""
+    (first, value), *rest = places
+    steps = [f"H{axis.x(at):g}V{plot.y(one):g}" for at, one in rest]
+    start = f"M{axis.x(first):g} {plot.y(value):g}"
+    return "".join([start, *steps, f"H{axis.x(until):g}"])
+
+
+def filled(line: str, first: float, axis: Across, plot: Upward) -> str:
+    """Return the path of the area below a line that began at `first`."""
+    return f"{line}V{plot.bottom:g}H{axis.x(first):g}Z"
+
+
+def between(spans: Iterable[tuple[Place, float, float]], axis: Across, plot: Upward) -> str:
+    """Return the path of boxes from a lower to a higher value, each of a stretch `(from, to)`."""
+    return "".join(
+        f"M{axis.x(since):g} {plot.y(low):g}V{plot.y(high):g}H{axis.x(until):g}V{plot.y(low):g}Z"
+        for (since, until), low, high in spans
+    )
+
+
+# --- what stands around the lines -----------------------------------------------------------------
+
+
+def grid(axis: Across, plot: Upward) -> Markup:
+    """Return four rules over the ground line, and their numbers on the left."""
+    return join(
+        *(
+            join(
+                rule(axis.left, plot.y(value), axis.right, plot.y(value)),
+                text(number(value), axis.left - 6, plot.y(value) + 4, "", "end"),
+            )
+            for value in (plot.highest / 4 * n for n in range(5))
+        )
+    )
+
+
+def level(value: float, said: str, axis: Across, plot: Upward) -> Markup:
+    """Return a threshold: a dashed line, and its words above the line's right end."""
+    y = plot.y(value)
+    return join(
+        rule(axis.left, y, axis.right, y, "threshold"),
+        text(said, axis.right - 4, y - 5, "threshold-text halo", "end"),
+    )
+
+
+def band(low: float, high: float, axis: Across, plot: Upward) -> Markup:
+    """Return the ground between two thresholds, on which nothing is to be done."""
+    y = plot.y(high)
+    return box(axis.left, y, axis.right - axis.left, plot.y(low) - y, "band")
+
+
+def upright(place: float, axis: Across, top: float, bottom: float, css: str) -> Markup:
+    """Return a line through all plots, e.g. at a change or at this moment."""
+    x = axis.x(place)
+    return rule(x, top, x, bottom, css)
+
+
+def now_line(place: float, said: str, axis: Across, top: float, bottom: float) -> Markup:
+    """Return where the present is, and the word beside it; nothing is known to the right of it."""
+    x = axis.x(place)
+    near_end = axis.right - x < 60  # noqa: PLR2004 - pixels that the word takes
+    return join(
+        box(x, top, axis.right - x, bottom - top, "future") if axis.right - x > 1 else None,
+        upright(place, axis, top, bottom, "now"),
+        text(
+            said, x - 5 if near_end else x + 5, top + 11, "now-text halo", "end" if near_end else ""
+        ),
+    )
+
+
+def bottom_axis(marks: Iterable[Mark], axis: Across, plots: Sequence[Upward]) -> Markup:
+    """Return the marks of the axis: a rule through each plot, and the labels below the last."""
+    return join(
+        *(
+            join(
+                *(upright(mark.place, axis, plot.top, plot.bottom, "rule") for plot in plots),
+                _label(mark, axis, plots[-1].bottom),
+            )
+            for mark in marks
+        )
+    )
+
+
+def _label(mark: Mark, axis: Across, bottom: float) -> Markup:
+    x = axis.x(mark.place)
+    # In the middle of its mark, but where the drawing ends it would be cut off.
+    near_start, near_end = x - axis.left < _TICK_WIDTH / 4, axis.right - x < _TICK_WIDTH / 4
+    anchor = "start" if near_start else "end" if near_end else "middle"
+    return join(
+        *(text(line, x, bottom + 15 + ROW * row, "", anchor) for row, line in enumerate(mark.lines))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What stands in a key: a little of the line or area of a class, and its words."""
+
+    css: str
+    said: str
+    area: bool = False
+
+
+def key(samples: Iterable[Sample], x: float, y: float) -> Markup:
+    """Return the samples side by side; `y` is the middle of the row."""
+    parts = []
+    for sample in samples:
+        mark = (
+            box(x, y - 5, 14, 10, sample.css)
+            if sample.area
+            else path(f"M{x:g} {y:g}h14", sample.css)
+        )
+        parts += [mark, text(sample.said, x + 19, y + 4)]
+        x += 19 + _width(sample.said) + 14
+    return join(*parts)
+
+
+def _width(said: str) -> float:
+    """Return about how wide a text of the usual size is."""
+    return len(said) * 5.6
+
+
+# --- pins and cursor ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Something that happened: a shape of a class at a place, a few digits, and all of it in words.
+
+    `leads_to` is the address of what it opens, if it opens anything.
+    """
+
+    place: float
+    shape: str
+    css: str
+    label: str
+    said: str
+    leads_to: str | None = None
+    data: str | None = None
+
+
+def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
+    """Return a pin whose shape stands at `y`: a link, where it leads somewhere."""
+    x = axis.x(one.place)
+    drawn = join(
+        element("title", None, one.said),
+        element("rect", {"class": "touch", "x": x - 12, "y": y - 24, "width": 24, "height": 36}),
+        element("path", {"d": one.shape, "transform": f"translate({x:g} {y:g})"}),
+        text(one.label, x, y - 11, f"delta halo {one.css}", "middle") if labelled else None,
+    )
+    common = {"class": f"pin {one.css}", "data-decision": one.data}
+    if one.leads_to is None:
+        return element("g", {**common, "role": "img", "aria-label": one.said}, drawn)
+    return element("a", {**common, "href": one.leads_to, "aria-label": one.said}, drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All values of one slot of the axis: a name for it, its title, and lines of text."""
+
+    name: str
+    title: str
+    lines: Sequence[str]
+
+
+def cursor(readings: Sequence[Reading | None], width: float, label: str) -> Markup:
+    """Return a cursor over slots of one width, of which those that are None have nothing to say.
+
+    Whatever slot the pointer is over shows its values; so does the one that the arrow keys lead to,
+    and a screen reader reads them.
+    """
+    half = len(readings) / 2
+    narrow = is_narrow(width)
+    return element(
+        "div",
+        {
+            "class": "cursor narrow" if narrow else "cursor",
+            "role": "radiogroup",
+            "aria-label": label,
+        },
+        *(
+            element("i", None)
+            if reading is None
+            else _slot(reading, f"moment-{width:g}", right=n < half)
+            for n, reading in enumerate(readings)
+        ),
+    )
+
+
+def _slot(reading: Reading, group: str, *, right: bool) -> Markup:
+    said = f"{reading.title}: {', '.join(reading.lines)}"
+    return element(
+        "label",
+        {"class": "on-right" if right else "on-left"},
+        element(
+            "input",
+            {"type": "radio", "name": group, "value": reading.name, "aria-label": said},
+        ),
+        element(
+            "span",
+            {"aria-hidden": "true"},
+            element("b", None, reading.title),
+            *(element("span", None, line) for line in reading.lines),
+        ),
+    )
