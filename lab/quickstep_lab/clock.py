@@ -19,7 +19,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
     """What tells the time (aware UTC), and what waits (seconds).
 
@@ -42,35 +42,36 @@ class Clock:
             self.sleep(pause)
 
 
-@dataclass(slots=True)
 class CatchUpClock:
     """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
 
-    Whatever is measured under it is measured in real time. While it is `hurrying`, a wait takes
-    1/`rate` of its length, until the clock is no longer behind. From then on it tells the real time.
+    So whatever is measured under it is measured in real time. While it hurries, a wait takes
+    1/`rate` of its length, until the clock is no longer behind: from then on it tells the real
+    time. `clock` is it, as whoever tells the time and waits takes it.
     """
 
-    behind: timedelta
-    rate: float = 8
-    hurrying: bool = False
-    real: Clock = Clock()
+    def __init__(self, behind: timedelta, real: Clock, rate: float = 10) -> None:
+        self.behind = behind
+        self.clock = Clock(self.now, self.sleep, real.look)
+        self._real = real
+        self._rate = rate
+        self._hurries = False
+
+    def hurry(self, hurries: bool) -> None:
+        """Begin to hurry, or stop it. Whoever looks around while it hurries does so each second."""
+        self._hurries = hurries and self.behind > timedelta(0)
+        self.clock.look = 1 if self._hurries else self._real.look
 
     def now(self) -> datetime:
         """Return the time that it tells."""
-        return self.real.now() - self.behind
+        return self._real.now() - self.behind
 
     def sleep(self, seconds: float) -> None:
-        """Wait until `seconds` have passed on it."""
-        skipped = timedelta(0)
-        if self.hurrying:
-            skipped = min(self.behind, timedelta(seconds=seconds * (1 - 1 / self.rate)))
-        self.real.sleep(seconds - skipped.total_seconds())
+        """Wait until so many seconds have passed on it."""
+        share = 1 - 1 / self._rate if self._hurries else 0
+        skipped = min(self.behind, timedelta(seconds=seconds * share))
+        self._real.sleep(seconds - skipped.total_seconds())
         self.behind -= skipped
-
-    @property
-    def clock(self) -> Clock:
-        """Return it as whoever tells the time and waits takes it."""
-        return Clock(self.now, self.sleep, self.real.look)
 
 
 def next_boundary(moment: datetime, seconds: int) -> datetime:

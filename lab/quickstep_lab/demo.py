@@ -132,7 +132,8 @@ def play_on_embedded_aws(
     target = parse_target(plan.policy.read_text(encoding="utf-8"))
     real = Clock()
     begins = period_start(real.now() - timedelta(seconds=plan.seconds), EVALUATION_SECONDS)
-    pace = CatchUpClock(real.now() - begins, hurrying=True, real=real)
+    pace = CatchUpClock(real.now() - begins, real)
+    pace.hurry(True)
     rivals = rivals_of(plan, TASKS_AT_START)
     threshold = min(default_threshold(policy) for policy in target.in_direction(Direction.OUT))
 
@@ -142,8 +143,10 @@ def play_on_embedded_aws(
         next_ = plan.traffic.at(newest.second + 1)
         since = sum(shot.load.per_task > threshold for shot in snapshots)
         overloaded = next_ > threshold * newest.serving
-        pace.hurrying = not (overloaded and since < SURGE_SECONDS)
+        pace.hurry(not (overloaded and since < SURGE_SECONDS))
 
+    pacing = f"the first {SURGE_SECONDS} s of the surge in real time, the rest as fast as it goes"
+    console.print(f"Pace          {pacing}", markup=False, highlight=False, soft_wrap=True)
     with EmbeddedAws() as account, living_by(pace.now):
         prepare(account, plan.policy)
         invited = False
@@ -151,7 +154,7 @@ def play_on_embedded_aws(
         def stay(snapshots: Sequence[Snapshot]) -> None:
             nonlocal invited
             publish(snapshots, race_of(plan, snapshots, rivals))
-            pace.hurrying = True
+            pace.hurry(True)
             if invite and not invited and pace.behind < timedelta(seconds=1):
                 invite(account.endpoint_url, snapshots)
                 invited = True
