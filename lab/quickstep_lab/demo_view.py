@@ -20,7 +20,7 @@ from quickstep.naming import parse_alarm_name
 from quickstep_lab.clock import LOOK_SECONDS
 from quickstep_lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
 from quickstep_lab.demo_summary import SURGE, period_end
-from quickstep_lab.race import MODELS, race_of, sentence
+from quickstep_lab.race import MODELS, enough, race_of, sentence
 from quickstep_lab.snapshot import Plan, Snapshot
 
 if TYPE_CHECKING:
@@ -238,9 +238,8 @@ def _strip(race: Race, lane: Lane, columns: int, top: float) -> Text:
 
 
 def _numbers(race: Race, lane: Lane) -> str:
-    after = race.enough_after(lane)
-    enough = f"enough after {after} s" if after is not None else "not enough"
-    return f"{lane.lost:>7,.0f} failed, {enough if race.surge_at is not None else 'calm'}".ljust(34)
+    said = "" if race.surge_at is None else f", enough tasks: {enough(race, lane)}"
+    return f"{lane.lost:>7,.0f} failed{said}".ljust(46)
 
 
 def _alarms(snapshot: Snapshot) -> RenderableType:
@@ -285,8 +284,7 @@ def _result(race: Race) -> Table:
     table.add_column("Surge to enough tasks", justify="right")
     table.add_column("Failed requests", justify="right", style="red")
     for lane in race.lanes:
-        after = race.enough_after(lane)
-        table.add_row(lane.name, "never" if after is None else f"{after} s", f"{lane.lost:,.0f}")
+        table.add_row(lane.name, enough(race, lane), f"{lane.lost:,.0f}")
     return table
 
 

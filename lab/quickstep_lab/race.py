@@ -1,6 +1,6 @@
-"""The demo's run beside models of AWS's scalers: the same traffic on the same modelled tasks. Pure.
+"""The demo's run beside models of AWS's scalers: the same traffic on the same model of tasks. Pure.
 
-What AWS's scalers decide, and when, is what the simulator's models of them decide. What comes of the
+What AWS's scalers decide, and when, the simulator's models of them say. What then comes of the
 requests is worked out for all of them by the model of tasks that the demo itself serves with.
 """
 
@@ -83,15 +83,26 @@ class Race:
         Example: 750 requests/s from second 10 on, a target of 100, 8 tasks from second 43 on: 33.
         That the load has gone is not enough: None then.
         """
-        start, peak = self.surge_at, 0.0
-        if start is None:
-            return None
-        for second in range(start, len(lane.requests)):
-            load = lane.requests[second]
-            peak = max(peak, load)
-            if THERE * peak <= load <= self.target * lane.serving[second]:
-                return second - start
+        for after, second in enumerate(self._surge()):
+            if lane.requests[second] <= self.target * lane.serving[second]:
+                return after
         return None
+
+    def lasted(self) -> int:
+        """Return how many seconds of the surge there were, or have been."""
+        return len(self._surge())
+
+    def _surge(self) -> list[int]:
+        """Return the seconds of the surge: in which THERE of its peak so far came, or more."""
+        if self.surge_at is None:
+            return []
+        peak, found = 0.0, []
+        requests = self.lanes[0].requests
+        for second in range(self.surge_at, len(requests)):
+            peak = max(peak, requests[second])
+            if requests[second] >= THERE * peak:
+                found.append(second)
+        return found
 
 
 def race_of(plan: Plan, snapshots: Sequence[Snapshot], rivals: Sequence[Lane]) -> Race:
@@ -165,29 +176,40 @@ def _setup(target: ScalableTarget) -> Setup:
 
 
 MODELS = (
-    "AWS's scalers are the simulator's models, the run with the median number of failed requests of "
-    f"{SEEDS}. The tasks and what they serve are the same model for all three."
+    "AWS's scalers are the simulator's models: of "
+    f"{SEEDS} runs, the one with the median number of failed requests. All of them have the same "
+    "model of tasks."
 )
 """What of a race is not real; whoever shows one says so."""
+
+
+def enough(race: Race, lane: Lane) -> str:
+    """Return when there were enough tasks: `33 s`, or `not within 180 s`."""
+    after = race.enough_after(lane)
+    return f"{after} s" if after is not None else f"not within {race.lasted()} s"
 
 
 def sentence(race: Race) -> str:
     """Return what the race came to.
 
     Example: `Quickstep had enough tasks in 33 s and failed 14,850 requests, while AWS's step policy
-    on a 10-s alarm took 165 s and failed 21,778, and AWS's 20-s target tracking never had enough and
-    failed 70,266.`
+    on a 10-s alarm took 165 s and failed 21,778, and AWS's 20-s target tracking did not have enough
+    within 180 s and failed 70,266.`
     """
     if race.surge_at is None:
         return "No second was overloaded, so there was nothing to answer."
     own, *others = race.lanes
     after = race.enough_after(own)
-    said = f"had enough tasks in {after} s" if after is not None else "never had enough tasks"
+    said = f"had enough tasks in {after} s" if after is not None else _short(race)
     rivals = ", and ".join(f"{lane.name} {_did(race, lane)}" for lane in others)
     return f"{own.name} {said} and failed {own.lost:,.0f} requests, while {rivals}."
 
 
 def _did(race: Race, lane: Lane) -> str:
     after = race.enough_after(lane)
-    said = f"took {after} s" if after is not None else "never had enough"
+    said = f"took {after} s" if after is not None else _short(race)
     return f"{said} and failed {lane.lost:,.0f}"
+
+
+def _short(race: Race) -> str:
+    return f"did not have enough within {race.lasted()} s"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep_lab.lanes import Row, lanes
 from quickstep_lab.paper import DESK, paper, row, table, told
-from quickstep_lab.race import MODELS, sentence
+from quickstep_lab.race import MODELS, enough, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quickstep_lab.race import Lane, Race
+    from quickstep_lab.race import Race
 
 _NARROWEST, _HEIGHT = 280, 110
 
@@ -55,7 +55,7 @@ def _result(race: Race) -> Markup:
         (
             row(
                 lane.name,
-                (_enough(race, lane), element("td", {"class": "lost"}, f"{lane.lost:,.0f}")),
+                (enough(race, lane), element("td", {"class": "lost"}, f"{lane.lost:,.0f}")),
                 "mine" if lane is race.lanes[0] else None,
             )
             for lane in race.lanes
@@ -63,18 +63,11 @@ def _result(race: Race) -> Markup:
     )
 
 
-def _enough(race: Race, lane: Lane) -> str:
-    after = race.enough_after(lane)
-    if after is not None:
-        return f"{after} s"
-    return "not yet" if len(lane.requests) < race.seconds else "never"
-
-
 def _chart(race: Race, width: float) -> Markup:
     rows = [
         Row(
             lane.name,
-            f"{lane.lost:,.0f} failed, enough tasks: {_enough(race, lane)}",
+            f"{lane.lost:,.0f} failed, enough tasks: {enough(race, lane)}",
             came=list(enumerate(lane.requests)),
             failed=list(enumerate(lane.failed)),
             takes=[(n, tasks * race.target) for n, tasks in enumerate(lane.serving)],
@@ -93,8 +86,8 @@ def _chart(race: Race, width: float) -> Markup:
 def _told() -> Markup:
     return join(
         told(
-            "Blue: requests per second. Red: those that failed. Dark line: what the tasks that serve "
-            "can take at their target. ",
+            "Blue: requests per second. Red: those that failed. Dashed: what the serving tasks can "
+            "take at their target. ",
             MODELS,
         ),
         element("p", None, element("a", {"href": "/"}, "Every decision of Quickstep, and why")),
