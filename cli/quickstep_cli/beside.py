@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from quickstep_cli.compare import MODELLED, print_whole, signals_told
-from quickstep_cli.cost import watched_by
 from quickstep_cli.experiment import DEFAULTS, Trial, an_experiment, setup_of
+from quickstep_cli.pricing import watched_by
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import OTHERS, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -404,6 +406,11 @@ def an_experiment(
 ) -> Experiment:
     """Return the experiment, with the tasks that the traffic's first seconds take by default."""
     return Experiment(traffic, setup, world, tasks or tasks_at_start(traffic, setup), seeds)
+
+
+def command_line() -> str:
+    """Return how this command was called, as it can be pasted into a shell."""
+    return shlex.join(["quickstep", *sys.argv[1:]])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from quickstep.report.dashboard.plot import Across, Pin, Place, Upward
 
-_TITLE, _GAP = 20, 10
+_TITLE, _GAP, _PINS = 20, 10, 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +38,115 @@ class Row:
 
 
 def lanes(
-    rows: Sequence[Row], *, seconds: float, width: float, height: float, label: str
+    rows: Sequence[Row],
+    *,
+    seconds: float,
+    width: float,
+    height: float,
+    label: str,
+    keys: tuple[str, str, str],
 ) -> Markup:
-    """Return the rows one below the other, each with a plot of that height."""
+    """Return the rows one below the other, each with a plot of that height.
+
+    `keys` says what area, filled part and line are.
+    """
     axis = plot.across(0, seconds, width)
     highest = plot.ceiling(max((value for row in rows for _, value in row.came), default=1) or 1)
-    drawn, plots = [], list[plot.Upward]()
-    top = 0.0
+    samples = zip(("area", "lost", "desired"), keys, (True, True, False), strict=True)
+    drawn: list[Markup] = [_key([plot.Sample(*sample) for sample in samples], axis)]
+    plots: list[Upward] = []
+    top = _key_height(axis)
     for row in rows:
-        pinned = 26 if row.pins else 0
-        upward = plot.Upward(top + _TITLE + pinned, top + _TITLE + pinned + height, highest)
+        first = top + _TITLE + (_PINS if row.pins else 0)
+        upward = plot.Upward(first, first + height, highest)
         plots.append(upward)
         drawn.append(_row(row, axis, upward, top, narrow=plot.is_narrow(width)))
         top = upward.bottom + _GAP
+    return plot.drawing(width, _bottom(plots), label, _below(axis, plots, seconds), *drawn)
+
+
+Curve = tuple[str, "Sequence[tuple[float, float | None]]"]
+"""A line: its class, and its places; None breaks it."""
+
+
+def curves(
+    rows: Sequence[tuple[str, Sequence[Curve]]],
+    *,
+    seconds: float,
+    width: float,
+    height: float,
+    unit: str,
+    label: str,
+) -> Markup:
+    """Return a row for each name with its lines, all on one scale, whose top is `unit`s."""
+    axis = plot.across(0, seconds, width)
+    known = (value for _, lines in rows for _, line in lines for _, value in line)
+    highest = plot.ceiling(max((value for value in known if value is not None), default=1) or 1)
+    classes = [css for _, lines in rows[:1] for css, _ in lines]
+    drawn: list[Markup] = [_key([plot.Sample(css, css) for css in classes], axis)]
+    plots: list[Upward] = []
+    top = _key_height(axis)
+    for name, lines in rows:
+        upward = plot.Upward(top + _TITLE, top + _TITLE + height, highest)
+        plots.append(upward)
+        drawn.append(
+            join(
+                plot.seen_only(
+                    _grid(axis, upward, unit),
+                    *(_broken(css, places, axis, upward) for css, places in lines),
+                ),
+                plot.text(name, axis.left, top + 13, "strong"),
+            )
+        )
+        top = upward.bottom + _GAP
+    return plot.drawing(width, _bottom(plots), label, _below(axis, plots, seconds), *drawn)
+
+
+def _broken(
+    css: str, places: Sequence[tuple[float, float | None]], axis: Across, upward: Upward
+) -> Markup:
+    parts: list[list[Place]] = [[]]
+    for at, value in places:
+        if value is None:
+            parts.append([])
+        else:
+            parts[-1].append((at, value))
+    return plot.path("".join(plot.sloped(part, axis, upward) for part in parts if part), css)
+
+
+def _below(axis: Across, plots: Sequence[Upward], seconds: float) -> Markup:
+    """Return the marks of the time axis, through all plots."""
     marks = [plot.Mark(second, (clock(second, seconds),)) for second in round_marks(axis, seconds)]
-    bottom = plots[-1].bottom
-    return plot.drawing(
-        width,
-        bottom + plot.ROW + 10,
-        label,
-        plot.seen_only(plot.bottom_axis(marks, axis, plots)),
-        *drawn,
+    return plot.seen_only(plot.bottom_axis(marks, axis, plots))
+
+
+def _bottom(plots: Sequence[Upward]) -> float:
+    return plots[-1].bottom + plot.ROW + 10
+
+
+def _key(samples: Sequence[plot.Sample], axis: Across) -> Markup:
+    """Return what is what: side by side, or one below the other where that has no room."""
+    if not plot.is_narrow(axis.right):
+        return plot.seen_only(plot.key(samples, axis.left, 14))
+    return plot.seen_only(
+        *(plot.key([sample], axis.left, 14 + 16 * n) for n, sample in enumerate(samples))
     )
+
+
+def _key_height(axis: Across) -> float:
+    return 56.0 if plot.is_narrow(axis.right) else 26.0
 
 
 def _row(row: Row, axis: Across, upward: Upward, top: float, *, narrow: bool) -> Markup:
     end = row.came[-1][0] + _step(row.came) if row.came else 0.0
     lines: list[Markup] = []
     if row.came:
-        came = plot.stepped(row.came, end, axis, upward)
+        came = plot.stepped(capped(row.came, upward.highest), end, axis, upward)
+        takes = plot.stepped(capped(row.takes, upward.highest), end, axis, upward)
         lines = [
-            plot.path(plot.filled(came, row.came[0][0], axis, upward), "area"),
+            plot.path(plot.filled(came, row.came[0][0], axis, upward), "area came"),
             _failures(row, axis, upward),
-            plot.path(came, "load"),
-            plot.path(
-                plot.stepped(capped(row.takes, upward.highest), end, axis, upward), "desired"
-            ),
+            plot.path(takes, "desired"),
         ]
     return join(
         plot.seen_only(_grid(axis, upward), *lines),
@@ -123,13 +196,19 @@ def capped(places: Sequence[Place], highest: float) -> list[Place]:
     return kept
 
 
-def _grid(axis: Across, upward: Upward) -> Markup:
-    """Return the ground line and the top, with their numbers: a low plot has no room for more."""
+def _grid(axis: Across, upward: Upward, unit: str = "") -> Markup:
+    """Return three rules with their numbers: a low plot has no room for more."""
     return join(
         *(
             join(
                 plot.rule(axis.left, upward.y(value), axis.right, upward.y(value)),
-                plot.text(plot.number(value), axis.left - 6, upward.y(value) + 4, "", "end"),
+                plot.text(
+                    f"{plot.number(value)} {unit}".rstrip(),
+                    axis.left - 6,
+                    upward.y(value) + 4,
+                    "",
+                    "end",
+                ),
             )
             for value in (0, upward.highest / 2, upward.highest)
         )
@@ -160,16 +239,14 @@ _STEPS = (
 
 def round_marks(axis: Across, seconds: float) -> list[int]:
     """Return seconds for marks that fit beside each other."""
-    step = next((step for step in _STEPS if seconds / step <= axis.most_ticks), 86_400)
+    step = next((step for step in _STEPS if seconds / step <= axis.most_ticks + 1), 86_400)
     return list(range(0, int(seconds) + 1, step))
 
 
 def clock(second: float, seconds: float) -> str:
-    """Return a second of a traffic as `90 s`, `12:30` (minutes) or `3 h`, by how long that is."""
+    """Return a second of a traffic as `90 s`, `12:30` or `3:12:30`, by how long that is."""
     if seconds <= 300:  # noqa: PLR2004 - five minutes are counted in seconds
         return f"{second:g} s"
     minutes, rest = divmod(int(second), 60)
-    if seconds <= 3 * 3600:
-        return f"{minutes}:{rest:02}"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02} h"
+    return f"{hours}:{minutes:02}:{rest:02}" if seconds > 3600 else f"{minutes}:{rest:02}"  # noqa: PLR2004

@@ -94,3 +94,13 @@ def figure(draw: Callable[[float], Markup]) -> Markup:
 def told(*said: Child) -> Markup:
     """Return a paragraph of what is to be known of something."""
     return element("p", {"class": "told"}, *said)
+
+
+def more(title: Child, *body: Child, is_open: bool = False) -> Markup:
+    """Return what is unfolded by whoever wants to see it."""
+    return element(
+        "details",
+        {"class": "more", "open": "" if is_open else None},
+        element("summary", None, title),
+        *body,
+    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from quickstep_lab.race import Race
 
-_NARROWEST, _HEIGHT = 280, 110
+_NARROWEST, _WIDEST, _HEIGHT = 280, 1360, 110
 
 
 def race_page(race: Race | None, *, live: bool) -> str:
@@ -77,18 +77,15 @@ def _chart(race: Race, width: float) -> Markup:
     return lanes(
         rows,
         seconds=race.seconds,
-        width=min(max(width, _NARROWEST), DESK),
+        width=min(max(width, _NARROWEST), _WIDEST),
         height=_HEIGHT,
         label=f"Requests per second of each scaler, and those that failed. {sentence(race)}",
+        keys=("requests per second", "failed", "what the serving tasks can take"),
     )
 
 
 def _told() -> Markup:
     return join(
-        told(
-            "Blue: requests per second. Red: those that failed. Dashed: what the serving tasks can "
-            "take at their target. ",
-            MODELS,
-        ),
+        told(MODELS),
         element("p", None, element("a", {"href": "/"}, "Every decision of Quickstep, and why")),
     )
