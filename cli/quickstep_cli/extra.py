@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
 INSTALL = "pip install 'quickstep-ecs[lab]'"
-_LAB = ("aws_lambda_powertools", "moto", "plotly")
+_LAB = ("aws_lambda_powertools", "moto")
 
 
 def has_lab() -> bool:

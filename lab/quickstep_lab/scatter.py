@@ -12,7 +12,11 @@ from quickstep.report.dashboard.html import Markup, element
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_HEIGHT, _RADIUS = 320, 10
+_HEIGHT, _RADIUS, _SMALL = 320, 6, 2.5
+_WIDE, _HIGH = 13, 12
+"""Pixels that a number takes."""
+_PLACES = ((14, 0), (-14, 0), (0, -14), (0, 14), (14, -12), (-14, -12), (14, 12), (-14, 12))
+"""Where it may stand beside its point, the best place first."""
 _SPARE = 0.08
 
 
@@ -20,7 +24,7 @@ _SPARE = 0.08
 class Dot:
     """A point: what it costs, what fails in percent, its class, all of it in words, its number.
 
-    One without a number is small.
+    One without a number is small, and is not told one by one.
     """
 
     cost: float
@@ -64,21 +68,34 @@ def scatter(
             if axes.allowed is not None
             else None,
         ),
-        *(_dot(dot, axis, upward) for dot in sorted(dots, key=lambda d: d.number is not None)),
+        *_dots(dots, axis, upward),
     )
 
 
-def _dot(dot: Dot, axis: plot.Across, upward: plot.Upward) -> Markup:
-    x, y = axis.x(dot.cost), upward.y(dot.failed)
-    small = dot.number is None
-    circle = {"class": dot.css, "cx": x, "cy": y, "r": 3 if small else _RADIUS}
-    return element(
-        "g",
-        {"role": "img", "aria-label": dot.said} if not small else {"aria-hidden": "true"},
-        element("title", None, dot.said),
-        element("circle", circle),
-        None if small else plot.text(str(dot.number), x, y + 4, "on-dot", "middle"),
-    )
+def _dots(dots: Sequence[Dot], axis: plot.Across, upward: plot.Upward) -> Iterator[Markup]:
+    """Yield the small ones first, then those with numbers, each where it does not cover another."""
+    taken: list[tuple[float, float]] = [
+        (axis.x(dot.cost), upward.y(dot.failed)) for dot in dots if dot.number is not None
+    ]
+    for dot in sorted(dots, key=lambda dot: dot.number is not None):
+        x, y = axis.x(dot.cost), upward.y(dot.failed)
+        if dot.number is None:
+            yield element("circle", {"class": dot.css, "cx": x, "cy": y, "r": _SMALL})
+            continue
+        beside = ((x + dx, y + dy) for dx, dy in _PLACES)
+        place = next((one for one in beside if not _covers(one, taken)), (x + 13, y))
+        taken.append(place)
+        yield element(
+            "g",
+            {"role": "img", "aria-label": dot.said},
+            element("title", None, dot.said),
+            element("circle", {"class": dot.css, "cx": x, "cy": y, "r": _RADIUS}),
+            plot.text(str(dot.number), place[0], place[1] + 4, "dot-number halo", "middle"),
+        )
+
+
+def _covers(place: tuple[float, float], taken: Sequence[tuple[float, float]]) -> bool:
+    return any(abs(place[0] - x) < _WIDE and abs(place[1] - y) < _HIGH for x, y in taken)
 
 
 def _stairs(front: Sequence[Dot], axis: plot.Across, upward: plot.Upward) -> str:

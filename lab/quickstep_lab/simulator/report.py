@@ -39,7 +39,7 @@ _POINTS = {True: 120, False: 300}
 """Points of a line on a phone, or not: more would be closer than pixels are."""
 _LANE, _CURVE = 64, 64
 _MOST_CHANGES = 40
-_MOST_PINS = 30
+_MOST_PINS, _MOST_LABELS = 30, 35
 _MOST_TEXT = 300
 
 
@@ -241,13 +241,15 @@ class _Report:
         experiment, month = self.comparison.experiment, self.money.month
         least = needed_task_seconds(experiment.traffic, experiment.setup) / 3600
         size, times = month.size, self.money.times_a_day
+        step = next(iter(self.comparison.series.values())).latency_step
         return told(
             f"Medians of {experiment.seeds} seeds, and their range below. Theoretical minimum: "
             f"{least:,.2f} task-hours. Dollars are of a month of {DAYS} days in which this traffic "
-            f"comes {times:g} times a day and {month.usage.tasks:g} tasks run otherwise: tasks of "
+            f"comes {_often(times)} and {month.usage.tasks:g} tasks run otherwise: tasks of "
             f"{size.vcpu:g} vCPU and {size.memory:g} GB on {size.architecture}, and what scaling "
             "itself costs (alarms, metrics, Lambda), at the prices of us-east-1 without the free "
-            "tier. Slow: seconds in which one answer of a hundred took longer, of the first seed."
+            f"tier. Slow: how long one answer in a hundred took longer, in steps of {step} s, with "
+            "the first seed."
         )
 
     # --- charts -----------------------------------------------------------------------------------
@@ -466,19 +468,31 @@ def _curve(series: Series, share: float, css: str, *, every: int) -> Curve:
 
 
 def _pins(actions: Sequence[Action], seconds: int) -> tuple[Pin, ...]:
-    """Return the changes as pins; of very many, the first ones."""
+    """Return the changes as pins; of very many, the first ones. A number needs some room."""
+    shown, labelled = actions[:_MOST_PINS], -seconds
+    labels = []
+    for action in shown:
+        has_room = action.at - labelled > seconds / _MOST_LABELS
+        labels.append(
+            f"{action.after - action.before:+d}".replace("-", "\u2212") if has_room else ""
+        )
+        labelled = action.at if has_room else labelled
     return tuple(
         Pin(
             action.at,
             SHAPES[Kind.OUT if action.after > action.before else Kind.IN],
             Kind.OUT if action.after > action.before else Kind.IN,
-            f"{action.after - action.before:+d}".replace("-", "\u2212"),
+            labels[n],
             f"{clock(round(action.at, 1), seconds)}: {action.before} to {action.after} tasks. "
             f"{action.why[:_MOST_TEXT]}",
             leads_to=f"#change-{n}",
         )
-        for n, action in enumerate(actions[:_MOST_PINS])
+        for n, action in enumerate(shown)
     )
+
+
+def _often(times_a_day: float) -> str:
+    return "once a day" if times_a_day == 1 else f"{times_a_day:.3g} times a day"
 
 
 def _mean(values: Sequence[float]) -> float:
