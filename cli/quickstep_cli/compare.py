@@ -99,7 +99,8 @@ def simulate(
     report: ReportOption = None,
 ) -> None:
     """Play one scaler on a scenario or on your own traffic, and show what it does and why."""
-    comparison = _play(trial, [scaler], tasks, seeds, report and Report(report, TaskSize()))
+    asked = Report(report, TaskSize()) if report else None
+    comparison = _play(trial, [scaler], tasks, seeds, asked)
     actions = [_actions(series) for series in comparison.series.values()]
     _print(trial, comparison, actions, report)
 
@@ -123,7 +124,7 @@ def compare(
     dollars to it, by the size of a task and how often the traffic comes.
     """
     size = TaskSize(task_vcpu, task_memory, architecture)
-    asked = report and Report(report, size, times_a_day)
+    asked = Report(report, size, times_a_day) if report else None
     _print(trial, _play(trial, list(ScalerName), tasks, seeds, asked), [], report)
 
 
@@ -139,7 +140,7 @@ class Report:
 def _play(
     trial: Trial, names: list[ScalerName], tasks: int | None, seeds: int, report: Report | None
 ) -> Comparison:
-    unwritable(report and report.file)
+    unwritable(report.file if report else None)
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     experiment = an_experiment(played, setup, trial.world(setup), tasks, seeds)
     every = all_scalers(setup)

@@ -38,6 +38,8 @@ Show = Callable[[Sequence[Snapshot]], None]
 LINE_SECONDS = 5
 CHART_HEIGHT = 5
 DECISIONS_SHOWN = 5
+_WIDE, _NUMBERS = 110, 46
+"""Columns of a terminal that has room for all that is said of a scaler, and how many that takes."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _STATE_STYLES = {
     AlarmState.OK: "green",
@@ -213,12 +215,12 @@ def _race(race: Race, width: int) -> RenderableType:
     if len(race.lanes) == 1:
         return Group()
     names = max(len(lane.name) for lane in race.lanes)
-    numbers = max(len(_numbers(race, lane)) for lane in race.lanes)
-    columns = max(10, width - names - numbers - 6)
+    numbers = [_numbers(race, lane, short=width < _WIDE) for lane in race.lanes]
+    columns = max(4, width - names - max(map(len, numbers)) - 4)
     top = max((load for lane in race.lanes for load in lane.requests), default=0.0)
     table = Table.grid(padding=(0, 1))
-    for lane in race.lanes:
-        table.add_row(f" {lane.name}", _strip(race, lane, columns, top), _numbers(race, lane))
+    for lane, said in zip(race.lanes, numbers, strict=True):
+        table.add_row(f" {lane.name}", _strip(race, lane, columns, top), said)
     return Group(table, Text(" AWS's scalers: the simulator's models, on the same traffic.", "dim"))
 
 
@@ -237,9 +239,11 @@ def _strip(race: Race, lane: Lane, columns: int, top: float) -> Text:
     return text
 
 
-def _numbers(race: Race, lane: Lane) -> str:
-    said = "" if race.surge_at is None else f", enough tasks: {enough(race, lane)}"
-    return f"{lane.lost:>7,.0f} failed{said}".ljust(46)
+def _numbers(race: Race, lane: Lane, *, short: bool) -> str:
+    failed = f"{lane.lost:>7,.0f} failed"
+    if short or race.surge_at is None:
+        return failed
+    return f"{failed}, enough tasks: {enough(race, lane)}".ljust(_NUMBERS)
 
 
 def _alarms(snapshot: Snapshot) -> RenderableType:
@@ -299,10 +303,14 @@ def summary_table(summary: Summary, plan: Plan) -> Table:
 
 
 def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
+    share = summary.failed / summary.requests if summary.requests else 0
     yield "Traffic", f"{plan.traffic.name}, {summary.seconds} s"
     yield from _answer(summary)
     yield "Desired count", " → ".join(_desired(summary.desired))
     yield "Evaluations", _evaluations(summary.evaluations)
+    counts = f"{summary.requests:,.0f}, of which {summary.served:,.0f} were served"
+    last = f", none after second {summary.last_failed}" if summary.last_failed else ""
+    yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%}){last}"
     yield "Real", _REAL
     tasks = f"A task serves {plan.start_up:g} s after its launch, {plan.capacity:g} requests/s"
     yield "Modelled", f"{tasks} at most. {_MODELLED} {MODELS}"

@@ -469,7 +469,7 @@ def _curve(series: Series, share: float, css: str, *, every: int) -> Curve:
 
 def _pins(actions: Sequence[Action], seconds: int) -> tuple[Pin, ...]:
     """Return the changes as pins; of very many, the first ones. A number needs some room."""
-    shown, labelled = actions[:_MOST_PINS], -seconds
+    shown, labelled = actions[:_MOST_PINS], float(-seconds)
     labels = []
     for action in shown:
         has_room = action.at - labelled > seconds / _MOST_LABELS

@@ -30,8 +30,8 @@ def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str
         told(
             f"{len(tuning.tried)} policies were tried on the part of the traffic to tune on. These "
             "are the ones that no other beats in both, and yours. Held out is the part that the "
-            "search has not seen: a policy that does much worse there is fitted to the past. Dollars "
-            f"are of the tasks on this traffic, at {an_hour:.4f} an hour each."
+            "search has not seen: a policy that does much worse there is fitted to the past. "
+            f"Dollars are of the tasks on this traffic, at {an_hour:.4f} an hour each."
         ),
         element("h2", None, "Cost against requests that failed"),
         _trade_off(tuning),
