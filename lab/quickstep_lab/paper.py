@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from quickstep.report.dashboard.html import Child
 
-DESK, PHONE = 1120, 340
-"""Pixels that a drawing is wide, for which text in it is of the page's own size."""
+DESK, TABLET, PHONE = 1120, 700, 340
+"""Pixels that a drawing is wide, for which text in it is of about the page's own size."""
 
 _RULES = Path(__file__).with_name("paper.css")
 
@@ -81,12 +81,12 @@ def row(name: Child, cells: Iterable[Child], css: str | None = None) -> Markup:
     )
 
 
-def figure(draw: Callable[[float], Markup]) -> Markup:
-    """Return a drawing twice, for wide and narrow screens, of which the style sheet shows one."""
+def figure(draw: Callable[[int], Markup]) -> Markup:
+    """Return a drawing in three widths, of which the style sheet shows the one that fits."""
     return join(
         *(
             element("figure", {"class": f"chart {css}"}, draw(width))
-            for css, width in (("on-desk", DESK), ("on-phone", PHONE))
+            for css, width in (("on-desk", DESK), ("on-tablet", TABLET), ("on-phone", PHONE))
         )
     )
 

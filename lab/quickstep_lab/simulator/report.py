@@ -15,7 +15,7 @@ from quickstep.report.dashboard.plot import Pin
 from quickstep_lab.cost.model import DAYS
 from quickstep_lab.cost.month import OURS, TOLD
 from quickstep_lab.lanes import Row, clock, curves, lanes
-from quickstep_lab.paper import DESK, figure, more, paper, row, table, told
+from quickstep_lab.paper import DESK, PHONE, TABLET, figure, more, paper, row, table, told
 from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.measure import needed_task_seconds
 from quickstep_lab.simulator.names import called
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 SLOW = 1.0
 """Seconds: an answer that takes longer is slow."""
 
-_POINTS = {True: 120, False: 300}
-"""Points of a line on a phone, or not: more would be closer than pixels are."""
+_POINTS = {DESK: 280, TABLET: 170, PHONE: 110}
+"""Points of a line in a drawing so many pixels wide: more would be closer than pixels are."""
 _LANE, _CURVE = 64, 64
 _MOST_CHANGES = 40
 _MOST_PINS, _MOST_LABELS = 30, 35
@@ -258,8 +258,8 @@ class _Report:
         """Return a row for each scaler: what came, what failed, what its tasks could take."""
         seconds = len(self.comparison.experiment.traffic.requests)
 
-        def draw(width: float) -> Markup:
-            points = _POINTS[width < DESK]
+        def draw(width: int) -> Markup:
+            points = _POINTS[width]
             rows = [
                 self._lane(n, name, series, points)
                 for n, (name, series) in enumerate(self.comparison.series.items(), start=1)
@@ -291,7 +291,7 @@ class _Report:
         medians = self._medians(name)
         every = max(1, -(-len(series.load) // points))
         starts = range(0, len(series.load), every)
-        wide = points == _POINTS[False]
+        wide = points == _POINTS[DESK]
         return Row(
             f"{number}. {called(name)}",
             f"{1 - medians.success_rate:.2%} {self.failed.removeprefix('were ')}, enough after "
@@ -311,7 +311,7 @@ class _Report:
         seconds = len(self.comparison.experiment.traffic.requests)
         world = self.comparison.experiment.world
 
-        def draw(width: float) -> Markup:
+        def draw(width: int) -> Markup:
             rows = [
                 (
                     f"{n}. {called(name)}",

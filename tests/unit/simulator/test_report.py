@@ -199,7 +199,7 @@ def test_table_and_charts_have_every_scaler_and_say_which_is_only_announced() ->
         assert page.text.count(row) >= 4, "table, two charts and changes"
         mark = ", announced, not shipped" if name in ANNOUNCED else ""
         assert f"{row}{name}{mark}" in page.text
-    assert page.tags.count("circle") == 2 * len(a_comparison().scalers)
+    assert page.tags.count("circle") == 3 * len(a_comparison().scalers)
     assert ANNOUNCED_ONLY in page.text
 
 
@@ -269,7 +269,7 @@ def test_the_rows_of_a_search_can_be_told_apart_and_say_which_is_chosen_and_whic
     assert "Yours fails 10.000% of the requests in its worst run, the chosen policy 0.100%" in (
         page.text
     )
-    assert page.tags.count("circle") == 4, "both, wide and narrow"
+    assert page.tags.count("circle") == 3 * 2, "both, in three widths"
 
 
 def test_a_search_that_reached_nothing_says_so_first() -> None:
