@@ -34,7 +34,14 @@ from quickstep_cli.pricing import (
     usage_of,
 )
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.month import Architecture, Month, TaskSize, longest_times
+from quickstep_lab.cost.month import (
+    OURS,
+    TOLD,
+    Architecture,
+    Month,
+    TaskSize,
+    longest_times,
+)
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
@@ -123,6 +130,9 @@ def compare(
     It plays by its alarms alone, and once more with tasks that tell it of surges. The report puts
     dollars to it, by the size of a task and how often the traffic comes.
     """
+    if times_a_day is not None and report is None:
+        rule = "goes with --report: that is what has dollars"
+        raise typer.BadParameter(rule, param_hint="--times-a-day")
     size = TaskSize(task_vcpu, task_memory, architecture)
     asked = Report(report, size, times_a_day) if report else None
     _print(trial, _play(trial, list(ScalerName), tasks, seeds, asked), [], report)
@@ -154,12 +164,12 @@ def _play(
     if a_day > most:
         rule = f"must be at most {most:g}, as often as {len(played.requests)} s fit into a day"
         raise typer.BadParameter(f"{rule}, not {a_day:g}", param_hint="--times-a-day")
-    others = cases_of(experiment) if report else []
+    ours = [scaler.name for scaler in scalers if scaler.name in (OURS, TOLD)]
+    others = cases_of(experiment) if report and ours else []
     more = sum(other.seeds for _, other in others)
     with progress_bar(f"Playing {played.name}", seeds * len(scalers) + more) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
-        told = "quickstep-surge" in comparison.scalers
-        cases = what_if(others, surges=told, jobs=trial.jobs, progress=advance)
+        cases = what_if(others, surges=TOLD in ours, jobs=trial.jobs, progress=advance)
     if report:
         usage = usage_of(setup, max(1, experiment.tasks))
         month = Month(usage=usage, size=report.size, prices=read_prices(), counted=read_counts())

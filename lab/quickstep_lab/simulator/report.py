@@ -134,6 +134,12 @@ class _Report:
         others = [name for name in shipped if name != self.main]
         return min(others, key=self._order, default=None)
 
+    @property
+    def surged(self) -> bool:
+        """Whether there was a surge that any of them has answered to the full."""
+        summaries = self.comparison.scalers.values()
+        return any(one.medians.time_to_capacity_s is not None for one in summaries)
+
     def _order(self, name: str) -> tuple[float, float]:
         return self._medians(name).failed, self.standings[name].total
 
@@ -160,9 +166,12 @@ class _Report:
         share = f"{1 - measures.success_rate:.2%}"
         of = "" if short else f" of the {self.them}"
         failed = f"is late for {share}{of}" if self.jobs else f"fails {share}{of}"
+        costs = f"costs ${self.standings[name].total:,.0f} a month"
+        if not self.surged:
+            return f"{failed} and {costs}"
         seconds = measures.time_to_capacity_s
         enough = never if seconds is None else took.format(f"{seconds:.0f} s")
-        return f"{failed}, {enough} and costs ${self.standings[name].total:,.0f} a month"
+        return f"{failed}, {enough} and {costs}"
 
     # --- table ------------------------------------------------------------------------------------
 
@@ -194,8 +203,8 @@ class _Report:
             element("small", None, self._spread(summary, "task_seconds", _hours)),
         )
         enough = join(
-            _seconds(medians.time_to_capacity_s),
-            element("small", None, self._spread(summary, "time_to_capacity_s", _seconds)),
+            self._enough(medians.time_to_capacity_s),
+            element("small", None, self._spread(summary, "time_to_capacity_s", self._enough)),
         )
         return row(
             join(f"{number}. {called(name)}", element("small", None, code)),
@@ -217,6 +226,11 @@ class _Report:
             ),
             "mine" if name == self.main else None,
         )
+
+    def _enough(self, seconds: float | None) -> str:
+        if seconds is not None:
+            return f"{seconds:.0f} s"
+        return "never" if self.surged else "-"
 
     def _spread(self, summary: Summary, key: str, write: Any) -> str:
         """Return from where to where the seeds go; of one seed, the number itself."""
@@ -294,8 +308,8 @@ class _Report:
         wide = points == _POINTS[DESK]
         return Row(
             f"{number}. {called(name)}",
-            f"{1 - medians.success_rate:.2%} {self.failed.removeprefix('were ')}, enough after "
-            f"{_seconds(medians.time_to_capacity_s)}",
+            f"{1 - medians.success_rate:.2%} {self.failed.removeprefix('were ')}, enough tasks: "
+            f"{self._enough(medians.time_to_capacity_s)}",
             came=[(i * series.step, _mean(series.load[i : i + every])) for i in starts],
             failed=[(i * series.step, _mean(series.failed[i : i + every])) for i in starts],
             takes=[
@@ -497,10 +511,6 @@ def _often(times_a_day: float) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 2)
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.0f} s"
 
 
 def _hours(seconds: float | None) -> str:

@@ -301,3 +301,11 @@ def test_a_page_of_a_worker_speaks_of_jobs_that_are_late() -> None:
     assert "Jobs over time, and those that were late" in page.text
     assert len(cases) == 3, "a queue has no threshold"
     assert "ailed" not in page.text
+
+
+def test_where_nothing_surged_nobody_is_said_to_be_late() -> None:
+    experiment = Experiment(a_surge(1, during=60), SETUP, World(), 2, seeds=1)
+    page = Page(report(compare(experiment, all_scalers(SETUP))))
+    assert "enough tasks in" not in page.text
+    assert "never" not in page.text
+    assert re.search(r"told of surges, fails 0\.00% of the requests and costs \$\d+ a", page.text)
