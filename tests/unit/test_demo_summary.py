@@ -13,7 +13,7 @@ from rich.console import Console
 from quickstep.engine.model import AlarmState, Direction
 from quickstep_lab.demo_summary import Desired, Evaluations, Summary, period_end, summarise
 from quickstep_lab.demo_view import frame, lines, summary_table
-from quickstep_lab.race import race_of
+from quickstep_lab.race import Lane, race_of
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
 from quickstep_lab.traffic import Traffic
@@ -285,6 +285,18 @@ def test_the_live_view_fits_its_terminal_and_shows_load_tasks_alarms_and_decisio
         for part in ("225 requests/s per task", "of them fail", "●●●●●●", "starting 1 ○", "ALARM"):
             assert part in text
         assert "SCALED_OUT" in text
+
+
+def test_the_live_view_has_a_row_for_each_scaler_of_the_race_on_one_axis() -> None:
+    made = snapshots(SURGE)
+    rival = Lane("AWS's step policy on a 10-s alarm", *([(300.0,) * 30] * 2), (2,) * 30)
+    race = race_of(a_plan(), made, (rival,))
+    for width, said in ((60, "9,000 failed"), (80, "9,000 failed"), (200, "not within 30 s")):
+        race_lines = shown(frame(made, a_plan(), width, race), width).splitlines()
+        row = next(line for line in race_lines if "10-s alarm" in line)
+        assert max(map(len, race_lines)) <= width
+        assert said in row
+        assert "▅" in row, "three fifths of what came"
 
 
 def test_the_live_view_shows_the_newest_decisions_first() -> None:
