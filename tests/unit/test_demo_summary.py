@@ -291,7 +291,7 @@ def test_the_live_view_has_a_row_for_each_scaler_of_the_race_on_one_axis() -> No
     made = snapshots(SURGE)
     rival = Lane("AWS's step policy on a 10-s alarm", *([(300.0,) * 30] * 2), (2,) * 30)
     race = race_of(a_plan(), made, (rival,))
-    for width, said in ((60, "9,000 failed"), (80, "9,000 failed"), (200, "not within 30 s")):
+    for width, said in ((60, "9,000 failed"), (80, "9,000 failed"), (200, "not within 20 s")):
         race_lines = shown(frame(made, a_plan(), width, race), width).splitlines()
         row = next(line for line in race_lines if "10-s alarm" in line)
         assert max(map(len, race_lines)) <= width

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 SLOW = 1.0
 """Seconds: an answer that takes longer is slow."""
 
-_POINTS = {DESK: 280, TABLET: 170, PHONE: 110}
+_POINTS = {DESK: 240, TABLET: 140, PHONE: 90}
 """Points of a line in a drawing so many pixels wide: more would be closer than pixels are."""
 _LANE, _CURVE = 64, 64
-_MOST_CHANGES = 40
+_MOST_CHANGES, _MOST_OF_OTHERS = 40, 12
 _MOST_PINS, _MOST_LABELS = 30, 35
 _MOST_TEXT = 300
 
@@ -392,7 +392,7 @@ class _Report:
 
     def _listed(self, series: Series, *, anchored: bool) -> Markup:
         seconds = len(self.comparison.experiment.traffic.requests)
-        shown = series.actions[:_MOST_CHANGES]
+        shown = series.actions[: _MOST_CHANGES if anchored else _MOST_OF_OTHERS]
         rows = (
             element(
                 "tr",
