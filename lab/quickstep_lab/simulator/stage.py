@@ -135,12 +135,12 @@ class Run:
     latencies_over_time: tuple[Durations, ...] = ()
 
 
-LATENCY_STEPS = 120
+LATENCY_STEPS = 90
 """Into so many steps a run is divided at most, to see how latencies change over time."""
 
 
 def latency_step(seconds: int) -> int:
-    """Return the seconds of such a step. Example: 15 of 1,800."""
+    """Return the seconds of such a step. Example: 20 of 1,800."""
     return max(1, -(-seconds // LATENCY_STEPS))
 
 
