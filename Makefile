@@ -27,7 +27,7 @@ help: ## List the targets
 
 install: $(INSTALLED) ## Set up .venv from requirements.lock; with another Python: make clean install PYTHON=python3.12
 
-demo: $(INSTALLED) ## Watch a surge being answered, without an AWS account: ARGS="--seconds 60"
+demo: $(INSTALLED) ## Watch a surge being answered beside models of AWS's scalers, without an AWS account
 	@$(BIN)/quickstep demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"

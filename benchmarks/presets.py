@@ -14,11 +14,11 @@ import typer
 from benchmarks.contenders import ONE_NUMBER
 from quickstep.config import Preset, parse_target
 from quickstep_cli.experiment import an_experiment
-from quickstep_cli.thresholds import default_thresholds
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Setup
 from quickstep_lab.simulator.world import World
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
 
 TRAFFIC = (ScenarioName.DIURNAL, ScenarioName.BURSTY, ScenarioName.STEP_X10, ScenarioName.RAMP_60S)

@@ -20,7 +20,6 @@ import typer
 from benchmarks.contenders import CONTENDERS, TODAY
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import all_scalers, compare
-from quickstep_lab.simulator.html_page import COLOURS
 from quickstep_lab.simulator.measure import needed_task_seconds
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.scalers.target_tracking import labelled
@@ -79,6 +78,12 @@ def points(seeds: int) -> dict[str, list[Point]]:
 
 # --- the picture ----------------------------------------------------------------------------------
 
+# Okabe and Ito's colours, which people with any colour vision can tell apart, and three of Tol's
+# muted ones, which are darker than those of the same hue.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
+    *("#56B4E9", "#000000", "#882255", "#999933", "#332288"),
+)
 WIDTH, HEIGHT = 940, 520
 LEFT, TOP, RIGHT, BOTTOM = 64, 24, 590, 460
 FAILED_TICKS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)

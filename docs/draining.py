@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import read_target
-from quickstep_cli.thresholds import default_thresholds
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Run, Setup, play
 from quickstep_lab.simulator.world import World
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.traffic import Traffic
 
 if TYPE_CHECKING:

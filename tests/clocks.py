@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
 from quickstep_lab.clock import Clock
+from quickstep_lab.embedded_aws import living_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +40,5 @@ class SetClock:
 @contextmanager
 def same_time(time: SetClock) -> Iterator[None]:
     """Let the embedded AWS live by a set clock: the delays of its queue, the times of alarms."""
-    with pytest.MonkeyPatch.context() as patch:
-        for where in ("moto.core.utils.utcnow", "moto.cloudwatch.models.utcnow"):
-            patch.setattr(where, lambda: time.at.replace(tzinfo=None))
+    with living_by(lambda: time.at):
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,16 +16,36 @@ from quickstep_cli.experiment import (
     TasksOption,
     Trial,
     an_experiment,
+    command_line,
     progress_bar,
     takes_trial,
     unwritable,
 )
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.pricing import (
+    ArchitectureOption,
+    CpuOption,
+    MemoryOption,
+    TimesOption,
+    usage_of,
+)
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
+from quickstep_lab.cost.counts import read_counts
+from quickstep_lab.cost.month import (
+    OURS,
+    TOLD,
+    Architecture,
+    Month,
+    TaskSize,
+    longest_times,
+)
+from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
+from quickstep_lab.simulator.report import Made, Money, report_page
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY, KINDS
 from quickstep_lab.simulator.signals import QUEUE_LAG
+from quickstep_lab.simulator.what_if import cases_of, what_if
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
@@ -45,7 +65,7 @@ MODELLED = (
     + "."
 )
 ReportOption = Annotated[
-    Path | None, typer.Option("--report", help="Write a page with zoomable charts to this file.")
+    Path | None, typer.Option("--report", help="Write a page for a design document to this file.")
 ]
 
 
@@ -80,7 +100,8 @@ def simulate(
     report: ReportOption = None,
 ) -> None:
     """Play one scaler on a scenario or on your own traffic, and show what it does and why."""
-    comparison = _play(trial, [scaler], tasks, seeds, report)
+    asked = Report(report, TaskSize()) if report else None
+    comparison = _play(trial, [scaler], tasks, seeds, asked)
     actions = [_actions(series) for series in comparison.series.values()]
     _print(trial, comparison, actions, report)
 
@@ -93,18 +114,37 @@ def compare(
     tasks: TasksOption = None,
     seeds: SeedsOption = 10,
     report: ReportOption = None,
+    task_vcpu: CpuOption = 1,
+    task_memory: MemoryOption = 2,
+    architecture: ArchitectureOption = Architecture.ARM,
+    times_a_day: TimesOption = None,
 ) -> None:
     """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic.
 
-    It plays by its alarms alone, and once more with tasks that tell it of surges.
+    It plays by its alarms alone, and once more with tasks that tell it of surges. The report puts
+    dollars to it, by the size of a task and how often the traffic comes.
     """
-    _print(trial, _play(trial, list(ScalerName), tasks, seeds, report), [], report)
+    if times_a_day is not None and report is None:
+        rule = "goes with --report: that is what has dollars"
+        raise typer.BadParameter(rule, param_hint="--times-a-day")
+    size = TaskSize(task_vcpu, task_memory, architecture)
+    asked = Report(report, size, times_a_day) if report else None
+    _print(trial, _play(trial, list(ScalerName), tasks, seeds, asked), [], report)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where to write a report, and what its dollars are reckoned by."""
+
+    file: Path
+    size: TaskSize
+    times_a_day: float | None = None
 
 
 def _play(
-    trial: Trial, names: list[ScalerName], tasks: int | None, seeds: int, report: Path | None
+    trial: Trial, names: list[ScalerName], tasks: int | None, seeds: int, report: Report | None
 ) -> Comparison:
-    unwritable(report)
+    unwritable(report.file if report else None)
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     experiment = an_experiment(played, setup, trial.world(setup), tasks, seeds)
     every = all_scalers(setup)
@@ -113,12 +153,23 @@ def _play(
         watched = "a queue" if setup.target.queues else setup.signal.name
         rule = f"must be one that can watch {watched}: {', '.join(s.name for s in every)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
-    with progress_bar(f"Playing {played.name}", seeds * len(scalers)) as advance:
+    most = longest_times(len(played.requests))
+    a_day = min(1.0, most) if report is None or report.times_a_day is None else report.times_a_day
+    if a_day > most:
+        rule = f"must be at most {most:g}, as often as {len(played.requests)} s fit into a day"
+        raise typer.BadParameter(f"{rule}, not {a_day:g}", param_hint="--times-a-day")
+    ours = [scaler.name for scaler in scalers if scaler.name in (OURS, TOLD)]
+    others = cases_of(experiment) if report and ours else []
+    more = sum(other.seeds for _, other in others)
+    with progress_bar(f"Playing {played.name}", seeds * len(scalers) + more) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
+        cases = what_if(others, surges=TOLD in ours, jobs=trial.jobs, progress=advance)
     if report:
-        from quickstep_lab.simulator.report import report_page  # noqa: PLC0415 - plotly takes its time
-
-        report.write_text(report_page(comparison, MODELLED), encoding="utf-8")
+        usage = usage_of(setup, max(1, experiment.tasks))
+        month = Month(usage=usage, size=report.size, prices=read_prices(), counted=read_counts())
+        made = Made(command_line(), trial.policy.read_text(encoding="utf-8"), MODELLED)
+        page = report_page(comparison, cases, Money(month, a_day), made)
+        report.file.write_text(page, encoding="utf-8")
     return comparison
 
 

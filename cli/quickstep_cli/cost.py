@@ -9,33 +9,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quickstep.engine.policies import looks_always
-from quickstep.engine.target_policy import LONGEST_PAUSE
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from quickstep_cli.pricing import (
+    ArchitectureOption,
+    CpuOption,
+    MemoryOption,
+    TimesOption,
+    usage_of,
+)
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import (
     CALLS_A_SECOND,
-    HOURS,
     OTHERS,
     Part,
     Transport,
-    Usage,
     Watched,
 )
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
-from quickstep_lab.simulator.compare import MINUTE, all_scalers, compare
+from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
-from quickstep_lab.simulator.signals import Source
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from quickstep_lab.cost.bill import Bill, Charge, Hint
+    from quickstep_lab.cost.model import Usage
     from quickstep_lab.cost.month import Standing
     from quickstep_lab.cost.prices import Price, Prices
     from quickstep_lab.simulator.compare import Comparison
@@ -79,25 +82,6 @@ ViewsOption = Annotated[
 DrillOption = Annotated[
     int, typer.Option("--drill-minutes", min=0, max=60, help="Minutes between drills; 0 for none.")
 ]
-CpuOption = Annotated[
-    float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
-]
-MemoryOption = Annotated[
-    float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
-]
-ArchitectureOption = Annotated[
-    Architecture, typer.Option("--architecture", help="What the tasks run on; the OS is Linux.")
-]
-TimesOption = Annotated[
-    float | None,
-    typer.Option(
-        "--times-a-day",
-        min=0.001,
-        max=1440,
-        help="How often the simulated traffic comes in a day.",
-        show_default="once, or as often as it fits",
-    ),
-]
 FreeOption = Annotated[
     bool, typer.Option("--free-tier", help="Take off what AWS has free, as if nothing else did.")
 ]
@@ -140,21 +124,14 @@ def cost(
     and the task-hours of each scaler are priced.
     """
     setup = trial.setup(simulated=trial.scenario is not None or trial.traffic is not None)
-    target, watched = setup.target, watched_by(setup)
-    looks = any(looks_always(policy) for policy in target.policies)
-    usage = Usage(
-        alarms=len(target.policies),
-        queues=len(target.queues),
+    usage = replace(
+        usage_of(setup, tasks),
         drill_minutes=drill_minutes,
-        own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
-        tasks=tasks,
         metrics=metrics,
-        publish_seconds=target.publish_seconds,
         transport=transport,
         services=services,
         retention_days=retention_days,
         views=views,
-        watched=watched,
     )
     month = Month(
         usage=usage,
@@ -179,7 +156,7 @@ def cost(
         shown = _as_dict(month, traffic, standings, ways, cheaper)
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    published = _publishing(usage, ways) if watched is Watched.PUBLISHED else ()
+    published = _publishing(usage, ways) if usage.watched is Watched.PUBLISHED else ()
     _print(month, traffic, standings, [*published, *_told(cheaper)])
 
 
@@ -188,16 +165,6 @@ def _rivals(setup: Setup) -> tuple[str, ...]:
     queues = () if setup.target.policies else setup.target.queues[:1]
     alike = replace(setup, target=replace(setup.target, queues=queues))
     return tuple(one.name for one in all_scalers(alike) if one.name in OTHERS)
-
-
-def watched_by(setup: Setup) -> Watched:
-    """Return who publishes what a document watches."""
-    if setup.target.queues and not setup.target.policies:
-        return Watched.QUEUE
-    if any(signal.source is Source.TASKS for signal in setup.signals):
-        return Watched.PUBLISHED
-    fine = any(signal.period < MINUTE for signal in setup.signals)
-    return Watched.OF_ECS if fine else Watched.MINUTE
 
 
 @dataclass(frozen=True, slots=True)

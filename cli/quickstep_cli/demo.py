@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from quickstep_cli.traffic import (
     TrafficOption,
     chosen_traffic,
 )
+from quickstep_lab.files import ONE_NUMBER_POLICY
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.sources import demo_material
 from quickstep_lab.service_model import CAPACITY, START_UP
@@ -29,6 +31,7 @@ from quickstep_lab.traffic import ScenarioName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quickstep_lab.race import Race
     from quickstep_lab.snapshot import Snapshot
 
 _DAY = 24 * 3600
@@ -41,7 +44,7 @@ def demo(
     traffic: TrafficOption = None,
     multiply: MultiplyOption = 1.0,
     start: FromOption = 0,
-    seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="How long to run.")] = 95,
+    seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="How long to race.")] = 210,
     start_up: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds from a task's launch until it serves.")
     ] = START_UP,
@@ -60,12 +63,21 @@ def demo(
     no_surge: Annotated[
         bool, typer.Option("--no-surge", help="Tasks tell of no surge: the alarm alone answers it.")
     ] = False,
+    stay: Annotated[
+        bool | None,
+        typer.Option(
+            "--stay/--no-stay",
+            help="Keep the service up after the race, for commands to try on it, until Ctrl-C.",
+            show_default="stay in a terminal",
+        ),
+    ] = None,
     port: Port = 0,
     no_open: NoOpen = False,
 ) -> None:
-    """Watch the scaler answer a surge: the real code on an embedded AWS, in about 90 seconds.
+    """Watch a surge of three minutes, played in one: the real scaler beside models of AWS's.
 
-    In the terminal, and on a page on 127.0.0.1, live. Exits with 1 if a surge was not answered.
+    In the terminal, and on a page on 127.0.0.1, live. The scaler is the real code on an embedded
+    AWS. Exits with 1 if a surge was not answered.
     """
     played = chosen_traffic(
         scenario,
@@ -73,21 +85,30 @@ def demo(
         multiply=multiply,
         start=start,
         end=start + seconds if traffic is None else None,
-        default=ScenarioName.SURGE,
+        default=ScenarioName.SURGE_180S,
     )
     console = Console()
     with console.status("Loading"):
         # Takes a second, which the other commands need not wait for.
+        from quickstep_cli.invitation import invitation  # noqa: PLC0415
         from quickstep_lab.demo import SERVICE, play_on_embedded_aws  # noqa: PLC0415
-    plan = Plan(played, seconds, start_up, task_capacity, surges=not no_surge)
+    plan = Plan(
+        played, seconds, start_up, task_capacity, surges=not no_surge, policy=ONE_NUMBER_POLICY
+    )
     feed = Feed(partial(demo_material, SERVICE.resource_id, plan, ()))
 
-    def publish(snapshots: Sequence[Snapshot]) -> None:
-        feed.publish(partial(demo_material, SERVICE.resource_id, plan, tuple(snapshots)))
+    def publish(snapshots: Sequence[Snapshot], race: Race) -> None:
+        shown = replace(plan, seconds=max(plan.seconds, len(snapshots)))
+        feed.publish(partial(demo_material, SERVICE.resource_id, shown, tuple(snapshots)), race)
 
+    def invite(endpoint_url: str, snapshots: Sequence[Snapshot]) -> None:
+        for line in invitation(sys.argv[0], SERVICE, endpoint_url, snapshots):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    stays = console.is_terminal if stay is None else stay
     with log or _temporary_log() as file:
-        with served(feed, console, port, no_open=no_open):
-            summary = play_on_embedded_aws(plan, console, file, publish)
+        with served(feed, console, port, path="race", no_open=no_open):
+            summary = play_on_embedded_aws(plan, console, file, publish, invite if stays else None)
         # As this command was called: `make demo` puts no `quickstep` on the PATH.
         again = shlex.join([sys.argv[0], "dashboard", "--log", file.name])
         console.print(f"Look again    {again}", markup=False, highlight=False, soft_wrap=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from quickstep.config import ConfigError, parse_target
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget
 from quickstep_cli.options import made_of_options
-from quickstep_cli.thresholds import default_thresholds, read_thresholds
+from quickstep_cli.thresholds import read_thresholds
 from quickstep_cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -33,6 +35,7 @@ from quickstep_lab.simulator.signals import BALANCER_LAG, ECS_LAG, REQUESTS, SIM
 from quickstep_lab.simulator.stage import Setup
 from quickstep_lab.simulator.workers import jobs_of
 from quickstep_lab.simulator.world import Spread, World
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.traffic import MAX_SECONDS
 
 if TYPE_CHECKING:
@@ -403,6 +406,11 @@ def an_experiment(
 ) -> Experiment:
     """Return the experiment, with the tasks that the traffic's first seconds take by default."""
     return Experiment(traffic, setup, world, tasks or tasks_at_start(traffic, setup), seeds)
+
+
+def command_line() -> str:
+    """Return how this command was called, as it can be pasted into a shell."""
+    return shlex.join(["quickstep", *sys.argv[1:]])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DISTRIBUTION, PUBLISHER = "quickstep-ecs", "quickstep-ecs-publisher"
 """What pip knows the command and the publisher as; on PyPI `quickstep` is somebody else's."""
 INSTALL = f"pip install '{DISTRIBUTION}[lab]'"
-_LAB = ("aws_lambda_powertools", "moto", "plotly")
+_LAB = ("aws_lambda_powertools", "moto")
 
 
 def has_lab() -> bool:

@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "demo": Lazy(
         "demo:demo",
-        "Watch the scaler answer a surge: the real code on an embedded AWS, in about 90 seconds.",
+        "Watch a surge of three minutes, played in one: the real scaler beside models of AWS's.",
         epilog=_TRAFFIC,
     ),
     "explain": Lazy(

@@ -21,8 +21,13 @@ NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in
 
 
 @contextmanager
-def served(feed: Feed, console: Console, port: int, *, no_open: bool) -> Iterator[str]:
-    """Serve the page while the block runs; open it where somebody sits at a terminal."""
+def served(
+    feed: Feed, console: Console, port: int, *, path: str = "", no_open: bool
+) -> Iterator[str]:
+    """Serve the page while the block runs; open it where somebody sits at a terminal.
+
+    `path` is which of its pages is opened, and named first.
+    """
     # Takes its time, which the other commands need not wait for.
     from quickstep_lab.page.server import open_in_browser, serving  # noqa: PLC0415
 
@@ -31,7 +36,15 @@ def served(feed: Feed, console: Console, port: int, *, no_open: bool) -> Iterato
             url = stack.enter_context(serving(feed, port))
         except OSError as error:
             raise typer.BadParameter(f"--port {port}: {error.strerror or error}") from None
-        opened = console.is_terminal and not no_open and open_in_browser(url)
+        opened = console.is_terminal and not no_open and open_in_browser(url + path)
         seen = " (opened in the browser)" if opened else ""
+        if path:
+            console.print(
+                f"{path.capitalize():<14}{url}{path}{seen}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+            seen = ""
         console.print(f"Dashboard     {url}{seen}", markup=False, highlight=False, soft_wrap=True)
         yield url

@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
-
-from quickstep.engine.model import TargetPolicy
-from quickstep_lab.files import DEFAULT_THRESHOLDS
-
-if TYPE_CHECKING:
-    from quickstep.engine.model import ScalableTarget
-
-
-def default_thresholds(target: ScalableTarget) -> dict[str, float]:
-    """Return the threshold of each alarm as the templates make it by default."""
-    return {
-        policy.alarm: policy.target_value
-        if isinstance(policy, TargetPolicy)
-        else DEFAULT_THRESHOLDS[policy.direction]
-        for policy in target.policies
-    }
 
 
 def read_thresholds(given: list[str]) -> dict[str, float]:

@@ -11,14 +11,30 @@ import typer
 from rich.console import Console
 
 from quickstep.fields import InvalidDocumentError
-from quickstep_cli.experiment import Trials, progress_bar, takes_trials, unwritable
+from quickstep_cli.compare import MODELLED
+from quickstep_cli.experiment import (
+    Trials,
+    command_line,
+    progress_bar,
+    takes_trials,
+    unwritable,
+)
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.pricing import (  # noqa: TC001 - Typer reads annotations
+    ArchitectureOption,
+    CpuOption,
+    MemoryOption,
+)
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.traffic import TrafficFilesOption  # noqa: TC001 - Typer reads annotations
+from quickstep_lab.cost.month import Architecture, TaskSize
+from quickstep_lab.cost.prices import read_prices
+from quickstep_lab.simulator.report import Made
 from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.tune import Candidate, Score, Search, Tuning, split
 from quickstep_lab.simulator.tune import tune as search_policies
 from quickstep_lab.simulator.tuning_reasons import reasons
+from quickstep_lab.simulator.tuning_report import tuning_page
 from quickstep_lab.simulator.tuning_space import check_tunable, form_of
 from quickstep_lab.traffic import ScenarioName, Traffic
 
@@ -55,8 +71,11 @@ def tune(
         Path | None, typer.Option(help="Write the policy document to this file.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page with the trade-off curve to this file.")
+        Path | None, typer.Option(help="Write a page for a design document to this file.")
     ] = None,
+    task_vcpu: CpuOption = 1,
+    task_memory: MemoryOption = 2,
+    architecture: ArchitectureOption = Architecture.ARM,
 ) -> None:
     """Find the policy that fits: first the success rate, then the fewest task-hours.
 
@@ -92,9 +111,9 @@ def tune(
     if out:
         out.write_text(text, encoding="utf-8")
     if report:
-        from quickstep_lab.simulator.tuning_report import tuning_page  # noqa: PLC0415 - plotly takes its time
-
-        report.write_text(tuning_page(tuning, name), encoding="utf-8")
+        made = Made(command_line(), trial.policy.read_text(encoding="utf-8"), MODELLED)
+        an_hour = TaskSize(task_vcpu, task_memory, architecture).an_hour(read_prices())
+        report.write_text(tuning_page(tuning, name, made, an_hour), encoding="utf-8")
     if trial.as_json:
         typer.echo(json.dumps(_as_dict(tuning, search, out), ensure_ascii=False))
     else:

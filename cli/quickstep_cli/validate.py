@@ -12,7 +12,8 @@ from rich.markup import escape
 from quickstep.config import STANDARD_BYTES, ConfigError, parse_target
 from quickstep.engine.model import MetricScope
 from quickstep_cli.advice import advice
-from quickstep_cli.thresholds import default_thresholds, read_thresholds
+from quickstep_cli.thresholds import read_thresholds
+from quickstep_lab.thresholds import default_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

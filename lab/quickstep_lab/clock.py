@@ -1,10 +1,10 @@
-"""The clock that the demo lives by; a test hands it one that does not wait."""
+"""The clocks that the demo lives by; a test hands it one that does not wait."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
     """What tells the time (aware UTC), and what waits (seconds).
 
@@ -40,6 +40,38 @@ class Clock:
             yield
         if pause > 0:
             self.sleep(pause)
+
+
+class CatchUpClock:
+    """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
+
+    So whatever is measured under it is measured in real time. While it hurries, a wait takes
+    1/`rate` of its length, until the clock is no longer behind: from then on it tells the real
+    time. `clock` is it, as whoever tells the time and waits takes it.
+    """
+
+    def __init__(self, behind: timedelta, real: Clock, rate: float = 10) -> None:
+        self.behind = behind
+        self.clock = Clock(self.now, self.sleep, real.look)
+        self._real = real
+        self._rate = rate
+        self._hurries = False
+
+    def hurry(self, hurries: bool) -> None:
+        """Begin to hurry, or stop it. Whoever looks around while it hurries does so each second."""
+        self._hurries = hurries and self.behind > timedelta(0)
+        self.clock.look = 1 if self._hurries else self._real.look
+
+    def now(self) -> datetime:
+        """Return the time that it tells."""
+        return self._real.now() - self.behind
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until so many seconds have passed on it."""
+        share = 1 - 1 / self._rate if self._hurries else 0
+        skipped = min(self.behind, timedelta(seconds=seconds * share))
+        self._real.sleep(seconds - skipped.total_seconds())
+        self.behind -= skipped
 
 
 def next_boundary(moment: datetime, seconds: int) -> datetime:

@@ -13,15 +13,18 @@ second; those who show them take no part in what happens.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta
+from itertools import count, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from quickstep.aws.ecs import EcsServices
 from quickstep.config import parse_target
+from quickstep.engine.model import Direction
 from quickstep.naming import ServiceName
 from quickstep_lab import demo_view
 from quickstep_lab.alarms import MissingData
-from quickstep_lab.clock import Clock, next_boundary
+from quickstep_lab.clock import CatchUpClock, Clock, next_boundary, period_start
 from quickstep_lab.cloudwatch import (
     EVALUATION_SECONDS,
     VISIBILITY_DELAY,
@@ -38,26 +41,31 @@ from quickstep_lab.embedded_aws import (
     create_service,
     create_surge_queue,
     create_table,
+    living_by,
     put_policy,
+    put_scaler,
 )
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.publishing import TaskPublishers
+from quickstep_lab.race import race_of, rivals_of
 from quickstep_lab.samples import sample_line, sample_of
 from quickstep_lab.scaler import HEARTBEAT, Scaler, embedded_scaler
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
+from quickstep_lab.thresholds import default_threshold
 from quickstep_publisher.surges import SurgeQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
-    from mypy_boto3_cloudwatch.literals import ComparisonOperatorType
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, PutMetricAlarmInputTypeDef
     from rich.console import Console
 
-    from quickstep.engine.model import ScalableTarget
+    from quickstep.engine.model import Policy, ScalableTarget
     from quickstep_lab.cloudwatch import Evaluation
+    from quickstep_lab.race import Lane, Race
 
 SERVICE = ServiceName("prod", "web")
 TASKS_AT_START = 2
@@ -74,15 +82,24 @@ FIRST_HEARTBEAT = 5
 """The second of the first heartbeat: the scaler knows its alarms before the first can fire."""
 
 
-def _alarm(
-    policy: str,
-    comparison: ComparisonOperatorType,
-    threshold: float,
-    periods: int,
-    missing_data: MissingData,
-) -> PutMetricAlarmInputTypeDef:
+SURGE_SECONDS = 15
+"""So long a surge is shown in real time: while it is answered. All else is shown faster."""
+
+
+def alarms_of(target: ScalableTarget) -> tuple[PutMetricAlarmInputTypeDef, ...]:
+    """Return a document's alarms as `templates/scalable-target.yaml` makes them by default.
+
+    A test holds both together.
+    """
+    return tuple(_alarm(policy) for policy in target.policies)
+
+
+def _alarm(policy: Policy) -> PutMetricAlarmInputTypeDef:
+    out = policy.direction is Direction.OUT
+    periods = 1 if out else 3
+    missing = MissingData.MISSING if out else MissingData.NOT_BREACHING
     return {
-        "AlarmName": SERVICE.alarm(policy),
+        "AlarmName": SERVICE.alarm(policy.alarm),
         "AlarmDescription": f"{METRIC} per task of {SERVICE.resource_id}",
         "Namespace": NAMESPACE,
         "MetricName": METRIC,
@@ -91,17 +108,10 @@ def _alarm(
         "Period": 10,
         "EvaluationPeriods": periods,
         "DatapointsToAlarm": periods,
-        "Threshold": threshold,
-        "ComparisonOperator": comparison,
-        "TreatMissingData": missing_data.value,
+        "Threshold": default_threshold(policy),
+        "ComparisonOperator": "GreaterThanThreshold" if out else "LessThanThreshold",
+        "TreatMissingData": missing.value,
     }
-
-
-ALARMS = (
-    _alarm("high-request-rate", "GreaterThanThreshold", 100, 1, MissingData.MISSING),
-    _alarm("low-request-rate", "LessThanThreshold", 30, 3, MissingData.NOT_BREACHING),
-)
-"""As `templates/scalable-target.yaml` makes them by default; a test holds both together."""
 
 
 def _nowhere(_snapshots: Sequence[Snapshot]) -> None:
@@ -109,12 +119,58 @@ def _nowhere(_snapshots: Sequence[Snapshot]) -> None:
 
 
 def play_on_embedded_aws(
-    plan: Plan, console: Console, log: IO[str], publish: demo_view.Show = _nowhere
+    plan: Plan,
+    console: Console,
+    log: IO[str],
+    publish: Callable[[Sequence[Snapshot], Race], None],
+    invite: Callable[[str, Sequence[Snapshot]], None] | None,
 ) -> Summary:
-    """Start an embedded AWS, and play the plan on it in real time; see `play`."""
-    with EmbeddedAws() as account:
-        prepare(account)
-        return play(plan, account, console, Clock(), log, publish=publish)
+    """Start an embedded AWS, and play the plan on it, beside AWS's scalers; see `play`.
+
+    It begins as far back as it is long and catches up with the present: the start of the surge is
+    played in real time, all else faster. With `invite`, the service stays up until Ctrl-C. That is
+    called once the clock tells the real time, with the endpoint and the run so far.
+    """
+    target = parse_target(plan.policy.read_text(encoding="utf-8"))
+    real = Clock()
+    begins = period_start(real.now() - timedelta(seconds=plan.seconds), EVALUATION_SECONDS)
+    pace = CatchUpClock(real.now() - begins, real)
+    pace.hurry(True)
+    rivals = rivals_of(plan, TASKS_AT_START)
+    threshold = min(default_threshold(policy) for policy in target.in_direction(Direction.OUT))
+
+    def publish_paced(snapshots: Sequence[Snapshot]) -> None:
+        publish(snapshots, race_of(plan, snapshots, rivals))
+        newest = snapshots[-1]
+        next_ = plan.traffic.at(newest.second + 1)
+        since = sum(shot.load.per_task > threshold for shot in snapshots)
+        overloaded = next_ > threshold * newest.serving
+        pace.hurry(not (overloaded and since < SURGE_SECONDS))
+
+    pacing = f"the first {SURGE_SECONDS} s of the surge in real time, the rest as fast as it goes"
+    console.print(f"Pace          {pacing}", markup=False, highlight=False, soft_wrap=True)
+    with EmbeddedAws() as account, living_by(pace.now):
+        prepare(account, plan.policy)
+        invited = False
+
+        def stay(snapshots: Sequence[Snapshot]) -> None:
+            nonlocal invited
+            publish(snapshots, race_of(plan, snapshots, rivals))
+            pace.hurry(True)
+            if invite and not invited and pace.behind < timedelta(seconds=1):
+                invite(account.endpoint_url, snapshots)
+                invited = True
+
+        return play(
+            plan,
+            account,
+            console,
+            pace.clock,
+            log,
+            publish=publish_paced,
+            rivals=rivals,
+            stay=stay if invite else None,
+        )
 
 
 def play(
@@ -125,25 +181,30 @@ def play(
     log: IO[str],
     *,
     publish: demo_view.Show = _nowhere,
+    rivals: Sequence[Lane] = (),
+    stay: demo_view.Show | None = None,
 ) -> Summary:
-    """Run the plan against a prepared account and show it; print the summary and return it.
+    """Run the plan against a prepared account and show it; print what it came to and return it.
 
     `log` gets what was measured in each second beside the scaler's lines. `publish` shows it
-    somewhere else, too: it gets all snapshots so far after each second. Ctrl-C
-    ends the run, and the summary is of what there was until then.
+    somewhere else, too: it gets all snapshots so far after each second. With `stay`, the service
+    goes on under the traffic's last second until Ctrl-C, and `stay` gets the snapshots then. Ctrl-C
+    before ends the run, and the summary is of what there was until then.
     """
     start = next_boundary(clock.now(), EVALUATION_SECONDS)
     for line in (
         f"Embedded AWS  {account.endpoint_url}",
         f"Scaler's log  {log.name}",
-        f"Starts at     {start:%H:%M:%S} UTC, with CloudWatch's next 10-s period",
+        f"Starts at     {start:%H:%M:%S} UTC, with one of CloudWatch's 10-s periods",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     scaler = embedded_scaler(account, clock, log)
     snapshots: list[Snapshot] = []
+    second_by_second = run(plan, account, scaler, clock, start, stays=stay is not None)
+    stopped = False
     try:
-        with demo_view.view(console, plan) as show:
-            for snapshot in run(plan, account, scaler, clock, start):
+        with demo_view.view(console, plan, rivals) as show:
+            for snapshot in islice(second_by_second, plan.seconds):
                 snapshots.append(snapshot)
                 measured = sample_line(SERVICE.resource_id, sample_of(snapshot))
                 print(json.dumps(measured), file=log, flush=True)
@@ -151,26 +212,42 @@ def play(
                 publish(snapshots)
     except KeyboardInterrupt:
         console.print("Stopped before its end.")
+        stopped = True
     summary = summarise(snapshots)
     console.print()
-    console.print(demo_view.summary_table(summary, plan))
+    demo_view.print_end(console, plan, summary, race_of(plan, snapshots, rivals))
+    if stay and not stopped:
+        with suppress(KeyboardInterrupt):
+            for snapshot in second_by_second:
+                snapshots.append(snapshot)
+                stay(snapshots)
+    second_by_second.close()
     return summary
 
 
-def prepare(account: Account) -> None:
+def prepare(account: Account, policy: Path = EXAMPLE_POLICY) -> None:
     """Create what a deployment would: table, queues, service, policy document and alarms."""
+    document = policy.read_text(encoding="utf-8")
     create_table(account)
-    create_queue(account)
+    put_scaler(account, create_queue(account))
     create_surge_queue(account)
     create_service(account, SERVICE, TASKS_AT_START)
-    put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))
-    create_alarms(account.client("cloudwatch"), ALARMS)
+    put_policy(account, SERVICE, document)
+    create_alarms(account.client("cloudwatch"), alarms_of(parse_target(document)))
 
 
 def run(
-    plan: Plan, account: Account, scaler: Scaler, clock: Clock, start: datetime
-) -> Iterator[Snapshot]:
+    plan: Plan,
+    account: Account,
+    scaler: Scaler,
+    clock: Clock,
+    start: datetime,
+    *,
+    stays: bool = False,
+) -> Generator[Snapshot]:
     """Play the plan against a prepared account; yield a snapshot at the end of each second.
+
+    One that `stays` goes on after the plan's end, with the requests of its last second.
 
     `start` is on the grid of CloudWatch's periods. Each task publishes what it received in 5 s,
     stamped with the last second of them; a period of 10 s is evaluated VISIBILITY_DELAY after its
@@ -185,7 +262,7 @@ def run(
     task that feels a surge publishes its seconds at once, and tells the scaler.
     A task that starts is pending for as long, and one that was removed drains.
     """
-    target = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    target = parse_target(plan.policy.read_text(encoding="utf-8"))
     cloudwatch = account.client("cloudwatch")
     client = account.client("ecs")
     ecs = EcsServices(client, client)
@@ -199,7 +276,7 @@ def run(
         NAMESPACE,
         start,
         surges=_surge_queue(account) if plan.surges else None,
-        target=ALARMS[0]["Threshold"],
+        target=min(default_threshold(policy) for policy in target.in_direction(Direction.OUT)),
     )
 
     def running() -> int:
@@ -207,13 +284,13 @@ def run(
 
     alarms: tuple[AlarmSnapshot, ...] = ()
     with counted(SERVICE, running):
-        for second in range(plan.seconds):
+        for second in count() if stays else range(plan.seconds):
             end = second + 1
             at = start + timedelta(seconds=end)
             decisions: list[dict[str, Any]] = []
             for _ in clock.looks_until(at):
                 decisions += scaler.on_messages()
-            load = fleet.serve(plan.traffic.at(second), second)
+            load = fleet.serve(plan.traffic.at(min(second, plan.seconds - 1)), second)
             publishers.publish(load)
             if end % EVALUATION_SECONDS == VISIBILITY_DELAY:
                 evaluated = []

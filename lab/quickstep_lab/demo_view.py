@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
@@ -19,6 +20,7 @@ from quickstep.naming import parse_alarm_name
 from quickstep_lab.clock import LOOK_SECONDS
 from quickstep_lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
 from quickstep_lab.demo_summary import SURGE, period_end
+from quickstep_lab.race import MODELS, enough, race_of, sentence
 from quickstep_lab.snapshot import Plan, Snapshot
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from quickstep_lab.demo_summary import Answer, Desired, Evaluations, Summary
+    from quickstep_lab.race import Lane, Race
 
 Show = Callable[[Sequence[Snapshot]], None]
 """Shows a run so far; called after each second."""
@@ -35,6 +38,8 @@ Show = Callable[[Sequence[Snapshot]], None]
 LINE_SECONDS = 5
 CHART_HEIGHT = 5
 DECISIONS_SHOWN = 5
+_WIDE, _NUMBERS = 110, 46
+"""Columns of a terminal that has room for all that is said of a scaler, and how many that takes."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _STATE_STYLES = {
     AlarmState.OK: "green",
@@ -43,17 +48,22 @@ _STATE_STYLES = {
 }
 
 
-def view(console: Console, plan: Plan) -> AbstractContextManager[Show]:
+def view(console: Console, plan: Plan, rivals: Sequence[Lane] = ()) -> AbstractContextManager[Show]:
     """Return the view that suits the console."""
     redraws = console.is_terminal and not console.is_dumb_terminal
-    return _live(console, plan) if redraws else _lines(console)
+    return _live(console, plan, rivals) if redraws else _lines(console)
 
 
 @contextmanager
-def _live(console: Console, plan: Plan) -> Iterator[Show]:
+def _live(console: Console, plan: Plan, rivals: Sequence[Lane]) -> Iterator[Show]:
     # Without a thread of its own: it could write into the log while the scaler prints to that.
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda snapshots: live.update(frame(snapshots, plan, console.width), refresh=True)
+
+        def show(snapshots: Sequence[Snapshot]) -> None:
+            race = race_of(plan, snapshots, rivals)
+            live.update(frame(snapshots, plan, console.width, race), refresh=True)
+
+        yield show
 
 
 @contextmanager
@@ -148,13 +158,14 @@ def _clock(at: float) -> str:
     return f"{seconds // 60:02}:{seconds % 60:02}"
 
 
-def frame(snapshots: Sequence[Snapshot], plan: Plan, width: int) -> RenderableType:
+def frame(snapshots: Sequence[Snapshot], plan: Plan, width: int, race: Race) -> RenderableType:
     """Return the live view of a run so far, for a terminal `width` columns wide."""
     newest = snapshots[-1]
     title = f"{plan.traffic.name}  {_clock(newest.second + 1)} of {_clock(plan.seconds)}"
     chart = _load_chart(snapshots, width - 4)
     return Group(
         Panel(Group(chart, _tasks(newest)), title=title, border_style="dim"),
+        _race(race, width),
         _alarms(newest),
         Text(),
         _decisions(snapshots),
@@ -199,6 +210,42 @@ def _tasks(snapshot: Snapshot) -> Text:
     return text
 
 
+def _race(race: Race, width: int) -> RenderableType:
+    """Return a row a scaler, all on one axis: the requests that fail in red, and their sum."""
+    if len(race.lanes) == 1:
+        return Group()
+    names = max(len(lane.name) for lane in race.lanes)
+    numbers = [_numbers(race, lane, short=width < _WIDE) for lane in race.lanes]
+    columns = max(4, width - names - max(map(len, numbers)) - 4)
+    top = max((load for lane in race.lanes for load in lane.requests), default=0.0)
+    table = Table.grid(padding=(0, 1))
+    for lane, said in zip(race.lanes, numbers, strict=True):
+        table.add_row(f" {lane.name}", _strip(race, lane, columns, top), said)
+    return Group(table, Text(" AWS's scalers: the simulator's models, on the same traffic.", "dim"))
+
+
+def _strip(race: Race, lane: Lane, columns: int, top: float) -> Text:
+    """Return what failed of the most that came, over the whole race: a column for some seconds."""
+    text = Text(no_wrap=True, overflow="crop")
+    for column in range(columns):
+        first, last = (race.seconds * (column + n) // columns for n in (0, 1))
+        failed = lane.failed[first : max(last, first + 1)]
+        if not failed:
+            text.append("┄", "dim")
+        elif share := max(failed) / top if top else 0:
+            text.append(_BLOCKS[min(8, max(1, round(share * 8)))], "red")
+        else:
+            text.append("▁", "green")
+    return text
+
+
+def _numbers(race: Race, lane: Lane, *, short: bool) -> str:
+    failed = f"{lane.lost:>7,.0f} failed"
+    if short or race.surge_at is None:
+        return failed
+    return f"{failed}, enough tasks: {enough(race, lane)}".ljust(_NUMBERS)
+
+
 def _alarms(snapshot: Snapshot) -> RenderableType:
     table = Table.grid(padding=(0, 3))
     for alarm in snapshot.alarms:
@@ -226,8 +273,27 @@ def _outcome_style(outcome: Outcome) -> str:
     return "bold green" if outcome.changes_capacity else "yellow"
 
 
+def print_end(console: Console, plan: Plan, summary: Summary, race: Race) -> None:
+    """Print what was measured and what is modelled, and then what the race came to."""
+    console.print(summary_table(summary, plan))
+    console.print()
+    if len(race.lanes) > 1:
+        console.print(_result(race))
+        console.print(sentence(race), markup=False, highlight=False, style="bold")
+
+
+def _result(race: Race) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("", no_wrap=True)
+    table.add_column("Surge to enough tasks", justify="right")
+    table.add_column("Failed requests", justify="right", style="red")
+    for lane in race.lanes:
+        table.add_row(lane.name, enough(race, lane), f"{lane.lost:,.0f}")
+    return table
+
+
 def summary_table(summary: Summary, plan: Plan) -> Table:
-    """Return the summary: figures first, then what of it is real and what is modelled."""
+    """Return the run in figures, and what of it is real and what is modelled."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -247,7 +313,7 @@ def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
     yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%}){last}"
     yield "Real", _REAL
     tasks = f"A task serves {plan.start_up:g} s after its launch, {plan.capacity:g} requests/s"
-    yield "Modelled", f"{tasks} at most. {_MODELLED}"
+    yield "Modelled", f"{tasks} at most. {_MODELLED} {MODELS}"
 
 
 _REAL = (

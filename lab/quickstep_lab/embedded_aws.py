@@ -7,6 +7,7 @@ run as are desired, at once: `counted` has it say what a model of the tasks says
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from quickstep_lab import alarm_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from types import TracebackType
 
     from botocore.config import Config
@@ -188,6 +190,29 @@ def counted(name: ServiceName, running: Callable[[], int]) -> Iterator[None]:
 
     with patch.object(backend, "describe_services", describe):
         yield
+
+
+@contextmanager
+def living_by(now: Callable[[], datetime]) -> Iterator[None]:
+    """Have this process's server live by a clock: the delays of its queues, the times of alarms."""
+
+    def naive() -> datetime:
+        return now().replace(tzinfo=None)
+
+    with (
+        patch("moto.core.utils.utcnow", naive),
+        patch("moto.cloudwatch.models.utcnow", naive),
+    ):
+        yield
+
+
+def put_scaler(account: Account, queue_url: str, table: str = TABLE) -> None:
+    """Store what the scaler's stack says of it, by which the commands find it."""
+    named = {"Stack": "quickstep", "Table": table, "Rechecks": queue_url}
+    client = account.client("ssm")
+    client.put_parameter(
+        Name="/quickstep-scaler", Value=json.dumps(named), Type="String", Overwrite=True
+    )
 
 
 def put_policy(account: Account, name: ServiceName, document: str) -> None:

@@ -10,6 +10,7 @@ _IN_A_WHEEL = Path(__file__).parent / "repository"
 ROOT = _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else Path(__file__).parents[2]
 """The clone; in a wheel the folder of what `pyproject.toml` has put there of it."""
 EXAMPLE_POLICY = ROOT / "examples" / "policies" / "web.json"
+ONE_NUMBER_POLICY = ROOT / "examples" / "policies" / "one-number.json"
 DEFAULT_THRESHOLDS = {Direction.OUT: 100.0, Direction.IN: 30.0}
 """Of the alarms in `templates/scalable-target.yaml`, in requests per second and task."""
 HANDLER = ROOT / "functions" / "scaler" / "handler.py"

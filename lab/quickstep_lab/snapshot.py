@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.service_model import CAPACITY, START_UP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from quickstep.engine.model import AlarmState, Direction
     from quickstep_lab.service_model import Load
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class Plan:
     """What to show. Durations in seconds, `capacity` in requests a second and task.
 
-    With `surges`, tasks tell the scaler of a surge that they feel.
+    With `surges`, tasks tell the scaler of a surge that they feel. `policy` is the document's file.
     """
 
     traffic: Traffic
@@ -31,6 +33,7 @@ class Plan:
     start_up: float = START_UP
     capacity: float = CAPACITY
     surges: bool = True
+    policy: Path = EXAMPLE_POLICY
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class ScenarioName(StrEnum):
     """The scenarios, by the name that the command line takes."""
 
     SURGE = "surge"
+    SURGE_180S = "surge-180s"
     RAMP = "ramp"
     FLASH_CROWD = "flash-crowd"
     SAWTOOTH = "sawtooth"
@@ -119,10 +120,10 @@ BASE = 120.0
 """Requests per second before anything happens: 60 for each of two tasks."""
 
 
-def _surge(second: int) -> float:
+def _surge_between(start: int, end: int) -> Callable[[int], float]:
     # More than one step can answer: two tasks see 375 each, six see 125, seven 107. With eight it
     # is 94, below a threshold of 100.
-    return 750.0 if 10 <= second < 60 else BASE  # noqa: PLR2004 - the scenario's sentence
+    return lambda second: 750.0 if start <= second < end else BASE
 
 
 def _ramp(second: int) -> float:
@@ -184,7 +185,10 @@ def _diurnal(second: int) -> float:
 
 SCENARIOS = {
     ScenarioName.SURGE: Scenario(
-        "120 requests/s, 750 from second 10 to second 60, then 120 again.", _surge
+        "120 requests/s, 750 from second 10 to second 60, then 120 again.", _surge_between(10, 60)
+    ),
+    ScenarioName.SURGE_180S: Scenario(
+        "120 requests/s, 750 from second 20 to second 200, then 120 again.", _surge_between(20, 200)
     ),
     ScenarioName.RAMP: Scenario(
         "120 requests/s, rising from second 10 to 600 at second 70, and staying there.", _ramp

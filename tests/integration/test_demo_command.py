@@ -28,7 +28,7 @@ def refusal(*arguments: str) -> str:
     [
         pytest.param(
             ["--scenario", "tsunami"],
-            "'tsunami' is not one of 'surge', 'ramp', 'flash-crowd', 'sawtooth', 'steady'",
+            "'tsunami' is not one of 'surge', 'surge-180s', 'ramp', 'flash-crowd', 'sawtooth'",
             id="unknown scenario",
         ),
         pytest.param(

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from quickstep.aws.failures import Kind
-from quickstep_lab.demo import ALARMS, DIMENSIONS, METRIC, NAMESPACE
+from quickstep.config import parse_target
+from quickstep_lab.demo import DIMENSIONS, METRIC, NAMESPACE, alarms_of
 from quickstep_publisher import CloudWatchTransport, EmfTransport
 from quickstep_publisher._calls import CODES
 from quickstep_publisher._points import INTERVAL
 from quickstep_publisher._settings import settings
-from tests.builders import ROOT
+from tests.builders import EXAMPLE_POLICY, ROOT
 from tests.publisher.fakes import Time, a_publisher, emf_lines
 from tests.template.stack import TARGET, deploy
 
@@ -131,7 +132,10 @@ def test_the_demo_watches_what_its_tasks_publish(data: list[dict[str, Any]]) -> 
     watched = {"Namespace": NAMESPACE, "MetricName": METRIC, "Dimensions": DIMENSIONS}
 
     assert series(watched) in {series(datum) for datum in data}
-    assert {series(alarm) for alarm in ALARMS} == {series(watched)}
+    assert {
+        series(alarm)
+        for alarm in alarms_of(parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8")))
+    } == {series(watched)}
 
 
 # The example stack

@@ -373,3 +373,14 @@ def test_a_part_that_recorded_traffic_does_not_have_is_refused(
     file = tmp_path / "mine.csv"
     file.write_text("second,requests\n0,1\n1,2\n")
     assert problem in refused("simulate", "--traffic", file, *arguments)
+
+
+def test_how_often_traffic_comes_goes_with_a_report_that_has_dollars(tmp_path: Path) -> None:
+    assert "goes with --report: that is what has dollars" in refused(
+        "compare", "--times-a-day", "2"
+    )
+    report = tmp_path / "report.html"
+    options = ("--scenario", "step-x3", "--to", "600", "--report", report)
+    often = refused("compare", *options, "--times-a-day", "145")
+    assert "must be at most 144, as often as 600 s fit into a day, not 145" in often
+    assert not report.exists()

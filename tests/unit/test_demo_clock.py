@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from quickstep_lab.clock import Clock
+from quickstep_lab.clock import CatchUpClock, Clock
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -44,3 +44,40 @@ def test_a_moment_nearer_than_an_interval_is_waited_for_without_a_look() -> None
 
 def test_a_moment_that_has_passed_is_not_waited_for() -> None:
     assert looks(-1, 0.2) == ([], 0)
+
+
+class TestCatchingUp:
+    """A clock a minute behind, in a real time that passes by sleeping alone."""
+
+    def clock(self) -> tuple[CatchUpClock, SetTime]:
+        time = SetTime()
+        return CatchUpClock(timedelta(seconds=60), Clock(time.now, time.sleep, 0.2)), time
+
+    def test_it_begins_behind_and_waits_as_long_as_it_says_unless_it_hurries(self) -> None:
+        pace, time = self.clock()
+        pace.sleep(5)
+        assert (time.passed, pace.now()) == (5, START + timedelta(seconds=5 - 60))
+
+    def test_while_it_hurries_a_wait_takes_a_tenth_of_its_time(self) -> None:
+        pace, time = self.clock()
+        pace.hurry(True)
+        pace.sleep(10)
+        assert (time.passed, pace.now()) == (1, START + timedelta(seconds=10 - 60))
+        assert pace.clock.look == 1
+
+    def test_work_takes_what_it_takes_however_much_it_hurries(self) -> None:
+        pace, time = self.clock()
+        pace.hurry(True)
+        before = pace.now()
+        time.passed += 0.25
+        assert pace.now() - before == timedelta(seconds=0.25)
+
+    def test_once_it_has_caught_up_it_tells_and_takes_the_real_time(self) -> None:
+        pace, time = self.clock()
+        pace.hurry(True)
+        pace.sleep(200)
+        assert pace.now() == time.now()
+        assert time.passed == 140
+        pace.hurry(True)
+        pace.sleep(5)
+        assert (time.passed, pace.clock.look) == (145, 0.2)

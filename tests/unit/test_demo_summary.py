@@ -13,6 +13,7 @@ from rich.console import Console
 from quickstep.engine.model import AlarmState, Direction
 from quickstep_lab.demo_summary import Desired, Evaluations, Summary, period_end, summarise
 from quickstep_lab.demo_view import frame, lines, summary_table
+from quickstep_lab.race import Lane, race_of
 from quickstep_lab.service_model import FargateService
 from quickstep_lab.snapshot import AlarmSnapshot, Plan, Snapshot
 from quickstep_lab.traffic import Traffic
@@ -279,16 +280,29 @@ def test_the_summary_says_that_a_surge_was_not_answered() -> None:
 def test_the_live_view_fits_its_terminal_and_shows_load_tasks_alarms_and_decisions() -> None:
     made = snapshots(SURGE, {21: a_decision(22)}, {22: 6})
     for width in (60, 80, 200):
-        text = shown(frame(made, a_plan(), width), width)
+        text = shown(frame(made, a_plan(), width, race_of(a_plan(), made, ())), width)
         assert max(len(line) for line in text.splitlines()) <= width
         for part in ("225 requests/s per task", "of them fail", "●●●●●●", "starting 1 ○", "ALARM"):
             assert part in text
         assert "SCALED_OUT" in text
 
 
+def test_the_live_view_has_a_row_for_each_scaler_of_the_race_on_one_axis() -> None:
+    made = snapshots(SURGE)
+    thirty = (300.0,) * 30
+    rival = Lane("AWS's step policy on a 10-s alarm", thirty, thirty, (2,) * 30)
+    race = race_of(a_plan(), made, (rival,))
+    for width, said in ((60, "9,000 failed"), (80, "9,000 failed"), (200, "not within 20 s")):
+        race_lines = shown(frame(made, a_plan(), width, race), width).splitlines()
+        row = next(line for line in race_lines if "10-s alarm" in line)
+        assert max(map(len, race_lines)) <= width
+        assert said in row
+        assert "▅" in row, "three fifths of what came"
+
+
 def test_the_live_view_shows_the_newest_decisions_first() -> None:
     made = snapshots([60.0] * 9, {second: a_decision(second) for second in range(9)})
-    text = shown(frame(made, a_plan(), 200), 200)
+    text = shown(frame(made, a_plan(), 200, race_of(a_plan(), made, ())), 200)
     assert re.findall(r"^ (\S+) SCALED_OUT", text, re.MULTILINE) == [
         "00:08",
         "00:07",
@@ -309,7 +323,7 @@ def test_the_live_view_shows_of_rechecks_that_only_repeat_each_other_the_newest(
             **{second: a_hold(second) for second in (7, 8)},
         },
     )
-    text = shown(frame(made, a_plan(), 200), 200)
+    text = shown(frame(made, a_plan(), 200, race_of(a_plan(), made, ())), 200)
     assert re.findall(r"^ (00:\d\d \w+(?: x\d)?)", text, re.MULTILINE) == [
         "00:08 HELD_CAPACITY_ON_ITS_WAY x2",
         "00:06 SCALED_OUT",
@@ -327,7 +341,7 @@ def test_the_live_view_shows_only_what_it_has_room_for_however_often_it_is_repea
             **{second: a_decision(second) for second in range(2, 9)},
         },
     )
-    assert "HELD" not in shown(frame(made, a_plan(), 200), 200)
+    assert "HELD" not in shown(frame(made, a_plan(), 200, race_of(a_plan(), made, ())), 200)
 
 
 def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() -> None:

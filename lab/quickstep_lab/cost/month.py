@@ -12,6 +12,7 @@ from quickstep_lab.cost.model import (
     HOURS,
     NATIVE,
     OTHERS,
+    Activity,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from quickstep_lab.cost.bill import Bill
     from quickstep_lab.cost.counts import Counted
-    from quickstep_lab.cost.model import Activity, Line, Usage
+    from quickstep_lab.cost.model import Line, Usage
     from quickstep_lab.cost.prices import Price
     from quickstep_lab.simulator.compare import Comparison
 
@@ -116,13 +117,14 @@ class Month:
             for name in (OURS, TOLD, TEXTBOOK)
             if name in comparison.series
         }
+        ours = activities.get(OURS, Activity())
         standings = {}
         for name, summary in comparison.scalers.items():
             hours = rest + a_month * summary.medians.task_seconds / 3600
-            activity = activities.get(name, activities[OURS])
+            activity = activities.get(name, ours)
             standing = self._standing(name, activity, hours)
             standings[name] = replace(standing, success=summary.medians.success_rate)
-        return activities[OURS], standings
+        return ours, standings
 
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)

@@ -3,6 +3,7 @@
     GET /          the whole page; filters and pages are links, so it works without the script, too
     GET /events    server-sent events: the parts of the page, whenever there is a newer edition
     GET /page.js   replaces those parts
+    GET /race      the same, of the demo beside AWS's scalers, with /race/events and /race.js
 
 Each event carries everything that is shown. So a tab that was paused, or whose connection broke,
 has caught up with the first event it gets: its `Last-Event-ID` only says whether it needs one.
@@ -32,16 +33,17 @@ from quickstep.report.dashboard.html import Markup, element
 from quickstep.report.dashboard.page import FRAME_STYLE, anchor, document, parts
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep_lab.page.race import race_page, race_parts
+from quickstep_lab.paper import paper_style
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from quickstep.report.dashboard.html import Child
     from quickstep.report.dashboard.material import Entry
-    from quickstep.report.dashboard.view import View
     from quickstep_lab.page.feed import Edition, Feed
 
 HOST = "127.0.0.1"
@@ -50,6 +52,7 @@ LOOK_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15
 """After so long without one, a comment tells whether the tab is still there."""
 _SCRIPT = Path(__file__).with_name("page.js")
+_RACE_SCRIPT = Path(__file__).with_name("race.js")
 _MOST_PAGE, _MOST_WIDTH = 1_000_000, 10_000
 
 
@@ -62,16 +65,43 @@ def make_app(feed: Feed) -> Starlette:
         return HTMLResponse(document(view, Links(), live=edition.live, script="/page.js"))
 
     async def events(request: Request) -> Response:
-        stream = _events(
-            feed, read_look(request.query_params), request.headers.get("last-event-id")
-        )
+        look = read_look(request.query_params)
+
+        def parts_of(edition: Edition) -> Mapping[str, Markup]:
+            view = build_view(edition.material(), look)
+            return parts(view, Links(), live=edition.live)
+
+        stream = _events(feed, parts_of, request.headers.get("last-event-id"))
         return StreamingResponse(stream, media_type="text/event-stream")
 
     async def script(_request: Request) -> Response:
         return FileResponse(_SCRIPT, media_type="text/javascript")
 
+    async def race(_request: Request) -> Response:
+        edition = feed.edition
+        return HTMLResponse(race_page(edition.race, live=edition.live))
+
+    async def race_events(request: Request) -> Response:
+        width = read_look(request.query_params).width
+
+        def parts_of(edition: Edition) -> Mapping[str, Markup]:
+            return race_parts(edition.race, live=edition.live, width=width)
+
+        stream = _events(feed, parts_of, request.headers.get("last-event-id"))
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    async def race_script(_request: Request) -> Response:
+        return FileResponse(_RACE_SCRIPT, media_type="text/javascript")
+
     return Starlette(
-        routes=[Route("/", page), Route("/events", events), Route("/page.js", script)],
+        routes=[
+            Route("/", page),
+            Route("/events", events),
+            Route("/page.js", script),
+            Route("/race", race),
+            Route("/race/events", race_events),
+            Route("/race.js", race_script),
+        ],
         middleware=[
             Middleware(_Headers),
             # Another site whose name is made to mean this machine does not get past this.
@@ -130,7 +160,9 @@ def _whole(text: str, default: int, most: int) -> int:
     return int(text) if fits and 0 < int(text) <= most else default
 
 
-async def _events(feed: Feed, look: Look, last: str | None) -> AsyncIterator[str]:
+async def _events(
+    feed: Feed, parts_of: Callable[[Edition], Mapping[str, Markup]], last: str | None
+) -> AsyncIterator[str]:
     """Yield the newest edition unless the tab has it, and each newer one, until the last."""
     seen = int(last) if last and last.isascii() and last.isdecimal() else 0
     waited = 0.0
@@ -139,7 +171,7 @@ async def _events(feed: Feed, look: Look, last: str | None) -> AsyncIterator[str
         edition = feed.edition
         if edition.number != seen:
             seen, waited = edition.number, 0.0
-            yield _event(edition, look)
+            yield _event(edition, parts_of(edition))
         if not edition.live:
             return
         await asyncio.sleep(LOOK_SECONDS)
@@ -149,9 +181,8 @@ async def _events(feed: Feed, look: Look, last: str | None) -> AsyncIterator[str
             yield ": still here\n\n"
 
 
-def _event(edition: Edition, look: Look) -> str:
-    view: View = build_view(edition.material(), look)
-    data = json.dumps({"live": edition.live, "parts": parts(view, Links(), live=edition.live)})
+def _event(edition: Edition, parts: Mapping[str, Markup]) -> str:
+    data = json.dumps({"live": edition.live, "parts": parts})
     return f"id: {edition.number}\ndata: {data}\n\n"  # JSON has no line break that would end it
 
 
@@ -172,7 +203,7 @@ class _Headers:
 
 @cache
 def _security_headers() -> list[tuple[bytes, bytes]]:
-    styles = " ".join(_hash(text) for text in (FRAME_STYLE, stylesheet(Theme.AUTO)))
+    styles = " ".join(map(_hash, (FRAME_STYLE, stylesheet(Theme.AUTO), paper_style())))
     policy = (
         f"default-src 'none'; script-src 'self'; style-src {styles}; connect-src 'self'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

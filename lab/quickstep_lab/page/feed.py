@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quickstep.report.dashboard.material import Material
+    from quickstep_lab.race import Race
 
 
 @dataclass(frozen=True)
 class Edition:
-    """What is shown until the next edition; `live` says whether there may be one."""
+    """What is shown until the next edition; `live` says whether there may be one.
+
+    A `race` is there only in the demo.
+    """
 
     number: int
     material: Callable[[], Material]
     live: bool
+    race: Race | None = None
 
 
 class Feed:
@@ -26,11 +31,11 @@ class Feed:
     def __init__(self, material: Callable[[], Material], *, live: bool = True) -> None:
         self.edition = Edition(1, material, live)
 
-    def publish(self, material: Callable[[], Material]) -> None:
+    def publish(self, material: Callable[[], Material], race: Race | None = None) -> None:
         """Replace the edition. The material is made when somebody looks at it."""
-        self.edition = Edition(self.edition.number + 1, material, live=True)
+        self.edition = Edition(self.edition.number + 1, material, live=True, race=race)
 
     def end(self) -> None:
         """Say that no edition will follow."""
         newest = self.edition
-        self.edition = Edition(newest.number + 1, newest.material, live=False)
+        self.edition = replace(newest, number=newest.number + 1, live=False)

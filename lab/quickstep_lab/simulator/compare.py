@@ -148,30 +148,53 @@ def compare(
 
     With `jobs` above 1, that many processes share the work. The result is the same.
     """
-    runs = [(scaler, seed) for seed in range(experiment.seeds) for scaler in scalers]
-    results: dict[tuple[str, int], tuple[Measures, Series | None]] = {}
+    return compare_each([(experiment, scalers)], jobs=jobs, progress=progress)[0]
+
+
+def compare_each(
+    experiments: Sequence[tuple[Experiment, Sequence[Scaler]]],
+    *,
+    jobs: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Comparison]:
+    """Do the same for several experiments, each with scalers of its own; they share the work."""
+    runs = [
+        (number, scaler, seed)
+        for number, (experiment, scalers) in enumerate(experiments)
+        for seed in range(experiment.seeds)
+        for scaler in scalers
+    ]
+    results: dict[tuple[int, str, int], tuple[Measures, Series | None]] = {}
     if jobs == 1:
-        for scaler, seed in runs:
-            results[scaler.name, seed] = _run(experiment, scaler, seed)
+        for number, scaler, seed in runs:
+            results[number, scaler.name, seed] = _run(experiments[number][0], scaler, seed)
             progress()
     else:
         # Spawned, not forked: a progress bar has a thread.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            started = {pool.submit(_run, experiment, *run): run for run in runs}
+            started = {pool.submit(_run, experiments[run[0]][0], *run[1:]): run for run in runs}
             for future in as_completed(started):
-                scaler, seed = started[future]
-                results[scaler.name, seed] = future.result()
+                number, scaler, seed = started[future]
+                results[number, scaler.name, seed] = future.result()
                 progress()
-    seeds = range(experiment.seeds)
-    return Comparison(
-        experiment,
-        {
-            scaler.name: summarise([results[scaler.name, seed][0] for seed in seeds])
-            for scaler in scalers
-        },
-        {scaler.name: series for scaler in scalers if (series := results[scaler.name, 0][1])},
-    )
+    return [
+        Comparison(
+            experiment,
+            {
+                scaler.name: summarise(
+                    [results[number, scaler.name, seed][0] for seed in range(experiment.seeds)]
+                )
+                for scaler in scalers
+            },
+            {
+                scaler.name: series
+                for scaler in scalers
+                if (series := results[number, scaler.name, 0][1])
+            },
+        )
+        for number, (experiment, scalers) in enumerate(experiments)
+    ]
 
 
 def _run(experiment: Experiment, scaler: Scaler, seed: int) -> tuple[Measures, Series | None]:

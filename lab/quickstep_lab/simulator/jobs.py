@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ROUNDING = 1e-9
 _SHORTEST = 0.1
@@ -61,6 +64,15 @@ class Waits:
         """Count jobs that have waited so long."""
         whole = math.ceil(seconds)
         self.counts[whole] = self.counts.get(whole, 0) + jobs
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Waits]) -> Waits:
+        """Return the waits of several times together."""
+        whole = cls()
+        for part in parts:
+            for seconds, jobs in part.counts.items():
+                whole.counts[seconds] = whole.counts.get(seconds, 0) + jobs
+        return whole
 
     def percentile(self, share: float) -> float | None:
         """Return the seconds within which so many of the jobs were begun; None without any."""

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SETTLED = 1.5
 """Up to this many times its stationary length, a queue counts as settled."""
@@ -119,6 +122,15 @@ class Latencies:
         wait = round(math.log(max(served.wait, 1e-6)) / _BIN)
         key = (wait, max(1, round(served.busy * 100)) if served.settled else 0)
         self.counts[key] = self.counts.get(key, 0.0) + requests
+
+    @classmethod
+    def of_all(cls, server: Server, parts: Iterable[Latencies]) -> Latencies:
+        """Return the latencies of several times together."""
+        whole = cls(server)
+        for part in parts:
+            for key, requests in part.counts.items():
+                whole.counts[key] = whole.counts.get(key, 0.0) + requests
+        return whole
 
     def percentile(self, share: float) -> float | None:
         """Return the seconds within which `share` of the answers came; None without any.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from quickstep_lab.simulator.stage import latency_step
+
 if TYPE_CHECKING:
     from quickstep.protocol.look import Cause
-    from quickstep_lab.simulator.stage import Action, Run
+    from quickstep_lab.simulator.stage import Action, Durations, Run
 
 MOST_POINTS = 3600
 
@@ -29,6 +31,7 @@ class Series:
     """A run in steps of `step` seconds; each point is of the step that starts at its index.
 
     `load` and `failed` are means per second, `desired` and `serving` the last of the step.
+    `latencies` are in steps of their own, of `latency_step` seconds.
     """
 
     step: int
@@ -38,6 +41,8 @@ class Series:
     serving: tuple[int, ...]
     actions: tuple[Action, ...]
     marks: tuple[Mark, ...]
+    latency_step: int = 1
+    latencies: tuple[Durations, ...] = ()
 
 
 def series_of(run: Run) -> Series:
@@ -63,6 +68,8 @@ def series_of(run: Run) -> Series:
             for record in run.records
             if record.at >= run.origin
         ),
+        latency_step=latency_step(length),
+        latencies=run.latencies_over_time,
     )
 
 

@@ -120,7 +120,7 @@ class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
     `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
-    asked for.
+    asked for. `latencies_over_time` are the same in steps of `latency_step(seconds)`.
     """
 
     scaler: str
@@ -132,6 +132,16 @@ class Run:
     records: tuple[DecisionRecord, ...]
     latencies: Durations
     surge_looks: int = 0
+    latencies_over_time: tuple[Durations, ...] = ()
+
+
+LATENCY_STEPS = 90
+"""Into so many steps a run is divided at most, to see how latencies change over time."""
+
+
+def latency_step(seconds: int) -> int:
+    """Return the seconds of such a step. Example: 20 of 1,800."""
+    return max(1, -(-seconds // LATENCY_STEPS))
 
 
 class Durations(Protocol):
@@ -244,7 +254,9 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
     fleet = Fleet(world, tasks, random, lead)
     metrics = {signal: Metric(world, random, signal) for signal in scaler.signals(world.server)}
     stage = Stage(world, random, fleet, next(iter(metrics.values())), lead, metrics)
-    unmeasured, latencies = Latencies(world.server), Latencies(world.server)
+    step = latency_step(len(traffic.requests))
+    unmeasured = Latencies(world.server)
+    latencies = [Latencies(world.server) for _ in range(0, len(traffic.requests), step)]
     seconds: list[Second] = []
     desired: list[int] = []
     scaler.start(stage)
@@ -253,7 +265,7 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         stage.play_until(now)
         measured = second >= 0
         requests = traffic.requests[second] if measured else before
-        outcome = fleet.serve(requests, now, latencies if measured else unmeasured)
+        outcome = fleet.serve(requests, now, latencies[second // step] if measured else unmeasured)
         for signal, metric in metrics.items():
             metric.record(fleet, signal.measure(outcome.per_task), now, lead)
         for listener in stage.listeners:
@@ -269,7 +281,8 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         desired=tuple(desired),
         actions=tuple(action for action in stage.actions if action.at >= 0),
         records=tuple(stage.records),
-        latencies=latencies,
+        latencies=Latencies.of_all(world.server, latencies),
+        latencies_over_time=tuple(latencies),
         surge_looks=sum(at >= lead for at in stage.surges),
     )
 

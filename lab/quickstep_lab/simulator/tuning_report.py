@@ -1,116 +1,163 @@
-"""A search as one page: success against cost of every policy that was tried."""
+"""A search as one page: which policy and why, and what each that was tried costs and fails."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
-from quickstep_lab.simulator.html_page import COLOURS, NEUTRAL, chart_text, page
+from quickstep.report.dashboard.html import Markup, element, join
+from quickstep_lab.paper import figure, more, paper, row, table, told
+from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.tuning_reasons import reasons
 from quickstep_lab.simulator.tuning_space import described
 
 if TYPE_CHECKING:
-    from quickstep_lab.simulator.tune import Candidate, Tuning
+    from collections.abc import Iterator
+
+    from quickstep_lab.simulator.report import Made
+    from quickstep_lab.simulator.tune import Candidate, Score, Tuning
 
 
-def tuning_page(tuning: Tuning, traffic: str) -> str:
-    """Return the page of a search: success against cost of every policy that was tried."""
-    facts = (
-        f"{len(tuning.tried)} policies were tried. Each point is one, on the part of the traffic "
-        "that was used to tune; those on the line are beaten by no other. The table shows them on "
-        "the part that was held out as well: a policy that does much worse there is fitted to the "
-        "past."
-    )
-    return page(
+def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str:
+    """Return the page of a search; a task costs so many dollars `an_hour`."""
+    chosen = _number(tuning.chosen, tuning)
+    return paper(
         f"Policies for {traffic}",
-        [facts, " ".join(reasons(tuning))],
-        f"<thead>{_head()}</thead><tbody>{_rows(tuning)}</tbody>",
-        "Point at a policy for its thresholds. The dotted line is the success rate to reach.",
+        element("header", None, element("h1", None, f"Policies for {traffic}")),
+        element("p", {"class": "headline"}, _headline(tuning, an_hour)),
+        told(" ".join(reasons(tuning))),
+        _result(tuning, an_hour),
+        told(
+            f"{len(tuning.tried)} policies were tried on the part of the traffic to tune on. These "
+            "are the ones that no other beats in both, and yours. Held out is the part that the "
+            "search has not seen: a policy that does much worse there is fitted to the past. "
+            f"Dollars are of the tasks on this traffic, at {an_hour:.4f} an hour each."
+        ),
+        element("h2", None, "Cost against requests that failed"),
         _trade_off(tuning),
+        element("h2", None, "The policies"),
+        *(_document(number, one, tuning) for number, one in enumerate(tuning.shown, start=1)),
+        element("h2", None, "How it was made"),
+        element("pre", None, made.command),
+        told(f"Policy {chosen} was chosen. ", made.note),
+        more("The policy document that it began with", element("pre", None, made.policy)),
     )
+
+
+def _headline(tuning: Tuning, an_hour: float) -> str:
+    """Return what was found in one sentence.
+
+    Example: `Policy 3 fails 0.090% of the requests in its worst run for 8.21 task-hours ($0.32),
+    yours 2.771% for 9.96.`
+    """
+    chosen, yours = tuning.chosen, tuning.baseline
+    name = f"policy {_number(chosen, tuning)}"
+    hours = chosen.tuned.task_hours
+    fails = f"fails {_failed(chosen.tuned)} of the requests in its worst run"
+    said = f"{fails} for {hours:.2f} task-hours (${hours * an_hour:,.2f})"
+    if not tuning.reached:
+        allowed = f"{1 - tuning.floor:.2%}"
+        said = f"No policy kept failures within {allowed}, and {name} came closest: it {said}"
+    else:
+        said = f"{name.capitalize()} {said}"
+    if chosen.same_as(yours):
+        return f"{said}, and it is yours."
+    return f"{said}, yours {_failed(yours.tuned)} for {yours.tuned.task_hours:.2f}."
+
+
+def _number(candidate: Candidate, tuning: Tuning) -> int:
+    return next(n for n, one in enumerate(tuning.shown, start=1) if one.same_as(candidate))
+
+
+def _failed(score: Score) -> str:
+    return f"{1 - score.success_rate:.3%}"
 
 
 _HEADINGS = (
     "Policy",
-    "Form",
     "Scale out above",
     "Scale in below",
-    "Success",
+    "Failed, worst run",
     "Task-hours",
-    "Success, held out",
+    "Dollars",
+    "Failed, held out",
     "Task-hours, held out",
 )
 
 
-def _head() -> str:
-    cells = "".join(f'<th scope="col">{heading}</th>' for heading in _HEADINGS)
-    return f"<tr>{cells}</tr>"
-
-
-def _rows(tuning: Tuning) -> str:
-    rows = []
-    for number, candidate in enumerate(tuning.shown, start=1):
-        name = f"{number}{_role(candidate, tuning)}"
-        out, *in_ = (f"{threshold:g}" for threshold in candidate.thresholds.values())
-        scores = (candidate.tuned, candidate.held_out)
-        cells = (
-            escape(described(candidate.document)),
-            out,
-            in_[0] if in_ else "-",
-            *(
-                cell
-                for score in scores
-                if score
-                for cell in (f"{score.success_rate:.3%}", f"{score.task_hours:.2f}")
+def _result(tuning: Tuning, an_hour: float) -> Markup:
+    rows = (
+        row(
+            join(
+                f"{number}. {described(one.document)}",
+                element("small", None, _role(one, tuning)),
             ),
+            _cells(one, an_hour),
+            "mine" if one.same_as(tuning.chosen) else None,
         )
-        columns = "".join(f"<td>{cell}</td>" for cell in cells)
-        rows.append(f'<tr><th scope="row">{name}</th>{columns}</tr>')
-    return "".join(rows)
+        for number, one in enumerate(tuning.shown, start=1)
+    )
+    return element("div", {"class": "wordy"}, table(_HEADINGS, rows))
+
+
+def _cells(candidate: Candidate, an_hour: float) -> Iterator[str | Markup]:
+    out, *in_ = (f"{threshold:g}" for threshold in candidate.thresholds.values())
+    yield out
+    yield in_[0] if in_ else "-"
+    yield element("td", {"class": "lost"}, _failed(candidate.tuned))
+    yield f"{candidate.tuned.task_hours:.2f}"
+    yield f"{candidate.tuned.task_hours * an_hour:,.2f}"
+    held_out = candidate.held_out
+    yield _failed(held_out) if held_out else "-"
+    yield f"{held_out.task_hours:.2f}" if held_out else "-"
 
 
 def _role(candidate: Candidate, tuning: Tuning) -> str:
     roles = [("chosen", tuning.chosen), ("yours", tuning.baseline)]
-    return "".join(f", {role}" for role, other in roles if candidate.same_as(other))
+    return ", ".join(role for role, other in roles if candidate.same_as(other))
 
 
-def _trade_off(tuning: Tuning) -> go.Figure:
-    figure = go.Figure()
-    for name, candidates, style in (
-        ("tried", tuning.tried, {"mode": "markers", "marker": {"color": NEUTRAL, "size": 6}}),
-        (
-            "not beaten",
-            tuning.front,
-            {"mode": "lines+markers", "line": {"color": COLOURS[0], "shape": "hv"}},
-        ),
-        ("yours", [tuning.baseline], _point(COLOURS[1], "diamond")),
-        ("chosen", [tuning.chosen], _point(COLOURS[2], "star")),
-    ):
-        figure.add_scatter(
-            x=[candidate.tuned.task_hours for candidate in candidates],
-            y=[candidate.tuned.success_rate for candidate in candidates],
-            text=[chart_text(_thresholds(candidate)) for candidate in candidates],
-            hoverinfo="x+y+text",
-            name=name,
-            **style,
-        )
-    figure.add_hline(y=tuning.floor, line={"color": NEUTRAL, "dash": "dot"})
-    figure.update_layout(
-        height=600,
-        template="plotly_white",
-        font={"family": "system-ui, sans-serif"},
-        xaxis_title="task-hours",
-        yaxis={"title": "success rate of the worst seed", "tickformat": ".2%"},
+def _trade_off(tuning: Tuning) -> Markup:
+    numbered = [_dot(one, tuning, number) for number, one in enumerate(tuning.shown, start=1)]
+    others = [one for one in tuning.tried if not any(map(one.same_as, tuning.shown))]
+    dots = [*(_dot(one, tuning) for one in others), *numbered]
+    front = [_dot(one, tuning) for one in tuning.front]
+    axes = Axes(
+        lambda hours: f"{hours:,.4g}",
+        "task-hours",
+        "Failed requests in the worst run, %",
+        round(100 * (1 - tuning.floor), 6),
     )
-    return figure
+    label = "Task-hours against failed requests of every policy that was tried."
+    return join(
+        figure(lambda width: scatter(dots, axes, width=width, label=label, front=front)),
+        told(
+            "Numbers as in the table; small points are beaten by another. Lower and further left "
+            "is better. The dashed line is what may fail."
+        ),
+    )
 
 
-def _point(colour: str, symbol: str) -> dict[str, Any]:
-    return {"mode": "markers", "marker": {"color": colour, "size": 12, "symbol": symbol}}
+def _dot(candidate: Candidate, tuning: Tuning, number: int | None = None) -> Dot:
+    failed = 100 * (1 - candidate.tuned.success_rate)
+    css = "tried"
+    if number is not None:
+        css = "theirs"
+        if candidate.same_as(tuning.baseline):
+            css = "mine"
+        if candidate.same_as(tuning.chosen):
+            css = "chosen"
+    said = (
+        f"{number}. {described(candidate.document)}: {candidate.tuned.task_hours:.2f} task-hours, "
+        f"{_failed(candidate.tuned)} failed"
+    )
+    return Dot(candidate.tuned.task_hours, failed, css, said, number)
 
 
-def _thresholds(candidate: Candidate) -> str:
-    numbers = ", ".join(f"{name} {value:g}" for name, value in candidate.thresholds.items())
-    return f"{described(candidate.document)}: {numbers}"
+def _document(number: int, candidate: Candidate, tuning: Tuning) -> Markup:
+    role = _role(candidate, tuning)
+    return more(
+        f"{number}. {described(candidate.document)}{f' ({role})' if role else ''}",
+        element("pre", None, json.dumps(candidate.document, indent=2)),
+        is_open="chosen" in role,
+    )

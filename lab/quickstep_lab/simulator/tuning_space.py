@@ -74,6 +74,10 @@ MOST_GROWTH = 10
 """The last step of a percent ladder is for so many times the threshold, and more."""
 
 
+_MOST_SHOWN = 5
+"""Steps of a ladder that are told one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One value of each dimension of a form's space, in its order."""
@@ -128,7 +132,8 @@ def form_of(document: Mapping[str, Any]) -> Form:
 def described(document: Mapping[str, Any]) -> str:
     """Return what tells a document that can be tuned from others with the same thresholds.
 
-    Example: `target, aggressive, ScaleInWindow 600, no RisingTrend` or `steps +1/+2/+4`.
+    Examples: `target, aggressive, ScaleInWindow 600, no RisingTrend` and `steps +1/+2/+4 from
+    0/50/100 on, -1, cooldowns 10 s and 30 s`.
     """
     form = form_of(document)
     parts: list[str] = [form]
@@ -140,13 +145,28 @@ def described(document: Mapping[str, Any]) -> str:
     else:
         (body,) = document["ScaleOutPolicies"].values()
         (in_,) = document["ScaleInPolicies"].values()
-        numbers = "/".join(f"{step['ScalingAdjustment']:+d}" for step in body["StepAdjustments"])
-        parts = [f"{form} {numbers}"]
+        parts = [f"{form} {_numbers(body)} from {_bounds(body)} on", _numbers(in_)]
         waits = [f"{one['Cooldown']} s" for one in (body, in_) if "Cooldown" in one]
         parts += [f"cooldowns {' and '.join(waits)}"] if waits else []
         parts += [f"ScaleInWindow {in_['ScaleInWindow']}"] if "ScaleInWindow" in in_ else []
     parts += [f"no {guard}" for guard, on in document.get("Guards", {}).items() if not on]
     return ", ".join(parts)
+
+
+def _numbers(policy: Mapping[str, Any]) -> str:
+    """Return the adjustments of a step policy, e.g. `+1/+2/+4`, `-10%` or `+6% to +900%`."""
+    unit = "%" if policy["AdjustmentType"] == "PercentChangeInCapacity" else ""
+    return _few([f"{step['ScalingAdjustment']:+d}{unit}" for step in policy["StepAdjustments"]])
+
+
+def _bounds(policy: Mapping[str, Any]) -> str:
+    lower = (step.get("MetricIntervalLowerBound", 0) for step in policy["StepAdjustments"])
+    return _few([f"{bound:g}" for bound in lower])
+
+
+def _few(numbers: Sequence[str]) -> str:
+    """Return a few numbers, or the first and the last of many."""
+    return "/".join(numbers) if len(numbers) <= _MOST_SHOWN else f"{numbers[0]} to {numbers[-1]}"
 
 
 def usual(form: Form, utilisation: float) -> Choice:

@@ -16,13 +16,22 @@ from quickstep.engine.model import (
     TargetPolicy,
 )
 from quickstep_lab.simulator.fleet import Fleet, Second
-from quickstep_lab.simulator.jobs import JobQueue, Jobs
+from quickstep_lab.simulator.jobs import JobQueue, Jobs, Waits
 from quickstep_lab.simulator.metric import Metric, QueueMetric
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.signals import BACKLOG_PER_TASK, QUEUE_DEPTH
-from quickstep_lab.simulator.stage import FIRST_SECONDS, LEAD, START, Run, Setup, Stage, Watch
+from quickstep_lab.simulator.stage import (
+    FIRST_SECONDS,
+    LEAD,
+    START,
+    Run,
+    Setup,
+    Stage,
+    Watch,
+    latency_step,
+)
 
 if TYPE_CHECKING:
     from quickstep.engine.backlog import QueuePolicy
@@ -61,10 +70,14 @@ def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: 
     stage = Stage(world, random, fleet, Metric(world, random), lead, metrics, queue)
     seconds: list[Second] = []
     desired: list[int] = []
+    step, waits = latency_step(len(traffic.requests)), [queue.waits]
     scaler.start(stage)
     for second in range(-lead, len(traffic.requests)):
         now = second + lead
         stage.play_until(now)
+        if second > 0 and second % step == 0:
+            waits.append(Waits())
+            queue.waits = waits[-1]
         fleet.advance(now)
         arrivals = traffic.requests[second] if second >= 0 else before
         serving = fleet.serving
@@ -88,7 +101,8 @@ def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: 
         desired=tuple(desired),
         actions=tuple(action for action in stage.actions if action.at >= 0),
         records=tuple(stage.records),
-        latencies=queue.waits,
+        latencies=Waits.of_all(waits),
+        latencies_over_time=tuple(waits),
     )
 
 

@@ -1,0 +1,61 @@
+"""What `cost` and the reports price by: the task's size, how often a traffic comes, and usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quickstep.engine.policies import looks_always
+from quickstep.engine.target_policy import LONGEST_PAUSE
+from quickstep_lab.cost.model import HOURS, Usage, Watched
+from quickstep_lab.cost.month import Architecture
+from quickstep_lab.simulator.compare import MINUTE
+from quickstep_lab.simulator.signals import Source
+
+if TYPE_CHECKING:
+    from quickstep_lab.simulator.stage import Setup
+
+CpuOption = Annotated[
+    float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
+]
+MemoryOption = Annotated[
+    float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
+]
+ArchitectureOption = Annotated[
+    Architecture, typer.Option("--architecture", help="What the tasks run on; the OS is Linux.")
+]
+TimesOption = Annotated[
+    float | None,
+    typer.Option(
+        "--times-a-day",
+        min=0.001,
+        max=1440,
+        help="How often the simulated traffic comes in a day.",
+        show_default="once, or as often as it fits",
+    ),
+]
+
+
+def usage_of(setup: Setup, tasks: float) -> Usage:
+    """Return what a document makes a service of so many tasks use, with all else by default."""
+    target = setup.target
+    looks = any(looks_always(policy) for policy in target.policies)
+    return Usage(
+        alarms=len(target.policies),
+        queues=len(target.queues),
+        own_looks=HOURS * 3600 / LONGEST_PAUSE if looks else 0.0,
+        tasks=tasks,
+        publish_seconds=target.publish_seconds,
+        watched=watched_by(setup),
+    )
+
+
+def watched_by(setup: Setup) -> Watched:
+    """Return who publishes what a document watches."""
+    if setup.target.queues and not setup.target.policies:
+        return Watched.QUEUE
+    if any(signal.source is Source.TASKS for signal in setup.signals):
+        return Watched.PUBLISHED
+    fine = any(signal.period < MINUTE for signal in setup.signals)
+    return Watched.OF_ECS if fine else Watched.MINUTE

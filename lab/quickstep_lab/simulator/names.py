@@ -1,0 +1,24 @@
+"""What the scalers are called in a sentence; a table has their short names as well."""
+
+from __future__ import annotations
+
+_NAMES = {
+    "quickstep": "Quickstep, by its alarms alone",
+    "quickstep-surge": "Quickstep, told of surges",
+    "textbook": "Quickstep's steps without its guards",
+    "aas-step-10s-alarm": "AWS step policy, 10-s alarm",
+    "aas-step-20s-alarm": "AWS step policy, 20-s alarm",
+    "aas-step-60s-alarm": "AWS step policy, 60-s alarm",
+    "aas-percent-10s-alarm": "AWS step policy in percent, 10-s alarm",
+    "aas-percent-20s-alarm": "AWS step policy in percent, 20-s alarm",
+    "aas-percent-60s-alarm": "AWS step policy in percent, 60-s alarm",
+    "aas-target-tracking-60s": "AWS target tracking, 60-s metrics",
+    "aas-target-tracking-20s": "AWS target tracking, 20-s metrics",
+    "aas-target-tracking-20s-custom": "AWS target tracking, 20-s custom metrics",
+    "aas-target-tracking-10s-custom": "AWS target tracking, 10-s custom metrics",
+}
+
+
+def called(name: str) -> str:
+    """Return a scaler's name in words; one that is not known keeps its own."""
+    return _NAMES.get(name, name)
