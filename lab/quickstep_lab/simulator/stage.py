@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.fleet import Launch
     from quickstep_lab.simulator.jobs import JobQueue
     from quickstep_lab.simulator.metric import Readable
     from quickstep_lab.simulator.queueing import Server
@@ -120,7 +121,7 @@ class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
     `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
-    asked for.
+    asked for. `launches` is what chance gave each launch, in their order.
     """
 
     scaler: str
@@ -132,6 +133,7 @@ class Run:
     records: tuple[DecisionRecord, ...]
     latencies: Durations
     surge_looks: int = 0
+    launches: tuple[Launch, ...] = ()
 
 
 class Durations(Protocol):
@@ -271,6 +273,7 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         records=tuple(stage.records),
         latencies=latencies,
         surge_looks=sum(at >= lead for at in stage.surges),
+        launches=tuple(fleet.launches),
     )
 
 

@@ -28,7 +28,7 @@ servers = st.builds(
 
 def settled(server: Server, utilisation: float, seconds: int = 3000) -> Served:
     """Return the last second of many at the same utilisation, from empty."""
-    served = Served(0.0, 0.0, 0.0, 0.0, 0.0, settled=False)
+    served = Served(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, settled=False)
     for _ in range(seconds):
         served = serve(server, served.length, utilisation * server.capacity)
     return served
