@@ -19,6 +19,8 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from quickstep_lab.simulator import constants
+
 SETTLED = 1.5
 """Up to this many times its stationary length, a queue counts as settled."""
 
@@ -36,11 +38,11 @@ class Server:
     variation of the service time: 1 for exponential (M/M/1), 0 for constant (M/D/1).
     """
 
-    capacity: float = 150.0
-    service_seconds: float = 0.05
-    queue_limit: float = 300.0
-    time_out: float = 5.0
-    variability: float = 1.0
+    capacity: float = constants.TASK_CAPACITY.value
+    service_seconds: float = constants.SERVICE_SECONDS.value
+    queue_limit: float = constants.QUEUE_LIMIT.value
+    time_out: float = constants.TIME_OUT.value
+    variability: float = constants.VARIABILITY.value
 
     @property
     def limit(self) -> float:

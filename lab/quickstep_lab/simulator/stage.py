@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from quickstep.engine.backlog import BUSY_SHARE
 from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.fleet import Fleet, Second
 from quickstep_lab.simulator.metric import GRID, Metric, Statistic
 from quickstep_lab.simulator.queueing import Latencies
@@ -293,7 +294,8 @@ class WatchedAlarm:
     def start(self, stage: Stage) -> None:
         """Evaluate every 10 s, or every 60 s for periods of a minute, in a phase of its own."""
         period = self.definition.period
-        interval = GRID if period < 60 else 60  # noqa: PLR2004 - CloudWatch's rule
+        minutes = constants.EVALUATION_OF_MINUTES.whole
+        interval = GRID if period < minutes else minutes
         phase = stage.phase(self.definition.name, interval)
         stage.every(interval, phase, lambda: self.evaluate(stage))
 
