@@ -33,7 +33,7 @@ from quickstep_lab.simulator.world import Spread, World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, scenario_traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from quickstep_lab.simulator.measure import Measures
 
@@ -193,9 +193,7 @@ def picture(usual: Found, found: Sequence[Swing]) -> str:
 TITLE = f"What each modelled number is worth, on {SCENARIO}"
 
 
-def _tornado(
-    stated: Stated, usual: Found, found: Sequence[Swing], top: float
-) -> Iterator[str]:
+def _tornado(stated: Stated, usual: Found, found: Sequence[Swing], top: float) -> Iterator[str]:
     middle = stated.of(usual) or 0.0
     ends = [middle]
     for swing in found:
@@ -254,7 +252,7 @@ def rows(usual: Found, found: Sequence[Swing]) -> tuple[tuple[str, ...], list[tu
 
 def _cell(stated: Stated, usual: Found, swing: Swing) -> str:
     ends = (stated.shown(swing.low), stated.shown(swing.high))
-    return "–" if set(ends) == {stated.shown(usual)} else f"{ends[0]}, {ends[1]}"
+    return "=" if set(ends) == {stated.shown(usual)} else f"{ends[0]}, {ends[1]}"
 
 
 def written(text: str, block: str) -> str:

@@ -289,7 +289,7 @@ QUEUE_LAG = Constant(
     _CLOUDWATCH, "the same, of SQS's metrics", 30.0, "s", f"{ASSUMED}; `--signal-lag`"
 )
 
-# --- from an alarm or a message to UpdateService ----------------------------------------------------
+# --- from an alarm or a message to UpdateService --------------------------------------------------
 
 _WAY = "From alarm or message to UpdateService"
 

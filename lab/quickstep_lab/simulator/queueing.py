@@ -2,14 +2,15 @@
 
 A task is one server that serves `capacity` requests a second in order of arrival: a G/G/1 queue
 with a limit. Its arrivals are the more regular, the more tasks take turns: of n tasks each gets
-every nth request, and the squared coefficient of variation of the times between is 1/n. Its mean
-length is followed over time by the pointwise stationary fluid flow
-approximation (Tipper and Sundareshan, "Numerical methods for modeling computer networks under
-nonstationary conditions", 1990; Wang, Tipper and Banerjee, "A single server queue model for
-nonstationary loads", 1996): at every moment the queue drains at the utilisation at which a queue of
-that length would be stationary, by Kingman's formula ("The single server queue in heavy traffic", 1961).
-In the steady state that is exact for Poisson arrivals, and in overload a plain balance of arrivals
-and departures. A settled queue waits less than that, by the factor of Krämer and Langenbach-Belz
+every nth request, and the squared coefficient of variation of the times between is 1/n.
+
+Its mean length is followed over time by the pointwise stationary fluid flow approximation (Tipper
+and Sundareshan, "Numerical methods for modeling computer networks under nonstationary conditions",
+1990; Wang, Tipper and Banerjee, "A single server queue model for nonstationary loads", 1996): at
+every moment the queue drains at the utilisation at which a queue of that length would be
+stationary, by Kingman's formula ("The single server queue in heavy traffic", 1961). In the steady
+state that is exact for Poisson arrivals, and in overload a plain balance of arrivals and
+departures. A settled queue waits less than that, by the factor of Krämer and Langenbach-Belz
 ("Approximate formulae for the delay in the queueing system GI/G/1", 1976).
 """
 

@@ -79,7 +79,9 @@ def utilization(server: Server) -> Signal:
     return Signal("utilization", "MyApp/Performance", "Utilization", server.capacity, 1.0)
 
 
-def cpu(server: Server, *, period: int = constants.ECS_PERIOD.whole, lag: float | None = ECS_LAG) -> Signal:
+def cpu(
+    server: Server, *, period: int = constants.ECS_PERIOD.whole, lag: float | None = ECS_LAG
+) -> Signal:
     """Return ECS's own CPU in percent, taken to be in proportion to requests."""
     return Signal(
         "cpu" if period < _MINUTE else "cpu-60s",

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,14 @@ def replay(run: Run, world: World) -> Replay:
             played here.
     """
     if world.protected_share or math.isfinite(world.never_come_from) or world.jobs:
-        raise ValueError("a world with protected tasks, tasks that never come or jobs has no replay")
+        raise ValueError(
+            "a world with protected tasks, tasks that never come or jobs has no replay"
+        )
     random = Random(f"single requests {run.seed}")  # noqa: S311 - repeatable, not secret
     tasks = run.actions[0].before if run.actions else run.desired[0]
     service = _Service(world, random, tasks, run.launches)
     for action in run.actions:
-        service.plan(action.at, lambda desired=action.after: service.set_desired(desired))
+        service.plan(action.at, partial(service.set_desired, action.after))
     counts = _whole([second.requests for second in run.seconds], random)
     for second, count in enumerate(counts):
         service.play(sorted(second + random.random() for _ in range(count)))

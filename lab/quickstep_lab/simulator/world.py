@@ -45,19 +45,17 @@ _P95 = NormalDist().inv_cdf(0.95)
 """Standard deviations within which 95 % of normal numbers lie, from below."""
 
 
-def _spread(median: constants.Constant, p95: constants.Constant) -> Spread:
-    return Spread(median.value, p95.value)
-
-
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything the scalers have in common.
 
-    `start_up` is from a task's launch until it listens. It then publishes, and gets requests from its first passing health check on. A
-    task whose health check fails `unhealthy_after` times in a row, for want of an answer within
-    `health_timeout`, gets none, and is replaced; where all of them fail, all get requests (ALB
-    guide, "Health checks for your target groups"). With `full_refuses_checks`, a task whose queue
-    is full refuses a check like any request: so it is where one server answers both.
+    `start_up` is from a task's launch until it listens. It then publishes, and gets requests from
+    its first passing health check on. A task whose health check fails `unhealthy_after` times in a
+    row, for want of an answer within `health_timeout`, gets none; where all of them fail, all get
+    requests (ALB guide, "Health checks for your target groups"). ECS launches another in its place
+    first, and stops it once that serves (ECS guide, "Amazon ECS services"). With
+    `full_refuses_checks`, a task refuses as many of its checks as of its requests: so it is where
+    one server answers both.
 
     Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
     quota of an account in a large Region, and `service_launch_rate`, that of a service. Of those
@@ -92,7 +90,7 @@ class World:
     """
 
     server: Server = field(default_factory=Server)
-    start_up: Spread = _spread(constants.START_UP, constants.START_UP_P95)
+    start_up: Spread = Spread(constants.START_UP.value, constants.START_UP_P95.value)
     health_interval: float = constants.HEALTH_INTERVAL.value
     health_timeout: float = constants.HEALTH_TIMEOUT.value
     unhealthy_after: int = constants.UNHEALTHY_AFTER.whole
@@ -108,13 +106,13 @@ class World:
     publish_seconds: int = 1
     silent_share: float = 0.0
     lost_share: float = 0.0
-    visibility: Spread = _spread(constants.VISIBILITY, constants.VISIBILITY_P95)
-    event: Spread = _spread(constants.EVENT, constants.EVENT_P95)
+    visibility: Spread = Spread(constants.VISIBILITY.value, constants.VISIBILITY_P95.value)
+    event: Spread = Spread(constants.EVENT.value, constants.EVENT_P95.value)
     hop: float = constants.HOP.value
     cold_share: float = constants.COLD_SHARE.value
-    cold_start: Spread = _spread(constants.COLD_START, constants.COLD_START_P95)
-    call: Spread = _spread(constants.CALL, constants.CALL_P95)
-    aas_action: Spread = _spread(constants.AAS_ACTION, constants.AAS_ACTION_P95)
+    cold_start: Spread = Spread(constants.COLD_START.value, constants.COLD_START_P95.value)
+    call: Spread = Spread(constants.CALL.value, constants.CALL_P95.value)
+    aas_action: Spread = Spread(constants.AAS_ACTION.value, constants.AAS_ACTION_P95.value)
     tracking_delay_60s: float = constants.TRACKING_DELAY_60S.value
     tracking_delay_20s: float = constants.TRACKING_DELAY_20S.value
     jobs: Jobs | None = None

@@ -30,8 +30,9 @@ class Tracking:
 
     One that is `capped` watches ECS's CPU, whatever a task's own signal is.
 
-    `delay` is the seconds from its alarm to its first action, a clock of the world, chosen so that the median trigger
-    time of a surge is the one that AWS `published`; that is None where nothing is shipped yet. It
+    `delay` is the seconds from its alarm to its first action, a clock of the world, chosen so that
+    the median trigger time of a surge is the one that AWS `published`; that is None where nothing
+    is shipped yet. It
     stands for everything on the way that is not known, the lag of AWS's own metrics included: where
     a signal has one of its own, it is taken off. The action then uses the newest datapoint,
     which is the most favourable reading: were the metric that late instead, the policy would
@@ -169,7 +170,12 @@ class _TrackingPlayer:
         self._in: datetime | None = None
         for comparison, threshold, n, act in (
             ("GreaterThanThreshold", self._goal, OUT_PERIODS, self._scale_out),
-            ("LessThanThreshold", constants.TRACKING_ROOM.value * self._goal, IN_SECONDS // kind.period, self._scale_in),
+            (
+                "LessThanThreshold",
+                constants.TRACKING_ROOM.value * self._goal,
+                IN_SECONDS // kind.period,
+                self._scale_in,
+            ),
         ):
             definition = AlarmDefinition(
                 name=comparison,
