@@ -192,12 +192,12 @@ def _tables(comparison: Comparison) -> tuple[Table, Table]:
         shown = f"{name} *" if name in ANNOUNCED else name
         medians = asdict(summary.medians)
         felt.add_row(shown, *_felt(medians))
-        p99 = medians["latency_ms"]["p99"]
-        wait = _seconds(None if p99 is None else p99 / 1000) if jobs else _millis(p99)
-        cost.add_row(shown, wait, *_cost(medians))
+        wait = _wait if jobs else _millis
+        cost.add_row(shown, wait(medians["latency_ms"]["p99"]), *_cost(medians))
         if experiment.seeds > 1:
-            felt.add_row("  worst", *_felt(summary.worst), style="dim")
-            cost.add_row("  worst", "", *_cost(summary.worst), style="dim")
+            worst = summary.worst
+            felt.add_row("  worst", *_felt(worst), style="dim")
+            cost.add_row("  worst", wait(worst["latency_ms.p99"]), *_cost(worst), style="dim")
     return felt, cost
 
 
@@ -230,6 +230,10 @@ def _empty(title: str, columns: tuple[str, ...]) -> Table:
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
+
+
+def _wait(milliseconds: float | None) -> str:
+    return _seconds(None if milliseconds is None else milliseconds / 1000)
 
 
 def _millis(value: float | None) -> str:

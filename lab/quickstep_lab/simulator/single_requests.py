@@ -107,7 +107,6 @@ class _Service:
         self._chances = iter(launches)
         self._random = random
         self._draw_service = _service_times(world.server, random)
-        self._desired = tasks
         self._tasks: list[_Task] = []
         self._ring: list[_Task] = []
         self._unhealthy: list[_Task] = []
@@ -225,7 +224,6 @@ class _Service:
     def set_desired(self, desired: int) -> None:
         """Launch what is missing, or stop the newest: those to be launched, starting, serving."""
         there = self._to_launch + len(self._starting) + len(self._ring)
-        self._desired = desired
         self._to_launch += max(0, desired - there)
         for _ in range(there - desired):
             self._stop_newest()

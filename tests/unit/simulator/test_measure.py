@@ -316,7 +316,26 @@ def test_each_measure_has_a_median_of_its_own() -> None:
     assert (medians.time_to_trigger_s, medians.failed) == (20, 5)
     assert medians.success_rate == pytest.approx(0.995)
     assert medians.latency_ms == {"p50": 50, "p95": 50, "p99": 70}
-    assert set(summarise(runs).ranges) == set(summarise(runs).as_dict()) - {"latency_ms"}
+    percentiles = {f"latency_ms.{name}" for name in ("p50", "p95", "p99")}
+    assert (
+        set(summarise(runs).ranges) == set(summarise(runs).as_dict()) - {"latency_ms"} | percentiles
+    )
+    assert summarise(runs).ranges["latency_ms.p99"] == (60, None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "middle_half"),
+    [
+        pytest.param([5], (5, 5), id="one run"),
+        pytest.param([1, 2, 3, 4], (1, 4), id="of four, none is left out"),
+        pytest.param([5, 4, 3, 2, 1], (2, 4), id="of five, the outermost"),
+        pytest.param([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], (3, 8), id="of ten, two on each side"),
+    ],
+)
+def test_quartiles_are_the_ends_of_the_middle_half(
+    failed: list[int], middle_half: tuple[int, int]
+) -> None:
+    assert summarise([some(1, one) for one in failed]).quartiles["failed"] == middle_half
 
 
 def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time() -> None:
@@ -332,4 +351,7 @@ def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time(
         "scale_actions": 1,
         "reversals": 0,
         "surge_looks": 0,
+        "latency_ms.p50": 50,
+        "latency_ms.p95": 50,
+        "latency_ms.p99": 50,
     }
