@@ -388,10 +388,11 @@ BENCHMARK = Benchmark(
     "scalers",
     "Beside AWS's scalers, modelled",
     f"Medians of {SEEDS} seeds in the simulator, lowest and highest in brackets: the real engine"
-    " and cycle on a modelled CloudWatch and Fargate, beside models of AWS's scalers,"
-    " of which target tracking is calibrated to AWS's own benchmark (363 s and 86 s). `aas-target-tracking-20s-custom` is announced, not shipped,"
-    " and modelled without those delays. Rows without a goal are what others are compared with."
-    " What is missed, and why: [tuning](tuning.md).",
+    " and cycle on a modelled CloudWatch and Fargate, beside models of AWS's scalers, of which"
+    " target tracking is calibrated to AWS's own benchmark (363 s and 86 s)."
+    " `aas-target-tracking-20s-custom` is announced, not shipped, and modelled without those"
+    " delays. Rows without a goal are what others are compared with. What is missed, and why:"
+    " [tuning](tuning.md).",
     figures,
 )
 

@@ -101,7 +101,7 @@ def varied(world: World, constant: Constant, value: float) -> World:
         return replace(world, **_changed(world, name, value))
     inner = getattr(world, name)
     if isinstance(inner, Spread) and part == "median":
-        other: Any = Spread(value, inner.p95 * value / inner.median)
+        other: Any = Spread(value, inner.p95 * (value / inner.median))
     elif isinstance(inner, Spread):
         other = Spread(min(inner.median, value), value)
     else:

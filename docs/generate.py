@@ -16,7 +16,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import cases, costs, draining, keys, outcomes, protocol, schema, variables
+from docs import cases, constants, costs, draining, keys, outcomes, protocol, schema, variables
 from docs.tables import ROOT, table
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
     ROOT / "docs" / "costs.md",
+    ROOT / "docs" / "model.md",
     ROOT / "docs" / "policy-reference.md",
     ROOT / "docs" / "signals.md",
     ROOT / "docs" / "tuning.md",
@@ -80,6 +81,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "quotas": protocol.quotas,
     "invariants": protocol.invariants,
     "planted-bugs": protocol.planted_bugs,
+    "constants": constants.constants,
     "draining": partial(_tabled, draining.draining),
     **{name: partial(_tabled, rows) for name, rows in costs.BLOCKS.items()},
     **{

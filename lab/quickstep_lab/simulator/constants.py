@@ -69,7 +69,7 @@ TASK_CAPACITY = Constant(
     _TASK,
     "requests that it can serve",
     150.0,
-    "1/s",
+    "a second",
     f"{_EXAMPLE}; `--task-capacity`",
     120,
     200.0,
@@ -154,7 +154,7 @@ LAUNCH_RATE = Constant(
     _FARGATE,
     "tasks launched after that, of an account",
     20.0,
-    "1/s",
+    "a second",
     f"{_ECS_QUOTAS}: 20 in large Regions, 5 elsewhere",
     5,
     40.0,
@@ -164,7 +164,7 @@ SERVICE_LAUNCHES = Constant(
     _FARGATE,
     "tasks launched in a minute, of a service",
     500.0,
-    "1/min",
+    "a minute",
     f"{_ECS_QUOTAS}: 500 in large Regions, 125 elsewhere",
 )
 PROTECTION = Constant(
