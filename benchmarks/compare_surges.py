@@ -165,8 +165,8 @@ BENCHMARK = Benchmark(
     "compare-surges",
     "Told of surges, beside the alarm alone, modelled",
     f"Medians of {SEEDS} seeds in the simulator, lowest and highest in brackets. Tasks publish"
-    " whole seconds and tell the scaler of a surge; *mission's steps* are the shipped steps by the alarm alone. Rows of the steps with"
-    " surges have no goal.",
+    " whole seconds and tell the scaler of a surge; *mission's steps* are the shipped steps by the"
+    " alarm alone. Rows of the steps with surges have no goal.",
     figures,
 )
 

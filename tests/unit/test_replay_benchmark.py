@@ -14,20 +14,22 @@ def both(fluid: float, single: float) -> Both:
 
 
 @pytest.mark.parametrize(
-    ("fluid", "single", "cells"),
+    ("fluid", "single", "differs", "kept"),
     [
-        pytest.param(109, 100, ("9 %", "yes", "9 %", "NO"), id="above"),
-        pytest.param(89, 100, ("11 %", "NO", "11 %", "NO"), id="below"),
-        pytest.param(1, 0, ("100 %", "NO", "100 %", "NO"), id="something instead of nothing"),
-        pytest.param(0, 0, ("0 %", "yes", "0 %", "yes"), id="nothing on both sides"),
+        pytest.param(109, 100, 9, [True, False], id="above"),
+        pytest.param(89, 100, 11, [False, False], id="below"),
+        pytest.param(101, 101.5, 0.49, [True, True], id="hardly"),
+        pytest.param(1, 0, 100, [False, False], id="something instead of nothing"),
+        pytest.param(0, 0, 0, [True, True], id="nothing on both sides"),
     ],
 )
 def test_failures_may_differ_by_a_tenth_and_task_seconds_by_a_hundredth(
-    fluid: float, single: float, cells: tuple[str, ...]
+    fluid: float, single: float, differs: float, kept: list[bool]
 ) -> None:
     failed, task_seconds, *latencies = _differences("surge: x", [both(fluid, single)])
-    shown = [(figure.cells()[1], figure.cells()[5]) for figure in (failed, task_seconds)]
-    assert sum(shown, ()) == cells
+    for figure in (failed, task_seconds):
+        assert figure.measured.value == pytest.approx(differs, abs=0.01)
+    assert [failed.kept, task_seconds.kept] == kept
     assert [figure.goal for figure in latencies] == [None] * 3
 
 

@@ -66,7 +66,7 @@ def test_what_never_comes_swings_furthest() -> None:
 
 def test_the_picture_has_a_tornado_for_each_figure_and_leaves_out_what_is_worth_nothing() -> None:
     svg = picture(found(), [NARROW, WIDE, NEVER])
-    texts = [text.text or "" for text in ET.fromstring(svg).iter("{*}text")]  # noqa: S314 - our own
+    texts = [text.text or "" for text in ET.fromstring(svg).findall(".//{*}text")]  # noqa: S314 - our own
     assert [text for text in texts if ":" in text and "<task>" not in text] == [
         f"{stated.words}: {stated.shown(found())} {stated.unit}" for stated in STATED
     ]
