@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.contenders import TODAY
-from docs.tables import table
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.constants import TABLE, Constant
@@ -250,6 +249,11 @@ def rows(usual: Found, found: Sequence[Swing]) -> tuple[tuple[str, ...], list[tu
     return head, body
 
 
+def _markdown(head: tuple[str, ...], body: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _cell(stated: Stated, usual: Found, swing: Swing) -> str:
     ends = (stated.shown(swing.low), stated.shown(swing.high))
     return "=" if set(ends) == {stated.shown(usual)} else f"{ends[0]}, {ends[1]}"
@@ -268,7 +272,7 @@ def main(
     """Write the picture and the table in docs/model.md, and print the table."""
     usual, found = swings(seeds, [one for one in TABLE if one.varied])
     out.write_text(picture(usual, found), encoding="utf-8")
-    block = table(*rows(usual, found))
+    block = _markdown(*rows(usual, found))
     DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8"), block), encoding="utf-8")
     typer.echo(block)
 
