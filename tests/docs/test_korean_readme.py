@@ -107,8 +107,8 @@ def test_every_figure_of_a_section_is_in_the_korean_one(english: str, korean: st
 def test_the_first_figures_are_those_of_the_comparison_shown() -> None:
     first = ENGLISH.split("```")[0]
     claimed = re.search(
-        r"after (\d+) s, (\d+) to (\d+) over ten seeds\. Application Auto Scaling takes a median of "
-        r"(\d+) to (\d+) s, and the\nfastest that it ships (\d+) to (\d+) s",
+        r"after (\d+) s, (\d+) to (\d+) over ten seeds\. Application Auto Scaling takes a median "
+        r"of (\d+) to (\d+) s, and the\nfastest that it ships (\d+) to (\d+) s",
         first,
     )
     (shown,) = [block for block in FENCE.findall(ENGLISH) if "--scenario step-x10" in block[1]]
