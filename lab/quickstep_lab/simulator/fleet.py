@@ -25,10 +25,9 @@ class Task:
     mean, or the part of the interval's last second in which it publishes whole ones.
 
     It may not be stopped before `protected_until`, gets no requests from `leaves_at` on, and is
-    stopped at `stops_at`. What
-    it was sent before `published_to` it has published before its call was due. Its health is
-    checked `phase` seconds after each multiple of the interval; `strikes` are the checks that it
-    has failed in a row.
+    stopped at `stops_at`. What it was sent before `published_to` it has published before its call
+    was due. Its health is checked `phase` seconds after each multiple of the interval; `strikes`
+    are the checks that it has failed in a row.
     """
 
     listens_at: float
