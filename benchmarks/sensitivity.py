@@ -209,11 +209,11 @@ def _tornado(stated: Stated, usual: Found, found: Sequence[Swing], top: float) -
     yield f'<text x="16" y="{top + 28}" font-weight="600">{escape(words)}</text>'
     for row, swing in enumerate(found):
         y = top + HEAD - 8 + BAR * row
-        label = f"{swing.constant.part}: {swing.constant.what}"
-        values = f" ({swing.constant.low:g} to {swing.constant.high:g})"
+        one = swing.constant
+        label = f"{one.field}, {one.low:g} to {one.high:g} {one.unit}".rstrip()
         yield (
             f'<text x="{LEFT - 14}" y="{y + 13}" text-anchor="end" font-size="11">'
-            f"{escape(_short(label) + values)}</text>"
+            f"{escape(label)}</text>"
         )
         for side, colour in ((swing.low, LOW), (swing.high, HIGH)):
             end = stated.of(side)
@@ -228,10 +228,6 @@ def _tornado(stated: Stated, usual: Found, found: Sequence[Swing], top: float) -
                 f'<text x="{across(value):.1f}" y="{top + 28}" text-anchor="{anchor}"'
                 f' font-size="11">{shown} {stated.unit}</text>'
             )
-
-
-def _short(label: str, most: int = 58) -> str:
-    return label if len(label) <= most else label[: most - 1].rstrip() + "…"
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -6,14 +6,15 @@ from __future__ import annotations
 from docs.tables import table
 from quickstep_lab.simulator.constants import TABLE
 
-HEAD = ("Part", "What", "Value", "Varied", "Source")
+HEAD = ("Part", "What", "Value", "In `World`", "Varied", "Source")
 
 
 def constants() -> str:
-    """Return the table: value with its unit, the range that is played, and the source."""
+    """Return the table: value with its unit, place, the range that is played, and the source."""
     rows = []
     for one in TABLE:
         unit = f" {one.unit}" if one.unit else ""
         varied = f"{one.low:g} to {one.high:g}{unit}" if one.varied else ""
-        rows.append((one.part, one.what, f"{one.value:g}{unit}", varied, one.source))
+        field = f"`{one.field}`" if one.field else ""
+        rows.append((one.part, one.what, f"{one.value:g}{unit}", field, varied, one.source))
     return table(HEAD, rows)
