@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Scaler, Setup
 
 SEEDS = 4
+USUAL = World()
 LONGEST = 1800
 """Seconds of a scenario that are played: of the bursty one not all three hours."""
 SHIPPED = (
@@ -84,14 +85,16 @@ def counted(name: ScenarioName, seconds: int, seed: int = 1) -> Traffic:
     return Traffic(f"{name}, counted", tuple(float(count) for count in counts))
 
 
-def figures(traffic: Sequence[Traffic] = (), seeds: int = SEEDS) -> Iterator[Figure]:
+def figures(
+    traffic: Sequence[Traffic] = (), seeds: int = SEEDS, world: World = USUAL
+) -> Iterator[Figure]:
     """Yield by how much the fluid model differs, of each scaler on each traffic."""
     shipped = [scenario_traffic(name, min(LONGEST, SCENARIOS[name].seconds)) for name in SHIPPED]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
         for case in traffic or [*shipped, counted(ScenarioName.BURSTY, LONGEST)]:
             setup = TODAY.setup(most=enough_for(case))
-            experiment = an_experiment(case, setup, World(), None, seeds)
+            experiment = an_experiment(case, setup, world, None, seeds)
             for scaler in scalers(setup):
                 one = partial(_both, experiment, scaler)
                 yield from _differences(
@@ -154,10 +157,14 @@ def main(
     ] = None,
     multiply: Annotated[float, typer.Option(help="Multiply the recorded requests.")] = 1.0,
     seeds: Annotated[int, typer.Option(min=1)] = SEEDS,
+    refuse_checks: Annotated[
+        bool, typer.Option("--refuse-checks", help="A task that is full refuses its checks, too.")
+    ] = False,
 ) -> None:
     """Print by how much the fluid model differs from single requests."""
+    world = World(full_refuses_checks=refuse_checks)
     recorded = [read_traffic(file).multiplied(multiply) for file in traffic or []]
-    Console(width=160).print(as_table(BENCHMARK.title, figures(recorded, seeds)))
+    Console(width=160).print(as_table(BENCHMARK.title, figures(recorded, seeds, world)))
 
 
 if __name__ == "__main__":
