@@ -21,6 +21,7 @@ from benchmarks.contenders import (
     Contender,
     enough_for,
     played,
+    quantity_of,
     value_of,
 )
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
@@ -109,7 +110,7 @@ def _beside_without(case: Traffic, results: Played, most: float) -> Iterator[Fig
         ):
             yield Figure(
                 f"{case.name}: {told.label}: {words}",
-                Quantity(value_of(results[told.label], measure)),
+                quantity_of(results[told.label], measure),
                 Beside("without", Quantity(value_of(results[without.label], measure))),
                 goal if told is WITH else None,
             )
@@ -163,9 +164,9 @@ def _sums(recorded: Sequence[Played]) -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "compare-surges",
     "Told of surges, beside the alarm alone, modelled",
-    f"Medians of {SEEDS} seeds in the simulator. Tasks publish whole seconds and tell the scaler of"
-    " a surge; *mission's steps* are the shipped steps by the alarm alone. Rows of the steps with"
-    " surges have no goal.",
+    f"Medians of {SEEDS} seeds in the simulator, lowest and highest in brackets. Tasks publish"
+    " whole seconds and tell the scaler of a surge; *mission's steps* are the shipped steps by the"
+    " alarm alone. Rows of the steps with surges have no goal.",
     figures,
 )
 

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.figures import Quantity
 from quickstep.config import parse_target
 from quickstep_cli.experiment import an_experiment, read_setup
 from quickstep_lab.files import EXAMPLE_POLICY
@@ -139,6 +140,16 @@ def value_of(summary: Summary, measure: str, *, worst: bool = False) -> float | 
     """Return the median of a measure, or its worst seed's; shares are in per cent."""
     value: float | None = (summary.worst if worst else summary.as_dict())[measure]
     return value * 100 if value is not None and UNITS[measure] == "%" else value
+
+
+def quantity_of(summary: Summary, measure: str, *, worst: bool = False) -> Quantity:
+    """Return a measure's median with its unit, and the ends of what the seeds came to."""
+    value = value_of(summary, measure, worst=worst)
+    if worst:
+        return Quantity(value, UNITS[measure])
+    times = 100 if UNITS[measure] == "%" else 1
+    low, high = (None if end is None else end * times for end in summary.ranges[measure])
+    return Quantity(value, UNITS[measure], (low, high))
 
 
 def enough_for(traffic: Traffic) -> int:

@@ -11,6 +11,7 @@ from quickstep_lab.cost.bill import bill
 from quickstep_lab.cost.counts import Case, read_counts
 from quickstep_lab.cost.model import Activity, Usage, quickstep
 from quickstep_lab.cost.prices import Meter, read_prices
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.world import World
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ INTERVAL = 5
 QUOTA = 500
 """Calls of PutMetricData that an account has in a second, unless it asks for more."""
 FACTOR, AT_REST = 3.0, 60.0
-HOP, DECISION = 0.2, 0.2
+HOP, DECISION = constants.HOP.value, constants.DECISION.value
 SOON = Goal(at_most=10)
 
 

@@ -20,18 +20,31 @@ COLUMNS = ("Figure", "Measured", "Beside", "Ratio", "Goal", "Kept")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with its unit; None is an event that never happened."""
+    """A number with its unit; None is an event that never happened.
+
+    `ends` are the lowest and the highest of the runs of which it is the median.
+    """
 
     value: float | None
     unit: str = ""
+    ends: tuple[float | None, float | None] | None = None
 
     def __str__(self) -> str:
         """Return it with as many digits as tell something."""
+        shown = f"{_digits(self.value)} {self.unit}".rstrip()
         if self.value is None:
-            return "never"
-        digits = 0 if self.value == round(self.value) or abs(self.value) >= 100 else 1  # noqa: PLR2004
-        digits = 2 if 0 < abs(self.value) < 1 else digits
-        return f"{self.value:,.{digits}f} {self.unit}".rstrip()
+            shown = "never"
+        if self.ends is None or self.ends[0] == self.ends[1]:
+            return shown
+        return f"{shown} ({_digits(self.ends[0])} to {_digits(self.ends[1])})"
+
+
+def _digits(value: float | None) -> str:
+    if value is None:
+        return "never"
+    digits = 0 if value == round(value) or abs(value) >= 100 else 1  # noqa: PLR2004
+    digits = 2 if 0 < abs(value) < 1 else digits
+    return f"{value:,.{digits}f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
-from quickstep_lab.simulator.scalers.target_tracking import KINDS, TargetTracking
+from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.signals import ECS_LAG
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, read_traffic, scenario_traffic
@@ -97,7 +97,7 @@ ROWS = (
     ),
 )
 
-LAGS = (0.0, ECS_LAG, KINDS["aas-target-tracking-20s"].delay)
+LAGS = (0.0, ECS_LAG, World().tracking_delay_20s)
 """What the lag of ECS's metrics may be, in seconds: between none, and all that is unexplained."""
 
 

@@ -16,7 +16,19 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import cases, costs, draining, keys, night, outcomes, protocol, results, schema, variables
+from docs import (
+    cases,
+    constants,
+    costs,
+    draining,
+    keys,
+    night,
+    outcomes,
+    protocol,
+    results,
+    schema,
+    variables,
+)
 from docs.tables import ROOT, table
 
 if TYPE_CHECKING:
@@ -27,6 +39,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 DOCUMENTS = (
     ROOT / "docs" / "architecture.md",
     ROOT / "docs" / "costs.md",
+    ROOT / "docs" / "model.md",
     ROOT / "docs" / "policy-reference.md",
     ROOT / "docs" / "results.md",
     ROOT / "docs" / "signals.md",
@@ -83,6 +96,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "invariants": protocol.invariants,
     "planted-bugs": protocol.planted_bugs,
     "results": results.shown,
+    "constants": constants.constants,
     "draining": partial(_tabled, draining.draining),
     **{name: partial(_tabled, rows) for name, rows in costs.BLOCKS.items()},
     **{

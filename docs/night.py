@@ -311,7 +311,9 @@ def _afternoon(story: Night) -> None:
         "Rechecks": story.queue_url,
         "Resources": {"Scaler": FUNCTION},
     }
-    story.client("ssm").put_parameter(Name=SCALER, Value=json.dumps(scaler), Type="String")
+    story.client("ssm").put_parameter(
+        Name=SCALER, Value=json.dumps(scaler), Type="String", Overwrite=True
+    )
     story.invoked("13:00", "15:00")
     story.by_hand("13:00:01", 4)
     for policy in (HIGH, LOW):

@@ -51,6 +51,7 @@ from quickstep_lab.traffic import ScenarioName
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from quickstep_lab.simulator.measure import Ends
     from quickstep_lab.simulator.series import Series
     from quickstep_lab.simulator.stage import Setup
 
@@ -181,7 +182,7 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
     print_tables(*actions, _table(comparison))
     ideal = document["needed_task_seconds"] / 3600
     several = comparison.experiment.seeds > 1
-    medians = f"Medians over the seeds{', each above its worst seed' if several else ''}"
+    medians = "Medians over the seeds" + (", each above its lowest and highest" if several else "")
     print_prose(
         f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
@@ -232,9 +233,43 @@ def _table(comparison: Comparison) -> Table:
         wait = _seconds(None if p99 is None else p99 / 1000) if jobs else _millis(p99)
         table.add(shown, *_felt(medians), wait, *_cost(medians))
         if experiment.seeds > 1:
-            worst = summary.worst
-            table.add("  worst", *_felt(worst), "", *_cost(worst), style="dim")
+            ends = summary.ranges["latency_ms.p99"]
+            waits = _ends(ends, times=0.001) if jobs else _ends(ends)
+            row = (*_felt_ends(summary.ranges), waits, *_cost_ends(summary.ranges))
+            table.add("  from-to", *row, style="dim")
     return table
+
+
+def _felt_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
+    """Return the lowest and the highest of each column, in its unit, which the median has."""
+    times = ("time_to_trigger_s", "time_to_95_percent_s", "time_to_capacity_s")
+    return (
+        *(_ends(ranges[time]) for time in times),
+        _ends(ranges["failed"]),
+        _ends(ranges["success_rate"], "{:.1f}", 100),
+    )
+
+
+def _cost_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
+    counts = ("peak_tasks", "scale_actions", "reversals")
+    return (
+        _ends(ranges["task_seconds"], "{:,.2f}", 1 / 3600),
+        *(_ends(ranges[count]) for count in counts),
+    )
+
+
+def _ends(ends: Ends, form: str = "", times: float = 1) -> str:
+    """Return both ends, or the one where they are shown alike. Example: 38k-48k."""
+    shown = [
+        "never" if end is None else form.format(end * times) if form else _brief(end * times)
+        for end in ends
+    ]
+    return "-".join(dict.fromkeys(shown))
+
+
+def _brief(value: float) -> str:
+    """Return a number in few characters, as two of them share a column: 9,999, 38k, 375k."""
+    return f"{value:,.0f}" if value < 9999.5 else f"{value / 1000:,.0f}k"  # noqa: PLR2004 - four digits
 
 
 def _felt(measures: Mapping[str, Any]) -> tuple[str, ...]:
@@ -258,6 +293,10 @@ def _cost(measures: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
+
+
+def _wait(milliseconds: float | None) -> str:
+    return _seconds(None if milliseconds is None else milliseconds / 1000)
 
 
 def _millis(value: float | None) -> str:

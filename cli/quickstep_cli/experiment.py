@@ -28,6 +28,7 @@ from quickstep_cli.traffic import (
 )
 from quickstep_cli.watched import Given, what_is_watched
 from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
 from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.queueing import Server
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Watch
     from quickstep_lab.traffic import ScenarioName, Traffic
 
-_START_UP_SPREAD = 4 / 3
+_START_UP_SPREAD = constants.START_UP_P95.value / constants.START_UP.value
 """One start-up in twenty takes a third longer than the median, or more."""
 
 ToOption = Annotated[

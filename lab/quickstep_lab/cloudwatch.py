@@ -22,6 +22,7 @@ from quickstep_lab.alarms import (
     evaluation_range,
     read_definition,
 )
+from quickstep_lab.simulator import constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,13 +34,10 @@ if TYPE_CHECKING:
         PutMetricAlarmInputTypeDef,
     )
 
-EVALUATION_SECONDS = 10
+EVALUATION_SECONDS = constants.EVALUATION.whole
 """How often CloudWatch evaluates an alarm whose period is shorter than a minute."""
-VISIBILITY_DELAY = 2
-"""Seconds from the end of a period to the evaluation that sees its datapoint.
-
-CloudWatch promises no figure; a few seconds are what users report.
-"""
+VISIBILITY_DELAY = constants.DEMO_VISIBILITY.whole
+"""Seconds from the end of a period to the evaluation that sees its datapoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-START_UP = 30.0
-"""Seconds from launch to serving; Fargate takes about that long."""
-CAPACITY = 150.0
+from quickstep_lab.simulator import constants
+
+START_UP = constants.START_UP.value
+"""Seconds from launch to serving."""
+CAPACITY = constants.TASK_CAPACITY.value
 """Requests a second that one task can serve."""
 
-DEREGISTRATION_DELAY = 300.0
-"""Seconds that a removed task drains: the default of ALB's target groups."""
+DEREGISTRATION_DELAY = constants.DEREGISTRATION_DELAY.value
+"""Seconds that a removed task drains."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quickstep_cli.compare import _ends
 from quickstep_cli.experiment import Trial
 from quickstep_lab.simulator.world import World
 from tests.builders import HIGH, a_document
@@ -102,19 +103,39 @@ def test_compare_shows_every_scaler_in_a_row() -> None:
     assert "* Announced by AWS, not shipped: target tracking on high-res" in result.stdout
 
 
-def test_with_several_seeds_the_worst_of_each_measure_stands_below_its_median() -> None:
+def test_with_several_seeds_the_range_of_each_measure_stands_below_its_median() -> None:
     arguments = ("--scenario", "step-x10", "--to", "150", "--jobs", "1", "--seeds", "2")
     printed = run("simulate", *arguments).stdout
     document = json.loads(run("simulate", *arguments, "--json").stdout)
-    medians, worst = document["scalers"]["quickstep"], document["worst"]["quickstep"]
-    rows = re.findall(r"^ ?(quickstep|  worst) +(.*)$", printed, re.MULTILINE)
-    assert [name.strip() for name, _ in rows] == ["quickstep", "worst"]
-    for (_, cells), measures in zip(rows, (medians, worst), strict=True):
-        assert f"{measures['failed']:,.0f}" in cells
-        assert f"{measures['success_rate']:.2%}" in cells
-        assert f"{measures['task_seconds'] / 3600:.2f}" in cells
-    assert "each above its worst seed" in printed
-    assert worst["failed"] > medians["failed"]
+    medians, ranges = document["scalers"]["quickstep"], document["ranges"]["quickstep"]
+    rows = re.findall(r"^ ?(quickstep|  from-to) +(.*)$", printed, re.MULTILINE)
+    assert [name.strip() for name, _ in rows] == ["quickstep", "from-to"] * 2
+    assert f"{medians['failed']:,.0f}" in rows[0][1]
+    assert f"{medians['success_rate']:.2%}" in rows[0][1]
+    low, high = ranges["failed"]
+    assert f"{low / 1000:.0f}k-{high / 1000:.0f}k" in rows[1][1].split()
+    low, high = (100 * share for share in ranges["success_rate"])
+    assert f"{low:.1f}-{high:.1f}" in rows[1][1].split()
+    low, high = (seconds / 3600 for seconds in ranges["task_seconds"])
+    assert f"{low:.2f}-{high:.2f}" in rows[3][1].split()
+    assert "each above its lowest and highest" in printed
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        pytest.param((9999, 10_000), "9,999-10k", id="from five digits on in thousands"),
+        pytest.param((1_234_000, 1_235_000), "1,234k-1,235k", id="however many"),
+        pytest.param((12, 12), "12", id="alike"),
+        pytest.param((12.2, 12.4), "12", id="shown alike"),
+        pytest.param((12, None), "12-never", id="never"),
+        pytest.param((None, None), "never", id="none ever"),
+    ],
+)
+def test_both_ends_of_a_range_are_brief(
+    ends: tuple[float | None, float | None], shown: str
+) -> None:
+    assert _ends(ends) == shown
 
 
 @pytest.mark.parametrize("columns", [40, 80, 160])

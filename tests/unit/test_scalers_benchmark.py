@@ -169,9 +169,23 @@ def test_an_aim_is_of_the_ratio_to_a_scaler_or_to_the_tasks_needed_else_of_the_m
     mine = summarise([some(failed=95.0, peak_tasks=13)] * 2 + [some(peak_tasks=16)])
     results = {STEPS: a_summary(), "other": mine, PERCENT: a_summary()}
     assert cells(reached_aims(TRAFFIC, OTHER, AIMS, results)) == [
-        ("surge: other: failed", "95 requests", f"{STEPS}: 100", "0.95", "at most 0.9", "NO"),
+        (
+            "surge: other: failed",
+            "95 requests (95 to 100)",
+            f"{STEPS}: 100",
+            "0.95",
+            "at most 0.9",
+            "NO",
+        ),
         ("surge: other: time to 95 %", "50 s", "", "", "at most 52", "yes"),
-        ("surge: other: peak tasks", "13 tasks", "needed: 12", "1.08", "at most 1.15", "yes"),
+        (
+            "surge: other: peak tasks",
+            "13 tasks (13 to 16)",
+            "needed: 12",
+            "1.08",
+            "at most 1.15",
+            "yes",
+        ),
         (
             "surge: other: peak tasks, worst seed",
             "16 tasks",

@@ -68,6 +68,7 @@ class Comparison:
             "needed_task_seconds": needed_task_seconds(experiment.traffic, experiment.setup),
             "scalers": {name: summary.as_dict() for name, summary in self.scalers.items()},
             "ranges": {name: dict(summary.ranges) for name, summary in self.scalers.items()},
+            "quartiles": {name: dict(summary.quartiles) for name, summary in self.scalers.items()},
             "worst": {name: summary.worst for name, summary in self.scalers.items()},
             "watched": {
                 policy.alarm: experiment.setup.watch(policy.alarm).signal.name

@@ -24,8 +24,10 @@ class Task:
     Its `slot` is one of as many as an interval has seconds: the second in which it publishes a
     mean, or the part of the interval's last second in which it publishes whole ones.
 
-    It may not be stopped before `protected_until`, and gets no requests from `leaves_at` on. What
-    it was sent before `published_to` it has published before its call was due.
+    It may not be stopped before `protected_until`, gets no requests from `leaves_at` on, and is
+    stopped at `stops_at`. What it was sent before `published_to` it has published before its call
+    was due. Its health is checked `phase` seconds after each multiple of the interval; `strikes`
+    are the checks that it has failed in a row.
     """
 
     listens_at: float
@@ -34,17 +36,26 @@ class Task:
     silent: bool = False
     protected_until: float = 0.0
     leaves_at: float = math.inf
+    stops_at: float = math.inf
     published_to: int = 0
+    phase: float = 0.0
+    strikes: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Serving tasks that hold equally many requests each; `full` ones have refused some."""
+    """Tasks that hold equally many requests each, and have `refused` so large a share of them."""
 
     tasks: list[Task]
     length: float = 0.0
-    strikes: int = 0
-    full: bool = False
+    refused: float = 0.0
+
+
+class Launch(NamedTuple):
+    """What chance gave a launch, in seconds: its start-up, and from there to its first check."""
+
+    start_up: float
+    check: float
 
 
 class Second(NamedTuple):
@@ -63,6 +74,7 @@ class Second(NamedTuple):
 _SAME_LENGTH = 0.5
 
 _SILENT, _PROTECTED, _NEVER = (1 + math.sqrt(5)) / 2, math.sqrt(2), math.sqrt(3)
+_CHECKED = math.sqrt(7)
 """Multiples of an irrational number spread evenly over its fractions, and apart from another's."""
 
 NO_CAPACITY = (
@@ -81,8 +93,8 @@ class Fleet:
     """The tasks of one service, and the queues they hold.
 
     The load balancer spreads requests evenly over those that pass their health checks, as its
-    round robin does. Tasks that started together hold equally many requests, so each such group is
-    one queue; groups that have become equal are one.
+    round robin does, or over those that do not, where none does. Tasks that started together hold
+    equally many requests, so each such group is one queue; groups that have become equal are one.
     """
 
     def __init__(self, world: World, tasks: int, random: Random, lead: int = 0) -> None:
@@ -91,10 +103,12 @@ class Fleet:
         self._random = random
         self._lead = lead
         self._launched = 0
+        self.launches: list[Launch] = []
         self.desired = tasks
         first, slots = random.randrange(world.publish_interval), world.publish_interval
         ready = [self._task(-60.0, -60.0, (first + n) % slots) for n in range(tasks)]
         self._groups = [_Group(ready)] if ready else []
+        self._unhealthy: list[_Group] = []
         self._starting: list[Task] = []
         self._draining: list[Task] = []
         self._account = world.launch_burst
@@ -102,6 +116,7 @@ class Fleet:
         self._launched_at = 0.0
         self._waiting = 0
         self._never = 0
+        self._struck = False
 
     def _task(self, listens_at: float, serves_at: float, slot: int) -> Task:
         world, number = self._world, self._launched
@@ -113,17 +128,27 @@ class Fleet:
             slot,
             silent=_is_of(world.silent_share, number, _SILENT),
             protected_until=listens_at + world.protection if protected else 0.0,
+            phase=(number + 1) * _CHECKED % 1 * world.health_interval,
         )
 
     @property
     def tasks(self) -> int:
         """Launched tasks: those that cost. Fargate bills a task until it has stopped."""
-        return len(self._starting) + self.serving + len(self._draining)
+        return len(self._starting) + self._healthy + self._replaced + len(self._draining)
 
     @property
     def serving(self) -> int:
         """Tasks that get requests."""
+        return self._healthy or self._replaced
+
+    @property
+    def _healthy(self) -> int:
         return sum(len(group.tasks) for group in self._groups)
+
+    @property
+    def _replaced(self) -> int:
+        """Unhealthy tasks, which stay until another serves in their place."""
+        return sum(len(group.tasks) for group in self._unhealthy)
 
     @property
     def trouble(self) -> str:
@@ -132,7 +157,8 @@ class Fleet:
 
     def running(self, now: float) -> int:
         """Return what ECS counts as running: tasks that listen and do not drain."""
-        return self.serving + sum(task.listens_at <= now for task in self._starting)
+        starting = sum(task.listens_at <= now for task in self._starting)
+        return self._healthy + self._replaced + starting
 
     def set_desired(self, desired: int, now: float) -> None:
         """Launch or stop tasks. The newest are stopped first; what they hold, they still answer."""
@@ -147,7 +173,7 @@ class Fleet:
     @property
     def _expected(self) -> int:
         """Tasks that are there to stay, or to come."""
-        return self._waiting + self._never + len(self._starting) + self.serving
+        return self._waiting + self._never + len(self._starting) + self._healthy
 
     def _remove(self, surplus: int, now: float) -> None:
         """Give up launches that have not come about, then stop tasks that may be stopped."""
@@ -163,11 +189,22 @@ class Fleet:
                 tasks.remove(task)
                 self._drain(task, now)
         self._groups = [group for group in self._groups if group.tasks]
+        self._stop_replaced(now)
+
+    def _stop_replaced(self, now: float) -> None:
+        """Stop unhealthy tasks for which no other is on its way any more."""
+        surplus = self._replaced - self._waiting - self._never - len(self._starting)
+        for group in self._unhealthy:
+            while surplus > 0 and group.tasks:
+                self._drain(group.tasks.pop(0), now)
+                surplus -= 1
+        self._unhealthy = [group for group in self._unhealthy if group.tasks]
 
     def _drain(self, task: Task, now: float) -> None:
         """Take a task out of the load balancer; one that does not listen yet is stopped at once."""
         if self._world.deregistration_delay and task.listens_at <= now:
-            task.leaves_at = now
+            task.leaves_at = min(task.leaves_at, now)
+            task.stops_at = now + self._world.deregistration_delay
             self._draining.append(task)
 
     def launch(self, now: float) -> None:
@@ -189,10 +226,11 @@ class Fleet:
         self._service -= count
         failing = now - self._lead >= world.never_come_from
         for _ in range(count):
-            listens = now + world.start_up.draw(self._random)
+            start_up = world.start_up.draw(self._random)
             check = self._random.uniform(0, world.health_interval)
             slot = self._random.randrange(world.publish_interval)
-            task = self._task(listens, listens + check, slot)
+            self.launches.append(Launch(start_up, check))
+            task = self._task(now + start_up, now + start_up + check, slot)
             if failing and _is_of(world.never_come_share, self._launched - 1, _NEVER):
                 self._never += 1
             else:
@@ -204,18 +242,19 @@ class Fleet:
         serving = self.serving
         if not serving:
             return Second(requests, requests, 0.0, 0, self.tasks)
-        per_task, failed = requests / serving, 0.0
-        for group in self._groups:
-            served = serve(self._world.server, group.length, per_task)
+        server, per_task, failed = self._world.server, requests / serving, 0.0
+        for group in self._groups or self._unhealthy:
+            served = serve(server, group.length, per_task, irregularity=1 / serving)
             count = len(group.tasks)
             group.length = served.length
-            group.full = served.length >= self._world.server.queue_limit
+            group.refused = served.failed / per_task if per_task else 0.0
             failed += served.failed * count
             latencies.add(served, (per_task - served.failed) * count)
+        for group in self._unhealthy if self._groups else ():
+            group.length = serve(server, group.length, 0.0).length
         if len(self._groups) > 1:
             self._merge()
-        if now % self._world.health_interval == 0:
-            self._check(now)
+        self._check(now)
         return Second(requests, failed, per_task, serving, self.tasks)
 
     def advance(self, now: float) -> None:
@@ -224,8 +263,7 @@ class Fleet:
         if self._starting:
             self._admit(now)
         if self._draining:
-            kept = now - self._world.deregistration_delay
-            self._draining = [task for task in self._draining if task.leaves_at > kept]
+            self._draining = [task for task in self._draining if task.stops_at > now]
         if self._expected > self.desired:  # a protection may have ended
             self._remove(self._expected - self.desired, now)
 
@@ -234,6 +272,7 @@ class Fleet:
         if ready:
             self._starting = [task for task in self._starting if task.serves_at > now]
             self._groups.append(_Group(ready))
+            self._stop_replaced(now)
 
     def _merge(self) -> None:
         merged = [self._groups[0]]
@@ -248,18 +287,32 @@ class Fleet:
         self._groups = merged
 
     def _check(self, now: float) -> None:
-        """Check every task's health; where none is healthy, the load balancer uses all of them."""
-        world = self._world
+        """Check the health of the tasks whose turn is in this second.
+
+        A task that is found unhealthy is replaced: it gets no requests while others are healthy,
+        and is stopped once another serves in its place.
+        """
+        world, interval = self._world, self._world.health_interval
         slowest = world.health_timeout * world.server.capacity
+        struck = False
         for group in self._groups:
-            refused = world.full_refuses_checks and group.full
-            group.strikes = group.strikes + 1 if group.length > slowest or refused else 0
-        failed = [group for group in self._groups if group.strikes >= world.unhealthy_after]
-        if len(failed) < len(self._groups):
-            self._groups = [group for group in self._groups if group not in failed]
-            for task in [task for group in failed for task in group.tasks]:
-                self._waiting += 1
-                self._drain(task, now + 1)
+            slow = group.length > slowest
+            refused = group.refused if world.full_refuses_checks else 0.0
+            if not (slow or refused or self._struck):
+                continue
+            for task in [task for task in group.tasks if (task.phase - now) % interval < 1]:
+                failed = slow or (refused > 0 and self._random.random() < refused)
+                task.strikes = task.strikes + 1 if failed else 0
+                if task.strikes >= world.unhealthy_after:
+                    group.tasks.remove(task)
+                    self._unhealthy.append(_Group([task], group.length))
+                    self._waiting += 1
+            struck = struck or any(task.strikes for task in group.tasks)
+        self._struck = struck
+        if self._unhealthy:
+            self._groups = [group for group in self._groups if group.tasks]
+            for task in [task for group in self._unhealthy for task in group.tasks]:
+                task.leaves_at = min(task.leaves_at, now + 1) if self._groups else math.inf
             self.launch(now)
 
     def publishing(self) -> Iterable[Task]:
@@ -273,10 +326,11 @@ class Fleet:
 
     def serving_tasks(self) -> Iterable[Task]:
         """Return the tasks that get requests."""
-        for group in self._groups:
+        for group in self._groups or self._unhealthy:
             yield from group.tasks
 
     def running_tasks(self) -> Iterable[Task]:
-        """Return the tasks that ECS counts as running, or will: serving and starting ones."""
-        yield from self.serving_tasks()
+        """Return the tasks that ECS counts as running, or will: all but those that drain."""
+        for group in (*self._groups, *self._unhealthy):
+            yield from group.tasks
         yield from self._starting

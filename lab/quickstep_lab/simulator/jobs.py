@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+from quickstep_lab.simulator import constants
+
 _ROUNDING = 1e-9
 _SHORTEST = 0.1
 """Seconds of a step at least: shorter jobs are worked off several at a time."""
@@ -28,10 +30,10 @@ class Jobs:
     default, wait again, as old as they are.
     """
 
-    seconds: float = 2.0
+    seconds: float = constants.JOB_SECONDS.value
     slots: int = 1
-    late_after: float = 30.0
-    stop_timeout: float = 30.0
+    late_after: float = constants.LATE_AFTER.value
+    stop_timeout: float = constants.STOP_TIMEOUT.value
 
     @property
     def per_second(self) -> float:

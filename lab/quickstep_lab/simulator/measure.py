@@ -165,15 +165,21 @@ def needed_task_seconds(traffic: Traffic, setup: Setup) -> float:
     )
 
 
+Ends = tuple[float | None, float | None]
+"""The lower and the upper end of what runs have come to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A scaler's runs with several seeds: the median of each measure, and its lowest and highest.
+    """A scaler's runs with several seeds: the median of each measure, and how far they lie apart.
 
-    None counts as never, later than any time.
+    `ranges` are from the lowest to the highest, `quartiles` hold the middle half; a percentile goes
+    by `latency_ms.p99`. None counts as never, later than any time.
     """
 
     medians: Measures
-    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    ranges: Mapping[str, Ends] = field(default_factory=dict)
+    quartiles: Mapping[str, Ends] = field(default_factory=dict)
 
     @property
     def worst(self) -> dict[str, float | None]:
@@ -200,8 +206,14 @@ def summarise(measures: Sequence[Measures]) -> Summary:
     medians["latency_ms"] = {
         name: _median([latency[name] for latency in latencies]) for name in latencies[0]
     }
-    ranges = {name: _range([row[name] for row in rows]) for name in rows[0]}
-    return Summary(Measures(**medians), ranges)
+    for row, latency in zip(rows, latencies, strict=True):
+        row.update({f"latency_ms.{name}": value for name, value in latency.items()})
+    values = {name: sorted((row[name] for row in rows), key=_never_last) for name in rows[0]}
+    return Summary(
+        Measures(**medians),
+        ranges={name: (ordered[0], ordered[-1]) for name, ordered in values.items()},
+        quartiles={name: _quartiles(ordered) for name, ordered in values.items()},
+    )
 
 
 def _never_last(value: float | None) -> tuple[bool, float]:
@@ -213,6 +225,7 @@ def _median(values: Sequence[float | None]) -> float | None:
     return sorted(values, key=_never_last)[(len(values) - 1) // 2]
 
 
-def _range(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    ordered = sorted(values, key=_never_last)
-    return ordered[0], ordered[-1]
+def _quartiles(ordered: Sequence[float | None]) -> Ends:
+    """Return the ends of the middle half: values that some run has had."""
+    outside = (len(ordered) - 1) // 4
+    return ordered[outside], ordered[-1 - outside]

@@ -7,6 +7,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
 
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.signals import REQUESTS, Signal, Source
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.fleet import Fleet, Task
     from quickstep_lab.simulator.world import World
 
-GRID = 10
+GRID = constants.EVALUATION.whole
 """Seconds of the finest period that alarms watch."""
 
 _KEPT = 2_000

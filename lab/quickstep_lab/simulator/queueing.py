@@ -1,12 +1,17 @@
 """A task as a queue: how many requests wait, how many are refused, how long an answer takes.
 
-A task is one server that serves `capacity` requests a second in order of arrival: an M/G/1 queue
-with a limit. Its mean length is followed over time by the pointwise stationary fluid flow
-approximation (Tipper and Sundareshan, "Numerical methods for modeling computer networks under
-nonstationary conditions", 1990; Wang, Tipper and Banerjee, "A single server queue model for
-nonstationary loads", 1996): at every moment the queue drains at the utilisation at which a queue of
-that length would be stationary. It is exact in the steady state, and a plain balance of arrivals
-and departures in overload.
+A task is one server that serves `capacity` requests a second in order of arrival: a G/G/1 queue
+with a limit. Its arrivals are the more regular, the more tasks take turns: of n tasks each gets
+every nth request, and the squared coefficient of variation of the times between is 1/n.
+
+Its mean length is followed over time by the pointwise stationary fluid flow approximation (Tipper
+and Sundareshan, "Numerical methods for modeling computer networks under nonstationary conditions",
+1990; Wang, Tipper and Banerjee, "A single server queue model for nonstationary loads", 1996): at
+every moment the queue drains at the utilisation at which a queue of that length would be
+stationary, by Kingman's formula ("The single server queue in heavy traffic", 1961). In the steady
+state that is exact for Poisson arrivals, and in overload a plain balance of arrivals and
+departures. A settled queue waits less than that, by the factor of Krämer and Langenbach-Belz
+("Approximate formulae for the delay in the queueing system GI/G/1", 1976).
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+from quickstep_lab.simulator import constants
 
 SETTLED = 1.5
 """Up to this many times its stationary length, a queue counts as settled."""
@@ -35,11 +42,11 @@ class Server:
     variation of the service time: 1 for exponential (M/M/1), 0 for constant (M/D/1).
     """
 
-    capacity: float = 150.0
-    service_seconds: float = 0.05
-    queue_limit: float = 300.0
-    time_out: float = 5.0
-    variability: float = 1.0
+    capacity: float = constants.TASK_CAPACITY.value
+    service_seconds: float = constants.SERVICE_SECONDS.value
+    queue_limit: float = constants.QUEUE_LIMIT.value
+    time_out: float = constants.TIME_OUT.value
+    variability: float = constants.VARIABILITY.value
 
     @property
     def limit(self) -> float:
@@ -49,20 +56,26 @@ class Server:
         """
         return min(self.queue_limit, self.capacity * self.time_out)
 
-    def length(self, utilisation: float) -> float:
-        """Return the mean number of requests in a stationary queue (Pollaczek and Khinchine).
+    def spread(self, irregularity: float) -> float:
+        """Return what a queue's wait is multiplied by, beside one whose times are exponential.
+
+        `irregularity` is the squared coefficient of variation of the times between arrivals.
+        """
+        return (irregularity + self.variability) / 2
+
+    def length(self, utilisation: float, irregularity: float = 1.0) -> float:
+        """Return the mean number of requests in a stationary queue.
 
         Example: at a utilisation of 0.8, M/M/1 holds 4 requests and M/D/1 holds 2.4.
         """
-        spread = (1 + self.variability) / 2
-        return utilisation + spread * utilisation**2 / (1 - utilisation)
+        return utilisation + self.spread(irregularity) * utilisation**2 / (1 - utilisation)
 
-    def utilisation(self, length: float) -> float:
+    def utilisation(self, length: float, irregularity: float = 1.0) -> float:
         """Return the utilisation at which a stationary queue has this mean length.
 
         The inverse of `length`. Example: 4 requests in M/M/1: 0.8.
         """
-        spread = (1 + self.variability) / 2
+        spread = self.spread(irregularity)
         b = 1 + length
         return 2 * length / (b + math.sqrt(b * b + 4 * (spread - 1) * length))
 
@@ -71,8 +84,9 @@ class Served(NamedTuple):
     """What became of the requests of a moment, of one task.
 
     `length` is the number it holds at the end, `wait` the mean seconds an accepted request waits,
-    `busy` the share of requests that find the task busy. `settled` says that waits are those of a
-    stationary queue, exponential; else they are the length of a queue that fills or drains.
+    `busy` the share of time that the task is, `delayed` the share of requests that wait at all.
+    `settled` says that waits are those of a stationary queue, exponential; else they are those of a
+    queue that fills or drains: its length, served one by one.
     """
 
     length: float
@@ -80,10 +94,17 @@ class Served(NamedTuple):
     failed: float
     wait: float
     busy: float
+    delayed: float
     settled: bool
 
 
-def serve(server: Server, length: float, arrivals: float, seconds: float = 1.0) -> Served:
+def serve(
+    server: Server,
+    length: float,
+    arrivals: float,
+    seconds: float = 1.0,
+    irregularity: float = 1.0,
+) -> Served:
     """Return what becomes of `arrivals` requests in `seconds`, with `length` held at the start.
 
     One implicit step of length' = arrival rate - capacity * utilisation(length), which has a
@@ -94,18 +115,32 @@ def serve(server: Server, length: float, arrivals: float, seconds: float = 1.0) 
     """
     work = server.capacity * seconds
     total = length + arrivals
-    spread = (1 + server.variability) / 2
+    spread = server.spread(irregularity)
     b = 1 + work + total
     busy = 2 * total / (b + math.sqrt(b * b + 4 * (spread - 1 - work) * total))
     after, failed = total - work * busy, 0.0
     if after > server.limit:
         after = server.limit
-        busy = server.utilisation(after)
+        busy = server.utilisation(after, irregularity)
         failed = max(0.0, total - after - work * busy)
     rate = arrivals / work
-    settled = rate < 1 and after <= SETTLED * server.length(rate) + 1
-    wait = (after - busy) / (server.capacity * busy) if busy > 0 else 0.0
-    return Served(after, work * busy, failed, max(0.0, wait), busy, settled)
+    settled = rate < 1 and after <= SETTLED * server.length(rate, irregularity) + 1
+    wait = max(0.0, (after - busy) / (server.capacity * busy)) if busy > 0 else 0.0
+    delayed = 1.0
+    if settled and busy > 0:
+        shorter = _shorter(busy, irregularity, spread)
+        wait *= shorter
+        # Exact of GI/M/1 and of M/G/1.
+        waiting = shorter * (1 + irregularity) / 2 * busy / (1 - busy)
+        delayed = waiting / (1 + waiting)
+    return Served(after, work * busy, failed, wait, busy, delayed, settled)
+
+
+def _shorter(busy: float, irregularity: float, spread: float) -> float:
+    """Return by what factor a settled queue waits less where arrivals are regular."""
+    if irregularity >= 1 or not spread:
+        return 1.0
+    return math.exp(-(1 - busy) * (1 - irregularity) ** 2 / (3 * busy * spread))
 
 
 @dataclass(slots=True)
@@ -120,7 +155,7 @@ class Latencies:
         if requests <= 0:
             return
         wait = round(math.log(max(served.wait, 1e-6)) / _BIN)
-        key = (wait, max(1, round(served.busy * 100)) if served.settled else 0)
+        key = (wait, max(1, round(served.delayed * 100)) if served.settled else 0)
         self.counts[key] = self.counts.get(key, 0.0) + requests
 
     @classmethod
@@ -145,17 +180,24 @@ class Latencies:
         low, high = 0.0, self.server.time_out
         for _ in range(40):
             middle = (low + high) / 2
-            if sum(n * _answered(key, middle) for key, n in self.counts.items()) >= share * total:
+            if sum(n * self._answered(*key, middle) for key, n in self.counts.items()) >= (
+                share * total
+            ):
                 high = middle
             else:
                 low = middle
         return high + self.server.service_seconds
 
+    def _answered(self, bin_: int, delayed: int, seconds: float) -> float:
+        """Return the share of a bin's requests that wait at most `seconds`.
 
-def _answered(key: tuple[int, int], seconds: float) -> float:
-    """Return the share of a bin's requests that wait at most `seconds`."""
-    bin_, busy = key
-    wait = math.exp(bin_ * _BIN)
-    if not busy:
-        return 1.0 if wait <= seconds else 0.0
-    return 1 - busy / 100 * math.exp(-seconds * busy / 100 / wait)
+        In a queue that fills or drains each waits for those before it: about normal, as the sum of
+        that many services.
+        """
+        wait = math.exp(bin_ * _BIN)
+        if delayed:
+            return 1 - delayed / 100 * math.exp(-seconds * delayed / 100 / wait)
+        deviation = math.sqrt(wait * self.server.variability / self.server.capacity)
+        if not deviation:
+            return 1.0 if wait <= seconds else 0.0
+        return math.erfc((wait - seconds) / deviation / math.sqrt(2)) / 2

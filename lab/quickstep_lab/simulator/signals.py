@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from quickstep_lab.simulator import constants
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,15 +28,17 @@ class Source(Enum):
     QUEUE = "SQS, of a queue; it is in no task"
 
 
-ECS_LAG = 10.0
+ECS_LAG = constants.ECS_LAG.value
 """Seconds from the end of a period of ECS's metrics until CloudWatch shows it, by default.
 
-AWS does not publish it. Its own target tracking takes 18.8 s from such a metric that are not
+AWS does not publish it. Its own target tracking takes some seconds from such a metric that are not
 explained (`Tracking.delay`): so it is between 0 and that, and taken to be about half of it.
 """
 
-BALANCER_LAG = 30.0
-"""The same, of the load balancer's metrics: not published either, and assumed."""
+BALANCER_LAG = constants.BALANCER_LAG.value
+"""The same, of the load balancer's metrics."""
+
+_MINUTE = constants.MINUTES_PERIOD.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Signal:
     unit: float = 1.0
     most: float = math.inf
     source: Source = Source.TASKS
-    period: int = 10
+    period: int = constants.EVALUATION.whole
     lag: float | None = None
     statistic: str = "Average"
 
@@ -75,10 +79,12 @@ def utilization(server: Server) -> Signal:
     return Signal("utilization", "MyApp/Performance", "Utilization", server.capacity, 1.0)
 
 
-def cpu(server: Server, *, period: int = 20, lag: float | None = ECS_LAG) -> Signal:
+def cpu(
+    server: Server, *, period: int = constants.ECS_PERIOD.whole, lag: float | None = ECS_LAG
+) -> Signal:
     """Return ECS's own CPU in percent, taken to be in proportion to requests."""
     return Signal(
-        "cpu" if period < 60 else "cpu-60s",  # noqa: PLR2004 - a minute
+        "cpu" if period < _MINUTE else "cpu-60s",
         "AWS/ECS",
         "CPUUtilization",
         server.capacity / 100,
@@ -95,23 +101,23 @@ def requests_per_target(*, lag: float = BALANCER_LAG) -> Signal:
         "requests-per-target",
         "AWS/ApplicationELB",
         "RequestCountPerTarget",
-        unit=1 / 60,
+        unit=1 / _MINUTE,
         source=Source.BALANCER,
-        period=60,
+        period=_MINUTE,
         lag=lag,
         statistic="Sum",  # of each target's minute; its only statistic, which is their average
     )
 
 
-QUEUE_LAG = 30.0
-"""The same, of SQS's metrics: "published each minute", and assumed."""
+QUEUE_LAG = constants.QUEUE_LAG.value
+"""The same, of SQS's metrics."""
 
 QUEUE_DEPTH = Signal(
     "queue-depth",
     "AWS/SQS",
     "ApproximateNumberOfMessagesVisible",
     source=Source.QUEUE,
-    period=60,
+    period=_MINUTE,
     lag=QUEUE_LAG,
 )
 """The jobs that wait, once a minute."""
@@ -121,7 +127,7 @@ BACKLOG_PER_TASK = Signal(
     "MyApp/Performance",
     "BacklogPerTask",
     source=Source.QUEUE,
-    period=60,
+    period=_MINUTE,
     lag=QUEUE_LAG,
 )
 """The same divided by the running tasks, as AWS advises for target tracking on a queue."""
@@ -152,6 +158,6 @@ def signal_of(name: str, server: Server, lag: float | None = None) -> Signal:
         "requests": lambda: REQUESTS,
         "utilization": lambda: utilization(server),
         "cpu": lambda: cpu(server, **given),
-        "cpu-60s": lambda: cpu(server, period=60, **given),
+        "cpu-60s": lambda: cpu(server, period=_MINUTE, **given),
         "requests-per-target": lambda: requests_per_target(**given),
     }[name]()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from quickstep.engine.backlog import BUSY_SHARE
 from quickstep.engine.model import AlarmState, Direction, MetricScope
 from quickstep_lab.alarms import AlarmDefinition, MissingData, next_state
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.fleet import Fleet, Second
 from quickstep_lab.simulator.metric import GRID, Metric, Statistic
 from quickstep_lab.simulator.queueing import Latencies
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.protocol.records import DecisionRecord
+    from quickstep_lab.simulator.fleet import Launch
     from quickstep_lab.simulator.jobs import JobQueue
     from quickstep_lab.simulator.metric import Readable
     from quickstep_lab.simulator.queueing import Server
@@ -120,7 +122,8 @@ class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
     `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
-    asked for. `latencies_over_time` are the same in steps of `latency_step(seconds)`.
+    asked for. `launches` is what chance gave each launch, in their order. `latencies_over_time` are
+    the latencies in steps of `latency_step(seconds)`.
     """
 
     scaler: str
@@ -132,6 +135,7 @@ class Run:
     records: tuple[DecisionRecord, ...]
     latencies: Durations
     surge_looks: int = 0
+    launches: tuple[Launch, ...] = ()
     latencies_over_time: tuple[Durations, ...] = ()
 
 
@@ -284,6 +288,7 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
         latencies=Latencies.of_all(world.server, latencies),
         latencies_over_time=tuple(latencies),
         surge_looks=sum(at >= lead for at in stage.surges),
+        launches=tuple(fleet.launches),
     )
 
 
@@ -303,7 +308,8 @@ class WatchedAlarm:
     def start(self, stage: Stage) -> None:
         """Evaluate every 10 s, or every 60 s for periods of a minute, in a phase of its own."""
         period = self.definition.period
-        interval = GRID if period < 60 else 60  # noqa: PLR2004 - CloudWatch's rule
+        minutes = constants.EVALUATION_OF_MINUTES.whole
+        interval = GRID if period < minutes else minutes
         phase = stage.phase(self.definition.name, interval)
         stage.every(interval, phase, lambda: self.evaluate(stage))
 

@@ -15,6 +15,7 @@ from quickstep.engine.model import (
     StepPolicy,
     TargetPolicy,
 )
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.fleet import Fleet, Second
 from quickstep_lab.simulator.jobs import JobQueue, Jobs, Waits
 from quickstep_lab.simulator.metric import Metric, QueueMetric
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
 
-RUNGS = 5
+RUNGS = constants.DEPTH_RUNGS.whole
 """Steps of the ladder on depth: of one task, and of twice as many each."""
 
-DEPTH_COOLDOWN = 60
-DEPTH_IN_PERIODS = 5
+DEPTH_COOLDOWN = constants.DEPTH_COOLDOWN.whole
+DEPTH_IN_PERIODS = constants.DEPTH_IN_PERIODS.whole
 """Minutes of a short queue before the ladder on depth removes tasks."""
 
 
@@ -166,10 +167,10 @@ def depth_steps(setup: Setup) -> Setup:
         "shallow",
         Direction.IN,
         AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
-        (StepAdjustment(None, 0, -10),),
+        (StepAdjustment(None, 0, -constants.DEPTH_IN_PERCENT.whole),),
         DEPTH_COOLDOWN,
         metric_scope=MetricScope.TOTAL,
     )
     target = replace(setup.target, policies=(out, in_), queues=())
-    thresholds = {out.alarm: depth, in_.alarm: depth / 10}
+    thresholds = {out.alarm: depth, in_.alarm: depth * constants.DEPTH_IN_PERCENT.value / 100}
     return Setup(target, thresholds, dict.fromkeys(thresholds, Watch(QUEUE_DEPTH)))

@@ -1,4 +1,6 @@
-"""What the simulated world is like: every modelled number, with where it comes from.
+"""What the simulated world is like: its clocks, limits and troubles.
+
+Each number is one of `constants`, which says where it comes from; troubles are off.
 
 Durations are in seconds.
 """
@@ -7,8 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.queueing import Server
 
 if TYPE_CHECKING:
@@ -34,19 +38,24 @@ class Spread:
         away = random.gauss(0, 1)
         if self.median <= 0:
             return 0.0
-        return self.median * math.exp(away * math.log(self.p95 / self.median) / 1.645)
+        return self.median * math.exp(away * math.log(self.p95 / self.median) / _P95)
+
+
+_P95 = NormalDist().inv_cdf(0.95)
+"""Standard deviations within which 95 % of normal numbers lie, from below."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything the scalers have in common.
 
-    `start_up` is from a task's launch until it listens; about 30 s on Fargate, and 23 s in AWS's
-    own benchmark. It then publishes, and gets requests from its first passing health check on. A
-    task whose health check fails `unhealthy_after` times in a row, for want of an answer within
-    `health_timeout`, gets none, and is replaced; where all of them fail, all get requests (ALB
-    guide, "Health checks for your target groups"). With `full_refuses_checks`, a task whose queue
-    is full refuses a check like any request: so it is where one server answers both.
+    `start_up` is from a task's launch until it listens. It then publishes, and gets requests from
+    its first passing health check on. A task whose health check fails `unhealthy_after` times in a
+    row, for want of an answer within `health_timeout`, gets none; where all of them fail, all get
+    requests (ALB guide, "Health checks for your target groups"). ECS launches another in its place
+    first, and stops it once that serves (ECS guide, "Amazon ECS services"). With
+    `full_refuses_checks`, a task refuses as many of its checks as of its requests: so it is where
+    one server answers both.
 
     Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
     quota of an account in a large Region, and `service_launch_rate`, that of a service. Of those
@@ -71,34 +80,41 @@ class World:
     added to `cold_share` of the invocations, `call` is from there until ECS has accepted. A task's
     message takes `hop` through its queue, and then as long as an event.
 
+    `aas_action` is from an alarm's action until Application Auto Scaling has called UpdateService;
+    `tracking_delay_60s` and `tracking_delay_20s` are what its target tracking takes on top, by
+    metrics of 60 s and of 20 s.
+
     `jobs` are those of a worker, where the traffic is of jobs and not of requests.
 
     `outages` are the times in which no metric arrives, as (from, to) in seconds of the traffic.
     """
 
     server: Server = field(default_factory=Server)
-    start_up: Spread = Spread(30, 40)
-    health_interval: float = 5.0
-    health_timeout: float = 4.0
-    unhealthy_after: int = 2
+    start_up: Spread = Spread(constants.START_UP.value, constants.START_UP_P95.value)
+    health_interval: float = constants.HEALTH_INTERVAL.value
+    health_timeout: float = constants.HEALTH_TIMEOUT.value
+    unhealthy_after: int = constants.UNHEALTHY_AFTER.whole
     full_refuses_checks: bool = False
-    launch_rate: float = 20.0
-    launch_burst: float = 100.0
-    service_launch_rate: float = 500 / 60
+    launch_rate: float = constants.LAUNCH_RATE.value
+    launch_burst: float = constants.LAUNCH_BURST.value
+    service_launch_rate: float = constants.SERVICE_LAUNCHES.value / 60
     never_come_from: float = math.inf
     never_come_share: float = 1.0
-    deregistration_delay: float = 300.0
+    deregistration_delay: float = constants.DEREGISTRATION_DELAY.value
     protected_share: float = 0.0
-    protection: float = 7200.0
+    protection: float = constants.PROTECTION.value
     publish_seconds: int = 1
     silent_share: float = 0.0
     lost_share: float = 0.0
-    visibility: Spread = Spread(1.5, 3.5)
-    event: Spread = Spread(0.08, 0.2)
-    hop: float = 0.2
-    cold_share: float = 0.01
-    cold_start: Spread = Spread(0.8, 1.5)
-    call: Spread = Spread(0.12, 0.3)
+    visibility: Spread = Spread(constants.VISIBILITY.value, constants.VISIBILITY_P95.value)
+    event: Spread = Spread(constants.EVENT.value, constants.EVENT_P95.value)
+    hop: float = constants.HOP.value
+    cold_share: float = constants.COLD_SHARE.value
+    cold_start: Spread = Spread(constants.COLD_START.value, constants.COLD_START_P95.value)
+    call: Spread = Spread(constants.CALL.value, constants.CALL_P95.value)
+    aas_action: Spread = Spread(constants.AAS_ACTION.value, constants.AAS_ACTION_P95.value)
+    tracking_delay_60s: float = constants.TRACKING_DELAY_60S.value
+    tracking_delay_20s: float = constants.TRACKING_DELAY_20S.value
     jobs: Jobs | None = None
     outages: tuple[tuple[int, int], ...] = ()
 

@@ -12,7 +12,6 @@ import pytest
 from quickstep.engine.model import Direction
 from quickstep.engine.steps import apply_step, select_step
 from quickstep_lab.simulator.measure import measure
-from quickstep_lab.simulator.scalers import application_auto_scaling
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, KINDS, TargetTracking
@@ -288,15 +287,12 @@ def test_announced_target_tracking_acts_on_three_datapoints_without_a_hidden_del
 
 def test_only_what_is_not_shipped_is_marked_as_announced() -> None:
     assert [name for name in KINDS if name in ANNOUNCED] == [CUSTOM_20S.name, CUSTOM_10S.name]
-    assert all(kind.delay == 0 for name, kind in KINDS.items() if name in ANNOUNCED)
+    assert all(kind.delay(World()) == 0 for name, kind in KINDS.items() if name in ANNOUNCED)
 
 
-def test_an_action_that_finds_no_datapoint_any_more_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_action_that_finds_no_datapoint_any_more_changes_nothing() -> None:
     # The alarm repeats its action just before the last datapoint leaves its range.
-    monkeypatch.setattr(application_auto_scaling, "ACTION", exactly(12))
     for start in range(160, 220, 10):
-        world = World(outages=((start, start + 200),))
+        world = World(outages=((start, start + 200),), aas_action=exactly(12))
         run = a_run(FAST, a_surge(10, during=500), world=world)
         assert not [at for at in times(run) if start + 140 < at < start + 200]

@@ -56,6 +56,7 @@ def test_the_result_has_every_scaler_and_the_keys_that_are_promised() -> None:
         "needed_task_seconds",
         "scalers",
         "ranges",
+        "quartiles",
         "worst",
         "watched",
         "announced",

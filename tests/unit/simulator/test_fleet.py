@@ -208,9 +208,9 @@ def test_the_same_desired_count_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("requests", "then"),
     [
-        # With 4 to 8 more each second, the full tasks still hold more than 40 when checked again.
-        pytest.param(16, [8, 8, 18, 18], id="two: it is replaced"),
-        pytest.param(0, [-60, -60, 8, 8], id="one: it stays"),
+        # Of 100 held, a task that serves 10 a second still holds more than 40 five seconds later.
+        pytest.param(1000, [8, 8, 14, 16], id="two: it is replaced"),
+        pytest.param(90, [-60, -60, 8, 8], id="one: it stays"),
     ],
 )
 def test_a_task_may_be_too_slow_for_one_health_check_but_not_for_two(
@@ -218,45 +218,71 @@ def test_a_task_may_be_too_slow_for_one_health_check_but_not_for_two(
 ) -> None:
     fleet = a_fleet(2, server=WEAK, start_up=exactly(3))
     fleet.set_desired(4, 5)
-    serve_for(fleet, 1000, [6, 7])
-
-    serve_for(fleet, requests, range(8, 15))
-    assert listening(fleet) == [-60, -60, 8, 8]
-    serve_for(fleet, requests, range(15, 30))
-
-    assert listening(fleet) == then
+    serve_for(fleet, requests, [6, 7])
+    serve_for(fleet, 0, range(8, 40))
+    assert sorted(listening(fleet)) == then
     assert (fleet.serving, fleet.tasks, fleet.desired) == (4, 4, 4)
 
 
 def test_health_checks_fail_a_task_only_in_a_row() -> None:
     fleet = a_fleet(2, server=WEAK, start_up=exactly(3))
-    serve_for(fleet, 1000, [6, 7])  # they hold 80 at the check of second 10
-    serve_for(fleet, 0, range(8, 19))  # and 30 at that of second 15
-    serve_for(fleet, 60, [19, 20])  # and 40 to 60 at that of second 20
-    assert 40 < held(fleet) / 2 < 50
-    fleet.set_desired(4, 21)
-    serve_for(fleet, 0, [21])
-    serve_for(fleet, 20, range(22, 40))  # what two of them can just serve
-    assert listening(fleet) == [-60, -60, 24, 24]
+    for start in (6, 16, 26):  # each task is checked in between, when it holds less than 40
+        serve_for(fleet, 90, [start, start + 1])
+        assert held(fleet) / 2 > 40
+        serve_for(fleet, 0, range(start + 2, start + 10))
+    assert (listening(fleet), fleet.tasks) == ([-60, -60], 2)
+
+
+def test_an_unhealthy_task_gets_no_requests_while_others_are_healthy_and_stays_until_replaced() -> (
+    None
+):
+    fleet = a_fleet(2, server=WEAK, start_up=exactly(20), deregistration_delay=60)
+    serve_for(fleet, 1000, [0])
+    fleet.set_desired(4, 1)
+    serve_for(fleet, 0, range(1, 4))
+    seconds = dict(zip(range(4, 60), serve_for(fleet, 8, range(4, 60)), strict=True))
+
+    # One fails its second check in second 6, the other in second 8: then none is healthy.
+    found = [(seconds[at].serving, seconds[at].per_task) for at in (6, 7, 8, 9)]
+    assert found == [(2, 4), (1, 8), (1, 8), (2, 4)]
+    assert [seconds[at].tasks for at in (5, 7, 9)] == [4, 5, 6], "others are on their way"
+    assert seconds[59].serving == 4
 
 
 def test_where_all_tasks_are_too_slow_all_of_them_get_requests() -> None:
     fleet = a_fleet(2, server=WEAK)
-    seconds = serve_for(fleet, 1000, range(60))
-    assert {(second.serving, second.tasks) for second in seconds} == {(2, 2)}
-    assert listening(fleet) == [-60, -60]
+    seconds = serve_for(fleet, 1000, range(30))
+    assert {second.per_task for second in seconds[15:]} == {500}
+    assert [seconds[at].tasks for at in (0, 29)] == [2, 4], "others are on their way"
+    assert listening(fleet)[:2] == [-60, -60]
 
 
-@pytest.mark.parametrize(("refuses", "left"), [(False, 4), (True, 2)])
-def test_a_full_task_may_refuse_its_checks_and_is_replaced_once_others_pass(
-    refuses: bool, left: int
+@pytest.mark.parametrize(
+    ("refuses", "tasks"), [pytest.param(False, 2, id="no"), pytest.param(True, 4, id="yes")]
+)
+def test_a_full_task_may_refuse_its_checks_as_often_as_requests_and_is_replaced(
+    refuses: bool, tasks: int
 ) -> None:
-    fleet = a_fleet(2, start_up=exactly(8), full_refuses_checks=refuses, deregistration_delay=60)
-    serve_for(fleet, 600, range(10))
-    fleet.set_desired(4, 10)
-    serve_for(fleet, 600, range(10, 26))  # the first two are full, of the others nobody is yet
-    assert fleet.serving == left
-    assert fleet.desired == 4
+    fleet = a_fleet(2, start_up=exactly(8), full_refuses_checks=refuses)
+    seconds = serve_for(fleet, 100_000, range(12))  # of a thousand, each task takes three
+    assert (seconds[-1].serving, fleet.tasks) == (2, tasks)
+    serve_for(fleet, 100, range(12, 40))
+    assert (fleet.serving, fleet.tasks) == (2, 2)
+    assert all((task.listens_at > 0) == refuses for task in fleet.serving_tasks())
+
+
+def test_a_task_that_refuses_few_requests_passes_its_checks() -> None:
+    fleet = a_fleet(2, full_refuses_checks=True)
+    serve_for(fleet, 310, range(60))  # a thirtieth too many
+    assert fleet.tasks == 2
+
+
+def test_an_unhealthy_task_whose_replacement_is_given_up_is_stopped() -> None:
+    fleet = a_fleet(3, full_refuses_checks=True)
+    serve_for(fleet, 100_000, range(12))
+    assert (fleet.tasks, fleet.desired) == (6, 3)
+    fleet.set_desired(1, 12)
+    assert (fleet.serving, fleet.tasks) == (1, 2)
 
 
 # --- groups of tasks ------------------------------------------------------------------------------

@@ -224,10 +224,11 @@ def test_without_requests_none_has_failed() -> None:
 def test_latencies_are_in_milliseconds() -> None:
     run = a_played(spells((10, 40)))
     assert isinstance(run.latencies, Latencies)
-    run.latencies.add(Served(0, 1, 0, 0.1, 1, settled=False), 99)
-    run.latencies.add(Served(0, 1, 0, 2.0, 1, settled=False), 1.5)
+    run.latencies.add(Served(0, 1, 0, 0.1, 1, 1, settled=False), 98)
+    run.latencies.add(Served(0, 1, 0, 2.0, 1, 1, settled=False), 2)
     found = measure(run, threshold=100).latency_ms
-    assert found == pytest.approx({"p50": 150, "p95": 150, "p99": 2050}, rel=0.02)
+    # 15 services of 1/150 s each vary by 26 ms, 300 by 115 ms.
+    assert found == pytest.approx({"p50": 150, "p95": 198, "p99": 2050}, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,25 @@ def test_each_measure_has_a_median_of_its_own() -> None:
     assert (medians.time_to_trigger_s, medians.failed) == (20, 5)
     assert medians.success_rate == pytest.approx(0.995)
     assert medians.latency_ms == {"p50": 50, "p95": 50, "p99": 70}
-    assert set(summarise(runs).ranges) == set(summarise(runs).as_dict()) - {"latency_ms"}
+    percentiles = {f"latency_ms.{name}" for name in ("p50", "p95", "p99")}
+    measures = set(summarise(runs).as_dict()) - {"latency_ms"}
+    assert set(summarise(runs).ranges) == measures | percentiles
+    assert summarise(runs).ranges["latency_ms.p99"] == (60, None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "middle_half"),
+    [
+        pytest.param([5], (5, 5), id="one run"),
+        pytest.param([1, 2, 3, 4], (1, 4), id="of four, none is left out"),
+        pytest.param([5, 4, 3, 2, 1], (2, 4), id="of five, the outermost"),
+        pytest.param([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], (3, 8), id="of ten, two on each side"),
+    ],
+)
+def test_quartiles_are_the_ends_of_the_middle_half(
+    failed: list[int], middle_half: tuple[int, int]
+) -> None:
+    assert summarise([some(1, one) for one in failed]).quartiles["failed"] == middle_half
 
 
 def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time() -> None:
@@ -331,4 +350,7 @@ def test_the_worst_of_each_measure_is_its_own_seeds_and_never_is_the_worst_time(
         "scale_actions": 1,
         "reversals": 0,
         "surge_looks": 0,
+        "latency_ms.p50": 50,
+        "latency_ms.p95": 50,
+        "latency_ms.p99": 50,
     }

@@ -28,7 +28,7 @@ servers = st.builds(
 
 def settled(server: Server, utilisation: float, seconds: int = 3000) -> Served:
     """Return the last second of many at the same utilisation, from empty."""
-    served = Served(0.0, 0.0, 0.0, 0.0, 0.0, settled=False)
+    served = Served(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, settled=False)
     for _ in range(seconds):
         served = serve(server, served.length, utilisation * server.capacity)
     return served
@@ -193,6 +193,49 @@ def test_waits_are_those_of_a_queue_simulated_request_by_request(
         assert latencies.percentile(share) == pytest.approx(expected, rel=tolerance, abs=1e-4)
 
 
+def round_robin_waits(utilisation: float, tasks: int, requests: int) -> list[float]:
+    """Return the waits at one of so many tasks, each of which gets every so manieth request."""
+    random, rate = a_random(2), NO_LIMIT.capacity
+    wait, found = 0.0, []
+    for _ in range(requests):
+        found.append(wait)
+        between = sum(random.expovariate(tasks * utilisation * rate) for _ in range(tasks))
+        wait = max(0.0, wait + random.expovariate(rate) - between)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("utilisation", [0.5, 0.67, 0.8])
+@pytest.mark.parametrize("tasks", [2, 12])
+def test_of_tasks_that_take_turns_each_waits_as_simulated_request_by_request(
+    tasks: int, utilisation: float
+) -> None:
+    simulated = round_robin_waits(utilisation, tasks, 60_000)
+    latencies, length = Latencies(NO_LIMIT), 0.0
+    for _ in range(1000):
+        arrivals = utilisation * NO_LIMIT.capacity
+        served = serve(NO_LIMIT, length, arrivals, irregularity=1 / tasks)
+        length = served.length
+    latencies.add(served, 1000)
+
+    assert served.settled
+    assert served.wait == pytest.approx(fmean(simulated), rel=0.1)
+    for share in (0.95, 0.99):
+        expected = simulated[int(share * len(simulated))]
+        assert latencies.percentile(share) == pytest.approx(expected, rel=0.12)
+
+
+def test_in_a_full_queue_waits_vary_as_the_services_before_them() -> None:
+    random, server = a_random(), Server(service_seconds=0.0)
+    simulated = sorted(
+        sum(random.expovariate(server.capacity) for _ in range(299)) for _ in range(4000)
+    )
+    latencies = Latencies(server)
+    latencies.add(settled(server, 2.0, seconds=20), 100)
+    for share in (0.05, 0.5, 0.95, 0.99):
+        expected = simulated[int(share * len(simulated))]
+        assert latencies.percentile(share) == pytest.approx(expected, rel=0.02)
+
+
 class Queue:
     """A queue of at most 300, simulated event by event; requests and services are exponential."""
 
@@ -264,9 +307,10 @@ def test_a_higher_percentile_is_never_a_shorter_time(seconds: list[tuple[float, 
 
 
 def test_of_two_moments_the_busier_one_counts_for_as_many_requests_as_it_had() -> None:
-    latencies = Latencies(Server(service_seconds=0.05))
-    full = settled(Server(), 2.0, seconds=20)
-    latencies.add(settled(Server(), 0.01), 940)
+    server = Server(service_seconds=0.05, variability=CONSTANT)
+    latencies = Latencies(server)
+    full = settled(server, 2.0, seconds=20)
+    latencies.add(settled(server, 0.01), 940)
     latencies.add(full, 60)
     assert latencies.percentile(0.9) == pytest.approx(0.05, abs=1e-3)
     assert latencies.percentile(0.95) == pytest.approx(0.05 + full.wait, rel=0.02)

@@ -10,18 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import AlarmState
-from quickstep_lab.simulator.world import Spread
+from quickstep_lab.simulator import constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quickstep_lab.simulator.stage import Stage, WatchedAlarm
 
-REPEAT_SECONDS = 60
+REPEAT_SECONDS = constants.REPEAT.whole
 """An alarm repeats its Auto Scaling actions once a minute while it stays in its state."""
-
-ACTION = Spread(1.0, 3.0)
-"""From an alarm's action to UpdateService, in seconds: not published, assumed."""
 
 
 def repeat(
@@ -37,7 +34,7 @@ def repeat(
     def fire(since: float) -> None:
         if alarm.state is not AlarmState.ALARM or alarm.at != since:
             return
-        stage.at(stage.now + ACTION.draw(stage.random), take)
+        stage.at(stage.now + stage.world.aas_action.draw(stage.random), take)
         stage.at(stage.now + REPEAT_SECONDS, lambda: fire(since))
 
     def take() -> None:

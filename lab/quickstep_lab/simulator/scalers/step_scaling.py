@@ -21,6 +21,7 @@ from quickstep.engine.model import (
     StepAdjustment,
     StepPolicy,
 )
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
 from quickstep_lab.simulator.stage import (
     Setup,
@@ -67,19 +68,19 @@ class StepScaling:
         _StepPlayer(self, stage)
 
 
-MOST_STEPS = 20
+MOST_STEPS = constants.LADDER_STEPS.whole
 """Step adjustments of one policy, at most: a quota of Application Auto Scaling."""
 
-REACH = 10.0
+REACH = constants.LADDER_REACH.value
 """The surge that the ladder's last step is for: ten times the target on each task."""
 
-LADDER_OUT_COOLDOWN = 30
-LADDER_IN_COOLDOWN = 300
-LADDER_IN_SECONDS = 600
+LADDER_OUT_COOLDOWN = constants.LADDER_OUT_COOLDOWN.whole
+LADDER_IN_COOLDOWN = constants.COOLDOWN.whole
+LADDER_IN_SECONDS = constants.LADDER_IN_SECONDS.whole
 """What a careful user of AAS chose on the simulator's traffic: a start-up, AAS's default, and
 neither the minutes that flap nor the quarter of an hour that target tracking waits."""
 
-IN_ROOM = 0.9
+IN_ROOM = constants.LADDER_ROOM.value
 """What is left after a scale-in is loaded to at most this share of the target."""
 
 

@@ -8,17 +8,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep_lab.alarms import AlarmDefinition, MissingData
+from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.metric import Statistic
 from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
 from quickstep_lab.simulator.signals import Source, cpu
 from quickstep_lab.simulator.stage import Setup, WatchedAlarm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from quickstep_lab.simulator.queueing import Server
     from quickstep_lab.simulator.signals import Signal
     from quickstep_lab.simulator.stage import Stage
+    from quickstep_lab.simulator.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class Tracking:
 
     One that is `capped` watches ECS's CPU, whatever a task's own signal is.
 
-    `delay` is the seconds from its alarm to its first action, chosen so that the median trigger
-    time of a surge is the one that AWS `published`; that is None where nothing is shipped yet. It
+    `delay` is the seconds from its alarm to its first action, a clock of the world, chosen so that
+    the median trigger time of a surge is the one that AWS `published`; that is None where nothing
+    is shipped yet. It
     stands for everything on the way that is not known, the lag of AWS's own metrics included: where
     a signal has one of its own, it is taken off. The action then uses the newest datapoint,
     which is the most favourable reading: were the metric that late instead, the policy would
@@ -36,17 +40,41 @@ class Tracking:
     """
 
     period: int
-    delay: float
+    delay: Callable[[World], float]
     published: float | None
     capped: bool
     out_cooldown: int
 
 
 KINDS = {
-    "aas-target-tracking-60s": Tracking(60, 163.0, 363.0, capped=False, out_cooldown=300),
-    "aas-target-tracking-20s": Tracking(20, 18.8, 86.0, capped=True, out_cooldown=60),
-    "aas-target-tracking-20s-custom": Tracking(20, 0.0, None, capped=False, out_cooldown=30),
-    "aas-target-tracking-10s-custom": Tracking(10, 0.0, None, capped=False, out_cooldown=30),
+    "aas-target-tracking-60s": Tracking(
+        constants.MINUTES_PERIOD.whole,
+        lambda world: world.tracking_delay_60s,
+        constants.TRACKING_60S.value,
+        capped=False,
+        out_cooldown=constants.COOLDOWN.whole,
+    ),
+    "aas-target-tracking-20s": Tracking(
+        constants.ECS_PERIOD.whole,
+        lambda world: world.tracking_delay_20s,
+        constants.TRACKING_20S.value,
+        capped=True,
+        out_cooldown=constants.CAPPED_COOLDOWN.whole,
+    ),
+    "aas-target-tracking-20s-custom": Tracking(
+        constants.ECS_PERIOD.whole,
+        lambda _: 0.0,
+        None,
+        capped=False,
+        out_cooldown=constants.ANNOUNCED_COOLDOWN.whole,
+    ),
+    "aas-target-tracking-10s-custom": Tracking(
+        constants.ANNOUNCED_PERIOD.whole,
+        lambda _: 0.0,
+        None,
+        capped=False,
+        out_cooldown=constants.ANNOUNCED_COOLDOWN.whole,
+    ),
 }
 """What target tracking watches, by the scaler's name.
 
@@ -77,11 +105,11 @@ def labelled(name: str) -> str:
     return f"{name} (announced)" if name in ANNOUNCED else name
 
 
-OUT_PERIODS = 3
-IN_SECONDS = 900
+OUT_PERIODS = constants.TRACKING_PERIODS.whole
+IN_SECONDS = constants.TRACKING_IN.whole
 """Target tracking's alarms: 3 of 3 datapoints above the target, 15 minutes below 90 % of it."""
 
-IN_COOLDOWN = 300
+IN_COOLDOWN = constants.COOLDOWN.whole
 """Seconds: AAS's default for ECS."""
 
 
@@ -114,9 +142,9 @@ class TargetTracking:
     def start(self, stage: Stage) -> None:
         """Watch the two alarms."""
         known = self.setup.signal.lag or 0.0
-        kind = replace(self.kind, delay=max(0.0, self.kind.delay - known))
+        delay = max(0.0, self.kind.delay(stage.world) - known)
         (signal,) = self.signals(stage.world.server)
-        _TrackingPlayer(self.setup, kind, signal, stage)
+        _TrackingPlayer(self.setup, self.kind, delay, signal, stage)
 
 
 def kinds_for(signal: Signal) -> tuple[str, ...]:
@@ -131,7 +159,9 @@ def kinds_for(signal: Signal) -> tuple[str, ...]:
 
 
 class _TrackingPlayer:
-    def __init__(self, setup: Setup, kind: Tracking, signal: Signal, stage: Stage) -> None:
+    def __init__(
+        self, setup: Setup, kind: Tracking, delay: float, signal: Signal, stage: Stage
+    ) -> None:
         self._stage = stage
         self._kind = kind
         self._bounds = setup.target.min_capacity, setup.target.max_capacity
@@ -140,7 +170,12 @@ class _TrackingPlayer:
         self._in: datetime | None = None
         for comparison, threshold, n, act in (
             ("GreaterThanThreshold", self._goal, OUT_PERIODS, self._scale_out),
-            ("LessThanThreshold", 0.9 * self._goal, IN_SECONDS // kind.period, self._scale_in),
+            (
+                "LessThanThreshold",
+                constants.TRACKING_ROOM.value * self._goal,
+                IN_SECONDS // kind.period,
+                self._scale_in,
+            ),
         ):
             definition = AlarmDefinition(
                 name=comparison,
@@ -157,7 +192,7 @@ class _TrackingPlayer:
                 missing_data=MissingData.MISSING,
             )
             alarm = WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None, signal)
-            repeat(stage, alarm, act, kind.delay)
+            repeat(stage, alarm, act, delay)
 
     def _wanted(self, base: int, value: float) -> int:
         """Return the tasks that bring the metric back to its target: 4 at 160 of 100 are 7.
