@@ -70,7 +70,8 @@ def growth(
 ) -> float:
     """Return the growth that is expected of a target of 4 tasks."""
     alarm = firing(recent[-1].value if recent else 150.0, recent=recent)
-    return expected_growth(a_case(alarm, target, state), alarm)[0]
+    case = a_case(alarm, target, state)
+    return expected_growth(case, alarm, load_of(case, alarm))[0]
 
 
 SIX_A_SECOND = 1 + 0.5 * 6 * 45 / 340
@@ -153,7 +154,8 @@ def test_the_load_is_that_of_all_tasks_that_reported_it(
 ) -> None:
     alarm = firing(150.0, recent=points(50.0, 50.0, 50.0, samples=samples))
 
-    every = loads(a_case(alarm), alarm)
+    case = a_case(alarm)
+    every = loads(case, alarm, load_of(case, alarm))
 
     assert [load for _, load in every] == expected
     assert [at for at, _ in every] == [point.at for point in alarm.recent]

@@ -239,7 +239,8 @@ def test_a_load_whose_reporters_are_not_counted_is_that_of_the_tasks_before_any_
 ) -> None:
     alarm = firing(100.0, recent=points(100.0))
 
-    newest = loads(a_case(ecs(26), alarm, State(launches=launches)), alarm)[-1]
+    case = a_case(ecs(26), alarm, State(launches=launches))
+    newest = loads(case, alarm, load_of(case, alarm))[-1]
 
     assert newest == (ago(12.5), load)
 

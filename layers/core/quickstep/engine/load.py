@@ -225,7 +225,7 @@ def _mean(samples: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and samples[-1] is not None else None
 
 
-def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
+def loads(case: Case, alarm: Alarm, load: Load) -> tuple[tuple[datetime, float], ...]:
     """Return the target's load at each recent datapoint: when it began, and the load of all tasks.
 
     Where its reporters were not counted: the desired tasks, without those launched within
@@ -234,7 +234,7 @@ def loads(case: Case, alarm: Alarm) -> tuple[tuple[datetime, float], ...]:
     Example: 100 in each of 8 samples, one each 5 s in 10 s: 4 tasks, so 400.
     """
     counts = reporters(case, alarm)
-    if load_of(case, alarm).doubt:
+    if load.doubt:
         counts = [None] * len(counts)
     return tuple(
         (point.at, point.value * (_derived(case, alarm, point) if count is None else count))
@@ -277,7 +277,7 @@ def noise(values: Sequence[float], rank: Rank = MEDIAN) -> float:
     return kinks[int(len(kinks) * rank.share)] / rank.deviations / math.sqrt(6)
 
 
-def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
+def expected_growth(case: Case, alarm: Alarm, load: Load) -> tuple[float, float]:
     """Return by what the load will have grown once a new task serves, as a factor, and its slope.
 
     The slope, per second, is that of the least-squares line through the newest TREND_POINTS loads.
@@ -288,13 +288,13 @@ def expected_growth(case: Case, alarm: Alarm) -> tuple[float, float]:
     Example: 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a factor of
     1.5. Of 200, 200, 400 and 400, two levels say all there is: a factor of 1.
     """
-    every = loads(case, alarm)[-TREND_POINTS:]
+    every = loads(case, alarm, load)[-TREND_POINTS:]
     longest = timedelta(seconds=alarm.period * TREND_POINTS)
     if len(every) < TREND_POINTS or every[-1][0] - every[0][0] > longest or every[-1][1] <= 0:
         return 1.0, 0.0
     times = [(at - every[0][0]).total_seconds() for at, _ in every]
-    slope = ramp(times, [load for _, load in every])
-    seen = alarm.datapoints[-1] * load_of(case, alarm).serving if alarm.datapoints else 0.0
+    slope = ramp(times, [value for _, value in every])
+    seen = alarm.datapoints[-1] * load.serving if alarm.datapoints else 0.0
     if slope <= 0 or seen <= 0:
         return 1.0, slope
     expected = every[-1][1] + DAMPING * slope * case.target.warmup_seconds

@@ -181,7 +181,7 @@ def _more(
     case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None, proposal: Proposal
 ) -> Proposal:
     if load:
-        alarm, proposal = _rising_trend(case, policy, alarm, proposal)
+        alarm, proposal = _rising_trend(case, policy, alarm, load, proposal)
         alarm, proposal = _capacity_on_its_way(case, policy, alarm, load, proposal)
     if not proposal.held:
         proposal = _in_cooldown(case, policy, alarm, proposal)
@@ -316,14 +316,14 @@ def _largest_step(case: Case, proposal: Proposal) -> Proposal:
 
 
 def _rising_trend(
-    case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal
+    case: Case, policy: StepPolicy, alarm: Alarm, load: Load, proposal: Proposal
 ) -> tuple[Alarm, Proposal]:
     """Choose the step from the load that is expected when a new task serves.
 
     Example: 4 tasks at 85 each, from 50 and 65, and a threshold of 70: 85 * 1.48 is 126, whose step
     [50, 100) adds 2 where that of 85 adds 1.
     """
-    growth, slope = expected_growth(case, alarm)
+    growth, slope = expected_growth(case, alarm, load)
     if Guard.RISING_TREND not in case.target.guards or growth <= 1:
         return alarm, proposal
     expected = _expected(policy, alarm, growth)
@@ -480,12 +480,13 @@ def needed(case: Case, policy: StepPolicy, alarm: Alarm) -> list[Need]:
     if threshold is None or policy.metric_scope is not MetricScope.PER_TASK:
         return []
     period = timedelta(seconds=alarm.period)
-    return [Need(at + period, math.floor(load / threshold) + 1) for at, load in loads(case, alarm)]
+    carried = loads(case, alarm, load_of(case, alarm))
+    return [Need(at + period, math.floor(load / threshold) + 1) for at, load in carried]
 
 
 def need(case: Case, alarm: Alarm, load: Load, threshold: float) -> tuple[float, int, float]:
     """Return a load with room for its noise, how many tasks it needs, and the room."""
-    margin = REMOVAL_MARGIN * noise(_by_period(loads(case, alarm), alarm.alarm_period))
+    margin = REMOVAL_MARGIN * noise(_by_period(loads(case, alarm, load), alarm.alarm_period))
     carried = max(alarm.datapoints) * load.reporting + margin
     return carried, math.floor(carried / threshold) + 1 if carried > 0 else 0, margin
 

@@ -180,7 +180,7 @@ def demand(case: Case, policy: TargetPolicy, alarm: Alarm) -> Demand | None:
     load = load_of(case, alarm)
     known = [point for point in alarm.recent if point.samples is not None]
     if not known or known[-1] is not alarm.recent[-1] or load.doubt:
-        values = tuple((at + period, value) for at, value in loads(case, alarm))
+        values = tuple((at + period, value) for at, value in loads(case, alarm, load))
         newest = ((case.now, alarm.datapoints[-1] * load.reporting),) if not values else ()
         return Demand(values or newest, load.serving)
     return _counted(case, alarm, known, load)
