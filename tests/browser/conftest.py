@@ -28,9 +28,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of this folder.
+    """One browser for the tests of a file.
 
     Playwright runs an event loop in this thread until it is closed; other tests have their own.
     """
