@@ -71,7 +71,7 @@ def batches_need_the_right_to_their_parts() -> str:
     found = iam_actions.extract_iam_action
 
     def extract(service: str, *request: Any) -> str | None:
-        action = found(service, *request)
+        action: str | None = found(service, *request)
         return action.removesuffix("Batch") if service == "sqs" and action else action
 
     iam_actions.extract_iam_action = extract
