@@ -1,8 +1,8 @@
 """ministack as a process of its own, and the stack deployed on it by `sam deploy`.
 
 An AWS that the scaler's authors did not write against: CloudFormation, IAM, Lambda, EventBridge,
-its Scheduler and SQS's event source are ministack's, the roles are enforced, and what it lacks is in
-`shims.py`. It lives in `.venv-emulator`, which `make emulator` sets up, and serves loopback only.
+its Scheduler and SQS's event source are ministack's, and the roles are enforced. What it lacks is
+in `shims.py`. It lives in `.venv-emulator`, which `make emulator` sets up; loopback only.
 """
 
 from __future__ import annotations
