@@ -16,7 +16,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from docs import cases, costs, draining, keys, outcomes, protocol, schema, variables
+from docs import cases, costs, draining, keys, outcomes, proof, protocol, schema, variables
 from docs.tables import ROOT, table
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ DOCUMENTS = (
 
 FILES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "policy.schema.json": schema.schema,
+    ROOT / "docs" / "proof.schema.json": proof.schema,
     ROOT / "terraform" / "scaler" / "variables.tf": variables.scaler,
     ROOT / "terraform" / "target" / "variables.tf": variables.target,
 }

@@ -51,6 +51,10 @@ COMMANDS = {
         "Tell what scaling a service costs in a month, line by line, and beside AWS's scalers.",
         epilog=_TRAFFIC,
     ),
+    "prove": Lazy(
+        "prove:prove",
+        "Say what a proof of the claim on AWS would create and cost, or check the result of one.",
+    ),
     "status": Lazy(
         "status:status",
         "Show targets: capacity, alarms, cooldowns, overrides, pauses, and the last decision.",
