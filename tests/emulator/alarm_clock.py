@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,10 +20,17 @@ EVERY_SECONDS = 1.0
 """CloudWatch takes ten; nobody waits here for what a test does not measure."""
 
 
-def evaluate_once(account: Account, prefix: str) -> None:
-    """Evaluate the alarms whose names start with `prefix`, by the lab's rules; put their events."""
+def evaluate_once(account: Account, prefix: str, event_seconds: float = 0.0) -> None:
+    """Evaluate the alarms whose names start with `prefix`, by the lab's rules; put their events.
+
+    An event leaves so many seconds after all have been evaluated.
+    """
     client, events = account.client("cloudwatch"), account.client("events")
-    for evaluation in evaluate_alarms(client, prefix, lambda: datetime.now(UTC)):
+    evaluations = evaluate_alarms(client, prefix, lambda: datetime.now(UTC))
+    if event_seconds:
+        evaluations = iter(list(evaluations))
+        time.sleep(event_seconds)
+    for evaluation in evaluations:
         event = evaluation.event()
         if event is None:
             continue

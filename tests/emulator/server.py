@@ -36,6 +36,8 @@ NO_EMULATOR = "ministack is not installed in .venv-emulator: `make emulator` doe
 
 ROOT_KEY = "test"
 """What ministack takes for the account's root, whose calls it does not check."""
+START_UP = 4
+"""Seconds from a task's launch until DescribeTasks shows it as running."""
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 
@@ -57,6 +59,7 @@ def ministack(folder: Path) -> Iterator[Account]:
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": ROOT_KEY,
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+        "PLANTED_START_UP": str(START_UP),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "127.0.0.1",

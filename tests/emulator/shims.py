@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ministack import app
 from ministack.core import iam_actions
-from ministack.services import cloudwatch, eventbridge
+from ministack.services import cloudwatch, ecs, eventbridge
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 if TYPE_CHECKING:
@@ -123,6 +124,28 @@ def conditions_take_functions() -> str:
     return "CloudFormation's Conditions take Split, Sub, Join and FindInMap"
 
 
+def tasks_take_time_to_start() -> str:
+    """Fargate takes its time; ministack's tasks run at once. Only DescribeTasks shows it."""
+    start_up = timedelta(seconds=float(os.environ.get("PLANTED_START_UP", "0")))
+    describe = ecs._ACTION_MAP["DescribeTasks"]
+
+    def started_later(data: dict[str, Any]) -> Any:
+        status, headers, body = describe(data)
+        answer = json.loads(body)
+        for task in answer.get("tasks", []):
+            if "startedAt" not in task:
+                continue
+            started = datetime.fromisoformat(task["startedAt"]) + start_up
+            task["startedAt"] = started.isoformat()
+            if started > datetime.now(UTC):
+                del task["startedAt"]
+                task["lastStatus"] = "PENDING"
+        return status, headers, json.dumps(answer).encode()
+
+    ecs._ACTION_MAP["DescribeTasks"] = started_later
+    return f"DescribeTasks shows a task as running {start_up.total_seconds():g} s after its launch"
+
+
 SHIMS = (
     alarms_are_evaluated_elsewhere,
     events_of_alarms_are_put,
@@ -131,6 +154,7 @@ SHIMS = (
     loopback_stands_for_tls,
     schedules_say_their_time,
     conditions_take_functions,
+    tasks_take_time_to_start,
 )
 
 

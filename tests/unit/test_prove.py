@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET  # noqa: S405 - of our own picture
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -28,7 +28,6 @@ from quickstep_lab.prove.result import (
     segments,
 )
 from quickstep_lab.simulator.world import Spread, World
-
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
@@ -176,8 +175,8 @@ def test_a_changed_figure_is_refused_and_the_right_one_named() -> None:
         (
             a_surge(alarm=-1),
             (
-                "surges[0].alarm: must lie after the first overloaded second, within the plan's time, "
-                "not -1 s after it"
+                "surges[0].alarm: must lie after the first overloaded second, "
+                "within the plan's time, not -1 s after it"
             ),
         ),
         (
