@@ -67,7 +67,7 @@ class Account:
 
     session: boto3.Session
     endpoint_url: str
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
         """Return a client of one of its services, e.g. `ecs`."""

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,9 +63,8 @@ def surges(stack: Stack) -> dict[Contender, Surge]:
     for one in Contender:
         publish(account, one, datetime.now(UTC) - timedelta(seconds=40), 40, PLAN.rate(0))
     invoke(stack, "ScalerFunction", {"heartbeat": {}})
-    for one in Contender:
-        if one.is_quickstep:
-            assert soon(lambda one=one: decisions(stack, ServiceName(CLUSTER, one.value)))
+    own = [ServiceName(CLUSTER, one.value) for one in Contender if one.is_quickstep]
+    assert soon(lambda: all(decisions(stack, name) for name in own))
     start = next_boundary(datetime.now(UTC) + timedelta(seconds=3), 20) - timedelta(seconds=1)
     (overloaded,) = PLAN.overloads(start)
     stage = threading.Thread(target=play, args=(stack, overloaded), daemon=True)
@@ -151,10 +151,8 @@ def play(stack: Stack, overloaded: datetime) -> None:
         (VISIBILITY + 0.5, lambda: tell(stack, overloaded)),
     ]
     for period, at in EVALUATED.items():
-        prefixes = ["quickstep/proof/", "aas/"]
-        acts.append((at, lambda prefixes=prefixes: evaluate(account, prefixes)))
-        own = [one for one in Contender if one.period == period and not one.is_quickstep]
-        acts.append((at + EVENT, lambda own=own: scale(account, own)))
+        aas = [one for one in Contender if one.period == period and not one.is_quickstep]
+        acts += [(at, partial(evaluate, account)), (at + EVENT, partial(scale, account, aas))]
     for seconds, act in sorted(acts, key=lambda one: one[0]):
         until = (overloaded + timedelta(seconds=seconds) - datetime.now(UTC)).total_seconds()
         time.sleep(max(0.0, until))
@@ -187,11 +185,11 @@ def surge_data(account: Account, overloaded: datetime) -> None:
 def tell(stack: Stack, overloaded: datetime) -> None:
     queue = SurgeQueue(stack.outputs["SurgeQueue"], stack.account.client("sqs"))
     at = overloaded + timedelta(seconds=VISIBILITY)
-    queue.tell(Address(CLUSTER, Contender.SURGE.value, "Proof"), at)
+    queue.tell(Address("Proof", CLUSTER, Contender.SURGE.value), at)
 
 
-def evaluate(account: Account, prefixes: list[str]) -> None:
-    for prefix in prefixes:
+def evaluate(account: Account) -> None:
+    for prefix in (f"quickstep/{CLUSTER}/", "aas/"):
         threading.Thread(target=evaluate_once, args=(account, prefix, EVENT), daemon=True).start()
 
 

@@ -27,7 +27,7 @@ def main() -> None:
     endpoint_url, queue_url, now, where, call = sys.argv[1:]
     session = boto3.Session("doomed", "doomed", region_name=REGION)
     clock = datetime.fromisoformat(now)
-    door = a_door(Account(session, endpoint_url, elsewhere()), queue_url, lambda: clock)
+    door = a_door(Account(session, endpoint_url, elsewhere=elsewhere()), queue_url, lambda: clock)
     on_call(door, where, call, stop)
     door.on_event(json.load(sys.stdin))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from quickstep_lab.prove.plan import Contender
 from quickstep_lab.prove.result import Surge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from quickstep_lab.prove.plan import Contender, Plan
+    from quickstep_lab.prove.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Collector:
 
     def surges(self) -> tuple[Surge, ...]:
         """Return what was stamped so far, by service and surge."""
-        order = sorted(self._surges, key=lambda key: (list(type(key[0])).index(key[0]), key[1]))
+        order = sorted(self._surges, key=lambda key: (list(Contender).index(key[0]), key[1]))
         return tuple(self._surges[key] for key in order)
 
     def _number(self, now: datetime) -> int | None:

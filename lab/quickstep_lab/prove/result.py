@@ -227,13 +227,11 @@ def _check_moments(result: Result) -> None:
 def _read_plan(field: Field) -> Plan:
     names = [each.name for each in fields(Plan)]
     members = field.members(required=names)
-    whole = {
-        name: members[name].integer(1, 100_000)
-        for name in names
-        if name in members and name not in ("calm", "factor")
-    }
-    real = {name: members[name].number() for name in ("calm", "factor") if name in members}
-    return Plan(**{**whole, **real}) if whole and real else Plan()  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for name, member in members.items():
+        real = isinstance(getattr(Plan(), name), float)
+        given[name] = member.number() if real else member.integer(1, 100_000)
+    return Plan(**given)
 
 
 def _read_surge(field: Field) -> Surge:
