@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "prove": Lazy(
         "prove:prove",
-        "Say what a proof of the claim on AWS would create and cost, or check the result of one.",
+        "Measure Quickstep beside AWS's scalers on your account, for less than a dollar.",
     ),
     "status": Lazy(
         "status:status",

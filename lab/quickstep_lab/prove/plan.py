@@ -93,27 +93,29 @@ class Plan:
         return tuple(start + timedelta(seconds=offset) for offset in self.offsets)
 
 
-def task_seconds(plan: Plan) -> float:
-    """Return what all services use at most: `most` tasks from each surge's start to rest's end."""
+def task_seconds(plan: Plan, services: int = len(Contender)) -> float:
+    """Return what the services use at most: `most` tasks from each surge's start to rest's end."""
     busy = plan.surges * (plan.surge + plan.rest)
     calm = plan.whole - busy
-    return len(Contender) * (max(0, calm) * plan.fewest + busy * plan.most)
+    return services * (max(0, calm) * plan.fewest + busy * plan.most)
 
 
-def lines(plan: Plan) -> Iterator[Line]:
+def lines(plan: Plan, services: int = len(Contender)) -> Iterator[Line]:
     """Return what a proof uses of AWS, at most; monthly prices are prorated by the second."""
-    share, hours = plan.whole / SECONDS, task_seconds(plan) / 3600
-    published = len(Contender) - 1
-    queries = plan.whole * len(Contender)
+    share, seconds = plan.whole / SECONDS, task_seconds(plan, services)
+    hours = seconds / 3600
+    queries = plan.whole * services
     yield Line(Part.CLOUDWATCH, "Fargate vCPU", Meter.FARGATE_X86_VCPU, hours * plan.cpu / 1024)
     yield Line(Part.CLOUDWATCH, "Fargate GB", Meter.FARGATE_X86_GB, hours * plan.memory / 1024)
-    yield Line(Part.ALARMS, "high-resolution alarms", Meter.HIGH_RESOLUTION_ALARM, 7 * share)
-    yield Line(Part.METRICS, "published metrics", Meter.METRIC, published * share)
+    yield Line(
+        Part.ALARMS, "high-resolution alarms", Meter.HIGH_RESOLUTION_ALARM, (services + 1) * share
+    )
+    yield Line(Part.METRICS, "published metrics", Meter.METRIC, services * share)
     yield Line(Part.METRICS, "ECS's 20-s metrics", Meter.VENDED_METRIC, 2 * share)
-    yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, task_seconds(plan) / 5)
+    yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, seconds / 5)
     yield Line(Part.CLOUDWATCH, "metrics read, once a second", Meter.METRIC_READ, queries)
 
 
-def cost(plan: Plan, prices: Mapping[Meter, Price]) -> Bill:
+def cost(plan: Plan, prices: Mapping[Meter, Price], services: int = len(Contender)) -> Bill:
     """Return the bill of a proof, by the cost model's prices; without any free tier."""
-    return bill(lines(plan), prices)
+    return bill(lines(plan, services), prices)

@@ -31,8 +31,9 @@ _TASKS = 100
 class Sight:
     """What AWS shows of the services in one cluster.
 
-    `alarms` are the names of the alarms that scale each of them out. The decisions are the
-    scaler's; the services that it does not scale have none there.
+    `alarms` are the names of the alarms that scale each of them out. Of one that is not there, or
+    that watches an expression, neither datapoint nor state is seen. The decisions are the scaler's;
+    the services that it does not scale have none there.
     """
 
     cluster: str
@@ -50,23 +51,25 @@ class Sight:
         answer = self.cloudwatch.describe_alarms(
             AlarmNames=list(self.alarms.values()), AlarmTypes=["MetricAlarm"]
         )
-        alarms = {one["AlarmName"]: one for one in answer["MetricAlarms"]}
-        breached = self._breached([alarms[name] for name in self.alarms.values()], now)
+        alarms = {one["AlarmName"]: one for one in answer["MetricAlarms"] if "MetricName" in one}
+        breached = self._breached(list(alarms.values()), now)
         return {
             service: Seen(
                 desired=services[service.value]["desiredCount"],
-                breached=breached[index],
-                alarmed=_alarmed(alarms[name]),
+                breached=breached.get(name),
+                alarmed=_alarmed(alarms[name]) if name in alarms else None,
                 evaluated=self._evaluated(service, now, since),
                 started=self._started(services[service.value]),
             )
-            for index, (service, name) in enumerate(self.alarms.items())
+            for service, name in self.alarms.items()
         }
 
     def _breached(
         self, alarms: Sequence[MetricAlarmTypeDef], now: datetime
-    ) -> list[datetime | None]:
+    ) -> dict[str, datetime | None]:
         """Return the newest period of each alarm's metric that is above its threshold."""
+        if not alarms:
+            return {}
         longest = max(alarm["Period"] for alarm in alarms)
         answer = self.cloudwatch.get_metric_data(
             MetricDataQueries=[_query(index, alarm) for index, alarm in enumerate(alarms)],
@@ -75,7 +78,7 @@ class Sight:
             EndTime=now + timedelta(seconds=longest),
         )
         found = {result["Id"]: result for result in answer["MetricDataResults"]}
-        newest = []
+        newest: dict[str, datetime | None] = {}
         for index, alarm in enumerate(alarms):
             result = found[f"m{index}"]
             above = [
@@ -83,7 +86,7 @@ class Sight:
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True)
                 if value > alarm["Threshold"]
             ]
-            newest.append(max(above, default=None))
+            newest[alarm["AlarmName"]] = max(above, default=None)
         return newest
 
     def _evaluated(
