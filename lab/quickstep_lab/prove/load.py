@@ -30,7 +30,7 @@ def surging(at: float) -> bool:
 
 def rate(at: float) -> float:
     """Return the requests per second that a task says it has."""
-    return PLAN["target"] * (PLAN["factor"] if surging(at) else PLAN["calm"])
+    return float(PLAN["target"] * (PLAN["factor"] if surging(at) else PLAN["calm"]))
 
 
 def burn() -> None:
