@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -110,15 +111,18 @@ def _median(values: Sequence[float | None]) -> float | None:
 def segments(row: Mapping[str, float | int | None]) -> list[tuple[str, float]]:
     """Return the seconds from each step to the next that was stamped; the first is from overload.
 
+    They are in the order of their times: a task's message is answered before the alarm. An alarm
+    that changes after the desired count has risen is on no way, and left out.
+
     Example: readable 12, alarm 14, update 15: `[("readable", 12), ("alarm", 2), ("update", 1)]`.
-    A median that lies before the one of an earlier step adds nothing.
     """
     reached, parts = 0.0, []
-    for step in STEPS:
-        value = row[step]
-        if value is not None:
-            parts.append((step, max(0.0, round(value - reached, 1))))
-            reached = max(reached, value)
+    stamped = {step: value for step in STEPS if (value := row[step]) is not None}
+    if stamped.get("alarm", 0) > stamped.get("update", math.inf):
+        del stamped["alarm"]
+    for step, value in sorted(stamped.items(), key=lambda one: one[1]):
+        parts.append((step, round(value - reached, 1)))
+        reached = value
     return parts
 
 
