@@ -46,6 +46,7 @@ _ACTIONS = (
     "ecs:DescribeTasks",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
+    "ecs:UpdateService",
     "iam:CreateRole",
     "iam:PassRole",
     "logs:CreateLogGroup",
@@ -216,7 +217,7 @@ def run(
         sight = Sight(NAME, alarms, aws.client("ecs"), aws.client("cloudwatch"), table)
         clock = Clock(now=now, sleep=lambda seconds: wait_for(timedelta(seconds=seconds)))
         clock.sleep(max(0.0, (start - now()).total_seconds()))
-        found = watch(plan, start, sight, clock)
+        found = watch(plan, start, sight, clock, lambda: _reset(aws, plan, contenders))
         say("All surges are over; deleting the stack")
         return found
 
@@ -229,6 +230,12 @@ def run(
         plan=plan,
         surges=surges,
     )
+
+
+def _reset(aws: Aws, plan: Plan, contenders: Sequence[Contender]) -> None:
+    """Set the services back to the fewest tasks."""
+    for one in contenders:
+        aws.client("ecs").update_service(cluster=NAME, service=one.value, desiredCount=plan.fewest)
 
 
 def _alarms(aws: Aws, contenders: Sequence[Contender]) -> dict[Contender, str]:

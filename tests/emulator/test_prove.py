@@ -72,7 +72,7 @@ def surges(stack: Stack) -> dict[Contender, Surge]:
     table = DynamoDecisions(account.client("dynamodb"), stack.outputs["TableName"])
     sight = Sight(CLUSTER, alarms, account.client("ecs"), account.client("cloudwatch"), table)
     time.sleep(max(0.0, (start - datetime.now(UTC)).total_seconds()))
-    stamped = watch(PLAN, start, sight, Clock())
+    stamped = watch(PLAN, start, sight, Clock(), lambda: None)
     stage.join()
     result = Result(
         quickstep="0.1.0",

@@ -159,23 +159,45 @@ def test_a_stamp_stays_as_it_was_seen_first() -> None:
     assert (later.update, later.alarm, later.after) == (at(15), at(14), 6)
 
 
+@dataclass
+class Services:
+    """A service that grows eight seconds after the start; a look at it takes its time."""
+
+    now: datetime = START
+    desired: int = 2
+    looks: list[datetime] = field(default_factory=list)
+    resets: list[datetime] = field(default_factory=list)
+
+    def look(self, now: datetime, _since: datetime) -> Mapping[Contender, Seen]:
+        self.looks.append(now)
+        self.now += timedelta(seconds=0.25)
+        if now == at(8):
+            self.desired = 6
+        return {Contender.ALARM: Seen(desired=self.desired)}
+
+    def reset(self) -> None:
+        self.resets.append(self.now)
+        self.desired = 2
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
 def test_services_are_looked_at_each_second_until_the_plan_ends() -> None:
-    plan = Plan(surges=2, warm=5, surge=10, rest=5)
-    clock = [START]
-    looks = []
+    plan, services = Plan(surges=2, warm=5, surge=10, rest=8), Services()
+    clock = Clock(now=lambda: services.now, sleep=services.sleep)
 
-    class Growing:
-        def look(self, now: datetime, _since: datetime) -> Mapping[Contender, Seen]:
-            looks.append(now)
-            clock[0] += timedelta(seconds=0.25)  # a look takes its time
-            desired = 6 if now >= START + timedelta(seconds=8) else 2
-            return {Contender.ALARM: Seen(desired=desired)}
+    found = watch(plan, START, services, clock, services.reset)
 
-    def sleep(seconds: float) -> None:
-        clock[0] += timedelta(seconds=seconds)
-
-    found = watch(plan, START, Growing(), Clock(now=lambda: clock[0], sleep=sleep))
-
-    assert looks == [at(second) for second in range(plan.seconds)]
+    assert services.looks == [at(second) for second in range(plan.seconds)]
     assert [(surge.number, surge.update) for surge in found] == [(0, at(8)), (1, None)]
-    assert [(surge.before, surge.after) for surge in found] == [(2, 6), (6, 6)]
+
+
+def test_each_surge_finds_the_services_as_they_were_before_the_first() -> None:
+    plan, services = Plan(surges=2, warm=5, surge=10, rest=8), Services()
+    clock = Clock(now=lambda: services.now, sleep=services.sleep)
+
+    found = watch(plan, START, services, clock, services.reset)
+
+    assert services.resets == [at(17.25)]
+    assert [(surge.before, surge.after) for surge in found] == [(2, 6), (2, 2)]

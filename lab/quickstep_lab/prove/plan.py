@@ -51,7 +51,7 @@ class Plan:
 
     Each task makes `calm` of its `target` in requests per second, and `factor` times its target in
     a surge. `warm` seconds go before the first surge: services start, alarms see a calm load. After
-    each surge, `rest` seconds let the services go back to `fewest` tasks.
+    each surge but the last, `rest` seconds bring the services back to `fewest` tasks.
     """
 
     surges: int = 3
@@ -72,6 +72,14 @@ class Plan:
     def offsets(self) -> tuple[int, ...]:
         """When each surge begins."""
         return tuple(self.warm + number * (self.surge + self.rest) for number in range(self.surges))
+
+    @property
+    def resets(self) -> tuple[int, ...]:
+        """When services are set back to `fewest` tasks: early in each rest, the last one's not.
+
+        So each surge finds all of them alike, however long their scalers take to remove tasks.
+        """
+        return tuple(offset + self.surge + self.rest // 4 for offset in self.offsets[:-1])
 
     @property
     def seconds(self) -> int:

@@ -116,6 +116,7 @@ def _service(
         "START": f"{start.timestamp():.0f}",
         "CLUSTER": cluster,
         "SERVICE": contender.value,
+        "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
     }
     if contender is Contender.SURGE:
         environment["QUEUE"] = {"Ref": "SurgeQueue"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from quickstep_lab.prove.collect import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from quickstep_lab.clock import Clock
@@ -27,14 +27,21 @@ class Looks(Protocol):
         """Return what is seen at a moment."""
 
 
-def watch(plan: Plan, start: datetime, looks: Looks, clock: Clock) -> tuple[Surge, ...]:
+def watch(
+    plan: Plan, start: datetime, looks: Looks, clock: Clock, reset: Callable[[], None]
+) -> tuple[Surge, ...]:
     """Look each second until the last surge is over; return what was stamped.
 
-    A look that takes longer than a second delays the next, and never moves the end.
+    A look that takes longer than a second delays the next, and never moves the end. `reset` sets
+    all services back to the fewest tasks, once in each rest.
     """
     collector, end = Collector(plan, start), start + timedelta(seconds=plan.seconds)
+    due = [start + timedelta(seconds=seconds) for seconds in plan.resets]
     while (now := clock.now()) < end:
         collector.saw(now, looks.look(now, start))
+        if due and now >= due[0]:
+            reset()
+            del due[0]
         spent = (clock.now() - now).total_seconds()
         clock.sleep(max(0.0, POLL_SECONDS - spent))
     return collector.surges()
