@@ -99,7 +99,7 @@ lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: 
 		--python-version 3.13 --group pyproject.toml:layer -o layers/powertools/requirements.txt
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .venv-runtime .venv-mutation .venv-emulator .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-mutation .venv-emulator .cache/emulator $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock and pyproject.toml say all there is to install; the stamp says that it was done.

@@ -211,6 +211,9 @@ def run(
     stack = ProofStack(aws.client("cloudformation"), body, parameters)
 
     def measure() -> tuple[Surge, ...]:
+        if (late := (now() - start).total_seconds()) > plan.warm / 2:
+            why = f"the stack took {late:.0f} s too long: its services had no time to get calm"
+            raise CommandError(Exit.NO, why)
         say(f"The stack {NAME} is there; the clock starts at {start:%H:%M:%S} UTC")
         table = DynamoDecisions(aws.client("dynamodb"), aws.table)
         alarms = _alarms(aws, contenders)

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 OWN = tuple(one for one in Contender if one.is_quickstep)
-PLAN = Plan(surges=1, warm=1, surge=2, rest=1, set_up=1)
+PLAN = Plan(surges=1, warm=10, surge=2, rest=1, set_up=10)
 MOMENTS = 20
 LONGEST = 9.0
 """Seconds after which a proof has begun to wait for its start, which is up to a minute away."""
