@@ -133,4 +133,4 @@ def test_killed_at_any_moment_it_leaves_nothing_that_clean_does_not_find(stack: 
 
         assert cleaned.exit_code == 0, cleaned.output
         assert left_behind(stack.account) == {}, f"killed after {moment:.2f} s"
-    assert began > MOMENTS / 2, "most were killed with nothing there yet"
+    assert began, "all were killed with nothing there yet"
