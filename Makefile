@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test axe simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
+.PHONY: help install demo test axe emulator simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ demo: $(INSTALLED) ## Watch a surge being answered beside models of AWS's scaler
 	@$(BIN)/quickstep demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
-	@$(BIN)/pytest $(BESIDE) $(ARGS)
+	@$(BIN)/pytest $(BESIDE) --ignore tests/emulator $(ARGS)
+
+emulator: $(INSTALLED) .venv-emulator/installed ## Deploy the stack on ministack, surge, update, operate and delete it
+	@$(BIN)/pytest tests/emulator -n 0 $(ARGS)
 
 axe: .cache/axe/installed ## Fetch what checks accessibility in the browser tests; needs npm
 
@@ -98,10 +101,12 @@ lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: 
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --group pyproject.toml:mutation -o requirements-mutation.lock
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
+		--python-version 3.11 --group pyproject.toml:emulator -o requirements-emulator.lock
+	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.13 --group pyproject.toml:layer -o layers/powertools/requirements.txt
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .venv-runtime .venv-mutation $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-mutation .venv-emulator .cache/emulator $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock and pyproject.toml say all there is to install; the stamp says that it was done.
@@ -117,6 +122,13 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@.venv-mutation/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
 		--require-hashes --no-deps -r requirements-mutation.lock
 	@touch $@
+
+# Where it cannot be installed, the tests are skipped, and say so.
+.venv-emulator/installed: requirements-emulator.lock | $(BIN)/python
+	@$(BIN)/python -m venv --clear .venv-emulator
+	@.venv-emulator/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+		--no-compile --require-hashes --no-deps -r requirements-emulator.lock && touch $@ \
+		|| echo "ministack could not be installed: its tests are skipped" >&2
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \

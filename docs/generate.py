@@ -24,6 +24,7 @@ from docs import (
     keys,
     night,
     outcomes,
+    proof,
     protocol,
     results,
     schema,
@@ -50,6 +51,7 @@ DOCUMENTS = (
 FILES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "on-call.md": night.page,
     ROOT / "docs" / "policy.schema.json": schema.schema,
+    ROOT / "docs" / "proof.schema.json": proof.schema,
     ROOT / "terraform" / "scaler" / "variables.tf": variables.scaler,
     ROOT / "terraform" / "target" / "variables.tf": variables.target,
 }

@@ -28,6 +28,8 @@ from quickstep_cli.traffic import (
 )
 from quickstep_cli.watched import Given, what_is_watched
 from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_lab.prove.clocks import measured
+from quickstep_lab.prove.result import ResultError, read_result
 from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
 from quickstep_lab.simulator.jobs import Jobs
@@ -42,6 +44,7 @@ from quickstep_lab.traffic import MAX_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from quickstep_lab.prove.clocks import Clocks
     from quickstep_lab.simulator.stage import Watch
     from quickstep_lab.traffic import ScenarioName, Traffic
 
@@ -205,6 +208,17 @@ JobsOption = Annotated[
     int,
     typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
 ]
+WorldOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--world",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Play on the clocks that a result of `prove` measured, its start-up included.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -239,6 +253,7 @@ class Trials:
     publish_seconds: PublishSecondsOption = None
     outage: OutageOption = None
     late_after: LateAfterOption = Jobs().late_after
+    world_file: WorldOption = None
     jobs: JobsOption = CORES
     as_json: JsonOption = False
 
@@ -273,7 +288,7 @@ class Trials:
         """
         never, delay = self.never_come_from, self.deregistration_delay
         jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
-        return World(
+        world = World(
             jobs=jobs[0] if jobs else None,
             server=self.server(),
             start_up=Spread(self.start_up, self.start_up * _START_UP_SPREAD),
@@ -288,6 +303,7 @@ class Trials:
             publish_seconds=setup.target.publish_seconds,
             outages=tuple(_outage(text) for text in self.outage or []),
         )
+        return clocks_of(self.world_file).applied(world) if self.world_file else world
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +322,21 @@ takes_trial = made_of_options(Trial)
 
 takes_trials = made_of_options(Trials)
 """The same, for a command that has an option of its own for traffic files."""
+
+
+def clocks_of(file: Path) -> Clocks:
+    """Return the clocks that a result of `prove` measured.
+
+    Raises:
+        typer.BadParameter: the file does not hold together.
+    """
+    try:
+        return measured(read_result(file.read_text(encoding="utf-8")))
+    except ResultError as error:
+        listed = "\n".join(str(problem) for problem in error.problems)
+        raise typer.BadParameter(f"{file}:\n{listed}", param_hint="--world") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file}: must be UTF-8", param_hint="--world") from None
 
 
 def read_setup(

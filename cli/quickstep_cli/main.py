@@ -51,6 +51,10 @@ COMMANDS = {
         "Tell what scaling a service costs in a month, line by line, and beside AWS's scalers.",
         epilog=_TRAFFIC,
     ),
+    "prove": Lazy(
+        "prove:prove",
+        "Measure Quickstep beside AWS's scalers on your account, for less than a dollar.",
+    ),
     "status": Lazy(
         "status:status",
         "Show targets: capacity, alarms, cooldowns, overrides, pauses, and the last decision.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -24,7 +24,7 @@ from quickstep.naming import ServiceName
 from quickstep_lab import alarm_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from types import TracebackType
 
@@ -63,15 +63,20 @@ TABLE_ATTRIBUTES: list[AttributeDefinitionTypeDef] = [
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How to reach an AWS: the session to make clients from, and the endpoint to give them."""
+    """How to reach an AWS: the session to make clients from, and the endpoint to give them.
+
+    A service of `elsewhere`, such as `dynamodb`, has an endpoint of its own.
+    """
 
     session: boto3.Session
     endpoint_url: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
         """Return a client of one of its services, e.g. `ecs`."""
         make: Any = self.session.client  # typed for literal names only
-        return make(service, config=config, endpoint_url=self.endpoint_url)
+        endpoint_url = self.elsewhere.get(service, self.endpoint_url)
+        return make(service, config=config, endpoint_url=endpoint_url)
 
 
 class EmbeddedAws:

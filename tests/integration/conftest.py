@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from quickstep_lab.embedded_aws import (
 )
 from tests.builders import EXAMPLE_POLICY, WEB
 from tests.integration.commands import quickstep
+from tests.integration.scene import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +27,24 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Account]:
-    """One server for all tests."""
+    """One server for all tests; the scaler's table may be `elsewhere`."""
     with EmbeddedAws() as account:
-        yield account
+        yield replace(account, elsewhere=elsewhere())
+
+
+def remove_tables(account: Account) -> None:
+    """Empty the account's DynamoDB, wherever it is."""
+    client = account.client("dynamodb")
+    for name in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=name)
 
 
 @pytest.fixture
 def account(server: Account) -> Account:
     """An account with the scaler's table, and the service `prod/web` of 4 tasks with a policy."""
     reset(server)
+    if server.elsewhere:
+        remove_tables(server)  # which the reset did not reach
     create_table(server)
     create_service(server, WEB, 4)
     put_policy(server, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from typing import NoReturn
 import boto3
 
 from quickstep_lab.embedded_aws import REGION, Account
-from tests.integration.scene import a_door, on_call
+from tests.integration.scene import a_door, elsewhere, on_call
 
 STOPPED = b"stopped\n"
 
@@ -27,7 +27,7 @@ def main() -> None:
     endpoint_url, queue_url, now, where, call = sys.argv[1:]
     session = boto3.Session("doomed", "doomed", region_name=REGION)
     clock = datetime.fromisoformat(now)
-    door = a_door(Account(session, endpoint_url), queue_url, lambda: clock)
+    door = a_door(Account(session, endpoint_url, elsewhere=elsewhere()), queue_url, lambda: clock)
     on_call(door, where, call, stop)
     door.on_event(json.load(sys.stdin))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -38,6 +39,8 @@ METRIC: dict[str, Any] = {
     ],
 }
 """What the sample events' alarm watches."""
+DYNAMODB_ENDPOINT = "QUICKSTEP_TEST_DYNAMODB_ENDPOINT"
+"""The environment variable with the URL of another DynamoDB; see docs/emulators.md."""
 NO_GUARDS = dict.fromkeys(Guard, False)
 
 
@@ -127,6 +130,12 @@ def last_period(moment: datetime) -> datetime:
 
 
 # --- the account ----------------------------------------------------------------------------------
+
+
+def elsewhere() -> Mapping[str, str]:
+    """Return the services that are not the embedded AWS's, and where: DynamoDB, if anything."""
+    endpoint = os.environ.get(DYNAMODB_ENDPOINT)
+    return {"dynamodb": endpoint} if endpoint else {}
 
 
 def recreate_table(account: Account) -> None:

@@ -71,7 +71,10 @@ def kill_at(account: Account, where: str, call: str) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", "layers/core"])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([".", "layers/core", "lab", "publisher/src"]),
+        },
     )
     with process:
         assert process.stdin

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PACKAGES = {"quickstep", "quickstep_cli", "quickstep_lab", "quickstep_publisher"}
-NEEDS_LAB = ("demo", "simulate", "compare", "tune")
+NEEDS_LAB = ("demo", "simulate", "compare", "tune", "prove")
 HELP = """
 from typer.testing import CliRunner
 from quickstep_cli.main import COMMANDS, app

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -22,7 +22,7 @@ from hypothesis import given
 from quickstep.alarms.known import KnownAlarm
 from quickstep.aws.attributes import from_item, to_item
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
-from quickstep.aws.dynamodb import DynamoTargets
+from quickstep.aws.dynamodb import DynamoTargets, _fitting
 from quickstep.aws.ecs import EcsServices, deployment_in_progress
 from quickstep.aws.failures import Kind, calling
 from quickstep.aws.sqs import SqsMessages
@@ -32,7 +32,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.protocol.documents import Document
 from quickstep.protocol.memory import Lease, Memory, memory_dict, read_memory
 from quickstep.protocol.messages import Message, Recheck, Sweep, write_message
-from quickstep.protocol.ports import CallFailedError, LeaseLostError
+from quickstep.protocol.ports import CallFailedError, ItemFullError, LeaseLostError
 from quickstep.wiring import in_threads
 from tests.builders import (
     DEFINITION,
@@ -647,3 +647,28 @@ def test_a_round_ends_when_both_calls_have_ended_even_if_one_fails(failing: str)
         in_threads(executor)(lambda: call("first"), lambda: call("second"))
 
     assert sorted(ended) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "expected"),
+    [
+        ("Item size has exceeded the maximum allowed size", "", ItemFullError),
+        (
+            "Transaction cancelled [ValidationError]",
+            "Item size to update is too large",
+            ItemFullError,
+        ),
+        ("Transaction cancelled [ThrottlingError]", "Throughput exceeded", ClientError),
+    ],
+    ids=["of a write", "of a transaction", "something else"],
+)
+def test_an_item_without_room_is_told_by_the_error_or_by_the_reasons_of_a_transaction(
+    message: str, reason: str, expected: type[Exception]
+) -> None:
+    answer = {
+        "Error": {"Code": "ValidationException", "Message": message},
+        "CancellationReasons": [{"Code": "None"}, {"Code": "X", "Message": reason}],
+    }
+
+    with pytest.raises(expected), _fitting("service/prod/web"):
+        raise ClientError(cast("Any", answer), "TransactWriteItems")

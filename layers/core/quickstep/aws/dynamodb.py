@@ -450,7 +450,9 @@ def _fitting(resource_id: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if "size" not in str(error):
+        # The error of a transaction names no cause; the reasons of its parts do.
+        reasons = error.response.get("CancellationReasons", [])
+        if not any("size" in said for said in (str(error), *map(str, reasons))):
             raise
         why = f"the item of {resource_id} has no room for what is to be remembered: {error}"
         raise ItemFullError(why) from error

@@ -1,0 +1,253 @@
+"""A proof on an account: what is checked before, its stack, and what is written after."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quickstep.aws.decisions import DynamoDecisions
+from quickstep_cli import __version__
+from quickstep_cli.aws import CommandError, Exit, now, wait_for
+from quickstep_lab.clock import Clock, next_boundary
+from quickstep_lab.prove.carry_out import TakenError, carry_out, remove
+from quickstep_lab.prove.plan import Contender
+from quickstep_lab.prove.result import Result, Surge
+from quickstep_lab.prove.sight import Sight
+from quickstep_lab.prove.template import alarm_of, template
+from quickstep_lab.prove.watch import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from quickstep_cli.aws import Aws
+    from quickstep_lab.prove.plan import Plan
+
+NAME = "quickstep-proof"
+"""Of the stack and its cluster: one proof at a time in an account and Region."""
+_VCPUS = "L-3032A538"
+"""The quota of Fargate On-Demand vCPUs."""
+_ACTIONS = (
+    "application-autoscaling:PutScalingPolicy",
+    "application-autoscaling:RegisterScalableTarget",
+    "cloudformation:CreateStack",
+    "cloudformation:DeleteStack",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:PutMetricAlarm",
+    "dynamodb:Query",
+    "ec2:CreateSecurityGroup",
+    "ecs:CreateCluster",
+    "ecs:CreateService",
+    "ecs:DescribeServices",
+    "ecs:DescribeTasks",
+    "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
+    "ecs:UpdateService",
+    "iam:CreateRole",
+    "iam:PassRole",
+    "logs:CreateLogGroup",
+    "ssm:PutParameter",
+)
+"""What creating, watching and deleting the stack takes, in the name of whoever runs it."""
+_CREATED, _DELETED = "stack_create_complete", "stack_delete_complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a proof runs, and what of the scaler it uses."""
+
+    vpc: str
+    subnets: tuple[str, ...]
+    queue: str
+    queue_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofStack:
+    """The stack, over CloudFormation; see `carry_out.Stack`."""
+
+    client: Any
+    body: str
+    parameters: Mapping[str, str]
+    seconds: int = 600
+
+    def create(self) -> None:
+        """Create it, and wait; CloudFormation deletes what it cannot complete."""
+        try:
+            self.client.create_stack(
+                StackName=NAME,
+                TemplateBody=self.body,
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in self.parameters.items()
+                ],
+                Capabilities=["CAPABILITY_IAM"],
+                OnFailure="DELETE",
+                Tags=[{"Key": NAME, "Value": "true"}],
+            )
+        except self.client.exceptions.AlreadyExistsException as error:
+            why = f"there is a stack {NAME} already: `quickstep prove --clean` deletes it"
+            raise TakenError(why) from error
+        self._wait(_CREATED)
+
+    def remove(self) -> None:
+        """Delete it, and wait until it is gone."""
+        self.client.delete_stack(StackName=NAME)
+        self._wait(_DELETED)
+
+    def _wait(self, what: str) -> None:
+        delay = 2
+        self.client.get_waiter(what).wait(
+            StackName=NAME, WaiterConfig={"Delay": delay, "MaxAttempts": self.seconds // delay}
+        )
+
+
+def clean(aws: Aws) -> bool:
+    """Delete the stack of a proof that was left behind; return whether there was one.
+
+    Raises:
+        NotRemovedError: it could not be deleted.
+    """
+    stack = ProofStack(aws.client("cloudformation"), "", {})
+    try:
+        stack.client.describe_stacks(StackName=NAME)
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return False
+        raise
+    remove(stack)
+    return True
+
+
+def place_of(aws: Aws) -> Place:
+    """Return the default VPC and the scaler's queue of surges.
+
+    Raises:
+        CommandError: the Region has no default VPC or no scaler.
+    """
+    ec2 = aws.client("ec2")
+    default = {"Name": "is-default", "Values": ["true"]}
+    vpcs = ec2.describe_vpcs(Filters=[default])["Vpcs"]
+    if not vpcs:
+        why = f"{aws.region} has no default VPC: `aws ec2 create-default-vpc` makes one"
+        raise CommandError(Exit.NOT_FOUND, why)
+    vpc = str(vpcs[0]["VpcId"])
+    found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    subnets = sorted(one["SubnetId"] for one in found if one.get("DefaultForAz", True))
+    queue = aws.resource("Surges")
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    return Place(vpc, tuple(subnets), queue, answer["Attributes"]["QueueArn"])
+
+
+def obstacles(aws: Aws, plan: Plan, contenders: Sequence[Contender]) -> list[str]:
+    """Return what would keep a proof from ending well: rights that lack, a quota that is too low.
+
+    What could not be asked is among them, as that.
+    """
+    return [*_missing_rights(aws), *_low_quota(aws, plan, len(contenders))]
+
+
+def _missing_rights(aws: Aws) -> list[str]:
+    caller = aws.caller
+    if caller.endswith(":root"):
+        return []
+    source = caller.replace(":sts:", ":iam:").replace(":assumed-role/", ":role/")
+    if ":role/" in source:
+        source = "/".join(source.split("/")[:2])
+    try:
+        answer = aws.client("iam").simulate_principal_policy(
+            PolicySourceArn=source, ActionNames=list(_ACTIONS)
+        )
+    except ClientError as error:
+        return [f"rights could not be checked: {error}"]
+    denied = [
+        one["EvalActionName"]
+        for one in answer["EvaluationResults"]
+        if one["EvalDecision"] != "allowed"
+    ]
+    return [f"{source} lacks {', '.join(sorted(denied))}"] if denied else []
+
+
+def _low_quota(aws: Aws, plan: Plan, services: int) -> list[str]:
+    needed = math.ceil(services * plan.most * plan.cpu / 1024)
+    try:
+        answer = aws.client("service-quotas").get_service_quota(
+            ServiceCode="fargate", QuotaCode=_VCPUS
+        )
+    except ClientError as error:
+        return [f"the quota of Fargate vCPUs could not be checked: {error}"]
+    value = float(answer["Quota"]["Value"])
+    if value < needed:
+        return [f"the quota of Fargate vCPUs is {value:g}; a proof takes up to {needed}"]
+    return []
+
+
+def run(
+    aws: Aws,
+    plan: Plan,
+    contenders: Sequence[Contender],
+    where: str,
+    say: Callable[[str], None],
+) -> Result:
+    """Carry a proof out; return its result. The stack is gone then, whatever happened.
+
+    Raises:
+        TakenError: there is a proof's stack already; it is left alone.
+        NotRemovedError: the stack could not be deleted.
+    """
+    place = place_of(aws)
+    start = next_boundary(now() + timedelta(seconds=plan.set_up), 60)
+    body = template(plan, start, NAME, contenders=contenders)
+    parameters = {
+        "Vpc": place.vpc,
+        "Subnets": ",".join(place.subnets),
+        "SurgeQueue": place.queue,
+        "SurgeQueueArn": place.queue_arn,
+    }
+    stack = ProofStack(aws.client("cloudformation"), body, parameters)
+
+    def measure() -> tuple[Surge, ...]:
+        if (late := (now() - start).total_seconds()) > plan.warm / 2:
+            why = f"the stack took {late:.0f} s too long: its services had no time to get calm"
+            raise CommandError(Exit.NO, why)
+        say(f"The stack {NAME} is there; the clock starts at {start:%H:%M:%S} UTC")
+        table = DynamoDecisions(aws.client("dynamodb"), aws.table)
+        alarms = _alarms(aws, contenders)
+        sight = Sight(NAME, alarms, aws.client("ecs"), aws.client("cloudwatch"), table)
+        clock = Clock(now=now, sleep=lambda seconds: wait_for(timedelta(seconds=seconds)))
+        clock.sleep(max(0.0, (start - now()).total_seconds()))
+        found = watch(plan, start, sight, clock, lambda: _reset(aws, plan, contenders))
+        say("All surges are over; deleting the stack")
+        return found
+
+    surges = carry_out(stack, measure)
+    return Result(
+        quickstep=__version__,
+        where=where,
+        region=aws.region,
+        start=start.astimezone(UTC),
+        plan=plan,
+        surges=surges,
+    )
+
+
+def _reset(aws: Aws, plan: Plan, contenders: Sequence[Contender]) -> None:
+    """Set the services back to the fewest tasks."""
+    for one in contenders:
+        aws.client("ecs").update_service(cluster=NAME, service=one.value, desiredCount=plan.fewest)
+
+
+def _alarms(aws: Aws, contenders: Sequence[Contender]) -> dict[Contender, str]:
+    """Return the alarms' names; AAS makes up the end of its own."""
+    names = {one: alarm_of(NAME, one) for one in contenders}
+    if Contender.TRACKING in names:
+        answer = aws.client("cloudwatch").describe_alarms(
+            AlarmNamePrefix=names[Contender.TRACKING], AlarmTypes=["MetricAlarm"]
+        )
+        found = [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
+        names[Contender.TRACKING] = found[0] if found else names[Contender.TRACKING]
+    return names

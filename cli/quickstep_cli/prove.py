@@ -1,0 +1,210 @@
+"""`quickstep prove`: a proof on the reader's own account, its plan before, its check after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from botocore.exceptions import WaiterError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from quickstep_cli import proof_run
+from quickstep_cli.aws import Aws, CommandError, Exit, YesOption, on_aws
+from quickstep_cli.experiment import unwritable
+from quickstep_cli.extra import needs_lab
+from quickstep_lab.cost.prices import read_prices
+from quickstep_lab.prove.carry_out import NotRemovedError, TakenError
+from quickstep_lab.prove.plan import Contender, Plan, cost
+from quickstep_lab.prove.predict import predicted
+from quickstep_lab.prove.result import (
+    AWS_CAPACITY,
+    AWS_TRIGGER,
+    STEPS,
+    Result,
+    ResultError,
+    document,
+    figures,
+    read_result,
+)
+from quickstep_lab.simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quickstep_lab.cost.bill import Bill
+
+_INVALID = 1
+_HEADS = {
+    "readable": "readable",
+    "alarm": "alarm",
+    "event": "function",
+    "update": "desired",
+    "first_running": "first task",
+    "last_running": "last task",
+}
+
+
+@needs_lab
+@on_aws
+def prove(
+    aws: Aws,
+    *,
+    run: Annotated[bool, typer.Option("--run", help="Carry it out, on the account.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Delete the stack of a proof that was left behind.")
+    ] = False,
+    only: Annotated[
+        list[Contender] | None,
+        typer.Option("--only", help="Prove this service alone. Repeatable.", show_default="all"),
+    ] = None,
+    budget: Annotated[
+        float, typer.Option("--budget", min=0, help="US dollars; a proof that may cost more ends.")
+    ] = 1.0,
+    result: Annotated[
+        Path, typer.Option("--result", metavar="FILE", help="Where --run writes its result.")
+    ] = Path("proof.json"),
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Recompute every figure of a result file; refuse one that does not hold together.",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE.svg", help="Draw the figures, too.")
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Measure Quickstep beside AWS's scalers on your account; by default, say what it would take.
+
+    Five services of one stack make their own load by the clock. The scaler has to be deployed.
+    """
+    if sum((run, clean, check is not None)) > 1:
+        raise typer.BadParameter("give one of --run, --clean and --check")
+    unwritable(picture)
+    unwritable(result)
+    console = Console()
+    if clean:
+        gone = "deleted" if proof_run.clean(aws) else "there is none"
+        console.print(f"{proof_run.NAME}: {gone}")
+    elif check is not None:
+        _show(console, read_file(check), str(check), picture)
+    else:
+        contenders = tuple(only or Contender)
+        bill = _print_plan(console, Plan(), contenders)
+        if not run:
+            return
+        if bill.total > budget:
+            raise CommandError(Exit.NO, f"it may cost more than --budget ${budget:g}")
+        for obstacle in proof_run.obstacles(aws, Plan(), contenders):
+            console.print(f"Obstacle: {obstacle}", style="yellow")
+        if not yes:
+            typer.confirm("Go on?", abort=True)
+        _carry_out(aws, console, contenders, result, picture)
+
+
+def _carry_out(
+    aws: Aws,
+    console: Console,
+    contenders: tuple[Contender, ...],
+    file: Path,
+    picture: Path | None,
+) -> None:
+    where = "emulator" if aws.endpoint_url else "aws"
+    try:
+        found = proof_run.run(aws, Plan(), contenders, where, console.print)
+    except (TakenError, NotRemovedError) as error:
+        raise CommandError(Exit.NO, f"{error}; see `quickstep prove --clean`") from error
+    except WaiterError as error:
+        raise CommandError(
+            Exit.NO, f"the stack was not completed, and is deleted: {error}"
+        ) from error
+    file.write_text(json.dumps(document(found), indent=1) + "\n", encoding="utf-8")
+    _show(console, found, str(file), picture)
+
+
+def _show(console: Console, result: Result, name: str, picture: Path | None) -> None:
+    found, expected = figures(result.surges), _predicted(result.plan)
+    console.print(_table(found, expected))
+    console.print(f"{name}: every figure follows from its timestamps ({_where(result)}).")
+    if picture:
+        from quickstep_lab.prove.picture import picture as draw  # noqa: PLC0415 - the option's name
+
+        title = f"From the first overloaded second, {_where(result)}"
+        picture.write_text(draw(found, expected, title), encoding="utf-8")
+
+
+def read_file(file: Path) -> Result:
+    """Return the result of a file; exit with 1, and all its problems, where it does not hold."""
+    try:
+        return read_result(file.read_text(encoding="utf-8"))
+    except ResultError as error:
+        for problem in error.problems:
+            typer.echo(f"{file}: {problem}", err=True)
+    except UnicodeDecodeError:
+        typer.echo(f"{file}: must be UTF-8", err=True)
+    raise typer.Exit(_INVALID)
+
+
+def _where(result: Result) -> str:
+    on = "on an emulator with planted clocks, not on AWS" if result.where == "emulator" else "AWS"
+    return f"{on}, {result.region}, {result.start:%Y-%m-%d}"
+
+
+def _predicted(plan: Plan) -> dict[str, float | None]:
+    return {one.value: seconds for one, seconds in predicted(plan, World()).items()}
+
+
+def _table(found: Mapping[str, Mapping[str, Any]], expected: Mapping[str, float | None]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title="Seconds from the first overloaded second: medians")
+    table.add_column("service")
+    table.add_column("answered", justify="right")
+    for step in STEPS:
+        table.add_column(_HEADS[step], justify="right")
+    table.add_column("desired, simulated", justify="right")
+    for name, row in found.items():
+        cells = [_seconds(row[step]) for step in STEPS]
+        answered = f"{row['answered']} of {row['surges']}"
+        table.add_row(name, answered, *cells, _seconds(expected.get(name)))
+    blank = [""] * 3
+    table.add_row(
+        "AWS's benchmark, 20-s metrics", "", *blank, f"{AWS_TRIGGER:g}", "", f"{AWS_CAPACITY:g}", ""
+    )
+    return table
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def _print_plan(console: Console, plan: Plan, contenders: tuple[Contender, ...]) -> Bill:
+    bill = cost(plan, read_prices(), len(contenders))
+    minutes = round(plan.whole / 60)
+    console.print(
+        f"A proof creates one stack in the default VPC: a cluster, {len(contenders)} services on "
+        f"Fargate of {plan.fewest} to {plan.most} tasks with {plan.cpu / 1024:g} vCPU and "
+        f"{plan.memory / 1024:g} GB, their alarms and scalers, and no load balancer."
+    )
+    surges = ", ".join(f"{offset // 60}" for offset in plan.offsets)
+    console.print(
+        f"It takes {minutes} minutes, with surges of {plan.surge} s at minutes {surges}, and costs "
+        f"at most ${bill.total:.2f} by the cost model's prices:"
+    )
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("what")
+    table.add_column("quantity", justify="right")
+    table.add_column("US dollars", justify="right")
+    for charge in bill.charges:
+        quantity = f"{charge.line.quantity:,.4g} {charge.price.unit}"
+        table.add_row(charge.line.what, quantity, f"{charge.dollars:.4f}")
+    console.print(table)
+    console.print("--run carries it out. The stack is deleted in the end, whatever happens.")
+    return bill

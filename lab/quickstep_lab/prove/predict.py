@@ -1,0 +1,92 @@
+"""What the simulator expects of a proof's plan, for the table and the picture beside what came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from quickstep.config import read_target
+from quickstep_lab.prove.plan import Contender
+from quickstep_lab.simulator.compare import Experiment, by_steps, played
+from quickstep_lab.simulator.queueing import Server
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, told_of_surges
+from quickstep_lab.simulator.scalers.step_scaling import StepScaling
+from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
+from quickstep_lab.simulator.signals import REQUESTS, cpu
+from quickstep_lab.simulator.stage import Setup, Watch
+from quickstep_lab.traffic import Traffic
+
+if TYPE_CHECKING:
+    from quickstep_lab.prove.plan import Plan
+    from quickstep_lab.simulator.stage import Run, Scaler
+    from quickstep_lab.simulator.world import World
+
+SEEDS = 20
+CPU_TARGET = 60.0
+"""Percent of a task's CPU that its target load takes."""
+_LEAD = 120
+"""Seconds of calm that are played before the surge."""
+
+
+def predicted(plan: Plan, world: World, seeds: int = SEEDS) -> dict[Contender, float | None]:
+    """Return the seconds from the first overloaded second to `UpdateService`: medians of seeds."""
+    server = _server(plan)
+    calm, surging = plan.rate(0), plan.rate(plan.offsets[0])
+    seconds = [calm] * _LEAD + [surging] * plan.surge
+    traffic = Traffic("a surge of the plan", tuple(rate * plan.fewest for rate in seconds))
+    played_world = replace(world, server=server, publish_seconds=1)
+    found: dict[Contender, float | None] = {}
+    for one in Contender:
+        experiment = Experiment(traffic, setup_of(plan, one), played_world, plan.fewest, seeds)
+        scaler = scaler_of(plan, one)
+        found[one] = _median([_trigger(played(experiment, scaler, n)) for n in range(seeds)])
+    return found
+
+
+def setup_of(plan: Plan, contender: Contender) -> Setup:
+    """Return what is tried of a contender: a target value on what its alarm watches."""
+    watches_cpu = contender.period == Contender.CPU.period
+    name = "cpu" if watches_cpu else "request-rate"
+    value = CPU_TARGET if watches_cpu else float(plan.target)
+    signal = cpu(_server(plan)) if watches_cpu else REQUESTS
+    document: dict[str, Any] = {
+        "ResourceId": f"service/prove/{contender}",
+        "MinCapacity": plan.fewest,
+        "MaxCapacity": plan.most,
+        "WarmupSeconds": 45,
+        "PublishSeconds": 1,
+        "TargetTrackingPolicies": {name: {"TargetValue": value}},
+    }
+    target = read_target(document)
+    alarm = target.policies[0].alarm
+    return Setup(target, {alarm: value}, {alarm: Watch(signal)})
+
+
+def scaler_of(plan: Plan, contender: Contender) -> Scaler:
+    """Return the model of a contender."""
+    setup = setup_of(plan, contender)
+    match contender:
+        case Contender.TRACKING:
+            return TargetTracking(setup, "aas-target-tracking-20s")
+        case Contender.STEP:
+            return StepScaling(by_steps(setup), 10)
+        case Contender.SURGE:
+            return told_of_surges(setup)
+        case Contender.ALARM | Contender.CPU:
+            return Quickstep(setup)
+
+
+def _server(plan: Plan) -> Server:
+    return Server(plan.target * 100 / CPU_TARGET)
+
+
+def _trigger(run: Run) -> float | None:
+    risen = [action.at for action in run.actions if action.after > action.before]
+    after = [at - _LEAD for at in risen if at >= _LEAD]
+    return after[0] if after else None
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(median(known), 1) if known else None
