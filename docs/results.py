@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from docs.tables import ROOT, table
+from quickstep.fields import InvalidDocumentError
+from quickstep_lab.prove import result as prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,16 +65,29 @@ class Result:
     scalers: Mapping[str, Seconds]
 
 
-def unchecked(_: str) -> Result:
-    """Refuse every file: there is no `quickstep prove` yet that could check one.
+def proven(text: str) -> Result:
+    """Return what a result of `quickstep prove` shows, if it holds together and is AWS's.
 
     Raises:
-        ResultError: always.
+        ResultError: it does not hold together, or was measured on an emulator.
     """
-    raise ResultError("cannot be checked, for this version has no quickstep prove")
+    try:
+        result = prove.read_result(text)
+    except InvalidDocumentError as error:
+        raise ResultError(str(error)) from None
+    if result.where != "aws":
+        raise ResultError(f"was measured on {result.where}, and only AWS counts here")
+    rows = prove.figures(result.surges)
+    return Result(
+        day=result.start.date(),
+        region=result.region,
+        version=result.quickstep,
+        surges=max(surge.number for surge in result.surges) + 1 if result.surges else 0,
+        scalers={name: Seconds(row["update"], row["last_running"]) for name, row in rows.items()},
+    )
 
 
-CHECK: Check = unchecked
+CHECK: Check = proven
 
 
 def shown(folder: Path = RESULTS, check: Check | None = None) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from docs.results import CHECK, MOST_BYTES, NONE, RESULTS, Result, ResultError, Seconds, read, shown
+from quickstep_lab.prove.plan import Contender, Plan
+from quickstep_lab.prove.result import Result as Proof
+from quickstep_lab.prove.result import Surge, document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "2026-12-24-eu-west-1-nightly.json"
 SECONDS = "Seconds to `UpdateService` | Seconds to capacity"
+PLAN, START = Plan(), datetime(2026, 12, 24, 10, tzinfo=UTC)
 MEASURED = {"day": "2026-12-24", "region": "eu-west-1"}
 
 
@@ -63,15 +67,48 @@ def test_results_are_shown_newest_first_with_a_row_for_each_scaler(tmp_path: Pat
     ]
 
 
-def test_without_a_check_no_file_is_taken(tmp_path: Path) -> None:
-    sent(tmp_path)
-
-    with pytest.raises(ResultError) as refused:
-        shown(tmp_path)
-
-    assert str(refused.value) == (
-        f"results/{NAME}: cannot be checked, for this version has no quickstep prove"
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        pytest.param({}, "", id="as it was measured"),
+        pytest.param(
+            {"where": "emulator"}, "was measured on emulator, and only AWS counts here", id="no AWS"
+        ),
+        pytest.param({"altered": True}, "digest: must be that of the raw data", id="one timestamp"),
+    ],
+)
+def test_a_proof_s_file_is_shown_as_it_was_measured_on_aws(
+    changed: dict[str, Any], why: str
+) -> None:
+    moments = PLAN.overloads(START)
+    surge = Surge(
+        service=Contender.ALARM,
+        number=0,
+        overloaded=moments[0],
+        update=moments[0] + timedelta(seconds=17.2),
+        last_running=moments[0] + timedelta(seconds=55),
+        before=2,
+        after=6,
     )
+    proof = Proof(
+        quickstep="0.1.0",
+        where=changed.get("where", "aws"),
+        region="eu-west-1",
+        start=START,
+        plan=PLAN,
+        surges=(surge,),
+    )
+    told = document(proof)
+    if changed.get("altered"):
+        told["surges"][0]["update"] = told["surges"][0]["last_running"]
+
+    if why:
+        with pytest.raises(ResultError) as refused:
+            CHECK(json.dumps(told))
+        assert str(refused.value).startswith(why)
+    else:
+        shown_of = {Contender.ALARM.value: Seconds(17.2, 55.0)}
+        assert CHECK(json.dumps(told)) == Result(START.date(), "eu-west-1", "0.1.0", 1, shown_of)
 
 
 @pytest.mark.parametrize(
