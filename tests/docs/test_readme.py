@@ -27,15 +27,17 @@ SERVING_AFTER = {"surge messages": 32, "the alarm alone": 42}
 """What the demo comes to without and with `--no-surge`: tests/integration/test_demo.py."""
 
 
-@pytest.fixture(params=READMES.values(), ids=READMES)
-def text(request: pytest.FixtureRequest) -> str:
-    return str(request.param.read_text(encoding="utf-8"))
+IN_EACH_LANGUAGE = pytest.mark.parametrize(
+    "text", [path.read_text(encoding="utf-8") for path in READMES.values()], ids=[*READMES]
+)
 
 
+@IN_EACH_LANGUAGE
 def test_it_has_fewer_than_250_lines(text: str) -> None:
     assert len(text.splitlines()) < 250
 
 
+@IN_EACH_LANGUAGE
 def test_no_line_of_code_is_wider_than_its_column(text: str) -> None:
     blocks = re.findall(r"^```(?!mermaid)\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
