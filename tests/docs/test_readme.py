@@ -22,7 +22,7 @@ READMES = {"english": ENGLISH, "korean": ROOT / "README.ko.md"}
 COMPARE = "quickstep compare --scenario step-x10"
 
 PLAN = Plan(scenario_traffic(ScenarioName.SURGE_180S, 210), 210, policy=ONE_NUMBER_POLICY)
-SURGE_AT, ENDS_AT = 20, 200
+SURGE_AT = 20
 SERVING_AFTER = {"surge messages": 32, "the alarm alone": 42}
 """What the demo comes to without and with `--no-surge`: tests/integration/test_demo.py."""
 
