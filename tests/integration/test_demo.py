@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -449,8 +450,9 @@ def test_the_race_ends_on_two_numbers_of_each_scaler_and_one_sentence(
 
 
 def test_without_surge_messages_the_alarm_alone_answers(in_no_time: CliRunner) -> None:
-    result = in_no_time.invoke(app, ["demo", "--seconds", "35", "--no-surge"])
+    result = in_no_time.invoke(app, ["demo", "--seconds", "65", "--no-surge"])
     assert result.exit_code == 0
+    assert re.search(r"Quickstep +42 s +18,900 ", result.output)
     assert "the alarm's event, 12.0 s after second 20" in result.output
     assert "Alarm to UpdateService" in result.output
 
