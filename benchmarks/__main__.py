@@ -99,6 +99,8 @@ def _document(measured: Sequence[Measured]) -> Iterator[str]:
     """Return the lines of the document."""
     yield "# Performance"
     yield ""
+    yield "*Reference. How fast is Quickstep, and which of its goals does it meet?*"
+    yield ""
     yield (
         "Written by `make bench`; every figure below is of that one run, and so is what it is"
         " compared with. **NO** marks a goal that was missed. The columns: what was measured; what"

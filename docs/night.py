@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""Ten questions of a night: the commands of docs/on-call.md, run where they can be answered.
+"""Runs the commands of docs/on-call.md, on an embedded AWS where they have something to answer.
 
-An afternoon of one service is played on the embedded AWS with the real scaler and a clock that is
-set. Then each command of the page is run as in a terminal of 80 columns, at 15:00 UTC of that day.
+One service's afternoon is played with the real scaler and a set clock. Then each command of the
+page runs as in a terminal of 80 columns, at 15:00 UTC of that day.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Night:
     # --- what happens ---------------------------------------------------------------------------
 
     def load(self, value: float, tasks: int, first: str, last: str) -> None:
-        """Have so many tasks publish a value each second from one time to another."""
+        """Have a number of tasks publish a value each second from one time to another."""
         moment, end = at(first), at(last)
         data = []
         while moment < end:
@@ -154,7 +154,7 @@ class Night:
         self.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=data)
 
     def alarm(self, clock: str, policy: str, state: str, value: float) -> None:
-        """Have an alarm change its state on a datapoint, and its event delivered."""
+        """Change an alarm's state on a datapoint, and deliver its event."""
         self.now = at(clock)
         name, before = SERVICE.alarm(policy), self._states.get(policy, "OK")
         threshold = 100.0 if policy == HIGH else 30.0
@@ -187,18 +187,18 @@ class Night:
         self.door().on_event(event)
 
     def recheck(self, clock: str) -> None:
-        """Have the newest re-check of the chain delivered."""
+        """Deliver the newest re-check of the chain."""
         self.now = at(clock)
         memory = self._memory()
         self._deliver(Message(Recheck(SERVICE, memory.generation)))
 
     def heartbeat(self, clock: str) -> None:
-        """Have the minute's heartbeat delivered."""
+        """Deliver the minute's heartbeat."""
         self.now = at(clock)
         self.door().on_event({"heartbeat": {}})
 
     def entry(self, clock: str, name: str, entry: dict[str, Any], what: str) -> None:
-        """Have an operator write an entry, and the scaler heed it."""
+        """Write an operator's entry, and have the scaler heed it."""
         from quickstep.aws.attributes import to_item  # noqa: PLC0415 - only here
 
         self.now = at(clock)
@@ -212,14 +212,14 @@ class Night:
         self._deliver(Message(Request(SERVICE, self._id(), self.now, what)))
 
     def by_hand(self, clock: str, desired: int) -> None:
-        """Have somebody set the desired count past the scaler."""
+        """Set the desired count outside the scaler."""
         self.now = at(clock)
         self.client("ecs").update_service(
             cluster=SERVICE.cluster, service=SERVICE.service, desiredCount=desired
         )
 
     def ecs_says(self, clock: str, message: str) -> None:
-        """Have ECS add an event to the service."""
+        """Add an event of ECS's to the service."""
         backend = ecs_backends[ACCOUNT][REGION]
         (service,) = [one for one in backend.services.values() if one.name == SERVICE.service]
         event = {"id": clock, "createdAt": at(clock).timestamp(), "message": message}
@@ -236,10 +236,10 @@ class Night:
     # --- what is asked --------------------------------------------------------------------------
 
     def answer(self, command: str, columns: int | None = COLUMNS) -> str:
-        """Return what a command prints in a terminal of so many columns, or in a pipe."""
+        """Return what a command prints in a terminal this wide, or in a pipe."""
         name, *arguments = shlex.split(command)
         if name != "quickstep":
-            raise ValueError(f"{command} must be one of quickstep")
+            raise ValueError(f"{command} must start with quickstep")
         shown = {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": str(columns)} if columns else {}
         settings = {
             "AWS_ACCESS_KEY_ID": "embedded",
@@ -259,7 +259,7 @@ class Night:
 
 @dataclass(frozen=True)
 class _Throttling:
-    """The services of an account whose calls are used up."""
+    """The services of an account that has used up its calls."""
 
     services: Any
 
