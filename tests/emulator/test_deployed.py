@@ -40,7 +40,7 @@ def test_sam_deploys_every_resource_of_the_template(stack: Stack) -> None:
     assert kinds["AWS::Lambda::Function"] == 3
     assert kinds["AWS::Lambda::EventSourceMapping"] == 2
     assert kinds["AWS::IAM::Role"] == 5
-    assert kinds["AWS::CloudFormation::Stack"] == 1
+    assert kinds["AWS::CloudFormation::Stack"] == 2  # the first service, the dashboard
 
 
 def test_the_first_heartbeat_learns_of_the_service_and_holds_as_it_sees_no_load(

@@ -143,7 +143,7 @@ TRIED = (
     of_the_scaler(STATE, "dynamodb:GetItem", a_request),
     of_the_scaler(STATE, "dynamodb:PutItem", a_request, ERROR),
     of_the_scaler(STATE, "dynamodb:Query", heartbeat, ERROR),
-    of_the_scaler(STATE, "dynamodb:UpdateItem", a_request, ERROR),
+    of_the_scaler(STATE, "dynamodb:UpdateItem", a_request),
     of_the_scaler(READ, "cloudwatch:DescribeAlarms", heartbeat, ERROR),
     of_the_scaler(READ, "cloudwatch:GetMetricData", a_surge),
     of_the_scaler("SendAndReceiveRechecks", "sqs:SendMessage", heartbeat, ERROR),
