@@ -171,13 +171,11 @@ def _itself(material: Material) -> Material:
 
 
 def printed(material: Material, zone: tzinfo, say: Language = ENGLISH) -> str:
-    """Return the page as a file, in a zone and a language: without anything to click that needs a server."""
+    """Return the page as a file, in a zone and a language; nothing in it needs a server."""
     total = len(material.entries)
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
     look = Look(zone=zone, page_size=MOST_PRINTED, everything=True, say=say)
-    wide, narrow = (
-        build_view(material, replace(look, width=width)) for width in PRINTED_WIDTHS
-    )
+    wide, narrow = (build_view(material, replace(look, width=width)) for width in PRINTED_WIDTHS)
     return document(wide, Printed(), narrow=narrow)

@@ -205,9 +205,7 @@ _WIDEST = (19, 6, 9, 24, 9)
 COLUMNS = (*named("At", "Age", "Tasks", "Outcome", "Set off by"), *prose("Why"))
 
 
-def cells(
-    entry: Entry, moment: datetime, zone: tzinfo | None, say: Language
-) -> tuple[str, ...]:
+def cells(entry: Entry, moment: datetime, zone: tzinfo | None, say: Language) -> tuple[str, ...]:
     """Return a decision's row under `COLUMNS`, its reason in a language."""
     trigger = entry.record["trigger"]
     asked = f" (asked for: {trigger['what']})" if trigger.get("what") else ""

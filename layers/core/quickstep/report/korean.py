@@ -30,16 +30,12 @@ _OUTCOMES = {
     Outcome.IGNORED_SURGE: "급증 신호를 무시했습니다: {why}",
     Outcome.LOST_RACE: "같은 대상의 다른 평가에 맡겼습니다: {why}",
     Outcome.RECOVERED: "끝나지 않은 변경을 복구했습니다: {why}",
-    Outcome.FOREIGN_CHANGE: (
-        "Quickstep 밖에서 태스크가 {n}개에서 {n2}개로 변경되었습니다: {why}"
-    ),
+    Outcome.FOREIGN_CHANGE: ("Quickstep 밖에서 태스크가 {n}개에서 {n2}개로 변경되었습니다: {why}"),
     Outcome.FAILED_THROTTLED: "실패했습니다. AWS가 호출을 스로틀링했습니다: {failure}",
     Outcome.FAILED_NOT_FOUND: "실패했습니다. 서비스를 찾을 수 없습니다: {failure}",
     Outcome.FAILED_DENIED: "실패했습니다. 권한이 거부되었습니다: {failure}",
     Outcome.FAILED_CONFIG: "실패했습니다. 정책 문서를 사용할 수 없습니다: {failure}",
-    Outcome.FAILED_QUEUE: (
-        "실패했습니다. 대기열을 읽을 수 없어 태스크를 줄이지 않습니다: {why}"
-    ),
+    Outcome.FAILED_QUEUE: ("실패했습니다. 대기열을 읽을 수 없어 태스크를 줄이지 않습니다: {why}"),
     Outcome.FAILED_OTHER: "실패했습니다: {failure}",
 }
 
@@ -108,7 +104,9 @@ _DECIDED = {
     "tasks were last added at {clock}, and are kept for {span}": (
         "{clock}에 마지막으로 추가한 태스크를 {span} 동안 유지합니다"
     ),
-    "{n} of the {tasks} needed at {clock} are kept": "{clock}에 필요했던 {tasks}의 {n}를 유지합니다",
+    "{n} of the {tasks} needed at {clock} are kept": (
+        "{clock}에 필요했던 {tasks} 중 {n}를 유지합니다"
+    ),
     "task {n} was soon needed again {n2} of the last {n3} times, so it is kept idle for {span}": (
         "태스크 {n}번은 최근 {n3}번 중 {n2}번 곧 다시 필요해졌으므로 유휴 상태로 {span} 동안 "
         "유지합니다"
@@ -225,9 +223,7 @@ _TRAIL = {
     "{spread} expect {n} each: {n2} wanted": (
         "{spread} 태스크당 {n} 수준으로 예상합니다: {n2}개 필요"
     ),
-    "{spread} expect {n} each: no breach": (
-        "{spread} 태스크당 {n} 수준으로 예상합니다: 위반 아님"
-    ),
+    "{spread} expect {n} each: no breach": ("{spread} 태스크당 {n} 수준으로 예상합니다: 위반 아님"),
 }
 """What only a trail says, with every digit."""
 
@@ -280,12 +276,13 @@ REASONS = {
     "reason": {_template(outcome): korean for outcome, korean in _OUTCOMES.items()}
     | {"{why}": "{why}"},
     "why": {
+        # First, for what ECS says may have brackets, too.
+        "{decided} ({asked})": "{decided} ({asked})",
         **_TRAIL,
         **_CYCLE,
         **_HELD,
         **_DECIDED,
         **_ASKED,
-        "{decided} ({asked})": "{decided} ({asked})",
     },
     "decided": _DECIDED,
     "asked": _ASKED | _DECIDED,

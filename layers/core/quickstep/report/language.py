@@ -15,9 +15,10 @@ from quickstep.report.dashboard.korean import LABELS
 from quickstep.report.korean import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _SLOT = re.compile(r"\{([a-z]+)\d?\}")
+_BETWEEN = re.compile(r"\{[a-z]+\d?\}")
 
 _VALUES = {
     "n": r"-?[\d,.]+(?:e[+-]?\d+)?%?|-?inf|nan",
@@ -32,12 +33,17 @@ _VALUES = {
 """Slots whose text is kept as it is. `quoted` is what an operator, AWS or a validator wrote."""
 
 
+_SMALL = 20
+"""A kind of no more sentences is part of the pattern in whose slot it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """An English sentence, cut at its slots of a name and a kind, and the other language's."""
+    """An English sentence of a kind, its texts between slots, and its translation."""
 
+    kind: str
+    english: str
     literals: tuple[str, ...]
-    slots: tuple[tuple[str, str], ...]
     said: str
 
 
@@ -66,7 +72,9 @@ class Language:
 
 
 ENGLISH = Language("en")
-KOREAN = Language("ko", {**REASONS, **LABELS, "text": {"{label}": "{label}", "{reason}": "{reason}"}})
+KOREAN = Language(
+    "ko", {**REASONS, **LABELS, "text": {"{label}": "{label}", "{reason}": "{reason}"}}
+)
 LANGUAGES = {language.tag: language for language in (ENGLISH, KOREAN)}
 
 
@@ -95,68 +103,57 @@ def preferred(header: str) -> Language:
 
 
 @cache
-def _compiled(language: Language) -> Mapping[str, tuple[_Rule, ...]]:
-    return {
-        kind: tuple(_rule(english, said, language) for english, said in rules.items())
-        for kind, rules in language.rules.items()
-    }
+def _rules(language: Language, kind: str) -> tuple[_Rule, ...]:
+    return tuple(
+        _Rule(kind, english, tuple(filter(None, _BETWEEN.split(english))), said)
+        for english, said in language.rules[kind].items()
+    )
 
 
-def _rule(english: str, said: str, language: Language) -> _Rule:
-    literals, slots, done = [], [], 0
+@cache
+def _compiled(language: Language, rule: _Rule) -> re.Pattern[str]:
+    """Return a rule's pattern; only those are compiled that a text has all literals of."""
+    return re.compile(_pattern(rule.english, language.rules, (rule.kind,), "(%s)"), re.DOTALL)
+
+
+def _pattern(
+    english: str, rules: Mapping[str, Mapping[str, str]], within: tuple[str, ...], group: str
+) -> str:
+    """Return the pattern of a sentence of the last kind in `within`, which is part of those before.
+
+    Raises:
+        ValueError: the sentence has a slot that is no kind.
+    """
+    pattern, done = "", 0
     for found in _SLOT.finditer(english):
-        if found[1] not in _VALUES and found[1] not in language.rules:
+        kind = found[1]
+        if kind in _VALUES:
+            slot = _VALUES[kind]
+        elif kind not in rules:
             raise ValueError(f"{english!r} has the slot {found[0]}, which is no kind")
-        literals.append(english[done : found.start()])
-        slots.append((found[0][1:-1], found[1]))
+        elif kind in within or len(rules[kind]) > _SMALL:
+            slot = ".+"
+        else:
+            inner = (_pattern(each, rules, (*within, kind), "(?:%s)") for each in rules[kind])
+            slot = "|".join(inner)
+        pattern += re.escape(english[done : found.start()]) + group % slot
         done = found.end()
-    return _Rule((*literals, english[done:]), tuple(slots), said)
+    return pattern + re.escape(english[done:])
 
 
 @cache
 def _said(language: Language, kind: str, english: str) -> str | None:
     """Return a text of a kind in a language; None where no rule knows all of it."""
-    for rule in _compiled(language)[kind]:
-        if all(literal in english for literal in rule.literals):
-            filled = _filled(language, rule, english, 0)
-            if filled is not None:
-                return rule.said.format(**filled)
-    return None
-
-
-def _filled(language: Language, rule: _Rule, english: str, at: int) -> dict[str, str] | None:
-    """Return what the slots of a rule hold, from its literal `at` on; None where it does not fit.
-
-    A literal may stand in the text of a slot, too: each of its places is tried.
-    """
-    literal = rule.literals[at]
-    if at == len(rule.slots):
-        return {} if english == literal else None
-    if not english.startswith(literal):
-        return None
-    rest, (slot, kind) = english[len(literal) :], rule.slots[at]
-    for end in _ends(rest, rule.literals[at + 1]):
-        following = _filled(language, rule, rest[end:], at + 1)
-        if following is None:
+    for rule in _rules(language, kind):
+        if not all(literal in english for literal in rule.literals):
             continue
-        said = _slot(language, kind, rest[:end])
-        if said is not None:
-            return {slot: said, **following}
+        found = _compiled(language, rule).fullmatch(english)
+        if found is None:
+            continue
+        filled = {
+            slot[0][1:-1]: text if slot[1] in _VALUES else _said(language, slot[1], text)
+            for slot, text in zip(_SLOT.finditer(rule.english), found.groups(), strict=True)
+        }
+        if None not in filled.values():
+            return rule.said.format(**filled)
     return None
-
-
-def _ends(text: str, literal: str) -> Iterator[int]:
-    """Yield where a slot may end: with the text, or before each place of the literal after it."""
-    if not literal:
-        yield from range(len(text), 0, -1)
-        return
-    end = text.find(literal, 1)
-    while end > 0:
-        yield end
-        end = text.find(literal, end + 1)
-
-
-def _slot(language: Language, kind: str, text: str) -> str | None:
-    if kind in _VALUES:
-        return text if re.fullmatch(_VALUES[kind], text, re.DOTALL) else None
-    return _said(language, kind, text)

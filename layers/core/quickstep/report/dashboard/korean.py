@@ -168,7 +168,7 @@ _PAGE = {
     "Requests per second, whole service": "초당 요청, 서비스 전체",
     "Requests per second, per task": "초당 요청, 태스크당",
     "Whole service, about: {names} times running tasks": (
-        "서비스 전체 추정치: {names} × 실행 중인 태스크 수"
+        "서비스 전체 추정치: {names}에 실행 중인 태스크 수를 곱한 값"
     ),
     "{names}, as decisions saw it": "{names}, 결정에서 확인한 값",
     # notes
@@ -220,13 +220,15 @@ _HEADLINES = {
         "{tasks}를 시작하는 중이며 {n2}개 중 {n}개가 실행 중입니다{loaded}"
     ),
     "Steady at {tasks}{loaded}": "{tasks}를 안정적으로 유지하고 있습니다{loaded}",
-    "{tasks}{loaded}": "{tasks}를 유지하고 있습니다{loaded}",
+    "{tasks}, and the load of {n} is above the threshold of {n2}.": (
+        "{tasks}를 실행하고 있습니다. 부하 {n}, 임계값 {n2} 초과."
+    ),
 }
 
 _DAYS = dict(zip(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), "월화수목금토일", strict=True))
 _MONTHS = dict(
     zip(
-        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(),
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
         (f"{n}월" for n in range(1, 13)),
         strict=True,
     )
@@ -249,12 +251,8 @@ LABELS = {
     # A headline ends with the load, and perhaps with the last change.
     "loaded": {
         ".": ".",
-        ", and the load of {n} is above the threshold of {n2}.": (
-            ". 부하 {n}, 임계값 {n2} 초과."
-        ),
-        ", and the load of {n} is below the threshold of {n2}.": (
-            ". 부하 {n}, 임계값 {n2} 미만."
-        ),
+        ", and the load of {n} is above the threshold of {n2}.": (". 부하 {n}, 임계값 {n2} 초과."),
+        ", and the load of {n} is below the threshold of {n2}.": (". 부하 {n}, 임계값 {n2} 미만."),
         ", and the load of {n} is within its thresholds.": ". 부하 {n}, 임계값 범위 이내.",
         ", with a load of {n}.": ". 부하 {n}.",
         "; the last change was {lasted} ago.": ". 마지막 변경은 {lasted} 전입니다.",

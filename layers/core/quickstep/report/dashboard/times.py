@@ -134,9 +134,7 @@ def _read(date: str | None, time: str, near: datetime) -> datetime | None:
     return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else None
 
 
-def localised(
-    said: str, near: datetime, zone: tzinfo, say: Callable[[str], str] = str
-) -> str:
+def localised(said: str, near: datetime, zone: tzinfo, say: Callable[[str], str] = str) -> str:
     """Return a reason with its moments on the zone's clock, as `say` says them."""
     return "".join(
         part if isinstance(part, str) else say(clock(part.at, near, zone))

@@ -176,7 +176,9 @@ def _question(request: Request, endpoint: str) -> str:
             element(
                 "form",
                 None,
-                element("label", None, f"{say('Service')} ", element("input", {**field, "size": 40})),
+                element(
+                    "label", None, f"{say('Service')} ", element("input", {**field, "size": 40})
+                ),
             ),
             element(
                 "p",
