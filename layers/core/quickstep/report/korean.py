@@ -56,7 +56,7 @@ _DECIDED = {
     "{crossed}, so none is removed": "{crossed}. 더 줄이지 않습니다",
     "{n} would exceed {bound}": "{n}개로 늘리면 {bound}를 초과합니다",
     "{n} would be below {bound}": "{n}개로 줄이면 {bound}보다 적어집니다",
-    "within {source} bounds of {n} to {n2}": "{source} 범위 {n}~{n2}개 이내입니다",
+    "within {source}'s bounds of {n} to {n2}": "{source} 범위 {n}~{n2}개 이내입니다",
     # steps
     "MaxAdjustmentMagnitude limits a step to {tasks}": (
         "MaxAdjustmentMagnitude에 따라 한 번의 스텝은 {tasks}로 제한됩니다"
@@ -122,8 +122,8 @@ _DECIDED = {
 
 _ASKED = {
     "{name} is {where}: {does}": "{name} 값이 {where}이므로 {does}",
-    "{name} has no data, which its alarm treats as breaching: {does}": (
-        "{name} 데이터가 없고 경보가 이를 위반으로 처리하므로 {does}"
+    "{name} has no data, which its alarm treats as breaching: removes {tasks}": (
+        "{name} 데이터가 없고 경보가 이를 위반으로 처리하므로 {tasks}를 줄입니다"
     ),
     "{name}: {sum}": "{name}: {sum}",
     "{queues}": "{queues}",
@@ -182,6 +182,7 @@ _HELD = {
         "{value2} 수준입니다"
     ),
     "{name}: the queue {name2} was not read": "{name}: {name2} 대기열을 읽지 않았습니다",
+    "{name}: it could not be read": "{name}: 대기열을 읽을 수 없었습니다",
     "{name}: GetQueue{quoted}": "{name}: GetQueue{quoted}",
     "there is no history yet": "아직 이력이 없습니다",
     "no task is removed until the rollout is complete": (
@@ -331,13 +332,13 @@ REASONS = {
     },
     "side": {"above": "초과", "below": "미만", "at": "동일"},
     "source": {
-        "the policy's": "정책",
-        "the override's": "오버라이드",
-        "the schedule {names}'s": "일정 {names}",
+        "the policy": "정책",
+        "the override": "오버라이드",
+        "the schedule {names}": "일정 {names}",
     },
     "bound": {
-        "{source} maximum of {n}": "{source} 최대 용량 {n}개",
-        "{source} minimum of {n}": "{source} 최소 용량 {n}개",
+        "{source}'s maximum of {n}": "{source} 최대 용량 {n}개",
+        "{source}'s minimum of {n}": "{source} 최소 용량 {n}개",
     },
     "crossed": {
         "{n} is below {bound}": "{n}개는 {bound}보다 적습니다",
@@ -439,6 +440,7 @@ REASONS = {
         ),
         "a composite alarm has no datapoints": "복합 경보에는 데이터 포인트가 없습니다",
         "the event has no datapoints": "이벤트에 데이터 포인트가 없습니다",
+        "the event has no reasonData": "이벤트에 reasonData가 없습니다",
         "the event has no threshold": "이벤트에 임계값이 없습니다",
         "an anomaly detection alarm has no fixed threshold for steps to count from": (
             "이상 탐지 경보에는 스텝을 계산할 고정 임계값이 없습니다"

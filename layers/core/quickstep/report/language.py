@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from quickstep.report.dashboard.korean import LABELS
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SLOT = re.compile(r"\{([a-z]+)\d?\}")
-_BETWEEN = re.compile(r"\{[a-z]+\d?\}")
 
 _VALUES = {
     "n": r"-?[\d,.]+(?:e[+-]?\d+)?%?|-?inf|nan",
@@ -32,9 +31,11 @@ _VALUES = {
 }
 """Slots whose text is kept as it is. `quoted` is what an operator, AWS or a validator wrote."""
 
-
 _SMALL = 20
 """A kind of no more sentences is part of the pattern in whose slot it stands."""
+LONGEST = 1_000
+"""Characters of a text that is looked at; a pattern takes its time for a long one."""
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,9 @@ class Language:
 
     def __call__(self, english: str) -> str:
         """Return a text in this language; as it is where no rule knows it."""
-        if not self.rules:
+        if not self.rules or len(english) > LONGEST:
             return english
         return _said(self, "text", english) or english
-
-    def knows(self, english: str) -> bool:
-        """Whether a text is known as a whole."""
-        return not self.rules or _said(self, "text", english) is not None
 
 
 ENGLISH = Language("en")
@@ -105,7 +102,7 @@ def preferred(header: str) -> Language:
 @cache
 def _rules(language: Language, kind: str) -> tuple[_Rule, ...]:
     return tuple(
-        _Rule(kind, english, tuple(filter(None, _BETWEEN.split(english))), said)
+        _Rule(kind, english, tuple(_SLOT.split(english)[::2]), said)
         for english, said in language.rules[kind].items()
     )
 
@@ -141,7 +138,7 @@ def _pattern(
     return pattern + re.escape(english[done:])
 
 
-@cache
+@lru_cache(_REMEMBERED)
 def _said(language: Language, kind: str, english: str) -> str | None:
     """Return a text of a kind in a language; None where no rule knows all of it."""
     for rule in _rules(language, kind):
