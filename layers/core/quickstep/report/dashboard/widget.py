@@ -50,7 +50,7 @@ Param | Description
 **service** | The service as `service/<cluster>/<service>`. Without it, the widget asks for one.
 **outcome** | Optional: only decisions that ended so, e.g. `SCALED_OUT`.
 **all** | Optional: `true` also shows the looks that changed nothing.
-**lang** | Optional: `ko` shows it in Korean.
+**lang** | Optional: `en` or `ko`; without it, the console's language.
 
 ### Example parameters
 ``` yaml
@@ -104,11 +104,10 @@ def read_request(event: Any, now: datetime) -> Request:
     if outcome is not None and outcome not in list(Outcome):
         problems.append(f"outcome must be one of {', '.join(Outcome)}, not {show(outcome)}")
         outcome = None
-    tag = given.get("lang") or ENGLISH.tag
-    language = language_of(tag) if isinstance(tag, str) else None
-    if language is None:
-        problems.append(f"lang must be one of {', '.join(LANGUAGES)}, not {show(tag)}")
-        language = ENGLISH
+    lang = given.get("lang") or None
+    if lang is not None and lang not in list(LANGUAGES):
+        problems.append(f"lang must be one of {', '.join(LANGUAGES)}, not {show(lang)}")
+    language = language_of(str(context.get("locale") if lang is None else lang))
     start, end = _time_range(_object(context.get("timeRange")), now)
     look = Look(
         outcome=Outcome(outcome) if outcome else None,
@@ -117,7 +116,7 @@ def read_request(event: Any, now: datetime) -> Request:
         width=_whole(context.get("width"), 960 + _PADDING) - _PADDING,
         zone=_zone(_object(context.get("timezone"))),
         page_size=PAGE_SIZE,
-        say=language,
+        say=language or ENGLISH,
     )
     theme = Theme.DARK if context.get("theme") == "dark" else Theme.LIGHT
     return Request(service, start, end, look, theme, tuple(problems))
@@ -137,7 +136,7 @@ class Buttons:
             "outcome": look.outcome,
             "all": look.everything,
             "page": look.page,
-            **({} if look.say is ENGLISH else {"lang": look.say.tag}),
+            "lang": look.say.tag,
         }
         return join(
             element("a", {"role": "button", "tabindex": 0, **_current(current)}, label),
@@ -184,7 +183,7 @@ def _question(request: Request, endpoint: str) -> str:
                 "p",
                 {"class": "pager"},
                 element("a", {"role": "button", "tabindex": 0}, say("Show its decisions")),
-                _call(endpoint, {} if say is ENGLISH else {"lang": say.tag}),
+                _call(endpoint, {"lang": say.tag}),
             ),
         ),
     )
