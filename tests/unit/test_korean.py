@@ -254,7 +254,7 @@ def a_page(say: Language, *records: dict[str, Any], **more: Any) -> str:
         metrics=(Metric("RequestsPerSecond", points, thresholds, per_task=True),),
         desired=tasks, running=tasks[:1], notes=notes, **more,
     )  # fmt: skip
-    look = Look(say=say, everything=True, page_size=1, zone=timezone(timedelta(hours=9)))
+    look = Look(say=say, everything=True, page_size=3, zone=timezone(timedelta(hours=9)))
     return document(build_view(material, look), Printed(), live=not more)
 
 
@@ -266,6 +266,10 @@ def records() -> Iterator[dict[str, Any]]:
     yield {"id": "3", "at": "2026-11-22T10:00:50Z", "outcome": "LOST_RACE",
            "reason": "Left to another evaluation of the same target: me holds the lock until "
                      "10:00:52 UTC at the latest"}  # fmt: skip
+    why = "in cooldown, no scale-out until 05:00:10 UTC"
+    yield {**record, "id": "4", "at": "2026-11-23T05:00:00Z", "outcome": "HELD_COOLDOWN",
+           "reason": Outcome.HELD_COOLDOWN.sentence(before=6, granted=6, why=why)}  # fmt: skip
+    yield {**record, "id": "5", "at": "2026-11-23T06:00:00Z", "outcome": "WOULD_SCALE"}
 
 
 # What is not translated: names, states, units and calls, which are AWS's or the operator's own.
