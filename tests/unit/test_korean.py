@@ -161,36 +161,54 @@ def test_a_sentence_in_the_source_is_in_the_catalogue(file: Path) -> None:
     ("english", "korean"),
     [
         (
-            "Scaled out from 4 to 5: 6 would exceed the policy's maximum of 5 (high-request-rate "
-            "is at 160 requests/s, above its threshold of 100: adds 2 tasks)",
-            "태스크를 4개에서 5개로 스케일 아웃했습니다: 6개로 늘리면 정책 최대 용량 5개를 "
-            "초과합니다 (high-request-rate 값이 초당 요청 160건(임계값 100 초과)이므로 태스크 "
-            "2개를 추가합니다)",
+            (
+                "Scaled out from 4 to 5: 6 would exceed the policy's maximum of 5 (high-request-rate "
+                "is at 160 requests/s, above its threshold of 100: adds 2 tasks)"
+            ),
+            (
+                "태스크를 4개에서 5개로 스케일 아웃했습니다: 6개로 늘리면 정책 최대 용량 5개를 "
+                "초과합니다 (high-request-rate 값이 초당 요청 160건(임계값 100 초과)이므로 태스크 "
+                "2개를 추가합니다)"
+            ),
         ),
         (
-            "Kept 6 tasks: 4 have yet to report. Once they do, expect 75 per task, below the "
-            "threshold of 100.",
-            "태스크 6개를 유지합니다: 4개가 아직 지표를 보고하지 않았습니다. 보고하면 태스크당 "
-            "75(임계값 100 미만) 수준으로 예상합니다",
+            (
+                "Kept 6 tasks: 4 have yet to report. Once they do, expect 75 per task, below the "
+                "threshold of 100."
+            ),
+            (
+                "태스크 6개를 유지합니다: 4개가 아직 지표를 보고하지 않았습니다. 보고하면 태스크당 "
+                "75(임계값 100 미만) 수준으로 예상합니다"
+            ),
         ),
         (
-            "Kept 4 tasks while paused: scale-out is paused until 2026-11-22 10:01:12 UTC: "
-            "database migration",
-            "일시 중지 중이므로 태스크 4개를 유지합니다: 스케일 아웃 동작이 2026-11-22 10:01:12 "
-            "UTC까지 일시 중지되었습니다: database migration",
+            (
+                "Kept 4 tasks while paused: scale-out is paused until 2026-11-22 10:01:12 UTC: "
+                "database migration"
+            ),
+            (
+                "일시 중지 중이므로 태스크 4개를 유지합니다: 스케일 아웃 동작이 2026-11-22 10:01:12 "
+                "UTC까지 일시 중지되었습니다: database migration"
+            ),
         ),
         (
             "Failed, AWS throttled the call: UpdateService: ThrottlingException: Rate exceeded",
-            "실패했습니다. AWS가 호출을 스로틀링했습니다: UpdateService: ThrottlingException: "
-            "Rate exceeded",
+            (
+                "실패했습니다. AWS가 호출을 스로틀링했습니다: UpdateService: ThrottlingException: "
+                "Rate exceeded"
+            ),
         ),
         (
-            "Scaled out from 10 to 12: 2 of 10 are missing, and a load of 1,200 needs 12. ECS "
-            "says: 2 failed (no capacity) (rate is at 150, above its threshold of 100: adds 4 "
-            "tasks)",
-            "태스크를 10개에서 12개로 스케일 아웃했습니다: 10개 중 2개가 실행되지 않고 있으며, "
-            "부하 1,200 기준으로 12개가 필요합니다. ECS 메시지: 2 failed (no capacity) (rate 값이 "
-            "150(임계값 100 초과)이므로 태스크 4개를 추가합니다)",
+            (
+                "Scaled out from 10 to 12: 2 of 10 are missing, and a load of 1,200 needs 12. ECS "
+                "says: 2 failed (no capacity) (rate is at 150, above its threshold of 100: adds 4 "
+                "tasks)"
+            ),
+            (
+                "태스크를 10개에서 12개로 스케일 아웃했습니다: 10개 중 2개가 실행되지 않고 있으며, "
+                "부하 1,200 기준으로 12개가 필요합니다. ECS 메시지: 2 failed (no capacity) (rate 값이 "
+                "150(임계값 100 초과)이므로 태스크 4개를 추가합니다)"
+            ),
         ),
     ],
     ids=["decided", "held", "an operator's words", "AWS's words", "brackets in ECS's words"],
@@ -229,7 +247,9 @@ def test_no_korean_sentence_has_a_semicolon_or_a_slot_of_its_own(
 
     assert [korean for _, korean in pairs if ";" in korean] == []
     assert [
-        english for english, korean in pairs if set(slot.findall(korean)) - set(slot.findall(english))
+        english
+        for english, korean in pairs
+        if set(slot.findall(korean)) - set(slot.findall(english))
     ] == []
 
 
@@ -287,7 +307,7 @@ def test_the_page_leaves_nothing_in_english(more: dict[str, Any]) -> None:
     said += [
         value
         for _, attributes in page.elements
-        for name in ("aria-label", "title")
+        for name in ("aria-label", "title", "data-live", "data-lost")
         if (value := attributes.get(name))
     ]
 

@@ -65,6 +65,7 @@ _RULES = {
 _PAGE = {
     # head and figures
     "● live": "● 실시간",
+    "○ not connected": "○ 연결 끊김",
     "■ ended {clock}": "■ {clock} 종료",
     "Desired tasks": "원하는 태스크 수",
     "Running tasks": "실행 중인 태스크 수",

@@ -142,7 +142,9 @@ def _name(view: View) -> str:
 
 def _head(view: View, *, live: bool) -> Markup:
     zone, say = view.look.zone, view.look.say
-    state = element("span", {"class": "live"}, say("● live")) if live else None
+    # The script says it when the connection is lost, and when it is there again.
+    words_of = {"data-live": say("● live"), "data-lost": say("○ not connected")}
+    state = element("span", {"class": "live", **words_of}, say("● live")) if live else None
     if state is None and view.over:
         ended = say(f"■ ended {local(view.known_until, zone)}")
         state = element("span", {"class": "ended"}, ended)
