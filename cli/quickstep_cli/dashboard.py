@@ -74,6 +74,9 @@ def dashboard(
     """Show scaling decisions in the browser; nothing is changed. Ctrl-C ends it."""
     if (log is None) == (table is None):
         raise typer.BadParameter("give either --table or --log")
+    if lang is not None and html is None:
+        why = "goes with --html: a page that is served is in the browser's language"
+        raise typer.BadParameter(why, param_hint="--lang")
     if service is not None and parse_resource_id(service) is None:
         raise typer.BadParameter(f"SERVICE {RESOURCE_ID_RULE}, not {service}")
     if log is not None:

@@ -60,10 +60,15 @@ def test_a_written_page_is_in_the_language_asked_for_or_else_the_locale_s(
     assert parse(html.read_text(encoding="utf-8")).text("h2") == title
 
 
-def test_a_language_that_is_not_spoken_is_refused(log: Path) -> None:
-    said = refused("dashboard", "--log", str(log), "--lang", "fr")
-
-    assert "must be one of en, ko, not 'fr'" in said
+@pytest.mark.parametrize(
+    ("language", "problem"),
+    [
+        ("fr", "--lang': must be one of en, ko, not 'fr'"),
+        ("ko", "--lang: goes with --html: a page that is served is in the browser's language"),
+    ],
+)
+def test_a_language_that_has_no_effect_is_refused(log: Path, language: str, problem: str) -> None:
+    assert problem in refused("dashboard", "--log", str(log), "--lang", language)
 
 
 def test_a_table_is_read_and_nothing_else_is_called(account: Account, tmp_path: Path) -> None:

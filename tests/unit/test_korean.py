@@ -162,8 +162,8 @@ def test_a_sentence_in_the_source_is_in_the_catalogue(file: Path) -> None:
     [
         (
             (
-                "Scaled out from 4 to 5: 6 would exceed the policy's maximum of 5 (high-request-rate "
-                "is at 160 requests/s, above its threshold of 100: adds 2 tasks)"
+                "Scaled out from 4 to 5: 6 would exceed the policy's maximum of 5 "
+                "(high-request-rate is at 160 requests/s, above its threshold of 100: adds 2 tasks)"
             ),
             (
                 "태스크를 4개에서 5개로 스케일 아웃했습니다: 6개로 늘리면 정책 최대 용량 5개를 "
@@ -187,8 +187,8 @@ def test_a_sentence_in_the_source_is_in_the_catalogue(file: Path) -> None:
                 "database migration"
             ),
             (
-                "일시 중지 중이므로 태스크 4개를 유지합니다: 스케일 아웃 동작이 2026-11-22 10:01:12 "
-                "UTC까지 일시 중지되었습니다: database migration"
+                "일시 중지 중이므로 태스크 4개를 유지합니다: 스케일 아웃 동작이 2026-11-22 "
+                "10:01:12 UTC까지 일시 중지되었습니다: database migration"
             ),
         ),
         (
@@ -206,8 +206,8 @@ def test_a_sentence_in_the_source_is_in_the_catalogue(file: Path) -> None:
             ),
             (
                 "태스크를 10개에서 12개로 스케일 아웃했습니다: 10개 중 2개가 실행되지 않고 있으며, "
-                "부하 1,200 기준으로 12개가 필요합니다. ECS 메시지: 2 failed (no capacity) (rate 값이 "
-                "150(임계값 100 초과)이므로 태스크 4개를 추가합니다)"
+                "부하 1,200 기준으로 12개가 필요합니다. ECS 메시지: 2 failed (no capacity) (rate "
+                "값이 150(임계값 100 초과)이므로 태스크 4개를 추가합니다)"
             ),
         ),
     ],
