@@ -36,6 +36,7 @@ def printed(command: str) -> list[str]:
             **os.environ,
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "80",
+            "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
             "TTY_COMPATIBLE": "1",
             "NO_COLOR": "1",

@@ -249,6 +249,7 @@ class Night:
             "QUICKSTEP_TABLE": TABLE,
             "QUICKSTEP_QUEUE_URL": self.queue_url,
             "NO_COLOR": "1",
+            "LC_ALL": "C",
             **shown,
         }
         result = CliRunner().invoke(app, arguments, env=settings, input="n\n")

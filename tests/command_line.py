@@ -21,7 +21,7 @@ def terminal(columns: int) -> dict[str, str]:
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
-    environment = {"COLUMNS": "300", "NO_COLOR": "1", **environment}
+    environment = {"COLUMNS": "300", "NO_COLOR": "1", "LC_ALL": "C", **environment}
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env=environment)
 
 

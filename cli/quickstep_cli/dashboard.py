@@ -16,6 +16,8 @@ from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
 from quickstep.protocol.ports import CallFailedError
 from quickstep.report.dashboard.page import Printed, document
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep.report.language import ENGLISH
+from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.machine_zone import MachineZone
 from quickstep_cli.page import NoOpen, Port, served
 from quickstep_lab.page.feed import Feed
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from quickstep.report.dashboard.deployed import Deployed
     from quickstep.report.dashboard.material import Material
+    from quickstep.report.language import Language
 
 POLL_SECONDS = 5
 
@@ -64,17 +67,21 @@ def dashboard(
     profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
     region: Annotated[str | None, typer.Option(help="AWS Region.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Of an emulated AWS.")] = None,
+    lang: LangOption = None,
     port: Port = 0,
     no_open: NoOpen = False,
 ) -> None:
     """Show scaling decisions in the browser; nothing is changed. Ctrl-C ends it."""
     if (log is None) == (table is None):
         raise typer.BadParameter("give either --table or --log")
+    if lang is not None and html is None:
+        why = "goes with --html: a page that is served is in the browser's language"
+        raise typer.BadParameter(why, param_hint="--lang")
     if service is not None and parse_resource_id(service) is None:
         raise typer.BadParameter(f"SERVICE {RESOURCE_ID_RULE}, not {service}")
     if log is not None:
         material = _from_log(log, service)
-        _show(lambda: material, html, port, no_open=no_open)
+        _show(lambda: material, html, port, chosen(lang), no_open=no_open)
         return
     assert table is not None  # noqa: S101 - one of both is given
     if service is None:
@@ -86,7 +93,7 @@ def dashboard(
         now = datetime.now(UTC)
         return deployed.material(service, now - span, now, now)
 
-    _show(read, html, port, no_open=no_open, live=True)
+    _show(read, html, port, chosen(lang), no_open=no_open, live=True)
 
 
 def _from_log(file: Path, service: str | None) -> Material:
@@ -122,6 +129,7 @@ def _show(
     read: Callable[[], Material],
     html: Path | None,
     port: int,
+    say: Language,
     *,
     no_open: bool,
     live: bool = False,
@@ -134,7 +142,7 @@ def _show(
         raise typer.Exit(1) from None
     if html is not None:
         try:
-            html.write_text(printed(newest, MachineZone()), encoding="utf-8")
+            html.write_text(printed(newest, MachineZone(), say), encoding="utf-8")
         except OSError as error:
             raise typer.BadParameter(f"--html {html}: {error.strerror}") from None
         console.print(f"Written: {html}", markup=False, highlight=False, soft_wrap=True)
@@ -165,14 +173,12 @@ def _itself(material: Material) -> Material:
     return material
 
 
-def printed(material: Material, zone: tzinfo) -> str:
-    """Return the page as a file, in a zone: without anything to click that needs a server."""
+def printed(material: Material, zone: tzinfo, say: Language = ENGLISH) -> str:
+    """Return the page as a file, in a zone and a language; nothing in it needs a server."""
     total = len(material.entries)
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."
         material = replace(material, notes=(*material.notes, note))
-    wide, narrow = (
-        build_view(material, Look(width=width, zone=zone, page_size=MOST_PRINTED, everything=True))
-        for width in PRINTED_WIDTHS
-    )
+    look = Look(zone=zone, page_size=MOST_PRINTED, everything=True, say=say)
+    wide, narrow = (build_view(material, replace(look, width=width)) for width in PRINTED_WIDTHS)
     return document(wide, Printed(), narrow=narrow)

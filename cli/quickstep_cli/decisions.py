@@ -14,6 +14,7 @@ import typer
 
 from quickstep.engine.model import Direction, MetricScope
 from quickstep.engine.outcome import Outcome
+from quickstep.report.language import ENGLISH
 from quickstep_cli.aws import (
     Aws,
     CommandError,
@@ -25,6 +26,7 @@ from quickstep_cli.aws import (
     wait_for,
 )
 from quickstep_cli.history import UNREADABLE, entries
+from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.tables import Table, named, print_tables, prose
 from quickstep_cli.targets import record_before, records_between, records_since, the_target
 from quickstep_cli.times import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
+    from quickstep.report.language import Language
     from quickstep_cli.history import Entry, Record
 
 FOLLOW = timedelta(seconds=2)
@@ -74,13 +77,14 @@ def _outcomes(given: list[str] | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which decisions to show: those of a span of time, and of these the ones that are wanted."""
+    """Which decisions to show, of a span of time, and in which zone and language."""
 
     start: datetime
     end: datetime
     zone: tzinfo | None
     outcomes: tuple[str, ...] = ()
     changes: bool = False
+    say: Language = ENGLISH
 
     def wants(self, entry: Entry) -> bool:
         """Whether a decision is to be shown; one that cannot be read always is."""
@@ -121,13 +125,14 @@ def decisions(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many of them.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     utc: UtcOption = False,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a target's decisions, oldest first; with --json one JSON line each, the trail in it."""
     start, end = _span(since, until, at, zone_of(utc))
     if follow and (until or at):
         raise typer.BadParameter("goes with neither --until nor --at", param_hint="--follow")
-    asked = _Asked(start, end, zone_of(utc), tuple(outcome or ()), changes)
+    asked = _Asked(start, end, zone_of(utc), tuple(outcome or ()), changes, chosen(lang))
     the_target(aws, target)
     records = list(records_between(aws, target, start, end))
     every = entries(records, record_before(aws, target, start))
@@ -141,7 +146,7 @@ def decisions(
             if as_json:
                 _print_lines([entry.record])
             else:
-                _print_followed(entry, asked.zone)
+                _print_followed(entry, asked)
     elif any(entry.outcome == UNREADABLE for entry in wanted):
         raise typer.Exit(Exit.NO)
 
@@ -188,11 +193,11 @@ def _print_lines(records: Iterable[Record]) -> None:
         typer.echo(json.dumps(record, ensure_ascii=False))
 
 
-def _print_followed(entry: Entry, zone: tzinfo | None) -> None:
+def _print_followed(entry: Entry, asked: _Asked) -> None:
     """Print a row of the table above, under columns as wide as their cells are at most."""
     titles = (column.title.ljust(most) for column, most in zip(COLUMNS, _WIDEST, strict=False))
     table = Table((*named(*titles), *prose("Why")), head=False)
-    table.add(*cells(entry, now(), zone))
+    table.add(*cells(entry, now(), asked.zone, asked.say))
     print_tables(table)
 
 
@@ -200,8 +205,8 @@ _WIDEST = (19, 6, 9, 24, 9)
 COLUMNS = (*named("At", "Age", "Tasks", "Outcome", "Set off by"), *prose("Why"))
 
 
-def cells(entry: Entry, moment: datetime, zone: tzinfo | None) -> tuple[str, ...]:
-    """Return a decision's row under `COLUMNS`."""
+def cells(entry: Entry, moment: datetime, zone: tzinfo | None, say: Language) -> tuple[str, ...]:
+    """Return a decision's row under `COLUMNS`, its reason in a language."""
     trigger = entry.record["trigger"]
     asked = f" (asked for: {trigger['what']})" if trigger.get("what") else ""
     return (
@@ -210,7 +215,7 @@ def cells(entry: Entry, moment: datetime, zone: tzinfo | None) -> tuple[str, ...
         entry.tasks,
         entry.outcome,
         trigger["kind"],
-        f"{entry.reason}{asked}",
+        f"{say(entry.reason)}{asked}",
     )
 
 
@@ -222,7 +227,7 @@ def _table(target: ServiceName, wanted: list[Entry], limit: int, asked: _Asked) 
     where = f"{span} {zone_text(asked.end, asked.zone)}"
     table = Table(COLUMNS, f"{target.resource_id}: {what}{more}, {where}")
     for entry in shown:
-        table.add(*cells(entry, moment, asked.zone))
+        table.add(*cells(entry, moment, asked.zone, asked.say))
     return table
 
 

@@ -21,6 +21,7 @@ from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.decisions import COLUMNS, cells
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.history import entries
+from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.status import Status, in_force, status_of
 from quickstep_cli.tables import Table, named, numbers, print_fields, print_tables, prose
 from quickstep_cli.targets import newest_records, stored_document, the_target, versions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Datapoint
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
+    from quickstep.report.language import Language
     from quickstep_cli.evidence import Said
     from quickstep_cli.history import Record
 
@@ -78,6 +80,7 @@ def describe(
     *,
     decisions: Annotated[int, typer.Option(min=0, max=50, help="The newest so many.")] = 5,
     utc: UtcOption = False,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show all of one target on a screen: bounds, tasks, alarms, what is in force, events."""
@@ -88,7 +91,7 @@ def describe(
     else:
         console, zone = Console(highlight=False), zone_of(utc)
         print_fields(list(_fields(seen, zone)), console)
-        for table in _tables(seen, zone):
+        for table in _tables(seen, zone, chosen(lang)):
             console.print()
             print_tables(table, console=console)
     if seen.status.problems:
@@ -230,7 +233,7 @@ def _reporting(seen: Described) -> str:
     return f"about {tasks} task{'' if tasks == 1 else 's'}, the newest period ended {age} ago"
 
 
-def _tables(seen: Described, zone: tzinfo | None) -> Iterator[Table]:
+def _tables(seen: Described, zone: tzinfo | None, say: Language) -> Iterator[Table]:
     yield _alarms(seen)
     memory = None if isinstance(seen.memory, Unknown) else seen.memory
     if memory and memory.backlog:
@@ -251,7 +254,7 @@ def _tables(seen: Described, zone: tzinfo | None) -> Iterator[Table]:
         told = told[1:] if len(told) > seen.most else told
         decided = Table(COLUMNS, "Last decisions")
         for entry in told:
-            decided.add(*cells(entry, seen.at, zone))
+            decided.add(*cells(entry, seen.at, zone, say))
         yield decided
     for title, part in (("ECS deployments", seen.deployments), ("ECS events", seen.events)):
         table = Table((*named("At", "Age"), *prose("What")), title, empty="none")

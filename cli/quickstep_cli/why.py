@@ -11,6 +11,7 @@ from quickstep_cli.aws import Aws, JsonOption, TargetArgument, now, on_aws
 from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.decisions import COLUMNS, cells
 from quickstep_cli.evidence import paragraph
+from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
 from quickstep_cli.targets import record_before, the_target
 from quickstep_cli.times import UtcOption, moment_text, read_past, zone_of, zone_text
@@ -18,6 +19,7 @@ from quickstep_cli.times import UtcOption, moment_text, read_past, zone_of, zone
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from quickstep.report.language import Language
     from quickstep_cli.evidence import AlarmPast, Evidence, Said
 
 
@@ -36,6 +38,7 @@ def why(
         ),
     ] = None,
     utc: UtcOption = False,
+    lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say in a paragraph why a target had the tasks it had, with the evidence below.
@@ -56,12 +59,12 @@ def why(
         return
     print_prose(text)
     print_prose("")
-    print_tables(*_tables(seen))
+    print_tables(*_tables(seen, chosen(lang)))
     for what, reason in _unknown(seen):
         print_prose(f"Not known: {what}: {reason}.", style="dim")
 
 
-def _tables(seen: Evidence) -> Iterator[Table]:
+def _tables(seen: Evidence, say: Language) -> Iterator[Table]:
     span = f"{moment_text(seen.start, seen.zone)} to {moment_text(seen.end, seen.zone)}"
     decided = Table(
         COLUMNS,
@@ -69,7 +72,7 @@ def _tables(seen: Evidence) -> Iterator[Table]:
         empty="none recorded",
     )
     for entry in seen.known_entries:
-        decided.add(*cells(entry, seen.asked_at, seen.zone))
+        decided.add(*cells(entry, seen.asked_at, seen.zone, say))
     yield decided
     yield from _alarms(seen)
     parts = (

@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from quickstep.report.dashboard.material import Material, Metric, Point, Threshold, read_entries
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.server import serving
+from tests.browser.conftest import violations
 from tests.browser.wire import Wire
 from tests.builders import HIGH, NOW, WEB, a_scale_out_record
 
@@ -81,6 +82,30 @@ def test_few_or_many_decisions_fit_and_none_makes_an_error(
     assert tab.page.evaluate("document.querySelectorAll('*').length") < 5_000
     assert tab.errors == []
     tab.screenshot(f"decisions-{count}-{width}", full=False)
+
+
+@WIDTHS
+def test_a_korean_browser_gets_a_korean_page(
+    serve: Callable[[Feed], str], open_tab: Callable[..., Tab], width: int
+) -> None:
+    why = "high-request-rate is at 160, above its threshold of 100: adds 4 tasks"
+    feed = feed_of(material(12, f"Scaled out from 2 to 6: {why}"))
+    tab = open_tab(serve(feed), width=width, locale="ko-KR")
+    arrived(tab)
+    page = tab.page
+    page.locator("summary:visible").first.click()
+
+    assert page.locator("html").get_attribute("lang") == "ko"
+    expect(page.locator("h2")).to_have_text("결정")
+    expect(page.locator(".live")).to_have_text("● 실시간")
+    expect(page.locator("summary:visible .reason").first).to_have_text(
+        "태스크를 2개에서 6개로 스케일 아웃했습니다: high-request-rate 값이 160(임계값 100 "
+        "초과)이므로 태스크 4개를 추가합니다"
+    )
+    assert tab.fits
+    assert tab.errors == []
+    tab.screenshot(f"korean-{width}")
+    assert violations(tab) == []
 
 
 @WIDTHS

@@ -41,6 +41,36 @@ def test_a_saved_log_is_written_as_one_file_that_needs_nothing_else(
     assert "prefers-color-scheme" in page.text("style")
 
 
+@pytest.mark.parametrize(
+    ("locale", "arguments", "title"),
+    [
+        pytest.param({"LC_ALL": "", "LANG": "ko_KR.UTF-8"}, (), "결정", id="the locale's"),
+        pytest.param({"LC_ALL": "C", "LANG": "ko_KR.UTF-8"}, (), "Decisions", id="LC_ALL first"),
+        pytest.param({"LC_ALL": "C"}, ("--lang", "ko"), "결정", id="asked for: Korean"),
+        pytest.param({"LC_ALL": "ko_KR"}, ("--lang", "en"), "Decisions", id="asked for: English"),
+    ],
+)
+def test_a_written_page_is_in_the_language_asked_for_or_else_the_locale_s(
+    log: Path, tmp_path: Path, locale: dict[str, str], arguments: tuple[str, ...], title: str
+) -> None:
+    html = tmp_path / "decisions.html"
+
+    run("dashboard", "--log", str(log), "--html", str(html), *arguments, **locale)
+
+    assert parse(html.read_text(encoding="utf-8")).text("h2") == title
+
+
+@pytest.mark.parametrize(
+    ("language", "problem"),
+    [
+        ("fr", "--lang': must be one of en, ko, not 'fr'"),
+        ("ko", "--lang: goes with --html: a page that is served is in the browser's language"),
+    ],
+)
+def test_a_language_that_has_no_effect_is_refused(log: Path, language: str, problem: str) -> None:
+    assert problem in refused("dashboard", "--log", str(log), "--lang", language)
+
+
 def test_a_table_is_read_and_nothing_else_is_called(account: Account, tmp_path: Path) -> None:
     client = account.client("dynamodb")
     DynamoTargets(client, TABLE).record(a_scale_out_record("decision-1", datetime.now(UTC)))

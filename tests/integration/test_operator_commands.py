@@ -474,6 +474,20 @@ def test_decisions_are_listed_oldest_first(run: Any) -> None:
 
 
 @pytest.mark.usefixtures("scaler")
+@pytest.mark.parametrize("command", ["decisions", "describe", "why"])
+def test_reasons_are_shown_in_the_language_asked_for_and_written_in_english(
+    run: Any, command: str
+) -> None:
+    run("scale", "prod/web", "8", "--reason", "sale", "--yes")
+
+    shown = run(command, "prod/web", "--lang", "ko").stdout
+    written = run("decisions", "prod/web", "--lang", "ko", "--json").stdout
+
+    assert "스케일 아웃했습니다: 운영자가 태스크 8개를 요청했습니다" in shown
+    assert "Scaled out from 4 to 8: an operator asked for 8 tasks" in written
+
+
+@pytest.mark.usefixtures("scaler")
 def test_decisions_are_followed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[timedelta] = []
 

@@ -261,6 +261,20 @@ def test_a_look_that_makes_no_sense_is_the_standard_one(query: dict[str, str]) -
     assert read_look(query) == Look()
 
 
+@pytest.mark.parametrize(
+    ("language", "title"), [("ko-KR,ko;q=0.9,en;q=0.8", "결정"), ("en,ko;q=0.9", "Decisions")]
+)
+def test_the_page_and_its_stream_are_in_the_language_that_the_browser_prefers(
+    url: str, open_stream: OpenStream, language: str, title: str
+) -> None:
+    answer = get(url, "/", **{"accept-language": language})
+    event = open_stream(url, **{"accept-language": language}).event()
+
+    assert event is not None
+    assert parse(answer.text).text("h2") == title
+    assert parse(event[1]["parts"]["filters"]).text("h2") == title
+
+
 def test_a_look_that_makes_sense_is_taken() -> None:
     given = {"outcome": "SCALED_OUT", "page": "2", "width": "375", "zone": "Europe/Berlin"}
     look = read_look({**given, "all": "1", "open": "decision-1"})

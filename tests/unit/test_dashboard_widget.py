@@ -147,7 +147,7 @@ def test_an_offset_is_read_and_anything_else_is_utc(given: Any, zone: timezone) 
 
 def test_buttons_filter_by_outcome_and_page_and_name_the_service() -> None:
     called = actions(said(a_call(page=2), Table(60)))
-    here = {"service": WEB.resource_id, "all": False}
+    here = {"service": WEB.resource_id, "all": False, "lang": "en"}
 
     assert called == [
         here | {"outcome": None, "page": 1},
@@ -179,6 +179,27 @@ def test_what_a_button_calls_is_what_is_shown_next() -> None:
     assert html.count("<details") == PAGE_SIZE
 
 
+@pytest.mark.parametrize(
+    ("locale", "parameters", "title"),
+    [
+        pytest.param("en", {}, "Decisions", id="the console's, English"),
+        pytest.param("ko", {}, "결정", id="the console's, Korean"),
+        pytest.param("en", {"lang": "ko"}, "결정", id="the widget's, Korean"),
+        pytest.param("ko", {"lang": "en"}, "Decisions", id="the widget's, English"),
+        pytest.param(7, {}, "Decisions", id="none that makes sense"),
+    ],
+)
+def test_the_language_is_the_widget_s_or_else_the_console_s_and_buttons_keep_it(
+    locale: Any, parameters: dict[str, Any], title: str
+) -> None:
+    html = said(a_call({"locale": locale}, **parameters), Table(60))
+    *_, older = actions(html)
+    next_page = said({**older, "widgetContext": CONTEXT | {"locale": locale}}, Table(60))
+
+    assert parse(html).text("h2") == title
+    assert parse(next_page).text("h2") == title
+
+
 def test_only_one_outcome_is_shown_where_one_is_asked_for() -> None:
     assert said(a_call(outcome="SCALED_OUT")).count("<details") == 3
     assert said(a_call(outcome="SCALED_IN")).count("<details") == 0
@@ -191,7 +212,7 @@ def test_without_a_service_the_widget_asks_for_one_and_reads_nothing() -> None:
 
     assert table.asked == []
     assert [a["name"] for tag, a in page.elements if tag == "input"] == ["service"]
-    assert actions(html) == [{}]
+    assert actions(html) == [{"lang": "en"}]
 
 
 def test_what_was_typed_into_the_form_is_the_service() -> None:
@@ -208,6 +229,8 @@ def test_what_was_typed_into_the_form_is_the_service() -> None:
         ({"service": "web"}, "service must be service/<cluster>/<service>, of letters, digits"),
         ({"service": 7}, 'not "7"'),
         ({"outcome": "SIDEWAYS"}, 'not "SIDEWAYS"'),
+        ({"lang": "fr"}, 'lang must be one of en, ko, not "fr"'),
+        ({"lang": ["ko"]}, 'lang must be one of en, ko, not ["ko"]'),
     ],
     ids=str,
 )

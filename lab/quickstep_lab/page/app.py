@@ -33,6 +33,7 @@ from quickstep.report.dashboard.html import Markup, element
 from quickstep.report.dashboard.page import FRAME_STYLE, anchor, document, parts
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep.report.language import preferred
 from quickstep_lab.page.race import race_page, race_parts
 from quickstep_lab.paper import paper_style
 
@@ -60,12 +61,12 @@ def make_app(feed: Feed) -> Starlette:
     """Return the application over a feed. It answers only to names of this machine."""
 
     async def page(request: Request) -> Response:
-        edition, look = feed.edition, read_look(request.query_params)
+        edition, look = feed.edition, _look(request)
         view = build_view(edition.material(), look)
         return HTMLResponse(document(view, Links(), live=edition.live, script="/page.js"))
 
     async def events(request: Request) -> Response:
-        look = read_look(request.query_params)
+        look = _look(request)
 
         def parts_of(edition: Edition) -> Mapping[str, Markup]:
             view = build_view(edition.material(), look)
@@ -134,6 +135,12 @@ def _address(look: Look) -> str:
     if look.opened is not None:
         query["open"] = look.opened
     return f"?{urlencode(query, errors='backslashreplace')}" if query else "/"
+
+
+def _look(request: Request) -> Look:
+    """Read how somebody looks at the page, in the language that their browser prefers."""
+    say = preferred(request.headers.get("accept-language", ""))
+    return replace(read_look(request.query_params), say=say)
 
 
 def read_look(query: Mapping[str, str]) -> Look:

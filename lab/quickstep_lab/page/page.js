@@ -51,9 +51,9 @@ function open(decision) {
   return true;
 }
 
-function connected(text) {
+function connected(state) {
   const live = root.querySelector(".live");
-  if (live) live.textContent = text;
+  if (live) live.textContent = live.dataset[state];
 }
 
 function listen() {
@@ -70,8 +70,8 @@ function listen() {
     if (document.hidden) waiting = edition.parts;
     else show(edition.parts);
   };
-  source.onopen = () => connected("● live");
-  source.onerror = () => connected("○ not connected");
+  source.onopen = () => connected("live");
+  source.onerror = () => connected("lost");
 }
 
 function go(address) {

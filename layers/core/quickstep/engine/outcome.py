@@ -65,7 +65,12 @@ class Outcome(StrEnum):
         40 tasks, at the maximum: 44 would exceed the policy's maximum of 40".
         """
         kept = "" if before is None else tasks(before)
-        return _SENTENCES[self].format(before=before, granted=granted, kept=kept, why=why)
+        return self.template.format(before=before, granted=granted, kept=kept, why=why)
+
+    @property
+    def template(self) -> str:
+        """The sentence with its slots: `before`, `granted`, `kept` and `why`."""
+        return _SENTENCES[self]
 
 
 _CHANGES = (

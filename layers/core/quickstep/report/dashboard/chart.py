@@ -70,6 +70,9 @@ class _Stage:
     def places(self, points: Iterable[Point]) -> list[plot.Place]:
         return [(self.second(point.at), point.value) for point in points]
 
+    def say(self, english: str) -> str:
+        return self.view.look.say(english)
+
     @property
     def known(self) -> float:
         """The present: the second up to which anything is drawn."""
@@ -85,14 +88,14 @@ def timeline(view: View, opener: Opener) -> Markup:
     plots: list[Upward] = []
     y = float(_LANE)
     if view.demand is None and not view.panels:
-        drawn.append(plot.text("No load is known for this time.", stage.axis.left, y))
+        drawn.append(plot.text(stage.say("No load is known for this time."), stage.axis.left, y))
     for height, highest, draw in _panels(stage, narrow=plot.is_narrow(width)):
         one = Upward(y + _TITLE, y + _TITLE + height, highest)
         drawn.append(draw(one))
         plots.append(one)
         y = one.bottom + _GAP
     marks = [
-        plot.Mark(stage.second(tick.at), tick.lines)
+        plot.Mark(stage.second(tick.at), [stage.say(line) for line in tick.lines])
         for tick in ticks(view.start, view.end, stage.axis.most_ticks, view.look.zone)
     ]
     height = plots[-1].bottom + 8 + plot.ROW * max((len(mark.lines) for mark in marks), default=0)
@@ -111,25 +114,27 @@ def timeline(view: View, opener: Opener) -> Markup:
         ),
         *_pins(stage, opener),
     )
-    return join(svg, plot.cursor(list(_readings(stage)), width, "Values over time"))
+    return join(svg, plot.cursor(list(_readings(stage)), width, stage.say("Values over time")))
 
 
 def described(view: View) -> str:
     """Return the drawing in a sentence, for those who do not see it."""
-    zone = view.look.zone
+    zone, say = view.look.zone, view.look.say
     span = f"{local(view.start, zone)} to {local(view.end, zone)} {offset_name(view.end, zone)}"
-    said = [f"Timeline of {view.resource_id} from {span}"]
+    said = [say(f"Timeline of {view.resource_id} from {span}")]
     if view.demand is not None and view.demand.total.newest is not None:
-        said.append(f"{view.demand.title}: newest {number(view.demand.total.newest.value)}")
+        newest = say(f"newest {number(view.demand.total.newest.value)}")
+        said.append(f"{say(view.demand.title)}: {newest}")
     for panel in view.panels:
-        newest = [number(line.newest.value) for line in panel.lines if line.newest]
-        said.append(f"{panel.title}: newest {', '.join(newest) or 'no data'}")
-        said += [_threshold_words(threshold) for threshold in panel.thresholds]
+        values = [number(line.newest.value) for line in panel.lines if line.newest]
+        newest = say(f"newest {', '.join(values)}") if values else say("no data")
+        said.append(f"{say(panel.title)}: {newest}")
+        said += [say(_threshold_words(threshold)) for threshold in panel.thresholds]
     for steps in (view.desired, view.running):
         if steps.newest is not None:
-            said.append(f"{steps.name} {steps.newest}")
-    said.append(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}")
-    return "; ".join(said) + "."
+            said.append(f"{say(steps.name)} {steps.newest}")
+    said.append(say(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}"))
+    return say("; ").join(said) + "."
 
 
 # --- panels ---------------------------------------------------------------------------------------
@@ -169,9 +174,10 @@ def _demand(stage: _Stage, one: Upward) -> Markup:
     demand = stage.view.demand
     assert demand is not None  # noqa: S101 - it is drawn where there is one
     newest = demand.total.newest
-    samples = [plot.Sample("load", f"newest {number(newest.value)}" if newest else "no data")]
+    said = stage.say(f"newest {number(newest.value)}" if newest else "no data")
+    samples = [plot.Sample("load", said)]
     if demand.lost is not None:
-        samples.append(plot.Sample("lost", "failed", area=True))
+        samples.append(plot.Sample("lost", stage.say("failed"), area=True))
     return join(
         *_areas(demand.total, stage, one, "area"),
         *_areas(demand.failed, stage, one, "lost"),
@@ -207,23 +213,23 @@ def _load(panel: Panel, stage: _Stage, one: Upward) -> Markup:
             for part in line.parts
         ),
         *(
-            plot.level(threshold.value, _threshold_words(threshold), stage.axis, one)
+            plot.level(threshold.value, stage.say(_threshold_words(threshold)), stage.axis, one)
             for threshold in panel.thresholds
         ),
         _heading(
             panel.title,
             stage,
             one,
-            [plot.Sample("load", f"newest {number(newest.value)}")] if newest else [],
+            [plot.Sample("load", stage.say(f"newest {number(newest.value)}"))] if newest else [],
         ),
     )
 
 
 def _heading(title: str, stage: _Stage, one: Upward, samples: Iterable[plot.Sample]) -> Markup:
     """Return a plot's title, and its key after it; in a narrow drawing there is room for one."""
-    y = one.top - 9
+    y, title = one.top - 9, stage.say(title)
     said = plot.text(title, stage.axis.left, y, "strong")
-    x = stage.axis.left + len(title) * 7.2 + 18
+    x = stage.axis.left + plot.width_of(title, 7.2) + 18
     return said if x > stage.axis.right - 160 else join(said, plot.key(samples, x, y - 4))
 
 
@@ -254,7 +260,11 @@ def _tasks(stage: _Stage, one: Upward) -> Markup:
         return join(
             plot.grid(axis, one),
             _heading("Tasks", stage, one, []),
-            plot.text("No look has seen the service in this time.", axis.left + 50, one.top - 9),
+            plot.text(
+                stage.say("No look has seen the service in this time."),
+                axis.left + 50,
+                one.top - 9,
+            ),
         )
     ran = plot.stepped(stage.places(running), stage.known, axis, one) if running else ""
     return join(
@@ -286,13 +296,15 @@ def _short(stage: _Stage, one: Upward, *, missing: bool) -> str:
 
 def _key_of_tasks(view: View) -> Iterator[plot.Sample]:
     desired, running = view.desired.newest, view.running.newest
-    yield plot.Sample("desired", "desired" + ("" if desired is None else f" {desired}"))
-    yield plot.Sample("running", "running" + ("" if running is None else f" {running}"), area=True)
+    say = view.look.say
+    yield plot.Sample("desired", say("desired") + ("" if desired is None else f" {desired}"))
+    ran = "" if running is None else f" {running}"
+    yield plot.Sample("running", say("running") + ran, area=True)
     for missing, name in ((False, "starting"), (True, "missing")):
         if any(gap.missing is missing for gap in view.shortfalls):
             now = view.shortfall
             count = f" {now.tasks}" if now is not None and now.missing is missing else ""
-            yield plot.Sample(name, f"{name}{count}", area=True)
+            yield plot.Sample(name, f"{say(name)}{count}", area=True)
 
 
 def _has_future(stage: _Stage) -> bool:
@@ -304,7 +316,7 @@ def _now(stage: _Stage, plots: Sequence[Upward]) -> Markup | None:
     """Return the line of the present, where it is not the end; a run that is over has none."""
     if not _has_future(stage) or stage.view.over:
         return None
-    return plot.now_line(stage.known, "now", stage.axis, plots[0].top, plots[-1].bottom)
+    return plot.now_line(stage.known, stage.say("now"), stage.axis, plots[0].top, plots[-1].bottom)
 
 
 # --- decisions ------------------------------------------------------------------------------------
@@ -376,12 +388,12 @@ def _label(mark: Mark) -> str:
 
 
 def _told(mark: Mark, view: View) -> str:
-    zone = view.look.zone
-    at = moment(mark.at, zone)
-    reason = localised(mark.entry.reason, mark.at, zone)
+    zone, say = view.look.zone, view.look.say
+    at = say(moment(mark.at, zone))
+    reason = localised(say(mark.entry.reason), mark.at, zone, say)
     if mark.count > 1:
-        return f"{mark.count} decisions up to {at}, the newest: {reason}"
-    return f"{at} {words(mark.entry.outcome)}: {reason}"
+        return f"{say(f'{mark.count} decisions up to')} {at}, {say('the newest')}: {reason}"
+    return f"{at} {say(words(mark.entry.outcome))}: {reason}"
 
 
 # --- values under the cursor ----------------------------------------------------------------------
@@ -404,14 +416,14 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
             continue
         at = min(until, view.known_until)
         said = [
-            f"{name}: {number(value)}"
+            f"{stage.say(name)}: {number(value)}"
             for name, values in lines
             if (value := values.at(since, at)) is not None
         ]
         tasks = _counted(desired.held(at), running.held(at), stage, at)
-        said += [tasks] if tasks else []
+        said += [stage.say(tasks)] if tasks else []
         said += [
-            f"{words(mark.entry.outcome)} at {clock(mark.at, at, view.look.zone)}"
+            stage.say(f"{words(mark.entry.outcome)} at {clock(mark.at, at, view.look.zone)}")
             for mark in changes
             if since <= mark.at < until
         ]
@@ -419,7 +431,7 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         title = f"{local(at, zone)} {offset_name(at, zone)}"
         if offset_name(at, zone) != "UTC":
             title += f" ({utc_clock(at)} UTC)"
-        yield plot.Reading(f"{n}", title, said or ["nothing is known"])
+        yield plot.Reading(f"{n}", title, said or [stage.say("nothing is known")])
 
 
 def _named_lines(view: View) -> Iterator[tuple[str, Line]]:

@@ -17,13 +17,14 @@ from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.times import clock, local, localised, moment, moments_in, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import tzinfo
 
     from quickstep.report.dashboard.html import Child
     from quickstep.report.dashboard.material import Details, Entry
     from quickstep.report.dashboard.times import Written
     from quickstep.report.dashboard.view import Group, Look, View
+    from quickstep.report.language import Language
 
 
 class Place(Protocol):
@@ -84,6 +85,7 @@ def fragment(
     Where nobody draws anew for another width, `narrow` is the view that a phone shows instead.
     """
     shown = dict(parts(view, place, live=live))
+    language = view.look.say.tag
     if narrow is not None:
         small = element("div", {"class": "chart"}, timeline(narrow, place))
         shown["chart"] = join(
@@ -94,7 +96,7 @@ def fragment(
         element("style", None, Markup(stylesheet(theme))),
         element(
             "div",
-            {"class": "qs"},
+            {"class": "qs", "lang": language},
             *(element("div", {"data-part": name}, part) for name, part in shown.items()),
         ),
     )
@@ -119,7 +121,8 @@ def document(
         element("script", {"src": script, "defer": ""}) if script else None,
     )
     body = element("main", None, fragment(view, place, theme=Theme.AUTO, live=live, narrow=narrow))
-    return f"<!doctype html>{element('html', {'lang': 'en'}, element('head', None, head), body)}\n"
+    html = element("html", {"lang": view.look.say.tag}, element("head", None, head), body)
+    return f"<!doctype html>{html}\n"
 
 
 # As wide as is good to read, on a ground of the same colour.
@@ -138,11 +141,14 @@ def _name(view: View) -> str:
 
 
 def _head(view: View, *, live: bool) -> Markup:
-    zone = view.look.zone
-    state = element("span", {"class": "live"}, "● live") if live else None
+    zone, say = view.look.zone, view.look.say
+    # The script says it when the connection is lost, and when it is there again.
+    words_of = {"data-live": say("● live"), "data-lost": say("○ not connected")}
+    state = element("span", {"class": "live", **words_of}, say("● live")) if live else None
     if state is None and view.over:
-        state = element("span", {"class": "ended"}, f"■ ended {local(view.known_until, zone)}")
-    in_utc = span(view.start, view.end, UTC)
+        ended = say(f"■ ended {local(view.known_until, zone)}")
+        state = element("span", {"class": "ended"}, ended)
+    in_utc = say(span(view.start, view.end, UTC))
     stands = headline(view)
     return join(
         element(
@@ -154,14 +160,15 @@ def _head(view: View, *, live: bool) -> Markup:
                 "p",
                 {"class": "muted when"},
                 state,
-                element("span", {"title": in_utc}, span(view.start, view.end, zone)),
+                element("span", {"title": in_utc}, say(span(view.start, view.end, zone))),
             ),
         ),
-        element("p", {"class": f"headline {stands.tone}"}, stands.said),
+        element("p", {"class": f"headline {stands.tone}"}, say(stands.said)),
     )
 
 
 def _figures(view: View) -> Markup:
+    say = view.look.say
     return element(
         "dl",
         {"class": "figures"},
@@ -169,12 +176,12 @@ def _figures(view: View) -> Markup:
             element(
                 "div",
                 {"class": "figure"},
-                element("dt", None, name),
+                element("dt", None, say(name)),
                 element(
                     "dd",
                     {"class": css or None},
                     value,
-                    element("small", None, more) if more else None,
+                    element("small", None, say(more)) if more else None,
                 ),
             )
             for name, value, more, css in _listed_figures(view)
@@ -211,11 +218,12 @@ def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _notes(view: View) -> Markup:
-    return element("ul", {"class": "notes"}, elements("li", view.notes)) if view.notes else join()
+    notes = map(view.look.say, view.notes)
+    return element("ul", {"class": "notes"}, elements("li", notes)) if view.notes else join()
 
 
 def _filters(view: View, place: Place) -> Markup:
-    look = view.look
+    look, say = view.look, view.look.say
     first = replace(look, outcome=None, page=1, opened=None, everything=False)
     quiet_too = look.everything
     listed = [one for one, _ in view.outcomes if quiet_too or not kind_of(one).is_quiet]
@@ -223,11 +231,11 @@ def _filters(view: View, place: Place) -> Markup:
         listed.append(look.outcome)
     counts = dict(view.outcomes)
     chips: list[tuple[Child, Look]] = [
-        (f"Changes {view.changes:,}", first),
-        (f"All looks {view.total:,}", replace(first, everything=True)),
+        (say(f"Changes {view.changes:,}"), first),
+        (say(f"All looks {view.total:,}"), replace(first, everything=True)),
         *(
             (
-                join(_icon(kind_of(one)), f"{words(one)} {counts.get(one, 0):,}"),
+                join(_icon(kind_of(one)), f"{say(words(one))} {counts.get(one, 0):,}"),
                 replace(first, outcome=one, everything=look.everything),
             )
             for one in listed
@@ -235,10 +243,10 @@ def _filters(view: View, place: Place) -> Markup:
     ]
     current = replace(look, page=1, opened=None)
     return join(
-        element("div", {"class": "decisions-head"}, element("h2", None, "Decisions")),
+        element("div", {"class": "decisions-head"}, element("h2", None, say("Decisions"))),
         element(
             "ul",
-            {"class": "filters", "aria-label": "Which decisions are shown"},
+            {"class": "filters", "aria-label": say("Which decisions are shown")},
             *(
                 element("li", None, place.control(label, to, current=to == current))
                 for label, to in chips
@@ -249,7 +257,8 @@ def _filters(view: View, place: Place) -> Markup:
 
 def _rows(view: View) -> Markup:
     if not view.groups:
-        return element("div", {"class": "rows"}, element("p", {"class": "empty"}, _why_none(view)))
+        empty = element("p", {"class": "empty"}, view.look.say(_why_none(view)))
+        return element("div", {"class": "rows"}, empty)
     return element("div", {"class": "rows"}, *(_group(group, view) for group in view.groups))
 
 
@@ -266,12 +275,12 @@ def _group(group: Group, view: View) -> Markup:
     incident = group.incident
     head = None
     if incident is not None:
-        zone = view.look.zone
+        zone, say = view.look.zone, view.look.say
         head = element(
             "h3",
-            {"class": "incident", "title": span(incident.start, incident.end, UTC)},
+            {"class": "incident", "title": say(span(incident.start, incident.end, UTC))},
             element("span", {"class": "muted"}, f"{local(incident.start, zone)} "),
-            incident.told,
+            say(incident.told),
         )
     rows = (_row(entry, view) for entry in group.entries)
     quiet = " quiet" if all(entry.kind.is_quiet for entry in group.entries) else ""
@@ -280,9 +289,9 @@ def _group(group: Group, view: View) -> Markup:
 
 
 def _row(entry: Entry, view: View) -> Markup:
-    zone = view.look.zone
-    at, details = moment(entry.at, zone), read_details(entry)
-    said = _Said(entry, zone)
+    zone, say = view.look.zone, view.look.say
+    at, details = say(moment(entry.at, zone)), read_details(entry)
+    said = _Said(entry, zone, say)
     return element(
         "details",
         {
@@ -298,41 +307,42 @@ def _row(entry: Entry, view: View) -> Markup:
                 {"datetime": entry.at.isoformat(), "title": at},
                 local(entry.at, zone),
             ),
-            element("span", {"class": "outcome"}, _icon(entry.kind), words(entry.outcome)),
+            element("span", {"class": "outcome"}, _icon(entry.kind), say(words(entry.outcome))),
             element("span", {"class": "change"}, _change(entry)),
             element("span", {"class": "reason"}, said(entry.reason)),
         ),
         element(
             "div",
             {"class": "trail", "id": anchor(entry)},
-            _problems(details),
-            _seen(entry),
-            _alarms(details),
+            _problems(details, say),
+            _seen(entry, say),
+            _alarms(details, say),
             _trail(details, said),
-            _facts(entry, details, at),
+            _facts(entry, details, at, say),
         ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Says what a record says with its moments on the viewer's clock, and UTC where one points."""
+    """Says what a record says in the viewer's language and on their clock, UTC where one points."""
 
     entry: Entry
     zone: tzinfo
+    say: Language
 
     def __call__(self, reason: str) -> Markup:
         return join(
             *(
                 part if isinstance(part, str) else self._time(part)
-                for part in moments_in(reason, self.entry.at)
+                for part in moments_in(self.say(reason), self.entry.at)
             )
         )
 
     def _time(self, written: Written) -> Markup:
-        title = moment(written.at, self.zone)
+        title = self.say(moment(written.at, self.zone))
         attributes = {"datetime": written.at.isoformat(), "title": title}
-        return element("time", attributes, clock(written.at, self.entry.at, self.zone))
+        return element("time", attributes, self.say(clock(written.at, self.entry.at, self.zone)))
 
 
 def _change(entry: Entry) -> str:
@@ -350,45 +360,46 @@ def _icon(kind: Kind) -> Markup:
     )
 
 
-def _problems(details: Details) -> Markup | None:
+def _problems(details: Details, say: Language) -> Markup | None:
     if not details.problems:
         return None
-    said = f"The rest of this record cannot be read: {details.problems}"
+    said = say(f"The rest of this record cannot be read: {details.problems}")
     return element("ul", {"class": "notes"}, element("li", None, said))
 
 
-def _seen(entry: Entry) -> Markup:
+def _seen(entry: Entry, say: Language) -> Markup:
     service = entry.service
     if service is None:
-        return _block("Service", element("p", None, "This decision did not look at the service."))
+        none = say("This decision did not look at the service.")
+        return _block(say("Service"), element("p", None, none))
     facts = [f"desired {service.desired}", f"running {service.running}"]
     facts.append(f"pending {service.pending}")
     if service.deployment_in_progress:
         facts.append("a deployment is in progress")
-    return _block("Service", _listed(facts))
+    return _block(say("Service"), _listed(map(say, facts)))
 
 
-def _alarms(details: Details) -> Markup | None:
+def _alarms(details: Details, say: Language) -> Markup | None:
     if not details.seen:
         return None
     return _block(
-        "Alarms",
+        say("Alarms"),
         _table(
-            "Alarms",
-            ("Policy", "State", "Threshold", "Datapoints"),
+            say("Alarms"),
+            map(say, ("Policy", "State", "Threshold", "Datapoints")),
             [
                 (
                     element("td", None, seen.policy),
-                    element("td", None, seen.state + (", muted" if seen.muted else "")),
+                    element("td", None, say(f"{seen.state}, muted") if seen.muted else seen.state),
                     element(
                         "td",
                         None,
-                        "not seen" if seen.threshold is None else number(seen.threshold),
+                        say("not seen") if seen.threshold is None else number(seen.threshold),
                     ),
                     element(
                         "td",
                         {"class": "why"},
-                        ", ".join(map(number, seen.datapoints)) or "not seen",
+                        ", ".join(map(number, seen.datapoints)) or say("not seen"),
                     ),
                 )
                 for seen in details.seen
@@ -398,16 +409,17 @@ def _alarms(details: Details) -> Markup | None:
 
 
 def _trail(details: Details, said: _Said) -> Markup:
+    say = said.say
     if not details.trail:
-        return _block("Trail", element("p", None, "No rule was asked."))
+        return _block(say("Trail"), element("p", None, say("No rule was asked.")))
     return _block(
-        "Trail: what each rule did to the number of tasks",
+        say("Trail: what each rule did to the number of tasks"),
         _table(
-            "Trail",
-            ("Rule", "Tasks", "Why"),
+            say("Trail"),
+            map(say, ("Rule", "Tasks", "Why")),
             [
                 (
-                    element("td", None, line.guard),
+                    element("td", None, say(line.guard)),
                     element(
                         "td",
                         None,
@@ -423,7 +435,7 @@ def _trail(details: Details, said: _Said) -> Markup:
     )
 
 
-def _facts(entry: Entry, details: Details, at: str) -> Markup:
+def _facts(entry: Entry, details: Details, at: str, say: Language) -> Markup:
     facts = [details.cause or "Cause unknown", at]
     if details.wanted is not None and details.wanted != entry.granted:
         facts.append(f"the policies asked for {details.wanted}")
@@ -436,18 +448,19 @@ def _facts(entry: Entry, details: Details, at: str) -> Markup:
         facts.append(f"throttles cost {details.waited_ms:,} ms before")
     if details.next_check_in is not None:
         facts.append(f"next look in {details.next_check_in} s")
-    return _block("Cause and time", _listed([*facts, f"{entry.outcome}", f"id {entry.id}"]))
+    known = (*map(say, facts), f"{entry.outcome}", f"id {entry.id}")
+    return _block(say("Cause and time"), _listed(known))
 
 
 def _block(title: str, content: Markup) -> Markup:
     return element("section", None, element("h3", None, title), content)
 
 
-def _listed(facts: list[str]) -> Markup:
+def _listed(facts: Iterable[str]) -> Markup:
     return element("ul", {"class": "facts"}, elements("li", facts))
 
 
-def _table(title: str, head: tuple[str, ...], rows: list[tuple[Markup, ...]]) -> Markup:
+def _table(title: str, head: Iterable[str], rows: list[tuple[Markup, ...]]) -> Markup:
     return element(
         "div",
         # Where it is too wide it scrolls, and the keyboard has to reach it for that.
@@ -468,14 +481,14 @@ def _table(title: str, head: tuple[str, ...], rows: list[tuple[Markup, ...]]) ->
 def _pager(view: View, place: Place) -> Markup:
     if view.pages == 1:
         return join()
-    look = replace(view.look, opened=None)
+    look, say = replace(view.look, opened=None), view.look.say
     newer, older = (replace(look, page=view.page + n) for n in (-1, 1))
     return element(
         "nav",
-        {"class": "pager", "aria-label": "Pages"},
-        place.control("← Newer", newer) if view.page > 1 else None,
-        element("span", {"class": "muted"}, f"Page {view.page:,} of {view.pages:,}"),
-        place.control("Older →", older) if view.page < view.pages else None,
+        {"class": "pager", "aria-label": say("Pages")},
+        place.control(say("← Newer"), newer) if view.page > 1 else None,
+        element("span", {"class": "muted"}, say(f"Page {view.page:,} of {view.pages:,}")),
+        place.control(say("Older →"), older) if view.page < view.pages else None,
     )
 
 
@@ -484,5 +497,6 @@ def _told(view: View) -> Markup:
     zone = view.look.zone
     said = ""
     if newest is not None:
-        said = f"{local(newest.at, zone)}: {localised(newest.reason, newest.at, zone)}"
+        reason = view.look.say(newest.reason)
+        said = f"{local(newest.at, zone)}: {localised(reason, newest.at, zone, view.look.say)}"
     return element("p", {"class": "hidden", "role": "status"}, said)

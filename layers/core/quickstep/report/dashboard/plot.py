@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 from quickstep.report.dashboard.html import Markup, element, join
 
@@ -286,13 +287,13 @@ def key(samples: Iterable[Sample], x: float, y: float) -> Markup:
             else path(f"M{x:g} {y:g}h14", sample.css)
         )
         parts += [mark, text(sample.said, x + 19, y + 4)]
-        x += 19 + _width(sample.said) + 14
+        x += 19 + width_of(sample.said, 5.6) + 14
     return join(*parts)
 
 
-def _width(said: str) -> float:
-    """Return about how wide a text of the usual size is."""
-    return len(said) * 5.6
+def width_of(said: str, letter: float) -> float:
+    """Return about how wide a text is whose letters are; those of East Asia are about double."""
+    return sum(1 + (east_asian_width(each) in "WF") for each in said) * letter
 
 
 # --- pins and cursor ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import tzinfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -134,10 +134,10 @@ def _read(date: str | None, time: str, near: datetime) -> datetime | None:
     return at if _FIRST_YEAR <= at.year <= _LAST_YEAR else None
 
 
-def localised(said: str, near: datetime, zone: tzinfo) -> str:
-    """Return a reason with its moments on the zone's clock."""
+def localised(said: str, near: datetime, zone: tzinfo, say: Callable[[str], str] = str) -> str:
+    """Return a reason with its moments on the zone's clock, as `say` says them."""
     return "".join(
-        part if isinstance(part, str) else clock(part.at, near, zone)
+        part if isinstance(part, str) else say(clock(part.at, near, zone))
         for part in moments_in(said, near)
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from quickstep.engine.outcome import Outcome
 from quickstep.report.dashboard.incidents import incidents
 from quickstep.report.dashboard.material import Metric, Point, Threshold, read_seen
+from quickstep.report.language import ENGLISH, Language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ COMPARABLE = 10
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How somebody looks at it: which decisions, a page of them, a width in pixels, a zone.
+    """How somebody looks at it: which decisions, a page of them, a width, a zone, a language.
 
     Decisions that neither changed anything nor failed are shown with `everything` only, or where
     one `outcome` is asked for. `page` counts from 1; one beyond the last is the last. The decision
@@ -47,6 +48,7 @@ class Look:
     page_size: int = PAGE
     everything: bool = False
     opened: str | None = None
+    say: Language = ENGLISH
 
     def shows(self, entry: Entry) -> bool:
         """Whether a decision is among those that are shown."""

@@ -20,6 +20,7 @@ from quickstep.report.dashboard.html import Markup, element, join, json_text
 from quickstep.report.dashboard.page import fragment
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
+from quickstep.report.language import ENGLISH, LANGUAGES, language_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ Param | Description
 **service** | The service as `service/<cluster>/<service>`. Without it, the widget asks for one.
 **outcome** | Optional: only decisions that ended so, e.g. `SCALED_OUT`.
 **all** | Optional: `true` also shows the looks that changed nothing.
+**lang** | Optional: `en` or `ko`; without it, the console's language.
 
 ### Example parameters
 ``` yaml
@@ -102,6 +104,10 @@ def read_request(event: Any, now: datetime) -> Request:
     if outcome is not None and outcome not in list(Outcome):
         problems.append(f"outcome must be one of {', '.join(Outcome)}, not {show(outcome)}")
         outcome = None
+    lang = given.get("lang") or None
+    if lang is not None and lang not in list(LANGUAGES):
+        problems.append(f"lang must be one of {', '.join(LANGUAGES)}, not {show(lang)}")
+    language = language_of(str(context.get("locale") if lang is None else lang))
     start, end = _time_range(_object(context.get("timeRange")), now)
     look = Look(
         outcome=Outcome(outcome) if outcome else None,
@@ -110,6 +116,7 @@ def read_request(event: Any, now: datetime) -> Request:
         width=_whole(context.get("width"), 960 + _PADDING) - _PADDING,
         zone=_zone(_object(context.get("timezone"))),
         page_size=PAGE_SIZE,
+        say=language or ENGLISH,
     )
     theme = Theme.DARK if context.get("theme") == "dark" else Theme.LIGHT
     return Request(service, start, end, look, theme, tuple(problems))
@@ -129,6 +136,7 @@ class Buttons:
             "outcome": look.outcome,
             "all": look.everything,
             "page": look.page,
+            "lang": look.say.tag,
         }
         return join(
             element("a", {"role": "button", "tabindex": 0, **_current(current)}, label),
@@ -155,24 +163,27 @@ def _call(endpoint: str, parameters: Mapping[str, Any]) -> Markup:
 
 def _question(request: Request, endpoint: str) -> str:
     """Return a form that asks for the service; CloudWatch hands its fields to the next call."""
+    say = request.look.say
     field = {"name": "service", "value": request.service, "placeholder": "service/prod/web"}
     return join(
         _UNSTYLED,
         element("style", None, Markup(stylesheet(request.theme))),
         element(
             "div",
-            {"class": "qs"},
+            {"class": "qs", "lang": say.tag},
             element("ul", {"class": "notes"}, *(element("li", None, p) for p in request.problems)),
             element(
                 "form",
                 None,
-                element("label", None, "Service ", element("input", {**field, "size": 40})),
+                element(
+                    "label", None, f"{say('Service')} ", element("input", {**field, "size": 40})
+                ),
             ),
             element(
                 "p",
                 {"class": "pager"},
-                element("a", {"role": "button", "tabindex": 0}, "Show its decisions"),
-                _call(endpoint, {}),
+                element("a", {"role": "button", "tabindex": 0}, say("Show its decisions")),
+                _call(endpoint, {"lang": say.tag}),
             ),
         ),
     )

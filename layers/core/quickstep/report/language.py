@@ -1,0 +1,156 @@
+"""Sentences in the reader's language: an English one is recognised, and written anew.
+
+Records and the engine know English only. Where a reason or a label is shown, its English text goes
+through a `Language`. A text that no rule knows stays English as a whole, never in part.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from quickstep.report.dashboard.korean import LABELS
+from quickstep.report.korean import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SLOT = re.compile(r"\{([a-z]+)\d?\}")
+
+_VALUES = {
+    "n": r"-?[\d,.]+(?:e[+-]?\d+)?%?|-?inf|nan",
+    "name": r"\S+",
+    "clock": r"\d\d:\d\d:\d\d(?: UTC)?",
+    "moment": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| UTC|\+00:00)?",
+    "zone": r"UTC(?:[+-]\d{1,2}(?::\d\d)?)?",
+    "interval": r"[\[(][^,]+, [^\])]+[\])]",
+    "names": r".+",
+    "quoted": r".+",
+}
+"""Slots whose text is kept as it is. `quoted` is what an operator, AWS or a validator wrote."""
+
+_SMALL = 20
+"""A kind of no more sentences is part of the pattern in whose slot it stands."""
+LONGEST = 1_000
+"""Characters of a text that is looked at; a pattern takes its time for a long one."""
+_REMEMBERED = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """An English sentence of a kind, its texts between slots, and its translation."""
+
+    kind: str
+    english: str
+    literals: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """Says English texts in a language; of English itself there are no rules.
+
+    `rules` are English templates and their translations by kind. A slot `{n}` or `{n2}` is a value
+    that is kept, a slot with the name of a kind is said by that kind's rules.
+
+    Example: of the kinds `reason` and `tasks`, `Kept {tasks}: {why}` is one, `{n} tasks` the other.
+    """
+
+    tag: str
+    rules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __call__(self, english: str) -> str:
+        """Return a text in this language; as it is where no rule knows it."""
+        if not self.rules or len(english) > LONGEST:
+            return english
+        return _said(self, "text", english) or english
+
+
+ENGLISH = Language("en")
+KOREAN = Language(
+    "ko", {**REASONS, **LABELS, "text": {"{label}": "{label}", "{reason}": "{reason}"}}
+)
+LANGUAGES = {language.tag: language for language in (ENGLISH, KOREAN)}
+
+
+def language_of(tag: str) -> Language | None:
+    """Return the language of a tag or a locale; None where it is not spoken.
+
+    Examples: `ko`, `ko-KR` and `ko_KR.UTF-8` are Korean.
+    """
+    return LANGUAGES.get(re.split(r"[-_.@]", tag.strip().lower(), maxsplit=1)[0])
+
+
+def preferred(header: str) -> Language:
+    """Return the spoken language that an Accept-Language header likes best; English without one.
+
+    Example: `fr;q=0.9, ko-KR, en;q=0.8` is Korean.
+    """
+    best, language = 0.0, ENGLISH
+    for part in header.split(","):
+        tag, _, weight = part.partition(";")
+        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
+        likes = float(match[1]) if match else float(not weight)
+        spoken = language_of(tag)
+        if spoken and likes > best:
+            best, language = likes, spoken
+    return language
+
+
+@cache
+def _rules(language: Language, kind: str) -> tuple[_Rule, ...]:
+    return tuple(
+        _Rule(kind, english, tuple(_SLOT.split(english)[::2]), said)
+        for english, said in language.rules[kind].items()
+    )
+
+
+@cache
+def _compiled(language: Language, rule: _Rule) -> re.Pattern[str]:
+    """Return a rule's pattern; only those are compiled that a text has all literals of."""
+    return re.compile(_pattern(rule.english, language.rules, (rule.kind,), "(%s)"), re.DOTALL)
+
+
+def _pattern(
+    english: str, rules: Mapping[str, Mapping[str, str]], within: tuple[str, ...], group: str
+) -> str:
+    """Return the pattern of a sentence of the last kind in `within`, which is part of those before.
+
+    Raises:
+        ValueError: the sentence has a slot that is no kind.
+    """
+    pattern, done = "", 0
+    for found in _SLOT.finditer(english):
+        kind = found[1]
+        if kind in _VALUES:
+            slot = _VALUES[kind]
+        elif kind not in rules:
+            raise ValueError(f"{english!r} has the slot {found[0]}, which is no kind")
+        elif kind in within or len(rules[kind]) > _SMALL:
+            slot = ".+"
+        else:
+            inner = (_pattern(each, rules, (*within, kind), "(?:%s)") for each in rules[kind])
+            slot = "|".join(inner)
+        pattern += re.escape(english[done : found.start()]) + group % slot
+        done = found.end()
+    return pattern + re.escape(english[done:])
+
+
+@lru_cache(_REMEMBERED)
+def _said(language: Language, kind: str, english: str) -> str | None:
+    """Return a text of a kind in a language; None where no rule knows all of it."""
+    for rule in _rules(language, kind):
+        if not all(literal in english for literal in rule.literals):
+            continue
+        found = _compiled(language, rule).fullmatch(english)
+        if found is None:
+            continue
+        filled = {
+            slot[0][1:-1]: text if slot[1] in _VALUES else _said(language, slot[1], text)
+            for slot, text in zip(_SLOT.finditer(rule.english), found.groups(), strict=True)
+        }
+        if None not in filled.values():
+            return rule.said.format(**filled)
+    return None
