@@ -189,7 +189,7 @@ def test_the_item_s_attributes_are_those_that_are_written() -> None:
     lease = set(re.findall(r"(\w+) = ", written))
 
     assert _attributes("Attributes of the item:") == (
-        lease | memory_dict(Memory()).keys() | OPERATORS
+        lease | memory_dict(Memory(incident="HELD_AT_MAX")).keys() | OPERATORS
     )
 
 
