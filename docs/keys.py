@@ -358,15 +358,18 @@ def numbers() -> str:
             f"{target_policy.SURE:g}",
             "SURE",
         ),
-        ("most growth from a signal that saturates at a full task", f"{target_policy.MOST_RATIO:g} times",
-         "MOST_RATIO"),
+        (
+            "most growth from a signal that saturates at a full task",
+            f"{target_policy.MOST_RATIO:g} times",
+            "MOST_RATIO",
+        ),
         ("longest window", f"{patience.LONGEST_WINDOW} s", "LONGEST_WINDOW"),
         ("a task is missed soon if needed again within", f"{patience.SOON} windows", "SOON"),
         ("if missed later, its window becomes", f"{patience.SHRINK:g} times as long", "SHRINK"),
         ("how long a share of the peak stays", f"{patience.PEAK_SECONDS} s", "PEAK_SECONDS"),
         ("task numbers that learn alone", f"1 to {fine}", "FINE_LEVELS"),
         ("above, numbers share what they learn within", step, "LEVEL_STEP"),
-    )  # fmt: skip
+    )
     modules = {True: "patience", False: "target_policy"}
     return table(
         ("What", "Value", "Where"),

@@ -34,7 +34,7 @@ MEANINGS = {
         "no number to act on, or serving tasks do not report; see the data rules"
     ),
     Outcome.HELD_PAUSED: "an operator paused this direction, or wrote an unreadable entry",
-    Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or the alarm's actions are disabled",
+    Outcome.HELD_MUTED: "a mute rule or suppressor is active, or the alarm's actions are disabled",
     Outcome.IGNORED_DUPLICATE: "the same transition of an alarm, or the same request, came twice",
     Outcome.IGNORED_STALE: (
         "a later transition or request was handled, a request is over 60 s old, or the time of "
