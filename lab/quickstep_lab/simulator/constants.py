@@ -505,7 +505,7 @@ DEPTH_IN_PERIODS = Constant(
     _QUEUES, "minutes of a short queue before they remove tasks", 5.0, "", "chosen"
 )
 DEPTH_IN_PERCENT = Constant(
-    _QUEUES, "share of tasks that they remove", 10.0, "%", "chosen; short means a tenth of the depth"
+    _QUEUES, "share of tasks they remove", 10.0, "%", "chosen; short means a tenth of the depth"
 )
 
 # --- the demo -------------------------------------------------------------------------------------
