@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""Worked examples of decisions, and of what each shape of alarm event comes to, by the engine."""
+"""Worked examples, as the engine decides them: decisions, and each shape of alarm event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cases(name: str) -> str:
     rows = [_case(json.loads(line), answer(line)) for line in lines]
     decided = table(("Tasks", "Seen", "Asked for", "Outcome", "Reason"), rows)
     command = f"quickstep explain docs/examples/{path.name}"
-    return f"{_document(targets[0])}\n\n{decided}\n\nEach of them with its trail: `{command}`."
+    return f"{_document(targets[0])}\n\n{decided}\n\nTo print their trails: `{command}`."
 
 
 def _document(target: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def _document(target: dict[str, Any]) -> str:
     if len(other) > 1:
         return f"```json\n{_pretty(target)}\n```"
     link = "[`examples/policies/web.json`](../examples/policies/web.json)"
-    default = "".join(f", `{key}` left out" for key in example if key not in target)
+    default = "".join(f", without `{key}`" for key in example if key not in target)
     return f"With {link}{f' and `{json.dumps(other)}`' if other else ''}{default}:"
 
 
@@ -49,9 +49,9 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
         seen.append("a rollout is in progress")
     service = case["service"]
     if service["running"] != service["desired"]:
-        seen.append(f"{service['running']} of {service['desired']} tasks run")
+        seen.append(f"{service['running']} of {service['desired']} tasks running")
     if case.get("draining"):
-        seen.append(f"{case['draining']} removed tasks drain")
+        seen.append(f"{case['draining']} removed tasks draining")
     launches = case.get("launches", ())
     seen += [f"{launch['count']} launched at {_time(launch['at'])}" for launch in launches]
     for direction, activity in case["history"].items():
@@ -74,17 +74,17 @@ def _case(case: dict[str, Any], decision: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _queue(name: str, queue: dict[str, Any] | None) -> str:
-    """Return what is seen of a queue. Example: `jobs` 120 wait, 10 s before none."""
+    """Return a queue's reading in words. Example: `jobs` 120 waiting (empty at 09:59:50)."""
     if queue is None:
-        return f"`{name}` could not be read"
-    words = {"visible": "wait", "in_flight": "in flight", "delayed": "delayed"}
+        return f"`{name}` unreadable"
+    words = {"visible": "waiting", "in_flight": "in flight", "delayed": "delayed"}
 
     def counts(of: dict[str, Any]) -> str:
         return ", ".join(f"{of[key]} {word}" for key, word in words.items() if of.get(key))
 
     before = queue.get("before")
-    earlier = f"; at {_time(before['at'])} {counts(before) or 'nothing'}" if before else ""
-    return f"`{name}` {counts(queue) or 'nothing'}{earlier}"
+    earlier = f" ({counts(before) or 'empty'} at {_time(before['at'])})" if before else ""
+    return f"`{name}` {counts(queue) or 'empty'}{earlier}"
 
 
 def _alarm(name: str, alarm: dict[str, Any] | None) -> str:
@@ -101,14 +101,14 @@ def _alarm(name: str, alarm: dict[str, Any] | None) -> str:
 
 
 def _remembered(known: dict[str, Any]) -> str:
-    """Return what giving back has learnt: needs, and of a task what differs from the document."""
+    """Return what giving back has learned: needs, and each task's window if it has changed."""
     needs = ", ".join(f"{need['tasks']} at {_time(need['at'])}" for need in known["needs"])
     levels = (
-        f"; task {level['top']} is kept for {level['window']} s, as it was missed "
-        f"{sum(level['missed'])} of the last {len(level['missed'])} times"
+        f"; task {level['top']}, missed {sum(level['missed'])} of the last "
+        f"{len(level['missed'])} times, is kept for {level['window']} s"
         for level in known["levels"]
     )
-    return f"{needs} were needed last{''.join(levels)}"
+    return f"last needed: {needs}{''.join(levels)}"
 
 
 def _time(moment: str) -> str:
@@ -152,7 +152,7 @@ SHAPES = {
 
 
 def shapes() -> str:
-    """Return what each shape of alarm event comes to, with the example policy document."""
+    """Return the decision for each shape of alarm event, with the example policy document."""
     target = read_target(json.loads(EXAMPLE_POLICY.read_text(encoding="utf-8")))
     rows = []
     for name, shape in SHAPES.items():

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The table of every modelled number, from `quickstep_lab.simulator.constants`."""
+"""The table of all modelled numbers, from `quickstep_lab.simulator.constants`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEAD = ("Part", "What", "Value", "In `World`", "Varied", "Source")
 
 
 def constants() -> str:
-    """Return the table: value with its unit, place, the range that is played, and the source."""
+    """Return the table: each value with its unit, field, varied range and source."""
     rows = []
     for one in TABLE:
         unit = f" {one.unit}" if one.unit else ""

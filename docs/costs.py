@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The tables of `docs/costs.md`: counts, prices and bills, from the data files and the model.
+"""The tables in `docs/costs.md`: counts, prices and bills, from the data files and the model.
 
-Each block is a function that returns rows, the first of which is the table's head.
+Each block is a function that returns rows, the table's head first.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _simulated() -> dict[str, Standing]:
 def typical() -> Rows:
     """Return the bill of a typical service, line by line."""
     ours = _typical()[OURS].bill
-    rows: Rows = [("Part", "For", "Quantity", "Price, $", "$ a month")]
+    rows: Rows = [("Part", "For", "Quantity", "Price, $", "$ per month")]
     for part in sorted(Part, key=lambda part: -ours.of(part)):
         charges = [charge_cells(charge) for charge in ours.charges if charge.line.part is part]
         rows += [(str(part), *cells) for cells in charges if cells[-1] != "0.00"]
@@ -75,7 +75,7 @@ def typical() -> Rows:
 
 
 def by_services() -> Rows:
-    """Return what a service costs where more of them share the scaler."""
+    """Return what each service costs when several share the scaler."""
     rows: Rows = [("Services in the account", *(f"`{way}`, $ each" for way in Transport))]
     for services in SERVICES:
         totals = [
@@ -100,7 +100,7 @@ def transports() -> Rows:
 
 
 def published() -> Rows:
-    """Return what a task's call carries, of which the table above is made."""
+    """Return what a task's call carries, the basis of the table above."""
     counted = read_counts()
     call = counted.published
     lines, size = lines_of(Usage(), counted)
@@ -108,28 +108,28 @@ def published() -> Rows:
     _, means = lines_of(Usage(publish_seconds=call.seconds), counted)
     return [
         ("What", "Value"),
-        ("calls of a task in a month", f"{Usage(tasks=1).calls:,.0f}, one every {call.seconds} s"),
-        ("metrics in a call", f"{call.metrics}, of which 2 in each second"),
+        ("a task's calls per month", f"{Usage(tasks=1).calls:,.0f}, one every {call.seconds} s"),
+        ("metrics per call", f"{call.metrics}, 2 of them for each second"),
         (
-            "bytes of its EMF lines",
-            f"{size:,}, and {LOG_EVENT} of CloudWatch Logs for each of {lines}",
+            "bytes in its EMF lines",
+            f"{size:,}, plus {LOG_EVENT} from CloudWatch Logs for each of {lines} lines",
         ),
         ("with `Utilization` and `QueueTime`", f"{more:,}"),
         ("with means of 5 s (`QUICKSTEP_SECONDS=0`)", f"{means}, in one line"),
-        ("bytes of a further gauge", f"{call.gauge_bytes}"),
+        ("bytes per further gauge", f"{call.gauge_bytes}"),
         (
-            "bytes of a line that costs as much as a call",
+            "bytes at which a line costs as much as a call",
             f"{longest_line_that_pays(read_prices()):,.0f}",
         ),
     ]
 
 
 def with_five_metrics() -> Rows:
-    """Return what a typical service costs with all that the publisher may know."""
+    """Return what a typical service costs with every metric the publisher can send."""
     rows: Rows = [("The tasks publish", *(f"`{way}`, $" for way in Transport))]
     for what, usage in (
         ("three metrics", {"metrics": 3}),
-        ("and `Utilization` and `QueueTime`", {"metrics": 5}),
+        ("plus `Utilization` and `QueueTime`", {"metrics": 5}),
         ("three metrics as means of 5 s", {"publish_seconds": 5}),
     ):
         totals = [
@@ -141,8 +141,8 @@ def with_five_metrics() -> Rows:
 
 
 def drills() -> Rows:
-    """Return what a drill costs, by how often there is one."""
-    rows: Rows = [("A drill every", "Drills a month", "$ a month")]
+    """Return what a drill costs, by how often it runs."""
+    rows: Rows = [("A drill every", "Drills per month", "$ per month")]
     without = _typical()[OURS].bill.total
     for minutes in DRILLS:
         month = _month(drill_minutes=minutes).with_breaches(BREACHES, MINUTES)[1]
@@ -177,7 +177,7 @@ def _called(case: Case) -> list[tuple[str, int]]:
 
 
 def beside() -> Rows:
-    """Return the month of each scaler, with the same tasks."""
+    """Return each scaler's month, with the same tasks."""
     rows: Rows = [("Scaler", "Scaling, $", "More than Quickstep, $")]
     standings = _typical()
     ours = standings[OURS].bill.total
@@ -193,7 +193,7 @@ def _shown(name: str) -> str:
 
 
 def simulated() -> Rows:
-    """Return the month of each scaler with a traffic that was played."""
+    """Return each scaler's month with simulated traffic."""
     standings = _simulated()
     ours = standings[OURS]
     head = ("Scaler", "Task-hours", "Tasks, $", "Scaling, $", "More than Quickstep, $", "Success")
@@ -214,7 +214,7 @@ def simulated() -> Rows:
 
 def prices() -> Rows:
     """Return every price with its source."""
-    rows: Rows = [("Of", "$", "Unit", "Free a month", "Source", "Read", "Certainty")]
+    rows: Rows = [("Price", "$", "Unit", "Free per month", "Source", "Read", "Certainty")]
     for meter, price in read_prices().items():
         free = price.free / (price.per if price.unit.startswith("GB") else 1)
         note = f"; {price.note}" if price.note else ""

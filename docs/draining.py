@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The table of `docs/tuning.md` on tasks that drain: the simulator, with the shipped policy."""
+"""The table on draining tasks in `docs/tuning.md`: the simulator with the shipped policy."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
     python -m docs.generate            write them
     python -m docs.generate --check    name the documents that differ, and exit with 1
 
-A block stands between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`. What it holds comes
-from the module beside this one that is named after it.
+A block stands between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`. BLOCKS says which
+function in the modules beside this one writes it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _BLOCK = re.compile(r"(<!-- generated:(\S+) -->\n).*?(<!-- /generated:\2 -->)", 
 
 
 def _tabled(rows: Callable[[], list[tuple[str, ...]]]) -> str:
-    """Return the table of rows of which the first is the head."""
+    """Return rows as a table, the head first."""
     head, *others = rows()
     return table(head, others)
 
@@ -114,7 +114,7 @@ def filled(text: str) -> str:
 
 
 def up_to_date(path: Path, text: str) -> str:
-    """Return what a document or a generated file has to say, of what it says."""
+    """Return a document with its blocks up to date, or a generated file's current text."""
     return FILES[path]() if path in FILES else filled(text)
 
 

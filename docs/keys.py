@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The tables of the policy document's keys: rules and defaults are asked of the validator itself.
+"""Tables for the policy document's keys. Rules and defaults come from the validator itself.
 
 Only the column "meaning" is written here by hand.
 """
@@ -77,7 +77,7 @@ KEYS = {
             "QueuePolicies",
             "in_direction",
             {"jobs": {"QueueName": "jobs", "SecondsPerJob": 2}},
-            "queues that the service works off, by name, see [queue policies](#queue-policies)",
+            "queues that the service works through, by name, see [queue policies](#queue-policies)",
         ),
         Key(
             "Preset",
@@ -96,14 +96,14 @@ KEYS = {
             "WarmupSeconds",
             "warmup_seconds",
             60,
-            "seconds until a new task serves, see [load](#the-load-of-all-tasks)",
+            "seconds from a task's launch until it serves, see [load](#the-load-of-all-tasks)",
             _TASKS,
         ),
         Key(
             "PublishSeconds",
             "publish_seconds",
             10,
-            "seconds between two samples of a task, see [load](#the-load-of-all-tasks)",
+            "seconds between a task's samples, see [load](#the-load-of-all-tasks)",
             _TASKS,
         ),
         Key(
@@ -127,7 +127,7 @@ KEYS = {
             "$schema",
             "schema",
             "policy.schema.json",
-            "ignored: for editors that check a document against a schema",
+            "ignored; for editors that check a document against a schema",
             (),
         ),
     ),
@@ -143,21 +143,20 @@ KEYS = {
             "MetricScope",
             "metric_scope",
             "Total",
-            "whether the metric is a value per task or of the whole service, like a backlog; "
-            "not a key of AAS",
+            "whether the metric is per task or for the whole service, like a backlog; not in AAS",
         ),
         Key(
             "ScaleOutCooldown",
             "scale_out_cooldown",
             30,
-            "seconds after a scale-out in which there is no other, however large the load",
+            "seconds from one scale-out to the next, however large the load",
             _TASKS,
         ),
         Key(
             "ScaleInCooldown",
             "scale_in_cooldown",
             60,
-            "seconds after a scale-in in which there is no other",
+            "seconds from one scale-in to the next",
             _TASKS,
         ),
         Key("DisableScaleIn", "disable_scale_in", True, "only ever add tasks"),
@@ -165,8 +164,8 @@ KEYS = {
             "ScaleInWindow",
             "scale_in_window",
             300,
-            "seconds that a task is kept idle at least, see [giving back](#giving-back); not a key "
-            "not a key of AAS",
+            "shortest time that an idle task is kept, in seconds, see [giving back](#giving-back); "
+            "not in AAS",
             (_NO_TYPE, -1, _HUGE),
         ),
     ),
@@ -175,7 +174,7 @@ KEYS = {
             "QueueName",
             "queue_name",
             "jobs",
-            "the queue in SQS, of the scaler's account and Region",
+            "the SQS queue, in the scaler's account and Region",
             (_NO_TYPE, "a/b"),
         ),
         Key(
@@ -196,14 +195,14 @@ KEYS = {
             "DrainSeconds",
             "drain_seconds",
             60,
-            "in how many seconds what waits is to be worked off",
+            "seconds within which waiting jobs should be worked off",
             (_NO_TYPE, 0, _HUGE),
         ),
         Key(
             "ScaleInWindow",
             "scale_in_window",
             120,
-            "seconds that a task is kept idle at least, see [giving back](#giving-back)",
+            "shortest time that an idle task is kept, in seconds, see [giving back](#giving-back)",
             (_NO_TYPE, -1, _HUGE),
         ),
     ),
@@ -212,7 +211,7 @@ KEYS = {
             "AdjustmentType",
             "adjustment_type",
             "ChangeInCapacity",
-            "what a step's number is, see [adjustment types](#adjustment-types)",
+            "what a step's number means, see [adjustment types](#adjustment-types)",
         ),
         Key(
             "StepAdjustments",
@@ -239,14 +238,14 @@ KEYS = {
             "MetricScope",
             "metric_scope",
             "PerTask",
-            "whether the metric is a value per task or of the whole service; not a key of AAS",
+            "whether the metric is per task or for the whole service; not in AAS",
         ),
         Key(
             "ScaleInWindow",
             "scale_in_window",
             120,
-            "of a scale-in policy: seconds that a task is kept idle at least, see "
-            "[giving back](#giving-back); not a key of AAS",
+            "for scale-in: shortest time that an idle task is kept, in seconds, see "
+            "[giving back](#giving-back); not in AAS",
             (_NO_TYPE, -1, _HUGE),
         ),
     ),
@@ -255,28 +254,29 @@ KEYS = {
             "MetricIntervalLowerBound",
             "lower",
             0,
-            "where the step begins, counted from the alarm's threshold; none: unbounded",
+            "where the step begins, relative to the alarm's threshold; unbounded if omitted",
         ),
         Key(
             "MetricIntervalUpperBound",
             "upper",
             50,
-            "where the step ends, counted likewise; none: unbounded",
+            "where the step ends, likewise; unbounded if omitted",
             (_NO_TYPE, 0),
         ),
         Key(
             "ScalingAdjustment",
             "adjustment",
             1,
-            "tasks, percent or a capacity, by `AdjustmentType`; at most 0 in a scale-in policy",
+            "tasks, percent or a capacity, depending on `AdjustmentType`; at most 0 in a scale-in "
+            "policy",
             (_NO_TYPE, -1),
         ),
     ),
     GUARDS: (
-        Key(Guard.CAPACITY_ON_ITS_WAY, "guards", False, "count tasks that are starting"),
-        Key(Guard.RISING_TREND, "guards", False, "scale for the load when new tasks serve"),
-        Key(Guard.WOULD_FLAP, "guards", False, "no removal that brings the breach back"),
-        Key(Guard.DEPLOYMENT, "guards", False, "no removal during a rollout"),
+        Key(Guard.CAPACITY_ON_ITS_WAY, "guards", False, "count starting tasks"),
+        Key(Guard.RISING_TREND, "guards", False, "scale for the load at the time new tasks serve"),
+        Key(Guard.WOULD_FLAP, "guards", False, "make no removal that would bring the breach back"),
+        Key(Guard.DEPLOYMENT, "guards", False, "remove no task during a rollout"),
     ),
 }
 
@@ -325,8 +325,8 @@ def presets() -> str:
         "`Preset`",
         "`ScaleInWindow`",
         "`ScaleInCooldown`",
-        "kept of the peak",
-        "load above the target that is let be",
+        "share of the peak kept",
+        "excess over the target that is ignored",
     )
     return table(head, rows)
 
@@ -339,34 +339,37 @@ def queue_presets() -> str:
         share = f"{policy.kept_share:.0%}".replace("%", " %")
         times = f"{policy.drain_seconds} s", f"{policy.scale_in_window} s"
         rows.append((f"`{preset}`", *times, share))
-    return table(("`Preset`", "`DrainSeconds`", "`ScaleInWindow`", "kept of the peak"), rows)
+    return table(("`Preset`", "`DrainSeconds`", "`ScaleInWindow`", "share of the peak kept"), rows)
 
 
 def numbers() -> str:
-    """Return the table of what sizing and giving back go by and no key says, as the code has it."""
+    """Return the table of the numbers behind sizing and giving back that no key sets."""
     fine, step = patience.FINE_LEVELS, f"{patience.LEVEL_STEP - 1:.0%}".replace("%", " %")
     rows = (
         ("the last minute", f"{target_policy.STEADY_SECONDS} s", "STEADY_SECONDS"),
         (
-            "what is let be of its mean",
+            "excess in its mean that is ignored",
             f"{target_policy.STEADY_TOLERANCE:.0%}".replace("%", " %"),
             "STEADY_TOLERANCE",
         ),
-        ("a rise shows in so many differences", f"{target_policy.RISES}", "RISES"),
+        ("differences in which a rise must show", f"{target_policy.RISES}", "RISES"),
         (
-            "standard deviations of its noise that a load has to be beyond what tasks should carry",
+            "excess over what tasks should carry, in standard deviations of the load's noise",
             f"{target_policy.SURE:g}",
             "SURE",
         ),
-        ("most growth by a signal that ends at a full task", f"{target_policy.MOST_RATIO:g} times",
-         "MOST_RATIO"),
+        (
+            "most growth from a signal that saturates at a full task",
+            f"{target_policy.MOST_RATIO:g} times",
+            "MOST_RATIO",
+        ),
         ("longest window", f"{patience.LONGEST_WINDOW} s", "LONGEST_WINDOW"),
-        ("missed soon: needed again within", f"{patience.SOON} windows", "SOON"),
-        ("missed later: the window becomes", f"{patience.SHRINK:g} times as long", "SHRINK"),
-        ("how long a share of the peak is kept", f"{patience.PEAK_SECONDS} s", "PEAK_SECONDS"),
-        ("numbers that learn alone", f"1 to {fine}", "FINE_LEVELS"),
-        ("above, those learn together that are within", step, "LEVEL_STEP"),
-    )  # fmt: skip
+        ("a task is missed soon if needed again within", f"{patience.SOON} windows", "SOON"),
+        ("if missed later, its window becomes", f"{patience.SHRINK:g} times as long", "SHRINK"),
+        ("how long a share of the peak stays", f"{patience.PEAK_SECONDS} s", "PEAK_SECONDS"),
+        ("task numbers that learn alone", f"1 to {fine}", "FINE_LEVELS"),
+        ("above, numbers share what they learn within", step, "LEVEL_STEP"),
+    )
     modules = {True: "patience", False: "target_policy"}
     return table(
         ("What", "Value", "Where"),

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The table of outcomes: their sentences are the engine's, what they mean is written here."""
+"""The table of outcomes. The engine supplies their sentences; their meanings are written here."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ LAYER = ROOT / "layers" / "core" / "quickstep"
 MEANINGS = {
     Outcome.SCALED_OUT: "ECS accepted a larger desired count",
     Outcome.SCALED_IN: "ECS accepted a smaller desired count",
-    Outcome.WOULD_SCALE: "the document says `DryRun`; nothing was called",
+    Outcome.WOULD_SCALE: "the document sets `DryRun`, so nothing was called",
     Outcome.HELD_COOLDOWN: "an earlier change is still taking effect, or an idle task is kept",
-    Outcome.HELD_CAPACITY_ON_ITS_WAY: "with the tasks that are starting there will be enough",
+    Outcome.HELD_CAPACITY_ON_ITS_WAY: "once the starting tasks serve, there will be enough",
     Outcome.HELD_NO_CAPACITY: (
-        "tasks launched long ago never ran, and the load needs no more than are desired"
+        "tasks are missing, and the load needs no more than are already desired"
     ),
-    Outcome.HELD_ANSWERED: "the newest datapoint has changed capacity before; the next is awaited",
-    Outcome.HELD_WOULD_FLAP: "the load needs all the tasks there are",
+    Outcome.HELD_ANSWERED: "the newest datapoint has already changed capacity; waits for the next",
+    Outcome.HELD_WOULD_FLAP: "the load needs all current tasks",
     Outcome.HELD_DEPLOYMENT: "no task is removed while a rollout is in progress",
     Outcome.HELD_AT_MAX: "no more tasks are allowed; the load may not be met",
     Outcome.HELD_AT_MIN: "no fewer tasks are allowed",
-    Outcome.HELD_NOT_BREACHING: "no alarm in breach, no matching step, or one that changes nothing",
+    Outcome.HELD_NOT_BREACHING: "no alarm is in breach, no step matches, or it changes nothing",
     Outcome.HELD_NO_DATA: (
-        "there is no number to act on, or serving tasks are not in it; see the data rules"
+        "no number to act on, or serving tasks do not report; see the data rules"
     ),
-    Outcome.HELD_PAUSED: "an operator stopped this direction, or wrote what cannot be read",
-    Outcome.HELD_MUTED: "a mute rule or a suppressor is active, or its actions are disabled",
+    Outcome.HELD_PAUSED: "an operator paused this direction, or wrote an unreadable entry",
+    Outcome.HELD_MUTED: "a mute rule or suppressor is active, or the alarm's actions are disabled",
     Outcome.IGNORED_DUPLICATE: "the same transition of an alarm, or the same request, came twice",
     Outcome.IGNORED_STALE: (
         "a later transition or request was handled, a request is over 60 s old, or the time of "
         "either is over 60 s ahead"
     ),
     Outcome.IGNORED_SURGE: (
-        "a task has asked for a look too late, too often, or at a service of which no alarm is "
-        "known; only logged, not stored"
+        "a task asked for a look too late, too often, or for a service without a known alarm; "
+        "logged, not stored"
     ),
-    Outcome.LOST_RACE: "another evaluation held the lease; what set this one off comes back",
+    Outcome.LOST_RACE: "another evaluation held the lease; this one's trigger comes back",
     Outcome.RECOVERED: (
-        "nobody had heard what became of a change, and it was found made, or asked for again"
+        "an earlier change had no known result: it turned out made, or was asked for again"
     ),
     Outcome.FOREIGN_CHANGE: (
         "an operator, a deployment or another tool set the desired count; it is kept"
     ),
-    Outcome.FAILED_THROTTLED: "AWS throttled all tries of the invocation; tried again later",
+    Outcome.FAILED_THROTTLED: "AWS throttled every attempt of the invocation; tried again later",
     Outcome.FAILED_NOT_FOUND: "no such cluster or service, or it is not ACTIVE",
     Outcome.FAILED_DENIED: (
-        "the function's role may not make the call; what cannot be seen removes no task"
+        "the function's role may not make the call; no task is removed without data"
     ),
     Outcome.FAILED_CONFIG: "the policy document is missing, breaks a rule, or has no such policy",
     Outcome.FAILED_QUEUE: (
-        "a queue of the document is not there, or does not answer; recorded when it begins, and "
-        "each minute"
+        "a queue in the document does not exist or does not answer; recorded when it begins, and "
+        "once a minute"
     ),
-    Outcome.FAILED_OTHER: "any other error of a call to SSM or ECS; the sentence names it",
+    Outcome.FAILED_OTHER: "any other error from a call to SSM or ECS; the sentence names it",
 }
 
 

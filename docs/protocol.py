@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""The protocol's clocks and bounds, and what its fault simulation checks and has to find."""
+"""The protocol's clocks and bounds, and what its fault simulation checks and must find."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def limits() -> str:
-    """Return the table of the protocol's clocks and bounds, as code and template have them."""
+    """Return the table of the protocol's clocks and bounds, from code and template."""
     template = (ROOT / "template.yaml").read_text(encoding="utf-8")
 
     calls: Any = CLIENT_CONFIG
@@ -42,68 +42,68 @@ def limits() -> str:
         return getattr(module, name), f"`{module.__name__.rsplit('.', 1)[-1]}.{name}`"
 
     rows = (
-        ("function's timeout", _seconds(set_to("Timeout")), "`template.yaml`"),
-        ("attempts of a call", retries["total_max_attempts"], "`wiring.CLIENT_CONFIG`"),
+        ("the function's timeout", _seconds(set_to("Timeout")), "`template.yaml`"),
+        ("attempts per call", retries["total_max_attempts"], "`wiring.CLIENT_CONFIG`"),
         (
-            "waiting for a connection",
+            "longest wait for a connection",
             _seconds(calls.connect_timeout),
             "`wiring.CLIENT_CONFIG`",
         ),
-        ("waiting for an answer", _seconds(calls.read_timeout), "`wiring.CLIENT_CONFIG`"),
-        ("lease, from the start of an evaluation", *of(cycle, "LEASE")),
+        ("longest wait for an answer", _seconds(calls.read_timeout), "`wiring.CLIENT_CONFIG`"),
+        ("lease, from an evaluation's start", *of(cycle, "LEASE")),
         ("oldest event whose datapoints count", cycle.MAX_EVENT_AGE, "`MAX_EVENT_AGE_SECONDS`"),
         (
-            "next look in a scale-out breach",
+            "next look during a scale-out breach",
             _seconds(RECHECK_SECONDS),
             "`proposal.RECHECK_SECONDS`",
         ),
         ("next look for a newer datapoint", *of(next_look, "NEWER_DATAPOINT")),
         ("such looks in a row", *of(next_look, "MAX_ATTEMPTS_FOR_NEWER")),
-        ("a metric is read back", *of(reading, "HISTORY")),
+        ("how far back a metric is read", *of(reading, "HISTORY")),
         ("longest wait after a throttle", *of(next_look, "LONGEST_BACKOFF")),
         ("re-checks in a row after throttles", *of(next_look, "MAX_THROTTLES")),
-        ("longest wait before the line is looked at again", *of(line, "LONGEST_WAIT")),
-        ("a line that has not moved holds nobody up after", *of(line, "STANDSTILL")),
+        ("longest wait before the next look at the line", *of(line, "LONGEST_WAIT")),
+        ("a line that has not moved delays nobody after", *of(line, "STANDSTILL")),
         ("longest time in the line", *of(line, "LONGEST_LINE")),
-        ("races that a message may lose", *of(door, "MAX_RACES")),
-        ("time between two polls of a queue", _seconds(POLL_SECONDS), "`backlog.POLL_SECONDS`"),
-        ("oldest poll that is heeded", *of(polls, "OLDEST")),
-        ("targets of one poll", *of(poll_messages, "MOST_POLLED")),
-        ("longest that the queues of one poll are read", *of(queues, "WITHIN")),
-        ("what a poll leaves alone after a failure", *of(polls, "AGAIN")),
+        ("most races that a message may lose", *of(door, "MAX_RACES")),
+        ("time between a queue's polls", _seconds(POLL_SECONDS), "`backlog.POLL_SECONDS`"),
+        ("oldest valid poll", *of(polls, "OLDEST")),
+        ("most targets in one poll", *of(poll_messages, "MOST_POLLED")),
+        ("longest time to read one poll's queues", *of(queues, "WITHIN")),
+        ("how long polls leave a target alone after a failure", *of(polls, "AGAIN")),
         (
-            "the last task goes without a message for",
+            "the last task goes after no message for",
             _seconds(EMPTY_SECONDS),
             "`queue_policy.EMPTY_SECONDS`",
         ),
-        ("reads a second of queues that are long empty", *of(polls, "READS_A_SECOND")),
-        ("a queue is long empty after", *of(polls, "EMPTY_FOR")),
-        ("oldest surge that is looked at", *of(surges, "OLDEST")),
-        ("surges of a service are looked at again after", *of(surges, "BETWEEN")),
-        ("looks at surges of a service", *of(surges, "MOST_SURGES")),
-        ("in the last", *of(surges, "WINDOW")),
-        ("surges that an account looks at in a second", *of(ports, "MOST_SURGES_A_SECOND")),
-        ("next look where no second shows a surge", *of(next_look, "NEXT_SECOND")),
-        ("longest that a surge is followed", *of(surges, "FOLLOWED")),
-        ("a count that was replaced may be shown for", *of(counts, "STALE")),
-        ("a call without an answer may be carried out for", *of(counts, "LATE")),
-        ("clocks of two hosts may differ by", *of(counts, "CLOCKS")),
-        ("an operators' entry that is over stays for", *of(operators, "KEPT")),
-        ("schedules of a target", *of(operators, "MOST_SCHEDULES")),
-        ("a re-check counts as dead after its time by", *of(next_look, "OVERDUE")),
-        ("alarms in a page", *of(cloudwatch, "PAGE")),
-        ("pages in one invocation", *of(heartbeat, "PAGES")),
+        ("reads per second, of all long-empty queues", *of(polls, "READS_A_SECOND")),
+        ("a queue counts as long empty after", *of(polls, "EMPTY_FOR")),
+        ("oldest surge that gets a look", *of(surges, "OLDEST")),
+        ("shortest time between two looks at a service's surges", *of(surges, "BETWEEN")),
+        ("most looks at a service's surges", *of(surges, "MOST_SURGES")),
+        ("… within", *of(surges, "WINDOW")),
+        ("most looks at surges per account and second", *of(ports, "MOST_SURGES_A_SECOND")),
+        ("next look if no second shows a surge", *of(next_look, "NEXT_SECOND")),
+        ("longest time that looks follow a surge", *of(surges, "FOLLOWED")),
+        ("ECS may show a replaced count for", *of(counts, "STALE")),
+        ("an unanswered call may take effect for", *of(counts, "LATE")),
+        ("two hosts' clocks may differ by", *of(counts, "CLOCKS")),
+        ("an operator's entry stays after its end for", *of(operators, "KEPT")),
+        ("most schedules per target", *of(operators, "MOST_SCHEDULES")),
+        ("a re-check counts as dead when overdue by", *of(next_look, "OVERDUE")),
+        ("alarms per page", *of(cloudwatch, "PAGE")),
+        ("pages per invocation", *of(heartbeat, "PAGES")),
         ("time between pages", *of(heartbeat, "PAGE_SLEEP")),
-        ("targets before the queue is used", *of(heartbeat, "INLINE_TARGETS")),
-        ("time before the queue is used", *of(heartbeat, "INLINE_TIME")),
-        ("DescribeServices of a heartbeat", *of(heartbeat, "CALLS")),
-        ("longest delay of a message", *of(sqs, "LONGEST_DELAY")),
+        ("targets before the rest go to the queue", *of(heartbeat, "INLINE_TARGETS")),
+        ("time before the rest go to the queue", *of(heartbeat, "INLINE_TIME")),
+        ("DescribeServices per heartbeat", *of(heartbeat, "CALLS")),
+        ("longest message delay", *of(sqs, "LONGEST_DELAY")),
         (
-            "a message that failed comes back after",
+            "a failed message comes back after",
             _seconds(set_to("VisibilityTimeout", "Rechecks")),
             "`template.yaml`",
         ),
-        ("deliveries of a message", set_to("maxReceiveCount", "Rechecks"), "`template.yaml`"),
+        ("deliveries per message", set_to("maxReceiveCount", "Rechecks"), "`template.yaml`"),
     )
     return table(("What", "Value", "Where"), ((a, _value(b), c) for a, b, c in rows))
 
@@ -120,9 +120,9 @@ def _value(value: timedelta | int) -> str:
 
 
 def quotas() -> str:
-    """Return the table of AWS's quotas, as the surge model has them."""
+    """Return the table of AWS's quotas, which the surge model also uses."""
     return table(
-        ("Calls", "At once", "A second", "Source", "Not in it"),
+        ("Calls", "At once", "A second", "Source", "Note"),
         [
             (quota.calls, f"{quota.burst:,}", f"{quota.a_second:,}", quota.source, quota.note)
             for quota in QUOTAS
@@ -131,17 +131,17 @@ def quotas() -> str:
 
 
 def invariants() -> str:
-    """Return what the simulation checks after each run, from its checks' names and sentences."""
+    """Return what the simulation checks after each run, from each check's name and docstring."""
     rows = []
     for check in tests_invariants.INVARIANTS:
         name = check.__name__.strip("_").replace("_", " ").replace("ecs", "ECS")
         sentence = " ".join((check.__doc__ or "").split("\n\n")[0].split())
         rows.append((name, sentence))
-    return table(("What must hold", "That is"), rows)
+    return table(("What must hold", "In detail"), rows)
 
 
 def planted_bugs() -> str:
-    """Return the bugs that are planted, and what finds each: a seed, or a unit test, and why."""
+    """Return the planted bugs and what finds each: a seed, or a unit test and the reason."""
     seeds = mutations.known_seeds()
     rows = (
         (
@@ -151,4 +151,4 @@ def planted_bugs() -> str:
         )
         for name, bug in mutations.MUTATIONS.items()
     )
-    return table(("Bug", "Found by", "Why not by a seed"), rows)
+    return table(("Bug", "Found by", "Why no seed finds it"), rows)

@@ -89,14 +89,14 @@ def violations(world: World) -> list[str]:
 
 
 def _nothing_unexpected_is_raised(world: World) -> Iterator[str]:
-    """Nothing that the world has not injected; with clocks an hour apart a lease may be lost."""
+    """No error except injected ones; with clocks an hour apart a lease may be lost."""
     for error in world.time.unexpected:
         if not (world.troubles.hours and isinstance(error, LeaseLostError)):
             yield f"something unexpected was raised: {error!r}"
 
 
 def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
-    """No call asks for what no bounds allow that were in force while it was decided.
+    """Some bounds in force during each decision allow the number it asks for.
 
     Example: a document says 2 to 40, and from 60 s on 2 to 24: as a host keeps a document for 30 s
     and an evaluation takes up to 10, a call for 30 is right until 100 s. A number that somebody
@@ -122,7 +122,7 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
 
 
 def _a_pause_is_heeded(world: World) -> Iterator[str]:
-    """Nothing moves in a paused direction, but where an operator asks for it.
+    """Nothing moves in a paused direction unless an operator asks for it.
 
     Example: scale-in is paused from 40 to 100 s; a scale-in at 45 s may have been decided before,
     one at 60 s may not.
@@ -147,7 +147,7 @@ def _a_pause_is_heeded(world: World) -> Iterator[str]:
 
 
 def _the_memory_equals_ecs(world: World) -> Iterator[str]:
-    """What is committed is what ECS has: at every commit where nothing else may be, else after all.
+    """The committed count is ECS's: at each commit if nothing interferes, otherwise in the end.
 
     Example: a hand sets 30 at 100 s; whatever is committed from 125 s on says 30, or what came
     of it.
@@ -165,7 +165,7 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
 
 
 def _every_change_has_one_record(world: World) -> Iterator[str]:
-    """Each change is recorded by its author, or adopted by a later one that finds it made."""
+    """Its author records each change, or a later evaluation adopts it."""
     if _nobody_hears(world):
         return
     records = world.targets.records
@@ -192,7 +192,7 @@ def _every_change_has_one_record(world: World) -> Iterator[str]:
 
 
 def _own_numbers_are_known(world: World) -> Iterator[str]:
-    """Where nobody else sets the desired count, no number is taken for somebody else's.
+    """If nobody else sets the desired count, no number is mistaken for a foreign one.
 
     Example: 8 was asked for at 40 s, and the caller died. At 60 s ECS shows 8: it is adopted as the
     scaler's own, with its cooldown. A late call is known for two minutes, and then no longer.
@@ -208,7 +208,7 @@ def _own_numbers_are_known(world: World) -> Iterator[str]:
 
 
 def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
-    """A number that others have set is recorded as such, by the second heartbeat at the latest.
+    """The second heartbeat, at the latest, records a number set by others.
 
     Example: a hand sets 30 at 50 s. If it stands until the heartbeats of 60 and 120 s, which no
     fault meets, then one of them, or an evaluation before, has a record of it. A target without
@@ -239,7 +239,7 @@ def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
 
 
 def _cooldowns_are_kept(world: World) -> Iterator[str]:
-    """Within a scale-out cooldown only a larger step passes, and never beyond the largest.
+    """During a scale-out cooldown only a larger step passes, up to the largest step.
 
     Example: 4 -> 8 at 50 s with a cooldown of 10 s. At 55 s no more than 4 + 5 is asked for, and
     nothing is removed. A larger minimum, a wish and a foreign change begin anew. Within 30 s of a
@@ -278,7 +278,7 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
 
 
 def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
-    """A datapoint that has changed capacity never does so again, whoever has read it."""
+    """A datapoint changes capacity only once, no matter who read it."""
     acts = {
         (change.by, point)
         for change in world.ecs.changes
@@ -291,7 +291,7 @@ def _no_datapoint_acts_twice(world: World) -> Iterator[str]:
 
 
 def _there_is_one_chain(world: World) -> Iterator[str]:
-    """A generation of re-checks comes to an evaluation once."""
+    """Each generation of re-checks is evaluated once."""
     evaluated = Counter(
         record.look.generation
         for record in world.targets.records
@@ -305,7 +305,7 @@ def _there_is_one_chain(world: World) -> Iterator[str]:
 
 
 def _no_scale_out_calls_with_less_than_is_committed(world: World) -> Iterator[str]:
-    """A change for the worse: tasks removed in a surge, by who has seen an old number.
+    """An old number must not remove tasks during a surge.
 
     Example: 8 are committed, an old description says 4, and a step of +1 calls for 5. Right is it
     only where a foreign hand has set 4 since the last commit, or just before it.
@@ -318,7 +318,7 @@ def _no_scale_out_calls_with_less_than_is_committed(world: World) -> Iterator[st
 
 
 def _no_scale_in_calls_with_more_than_is_committed(world: World) -> Iterator[str]:
-    """A change for the opposite: tasks added in calm.
+    """An old number must not add tasks in a calm.
 
     Example: 4 are committed, an old description says 8, and a step of -1 calls for 7.
     """
@@ -330,7 +330,7 @@ def _no_scale_in_calls_with_more_than_is_committed(world: World) -> Iterator[str
 
 
 def _no_change_goes_the_opposite_way(world: World) -> Iterator[str]:
-    """A scale-out never lowers what ECS has, a scale-in never raises it.
+    """A scale-out never lowers ECS's count, and a scale-in never raises it.
 
     Example: a scale-in from 9 to 8 reaches ECS, which has 4. Right is it only where the 4 are a
     foreign hand's of the last 25 s, or came by a late call: then 9 are still the scaler's word.
@@ -345,7 +345,7 @@ def _no_change_goes_the_opposite_way(world: World) -> Iterator[str]:
 
 
 def _a_foreign_number_is_not_fought(world: World) -> Iterator[str]:
-    """25 s after a foreign change every decision counts from it.
+    """From 25 s after a foreign change, every decision counts from it.
 
     Example: a hand sets 6 -> 30 at 60 s. A step of +1 at 90 s makes 31 of it, and not 7. A number
     that the scaler itself has asked for in the two minutes before is taken for a late call.
@@ -378,7 +378,7 @@ def _load_breaches(world: World, change: Change, back: float) -> bool:
 
 
 def _no_change_is_needless(world: World) -> Iterator[str]:
-    """Tasks are added for a breach of the last minute, and removed for a calm of it.
+    """Tasks are added only for a breach in the last minute, and removed only for a calm.
 
     Where tasks publish a surge at once, its seconds may be all that is seen of a period: then these
     have to breach.
@@ -408,7 +408,7 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
 
 
 def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
-    """An alarm that is deleted says nothing after the second heartbeat that no fault has met.
+    """A deleted alarm has no effect after the second undisturbed heartbeat.
 
     Example: both alarms are deleted at 60 s, in ALARM. Heartbeats look at 70 and 130 s; at 200 s
     nothing acts on the definition that is still remembered. A heartbeat that loses the race leaves
@@ -439,7 +439,7 @@ def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
 
 
 def _a_breach_is_answered(world: World) -> Iterator[str]:
-    """Once nothing fails any more, no breach lasts that is not answered, or at the maximum."""
+    """Once the faults end, every breach is answered, or the service is at its maximum."""
     yield from _unanswered(world, FAULTS_END, END, lambda since, at: at - since > ANSWER_WITHIN)
     alarm = world.alarms.get((WEB, world.high))
     if any(c.at > END - ANSWER_WITHIN and c.after > c.before for c in world.ecs.changes):
@@ -456,7 +456,7 @@ def _a_breach_is_answered(world: World) -> Iterator[str]:
 
 
 def _a_breach_is_answered_while_faults_go_on(world: World) -> Iterator[str]:
-    """Two heartbeats that no fault has met are enough, whatever happens around them.
+    """Two undisturbed heartbeats are enough, whatever happens around them.
 
     Example: a breach begins at 20 s, its event is lost. The heartbeat of 30 s is throttled, those
     of 90 and 150 s are not: by 170 s it is answered. In a crowd it waits for its turn instead.
@@ -492,7 +492,7 @@ def _unanswered(
 
 
 def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
-    """A lease is as long as promised, and none lies about in the end.
+    """A lease lasts as long as promised, and none is left at the end.
 
     But for one of a target without any alarm, there or remembered: its time is over, and nobody has
     a reason to look.
@@ -509,7 +509,7 @@ def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
 
 
 def _nobody_waits_for_nothing(world: World) -> Iterator[str]:
-    """A target that was throttled no longer waits for its turn once no alarm is left to answer."""
+    """A throttled target stops waiting for its turn once no alarm needs an answer."""
     memory = world.item
     firing = any(known.state is AlarmState.ALARM for known in memory.alarms.values())
     if memory.turn and not firing:
@@ -517,7 +517,7 @@ def _nobody_waits_for_nothing(world: World) -> Iterator[str]:
 
 
 def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
-    """However often its message comes, and never later than a minute after it was made."""
+    """However often its message arrives, and at most a minute after it was made."""
     carried_out = [
         record
         for record in world.targets.records
@@ -534,7 +534,7 @@ def _a_request_is_carried_out_once(world: World) -> Iterator[str]:
 
 
 def _expired_entries_are_removed(world: World) -> Iterator[str]:
-    """What a schedule wrote that ended days ago goes with the first commit that sees it.
+    """The first commit that sees a schedule's entry days after its end removes it.
 
     Example: a world begins with the schedule of a sale that was over the day before yesterday. A
     name for each sale fills the item by and by, until nothing can be committed any more.
@@ -545,7 +545,7 @@ def _expired_entries_are_removed(world: World) -> Iterator[str]:
 
 
 def _calls_of_a_breach_are_bounded(world: World) -> Iterator[str]:
-    """A breach costs no more than so many calls a second.
+    """A breach causes a limited number of calls per second.
 
     A re-check each 10 s makes one call of each kind, and throttled UpdateServices up to three. Its
     event, a heartbeat, races lost and their doubles come on top.
@@ -571,7 +571,7 @@ def _calls_of_a_breach_are_bounded(world: World) -> Iterator[str]:
 
 
 def _a_lasting_breach_is_answered_again_soon(world: World) -> Iterator[str]:
-    """Where nothing fails, the re-checks answer a breach again and again, and not the heartbeats.
+    """If nothing fails, re-checks keep answering a breach, not heartbeats.
 
     Example: a breach lasts from 300 to 400 s, and a step adds one task at 312 s. The re-check of
     322 s may find a datapoint that was acted on, and look again for a newer one: the next task
@@ -582,7 +582,7 @@ def _a_lasting_breach_is_answered_again_soon(world: World) -> Iterator[str]:
 
 
 def _calm_costs_nothing(world: World) -> Iterator[str]:
-    """A minute after the last alarm has gone to OK only heartbeats come, and they find nothing.
+    """A minute after the last alarm's OK only heartbeats remain, and they find nothing.
 
     Example: an alarm is OK from 200 s on; at 300 s no re-check of it comes any more.
     """
@@ -603,7 +603,7 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
 
 
 def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
-    """Whatever was set by hand or has ended: heartbeats bring capacity back into its bounds.
+    """Heartbeats restore the bounds, whatever was set by hand or has ended.
 
     Example: an override of at least 6 holds from 100 to 160 s, and 2 tasks run: by the end of the
     run it has been 6, or the override's end has come first.
@@ -622,7 +622,7 @@ def _a_dry_run_changes_nothing(world: World) -> Iterator[str]:
 
 
 def _no_task_that_is_needed_is_removed(world: World) -> Iterator[str]:
-    """No scale-in leaves fewer tasks than the load needs, whoever of them reports.
+    """No scale-in leaves fewer tasks than the load needs, no matter which tasks report.
 
     Example: 12 tasks serve 300 requests a second since a minute, the threshold is 100: a scale-in
     to 3 is right, one to 2 is not, whatever the average says while 9 of them drain.
@@ -643,7 +643,7 @@ def _no_task_that_is_needed_is_removed(world: World) -> Iterator[str]:
 
 
 def _nothing_is_removed_while_tasks_are_silent(world: World) -> Iterator[str]:
-    """What tasks carry that do not report is not known, so they are left alone.
+    """The load on silent tasks is unknown, so no task is removed.
 
     Example: 2 of 6 tasks carry the publisher: the other 4 are silent, and all 6 stay.
     """
@@ -657,7 +657,7 @@ def _nothing_is_removed_while_tasks_are_silent(world: World) -> Iterator[str]:
 
 
 def _missing_tasks_are_not_asked_for_again(world: World) -> Iterator[str]:
-    """While tasks are missing, no step goes beyond what the load needs: more might not come either.
+    """While tasks are missing, no step exceeds the load's need: more might also fail to start.
 
     Example: 10 tasks are desired since two minutes, 8 serve 960 requests a second, the threshold is
     100: 10 are enough; at 1,200 a second 12 are asked for, and never 13.
@@ -685,7 +685,7 @@ def _missing_tasks_are_not_asked_for_again(world: World) -> Iterator[str]:
 
 
 def _what_never_comes_is_not_waited_for(world: World) -> Iterator[str]:
-    """No scale-out is held for capacity on its way that was asked for so long ago that it is not.
+    """No scale-out waits for tasks requested so long ago that they are missing.
 
     Example: 10 tasks are desired since 100 s, and 8 run: at 200 s nothing is on its way.
     """
@@ -704,7 +704,7 @@ def _what_never_comes_is_not_waited_for(world: World) -> Iterator[str]:
 
 
 def _no_task_is_removed_blindly(world: World) -> Iterator[str]:
-    """While the alarm of the scale-out policy is deleted, the load is not known to be low.
+    """While the scale-out policy's alarm is deleted, the load is unknown.
 
     Example: it is deleted at 60 s, heartbeats look at 70 and 130 s: at 200 s no task is removed.
     """
@@ -725,7 +725,7 @@ def _no_task_is_removed_blindly(world: World) -> Iterator[str]:
 
 
 def _a_surge_removes_no_task(world: World) -> Iterator[str]:
-    """No look that a task has asked for removes any, whatever the metrics say.
+    """A look that a task asked for never removes tasks, whatever the metrics say.
 
     But for a late call of ours, which any look undoes.
 
@@ -742,7 +742,7 @@ def _a_surge_removes_no_task(world: World) -> Iterator[str]:
 
 
 def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
-    """Whoever asks for a look, tasks are added for a load that there is, not for one hot task.
+    """Tasks are added for a real load, not for one hot task, whoever asks for a look.
 
     Example: 4 tasks carry 240 requests a second, one of them 188. That is 92 each with a threshold
     of 100: no task is added, however often the hot one asks.
@@ -758,7 +758,7 @@ def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
 
 
 def _an_old_surge_is_not_looked_at(world: World) -> Iterator[str]:
-    """A message that comes late has nothing to say: the alarm has said it.
+    """A late message is ignored: the alarm has already answered.
 
     Example: a task feels a surge at 40 s, its message arrives at 70 s: no look is made for it.
     """
@@ -773,7 +773,7 @@ def _an_old_surge_is_not_looked_at(world: World) -> Iterator[str]:
 
 
 def _looks_at_surges_are_bounded(world: World) -> Iterator[str]:
-    """Of a service 30 in ten minutes, whoever sends how many messages, and however many at once.
+    """At most 30 per service in ten minutes, however many messages arrive.
 
     Example: a thousand messages come in a second: those that come together may each find the last
     of the thirty free, and then no more of them are let in than five a second.
@@ -784,7 +784,7 @@ def _looks_at_surges_are_bounded(world: World) -> Iterator[str]:
 
 
 def _a_flood_makes_few_calls(world: World) -> Iterator[str]:
-    """Messages beyond the bounds make one call each, and no more.
+    """Each message beyond the bounds makes at most one call.
 
     Example: of a thousand messages in two seconds a handful comes to a claim.
     """

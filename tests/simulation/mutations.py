@@ -342,7 +342,7 @@ MUTATIONS: dict[str, Bug] = {
         "peek",
         _peek_without_lease,
         unit_test="tests/unit/test_between_looks.py::test_a_quiet_target_is_evaluated_where_a_holder_has_died",
-        reason="a re-check or a message mostly comes back to it, but for one world in thousands",
+        reason="in all but one world in thousands, a re-check or message comes back anyway",
     ),
     "an unanswered call is taken for a refused one": Bug(world, "unheard", _refused),
     "records are not in the transaction": Bug(
@@ -373,7 +373,7 @@ MUTATIONS: dict[str, Bug] = {
         "meaning",
         _meaning_as({Meaning.LATE: Meaning.STALE}),
         unit_test="tests/unit/test_numbers.py::test_a_late_call_of_ours_is_undone_for_two_minutes",
-        reason="it is undone all the same, two minutes later",
+        reason="it is undone anyway, two minutes later",
     ),
     "stale numbers are trusted after a second": Bug(
         counts, "STALE", timedelta(seconds=-1), needs="stale"
@@ -390,7 +390,7 @@ MUTATIONS: dict[str, Bug] = {
         "refusal",
         _nothing,
         unit_test="tests/unit/test_numbers.py::test_a_number_that_must_not_be_sent_is_recorded_and_not_sent",
-        reason="nothing asks for such a number, unless another bug is planted too",
+        reason="nothing asks for such a number without a second bug",
     ),
     "a scale-out counts from what is seen": Bug(Memory, "desired", property(lambda _self: None)),
     "times ahead of now are believed": Bug(
@@ -398,7 +398,7 @@ MUTATIONS: dict[str, Bug] = {
         "as_of",
         lambda memory, _now: memory,
         unit_test="tests/unit/test_memory.py::test_no_time_of_an_hour_ahead_is_kept_for_longer_than_its_rule_allows",
-        reason="where a clock is an hour wrong, only what needs no clock is asked",
+        reason="if a clock is an hour wrong, only checks without a clock apply",
     ),
     # What is acted on.
     "cooldowns are not committed": Bug(
@@ -424,14 +424,14 @@ MUTATIONS: dict[str, Bug] = {
         "_shown",
         _shown_again,
         unit_test="tests/unit/test_surges.py::test_the_alarm_s_own_event_for_the_same_seconds_is_held",
-        reason="the cooldown of the same step holds it as well, but for one world in thousands",
+        reason="in all but one world in thousands, the same step's cooldown holds it too",
     ),
     "an event's datapoint counts however old it is": Bug(
         Observer,
         "_fresh",
         _always_fresh,
         unit_test="tests/unit/test_cycle.py::test_an_old_event",
-        reason="what it shows has mostly been acted on, or the load is still the same",
+        reason="mostly its datapoint is already spent, or the load has not changed",
     ),
     "an event is known by nothing": Bug(
         learning,
@@ -448,7 +448,7 @@ MUTATIONS: dict[str, Bug] = {
         "_described",
         _state_of_any_age,
         unit_test="tests/unit/test_cycle.py::test_a_description_older_than_the_newest_event_teaches_nothing",
-        reason="an event would have to come between a heartbeat's page and its look",
+        reason="an event would have to arrive between a heartbeat's page and its look",
     ),
     # The load, and who serves.
     "the load is multiplied by desired": Bug(
@@ -463,7 +463,7 @@ MUTATIONS: dict[str, Bug] = {
         "at_a_surge",
         _removes_too,
         unit_test="tests/unit/test_surges.py::test_no_task_is_removed_for_a_surge",
-        reason="a surge would have to be over, and its tasks idle for minutes, within ten seconds",
+        reason="within ten seconds, a surge would have to end and its tasks be idle for minutes",
     ),
     "a hot task is taken for all": Bug(seconds, "filled", _all_speak_for_all, needs="hot"),
     "old surges are looked at": Bug(surges, "OLDEST", timedelta(hours=1), needs="surges"),
@@ -476,14 +476,14 @@ MUTATIONS: dict[str, Bug] = {
         "of_newest_seconds",
         lambda *values, **named: replace(_of_newest_seconds(*values, **named), newest=None),
         unit_test="tests/unit/test_surges.py::test_the_alarm_s_own_event_for_the_same_seconds_is_held",
-        reason="the cooldown of the same step holds the alarm's event as well",
+        reason="the same step's cooldown also holds the alarm's event",
     ),
     "a surge is looked at once": Bug(
         next_look,
         "is_followed",
         lambda *_: False,
         unit_test="tests/unit/test_surges.py::test_seconds_that_become_visible_later_are_answered_then",
-        reason="tasks ask again, and the alarm does",
+        reason="the tasks ask again, and so does the alarm",
     ),
     # The chain of re-checks, and the heartbeat behind it.
     "chain generation ignored": Bug(InMemoryTargets, "claim", _claim_whatever_the_generation),
@@ -495,7 +495,7 @@ MUTATIONS: dict[str, Bug] = {
         "next_check",
         _checked_at_once,
         unit_test="tests/unit/test_cycle.py::test_a_breach_that_was_answered_is_looked_at_again",
-        reason="the bound on calls leaves room for a flood of what comes back",
+        reason="the bound on calls leaves room for a flood of repeats",
     ),
     "a cooldown ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.HELD_COOLDOWN)),
     "a change ends the chain": Bug(cycle, "next_check", _no_check_after(Outcome.SCALED_OUT)),
@@ -559,7 +559,7 @@ MUTATIONS: dict[str, Bug] = {
         0,
         needs="crowded",
         unit_test="tests/unit/test_cycle.py::test_a_throttled_change_comes_back_after_a_growing_delay",
-        reason="the heartbeat looks for the chain, a minute later",
+        reason="the heartbeat takes over a minute later",
     ),
     "entries that are over stay": Bug(in_memory, "outlived", lambda *_: [], needs="entries"),
     # The item: what is not stored is lost.
@@ -567,7 +567,7 @@ MUTATIONS: dict[str, Bug] = {
     "check_at is not stored": _not_stored(
         "check_at",
         unit_test="tests/unit/test_memory.py::test_what_is_written_is_read_back",
-        reason="the heartbeat then looks in vain, and finds nothing to do",
+        reason="the heartbeat then looks and finds nothing to do",
     ),
     "desired is not stored": _not_stored("desired"),
     "what is asked for is not stored": _not_stored("asked"),
@@ -577,7 +577,7 @@ MUTATIONS: dict[str, Bug] = {
     "turn is not stored": _not_stored(
         "turn",
         unit_test="tests/unit/test_memory.py::test_what_is_written_is_read_back",
-        reason="a place in the line costs time, and nothing else",
+        reason="losing a place in the line only costs time",
     ),
     "scale_out is not stored": _not_stored("scale_out"),
     "scale_in is not stored": _not_stored("scale_in"),

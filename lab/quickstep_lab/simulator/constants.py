@@ -59,7 +59,7 @@ _ACTIONS = "CloudWatch guide, *Alarm actions*"
 _TRACKING = "Application Auto Scaling guide, *How target tracking works*"
 _STEPS = "Application Auto Scaling guide, *Step scaling policies overview*"
 _EXAMPLE = f"{ASSUMED}: an example's task"
-_HOPS = f"{ASSUMED}: AWS publishes none; of the order that others have measured"
+_HOPS = f"{ASSUMED}: AWS publishes none; in the range that others have measured"
 
 # --- a task ---------------------------------------------------------------------------------------
 
@@ -361,7 +361,7 @@ CALL_P95 = Constant(
 )
 DECISION = Constant(
     _WAY,
-    "the same, of the benchmark with many services",
+    "the same, in the benchmark with many services",
     0.2,
     "s",
     f"{ASSUMED}: between the median and one in twenty",
@@ -447,7 +447,7 @@ CAPPED_COOLDOWN = Constant(
 )
 ANNOUNCED_COOLDOWN = Constant(
     _AAS,
-    "the same, of the kinds that are announced and not shipped",
+    "the same, for the kinds that are announced and not shipped",
     30.0,
     "s",
     "chosen in their favour: about a start-up",
@@ -505,7 +505,7 @@ DEPTH_IN_PERIODS = Constant(
     _QUEUES, "minutes of a short queue before they remove tasks", 5.0, "", "chosen"
 )
 DEPTH_IN_PERCENT = Constant(
-    _QUEUES, "of the tasks that they remove", 10.0, "%", "chosen; so short is a tenth of the depth"
+    _QUEUES, "share of tasks they remove", 10.0, "%", "chosen; short means a tenth of the depth"
 )
 
 # --- the demo -------------------------------------------------------------------------------------
