@@ -529,7 +529,7 @@ MUTATIONS: dict[str, Bug] = {
         reason="the loser comes back by itself, 16 s later",
     ),
     "the heartbeat sees no target without alarms": Bug(
-        InMemoryTargets, "listed", lambda _self: [], needs="alarms"
+        InMemoryTargets, "listed", lambda _self: {}, needs="alarms"
     ),
     "the heartbeat sees no alarm": Bug(World, "page", _no_sweep),
     "the heartbeat sees the first alarm only": Bug(World, "page", _first_page_of_one),

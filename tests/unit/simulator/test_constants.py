@@ -59,6 +59,7 @@ NOT_MODELLED = {
     ("simulator/single_requests.py", 1e-3): "the shortest time until the next launch",
     ("simulator/stage.py", 3): "the template's alarm for scale-in",
     ("simulator/stage.py", 10): "seconds before the traffic",
+    ("simulator/stage.py", 90): "steps in which latencies are shown over time",
     ("simulator/stage.py", 2026): "a year",
     ("simulator/world.py", 0.95): "what a 95th percentile is",
     ("simulator/world.py", 5): "the publisher's calls, which a test compares",
