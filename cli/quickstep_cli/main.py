@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "prove": Lazy(
         "prove:prove",
-        "Measure Quickstep beside AWS's scalers on your account, for less than a dollar.",
+        "Measure Quickstep beside AWS's scalers on your account; by default, say what it takes.",
     ),
     "status": Lazy(
         "status:status",

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from botocore.exceptions import WaiterError
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from quickstep_cli import proof_run
 from quickstep_cli.aws import Aws, CommandError, Exit, YesOption, on_aws
 from quickstep_cli.experiment import unwritable
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.tables import Table, named, numbers, print_tables
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.prove.carry_out import NotRemovedError, TakenError
 from quickstep_lab.prove.plan import Contender, Plan, cost
@@ -83,7 +82,7 @@ def prove(
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Measure Quickstep beside AWS's scalers on your account; by default, say what it would take.
+    """Measure Quickstep beside AWS's scalers on your account; by default, say what it takes.
 
     Five services of one stack make their own load by the clock. The scaler has to be deployed.
     """
@@ -133,7 +132,7 @@ def _carry_out(
 
 def _show(console: Console, result: Result, name: str, picture: Path | None) -> None:
     found, expected = figures(result.surges), _predicted(result.plan)
-    console.print(_table(found, expected))
+    print_tables(_table(found, expected), console=console)
     console.print(f"{name}: every figure follows from its timestamps ({_where(result)}).")
     if picture:
         from quickstep_lab.prove.picture import picture as draw  # noqa: PLC0415 - the option's name
@@ -164,18 +163,15 @@ def _predicted(plan: Plan) -> dict[str, float | None]:
 
 
 def _table(found: Mapping[str, Mapping[str, Any]], expected: Mapping[str, float | None]) -> Table:
-    table = Table(box=SIMPLE_HEAD, title="Seconds from the first overloaded second: medians")
-    table.add_column("service")
-    table.add_column("answered", justify="right")
-    for step in STEPS:
-        table.add_column(_HEADS[step], justify="right")
-    table.add_column("desired, simulated", justify="right")
+    heads = (*(_HEADS[step] for step in STEPS), "desired, simulated")
+    columns = (*named("service"), *numbers("answered", *heads))
+    table = Table(columns, title="Seconds from the first overloaded second: medians")
     for name, row in found.items():
         cells = [_seconds(row[step]) for step in STEPS]
         answered = f"{row['answered']} of {row['surges']}"
-        table.add_row(name, answered, *cells, _seconds(expected.get(name)))
+        table.add(name, answered, *cells, _seconds(expected.get(name)))
     blank = [""] * 3
-    table.add_row(
+    table.add(
         "AWS's benchmark, 20-s metrics", "", *blank, f"{AWS_TRIGGER:g}", "", f"{AWS_CAPACITY:g}", ""
     )
     return table
@@ -198,13 +194,10 @@ def _print_plan(console: Console, plan: Plan, contenders: tuple[Contender, ...])
         f"It takes {minutes} minutes, with surges of {plan.surge} s at minutes {surges}, and costs "
         f"at most ${bill.total:.2f} by the cost model's prices:"
     )
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("what")
-    table.add_column("quantity", justify="right")
-    table.add_column("US dollars", justify="right")
+    table = Table((*named("what"), *numbers("quantity", "US dollars")))
     for charge in bill.charges:
         quantity = f"{charge.line.quantity:,.4g} {charge.price.unit}"
-        table.add_row(charge.line.what, quantity, f"{charge.dollars:.4f}")
-    console.print(table)
+        table.add(charge.line.what, quantity, f"{charge.dollars:.4f}")
+    print_tables(table, console=console)
     console.print("--run carries it out. The stack is deleted in the end, whatever happens.")
     return bill

@@ -267,7 +267,7 @@ def _that_a_queue_is_denied_is_said_each_minute_at_most(world: QueueWorld) -> It
     said = [
         seconds(record.at)
         for record in world.targets.records
-        if record.outcome is Outcome.FAILED_QUEUE
+        if record.outcome is Outcome.FAILED_DENIED
         and record.look.cause.kind in ("poll", "heartbeat")
         and begins <= seconds(record.at) < ends
     ]

@@ -64,6 +64,7 @@ PLANTED: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     "a queue that is denied counts as empty": (
         (observing, "told_of", _empty_if_denied),
         (polls, "told_of", _empty_if_denied),
+        (observing, "_denied", lambda _error: ""),
     ),
     "each poll writes": ((polls, "follow", _always_new),),
     "each poll of a queue that is denied is evaluated": (

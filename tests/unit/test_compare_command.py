@@ -109,7 +109,7 @@ def test_with_several_seeds_the_range_of_each_measure_stands_below_its_median() 
     document = json.loads(run("simulate", *arguments, "--json").stdout)
     medians, ranges = document["scalers"]["quickstep"], document["ranges"]["quickstep"]
     rows = re.findall(r"^ ?(quickstep|  from-to) +(.*)$", printed, re.MULTILINE)
-    assert [name.strip() for name, _ in rows] == ["quickstep", "from-to"] * 2
+    assert [name.strip() for name, _ in rows] == ["quickstep", "from-to"]
     assert f"{medians['failed']:,.0f}" in rows[0][1]
     assert f"{medians['success_rate']:.2%}" in rows[0][1]
     low, high = ranges["failed"]
@@ -117,7 +117,7 @@ def test_with_several_seeds_the_range_of_each_measure_stands_below_its_median() 
     low, high = (100 * share for share in ranges["success_rate"])
     assert f"{low:.1f}-{high:.1f}" in rows[1][1].split()
     low, high = (seconds / 3600 for seconds in ranges["task_seconds"])
-    assert f"{low:.2f}-{high:.2f}" in rows[3][1].split()
+    assert f"{low:.2f}-{high:.2f}" in rows[1][1].split()
     assert "each above its lowest and highest" in printed
 
 

@@ -310,12 +310,13 @@ def test_where_nothing_is_to_scale_in_no_ladder_stands_in(
         ),
         pytest.param(
             a_choice(Form.STEPS, window=300, guard_off=Guard.WOULD_FLAP),
-            "steps +1/+2/+4, cooldowns 10 s and 30 s, ScaleInWindow 300, no WouldFlap",
+            "steps +1/+2/+4 from 0/26/52 on, -1, cooldowns 10 s and 30 s, ScaleInWindow 300, "
+            "no WouldFlap",
             id="steps",
         ),
         pytest.param(
             a_choice(Form.PERCENT),
-            "percent +58/+151/+298/+531/+900/+900, cooldowns 10 s and 30 s",
+            "percent +58% to +900% from 0 to 945 on, -1, cooldowns 10 s and 30 s",
             id="percents",
         ),
     ],
