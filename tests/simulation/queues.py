@@ -206,7 +206,7 @@ def _removals(world: QueueWorld) -> Iterator[tuple[float, int, float]]:
         record = records.get(change.by)
         if change.foreign or change.late or record is None or record.decision is None:
             continue
-        by_policies = record.outcome is Outcome.SCALED_IN and " jobs: " in record.reason
+        by_policies = record.outcome is Outcome.SCALED_IN and "jobs: " in record.reason
         if by_policies and not record.look.wish:
             yield change.at, change.after, change.decided_at
 
