@@ -15,6 +15,7 @@ from quickstep_lab.page.server import serving
 from quickstep_lab.race import Lane, Race, rivals_of
 from quickstep_lab.snapshot import Plan
 from quickstep_lab.traffic import ScenarioName, scenario_traffic
+from tests.browser.conftest import violations
 from tests.builders import NOW, WEB
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def test_it_fits_and_shows_two_numbers_of_each_scaler(
     assert last.evaluate("cell => cell.getBoundingClientRect().right <= window.innerWidth")
     assert tab.errors == []
     tab.screenshot(f"race-{width}-{colours}")
+    assert violations(tab) == []
 
 
 def test_it_is_live_and_ends_on_one_sentence(open_tab: Callable[..., Tab]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quickstep_lab.simulator.tuning_report import tuning_page
+from tests.browser.conftest import violations
 from tests.unit.simulator.test_report import MADE, a_comparison, a_tuning, report
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def test_it_fits_in_the_reader_s_colours_and_asks_nobody(
     assert len(shown) == page.locator(f"figure.{fitting}:visible").count() > 0
     assert tab.errors == []
     tab.screenshot(f"report-{kind}-{width}-{colours}")
+    assert violations(tab) == []
 
 
 def test_a_pin_leads_to_its_reason_with_the_keyboard(
