@@ -51,6 +51,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     ),
     "compare": ("compare", *PLAYED),
     "cost": ("cost",),
+    "prove": ("prove",),
     "simulate": ("simulate", *PLAYED),
     "tune": (
         *("tune", "--scenario", "sawtooth", "--to", "1200", "--hold-out", "0.5", "--jobs", "1"),
