@@ -20,14 +20,14 @@ export SAM_CLI_TELEMETRY := 0
 # Without a Region, sam fails even offline.
 export AWS_DEFAULT_REGION ?= us-east-1
 
-.PHONY: help install demo test axe emulator simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
+.PHONY: help install demo test axe prose emulator simulate-faults bench bench-publisher mutate check audit build packages invoke lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Set up .venv from requirements.lock; with another Python: make clean install PYTHON=python3.12
 
-demo: $(INSTALLED) ## Watch a surge being answered beside models of AWS's scalers, without an AWS account
+demo: $(INSTALLED) ## Watch Quickstep race models of AWS's scalers through a surge, without an AWS account
 	@$(BIN)/quickstep demo $(ARGS)
 
 test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
@@ -36,9 +36,19 @@ test: $(INSTALLED) ## Run the tests: ARGS="tests/unit -k cooldown"
 emulator: $(INSTALLED) .venv-emulator/installed ## Deploy the stack on ministack, surge, update, operate and delete it
 	@$(BIN)/pytest tests/emulator -n 0 $(ARGS)
 
-axe: .cache/axe/installed ## Fetch what checks accessibility in the browser tests; needs npm
+axe: .cache/axe/installed ## Fetch the accessibility checker of the browser tests; needs npm
 
 .cache/axe/installed: tests/browser/package.json tests/browser/package-lock.json
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+prose: $(INSTALLED) ## Check documents, comments and messages against docs/style; needs npm
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory .cache/textlint/installed; \
+		then $(BIN)/python -m docs.prose; \
+		else echo "make prose is skipped: npm, or its registry, is not available" >&2; fi
+
+.cache/textlint/installed: docs/style/package.json docs/style/package-lock.json
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
@@ -46,29 +56,30 @@ axe: .cache/axe/installed ## Fetch what checks accessibility in the browser test
 simulate-faults: $(INSTALLED) ## Break the protocol in thousands of random ways: SEEDS=100
 	@$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
 
-bench: $(INSTALLED) ## Measure what is promised, and write docs/performance.md: ARGS="dashboard"
+bench: $(INSTALLED) ## Run the benchmarks, and write docs/performance.md: ARGS="dashboard"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-publisher: $(INSTALLED) ## Longer: what the publisher costs an application: ARGS="--starts 20"
+bench-publisher: $(INSTALLED) ## Measure the publisher's overhead, which takes longer: ARGS="--starts 20"
 	@$(BIN)/python -m benchmarks.publisher $(ARGS)
 
-mutate: .venv-mutation/installed ## Break the engine in every small way, and list what no test sees: ARGS="*steps*"
+mutate: .venv-mutation/installed ## Mutate the engine, and list the mutants that survive the tests: ARGS="*steps*"
 	@rm -rf $(MUTATION) && mkdir -p $(MUTATION)
 	@ln -s ../../layers/core $(MUTATION)/src && ln -s ../../tests ../../pyproject.toml $(MUTATION)
 	@cd $(MUTATION) && HYPOTHESIS_PROFILE=mutation nice -n 10 $(MUTMUT) run --max-children 2 $(ARGS)
 	@cd $(MUTATION) && $(MUTMUT) results | sed '/: not checked$$/d'
 	@echo "Survivors: 'cd $(MUTATION) && $(MUTMUT) show NAME' shows one; tests/mutants.md explains those known"
 
-check: $(INSTALLED) ## Lint, check formats and types, validate the templates
+check: $(INSTALLED) ## Lint code and prose, check formats and types, validate the templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint
 	$(BIN)/cfn-lint templates/*.yaml examples/app/template.yaml
+	@$(MAKE) --no-print-directory prose
 
 # Neither tool is in the lock: they are large, and change nothing that is made here. pip-audit lists
 # the packages that it could not ask about, and calls that a success; only with --strict it does not.
-audit: ## Check templates and packages against known weaknesses; needs a network, checkov and pip-audit
+audit: ## Scan templates and packages for known vulnerabilities; needs a network, checkov and pip-audit
 	@for tool in "$(CHECKOV)" "$(PIP_AUDIT)"; do \
 		command -v $${tool%% *} >/dev/null || { echo "make audit needs $$tool: pipx install $$tool" >&2; exit 1; }; \
 	done
@@ -86,13 +97,13 @@ audit: ## Check templates and packages against known weaknesses; needs a network
 build: $(INSTALLED) ## Build function and layers with `sam build`
 	@$(BIN)/python -m quickstep_lab.build
 
-packages: $(INSTALLED) ## Build, and pack for Terraform into terraform/scaler/packages
+packages: $(INSTALLED) ## Build the packages for Terraform in terraform/scaler/packages
 	@$(BIN)/python -m quickstep_lab.packages
 
 invoke: $(INSTALLED) ## Run the built function on one event: EVENT=events/alarm-low.json ARGS=--logs
 	@$(BIN)/python -m quickstep_lab.invoke $(EVENT) $(ARGS)
 
-lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: ARGS=--upgrade
+lock: ## Update the lock files from pyproject.toml, with uv; to newer releases: ARGS=--upgrade
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pipx install uv, or UV=/path/to/uv" >&2; exit 1; }
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.11 --extra lab --group dev pyproject.toml -o requirements.lock
@@ -105,7 +116,7 @@ lock: ## Bring the lock files up to pyproject.toml, with uv; to newer releases: 
 	$(UV) pip compile $(ARGS) --quiet --universal --generate-hashes --no-annotate --no-header \
 		--python-version 3.13 --group pyproject.toml:layer -o layers/powertools/requirements.txt
 
-clean: ## Remove everything that these targets made
+clean: ## Remove everything that these targets create
 	rm -rf .venv .venv-runtime .venv-mutation .venv-emulator .cache/emulator $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -250,7 +250,7 @@ BENCHMARK = Benchmark(
     "At scale, modelled",
     "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
     " real door and cycle, in virtual time, on ports in memory that throttle as AWS's published"
-    " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in a process of its own."
+    " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in its own process."
     " Each invocation is of a function that remembers no policy document, and the table takes"
     f" {WARMTH} times as many writes as a new one."
     " The bucket of UpdateService is a burst of 50 and then 5 a second. How many tasks may"

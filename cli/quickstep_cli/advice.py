@@ -160,8 +160,8 @@ def _of_a_queue(target: ScalableTarget, policy: QueuePolicy) -> Iterator[str]:
     if policy.seconds_per_job > policy.drain_seconds:
         yield (
             f"{name}: one job takes longer ({policy.seconds_per_job:g} s) than all that wait are "
-            f"to take (DrainSeconds, {policy.drain_seconds} s): each job that waits gets a slot of "
-            "its own"
+            f"to take (DrainSeconds, {policy.drain_seconds} s): each job that waits gets "
+            "its own slot"
         )
     if window < warmup:
         yield (
@@ -174,8 +174,8 @@ def _of_queues_beside_steps(target: ScalableTarget) -> Iterator[str]:
     steps = target.step_policies
     if target.queues and steps and all(each.direction is Direction.OUT for each in steps):
         yield (
-            "beside steps, queues remove tasks only while a step of ScaleInPolicies asks for that, "
-            "and there is none: capacity only ever grows"
+            "beside steps, queues remove tasks only while a step of ScaleInPolicies asks for it, "
+            "and the document has no such step: capacity only ever grows"
         )
 
 
@@ -289,7 +289,7 @@ def _too_large(target: ScalableTarget, policy: StepPolicy, step: StepAdjustment)
 
 
 def _without_a_step(policy: StepPolicy) -> float:
-    """Return the breach below which an alarm that fires finds no step; 0 where there is none."""
+    """Return the breach below which an alarm that fires finds no step, or 0."""
     if fires(policy).upward:
         return min((step.lower or 0.0 for step in policy.steps), default=0.0)
     return -max((step.upper or 0.0 for step in policy.steps), default=0.0)

@@ -103,7 +103,7 @@ def _metric(service: ServiceName, there: Sequence[Mapping[str, Any]]) -> Mapping
     """Return what all alarms of a service watch.
 
     Raises:
-        PlanError: there are none, or they watch several things.
+        PlanError: the policies are missing, or they watch several things.
     """
     watched = {json.dumps(metric, sort_keys=True): metric for metric in _metrics(service, there)}
     if len(watched) == 1:

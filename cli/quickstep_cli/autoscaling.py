@@ -82,7 +82,7 @@ def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
 def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> None:
     """Say in which ways Application Auto Scaling may not act; its policies stay as they are.
 
-    AAS brings the capacity into its bounds when it is told anything (*RegisterScalableTarget*).
+    AAS brings the capacity into its bounds on any change (*RegisterScalableTarget*).
     """
     aws.client("application-autoscaling").register_scalable_target(
         **_of(service), SuspendedState=dict(suspended)

@@ -5,10 +5,10 @@ Exit codes, of all of them:
     0  done, or the answer is yes
     1  done, and the answer is no: a problem was found, documents differ, a request was refused
     2  the command line is wrong
-    3  AWS cannot be reached, or does not know who asks: credentials, Region, network
-    4  AWS knows who asks, and does not allow it
-    5  there is no such target, stack, table or service
-    6  somebody else changed it in between: nothing was written
+    3  AWS is unreachable, or does not know the caller: credentials, Region, network
+    4  AWS knows the caller, and does not allow the call
+    5  the target, stack, table or service does not exist
+    6  it changed in the meantime: nothing was written
     7  written and sent, but the scaler has not answered in time
 
 boto3 takes most of a second to import, so it is imported when a command needs it: `explain`,
@@ -97,7 +97,9 @@ TargetArgument = Annotated[
 ]
 OptionalTargetArgument = Annotated[
     ServiceName | None,
-    typer.Argument(metavar="TARGET", parser=read_target, help="One of them.", show_default="all"),
+    typer.Argument(
+        metavar="TARGET", parser=read_target, help="Only this service.", show_default="all"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -145,7 +147,7 @@ class Aws:
         return replace(self, config=CONFIG.merge(patience), _lock=RLock(), _clients={})
 
     def asking_once(self) -> Aws:
-        """Return the same, for reading alone: each question is asked once."""
+        """Return the same, for reading only: each call is made once."""
         from quickstep_cli.once import Once  # noqa: PLC0415 - see above
 
         return replace(self, wrap=Once, _lock=RLock(), _clients={})
@@ -199,10 +201,10 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The Region that is asked.
+        """The Region to call.
 
         Raises:
-            CommandError: there is none.
+            CommandError: none is set.
         """
         found: str | None = self.session.region_name
         if not found:
@@ -222,7 +224,7 @@ class Aws:
 
     @property
     def account(self) -> str:
-        """The number of the account that is asked."""
+        """The account's number."""
         return self.caller.split(":")[4]
 
     @property
@@ -292,7 +294,7 @@ def connect(
     region: Annotated[str | None, typer.Option(help="AWS Region.", rich_help_panel=PANEL)] = None,
     endpoint_url: Annotated[
         str | None,
-        typer.Option(help="Endpoint of all calls, for emulators.", rich_help_panel=PANEL),
+        typer.Option(help="Endpoint for all calls, for emulators.", rich_help_panel=PANEL),
     ] = None,
     stack: Annotated[
         str | None,
@@ -307,7 +309,7 @@ def connect(
         str | None,
         typer.Option(
             envvar="QUICKSTEP_TABLE",
-            help="The scaler's table, where there is no stack.",
+            help="The scaler's table, if no stack made it.",
             show_default="the scaler's",
             rich_help_panel=PANEL,
         ),
@@ -316,7 +318,7 @@ def connect(
         str | None,
         typer.Option(
             envvar="QUICKSTEP_QUEUE_URL",
-            help="The scaler's queue, likewise.",
+            help="The scaler's queue, if no stack made it.",
             show_default="the scaler's",
             rich_help_panel=PANEL,
         ),
@@ -378,11 +380,11 @@ def explain_error(error: BaseException) -> tuple[Exit, str]:
             | botocore.SSOError()
             | botocore.TokenRetrievalError()
         ):
-            why = f"AWS credentials cannot be had: {error}; has the login expired?"
+            why = f"cannot load AWS credentials: {error}; has the login expired?"
         case botocore.ProfileNotFound() | botocore.NoRegionError():
             why = str(error)
         case botocore.HTTPClientError() | botocore.ConnectionError():
-            why = f"AWS cannot be reached: {error}"
+            why = f"cannot reach AWS: {error}"
         case _:
             return Exit.NO, str(error)
     return Exit.UNREACHABLE, why
@@ -395,14 +397,14 @@ def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
     call = error.operation_name
     match kind_of(error):
         case Kind.UNKNOWN_CALLER:
-            why = f"{call}: the credentials are not valid (any more): {message}"
+            why = f"{call}: the credentials are invalid or have expired: {message}"
             return Exit.UNREACHABLE, why
         case Kind.DENIED:
             return Exit.DENIED, f"{call} is not allowed: {message}"
         case Kind.NO_SERVICE | Kind.NOT_FOUND:
             return Exit.NOT_FOUND, f"{call}: {message or code}"
         case Kind.UNREACHABLE:
-            return Exit.UNREACHABLE, f"{call}: AWS is not well: {_said(code, message)}"
+            return Exit.UNREACHABLE, f"{call}: AWS failed: {_said(code, message)}"
         case Kind.THROTTLED | Kind.OTHER:
             return Exit.NO, f"{call}: {_said(code, message)}"
 
@@ -412,7 +414,7 @@ def _said(code: str, message: str) -> str:
 
 
 def shown(text: object) -> str:
-    """Return a text of somebody else's for a terminal, which it must not be able to control."""
+    """Return foreign text for a terminal, without control characters."""
     return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(text))
 
 

@@ -66,7 +66,7 @@ MODELLED = (
     + "."
 )
 ReportOption = Annotated[
-    Path | None, typer.Option("--report", help="Write a page for a design document to this file.")
+    Path | None, typer.Option("--report", help="Write a report as an HTML page to this file.")
 ]
 
 
@@ -93,14 +93,12 @@ class ScalerName(StrEnum):
 def simulate(
     trial: Trial,
     *,
-    scaler: Annotated[
-        ScalerName, typer.Option(help="Which scaler to play.")
-    ] = ScalerName.QUICKSTEP,
+    scaler: Annotated[ScalerName, typer.Option(help="Scaler to simulate.")] = ScalerName.QUICKSTEP,
     tasks: TasksOption = None,
     seeds: SeedsOption = 1,
     report: ReportOption = None,
 ) -> None:
-    """Play one scaler on a scenario or on your own traffic, and show what it does and why."""
+    """Simulate one scaler on a scenario or your own traffic, and show what it does and why."""
     asked = Report(report, TaskSize()) if report else None
     comparison = _play(trial, [scaler], tasks, seeds, asked)
     actions = [_actions(series) for series in comparison.series.values()]
@@ -120,7 +118,7 @@ def compare(
     architecture: ArchitectureOption = Architecture.ARM,
     times_a_day: TimesOption = None,
 ) -> None:
-    """Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic.
+    """Simulate Quickstep next to models of AWS's scalers, on a scenario or your own traffic.
 
     It plays by its alarms alone, and once more with tasks that tell it of surges. The report puts
     dollars to it, by the size of a task and how often the traffic comes.
@@ -184,7 +182,7 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
     several = comparison.experiment.seeds > 1
     medians = "Medians over the seeds" + (", each above its lowest and highest" if several else "")
     print_prose(
-        f"Just enough tasks for the threshold, at every moment: {ideal:.1f} task-hours.",
+        f"Theoretical minimum: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
         *signals_told(comparison.experiment.setup),

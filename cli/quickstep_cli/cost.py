@@ -54,36 +54,39 @@ TransportOption = Annotated[
     Transport,
     typer.Option(
         "--transport",
-        help="How the tasks publish: PutMetricData, EMF by PutLogEvents, EMF on standard output.",
+        help="How tasks publish: PutMetricData, EMF over PutLogEvents, or EMF on standard output.",
     ),
 ]
 MetricsOption = Annotated[
     int, typer.Option("--metrics", min=1, max=100, help="Metrics that the tasks publish.")
 ]
 BreachesOption = Annotated[
-    float, typer.Option("--breaches", min=0, max=1440, help="Scale-out breaches a day.")
+    float, typer.Option("--breaches", min=0, max=1440, help="Scale-out breaches per day.")
 ]
 MinutesOption = Annotated[
-    float, typer.Option("--breach-minutes", min=0, max=1440, help="How long each of them lasts.")
+    float, typer.Option("--breach-minutes", min=0, max=1440, help="Duration of each breach.")
 ]
 SurgesOption = Annotated[
-    bool, typer.Option("--surges", help="Tasks tell the scaler of each breach: surge messages.")
+    bool, typer.Option("--surges", help="Tasks report each breach to the scaler in surge messages.")
 ]
 ServicesOption = Annotated[
     int,
     typer.Option("--services", min=1, max=10000, help="Services that share the account's scaler."),
 ]
 RetentionOption = Annotated[
-    int, typer.Option("--retention-days", min=1, max=3650, help="Days that records are kept.")
+    int, typer.Option("--retention-days", min=1, max=3650, help="Days to keep records.")
 ]
 ViewsOption = Annotated[
-    float, typer.Option("--views", min=0, max=86400, help="Refreshes of the dashboard a day.")
+    float, typer.Option("--views", min=0, max=86400, help="Dashboard refreshes per day.")
 ]
 DrillOption = Annotated[
-    int, typer.Option("--drill-minutes", min=0, max=60, help="Minutes between drills; 0 for none.")
+    int,
+    typer.Option(
+        "--drill-minutes", min=0, max=60, help="Minutes between drills; 0 turns them off."
+    ),
 ]
 FreeOption = Annotated[
-    bool, typer.Option("--free-tier", help="Take off what AWS has free, as if nothing else did.")
+    bool, typer.Option("--free-tier", help="Subtract the free tier, as if nothing else used it.")
 ]
 PricesOption = Annotated[
     Path | None,
@@ -92,7 +95,7 @@ PricesOption = Annotated[
         exists=True,
         dir_okay=False,
         readable=True,
-        help="Prices of yours, in the form of prices.json; those left out stay.",
+        help="Your prices, in the format of prices.json; omitted ones keep their defaults.",
     ),
 ]
 
@@ -118,7 +121,7 @@ def cost(
     free_tier: FreeOption = False,
     prices: PricesOption = None,
 ) -> None:
-    """Tell what scaling a service costs in a month, line by line, and beside AWS's scalers.
+    """Estimate the monthly cost of scaling a service, line by line, next to AWS's scalers.
 
     With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
     and the task-hours of each scaler are priced.

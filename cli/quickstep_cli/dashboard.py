@@ -36,17 +36,18 @@ POLL_SECONDS = 5
 MOST_PRINTED = 2_000
 """Decisions in a written page: more make a browser slow."""
 PRINTED_WIDTHS = (1200, 340)
-"""Of the drawing, in pixels: nobody draws a file anew for the window that it is seen in."""
+"""Of the drawing, in pixels: nobody draws a file again for the window that it is seen in."""
 _STALE = "The decisions are as of"
 
 
 def dashboard(
     *,
     service: Annotated[
-        str | None, typer.Argument(help="service/<cluster>/<service>; with --log, one in there.")
+        str | None,
+        typer.Argument(help="service/<cluster>/<service>; with --log, one in that file."),
     ] = None,
     table: Annotated[
-        str | None, typer.Option(help="The stack's output TableName. Decisions are read from it.")
+        str | None, typer.Option(help="Table to read decisions from: the stack's output TableName.")
     ] = None,
     log: Annotated[
         Path | None,
@@ -54,24 +55,24 @@ def dashboard(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="Decisions from a file instead: the scaler's log, or a record a line.",
+            help="Read decisions from a file instead: the scaler's log, or one record per line.",
         ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write the page to a file, and serve nothing."),
+        typer.Option(dir_okay=False, help="Write the page to a file instead of serving it."),
     ] = None,
     minutes: Annotated[
-        int, typer.Option(min=1, max=30 * 24 * 60, help="How much of the past, from a table.")
+        int, typer.Option(min=1, max=30 * 24 * 60, help="How far back to read the table.")
     ] = 60,
     profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
     region: Annotated[str | None, typer.Option(help="AWS Region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Of an emulated AWS.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Endpoint of an emulated AWS.")] = None,
     lang: LangOption = None,
     port: Port = 0,
     no_open: NoOpen = False,
 ) -> None:
-    """Show scaling decisions in the browser; nothing is changed. Ctrl-C ends it."""
+    """Show scaling decisions in the browser. Changes nothing; press Ctrl-C to stop."""
     if (log is None) == (table is None):
         raise typer.BadParameter("give either --table or --log")
     if lang is not None and html is None:
@@ -138,7 +139,7 @@ def _show(
     try:
         newest = read()
     except CallFailedError as error:
-        console.print(f"The decisions cannot be read: {error}", markup=False, style="red")
+        console.print(f"Cannot read the decisions: {error}", markup=False, style="red")
         raise typer.Exit(1) from None
     if html is not None:
         try:
@@ -165,7 +166,7 @@ def _anew(read: Callable[[], Material], before: Material) -> Material:
         return read()
     except CallFailedError as error:
         kept = tuple(note for note in before.notes if not note.startswith(_STALE))
-        note = f"{_STALE} {before.end:%H:%M:%S} UTC. They cannot be read anew: {error}"
+        note = f"{_STALE} {before.end:%H:%M:%S} UTC. They cannot be read again: {error}"
         return replace(before, notes=(*kept, note))
 
 

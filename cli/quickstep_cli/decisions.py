@@ -102,33 +102,39 @@ def decisions(
     *,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help=f"From when on: {_TIME}.", show_default=SINCE),
+        typer.Option("--since", metavar="TIME", help=f"Start: {_TIME}.", show_default=SINCE),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Until when, likewise.")
+        str | None, typer.Option("--until", metavar="TIME", help="End, in the same formats.")
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="Five minutes before and after, likewise."),
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="Show five minutes before and after this time, in the same formats.",
+        ),
     ] = None,
     outcome: Annotated[
         list[str] | None,
         typer.Option(
             metavar="OUTCOME",
             callback=_outcomes,
-            help="Only this outcome, or all that begin so, e.g. FAILED; repeatable.",
+            help="Only outcomes that start with this, e.g. FAILED. Repeatable.",
         ),
     ] = None,
     changes: Annotated[
-        bool, typer.Option("--changes", help="Only what changed the number of tasks.")
+        bool, typer.Option("--changes", help="Only decisions that changed the number of tasks.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many of them.")] = 100,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Show only this many, the newest.")] = 100,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep going until Ctrl-C.")
+    ] = False,
     utc: UtcOption = False,
     lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a target's decisions, oldest first; with --json one JSON line each, the trail in it."""
+    """Show a target's decisions, oldest first. --json prints a JSON line each, with its trail."""
     start, end = _span(since, until, at, zone_of(utc))
     if follow and (until or at):
         raise typer.BadParameter("goes with neither --until nor --at", param_hint="--follow")
@@ -245,7 +251,7 @@ class Format(StrEnum):
 def export(
     aws: Aws,
     target: TargetArgument,
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="The file to write.")],
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="File to write.")],
     *,
     kind: Annotated[
         Format,
@@ -263,10 +269,10 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Write a target's decisions to a file that `compare` or `simulate` can replay.
+    """Write a target's decisions to a file that `compare` and `simulate` can replay.
 
-    The traffic is what the decisions have seen: one load a decision, held until the next one. While
-    nothing was in breach there is no decision, and the traffic in between is not known.
+    The traffic is the load that each decision saw, held until the next. Without a breach Quickstep
+    decides nothing, so the traffic in between is unknown.
     """
     start = now() - read_span(since, "--since")
     if file.exists() and not force:

@@ -44,12 +44,12 @@ def demo(
     traffic: TrafficOption = None,
     multiply: MultiplyOption = 1.0,
     start: FromOption = 0,
-    seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="How long to race.")] = 210,
+    seconds: Annotated[int, typer.Option(min=10, max=_DAY, help="Length of the race.")] = 210,
     start_up: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds from a task's launch until it serves.")
     ] = START_UP,
     task_capacity: Annotated[
-        float, typer.Option(min=1, max=1e6, help="Requests a second that a task can serve.")
+        float, typer.Option(min=1, max=1e6, help="Requests per second that a task can serve.")
     ] = CAPACITY,
     log: Annotated[
         typer.FileTextWrite | None,
@@ -57,24 +57,24 @@ def demo(
             mode="a",
             lazy=False,
             encoding="utf-8",
-            help="Where the scaler's log and metric lines go; a temporary file by default.",
+            help="File for the scaler's log and metric lines; a temporary one by default.",
         ),
     ] = None,
     no_surge: Annotated[
-        bool, typer.Option("--no-surge", help="Tasks tell of no surge: the alarm alone answers it.")
+        bool, typer.Option("--no-surge", help="Tasks do not report surges: only the alarm reacts.")
     ] = False,
     stay: Annotated[
         bool | None,
         typer.Option(
             "--stay/--no-stay",
-            help="Keep the service up after the race, for commands to try on it, until Ctrl-C.",
+            help="Keep the service running after the race, to try commands on it, until Ctrl-C.",
             show_default="stay in a terminal",
         ),
     ] = None,
     port: Port = 0,
     no_open: NoOpen = False,
 ) -> None:
-    """Watch a surge of three minutes, played in one: the real scaler beside models of AWS's.
+    """Watch a three-minute surge in one minute: the real scaler next to models of AWS's.
 
     In the terminal, and on a page on 127.0.0.1, live. The scaler is the real code on an embedded
     AWS. Exits with 1 if a surge was not answered.

@@ -78,12 +78,14 @@ def describe(
     aws: Aws,
     target: TargetArgument,
     *,
-    decisions: Annotated[int, typer.Option(min=0, max=50, help="The newest so many.")] = 5,
+    decisions: Annotated[
+        int, typer.Option(min=0, max=50, help="How many of the newest to show.")
+    ] = 5,
     utc: UtcOption = False,
     lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show all of one target on a screen: bounds, tasks, alarms, what is in force, events."""
+    """Show one target on one screen: bounds, tasks, alarms, overrides, pauses and events."""
     the_target(aws, target)
     seen = _gather(aws, target, now(), decisions)
     if as_json:

@@ -44,18 +44,20 @@ def doctor(
     every: Annotated[
         bool, typer.Option("--all", help="Check all targets of the Region, in one table.")
     ] = False,
-    cluster: Annotated[str | None, typer.Option(help="With --all: those of a cluster.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="With --all: only this cluster.")] = None,
     fire: Annotated[
         bool,
         typer.Option(
-            "--fire", help="Also set an alarm of a dry run to ALARM, and time the whole path."
+            "--fire", help="Also set a dry run's alarm to ALARM, and time the whole path."
         ),
     ] = False,
-    wait: Annotated[int, typer.Option(min=1, max=300, help="Seconds, with --fire.")] = 60,
+    wait: Annotated[
+        int, typer.Option(min=1, max=300, help="With --fire: seconds to wait for the decision.")
+    ] = 60,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check deployed targets from end to end, and say what to fix; exit with 1 on a problem."""
+    """Check deployed targets end to end, say what to fix, and exit with 1 on a problem."""
     from quickstep_cli.facts import gather  # noqa: PLC0415 - boto3 takes its time
 
     if every:
@@ -140,9 +142,7 @@ def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
         if tries * POLL >= timedelta(seconds=wait):
             break
         wait_for(POLL)
-    fix = (
-        "is the alarm in ALARM already? Else see the rule, the function's log and the dead letters"
-    )
+    fix = "was the alarm in ALARM before? If not, check the rule, the log and the dead letters"
     what = f"no decision within {wait} s of {alarm}'s change"
     return Finding(check, Verdict.PROBLEM, what, fix)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[red]✗[/]"}
 _NAMED = 5
-"""Targets that are named beside a trouble; of more, their number is said."""
+"""How many targets are named beside a problem; beyond that, only their number."""
 
 
 @dataclass(frozen=True, slots=True)

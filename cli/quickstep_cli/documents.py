@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FilesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE...", help="Policy documents, as JSON files, or folders of them."),
+    typer.Argument(metavar="FILE...", help="Policy documents: JSON files, or folders of them."),
 ]
 
 
@@ -64,7 +64,7 @@ class Change:
 
 @on_aws
 def diff(aws: Aws, files: FilesArgument, *, as_json: JsonOption = False) -> None:
-    """Show how documents differ from those in force; exit with 1 if any does."""
+    """Compare documents with the deployed ones; exit with 1 if any differs."""
     changes = _changes(aws, files)
     _print(changes, as_json=as_json)
     if any(change.differs for change in changes):
@@ -94,14 +94,14 @@ def apply(
     ] = None,
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Put documents in force that a stack or Terraform made."),
+        typer.Option("--take-over", help="Also deploy documents that a stack or Terraform owns."),
     ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put policy documents in force, once all of them are valid; within 90 s by default.
+    """Deploy policy documents if all are valid. They take effect within 90 s by default.
 
-    What a stack or Terraform made is left alone: change it there, or take it over.
+    Leaves documents of a stack or of Terraform alone: change them there, or pass --take-over.
     """
     thresholds = read_thresholds(threshold or [])
     changes = _changes(aws, files)
@@ -213,7 +213,7 @@ def _read(file: Path) -> Change:
 
 
 def _normal(text: str) -> list[str]:
-    """Return a document's lines in one layout; of one that is no JSON, its own."""
+    """Return a document's lines in one layout; what is not JSON keeps its own."""
     try:
         document: Any = json.loads(text)
     except ValueError:

@@ -217,7 +217,7 @@ def _cause(entry: Entry) -> str:
         case "alarm":
             return f"after {entry.cause.replace(' ', ' went to ')}"
         case "request":
-            return f"at somebody's request ({trigger.get('what', 'of an unknown kind')})"
+            return f"at an operator's request ({trigger.get('what', 'of an unknown kind')})"
         case "surge":
             return "as a task felt a surge"
         case "re-check":
@@ -289,7 +289,7 @@ def _in_force(seen: Evidence) -> Iterator[str]:
 
 
 def _foreign(seen: Evidence, entry: Entry) -> Iterator[str]:
-    """Say what is known of a change that somebody else made, and was found by a look."""
+    """Say what is known about a change from outside Quickstep that an evaluation found."""
     begun = [
         one for one in seen.had(seen.deployments) if abs(one.at - entry.at) <= timedelta(minutes=5)
     ]

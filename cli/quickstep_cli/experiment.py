@@ -57,7 +57,7 @@ ToOption = Annotated[
         "--to",
         min=1,
         max=MAX_SECONDS,
-        help="The second of the traffic to end at.",
+        help="Last second of the traffic.",
         show_default="its end",
     ),
 ]
@@ -86,7 +86,7 @@ SignalOption = Annotated[
     typer.Option(
         "--signal",
         metavar="[POLICY=]SIGNAL",
-        help=f"What a policy watches, or all of them: {', '.join(SIMULATED)}. Repeatable.",
+        help=f"Signal that a policy watches, or that all do: {', '.join(SIMULATED)}. Repeatable.",
         show_default="as --alarms says, or the policy's name",
     ),
 ]
@@ -96,7 +96,7 @@ AlarmsOption = Annotated[
         "--alarms",
         exists=True,
         dir_okay=False,
-        help="The policies' alarms: alarms.json of `import`, or what describe-alarms answers.",
+        help="The policies' alarms: alarms.json of `import`, or the output of describe-alarms.",
     ),
 ]
 SignalLagOption = Annotated[
@@ -105,13 +105,15 @@ SignalLagOption = Annotated[
         "--signal-lag",
         min=0,
         max=600,
-        help="Seconds from the end of a period of AWS's own metrics until it can be seen.",
+        help="Seconds from the end of a period until AWS's own metrics show it.",
         show_default=f"{ECS_LAG:g} for cpu, {BALANCER_LAG:g} for requests-per-target; assumed",
     ),
 ]
 TaskCapacityOption = Annotated[
     float,
-    typer.Option("--task-capacity", min=1, max=1e6, help="Requests a second a task can serve."),
+    typer.Option(
+        "--task-capacity", min=1, max=1e6, help="Requests per second that a task can serve."
+    ),
 ]
 ServiceTimeOption = Annotated[
     float,
@@ -119,14 +121,16 @@ ServiceTimeOption = Annotated[
 ]
 QueueLimitOption = Annotated[
     float,
-    typer.Option("--queue-limit", min=1, max=1e6, help="Requests a task holds; more are refused."),
+    typer.Option(
+        "--queue-limit", min=1, max=1e6, help="Requests that a task holds before it refuses more."
+    ),
 ]
 TimeOutOption = Annotated[
-    float, typer.Option("--time-out", min=0.1, max=300, help="Seconds a client waits.")
+    float, typer.Option("--time-out", min=0.1, max=300, help="Client timeout in seconds.")
 ]
 StartUpOption = Annotated[
     float,
-    typer.Option("--start-up", min=0, max=3600, help="Seconds until a task listens: the median."),
+    typer.Option("--start-up", min=0, max=3600, help="Median seconds until a new task listens."),
 ]
 TasksOption = Annotated[
     int | None,
@@ -134,12 +138,15 @@ TasksOption = Annotated[
         "--tasks",
         min=1,
         max=5000,
-        help="Tasks at the start.",
+        help="Initial number of tasks.",
         show_default="enough for the first 10 s",
     ),
 ]
 SeedsOption = Annotated[
-    int, typer.Option("--seeds", min=1, max=1000, help="Runs of each, with other random numbers.")
+    int,
+    typer.Option(
+        "--seeds", min=1, max=1000, help="Runs of each scaler, each with its own random seed."
+    ),
 ]
 PublishSecondsOption = Annotated[
     int | None,
@@ -147,14 +154,14 @@ PublishSecondsOption = Annotated[
         "--publish-seconds",
         min=1,
         max=60,
-        help="How tasks publish: 1 for whole seconds, in a call each 5 s; 5 for their mean.",
+        help="How tasks publish: 1 for every second, in one call per 5 s; 5 for the mean of 5 s.",
         show_default="the policy's",
     ),
 ]
 OutageOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--outage", metavar="FROM-TO", help="Seconds in which no metric arrives. Repeatable."
+        "--outage", metavar="FROM-TO", help="Seconds FROM-TO without metrics. Repeatable."
     ),
 ]
 NeverComeOption = Annotated[
@@ -164,15 +171,13 @@ NeverComeOption = Annotated[
         metavar="SECOND",
         min=0,
         max=MAX_SECONDS,
-        help="Tasks launched from this second on never run: no image, no address, no Spot.",
+        help="Tasks launched from this second on never run: no image, IP address or Spot capacity.",
         show_default="all come",
     ),
 ]
 RefuseChecksOption = Annotated[
     bool,
-    typer.Option(
-        "--refuse-checks", help="A task that is full refuses its health checks and is replaced."
-    ),
+    typer.Option("--refuse-checks", help="A full task fails its health checks and is replaced."),
 ]
 DeregistrationDelayOption = Annotated[
     float | None,
@@ -180,20 +185,22 @@ DeregistrationDelayOption = Annotated[
         "--deregistration-delay",
         min=0,
         max=3600,
-        help="Seconds that a removed task drains: it costs, and publishes 0.",
+        help="Seconds that a removed task drains, still costing and publishing 0.",
         show_default="the policy's",
     ),
 ]
 ProtectedShareOption = Annotated[
     float,
-    typer.Option("--protected-share", min=0, max=1, help="Tasks that ECS may not stop for 2 h."),
+    typer.Option(
+        "--protected-share", min=0, max=1, help="Protected tasks, which ECS may not stop for 2 h."
+    ),
 ]
 SilentShareOption = Annotated[
-    float, typer.Option("--silent-share", min=0, max=1, help="Tasks that have no publisher.")
+    float, typer.Option("--silent-share", min=0, max=1, help="Tasks without a publisher.")
 ]
 LostShareOption = Annotated[
     float,
-    typer.Option("--lost-share", min=0, max=1, help="Datapoints that publishers do not deliver."),
+    typer.Option("--lost-share", min=0, max=1, help="Share of datapoints that get lost."),
 ]
 LateAfterOption = Annotated[
     float,
@@ -201,12 +208,12 @@ LateAfterOption = Annotated[
         "--late-after",
         min=1,
         max=86_400,
-        help="Seconds after which a job that waits is late, of a document with a queue.",
+        help="With a queue: seconds after which a waiting job is late.",
     ),
 ]
 JobsOption = Annotated[
     int,
-    typer.Option("--jobs", min=1, max=256, help="Processes to use.", show_default="one a core"),
+    typer.Option("--jobs", min=1, max=256, help="Number of processes.", show_default="one a core"),
 ]
 WorldOption = Annotated[
     Path | None,
@@ -321,7 +328,7 @@ takes_trial = made_of_options(Trial)
 """Lets a command that takes a trial first be called with a trial's options."""
 
 takes_trials = made_of_options(Trials)
-"""The same, for a command that has an option of its own for traffic files."""
+"""The same, for a command that has its own option for traffic files."""
 
 
 def clocks_of(file: Path) -> Clocks:

@@ -49,15 +49,15 @@ def explain(
     file: Annotated[
         typer.FileText,
         typer.Argument(
-            help="JSON lines, one case each; - is standard input.",
+            help="Cases as JSON lines; - reads standard input.",
             encoding="utf-8",
-            errors="surrogateescape",  # a line that is no text is one bad case
+            errors="surrogateescape",  # a line that is not text is one bad case
         ),
     ] = "-",  # type: ignore[assignment]
 ) -> None:
-    """Decide each case and print the decision as one JSON line; a bad case gives its error.
+    """Decide each case and print the decision, or the error, as one JSON line.
 
-    Exits with 1 where any case was bad.
+    Exits with 1 if any case is invalid.
     """
     bad = False
     for line in file:
@@ -222,5 +222,5 @@ def _recent(field: Field) -> tuple[Datapoint, ...]:
             points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
     moments = [point.at for point in points]
     if field.problems.met == problems_before and moments != sorted(set(moments)):
-        field.wrong("must be oldest first, each at a time of its own", seen=False)
+        field.wrong("must be oldest first, each at its own time", seen=False)
     return tuple(points)

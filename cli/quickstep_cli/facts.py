@@ -1,4 +1,4 @@
-"""What `quickstep doctor` gathers. A fact that cannot be had is `Unknown`, and says why."""
+"""What `quickstep doctor` gathers. A fact that could not be read is `Unknown`, and says why."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DELAY = "deregistration_delay.timeout_seconds"
 NEWEST = 500
 """Records that are looked through: some hours of a breach, days of calm."""
 THREADS = 8
-"""Targets that are asked about at a time."""
+"""How many targets are read at a time."""
 QUERIES = 500
 """The most that GetMetricData takes."""
 
@@ -119,7 +119,7 @@ def _gather(
 
 
 def or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
-    """Return the answer, or why there is none: one question that fails is no reason to stop."""
+    """Return the answer, or why it is missing: one failed question is no reason to stop."""
     try:
         return ask()
     except CallFailedError as error:
@@ -146,7 +146,7 @@ def _queue_names(target: ScalableTarget | str) -> list[str]:
 
 
 def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | str]:
-    """Return the readings of a target's queues, or why there is none, by policy."""
+    """Return the readings of a target's queues, or why one is missing, by policy."""
     if isinstance(target, str) or not target.queues:
         return {}
     with ThreadPoolExecutor(MAX_QUEUES) as threads:
@@ -271,7 +271,7 @@ def _functions(events: Any, rule: str) -> list[str]:
 
 
 def _table_of(aws: Aws, function: str) -> str | None:
-    """Return a scaler's table; None of a function that is none, e.g. one that tells a chat."""
+    """Return a scaler's table, or None for another function, e.g. one that posts to a chat."""
     found = aws.client("lambda").get_function_configuration(FunctionName=function)
     variables = found.get("Environment", {}).get("Variables", {})
     return variables["TABLE_NAME"] if {"TABLE_NAME", "QUEUE_URL"} <= variables.keys() else None
@@ -304,7 +304,7 @@ def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
 
 
 def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
-    """Return the alarms that scale the service, or invoke a function, by an action of their own."""
+    """Return the alarms that scale the service, or invoke a function, by their own action."""
     prefix = f"arn:{aws.caller.split(':')[1]}:autoscaling:"
     cloudwatch = aws.client("cloudwatch")
     ways: tuple[dict[str, str], ...] = (

@@ -122,7 +122,7 @@ def _write_report(file: Path, row: Row, made: Imported) -> None:
 
 
 def _read_report(file: Path) -> Row | None:
-    """Return the row of an earlier run; None where there is none.
+    """Return the row of an earlier run, or None.
 
     Raises:
         CommandError: the file is not a report.
@@ -132,12 +132,12 @@ def _read_report(file: Path) -> Row | None:
     except FileNotFoundError:
         return None
     except (InvalidDocumentError, UnicodeDecodeError, OSError) as error:
-        raise CommandError(Exit.NO, f"{file}: {error}; --again writes it anew") from error
+        raise CommandError(Exit.NO, f"{file}: {error}; --again writes it again") from error
     problems = Problems()
     row = Field(document, "", problems).members().get("row")
     members = row.members() if row else {}
     if not row or not {"service", "result", "troubles"} <= members.keys():
-        raise CommandError(Exit.NO, f"{file}: not a report of an import; --again writes it anew")
+        raise CommandError(Exit.NO, f"{file}: not a report of an import; --again writes it again")
     troubles = tuple(item.text() for item in members["troubles"].items())
     numbers = {
         key: members[key].integer(0, 10**9)
@@ -147,7 +147,7 @@ def _read_report(file: Path) -> Row | None:
     result = members["result"].text()
     service = members["service"].text()
     if problems.found:
-        raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again writes it anew")
+        raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again writes it again")
     return Row(service, result, **numbers, troubles=troubles, before=True)
 
 

@@ -99,7 +99,7 @@ def _check(made: TakeOver) -> bool:
     if (size := len(made.text.encode())) > MAX_BYTES:
         made.warnings.append(
             f"policy document: it has {size} bytes, and an SSM parameter takes {MAX_BYTES}: leave "
-            "out policies that others make up for, or put a target policy in the place of steps"
+            "out policies that others make up for, or put a target policy in place of steps"
         )
     return True
 

@@ -36,18 +36,20 @@ def import_(
     aws: Aws,
     *,
     resource_id: Annotated[
-        str | None, typer.Option("--resource-id", help="service/CLUSTER/SERVICE, as AAS names it.")
+        str | None, typer.Option("--resource-id", help="service/CLUSTER/SERVICE, as in AAS.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All services, of a --cluster or with a --tag.")
+        bool, typer.Option("--all", help="All services of a --cluster, or with a --tag.")
     ] = False,
-    cluster: Annotated[str | None, typer.Option(help="With --all: those of a cluster.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="With --all: only this cluster.")] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="With --all: those with a tag. Repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE", help="With --all: only services with this tag. Repeatable."
+        ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="With --all: those that the folder has already, too.")
+        bool, typer.Option("--again", help="With --all: redo those that are already in the folder.")
     ] = False,
     from_file: FromFilesOption = None,
     out: Annotated[
@@ -69,22 +71,22 @@ def import_(
         bool,
         typer.Option(
             "--high-resolution",
-            help="Custom metrics of target tracking are published with StorageResolution 1.",
+            help="Target tracking's custom metrics have StorageResolution 1.",
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option(help="Make the document a dry run, to run beside AAS.")
+        bool, typer.Option(help="Make the document a dry run, to run alongside AAS.")
     ] = True,
     proof: Annotated[
         bool,
-        typer.Option(help="Compare what steps mean here with what AAS documents, over a grid."),
+        typer.Option(help="Compare the steps with what AAS documents, over a grid of cases."),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a policy document and alarms of what Application Auto Scaling has for a service.
+    """Convert a service's Application Auto Scaling policies to a policy document and alarms.
 
-    Nothing is changed in AWS. Exits with 1 if something could not be carried over, or is answered
-    in another way than AAS documents it.
+    Changes nothing in AWS. Exits with 1 if anything could not be carried over, or behaves
+    differently from what AAS documents.
     """
     wish = Wish(dry_run, tracking, high_resolution=high_resolution, proof=proof)
     if every:

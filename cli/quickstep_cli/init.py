@@ -55,7 +55,7 @@ def init(
     app: Annotated[
         App | None,
         typer.Option(
-            help="The application, which publishes its requests by one line; none: left alone.",
+            help="Kind of application, to publish requests with one line; none leaves it alone.",
             show_default="asked, else none",
         ),
     ] = None,
@@ -64,7 +64,7 @@ def init(
         typer.Option(
             min=1e-6,
             max=1e9 - 1,
-            help="Load that one task should carry, in the signal's unit.",
+            help="Load for one task, in the signal's unit.",
             show_default="what AAS or the last day says, else asked",
         ),
     ] = None,
@@ -78,20 +78,23 @@ def init(
     ] = None,
     traffic: TrafficOption = None,
     terraform: Annotated[
-        bool, typer.Option("--terraform", help="Write inputs of the Terraform module, not SAM's.")
+        bool,
+        typer.Option("--terraform", help="Write inputs for the Terraform module instead of SAM."),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="The folder.", show_default="quickstep-CLUSTER-SERVICE"),
+        typer.Option(
+            file_okay=False, help="Folder to write to.", show_default="quickstep-CLUSTER-SERVICE"
+        ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Write over what an earlier run has written.")
+        bool, typer.Option("--again", help="Overwrite the files of an earlier run.")
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Propose a policy for a running service, and write what deploys it as a dry run.
+    """Propose a policy for a running service, and write the files that deploy it as a dry run.
 
-    Nothing is changed in AWS. It asks at most three questions, and only what AWS does not say.
+    Changes nothing in AWS. Asks at most three questions, and only what AWS cannot answer.
     """
     folder = out or Path(f"quickstep-{service.cluster}-{service.service}")
     _check(folder, minimum, maximum, terraform=terraform, again=again)
@@ -212,7 +215,7 @@ def _asked(running: Running, given: Answers) -> Answers:
 
 
 def _prompt(question: str, default: Any, read: Callable[[str], Any]) -> Any:
-    """Return an answer; one that cannot be read is asked for again."""
+    """Return an answer; ask again after an invalid one."""
     return typer.prompt(question, default=default, value_proc=read, err=True)
 
 
@@ -235,7 +238,7 @@ def _a_number(text: str, least: float, most: float) -> float:
 
 
 def _taken(running: Running, given: Answers, console: Console) -> Answers:
-    """Return the answers where nobody is asked, and say which are defaults."""
+    """Return the answers without asking, and say which are defaults."""
     answers = given
     taken = []
     if answers.app is None and not running.publishes:
@@ -248,7 +251,7 @@ def _taken(running: Running, given: Answers, console: Console) -> Answers:
     if answers.maximum is None and not running.bounds:
         taken.append(f"--max {max(default_maximum(running), answers.minimum or 0)}")
     if taken:
-        console.print(f"Taken without asking: {', '.join(taken)}", soft_wrap=True)
+        console.print(f"Assumed without asking: {', '.join(taken)}", soft_wrap=True)
     return answers
 
 

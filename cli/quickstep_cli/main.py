@@ -16,39 +16,39 @@ _DOCUMENTS = "Policy documents"
 COMMANDS = {
     "dashboard": Lazy(
         "dashboard:dashboard",
-        "Show scaling decisions in the browser; nothing is changed. Ctrl-C ends it.",
+        "Show scaling decisions in the browser. Changes nothing; press Ctrl-C to stop.",
     ),
     "demo": Lazy(
         "demo:demo",
-        "Watch a surge of three minutes, played in one: the real scaler beside models of AWS's.",
+        "Watch a three-minute surge in one minute: the real scaler next to models of AWS's.",
         epilog=_TRAFFIC,
     ),
     "explain": Lazy(
         "explain:explain",
-        "Decide each case and print the decision as one JSON line; a bad case gives its error.",
+        "Decide each case and print the decision, or the error, as one JSON line.",
     ),
     "validate": Lazy(
         "validate:validate",
-        "Check policy documents; list every problem of each, and exit with 1 if there is any.",
+        "Check policy documents, list every problem, and exit with 1 if any has one.",
     ),
     "simulate": Lazy(
         "compare:simulate",
-        "Play one scaler on a scenario or on your own traffic, and show what it does and why.",
+        "Simulate one scaler on a scenario or your own traffic, and show what it does and why.",
         epilog=_TRAFFIC,
     ),
     "compare": Lazy(
         "compare:compare",
-        "Play Quickstep beside models of AWS's scalers, on a scenario or on your own traffic.",
+        "Simulate Quickstep next to models of AWS's scalers, on a scenario or your own traffic.",
         epilog=_TRAFFIC,
     ),
     "tune": Lazy(
         "tune:tune",
-        "Find the policy that fits: first the success rate, then the fewest task-hours.",
+        "Search for the policy that reaches your success rate with the fewest task-hours.",
         epilog=_TRAFFIC,
     ),
     "cost": Lazy(
         "cost:cost",
-        "Tell what scaling a service costs in a month, line by line, and beside AWS's scalers.",
+        "Estimate the monthly cost of scaling a service, line by line, next to AWS's scalers.",
         epilog=_TRAFFIC,
     ),
     "prove": Lazy(
@@ -62,82 +62,80 @@ COMMANDS = {
     ),
     "decisions": Lazy(
         "decisions:decisions",
-        "Show a target's decisions, oldest first; with --json one JSON line each, the trail in it.",
+        "Show a target's decisions, oldest first. --json prints a JSON line each, with its trail.",
         _OPERATE,
     ),
     "describe": Lazy(
         "describe:describe",
-        "Show all of one target on a screen: bounds, tasks, alarms, what is in force, events.",
+        "Show one target on one screen: bounds, tasks, alarms, overrides, pauses and events.",
         _OPERATE,
     ),
     "why": Lazy(
         "why:why",
-        "Say in a paragraph why a target had the tasks it had, with the evidence below.",
+        "Explain in a paragraph why a target had its number of tasks, with the evidence.",
         _OPERATE,
     ),
     "replay": Lazy(
         "replay:replay",
-        "Make a recorded decision again with changes: what would it have done, and why.",
+        "Replay a recorded decision with changes, and show what it would have done, and why.",
         _OPERATE,
     ),
     "pause": Lazy(
         "operate:pause",
-        "Stop scaling a target for a while. `scale` still works; capacity stays as it is "
-        "otherwise.",
+        "Stop scaling a target for a while. Capacity stays as it is; `scale` still works.",
         _OPERATE,
     ),
     "resume": Lazy(
-        "operate:resume", "End a pause. Alarms that are in breach are answered at once.", _OPERATE
+        "operate:resume", "End a pause. Alarms in breach take effect at once.", _OPERATE
     ),
     "override": Lazy(
         "operate:override",
-        "Replace a target's minimum, maximum or both for a while, and bring capacity within them.",
+        "Override a target's minimum, maximum or both for a while. Capacity follows at once.",
         _OPERATE,
     ),
     "scale": Lazy(
         "operate:scale",
-        "Set a target's capacity once, within the bounds in force. The policies go on from there.",
+        "Set a target's capacity once, within its current bounds. Policies continue from there.",
         _OPERATE,
     ),
     "doctor": Lazy(
         "doctor:doctor",
-        "Check deployed targets from end to end, and say what to fix; exit with 1 on a problem.",
+        "Check deployed targets end to end, say what to fix, and exit with 1 on a problem.",
         _OPERATE,
     ),
     "export": Lazy(
         "decisions:export",
-        "Write a target's decisions to a file that `compare` or `simulate` can replay.",
+        "Write a target's decisions to a file that `compare` and `simulate` can replay.",
         _OPERATE,
     ),
     "init": Lazy(
         "init:init",
-        "Propose a policy for a running service, and write what deploys it as a dry run.",
+        "Propose a policy for a running service, and write the files that deploy it as a dry run.",
         _DOCUMENTS,
     ),
     "shadow": Lazy(
         "shadow:shadow",
-        "Show what a dry run would have done, beside what Application Auto Scaling did, and when.",
+        "Compare what a dry run would have done with what Application Auto Scaling did, and when.",
         _DOCUMENTS,
     ),
     "promote": Lazy(
         "promote:promote",
-        "Let Quickstep scale a service in the place of Application Auto Scaling; --back "
-        "gives it back.",
+        "Hand a service over from Application Auto Scaling to Quickstep; --back reverses it.",
         _DOCUMENTS,
     ),
     "import": Lazy(
         "imports:import_",
-        "Make a policy document and alarms of what Application Auto Scaling has for a service.",
+        "Convert a service's Application Auto Scaling policies to a policy document and alarms.",
         _DOCUMENTS,
     ),
     "diff": Lazy(
         "documents:diff",
-        "Show how documents differ from those in force; exit with 1 if any does.",
+        "Compare documents with the deployed ones; exit with 1 if any differs.",
         _DOCUMENTS,
     ),
     "apply": Lazy(
         "documents:apply",
-        "Put policy documents in force, once all of them are valid; within 90 s by default.",
+        "Deploy policy documents if all are valid. They take effect within 90 s by default.",
         _DOCUMENTS,
     ),
 }

@@ -1,4 +1,4 @@
-"""Questions to AWS that are asked once."""
+"""Calls to AWS that are made once, and their answers kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Once:
-    """A client whose every question is asked once: asked again, it has the same answer, or error.
+    """A client that makes every call once, and repeats its answer or error from then on.
 
     For reading alone. May be used from several threads: who asks what another one is asking waits.
     """
@@ -59,7 +59,7 @@ class Once:
         if mine:
             try:
                 answer.set_result(ask())
-            except BaseException as error:  # whoever waits has to hear of it, too
+            except BaseException as error:  # the waiting callers get it, too
                 answer.set_exception(error)
                 raise
         return answer.result()

@@ -1,7 +1,7 @@
 """`quickstep pause | resume | override | scale`: what an operator does by hand.
 
-Each of them writes, or asks for, one thing; the scaler is told, and its answer is shown. What is
-written ends by itself.
+Each writes, or asks for, one thing, notifies the scaler and shows its answer. Everything written
+expires.
 """
 
 from __future__ import annotations
@@ -66,12 +66,15 @@ def _reason(text: str) -> str:
 
 
 ReasonOption = Annotated[
-    str, typer.Option("--reason", callback=_reason, help="Why; shown wherever it is in force.")
+    str,
+    typer.Option(
+        "--reason", callback=_reason, help="Reason, shown with every decision it affects."
+    ),
 ]
 WaitOption = Annotated[
     int,
     typer.Option(
-        "--wait", min=0, max=300, help="Seconds to wait for the scaler's answer; 0: none."
+        "--wait", min=0, max=300, help="Seconds to wait for the scaler's answer; 0 does not wait."
     ),
 ]
 WAIT = 20
@@ -85,12 +88,12 @@ def pause(
     reason: ReasonOption,
     span: ForOption = None,
     until: UntilOption = None,
-    direction: Annotated[Directions, typer.Option(help="What to stop.")] = Directions.BOTH,
+    direction: Annotated[Directions, typer.Option(help="Direction to stop.")] = Directions.BOTH,
     yes: YesOption = False,
     wait: WaitOption = WAIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop scaling a target for a while. `scale` still works; capacity stays as it is otherwise."""
+    """Stop scaling a target for a while. Capacity stays as it is; `scale` still works."""
     at = now()
     end = end_of(span, until, at)
     the_target(aws, target)
@@ -116,7 +119,7 @@ def resume(
     wait: WaitOption = WAIT,
     as_json: JsonOption = False,
 ) -> None:
-    """End a pause. Alarms that are in breach are answered at once."""
+    """End a pause. Alarms in breach take effect at once."""
     the_target(aws, target)
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     change.entry("pause", None, "end the pause")
@@ -137,23 +140,23 @@ def override(
         bool,
         typer.Option(
             "--force",
-            help="Go past the document's bounds, and down to --max at once, whatever the load.",
+            help="Exceed the document's bounds, and go down to --max at once despite the load.",
         ),
     ] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="End the override instead.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="End the current override.")] = False,
     span: ForOption = None,
     until: UntilOption = None,
     reason: Annotated[
-        str, typer.Option("--reason", help="Why; shown wherever it is in force.")
+        str, typer.Option("--reason", help="Reason, shown with every decision it affects.")
     ] = "",
     yes: YesOption = False,
     wait: WaitOption = WAIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Replace a target's minimum, maximum or both for a while, and bring capacity within them.
+    """Override a target's minimum, maximum or both for a while. Capacity follows at once.
 
-    At once, whatever cooldown runs; but a maximum leaves the tasks that the load needs, unless it
-    is forced. It wins over all schedules while it lasts.
+    No cooldown delays it. A maximum keeps the tasks that the load needs, unless you pass --force.
+    While it lasts, it takes precedence over all schedules.
     """
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     if clear:
@@ -190,19 +193,19 @@ def override(
 def scale(
     aws: Aws,
     target: TargetArgument,
-    capacity: Annotated[int, typer.Argument(min=0, max=MAX_TASKS, help="How many tasks.")],
+    capacity: Annotated[int, typer.Argument(min=0, max=MAX_TASKS, help="Number of tasks.")],
     *,
     reason: ReasonOption,
     force: Annotated[
-        bool, typer.Option("--force", help="Go past the document's bounds, within an override's.")
+        bool, typer.Option("--force", help="Exceed the document's bounds, but not an override's.")
     ] = False,
     yes: YesOption = False,
     wait: WaitOption = WAIT,
     as_json: JsonOption = False,
 ) -> None:
-    """Set a target's capacity once, within the bounds in force. The policies go on from there.
+    """Set a target's capacity once, within its current bounds. Policies continue from there.
 
-    Neither a cooldown nor a pause is in its way. To hold capacity where it is, use `override`.
+    Ignores cooldowns and pauses. To keep capacity where it is, use `override`.
     """
     document = the_target(aws, target)
     memory, _ = aws.peek(target)
@@ -294,9 +297,9 @@ class Change:
             self.say(f"it {'replaces' if entry else 'is'} {show_entry(seen)}")
         self.confirm()
         if not self._aws.operators.replace(resource_id, name, seen, entry):
-            why = f"the {name} of {resource_id} was changed by somebody else; look again"
+            why = f"the {name} of {resource_id} has changed in the meantime; look again"
             raise CommandError(Exit.CHANGED, why)
-        self.say("written; the scaler looks at it now")
+        self.say("written; waiting for the scaler")
         self.tell(f"{what} ({self._aws.caller})", None)
 
     def tell(self, what: str, capacity: int | None) -> None:
@@ -314,7 +317,7 @@ class Change:
         record = self._answer(request.id, at)
         if record is None:
             then = (
-                "what was written is in force, and heeded within two minutes"
+                "what was written is in force, and applied within two minutes"
                 if capacity is None
                 else "it will not set the capacity later than a minute from now"
             )
@@ -349,7 +352,7 @@ class Change:
 
 
 def show_entry(entry: Any) -> str:
-    """Return an entry of an item in words; whatever somebody may have written there."""
+    """Return an entry of an item in words, whatever an operator wrote there."""
     if not isinstance(entry, dict):
         return f"something that cannot be read: {show(entry)}"
     bounds = (entry.get("min"), entry.get("max"))

@@ -33,7 +33,7 @@ def refuse_those_of_others(ssm: Any, parameters: Iterable[str]) -> None:
     """Do nothing if all of these stored documents are nobody's, or those of `quickstep apply`.
 
     Raises:
-        CommandError: some are somebody else's; each is named with its owner.
+        CommandError: some have another owner; each is named with its owner.
     """
     owned = {name: owner_of(ssm, name) for name in parameters}
     others = {name: owner for name, owner in owned.items() if owner not in {None, APPLY}}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quickstep_lab.page.feed import Feed
 
 Port = Annotated[
-    int, typer.Option(min=0, max=65_535, help="Port of the page on 127.0.0.1; 0 for a free one.")
+    int, typer.Option(min=0, max=65_535, help="Port for the page on 127.0.0.1; 0 picks a free one.")
 ]
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in the browser.")]
 

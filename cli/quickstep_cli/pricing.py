@@ -23,7 +23,8 @@ MemoryOption = Annotated[
     float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
 ]
 ArchitectureOption = Annotated[
-    Architecture, typer.Option("--architecture", help="What the tasks run on; the OS is Linux.")
+    Architecture,
+    typer.Option("--architecture", help="CPU architecture of the tasks; the OS is Linux."),
 ]
 TimesOption = Annotated[
     float | None,
@@ -31,7 +32,7 @@ TimesOption = Annotated[
         "--times-a-day",
         min=0.001,
         max=1440,
-        help="How often the simulated traffic comes in a day.",
+        help="How many times a day the simulated traffic comes.",
         show_default="once, or as often as it fits",
     ),
 ]

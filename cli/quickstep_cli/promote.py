@@ -83,8 +83,8 @@ class Step:
 def steps_to(state: State, *, back: bool) -> list[Step]:
     """Return what is to be done, in its order; what is so already is left out.
 
-    Scheduled actions set bounds, which adds and removes tasks; where there are none, nothing is
-    said of them.
+    Scheduled actions set bounds, which adds and removes tasks; without any, they are
+    not mentioned.
     """
     plans = {SCHEDULED: not back} if state.scheduled else {}
     also = " and its scheduled actions" if state.scheduled else ""
@@ -117,14 +117,14 @@ def promote(
     target: TargetArgument,
     *,
     back: Annotated[
-        bool, typer.Option("--back", help="Give the service back to Application Auto Scaling.")
+        bool, typer.Option("--back", help="Hand the service back to Application Auto Scaling.")
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Let Quickstep scale a service in the place of Application Auto Scaling; --back gives it back.
+    """Hand a service over from Application Auto Scaling to Quickstep; --back reverses it.
 
-    AAS is suspended, not removed: its policies and alarms stay. Each step is done once, so what has
-    failed in the middle is run again.
+    Suspends AAS, and keeps its policies and alarms. If a run fails midway, run it again: it skips
+    the steps that are done.
     """
     document = the_target(aws, target)
     owner = owner_of(aws.client("ssm"), target.parameter)
@@ -225,7 +225,7 @@ def _half_done(why: str, steps: Sequence[Step], number: int) -> str:
     done = "; ".join(step.what for step in steps[:number]) or "nothing"
     left = "; ".join(step.what for step in steps[number:])
     return (
-        f"{why}. Done: {done}. Not done: {left}. Somebody adds tasks meanwhile. Run the "
+        f"{why}. Done: {done}. Not done: {left}. One of the two scalers still adds tasks. Run the "
         "same command again to go on, or turn round: promote --back, or promote without it"
     )
 
@@ -266,7 +266,7 @@ def _drift(parameter: str, owner: str | None, *, dry_run: bool) -> str:
         case "apply":
             what = f"quickstep apply's, whose file undoes this unless DryRun is {value} in it"
         case None:
-            what = f"nobody's by its tags: whoever made it has to say DryRun {value} from now on"
+            what = f"untagged, so its owner is unknown: set DryRun {value} wherever it comes from"
         case _:
             what = f"that of {owner} ({TAG}), which has to say DryRun {value} from now on"
     return f"{parameter} is {what}"

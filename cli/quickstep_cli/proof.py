@@ -1,4 +1,4 @@
-"""Whether policies that were carried over mean what they meant: both are asked, over a grid.
+"""Whether imported policies still mean the same: both versions decide over a grid of cases.
 
 Application Auto Scaling's answer is that of its documentation (`aas`), ours is the engine's, with
 its guards off: these hold and size on purpose, and what is left without them is meaning. Target

@@ -52,7 +52,7 @@ _ACTIONS = (
     "logs:CreateLogGroup",
     "ssm:PutParameter",
 )
-"""What creating, watching and deleting the stack takes, in the name of whoever runs it."""
+"""What creating, watching and deleting the stack takes, with the caller's credentials."""
 _CREATED, _DELETED = "stack_create_complete", "stack_delete_complete"
 
 

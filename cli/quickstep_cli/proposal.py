@@ -115,7 +115,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What somebody has said; None is left to what is known, or to the default."""
+    """The user's answers; None falls back to what AWS knows, or to the default."""
 
     app: App | None = None
     target_value: float | None = None
@@ -308,7 +308,7 @@ def _why(running: Running, signal: Signal) -> str:
         case Signal.CPU:
             return (
                 "Watches ECS's CPU every 20 s: the application is not touched, but ECS has to be "
-                "told to publish it, which starts a deployment."
+                "configured to publish it, which starts a deployment."
             )
         case Signal.BALANCER:
             return "Watches the load balancer's requests per target, published once a minute."

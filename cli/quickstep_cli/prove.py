@@ -92,7 +92,7 @@ def prove(
     unwritable(result)
     console = Console()
     if clean:
-        gone = "deleted" if proof_run.clean(aws) else "there is none"
+        gone = "deleted" if proof_run.clean(aws) else "nothing to delete"
         console.print(f"{proof_run.NAME}: {gone}")
     elif check is not None:
         _show(console, read_file(check), str(check), picture)

@@ -51,12 +51,12 @@ def replay(
         typer.Option(
             "--at",
             metavar="TIME",
-            help="The decision at or before it: 14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601.",
+            help="Replay the newest decision up to 14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601.",
             show_default="the newest",
         ),
     ] = None,
     decision_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="The decision of this id, with --at.")
+        str | None, typer.Option("--id", metavar="ID", help="With --at: the decision with this ID.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -69,15 +69,15 @@ def replay(
     policy: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="This document, in place of the one in force then."
+            exists=True, dir_okay=False, help="Use this document in place of the one at the time."
         ),
     ] = None,
     utc: UtcOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a recorded decision again with changes: what would it have done, and why.
+    """Replay a recorded decision with changes, and show what it would have done, and why.
 
-    Without changes it shows whether the engine of this version decides as the record says.
+    Without changes, checks that this version's engine decides as recorded.
     """
     zone, moment = zone_of(utc), now()
     wanted = read_past(at, "--at", moment, zone) if at else None
@@ -173,8 +173,8 @@ def _record(
     if moment:
         made_at = moment_text(datetime.fromisoformat(last["at"]), zone)
         why = (
-            f"no decision was made within a minute of {moment_text(at, zone)}, so there is none to "
-            f"play: the last before was at {made_at}. `quickstep why` says what is known"
+            f"no decision was made within a minute of {moment_text(at, zone)}, so nothing can "
+            f"be replayed: the last before was at {made_at}. `quickstep why` says what is known"
         )
         raise CommandError(Exit.NOT_FOUND, why)
     return last

@@ -77,7 +77,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read beside a record: alarms' definitions and datapoints, and why there are none.
+    """What was read beside a record: alarms' definitions and datapoints, or why they are missing.
 
     Of a look at a surge, the datapoints are the `newest_seconds`.
     """
@@ -258,7 +258,7 @@ class Setting:
 
 
 def read_setting(text: str) -> Setting:
-    """Read `KEY=VALUE`; a value that is no JSON is a text.
+    """Read `KEY=VALUE`; a value that is not JSON is a text.
 
     Raises:
         ReplayError: it is not of this form.

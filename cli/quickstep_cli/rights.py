@@ -97,12 +97,12 @@ def _untold(aws: Aws) -> Iterator[str]:
     try:
         aws.resource("EventTargets")
     except CommandError:
-        return  # the stack has no such part: nobody is told of anything
+        return  # the stack has no such part, so nobody is notified
     partition, account = aws.caller.split(":")[1], aws.account
     role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
     bus = f"arn:{partition}:events:{aws.region}:{account}:event-bus/default"
     for action in simulated(aws.client("iam"), role, PUT_EVENTS, bus, aws.region):
-        yield f"ScalerRole may not tell others: {action} on {bus}"
+        yield f"ScalerRole may not publish events: {action} on {bus}"
 
 
 def _unread(aws: Aws, queues: Iterable[str]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def shadow(
     utc: UtcOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a dry run would have done, beside what Application Auto Scaling did, and when.
+    """Compare what a dry run would have done with what Application Auto Scaling did, and when.
 
     Where the tasks publish their requests, both are simulated on the load that was recorded.
     """
@@ -75,11 +75,11 @@ def _remarks(
     document: ScalableTarget, activities: Any, records: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     if not document.dry_run:
-        yield "It is no dry run: Quickstep's changes were made, not only recorded."
+        yield "It is not a dry run: Quickstep made these changes."
     if isinstance(activities, Unknown):
         yield f"Application Auto Scaling's activities are not known: {activities.why}."
     if not records:
-        yield "No decision was recorded: nothing was in breach, or `quickstep doctor` says why."
+        yield "No decision was recorded. If an alarm was in breach, `quickstep doctor` says why."
 
 
 def _as_dict(every: Sequence[Change], since: str) -> dict[str, Any]:

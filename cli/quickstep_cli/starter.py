@@ -76,7 +76,7 @@ def template_of(service: ServiceName, proposal: Proposal) -> dict[str, Any]:
                 "Type": "String",
                 "Default": "true",
                 "AllowedValues": ["true", "false"],
-                "Description": "Whether decisions are only recorded, not carried out.",
+                "Description": "Whether to record decisions without carrying them out.",
             },
             "Scaler": {
                 "Type": "AWS::SSM::Parameter::Value<String>",
@@ -123,7 +123,7 @@ def terraform_of(service: ServiceName, proposal: Proposal, module: str) -> str:
     lines = [f"  {name.ljust(widest)} = {text}" for name, text in inputs]
     return (
         'variable "dry_run" {\n'
-        '  description = "Whether decisions are only recorded, not carried out."\n'
+        '  description = "Whether to record decisions without carrying them out."\n'
         "  type        = bool\n"
         "  default     = true\n"
         "}\n\n"

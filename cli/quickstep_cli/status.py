@@ -64,8 +64,10 @@ def status(
     aws: Aws,
     target: OptionalTargetArgument = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
-    interval: Annotated[int, typer.Option(min=1, max=300, help="Seconds, with --watch.")] = 5,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep going until Ctrl-C.")] = False,
+    interval: Annotated[
+        int, typer.Option(min=1, max=300, help="With --watch: seconds between refreshes.")
+    ] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Show targets: capacity, alarms, cooldowns, overrides, pauses, and the last decision."""
@@ -169,7 +171,7 @@ _COLUMNS = (
 
 
 def _table(found: list[Status]) -> Table:
-    table = Table(_COLUMNS, empty="No targets: there is no SSM parameter below /quickstep/ here.")
+    table = Table(_COLUMNS, empty="No targets: no SSM parameter starts with /quickstep/ here.")
     moment = now()
     for one in found:
         table.add(*_row(one, moment))
@@ -183,7 +185,7 @@ def is_over(entry: Any, moment: datetime) -> bool:
 
 
 def _moment(text: Any) -> datetime | None:
-    """Return a time that somebody may have written; None where it is none."""
+    """Return a time that an operator may have written, or None if it is invalid."""
     problems = Problems()
     moment = Field(text, "until", problems).moment()
     return None if problems.found else moment

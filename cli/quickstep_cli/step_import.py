@@ -1,8 +1,8 @@
-"""A step policy of Application Auto Scaling as policies of ours, one for each way that it scales.
+"""A step policy of Application Auto Scaling as Quickstep's policies, one for each direction.
 
 AAS runs a policy in the states of an alarm that name it as an action, and a step may add or remove.
 Here a policy moves capacity one way, while its alarm is in ALARM. So each way in each state becomes
-a policy with an alarm of its own, which is in ALARM exactly when the other one is in that state.
+a policy with its own alarm, which is in ALARM exactly when the other one is in that state.
 
     backlog > 100   AlarmActions: up     up      backlog > 100, ALARM
                     OKActions:    down   down    backlog <= 100, ALARM
@@ -339,7 +339,7 @@ def _never_removing(policy: Mapping[str, Any], ways: Sequence[_Way]) -> Iterator
             yield (
                 f"it adds and removes on the same side of the threshold of {name}; here nothing is "
                 "removed while its scale-out alarm is in ALARM, so the steps that remove do "
-                "nothing: give them an alarm of their own with a threshold"
+                "nothing: give them their own alarm with a threshold"
             )
 
 

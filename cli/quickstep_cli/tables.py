@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GAP = "  "
 INDENT = "    "
 ROOM = 40
-"""Cells that prose wants for a column of its own; with fewer it stands below its row."""
+"""Cells that prose wants for its own column; with fewer it stands below its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Table:
                 yield from (Line(INDENT + line, style or "dim") for line in below)
 
     def _fits(self, index: int, free: int | None) -> bool:
-        """Whether prose has a column of its own: it is short enough, or there is room for it."""
+        """Whether prose has its own column: it is short enough, or there is room for it."""
         return free is None or free >= min(ROOM, self._width(index))
 
     def _row(self, block: list[int], widths: list[int], cells: Sequence[str], tail: str) -> str:

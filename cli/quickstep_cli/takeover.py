@@ -1,4 +1,4 @@
-"""From Application Auto Scaling to Quickstep: its policies and alarms as documents of ours.
+"""From Application Auto Scaling to Quickstep: its policies and alarms as Quickstep's documents.
 
 Pure: it reads what `describe-scalable-targets`, `describe-scaling-policies`, `describe-alarms` and
 `describe-scheduled-actions` answer. Whatever is not carried over is named, with what to do.
@@ -105,7 +105,7 @@ def _still_acting(
     policies: Sequence[Mapping[str, Any]],
     scheduled: Sequence[Mapping[str, Any]],
 ) -> Iterator[str]:
-    """Yield what AAS still does itself: in the way of what is no dry run."""
+    """Yield what AAS still does itself, which a document that is not a dry run must not meet."""
     suspended = scalable_target.get("SuspendedState", {})
     names = {
         "by schedule": [str(action["ScheduledActionName"]) for action in scheduled],
@@ -123,7 +123,7 @@ def _still_acting(
 
 
 def _suspended_one_way(scalable_target: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the direction in which somebody keeps AAS from scaling, and it alone."""
+    """Yield the direction in which AAS is suspended, if it is only one."""
     suspended = scalable_target.get("SuspendedState", {})
     for key, other, direction in (
         ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "scale-in"),

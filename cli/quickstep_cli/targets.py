@@ -41,7 +41,7 @@ def documents(aws: Aws) -> dict[ServiceName, str]:
 
 
 def stored_document(aws: Aws, service: ServiceName) -> str | None:
-    """Return a target's policy document as it is stored; None where there is none."""
+    """Return a target's policy document as it is stored, or None."""
     client = aws.client("ssm")
     try:
         return str(client.get_parameter(Name=service.parameter)["Parameter"]["Value"])
@@ -164,7 +164,7 @@ def records_between(
 
 
 def record_before(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
-    """Return the newest decision record before a moment; None where there is none."""
+    """Return the newest decision record before a moment, or None."""
     answer = aws.client("dynamodb").query(
         **_records(aws, service, _PREFIX, f"{_PREFIX}{write_moment(moment)}"),
         ScanIndexForward=False,
@@ -174,7 +174,7 @@ def record_before(aws: Aws, service: ServiceName, moment: datetime) -> Record | 
 
 
 def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | None:
-    """Return the oldest decision record after a moment; None where there is none."""
+    """Return the oldest decision record after a moment, or None."""
     answer = aws.client("dynamodb").query(
         **_records(aws, service, _last_of(moment), _LAST), Limit=1
     )
@@ -182,7 +182,7 @@ def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | N
 
 
 def kept_for(aws: Aws, service: ServiceName) -> timedelta:
-    """Return for how long records are kept, as the newest says; the default where there is none."""
+    """Return for how long records are kept, as the newest says; else the default."""
     from quickstep.aws.dynamodb import RETENTION  # noqa: PLC0415 - boto3 takes its time
 
     answer = aws.client("dynamodb").query(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 ForOption = Annotated[
-    str | None, typer.Option("--for", metavar="SPAN", help="How long it holds, e.g. 2h30m.")
+    str | None, typer.Option("--for", metavar="SPAN", help="How long it lasts, e.g. 2h30m.")
 ]
 UntilOption = Annotated[
     str | None,
@@ -41,7 +41,7 @@ def end_of(span: str | None, until: str | None, now: datetime) -> datetime:
         typer.BadParameter: both or neither are given, one cannot be read, or it is over already.
     """
     if (span is None) == (until is None):
-        raise typer.BadParameter("give one of --for and --until: everything has an end")
+        raise typer.BadParameter("give --for or --until")
     if span is not None:
         hint, end = "--for", now + read_span(span, "--for")
     else:
@@ -140,7 +140,7 @@ def _in_zone(local: datetime, zone: tzinfo | None) -> datetime:
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _FEW = 10
-"""Of fewer minutes the seconds are told, of fewer days the hours."""
+"""With fewer minutes, seconds are shown as well; with fewer days, hours."""
 
 
 def span_text(span: timedelta) -> str:

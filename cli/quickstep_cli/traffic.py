@@ -20,7 +20,7 @@ from quickstep_lab.traffic import (
 SCENARIO_HELP = "\n\n".join(f"{name}: {s.sentence}" for name, s in SCENARIOS.items())
 
 ScenarioOption = Annotated[
-    ScenarioName | None, typer.Option("--scenario", help="The traffic; see below.")
+    ScenarioName | None, typer.Option("--scenario", help="Traffic to simulate; see below.")
 ]
 TrafficOption = Annotated[
     Path | None,
@@ -43,11 +43,11 @@ TrafficFilesOption = Annotated[
     ),
 ]
 MultiplyOption = Annotated[
-    float, typer.Option("--multiply", help="Multiply the requests of each second.")
+    float, typer.Option("--multiply", help="Factor for the requests of each second.")
 ]
 FromOption = Annotated[
     int,
-    typer.Option("--from", min=0, max=MAX_SECONDS, help="The second of the traffic to start at."),
+    typer.Option("--from", min=0, max=MAX_SECONDS, help="First second of the traffic."),
 ]
 
 

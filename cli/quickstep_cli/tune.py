@@ -55,33 +55,33 @@ def tune(
     *,
     traffic: TrafficFilesOption = None,
     floor: Annotated[
-        float, typer.Option(min=0, max=1, help="The success rate to reach, from 0 to 1.")
+        float, typer.Option(min=0, max=1, help="Success rate to reach, from 0 to 1.")
     ] = 0.999,
     hold_out: Annotated[
         float,
-        typer.Option(min=0.1, max=0.9, help="The last part of each traffic, not used to tune."),
+        typer.Option(
+            min=0.1, max=0.9, help="Share at the end of each traffic to hold out from tuning."
+        ),
     ] = 1 / 3,
     candidates: Annotated[
         int, typer.Option(min=4, max=100_000, help="How many policies to try.")
     ] = 100,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=100, help="Runs of each candidate on each traffic.")
-    ] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs per candidate and traffic.")] = 3,
     out: Annotated[
         Path | None, typer.Option(help="Write the policy document to this file.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page for a design document to this file.")
+        Path | None, typer.Option(help="Write a report as an HTML page to this file.")
     ] = None,
     task_vcpu: CpuOption = 1,
     task_memory: MemoryOption = 2,
     architecture: ArchitectureOption = Architecture.ARM,
 ) -> None:
-    """Find the policy that fits: first the success rate, then the fewest task-hours.
+    """Search for the policy that reaches your success rate with the fewest task-hours.
 
-    Step ladders, percent ladders and target policies are tried. The last part of the traffic is
-    held out, and both results are shown. Exits with 1 if the policy that was found misses the
-    success rate on either part.
+    Tries step ladders, percent ladders and target policies. Holds out the last part of the
+    traffic, and shows the results on both. Exits with 1 if the best policy misses the success
+    rate on either part.
     """
     unwritable(out)
     unwritable(report)
@@ -209,7 +209,7 @@ def _table(tuning: Tuning, search: Search) -> Table:
     table = Table(
         (*named("Form"), *columns, *named("")),
         f"{len(tuning.tried)} policies tried on {tuned}, {held_out} held out. "
-        "Those that no other beats, and yours:",
+        "Pareto-optimal policies, and yours:",
     )
     for candidate in tuning.shown:
         table.add(*_row(candidate), _mark(candidate, tuning))

@@ -29,13 +29,13 @@ def validate(
         typer.Option(
             "--threshold",
             metavar="POLICY=VALUE",
-            help="The threshold of the alarm of steps, for the warnings. Repeatable.",
+            help="Threshold of a step policy's alarm, for the warnings. Repeatable.",
             show_default="100 to scale out and 30 to scale in, of policies PerTask",
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.")] = False,
 ) -> None:
-    """Check policy documents; list every problem of each, and exit with 1 if there is any.
+    """Check policy documents, list every problem, and exit with 1 if any has one.
 
     Warnings name what is allowed and probably not meant: what will flap, and what never happens.
     A valid document's alarms are listed: each policy needs its own.

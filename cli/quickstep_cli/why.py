@@ -41,9 +41,9 @@ def why(
     lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say in a paragraph why a target had the tasks it had, with the evidence below.
+    """Explain in a paragraph why a target had its number of tasks, with the evidence.
 
-    Also where there is no record, and where somebody else has changed the number of tasks.
+    Works without a record, too, and when another tool changed the number of tasks.
     """
     zone, asked_at = zone_of(utc), now()
     moment = read_past(at, "--at", asked_at, zone) if at else asked_at

@@ -1,4 +1,4 @@
-"""Scheduled actions: what EventBridge Scheduler sends becomes an override, heeded at once."""
+"""Scheduled actions: what EventBridge Scheduler sends becomes an override, applied at once."""
 
 from __future__ import annotations
 

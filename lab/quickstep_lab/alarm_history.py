@@ -1,6 +1,6 @@
 """Calls that moto has not, of those who look back: what alarms did, and other scalers.
 
-moto keeps the states of an alarm, so DescribeAlarmHistory can tell of them; its form is that of
+moto keeps the states of an alarm, so DescribeAlarmHistory can list them; its form is that of
 *AlarmHistoryItem*, CloudWatch API reference. Application Auto Scaling does nothing there, and has
 no activities.
 """

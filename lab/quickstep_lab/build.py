@@ -5,9 +5,9 @@ where a pyenv shim can stand in front of it that runs nothing. Without one, SAM 
 container.
 
 SAM ships no bytecode, and in Lambda none can be written, so that each cold start would compile
-everything anew. It is added to what SAM has built, which SAM clears before each build. Python holds
-it against the source's hash, so it is never older than the source. A build in a container is left
-without: nothing there is of the right version.
+everything again. It is added to what SAM has built, which SAM clears before each build. Python
+holds it against the source's hash, so it is never older than the source. A build in a container is
+left without: nothing there is of the right version.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BuildError(Exception):
 
 
 def runtime_python() -> Path | None:
-    """Return an interpreter of the function's runtime that really runs; None if there is none."""
+    """Return an interpreter of the function's runtime that really runs, or None."""
     return next((path for path in _candidates() if _runs(path)), None)
 
 

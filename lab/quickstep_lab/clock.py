@@ -46,8 +46,8 @@ class CatchUpClock:
     """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
 
     So whatever is measured under it is measured in real time. While it hurries, a wait takes
-    1/`rate` of its length, until the clock is no longer behind: from then on it tells the real
-    time. `clock` is it, as whoever tells the time and waits takes it.
+    1/`rate` of its length, until the clock is no longer behind: from then on it is the real
+    time. `clock` is the pair of both, for code that reads the time and waits.
     """
 
     def __init__(self, behind: timedelta, real: Clock, rate: float = 10) -> None:
@@ -58,7 +58,7 @@ class CatchUpClock:
         self._hurries = False
 
     def hurry(self, hurries: bool) -> None:
-        """Begin to hurry, or stop it. Whoever looks around while it hurries does so each second."""
+        """Begin to hurry, or stop. While it hurries, the views are updated once a second."""
         self._hurries = hurries and self.behind > timedelta(0)
         self.clock.look = 1 if self._hurries else self._real.look
 

@@ -6,8 +6,8 @@
                      +-------------------------- desired count --------------------------+
 
 Everything from PutMetricData to ECS goes over boto3 to an embedded AWS, and so do the messages by
-which tasks tell of a surge, and by which the scaler looks again. The loop yields a snapshot a
-second; those who show them take no part in what happens.
+which tasks report a surge, and by which the scaler looks again. The loop yields a snapshot a
+second; the views only show them.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Summary:
     """A run in figures; seconds count from the start of the traffic.
 
     `surge_at` is the first overloaded second of the first surge that was answered, or that a
-    scale-out alarm was due to answer; None where there was none. `answer` is how the scaler
+    scale-out alarm was due to answer; None without one. `answer` is how the scaler
     answered it. `desired` has every
     change of the desired count. After second `last_failed` no request failed any more.
     """

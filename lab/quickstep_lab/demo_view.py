@@ -1,4 +1,4 @@
-"""Shows a run of the demo in a terminal: a live view, or plain lines where there is none."""
+"""Shows a run of the demo in a terminal: a live view, or else plain lines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from quickstep.engine.model import AlarmState
 from quickstep.engine.outcome import Outcome
 from quickstep.naming import parse_alarm_name
 from quickstep_lab.clock import LOOK_SECONDS
-from quickstep_lab.cloudwatch import EVALUATION_SECONDS, VISIBILITY_DELAY
-from quickstep_lab.demo_summary import SURGE, period_end
+from quickstep_lab.cloudwatch import VISIBILITY_DELAY
+from quickstep_lab.demo_summary import SURGE
 from quickstep_lab.race import MODELS, enough, race_of, sentence
 from quickstep_lab.snapshot import Plan, Snapshot
 
@@ -56,7 +56,7 @@ def view(console: Console, plan: Plan, rivals: Sequence[Lane] = ()) -> AbstractC
 
 @contextmanager
 def _live(console: Console, plan: Plan, rivals: Sequence[Lane]) -> Iterator[Show]:
-    # Without a thread of its own: it could write into the log while the scaler prints to that.
+    # Without its own thread: it could write into the log while the scaler prints to that.
     with Live(console=console, auto_refresh=False) as live:
 
         def show(snapshots: Sequence[Snapshot]) -> None:
@@ -312,19 +312,20 @@ def _figures(summary: Summary, plan: Plan) -> Iterator[tuple[str, str]]:
     last = f", none after second {summary.last_failed}" if summary.last_failed else ""
     yield "Requests", f"{counts} and {summary.failed:,.0f} failed ({share:.1%}){last}"
     yield "Real", _REAL
-    tasks = f"A task serves {plan.start_up:g} s after its launch, {plan.capacity:g} requests/s"
-    yield "Modelled", f"{tasks} at most. {_MODELLED} {MODELS}"
+    serving = f"A task starts serving {plan.start_up:g} s after its launch"
+    tasks = f"{serving}, at most {plan.capacity:g} requests/s"
+    yield "Modelled", f"{tasks}. {_MODELLED} {MODELS}"
 
 
 _REAL = (
-    "The scaler, from its handler on, and all calls of boto3 from PutMetricData to UpdateService, "
-    "its queues' included. An emulator on this machine answers them; AWS adds its network."
+    "The scaler's code from its handler on, and every boto3 call from PutMetricData to "
+    "UpdateService. An emulator on this machine answers them; real AWS adds network time."
 )
 _MODELLED = (
     f"CloudWatch evaluates its alarms {VISIBILITY_DELAY} s after the end of a period. EventBridge "
-    "delivers at once, and once per change of state. Lambda polls its queues every "
-    f"{LOOK_SECONDS:g} s. A task tells of a surge a second after it feels it; what it has "
-    "published can be read at once, on CloudWatch a second or more later."
+    "delivers each state change at once, and once. Lambda polls its queues every "
+    f"{LOOK_SECONDS:g} s. A task reports a surge a second after it feels it. Its metrics are "
+    "visible at once; in CloudWatch it takes a second or more."
 )
 
 
@@ -352,20 +353,18 @@ def _evaluations(made: Evaluations) -> str:
 def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
     answer, surge_at = summary.answer, summary.surge_at
     if surge_at is None:
-        yield "Surge", "none that filled a period of 10 s and was evaluated"
+        yield "Surge", "none long enough for an alarm period of 10 s"
         return
     if answer is None:
         yield "Surge", f"from second {surge_at}, NOT ANSWERED: no task was added"
         return
-    took = f"{answer.accepted_at - surge_at:.1f} s after second {surge_at}"
-    yield "Answered by", f"{_WHO[answer.by]}, {took}, the first overloaded one"
+    yield "Surge", f"from second {surge_at}"
+    began = "after the surge began"
+    yield "First scale-out", f"{answer.accepted_at - surge_at:.1f} s {began}, by {_WHO[answer.by]}"
     if answer.alarm_at is not None:
-        ended = period_end(answer.alarm_at)
-        evaluated = f"when seconds {ended - EVALUATION_SECONDS} to {ended} were evaluated"
-        waited = f"{answer.alarm_at - surge_at:.1f} s after second {surge_at}"
-        yield "Surge to alarm", f"{waited}, {evaluated}"
-    began = "Message" if answer.by == SURGE else "Alarm"
-    yield f"{began} to UpdateService", _latency(answer)
+        yield "Alarm", f"fired {answer.alarm_at - surge_at:.1f} s {began}"
+    trigger = "Message" if answer.by == SURGE else "Alarm"
+    yield f"{trigger} to UpdateService", _latency(answer)
     served = (
         "not all of them served before the end"
         if answer.serving_at is None

@@ -65,7 +65,7 @@ TABLE_ATTRIBUTES: list[AttributeDefinitionTypeDef] = [
 class Account:
     """How to reach an AWS: the session to make clients from, and the endpoint to give them.
 
-    A service of `elsewhere`, such as `dynamodb`, has an endpoint of its own.
+    A service of `elsewhere`, such as `dynamodb`, has its own endpoint.
     """
 
     session: boto3.Session
@@ -145,7 +145,7 @@ def create_queue(account: Account, name: str = QUEUE) -> str:
 
 
 def create_surge_queue(account: Account, name: str = SURGES) -> str:
-    """Create the queue in which tasks tell of surges; return its URL."""
+    """Create the queue to which tasks report surges; return its URL."""
     client = account.client("sqs")
     answer = client.create_queue(QueueName=name, Attributes=SURGES_ATTRIBUTES)
     return str(answer["QueueUrl"])

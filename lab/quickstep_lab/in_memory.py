@@ -1,7 +1,7 @@
 """AWS in memory: all ports of the scaler; they pass the contract suite of the real adapters.
 
 Each call of a port goes through `hook`, which lets it take effect: at once by default. A world of
-faults, of limits, or one that counts, has a hook of its own; one that computes what it shows
+faults, of limits, or one that counts, has its own hook; one that computes what it shows
 overrides `seen`, `change`, `datapoints` or `deliver`.
 """
 
@@ -363,7 +363,7 @@ class InMemoryQueues:
 
     @call("GetQueueAttributes")
     def reading(self, name: str) -> QueueReading | CallFailedError:
-        """Return what is read of a queue at this moment; there is none that is not kept."""
+        """Return a queue's counts at this moment; an unknown queue is an error."""
         gone = CallFailedError(Outcome.FAILED_OTHER, f"GetQueueUrl of {name}: {NO_QUEUE}")
         return self.readings.get(name, gone)
 

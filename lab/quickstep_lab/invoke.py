@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def readable(answer: Any) -> list[str]:
-    """Return the lines that tell of an answer's decisions; none where it has none to tell of.
+    """Return the lines that describe an answer's decisions; empty where it has no decisions.
 
     Example: `SCALED_OUT  Scaled out from 2 to 4: ...`, and below it what each rule did.
     """
@@ -108,12 +108,12 @@ def is_error(answer: Any) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make invoke", description=__doc__.partition("\n")[0])
     parser.add_argument("event", type=Path, metavar="EVENT", help="an event, as a JSON file")
-    parser.add_argument(
-        "--policy", type=Path, default=EXAMPLE_POLICY, help="policy document of the service"
-    )
-    parser.add_argument("--desired", type=int, default=2, help="tasks the service has before (2)")
+    parser.add_argument("--policy", type=Path, default=EXAMPLE_POLICY, help="policy document")
+    parser.add_argument("--desired", type=int, default=2, help="initial number of tasks (2)")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--native", action="store_true", help="do without Docker even if it is there")
+    how.add_argument(
+        "--native", action="store_true", help="run without Docker, even if it is installed"
+    )
     how.add_argument(
         "--docker", action="store_true", help="run it in a container, as an arm64 host can"
     )

@@ -57,7 +57,7 @@ class LocalLambdaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BuiltFunction:
-    """A function as `sam build` left it: what Lambda would be told, and where the files are."""
+    """A function as `sam build` left it: its configuration for Lambda, and where the files are."""
 
     handler: str
     task_root: Path
@@ -117,7 +117,9 @@ class Emulator:
             return answer.json()
         except requests.JSONDecodeError:
             log = self.log.read_text(encoding="utf-8")
-            raise LocalLambdaError(f"the function answered no JSON: {answer.text}\n{log}") from None
+            raise LocalLambdaError(
+                f"the function's answer is not JSON: {answer.text}\n{log}"
+            ) from None
 
 
 @contextmanager
@@ -182,7 +184,7 @@ def _emulator_program() -> Path:
 
 
 def runtime_client() -> Path:
-    """Return the Python of `.venv-runtime`, which is made, or made anew when its lock changed."""
+    """Return the Python of `.venv-runtime`, which is made, or made again when its lock changed."""
     python, stamp = RUNTIME_VENV / "bin" / "python", RUNTIME_VENV / "installed.lock"
     if stamp.is_file() and stamp.read_bytes() == LOCK.read_bytes():
         return python

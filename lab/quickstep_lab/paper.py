@@ -97,7 +97,7 @@ def told(*said: Child) -> Markup:
 
 
 def more(title: Child, *body: Child, is_open: bool = False) -> Markup:
-    """Return what is unfolded by whoever wants to see it."""
+    """Return what the reader can unfold."""
     return element(
         "details",
         {"class": "more", "open": "" if is_open else None},

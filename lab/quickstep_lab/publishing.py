@@ -1,6 +1,6 @@
 """The publishers of the modelled tasks: the package that applications use, in the model's time.
 
-Each task has its own, as each has a process of its own. None has a thread: the model says when a
+Each task has its own, as each has its own process. None has a thread: the model says when a
 second has passed, and each publishes what is due then.
 """
 
@@ -31,7 +31,7 @@ class TaskPublishers:
         namespace: CloudWatch's namespace for them.
         start: when the first second of the model begins, on a multiple of 5 s: there the tasks
             publish, all at once.
-        surges: who is told of a surge that a task feels, if anybody is.
+        surges: who is notified of a surge that a task feels, if anybody is.
         target: requests a second that a task should carry.
     """
 
@@ -59,8 +59,8 @@ class TaskPublishers:
 
         Requests are whole. Of a task that gets 107.14 a second, 107 are counted in most seconds and
         108 in some. A task that drains goes on publishing, of nothing received; one that has been
-        stopped has no publisher any more. A surge is told of a second after it is felt: the package
-        spreads what many tasks tell over that second.
+        stopped has no publisher any more. A surge is reported a second after it is felt: the
+        package spreads the messages of many tasks over that second.
         """
         there = (*load.tasks, *load.draining)
         self._publishers = {task: self._of(task) for task in there}

@@ -125,7 +125,7 @@ def rivals_of(plan: Plan, tasks: int) -> tuple[Lane, ...]:
     """Return what AWS's scalers would come to on a plan, from so many tasks on.
 
     Each goes by the document's own target. Its own clocks, such as when its alarm is evaluated, are
-    in a phase of their own in each run, so that failures differ; the run with the median is shown.
+    in their own phase in each run, so that failures differ; the run with the median is shown.
     """
     setup = _setup(_target(plan))
     world = World(
@@ -180,7 +180,7 @@ MODELS = (
     f"{SEEDS} runs, the one with the median number of failed requests. All of them have the same "
     "model of tasks."
 )
-"""What of a race is not real; whoever shows one says so."""
+"""What is modelled in a race; a page that shows one says so."""
 
 
 def enough(race: Race, lane: Lane) -> str:

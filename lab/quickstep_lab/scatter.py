@@ -24,7 +24,7 @@ _SPARE = 0.08
 class Dot:
     """A point: what it costs, what fails in percent, its class, all of it in words, its number.
 
-    One without a number is small, and is not told one by one.
+    One without a number is small, and is not listed.
     """
 
     cost: float

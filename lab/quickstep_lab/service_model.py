@@ -1,6 +1,6 @@
 """A model of a Fargate service behind a load balancer: what the embedded AWS does not emulate.
 
-ECS is told a desired count; tasks launched for it serve only after a start-up delay. The load
+ECS gets a desired count; tasks launched for it serve only after a start-up delay. The load
 balancer spreads requests evenly over the serving tasks. A task serves so many requests a second;
 those beyond fail. A task that is to go leaves the load balancer first, and is stopped when its
 deregistration delay is over. Not modelled: launch-rate limits, health checks, queueing.
@@ -61,7 +61,7 @@ class FargateService:
     launched: int = 0
 
     def with_desired(self, desired: int, now: float) -> FargateService:
-        """Return the service after ECS has been told `desired`: tasks are launched or stopped.
+        """Return the service after ECS has accepted `desired`: tasks are launched or stopped.
 
         The newest are stopped first, so those still starting go before any that serves. They never
         served, so they do not drain.

@@ -78,7 +78,7 @@ class Traffic:
         return replace(self, requests=self.requests[second:])
 
     def ending_at(self, second: int) -> Traffic:
-        """Return the traffic up to `second`, which is no part of it.
+        """Return the traffic before `second`.
 
         Raises:
             TrafficError: it would be empty, or longer than it is.

@@ -1,4 +1,4 @@
-# Who is told. No alarm's name may start with quickstep/, or the scaler would be asked to act on it.
+# Who is notified. No alarm's name may start with quickstep/, or the scaler would be asked to act on it.
 
 resource "aws_sns_topic" "notifications" {
   count = var.alarm_email == null ? 0 : 1

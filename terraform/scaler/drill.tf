@@ -1,4 +1,4 @@
-# A drill on a schedule: a pulse on a metric of its own follows the path of a surge, from CloudWatch to a
+# A drill on a schedule: a pulse on its own metric follows the path of a surge, from CloudWatch to a
 # decision on one service that is only recorded. An alarm goes off if none comes.
 
 locals {

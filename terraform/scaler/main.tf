@@ -1,5 +1,5 @@
 # The scaler, once per account and Region: the same resources as template.yaml, under the same rules. What
-# each of them is for is said there; here is what Terraform needs to be told otherwise. Each service adds
+# each of them is for is said there; here is what differs in Terraform. Each service adds
 # ../target.
 
 data "aws_caller_identity" "current" {}
@@ -21,7 +21,7 @@ locals {
 }
 
 # --- One of it --------------------------------------------------------------------------------------
-# Its name is taken where there is a scaler, whoever made it, so that the creation of a second one ends
+# Its name is taken where a scaler exists, however it was made, so that creating a second one ends
 # here. What services and the quickstep command need to know of the scaler is in it.
 
 resource "aws_ssm_parameter" "one_scaler_per_account_and_region" {
@@ -75,7 +75,7 @@ resource "aws_lambda_function" "scaler" {
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]
-  # Shorter than the lease on a target's item, so that whoever takes over from a dead holder can be sure
+  # Shorter than the lease on a target's item, so that an evaluation that takes over from a dead holder can be sure
   # that it makes no more calls. The visibility timeout of rechecks goes by it, too.
   timeout     = 10
   memory_size = var.memory_size

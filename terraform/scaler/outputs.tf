@@ -14,7 +14,7 @@ output "scaler_parameter" {
 }
 
 output "schedule_function_arn" {
-  description = "What a schedule of your own invokes (docs/operations.md)"
+  description = "What your own schedule invokes (docs/operations.md)"
   value       = aws_lambda_function.schedule.arn
 }
 

@@ -25,7 +25,7 @@ variable "queue_arns" {
 }
 
 variable "alarm_email" {
-  description = "Who is told when scaling fails. Empty for nobody; the alarms exist all the same."
+  description = "E-mail address to notify when scaling fails. Empty for nobody; the alarms are created all the same."
   type        = string
   default     = null
 
@@ -47,7 +47,7 @@ variable "drill_target" {
 }
 
 variable "drill_minutes" {
-  description = "Minutes from one drill to the next."
+  description = "Minutes between drills."
   type        = string
   default     = "15"
   nullable    = false
@@ -82,7 +82,7 @@ variable "event_outcomes" {
 }
 
 variable "event_email" {
-  description = "Who gets these events by e-mail; empty for nobody. The SNS topic exists all the same."
+  description = "E-mail address that gets these events; empty for none. The SNS topic is created all the same."
   type        = string
   default     = null
 
@@ -93,7 +93,7 @@ variable "event_email" {
 }
 
 variable "event_webhook" {
-  description = "Where these events are posted to as {\"text\"}, such as a Slack webhook; empty for none."
+  description = "URL to post these events to as {\"text\"}, such as a Slack webhook; empty for none."
   type        = string
   default     = null
   sensitive   = true
@@ -130,7 +130,7 @@ variable "name_prefix" {
 }
 
 variable "log_level" {
-  description = "Least severe log line that is written. Decisions are INFO, failures ERROR; metrics always are."
+  description = "Lowest log level to write. Decisions are INFO, failures ERROR; metrics are always written."
   type        = string
   default     = "INFO"
   nullable    = false
@@ -142,7 +142,7 @@ variable "log_level" {
 }
 
 variable "retention_days" {
-  description = "How many days decision records and logs are kept."
+  description = "Days to keep decision records and logs."
   type        = number
   default     = 30
   nullable    = false
@@ -166,7 +166,7 @@ variable "policy_max_age_seconds" {
 }
 
 variable "max_event_age_seconds" {
-  description = "How many seconds old an alarm's state change may be to be acted on."
+  description = "Maximum age in seconds of an alarm's state change for Quickstep to act on it."
   type        = number
   default     = 60
   nullable    = false
@@ -197,7 +197,7 @@ variable "snap_start" {
 }
 
 variable "provisioned_concurrency" {
-  description = "How many environments are kept warm, at their price; 0 for none."
+  description = "Execution environments to keep warm, which AWS charges for; 0 for none."
   type        = number
   default     = 0
   nullable    = false

@@ -47,14 +47,14 @@ variable "max_capacity" {
 }
 
 variable "dry_run" {
-  description = "Whether decisions are only recorded, not carried out."
+  description = "Whether to record decisions without carrying them out."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "target_value" {
-  description = "Load that one task should carry, e.g. 100 requests per second: the one number that sizes the service in both directions. Empty to scale by the steps below."
+  description = "Load for one task, e.g. 100 requests per second: this one number sizes the service in both directions. Empty to scale by the steps below."
   type        = number
   default     = null
 
@@ -101,7 +101,7 @@ variable "metric" {
 }
 
 variable "namespace" {
-  description = "CloudWatch namespace that the service publishes metric to, at StorageResolution 1, with the dimensions cluster_name and service_name. Empty for one of its own, Quickstep/<cluster>/<service>, which IAM can keep for its task role."
+  description = "CloudWatch namespace that the service publishes metric to, at StorageResolution 1, with the dimensions cluster_name and service_name. Empty for its own, Quickstep/<cluster>/<service>, which IAM can keep for its task role."
   type        = string
   default     = null
 
@@ -248,7 +248,7 @@ variable "document" {
 }
 
 variable "off_hours_start" {
-  description = "When capacity goes down, e.g. cron(0 20 ? * MON-FRI *). Empty for never."
+  description = "When off hours start, e.g. cron(0 20 ? * MON-FRI *). Empty for never."
   type        = string
   default     = null
 
@@ -259,7 +259,7 @@ variable "off_hours_start" {
 }
 
 variable "off_hours_end" {
-  description = "When that is over, e.g. cron(0 7 ? * MON-FRI *)."
+  description = "When they end, e.g. cron(0 7 ? * MON-FRI *)."
   type        = string
   default     = null
 
@@ -294,7 +294,7 @@ variable "off_hours_max_capacity" {
 }
 
 variable "off_hours_longest" {
-  description = "How long off hours last at most, a weekend included, should their end be lost."
+  description = "Longest duration of off hours, including weekends, in case their end is lost."
   type        = string
   default     = "3d"
   nullable    = false
@@ -306,7 +306,7 @@ variable "off_hours_longest" {
 }
 
 variable "expected_traffic_start" {
-  description = "When tasks are to be there before the traffic is, e.g. cron(50 8 ? * MON-FRI *) or at(2026-11-27T17:50:00). Empty for never."
+  description = "When to add tasks before the traffic comes, e.g. cron(50 8 ? * MON-FRI *) or at(2026-11-27T17:50:00). Empty for never."
   type        = string
   default     = null
 
@@ -317,7 +317,7 @@ variable "expected_traffic_start" {
 }
 
 variable "expected_traffic_end" {
-  description = "When that is over, e.g. cron(0 10 ? * MON-FRI *)."
+  description = "When it ends, e.g. cron(0 10 ? * MON-FRI *)."
   type        = string
   default     = null
 
@@ -328,7 +328,7 @@ variable "expected_traffic_end" {
 }
 
 variable "expected_traffic_min_capacity" {
-  description = "Fewest tasks while the traffic is expected; the policy adds to them as ever."
+  description = "Fewest tasks while the traffic is expected; the policy adds to them as usual."
   type        = number
   default     = 10
   nullable    = false
@@ -340,7 +340,7 @@ variable "expected_traffic_min_capacity" {
 }
 
 variable "expected_traffic_longest" {
-  description = "How long it lasts at most, should its end be lost."
+  description = "Longest duration, in case its end is lost."
   type        = string
   default     = "12h"
   nullable    = false
@@ -352,7 +352,7 @@ variable "expected_traffic_longest" {
 }
 
 variable "schedule_time_zone" {
-  description = "Time zone of all schedules, e.g. Europe/Berlin; its summer time is followed."
+  description = "Time zone of all schedules, e.g. Europe/Berlin; daylight saving time is observed."
   type        = string
   default     = "UTC"
   nullable    = false

@@ -357,6 +357,13 @@ def texts(file: Path) -> list[str]:
     return [value for value in constants if isinstance(value, str)]
 
 
+def test_no_document_or_template_has_a_text_of_a_mutation_run() -> None:
+    tree = (path for pattern in ("*.md", "*.yaml", "*.tf", "*.svg") for path in ROOT.rglob(pattern))
+    own = (p for p in tree if not any(part[0] == "." for part in p.relative_to(ROOT).parts))
+
+    assert not [path for path in own if re.search(r"XX\w", path.read_text(encoding="utf-8"))]
+
+
 @pytest.mark.parametrize("file", PRODUCT, ids=path_id)
 def test_no_text_is_left_of_a_mutation_run(file: Path) -> None:
     assert not [text for text in texts(file) if MUTANT.search(NO_MUTANT.sub("", text))]

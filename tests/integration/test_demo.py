@@ -368,8 +368,11 @@ def test_without_a_terminal_the_demo_prints_lines_and_ends_with_the_summary(
     assert "00:22  SCALED_OUT  high-request-rate went to ALARM. Scaled out from 2 to 6" in (
         shown.output
     )
-    assert "Answered by             the alarm's event, 12.0 s after second 10" in shown.output
-    assert "Surge to alarm          12.0 s after second 10" in shown.output
+    assert "Surge                   from second 10" in shown.output
+    assert (
+        "First scale-out         12.0 s after the surge began, by the alarm's event" in shown.output
+    )
+    assert "Alarm                   fired 12.0 s after the surge began" in shown.output
     assert "00:42  SCALED_OUT  Re-check. Scaled out from 7 to 8" in shown.output
     assert "Desired count           2 → 6 (22 s) → 7 (32 s) → 8 (42 s)" in shown.output
     assert (
@@ -444,7 +447,7 @@ def test_the_race_ends_on_two_numbers_of_each_scaler_and_one_sentence(
         "tracking did not have enough within 40 s and failed 18,000."
     )
     assert again.startswith("Look again ")
-    assert "Answered by a task's surge message, 2.0 s after second 20, the first over" in " ".join(
+    assert "First scale-out 2.0 s after the surge began, by a task's surge message" in " ".join(
         lines
     )
 
@@ -453,7 +456,7 @@ def test_without_surge_messages_the_alarm_alone_answers(in_no_time: CliRunner) -
     result = in_no_time.invoke(app, ["demo", "--seconds", "65", "--no-surge"])
     assert result.exit_code == 0
     assert re.search(r"Quickstep +42 s +18,900 ", result.output)
-    assert "the alarm's event, 12.0 s after second 20" in result.output
+    assert "12.0 s after the surge began, by the alarm's event" in result.output
     assert "Alarm to UpdateService" in result.output
 
 
@@ -479,7 +482,7 @@ def test_the_command_plays_a_recorded_crowd(in_no_time: CliRunner, tmp_path: Pat
     result = in_no_time.invoke(app, ["demo", *options, "--log", str(log)])
     assert result.exit_code == 0
     assert "crowd.csv, 35 s" in result.output
-    assert "after second 20" in result.output
+    assert "from second 20" in result.output
     assert "SCALED_OUT" in log.read_text(encoding="utf-8")
 
 

@@ -464,7 +464,7 @@ def test_an_import_of_many_goes_on_where_it_was(account: Account, run: Any, tmp_
     _, api, web, _ = resumed.stdout.splitlines()
     assert api.startswith("service/prod/api  ok (before)")
     assert web.split()[1] == "failed"
-    assert web.endswith("report.json: not a report of an import; --again writes it anew")
+    assert web.endswith("report.json: not a report of an import; --again writes it again")
     assert mine.read_text() == "edited"
 
     anew = run(*command, "--again", "--json")

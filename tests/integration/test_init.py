@@ -118,7 +118,7 @@ def test_with_yes_nothing_is_asked_and_every_default_is_said(run: Any, folder: P
 
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    assert "Taken without asking: --app none, --max 30\n" in result.stdout
+    assert "Assumed without asking: --app none, --max 30\n" in result.stdout
     assert written(folder)["TargetTrackingPolicies"] == {"cpu": {"TargetValue": 60}}
 
 

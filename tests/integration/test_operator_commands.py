@@ -154,7 +154,7 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
     result = run(*OVERRIDE[:-1])
 
     assert result.exit_code == 6
-    assert "was changed by somebody else" in result.stderr
+    assert "has changed in the meantime" in result.stderr
     assert remembered(account)[0].state.override.max_capacity == 3  # type: ignore[union-attr]
 
 
@@ -165,9 +165,9 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
         pytest.param(
             ["--min", "5", "--max", "4", "--for", "2h"], 2, "at least --min (5)", id="order"
         ),
-        pytest.param(["--min", "5"], 2, "everything has an end", id="no end"),
+        pytest.param(["--min", "5"], 2, "give --for or --until", id="no end"),
         pytest.param(
-            ["--min", "5", "--for", "2h", "--until", "x"], 2, "one of --for", id="two ends"
+            ["--min", "5", "--for", "2h", "--until", "x"], 2, "give --for or --until", id="two ends"
         ),
         pytest.param(["--min", "5", "--for", "2 hours"], 2, "time span like 2h30m", id="no span"),
         pytest.param(
@@ -452,7 +452,7 @@ def test_without_targets_status_says_where_it_looked(account: Account, run: Any)
     client = account.client("ssm")
     client.delete_parameter(Name=WEB.parameter)
 
-    assert "there is no SSM parameter below /quickstep/" in run("status").stdout
+    assert "no SSM parameter starts with /quickstep/" in run("status").stdout
     assert printed(run("status", "--json")) == []
 
 
@@ -555,12 +555,10 @@ def test_without_credentials_it_is_said_how_to_get_some(run: Any, name: str) -> 
             "ExpiredTokenException",
             "The security token has expired",
             3,
-            "the credentials are not valid (any more)",
+            "the credentials are invalid or have expired",
             id="an expired login",
         ),
-        pytest.param(
-            "RequestTimeout", "no", 3, "AWS is not well: RequestTimeout: no", id="no answer"
-        ),
+        pytest.param("RequestTimeout", "no", 3, "AWS failed: RequestTimeout: no", id="no answer"),
     ],
 )
 @pytest.mark.parametrize("name", COMMANDS)
@@ -605,7 +603,7 @@ def test_where_nothing_answers_it_is_said(run: Any) -> None:
     result = run("status", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
 
     assert result.exit_code == 3
-    assert "AWS cannot be reached: Could not connect to the endpoint URL" in result.stderr
+    assert "cannot reach AWS: Could not connect to the endpoint URL" in result.stderr
 
 
 def test_without_a_region_it_is_said_how_to_name_one(run: Any) -> None:

@@ -102,8 +102,8 @@ def test_it_says_what_it_will_do_asks_once_and_does_it(
 
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        TO_QUICKSTEP + "! /quickstep/prod/web is nobody's by its tags: whoever made it has to say "
-        "DryRun false from now on\n y\nTo go back: quickstep promote prod/web --back\n"
+        TO_QUICKSTEP + "! /quickstep/prod/web is untagged, so its owner is unknown: set DryRun "
+        "false wherever it comes from\n y\nTo go back: quickstep promote prod/web --back\n"
     )
     assert result.stderr.count("[y/N]") == 1
     assert (aas.suspended, is_dry_run(account)) == (SUSPENDED, False)
@@ -239,8 +239,8 @@ def test_a_failure_in_the_middle_says_what_was_done_and_is_run_again(
         f"✗ RegisterScalableTarget is not allowed: not you. Done: {half.done}. Not done: "
     ) in result.stderr
     assert result.stderr.endswith(
-        "Somebody adds tasks meanwhile. Run the same command again to go on, or turn round: "
-        "promote --back, or promote without it\n"
+        "One of the two scalers still adds tasks. Run the same command again to go on, or turn "
+        "round: promote --back, or promote without it\n"
     )
     assert (aas.suspended, is_dry_run(account)) == (half.suspended, half.dry_run)
     assert run("promote", "prod/web", "--yes").exit_code == 0

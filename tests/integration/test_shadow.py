@@ -131,7 +131,7 @@ def test_where_nothing_was_decided_it_says_so(run: Any) -> None:
 def test_what_is_no_dry_run_is_said_to_be_none(run: Any) -> None:
     result = run("shadow", "prod/web")  # the fixture's own document, without AAS's activities
 
-    assert "It is no dry run: Quickstep's changes were made, not only recorded.\n" in result.stdout
+    assert "It is not a dry run: Quickstep made these changes.\n" in result.stdout
 
 
 @pytest.mark.parametrize("since", ["soon", "0s"])

@@ -307,6 +307,6 @@ def test_what_is_wrong_with_arguments_is_said_before_aws_is_asked(
 
 def test_a_time_without_a_decision_is_none_to_replay(story: Night) -> None:
     assert story.answer("quickstep replay prod/web --at 14:03 --utc", None) == (
-        "✗ no decision was made within a minute of 2026-11-26 14:03:00, so there is none to play: "
-        "the last before was at 2026-11-26 13:00:05. `quickstep why` says what is known"
+        "✗ no decision was made within a minute of 2026-11-26 14:03:00, so nothing can be "
+        "replayed: the last before was at 2026-11-26 13:00:05. `quickstep why` says what is known"
     )

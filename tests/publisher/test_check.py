@@ -69,7 +69,7 @@ def test_lines_of_other_kinds_are_passed_over() -> None:
         ),
         pytest.param(a_line(StorageResolution=60), "an alarm of 10 s cannot see it", id="coarse"),
         pytest.param(a_line(Unit="Count"), "Unit must be 'Count/Second', not 'Count'", id="unit"),
-        pytest.param(a_line(value=[1, 2]), "counts as a sample of its own", id="a list"),
+        pytest.param(a_line(value=[1, 2]), "counts as its own sample", id="a list"),
         pytest.param(a_line(value="124"), "must be a number, not '124'", id="text"),
         pytest.param(a_line(value=float("nan")), "must be a number, not nan", id="NaN"),
         pytest.param(a_line(value=-1), "must not be negative", id="negative"),

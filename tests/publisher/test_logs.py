@@ -78,7 +78,7 @@ def test_a_group_that_is_missing_is_named_with_what_to_do(logs: Any) -> None:
 
     assert raised.value.kind is Kind.REFUSED
     assert str(raised.value) == (
-        "there is no log group /quickstep/prod/web; make it, or name another by QUICKSTEP_LOG_GROUP"
+        "the log group /quickstep/prod/web does not exist; create it, or set QUICKSTEP_LOG_GROUP"
     )
 
 

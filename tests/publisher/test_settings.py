@@ -85,7 +85,9 @@ def test_a_clusters_short_name_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("environment", "task", "problem"),
     [
-        pytest.param({}, TASK, "this is no ECS task .* give QUICKSTEP_CLUSTER", id="not in ECS"),
+        pytest.param(
+            {}, TASK, "this is not an ECS task .* give QUICKSTEP_CLUSTER", id="not in ECS"
+        ),
         pytest.param(
             IN_ECS,
             {"Cluster": "prod", "Family": "web"},
@@ -93,9 +95,9 @@ def test_a_clusters_short_name_is_taken_as_it_is() -> None:
             id="no service, and the family is not taken for one",
         ),
         pytest.param(IN_ECS, {"ServiceName": "x"}, "not name a Cluster; give", id="no cluster"),
-        pytest.param(IN_ECS, [], "is no JSON object", id="a list"),
-        pytest.param(IN_ECS, OSError("refused"), "cannot be read: refused", id="no answer"),
-        pytest.param(IN_ECS, ValueError("Expecting"), "cannot be read: Exp", id="not JSON"),
+        pytest.param(IN_ECS, [], "is not a JSON object", id="a list"),
+        pytest.param(IN_ECS, OSError("refused"), "cannot read .*: refused", id="no answer"),
+        pytest.param(IN_ECS, ValueError("Expecting"), "cannot read .*: Exp", id="not JSON"),
         pytest.param(
             IN_ECS, {**TASK, "ServiceName": "a/b"}, "letters, digits, - and _, not 'a/b'", id="name"
         ),
@@ -173,7 +175,7 @@ def test_out_of_ecs_it_says_once_what_to_give(caplog: pytest.LogCaptureFixture) 
 
     (record,) = caplog.records
     assert record.message == (
-        "Metrics are not published: this is no ECS task (ECS_CONTAINER_METADATA_URI_V4 is not "
+        "Metrics are not published: this is not an ECS task (ECS_CONTAINER_METADATA_URI_V4 is not "
         "set), so give QUICKSTEP_CLUSTER and QUICKSTEP_SERVICE, or the arguments cluster and "
         "service. Trying again with the next point."
     )

@@ -234,7 +234,7 @@ def test_a_message_that_is_not_taken_is_said_once_and_not_tried_again(
 
     assert len(told.at) == 6, "each slot once"
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        "A surge is not told of: denied"
+        "Cannot report a surge: denied"
     ]
     assert kept.values("RequestsPerSecond")
 

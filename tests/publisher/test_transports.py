@@ -155,7 +155,13 @@ def test_a_stream_that_cannot_be_written_to_is_a_reason(
     [
         pytest.param("Throttling", 400, Kind.THROTTLED, "throttles PutMetricData", id="throttle"),
         pytest.param("AccessDenied", 403, Kind.DENIED, "in MyApp/Performance; the task", id="deny"),
-        pytest.param("ExpiredToken", 403, Kind.CREDENTIALS, "does not take", id="expired"),
+        pytest.param(
+            "ExpiredToken",
+            403,
+            Kind.CREDENTIALS,
+            "CloudWatch rejects the AWS credentials",
+            id="expired",
+        ),
         pytest.param("InternalFailure", 500, Kind.UNREACHABLE, "is not well", id="server error"),
         pytest.param("InvalidParameterValue", 400, Kind.REFUSED, "refuses the metrics", id="bad"),
     ],
@@ -183,7 +189,7 @@ ANY_CALL = {"Namespace": ANY, "MetricData": ANY}
         pytest.param(
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
             Kind.CREDENTIALS,
-            "there are no AWS credentials",
+            "AWS credentials are missing",
             id="credentials",
         ),
         pytest.param(

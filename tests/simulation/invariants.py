@@ -121,7 +121,7 @@ def _capacity_stays_in_bounds(world: World) -> Iterator[str]:
             yield f"capacity {call.desired} at {call.at:.0f} s is out of bounds"
 
 
-def _a_pause_is_heeded(world: World) -> Iterator[str]:
+def _a_pause_is_applied(world: World) -> Iterator[str]:
     """Nothing moves in a paused direction unless an operator asks for it.
 
     Example: scale-in is paused from 40 to 100 s; a scale-in at 45 s may have been decided before,
@@ -742,7 +742,7 @@ def _a_surge_removes_no_task(world: World) -> Iterator[str]:
 
 
 def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
-    """Tasks are added for a real load, not for one hot task, whoever asks for a look.
+    """Tasks are added for a real load, not for one hot task, no matter what asks for a look.
 
     Example: 4 tasks carry 240 requests a second, one of them 188. That is 92 each with a threshold
     of 100: no task is added, however often the hot one asks.
@@ -885,7 +885,7 @@ def _unharmed_heartbeats(world: World) -> list[tuple[float, float]]:
 INVARIANTS = (
     _nothing_unexpected_is_raised,
     _capacity_stays_in_bounds,
-    _a_pause_is_heeded,
+    _a_pause_is_applied,
     _the_memory_equals_ecs,
     _every_change_has_one_record,
     _own_numbers_are_known,

@@ -410,9 +410,9 @@ MUTATIONS: dict[str, Bug] = {
     "a scale-out heeds no cooldown": Bug(step_policy, "scale_out_cooldown", _nothing),
     "a scale-in heeds no cooldown": Bug(step_policy, "scale_in_cooldown", _nothing),
     "every step is taken twice": Bug(cycle, "decide", _decided_as(_doubled)),
-    "bounds are not heeded": Bug(guards, "_bound", _unbounded),
-    "a pause is not heeded": Bug(guards, "_pause", _unbounded, needs="entries"),
-    "a dry run is not heeded": Bug(cycle, "decide", _wet, needs="dry_run"),
+    "bounds are not applied": Bug(guards, "_bound", _unbounded),
+    "a pause is not applied": Bug(guards, "_pause", _unbounded, needs="entries"),
+    "a dry run is not applied": Bug(cycle, "decide", _wet, needs="dry_run"),
     "capacity is not brought back into its bounds": Bug(
         cycle, "correct", _nothing, needs="entries"
     ),

@@ -288,7 +288,7 @@ def _forbidden(world: QueueWorld) -> bool:
 OF_EVERY_WORLD = (
     invariants._nothing_unexpected_is_raised,  # noqa: SLF001 - one suite in two modules
     invariants._capacity_stays_in_bounds,  # noqa: SLF001
-    invariants._a_pause_is_heeded,  # noqa: SLF001
+    invariants._a_pause_is_applied,  # noqa: SLF001
     invariants._the_memory_equals_ecs,  # noqa: SLF001
     invariants._every_change_has_one_record,  # noqa: SLF001
     invariants._own_numbers_are_known,  # noqa: SLF001

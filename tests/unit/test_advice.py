@@ -400,7 +400,7 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
             [
                 (
                     "jobs: one job takes longer (120 s) than all that wait are to take "
-                    "(DrainSeconds, 30 s): each job that waits gets a slot of its own"
+                    "(DrainSeconds, 30 s): each job that waits gets its own slot"
                 )
             ],
             id="long jobs",
@@ -422,7 +422,7 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
             [
                 (
                     "beside steps, queues remove tasks only while a step of ScaleInPolicies asks "
-                    "for that, and there is none: capacity only ever grows"
+                    "for it, and the document has no such step: capacity only ever grows"
                 )
             ],
             id="beside steps that never remove",

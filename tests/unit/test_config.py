@@ -188,7 +188,7 @@ def test_a_policy_of_application_auto_scaling_can_be_pasted() -> None:
         ),
         pytest.param(
             {"ScaleInPolicies": {"high-request-rate": SCALE_IN}},
-            "ScaleInPolicies.high-request-rate: must have a name of its own; ScaleOutPolicies has "
+            "ScaleInPolicies.high-request-rate: must have its own name; ScaleOutPolicies has "
             "it too",
             id="one name in both directions",
         ),
@@ -522,7 +522,7 @@ def test_two_policies_of_one_queue_would_count_its_jobs_twice() -> None:
     body = {"QueueName": "jobs", "SecondsPerJob": 2}
 
     assert problems_of(a_worker(jobs=body, again=body)) == [
-        "QueuePolicies.again.QueueName: must be a queue of its own; jobs has it too"
+        "QueuePolicies.again.QueueName: must be its own queue; jobs has it too"
     ]
 
 
@@ -536,7 +536,7 @@ def test_a_queue_policy_s_name_is_no_other_policy_s() -> None:
     body = {"QueueName": "jobs", "SecondsPerJob": 2}
 
     assert problems_of(a_document(QueuePolicies={"high-request-rate": body})) == [
-        "QueuePolicies.high-request-rate: must have a name of its own; ScaleOutPolicies has it too"
+        "QueuePolicies.high-request-rate: must have its own name; ScaleOutPolicies has it too"
     ]
 
 

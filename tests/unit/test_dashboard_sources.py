@@ -280,7 +280,7 @@ def test_metrics_that_cannot_be_read_are_told_and_the_decisions_are_shown() -> N
 
     assert len(material.entries) == 1
     assert material.notes == (
-        "The metrics cannot be read: FAILED_DENIED: GetMetricData: AccessDenied",
+        "Cannot read the metrics: FAILED_DENIED: GetMetricData: AccessDenied",
     )
 
 

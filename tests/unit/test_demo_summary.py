@@ -144,10 +144,11 @@ def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
     assert (summary.surge_at, answer.by, answer.to_update_ms) == (10, "surge", 400)
     assert answer.accepted_at == pytest.approx(12.4)
     text = shown(summary_table(summary, a_plan()), 200)
+    assert "Surge                     from second 10" in text
     assert (
-        "Answered by               a task's surge message, 2.4 s after second 10, the first" in text
+        "First scale-out           2.4 s after the surge began, by a task's surge message" in text
     )
-    assert "Surge to alarm            12.0 s after second 10" in text
+    assert "Alarm                     fired 12.0 s after the surge began" in text
     assert "Message to UpdateService  400 ms" in text
 
 
@@ -240,7 +241,7 @@ def test_a_surge_begins_with_the_first_of_the_overloaded_seconds_that_lead_to_th
 def test_a_run_of_no_seconds_has_figures_too() -> None:
     nothing = Summary(0, None, None, Evaluations(), (), 0, 0, 0, None)
     assert summarise([]) == nothing
-    assert "none that filled a period" in shown(summary_table(nothing, a_plan()))
+    assert "none long enough" in shown(summary_table(nothing, a_plan()))
 
 
 def a_plan() -> Plan:
@@ -257,11 +258,11 @@ def shown(renderable: RenderableType, width: int = 100) -> str:
 def test_the_summary_says_what_was_measured_what_is_real_and_what_is_modelled() -> None:
     made = snapshots(SURGE, {21: a_decision(22.03)}, {25: 6})
     text = shown(summary_table(summarise(made), a_plan()), 200)
-    assert "Surge to alarm          12.0 s after second 10" in text
+    assert "Alarm                   fired 12.0 s after the surge began" in text
     assert "Alarm to UpdateService  40 ms" in text
     assert "2 before, 6 after 1 step; all of them served from second 26" in text
     assert "10,200, of which 7,200 were served and 3,000 failed (29.4%)" in text
-    assert "A task serves 30 s after its launch, 150 requests/s at most." in text
+    assert "A task starts serving 30 s after its launch, at most 150 requests/s." in text
 
 
 def test_the_summary_says_when_the_desired_count_changed_and_what_looked_at_it() -> None:

@@ -241,9 +241,9 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         (
             "At 14:03:00 prod/web was set to 200 tasks. Its document allows 2 to 40. At 14:02:40, "
-            "at somebody's request (override: at least 200 (alice)), the decision was SCALED_OUT: "
-            "Scaled out from 6 to 200: x. In force was an override: at least 200 until 14:40 by "
-            "alice: load test. It has not changed since."
+            "at an operator's request (override: at least 200 (alice)), the decision was "
+            "SCALED_OUT: Scaled out from 6 to 200: x. In force was an override: at least "
+            "200 until 14:40 by alice: load test. It has not changed since."
         ),
     ),
     "overrides cannot be read, and it is a dry run": (

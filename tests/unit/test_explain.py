@@ -486,12 +486,12 @@ def test_alarms_that_name_the_same_metric_are_compared() -> None:
         ),
         pytest.param(
             the_load_before(1.0, 2.0)[::-1],
-            "recent: must be oldest first, each at a time of its own",
+            "recent: must be oldest first, each at its own time",
             id="newest first",
         ),
         pytest.param(
             the_load_before(1.0) * 2,
-            "recent: must be oldest first, each at a time of its own",
+            "recent: must be oldest first, each at its own time",
             id="the same time twice",
         ),
     ],

@@ -102,7 +102,7 @@ def test_a_report_that_is_none_is_not_overwritten(tmp_path: Path, content: str, 
     assert result.exit_code == 1
     row = result.stdout.splitlines()[1]
     assert why in row
-    assert row.endswith("--again writes it anew")
+    assert row.endswith("--again writes it again")
     assert report.read_text() == content
 
 

@@ -186,7 +186,7 @@ def test_steps_that_cannot_be_told_apart_are_named_and_shown_by_the_proof() -> N
     assert (
         "! odd: it adds and removes on the same side of the threshold of cpu; here nothing is "
         "removed while its scale-out alarm is in ALARM, so the steps that remove do nothing: give "
-        "them an alarm of their own with a threshold"
+        "them their own alarm with a threshold"
     ) in lines
     assert lines[-12:-10] == [
         (
@@ -363,7 +363,7 @@ def test_a_document_that_no_parameter_takes_is_named(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["warnings"] == [
         (
             "policy document: it has 10673 bytes, and an SSM parameter takes 8192: leave out "
-            "policies that others make up for, or put a target policy in the place of steps"
+            "policies that others make up for, or put a target policy in place of steps"
         )
     ]
 

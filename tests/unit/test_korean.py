@@ -234,7 +234,9 @@ def test_a_sentence_is_said_in_korean_as_a_whole_or_not_at_all(english: str) -> 
 def test_a_template_with_a_slot_that_is_no_kind_is_refused() -> None:
     language = Language("xx", {"text": {"a {thing}": "b {thing}"}})
 
-    with pytest.raises(ValueError, match=r"'a \{thing\}' has the slot \{thing\}, which is no kind"):
+    with pytest.raises(
+        ValueError, match=r"'a \{thing\}' has the slot \{thing\}, which is not a known kind"
+    ):
         language("a b")
 
 

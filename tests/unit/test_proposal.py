@@ -126,8 +126,8 @@ def test_a_service_that_nothing_is_known_of_gets_defaults_that_say_so() -> None:
     }
     assert list(proposal.reasons) == [
         (
-            "Watches ECS's CPU every 20 s: the application is not touched, but ECS has to be told "
-            "to publish it, which starts a deployment."
+            "Watches ECS's CPU every 20 s: the application is not touched, but ECS has to be "
+            "configured to publish it, which starts a deployment."
         ),
         "TargetValue 60 % CPU: the default: a third is left for the time that new tasks take.",
         "MinCapacity 2 and MaxCapacity 40: a tenfold surge of the 4 that are desired now.",

@@ -25,8 +25,8 @@ ACROSS = re.compile(
     r"|must be greater than MetricIntervalLowerBound"
     r"|steps must not (overlap|leave a gap)"
     r"|one step must have no MetricInterval"
-    r"|must have a name of its own"
-    r"|must be a queue of its own"
+    r"|must have its own name"
+    r"|must be its own queue"
     r"|must have 1 to 50 policies in all"
     # To a schema 2.0 is a whole number; the validator takes what Python reads as one.
     r"|must be a whole number, not -?\d+(\.0|e\+\d+)$"

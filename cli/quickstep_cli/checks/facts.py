@@ -51,7 +51,7 @@ class EcsMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ForeignChange:
-    """A decision record that saw a desired count which somebody else had set."""
+    """A decision record of a desired count that was set outside Quickstep."""
 
     at: datetime
     reason: str

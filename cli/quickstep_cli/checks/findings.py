@@ -30,5 +30,5 @@ class Finding:
 
 def unknown(check: str, fact: Unknown) -> Finding:
     """Return the finding of a fact that could not be had."""
-    fix = "see why; docs/operations.md lists the rights that the doctor needs"
+    fix = "docs/operations.md lists the permissions that the doctor needs"
     return Finding(check, Verdict.WARNING, f"could not be checked: {fact.why}", fix)

@@ -147,7 +147,7 @@ def namespaces(facts: Facts) -> Iterator[Finding]:
     for name in sorted({str(alarm.get("Namespace", "AWS/")) for alarm in facts.alarms.values()}):
         if not name.startswith("AWS/") and not own <= set(name.split("/")):
             what = f"any task that may publish in {name} may publish for this service"
-            fix = "give it a namespace of its own: docs/security.md, whose samples count"
+            fix = "give it its own namespace: docs/security.md, whose samples count"
             yield Finding("namespace", Verdict.WARNING, what, fix)
 
 

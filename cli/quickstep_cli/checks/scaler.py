@@ -19,7 +19,7 @@ MOST_TARGETS = 750
 
 
 def scalers(facts: Facts) -> Iterator[Finding]:
-    """One scaler is there, it is the one that is asked here, and an event reaches it once."""
+    """Exactly one scaler exists, it is the one checked here, and each event reaches it once."""
     check = "scaler"
     if isinstance(facts.registered, Unknown):
         yield unknown(check, facts.registered)
@@ -119,4 +119,4 @@ def quotas(facts: Facts) -> Iterator[Finding]:
         yield Finding(check, Verdict.OK, what)
     if facts.targets > MOST_TARGETS:
         what = f"{facts.targets} targets: the heartbeat's looks are throttled beyond {MOST_TARGETS}"
-        yield Finding(check, Verdict.WARNING, what, "see docs/architecture.md, not built yet")
+        yield Finding(check, Verdict.WARNING, what, "docs/architecture.md describes the limit")

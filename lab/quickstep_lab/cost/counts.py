@@ -32,7 +32,7 @@ class Case(StrEnum):
     NO_TARGET_HEARTBEAT = "a heartbeat without a target"
     QUIET_HEARTBEAT = "a heartbeat of a quiet target"
     ANSWERED_HEARTBEAT = "a heartbeat that finds something to do"
-    SCHEDULED_ACTION = "a scheduled action, heeded"
+    SCHEDULED_ACTION = "a scheduled action, applied"
     DRILL = "a drill, and its alarm's event of OK"
     WIDGET = "a refresh of the dashboard"
 

@@ -190,7 +190,7 @@ def activity_of_marks(marks: Iterable[Mark], a_month: float, counted: Counted) -
     """Return what the decisions of a simulated traffic make that comes so often in a month.
 
     Quickstep's metrics are sent in the hours of the traffic in which there is a decision that has
-    them: each outcome has a metric of its own.
+    them: each outcome has its own metric.
     """
     cases: Counter[Case] = Counter()
     sent, surges = set(), 0
@@ -242,7 +242,7 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         *_divided(_functions(shared, "heartbeat", counted, usage, deployed.memory), services),
         *_functions(views, "widget", counted, usage, deployed.widget_memory),
         _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
-        _shared(Part.SQS, "Lambda's empty looks for surges", Meter.FIFO_REQUEST, POLLS, services),
+        _shared(Part.SQS, "empty polls of the surge queue", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         Line(Part.EVENTBRIDGE, "decisions told", Meter.CUSTOM_EVENT, usage.told),
@@ -295,10 +295,10 @@ def _messages(usage: Usage, activity: Activity) -> float:
 
 
 def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
-    """Yield what the metrics of the tasks cost, whoever looks at them.
+    """Yield what the tasks' metrics cost, whichever scaler reads them.
 
     A call costs the same, whatever it carries: up to 1,000 values. Log lines are paid by the byte;
-    those of `logs` have a group of their own, which need not keep them for longer than a day.
+    those of `logs` have their own group, which need not keep them for longer than a day.
 
     Example: 1 task for a month: 518,400 calls, or as many times 5 lines of the embedded metric
     format, of 2,180 bytes together: 1.13 GB.

@@ -105,7 +105,7 @@ class Month:
     ) -> tuple[Activity, dict[str, Standing]]:
         """Return the same of a traffic that was played by all scalers and comes so often a day.
 
-        In the rest of the month the service has its average of tasks, whoever scales it. Example:
+        In the rest of the month the service has its average of tasks, under any scaler. Example:
         8 tasks, and half an hour a day in which a scaler ran 5 task-hours: 8 x (720 - 15) + 150 =
         5,790 task-hours.
         """

@@ -144,7 +144,7 @@ def _look(request: Request) -> Look:
 
 
 def read_look(query: Mapping[str, str]) -> Look:
-    """Read how somebody looks at the page; what makes no sense is as if it were not there."""
+    """Read the viewer's settings from the address; invalid ones are ignored."""
     outcome, zone = query.get("outcome", ""), query.get("zone", "")
     standard = Look()
     return Look(

@@ -1,4 +1,4 @@
-"""The newest material, from whoever makes it to whoever looks; they live in different threads."""
+"""The newest material, from its maker to its viewers, which live in different threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Feed:
         self.edition = Edition(1, material, live)
 
     def publish(self, material: Callable[[], Material], race: Race | None = None) -> None:
-        """Replace the edition. The material is made when somebody looks at it."""
+        """Replace the edition. The material is made when a viewer asks for it."""
         self.edition = Edition(self.edition.number + 1, material, live=True, race=race)
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Serving the page on loopback, from a thread of its own, and opening it in a browser."""
+"""Serving the page on loopback, from its own thread, and opening it in a browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STOP_SECONDS = 2
 def serving(feed: Feed, port: int = 0) -> Iterator[str]:
     """Serve a feed on this machine's loopback until the block ends; give the page's address.
 
-    Port 0 is any free one. At the end, the feed is ended, and open pages are told so.
+    Port 0 is any free one. At the end, the feed is ended, and open pages learn of it.
 
     Raises:
         OSError: the port is taken, or may not be used.

@@ -33,7 +33,7 @@ class Clocks:
     start_up: Spread | None
 
     def applied(self, world: World) -> World:
-        """Return a world with what was measured in the place of what is modelled."""
+        """Return a world with what was measured in place of what is modelled."""
         measured = {
             name: spread
             for name in ("visibility", "event", "call", "start_up")

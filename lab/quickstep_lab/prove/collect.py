@@ -1,4 +1,4 @@
-"""From what was seen of the services, a second at a time, to the stamps of each surge. Pure."""
+"""From observations of the services, one a second, to the timestamps of each surge. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one look has seen of a service; times are AWS's own stamps.
+    """What one look showed about a service; times are AWS's own stamps.
 
     `breached` is the start of the newest readable period whose datapoint is above the alarm's
     threshold. `alarmed` is when its alarm last went into ALARM, `evaluated` are the starts of the
-    scaler's function that its decision records tell of. `started` are its tasks' starts.
+    scaler's function in its decision records. `started` are its tasks' starts.
     """
 
     desired: int

@@ -7,7 +7,7 @@
      "figures": {…}, "digest": "sha256:…"}
 
 The digest is over all but itself and the figures; it shows that a file was changed by mistake or by
-hand. Whoever computes it anew can forge a file: who trusts one has to trust its sender, too.
+hand. Anyone can compute it for a forged file, so trusting a file means trusting its sender.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def digest(raw: Mapping[str, Any]) -> str:
 
 
 def read_result(text: str) -> Result:
-    """Return the result of a file that holds together; every figure is computed anew.
+    """Return the result of a file that holds together; every figure is computed again.
 
     Raises:
         ResultError: a member is missing or breaks a rule, the digest is another one, a figure does

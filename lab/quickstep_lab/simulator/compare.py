@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 MINUTE = 60
-"""Seconds of the alarms that whoever takes AWS's defaults has."""
+"""Seconds of the alarms under AWS's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     """Return Quickstep, by its alarms alone and told of surges, and those that it is beside.
 
     These are its steps without its guards, and the models of AWS's scalers on the same signal, as
-    often as it can be watched. Only a publisher tells of surges.
+    often as it can be watched. Only a publisher reports surges.
     """
     if setup.target.queues:
         return queue_scalers(setup)

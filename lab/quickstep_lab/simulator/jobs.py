@@ -183,7 +183,7 @@ class JobQueue:
         return late
 
     def _stop(self, tasks: int) -> None:
-        """Take tasks away, with their share of what is worked on.
+        """Stop tasks, with their share of the jobs in progress.
 
         Example: 2 of 6 tasks with 5 jobs in flight are stopped: 2 of the jobs leave with them.
         """

@@ -176,7 +176,7 @@ class Metric:
         return sum(sent[max(0, first) : max(0, last)])
 
     def _publish_seconds(self, fleet: Fleet, second: int) -> None:
-        """Make the calls of a second, the last of an interval: each task's in a phase of its own.
+        """Make the calls of a second, the last of an interval: each task's in its own phase.
 
         The second itself is not over yet, and waits for the next call. Tasks of one slot call
         together, and what they send is seen together.

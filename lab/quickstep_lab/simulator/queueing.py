@@ -81,7 +81,7 @@ class Server:
 
 
 class Served(NamedTuple):
-    """What became of the requests of a moment, of one task.
+    """How one task's requests of a moment ended.
 
     `length` is the number it holds at the end, `wait` the mean seconds an accepted request waits,
     `busy` the share of time that the task is, `delayed` the share of requests that wait at all.
@@ -105,7 +105,7 @@ def serve(
     seconds: float = 1.0,
     irregularity: float = 1.0,
 ) -> Served:
-    """Return what becomes of `arrivals` requests in `seconds`, with `length` held at the start.
+    """Return how `arrivals` requests end in `seconds`, with `length` held at the start.
 
     One implicit step of length' = arrival rate - capacity * utilisation(length), which has a
     closed form and is stable for any length of step.

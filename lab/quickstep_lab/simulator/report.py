@@ -1,7 +1,7 @@
 """A comparison as one page for a design document: a sentence, a table with dollars, the charts.
 
-It is one file that needs no network and no script. Whoever reads it on paper, in the dark or on a
-phone has all of it.
+It is one file that needs no network and no script. On paper, in the dark or on a
+phone, the reader has all of it.
 """
 
 from __future__ import annotations

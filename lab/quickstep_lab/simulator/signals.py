@@ -151,7 +151,7 @@ def signal_of(name: str, server: Server, lag: float | None = None) -> Signal:
     """Return a signal that can be simulated, of tasks like this; `lag` in place of the usual one.
 
     Raises:
-        KeyError: there is none of this name.
+        KeyError: no signal has this name.
     """
     given: dict[str, Any] = {} if lag is None else {"lag": lag}
     return {

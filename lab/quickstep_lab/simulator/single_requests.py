@@ -1,6 +1,6 @@
 """A run played again request by request: what the fluid model of the fleet is held to.
 
-The desired counts are those of the run; everything else is played anew, event by event, with no
+The desired counts are those of the run; everything else is played again, event by event, with no
 code of `fleet` or `queueing`: requests at random moments of their second, the load balancer's round
 robin, a queue in each task whose services are drawn one by one, health checks in each task's own
 phase, launches as fast as the quotas allow, tasks that start, drain and stop.

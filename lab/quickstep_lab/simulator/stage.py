@@ -109,7 +109,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A change of the desired count, in seconds of the traffic, and what it is told by."""
+    """A change of the desired count, in seconds of the traffic, and what reported it."""
 
     at: float
     before: int
@@ -179,10 +179,10 @@ class Stage:
 
     `metric` is what the scaler watches, and `metrics` all of it where it watches several signals. A
     worker has a `queue`.
-    `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners` are
-    told after each second what each serving task was sent in it. `surges` is when tasks asked for a
-    look. `phases` are those that are not left to chance, in seconds, by the name of the clock that
-    has them.
+    `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners`
+    learn after each second what each serving task was sent in it. `surges` is when tasks asked for
+    a look. `phases` are those that are not left to chance, in seconds, by the name of the clock
+    that has them.
     """
 
     world: World
@@ -306,7 +306,7 @@ class WatchedAlarm:
     newest: int | None = None
 
     def start(self, stage: Stage) -> None:
-        """Evaluate every 10 s, or every 60 s for periods of a minute, in a phase of its own."""
+        """Evaluate every 10 s, or every 60 s for periods of a minute, in its own phase."""
         period = self.definition.period
         minutes = constants.EVALUATION_OF_MINUTES.whole
         interval = GRID if period < minutes else minutes

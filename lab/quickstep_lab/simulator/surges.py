@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FeltSurges:
-    """Says when the tasks of a service tell of a surge.
+    """Says when the tasks of a service report a surge.
 
     All tasks that serve are sent as many requests. So those that began to serve in the same second
     feel the same, and are asked together.
@@ -58,7 +58,7 @@ class FeltSurges:
         return min(told)
 
     def _telling(self) -> list[Task]:
-        """Return the tasks that feel a surge now, and are to tell of it."""
+        """Return the tasks that feel a surge now, and should report it."""
         since: dict[int, list[Task]] = {}
         for task in self._stage.fleet.telling():
             since.setdefault(math.ceil(task.serves_at), []).append(task)

@@ -75,7 +75,7 @@ MOST_GROWTH = 10
 
 
 _MOST_SHOWN = 5
-"""Steps of a ladder that are told one by one."""
+"""Steps of a ladder that are listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)

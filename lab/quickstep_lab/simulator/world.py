@@ -1,6 +1,6 @@
-"""What the simulated world is like: its clocks, limits and troubles.
+"""What the simulated world is like: its clocks, limits and problems.
 
-Each number is one of `constants`, which says where it comes from; troubles are off.
+Each number is one of `constants`, which says where it comes from; problems are off.
 
 Durations are in seconds.
 """

@@ -242,7 +242,7 @@ class Surge(InMemoryAws):
         return self._documents.load(service)
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at fleets' documents anew, in a function that has just started."""
+        """Look at fleets' documents again, in a function that has just started."""
         return self._documents.refresh(services)
 
     @property

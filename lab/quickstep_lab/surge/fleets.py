@@ -1,4 +1,4 @@
-"""The services that surge: each with a load, an alarm, and what becomes of them."""
+"""The services that surge: each with a load, an alarm, and how they end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTLES = 12.0
 
 @dataclass
 class Fleet:
-    """A service, the load on it, and what became of its alarm; times in seconds from the start."""
+    """A service, its load, and how its alarm was answered; times in seconds from the start."""
 
     name: ServiceName
     policy: str

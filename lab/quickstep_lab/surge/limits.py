@@ -76,7 +76,7 @@ LIMITED: dict[str, tuple[Quota, int]] = {
 def published(*, warmth: int = 1) -> dict[str, Bucket]:
     """Return the buckets of an account and Region, full, by what they limit.
 
-    The table has served, or was told to be ready for, so many times as much as a new one.
+    The table has served, or was warmed for, so many times as much as a new one.
     """
     warm = {quota.calls: warmth for quota in (TABLE_READS, TABLE_WRITES)}
     return {

@@ -1,4 +1,4 @@
-"""What became of a surge, and how it is told."""
+"""How a surge ended, and how it is reported."""
 
 from __future__ import annotations
 

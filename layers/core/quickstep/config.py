@@ -244,7 +244,7 @@ def _policies(
             if key != _QUEUES:
                 _check_alarm_name(resource_id, name, field, target=key == _TARGETS)
             if name in names:
-                field.wrong(f"must have a name of its own; {names[name]} has it too", seen=False)
+                field.wrong(f"must have its own name; {names[name]} has it too", seen=False)
             names[name] = key
             if key in _DIRECTIONS:
                 policies.append(_step_policy(name, _DIRECTIONS[key], field))
@@ -257,7 +257,7 @@ def _policies(
 
 
 def _check_queues(members: dict[str, Field], policies: Iterable[Policy | QueuePolicy]) -> None:
-    """Check the rules over all queue policies: each has a queue of its own, and they are few."""
+    """Check the rules over all queue policies: each has its own queue, and they are few."""
     queues = [each for each in policies if isinstance(each, QueuePolicy)]
     if len(queues) > MAX_QUEUES:
         members[_QUEUES].wrong(f"must have at most {MAX_QUEUES}, not {len(queues)}", seen=False)
@@ -266,7 +266,7 @@ def _check_queues(members: dict[str, Field], policies: Iterable[Policy | QueuePo
         other = first.setdefault(policy.queue_name, policy.name)
         if other != policy.name and policy.queue_name:
             field = members[_QUEUES].child(policy.name, None).child("QueueName", policy.queue_name)
-            field.wrong(f"must be a queue of its own; {other} has it too", seen=False)
+            field.wrong(f"must be its own queue; {other} has it too", seen=False)
 
 
 def _queue_policy(name: str, field: Field, preset: Preset) -> QueuePolicy:

@@ -29,7 +29,7 @@ MAX_BYTES = 262_144
 _BYTES_A_VALUE = 10
 """At least, on the average, keys included; nobody writes thousands of `0,`."""
 MAX_DEPTH = 20
-"""Twice as deep as an event; DynamoDB stores 32 levels, of which an item has a few of its own."""
+"""Twice as deep as an event; DynamoDB stores 32 levels, of which an item has its own few."""
 _TOO_LONG = 10**38
 """A whole number with more digits than DynamoDB stores."""
 
@@ -351,7 +351,7 @@ def write_moment(moment: datetime) -> str:
 
 
 def write_optional_moment(moment: datetime | None) -> str | None:
-    """Return a time as `write_moment` does; None where there is none."""
+    """Return a time as `write_moment` does, or None."""
     return None if moment is None else write_moment(moment)
 
 
@@ -361,5 +361,5 @@ def read_optional_moment(field: Field | None) -> datetime | None:
 
 
 def present(members: Mapping[str, Field], key: str) -> Field | None:
-    """Return a member whose value is not null; None where there is none."""
+    """Return a member whose value is not null, or None."""
     return members[key].optional() if key in members else None

@@ -156,7 +156,7 @@ def _whole(field: Field, most: int) -> int:
 
 
 def _told(field: Field) -> frozenset[Outcome]:
-    """Return the outcomes that others are told of. Example: `CHANGES,FAILED_DENIED`."""
+    """Return the outcomes that are announced. Example: `CHANGES,FAILED_DENIED`."""
     named = {**KINDS, **{str(outcome): (outcome,) for outcome in TOLD}}
     names = [name.strip() for name in field.text().split(",") if name.strip()]
     for name in names:

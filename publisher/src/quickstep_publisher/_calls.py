@@ -53,7 +53,7 @@ CODES = {
     ),
     Kind.UNREACHABLE: ("RequestTimeout", "RequestTimeoutException"),
 }
-"""Which kind of trouble an error code of AWS is; the others are the metrics' fault."""
+"""Which kind of problem an AWS error code is; the others are the metrics' fault."""
 _SERVER_ERROR = 500
 
 
@@ -83,7 +83,7 @@ def calls(
         needs: the actions that the task's role needs.
         refused: says what an error that AWS answers with means.
     """
-    # Here, as boto3 and botocore take 0.5 s to import: only whoever publishes does.
+    # Here, as boto3 and botocore take 0.5 s to import: only the publishing worker does.
     from botocore import exceptions  # noqa: PLC0415
 
     try:
@@ -96,7 +96,7 @@ def calls(
         exceptions.PartialCredentialsError,
         exceptions.CredentialRetrievalError,
     ) as error:
-        reason = f"there are no AWS credentials ({error}); give the task a role with {needs}"
+        reason = f"AWS credentials are missing ({error}); give the task a role with {needs}"
         raise NotPublishedError(Kind.CREDENTIALS, reason) from error
     except exceptions.ClientError as error:
         raise refused(dict(error.response)) from error
@@ -105,7 +105,7 @@ def calls(
 
 
 def kind_of(response: dict[str, Any]) -> Kind:
-    """Return what kind of trouble an error is that AWS answers with."""
+    """Return the kind of problem in AWS's error response."""
     code = response.get("Error", {}).get("Code")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.REFUSED

@@ -52,7 +52,7 @@ class Calm:
         return calm
 
     def rest(self) -> Point | None:
-        """Return the points that wait, as one; None if there are none."""
+        """Return the points that wait, as one, or None."""
         return self.all_with(self._kept.pop()) if self._kept else None
 
     def all_with(self, point: Point) -> Point:

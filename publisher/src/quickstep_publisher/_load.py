@@ -31,7 +31,7 @@ FIND_EVERY, FIND_AGAIN = 1.0, 30.0
 class Look:
     """What one look at a process found: `busy` is the share of its slots in use, None if unknown.
 
-    `key` names the sockets it listens on, 0 if there are none; `lag` is how long something new
+    `key` names the sockets it listens on, 0 without any; `lag` is how long something new
     waits in an event loop, in seconds, None without one.
     """
 
@@ -69,7 +69,7 @@ class Load:
         self._hub = _Hub()
 
     def watch_loop(self) -> None:
-        """Watch the event loop that runs in this thread; nothing if there is none of asyncio's."""
+        """Watch the event loop that runs in this thread, if it is asyncio's."""
         with suppress(RuntimeError):
             self._loop = _Loop(asyncio.get_running_loop(), self._monotonic)
 
@@ -177,7 +177,7 @@ class _Loop:
         self._threads = 0.0
 
     def look(self, now: float) -> tuple[float, float]:
-        """Return how busy it was since the last look, and its lag; ask it anew."""
+        """Return how busy it was since the last look, and its lag; ask it again."""
         cpu = self._used()
         share = 0.0 if now <= self._at else (cpu - self._cpu) / (now - self._at)
         self._cpu, self._at = cpu, now

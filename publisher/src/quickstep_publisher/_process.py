@@ -78,7 +78,7 @@ class Plan:
     """What a publisher was made with; the same in all processes of a task.
 
     `transport` is None where `settings` name it; `key` names the folder of the task's workers;
-    `seconds` is whether each call carries whole seconds. `surges` is who is told of surges, None
+    `seconds` is whether each call carries whole seconds. `surges` is who hears of surges, None
     where `settings` name it; `jitter` draws a number in [0, 1).
     """
 
@@ -207,8 +207,8 @@ class Process:
     def flush(self) -> None:
         """Stop counting; as the task's last worker, publish what a successor need not.
 
-        That are a tick that is due, and response times. Whoever has not published yet would have to
-        import boto3 for it, which holds up a server that recycles its workers: it hands on all.
+        That is a due tick, and response times. A worker that has not published yet would have to
+        import boto3 first, which delays a server that recycles its workers: it hands everything on.
         """
         try:
             if self._left:
@@ -283,7 +283,7 @@ class Process:
             except Exception as error:  # noqa: BLE001 - the application starts in any case
                 said = (
                     f"The worker processes of this task cannot add up what they count ({error}): "
-                    "each publishes a value of its own, and the alarm's average is that of one "
+                    "each publishes its own value, and the alarm's average is that of one "
                     "worker. With one worker process nothing is wrong; else give "
                     "QUICKSTEP_DIRECTORY, a directory that all of them can write to."
                 )
@@ -317,11 +317,11 @@ class Process:
             if told is not None:
                 told.tell(self._address or self._named_address(), self._clock.now())
         except NotPublishedError as error:
-            said = f"A surge is not told of: {error}"
+            said = f"Cannot report a surge: {error}"
             self.announcer.trouble(Kind.SURGE, said, now)
 
     def _prepared(self) -> SurgeTransport | None:
-        """Return who is told of surges; made with the first point, as that takes a while."""
+        """Return who is notified of surges; made with the first point, as that takes a while."""
         if self._told is None and self._tells:
             self._told = surge_queue(self._plan.settings.surge_queue)
         return self._told
@@ -429,7 +429,7 @@ def _named(plan: Plan) -> Transport:
     """Return the transport that the settings name.
 
     Raises:
-        NotPublishedError: there is none of that name.
+        NotPublishedError: no gauge has that name.
     """
     name = plan.settings.transport
     if name == "cloudwatch":

@@ -16,7 +16,7 @@ CROWDED = 10.0
 class Refused:
     """Keeps the whole seconds of a call that was throttled. Times are monotonic seconds.
 
-    An average is the same whoever reports, but tasks are counted by their samples. So a second is
+    An average does not show how many report, but tasks are counted by their samples. So a second is
     tried twice. No call is made for it, as that would be refused, too.
     """
 

@@ -119,16 +119,16 @@ class Settings:
         if not self.metadata:
             raise NotPublishedError(
                 Kind.NO_NAMES,
-                f"this is no ECS task ({METADATA} is not set), so give {CLUSTER} and {SERVICE}, or "
-                "the arguments cluster and service",
+                f"this is not an ECS task ({METADATA} is not set), so give {CLUSTER} and "
+                f"{SERVICE}, or the arguments cluster and service",
             )
         try:
             task = get(f"{self.metadata}/task")
         except (OSError, ValueError) as error:
-            reason = f"ECS's task metadata cannot be read: {error}"
+            reason = f"cannot read ECS's task metadata: {error}"
             raise NotPublishedError(Kind.NO_NAMES, reason) from error
         if not isinstance(task, dict):
-            raise NotPublishedError(Kind.NO_NAMES, "ECS's task metadata is no JSON object")
+            raise NotPublishedError(Kind.NO_NAMES, "ECS's task metadata is not a JSON object")
         return task
 
 

@@ -56,7 +56,7 @@ _GAUGES = struct.Struct("@IId")
 _GAUGES_AT = 2048
 
 _LOOKS, _FEW_LOOKS = 13, 3
-"""Looks at a queue from which its growth is told, at most; beyond a few, all that is not certain is
+"""Looks at a queue from which its growth is measured, at most; beyond a few, what is uncertain is
 left out."""
 SAMPLES = 64
 """Requests, between two copies, whose queue time is looked at: 256 a second give it to 0.03 s."""
@@ -71,9 +71,10 @@ class Recorder:
 
     Every method may be called from any thread, from a finalizer and from a signal handler. CPython
     changes threads, and runs finalizers and handlers, only where a function is called or returns
-    and where a loop begins anew; `self.begun += 1` has neither between its reading and its writing,
-    so nothing is lost. (A free-threaded build has no such rule: there, counts may be lost.) A lock
-    would be worse than slow: the garbage collector may call `end` while this very thread holds it.
+    and where a loop begins again; `self.begun += 1` has neither between its reading and its
+    writing, so nothing is lost. (A free-threaded build has no such rule: there, counts may be
+    lost.) A lock would be worse than slow: the garbage collector may call `end` while this very
+    thread holds it.
 
     A worker that is killed loses what it has counted since it was last copied into its slot.
     """
@@ -161,7 +162,7 @@ class Recorder:
         return taken
 
     def connect(self) -> None:
-        """Count an active connection that is no request."""
+        """Count an active connection without a request."""
         self.connected += 1
 
     def disconnect(self) -> None:
@@ -186,7 +187,7 @@ class Slot:
     def copy(self, generation: int, look: Look, wall: float) -> None:
         """Copy what the worker has counted; `generation` is the ledger's, `wall` the time of day.
 
-        Shortest and longest are those of one interval. They start anew with the first copy after a
+        Shortest and longest are those of one interval. They start again with the first copy after a
         reading, of which the generation tells; the copy has the counts of the same moment.
         """
         counts = self._recorder
@@ -210,7 +211,7 @@ class Slot:
         self._before_full.see(wall, arrived, look)
         self._version = version = self._version + 1
         # At once: `pack_into` clears the bytes before it writes them, and a worker that is stopped
-        # in between would have counted nothing for whoever reads meanwhile.
+        # in between would have counted nothing for a reader meanwhile.
         self._memory[_COUNTED] = _COUNTS.pack(
             version,
             arrived,
@@ -247,7 +248,7 @@ class Slot:
         self._this_second.see(look, self._recorder.sampled())
 
     def write_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
-        """Leave the worker's gauges, read at `now`, for whoever publishes next."""
+        """Leave the worker's gauges, read at `now`, for the next worker that publishes."""
         listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
         content = json.dumps(listed).encode()
         written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content

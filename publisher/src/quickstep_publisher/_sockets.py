@@ -1,4 +1,4 @@
-"""What Linux tells of TCP sockets: those that listen, and those with something unread.
+"""What Linux knows about TCP sockets: those that listen, and those with something unread.
 
 From the kernel's socket diagnostics (sock_diag), which asks for no right inside a container's own
 network; where these are not to be had, from /proc, which knows less. What comes from the kernel and
@@ -137,7 +137,7 @@ class Answer:
         """Yield what `_diagnosed` does.
 
         Raises:
-            OSError: the answer is that there is none.
+            OSError: no socket matches.
         """
         at = 0
         while at + HEADER.size <= len(self._content):

@@ -19,9 +19,9 @@ PAST_LEVEL, PAST_SIGMAS = 2.0, 5.0
 PAST, FEWEST = 60, 20
 """Seconds of the past, at most and at least."""
 SLOT = 2
-"""A task tells of a surge once in so many seconds: the queue takes one message in these."""
+"""Seconds between a task's messages about a surge: the queue accepts one in these."""
 SLOTS = 5
-"""So often it tells of one surge; after these 10 s the alarm has seen it, too."""
+"""Messages about one surge; after these 10 s the alarm has seen it, too."""
 CALM = 10
 """Seconds without a surge after which the next one is another."""
 
@@ -51,7 +51,7 @@ def limit(target: float | None, past: Sequence[float]) -> float:
 
 
 class Surges:
-    """Feels surges, second by second, and says when to tell of one.
+    """Feels surges, second by second, and says when to report one.
 
     Args:
         target: requests per second that a task should carry; None if that is unknown.
@@ -66,9 +66,9 @@ class Surges:
         self._peak = 0.0
 
     def feels(self, seconds: Iterable[Second]) -> bool:
-        """Return whether a surge is to be told of now, from the newest seconds.
+        """Return whether to report a surge now, from the newest seconds.
 
-        Each may come again and again; one that has been seen says nothing new. A surge is told of
+        Each may come again and again; one that has been seen says nothing new. A surge is reported
         once in a SLOT, in SLOTS of them at most; one that has grown by LEVEL since is another.
         """
         last = self._seconds[-1].number if self._seconds else -1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quickstep_publisher._slots import Reading, Second
 
 _TREND_SECONDS = 10
-"""Whole seconds over which the growth of queue time is told, at most."""
+"""Whole seconds over which the growth of queue time is measured, at most."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def together(
     ]
     new = [each.second for each in seconds]
     if last is not None and not new:
-        taken = replace(taken, seconds=0.0)  # whoever is here began within this second
+        taken = replace(taken, seconds=0.0)  # the workers here began within this second
     samples = tuple(
         Sample(
             each.second, rate, each.active, _busy(each.busy, each.wait, full=each.full), each.wait
@@ -173,7 +173,7 @@ def added_up(readings: Sequence[Reading], generation: int, seconds: float) -> In
         times=times,
         gauges=_gauges(readings),
         busy=_mean_busy(readings),
-        # All that are left: after a reload, only the old workers are told to end.
+        # All that are left: after a reload, only the old workers are asked to end.
         draining=all(r.draining for r in readings if r.alive) and any(r.alive for r in readings),
     )
 
@@ -277,10 +277,10 @@ def whole_seconds(
 
 
 def _without_gaps(told: Sequence[TaskSecond], after: int) -> Iterator[TaskSecond]:
-    """Yield seconds and those before them in which no worker lived: what is told is theirs, too.
+    """Yield seconds and those before them in which no worker lived: the counts are theirs, too.
 
-    Example: second 3 was the last to be read, and 6 tells of 30 that arrived: 10 in each of 4, 5
-    and 6. Before a task's first second there is none.
+    Example: second 3 was the last to be read, and 6 counts 30 arrivals: 10 in each of 4, 5
+    and 6. A task's seconds begin with its first.
     """
     for each in told:
         since = max(after, each.second - LONGEST_SPAN) if after else each.second - 1
@@ -302,7 +302,7 @@ def queue_time_of(waits: Sequence[Wait], waiting: int | None, begun: float) -> f
 
     Where no request says so, what waits to be accepted does, by Little's law: 200 connections, of
     which 100 are taken each second, wait for 2 s. That none waits says nothing: a server may have
-    a queue of its own.
+    its own queue.
     """
     newest = [wait for wait in waits if wait.second > waits[-1].second - INTERVAL]
     if requests := sum(wait.requests for wait in newest):

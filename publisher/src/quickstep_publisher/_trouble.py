@@ -1,4 +1,4 @@
-"""Why nothing is published, and how the user is told: once, in words that say what to do."""
+"""Why nothing is published, logged once, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import Enum
 logger = logging.getLogger("quickstep_publisher")
 
 SAID_AGAIN_AFTER = 3600
-"""Seconds until the same trouble is worth another line."""
+"""Seconds until the same problem is worth another line."""
 LATER = 60
 """Seconds until the next attempt where trying sooner cannot help."""
 
 
 class Kind(Enum):
-    """Kinds of trouble; the value says whether the next attempt waits for LATER."""
+    """Kinds of problems; the value says whether the next attempt waits for LATER."""
 
     SWITCHED_OFF = ("switched off", True)
     SETTINGS = ("settings", True)
@@ -46,7 +46,7 @@ class NotPublishedError(Exception):
 
 
 class Announcer:
-    """Writes to the log; the same trouble once in SAID_AGAIN_AFTER, however often it comes.
+    """Writes to the log; the same problem once in SAID_AGAIN_AFTER, however often it comes.
 
     Its memory is a time for each Kind. Times are monotonic seconds.
     """
@@ -83,7 +83,7 @@ class Announcer:
             logger.warning("Metrics are not published: %s. Trying again %s.", str(error), again)
 
     def published(self, what: str) -> None:
-        """Say that publishing has begun, or has begun again after trouble that was said."""
+        """Say that publishing has begun, or has begun again after a problem that was logged."""
         if not self._published:
             logger.info("Publishing metrics of %s", what)
         elif self._announced_failing:

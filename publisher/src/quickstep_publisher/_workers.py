@@ -1,4 +1,4 @@
-"""The worker processes of one task: each counts in a slot of its own, one publishes for all.
+"""The worker processes of one task: each counts in its own slot, one publishes for all.
 
 A folder per task holds a `ledger` and a file per worker, its slot:
 
@@ -6,8 +6,8 @@ A folder per task holds a `ledger` and a file per worker, its slot:
     worker 2 --copies--> 82-a011.slot ---+--> the one that holds the ledger's lock adds up
     worker 3 --copies--> 83-77d2.slot --'     what is new, notes how far it has read, publishes
 
-- Counters only ever rise. Whoever publishes notes in each slot how far it has read; so whichever
-  worker does it next, each request is counted once.
+- Counters only ever rise. The publishing worker notes in each slot how far it has read; so,
+  whichever worker does it next, each request is counted once.
 - A worker holds a lock on its slot as long as it lives, and the kernel releases it when it dies, by
   whatever cause. A slot that can be locked is that of a dead worker: its last counts are taken, and
   the file is removed. No process ids are compared.
@@ -146,7 +146,7 @@ class Workers:
             self._wall = wall or self._wall
 
     def set_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
-        """Leave this worker's gauges, read at `now`, for whoever publishes next."""
+        """Leave this worker's gauges, read at `now`, for the next worker that publishes."""
         with self._copying:
             self._slot.write_gauges(gauges, now)
 

@@ -70,7 +70,7 @@ class AsgiMiddleware:
         began = timer()
         active = True
 
-        # Not a coroutine of its own, of which each costs as much as all the rest.
+        # Not its own coroutine, of which each costs as much as all the rest.
         def send_and_see(message: Message) -> Awaitable[None]:
             nonlocal active
             if active and message["type"] in _LAST and not message.get("more_body"):

@@ -163,7 +163,7 @@ def _of_metric(metric: dict[str, Any], document: dict[str, Any]) -> Iterator[str
         if set(value) != _STATISTICS or not all(map(_is_number, value.values())):
             yield f"{name}: a statistic set has Min, Max, Sum and Count, not {value!r}"
     elif isinstance(value, list):
-        yield f"{name}: must be one number, as each value of a list counts as a sample of its own"
+        yield f"{name}: must be one number, as each value of a list counts as its own sample"
     elif not _is_number(value):
         yield f"{name}: must be a number, not {value!r}"
     elif value < 0:

@@ -18,7 +18,7 @@ class QuickstepMiddleware(Middleware):
     """Counts the messages that workers process, and publishes from the worker's start on.
 
     Messages begun are RequestsPerSecond, those that run ActiveConnections, the share of threads in
-    use Utilization. QueueLength is what waits on a Redis broker; others have a gauge of your own.
+    use Utilization. QueueLength is what waits on a Redis broker; for others use your own gauge.
 
     Args:
         publisher: one that takes all from the environment by default.

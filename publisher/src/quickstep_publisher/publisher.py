@@ -73,7 +73,7 @@ class Publisher:
         seconds: whether each call carries the whole seconds of its interval, each with its own
             time, instead of one value; else not with QUICKSTEP_SECONDS=0. The policy's
             PublishSeconds is 1 then, else 5.
-        surges: who is told of a surge, in whole seconds only; else the queue of
+        surges: who is notified of a surge, in whole seconds only; else the queue of
             QUICKSTEP_SURGE_QUEUE, else nobody.
         target: requests per second that a task should carry, from 1.5 times which on it feels a
             surge; else QUICKSTEP_TARGET, else it goes by its own last minute.
@@ -150,7 +150,7 @@ class Publisher:
             self._wrong(f"A response time must be a number of seconds, not {seconds!r}: left out.")
 
     def count(self, requests: int = 1) -> None:
-        """Count requests whose response time is not known: only RequestsPerSecond tells of them."""
+        """Count requests whose response time is not known: only RequestsPerSecond includes them."""
         (self.recorder or self.start()).count(requests)
 
     def request(self) -> Request:
@@ -168,7 +168,7 @@ class Publisher:
 
         Args:
             name: the metric, for example QueueLength. One that is there already is replaced.
-            read: returns the value; called in a thread of its own.
+            read: returns the value; called in its own thread.
             unit: one of CloudWatch's units.
             shared: False for what each worker process has of its own, such as a queue in memory:
                 the task's value is the sum. True for what is the same for all of them, such as the
@@ -222,7 +222,7 @@ class Publisher:
         return None if process is None or self._off else process.publish()
 
     def close(self) -> None:
-        """Publish what is left, within 2 s, and stop; with the next thing it counts it starts anew.
+        """Publish what is left, within 2 s, and stop; the next thing it counts restarts it.
 
         The end of the process does this by itself, and so does the end of an ASGI lifespan. What
         other workers of the task can still publish is left to them.

@@ -63,7 +63,7 @@ class Counting:
 
 
 class Worker(Counting, rq.Worker):
-    """RQ's worker, which runs each job in a process of its own."""
+    """RQ's worker, which runs each job in its own process."""
 
 
 class SimpleWorker(Counting, rq.SimpleWorker):

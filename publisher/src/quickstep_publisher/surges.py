@@ -22,7 +22,7 @@ _GROUP = 32
 """Hexadecimal digits of a service's digest: SQS takes up to 128 characters for a group."""
 _SAYS = {
     Kind.THROTTLED: "The surge queue is throttled",
-    Kind.CREDENTIALS: "The surge queue does not take the AWS credentials",
+    Kind.CREDENTIALS: "The surge queue rejects the AWS credentials",
     Kind.DENIED: f"The surge queue denies a message; the task's role needs {_ACTION}",
     Kind.UNREACHABLE: "The surge queue is not well",
     Kind.REFUSED: "The surge queue refuses a message",
@@ -30,7 +30,7 @@ _SAYS = {
 
 
 class SurgeTransport(Protocol):
-    """What a publisher tells of a surge, from its own thread."""
+    """How a publisher reports a surge, from its own thread."""
 
     def tell(self, address: Address, at: datetime) -> None:
         """Tell that a task of the service feels a surge.

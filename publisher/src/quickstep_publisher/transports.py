@@ -32,7 +32,7 @@ _ACTION = "cloudwatch:PutMetricData"
 _LOGS = "logs:CreateLogStream and logs:PutLogEvents"
 _SAYS = {
     Kind.THROTTLED: "throttles PutMetricData",
-    Kind.CREDENTIALS: "does not take the AWS credentials",
+    Kind.CREDENTIALS: "rejects the AWS credentials",
     Kind.DENIED: f"denies PutMetricData in {{namespace}}; the task's role needs {_ACTION}",
     Kind.UNREACHABLE: "is not well",
     Kind.REFUSED: "refuses the metrics",
@@ -248,7 +248,7 @@ def _datum(address: Address, point: Point, metric: Metric) -> dict[str, Any]:
 
 def _log_refused(answer: dict[str, Any], group: str) -> NotPublishedError:
     if answer.get("Error", {}).get("Code") == "ResourceNotFoundException":
-        said = f"there is no log group {group}; make it, or name another by QUICKSTEP_LOG_GROUP"
+        said = f"the log group {group} does not exist; create it, or set QUICKSTEP_LOG_GROUP"
         return NotPublishedError(Kind.REFUSED, said)
     refused = _refused(answer, group)
     if refused.kind is Kind.DENIED:

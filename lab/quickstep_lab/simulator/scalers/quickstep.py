@@ -67,7 +67,7 @@ class Quickstep:
 
 
 def told_of_surges(setup: Setup, name: str = "quickstep-surge") -> Quickstep:
-    """Return the same scaler where tasks tell of surges."""
+    """Return the same scaler where tasks report surges."""
     return Quickstep(setup, name, surges=True)
 
 

@@ -92,7 +92,7 @@ favours them.
 """
 
 ANNOUNCED = frozenset(name for name, kind in KINDS.items() if kind.published is None)
-"""Those that AWS has announced and not shipped; whoever shows a result of theirs says so."""
+"""Those that AWS has announced and not shipped; a page that shows their results says so."""
 
 ANNOUNCED_ONLY = (
     "Announced by AWS, not shipped: target tracking on high-resolution custom metrics. It is "

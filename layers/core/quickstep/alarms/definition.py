@@ -92,7 +92,7 @@ class AlarmDefinition:
 def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
     """Return the definition of one of DescribeAlarms' MetricAlarms.
 
-    None where there is none to count steps from: anomaly detection and PromQL alarms.
+    None without a threshold to count steps from: anomaly detection and PromQL alarms.
     """
     comparison, threshold = alarm.get("ComparisonOperator"), alarm.get("Threshold")
     if comparison not in _COMPARISONS or threshold is None:

@@ -36,7 +36,7 @@ FRESH = timedelta(seconds=10)
 
 
 def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Datapoint, ...]:
-    """Return intervals of which each is the average of all tasks, whoever has reported.
+    """Return intervals of which each is the average of all tasks, however many have reported.
 
     Those that have not yet are taken at what they had before, as far as that is certain: the load
     of all in the newest interval that is complete, less all that those may have had of it which
@@ -91,7 +91,7 @@ def _telling(
 
     Those that have say that they breach. The others are taken at what they had before, and with
     them it is no breach yet: it may become one. Where those that have reported say that it is
-    over, that is told.
+    over, it is over.
 
     Example: a threshold of 100, and 60 before. All of 4 tasks report 180 in two seconds, and one
     does in a third: at least 240 in all, 60 each. The third does not tell, and the two do.

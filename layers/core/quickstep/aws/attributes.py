@@ -1,6 +1,6 @@
 """JSON-like data as DynamoDB attribute values, and back.
 
-boto3 has a pair of its own, which brings the rest of boto3 into the function's cold start, reads
+boto3 has its own pair, which brings the rest of boto3 into the function's cold start, reads
 half as fast, and knows neither floats nor what is beyond DynamoDB's numbers.
 """
 
@@ -26,7 +26,7 @@ def to_item(data: Mapping[str, Any]) -> dict[str, Any]:
     metric-math alarm may send anything, and must not keep a decision from being committed.
 
     Raises:
-        TypeError: a value is none of JSON's.
+        TypeError: a value is not valid in JSON.
         ValueError: a float is not finite, which JSON cannot say either.
     """
     return {key: _attribute(value) for key, value in data.items()}
@@ -79,7 +79,7 @@ def _plain(attribute: Mapping[str, Any]) -> Any:
             return [_plain(member) for member in value]
         case "NULL":
             return None
-        case _:  # a set or bytes, written by others: whoever reads it can refuse it
+        case _:  # a set or bytes, written by others: the reader can refuse it
             return f"{kind}: {value}"
 
 

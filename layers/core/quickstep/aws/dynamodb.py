@@ -108,7 +108,7 @@ class DynamoTargets:
             code = error.response["Error"]["Code"]
             if code == "TransactionConflictException":
                 # DynamoDB refuses single writes to an item while a transaction writes it.
-                return Lease("whoever commits at this moment", lease.since, lease.since)
+                return Lease("the evaluation that commits at this moment", lease.since, lease.since)
             if kind_of(error) is Kind.THROTTLED:
                 raise failure("UpdateItem", error) from error
             if code != "ConditionalCheckFailedException":
@@ -351,7 +351,7 @@ class DynamoTargets:
 class DynamoOperators:
     """The `Operators` port over a DynamoDB client.
 
-    Each write is one conditional UpdateItem of one attribute, beside whoever holds the lease: a
+    Each write is one conditional UpdateItem of one attribute, beside any holder of the lease: a
     claim and a commit touch other attributes, so neither can undo the other. An item that does not
     exist yet is made, without a lease: it is free to be claimed.
     """
@@ -446,7 +446,7 @@ def _tidying(write: UpdateTypeDef, claim: Claim, now: datetime) -> UpdateTypeDef
 
 @contextmanager
 def _fitting(resource_id: str) -> Iterator[None]:
-    """Tell of a write that is refused because an item would become too large."""
+    """Report a write that is refused because an item would become too large."""
     try:
         yield
     except ClientError as error:

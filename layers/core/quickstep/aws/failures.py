@@ -1,4 +1,4 @@
-"""What an AWS error means: of which kind it is, and how an evaluation ends with it."""
+"""What an AWS error means: its kind, and the outcome of the evaluation."""
 
 from __future__ import annotations
 

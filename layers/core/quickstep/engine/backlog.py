@@ -80,7 +80,7 @@ class QueueReading:
 class Queue:
     """What is known of a queue: the newest reading, first seen `at`, and jobs that come a second.
 
-    The reading is None where there was none yet; `trouble` is why there is no newer one.
+    The reading is None before the first one; `trouble` is why there is no newer one.
     """
 
     at: datetime

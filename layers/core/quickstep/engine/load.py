@@ -39,7 +39,7 @@ DILUTING = 0.2
 """Draining tasks that are fewer than this part of the desired ones change little."""
 
 TREND_POINTS = 4
-"""Datapoints that show a trend, or that there is none."""
+"""Datapoints that show a trend, or the lack of one."""
 
 CERTAIN = 3
 """A slope counts if it is so many standard errors from none."""
@@ -166,7 +166,7 @@ def load_of(case: Case, alarm: Alarm) -> Load:
 def _silent(case: Case, alarm: Alarm, reporting: float) -> int:
     """Return the tasks that do not report, and had settled before what is counted began.
 
-    The newest interval may not be seen of all tasks yet, so the one before counts, too.
+    Some tasks may have yet to report the newest interval, so the one before counts, too.
 
     Example: 12 tasks have settled just now, and 9 report the last two intervals of 5 s: none is
     silent. Of 12 that settled a minute ago, 3 are.

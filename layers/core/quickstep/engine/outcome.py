@@ -50,7 +50,7 @@ class Outcome(StrEnum):
 
     @property
     def is_change(self) -> bool:
-        """Whether it tells of a desired count that has become another one."""
+        """Whether the desired count changed."""
         return self in _CHANGES
 
     @property

@@ -3,7 +3,7 @@
 Whether to keep an idle task or to start one again later is to rent or to buy. A task that has been
 idle for as long as it would be missed is given back: that is never more than twice as dear as to
 have known (S. Irani, S. Shukla and R. Gupta, *Online strategies for dynamic power management in
-systems with multiple power-saving states*, 2003; for servers, each with a timer of its own:
+systems with multiple power-saving states*, 2003; for servers, each with its own timer:
 T. Lu, M. Chen and L. L. H. Andrew, *Simple and effective dynamic provisioning for
 power-proportional data centers*, 2013). What a task's number is missed for is learnt from what has
 happened to that number: the ninth task of a service may be needed each quarter of an hour, and the

@@ -69,7 +69,7 @@ def is_content(policy: Policy, alarm: Alarm) -> bool:
 def looks_back(
     target: ScalableTarget, policy: Policy, direction: Direction, state: AlarmState
 ) -> bool:
-    """Whether the load before an alarm's event is looked at, which tells of a state."""
+    """Whether the load before an alarm's event is looked at, which shows a state."""
     match policy:
         case StepPolicy():
             fires = state is AlarmState.ALARM

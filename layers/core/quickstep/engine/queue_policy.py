@@ -57,7 +57,7 @@ def unseen(case: Case) -> str | None:
 def ask(case: Case, direction: Direction) -> Proposal | None:
     """Return the capacity that the queues take, or how much of what is idle is kept.
 
-    None where there is none, or where more tasks are not needed. For fewer, every queue is seen;
+    None without such a queue, or where more tasks are not needed. For fewer, every queue is seen;
     and where other policies of the target go by steps, these have to ask for fewer, too: a quiet
     alarm does not say what its load takes.
     """

@@ -1,4 +1,4 @@
-"""What a step policy asks for: its step, chosen anew from the load that is expected."""
+"""What a step policy asks for: its step, chosen again from the load that is expected."""
 
 from __future__ import annotations
 
@@ -473,7 +473,7 @@ def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
 def needed(case: Case, policy: StepPolicy, alarm: Alarm) -> list[Need]:
     """Return how many tasks kept the scale-out alarm of the same metric quiet, oldest first.
 
-    There are none where a metric does not fall as tasks are added: then all that is known is when
+    Empty where a metric does not fall as tasks are added: then all that is known is when
     tasks were added.
     """
     threshold = threshold_of_the_same_metric(case, alarm)

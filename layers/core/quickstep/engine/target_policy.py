@@ -87,7 +87,7 @@ CLEAR_JUMP = 4.0
 class Demand:
     """The load of all tasks, by the end of each interval, oldest first.
 
-    `counts` are how many tasks reported each; there are none where that was not counted, and the
+    `counts` are how many tasks reported each; empty where that was not counted, and the
     load is then that of the tasks `serving`. `seconds` are the newest whole seconds, likewise,
     where each task publishes every second; an interval has `period` of them.
     """
@@ -121,7 +121,7 @@ class Demand:
 
     @property
     def jumped(self) -> tuple[float, ...]:
-        """The seconds since a jump in the newest interval; none where there is none, or just now.
+        """The seconds since a jump in the newest interval; empty without a jump, or just after it.
 
         The seconds of the last two intervals are split in two where that leaves the least scatter.
 
@@ -189,8 +189,8 @@ def demand(case: Case, policy: TargetPolicy, alarm: Alarm) -> Demand | None:
 def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -> Demand:
     """Return the load of intervals whose samples are `known`.
 
-    What is seen of the newest may be of some tasks only. The others are taken for like them, unless
-    these may carry all that there was before.
+    Only some tasks may have reported the newest interval. The others are assumed to be like them,
+    unless these could carry all of the load before.
     """
     share, period = case.target.publish_seconds / alarm.period, timedelta(seconds=alarm.period)
     counts = [share * (point.samples or 0.0) for point in known]
@@ -218,7 +218,7 @@ def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -
 
 
 def _all_reporters(case: Case, counts: Sequence[float]) -> float:
-    """Return how many tasks report the newest interval, which may not be seen of all of them yet.
+    """Return how many tasks report the newest interval; some may have yet to report.
 
     It is taken for as many as the one before, but for no more than there can be.
 
@@ -461,7 +461,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    if alarm.state is AlarmState.ALARM:  # it tells of no further rise
+    if alarm.state is AlarmState.ALARM:  # it shows no further rise
         soon = RECHECK_SECONDS
     if (capacity := min(base, keep.tasks)) > proposal.capacity:
         why_kept = f"kept at {capacity}: {keep.why}"

@@ -1,4 +1,4 @@
-"""Which decisions others are told of: every change, and of each incident its first look.
+"""Which decisions are announced: every change, and the first look of each incident.
 
 Telling comes after the commit, and after all else of an invocation. Nothing waits for it, and
 nothing is lost with it but the message.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 TOLD = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
-"""The outcomes that others may be told of."""
+"""The outcomes that may be announced."""
 
 KINDS = {
     "CHANGES": tuple(outcome for outcome in TOLD if outcome.is_change),
@@ -36,7 +36,7 @@ class Announcer:
     """Tells others of decisions with some `outcomes`; without a bus, nobody.
 
     What has failed before its target could be claimed leaves no memory of that in its item, so this
-    function remembers it: another one tells of it, too.
+    function remembers it: another one announces it, too.
     """
 
     events: Events | None = None

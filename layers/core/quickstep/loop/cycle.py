@@ -89,7 +89,7 @@ class Cycle:
     def evaluate(self, look: Look) -> list[DecisionRecord]:
         """Evaluate a target, and return the records of it: its own last.
 
-        There are none where the look is out of date: its turn has not come yet, or its chain has
+        Empty where the look is out of date: its turn has not come yet, or its chain has
         gone on. There is one before its own for a change that it has found and not made.
 
         Raises:
@@ -199,7 +199,7 @@ class Cycle:
             return [self._commit(target, memory, failed, claim)]
         counts = memory.counts
         known = ignored(memory, look, draft.at, self.max_event_age)
-        # Of what was heard before only the look is left: whoever heard it may not have finished.
+        # Of a known event only the look is left: the evaluation that got it may not have finished.
         mere = replace(look, event=None, wish=None) if known else look
         if adoption := adopted(counts, service, draft):
             self.targets.commit(draft.id, adopt(memory, service, adoption), adoption)

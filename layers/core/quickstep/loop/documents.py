@@ -64,7 +64,7 @@ class KeptDocuments:
         return kept.target
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at the documents anew; see the port.
+        """Look at the documents again; see the port.
 
         Those that are missing are asked for with others, and alone once in a while.
         """
@@ -81,7 +81,7 @@ class KeptDocuments:
     def _current(self, service: ServiceName, now: datetime) -> Copy:
         """Return the table's copy, or read the document.
 
-        That there is none is never taken from a copy: this one may have been made for the very
+        A copy is never trusted that a document is missing: this one may have been made for the very
         alarm that fires. Where SSM does not answer, an old copy is better than none.
         """
         copy = self.copies.read(service)

@@ -49,7 +49,7 @@ FIFO = ".fifo"
 
 MAX_RACES = 16
 """Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
-holder that died. Whoever keeps winning for longer is at work."""
+holder that died. A holder that keeps winning for longer is at work."""
 
 
 SURVEY_AGAIN = timedelta(seconds=2)
@@ -61,7 +61,7 @@ class Door:
     """Lets in what comes, and has it evaluated.
 
     `sleep` waits, `jitter` gives a number from 0 up to 1; an event of another place than `home` is
-    refused. The `announcer` is for whoever reports what came of it, once it is over.
+    refused. The `announcer` is for the report of how it ended, once it is over.
     """
 
     cycle: Cycle
@@ -79,7 +79,7 @@ class Door:
         """Evaluate what EventBridge or its Scheduler delivers.
 
         Raises:
-            EventError: it is neither the heartbeat nor an alarm state change of ours.
+            EventError: it is neither the heartbeat nor a state change of a Quickstep alarm.
         """
         return self._let_in(Message(Sweep() if event == {"heartbeat": {}} else AlarmAgain(event)))
 

@@ -2,7 +2,7 @@
 
 A pulse on a metric of the drill's own turns the drill's own alarm to ALARM, and its event takes the
 path of every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
-calls no UpdateService, so that a surge in the same second is answered as ever. A drill is known by
+calls no UpdateService, so that a surge in the same second is answered as usual. A drill is known by
 its alarm's name, which no policy's alarm can have: nothing in a real event turns it into a dry run.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def drill(cycle: Cycle, event: AlarmEvent, again: AlarmAgain) -> list[DecisionRecord]:
     """Decide on a dry run what the load of the drill's service asks for; return the record of it.
 
-    There is none where the alarm of the drill goes back to OK: nothing is to be decided then.
+    None where the alarm of the drill goes back to OK: nothing is to be decided then.
     """
     if event.alarm.state is not AlarmState.ALARM:
         return []

@@ -3,7 +3,7 @@
 A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
 ECS, shows something to do. ECS is asked for ten services at once, SSM for their documents. Where
 there are more targets than one invocation looks at, the queue brings them in batches, spread over
-the minute; only so many of them ask ECS, drawn anew each minute.
+the minute; only so many of them ask ECS, drawn again each minute.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class HeartbeatRounds:
         return records
 
     def _with_documents(self, batch: Heartbeats, errors: list[Exception]) -> Heartbeats:
-        """Look at the documents anew; leave out targets without one that have a record of that.
+        """Look at the documents again; leave out targets without one that have a record of that.
 
         Where that fails, those that are known count for another minute; but for a throttle, it is
         an error.
@@ -190,7 +190,7 @@ class HeartbeatRounds:
             return self.cycle.services.describe_all(services)
         except CallFailedError as error:
             # Of a look that is throttled there is another one in a minute. Whatever else it is, the
-            # evaluations meet the same trouble, and record it.
+            # evaluations meet the same problem, and record it.
             return None if error.outcome is Outcome.FAILED_THROTTLED else {}
 
 
@@ -206,7 +206,7 @@ def needs_evaluation(
     except ConfigError:
         gone, target = True, None
     except CallFailedError:
-        return True  # the evaluation meets the same trouble, and records it
+        return True  # the evaluation meets the same problem, and records it
     memory, lease = cycle.targets.peek(resource_id)
     memory = memory.as_of(now)
     over = not (target and target.queues) and _is_over(memory, now)

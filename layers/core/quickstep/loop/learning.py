@@ -82,7 +82,7 @@ def _repeated(at: datetime, last: datetime) -> Outcome:
 
 
 def told(event: AlarmEvent) -> KnownAlarm:
-    """Return what an event tells of its alarm."""
+    """Return what an event says about its alarm."""
     return KnownAlarm(
         state=event.alarm.state,
         at=event.at,

@@ -289,7 +289,7 @@ class Polls:
         try:
             target = self.cycle.policies.load(service)
         except (ConfigError, CallFailedError):
-            return None  # the heartbeat meets the same trouble, and records it
+            return None  # the heartbeat meets the same problem, and records it
         names = {policy.queue_name for policy in target.queues}
         return target if names and names <= seen.read.keys() else None
 

@@ -88,8 +88,8 @@ def insist(
     """Return a decision with the number that is to be sent; None where none is.
 
     A scale-out sends no less than what was asked for without an answer: that may be on its way.
-    While the breach lasts that it was for, it is sent again; and so is the committed count where a
-    late call of ours has undone it. All of it within the bounds in force now, and nothing of it
+    While the breach lasts that it was for, it is sent again; and so is the committed count where
+    our own late call has undone it. All of it within the bounds in force now, and nothing of it
     against an operator's wish, a pause, a mute or a dry run.
 
     Example: 8 were asked for at 4 tasks, the answer was lost, and 4 are seen. A step of 2 asks for

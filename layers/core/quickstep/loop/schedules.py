@@ -1,4 +1,4 @@
-"""Scheduled actions: what EventBridge Scheduler sends becomes an override, and is heeded at once.
+"""Scheduled actions: what EventBridge Scheduler sends becomes an override, and is applied at once.
 
     {"ResourceId": "service/prod/web", "Name": "night", "MaxCapacity": 2, "For": "12h",
      "At": "<aws.scheduler.scheduled-time>", "Reason": "nobody is there"}
@@ -106,7 +106,7 @@ class Schedules:
 
         Raises:
             ScheduleError: it breaks a rule; nothing was written.
-            CallFailedError: it was written, but the scaler could not be told: that finds it with
+            CallFailedError: it was written, but the scaler could not be notified: it finds it at
                 its next look.
         """
         now = self.clock()

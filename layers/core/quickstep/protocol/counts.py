@@ -8,7 +8,7 @@ and those that were asked for without an answer, each with a time:
     the committed count                    the truth                 as before
     one that it replaced, for 15 s         a stale answer            as before
     the one asked for and not answered     it was carried out        that one
-    one left unanswered, for 120 s         a late call of ours       as before, and sent again
+    one left unanswered, for 120 s         our own late call         as before, and sent again
     any other                              a foreign hand's          that one
 
 Example: 8 tasks are committed since 10:00:00, before it were 4. 4 are seen at 10:00:05: an old
@@ -57,7 +57,7 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A desired count of ours, and when it was replaced, or asked for."""
+    """A desired count that Quickstep set, and when it was replaced, or asked for."""
 
     number: int
     at: datetime
@@ -113,7 +113,7 @@ class Counts:
         return replace(self, asked=None)
 
     def ask(self, number: int, now: datetime) -> Counts:
-        """Return the counts before a number is asked for: whoever dies now has asked for it."""
+        """Return the counts before a number is asked for: a holder that dies now has asked."""
         return replace(self, asked=Count(number, now), late=self._unanswered())
 
     def commit(self, number: int, now: datetime, *, unanswered: bool = False) -> Counts:

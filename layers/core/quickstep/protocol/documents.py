@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Document:
     """The text of a parameter, or what is wrong with the parameter.
 
-    `modified` is SSM's time of its last change, which orders its versions: their numbers begin anew
+    `modified` is SSM's time of its last change, which orders its versions: their numbers restart
     where a parameter was deleted and made again. It is empty where there is no document.
     """
 
@@ -39,7 +39,7 @@ class Copy:
         return cls(document, (now + _good_for(document)).replace(microsecond=0))
 
     def due(self, now: datetime) -> bool:
-        """Whether half its time is over, so that it is to be made anew."""
+        """Whether half its time is over, so that it is to be made again."""
         return self.until - now < _good_for(self.document) / 2
 
 

@@ -24,7 +24,7 @@ LONGEST_REASON = 1000
 
 
 def event_of(record: DecisionRecord) -> dict[str, Any]:
-    """Return the detail of the event that tells of a decision; see docs/event.schema.json."""
+    """Return the detail of the event that announces a decision; see docs/event.schema.json."""
     outcome, service = record.outcome, record.look.service
     reason = record.reason[:LONGEST_REASON]
     detail: dict[str, Any] = {

@@ -7,7 +7,7 @@ been served. There is a line for each lane; a higher lane is served before a low
     lane      0        1          2           3           4            5
     overload  5 x up   3.4 to 5   2.25 to 3.4 1.5 to 2.25 up to 1.5    those that remove tasks
 
-A number is only a time to come back at: whoever comes decides afresh, and takes another number if
+A number is only a time to come back at: the target then decides afresh, and takes another number if
 it is throttled again. So a number may be lost, skipped or served twice without harm. Nobody waits
 for a lane that has not moved for `STANDSTILL`: its numbers belong to targets that need nothing any
 more, or whose messages were lost.
@@ -136,7 +136,7 @@ def write_turn(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def read_turn(field: Field | None) -> Turn | None:
-    """Read `{"since", "lane", "number"}`; None where there is none, or after a problem."""
+    """Read `{"since", "lane", "number"}`; None if missing, or after a problem."""
     if field is None:
         return None
     members = field.members(required=("since",), optional=("lane", "number"))

@@ -93,7 +93,7 @@ class Look:
 
     @property
     def waits(self) -> bool:
-        """Whether whoever holds the lease can do for it what it came for.
+        """Whether the holder of the lease can do its work for it.
 
         What an event tells is left in the item, and a re-check asks for a look and nothing else.
         """

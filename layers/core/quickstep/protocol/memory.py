@@ -1,4 +1,4 @@
-"""What is kept of a target between evaluations: one item, written by whoever holds its lease."""
+"""What is kept of a target between evaluations: one item, written by the holder of its lease."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 WAITING = "event:"
-"""What the attributes begin with that tell of an alarm's event; the policy's name follows."""
+"""Prefix of the attributes that hold an alarm's event; the policy's name follows."""
 
 AHEAD = timedelta(seconds=60)
 """So far ahead a time may be that others tell: no further than an event may be old."""
@@ -56,7 +56,7 @@ class CorruptItemError(InvalidDocumentError):
 class Deletion:
     """When an alarm was found to be gone, and what it had acted on.
 
-    What its events told before is nothing to act on; one that is made anew sees the same
+    What its events told before is nothing to act on; one that is made again sees the same
     datapoints.
     """
 
@@ -76,9 +76,9 @@ class Memory:
     until it has been judged. `listed` says that the target is among those that are remembered.
     `surges` is when it was looked at of late because a task had asked for it, oldest first.
     `queues` are the names of its queues, by which it is listed; `backlog` is what is known of them:
-    a poll writes that, too, beside whoever holds the lease. `failed_at` is when the last evaluation
+    a poll writes that, too, beside any holder of the lease. `failed_at` is when the last evaluation
     failed, if that is what came of it. `incident` is the outcome of the last evaluation, where that
-    is one that an operator is told of once.
+    is announced once.
     """
 
     state: State = field(default_factory=State)
@@ -109,7 +109,7 @@ class Memory:
 
         Example: a cooldown of 10 s that began "in an hour" ends in 10 s, and a re-check that is due
         in an hour is none. Of an alarm that was deleted "in an hour" that is forgotten: one that is
-        made anew would else be older for all that time.
+        made again would else be older for all that time.
         """
 
         def past(at: datetime, ahead: timedelta = CLOCKS) -> datetime:
@@ -303,7 +303,7 @@ def _write_activity(activity: ScalingActivity | None) -> dict[str, Any] | None:
 
 
 def read_activity(field: Field | None) -> ScalingActivity | None:
-    """Read `{"at", "from", "to"}`; None where there is none, or after a problem."""
+    """Read `{"at", "from", "to"}`; None if missing, or after a problem."""
     if field is None:
         return None
     members = field.members(required=("at", "from", "to"))

@@ -10,8 +10,8 @@
 
 `lost` counts the races that a message has lost. A queue's messages are untrusted like events.
 
-Tasks have a queue of their own. Whatever stands in it is read as a task's surge, and as nothing
-else: whoever may ask for a look may not ask for a capacity.
+Tasks have their own queue. Whatever stands in it is read as a task's surge, and as nothing
+else: the right to ask for a look is not the right to ask for a capacity.
 
     {"resource_id", "at"}                                              a task feels a surge
 """
@@ -116,7 +116,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Something that an operator or a schedule has changed, to be heeded at once.
+    """Something that an operator or a schedule has changed, to be applied at once.
 
     `what` says in words what it was. A `capacity` is to be set once; without one, the target is
     evaluated as it is, and its capacity brought within its bounds. `at` is the asker's clock.
@@ -228,7 +228,7 @@ def read_records(records: Any) -> list[Delivered]:
             if not isinstance(members["body"].value, str):
                 members["body"].wrong("must be a string")
     if problems.found:
-        rule = "must be messages of a queue; what SNS or another source sends is not heeded"
+        rule = "must be messages of a queue; what SNS or another source sends is not applied"
         raise MessageError([Problem("Records", rule), *problems.found])
     return read
 

@@ -1,6 +1,6 @@
 """What the cycle needs of the world, as small protocols; adapters are in `aws/`, fakes in tests.
 
-Expected trouble has a type: `CallFailedError` carries the outcome to record. Whatever else an
+An expected failure has a type: `CallFailedError` carries the outcome to record. Whatever else an
 adapter raises is unexpected, and ends the invocation.
 """
 
@@ -60,15 +60,15 @@ class PolicyDocuments(Protocol):
         """Return the target's validated document, as it was when it was last looked at.
 
         Raises:
-            ConfigError: there is none, or it breaks a rule.
+            ConfigError: it is missing, or breaks a rule.
             CallFailedError: it could not be read.
         """
         ...
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at up to ten documents anew, so that changes count from now on.
+        """Look at up to ten documents again, so that changes count from now on.
 
-        Return those that are missing as they were at the last look, whoever took it.
+        Return those that are missing as they were at the last look of any evaluation.
 
         Raises:
             CallFailedError: they could not be read.
@@ -182,7 +182,7 @@ class Targets(Protocol):
         ...
 
     def watch(self, resource_id: str, backlog: Backlog) -> None:
-        """Write what is known of a target's queues, beside whoever holds the lease.
+        """Write what is known of a target's queues, beside any holder of the lease.
 
         Nothing is written of a target that is not remembered, nor while a commit writes.
 
@@ -201,7 +201,7 @@ class Targets(Protocol):
     ) -> bool:
         """Leave a mark for who holds the lease, and what an event has told of a policy's alarm.
 
-        The next claim shows it, and the holder's commit tells of it. From the first mark on, the
+        The next claim shows it, and the holder's commit returns it. From the first mark on, the
         lease lasts no longer than a lease does, whatever its own end says. False where that holder
         no longer has the lease: nothing was written.
         """

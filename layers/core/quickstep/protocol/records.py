@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class DecisionRecord:
     """One evaluation.
 
-    `alarms` is what was seen of them, by policy; `backlog` what is known of the target's queues.
+    `alarms` is what they showed, by policy; `backlog` what is known about the target's queues.
     `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted,
     `surge_to_update` that from when a task has felt a surge; `drill_latency` that from a drill's
     pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
@@ -125,7 +125,7 @@ def decision_dict(decision: Decision) -> dict[str, Any]:
 
 
 def _service_dict(service: Service) -> dict[str, Any]:
-    """Return what was seen of a service; its trouble where it has any."""
+    """Return what ECS showed of a service, with its problem if it has one."""
     seen = asdict(service)
     return seen if service.trouble else {key: seen[key] for key in seen if key != "trouble"}
 

@@ -1,1 +1,1 @@
-"""What is told of evaluations: log lines with metrics, and the dashboard."""
+"""Reports of evaluations: log lines with metrics, and the dashboard."""

@@ -1,4 +1,4 @@
-"""Sentences in the reader's language: an English one is recognised, and written anew.
+"""Sentences in the reader's language: an English one is recognised and translated.
 
 Records and the engine know English only. Where a reason or a label is shown, its English text goes
 through a `Language`. A text that no rule knows stays English as a whole, never in part.
@@ -119,7 +119,7 @@ def _pattern(
     """Return the pattern of a sentence of the last kind in `within`, which is part of those before.
 
     Raises:
-        ValueError: the sentence has a slot that is no kind.
+        ValueError: the sentence has a slot of an unknown kind.
     """
     pattern, done = "", 0
     for found in _SLOT.finditer(english):
@@ -127,7 +127,7 @@ def _pattern(
         if kind in _VALUES:
             slot = _VALUES[kind]
         elif kind not in rules:
-            raise ValueError(f"{english!r} has the slot {found[0]}, which is no kind")
+            raise ValueError(f"{english!r} has the slot {found[0]}, which is not a known kind")
         elif kind in within or len(rules[kind]) > _SMALL:
             slot = ".+"
         else:

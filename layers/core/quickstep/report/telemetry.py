@@ -68,7 +68,7 @@ def report(record: DecisionRecord) -> None:
 
 def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
     if record.outcome is Outcome.IGNORED_SURGE:
-        # Whoever sends them names the service. Each name would be a metric, which is paid for.
+        # Their sender names the service. Each name would be a metric, which is paid for.
         yield MetricSet((Metric("IgnoredSurges", 1),))
         return
     target = {"ResourceId": record.resource_id}
@@ -127,7 +127,7 @@ def _to_nobody(_records: list[DecisionRecord]) -> list[str]:
 def tell(
     announce: Callable[[list[DecisionRecord]], list[str]], records: list[DecisionRecord]
 ) -> None:
-    """Tell others of decisions that are committed; log what could not be told, and go on."""
+    """Announce committed decisions; log what could not be sent, and go on."""
     for why in announce(records):
         metrics = embedded(datetime.now(UTC), MetricSet((Metric("UnsentEvents", 1),)))
         logger.warning("Events could not be sent", extra={"why": why, **metrics})

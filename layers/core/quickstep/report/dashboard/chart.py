@@ -50,7 +50,7 @@ class Opener(Protocol):
     """Where the drawing is shown: what a pin is a link to."""
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address at which a decision is open; None where there is none."""
+        """Return the address at which a decision is open, or None."""
         ...
 
 

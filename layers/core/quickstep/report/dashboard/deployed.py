@@ -1,7 +1,7 @@
 """A deployed target's material: the decisions of its table, and the metrics that its alarms watch.
 
-What cannot be read is told, and takes nothing else with it: without metrics there are still the
-decisions, and what they saw.
+An unreadable record is reported and does not affect the others: without metrics, the page still
+shows the decisions, and what they saw.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Deployed:
             watched = {name: one.definition for name, one in alarms.items() if one.definition}
             metrics = self.series.read(watched, start, end, now)
         except (CallFailedError, CorruptItemError) as error:
-            notes.append(f"The metrics cannot be read: {error}")
+            notes.append(f"Cannot read the metrics: {error}")
         return Material(
             resource_id,
             start,

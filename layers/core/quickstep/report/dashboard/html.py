@@ -59,7 +59,7 @@ def element(
 
 
 def elements(name: str, children: Iterable[Child]) -> Markup:
-    """Return each child in an element of its own."""
+    """Return each child in its own element."""
     return join(*(element(name, None, child) for child in children))
 
 

@@ -1,7 +1,7 @@
 """Which decisions belong together: all looks of one breach are one incident.
 
-An alarm goes off once, and then the scaler looks again and again until the breach is over. Whoever
-reads of it wants to read of one thing that happened.
+An alarm goes off once, and then the scaler looks again and again until the breach is over. A
+reader wants to see one thing that happened.
 """
 
 from __future__ import annotations

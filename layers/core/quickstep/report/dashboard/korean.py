@@ -182,11 +182,11 @@ _PAGE = {
     "Only the newest {n} decisions are shown; a shorter time has them all.": (
         "최근 결정 {n}건만 표시합니다. 기간을 줄이면 모두 표시합니다."
     ),
-    "The metrics cannot be read: {quoted}": "지표를 읽을 수 없습니다: {quoted}",
+    "Cannot read the metrics: {quoted}": "지표를 읽을 수 없습니다: {quoted}",
     "The table has the newest {n} of {n2} decisions.": (
         "표에는 결정 {n2}건 중 최근 {n}건이 있습니다."
     ),
-    "The decisions are as of {clock}. They cannot be read anew: {quoted}": (
+    "The decisions are as of {clock}. They cannot be read again: {quoted}": (
         "{clock} 기준 결정입니다. 새로 읽을 수 없습니다: {quoted}"
     ),
     "The demo is about to begin.": "데모가 곧 시작됩니다.",

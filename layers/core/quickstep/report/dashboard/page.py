@@ -35,7 +35,7 @@ class Place(Protocol):
         ...
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address at which a decision is open; None where there is none."""
+        """Return the address at which a decision is open, or None."""
         ...
 
 
@@ -82,7 +82,7 @@ def fragment(
 ) -> Markup:
     """Return the view with its style sheet, to stand inside another page.
 
-    Where nobody draws anew for another width, `narrow` is the view that a phone shows instead.
+    Where nobody draws again for another width, `narrow` is the view that a phone shows instead.
     """
     shown = dict(parts(view, place, live=live))
     language = view.look.say.tag

@@ -304,7 +304,7 @@ class Pin:
     """Something that happened: a shape of a class at a place, a few digits, and all of it in words.
 
     `leads_to` is the address of what it opens, if it opens anything. The Tab key passes over one
-    that is no `stop`.
+    that is not a `stop`.
     """
 
     place: float

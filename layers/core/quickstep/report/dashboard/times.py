@@ -1,4 +1,4 @@
-"""Moments as the viewer reads them: in a zone of theirs, with UTC beside it."""
+"""Moments as the viewer reads them: in their zone, with UTC beside it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Written:
 def moments_in(said: str, near: datetime) -> Iterator[str | Written]:
     """Yield the parts of a reason: text, and the moments in it, which records write in UTC.
 
-    One without a date is the one next to `near`. What is no moment of a calendar is text.
+    One without a date is the one next to `near`. What is not a moment of a calendar is text.
     Example: "held until 10:00:52" is "held until " and a moment of that day.
     """
     done = 0

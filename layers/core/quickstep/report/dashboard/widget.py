@@ -214,7 +214,7 @@ def _moment(millis: Any) -> datetime | None:
 
 
 def _zone(given: Mapping[str, Any]) -> tzinfo:
-    """Return the console's zone, of which only the present offset is told: e.g. `+09:00`."""
+    """Return the console's zone, of which only the present offset is known: e.g. `+09:00`."""
     match = re.fullmatch(r"([+-])([01]\d|2[0-3]):([0-5]\d)", str(given.get("offsetISO")))
     if match is None:
         return UTC
