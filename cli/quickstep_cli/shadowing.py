@@ -161,9 +161,13 @@ def sentence(every: Sequence[Change], since: str) -> str:
     met = surges(every)
     if not met:
         added = sum(change.adds for change in every if change.who is Who.AAS)
+        if not added:
+            who = "neither Quickstep nor Application Auto Scaling scaled out"
+            return f"In {since} {who}; {scale_ins}."
+        times = f"{added} time{'' if added == 1 else 's'}"
         return (
             f"In {since} Quickstep would not have scaled out, and Application Auto Scaling did "
-            f"{added} time{'' if added == 1 else 's'}; {scale_ins}."
+            f"{times}; {scale_ins}."
         )
     ours = (
         f"In {since} Quickstep would have scaled out in {len(met)} "

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import boto3
 import requests
+from botocore.config import Config
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ecs.models import ecs_backends
 from moto.server import ThreadedMotoServer
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from botocore.config import Config
     from moto.ecs.models import Service
     from mypy_boto3_dynamodb.type_defs import (
         AttributeDefinitionTypeDef,
@@ -65,16 +65,21 @@ TABLE_ATTRIBUTES: list[AttributeDefinitionTypeDef] = [
 class Account:
     """How to reach an AWS: the session to make clients from, and the endpoint to give them.
 
-    A service of `elsewhere`, such as `dynamodb`, has its own endpoint.
+    A service of `elsewhere`, such as `dynamodb`, has its own endpoint. A client with a time-out
+    waits `patience` seconds for an answer: on a busy machine an emulator answers later than AWS
+    would. With None, a client's own time-out counts.
     """
 
     session: boto3.Session
     endpoint_url: str
     elsewhere: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    patience: float | None = field(default=30.0, kw_only=True)
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
         """Return a client of one of its services, e.g. `ecs`."""
         make: Any = self.session.client  # typed for literal names only
+        if config and self.patience:
+            config = config.merge(Config(read_timeout=self.patience))
         endpoint_url = self.elsewhere.get(service, self.endpoint_url)
         return make(service, config=config, endpoint_url=endpoint_url)
 

@@ -56,13 +56,17 @@ def scale_out_policy(tasks: int, cooldown: int = 10) -> dict[str, Any]:
 
 
 def a_door(
-    account: Account, queue_url: str, clock: Callable[[], datetime], endpoint_url: str | None = None
+    account: Account, queue_url: str, clock: Callable[[], datetime], proxy_url: str | None = None
 ) -> Door:
-    """Return the scaler as it is deployed, with clients of its own, at the time that is wanted."""
+    """Return the scaler as it is deployed, with its own clients, at the time that is wanted.
+
+    Behind a proxy that makes faults, its time-outs are those of the deployed scaler.
+    """
     day = timedelta(days=1)
     settings = Settings(TABLE, queue_url, 0, timedelta(seconds=60), day)
-    reached = replace(account, endpoint_url=endpoint_url or account.endpoint_url)
-    door = make_door(settings, reached.client)
+    if proxy_url:
+        account = replace(account, endpoint_url=proxy_url, patience=None)
+    door = make_door(settings, account.client)
     return at(door, clock)
 
 

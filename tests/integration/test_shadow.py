@@ -122,9 +122,9 @@ def test_where_nothing_was_decided_it_says_so(run: Any) -> None:
     result = run("shadow", "prod/web")
 
     assert (
-        "In 24h Quickstep would not have scaled out, and Application Auto Scaling did 0 times; "
-        "scale-ins: 0 by Quickstep, 0 by Application Auto Scaling.\nNo decision was recorded: "
-        "nothing was in breach, or `quickstep doctor` says why.\n"
+        "In 24h neither Quickstep nor Application Auto Scaling scaled out; scale-ins: 0 by "
+        "Quickstep, 0 by Application Auto Scaling.\nNo decision was recorded. If an alarm was in "
+        "breach, `quickstep doctor` says why.\n"
     ) in result.stdout
 
 
