@@ -13,7 +13,7 @@ INSTALLED := .venv/installed
 MUTATION := .cache/mutation
 MUTMUT := ../../.venv-mutation/bin/mutmut
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
-# A worker per processor takes a file at a time, the slow folders first; ARGS="-n 0" takes one.
+# A worker takes a file at a time, the longest first (tests/conftest.py); ARGS="-n 0" takes one worker.
 BESIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 export SAM_CLI_TELEMETRY := 0

@@ -27,6 +27,20 @@ if find_spec("botocore"):  # mutants of the engine are tested without it
     botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
+LONGEST = ("test_terraform.py", "test_faults.py", "test_queues.py")
+"""Files that begin first: begun last, one would run alone while the other processors idle."""
+
+
+@pytest.hookimpl(optionalhook=True)  # mutants of the engine are tested without xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """Take a worker and a half for each processor: tests wait, for servers and for seconds."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the machine's AWS settings away, so that no test can reach an account."""

@@ -74,14 +74,23 @@ class Account:
     endpoint_url: str
     elsewhere: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     patience: float | None = field(default=30.0, kw_only=True)
+    _clients: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
-        """Return a client of one of its services, e.g. `ecs`."""
+        """Return a client of one of its services, e.g. `ecs`: with a config, a new one.
+
+        Without, it is made once: making one takes as long as the call that it is for.
+        """
+        if config is None and service in self._clients:
+            return self._clients[service]
         make: Any = self.session.client  # typed for literal names only
         if config and self.patience:
             config = config.merge(Config(read_timeout=self.patience))
         endpoint_url = self.elsewhere.get(service, self.endpoint_url)
-        return make(service, config=config, endpoint_url=endpoint_url)
+        made = make(service, config=config, endpoint_url=endpoint_url)
+        if config is None:
+            self._clients[service] = made
+        return made
 
 
 class EmbeddedAws:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_sqs import SQSClient
 
     from quickstep.loop.door import Door
     from quickstep.naming import ServiceName
@@ -194,22 +193,6 @@ def take_messages(account: Account, queue_url: str) -> list[str]:
     for message in messages:
         client.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
     return [message["Body"] for message in messages]
-
-
-def receive(client: SQSClient, queue_url: str, kind: str) -> list[str]:
-    """Return the next messages of a kind, once they are due; wait a few seconds for one.
-
-    The others stay where they are: nobody gets to see them.
-    """
-    bodies = []
-    answer = client.receive_message(
-        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=3, VisibilityTimeout=60
-    )
-    for message in answer.get("Messages", []):
-        if kind in json.loads(message["Body"]):
-            bodies.append(message["Body"])
-            client.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-    return bodies
 
 
 # --- what is left behind --------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
-from itertools import count
+from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from threading import Barrier, Event, Lock
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory
 from quickstep_lab.embedded_aws import Account, create_queue, put_policy
 from tests.builders import NOW, WEB, a_document, a_lease, a_record
+from tests.clocks import SetClock, same_time
 from tests.integration.scene import (
     NO_GUARDS,
     a_door,
@@ -28,10 +29,10 @@ from tests.integration.scene import (
     decisions,
     on_call,
     outcomes,
-    receive,
     remembered,
     scale_out_policy,
     set_tasks,
+    take_messages,
     targets_of,
     tasks,
 )
@@ -53,7 +54,8 @@ NOTHING_NEW = {Outcome.IGNORED_DUPLICATE, Outcome.HELD_NO_DATA}
 """How the same event ends that has been answered."""
 
 WAIT = 30.0  # seconds, for what takes milliseconds
-RECEIVES = 10  # of up to 3 s each, for messages that are delayed by 1 or 2
+LATER = LEASE + timedelta(seconds=5)
+"""After a race every message is due: whoever lost comes back once the winner's lease is over."""
 
 
 class Race:
@@ -122,14 +124,12 @@ def ends(records: Iterable[DecisionRecord]) -> Counter[Outcome]:
 
 
 def come_back(account: Account, number: int) -> list[DecisionRecord]:
-    """Receive as many alarm messages, each as soon as it is due, and evaluate them."""
+    """Receive as many alarm messages once all are due, and evaluate them."""
     queue_url = create_queue(account)
-    door = a_door(account, queue_url, lambda: NOW + timedelta(seconds=2))
-    bodies: list[str] = []
-    for _ in range(RECEIVES):
-        if len(bodies) >= number:
-            break
-        bodies += receive(account.client("sqs"), queue_url, "alarm")
+    door = a_door(account, queue_url, lambda: NOW + LATER)
+    with same_time(SetClock(datetime.now(UTC) + LATER)):
+        due = list(chain.from_iterable(iter(lambda: take_messages(account, queue_url), [])))
+    bodies = [body for body in due if "alarm" in json.loads(body)]
     assert len(bodies) == number
     return [record for body in bodies for record in door.on_message(body)]
 

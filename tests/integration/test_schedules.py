@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 
 from functions.schedule.handler import handler as schedule_handler
 from quickstep.aws.dynamodb import DynamoOperators
@@ -32,7 +33,6 @@ from tests.integration.scene import (
     invoke,
     outcomes,
     put_alarm,
-    receive,
     remembered,
     take_messages,
     targets_of,
@@ -369,7 +369,7 @@ def test_what_somebody_mistyped_is_replaced_by_the_schedule(
 
 def test_a_conflict_with_a_commit_is_waited_for_a_few_times(account: Account) -> None:
     pauses: list[timedelta] = []
-    client = account.client("dynamodb")
+    client = account.client("dynamodb", config=Config())  # one of its own
     left = [2]
 
     def conflict(**_: Any) -> Any:
@@ -392,5 +392,5 @@ def test_a_request_s_message_is_one_of_the_queue_s(story: Story) -> None:
     made = make_schedules(ScheduleSettings(TABLE, story.queue_url), story.account.client)
     made.on_action({"ResourceId": WEB.resource_id, "MaxCapacity": 3, "For": "1h"})
 
-    (body,) = receive(story.account.client("sqs"), story.queue_url, "request")
+    (body,) = take_messages(story.account, story.queue_url)
     assert json.loads(body)["request"]["capacity"] is None

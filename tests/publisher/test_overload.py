@@ -6,8 +6,9 @@ import math
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,11 +32,13 @@ SERVERS = {
 }
 SERVED = {"gunicorn, one at a time": 45.0, "uvicorn": 150.0}
 """Requests per second that each can take, or less: tests share their machine."""
+Published: TypeAlias = tuple[float, list[dict[str, float]]]
+"""The rate that was offered, and the points of the seconds that count."""
 SETTLED, OVER = 4, 10
 """Seconds from which on, and until which, what is published counts."""
 
 
-def published(server: str, folder: Path, times: float) -> tuple[float, list[dict[str, float]]]:
+def published(server: str, folder: Path, times: float) -> Published:
     """Offer so many times what a server takes; return the rate, and its seconds once SETTLED."""
     with running(SERVERS[server], folder, QUICKSTEP_SECONDS="1") as (url, lines, _):
         until(lambda: _answers(url))
@@ -50,6 +53,30 @@ def published(server: str, folder: Path, times: float) -> tuple[float, list[dict
     return offered.sent, [second for second in seconds if second["at"] in settled]
 
 
+def all_published(tmp_path_factory: pytest.TempPathFactory, times: float) -> dict[str, Published]:
+    """Offer that to all servers at the same time: most of it is waiting for the next point."""
+    with ThreadPoolExecutor(len(SERVERS)) as pool:
+        runs = {
+            server: pool.submit(published, server, tmp_path_factory.mktemp("task"), times)
+            for server in SERVERS
+        }
+        return {server: run.result() for server, run in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def overloaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Published]:
+    return all_published(tmp_path_factory, 4.0)
+
+
+@pytest.fixture(scope="module")
+def calm(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Published]:
+    return all_published(tmp_path_factory, 0.4)
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=10).ok
@@ -59,9 +86,9 @@ def _answers(url: str) -> bool:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_an_overloaded_task_publishes_what_is_asked_of_it_and_is_full(
-    server: str, tmp_path: Path
+    server: str, overloaded: dict[str, Published]
 ) -> None:
-    offered, points = published(server, tmp_path, 4.0)
+    offered, points = overloaded[server]
 
     assert len(points) >= 5
     assert median(point["RequestsPerSecond"] for point in points) >= 0.9 * offered
@@ -76,8 +103,10 @@ def test_an_overloaded_task_publishes_what_is_asked_of_it_and_is_full(
     (os.getloadavg()[0] > 4 * (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else False,
     reason="on a machine that others use up, nothing is calm",
 )
-def test_a_calm_task_publishes_its_load_and_is_not_full(server: str, tmp_path: Path) -> None:
-    offered, points = published(server, tmp_path, 0.4)
+def test_a_calm_task_publishes_its_load_and_is_not_full(
+    server: str, calm: dict[str, Published]
+) -> None:
+    offered, points = calm[server]
 
     assert len(points) >= 5
     assert median(point["RequestsPerSecond"] for point in points) == pytest.approx(
