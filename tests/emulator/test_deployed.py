@@ -105,7 +105,8 @@ def test_a_schedule_of_a_second_service_brings_its_tasks_at_its_time(stack: Stac
     )
 
     assert soon(lambda: desired_count(stack.account, API) == 7)
-    assert decisions(stack, API)[-1]["trigger"]["kind"] == "request"
+    # A heartbeat may look at the service in the same seconds.
+    assert "request" in {one["trigger"]["kind"] for one in decisions(stack, API)}
     delete(api)
 
 

@@ -581,7 +581,8 @@ def test_a_refusal_by_aws_is_said_to_be_one(
 
 
 def refuse_all(monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:
-    """Have AWS refuse every call of the command."""
+    """Have AWS refuse every call of the command, which is repeated without a pause."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)
     session = boto3.Session
 
     def refusing(**settings: Any) -> boto3.Session:
