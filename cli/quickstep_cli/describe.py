@@ -182,7 +182,7 @@ def _fields(seen: Described, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     if memory and memory.surges:
         last = age_text(memory.surges[-1], seen.at)
         yield "Surges", f"{len(lately(memory, seen.at))} looks in 10 minutes, the last {last} ago"
-    said = list(in_force(status, seen.at))
+    said = list(in_force(status, seen.at, zone))
     for number, one in enumerate(said or ["nothing but the document"]):
         yield ("" if number else "In force"), one
     if not any("next look" in one for one in said):
