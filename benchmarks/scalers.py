@@ -59,7 +59,7 @@ SEEDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the mission's steps are to be beside another scaler: a ratio of a measure, and a limit.
+    """What the default steps are to be beside another scaler: a ratio of a measure, and a limit.
 
     A ratio is Quickstep's measure divided by the other's.
     """
@@ -193,7 +193,7 @@ def figures(
 
 
 def kept_promises(case: Traffic, results: Played) -> Iterator[Figure]:
-    """Yield what the mission's steps promise, beside whom they promise it."""
+    """Yield what the default steps promise, beside whom they promise it."""
     for promise in PROMISES:
         yield Figure(
             f"{case.name}: {promise.words}",
