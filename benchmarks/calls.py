@@ -270,10 +270,10 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "calls",
     "Calls of an evaluation",
-    "The real functions on the embedded AWS, one service with two alarms: AWS calls from botocore's"
-    " events, DynamoDB's request units from the sizes of the items by AWS's rules, log bytes from"
-    " the functions' output. The times are on the embedded AWS, in this process. What it costs:"
-    " [costs](costs.md).",
+    "The real functions run on the embedded AWS, for one service with two alarms. AWS calls are"
+    " counted from botocore's events, DynamoDB's request units from the sizes of the items by AWS's"
+    " rules, and log bytes from the functions' output. Times are those of the embedded AWS, in this"
+    " process. [Costs](costs.md) says what it costs.",
     figures,
 )
 

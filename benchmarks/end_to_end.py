@@ -441,35 +441,35 @@ def _calls(case: Case) -> Quantity:
 
 
 ABOUT = f"""\
-{TRIALS:,} trials of a surge that begins at any moment: the load of two tasks goes from
-{Case().at_rest:g} requests/s each to 2, 3 and 10 times that, and stays there. The alarm is the
-template's: Average, period 10, 1 of 1, threshold {THRESHOLD:g}; the policy is
-[`web.json`](../examples/policies/web.json). Time runs from the first overloaded moment until
-`UpdateService` is accepted.
+{TRIALS:,} trials of a surge that begins at any moment: the load of two tasks rises from
+{Case().at_rest:g} requests/s each to 2, 3 or 10 times that, and stays there. The alarm is the
+template's: Average, period 10, 1 of 1, threshold {THRESHOLD:g}. The policy is
+[`web.json`](../examples/policies/web.json). Time runs from the first overloaded moment until ECS
+accepts `UpdateService`.
 
-Real code: the cycle with its engine, on the documented rules of alarms as the laboratory has them.
-Tasks send and stamp as the publisher does, which tests compare. Measured in this run: the handler,
-warm, {RUNS} times on the embedded AWS, from an event until ECS has accepted; its median is a row.
-Modelled: how soon a sample can be read, the phase in which an alarm is evaluated, the event's
-delivery and cold starts. So are the calls over a network; their modelled time comes on top of the
-measured one, as the part ECS. AWS publishes none of these; the numbers are those of
-[`world.py`](../lab/quickstep_lab/simulator/world.py). The 86 s and 363 s are AWS's own benchmark of
-target tracking (June 2026), of another workload.
+The cycle and its engine are the real code, on the laboratory's implementation of the documented
+rules of alarms. Tests hold the tasks' sends and timestamps to the publisher's. This run measures
+the warm handler {RUNS} times on the embedded AWS, from an event until ECS accepts the change; one
+row has the median. The rest is modelled, since AWS publishes none of it: how soon a sample can be
+read, the phase in which an alarm is evaluated, the event's delivery, cold starts, and calls over a
+network, which the part ECS adds to the measured time. The numbers are those of
+[`world.py`](../lab/quickstep_lab/simulator/world.py). The 86 s and 363 s come from AWS's own
+benchmark of target tracking (June 2026), which has another workload.
 
-An average of 10 s asks for a load that has been high for long enough: at twice the load at rest,
-for two thirds of the time, at ten times, for less than a tenth. So a small surge takes longer.
+An average over 10 s breaches once the load has been high for long enough: for two thirds of the
+period at twice the load, for less than a tenth at ten times. So a small surge takes longer.
 
-The rows with *surge* are the same trials where tasks publish whole seconds and tell of a surge: a
-task that has had half as much again as its target of {THRESHOLD:g} for two whole seconds, and three
-standard deviations more, publishes and sends its message at any moment of the next second. SQS to
-Lambda is modelled with {HOP:g} s. What is not felt so, as twice the load at rest, the alarm
-answers. The looks are the real door's: until the seconds can be read, one each second. The parts
-are means of those that a surge has answered; the rows of parts without *surge* are the alarm's.
+In the rows with *surge*, the same tasks publish whole seconds and report surges: a task that has
+received one and a half times its target of {THRESHOLD:g}, and at least three standard deviations
+more, for two whole seconds publishes and sends its message at any moment of the next second. SQS to
+Lambda is modelled with {HOP:g} s. A surge that no task feels, such as twice the load, is left to
+the alarm. The looks are the real door's, one each second until the seconds can be read. Parts with
+*surge* are means over the surges that were answered that way; the others are the alarm's.
 
-What a further second would cost: each of the rows that change one thing says what it brings.
-Publishing more often costs calls. A direct alarm action brings at most what the row without a hop
-does, provisioned concurrency what the row without cold starts does. CloudWatch has no shorter
-period than 10 s, and nobody can choose the phase of an alarm's evaluation: two rows say what that
-is worth. A p99 of {TRIALS:,} trials rests on ten of them: it is good to some tenths of a second."""
+To show what a further second would cost, some rows change one thing each. Publishing more often
+costs calls. A direct alarm action saves at most what the row without a hop shows, and provisioned
+concurrency what the row without cold starts shows. CloudWatch has no period below 10 s, and the
+phase of an alarm's evaluation cannot be chosen: two rows show what it is worth. A p99 of {TRIALS:,}
+trials rests on ten of them, so it is accurate to a few tenths of a second."""
 
 BENCHMARK = Benchmark("end-to-end", "End to end, modelled", ABOUT, figures)

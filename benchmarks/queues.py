@@ -200,7 +200,7 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "queues",
     "Queues",
-    "The real polls over an account in memory, in virtual time; ten functions take them. Costs are"
+    "The real polls, over an account in memory and in virtual time, by ten functions. Costs are"
     " modelled from published prices.",
     figures,
 )

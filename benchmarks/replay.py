@@ -142,11 +142,12 @@ def _differences(what: str, runs: Sequence[Both]) -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "replay",
     "The simulator against itself, modelled",
-    f"Each scaler's run of {SEEDS} seeds in the simulator, and the same desired counts played again"
-    " [request by request](../lab/quickstep_lab/simulator/single_requests.py): requests at random"
-    " moments of their second, round robin, a queue in each task, health checks and quotas, with no"
-    " code of the fluid model. A launch takes as long as in the run, so that what differs is not"
-    " chance. Failures and task-seconds are means over the seeds, latencies medians.",
+    f"Each scaler runs with {SEEDS} seeds in the simulator. Then the same desired counts are"
+    " played [request by request](../lab/quickstep_lab/simulator/single_requests.py), without any"
+    " code of the fluid model: requests at random moments within their second, round robin, a"
+    " queue in each task, health checks and quotas. Each launch takes as long as it did in the"
+    " run, so chance explains no difference. Failures and task-seconds are means over the seeds,"
+    " latencies medians.",
     figures,
 )
 
