@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 60.0
 """Seconds; a longer or negative wait cannot be true and is ignored."""
 FEW = 12
-"""With fewer requests than this, only the shortest wait that they prove counts."""
+"""With fewer requests than this, only the certain part of their wait counts."""
 WAITING = 1.0
 """Seconds of queue time from which on a task is overloaded, whatever other signals say."""
 NOTICED = 0.25
