@@ -146,7 +146,7 @@ def clean(aws: Aws) -> list[str]:
 
 
 def _stack(client: Any) -> dict[str, Any] | None:
-    """Return the stack of a proof's name; None where there is none."""
+    """Return the stack of a proof's name; None where no stack has it."""
     try:
         (found,) = client.describe_stacks(StackName=NAME)["Stacks"]
     except ClientError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quickstep_lab.embedded_aws import Account
 
 
-SHORT = Plan(surges=1, warm=3, surge=3, rest=1, set_up=8)
+SHORT = Plan(surges=1, warm=4, surge=2, rest=1, set_up=5)
 DEADLINE = timedelta(minutes=10)
 
 

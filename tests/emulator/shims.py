@@ -193,6 +193,8 @@ def application_auto_scaling_remembers() -> str:
             "create": create,
             "delete": lambda key, _properties, kept=kept: _forget(kept.pop(key, {})),
         }
+    in_thread = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: "ApplicationAutoScaling" in kind or in_thread(kind)
     router.SERVICE_PATTERNS["application-autoscaling"] = {
         "target_prefixes": ["AnyScaleFrontendService"]
     }
@@ -277,7 +279,9 @@ def _alarm_of_cpu(
 
 
 def _forget(gone: dict[str, Any]) -> None:
-    """AAS deletes a policy's alarms with it."""
+    """AAS deletes a policy's alarms with it; that takes a moment, in which a proof can be killed."""
+    if "PolicyARN" in gone:
+        time.sleep(1)
     for alarm in gone.get("Alarms", []):
         cloudwatch.cloudformation_delete_metric_alarm(alarm["AlarmName"])
 

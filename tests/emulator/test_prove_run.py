@@ -5,11 +5,13 @@ QUICKSTEP_PROOF=1 make emulator ARGS="-k prove"
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,10 +25,11 @@ from quickstep_lab.files import ROOT
 from quickstep_lab.prove.carry_out import TakenError
 from quickstep_lab.prove.plan import Contender
 from tests.emulator.proof_scene import DEADLINE, SHORT, left_behind, on
+from tests.emulator.scene import soon
 from tests.emulator.server import ROOT_KEY, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
@@ -51,15 +54,33 @@ def test_a_second_proof_is_refused_and_leaves_the_first_alone(stack: Stack) -> N
     assert proof_run.clean(aws) == ["quickstep-proof: nothing to delete in us-east-1"]
 
 
-def moments(whole: float) -> Iterator[float]:
-    """Return a random moment of each twentieth of a proof, in seconds."""
-    random = Random(1)  # noqa: S311 - repeatable, not secret
-    for number in range(MOMENTS):
-        yield (number + random.random()) / MOMENTS * whole
+@dataclass(frozen=True, slots=True)
+class ShortProof:
+    """A proof of some seconds as a process; what it says goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def reached(self, phase: str) -> bool:
+        """Whether it is so far; it says a line at the end of each phase."""
+        return len(self.log.read_text().splitlines()) >= PHASES.index(phase)
+
+
+def begun(environment: Mapping[str, str], log: Path) -> ShortProof:
+    """Begin one."""
+    run = "from tests.emulator.proof_scene import short_proof; short_proof()"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-c", run],
+            cwd=ROOT,
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=said,
+        )
+    return ShortProof(process, log)
 
 
 def test_killed_at_any_moment_it_leaves_nothing_that_clean_does_not_find(
-    stack: Stack, tmp_path: Path, record_property: Callable[[str, object], None]
+    stack: Stack, tmp_path: Path
 ) -> None:
     environment = {
         "AWS_ENDPOINT_URL": stack.account.endpoint_url,
@@ -67,38 +88,28 @@ def test_killed_at_any_moment_it_leaves_nothing_that_clean_does_not_find(
         "AWS_ACCESS_KEY_ID": ROOT_KEY,
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
     }
-    log = tmp_path / "said"
-
-    def begin() -> subprocess.Popen[bytes]:
-        with log.open("wb") as said:
-            return subprocess.Popen(
-                (
-                    sys.executable,
-                    "-c",
-                    "from tests.emulator.proof_scene import short_proof as run; run()",
-                ),
-                cwd=ROOT,
-                env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-                stdout=said,
-            )
-
+    random = Random(1)  # noqa: S311 - repeatable, not secret
+    whole = begun(environment, tmp_path / "whole")
     began = time.monotonic()
-    assert begin().wait(120) == 0
-    whole = time.monotonic() - began
-    killed: Counter[str] = Counter()
-    for moment in moments(whole):
-        process = begin()
-        time.sleep(moment)
-        process.kill()
-        process.wait()
-        left = left_behind(stack.account)
-        killed[PHASES[len(log.read_text().splitlines())]] += 1
-        killed["with something left"] += bool(left)
+    lasts: list[float] = []
+    for after in PHASES[1:]:
+        assert soon(partial(whole.reached, after)), whole.log.read_text()
+        lasts.append(time.monotonic() - began - sum(lasts))
+    assert whole.process.wait() == 0
+    found = 0
+    for number in range(MOMENTS):
+        phase = number % len(lasts)
+        one = begun(environment, tmp_path / str(number))
+        assert soon(partial(one.reached, PHASES[phase]))
+        time.sleep(random.uniform(0, lasts[phase]))
+        one.process.kill()
+        one.process.wait()
+        found += bool(left_behind(stack.account))
 
         cleaned = CliRunner().invoke(app, ["prove", "--clean"], env=environment)
 
         assert cleaned.exit_code == 0, cleaned.output
-        assert left_behind(stack.account) == {}, f"killed after {moment:.2f} s of {whole:.2f}"
-    record_property("killed", dict(killed))
-    assert set(PHASES[:3]) <= set(killed), killed
-    assert killed["with something left"] >= MOMENTS / 2, killed
+        assert left_behind(stack.account) == {}, f"kill {number}, in the {PHASES[phase]}"
+    seconds = dict(zip(PHASES, lasts, strict=False))
+    (tmp_path / "killed.json").write_text(json.dumps({"seconds": seconds, "found": found}))
+    assert found >= MOMENTS / 3, f"only {found} kills of {MOMENTS} left something behind"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli import proof_run
@@ -23,6 +24,7 @@ from quickstep_lab.clock import Clock
 from quickstep_lab.embedded_aws import REGION, create_queue, create_surge_queue
 from quickstep_lab.prove.carry_out import DeadlineError
 from quickstep_lab.prove.plan import Contender, Plan
+from tests.integration.aas import an_activity
 from tests.integration.commands import quickstep
 
 if TYPE_CHECKING:
@@ -98,6 +100,33 @@ def test_a_proof_runs_to_its_end_and_leaves_no_stack(proof: Proof) -> None:
     counted = Counter(proof.calls)
     assert [step for step in STEPS if counted[step[0]] < step[1]] == []
     assert stacks(proof.account) == []
+
+
+def test_a_service_of_aas_has_the_start_of_its_scaling_activity_as_its_event(
+    proof: Proof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime(2026, 11, 27, 10, 2, tzinfo=UTC)
+    first, second = PLAN.overloads(start)
+    acted = [second + timedelta(seconds=1.25), first + timedelta(seconds=2.5)]
+    activities = [an_activity(at, 4) for at in (*acted, start - timedelta(days=1))]
+    answer = json.dumps({"ScalingActivities": activities})
+    monkeypatch.setattr(
+        ApplicationAutoScalingResponse,
+        "describe_scaling_activities",
+        lambda _: answer,
+        raising=False,
+    )
+
+    result = proof.run()
+
+    assert result.start == start
+    events = [(surge.service, surge.event) for surge in result.surges if surge.event]
+    assert events == [
+        (Contender.TRACKING, acted[1]),
+        (Contender.TRACKING, acted[0]),
+        (Contender.STEP, acted[1]),
+        (Contender.STEP, acted[0]),
+    ]
 
 
 def at_step(step: tuple[str, int], act: Callable[[], None]) -> Callable[[str], None]:
