@@ -279,7 +279,7 @@ def _alarm_of_cpu(
 
 
 def _forget(gone: dict[str, Any]) -> None:
-    """AAS deletes a policy's alarms with it; that takes a moment, in which a proof can be killed."""
+    """AAS deletes a policy's alarms with it. It takes a moment, in which a proof can be killed."""
     if "PolicyARN" in gone:
         time.sleep(1)
     for alarm in gone.get("Alarms", []):
