@@ -152,6 +152,15 @@ class Aws:
 
         return replace(self, wrap=Once, _lock=RLock(), _clients={})
 
+    def checking(self, check: Callable[[], None]) -> Aws:
+        """Return the same: before each call it checks, and what that raises, the call raises."""
+
+        def checked(client: Any) -> Any:
+            client.meta.events.register("before-call", lambda **_: check())
+            return client
+
+        return replace(self, wrap=checked, _lock=RLock(), _clients={})
+
     @property
     def scaler(self) -> Mapping[str, str]:
         """What the scaler's parameter says of it: its stack, table and queue.
