@@ -94,9 +94,8 @@ def _print(findings: list[Finding], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Path:
-    """When an alarm was set, when CloudWatch says it was, and the record that came of it."""
+    """When CloudWatch says that an alarm was set, and the record that came of it."""
 
-    set_at: datetime
     changed_at: datetime
     record: Record
 
@@ -155,5 +154,5 @@ def _answer(aws: Aws, target: ServiceName, alarm: str, set_at: datetime) -> _Pat
             continue
         changed_at = datetime.fromisoformat(trigger["at"]).astimezone(UTC)
         if changed_at >= set_at - timedelta(seconds=5):
-            return _Path(set_at, changed_at, record)
+            return _Path(changed_at, record)
     return None

@@ -667,16 +667,6 @@ def test_how_often_a_surge_was_looked_at_does_not_count_for_its_alarm(
     assert next_check(IN_BREACH, record, NOW, 0.5) == check
 
 
-def test_the_looks_of_one_that_outlives_alarms_go_on_while_none_is_in_alarm() -> None:
-    record = ended(Outcome.SCALED_OUT, a_decision(10))
-    quiet = remembering(high=known(AlarmState.OK))
-
-    outliving = replace(record, look=replace(record.look, outlives_alarms=True))
-
-    assert next_check(quiet, record, NOW, 0.5) is None
-    assert next_check(quiet, outliving, NOW, 0.5) == Check(timedelta(seconds=10))
-
-
 # --- what needs the heartbeat ---------------------------------------------------------------------
 
 SEEN_OK = described(AlarmState.OK, 600)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep_lab.cost.bill import Bill, bill, by_transport, hints, longest_line_that_pays
+from quickstep_lab.cost.bill import Bill, bill, by_transport, hints
 from quickstep_lab.cost.counts import (
     Case,
     Counted,
@@ -364,12 +364,6 @@ def test_the_typical_service_is_billed_by_each_way_of_publishing() -> None:
     assert set(ways) == set(Transport)
     assert ways[Transport.LOGS] <= 12
     assert ways[Transport.LOGS] < ways[Transport.EMF] < ways[Transport.CLOUDWATCH]
-
-
-def test_emf_pays_as_long_as_a_line_costs_less_than_a_call() -> None:
-    prices = {Meter.API_REQUEST: a_price(0.01, 1000), Meter.LOG_INGESTED: a_price(0.50, 1e9)}
-
-    assert longest_line_that_pays(prices) == pytest.approx(20_000)
 
 
 # --- a month beside others ------------------------------------------------------------------------

@@ -11,14 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from quickstep_lab.cost.model import Part, Transport, quickstep
-from quickstep_lab.cost.prices import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from quickstep_lab.cost.counts import Counted
     from quickstep_lab.cost.model import Activity, Line, Usage
-    from quickstep_lab.cost.prices import Price
+    from quickstep_lab.cost.prices import Meter, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +157,3 @@ def by_transport(
         ).total
         for transport in Transport
     }
-
-
-def longest_line_that_pays(prices: Mapping[Meter, Price]) -> float:
-    """Return the bytes of a line, CloudWatch's share included, at which EMF costs a call.
-
-    Example: a call at 0.01 per 1,000 and a GB at 0.50: 20,000 bytes. Below it EMF pays, however
-    few tasks there are.
-    """
-    return prices[Meter.API_REQUEST].of(1) / prices[Meter.LOG_INGESTED].of(1)

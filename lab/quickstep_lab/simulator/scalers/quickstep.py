@@ -66,9 +66,9 @@ class Quickstep:
             player.listen(FeltSurges(stage, self.setup.load_per_task))
 
 
-def told_of_surges(setup: Setup, name: str = "quickstep-surge") -> Quickstep:
+def told_of_surges(setup: Setup) -> Quickstep:
     """Return the same scaler where tasks report surges."""
-    return Quickstep(setup, name, surges=True)
+    return Quickstep(setup, "quickstep-surge", surges=True)
 
 
 def textbook(setup: Setup) -> Quickstep:
