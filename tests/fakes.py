@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from quickstep.engine.model import Service
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import NOW, WEB, a_document, a_look
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
-    from quickstep_lab.in_memory import Call
+    from quickstep_lab.in_memory.hook import Call
     from tests.builders import Came
 
 _A = TypeVar("_A")

@@ -36,7 +36,8 @@ from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeats, Message, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError
 from quickstep.protocol.quotas import TABLE_WRITES
-from quickstep_lab.in_memory import Call, InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
+from quickstep_lab.in_memory.hook import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quickstep_cli.compare import MODELLED, signals_told
-from quickstep_cli.experiment import DEFAULTS, Trial, an_experiment, setup_of
+from quickstep_cli.experiment import an_experiment, setup_of
 from quickstep_cli.pricing import watched_by
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
+from quickstep_cli.trials import DEFAULTS, Trial
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import OTHERS, Usage
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quickstep_cli.compare import MODELLED
-from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from quickstep_cli.experiment import an_experiment, progress_bar
 from quickstep_cli.pricing import (
     ArchitectureOption,
     CpuOption,
@@ -19,6 +19,7 @@ from quickstep_cli.pricing import (
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
+from quickstep_cli.trials import Trial, takes_trial
 from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import (

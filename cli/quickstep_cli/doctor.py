@@ -15,8 +15,6 @@ from rich.markup import escape
 from quickstep.engine.model import Direction
 from quickstep_cli.aws import (
     Aws,
-    CommandError,
-    Exit,
     JsonOption,
     OptionalTargetArgument,
     YesOption,
@@ -27,6 +25,7 @@ from quickstep_cli.aws import (
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.findings import Finding, Verdict
 from quickstep_cli.doctor_all import MARKS, check_all
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.targets import records_since, the_target
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences
 from quickstep.protocol.records import decision_dict
-from quickstep_cli.aws import Exit
+from quickstep_cli.failures import Exit
 from quickstep_cli.queues import read_queues
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.asked import ask_together
 from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
-from quickstep_cli.aws import CommandError, Exit, explain_error, now
+from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import (
     Autoscaling,
     EcsMetrics,
@@ -31,6 +31,7 @@ from quickstep_cli.checks.facts import (
     Unknown,
 )
 from quickstep_cli.checks.publishing import MINUTE, of_ecs
+from quickstep_cli.failures import CommandError, Exit, explain_error
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_resource_id
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.failures import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

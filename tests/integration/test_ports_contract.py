@@ -66,7 +66,8 @@ from quickstep.protocol.ports import (
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import ITEM_BYTES, InMemoryAws, InMemoryEvents
+from quickstep_lab.in_memory.account import InMemoryAws, InMemoryEvents
+from quickstep_lab.in_memory.table import ITEM_BYTES
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,

@@ -27,7 +27,7 @@ from quickstep.protocol.counts import CLOCKS, LATE, STALE, Count, Counts
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Recheck, Request
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import ITEM_BYTES
+from quickstep_lab.in_memory.table import ITEM_BYTES
 from tests.builders import (
     HIGH,
     LOW,

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from quickstep_cli.aws import Aws, CommandError
+from quickstep_cli.aws import Aws
+from quickstep_cli.failures import CommandError
 from quickstep_cli.main import app
 from quickstep_cli.proof_run import obstacles, place_of
 from quickstep_lab.prove.plan import Contender, Plan

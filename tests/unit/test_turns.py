@@ -27,7 +27,7 @@ from quickstep.protocol.line import (
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
-from quickstep_lab.in_memory import InMemoryAws, InMemoryTurns
+from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import (
     BLIND,
     HIGH,
@@ -45,6 +45,7 @@ from tests.builders import (
 )
 
 if TYPE_CHECKING:
+    from quickstep_lab.in_memory.table import InMemoryTurns
     from tests.builders import Came
 
 TARGET = a_target()

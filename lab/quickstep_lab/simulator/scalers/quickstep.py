@@ -18,7 +18,7 @@ from quickstep.loop.looks import alarm_look, heartbeat_look
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Message, write_message
 from quickstep.protocol.polls import Poll
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 from quickstep_lab.simulator.surges import FeltSurges
 
