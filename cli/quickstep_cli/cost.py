@@ -11,6 +11,7 @@ import typer
 
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import an_experiment, progress_bar
+from quickstep_cli.options import read_file
 from quickstep_cli.pricing import (
     ArchitectureOption,
     CpuOption,
@@ -30,7 +31,7 @@ from quickstep_lab.cost.model import (
     Watched,
 )
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
-from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
+from quickstep_lab.cost.prices import Certainty, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
 from quickstep_lab.traffic import ScenarioName
@@ -184,15 +185,7 @@ def _prices(file: Path | None) -> Prices:
     base = read_prices()
     if file is None:
         return base
-    try:
-        return read_prices(file.read_text(encoding="utf-8"), base=base)
-    except PricesError as error:
-        listed = "\n".join(str(problem) for problem in error.problems)
-        raise typer.BadParameter(f"{file}:\n{listed}", param_hint="--prices") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file}: must be UTF-8", param_hint="--prices") from None
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--prices") from None
+    return read_file(file, lambda text: read_prices(text, base=base), "--prices")
 
 
 def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:

@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from quickstep.config import ConfigError, parse_target
+from quickstep.config import parse_target
 from quickstep.engine.model import Direction, MetricScope, ScalableTarget
+from quickstep_cli.options import read_file
 from quickstep_cli.thresholds import read_thresholds
 from quickstep_cli.watched import Given, what_is_watched
 from quickstep_lab.prove.clocks import measured
-from quickstep_lab.prove.result import ResultError, read_result
+from quickstep_lab.prove.result import read_result
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
 from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.stage import Setup
@@ -39,13 +40,7 @@ def clocks_of(file: Path) -> Clocks:
     Raises:
         typer.BadParameter: the file does not hold together.
     """
-    try:
-        return measured(read_result(file.read_text(encoding="utf-8")))
-    except ResultError as error:
-        listed = "\n".join(str(problem) for problem in error.problems)
-        raise typer.BadParameter(f"{file}:\n{listed}", param_hint="--world") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file}: must be UTF-8", param_hint="--world") from None
+    return read_file(file, lambda text: measured(read_result(text)), "--world")
 
 
 def read_setup(
@@ -61,16 +56,8 @@ def read_setup(
         typer.BadParameter: the document or a threshold breaks a rule, or what a policy watches is
             not known or cannot be simulated.
     """
-    try:
-        # Of a dry run it is to be seen what it would come to.
-        target = replace(parse_target(policy.read_text(encoding="utf-8")), dry_run=False)
-    except ConfigError as error:
-        listed = "\n".join(str(problem) for problem in error.problems)
-        raise typer.BadParameter(f"{policy}:\n{listed}", param_hint="--policy") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{policy}: must be UTF-8", param_hint="--policy") from None
-    except OSError as error:
-        raise typer.BadParameter(f"{policy}: {error.strerror}", param_hint="--policy") from None
+    # Of a dry run it is to be seen what it would come to.
+    target = replace(read_file(policy, parse_target, "--policy"), dry_run=False)
     return setup_of(target, str(policy), thresholds, given, simulated=simulated)
 
 
