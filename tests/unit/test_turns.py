@@ -35,6 +35,7 @@ from tests.builders import (
     NOW,
     QUIET,
     WEB,
+    a_line,
     a_look,
     a_policy,
     a_target,
@@ -66,10 +67,6 @@ def throttled(
     return DecisionRecord(
         "d1", NOW, a_look(came or Recheck(WEB, 7)), outcome, "", decision, alarms=shown
     )
-
-
-def a_line(**lanes: Lane) -> Line:
-    return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
 
 
 def test_a_number_that_nobody_took_serves_nobody_and_comes_last() -> None:
