@@ -285,10 +285,6 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
 
 
-def _wait(milliseconds: float | None) -> str:
-    return _seconds(None if milliseconds is None else milliseconds / 1000)
-
-
 def _millis(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f} ms"
 
