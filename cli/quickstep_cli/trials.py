@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,110 +37,6 @@ if TYPE_CHECKING:
 _START_UP_SPREAD = constants.START_UP_P95.value / constants.START_UP.value
 """One start-up in twenty takes a third longer than the median, or more."""
 
-
-ToOption = Annotated[
-    int | None,
-    typer.Option(
-        "--to",
-        min=1,
-        max=MAX_SECONDS,
-        help="Last second of the traffic.",
-        show_default="its end",
-    ),
-]
-
-
-PolicyOption = Annotated[
-    Path,
-    typer.Option(
-        "--policy",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="The policy document.",
-        show_default="the example's, with the default numbers",
-    ),
-]
-
-
-ThresholdOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--threshold",
-        metavar="POLICY=VALUE",
-        help="An alarm's threshold, in its signal's unit. Repeatable.",
-        show_default="100 to scale out, 30 to scale in, of requests",
-    ),
-]
-
-
-SignalOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--signal",
-        metavar="[POLICY=]SIGNAL",
-        help=f"Signal that a policy watches, or that all do: {', '.join(SIMULATED)}. Repeatable.",
-        show_default="as --alarms says, or the policy's name",
-    ),
-]
-
-
-AlarmsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--alarms",
-        exists=True,
-        dir_okay=False,
-        help="The policies' alarms: alarms.json of `import`, or the output of describe-alarms.",
-    ),
-]
-
-
-SignalLagOption = Annotated[
-    float | None,
-    typer.Option(
-        "--signal-lag",
-        min=0,
-        max=600,
-        help="Seconds from the end of a period until AWS's own metrics show it.",
-        show_default=f"{ECS_LAG:g} for cpu, {BALANCER_LAG:g} for requests-per-target; assumed",
-    ),
-]
-
-
-TaskCapacityOption = Annotated[
-    float,
-    typer.Option(
-        "--task-capacity", min=1, max=1e6, help="Requests per second that a task can serve."
-    ),
-]
-
-
-ServiceTimeOption = Annotated[
-    float,
-    typer.Option("--service-time", min=0, max=60, help="Seconds a request takes on an idle task."),
-]
-
-
-QueueLimitOption = Annotated[
-    float,
-    typer.Option(
-        "--queue-limit", min=1, max=1e6, help="Requests that a task holds before it refuses more."
-    ),
-]
-
-
-TimeOutOption = Annotated[
-    float, typer.Option("--time-out", min=0.1, max=300, help="Client timeout in seconds.")
-]
-
-
-StartUpOption = Annotated[
-    float,
-    typer.Option("--start-up", min=0, max=3600, help="Median seconds until a new task listens."),
-]
-
-
 TasksOption = Annotated[
     int | None,
     typer.Option(
@@ -151,122 +47,15 @@ TasksOption = Annotated[
         show_default="enough for the first 10 s",
     ),
 ]
-
-
 SeedsOption = Annotated[
     int,
     typer.Option(
         "--seeds", min=1, max=1000, help="Runs of each scaler, each with its own random seed."
     ),
 ]
-
-
-PublishSecondsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--publish-seconds",
-        min=1,
-        max=60,
-        help="How tasks publish: 1 for every second, in one call per 5 s; 5 for the mean of 5 s.",
-        show_default="the policy's",
-    ),
-]
-
-
-OutageOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--outage", metavar="FROM-TO", help="Seconds FROM-TO without metrics. Repeatable."
-    ),
-]
-
-
-NeverComeOption = Annotated[
-    int | None,
-    typer.Option(
-        "--never-come-from",
-        metavar="SECOND",
-        min=0,
-        max=MAX_SECONDS,
-        help="Tasks launched from this second on never run: no image, IP address or Spot capacity.",
-        show_default="all come",
-    ),
-]
-
-
-RefuseChecksOption = Annotated[
-    bool,
-    typer.Option("--refuse-checks", help="A full task fails its health checks and is replaced."),
-]
-
-
-DeregistrationDelayOption = Annotated[
-    float | None,
-    typer.Option(
-        "--deregistration-delay",
-        min=0,
-        max=3600,
-        help="Seconds that a removed task drains, still costing and publishing 0.",
-        show_default="the policy's",
-    ),
-]
-
-
-ProtectedShareOption = Annotated[
-    float,
-    typer.Option(
-        "--protected-share", min=0, max=1, help="Protected tasks, which ECS may not stop for 2 h."
-    ),
-]
-
-
-SilentShareOption = Annotated[
-    float, typer.Option("--silent-share", min=0, max=1, help="Tasks without a publisher.")
-]
-
-
-LostShareOption = Annotated[
-    float,
-    typer.Option("--lost-share", min=0, max=1, help="Share of datapoints that get lost."),
-]
-
-
-LateAfterOption = Annotated[
-    float,
-    typer.Option(
-        "--late-after",
-        min=1,
-        max=86_400,
-        help="With a queue: seconds after which a waiting job is late.",
-    ),
-]
-
-
-JobsOption = Annotated[
-    int,
-    typer.Option("--jobs", min=1, max=256, help="Number of processes.", show_default="one a core"),
-]
-
-
-WorldOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--world",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="Play on the clocks that a result of `prove` measured, its start-up included.",
-    ),
-]
-
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 DEFAULTS = World()
 
 
@@ -277,28 +66,182 @@ class Trials:
     scenario: ScenarioOption = None
     multiply: MultiplyOption = 1.0
     start: FromOption = 0
-    end: ToOption = None
-    policy: PolicyOption = EXAMPLE_POLICY
-    threshold: ThresholdOption = None
-    signal: SignalOption = None
-    alarms: AlarmsOption = None
-    signal_lag: SignalLagOption = None
-    task_capacity: TaskCapacityOption = DEFAULTS.server.capacity
-    service_time: ServiceTimeOption = DEFAULTS.server.service_seconds
-    queue_limit: QueueLimitOption = DEFAULTS.server.queue_limit
-    time_out: TimeOutOption = DEFAULTS.server.time_out
-    start_up: StartUpOption = DEFAULTS.start_up.median
-    never_come_from: NeverComeOption = None
-    refuse_checks: RefuseChecksOption = False
-    deregistration_delay: DeregistrationDelayOption = None
-    protected_share: ProtectedShareOption = DEFAULTS.protected_share
-    silent_share: SilentShareOption = DEFAULTS.silent_share
-    lost_share: LostShareOption = DEFAULTS.lost_share
-    publish_seconds: PublishSecondsOption = None
-    outage: OutageOption = None
-    late_after: LateAfterOption = Jobs().late_after
-    world_file: WorldOption = None
-    jobs: JobsOption = CORES
+    end: Annotated[
+        int | None,
+        typer.Option(
+            "--to",
+            min=1,
+            max=MAX_SECONDS,
+            help="Last second of the traffic.",
+            show_default="its end",
+        ),
+    ] = None
+    policy: Annotated[
+        Path,
+        typer.Option(
+            "--policy",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The policy document.",
+            show_default="the example's, with the default numbers",
+        ),
+    ] = EXAMPLE_POLICY
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            metavar="POLICY=VALUE",
+            help="An alarm's threshold, in its signal's unit. Repeatable.",
+            show_default="100 to scale out, 30 to scale in, of requests",
+        ),
+    ] = None
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--signal",
+            metavar="[POLICY=]SIGNAL",
+            help=f"Signal that a policy watches, or that all do: {', '.join(SIMULATED)}. "
+            "Repeatable.",
+            show_default="as --alarms says, or the policy's name",
+        ),
+    ] = None
+    alarms: Annotated[
+        Path | None,
+        typer.Option(
+            "--alarms",
+            exists=True,
+            dir_okay=False,
+            help="The policies' alarms: alarms.json of `import`, or the output of describe-alarms.",
+        ),
+    ] = None
+    signal_lag: Annotated[
+        float | None,
+        typer.Option(
+            "--signal-lag",
+            min=0,
+            max=600,
+            help="Seconds from the end of a period until AWS's own metrics show it.",
+            show_default=f"{ECS_LAG:g} for cpu, {BALANCER_LAG:g} for requests-per-target; assumed",
+        ),
+    ] = None
+    task_capacity: Annotated[
+        float,
+        typer.Option(
+            "--task-capacity", min=1, max=1e6, help="Requests per second that a task can serve."
+        ),
+    ] = DEFAULTS.server.capacity
+    service_time: Annotated[
+        float,
+        typer.Option(
+            "--service-time", min=0, max=60, help="Seconds a request takes on an idle task."
+        ),
+    ] = DEFAULTS.server.service_seconds
+    queue_limit: Annotated[
+        float,
+        typer.Option(
+            "--queue-limit",
+            min=1,
+            max=1e6,
+            help="Requests that a task holds before it refuses more.",
+        ),
+    ] = DEFAULTS.server.queue_limit
+    time_out: Annotated[
+        float, typer.Option("--time-out", min=0.1, max=300, help="Client timeout in seconds.")
+    ] = DEFAULTS.server.time_out
+    start_up: Annotated[
+        float,
+        typer.Option(
+            "--start-up", min=0, max=3600, help="Median seconds until a new task listens."
+        ),
+    ] = DEFAULTS.start_up.median
+    never_come_from: Annotated[
+        int | None,
+        typer.Option(
+            "--never-come-from",
+            metavar="SECOND",
+            min=0,
+            max=MAX_SECONDS,
+            help="Tasks launched from this second on never run: no image, IP address or "
+            "Spot capacity.",
+            show_default="all come",
+        ),
+    ] = None
+    refuse_checks: Annotated[
+        bool,
+        typer.Option(
+            "--refuse-checks", help="A full task fails its health checks and is replaced."
+        ),
+    ] = False
+    deregistration_delay: Annotated[
+        float | None,
+        typer.Option(
+            "--deregistration-delay",
+            min=0,
+            max=3600,
+            help="Seconds that a removed task drains, still costing and publishing 0.",
+            show_default="the policy's",
+        ),
+    ] = None
+    protected_share: Annotated[
+        float,
+        typer.Option(
+            "--protected-share",
+            min=0,
+            max=1,
+            help="Protected tasks, which ECS may not stop for 2 h.",
+        ),
+    ] = DEFAULTS.protected_share
+    silent_share: Annotated[
+        float, typer.Option("--silent-share", min=0, max=1, help="Tasks without a publisher.")
+    ] = DEFAULTS.silent_share
+    lost_share: Annotated[
+        float,
+        typer.Option("--lost-share", min=0, max=1, help="Share of datapoints that get lost."),
+    ] = DEFAULTS.lost_share
+    publish_seconds: Annotated[
+        int | None,
+        typer.Option(
+            "--publish-seconds",
+            min=1,
+            max=60,
+            help="How tasks publish: 1 for every second, in one call per 5 s; 5 for the "
+            "mean of 5 s.",
+            show_default="the policy's",
+        ),
+    ] = None
+    outage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--outage", metavar="FROM-TO", help="Seconds FROM-TO without metrics. Repeatable."
+        ),
+    ] = None
+    late_after: Annotated[
+        float,
+        typer.Option(
+            "--late-after",
+            min=1,
+            max=86_400,
+            help="With a queue: seconds after which a waiting job is late.",
+        ),
+    ] = Jobs().late_after
+    world_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--world",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Play on the clocks that a result of `prove` measured, its start-up included.",
+        ),
+    ] = None
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=1, max=256, help="Number of processes.", show_default="one a core"
+        ),
+    ] = CORES
     as_json: JsonOption = False
 
     def setup(self, *, simulated: bool = True) -> Setup:
