@@ -21,7 +21,7 @@ from quickstep_cli.pricing import (
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.trials import Trial, takes_trial
-from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
+from quickstep_lab.cost.bill import EXTRACTION, billing, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import (
     CALLS_A_SECOND,
@@ -155,8 +155,8 @@ def cost(
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)
-    ways = by_transport(usage, activity, month.counted, month.prices, free_tier=free_tier)
-    cheaper = hints(usage, activity, month.counted, month.prices, free_tier=free_tier)
+    total = billing(activity, month.counted, month.prices, free_tier=free_tier)
+    ways, cheaper = by_transport(usage, total), hints(usage, total)
     if trial.as_json:
         shown = _as_dict(month, traffic, standings, ways, cheaper)
         typer.echo(json.dumps(shown, ensure_ascii=False))

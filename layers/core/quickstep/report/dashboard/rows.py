@@ -29,7 +29,7 @@ def anchor(entry: Entry) -> str:
 
 
 def rows_of(view: View) -> Markup:
-    """Return the decisions of a page, or why there are none."""
+    """Return the decisions of a page; without any, why it is empty."""
     if not view.groups:
         empty = element("p", {"class": "empty"}, view.look.say(_why_none(view)))
         return element("div", {"class": "rows"}, empty)
