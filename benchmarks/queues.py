@@ -30,13 +30,13 @@ from quickstep_lab.cost.bill import bill
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.cost.queues import Polling, polling_lines
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quickstep.protocol.messages import Message
-    from quickstep_lab.in_memory import Call
+    from quickstep_lab.in_memory.hook import Call
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 FUNCTIONS = 10

@@ -43,7 +43,7 @@ from quickstep_lab.embedded_aws import (
     counted,
 )
 from quickstep_lab.files import EXAMPLE_POLICY
-from quickstep_lab.in_memory import one_after_the_other
+from quickstep_lab.in_memory.account import one_after_the_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,18 +26,8 @@ from quickstep.fields import show, write_moment
 from quickstep.loop.schedules import MAX_REASON
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import bounds_entry, bounds_text
-from quickstep_cli.aws import (
-    Aws,
-    CommandError,
-    Exit,
-    JsonOption,
-    TargetArgument,
-    YesOption,
-    now,
-    on_aws,
-    shown,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws, wait_for
+from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.guard_rails import check_forced, past_bounds, preview
 from quickstep_cli.targets import records_since, the_target
 from quickstep_cli.times import ForOption, UntilOption, end_of, moment_text, zone_text

@@ -11,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from quickstep.aws.decisions import DynamoDecisions
 from quickstep_cli import __version__
-from quickstep_cli.aws import CommandError, Exit, now, wait_for
+from quickstep_cli.aws import now, wait_for
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_lab.clock import Clock, next_boundary
 from quickstep_lab.prove.carry_out import DeadlineError, TakenError, carry_out, remove
 from quickstep_lab.prove.plan import Contender

@@ -12,9 +12,10 @@ from botocore.exceptions import WaiterError
 from rich.console import Console
 
 from quickstep_cli import proof_run
-from quickstep_cli.aws import Aws, CommandError, Exit, YesOption, on_aws
+from quickstep_cli.aws import Aws, YesOption, on_aws
 from quickstep_cli.experiment import unwritable
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.tables import Table, named, numbers, print_tables
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.prove.carry_out import DeadlineError, NotRemovedError, TakenError

@@ -18,15 +18,8 @@ from quickstep.engine.proposal import Bounds
 from quickstep.fields import Field, Problems, write_moment
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import (
-    Aws,
-    Exit,
-    JsonOption,
-    OptionalTargetArgument,
-    now,
-    on_aws,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, wait_for
+from quickstep_cli.failures import Exit
 from quickstep_cli.operate import show_entry
 from quickstep_cli.tables import Table, named, print_tables, prose, rendered
 from quickstep_cli.targets import documents, newest_records, stored_document, the_target
