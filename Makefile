@@ -1,4 +1,4 @@
-# Every target sets up what it needs: `make demo` or `make test` on a fresh clone is enough.
+# Every target sets up what it needs: `make demo` or `make test` works on a fresh clone.
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ INSTALLED := .venv/installed
 MUTATION := .cache/mutation
 MUTMUT := ../../.venv-mutation/bin/mutmut
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
-# A worker takes a file at a time, the longest first (tests/conftest.py); ARGS="-n 0" takes one worker.
+# A worker takes one file at a time, the longest first (tests/conftest.py); ARGS="-n 0" uses a single process.
 BESIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 export SAM_CLI_TELEMETRY := 0
@@ -77,8 +77,8 @@ check: $(INSTALLED) ## Lint code and prose, check formats and types, validate th
 	$(BIN)/cfn-lint templates/*.yaml examples/app/template.yaml
 	@$(MAKE) --no-print-directory prose
 
-# Neither tool is in the lock: they are large, and change nothing that is made here. pip-audit lists
-# the packages that it could not ask about, and calls that a success; only with --strict it does not.
+# Neither tool is in the lock: they are large, and change nothing that is built here. pip-audit lists
+# packages that it could not check, and calls that a success; only --strict makes it fail.
 audit: ## Scan templates and packages for known vulnerabilities; needs a network, checkov and pip-audit
 	@for tool in "$(CHECKOV)" "$(PIP_AUDIT)"; do \
 		command -v $${tool%% *} >/dev/null || { echo "make audit needs $$tool: pipx install $$tool" >&2; exit 1; }; \
@@ -120,8 +120,8 @@ clean: ## Remove everything that these targets create
 	rm -rf .venv .venv-runtime .venv-mutation .venv-emulator .cache/emulator $(MUTATION) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The lock and pyproject.toml say all there is to install; the stamp says that it was done.
-# Python compiles the few modules that are imported; pip would compile them all, for a third longer.
+# The lock and pyproject.toml list everything to install; the stamp says that it is installed. Python
+# compiles the few modules that are imported; pip would compile all, and take a third longer.
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing the locked packages into .venv, once: a minute or two"
 	@$(PIP) install --no-compile --require-hashes --no-deps -r requirements.lock
@@ -134,7 +134,7 @@ $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 		--require-hashes --no-deps -r requirements-mutation.lock
 	@touch $@
 
-# Where it cannot be installed, the tests are skipped, and say so.
+# If it cannot be installed, the tests are skipped and say so.
 .venv-emulator/installed: requirements-emulator.lock | $(BIN)/python
 	@$(BIN)/python -m venv --clear .venv-emulator
 	@.venv-emulator/bin/python -m pip install --quiet --quiet --disable-pip-version-check \

@@ -1,10 +1,10 @@
-"""The benchmarks: what Quickstep promises, what was measured, and what beside it in the same run.
+"""The benchmarks: what Quickstep promises, what was measured, and the comparison in the same run.
 
-    python -m benchmarks                    all of them; docs/performance.md is written anew
+    python -m benchmarks                    all of them; writes docs/performance.md
     python -m benchmarks dashboard scale    some of them, printed only
 
-A figure that misses its goal is marked and counted, and does not make the command fail: a benchmark
-tells, it does not judge. How busy the machine was is for the reader to know.
+A figure that misses its goal is marked and counted, but the command still succeeds. Run it on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ Measured = tuple[Benchmark, "Sequence[Figure]", float]
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; all if none is given.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks to run.")] = None,
 ) -> None:
-    """Measure what Quickstep promises, print it, and write docs/performance.md if it is all."""
+    """Measure what Quickstep promises and print it; without names, write docs/performance.md."""
     suite = {benchmark.name: benchmark for benchmark in SUITE}
     if unknown := sorted(set(names or ()) - suite.keys()):
         raise typer.BadParameter(f"{', '.join(unknown)}; there are {', '.join(suite)}")
@@ -102,10 +102,9 @@ def _document(measured: Sequence[Measured]) -> Iterator[str]:
     yield "*Reference. How fast is Quickstep, and which of its goals does it meet?*"
     yield ""
     yield (
-        "Written by `make bench`; every figure below is of that one run, and so is what it is"
-        " compared with. **NO** marks a goal that was missed. The columns: what was measured; what"
-        " stands beside it; their ratio; the goal, of the ratio where there is one, else of the"
-        " figure."
+        "`make bench` writes this page: all figures, and what they are compared with, come from one"
+        " run. **NO** marks a goal that was missed. A goal limits the ratio, or the figure where"
+        " nothing is compared."
     )
     yield ""
     yield f"Run of {_where()}. {_verdict(measured)}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -270,17 +270,24 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "calls",
     "Calls of an evaluation",
-    "The real functions on the embedded AWS, one service with two alarms: AWS calls from botocore's"
-    " events, DynamoDB's request units from the sizes of the items by AWS's rules, log bytes from"
-    " the functions' output. The times are on the embedded AWS, in this process. What it costs:"
-    " [costs](costs.md).",
+    "The real functions run on the embedded AWS, for one service with two alarms. AWS calls are"
+    " counted from botocore's events, DynamoDB's request units from the sizes of the items by AWS's"
+    " rules, and log bytes from the functions' output. Times are those of the embedded AWS, in this"
+    " process. [Costs](costs.md) says what it costs.",
     figures,
 )
 
 
+def as_text(counted: Counted) -> str:
+    """Return the text of the file that `read_counts` reads."""
+    members = asdict(counted)
+    members["cases"] = {case.name: asdict(counts) for case, counts in counted.cases.items()}
+    return json.dumps(members, indent=2) + "\n"
+
+
 def main() -> None:
     """Count everything anew, and write it to the file that the cost model goes by."""
-    FILE.write_text(measured().as_text(), encoding="utf-8")
+    FILE.write_text(as_text(measured()), encoding="utf-8")
     typer.echo(f"Written to {FILE.relative_to(ROOT)}; now: python -m docs.generate")
 
 

@@ -128,10 +128,10 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "cold_start",
     "Cold start",
-    "Fresh processes of the runtime's Python, each from its start to its end: the built function"
-    " with its layers as in Lambda, imported, its clients made; beside a bare script that imports"
-    f" boto3 and makes the same clients. {PAIRS} of each, in turns. What single packages take is"
-    " Python's own import profile, which makes every import slower than it is. The machine's"
-    " processor is not Lambda's, so the ratio is what can be carried over.",
+    "Fresh processes of the runtime's Python, timed from start to end. One imports the built"
+    " function with its layers, as in Lambda, and makes its clients. The other is a bare script"
+    f" that imports boto3 and makes the same clients. {PAIRS} of each, in turns. The shares of"
+    " packages come from Python's import profile, which slows every import down. This machine's"
+    " processor is not Lambda's, so only the ratio carries over.",
     figures,
 )

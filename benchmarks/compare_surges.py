@@ -42,7 +42,7 @@ SEEDS = 20
 
 WITHOUT = Contender(NORMAL, ONE_NUMBER)
 WITH = replace(WITHOUT, label="normal, surges", surges=True)
-STEPS_WITH = replace(TODAY, label="mission's steps, surges", surges=True)
+STEPS_WITH = replace(TODAY, label="default steps, surges", surges=True)
 TESTED = (WITHOUT, WITH, STEPS_WITH)
 PAIRS = ((WITHOUT, WITH), (TODAY, STEPS_WITH))
 
@@ -163,10 +163,10 @@ def _sums(recorded: Sequence[Played]) -> Iterator[Figure]:
 
 BENCHMARK = Benchmark(
     "compare-surges",
-    "Told of surges, beside the alarm alone, modelled",
-    f"Medians of {SEEDS} seeds in the simulator, lowest and highest in brackets. Tasks publish"
-    " whole seconds and tell the scaler of a surge; *mission's steps* are the shipped steps by the"
-    " alarm alone. Rows of the steps with surges have no goal.",
+    "Surge messages compared with the alarm alone, modelled",
+    f"Medians of {SEEDS} seeds in the simulator, with the lowest and the highest in brackets. Tasks"
+    " publish whole seconds and report surges. *default steps* are the shipped steps, by the alarm"
+    " alone. The rows of those steps with surges have no goal.",
     figures,
 )
 

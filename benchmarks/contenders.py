@@ -1,6 +1,6 @@
 """Policies under test, the scalers they are compared with, and what came of a traffic.
 
-A policy under test is a document with a label. The mission's steps by the alarm alone are the row
+A policy under test is a document with a label. The default steps by the alarm alone are the row
 called *today's*, which the others are compared with.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Scaler
     from quickstep_lab.traffic import Traffic
 
-STEPS = "mission's steps"
+STEPS = "default steps"
 NORMAL = "normal"
 ONE_NUMBER = EXAMPLE_POLICY.with_name("one-number.json")
 

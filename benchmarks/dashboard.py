@@ -137,8 +137,7 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "dashboard",
     "The CloudWatch widget",
-    "CPU time of making the widget, the best of several runs: from the items as DynamoDB answers"
-    " them, and the datapoints of an hour, to the HTML. Waiting for AWS is not in it. The limit of"
-    " the answer is Lambda's.",
+    "CPU time to make the widget, from DynamoDB's items and an hour of datapoints to the HTML: the"
+    " best of several runs, without waiting for AWS. Lambda limits the size of the answer.",
     figures,
 )

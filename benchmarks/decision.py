@@ -187,12 +187,12 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "decision",
     "A warm decision",
-    "The real handler with an alarm's event, from the event to its answer, beside a script that"
-    " makes the bare calls with the same parameters, one after the other and with no logic: lock,"
+    "The real handler, from an alarm's event to its answer, compared with a script that makes the"
+    " bare calls with the same parameters, one after another and without logic: lock,"
     f" DescribeServices, UpdateService, write. {PAIRS} of each, in turns. The handler makes more"
-    " calls than the script (the load before, the next check), and what can be at the same time,"
-    " is. The embedded AWS runs in a process beside; its calls cost processor time on this machine"
-    " and no network, so the same is measured with a modelled"
-    f" {NETWORK * 1000:g} ms for the way there and back.",
+    " calls than the script (the load before, the next check), and makes them at the same time"
+    " where it can. The embedded AWS runs in another process: its calls take processor time on"
+    f" this machine and no network, so a second pair adds a modelled {NETWORK * 1000:g} ms to each"
+    " round trip.",
     figures,
 )

@@ -10,26 +10,20 @@ ones, the handler's time is measured.
 from __future__ import annotations
 
 import io
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 from random import Random
 from statistics import fmean, median, quantiles
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from benchmarks import crowds, surges
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
-from benchmarks.story import POLICY, SETUP, THRESHOLD, an_event, begin
-from quickstep.engine.model import AlarmState
+from benchmarks.story import THRESHOLD, an_event, begin
+from benchmarks.trials import BEFORE, SEED, TRIALS, Case, Draw, Trial, draw, trials
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.clock import Clock
 from quickstep_lab.embedded_aws import EmbeddedAws, create_queue, create_surge_queue
 from quickstep_lab.scaler import embedded_scaler
-from quickstep_lab.simulator.fleet import Fleet
-from quickstep_lab.simulator.metric import GRID, Metric, Samples
-from quickstep_lab.simulator.scalers.quickstep import Quickstep
-from quickstep_lab.simulator.stage import START, Stage
 from quickstep_lab.simulator.world import Spread, World
 
 if TYPE_CHECKING:
@@ -37,42 +31,15 @@ if TYPE_CHECKING:
 
     from benchmarks.surges import SurgeParts
 
-
-TRIALS = 1000
-SEED = 8
 RUNS = 20
 """How often the function is measured, on the embedded AWS."""
 SURGES = (2.0, 3.0, 10.0)
 """How many times the load at rest the surges are."""
-FIRST_EVALUATION = 20
-"""The alarm is first evaluated in the 10 s from here on: there are two periods to be seen then."""
-BEFORE = 30
-"""When the period begins within which the load goes up."""
-PATIENCE = 60
-"""Seconds within which a trial has to be answered."""
 
 MEDIAN_GOAL = Goal(at_most=15)
 P99_GOAL = Goal(at_most=25)
 PUBLISHED = (("20-s", 86.0), ("60-s", 363.0))
 """Seconds to the trigger that AWS published in June 2026, by the metrics of its target tracking."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What trials have in common. Loads are in requests per second and task, times in seconds.
-
-    Tasks publish each `interval`, in phases of their own within the last `spread` of it. The
-    alarm's phase is drawn from its 10 s, or it is `evaluation`.
-    """
-
-    factor: float = 3.0
-    at_rest: float = 60.0
-    tasks: int = 2
-    interval: int = 5
-    spread: float = 1.0
-    evaluation: float | None = None
-    world: World = field(default_factory=World)
-
 
 _WORLD, _LATE = World(), Spread(5, 8)
 VARIANTS = {
@@ -92,52 +59,6 @@ VARIANTS = {
 }
 """What one thing more, or less, would bring; in words, and as a case."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """What chance decides in one trial, in seconds; `seed` stands for what has no name here.
-
-    The load is up from `surge` after the start of a period of 10 s. Each task publishes
-    `publishing` after each multiple of its interval, the alarm is evaluated `evaluation` after each
-    period.
-    `event`, `cold` and `function` are how long it is to the function's start, until it runs, and
-    until it has decided, `ecs` from there until ECS has accepted.
-    """
-
-    surge: float
-    publishing: tuple[float, ...]
-    evaluation: float
-    event: float
-    cold: float
-    function: float
-    ecs: float
-    seed: int = 0
-
-
-class Parts(NamedTuple):
-    """Where the seconds from the first overloaded moment to UpdateService went, in their order.
-
-    `publish` ends with the sample that lifts what can be seen of the period over the threshold,
-    `period` with the end of that period, `visibility` when the sample can be read, `evaluation`
-    when the alarm has seen it. A wait that was over before its turn came is 0.
-    """
-
-    publish: float
-    period: float
-    visibility: float
-    evaluation: float
-    event: float
-    function: float
-    ecs: float
-
-
-class Trial(NamedTuple):
-    """Seconds from the first overloaded moment to UpdateService accepted, and their parts."""
-
-    total: float
-    parts: Parts
-
-
 WORDS = {
     "publish": "publish: until the sample that shows it is sent",
     "period": "period: until its period has ended",
@@ -148,142 +69,6 @@ WORDS = {
     "ecs": "ECS: until UpdateService is accepted",
 }
 """What the parts' rows are called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A task's sample: when it is sent, the second it is stamped with, and when it can be read."""
-
-    sent: float
-    stamp: int
-    value: float
-    visible_at: float
-
-    @property
-    def period(self) -> int:
-        """Return the number of its period of 10 s."""
-        return self.stamp // GRID
-
-
-def draw(case: Case, random: Random, function_seconds: Sequence[float]) -> Draw:
-    """Return one trial's chances; with the same random numbers they are alike in all cases.
-
-    `function_seconds` are the times to choose from that the function took.
-    """
-    world = case.world
-    surge, evaluation = random.uniform(0, GRID), random.uniform(0, GRID)
-    return Draw(
-        surge=surge,
-        evaluation=evaluation if case.evaluation is None else case.evaluation,
-        event=world.event.draw(random),
-        cold=world.cold_start.draw(random) * (random.random() < world.cold_share),
-        function=random.choice(function_seconds),
-        ecs=world.call.draw(random),
-        seed=random.getrandbits(32),
-        publishing=tuple(case.interval - random.uniform(0, case.spread) for _ in range(case.tasks)),
-    )
-
-
-def timestamp(tick: float) -> int:
-    """Return the second with which the publisher stamps what it sends at a tick."""
-    return math.ceil(round(tick, 3)) - 1
-
-
-def play(case: Case, drawn: Draw) -> Trial:
-    """Return how long one trial took, and where its seconds went.
-
-    Raises:
-        RuntimeError: nothing was done about the surge.
-    """
-    surge = BEFORE + drawn.surge
-    random = Random(drawn.seed)  # noqa: S311 - repeatable, not secret
-    samples = _samples(case, drawn, surge, random)
-    call = drawn.cold + drawn.function + drawn.ecs
-    event, call_takes = Spread(drawn.event, drawn.event), Spread(call, call)
-    world = replace(case.world, event=event, cold_share=0.0, call=call_takes)
-    metric = Metric(world, random)
-    for sample in samples:
-        metric.put(sample.stamp, Samples(sample.visible_at, 1, sample.value))
-    phases = {POLICY.name: FIRST_EVALUATION + drawn.evaluation}
-    stage = Stage(world, random, Fleet(world, case.tasks, random), metric, phases=phases)
-    Quickstep(SETUP).start(stage)
-    while not stage.actions and stage.now < surge + PATIENCE:
-        stage.play_until(stage.now + 1)
-    # A heartbeat may have been faster than the event; that is still to come then.
-    stage.play_until(stage.now + drawn.event + call)
-    evaluated = _alarmed_at(stage)
-    if evaluated is None or not stage.actions:
-        raise RuntimeError(f"{case}: no tasks were added within {PATIENCE} s of {drawn}")
-    accepted = stage.actions[0].at
-    decisive = decisive_sample(samples, evaluated)
-    period_ends = (decisive.period + 1) * GRID
-    started = evaluated + drawn.event
-    moments = (
-        decisive.sent,
-        max(decisive.sent, period_ends),
-        max(decisive.visible_at, period_ends),
-        evaluated,
-        started,
-        started + drawn.cold + drawn.function,
-        accepted,
-    )
-    ends = [min(moment, accepted) for moment in moments]
-    parts = (end - begin for begin, end in pairwise((surge, *ends)))
-    return Trial(accepted - surge, Parts(*parts))
-
-
-def _samples(case: Case, drawn: Draw, surge: float, random: Random) -> list[Sample]:
-    """Return what all tasks publish, in the order of its stamps.
-
-    Example: at rest 60, three times that from second 42 on. The sample that is sent in second 44
-    covers 39 to 44: 60 x (1 + 2 x 2/5) = 108.
-    """
-    made = []
-    for phase in drawn.publishing:
-        for number in range((BEFORE + GRID + PATIENCE) // case.interval):
-            tick = number * case.interval + phase
-            share = min(1.0, max(0.0, (tick - surge) / case.interval))
-            value = case.at_rest * (1 + (case.factor - 1) * share)
-            visible_at = tick + case.world.visibility.draw(random)
-            made.append(Sample(tick, timestamp(tick), value, visible_at))
-    return sorted(made, key=lambda sample: sample.stamp)
-
-
-def _alarmed_at(stage: Stage) -> float | None:
-    """Return when the alarm went to ALARM."""
-    for record in stage.records:
-        event = record.look.event
-        if event and event.alarm.state is AlarmState.ALARM:
-            return (event.at - START).total_seconds()
-    return None
-
-
-def decisive_sample(samples: Sequence[Sample], evaluated: float) -> Sample:
-    """Return the sample since which the average of the evaluated period is over the threshold.
-
-    Example: samples of 84 and 180 can be read, in this order: the second, as 132 is over 100.
-    """
-    complete = [s for s in samples if s.visible_at <= evaluated and s.period < evaluated // GRID]
-    newest = max(sample.period for sample in complete)
-    decisive, total = None, 0.0
-    seen = sorted((s for s in complete if s.period == newest), key=lambda s: s.visible_at)
-    for count, sample in enumerate(seen, start=1):
-        total += sample.value
-        if total / count <= THRESHOLD:
-            decisive = None
-        elif decisive is None:
-            decisive = sample
-    assert decisive is not None  # noqa: S101 - the alarm has gone to ALARM on these samples
-    return decisive
-
-
-def trials(case: Case, function_seconds: Sequence[float], number: int = TRIALS) -> list[Trial]:
-    """Return so many trials of a case; the same arguments give the same ones."""
-    found = []
-    for trial in range(number):
-        random = Random(f"{SEED} {trial}")  # noqa: S311 - repeatable, not secret
-        found.append(play(case, draw(case, random, function_seconds)))
-    return found
 
 
 HOP = _WORLD.hop
@@ -441,35 +226,35 @@ def _calls(case: Case) -> Quantity:
 
 
 ABOUT = f"""\
-{TRIALS:,} trials of a surge that begins at any moment: the load of two tasks goes from
-{Case().at_rest:g} requests/s each to 2, 3 and 10 times that, and stays there. The alarm is the
-template's: Average, period 10, 1 of 1, threshold {THRESHOLD:g}; the policy is
-[`web.json`](../examples/policies/web.json). Time runs from the first overloaded moment until
-`UpdateService` is accepted.
+{TRIALS:,} trials of a surge that begins at any moment: the load of two tasks rises from
+{Case().at_rest:g} requests/s each to 2, 3 or 10 times that, and stays there. The alarm is the
+template's: Average, period 10, 1 of 1, threshold {THRESHOLD:g}. The policy is
+[`web.json`](../examples/policies/web.json). Time runs from the first overloaded moment until ECS
+accepts `UpdateService`.
 
-Real code: the cycle with its engine, on the documented rules of alarms as the laboratory has them.
-Tasks send and stamp as the publisher does, which tests compare. Measured in this run: the handler,
-warm, {RUNS} times on the embedded AWS, from an event until ECS has accepted; its median is a row.
-Modelled: how soon a sample can be read, the phase in which an alarm is evaluated, the event's
-delivery and cold starts. So are the calls over a network; their modelled time comes on top of the
-measured one, as the part ECS. AWS publishes none of these; the numbers are those of
-[`world.py`](../lab/quickstep_lab/simulator/world.py). The 86 s and 363 s are AWS's own benchmark of
-target tracking (June 2026), of another workload.
+The cycle and its engine are the real code, on the laboratory's implementation of the documented
+rules of alarms. Tests hold the tasks' sends and timestamps to the publisher's. This run measures
+the warm handler {RUNS} times on the embedded AWS, from an event until ECS accepts the change; one
+row has the median. The rest is modelled, since AWS publishes none of it: how soon a sample can be
+read, the phase in which an alarm is evaluated, the event's delivery, cold starts, and calls over a
+network, which the part ECS adds to the measured time. The numbers are those of
+[`world.py`](../lab/quickstep_lab/simulator/world.py). The 86 s and 363 s come from AWS's own
+benchmark of target tracking (June 2026), which has another workload.
 
-An average of 10 s asks for a load that has been high for long enough: at twice the load at rest,
-for two thirds of the time, at ten times, for less than a tenth. So a small surge takes longer.
+An average over 10 s breaches once the load has been high for long enough: for two thirds of the
+period at twice the load, for less than a tenth at ten times. So a small surge takes longer.
 
-The rows with *surge* are the same trials where tasks publish whole seconds and tell of a surge: a
-task that has had half as much again as its target of {THRESHOLD:g} for two whole seconds, and three
-standard deviations more, publishes and sends its message at any moment of the next second. SQS to
-Lambda is modelled with {HOP:g} s. What is not felt so, as twice the load at rest, the alarm
-answers. The looks are the real door's: until the seconds can be read, one each second. The parts
-are means of those that a surge has answered; the rows of parts without *surge* are the alarm's.
+In the rows with *surge*, the same tasks publish whole seconds and report surges: a task that has
+received one and a half times its target of {THRESHOLD:g}, and at least three standard deviations
+more, for two whole seconds publishes and sends its message at any moment of the next second. SQS to
+Lambda is modelled with {HOP:g} s. A surge that no task feels, such as twice the load, is left to
+the alarm. The looks are the real door's, one each second until the seconds can be read. Parts with
+*surge* are means over the surges that were answered that way; the others are the alarm's.
 
-What a further second would cost: each of the rows that change one thing says what it brings.
-Publishing more often costs calls. A direct alarm action brings at most what the row without a hop
-does, provisioned concurrency what the row without cold starts does. CloudWatch has no shorter
-period than 10 s, and nobody can choose the phase of an alarm's evaluation: two rows say what that
-is worth. A p99 of {TRIALS:,} trials rests on ten of them: it is good to some tenths of a second."""
+To show what a further second would cost, some rows change one thing each. Publishing more often
+costs calls. A direct alarm action saves at most what the row without a hop shows, and provisioned
+concurrency what the row without cold starts shows. CloudWatch has no period below 10 s, and the
+phase of an alarm's evaluation cannot be chosen: two rows show what it is worth. A p99 of {TRIALS:,}
+trials rests on ten of them, so it is accurate to a few tenths of a second."""
 
 BENCHMARK = Benchmark("end-to-end", "End to end, modelled", ABOUT, figures)

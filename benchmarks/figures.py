@@ -15,7 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-COLUMNS = ("Figure", "Measured", "Beside", "Ratio", "Goal", "Kept")
+COLUMNS = ("Figure", "Measured", "Compared with", "Ratio", "Goal", "Met")
 
 
 @dataclass(frozen=True, slots=True)

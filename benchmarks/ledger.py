@@ -1,7 +1,7 @@
 """Counts what goes to AWS, from botocore's own events, and prices it in DynamoDB's units.
 
 The embedded AWS answers `ReturnConsumedCapacity` with constants, so units come from the sizes of
-the items before and after a write, by AWS's rules (`lab.cost.units`).
+the items before and after a write, by AWS's rules (`units.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from quickstep_lab.cost.units import INDEXED, item_size, read_units, write_units
+from benchmarks.units import INDEXED, item_size, read_units, write_units
 from quickstep_lab.embedded_aws import REGION, TABLE
 
 if TYPE_CHECKING:

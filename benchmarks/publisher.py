@@ -318,11 +318,11 @@ BENCHMARK = Benchmark(
     "publisher",
     "The publisher, in an application",
     "Requests per second of a trivial application behind its real server on loopback, with and"
-    " without the publisher; all run at once and are loaded in turns, and the ratio is the median"
-    " of the turns'. A second server without it is the control: its true ratio is 1. Beside it, in"
-    " the same run, prometheus_client (a histogram and a counter with two labels) and"
-    " OpenTelemetry's own middleware with its metrics and no tracer. CPU of one call in a loop is"
-    " that of the publisher alone.",
+    " without the publisher. All servers run at once and are loaded in turns; the ratio is the"
+    " median over the turns. A second server without the publisher is the control: its true ratio"
+    " is 1. prometheus_client (a histogram and a counter with two labels) and OpenTelemetry's own"
+    " middleware (metrics, no tracer) run alongside. The CPU of one call, in a loop, is the"
+    " publisher's alone.",
     figures,
 )
 

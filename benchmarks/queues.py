@@ -30,13 +30,13 @@ from quickstep_lab.cost.bill import bill
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.cost.queues import Polling, polling_lines
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quickstep.protocol.messages import Message
-    from quickstep_lab.in_memory import Call
+    from quickstep_lab.in_memory.hook import Call
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 FUNCTIONS = 10
@@ -200,7 +200,7 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "queues",
     "Queues",
-    "The real polls over an account in memory, in virtual time; ten functions take them. Costs are"
+    "The real polls, over an account in memory and in virtual time, by ten functions. Costs are"
     " modelled from published prices.",
     figures,
 )

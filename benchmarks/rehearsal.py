@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.ledger import Ledger, stored_bytes
+from benchmarks.units import item_size
 from functions.dashboard.handler import handler as dashboard_handler
 from functions.scaler.handler import handler as scaler_handler
 from functions.schedule.handler import handler as schedule_handler
@@ -31,7 +32,6 @@ from quickstep.wiring import (
 )
 from quickstep_lab.clock import period_start
 from quickstep_lab.cost.counts import Counts
-from quickstep_lab.cost.units import item_size
 from quickstep_lab.demo import DIMENSIONS, METRIC, NAMESPACE, SERVICE, prepare
 from quickstep_lab.embedded_aws import QUEUE, TABLE, create_queue, reset
 from quickstep_lab.event_source import deliver, open_queue

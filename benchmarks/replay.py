@@ -21,13 +21,13 @@ from rich.console import Console
 
 from benchmarks.contenders import TODAY, enough_for
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
+from benchmarks.single_requests import replay
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import played
 from quickstep_lab.simulator.measure import measure
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, told_of_surges
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
-from quickstep_lab.simulator.single_requests import replay
 from quickstep_lab.simulator.world import World
 from quickstep_lab.traffic import SCENARIOS, ScenarioName, Traffic, read_traffic, scenario_traffic
 
@@ -142,11 +142,12 @@ def _differences(what: str, runs: Sequence[Both]) -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "replay",
     "The simulator against itself, modelled",
-    f"Each scaler's run of {SEEDS} seeds in the simulator, and the same desired counts played again"
-    " [request by request](../lab/quickstep_lab/simulator/single_requests.py): requests at random"
-    " moments of their second, round robin, a queue in each task, health checks and quotas, with no"
-    " code of the fluid model. A launch takes as long as in the run, so that what differs is not"
-    " chance. Failures and task-seconds are means over the seeds, latencies medians.",
+    f"Each scaler runs with {SEEDS} seeds in the simulator. Then the same desired counts are"
+    " played [request by request](../benchmarks/single_requests.py), without any"
+    " code of the fluid model: requests at random moments within their second, round robin, a"
+    " queue in each task, health checks and quotas. Each launch takes as long as it did in the"
+    " run, so chance explains no difference. Failures and task-seconds are means over the seeds,"
+    " latencies medians.",
     figures,
 )
 

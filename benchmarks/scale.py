@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity
+from benchmarks.throttled.account import Surge
+from benchmarks.throttled.limits import published
 from quickstep.protocol.quotas import (
     DESCRIBE_ALARMS,
     GET_PARAMETERS,
@@ -24,8 +26,6 @@ from quickstep.protocol.quotas import (
     PARTITION_WRITES,
     PUT_METRIC_DATA,
 )
-from quickstep_lab.surge.account import Surge
-from quickstep_lab.surge.limits import published
 from quickstep_publisher import Clock, CloudWatchTransport, Publisher
 from quickstep_publisher._points import INTERVAL, SPREAD
 
@@ -248,14 +248,14 @@ def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "scale",
     "At scale, modelled",
-    "Targets whose alarms all fire in the same ten seconds, at 1.1 to 6 times their threshold: the"
-    " real door and cycle, in virtual time, on ports in memory that throttle as AWS's published"
-    " limits do ([`surge`](../lab/quickstep_lab/surge)). Each size runs in its own process."
-    " Each invocation is of a function that remembers no policy document, and the table takes"
-    f" {WARMTH} times as many writes as a new one."
-    " The bucket of UpdateService is a burst of 50 and then 5 a second. How many tasks may"
-    f" publish is computed from PutMetricData's {PUT_METRIC_DATA.a_second} calls a second and the"
-    " calls that the real publisher makes: by default all tasks publish in the last second of their"
-    " interval, and `Publisher(phase=...)` spreads them.",
+    "Targets whose alarms all fire within the same ten seconds, at 1.1 to 6 times their"
+    " threshold. The real door and cycle run in virtual time, on ports in memory that throttle as"
+    " AWS's published limits do ([`throttled`](../benchmarks/throttled)), and each size in its own"
+    " process. No function remembers a policy document when it is invoked, and the table takes"
+    f" {WARMTH} times as many writes as a new one. UpdateService allows a burst of 50 and then 5 a"
+    f" second. PutMetricData's {PUT_METRIC_DATA.a_second} calls a second, divided by the calls"
+    " that the real publisher makes, give the number of tasks that may publish: by default all"
+    " tasks publish in the last second of their interval, and `Publisher(phase=...)` spreads"
+    " them.",
     figures,
 )

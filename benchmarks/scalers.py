@@ -59,7 +59,7 @@ SEEDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the mission's steps are to be beside another scaler: a ratio of a measure, and a limit.
+    """What the default steps are to be beside another scaler: a ratio of a measure, and a limit.
 
     A ratio is Quickstep's measure divided by the other's.
     """
@@ -193,7 +193,7 @@ def figures(
 
 
 def kept_promises(case: Traffic, results: Played) -> Iterator[Figure]:
-    """Yield what the mission's steps promise, beside whom they promise it."""
+    """Yield what the default steps promise, beside whom they promise it."""
     for promise in PROMISES:
         yield Figure(
             f"{case.name}: {promise.words}",
@@ -386,13 +386,13 @@ def sums(
 
 BENCHMARK = Benchmark(
     "scalers",
-    "Beside AWS's scalers, modelled",
-    f"Medians of {SEEDS} seeds in the simulator, lowest and highest in brackets: the real engine"
-    " and cycle on a modelled CloudWatch and Fargate, beside models of AWS's scalers, of which"
-    " target tracking is calibrated to AWS's own benchmark (363 s and 86 s)."
-    " `aas-target-tracking-20s-custom` is announced, not shipped, and modelled without those"
-    " delays. Rows without a goal are what others are compared with. What is missed, and why:"
-    " [tuning](tuning.md).",
+    "Compared with AWS's scalers, modelled",
+    f"Medians of {SEEDS} seeds in the simulator, with the lowest and the highest in brackets. The"
+    " real engine and cycle run on a modelled CloudWatch and Fargate, compared with models of"
+    " AWS's scalers. Their target tracking is calibrated to AWS's own benchmark (363 s and 86 s)."
+    " `aas-target-tracking-20s-custom`, which AWS has announced but not shipped, is modelled"
+    " without those delays. Rows without a goal are there for comparison. [Tuning](tuning.md)"
+    " says which goals are missed, and why.",
     figures,
 )
 

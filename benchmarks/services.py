@@ -248,10 +248,10 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "services",
     f"{SERVICES} services",
-    f"{SERVICES} services of two clusters, each behind a load balancer, are scaled by Application"
-    " Auto Scaling with two policies. They are imported, their documents are put in force, and all"
-    " are checked. Times are of the embedded AWS, which answers in 4 to 12 ms and has one processor"
-    " in common with the command; on AWS the number of calls counts.",
+    f"Application Auto Scaling scales {SERVICES} services of two clusters, each behind a load"
+    " balancer, with two policies each. The benchmark imports them, applies their documents, and"
+    " checks them all. Times are those of the embedded AWS, which answers in 4 to 12 ms and"
+    " shares a processor with the command. On AWS the number of calls matters.",
     figures,
 )
 

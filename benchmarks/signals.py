@@ -177,13 +177,13 @@ def _beside(row: Row, scenario: ScenarioName, seeds: int) -> Iterator[Figure]:
 
 BENCHMARK = Benchmark(
     "signals",
-    "Every signal beside AWS's scaler on the same one, modelled",
-    f"Medians of {SEEDS} seeds in the simulator, at the same target for both: the documents in"
-    " `examples/policies`. The goals of CPU are what was measured without any lag of ECS's metric;"
-    f" AWS does not publish that lag, and {ECS_LAG:g} s are taken here. There are rows for less"
-    " and for more of it. The jobs of a queue take 2 s each in one of four slots of a task, and are"
-    " late after 30 s; target tracking's metrics are those of its documentation, the steps are a"
-    " ladder that doubles. Which signal to choose, and what is missed: [signals](signals.md).",
+    "Each signal compared with AWS's scaler on it, modelled",
+    f"Medians of {SEEDS} seeds in the simulator, with the documents in `examples/policies` and the"
+    " same target for both scalers. The goals of CPU were measured without any lag of ECS's metric."
+    f" AWS does not publish that lag: {ECS_LAG:g} s are assumed, and further rows assume less and"
+    " more. A queue's jobs take 2 s each, in one of four slots of a task, and are late after 30 s."
+    " Target tracking uses the metrics that AWS documents, and the steps are a ladder that doubles."
+    " [Signals](signals.md) says which signal to choose, and what is missed.",
     figures,
 )
 

@@ -47,6 +47,6 @@ def figures() -> Iterator[Figure]:
 BENCHMARK = Benchmark(
     "simulator",
     "The simulator",
-    "Wall clock of playing daily traffic through all scalers, one seed, on all cores.",
+    "Wall-clock time to play daily traffic through all scalers, with one seed, on all cores.",
     figures,
 )

@@ -27,7 +27,7 @@ from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import write_message
 from quickstep_lab.files import EXAMPLE_POLICY
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 from quickstep_lab.simulator.stage import START
 from quickstep_publisher._refused import CROWDED
 from quickstep_publisher._surge import SLOTS

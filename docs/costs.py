@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from quickstep_cli.cost import charge_cells, price_cell
 from quickstep_cli.experiment import an_experiment, read_setup
-from quickstep_lab.cost.bill import bill, longest_line_that_pays
+from quickstep_lab.cost.bill import bill
 from quickstep_lab.cost.counts import LOG_EVENT, Case, read_counts
 from quickstep_lab.cost.model import (
     HOURS,
@@ -22,7 +22,7 @@ from quickstep_lab.cost.model import (
     publishing,
 )
 from quickstep_lab.cost.month import OURS, Month, TaskSize
-from quickstep_lab.cost.prices import read_prices
+from quickstep_lab.cost.prices import Meter, read_prices
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import labelled
@@ -102,7 +102,7 @@ def transports() -> Rows:
 def published() -> Rows:
     """Return what a task's call carries, the basis of the table above."""
     counted = read_counts()
-    call = counted.published
+    call, prices = counted.published, read_prices()
     lines, size = lines_of(Usage(), counted)
     _, more = lines_of(Usage(metrics=5), counted)
     _, means = lines_of(Usage(publish_seconds=call.seconds), counted)
@@ -119,7 +119,7 @@ def published() -> Rows:
         ("bytes per further gauge", f"{call.gauge_bytes}"),
         (
             "bytes at which a line costs as much as a call",
-            f"{longest_line_that_pays(read_prices()):,.0f}",
+            f"{prices[Meter.API_REQUEST].of(1) / prices[Meter.LOG_INGESTED].of(1):,.0f}",
         ),
     ]
 

@@ -8,8 +8,10 @@ page runs as in a terminal of 80 columns, at 15:00 UTC of that day.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
-from botocore.config import Config
 from moto.ecs.models import ecs_backends
 from typer.testing import CliRunner
 
@@ -42,7 +43,7 @@ from quickstep_lab.embedded_aws import (
     counted,
 )
 from quickstep_lab.files import EXAMPLE_POLICY
-from quickstep_lab.in_memory import one_after_the_other
+from quickstep_lab.in_memory.account import one_after_the_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ class Night:
     def door(self) -> Door:
         """Return the scaler as it is deployed, at the time that is set."""
         settings = Settings(TABLE, self.queue_url, 0, timedelta(seconds=60), timedelta(days=30))
-        made = make_door(settings, self._patient)
+        made = make_door(settings, self.account.client)
         services: Any = _Throttling(made.cycle.services) if self.throttled else made.cycle.services
         cycle = replace(
             made.cycle,
@@ -107,11 +108,6 @@ class Night:
             together=one_after_the_other,
         )
         return replace(made, cycle=cycle)
-
-    def _patient(self, service: str, /, *, config: Config | None = None) -> Any:
-        """Return a client that waits: on a busy machine, a call that is repeated was made twice."""
-        waits = Config(connect_timeout=60, read_timeout=60)
-        return self.account.client(service, config=config.merge(waits) if config else waits)
 
     def _id(self) -> str:
         self.ids += 1
@@ -281,6 +277,9 @@ def night() -> Iterator[Night]:
     """Yield the service after its afternoon, at 15:00."""
     with EmbeddedAws() as account, ExitStack() as stack:
         story = Night(account)
+        stack.callback(time.tzset)
+        stack.enter_context(patch.dict(os.environ, TZ="UTC"))
+        time.tzset()
         for name in _CLOCKS:
             stack.enter_context(patch(name, lambda: story.now.replace(tzinfo=None), create=True))
 

@@ -12,6 +12,7 @@ from quickstep_lab.prove.result import FORMAT, STEPS
 
 _MOMENT = {"type": "string", "format": "date-time"}
 _COUNT = {"type": "integer", "minimum": 0}
+_ACTS = "The scaler acts: Quickstep's function begins, or a scaling activity of AAS."
 _SECONDS = {"type": ["number", "null"], "description": "Seconds; null where it never happened."}
 
 
@@ -34,6 +35,7 @@ def schema() -> str:
         "number": _COUNT,
         "overloaded": _MOMENT,
         **dict.fromkeys(STEPS, optional_moment),
+        "event": {**optional_moment, "description": _ACTS},
         "before": _COUNT,
         "after": _COUNT,
     }

@@ -1,27 +1,22 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
 """The page of results that others have measured: each file of `results/`, checked, a row a scaler.
 
-`CHECK` is the one place where the format of a result file comes in.
+A file is what `quickstep prove` wrote, and every figure is recomputed from its timestamps.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from docs.tables import ROOT, table
 from quickstep.fields import InvalidDocumentError
-from quickstep_lab.prove import result as prove
+from quickstep_lab.prove.result import Result, figures, read_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import date
+    from collections.abc import Iterator
     from pathlib import Path
-
-    Check = Callable[[str], "Result"]
-    """Takes a file's text. Raises ResultError where a figure does not follow from timestamps."""
 
 RESULTS = ROOT / "results"
 MOST_BYTES = 1_000_000
@@ -42,73 +37,22 @@ class ResultError(ValueError):
     """A file that is not shown; the message names it, and every problem."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seconds:
-    """Medians over the surges of a run, in seconds since the first overloaded second.
-
-    `to_update` ends when ECS accepts `UpdateService`, `to_capacity` when enough tasks serve; None
-    where that never happened.
-    """
-
-    to_update: float | None
-    to_capacity: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What is shown of a file, all of it recomputed from its timestamps."""
-
-    day: date
-    region: str
-    version: str
-    surges: int
-    scalers: Mapping[str, Seconds]
-
-
-def proven(text: str) -> Result:
-    """Return what a result of `quickstep prove` shows, if it holds together and is AWS's.
-
-    Raises:
-        ResultError: it does not hold together, or was measured on an emulator.
-    """
-    try:
-        result = prove.read_result(text)
-    except InvalidDocumentError as error:
-        raise ResultError(str(error)) from None
-    if result.where != "aws":
-        raise ResultError(f"was measured on {result.where}, and only AWS counts here")
-    rows = prove.figures(result.surges)
-    return Result(
-        day=result.start.date(),
-        region=result.region,
-        version=result.quickstep,
-        surges=max(surge.number for surge in result.surges) + 1 if result.surges else 0,
-        scalers={name: Seconds(row["update"], row["last_running"]) for name, row in rows.items()},
-    )
-
-
-CHECK: Check = proven
-
-
-def shown(folder: Path = RESULTS, check: Check | None = None) -> str:
+def shown(folder: Path = RESULTS) -> str:
     """Return the table of all results, the newest first; or that there is none.
 
     Raises:
         ResultError: a file breaks a rule.
     """
-    rows = [row for path in _files(folder) for row in _rows(path, read(path, check or CHECK))]
+    newest_first = sorted(folder.glob("*.json"), key=lambda path: path.name, reverse=True)
+    rows = [row for path in newest_first for row in _rows(path, read(path))]
     if not rows:
         return NONE
     head = ("Measured", "Region", "Version", "Surges", "Scaler", "Seconds to `UpdateService`")
     return table((*head, "Seconds to capacity"), rows)
 
 
-def _files(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("*.json"), key=lambda path: path.name, reverse=True)
-
-
-def read(path: Path, check: Check) -> Result:
-    """Return what a result file shows.
+def read(path: Path) -> Result:
+    """Return the result of a file, if it holds together and is AWS's.
 
     Raises:
         ResultError: it breaks a rule; the message names the file and every problem.
@@ -116,21 +60,24 @@ def read(path: Path, check: Check) -> Result:
     text = path.read_text(encoding="utf-8")
     named = _NAME.fullmatch(path.name)
     problems = [] if named else ["must be called <day>-<Region>-<anything>.json"]
-    problems += _problems(text)
+    problems += problems_of(text)
     if problems:
         raise ResultError(f"results/{path.name}: {'; '.join(problems)}")
     try:
-        result = check(text)
-    except ResultError as error:
+        result = read_result(text)
+    except InvalidDocumentError as error:
         raise ResultError(f"results/{path.name}: {error}") from None
-    measured = (result.day.isoformat(), result.region)
+    if result.where != "aws":
+        rule = f"was measured on {result.where}, and only AWS counts here"
+        raise ResultError(f"results/{path.name}: {rule}")
+    measured = (result.start.date().isoformat(), result.region)
     if named and named.groups() != measured:
         rule = f"was measured on {measured[0]} in {measured[1]}, which its name must say"
         raise ResultError(f"results/{path.name}: {rule}")
     return result
 
 
-def _problems(text: str) -> Iterator[str]:
+def problems_of(text: str) -> Iterator[str]:
     """Yield what is wrong with a file whatever its format is."""
     if (size := len(text.encode())) > MOST_BYTES:
         yield f"must have at most {MOST_BYTES:,} bytes, not {size:,}"
@@ -148,10 +95,11 @@ def _problems(text: str) -> Iterator[str]:
 
 
 def _rows(path: Path, result: Result) -> Iterator[tuple[str, ...]]:
-    link = f"[{result.day}](../results/{path.name})"
-    for name, seconds in result.scalers.items():
-        times = (_seconds(seconds.to_update), _seconds(seconds.to_capacity))
-        yield (link, result.region, result.version, f"{result.surges}", f"`{name}`", *times)
+    link = f"[{result.start.date()}](../results/{path.name})"
+    surges = max(surge.number for surge in result.surges) + 1 if result.surges else 0
+    for name, row in figures(result.surges).items():
+        times = (_seconds(row["update"]), _seconds(row["last_running"]))
+        yield (link, result.region, result.quickstep, f"{surges}", f"`{name}`", *times)
 
 
 def _seconds(value: float | None) -> str:

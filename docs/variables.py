@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
 """The variables of Terraform's modules, from the parameters of the templates.
 
-What is empty in CloudFormation is null in Terraform, yes and true are booleans,
-`Name=Value` is a map.
+Empty values in CloudFormation become null in Terraform, yes and true become booleans, and
+`Name=Value` becomes a map.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 TARGET = ROOT / "templates" / "scalable-target.yaml"
 SCALER = ROOT / "template.yaml"
 
-# Texts to CloudFormation, which has no such types.
+# Strings in CloudFormation, which has no such types.
 _OTHERWISE = {"Dimensions": ("map(string)", "{}"), "TargetValue": ("number", "null")}
 
-# The first service is a module of its own.
+# The first service has its own module.
 _FIRST = "The first service (leave both names empty to add services later)"
 
 _SCALER_S_OWN = r"""
 variable "name" {
-  description = "Begins the names of what is made here, as a stack's name does."
+  description = "Prefix of the names of all resources here, like a stack's name."
   type        = string
   default     = "quickstep"
   nullable    = false
@@ -41,7 +41,7 @@ variable "name" {
 }
 
 variable "packages" {
-  description = "Folder with the zip files that make packages makes. Empty for the module's own."
+  description = "Folder with the zip files from `make packages`. Empty for the module's own."
   type        = string
   default     = null
 }

@@ -35,6 +35,7 @@ from quickstep.engine.model import (
 from quickstep.engine.outcome import Outcome
 from quickstep.loop.looks import alarm_look, heartbeat_look, recheck_look, request_look
 from quickstep.naming import ServiceName
+from quickstep.protocol.line import LANES, Lane, Line
 from quickstep.protocol.memory import Lease
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Recheck, Request
 from quickstep.protocol.records import DecisionRecord
@@ -108,6 +109,33 @@ def a_target(
         max_adjustment_magnitude=100,
         dry_run=dry_run,
     )
+
+
+PER_TASK = a_target(
+    a_policy(scope=MetricScope.PER_TASK), a_scale_in_policy(scope=MetricScope.PER_TASK)
+)
+
+
+def a_line(**lanes: Lane) -> Line:
+    """Return a line in which only these lanes have had anybody, e.g. `lane2`."""
+    return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
+
+
+def alarm_input(policy: str = HIGH, **changes: Any) -> Any:
+    """Return what PutMetricAlarm takes for a policy's alarm on the tasks' requests."""
+    way, threshold = ("Less", 30.0) if policy == LOW else ("Greater", 100.0)
+    return {
+        "AlarmName": WEB.alarm(policy),
+        "Namespace": "Quickstep/prod/web",
+        "MetricName": "RequestsPerSecond",
+        "Statistic": "Average",
+        "Period": 10,
+        "EvaluationPeriods": 1,
+        "Threshold": threshold,
+        "ComparisonOperator": f"{way}ThanThreshold",
+        "TreatMissingData": "missing",
+        **changes,
+    }
 
 
 def firing(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from quickstep.engine.model import Service
 from quickstep.loop.cycle import MAX_EVENT_AGE
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep.protocol.messages import Recheck
+from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import NOW, WEB, a_document, a_look
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep.protocol.memory import Memory
     from quickstep.protocol.records import DecisionRecord
-    from quickstep_lab.in_memory import Call
+    from quickstep_lab.in_memory.hook import Call
     from tests.builders import Came
 
 _A = TypeVar("_A")
@@ -101,6 +102,12 @@ class World(InMemoryAws):
     def evaluate(self, came: Came) -> DecisionRecord:
         """Evaluate what came, and return its own record."""
         return self.cycle.evaluate(a_look(came))[-1]
+
+    def next_recheck(self) -> tuple[Recheck, float]:
+        """Return what was sent last, and after how many seconds it comes."""
+        message, delay = self.sent[-1]
+        assert isinstance(message.content, Recheck)
+        return message.content, delay.total_seconds()
 
     @property
     def desired(self) -> int:

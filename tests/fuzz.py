@@ -55,8 +55,8 @@ from quickstep.report.dashboard.view import Look, build_view
 from quickstep.report.dashboard.widget import answer
 from quickstep.report.telemetry import logger
 from quickstep.wiring import Settings, SettingsError
-from quickstep_cli.aws import CommandError
 from quickstep_cli.explain import answer as explain
+from quickstep_cli.failures import CommandError
 from quickstep_cli.found import Found, read_answer
 from quickstep_cli.import_one import Wish, answer_of, import_one
 from quickstep_cli.takeover import cloudformation

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.engine.model import Comparison, Direction, StepPolicy, TargetPolicy
 from quickstep.naming import parse_alarm_name
+from quickstep_cli.alarm_metric import METRIC_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.naming import ServiceName
 
-_METRIC = (
-    "Namespace",
-    "MetricName",
-    "Dimensions",
-    "Statistic",
-    "ExtendedStatistic",
-    "Unit",
-    "Period",
-    "Metrics",
-)
 _EVALUATED = {Direction.OUT: (1, "missing"), Direction.IN: (3, "notBreaching")}
 """Datapoints, and what missing ones are, as `templates/scalable-target.yaml` has them."""
 
@@ -118,7 +109,7 @@ def _metrics(
 ) -> Iterator[Mapping[str, Any]]:
     for alarm in there:
         if _is_of(service, alarm):
-            yield {key: alarm[key] for key in _METRIC if key in alarm}
+            yield {key: alarm[key] for key in METRIC_KEYS if key in alarm}
 
 
 def _new(

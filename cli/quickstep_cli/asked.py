@@ -102,7 +102,10 @@ def _autoscaling(aws: Aws, services: Sequence[ServiceName]) -> None:
             asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
             several = call == "describe_scalable_targets"
             asked |= {"ResourceIds": [resource_id]} if several else {"ResourceId": resource_id}
-            client.remember(call, asked, {key: some})
+            if several:
+                client.remember(call, asked, {key: some})
+            else:
+                client.remember_pages(call, asked, [{key: some}])
 
 
 def _items(aws: Aws, services: Sequence[ServiceName]) -> None:

@@ -1,15 +1,4 @@
-"""What every command that asks AWS has in common: its options, its clients, and its errors.
-
-Exit codes, of all of them:
-
-    0  done, or the answer is yes
-    1  done, and the answer is no: a problem was found, documents differ, a request was refused
-    2  the command line is wrong
-    3  AWS is unreachable, or does not know the caller: credentials, Region, network
-    4  AWS knows the caller, and does not allow the call
-    5  the target, stack, table or service does not exist
-    6  it changed in the meantime: nothing was written
-    7  written and sent, but the scaler has not answered in time
+"""What every command that asks AWS has in common: its options, its clients and its clock.
 
 boto3 takes most of a second to import, so it is imported when a command needs it: `explain`,
 `validate` and the others do not wait for it.
@@ -21,26 +10,21 @@ import functools
 import json
 import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from threading import RLock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from botocore import exceptions as botocore
 from botocore.config import Config
-from rich.console import Console
-from rich.markup import escape
 
-from quickstep.aws.failures import Kind, kind_of
 from quickstep.naming import RESOURCE_ID_RULE, ServiceName, parse_resource_id
-from quickstep.protocol.ports import CallFailedError
+from quickstep_cli.failures import CommandError, Exit, explained
 from quickstep_cli.options import made_of_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import boto3
 
@@ -50,26 +34,6 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Lease, Memory
 
 CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
-
-
-class Exit(IntEnum):
-    """The exit codes; see above."""
-
-    NO = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    DENIED = 4
-    NOT_FOUND = 5
-    CHANGED = 6
-    NO_ANSWER = 7
-
-
-class CommandError(Exception):
-    """Why a command cannot go on, and the code to exit with."""
-
-    def __init__(self, code: Exit, message: str) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 PANEL = "AWS"
@@ -151,6 +115,15 @@ class Aws:
         from quickstep_cli.once import Once  # noqa: PLC0415 - see above
 
         return replace(self, wrap=Once, _lock=RLock(), _clients={})
+
+    def checking(self, check: Callable[[], None]) -> Aws:
+        """Return the same: before each call it checks, and what that raises, the call raises."""
+
+        def checked(client: Any) -> Any:
+            client.meta.events.register("before-call", lambda **_: check())
+            return client
+
+        return replace(self, wrap=checked, _lock=RLock(), _clients={})
 
     @property
     def scaler(self) -> Mapping[str, str]:
@@ -349,80 +322,3 @@ def on_aws(command: Callable[..., None]) -> Callable[..., None]:
             connected(*args, **given)
 
     return run
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what goes wrong with AWS into a line on stderr and an exit code."""
-    try:
-        yield
-    except CommandError as error:
-        fail(error.code, str(error))
-    except CallFailedError as error:
-        cause = error.__cause__ or error.__context__
-        code, why = explain_error(cause) if cause else (Exit.NOT_FOUND, error.why)
-        fail(code, why)
-    except botocore.ClientError as error:
-        fail(*explain_error(error))
-    except botocore.BotoCoreError as error:
-        fail(*explain_error(error))
-
-
-def explain_error(error: BaseException) -> tuple[Exit, str]:
-    """Return the exit code and the sentence for an error of boto3."""
-    match error:
-        case botocore.ClientError():
-            return _explain_refusal(error)
-        case botocore.NoCredentialsError() | botocore.PartialCredentialsError():
-            why = "no AWS credentials: run `aws configure` or `aws sso login`, or give --profile"
-        case (
-            botocore.CredentialRetrievalError()
-            | botocore.SSOError()
-            | botocore.TokenRetrievalError()
-        ):
-            why = f"cannot load AWS credentials: {error}; has the login expired?"
-        case botocore.ProfileNotFound() | botocore.NoRegionError():
-            why = str(error)
-        case botocore.HTTPClientError() | botocore.ConnectionError():
-            why = f"cannot reach AWS: {error}"
-        case _:
-            return Exit.NO, str(error)
-    return Exit.UNREACHABLE, why
-
-
-def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
-    code = error.response["Error"]["Code"]
-    message = error.response["Error"].get("Message", "")
-    message = "" if message.lstrip().startswith("<") else message  # a page of who is in between
-    call = error.operation_name
-    match kind_of(error):
-        case Kind.UNKNOWN_CALLER:
-            why = f"{call}: the credentials are invalid or have expired: {message}"
-            return Exit.UNREACHABLE, why
-        case Kind.DENIED:
-            return Exit.DENIED, f"{call} is not allowed: {message}"
-        case Kind.NO_SERVICE | Kind.NOT_FOUND:
-            return Exit.NOT_FOUND, f"{call}: {message or code}"
-        case Kind.UNREACHABLE:
-            return Exit.UNREACHABLE, f"{call}: AWS failed: {_said(code, message)}"
-        case Kind.THROTTLED | Kind.OTHER:
-            return Exit.NO, f"{call}: {_said(code, message)}"
-
-
-def _said(code: str, message: str) -> str:
-    return f"{code}: {message}" if message else code
-
-
-def shown(text: object) -> str:
-    """Return foreign text for a terminal, without control characters."""
-    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(text))
-
-
-def fail(code: Exit, why: str) -> None:
-    """Say why, and exit.
-
-    Raises:
-        typer.Exit: always.
-    """
-    Console(stderr=True, highlight=False).print(f"[red]✗[/] {escape(shown(why))}", soft_wrap=True)
-    raise typer.Exit(code)

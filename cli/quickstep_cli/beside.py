@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quickstep_cli.compare import MODELLED, signals_told
-from quickstep_cli.experiment import DEFAULTS, Trial, an_experiment, setup_of
-from quickstep_cli.pricing import watched_by
+from quickstep_cli.experiment import an_experiment, setup_of
+from quickstep_cli.pricing import usage_of
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
+from quickstep_cli.trials import DEFAULTS, Trial
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.model import OTHERS, Usage
+from quickstep_lab.cost.model import OTHERS
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.compare import Comparison, all_scalers, compare
@@ -98,14 +99,8 @@ def play(beside: Beside, traffic: Traffic) -> Comparison:
 def month(beside: Beside, comparison: Comparison) -> Mapping[str, Standing]:
     """Return what each comes to in a month in which the traffic comes once a day."""
     setup = comparison.experiment.setup
-    usage = Usage(
-        alarms=len(setup.target.policies),
-        tasks=max(1, beside.tasks),
-        publish_seconds=setup.target.publish_seconds,
-        watched=watched_by(setup),
-    )
     reckoned = Month(
-        usage=usage,
+        usage=usage_of(setup, max(1, beside.tasks)),
         size=beside.size,
         prices=read_prices(),
         counted=read_counts(),

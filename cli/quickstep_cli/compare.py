@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from quickstep_cli.experiment import (
-    SeedsOption,
-    TasksOption,
-    Trial,
-    an_experiment,
-    command_line,
-    progress_bar,
-    takes_trial,
-    unwritable,
-)
+from quickstep_cli.experiment import an_experiment, command_line, progress_bar, unwritable
 from quickstep_cli.extra import needs_lab
 from quickstep_cli.pricing import (
     ArchitectureOption,
@@ -30,6 +21,7 @@ from quickstep_cli.pricing import (
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
+from quickstep_cli.trials import SeedsOption, TasksOption, Trial, takes_trial
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.month import (
     OURS,
@@ -291,10 +283,6 @@ def _cost(measures: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
-
-
-def _wait(milliseconds: float | None) -> str:
-    return _seconds(None if milliseconds is None else milliseconds / 1000)
 
 
 def _millis(value: float | None) -> str:

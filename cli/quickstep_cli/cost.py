@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quickstep_cli.compare import MODELLED
-from quickstep_cli.experiment import Trial, an_experiment, progress_bar, takes_trial
+from quickstep_cli.experiment import an_experiment, progress_bar
+from quickstep_cli.options import read_file
 from quickstep_cli.pricing import (
     ArchitectureOption,
     CpuOption,
@@ -19,7 +20,8 @@ from quickstep_cli.pricing import (
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
-from quickstep_lab.cost.bill import EXTRACTION, by_transport, hints
+from quickstep_cli.trials import Trial, takes_trial
+from quickstep_lab.cost.bill import EXTRACTION, billing, by_transport, hints
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import (
     CALLS_A_SECOND,
@@ -29,7 +31,7 @@ from quickstep_lab.cost.model import (
     Watched,
 )
 from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
-from quickstep_lab.cost.prices import Certainty, PricesError, read_prices
+from quickstep_lab.cost.prices import Certainty, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
 from quickstep_lab.traffic import ScenarioName
@@ -153,8 +155,8 @@ def cost(
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)
-    ways = by_transport(usage, activity, month.counted, month.prices, free_tier=free_tier)
-    cheaper = hints(usage, activity, month.counted, month.prices, free_tier=free_tier)
+    total = billing(activity, month.counted, month.prices, free_tier=free_tier)
+    ways, cheaper = by_transport(usage, total), hints(usage, total)
     if trial.as_json:
         shown = _as_dict(month, traffic, standings, ways, cheaper)
         typer.echo(json.dumps(shown, ensure_ascii=False))
@@ -183,15 +185,7 @@ def _prices(file: Path | None) -> Prices:
     base = read_prices()
     if file is None:
         return base
-    try:
-        return read_prices(file.read_text(encoding="utf-8"), base=base)
-    except PricesError as error:
-        listed = "\n".join(str(problem) for problem in error.problems)
-        raise typer.BadParameter(f"{file}:\n{listed}", param_hint="--prices") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file}: must be UTF-8", param_hint="--prices") from None
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--prices") from None
+    return read_file(file, lambda text: read_prices(text, base=base), "--prices")
 
 
 def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:

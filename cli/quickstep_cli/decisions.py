@@ -15,16 +15,8 @@ import typer
 from quickstep.engine.model import Direction, MetricScope
 from quickstep.engine.outcome import Outcome
 from quickstep.report.language import ENGLISH
-from quickstep_cli.aws import (
-    Aws,
-    CommandError,
-    Exit,
-    JsonOption,
-    TargetArgument,
-    now,
-    on_aws,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, now, on_aws, wait_for
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.history import UNREADABLE, entries
 from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.tables import Table, named, print_tables, prose

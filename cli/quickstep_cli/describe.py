@@ -16,10 +16,11 @@ from quickstep.engine.model import AlarmState, ScalableTarget, StepPolicy, Targe
 from quickstep.fields import write_optional_moment
 from quickstep.loop.surges import lately
 from quickstep.protocol.memory import CorruptItemError
-from quickstep_cli.aws import Aws, Exit, JsonOption, TargetArgument, now, on_aws
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, now, on_aws
 from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.decisions import COLUMNS, cells
 from quickstep_cli.facts import or_unknown
+from quickstep_cli.failures import Exit
 from quickstep_cli.history import entries
 from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.status import Status, in_force, status_of
@@ -182,7 +183,7 @@ def _fields(seen: Described, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     if memory and memory.surges:
         last = age_text(memory.surges[-1], seen.at)
         yield "Surges", f"{len(lately(memory, seen.at))} looks in 10 minutes, the last {last} ago"
-    said = list(in_force(status, seen.at))
+    said = list(in_force(status, seen.at, zone))
     for number, one in enumerate(said or ["nothing but the document"]):
         yield ("" if number else "In force"), one
     if not any("next look" in one for one in said):

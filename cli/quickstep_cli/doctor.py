@@ -15,8 +15,6 @@ from rich.markup import escape
 from quickstep.engine.model import Direction
 from quickstep_cli.aws import (
     Aws,
-    CommandError,
-    Exit,
     JsonOption,
     OptionalTargetArgument,
     YesOption,
@@ -27,6 +25,7 @@ from quickstep_cli.aws import (
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.findings import Finding, Verdict
 from quickstep_cli.doctor_all import MARKS, check_all
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.targets import records_since, the_target
 
 if TYPE_CHECKING:
@@ -94,9 +93,8 @@ def _print(findings: list[Finding], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Path:
-    """When an alarm was set, when CloudWatch says it was, and the record that came of it."""
+    """When CloudWatch says that an alarm was set, and the record that came of it."""
 
-    set_at: datetime
     changed_at: datetime
     record: Record
 
@@ -155,5 +153,5 @@ def _answer(aws: Aws, target: ServiceName, alarm: str, set_at: datetime) -> _Pat
             continue
         changed_at = datetime.fromisoformat(trigger["at"]).astimezone(UTC)
         if changed_at >= set_at - timedelta(seconds=5):
-            return _Path(set_at, changed_at, record)
+            return _Path(changed_at, record)
     return None

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from quickstep_cli.aws import CommandError, Exit, shown
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.findings import Finding, Verdict
+from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.targets import documents
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from quickstep.config import ConfigError, parse_target
 from quickstep.naming import ServiceName, parse_resource_id
 from quickstep_cli.advice import advice
 from quickstep_cli.alarm_plan import AlarmPlan, PlanError, plan_alarms
-from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, YesOption, on_aws
+from quickstep_cli.aws import Aws, JsonOption, YesOption, on_aws
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.owners import own, refuse_those_of_others
 from quickstep_cli.targets import stored_documents, write_document
 from quickstep_cli.thresholds import read_thresholds

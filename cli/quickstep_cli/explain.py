@@ -33,7 +33,7 @@ from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences
 from quickstep.protocol.records import decision_dict
-from quickstep_cli.aws import Exit
+from quickstep_cli.failures import Exit
 from quickstep_cli.queues import read_queues
 
 if TYPE_CHECKING:
@@ -213,8 +213,8 @@ def _recent(field: Field) -> tuple[Datapoint, ...]:
     problems_before = field.problems.met
     points: list[Datapoint] = []
     for item in field.items():
-        members = item.members(required=("at", "value"), optional=("samples",))
-        if {"at", "value"} <= members.keys():
+        members = item.whole("at", "value", optional=("samples",))
+        if members is not None:
             samples = members["samples"].optional() if "samples" in members else None
             count = samples.number() if samples else None
             if samples and count is not None and count < 0:

@@ -6,7 +6,7 @@ import functools
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from quickstep_cli.aws import Exit, fail
+from quickstep_cli.failures import Exit, fail
 
 if TYPE_CHECKING:
     from quickstep_cli.options import Command

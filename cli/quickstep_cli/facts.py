@@ -20,8 +20,8 @@ from quickstep.naming import DRILL
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.asked import ask_together
-from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
-from quickstep_cli.aws import CommandError, Exit, explain_error, now
+from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable
+from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import (
     Autoscaling,
     EcsMetrics,
@@ -31,6 +31,7 @@ from quickstep_cli.checks.facts import (
     Unknown,
 )
 from quickstep_cli.checks.publishing import MINUTE, of_ecs
+from quickstep_cli.failures import CommandError, Exit, explain_error
 from quickstep_cli.rights import refused
 from quickstep_cli.targets import documents, newest_records, stored_document
 
@@ -284,22 +285,14 @@ def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
 
 
 def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
-    client = aws.client("application-autoscaling")
-    asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
-    targets = client.describe_scalable_targets(ResourceIds=[service.resource_id], **asked)
-    if not targets["ScalableTargets"]:
+    scalable = read_scalable(aws, service)
+    if scalable is None:
         return None
-    suspended = targets["ScalableTargets"][0].get("SuspendedState", {})
-    asked["ResourceId"] = service.resource_id
-    acting = []
-    if not (
-        suspended.get("DynamicScalingInSuspended") and suspended.get("DynamicScalingOutSuspended")
-    ):
-        policies = client.describe_scaling_policies(**asked)["ScalingPolicies"]
-        acting += [policy["PolicyName"] for policy in policies]
-    if not suspended.get("ScheduledScalingSuspended"):
-        actions = client.describe_scheduled_actions(**asked)["ScheduledActions"]
-        acting += [f"scheduled action {action['ScheduledActionName']}" for action in actions]
+    acting, suspended = [], scalable.suspended
+    if not (suspended[IN] and suspended[OUT]):
+        acting += [policy["PolicyName"] for policy in scalable.policies]
+    if not suspended[SCHEDULED]:
+        acting += [f"scheduled action {name}" for name in scalable.scheduled]
     return Autoscaling(tuple(acting))
 
 
@@ -363,13 +356,19 @@ def _ecs_metrics(
     return published_by_ecs(aws.client("ecs"), service)
 
 
+def _described(ecs: Any, service: ServiceName) -> list[dict[str, Any]]:
+    answer = ecs.describe_services(cluster=service.cluster, services=[service.service])
+    described: list[dict[str, Any]] = answer["services"]
+    return described
+
+
 def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
     """Return how often ECS publishes a service's metrics.
 
     Of all that describes a service, only its revisions say it. While a deployment goes on there are
     two, and the slower one counts: tasks of both publish.
     """
-    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    found = _described(ecs, service)
     arns = [one["arn"] for it in found for one in it.get("currentServiceRevisions", [])]
     if not arns:
         raise CommandError(Exit.NOT_FOUND, f"ECS has no revision of {service.resource_id}")
@@ -399,7 +398,7 @@ def _messages(aws: Aws, name: str) -> int:
 def drains(aws: Aws, service: ServiceName) -> dict[str, int]:
     """Return for how many seconds a task of the service drains, by its target groups' names."""
     ecs, elb = aws.client("ecs"), aws.client("elbv2")
-    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    found = _described(ecs, service)
     balancers = [balancer for one in found for balancer in one.get("loadBalancers", [])]
     arns = {
         arn
@@ -424,7 +423,7 @@ def _vcpu(aws: Aws, service: ServiceName, target: ScalableTarget | str) -> float
     if isinstance(target, str):
         return 0.0
     ecs = aws.client("ecs")
-    found = ecs.describe_services(cluster=service.cluster, services=[service.service])["services"]
+    found = _described(ecs, service)
     if not found:
         return 0.0
     definition = ecs.describe_task_definition(taskDefinition=found[0]["taskDefinition"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_resource_id
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.autoscaling import DIMENSION
+from quickstep_cli.failures import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
 
-DIMENSION = "ecs:service:DesiredCount"
 _NAMES = 100  # the most that DescribeAlarms takes
 _SERVICES = 10  # the most that DescribeServices takes
 _ANSWERS = (

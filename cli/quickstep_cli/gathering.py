@@ -83,7 +83,7 @@ def gather(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime, zon
         runs=or_unknown(lambda: _runs(aws, at)),
         events=events if isinstance(events, Unknown) else _within(events[0], start, end),
         deployments=events if isinstance(events, Unknown) else _within(events[1], start, end),
-        in_force=or_unknown(lambda: _entries(aws, service)),
+        in_force=or_unknown(lambda: _entries(aws, service, zone)),
         acts=[*_requests(told), *_written(history, start, end)],
         others=or_unknown(lambda: _activities(aws, service, start, end)),
     )
@@ -260,7 +260,7 @@ def _at(said: Said) -> datetime:
     return said.at
 
 
-def _entries(aws: Aws, service: ServiceName) -> list[Said]:
+def _entries(aws: Aws, service: ServiceName, zone: Any) -> list[Said]:
     """Return the overrides and pauses in a target's item: those over stay in it for a day."""
     found = []
     for name, entry in aws.operators.entries(service.resource_id).items():
@@ -270,7 +270,7 @@ def _entries(aws: Aws, service: ServiceName) -> list[Said]:
             schedule = name.partition(":")[2]
             kind = "an override: " if name == "override" else ""
             kind = f"the schedule {schedule}: " if schedule else kind
-            said = f"{kind}{show_entry(entry)}"
+            said = f"{kind}{show_entry(entry, zone)}"
             by = str(members.get("by", ""))
             found.append(Said(begins, said, by, _read_moment(members.get("until"))))
     return found

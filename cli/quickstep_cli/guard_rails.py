@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.engine.words import tasks
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.running import task_size
 from quickstep_lab.cost.month import Architecture, TaskSize
 from quickstep_lab.cost.prices import read_prices

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.import_one import answer_of, import_one, write
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
 

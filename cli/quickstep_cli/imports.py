@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, on_aws
+from quickstep_cli.aws import Aws, JsonOption, on_aws
 from quickstep_cli.aws import read_target as read_service
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.found import ask, read_files, tagged
 from quickstep_cli.import_all import import_all
 from quickstep_cli.import_one import FILES, Imported, Wish, answer_of, import_one, write

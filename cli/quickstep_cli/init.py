@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from quickstep.config import read_target as read_document
-from quickstep_cli.aws import Aws, CommandError, Exit, TargetArgument, YesOption, on_aws, shown
+from quickstep_cli.aws import Aws, TargetArgument, YesOption, on_aws
 from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.extra import INSTALL, has_lab
 from quickstep_cli.facts import or_unknown
+from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.proposal import (
     MOST_TASKS,
     REQUESTS_TARGET,

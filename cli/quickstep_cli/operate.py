@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,24 +26,15 @@ from quickstep.fields import show, write_moment
 from quickstep.loop.schedules import MAX_REASON
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import bounds_entry, bounds_text
-from quickstep_cli.aws import (
-    Aws,
-    CommandError,
-    Exit,
-    JsonOption,
-    TargetArgument,
-    YesOption,
-    now,
-    on_aws,
-    shown,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws, wait_for
+from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.guard_rails import check_forced, past_bounds, preview
 from quickstep_cli.targets import records_since, the_target
-from quickstep_cli.times import ForOption, UntilOption, end_of
+from quickstep_cli.times import ForOption, UntilOption, end_of, moment_text, zone_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
+    from datetime import tzinfo
 
     from quickstep.naming import ServiceName
     from quickstep_cli.history import Record
@@ -351,7 +342,7 @@ class Change:
             typer.echo(json.dumps(answer, ensure_ascii=False))
 
 
-def show_entry(entry: Any) -> str:
+def show_entry(entry: Any, zone: tzinfo | None = None) -> str:
     """Return an entry of an item in words, whatever an operator wrote there."""
     if not isinstance(entry, dict):
         return f"something that cannot be read: {show(entry)}"
@@ -366,8 +357,19 @@ def show_entry(entry: Any) -> str:
     )
     by = f" by {entry['by']}" if entry.get("by") else ""
     why = f": {entry['reason']}" if entry.get("reason") else ""
-    return f"{what} until {entry.get('until', 'further notice')}{by}{why}"
+    return f"{what} until {_written_end(entry, zone)}{by}{why}"
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+def _written_end(entry: Mapping[str, Any], zone: tzinfo | None) -> str:
+    """Return an entry's end as people read it; as it is written where it cannot be read."""
+    try:
+        return _moment(datetime.fromisoformat(entry["until"]), zone)
+    except KeyError:
+        return "further notice"
+    except (TypeError, ValueError):
+        return show(entry["until"])
+
+
+def _moment(moment: datetime, zone: tzinfo | None = None) -> str:
+    """Return a moment in a zone, which it names; by default in this machine's."""
+    return f"{moment_text(moment, zone)} {zone_text(moment, zone)}"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from quickstep.fields import InvalidDocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+_T = TypeVar("_T")
 
 Command = Any
 """A function that Typer calls; each has parameters of its own."""
@@ -37,3 +44,20 @@ def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
         return wrapped
 
     return decorate
+
+
+def read_file(file: Path, read: Callable[[str], _T], option: str) -> _T:
+    """Return what `read` makes of the text of the file that an option names.
+
+    Raises:
+        typer.BadParameter: the file cannot be read, is not UTF-8, or breaks a rule.
+    """
+    try:
+        return read(file.read_text(encoding="utf-8"))
+    except InvalidDocumentError as error:
+        why = "\n" + "\n".join(str(problem) for problem in error.problems)
+    except UnicodeDecodeError:
+        why = " must be UTF-8"
+    except OSError as error:
+        why = f" {error.strerror}"
+    raise typer.BadParameter(f"{file}:{why}", param_hint=option)

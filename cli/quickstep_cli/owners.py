@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quickstep_cli.aws import CommandError, Exit
+from quickstep_cli.failures import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,16 +22,8 @@ from quickstep.engine.model import Direction
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable, suspend
-from quickstep_cli.aws import (
-    Aws,
-    CommandError,
-    Exit,
-    TargetArgument,
-    YesOption,
-    explain_error,
-    on_aws,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, TargetArgument, YesOption, on_aws, wait_for
+from quickstep_cli.failures import CommandError, Exit, explain_error
 from quickstep_cli.owners import TAG, owner_of
 from quickstep_cli.targets import stored_document, the_target, write_document
 

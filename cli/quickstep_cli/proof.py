@@ -20,7 +20,8 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import Alarm, AlarmState, Observation, Service, State
 from quickstep.naming import parse_alarm_name
 from quickstep_cli import aas
-from quickstep_cli.taken import METRIC_KEYS, has_threshold
+from quickstep_cli.alarm_metric import METRIC_KEYS
+from quickstep_cli.taken import has_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

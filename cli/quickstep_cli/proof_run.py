@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from quickstep.aws.decisions import DynamoDecisions
 from quickstep_cli import __version__
-from quickstep_cli.aws import CommandError, Exit, now, wait_for
+from quickstep_cli.aws import now, wait_for
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_lab.clock import Clock, next_boundary
-from quickstep_lab.prove.carry_out import TakenError, carry_out, remove
+from quickstep_lab.prove.carry_out import DeadlineError, TakenError, carry_out, remove
 from quickstep_lab.prove.plan import Contender
 from quickstep_lab.prove.result import Result, Surge
 from quickstep_lab.prove.sight import Sight
@@ -31,6 +32,7 @@ NAME = "quickstep-proof"
 _VCPUS = "L-3032A538"
 """The quota of Fargate On-Demand vCPUs."""
 _ACTIONS = (
+    "application-autoscaling:DescribeScalingActivities",
     "application-autoscaling:PutScalingPolicy",
     "application-autoscaling:RegisterScalableTarget",
     "cloudformation:CreateStack",
@@ -53,6 +55,8 @@ _ACTIONS = (
     "ssm:PutParameter",
 )
 """What creating, watching and deleting the stack takes, with the caller's credentials."""
+_TAG = {"Key": NAME, "Value": "true"}
+"""Of the stack, and by it of most that is in it."""
 _CREATED, _DELETED = "stack_create_complete", "stack_delete_complete"
 
 
@@ -68,17 +72,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ProofStack:
-    """The stack, over CloudFormation; see `carry_out.Stack`."""
+    """The stack, over CloudFormation; see `carry_out.Stack`.
+
+    `client` deletes it, and `creator` creates it, which may have a deadline.
+    """
 
     client: Any
-    body: str
-    parameters: Mapping[str, str]
+    creator: Any = None
+    body: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
     seconds: int = 600
 
     def create(self) -> None:
         """Create it, and wait; CloudFormation deletes what it cannot complete."""
         try:
-            self.client.create_stack(
+            self.creator.create_stack(
                 StackName=NAME,
                 TemplateBody=self.body,
                 Parameters=[
@@ -87,40 +95,98 @@ class ProofStack:
                 ],
                 Capabilities=["CAPABILITY_IAM"],
                 OnFailure="DELETE",
-                Tags=[{"Key": NAME, "Value": "true"}],
+                Tags=[_TAG],
             )
-        except self.client.exceptions.AlreadyExistsException as error:
+        except self.creator.exceptions.AlreadyExistsException as error:
             why = f"there is a stack {NAME} already: `quickstep prove --clean` deletes it"
             raise TakenError(why) from error
-        self._wait(_CREATED)
+        self._wait(self.creator, _CREATED)
 
     def remove(self) -> None:
-        """Delete it, and wait until it is gone."""
-        self.client.delete_stack(StackName=NAME)
-        self._wait(_DELETED)
+        """Delete it, and wait until it is gone.
 
-    def _wait(self, what: str) -> None:
+        Raises:
+            CommandError: CloudFormation could not delete some of its resources, which are named.
+        """
+        self.client.delete_stack(StackName=NAME)
+        try:
+            self._wait(self.client, _DELETED)
+        except WaiterError as error:
+            kept = [
+                f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', 'no reason given')}"
+                for one in self.client.describe_stack_resources(StackName=NAME)["StackResources"]
+                if one["ResourceStatus"] == "DELETE_FAILED"
+            ]
+            raise CommandError(Exit.NO, "; ".join(kept) or str(error)) from error
+
+    def _wait(self, client: Any, what: str) -> None:
         delay = 2
-        self.client.get_waiter(what).wait(
+        client.get_waiter(what).wait(
             StackName=NAME, WaiterConfig={"Delay": delay, "MaxAttempts": self.seconds // delay}
         )
 
 
-def clean(aws: Aws) -> bool:
-    """Delete the stack of a proof that was left behind; return whether there was one.
+def clean(aws: Aws) -> list[str]:
+    """Delete what a proof has left behind in the Region; return what was done and what is left.
 
     Raises:
+        CommandError: the stack of this name is not a proof's.
         NotRemovedError: it could not be deleted.
     """
-    stack = ProofStack(aws.client("cloudformation"), "", {})
+    client = aws.client("cloudformation")
+    found = _stack(client)
+    if found is None:
+        done = f"{NAME}: nothing to delete in {aws.region}"
+    elif _TAG not in found["Tags"]:
+        why = f"the stack {NAME} in {aws.region} is not a proof's: it lacks the tag {NAME}=true"
+        raise CommandError(Exit.NO, why)
+    else:
+        remove(ProofStack(client))
+        done = f"{NAME}: deleted in {aws.region}"
+    return [done, *_alarms_left(aws), *_stacks_elsewhere(aws)]
+
+
+def _stack(client: Any) -> dict[str, Any] | None:
+    """Return the stack of a proof's name; None where no stack has it."""
     try:
-        stack.client.describe_stacks(StackName=NAME)
+        (found,) = client.describe_stacks(StackName=NAME)["Stacks"]
     except ClientError as error:
         if "does not exist" in str(error):
-            return False
+            return None
         raise
-    remove(stack)
-    return True
+    return dict(found)
+
+
+def _alarms_left(aws: Aws) -> list[str]:
+    """Return what to do about alarms of AAS, which belong to no stack: it deletes them itself."""
+    prefix = f"TargetTracking-service/{NAME}/"
+    answer = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)
+    names = " ".join(one["AlarmName"] for one in answer["MetricAlarms"])
+    if not names:
+        return []
+    return [f"AAS has left alarms: `aws cloudwatch delete-alarms --alarm-names {names}`"]
+
+
+def _stacks_elsewhere(aws: Aws) -> list[str]:
+    """Return in which other Regions there is a proof's stack, or could be, as it was not seen."""
+    try:
+        answer = aws.client("ec2").describe_regions()
+    except ClientError as error:
+        return [f"other Regions could not be listed: {error}"]
+    session: Any = aws.session
+    said = []
+    for region in sorted({one["RegionName"] for one in answer["Regions"]} - {aws.region}):
+        client = session.client(
+            "cloudformation", region_name=region, endpoint_url=aws.endpoint_url, config=aws.config
+        )
+        try:
+            if _stack(client):
+                said.append(
+                    f"{NAME} is in {region}, too: `quickstep prove --clean --region {region}`"
+                )
+        except (ClientError, BotoCoreError) as error:
+            said.append(f"{region} could not be asked: {error}")
+    return said
 
 
 def place_of(aws: Aws) -> Place:
@@ -192,15 +258,31 @@ def run(
     contenders: Sequence[Contender],
     where: str,
     say: Callable[[str], None],
+    *,
+    deadline: timedelta,
+    clock: Clock | None = None,
 ) -> Result:
     """Carry a proof out; return its result. The stack is gone then, whatever happened.
 
+    From the deadline on no call is made but those that delete the stack.
+
     Raises:
         TakenError: there is a proof's stack already; it is left alone.
+        DeadlineError: the deadline came before the end.
         NotRemovedError: the stack could not be deleted.
     """
+    clock = clock or Clock(now=now, sleep=lambda seconds: wait_for(timedelta(seconds=seconds)))
+    begun = clock.now()
+
+    def in_time() -> None:
+        if clock.now() >= begun + deadline:
+            raise DeadlineError(
+                f"it was not over after {deadline / timedelta(minutes=1):g} minutes"
+            )
+
+    timed = aws.checking(in_time)
     place = place_of(aws)
-    start = next_boundary(now() + timedelta(seconds=plan.set_up), 60)
+    start = next_boundary(begun + timedelta(seconds=plan.set_up), 60)
     body = template(plan, start, NAME, contenders=contenders)
     parameters = {
         "Vpc": place.vpc,
@@ -208,19 +290,25 @@ def run(
         "SurgeQueue": place.queue,
         "SurgeQueueArn": place.queue_arn,
     }
-    stack = ProofStack(aws.client("cloudformation"), body, parameters)
+    clients = (aws.client("cloudformation"), timed.client("cloudformation"))
+    stack = ProofStack(*clients, body, parameters)
 
     def measure() -> tuple[Surge, ...]:
-        if (late := (now() - start).total_seconds()) > plan.warm / 2:
+        if (late := (clock.now() - start).total_seconds()) > plan.warm / 2:
             why = f"the stack took {late:.0f} s too long: its services had no time to get calm"
             raise CommandError(Exit.NO, why)
         say(f"The stack {NAME} is there; the clock starts at {start:%H:%M:%S} UTC")
-        table = DynamoDecisions(aws.client("dynamodb"), aws.table)
-        alarms = _alarms(aws, contenders)
-        sight = Sight(NAME, alarms, aws.client("ecs"), aws.client("cloudwatch"), table)
-        clock = Clock(now=now, sleep=lambda seconds: wait_for(timedelta(seconds=seconds)))
-        clock.sleep(max(0.0, (start - now()).total_seconds()))
-        found = watch(plan, start, sight, clock, lambda: _reset(aws, plan, contenders))
+        sight = Sight(
+            NAME,
+            _alarms(timed, contenders),
+            timed.client("ecs"),
+            timed.client("cloudwatch"),
+            DynamoDecisions(timed.client("dynamodb"), aws.table),
+            timed.client("application-autoscaling"),
+        )
+        clock.sleep(max(0.0, (start - clock.now()).total_seconds()))
+        found = watch(plan, start, sight, clock, lambda: _reset(timed, plan, contenders))
+        in_time()
         say("All surges are over; deleting the stack")
         return found
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from quickstep_cli.alarm_metric import metric_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -330,36 +332,25 @@ def _beside(running: Running) -> Iterator[str]:
 
 def _alarm(running: Running, signal: Signal, value: float) -> dict[str, Any]:
     service = running.service
-    metric: dict[str, Any]
     own = {"ClusterName": service.cluster, "ServiceName": service.service}
     match signal:
         case Signal.REQUESTS:
             namespace = f"Quickstep/{service.cluster}/{service.service}"
-            metric = _metric(namespace, "RequestsPerSecond", "Average", 10, own)
+            metric, period = metric_of(namespace, "RequestsPerSecond", own, "Average"), 10
         case Signal.CPU:
-            metric = _metric("AWS/ECS", "CPUUtilization", "Average", 20, own)
+            metric, period = metric_of("AWS/ECS", "CPUUtilization", own, "Average"), 20
         case Signal.BALANCER:
             group = {"TargetGroup": str(running.target_group)}
-            metric = _metric("AWS/ApplicationELB", "RequestCountPerTarget", "Sum", 60, group)
+            name, period = "RequestCountPerTarget", 60
+            metric = metric_of("AWS/ApplicationELB", name, group, "Sum")
     return {
         "AlarmName": service.alarm(f"{signal.value}/high"),
         "AlarmDescription": "Sizes the service, through Quickstep's EventBridge rule.",
         **metric,
+        "Period": period,
         "EvaluationPeriods": 1,
         "DatapointsToAlarm": 1,
         "Threshold": value,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "missing",
-    }
-
-
-def _metric(
-    namespace: str, name: str, statistic: str, period: int, dimensions: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "Namespace": namespace,
-        "MetricName": name,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-        "Statistic": statistic,
-        "Period": period,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,13 @@ from botocore.exceptions import WaiterError
 from rich.console import Console
 
 from quickstep_cli import proof_run
-from quickstep_cli.aws import Aws, CommandError, Exit, YesOption, on_aws
+from quickstep_cli.aws import Aws, YesOption, on_aws
 from quickstep_cli.experiment import unwritable
 from quickstep_cli.extra import needs_lab
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.tables import Table, named, numbers, print_tables
 from quickstep_lab.cost.prices import read_prices
-from quickstep_lab.prove.carry_out import NotRemovedError, TakenError
+from quickstep_lab.prove.carry_out import DeadlineError, NotRemovedError, TakenError
 from quickstep_lab.prove.plan import Contender, Plan, cost
 from quickstep_lab.prove.predict import predicted
 from quickstep_lab.prove.result import (
@@ -40,7 +42,7 @@ _INVALID = 1
 _HEADS = {
     "readable": "readable",
     "alarm": "alarm",
-    "event": "function",
+    "event": "scaler",
     "update": "desired",
     "first_running": "first task",
     "last_running": "last task",
@@ -63,6 +65,9 @@ def prove(
     budget: Annotated[
         float, typer.Option("--budget", min=0, help="US dollars; a proof that may cost more ends.")
     ] = 1.0,
+    deadline: Annotated[
+        int, typer.Option("--deadline", min=1, help="Minutes; then the stack is deleted.")
+    ] = 30,
     result: Annotated[
         Path, typer.Option("--result", metavar="FILE", help="Where --run writes its result.")
     ] = Path("proof.json"),
@@ -92,8 +97,8 @@ def prove(
     unwritable(result)
     console = Console()
     if clean:
-        gone = "deleted" if proof_run.clean(aws) else "nothing to delete"
-        console.print(f"{proof_run.NAME}: {gone}")
+        for line in proof_run.clean(aws):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
     elif check is not None:
         _show(console, read_file(check), str(check), picture)
     else:
@@ -103,11 +108,15 @@ def prove(
             return
         if bill.total > budget:
             raise CommandError(Exit.NO, f"it may cost more than --budget ${budget:g}")
+        if (minutes := Plan().whole / 60) > deadline:
+            why = f"it takes {minutes:g} minutes, longer than --deadline {deadline}"
+            raise CommandError(Exit.NO, why)
         for obstacle in proof_run.obstacles(aws, Plan(), contenders):
             console.print(f"Obstacle: {obstacle}", style="yellow")
         if not yes:
             typer.confirm("Go on?", abort=True)
-        _carry_out(aws, console, contenders, result, picture)
+        most = timedelta(minutes=deadline)
+        _carry_out(aws, console, contenders, result, picture, deadline=most)
 
 
 def _carry_out(
@@ -116,12 +125,16 @@ def _carry_out(
     contenders: tuple[Contender, ...],
     file: Path,
     picture: Path | None,
+    *,
+    deadline: timedelta,
 ) -> None:
     where = "emulator" if aws.endpoint_url else "aws"
     try:
-        found = proof_run.run(aws, Plan(), contenders, where, console.print)
+        found = proof_run.run(aws, Plan(), contenders, where, console.print, deadline=deadline)
     except (TakenError, NotRemovedError) as error:
         raise CommandError(Exit.NO, f"{error}; see `quickstep prove --clean`") from error
+    except DeadlineError as error:
+        raise CommandError(Exit.NO, f"{error}; the stack is deleted") from error
     except WaiterError as error:
         raise CommandError(
             Exit.NO, f"the stack was not completed, and is deleted: {error}"

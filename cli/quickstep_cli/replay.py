@@ -15,7 +15,8 @@ from quickstep.fields import InvalidDocumentError, parse_json
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep.protocol.records import decision_dict
-from quickstep_cli.aws import Aws, CommandError, Exit, JsonOption, TargetArgument, now, on_aws
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, now, on_aws
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.history import UNREADABLE, entries
 from quickstep_cli.replaying import Read, ReplayError, changed, read_case, read_setting
 from quickstep_cli.tables import Table, named, print_prose, print_tables, prose

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quickstep.naming import DOCUMENTS
-from quickstep_cli.aws import CommandError
+from quickstep_cli.failures import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

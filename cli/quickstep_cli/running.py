@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep_cli.autoscaling import read_scalable
-from quickstep_cli.aws import CommandError, Exit, now
+from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import EcsMetrics, Unknown
 from quickstep_cli.facts import drains, or_unknown, published_by_ecs
+from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
 
 if TYPE_CHECKING:

@@ -18,15 +18,8 @@ from quickstep.engine.proposal import Bounds
 from quickstep.fields import Field, Problems, write_moment
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli.aws import (
-    Aws,
-    Exit,
-    JsonOption,
-    OptionalTargetArgument,
-    now,
-    on_aws,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, wait_for
+from quickstep_cli.failures import Exit
 from quickstep_cli.operate import show_entry
 from quickstep_cli.tables import Table, named, print_tables, prose, rendered
 from quickstep_cli.targets import documents, newest_records, stored_document, the_target
@@ -34,7 +27,7 @@ from quickstep_cli.times import age_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from quickstep.engine.model import ScalableTarget
     from quickstep.naming import ServiceName
@@ -212,7 +205,7 @@ def _row(one: Status, moment: datetime) -> tuple[str, ...]:
     )
 
 
-def in_force(one: Status, moment: datetime) -> Iterator[str]:
+def in_force(one: Status, moment: datetime, zone: tzinfo | None = None) -> Iterator[str]:
     """Yield what is in force of a target beside its policies, and until when."""
     yield from (f"! {problem}" for problem in one.problems)
     if one.dry_run:
@@ -221,7 +214,7 @@ def in_force(one: Status, moment: datetime) -> Iterator[str]:
         yield "a rollout is in progress"
     for name, entry in one.entries.items():
         if not is_over(entry, moment):
-            yield f"{name}: {show_entry(entry)}"
+            yield f"{name}: {show_entry(entry, zone)}"
     for name, alarm in one.alarms.items():
         if alarm["silenced"]:
             yield f"{name} is silenced"

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from quickstep_cli.aws import shown
+from quickstep_cli.failures import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

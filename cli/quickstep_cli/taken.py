@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.config import STANDARD_BYTES
 from quickstep.engine.model import Comparison
 from quickstep.naming import MAX_ALARM_NAME
+from quickstep_cli.alarm_metric import METRIC_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,16 +34,6 @@ _NOT_OURS = frozenset(
 )
 """Of an alarm: its name, its state and its actions, of which each has another one here."""
 
-METRIC_KEYS = (
-    "Namespace",
-    "MetricName",
-    "Dimensions",
-    "Statistic",
-    "ExtendedStatistic",
-    "Unit",
-    "Period",
-    "Metrics",
-)
 _ALARM_KEYS = (
     "AlarmDescription",
     *METRIC_KEYS,

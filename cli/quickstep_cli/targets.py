@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
-from quickstep_cli.aws import CommandError, Exit, explain_error
+from quickstep_cli.failures import CommandError, Exit, explain_error
 from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:

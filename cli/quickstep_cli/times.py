@@ -15,8 +15,6 @@ from quickstep.fields import (
     DURATION_RULE,
     FIRST_MOMENT,
     LAST_MOMENT,
-    Field,
-    Problems,
     parse_duration,
     write_moment,
 )
@@ -30,7 +28,7 @@ ForOption = Annotated[
 ]
 UntilOption = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="When it ends, e.g. 2026-11-22T18:00:00+01:00."),
+    typer.Option("--until", metavar="TIME", help="End: 18:00, 2026-11-26 18:00 or ISO 8601."),
 ]
 
 
@@ -45,16 +43,25 @@ def end_of(span: str | None, until: str | None, now: datetime) -> datetime:
     if span is not None:
         hint, end = "--for", now + read_span(span, "--for")
     else:
-        hint, problems = "--until", Problems()
-        end = Field(until, "", problems).moment()
-        if problems.found:
-            raise typer.BadParameter(str(problems.found[0]), param_hint=hint)
+        hint, end = "--until", _read_end(until or "", now)
     if end <= now:
         why = f"must be after {write_moment(now)}, not {until or span!r}: it is over already"
         raise typer.BadParameter(why, param_hint=hint)
     if end - now > LONGEST:
         raise typer.BadParameter(f"must be within {LONGEST.days} days", param_hint=hint)
     return end
+
+
+def _read_end(text: str, now: datetime) -> datetime:
+    """Return the moment that a text names, in this machine's zone; of a time of day, the next."""
+    moment = _clock_time(text, now, None)
+    if moment and moment <= now:
+        moment = _clock_time(text, now + timedelta(days=1), None)
+    moment = moment or _full_time(text, None)
+    if moment is None:
+        rule = "must be a time like 18:00, 2026-11-26 18:00 or 2026-11-26T18:00:00Z"
+        raise typer.BadParameter(f"{rule}, not {text!r}", param_hint="--until")
+    return moment
 
 
 def read_span(text: str, hint: str) -> timedelta:
@@ -96,7 +103,10 @@ def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datet
     """
     if span := parse_duration(text):
         return max(FIRST_MOMENT, now - span) if now - FIRST_MOMENT > span else FIRST_MOMENT
-    moment = _clock_time(text, now, zone) or _full_time(text, zone)
+    moment = _clock_time(text, now, zone)
+    if moment and moment > now:
+        moment = _clock_time(text, now - timedelta(days=1), zone)
+    moment = moment or _full_time(text, zone)
     if moment is None:
         raise typer.BadParameter(f"{MOMENT_RULE}, not {text!r}", param_hint=hint)
     if moment > now:
@@ -105,18 +115,18 @@ def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datet
     return moment
 
 
-def _clock_time(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+def _clock_time(text: str, day: datetime, zone: tzinfo | None) -> datetime | None:
+    """Return a time of day on the day of a moment; None where the text is none."""
     found = re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d))?", text)
     if not found:
         return None
     hour, minute, second = (int(part or 0) for part in found.groups())
-    here = now.astimezone(zone)
+    here = day.astimezone(zone)
     try:
-        today = here.replace(hour=hour, minute=minute, second=second, microsecond=0, tzinfo=None)
+        local = here.replace(hour=hour, minute=minute, second=second, microsecond=0, tzinfo=None)
     except ValueError:
         return None
-    moment = _in_zone(today, zone)
-    return moment if moment <= now else _in_zone(today - timedelta(days=1), zone)
+    return _in_zone(local, zone)
 
 
 def _full_time(text: str, zone: tzinfo | None) -> datetime | None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.engine.model import TargetPolicy
+from quickstep_cli.alarm_metric import metric_of
 from quickstep_cli.taken import left_out
 
 if TYPE_CHECKING:
@@ -262,14 +263,14 @@ def _tracked_metric(
         name, period = _ECS_METRICS[kind]
         dimensions = {"ClusterName": service.cluster, "ServiceName": service.service}
         why = _NO_HIGH_RESOLUTION if period == _MINUTE else ""
-        queries = _metric("AWS/ECS", name, dimensions, "Average")
+        queries = metric_of("AWS/ECS", name, dimensions, "Average")
         return _Tracked(queries, period, period, per_task=True, slow_because=why)
     label = re.fullmatch(
         r"(app/[^/]+/[^/]+)/(targetgroup/[^/]+/[^/]+)", predefined.get("ResourceLabel", "")
     )
     if kind == "ALBRequestCountPerTarget" and label:
         dimensions = {"LoadBalancer": label[1], "TargetGroup": label[2]}
-        queries = _metric("AWS/ApplicationELB", "RequestCountPerTarget", dimensions, "Sum")
+        queries = metric_of("AWS/ApplicationELB", "RequestCountPerTarget", dimensions, "Sum")
         return _Tracked(queries, _MINUTE, _MINUTE, per_task=True, slow_because=_BY_THE_MINUTE)
     custom = body.get("CustomizedMetricSpecification", {})
     if "Metrics" in custom:
@@ -278,7 +279,7 @@ def _tracked_metric(
     elif "MetricName" in custom:
         dimensions = {one["Name"]: one["Value"] for one in custom.get("Dimensions", [])}
         statistics = {custom["Statistic"]}
-        queries = _metric(custom["Namespace"], custom["MetricName"], dimensions, *statistics)
+        queries = metric_of(custom["Namespace"], custom["MetricName"], dimensions, *statistics)
         if custom.get("Unit"):
             queries["Unit"] = custom["Unit"]
     else:
@@ -305,14 +306,3 @@ def _with_period(query: Mapping[str, Any], period: int) -> dict[str, Any]:
     if "Expression" in query:
         return {**query, "Period": period}
     return {**query, "MetricStat": {**query["MetricStat"], "Period": period}}
-
-
-def _metric(
-    namespace: str, name: str, dimensions: Mapping[str, str], statistic: str
-) -> dict[str, Any]:
-    return {
-        "Namespace": namespace,
-        "MetricName": name,
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-        "Statistic": statistic,
-    }

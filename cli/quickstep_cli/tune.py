@@ -12,13 +12,7 @@ from rich.console import Console
 
 from quickstep.fields import InvalidDocumentError
 from quickstep_cli.compare import MODELLED
-from quickstep_cli.experiment import (
-    Trials,
-    command_line,
-    progress_bar,
-    takes_trials,
-    unwritable,
-)
+from quickstep_cli.experiment import command_line, progress_bar, unwritable
 from quickstep_cli.extra import needs_lab
 from quickstep_cli.pricing import (  # noqa: TC001 - Typer reads annotations
     ArchitectureOption,
@@ -27,6 +21,7 @@ from quickstep_cli.pricing import (  # noqa: TC001 - Typer reads annotations
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.traffic import TrafficFilesOption  # noqa: TC001 - Typer reads annotations
+from quickstep_cli.trials import Trials, takes_trials
 from quickstep_lab.cost.month import Architecture, TaskSize
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.report import Made

@@ -1,4 +1,4 @@
-"""A service to scale: each request takes about 20 ms of waiting and 2 ms of work."""
+"""A service to scale: each request waits about 20 ms and works for 2 ms."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ app.add_middleware(AsgiMiddleware)  # the whole integration
 
 @app.get("/")
 async def index() -> dict[str, str]:
-    """Answer as a service does that asks a database and renders something."""
+    """Respond like a service that queries a database and renders a page."""
     await asyncio.sleep(WAIT_SECONDS)
     until = time.perf_counter() + WORK_SECONDS
     while time.perf_counter() < until:
@@ -29,5 +29,5 @@ async def index() -> dict[str, str]:
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Answer the load balancer."""
+    """Respond to the load balancer's health check."""
     return {"status": "ok"}

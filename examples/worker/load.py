@@ -1,9 +1,9 @@
-"""A jolt: so many jobs a second for a while, many more for a minute, and few again.
+"""A burst: a few jobs a second for a minute, many more for another, and few again.
 
-python examples/worker/load.py https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
+    python examples/worker/load.py https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
 
-Each second it sends its jobs, and prints what waits. CALM and JOLT (jobs a second) and LENGTH (a
-factor for the seconds) change it: LENGTH=0.1 is a trial of half a minute.
+Each second it sends jobs and prints how many wait. Change it with CALM and JOLT (jobs a second) and
+LENGTH (a factor for the seconds): LENGTH=0.1 is a trial of half a minute.
 """
 
 import os
@@ -18,12 +18,12 @@ CALM = float(os.environ.get("CALM", "1"))
 JOLT = float(os.environ.get("JOLT", "12"))
 LENGTH = float(os.environ.get("LENGTH", "1"))
 STAGES = ((60, CALM), (120, JOLT), (300, CALM))
-"""Until when (seconds), and how many jobs a second."""
+"""The end of each stage in seconds, and its jobs a second."""
 BATCH = 10
 
 
 def jobs(length: float = LENGTH) -> Iterator[int]:
-    """Return how many jobs are sent in each second."""
+    """Yield how many jobs to send in each second."""
     owed = 0.0
     for second in range(int(STAGES[-1][0] * length)):
         owed += next(rate for until, rate in STAGES if second < until * length)
@@ -32,7 +32,7 @@ def jobs(length: float = LENGTH) -> Iterator[int]:
 
 
 def send(sqs: Any, url: str, count: int) -> None:
-    """Send so many jobs."""
+    """Send `count` jobs."""
     for start in range(0, count, BATCH):
         entries = [
             {"Id": str(number), "MessageBody": f"job {number}"}
@@ -44,7 +44,7 @@ def send(sqs: Any, url: str, count: int) -> None:
 def run(
     sqs: Any, url: str, counts: Iterator[int], sleep: Callable[[float], None] = time.sleep
 ) -> int:
-    """Send all jobs, a second at a time; return how many these were."""
+    """Send all jobs, one second's at a time; return how many were sent."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     sent = 0
     for second, count in enumerate(counts):

@@ -1,4 +1,4 @@
-"""A worker to scale: takes one message of SQS at a time, and works on it for two seconds."""
+"""A worker to scale: takes one SQS message at a time, and works on it for two seconds."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def work(_body: str) -> None:
 
 
 def run(queue: Queue, stop: threading.Event, wait_seconds: int = 20) -> None:
-    """Work off a queue until it is time to stop; a job that has begun is finished."""
+    """Process a queue until `stop` is set; finish the current job."""
     while not stop.is_set():
         for message in queue.receive(MaxNumberOfMessages=1, WaitTimeSeconds=wait_seconds):
             with queue.job(message):
@@ -28,11 +28,11 @@ def run(queue: Queue, stop: threading.Event, wait_seconds: int = 20) -> None:
 
 
 def main() -> None:
-    """Run in a task, which ECS does not stop while it works."""
+    """Run in a task that ECS does not stop while it works."""
     logging.basicConfig(level=logging.INFO)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # Ten minutes: longer than any job takes. A task that dies is not protected for longer.
+    # Ten minutes, longer than any job takes. The protection of a task that hangs ends then.
     protection = TaskProtection(minutes=10)
     run(Queue(boto3.client("sqs"), os.environ["QUEUE_URL"], protection=protection), stop)
 

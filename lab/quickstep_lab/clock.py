@@ -46,15 +46,14 @@ class CatchUpClock:
     """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
 
     So whatever is measured under it is measured in real time. While it hurries, a wait takes
-    1/`rate` of its length, until the clock is no longer behind: from then on it is the real
+    a tenth of its length, until the clock is no longer behind: from then on it is the real
     time. `clock` is the pair of both, for code that reads the time and waits.
     """
 
-    def __init__(self, behind: timedelta, real: Clock, rate: float = 10) -> None:
+    def __init__(self, behind: timedelta, real: Clock) -> None:
         self.behind = behind
         self.clock = Clock(self.now, self.sleep, real.look)
         self._real = real
-        self._rate = rate
         self._hurries = False
 
     def hurry(self, hurries: bool) -> None:
@@ -68,7 +67,7 @@ class CatchUpClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait until so many seconds have passed on it."""
-        share = 1 - 1 / self._rate if self._hurries else 0
+        share = 0.9 if self._hurries else 0
         skipped = min(self.behind, timedelta(seconds=seconds * share))
         self._real.sleep(seconds - skipped.total_seconds())
         self.behind -= skipped

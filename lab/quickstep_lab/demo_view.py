@@ -88,7 +88,7 @@ def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str
     """
     load, said = snapshot.load, []
     for record in snapshot.decisions:
-        still = f"{_cause(record['trigger'])}: still so."
+        still = f"{_cause(record['trigger'])}: unchanged."
         why = still if last and _repeats(last, record) else _why(record)
         said.append(f"{_clock(snapshot.made_at(record))}  {record['outcome']}  {why}")
         last = record

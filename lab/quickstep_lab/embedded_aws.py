@@ -158,10 +158,10 @@ def create_queue(account: Account, name: str = QUEUE) -> str:
     return str(answer["QueueUrl"])
 
 
-def create_surge_queue(account: Account, name: str = SURGES) -> str:
+def create_surge_queue(account: Account) -> str:
     """Create the queue to which tasks report surges; return its URL."""
     client = account.client("sqs")
-    answer = client.create_queue(QueueName=name, Attributes=SURGES_ATTRIBUTES)
+    answer = client.create_queue(QueueName=SURGES, Attributes=SURGES_ATTRIBUTES)
     return str(answer["QueueUrl"])
 
 
@@ -225,9 +225,9 @@ def living_by(now: Callable[[], datetime]) -> Iterator[None]:
         yield
 
 
-def put_scaler(account: Account, queue_url: str, table: str = TABLE) -> None:
+def put_scaler(account: Account, queue_url: str) -> None:
     """Store what the scaler's stack says of it, by which the commands find it."""
-    named = {"Stack": "quickstep", "Table": table, "Rechecks": queue_url}
+    named = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url}
     client = account.client("ssm")
     client.put_parameter(
         Name="/quickstep-scaler", Value=json.dumps(named), Type="String", Overwrite=True

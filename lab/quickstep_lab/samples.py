@@ -80,8 +80,8 @@ def read_sample(line: Field) -> tuple[str, Sample] | None:
 
     Problems go to the field; then there is no sample.
     """
-    members = line.members(required=_KEYS)
-    if not set(_KEYS) <= members.keys():
+    members = line.whole(*_KEYS)
+    if members is None:
         return None
     numbers = {key: members[key].number() for key in ("requests", "failed", "per_task")}
     return members["resource_id"].text(), Sample(
@@ -94,9 +94,8 @@ def read_sample(line: Field) -> tuple[str, Sample] | None:
 
 
 def _threshold(field: Field) -> Threshold:
-    keys = ("policy", "value", "above")
-    members = field.members(required=keys)
-    if not set(keys) <= members.keys():
+    members = field.whole("policy", "value", "above")
+    if members is None:
         return Threshold("", 0, above=True)
     return Threshold(
         members["policy"].text(), members["value"].number(), above=members["above"].boolean()

@@ -1,4 +1,4 @@
-# Who is notified. No alarm's name may start with quickstep/, or the scaler would be asked to act on it.
+# Who is notified. No alarm's name may start with quickstep/, or its event would reach the scaler.
 
 resource "aws_sns_topic" "notifications" {
   count = var.alarm_email == null ? 0 : 1
@@ -17,7 +17,7 @@ resource "aws_sns_topic_subscription" "notifications" {
 locals {
   alarms = {
     undelivered-events = {
-      description = "EventBridge could not hand over alarm state changes, heartbeats or scheduled actions: capacity did not follow them."
+      description = "EventBridge could not deliver alarm state changes, heartbeats or scheduled actions: capacity did not follow them."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = aws_sqs_queue.undelivered_events.name }
@@ -38,42 +38,42 @@ locals {
       statistic   = "Maximum"
     }
     scaler-errors = {
-      description = "The scaler failed in a way it does not know; its log has the traceback."
+      description = "The scaler failed with an unexpected error; its log has the traceback."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = aws_lambda_function.scaler.function_name }
       statistic   = "Sum"
     }
     scaler-throttles = {
-      description = "The account's Lambda concurrency is used up: the scaler waits its turn, and so does scaling."
+      description = "The account's Lambda concurrency is used up: the scaler waits, and so does scaling."
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = aws_lambda_function.scaler.function_name }
       statistic   = "Sum"
     }
     failed-decisions = {
-      description = "A decision could not be made or carried out: a service or policy document that is missing, wrong or denied, or a throttled API. The decision record says which."
+      description = "A decision could not be made or carried out: a service or policy document is missing, wrong or denied, or an API is throttled. The decision record says which."
       namespace   = "Quickstep"
       metric      = "FailedDecisions"
       dimensions  = {}
       statistic   = "Sum"
     }
     no-capacity = {
-      description = "A service needs tasks that were asked for and never came: tasks that fail to start, an image that cannot be pulled, no address or capacity left. The decision record has ECS's own words."
+      description = "A service needs tasks that never came: tasks fail to start, an image cannot be pulled, or no address or capacity is left. The decision record has ECS's own words."
       namespace   = "Quickstep"
       metric      = "NoCapacityDecisions"
       dimensions  = {}
       statistic   = "Sum"
     }
     refused-events = {
-      description = "An event reached the scaler that it cannot read, such as that of an alarm whose name starts with quickstep/ but does not go on with cluster, service and policy; or a scheduled action breaks a rule."
+      description = "The scaler received an unreadable event, for example from an alarm whose name starts with quickstep/ but does not continue with cluster, service and policy; or a scheduled action breaks a rule."
       namespace   = "Quickstep"
       metric      = "RefusedEvents"
       dimensions  = {}
       statistic   = "Sum"
     }
     schedule-errors = {
-      description = "A scheduled action failed, and may not be in force; it is tried twice more. The log has the traceback."
+      description = "A scheduled action failed and may not be in force; Lambda retries it twice. The log has the traceback."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = aws_lambda_function.schedule.function_name }

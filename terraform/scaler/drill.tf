@@ -1,10 +1,10 @@
-# A drill on a schedule: a pulse on its own metric follows the path of a surge, from CloudWatch to a
-# decision on one service that is only recorded. An alarm goes off if none comes.
+# A scheduled drill: a pulse on its own metric follows a surge's path, from CloudWatch to a decision on one
+# service that is only recorded. An alarm fires if no decision comes.
 
 locals {
   drills = toset(var.drill_target == null ? [] : [var.drill_target])
 
-  # Seconds that DrillLatency is looked for in: the minutes between two drills, and 5 or more.
+  # Seconds in which to look for DrillLatency: the minutes between two drills, and 5 or more.
   watched = { "5" = 600, "15" = 1200, "60" = 3900 }
 }
 
@@ -51,9 +51,9 @@ resource "aws_iam_role_policy" "pulse_role" {
 
 data "aws_iam_policy_document" "pulse_role" {
   statement {
-    sid       = "SendThePulse" # no other namespace: no load that a service is scaled by
+    sid       = "SendThePulse" # in no other namespace, so it cannot fake a service's load
     actions   = ["cloudwatch:PutMetricData"]
-    resources = ["*"] # it knows no resources
+    resources = ["*"] # the action supports no resources
 
     condition {
       test     = "StringEquals"
@@ -72,14 +72,14 @@ data "aws_iam_policy_document" "pulse_role" {
 resource "aws_cloudwatch_metric_alarm" "pulse" {
   for_each = local.drills
 
-  # What follows the service's name is no policy's: that is how the scaler tells a drill from a surge.
+  # After the service's name comes no policy's name: this distinguishes a drill from a surge.
   alarm_name          = "quickstep/${trimprefix(each.key, "service/")}/drill/pulse"
-  alarm_description   = "Quickstep's drill, which changes no capacity; it goes back to OK by itself. No action is needed here."
+  alarm_description   = "Quickstep's drill, which changes no capacity; it returns to OK by itself. No action is needed here."
   namespace           = "Quickstep/Drill"
   metric_name         = "Pulse"
   dimensions          = { ResourceId = each.key }
   statistic           = "Maximum"
-  period              = 10 # as that of a scale-out alarm: the same clocks are drilled
+  period              = 10 # like a scale-out alarm's, so that the drill tests the same clocks
   evaluation_periods  = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
@@ -90,14 +90,14 @@ resource "aws_cloudwatch_metric_alarm" "missed_drill" {
   for_each = local.drills
 
   alarm_name          = "${var.name}-missed-drill"
-  alarm_description   = "A drill had no decision in time. Something between CloudWatch and a decision is broken or slow: the alarm's rule, the function, its rights, the service or its document. A surge would not be answered either."
+  alarm_description   = "A drill led to no decision in time. Something between CloudWatch and a decision is broken or slow: the alarm's rule, the function, its permissions, the service or its document. A surge would not be answered either."
   evaluation_periods  = 1
   threshold           = var.drill_seconds
   comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "breaching" # where nothing at all is there to fill from
+  treat_missing_data  = "breaching" # if there is nothing at all to fill from
   alarm_actions       = aws_sns_topic.notifications[*].arn
 
-  # Filled, as CloudWatch looks back beyond a period that has no value, for two more or so: by
+  # Filled, because CloudWatch looks back beyond a period without a value, for two more or so: with
   # treat_missing_data alone, the alarm would come that much later.
   metric_query {
     id          = "seconds"

@@ -1,5 +1,5 @@
-# What each part may do, and nothing more. Roles have generated names: IAM is of the account, and there
-# may be a scaler in several Regions.
+# What each part may do, and nothing more. Roles have generated names, because IAM is global to the account
+# and several Regions may each have a scaler.
 
 data "aws_iam_policy_document" "lambda" {
   statement {
@@ -18,7 +18,7 @@ data "aws_iam_policy_document" "scheduler" {
       type        = "Service"
       identifiers = ["scheduler.amazonaws.com"]
     }
-    condition { # nobody else's schedule may use it
+    condition { # no other account's schedule may use it
       test     = "StringEquals"
       variable = "aws:SourceAccount"
       values   = [local.account]
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "scaler_role" {
     resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/quickstep/*"]
   }
 
-  statement { # below this path, however IAM spells it
+  statement { # below this path, in any spelling that IAM uses
     sid       = "FindPolicyDocuments"
     actions   = ["ssm:GetParametersByPath"]
     resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/quickstep*"]
@@ -67,11 +67,11 @@ data "aws_iam_policy_document" "scaler_role" {
   statement { # a transaction needs the permissions of its parts
     sid = "KeepStateAndRecords"
     actions = [
-      "dynamodb:BatchGetItem", # what a poll of queues compares with
-      "dynamodb:DeleteItem",   # of the list of targets
+      "dynamodb:BatchGetItem", # for a poll of queues
+      "dynamodb:DeleteItem",   # for the list of targets
       "dynamodb:GetItem",
       "dynamodb:PutItem",
-      "dynamodb:Query", # the list of targets
+      "dynamodb:Query", # for the list of targets
       "dynamodb:UpdateItem",
     ]
     resources = [aws_dynamodb_table.table.arn]
@@ -80,7 +80,7 @@ data "aws_iam_policy_document" "scaler_role" {
   statement {
     sid     = "ReadMetricsAndAlarms"
     actions = ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"]
-    # GetMetricData knows no resources, and DescribeAlarms shows composite alarms only to those that may
+    # GetMetricData supports no resources, and DescribeAlarms shows composite alarms only to callers that may
     # see every alarm. Both only read.
     resources = ["*"]
     condition {
@@ -90,7 +90,7 @@ data "aws_iam_policy_document" "scaler_role" {
     }
   }
 
-  statement { # Lambda receives and deletes, in the function's name
+  statement { # Lambda receives and deletes with the function's role
     sid       = "SendAndReceiveRechecks"
     actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"]
     resources = [aws_sqs_queue.rechecks.arn]
@@ -102,7 +102,7 @@ data "aws_iam_policy_document" "scaler_role" {
     resources = [aws_sqs_queue.surges.arn]
   }
 
-  dynamic "statement" { # and none of their messages
+  dynamic "statement" { # but none of their messages
     for_each = length(var.queue_arns) > 0 ? [var.queue_arns] : []
     content {
       sid       = "ReadTheLengthOfTheNamedQueues"
@@ -111,7 +111,7 @@ data "aws_iam_policy_document" "scaler_role" {
     }
   }
 
-  dynamic "statement" { # in no other name than quickstep's
+  dynamic "statement" { # only under the source quickstep
     for_each = var.event_outcomes == null ? [] : ["default"]
     content {
       sid       = "TellOthers"
@@ -181,7 +181,7 @@ data "aws_iam_policy_document" "schedule_role" {
     sid       = "WriteScheduledOverrides"
     actions   = ["dynamodb:UpdateItem"]
     resources = [aws_dynamodb_table.table.arn]
-    condition { # not the lease, not the memory, not what an operator wrote by hand
+    condition { # not the lease, the memory, or an operator's entries
       test     = "ForAllValues:StringLike"
       variable = "dynamodb:Attributes"
       values   = ["pk", "sk", "override:*"]
@@ -212,7 +212,7 @@ data "aws_iam_policy_document" "schedule_role" {
   }
 }
 
-resource "aws_iam_role" "scheduler_role" { # for the schedules of services, which are made elsewhere
+resource "aws_iam_role" "scheduler_role" { # for services' schedules, which are created elsewhere
   name_prefix        = "${var.name}-scheduler-"
   assume_role_policy = data.aws_iam_policy_document.scheduler.json
 }
@@ -260,7 +260,7 @@ data "aws_iam_policy_document" "dashboard_widget_role" {
   statement {
     sid       = "ReadMetrics"
     actions   = ["cloudwatch:GetMetricData"]
-    resources = ["*"] # it knows no resources
+    resources = ["*"] # the action supports no resources
     condition {
       test     = "StringEquals"
       variable = "aws:RequestedRegion"
@@ -277,7 +277,7 @@ data "aws_iam_policy_document" "dashboard_widget_role" {
 
 # --- Queues -----------------------------------------------------------------------------------------
 
-# What a task role needs to ask for a look, ready to be attached to it.
+# The permission that a task role needs to ask for a look, ready to attach.
 resource "aws_iam_policy" "ask_for_looks" {
   name_prefix = "${var.name}-ask-for-looks-"
   description = "Lets the tasks of a service ask Quickstep for a look when they feel a surge"
@@ -323,7 +323,7 @@ data "aws_iam_policy_document" "undelivered_events_policy" {
   }
 }
 
-# Rights of this account are its roles' own; the queues only refuse what is not encrypted on its way.
+# This account's roles grant the rights; these policies only refuse unencrypted transport.
 data "aws_iam_policy_document" "encrypted_transport" {
   statement {
     effect  = "Deny"

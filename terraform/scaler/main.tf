@@ -1,5 +1,5 @@
-# The scaler, once per account and Region: the same resources as template.yaml, under the same rules. What
-# each of them is for is said there; here is what differs in Terraform. Each service adds
+# The scaler, once per account and Region: the same resources as template.yaml, under the same rules.
+# template.yaml explains each; the comments here explain what differs in Terraform. Each service adds
 # ../target.
 
 data "aws_caller_identity" "current" {}
@@ -20,15 +20,15 @@ locals {
   }
 }
 
-# --- One of it --------------------------------------------------------------------------------------
-# Its name is taken where a scaler exists, however it was made, so that creating a second one ends
-# here. What services and the quickstep command need to know of the scaler is in it.
+# --- One per account and Region ---------------------------------------------------------------------
+# If a scaler exists, however it was created, its parameter's name is taken, and creating a second scaler
+# ends here. The parameter holds what services and the quickstep command need to know about the scaler.
 
 resource "aws_ssm_parameter" "one_scaler_per_account_and_region" {
   name        = "${var.name_prefix}-scaler"
   description = "Quickstep's scaler of this account and Region"
   type        = "String"
-  # In this order: templates/scalable-target.yaml finds values by their place.
+  # In this order: templates/scalable-target.yaml finds values by position.
   value = <<-JSON
     {"ScheduleFunction": "${aws_lambda_function.schedule.arn}",
      "SchedulerRole": "${aws_iam_role.scheduler_role.arn}",
@@ -42,7 +42,7 @@ resource "aws_ssm_parameter" "one_scaler_per_account_and_region" {
 }
 
 locals {
-  # What quickstep doctor asks a stack for, where there is one: names by the template's logical ids.
+  # Names by the template's logical ids, which quickstep doctor would otherwise get from a stack.
   resources = {
     ScalerRole          = aws_iam_role.scaler_role.name
     HeartbeatRole       = aws_iam_role.heartbeat_role.name
@@ -58,7 +58,7 @@ locals {
     ScalerLogs          = aws_cloudwatch_log_group.scaler_logs.name
     DashboardWidgetLogs = aws_cloudwatch_log_group.dashboard_widget_logs.name
     Schedule            = aws_lambda_function.schedule.function_name
-    Scaler              = "${var.name}-scaler" # the function itself is made after this parameter
+    Scaler              = "${var.name}-scaler" # the function is created after this parameter
     ScalerAliaslive     = "${var.name}-scaler:live"
   }
 }
@@ -66,7 +66,7 @@ locals {
 # --- The scaler -------------------------------------------------------------------------------------
 
 resource "aws_lambda_function" "scaler" {
-  depends_on = [aws_ssm_parameter.one_scaler_per_account_and_region] # a second one does not live for a second
+  depends_on = [aws_ssm_parameter.one_scaler_per_account_and_region] # a second scaler must not run even briefly
 
   function_name    = "${var.name}-scaler"
   description      = "Evaluates an ECS service when one of its alarms changes state, when it is time to look again and, if something was missed, at the minute's heartbeat"
@@ -75,13 +75,13 @@ resource "aws_lambda_function" "scaler" {
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]
-  # Shorter than the lease on a target's item, so that an evaluation that takes over from a dead holder can be sure
-  # that it makes no more calls. The visibility timeout of rechecks goes by it, too.
+  # Shorter than the lease on a target's item: an evaluation that takes over from a dead one can be sure that
+  # it makes no more calls. The visibility timeout of rechecks depends on it, too.
   timeout     = 10
   memory_size = var.memory_size
   role        = aws_iam_role.scaler_role.arn
   layers      = [aws_lambda_layer_version.core_layer.arn, aws_lambda_layer_version.powertools_layer.arn]
-  publish     = true # a version for each change of code, layers or configuration, which the alias follows
+  publish     = true # a version per change of code, layers or configuration; the alias follows it
 
   environment {
     variables = {
@@ -91,7 +91,7 @@ resource "aws_lambda_function" "scaler" {
       MAX_EVENT_AGE_SECONDS  = var.max_event_age_seconds
       RETENTION_DAYS         = var.retention_days
       EVENT_OUTCOMES         = var.event_outcomes == null ? "" : var.event_outcomes
-      AWS_ENDPOINT_URL       = var.endpoint_url == null ? "" : var.endpoint_url # empty is as good as unset to boto3
+      AWS_ENDPOINT_URL       = var.endpoint_url == null ? "" : var.endpoint_url # to boto3 an empty value equals an unset one
       POWERTOOLS_LOG_LEVEL   = var.log_level
     }
   }
@@ -107,16 +107,16 @@ resource "aws_lambda_function" "scaler" {
   }
 
   lifecycle {
-    precondition { # Lambda refuses both at once, but only after half of it is made
+    precondition { # Lambda refuses both at once, but only when half of the resources exist
       condition     = !(var.snap_start && var.provisioned_concurrency > 0)
       error_message = "SnapStart on needs ProvisionedConcurrency 0"
     }
   }
 }
 
-# A breach is looked at every ten seconds through a queue that the function itself fills: Lambda's loop
-# detection would end that after 16 looks. It cannot run away: a target has one chain, of which a look sends
-# one message at most, for a second later at the soonest.
+# During a breach the function looks every ten seconds, through a queue that it fills itself. Lambda's loop
+# detection would stop that after 16 looks. The loop stays bounded: a target has one chain, and each look sends
+# at most one message, with a delay of at least a second.
 resource "aws_lambda_function_recursion_config" "scaler" {
   function_name  = aws_lambda_function.scaler.function_name
   recursive_loop = "Allow"
@@ -139,10 +139,10 @@ resource "aws_lambda_provisioned_concurrency_config" "live" {
 resource "aws_lambda_function_event_invoke_config" "scaler" {
   function_name = aws_lambda_function.scaler.function_name
   qualifier     = aws_lambda_alias.live.name
-  # Throttled by Lambda, an event waits a minute at most: load changes faster.
+  # An event that Lambda throttles waits a minute at most: load changes faster.
   maximum_event_age_in_seconds = 60
-  # Lambda's retry after an error comes a minute later, when the event is too old to be acted on. What can
-  # be retried in time, the function retries itself.
+  # Lambda retries an error after a minute, when the event is too old to act on. The function itself
+  # retries what can be retried in time.
   maximum_retry_attempts = 0
 
   destination_config {
@@ -154,7 +154,7 @@ resource "aws_cloudwatch_event_rule" "alarm_state_change" {
   event_pattern = jsonencode({ # every state: OK ends a breach, INSUFFICIENT_DATA holds scale-in
     source      = ["aws.cloudwatch"]
     detail-type = ["CloudWatch Alarm State Change"]
-    # A bus may be open to other accounts and Regions, and names of alarms are not theirs alone.
+    # A bus may be open to other accounts and Regions, which may use the same alarm names.
     account = [local.account]
     region  = [local.region]
     detail  = { alarmName = [{ prefix = "quickstep/" }] }
@@ -167,7 +167,7 @@ resource "aws_cloudwatch_event_target" "alarm_state_change" {
 
   retry_policy {
     maximum_event_age_in_seconds = 60  # the default is a day
-    maximum_retry_attempts       = 185 # EventBridge's default, which the provider would make 0
+    maximum_retry_attempts       = 185 # EventBridge's default; the provider would set 0
   }
   dead_letter_config { arn = aws_sqs_queue.undelivered_events.arn }
 }
@@ -181,7 +181,7 @@ resource "aws_lambda_permission" "alarm_state_change" {
 }
 
 resource "aws_lambda_event_source_mapping" "recheck" {
-  depends_on = [aws_iam_role_policy.scaler_role] # Lambda tries it when the mapping is made
+  depends_on = [aws_iam_role_policy.scaler_role] # Lambda tries it when the mapping is created
 
   event_source_arn        = aws_sqs_queue.rechecks.arn
   function_name           = aws_lambda_alias.live.arn
@@ -201,13 +201,13 @@ resource "aws_lambda_event_source_mapping" "surge" {
 
 resource "aws_scheduler_schedule" "heartbeat" {
   description         = "Lets the scaler look for what it missed, and keeps it warm"
-  schedule_expression = "rate(1 minute)" # the shortest there is
+  schedule_expression = "rate(1 minute)" # the minimum
   flexible_time_window { mode = "OFF" }
   target {
     arn      = aws_lambda_alias.live.arn
     role_arn = aws_iam_role.heartbeat_role.arn
     input    = "{\"heartbeat\": {}}"
-    retry_policy { # after a minute the next one is there, which does the same
+    retry_policy { # after a minute the next heartbeat comes, and does the same
       maximum_event_age_in_seconds = 60
       maximum_retry_attempts       = 3
     }
@@ -243,7 +243,7 @@ resource "aws_lambda_function" "schedule" {
   handler          = "handler.handler"
   runtime          = "python3.13"
   architectures    = ["arm64"]
-  timeout          = 10 # one call may hang through all its retries, as of the scaler
+  timeout          = 10 # as for the scaler: one call may hang through all its retries
   memory_size      = var.memory_size
   role             = aws_iam_role.schedule_role.arn
   layers           = [aws_lambda_layer_version.core_layer.arn, aws_lambda_layer_version.powertools_layer.arn]
@@ -265,7 +265,7 @@ resource "aws_lambda_function" "schedule" {
 
 resource "aws_lambda_function_event_invoke_config" "schedule" {
   function_name = aws_lambda_function.schedule.function_name
-  # An action that comes twice changes nothing, so it may be tried again: 1 and 2 minutes later.
+  # A repeated action changes nothing, so it may be retried, 1 and 2 minutes later.
   maximum_retry_attempts       = 2
   maximum_event_age_in_seconds = 900
 
@@ -284,7 +284,7 @@ resource "aws_dynamodb_table" "table" {
   hash_key     = "pk"
   range_key    = "sk"
   billing_mode = "PAY_PER_REQUEST" # idle for hours, then several writes a second
-  # What the scaler did, and why, outlives it, as the stack retains its table: docs/removing.md.
+  # The record of what the scaler did, and why, outlives it, as the stack retains its table: docs/removing.md.
   deletion_protection_enabled = true
 
   attribute {
@@ -307,8 +307,8 @@ resource "aws_dynamodb_table" "table" {
 
 resource "aws_sqs_queue" "rechecks" {
   name                       = "${var.name}-rechecks"
-  visibility_timeout_seconds = 60   # six times the function's timeout, as Lambda asks for
-  message_retention_seconds  = 1200 # 15 minutes of delay at most, then three tries, a minute apart
+  visibility_timeout_seconds = 60   # six times the function's timeout, as Lambda recommends
+  message_retention_seconds  = 1200 # at most 15 minutes of delay, then three tries, a minute apart
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_messages.arn
     maxReceiveCount     = 3 # by then, the heartbeat has started another chain
@@ -316,7 +316,7 @@ resource "aws_sqs_queue" "rechecks" {
   sqs_managed_sse_enabled = true
 }
 
-# Tasks send to it: {"resource_id", "at"}. Whatever else it says, a message asks for a look at a service.
+# Tasks send {"resource_id", "at"} to it. Whatever else it says, a message only asks for a look at a service.
 resource "aws_sqs_queue" "surges" {
   name                       = "${var.name}-surges.fifo"
   fifo_queue                 = true
@@ -362,7 +362,7 @@ resource "aws_sqs_queue_policy" "encrypted_transport" {
   policy    = data.aws_iam_policy_document.encrypted_transport.json
 }
 
-# --- What people look at ----------------------------------------------------------------------------
+# --- For people -------------------------------------------------------------------------------------
 
 resource "aws_lambda_function" "dashboard_widget" {
   function_name    = "${var.name}-dashboard"
@@ -373,7 +373,7 @@ resource "aws_lambda_function" "dashboard_widget" {
   runtime          = "python3.13"
   architectures    = ["arm64"]
   timeout          = 10
-  memory_size      = 1024 # CPU comes with it: somebody waits for the answer
+  memory_size      = 1024 # CPU grows with it, and somebody waits for the response
   role             = aws_iam_role.dashboard_widget_role.arn
   layers           = [aws_lambda_layer_version.core_layer.arn]
 

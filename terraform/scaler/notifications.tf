@@ -1,4 +1,4 @@
-# Quickstep's events by e-mail and by a webhook, as templates/notifications.yaml has them.
+# Quickstep's events by e-mail and webhook, as in templates/notifications.yaml.
 
 module "notifications" {
   source = "./notifications"

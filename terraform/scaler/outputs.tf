@@ -4,47 +4,47 @@ output "dashboard_url" {
 }
 
 output "scaler_function" {
-  description = "The function's alias that alarms are routed to"
+  description = "The function alias that receives alarm events"
   value       = aws_lambda_alias.live.arn
 }
 
 output "scaler_parameter" {
-  description = "SSM parameter with what others need to know of this scaler; scaler of ../target"
+  description = "SSM parameter that describes this scaler to others; scaler of ../target"
   value       = aws_ssm_parameter.one_scaler_per_account_and_region.name
 }
 
 output "schedule_function_arn" {
-  description = "What your own schedule invokes (docs/operations.md)"
+  description = "The function for your own schedules to invoke (docs/operations.md)"
   value       = aws_lambda_function.schedule.arn
 }
 
 output "scheduler_role_arn" {
-  description = "The role that it does it in"
+  description = "The role for your own schedules"
   value       = aws_iam_role.scheduler_role.arn
 }
 
 output "undelivered_events_arn" {
-  description = "Where it goes if it cannot"
+  description = "The dead-letter queue for your own schedules"
   value       = aws_sqs_queue.undelivered_events.arn
 }
 
 output "rechecks_queue" {
-  description = "The queue that the quickstep command talks to the scaler by"
+  description = "The queue through which the quickstep command sends requests to the scaler"
   value       = aws_sqs_queue.rechecks.url
 }
 
 output "surge_queue" {
-  description = "The queue by which tasks ask for a look; their QUICKSTEP_SURGE_QUEUE"
+  description = "The queue through which tasks ask for a look; their QUICKSTEP_SURGE_QUEUE"
   value       = aws_sqs_queue.surges.url
 }
 
 output "surge_queue_arn" {
-  description = "What a task role may call sqs:SendMessage on, and nothing else of SQS"
+  description = "The only queue on which a task role needs sqs:SendMessage"
   value       = aws_sqs_queue.surges.arn
 }
 
 output "ask_for_looks_policy" {
-  description = "A managed policy that allows just that"
+  description = "A managed policy with just that permission"
   value       = aws_iam_policy.ask_for_looks.arn
 }
 
@@ -69,6 +69,6 @@ output "failed_invocations_queue" {
 }
 
 output "dead_messages_queue" {
-  description = "Re-checks that failed again and again"
+  description = "Re-checks that failed three times"
   value       = aws_sqs_queue.dead_messages.url
 }

@@ -1,7 +1,7 @@
 # Made from the template's parameters: python -m docs.generate
 
 variable "cluster_names" {
-  description = "Clusters whose services the scaler may change, separated by commas; * for all of this account and Region."
+  description = "Clusters whose services the scaler may change, separated by commas; * for all in this account and Region."
   type        = list(string)
   default     = ["*"]
   nullable    = false
@@ -13,7 +13,7 @@ variable "cluster_names" {
 }
 
 variable "queue_arns" {
-  description = "Queues whose length the scaler may read, for QueuePolicies; empty for none. CloudFormation takes 4,096 characters: some 70 ARNs, or prefixes like arn:aws:sqs:eu-west-1:123456789012:jobs-*."
+  description = "Queues whose length the scaler may read, for QueuePolicies; empty for none. CloudFormation accepts 4,096 characters: some 70 ARNs, or prefixes like arn:aws:sqs:eu-west-1:123456789012:jobs-*."
   type        = list(string)
   default     = []
   nullable    = false
@@ -25,7 +25,7 @@ variable "queue_arns" {
 }
 
 variable "alarm_email" {
-  description = "E-mail address to notify when scaling fails. Empty for nobody; the alarms are created all the same."
+  description = "E-mail address to notify when scaling fails. Empty for nobody; the alarms are created anyway."
   type        = string
   default     = null
 
@@ -36,7 +36,7 @@ variable "alarm_email" {
 }
 
 variable "drill_target" {
-  description = "Service to drill on a schedule, e.g. service/prod/web: a pulse follows the path of a surge up to a decision, and capacity stays as it is. Empty for no drill."
+  description = "Service to drill on a schedule, e.g. service/prod/web: a pulse follows a surge's path up to a decision, and capacity does not change. Empty for no drill."
   type        = string
   default     = null
 
@@ -59,7 +59,7 @@ variable "drill_minutes" {
 }
 
 variable "drill_seconds" {
-  description = "Seconds that a drill may take, from the start of the pulse's 10-second period to the decision, before its alarm goes off. CloudWatch alone takes 10 to 30."
+  description = "Seconds that a drill may take, from the start of the pulse's 10-second period to the decision, before its alarm fires. CloudWatch alone takes 10 to 30."
   type        = number
   default     = 60
   nullable    = false
@@ -71,7 +71,7 @@ variable "drill_seconds" {
 }
 
 variable "event_outcomes" {
-  description = "Outcomes that become events on the default bus (docs/events.md), such as SCALED_OUT,FAILED_DENIED, or CHANGES, FAILURES and HOLDS for all of a kind; empty for none."
+  description = "Outcomes that become events on the default bus (docs/events.md), such as SCALED_OUT,FAILED_DENIED, or CHANGES, FAILURES and HOLDS for all outcomes of a kind; empty for none."
   type        = string
   default     = null
 
@@ -82,7 +82,7 @@ variable "event_outcomes" {
 }
 
 variable "event_email" {
-  description = "E-mail address that gets these events; empty for none. The SNS topic is created all the same."
+  description = "E-mail address that gets these events; empty for none. The SNS topic is created anyway."
   type        = string
   default     = null
 
@@ -105,7 +105,7 @@ variable "event_webhook" {
 }
 
 variable "event_webhook_secret" {
-  description = "The Authorization header of these posts; a Slack webhook needs none."
+  description = "Authorization header for these posts; a Slack webhook needs none."
   type        = string
   default     = "none"
   nullable    = false
@@ -118,7 +118,7 @@ variable "event_webhook_secret" {
 }
 
 variable "name_prefix" {
-  description = "Begins the name of the SSM parameter <prefix>-scaler, of which an account and Region has one, as two scalers would both act on each event. Another prefix is for replacing a scaler."
+  description = "Prefix of the SSM parameter <prefix>-scaler. An account and Region has only one, because two scalers would both act on each event. Use another prefix only to replace a scaler."
   type        = string
   default     = "/quickstep"
   nullable    = false
@@ -154,7 +154,7 @@ variable "retention_days" {
 }
 
 variable "policy_max_age_seconds" {
-  description = "How many seconds a warm function goes on with a policy document it has read. A changed one takes effect so much later than a heartbeat sees it."
+  description = "How many seconds a warm function keeps using a policy document that it has read. A change takes effect at most this long after a heartbeat has seen it."
   type        = number
   default     = 30
   nullable    = false
@@ -178,7 +178,7 @@ variable "max_event_age_seconds" {
 }
 
 variable "memory_size" {
-  description = "Memory of the function in MB. CPU comes with it, and a cold start is mostly imports."
+  description = "Memory of the function in MB. CPU grows with it, and a cold start is mostly imports."
   type        = number
   default     = 1024
   nullable    = false
@@ -190,7 +190,7 @@ variable "memory_size" {
 }
 
 variable "snap_start" {
-  description = "Whether cold starts restore a snapshot; costs a little for its cache and each restore. Not together with provisioned_concurrency."
+  description = "Whether cold starts restore a snapshot; its cache and each restore cost a little. Not together with provisioned_concurrency."
   type        = bool
   default     = false
   nullable    = false
@@ -209,7 +209,7 @@ variable "provisioned_concurrency" {
 }
 
 variable "endpoint_url" {
-  description = "Endpoint of all AWS calls, for running the function against an emulator; empty for AWS itself."
+  description = "Endpoint for all AWS calls, to run the function against an emulator; empty for AWS itself."
   type        = string
   default     = null
 
@@ -220,7 +220,7 @@ variable "endpoint_url" {
 }
 
 variable "name" {
-  description = "Begins the names of what is made here, as a stack's name does."
+  description = "Prefix of the names of all resources here, like a stack's name."
   type        = string
   default     = "quickstep"
   nullable    = false
@@ -232,7 +232,7 @@ variable "name" {
 }
 
 variable "packages" {
-  description = "Folder with the zip files that make packages makes. Empty for the module's own."
+  description = "Folder with the zip files from `make packages`. Empty for the module's own."
   type        = string
   default     = null
 }

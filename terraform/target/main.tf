@@ -1,10 +1,10 @@
-# What one ECS service needs to be scaled: the same resources as templates/scalable-target.yaml, under
+# Everything that scaling one ECS service needs: the same resources as templates/scalable-target.yaml, under
 # the same names. The scaler itself is ../scaler, once per account and Region.
 #
-# Names tie it together, there is no registry: the alarm quickstep/<cluster>/<service>/<policy> drives
-# that policy of the document /quickstep/<cluster>/<service>, and that of a target policy ends with /high.
+# Names connect the parts, without a registry: the alarm quickstep/<cluster>/<service>/<policy> drives that
+# policy in the document /quickstep/<cluster>/<service>. A target policy's alarm ends with /high.
 
-# Not there, not planned: a Region without a scaler is refused before anything is made.
+# In a Region without a scaler the plan fails here, before anything is created.
 data "aws_ssm_parameter" "scaler" {
   name = var.scaler
 }
@@ -20,8 +20,8 @@ locals {
   has_document = var.document != null
   has_math     = local.has_target && var.expression != null
 
-  # What AWS publishes, and how its number is meant; RequestCountPerTarget has no statistic but Sum, which
-  # is the average of the targets.
+  # AWS's metrics and how to read their values. RequestCountPerTarget's only statistic is Sum, which is the
+  # average over the targets.
   signals = {
     metric = {
       policy    = var.metric == "RequestsPerSecond" ? "request-rate" : var.metric
@@ -92,8 +92,8 @@ locals {
     DryRun         = var.dry_run
   }
 
-  # Bounds count from the alarm's threshold: from 100 to 150 requests per second and task add one task, to
-  # 200 two, above four.
+  # Bounds count from the alarm's threshold: from 100 to 150 requests per second and task add one task, up
+  # to 200 two, above that four.
   steps_document = {
     ResourceId  = local.resource_id
     MinCapacity = var.min_capacity
@@ -134,13 +134,13 @@ resource "aws_cloudwatch_metric_alarm" "high_request_rate" {
   namespace           = local.namespace
   metric_name         = var.metric
   dimensions          = local.of_service
-  statistic           = "Average" # each task publishes its own rate, so this is the load of one task
+  statistic           = "Average" # each task publishes its own rate, so this is the load per task
   period              = 10
   evaluation_periods  = 1 # one datapoint is enough: being late costs more than one task too many
   threshold           = var.scale_out_threshold
   comparison_operator = "GreaterThanThreshold"
-  # INSUFFICIENT_DATA is what tells the scaler that the load cannot be seen, and must not be taken for
-  # low. With notBreaching the alarm would say OK while every task is gone.
+  # INSUFFICIENT_DATA shows the scaler that the load is unknown and must not be taken for low. With
+  # notBreaching the alarm would be OK while every task is gone.
   treat_missing_data = "missing"
 }
 
@@ -154,16 +154,15 @@ resource "aws_cloudwatch_metric_alarm" "low_request_rate" {
   dimensions          = local.of_service
   statistic           = "Average"
   period              = 10
-  evaluation_periods  = 3 # half a minute of low load: a task too many is cheap, one too few is not
+  evaluation_periods  = 3 # half a minute of low load: one task too many is cheap, one too few is not
   datapoints_to_alarm = 3
   threshold           = var.scale_in_threshold
   comparison_operator = "LessThanThreshold"
-  # Silence is not low load. With missing, one low datapoint followed by none raises the alarm.
+  # Silence is not low load. With missing, one low datapoint followed by none would fire the alarm.
   treat_missing_data = "notBreaching"
 }
 
-# What it takes for the service to scale in is looked at while this alarm is OK, too: a target policy
-# needs no other.
+# A target policy checks for scale-in while this alarm is OK, too, so it needs no other alarm.
 resource "aws_cloudwatch_metric_alarm" "above_target" {
   count = local.has_target && !local.has_math ? 1 : 0
 
@@ -177,7 +176,7 @@ resource "aws_cloudwatch_metric_alarm" "above_target" {
   evaluation_periods  = 1
   threshold           = var.target_value
   comparison_operator = "GreaterThanThreshold"
-  treat_missing_data  = "missing" # as of high-request-rate
+  treat_missing_data  = "missing" # as for high-request-rate
 }
 
 resource "aws_cloudwatch_metric_alarm" "above_target_by_math" { # the same alarm, over an expression
@@ -218,7 +217,7 @@ resource "aws_ssm_parameter" "policy_document_parameter" {
   name        = "/quickstep/${var.cluster_name}/${var.service_name}"
   description = "Quickstep's policy document of this service"
   type        = "String"
-  value       = local.has_document ? var.document : local.made_document # `quickstep validate` checks a changed one
+  value       = local.has_document ? var.document : local.made_document # check a changed one with `quickstep validate`
   tags        = { "quickstep:owner" = "terraform" }
 
   lifecycle {
@@ -228,15 +227,15 @@ resource "aws_ssm_parameter" "policy_document_parameter" {
     }
     precondition { # else dry_run = true would scale for real
       condition     = !(local.has_document && var.dry_run)
-      error_message = "where Document is given, DryRun is a key in it, not a parameter"
+      error_message = "if Document is given, set DryRun in it, not as a parameter"
     }
-    precondition { # each of them watches RequestsPerSecond, or what metric says, of one task
+    precondition { # the steps' alarms watch RequestsPerSecond, or metric, per task
       condition = local.has_target || (contains(["metric", "none"], var.signal) && length(var.dimensions) == 0
         && var.halves_when_tasks_double && var.statistic == "Average" && var.period == 10
       && var.expression == null)
       error_message = "Signal, Dimensions, HalvesWhenTasksDouble, Statistic, Period and Expression go with TargetValue"
     }
-    precondition { # a document made from the variables would be without its alarms
+    precondition { # a document made from the variables would lack its alarms
       condition     = var.signal != "none" || (local.has_document && !local.has_target)
       error_message = "Signal none makes no alarm, so it goes with Document, and without TargetValue"
     }
@@ -249,7 +248,7 @@ resource "aws_ssm_parameter" "policy_document_parameter" {
       condition     = var.second_metric == null || var.expression != null
       error_message = "SecondMetric is m2 of Expression, e.g. 100 * m1 / m2"
     }
-    precondition { # their bounds would be, too: 50 above a threshold of 0.6
+    precondition { # the steps' bounds are in requests: 50 above a threshold of 0.6
       condition     = local.has_target || !contains(["Utilization", "QueueTime"], var.metric)
       error_message = "with Utilization or QueueTime as Metric, give TargetValue, e.g. 0.6 or 50"
     }
@@ -265,11 +264,11 @@ resource "aws_ssm_parameter" "policy_document_parameter" {
 }
 
 # --- Schedules --------------------------------------------------------------------------------------
-# One role for the schedules of all services; each names its own in its input. A bound that two of them
-# set goes to the larger one (docs/operations.md).
+# One role serves all services' schedules; each names its service in its input. If two of them set a bound,
+# the larger one applies (docs/operations.md).
 
 locals {
-  scaler = jsondecode(data.aws_ssm_parameter.scaler.insecure_value) # a String parameter, and no secret
+  scaler = jsondecode(data.aws_ssm_parameter.scaler.insecure_value) # a String parameter, not a secret
 }
 
 resource "aws_scheduler_schedule" "off_hours_begin" {
@@ -290,7 +289,7 @@ resource "aws_scheduler_schedule" "off_hours_begin" {
       MinCapacity = var.off_hours_min_capacity
       MaxCapacity = var.off_hours_max_capacity
       Reason      = "off hours"
-    }), "\\u003c", "<"), "\\u003e", ">") # jsonencode escapes them; the Scheduler looks for the plain text
+    }), "\\u003c", "<"), "\\u003e", ">") # jsonencode escapes < and >; the Scheduler needs the plain text
     retry_policy {
       maximum_event_age_in_seconds = 900
       maximum_retry_attempts       = 10

@@ -1,5 +1,5 @@
 output "surge_queue" {
-  description = "The tasks' QUICKSTEP_SURGE_QUEUE, if they are to ask for a look when they feel a surge"
+  description = "The tasks' QUICKSTEP_SURGE_QUEUE, to let them ask for a look when they detect a surge"
   value       = nonsensitive(local.scaler.Surges)
 }
 
@@ -14,7 +14,7 @@ output "low_request_rate_alarm" {
 }
 
 output "above_target_alarm" {
-  description = "The alarm of the target policy"
+  description = "The target policy's alarm"
   value = one(concat(
     aws_cloudwatch_metric_alarm.above_target[*].alarm_name,
     aws_cloudwatch_metric_alarm.above_target_by_math[*].alarm_name,
@@ -22,7 +22,7 @@ output "above_target_alarm" {
 }
 
 output "namespace" {
-  description = "What the tasks publish to, and the one namespace that their role needs (docs/security.md)"
+  description = "The namespace that the tasks publish to, the only one that their role needs (docs/security.md)"
   value       = local.namespace
 }
 

@@ -23,7 +23,7 @@ variable "service_name" {
 }
 
 variable "min_capacity" {
-  description = "Fewest tasks. Keep enough for the first seconds of a surge."
+  description = "Minimum number of tasks. Keep enough for the first seconds of a surge."
   type        = number
   default     = 2
   nullable    = false
@@ -35,7 +35,7 @@ variable "min_capacity" {
 }
 
 variable "max_capacity" {
-  description = "Most tasks; at least min_capacity."
+  description = "Maximum number of tasks; at least min_capacity."
   type        = number
   default     = 40
   nullable    = false
@@ -54,7 +54,7 @@ variable "dry_run" {
 }
 
 variable "target_value" {
-  description = "Load for one task, e.g. 100 requests per second: this one number sizes the service in both directions. Empty to scale by the steps below."
+  description = "Load per task, e.g. 100 requests per second. This one number scales the service out and in. Empty to scale by the steps below."
   type        = number
   default     = null
 
@@ -65,7 +65,7 @@ variable "target_value" {
 }
 
 variable "signal" {
-  description = "What the alarm of target_value watches. metric: metric below. cpu, memory: ECS's own, in percent, every 20 s once high-resolution metrics are on for the service; quickstep doctor says how. requests-per-target, response-time: the load balancer's, requests a minute and target, and seconds; AWS publishes them once a minute. queue-depth: visible messages of an SQS queue, once a minute too; target_value is how many of them one task may have waiting. All of these but metric need target_value. none: no alarm, for a document of QueuePolicies alone, or whose alarms are made elsewhere."
+  description = "What target_value's alarm watches. metric: metric below. cpu, memory: ECS's own metrics, in percent, every 20 s once high-resolution metrics are on for the service; quickstep doctor says how. requests-per-target, response-time: the load balancer's metrics, in requests per minute and target, and in seconds, published once a minute. queue-depth: visible messages of an SQS queue, also once a minute; target_value is how many of them may wait per task. All signals except metric and none need target_value. none: no alarm, for a document with only QueuePolicies, or with alarms made elsewhere."
   type        = string
   default     = "metric"
   nullable    = false
@@ -77,7 +77,7 @@ variable "signal" {
 }
 
 variable "dimensions" {
-  description = "The metric's dimensions. Empty for cluster_name and service_name of the service, as the publisher's and ECS's metrics have them. requests-per-target: TargetGroup=targetgroup/web/73e2d6bc24d8a067; response-time: the same, and LoadBalancer=app/web/50dc6c495c0c9188; queue-depth: QueueName=jobs."
+  description = "The metric's dimensions. Empty for the service's cluster_name and service_name, which the publisher's and ECS's metrics have. requests-per-target: TargetGroup=targetgroup/web/73e2d6bc24d8a067; response-time: the same, and LoadBalancer=app/web/50dc6c495c0c9188; queue-depth: QueueName=jobs."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -89,7 +89,7 @@ variable "dimensions" {
 }
 
 variable "metric" {
-  description = "metric that the alarms watch, a value per task. target_value and the thresholds are in its unit. The publisher's Utilization is a share of 1 (a target_value of 0.6), its QueueTime in milliseconds (50); both need target_value. QueueTime only adds tasks, as 0 does not say that one may go."
+  description = "metric that the alarms watch, one value per task. target_value and the thresholds are in its unit. The publisher's Utilization is a share of 1 (a target_value of 0.6), its QueueTime is in milliseconds (50); both need target_value. QueueTime only adds tasks, because 0 does not mean that one may go."
   type        = string
   default     = "RequestsPerSecond"
   nullable    = false
@@ -101,7 +101,7 @@ variable "metric" {
 }
 
 variable "namespace" {
-  description = "CloudWatch namespace that the service publishes metric to, at StorageResolution 1, with the dimensions cluster_name and service_name. Empty for its own, Quickstep/<cluster>/<service>, which IAM can keep for its task role."
+  description = "CloudWatch namespace that the service publishes metric to, at StorageResolution 1, with the dimensions cluster_name and service_name. Empty for its own, Quickstep/<cluster>/<service>, which IAM can restrict to its task role."
   type        = string
   default     = null
 
@@ -112,7 +112,7 @@ variable "namespace" {
 }
 
 variable "halves_when_tasks_double" {
-  description = "Does metric halve when the tasks double? yes for a load of one task, such as its requests per second. no for a number of the whole service, such as all jobs that wait: it is divided by target_value, and works from 0 tasks, too."
+  description = "Does metric halve when the tasks double? yes for a load per task, such as its requests per second. no for a number of the whole service, such as all waiting jobs: it is divided by target_value, and also works from 0 tasks."
   type        = bool
   default     = true
   nullable    = false
@@ -131,7 +131,7 @@ variable "statistic" {
 }
 
 variable "period" {
-  description = "Seconds of metric's datapoints. Below 60 it has to be published with StorageResolution 1. Tasks are counted only in an Average of 10, 20 or 30 s."
+  description = "Seconds between metric's datapoints. Below 60, metric must be published with StorageResolution 1. Tasks are counted only with an Average of 10, 20 or 30 s."
   type        = number
   default     = 10
   nullable    = false
@@ -143,7 +143,7 @@ variable "period" {
 }
 
 variable "expression" {
-  description = "metric math to watch in place of the metric: m1 is the metric that signal names, m2 is second_metric. Example: 100 * m1 / m2. Empty for none."
+  description = "metric math to watch in place of the metric: m1 is signal's metric, m2 is second_metric. Example: 100 * m1 / m2. Empty for none."
   type        = string
   default     = null
 
@@ -154,7 +154,7 @@ variable "expression" {
 }
 
 variable "second_metric" {
-  description = "The metric called m2 in expression, with the namespace, dimensions, statistic and period of m1. Empty for none."
+  description = "The metric m2 in expression, with the namespace, dimensions, statistic and period of m1. Empty for none."
   type        = string
   default     = null
 
@@ -165,7 +165,7 @@ variable "second_metric" {
 }
 
 variable "scale_out_threshold" {
-  description = "Requests per second and task, or what metric counts, above which tasks are added."
+  description = "Requests per second and task, or metric's value, above which tasks are added."
   type        = number
   default     = 100
   nullable    = false
@@ -177,7 +177,7 @@ variable "scale_out_threshold" {
 }
 
 variable "scale_out_cooldown" {
-  description = "Seconds until a breach of the same size adds tasks again; a larger one need not wait. Steps only."
+  description = "Seconds until a breach of the same size adds tasks again; a larger one does not wait. Steps only."
   type        = number
   default     = 10
   nullable    = false
@@ -189,7 +189,7 @@ variable "scale_out_cooldown" {
 }
 
 variable "scale_in_threshold" {
-  description = "Requests per second and task, or what metric counts, below which tasks are removed, one at a time. Below half of scale_out_threshold, the tasks that stay cannot be driven into a scale-out by the removal."
+  description = "Requests per second and task, or metric's value, below which tasks are removed, one at a time. Below half of scale_out_threshold, a removal cannot push the remaining tasks into a scale-out."
   type        = number
   default     = 30
   nullable    = false
@@ -213,7 +213,7 @@ variable "scale_in_cooldown" {
 }
 
 variable "publish_seconds" {
-  description = "Seconds between two values of a task, by which tasks are counted: 1 as the publisher sends whole seconds, 5 with QUICKSTEP_SECONDS=0."
+  description = "Seconds between two values from a task, by which tasks are counted: 1 if the publisher sends whole seconds, 5 with QUICKSTEP_SECONDS=0."
   type        = number
   default     = 1
   nullable    = false
@@ -225,7 +225,7 @@ variable "publish_seconds" {
 }
 
 variable "warmup_seconds" {
-  description = "Seconds from the launch of a task until it takes its share of the load. A rising load is expected to go on for so long, and a launched task counts as warming for so long where its samples are not counted."
+  description = "Seconds from a task's launch until it takes its share of the load. A rising load is expected to continue for this long. A launched task counts as warming for this long if its samples are not counted."
   type        = number
   default     = 45
   nullable    = false
@@ -237,7 +237,7 @@ variable "warmup_seconds" {
 }
 
 variable "document" {
-  description = "Whole policy document, in place of one made from the parameters above; quickstep validate checks it, and lists the alarms that it needs. The stack makes request-rate/high if target_value is given (or <metric>/high), no alarm with signal none, else high-request-rate and low-request-rate; any other is yours to make, or quickstep apply --alarms makes it, and quickstep doctor names those that are missing. Empty for none."
+  description = "Whole policy document, in place of one made from the parameters above; quickstep validate checks it, and lists the alarms that it needs. The stack creates request-rate/high (or <metric>/high) if target_value is given, no alarm with signal none, else high-request-rate and low-request-rate. Create any other alarm yourself or with quickstep apply --alarms; quickstep doctor names missing ones. Empty for none."
   type        = string
   default     = null
 
@@ -259,7 +259,7 @@ variable "off_hours_start" {
 }
 
 variable "off_hours_end" {
-  description = "When they end, e.g. cron(0 7 ? * MON-FRI *)."
+  description = "When off hours end, e.g. cron(0 7 ? * MON-FRI *)."
   type        = string
   default     = null
 
@@ -270,7 +270,7 @@ variable "off_hours_end" {
 }
 
 variable "off_hours_min_capacity" {
-  description = "Fewest tasks in off hours; 0 only where min_capacity is 0, too."
+  description = "Minimum number of tasks in off hours; 0 only if min_capacity is 0, too."
   type        = number
   default     = 1
   nullable    = false
@@ -282,7 +282,7 @@ variable "off_hours_min_capacity" {
 }
 
 variable "off_hours_max_capacity" {
-  description = "Most tasks in off hours."
+  description = "Maximum number of tasks in off hours."
   type        = number
   default     = 2
   nullable    = false
@@ -294,7 +294,7 @@ variable "off_hours_max_capacity" {
 }
 
 variable "off_hours_longest" {
-  description = "Longest duration of off hours, including weekends, in case their end is lost."
+  description = "Maximum duration of off hours, including weekends, in case their end is lost."
   type        = string
   default     = "3d"
   nullable    = false
@@ -317,7 +317,7 @@ variable "expected_traffic_start" {
 }
 
 variable "expected_traffic_end" {
-  description = "When it ends, e.g. cron(0 10 ? * MON-FRI *)."
+  description = "When expected traffic ends, e.g. cron(0 10 ? * MON-FRI *)."
   type        = string
   default     = null
 
@@ -328,7 +328,7 @@ variable "expected_traffic_end" {
 }
 
 variable "expected_traffic_min_capacity" {
-  description = "Fewest tasks while the traffic is expected; the policy adds to them as usual."
+  description = "Minimum number of tasks while traffic is expected; the policy adds tasks as usual."
   type        = number
   default     = 10
   nullable    = false
@@ -340,7 +340,7 @@ variable "expected_traffic_min_capacity" {
 }
 
 variable "expected_traffic_longest" {
-  description = "Longest duration, in case its end is lost."
+  description = "Maximum duration of expected traffic, in case its end is lost."
   type        = string
   default     = "12h"
   nullable    = false
@@ -364,7 +364,7 @@ variable "schedule_time_zone" {
 }
 
 variable "scaler" {
-  description = "SSM parameter that the scaler's stack makes, its output ScalerParameter. The scaler is deployed first, once per account and Region."
+  description = "SSM parameter created by the scaler's stack, its output ScalerParameter. Deploy the scaler first, once per account and Region."
   type        = string
   default     = "/quickstep-scaler"
   nullable    = false

@@ -343,7 +343,10 @@ def test_the_model_of_aas_knows_nothing_of_the_engine() -> None:
 
 PRODUCT = [
     file
-    for folder in ("cli", "functions", "lab", "layers/core", "publisher/src")
+    for folder in (
+        *("cli", "functions", "lab", "layers/core", "publisher/src"),
+        *("benchmarks", "docs", "examples"),
+    )
     for file in files(ROOT / folder)
 ]
 MUTANT = re.compile(r"XX|(?<![A-Za-z])X[a-z]")
@@ -358,7 +361,8 @@ def texts(file: Path) -> list[str]:
 
 
 def test_no_document_or_template_has_a_text_of_a_mutation_run() -> None:
-    tree = (path for pattern in ("*.md", "*.yaml", "*.tf", "*.svg") for path in ROOT.rglob(pattern))
+    patterns = ("*.md", "*.yaml", "*.tf", "*.svg", "*.css")
+    tree = (path for pattern in patterns for path in ROOT.rglob(pattern))
     own = (p for p in tree if not any(part[0] == "." for part in p.relative_to(ROOT).parts))
 
     assert not [path for path in own if re.search(r"XX\w", path.read_text(encoding="utf-8"))]

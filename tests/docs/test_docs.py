@@ -31,7 +31,7 @@ from quickstep.protocol.messages import (
     write_message,
 )
 from quickstep.protocol.polls import Poll, Survey
-from quickstep_cli.aws import Exit
+from quickstep_cli.failures import Exit
 from quickstep_cli.main import COMMANDS
 from tests.builders import HIGH, NOW, WEB, a_lease, load_event
 from tests.template.stack import SCALER, deploy

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from docs.results import CHECK, MOST_BYTES, NONE, RESULTS, Result, ResultError, Seconds, read, shown
+from docs.results import MOST_BYTES, NONE, RESULTS, ResultError, problems_of, read, shown
 from quickstep_lab.prove.plan import Contender, Plan
-from quickstep_lab.prove.result import Result as Proof
-from quickstep_lab.prove.result import Surge, document
+from quickstep_lab.prove.result import Result, Surge, document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,107 +18,99 @@ if TYPE_CHECKING:
 NAME = "2026-12-24-eu-west-1-nightly.json"
 SECONDS = "Seconds to `UpdateService` | Seconds to capacity"
 PLAN, START = Plan(), datetime(2026, 12, 24, 10, tzinfo=UTC)
-MEASURED = {"day": "2026-12-24", "region": "eu-west-1"}
 
 
-def checked(text: str) -> Result:
-    """Stand for the check of a format: a file's own day, Region and figures."""
-    told = json.loads(text)
-    if "wrong" in told:
-        raise ResultError(f"{told['wrong']} does not follow from the timestamps")
-    scalers = {"quickstep": Seconds(17.25, 55.0), "aas-target-tracking-20s": Seconds(88.0, None)}
-    return Result(date.fromisoformat(told["day"]), told["region"], "0.1.0", 3, scalers)
+def surge(start: datetime, service: Contender, update: float, running: float | None) -> Surge:
+    overloaded = PLAN.overloads(start)[0]
+    return Surge(
+        service=service,
+        number=0,
+        overloaded=overloaded,
+        update=overloaded + timedelta(seconds=update),
+        last_running=None if running is None else overloaded + timedelta(seconds=running),
+        before=2,
+        after=6,
+    )
 
 
-def sent(folder: Path, name: str = NAME, **more: Any) -> Path:
+def measured(start: datetime = START, region: str = "eu-west-1", where: str = "aws") -> Any:
+    """Return what a proof wrote that Quickstep answered, and AWS's own scaler not in time."""
+    surges = (
+        surge(start, Contender.TRACKING, 88.0, None),
+        surge(start, Contender.ALARM, 17.2, 55.0),
+    )
+    proof = Result(
+        quickstep="0.1.0", where=where, region=region, start=start, plan=PLAN, surges=surges
+    )
+    return document(proof)
+
+
+def sent(folder: Path, told: Any = None, name: str = NAME, **more: Any) -> Path:
     path = folder / name
-    path.write_text(json.dumps({**MEASURED, **more}, indent=1), encoding="utf-8")
+    path.write_text(json.dumps({**more, **(told or measured())}, indent=1), encoding="utf-8")
     return path
 
 
 def test_every_file_that_is_there_passes_the_check() -> None:
     for path in sorted(RESULTS.glob("*.json")):
-        read(path, CHECK)
+        read(path)
 
 
 def test_an_empty_folder_is_said_to_be_one(tmp_path: Path) -> None:
-    assert shown(tmp_path, checked) == NONE
+    assert shown(tmp_path) == NONE
 
 
 def test_results_are_shown_newest_first_with_a_row_for_each_scaler(tmp_path: Path) -> None:
+    later = measured(datetime(2027, 1, 2, 10, tzinfo=UTC), "us-east-1")
     sent(tmp_path)
-    sent(tmp_path, "2027-01-02-us-east-1-mine.json", day="2027-01-02", region="us-east-1")
+    sent(tmp_path, later, "2027-01-02-us-east-1-mine.json")
 
-    assert shown(tmp_path, checked).splitlines() == [
+    assert shown(tmp_path).splitlines() == [
         f"| Measured | Region | Version | Surges | Scaler | {SECONDS} |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| [{day}](../results/{name}) | {region} | 0.1.0 | 3 | {scaler} |"
+            f"| [{day}](../results/{name}) | {region} | 0.1.0 | 1 | {scaler} |"
             for day, name, region in (
                 ("2027-01-02", "2027-01-02-us-east-1-mine.json", "us-east-1"),
                 ("2026-12-24", NAME, "eu-west-1"),
             )
             for scaler in (
-                "`quickstep` | 17.2 | 55.0",
                 "`aas-target-tracking-20s` | 88.0 | never",
+                "`quickstep-alarm` | 17.2 | 55.0",
             )
         ),
     ]
 
 
+def altered() -> Any:
+    told = measured()
+    told["surges"][1]["update"] = told["surges"][1]["last_running"]
+    return told
+
+
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("told", "why"),
     [
-        pytest.param({}, "", id="as it was measured"),
         pytest.param(
-            {"where": "emulator"}, "was measured on emulator, and only AWS counts here", id="no AWS"
+            measured(where="emulator"),
+            "was measured on emulator, and only AWS counts here",
+            id="no AWS",
         ),
-        pytest.param({"altered": True}, "digest: must be that of the raw data", id="one timestamp"),
+        pytest.param(altered(), "digest: must be that of the raw data", id="one timestamp"),
     ],
 )
-def test_a_proof_s_file_is_shown_as_it_was_measured_on_aws(
-    changed: dict[str, Any], why: str
+def test_a_proof_is_refused_that_is_not_as_it_was_measured_on_aws(
+    tmp_path: Path, told: Any, why: str
 ) -> None:
-    moments = PLAN.overloads(START)
-    surge = Surge(
-        service=Contender.ALARM,
-        number=0,
-        overloaded=moments[0],
-        update=moments[0] + timedelta(seconds=17.2),
-        last_running=moments[0] + timedelta(seconds=55),
-        before=2,
-        after=6,
-    )
-    proof = Proof(
-        quickstep="0.1.0",
-        where=changed.get("where", "aws"),
-        region="eu-west-1",
-        start=START,
-        plan=PLAN,
-        surges=(surge,),
-    )
-    told = document(proof)
-    if changed.get("altered"):
-        told["surges"][0]["update"] = told["surges"][0]["last_running"]
+    with pytest.raises(ResultError) as refused:
+        read(sent(tmp_path, told))
 
-    if why:
-        with pytest.raises(ResultError) as refused:
-            CHECK(json.dumps(told))
-        assert str(refused.value).startswith(why)
-    else:
-        shown_of = {Contender.ALARM.value: Seconds(17.2, 55.0)}
-        assert CHECK(json.dumps(told)) == Result(START.date(), "eu-west-1", "0.1.0", 1, shown_of)
+    assert str(refused.value).startswith(f"results/{NAME}: {why}")
 
 
 @pytest.mark.parametrize(
     ("name", "more", "why"),
     [
-        pytest.param(
-            NAME,
-            {"wrong": "visible_s"},
-            "visible_s does not follow from the timestamps",
-            id="a figure that was altered",
-        ),
         pytest.param(
             "mine.json", {}, "must be called <day>-<Region>-<anything>.json", id="another name"
         ),
@@ -138,22 +129,22 @@ def test_a_proof_s_file_is_shown_as_it_was_measured_on_aws(
         pytest.param(
             NAME,
             {"account": "123456789012"},
-            "must not have an account number: line 4",
+            "must not have an account number: line 2",
             id="an account number",
         ),
         pytest.param(
             NAME,
             {"cluster": "arn:aws-us-gov:ecs:us-gov-west-1:123456789012:cluster/prod"},
-            "must not have an account number: line 4; must not have an ARN: line 4",
+            "must not have an account number: line 2; must not have an ARN: line 2",
             id="an ARN",
         ),
         pytest.param(
-            NAME, {"task": "10.0.31.7"}, "must not have an IP address: line 4", id="an address"
+            NAME, {"task": "10.0.31.7"}, "must not have an IP address: line 2", id="an address"
         ),
         pytest.param(
             NAME,
             {"filler": "x" * MOST_BYTES},
-            f"must have at most 1,000,000 bytes, not {MOST_BYTES + 63:,}",
+            "must have at most 1,000,000 bytes, not 1,0",
             id="too large",
         ),
     ],
@@ -161,12 +152,12 @@ def test_a_proof_s_file_is_shown_as_it_was_measured_on_aws(
 def test_a_file_is_refused_that_breaks_a_rule(
     tmp_path: Path, name: str, more: dict[str, Any], why: str
 ) -> None:
-    path = sent(tmp_path, name, **more)
+    path = sent(tmp_path, None, name, **more)
 
     with pytest.raises(ResultError) as refused:
-        read(path, checked)
+        read(path)
 
-    assert str(refused.value) == f"results/{name}: {why}"
+    assert str(refused.value).startswith(f"results/{name}: {why}")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +175,7 @@ def test_what_is_no_object_is_refused(tmp_path: Path, text: str, why: str) -> No
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(ResultError) as refused:
-        read(path, checked)
+        read(path)
 
     assert str(refused.value) == f"results/{NAME}: {why}"
 
@@ -198,5 +189,5 @@ def test_what_is_no_object_is_refused(tmp_path: Path, text: str, why: str) -> No
         pytest.param("1.2.3", id="a version"),
     ],
 )
-def test_figures_are_not_taken_for_something_private(tmp_path: Path, value: Any) -> None:
-    read(sent(tmp_path, value=value), checked)
+def test_figures_are_not_taken_for_something_private(value: Any) -> None:
+    assert list(problems_of(json.dumps({**measured(), "value": value}))) == []

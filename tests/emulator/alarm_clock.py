@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,35 +13,27 @@ from quickstep_lab.cloudwatch import evaluate_alarms
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from quickstep_lab.cloudwatch import Evaluation
     from quickstep_lab.embedded_aws import Account
 
 EVERY_SECONDS = 1.0
 """CloudWatch takes ten; nobody waits here for what a test does not measure."""
 
 
-def evaluate_once(account: Account, prefix: str, event_seconds: float = 0.0) -> None:
-    """Evaluate the alarms whose names start with `prefix`, by the lab's rules; put their events.
-
-    An event leaves so many seconds after all have been evaluated.
-    """
-    client, events = account.client("cloudwatch"), account.client("events")
-    evaluations = evaluate_alarms(client, prefix, lambda: datetime.now(UTC))
-    if event_seconds:
-        evaluations = iter(list(evaluations))
-        time.sleep(event_seconds)
-    for evaluation in evaluations:
-        event = evaluation.event()
-        if event is None:
-            continue
-        entry = {
-            "Source": event["source"],
-            "DetailType": event["detail-type"],
-            "Resources": event["resources"],
-            "Detail": json.dumps(event["detail"]),
-        }
-        answer = events.put_events(Entries=[entry])
-        if answer["FailedEntryCount"]:
-            raise RuntimeError(f"the bus did not take the event of an alarm: {answer['Entries']}")
+def put_event(account: Account, evaluation: Evaluation) -> None:
+    """Put the event of an alarm that has changed its state."""
+    event = evaluation.event()
+    if event is None:
+        return
+    entry = {
+        "Source": event["source"],
+        "DetailType": event["detail-type"],
+        "Resources": event["resources"],
+        "Detail": json.dumps(event["detail"]),
+    }
+    answer = account.client("events").put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        raise RuntimeError(f"the bus did not take the event of an alarm: {answer['Entries']}")
 
 
 @contextmanager
@@ -53,7 +44,9 @@ def alarms_evaluated(account: Account, prefix: str = "quickstep/") -> Iterator[N
     def evaluate() -> None:
         try:
             while not over.wait(EVERY_SECONDS):
-                evaluate_once(account, prefix)
+                client = account.client("cloudwatch")
+                for evaluation in evaluate_alarms(client, prefix, lambda: datetime.now(UTC)):
+                    put_event(account, evaluation)
         except Exception as error:  # noqa: BLE001 - raised below, in the test
             errors.append(error)
 

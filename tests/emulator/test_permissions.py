@@ -211,12 +211,8 @@ def services(stack: Stack) -> Mapping[Permission, ServiceName]:
             Threshold=TARGET,
             ComparisonOperator="GreaterThanThreshold",
         )
-
-    def known() -> bool:
-        invoke(stack, "ScalerFunction", {"heartbeat": {}})
-        return {JOBS, *names.values()} <= listed(stack)
-
-    assert soon(known), "on a busy machine by a later heartbeat"
+    invoke(stack, "ScalerFunction", {"heartbeat": {}})
+    assert soon(lambda: {JOBS, *names.values()} <= listed(stack))
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -89,6 +90,18 @@ def clients_of(door: Door) -> list[Any]:
     clients = [port._client for port in ports]  # noqa: SLF001
     more = cycle.services._updates, cycle.policies.parameters._client  # noqa: SLF001
     return list(dict.fromkeys([*clients, *more]))
+
+
+def calls_of(door: Door) -> Counter[str]:
+    """Return the calls that the scaler's own clients make from now on, counted by name."""
+    counted: Counter[str] = Counter()
+
+    def count(model: Any, **_: Any) -> None:
+        counted.update([model.name])
+
+    for client in clients_of(door):
+        client.meta.events.register("before-call", count, unique_id="count")
+    return counted
 
 
 def on_call(door: Door, event: str, call: str, hook: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.calls import count_all
+from benchmarks.calls import as_text, count_all
 from benchmarks.rehearsal import emf_metrics
 from quickstep_lab.cost.counts import Counted, read_counts
 
@@ -24,7 +24,7 @@ def test_the_counts_are_those_of_the_functions_as_they_are() -> None:
 def test_the_file_of_counts_is_what_is_written() -> None:
     counted = read_counts()
 
-    assert read_counts(counted.as_text()) == counted
+    assert read_counts(as_text(counted)) == counted
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from quickstep.fields import write_moment
 from quickstep.naming import DRILL
 from quickstep_cli.facts import DEAD_LETTERS
 from quickstep_cli.rights import GRANTS
-from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy
-from tests.builders import HIGH, LOW, WEB, a_document
+from quickstep_lab.embedded_aws import TABLE, create_queue, put_policy, put_scaler
+from tests.builders import HIGH, LOW, WEB, a_document, alarm_input
 from tests.integration.scene import a_door, an_event, tasks
 from tests.template.stack import SCALER, deploy
 
@@ -35,7 +35,7 @@ OTHER = {"scaler": {"TABLE_NAME": "other", "QUEUE_URL": "https://sqs"}, "a bell"
 @pytest.fixture
 def stack(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scaler's stack has beside table and queue: parameter, rule, dead letters, roles."""
-    put_scaler(account, queue_url=create_queue(account))
+    put_scaler(account, create_queue(account))
     put_rule(account, "rule", {"TABLE_NAME": TABLE, "QUEUE_URL": "https://sqs"})
     dead = create_queue(account, "dead")
 
@@ -65,13 +65,6 @@ class Simulation:
         return [action for action in actions if action == self.refuses]
 
 
-def put_scaler(account: Account, *, queue_url: str) -> None:
-    value = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url}
-    account.client("ssm").put_parameter(
-        Name="/quickstep-scaler", Value=json.dumps(value), Type="String"
-    )
-
-
 def put_rule(account: Account, name: str, variables: dict[str, str]) -> None:
     """Make a rule of the scaler's pattern, and the function that it invokes."""
     events, iam = account.client("events"), account.client("iam")
@@ -92,24 +85,12 @@ def put_rule(account: Account, name: str, variables: dict[str, str]) -> None:
 
 
 def put_alarms(account: Account, **changes: Any) -> None:
-    for policy, way, threshold in ((HIGH, "Greater", 100.0), (LOW, "Less", 30.0)):
-        put_alarm(account, policy, way, threshold, **changes)
+    for policy in (HIGH, LOW):
+        put_alarm(account, policy, **changes)
 
 
-def put_alarm(account: Account, name: str, way: str, threshold: float, **changes: Any) -> None:
-    alarm: Any = {
-        "AlarmName": WEB.alarm(name),
-        "Namespace": "Quickstep/prod/web",
-        "MetricName": "RequestsPerSecond",
-        "Statistic": "Average",
-        "Period": 10,
-        "EvaluationPeriods": 1,
-        "Threshold": threshold,
-        "ComparisonOperator": f"{way}ThanThreshold",
-        "TreatMissingData": "missing",
-        **changes,
-    }
-    account.client("cloudwatch").put_metric_alarm(**alarm)
+def put_alarm(account: Account, name: str, **changes: Any) -> None:
+    account.client("cloudwatch").put_metric_alarm(**alarm_input(name, **changes))
 
 
 def publish(account: Account, namespace: str = "Quickstep/prod/web") -> None:
@@ -140,7 +121,7 @@ def findings(result: Any) -> dict[str, list[tuple[str, str]]]:
 def test_a_target_that_works_is_said_to_work(account: Account, run: Any) -> None:
     """The alarm of its drill is none of those that it is scaled by."""
     put_alarms(account)
-    put_alarm(account, DRILL, "Greater", 0.0, Namespace="Quickstep/Drill", MetricName="Pulse")
+    put_alarm(account, DRILL, Threshold=0.0, Namespace="Quickstep/Drill", MetricName="Pulse")
     publish(account)
 
     result = run("doctor", "prod/web", "--json")
@@ -194,7 +175,7 @@ def test_a_target_policy_s_alarm_is_found_and_any_other_drives_none(
 ) -> None:
     put_policy(account, WEB, ONE_NUMBER)
     for name in ("request-rate/high", "request-rate/low", "request-rate"):
-        put_alarm(account, name, "Greater", 100.0)
+        put_alarm(account, name)
     publish(account)
 
     found = findings(run("doctor", "prod/web", "--json"))

@@ -171,10 +171,10 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
         ),
         pytest.param(["--min", "5", "--for", "2 hours"], 2, "time span like 2h30m", id="no span"),
         pytest.param(
-            ["--min", "5", "--until", "18:00"], 2, "like 2026-11-22T10:00:00Z", id="no time"
-        ),
-        pytest.param(
-            ["--min", "5", "--until", "2026-11-22T18:00:00"], 2, "with an offset", id="no offset"
+            ["--min", "5", "--until", "tonight"],
+            2,
+            "must be a time like 18:00, 2026-11-26 18:00 or 2026-11-26T18:00:00Z, not 'tonight'",
+            id="no time",
         ),
         pytest.param(
             ["--min", "5", "--until", "2020-01-01T00:00:00Z"], 2, "over already", id="expired"

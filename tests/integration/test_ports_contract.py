@@ -41,7 +41,7 @@ from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.documents import MISSING, Copy, Document
 from quickstep.protocol.events import event_of
-from quickstep.protocol.line import LANES, STANDSTILL, Lane, Line, Turn
+from quickstep.protocol.line import STANDSTILL, Lane, Line, Turn
 from quickstep.protocol.memory import Claim, Deletion, Memory
 from quickstep.protocol.messages import (
     AlarmAgain,
@@ -66,7 +66,8 @@ from quickstep.protocol.ports import (
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import ITEM_BYTES, InMemoryAws, InMemoryEvents
+from quickstep_lab.in_memory.account import InMemoryAws, InMemoryEvents
+from quickstep_lab.in_memory.table import ITEM_BYTES
 from tests.builders import (
     DEFINITION,
     EXAMPLE_POLICY,
@@ -77,6 +78,7 @@ from tests.builders import (
     WEB,
     a_document,
     a_lease,
+    a_line,
     a_record,
     ago,
     known,
@@ -630,11 +632,6 @@ def turns(request: pytest.FixtureRequest) -> Turns:
     return DynamoTurns(request.getfixturevalue("account").client("dynamodb"), TABLE)
 
 
-def line(**lanes: Lane) -> Line:
-    """Return a line in which only these lanes have had anybody, e.g. `lane2`."""
-    return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
-
-
 def test_nobody_waits_in_a_line_that_is_new(turns: Turns) -> None:
     assert turns.read() == Line()
 
@@ -643,14 +640,14 @@ def test_numbers_of_a_lane_are_taken_one_after_the_other(turns: Turns) -> None:
     taken = [turns.take(2, NOW).lanes[2].taken for _ in range(3)]
 
     assert taken == [1, 2, 3]
-    assert turns.read() == line(lane2=Lane(3, 0, NOW))
+    assert turns.read() == a_line(lane2=Lane(3, 0, NOW))
 
 
 def test_each_lane_has_its_own_numbers(turns: Turns) -> None:
     turns.take(2, NOW)
 
-    assert turns.take(4, NOW) == line(lane2=Lane(1, 0, NOW), lane4=Lane(1))
-    assert turns.take(0, NOW) == line(lane0=Lane(1, 0, NOW), lane2=Lane(1, 0, NOW), lane4=Lane(1))
+    assert turns.take(4, NOW) == a_line(lane2=Lane(1, 0, NOW), lane4=Lane(1))
+    assert turns.take(0, NOW) == a_line(lane0=Lane(1, 0, NOW), lane2=Lane(1, 0, NOW), lane4=Lane(1))
 
 
 def test_a_number_that_is_served_passes_over_those_before_it(turns: Turns) -> None:
@@ -659,7 +656,7 @@ def test_a_number_that_is_served_passes_over_those_before_it(turns: Turns) -> No
 
     turns.serve(1, 3, NOW)
 
-    assert turns.read() == line(lane1=Lane(5, 3, NOW))
+    assert turns.read() == a_line(lane1=Lane(5, 3, NOW))
 
 
 def test_a_number_that_nobody_took_is_not_served(turns: Turns) -> None:
@@ -668,7 +665,7 @@ def test_a_number_that_nobody_took_is_not_served(turns: Turns) -> None:
     turns.serve(1, 2**40, NOW)
     turns.serve(2, 1, NOW)
 
-    assert turns.read() == line(lane1=Lane(1, 0, ago(5)))
+    assert turns.read() == a_line(lane1=Lane(1, 0, ago(5)))
 
 
 @pytest.mark.parametrize("number", [2, 3], ids=["passed over", "served twice"])
@@ -679,7 +676,7 @@ def test_a_number_that_was_passed_changes_nothing(turns: Turns, number: int) -> 
 
     turns.serve(1, number, NOW)
 
-    assert turns.read() == line(lane1=Lane(5, 3, ago(3)))
+    assert turns.read() == a_line(lane1=Lane(5, 3, ago(3)))
 
 
 def test_the_first_number_of_a_lane_is_served_though_the_line_moved_before(turns: Turns) -> None:
@@ -702,7 +699,7 @@ def test_behind_a_standstill_nobody_is_waited_for(
         turns.take(1, ago(seconds))
 
     moved_at = NOW if served else ago(seconds)
-    assert turns.take(1, NOW) == line(lane1=Lane(3, served, moved_at))
+    assert turns.take(1, NOW) == a_line(lane1=Lane(3, served, moved_at))
 
 
 def test_a_lane_behind_one_that_moves_does_not_stand_still(turns: Turns) -> None:

@@ -16,7 +16,7 @@ from quickstep.config import parse_target
 from quickstep.protocol.documents import Copy, Document
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, suspend
 from quickstep_lab.embedded_aws import TABLE, put_policy
-from tests.builders import WEB
+from tests.builders import WEB, alarm_input
 from tests.integration.aas import OF_WEB, AutoScaling
 
 if TYPE_CHECKING:
@@ -76,16 +76,7 @@ def aas(account: Account, scaler: Heartbeat) -> AutoScaling:
 
 def put_alarm(account: Account, state: str) -> None:
     client = account.client("cloudwatch")
-    client.put_metric_alarm(
-        AlarmName=ALARM,
-        Namespace="Quickstep/prod/web",
-        MetricName="RequestsPerSecond",
-        Statistic="Average",
-        Period=10,
-        EvaluationPeriods=1,
-        Threshold=100,
-        ComparisonOperator="GreaterThanThreshold",
-    )
+    client.put_metric_alarm(**alarm_input(AlarmName=ALARM))
     client.set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="test")
 
 

@@ -21,7 +21,7 @@ from quickstep.naming import ServiceName
 from quickstep.protocol.memory import Claim, Memory
 from quickstep.protocol.ports import CallFailedError, Parameters, Queues, Targets
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import NOW, WEB, a_lease, a_record, ago
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -40,6 +39,7 @@ from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_even
 from tests.integration.scene import (
     AT,
     at,
+    calls_of,
     clients_of,
     decisions,
     invoke,
@@ -50,6 +50,8 @@ from tests.integration.scene import (
 from tests.log_lines import metrics_in, overhear
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from quickstep.loop.door import Door
@@ -205,14 +207,7 @@ def test_a_late_event_is_answered_with_what_the_metric_says_now(
 @pytest.fixture
 def calls(door: Door) -> Counter[str]:
     """The calls made by the scaler's own clients from now on."""
-    counted: Counter[str] = Counter()
-
-    def count(model: Any, **_: Any) -> None:
-        counted.update([model.name])
-
-    for client in clients_of(door):
-        client.meta.events.register("before-call", count, unique_id="count")
-    return counted
+    return calls_of(door)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from tests.integration.scene import (
     AT,
     METRIC,
     at,
-    clients_of,
+    calls_of,
     decisions,
     invoke,
     outcomes,
@@ -140,17 +139,6 @@ def test_a_surge_makes_these_calls_and_no_others(door: Door, account: Account) -
         "TransactWriteItems": 1,
         "SendMessage": 1,
     }
-
-
-def calls_of(door: Door) -> Counter[str]:
-    counted: Counter[str] = Counter()
-
-    def count(model: Any, **_: Any) -> None:
-        counted.update([model.name])
-
-    for client in clients_of(door):
-        client.meta.events.register("before-call", count, unique_id="count")
-    return counted
 
 
 @pytest.mark.parametrize(

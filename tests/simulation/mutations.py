@@ -38,8 +38,9 @@ from quickstep.protocol.counts import Counts, Meaning
 from quickstep.protocol.memory import Claim, Lease, Memory, memory_dict
 from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import CallFailedError, OutOfDate
-from quickstep_lab import in_memory
-from quickstep_lab.in_memory import InMemorySurgeLooks, InMemoryTargets, call
+from quickstep_lab.in_memory import table
+from quickstep_lab.in_memory.hook import call
+from quickstep_lab.in_memory.table import InMemorySurgeLooks, InMemoryTargets
 from tests.simulation import world
 from tests.simulation.world import World
 
@@ -561,7 +562,7 @@ MUTATIONS: dict[str, Bug] = {
         unit_test="tests/unit/test_cycle.py::test_a_throttled_change_comes_back_after_a_growing_delay",
         reason="the heartbeat takes over a minute later",
     ),
-    "entries that are over stay": Bug(in_memory, "outlived", lambda *_: [], needs="entries"),
+    "entries that are over stay": Bug(table, "outlived", lambda *_: [], needs="entries"),
     # The item: what is not stored is lost.
     "generation is not stored": _not_stored("generation"),
     "check_at is not stored": _not_stored(

@@ -25,7 +25,8 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import PEAK_SECONDS
 from quickstep.protocol.polls import Poll
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import Call, InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
+from quickstep_lab.in_memory.hook import Call
 from tests.builders import WEB
 from tests.simulation import invariants
 from tests.simulation.clockwork import TIMEOUT, seconds

@@ -31,7 +31,8 @@ from quickstep.protocol.memory import WAITING, memory_dict, read_claim, read_mem
 from quickstep.protocol.messages import Message, Request, write_message
 from quickstep.protocol.operators import read_operators
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import Call, InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
+from quickstep_lab.in_memory.hook import Call
 from tests.builders import DEFINITION, HIGH, WEB
 from tests.simulation import operators
 from tests.simulation.alarms import (

@@ -225,7 +225,7 @@ def test_these_parameters_are_accepted(given: dict[str, str]) -> None:
         ),
         pytest.param(
             {"Document": DOCUMENT, "DryRun": "true"},
-            "where Document is given, DryRun is a key in it, and the parameter is false",
+            "if Document is given, set DryRun in it and leave the parameter false",
             id="a dry run that would be none",
         ),
         pytest.param({"ClusterNames": ""}, "ClusterNames: ''", id="no cluster"),

@@ -380,7 +380,7 @@ REFUSED = {
     "by a rule of several": {
         "MaxCapacity must be at least MinCapacity": {"MinCapacity": "5", "MaxCapacity": "4"},
         "go together, or are both empty": {"OffHoursStart": "cron(0 20 ? * MON-FRI *)"},
-        "DryRun is a key in it": {"Document": "{}", "DryRun": "true"},
+        "set DryRun in it": {"Document": "{}", "DryRun": "true"},
         "Signal none makes no alarm": {"Signal": "none"},
     },
 }

@@ -18,7 +18,7 @@ from quickstep.protocol.events import LONGEST_REASON, event_of
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import MOST_EVENTS, CallFailedError
-from quickstep_lab.in_memory import InMemoryEvents
+from quickstep_lab.in_memory.account import InMemoryEvents
 from tests.builders import HIGH, ROOT, WEB, a_record, a_transition, known
 from tests.fakes import World
 

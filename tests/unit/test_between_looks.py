@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -71,12 +71,6 @@ if TYPE_CHECKING:
 TARGET = a_target()
 CALM = Alarm(AlarmState.OK, 100, (60.0,))
 SOON = NOW + timedelta(seconds=60)
-
-
-def described(
-    state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
-) -> KnownAlarm:
-    return replace(KnownAlarm(state, ago(seconds_ago), DEFINITION), **changes)
 
 
 def heartbeat(**alarms: KnownAlarm) -> Heartbeat:
@@ -276,61 +270,61 @@ def test_a_transition_ends_or_begins_a_mute() -> None:
     [
         pytest.param(
             None,
-            described(disabled=True),
+            known(disabled=True),
             known(disabled=True),
             id="an alarm that was not known",
         ),
         pytest.param(
             known(AlarmState.OK, 600, acted_on=ago(650)),
-            described(),
+            known(),
             known(acted_on=ago(650)),
             id="a transition whose event was missed",
         ),
         pytest.param(
             known(AlarmState.OK, 10),
-            described(),
+            known(),
             known(),
             id="a transition within the same millisecond",
         ),
         pytest.param(
             known(AlarmState.OK, 5),
-            described(),
+            known(),
             known(AlarmState.OK, 5),
             id="a description older than the newest event",
         ),
         pytest.param(
             known(AlarmState.OK, 5),
-            described(definition=DESCRIBED, disabled=True),
+            known(definition=DESCRIBED, disabled=True),
             known(AlarmState.OK, 5, DESCRIBED, disabled=True),
             id="even an old description has the definition",
         ),
         pytest.param(
             known(definition=DESCRIBED),
-            described(definition=None),
+            known(definition=None),
             known(definition=None),
             id="none",
         ),
         pytest.param(
             known(seconds_ago=10, muted=True, muted_until=SOON),
-            described(),
+            known(),
             known(seconds_ago=10, muted=True, muted_until=SOON),
             id="no transition: a mute goes on",
         ),
         pytest.param(
             known(seconds_ago=30, muted=True, muted_until=SOON, acted_on=ago(40)),
-            described(at=ago(28)),
+            known(seconds_ago=28),
             known(seconds_ago=28, acted_on=ago(40)),
             id="the same state, entered again since",
         ),
         pytest.param(
             known(seconds_ago=30, muted=True, muted_until=SOON),
-            described(at=ago(29.5)),
+            known(seconds_ago=29.5),
             known(seconds_ago=30, muted=True, muted_until=SOON),
             id="half a second later is the same transition",
         ),
         pytest.param(
             known(AlarmState.OK, 600, muted=True, muted_until=SOON),
-            described(),
+            known(),
             known(),
             id="a missed transition ends a mute",
         ),
@@ -347,7 +341,7 @@ def test_what_a_description_adds(
 def test_alarms_of_policies_that_the_document_does_not_have_are_forgotten_or_never_learnt() -> None:
     memory = remembering(high=known(), gone=known())
 
-    for came in (heartbeat(other=described()), Recheck(WEB, 7), a_transition()):
+    for came in (heartbeat(other=known()), Recheck(WEB, 7), a_transition()):
         assert set(learn(TARGET, memory, a_look(came), NOW).alarms) == {HIGH}
 
 
@@ -362,7 +356,7 @@ def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
     *, complete: bool, left: set[str]
 ) -> None:
     memory = remembering(high=known(), low=known(definition=LOW_DEFINITION))
-    beat = replace(heartbeat(high=described()), complete=complete)
+    beat = replace(heartbeat(high=known()), complete=complete)
 
     assert set(learn(TARGET, memory, a_look(beat), NOW).alarms) == left
 
@@ -395,7 +389,7 @@ def test_an_old_list_does_not_bring_a_deleted_alarm_back(
     listed_at: datetime | None, *, believed: bool
 ) -> None:
     memory = replace(Memory(), deleted={HIGH: Deletion(ago(10))})
-    beat = replace(heartbeat(high=described()), listed_at=listed_at)
+    beat = replace(heartbeat(high=known()), listed_at=listed_at)
 
     assert (HIGH in learn(TARGET, memory, a_look(beat), NOW).alarms) is believed
 
@@ -667,19 +661,9 @@ def test_how_often_a_surge_was_looked_at_does_not_count_for_its_alarm(
     assert next_check(IN_BREACH, record, NOW, 0.5) == check
 
 
-def test_the_looks_of_one_that_outlives_alarms_go_on_while_none_is_in_alarm() -> None:
-    record = ended(Outcome.SCALED_OUT, a_decision(10))
-    quiet = remembering(high=known(AlarmState.OK))
-
-    outliving = replace(record, look=replace(record.look, outlives_alarms=True))
-
-    assert next_check(quiet, record, NOW, 0.5) is None
-    assert next_check(quiet, outliving, NOW, 0.5) == Check(timedelta(seconds=10))
-
-
 # --- what needs the heartbeat ---------------------------------------------------------------------
 
-SEEN_OK = described(AlarmState.OK, 600)
+SEEN_OK = known(AlarmState.OK, 600)
 KNOWN_OK = known(AlarmState.OK, 600)
 
 
@@ -697,35 +681,33 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
         ),
         pytest.param(Memory(), heartbeat(), 4, False, id="nothing is known, nothing is seen"),
         pytest.param(Memory(), heartbeat(high=SEEN_OK), 4, True, id="a new alarm"),
-        pytest.param(Memory(), heartbeat(other=described()), 4, False, id="somebody else's alarm"),
+        pytest.param(Memory(), heartbeat(other=known()), 4, False, id="somebody else's alarm"),
         pytest.param(
             remembering(high=KNOWN_OK),
-            heartbeat(high=described(AlarmState.OK, 600, definition=DESCRIBED)),
+            heartbeat(high=known(AlarmState.OK, 600, definition=DESCRIBED)),
             4,
             True,
             id="a changed alarm",
         ),
         pytest.param(
             remembering(high=KNOWN_OK),
-            heartbeat(high=described(AlarmState.OK, 600, disabled=True)),
+            heartbeat(high=known(AlarmState.OK, 600, disabled=True)),
             4,
             True,
             id="an alarm switched off",
         ),
-        pytest.param(remembering(high=KNOWN_OK), heartbeat(high=described()), 4, True, id="missed"),
+        pytest.param(remembering(high=KNOWN_OK), heartbeat(high=known()), 4, True, id="missed"),
         pytest.param(
             remembering(high=known(AlarmState.OK, 5)),
-            heartbeat(high=described()),
+            heartbeat(high=known()),
             4,
             False,
             id="a description older than the newest event",
         ),
-        pytest.param(chain(3), heartbeat(high=described()), 4, False, id="a chain at work"),
-        pytest.param(
-            chain(-4.9), heartbeat(high=described()), 4, False, id="a chain a little late"
-        ),
-        pytest.param(chain(-5), heartbeat(high=described()), 4, True, id="a dead chain"),
-        pytest.param(chain(None), heartbeat(high=described()), 4, True, id="no chain at all"),
+        pytest.param(chain(3), heartbeat(high=known()), 4, False, id="a chain at work"),
+        pytest.param(chain(-4.9), heartbeat(high=known()), 4, False, id="a chain a little late"),
+        pytest.param(chain(-5), heartbeat(high=known()), 4, True, id="a dead chain"),
+        pytest.param(chain(None), heartbeat(high=known()), 4, True, id="no chain at all"),
         pytest.param(
             chain(None, low=known(definition=LOW_DEFINITION)),
             heartbeat(),
@@ -735,14 +717,14 @@ def chain(due: float | None, **alarms: KnownAlarm) -> Memory:
         ),
         pytest.param(
             chain(None, high=known(muted=True)),
-            heartbeat(high=described()),
+            heartbeat(high=known()),
             4,
             False,
             id="a muted alarm needs no chain",
         ),
         pytest.param(
             chain(None, high=known(definition=None)),
-            heartbeat(high=described(definition=None)),
+            heartbeat(high=known(definition=None)),
             4,
             False,
             id="nor does one that cannot be read",
@@ -810,9 +792,7 @@ def test_a_quiet_target_is_evaluated_where_a_holder_has_died(lease: Lease, *, ne
 
 def test_a_target_is_quiet_once_the_heartbeat_has_learnt_what_it_saw() -> None:
     """Otherwise every minute would find the same news."""
-    beat = heartbeat(
-        high=SEEN_OK, low=described(AlarmState.OK, 700, definition=None, disabled=True)
-    )
+    beat = heartbeat(high=SEEN_OK, low=known(AlarmState.OK, 700, definition=None, disabled=True))
     memory = learn(TARGET, remembering(high=known(), gone=known()), a_look(beat), NOW)
 
     assert learn(TARGET, memory, a_look(beat), NOW) == memory

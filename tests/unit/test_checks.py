@@ -33,25 +33,15 @@ from tests.builders import (
     a_scale_in_policy,
     a_target,
     ago,
+    alarm_input,
     points,
 )
 
 
 def an_alarm(policy: str, **changes: Any) -> dict[str, Any]:
-    way, threshold = ("Greater", 100.0) if policy == HIGH else ("Less", 30.0)
-    return {
-        "AlarmName": WEB.alarm(policy),
-        "Namespace": "Quickstep/prod/web",
-        "MetricName": "RequestsPerSecond",
-        "ComparisonOperator": f"{way}ThanThreshold",
-        "Threshold": threshold,
-        "Period": 10,
-        "EvaluationPeriods": 1,
-        "ActionsEnabled": True,
-        "TreatMissingData": "missing",
-        "StateValue": "OK",
-        **changes,
-    }
+    made = {"ActionsEnabled": True, "StateValue": "OK", **changes}
+    alarm: dict[str, Any] = alarm_input(policy, **made)
+    return alarm
 
 
 def foreign(minutes: int) -> ForeignChange:

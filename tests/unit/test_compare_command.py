@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quickstep_cli.compare import _ends
-from quickstep_cli.experiment import Trial
+from quickstep_cli.trials import Trial
 from quickstep_lab.simulator.world import World
 from tests.builders import HIGH, a_document
 from tests.command_line import refused, run, terminal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quickstep_lab.cost.bill import Bill, bill, by_transport, hints, longest_line_that_pays
+from quickstep_lab.cost.bill import Bill, bill, billing, by_transport, hints
 from quickstep_lab.cost.counts import (
     Case,
     Counted,
@@ -342,7 +342,7 @@ def test_a_bill_knows_what_is_most_of_it() -> None:
 
 def test_a_hint_says_what_it_saves() -> None:
     usage = Usage(tasks=8, views=0)
-    found = {hint.what: hint.saves for hint in hints(usage, Activity(), COUNTED, PRICES)}
+    found = {hint.what: hint.saves for hint in hints(usage, billing(Activity(), COUNTED, PRICES))}
     calls, lines = 8 * 5.184, 8 * 518_400 * 2_156 / 1e9 * (0.50 + 0.03 / 30)
 
     assert found["publish by logs (QUICKSTEP_TRANSPORT=logs)"] == pytest.approx(calls - lines)
@@ -352,24 +352,18 @@ def test_a_hint_says_what_it_saves() -> None:
 def test_what_is_done_already_is_no_hint() -> None:
     usage = Usage(tasks=8, views=0, transport=Transport.EMF, metrics=1, services=10)
 
-    assert hints(usage, Activity(), COUNTED, PRICES) == []
+    assert hints(usage, billing(Activity(), COUNTED, PRICES)) == []
 
 
 def test_the_typical_service_is_billed_by_each_way_of_publishing() -> None:
     """The goal: at most 12 $ a month by logs, of 8 tasks and three metrics."""
     activity = activity_of_breaches(6, 3, read_counts())
 
-    ways = by_transport(Usage(), activity, read_counts(), read_prices())
+    ways = by_transport(Usage(), billing(activity, read_counts(), read_prices()))
 
     assert set(ways) == set(Transport)
     assert ways[Transport.LOGS] <= 12
     assert ways[Transport.LOGS] < ways[Transport.EMF] < ways[Transport.CLOUDWATCH]
-
-
-def test_emf_pays_as_long_as_a_line_costs_less_than_a_call() -> None:
-    prices = {Meter.API_REQUEST: a_price(0.01, 1000), Meter.LOG_INGESTED: a_price(0.50, 1e9)}
-
-    assert longest_line_that_pays(prices) == pytest.approx(20_000)
 
 
 # --- a month beside others ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from quickstep_lab.cost.units import item_size, read_units, write_units
+from benchmarks.units import item_size, read_units, write_units
 
 
 @pytest.mark.parametrize(

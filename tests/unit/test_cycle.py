@@ -79,18 +79,6 @@ def rechecked(world: World, **changes: Any) -> DecisionRecord:
     return world.evaluate(replace(Recheck(WEB, 7), **changes))
 
 
-def next_recheck(world: World) -> tuple[Recheck, float]:
-    message, delay = world.sent[-1]
-    assert isinstance(message.content, Recheck)
-    return message.content, delay.total_seconds()
-
-
-def described(
-    state: AlarmState = AlarmState.ALARM, seconds_ago: float = 10, **changes: Any
-) -> KnownAlarm:
-    return replace(KnownAlarm(state, ago(seconds_ago), DEFINITION), **changes)
-
-
 def beat(world: World, **alarms: KnownAlarm) -> DecisionRecord | None:
     names = {"high": HIGH, "low": LOW}
     return looked_at(world, Heartbeat(WEB, {names[name]: alarm for name, alarm in alarms.items()}))
@@ -514,7 +502,7 @@ def with_metrics(transition: AlarmEvent) -> AlarmEvent:
 def test_a_breach_that_was_answered_is_looked_at_again(world: World) -> None:
     world.evaluate(with_metrics(a_transition()))
 
-    assert next_recheck(world) == (Recheck(WEB, 1), 10)
+    assert world.next_recheck() == (Recheck(WEB, 1), 10)
     assert world.memory.generation == 1
     assert world.memory.check_at == NOW + timedelta(seconds=10)
 
@@ -529,7 +517,7 @@ def test_one_event_is_enough_for_a_surge_that_takes_many_steps(world: World) -> 
     world.evaluate(with_metrics(event))
     steps = [world.desired]
     for _ in range(60):
-        recheck, delay = next_recheck(world)
+        recheck, delay = world.next_recheck()
         world.clock.advance(delay)
         newest = world.clock.now - timedelta(seconds=10)
         world.points[HIGH] = [Datapoint(newest, load())]
@@ -594,7 +582,7 @@ def test_no_datapoint_is_acted_on_twice(world: World) -> None:
         "Kept 4 tasks until the next datapoint: high-request-rate is in ALARM, and its newest "
         "datapoint, of 10:00:00 UTC, was already acted on"
     )
-    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 8), "the next one ends at 10:00:20"
+    assert world.next_recheck() == (Recheck(WEB, 8, attempt=1), 8), "the next one ends at 10:00:20"
 
 
 def test_looking_for_a_newer_datapoint_is_bounded(world: World) -> None:
@@ -662,7 +650,7 @@ def test_a_metric_that_cannot_be_read_holds_and_is_read_again(world: World) -> N
 
     assert record.outcome is Outcome.HELD_NO_DATA
     assert "its metric could not be read: GetMetricData: no" in record.reason
-    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+    assert world.next_recheck() == (Recheck(WEB, 8, attempt=1), 2)
 
 
 def test_no_task_is_removed_where_the_load_before_an_event_cannot_be_read(world: World) -> None:
@@ -674,7 +662,7 @@ def test_no_task_is_removed_where_the_load_before_an_event_cannot_be_read(world:
     record = world.evaluate(with_metrics(a_transition(LOW, firing(10.0, threshold=30))))
 
     assert (record.outcome, world.desired) == (Outcome.HELD_NO_DATA, 4)
-    assert next_recheck(world) == (Recheck(WEB, 8, attempt=1), 2)
+    assert world.next_recheck() == (Recheck(WEB, 8, attempt=1), 2)
 
 
 def test_a_late_event_is_answered_with_a_fresh_reading(world: World) -> None:
@@ -691,7 +679,7 @@ def test_a_scale_in_goes_on_after_its_cooldown(world: World) -> None:
     world.points[LOW] = points(10.0)
 
     assert rechecked(world).outcome is Outcome.SCALED_IN
-    assert next_recheck(world) == (Recheck(WEB, 8), 30)
+    assert world.next_recheck() == (Recheck(WEB, 8), 30)
 
 
 def test_a_next_check_that_cannot_be_sent_is_an_error_behind_a_finished_commit(
@@ -948,7 +936,7 @@ def test_a_throttled_change_comes_back_after_a_growing_delay(
     record = rechecked(world, attempt=attempt, turn=WAITING)
 
     assert record.outcome is Outcome.FAILED_THROTTLED
-    assert next_recheck(world) == (
+    assert world.next_recheck() == (
         Recheck(WEB, 8, attempt + 1, Turn(ago(20), IN_LANE_3, 1)),
         delay,
     )
@@ -962,7 +950,7 @@ def test_where_no_number_can_be_taken_scale_in_stays_away_longest(world: World) 
 
     rechecked(world)
 
-    assert next_recheck(world) == (Recheck(WEB, 8, 1, Turn(NOW, SCALE_IN)), 22)
+    assert world.next_recheck() == (Recheck(WEB, 8, 1, Turn(NOW, SCALE_IN)), 22)
 
 
 def test_a_throttled_describe_comes_back_too(world: World) -> None:
@@ -970,7 +958,7 @@ def test_a_throttled_describe_comes_back_too(world: World) -> None:
     throttled(world, "DescribeServices")
 
     assert rechecked(world).outcome is Outcome.FAILED_THROTTLED
-    assert next_recheck(world)[0] == Recheck(WEB, 8, 1, Turn(NOW))
+    assert world.next_recheck()[0] == Recheck(WEB, 8, 1, Turn(NOW))
 
 
 def test_the_record_says_how_long_a_throttled_change_has_waited(world: World) -> None:
@@ -1028,7 +1016,7 @@ def quiet() -> Memory:
 def test_the_heartbeat_of_a_quiet_target_claims_and_records_nothing(world: World) -> None:
     world.remember(quiet())
 
-    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert beat(world, high=known(AlarmState.OK, 600)) is None
     assert world.targets.items[WEB.resource_id].lease is None
     assert world.calls == ["DescribeServices"]
 
@@ -1037,17 +1025,17 @@ def test_an_alarm_whose_event_was_missed_is_answered(world: World) -> None:
     world.remember(quiet())
     world.points[HIGH] = points(250.0)
 
-    record = beat(world, high=described(seconds_ago=30))
+    record = beat(world, high=known(seconds_ago=30))
 
     assert record is not None
     assert (record.outcome, world.desired) == (Outcome.SCALED_OUT, 8)
-    assert next_recheck(world) == (Recheck(WEB, 1), 10)
+    assert world.next_recheck() == (Recheck(WEB, 1), 10)
 
 
 def test_an_ok_whose_event_was_missed_is_learnt(world: World) -> None:
     world.remember(in_breach(check_at=NOW + timedelta(seconds=5)))
 
-    record = beat(world, high=described(AlarmState.OK, 3))
+    record = beat(world, high=known(AlarmState.OK, 3))
 
     assert record is not None
     assert record.outcome is Outcome.HELD_NOT_BREACHING
@@ -1057,7 +1045,7 @@ def test_an_ok_whose_event_was_missed_is_learnt(world: World) -> None:
 def test_a_description_older_than_the_newest_event_teaches_nothing(world: World) -> None:
     world.remember(quiet())
 
-    assert beat(world, high=described(seconds_ago=700)) is None
+    assert beat(world, high=known(seconds_ago=700)) is None
 
 
 @pytest.mark.parametrize(
@@ -1076,7 +1064,7 @@ def test_a_chain_that_died_is_restarted(
     world.remember(in_breach(check_at=check_at))
     world.points[HIGH] = points(160.0)
 
-    beat(world, high=described())
+    beat(world, high=known())
 
     assert (world.desired == 6) is restarted
     assert (len(world.sent) == 1) is restarted
@@ -1086,14 +1074,14 @@ def test_a_new_or_changed_alarm_is_picked_up(world: World) -> None:
     world.remember(quiet())
     definition = replace(DEFINITION, threshold=120.0)
 
-    assert beat(world, high=described(AlarmState.OK, 600, definition=definition)) is not None
+    assert beat(world, high=known(AlarmState.OK, 600, definition=definition)) is not None
     assert world.memory.alarms[HIGH].definition == definition
 
 
 def test_an_alarm_without_a_policy_is_left_alone(world: World) -> None:
     world.remember(quiet())
 
-    record = looked_at(world, Heartbeat(WEB, {"someone-else-s": described()}))
+    record = looked_at(world, Heartbeat(WEB, {"someone-else-s": known()}))
 
     assert record is None
 
@@ -1109,7 +1097,7 @@ def test_capacity_outside_its_bounds_is_corrected_without_a_cooldown(
     world.remember(quiet())
     world.services[WEB] = Service(desired, desired, 0)
 
-    record = beat(world, high=described(AlarmState.OK, 600))
+    record = beat(world, high=known(AlarmState.OK, 600))
 
     assert record is not None
     assert (record.outcome, world.desired) == (outcome, after)
@@ -1121,7 +1109,7 @@ def test_a_pause_holds_a_correction_too(world: World) -> None:
     world.remember(replace(quiet(), state=paused))
     world.services[WEB] = Service(1, 1, 0)
 
-    record = beat(world, high=described(AlarmState.OK, 600))
+    record = beat(world, high=known(AlarmState.OK, 600))
 
     assert record is not None
     assert (record.outcome, world.desired) == (Outcome.HELD_PAUSED, 1)
@@ -1131,14 +1119,14 @@ def test_a_quiet_target_that_somebody_holds_is_left_to_them(world: World) -> Non
     world.remember(quiet())
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
-    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert beat(world, high=known(AlarmState.OK, 600)) is None
 
 
 def test_the_heartbeat_may_lose_a_race_like_everybody_else(world: World) -> None:
     world.remember(quiet())
     world.targets.claim(WEB.resource_id, a_lease("other"))
 
-    record = beat(world, high=described())
+    record = beat(world, high=known())
 
     assert record is not None
     assert record.outcome is Outcome.LOST_RACE
@@ -1149,7 +1137,7 @@ def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World)
     world.remember(in_breach(alarms={HIGH: muted}, check_at=None))
     world.points[HIGH] = points(160.0)
 
-    record = beat(world, high=described())
+    record = beat(world, high=known())
 
     assert record is not None
     assert record.outcome is Outcome.SCALED_OUT
@@ -1165,14 +1153,14 @@ def test_a_mute_window_that_ended_while_the_alarm_fires_is_noticed(world: World)
 def test_a_silenced_alarm_has_no_chain(world: World, alarm: KnownAlarm) -> None:
     world.remember(in_breach(alarms={HIGH: alarm}, check_at=None))
 
-    assert beat(world, high=described(disabled=alarm.disabled)) is None
+    assert beat(world, high=known(disabled=alarm.disabled)) is None
 
 
 def test_the_heartbeat_records_what_keeps_it_from_looking(world: World) -> None:
     world.remember(quiet())
     del world.services[WEB]
 
-    record = beat(world, high=described(AlarmState.OK, 600))
+    record = beat(world, high=known(AlarmState.OK, 600))
 
     assert record is not None
     assert record.outcome is Outcome.FAILED_NOT_FOUND
@@ -1182,7 +1170,7 @@ def test_an_alarm_that_was_deleted_is_forgotten(world: World) -> None:
     memory = quiet()
     world.remember(replace(memory, alarms={**memory.alarms, LOW: known()}))
 
-    looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)}, complete=True))
+    looked_at(world, Heartbeat(WEB, {HIGH: known(AlarmState.OK, 600)}, complete=True))
 
     assert list(world.memory.alarms) == [HIGH]
 
@@ -1191,14 +1179,14 @@ def test_an_alarm_that_is_only_on_another_page_is_not_forgotten(world: World) ->
     memory = quiet()
     world.remember(replace(memory, alarms={**memory.alarms, LOW: known(AlarmState.OK)}))
 
-    assert looked_at(world, Heartbeat(WEB, {HIGH: described(AlarmState.OK, 600)})) is None
+    assert looked_at(world, Heartbeat(WEB, {HIGH: known(AlarmState.OK, 600)})) is None
 
 
 def test_a_look_that_is_throttled_goes_by_what_is_remembered(world: World) -> None:
     world.remember(quiet())
     throttled(world, "DescribeServices", times=1)
 
-    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert beat(world, high=known(AlarmState.OK, 600)) is None
     assert world.targets.records == []
 
 
@@ -1207,7 +1195,7 @@ def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
     world.points[HIGH] = points(160.0)
     throttled(world, "DescribeServices", times=1)
 
-    record = beat(world, high=described())
+    record = beat(world, high=known())
 
     assert record is not None
     assert record.outcome is Outcome.SCALED_OUT
@@ -1234,7 +1222,7 @@ def test_where_nothing_is_throttled_the_line_is_left_alone(world: World) -> None
     world.evaluate(a_transition())
     world.clock.advance(10)
     rechecked(world, generation=1)
-    beat(world, high=described(), low=described(AlarmState.OK, 600))
+    beat(world, high=known(), low=known(AlarmState.OK, 600))
 
     assert world.desired > 4
     assert not [call for call in world.made if call.name.endswith("of the line")]
@@ -1246,7 +1234,7 @@ def test_a_throttled_change_waits_for_those_before_it(world: World) -> None:
 
     world.evaluate(a_transition(alarm=firing(160.0)))
 
-    recheck, delay = next_recheck(world)
+    recheck, delay = world.next_recheck()
     assert (recheck.turn, delay) == (Turn(NOW, IN_LANE_3, 1), 11), "52 take 10.4 s"
     assert world.memory.turn == recheck.turn
     assert world.memory.check_at == NOW + timedelta(seconds=11)
@@ -1260,7 +1248,7 @@ def test_the_heartbeat_leaves_a_target_alone_that_waits_for_its_turn(world: Worl
     calls = len(world.calls)
     world.clock.advance(60)
 
-    assert beat(world, high=described()) is None
+    assert beat(world, high=known()) is None
     assert world.calls[calls:] == ["DescribeServices"]
 
 
@@ -1271,7 +1259,7 @@ def test_a_target_whose_turn_has_not_come_waits_again_without_a_decision(world: 
 
     assert world.cycle.evaluate(a_look(Recheck(WEB, 7, 1, turn))) == []
 
-    assert next_recheck(world) == (Recheck(WEB, 7, 1, turn), 11)
+    assert world.next_recheck() == (Recheck(WEB, 7, 1, turn), 11)
     assert world.memory.check_at == NOW + timedelta(seconds=11)
     assert (world.calls, world.targets.records) == ([], [])
 
@@ -1329,7 +1317,7 @@ def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -
     world.clock.advance(40)
     world.points[HIGH] = [Datapoint(world.clock.now - timedelta(seconds=12), 160.0, 2)]
 
-    record = beat(world, high=described())
+    record = beat(world, high=known())
 
     assert record is not None
     assert (record.outcome, record.waited) == (Outcome.SCALED_OUT, timedelta(seconds=40))
@@ -1352,7 +1340,7 @@ def test_nor_is_a_throttled_target_lost_by_it(world: World) -> None:
 
     world.evaluate(a_transition())
 
-    assert next_recheck(world) == (Recheck(WEB, 1, 1, Turn(NOW, IN_LANE_3)), 2)
+    assert world.next_recheck() == (Recheck(WEB, 1, 1, Turn(NOW, IN_LANE_3)), 2)
 
 
 # --- what may not be read -------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_hostile_text_changes_no_markup(text: str) -> None:
     assert parse(shown(text)).skeleton == HARMLESS
 
 
-@given(st.text())
+@given(st.text(max_size=60))  # a name that is wider than the chart has no place in its key
 def test_no_text_at_all_changes_the_markup(text: str) -> None:
     assert parse(shown(text)).skeleton == HARMLESS
 

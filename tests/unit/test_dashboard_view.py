@@ -24,7 +24,8 @@ from quickstep.report.dashboard.material import (
 from quickstep.report.dashboard.page import Printed, document
 from quickstep.report.dashboard.plot import number
 from quickstep.report.dashboard.style import PALETTES, Theme, stylesheet
-from quickstep.report.dashboard.view import Look, Shortfall, View, build_view
+from quickstep.report.dashboard.tasks import Shortfall
+from quickstep.report.dashboard.view import Look, View, build_view
 from quickstep_lab.page.app import Links
 from tests.builders import HIGH, LOW, NOW, a_record, a_scale_out_record, ago
 from tests.dashboard_html import parse

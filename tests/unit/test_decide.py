@@ -84,7 +84,7 @@ def test_the_worked_example_of_the_aas_guide_comes_out(
         pytest.param(5000.0, 8, id="step 3 is open above"),
     ],
 )
-def test_a_breach_chooses_the_step_that_the_mission_sets(value: float, granted: int) -> None:
+def test_a_breach_chooses_the_step_of_the_default_steps(value: float, granted: int) -> None:
     decision = decide(a_target(), seen(4, high=firing(value)), State(), NOW)
 
     assert decision.outcome is Outcome.SCALED_OUT

@@ -369,7 +369,7 @@ def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() ->
 def test_plain_lines_tell_a_recheck_that_only_repeats_the_one_before_in_few_words() -> None:
     hold, again = a_hold(24.1), a_hold(25.2)
     (shot,) = snapshots(SURGE, {25: again})[25:26]
-    assert lines(shot, hold) == ["00:25  HELD_CAPACITY_ON_ITS_WAY  Re-check: still so."]
+    assert lines(shot, hold) == ["00:25  HELD_CAPACITY_ON_ITS_WAY  Re-check: unchanged."]
     for before in (None, a_decision(24), a_recheck(24, 6, 7)):
         assert lines(shot, before) == ["00:25  HELD_CAPACITY_ON_ITS_WAY  Re-check. From 6 to 6."]
 

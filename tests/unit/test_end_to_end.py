@@ -8,16 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.end_to_end import (
-    Case,
-    Draw,
-    Parts,
-    Sample,
-    decisive_sample,
-    play,
-    timestamp,
-    trials,
-)
+from benchmarks.trials import Case, Draw, Parts, Sample, decisive_sample, play, timestamp, trials
 from quickstep_lab.simulator.world import World
 from quickstep_publisher import _points
 from quickstep_publisher._points import Schedule

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from quickstep_cli.aws import CommandError
 from quickstep_cli.checks.facts import EcsMetrics
 from quickstep_cli.facts import published_by_ecs
+from quickstep_cli.failures import CommandError
 from tests.builders import WEB
 
 OLD, NEW = (f"arn:aws:ecs:us-east-1:123456789012:service-revision/prod/web/{n}" for n in (1, 2))

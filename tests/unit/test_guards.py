@@ -28,6 +28,7 @@ from quickstep.engine.step_policy import need
 from tests.builders import (
     CALM,
     NOW,
+    PER_TASK,
     QUIET,
     a_policy,
     a_scale_in_policy,
@@ -40,9 +41,6 @@ from tests.builders import (
     seen,
 )
 
-PER_TASK = a_target(
-    a_policy(scope=MetricScope.PER_TASK), a_scale_in_policy(scope=MetricScope.PER_TASK)
-)
 OF_THE_WHOLE = a_target()
 
 

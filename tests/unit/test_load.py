@@ -30,6 +30,7 @@ from tests.builders import (
     HIGH,
     LOW,
     NOW,
+    PER_TASK,
     a_policy,
     a_scale_in_policy,
     a_target,
@@ -42,9 +43,6 @@ from tests.builders import (
 if TYPE_CHECKING:
     from quickstep.engine.model import Decision, ScalableTarget
 
-PER_TASK = a_target(
-    a_policy(scope=MetricScope.PER_TASK), a_scale_in_policy(scope=MetricScope.PER_TASK)
-)
 DRAINING = State(removals=(Removal(ago(60), 10),))
 
 

@@ -27,7 +27,7 @@ from quickstep.protocol.counts import CLOCKS, LATE, STALE, Count, Counts
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Recheck, Request
 from quickstep.protocol.ports import CallFailedError
-from quickstep_lab.in_memory import ITEM_BYTES
+from quickstep_lab.in_memory.table import ITEM_BYTES
 from tests.builders import (
     HIGH,
     LOW,
@@ -38,10 +38,11 @@ from tests.builders import (
     a_transition,
     ago,
     firing,
+    known,
     points,
 )
 from tests.fakes import World
-from tests.unit.test_cycle import beat, described, in_breach, next_recheck, quiet, rechecked
+from tests.unit.test_cycle import beat, in_breach, quiet, rechecked
 
 if TYPE_CHECKING:
     from quickstep.engine.model import Decision
@@ -108,7 +109,7 @@ def test_a_change_that_was_never_made_is_asked_for_again_while_its_breach_lasts(
 ) -> None:
     unheard(world, made=False)
 
-    record = beat(world, high=described())  # without a newer datapoint
+    record = beat(world, high=known())  # without a newer datapoint
 
     assert record is not None
     assert (record.outcome, world.desired) == (Outcome.RECOVERED, 6)
@@ -187,7 +188,7 @@ def test_an_unanswered_change_is_looked_after_within_seconds(world: World) -> No
     record = world.evaluate(a_transition())
 
     assert record.outcome is Outcome.FAILED_OTHER
-    assert next_recheck(world) == (Recheck(WEB, 1, 1), 2)
+    assert world.next_recheck() == (Recheck(WEB, 1, 1), 2)
     assert world.targets.items[WEB.resource_id].lease is None
     assert world.memory.counts == Counts(4, Count(6, NOW))
 
@@ -269,7 +270,7 @@ def test_the_heartbeat_sees_a_foreign_hand_and_leaves_its_number(world: World) -
     world.remember(quiet_at(6))
     shows(world, 30)
 
-    record = beat(world, high=described(AlarmState.OK, 600))
+    record = beat(world, high=known(AlarmState.OK, 600))
 
     assert record is not None
     assert [r.outcome for r in world.targets.records] == [
@@ -277,7 +278,7 @@ def test_the_heartbeat_sees_a_foreign_hand_and_leaves_its_number(world: World) -
         Outcome.HELD_NOT_BREACHING,
     ]
     assert (world.memory.desired, world.desired) == (30, 30)
-    assert beat(world, high=described(AlarmState.OK, 600)) is None
+    assert beat(world, high=known(AlarmState.OK, 600)) is None
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SCALED_OUT, Outcome.SCALED_IN])
@@ -336,7 +337,7 @@ def test_a_re_check_of_an_hour_ahead_is_no_chain(world: World) -> None:
     world.remember(in_breach(check_at=NOW + HOUR))
     world.points[HIGH] = points(160.0)
 
-    beat(world, high=described())
+    beat(world, high=known())
 
     assert world.desired == 6
 
@@ -362,7 +363,7 @@ def test_where_even_the_description_fails_the_change_is_found_by_the_next_look(
     world.after["UpdateService"] = done_and_unheard
     assert rechecked(world).outcome is Outcome.FAILED_DENIED
     world.after.clear()
-    recheck, _ = next_recheck(world)
+    recheck, _ = world.next_recheck()
 
     world.evaluate(recheck)
 

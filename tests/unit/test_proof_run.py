@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from typer.testing import CliRunner
 
-from quickstep_cli.aws import Aws, CommandError
+from quickstep_cli.aws import Aws
+from quickstep_cli.failures import CommandError
 from quickstep_cli.main import app
-from quickstep_cli.proof_run import obstacles, place_of
+from quickstep_cli.proof_run import NAME, ProofStack, obstacles, place_of
+from quickstep_lab.prove.carry_out import ATTEMPTS, NotRemovedError, remove
 from quickstep_lab.prove.plan import Contender, Plan
 
 ROLE = "arn:aws:iam::123456789012:role/admin"
@@ -104,6 +108,36 @@ def test_a_proof_that_may_cost_more_than_its_budget_does_not_begin() -> None:
 
     assert result.exit_code == 1
     assert result.stderr.strip() == "\u2717 it may cost more than --budget $0.1"
+
+
+def test_a_proof_that_takes_longer_than_its_deadline_does_not_begin() -> None:
+    result = CliRunner().invoke(app, ["prove", "--run", "--deadline", "25", "--yes"])
+
+    assert result.exit_code == 1
+    assert result.stderr.strip() == "\u2717 it takes 26 minutes, longer than --deadline 25"
+
+
+def test_a_stack_that_cannot_be_deleted_is_said_with_what_holds_it() -> None:
+    client = boto3.Session("a", "b", region_name="eu-west-1").client("cloudformation")
+    at = datetime(2026, 11, 27, 10, tzinfo=UTC)
+    kept = {
+        "ResourceType": "AWS::EC2::SecurityGroup",
+        "Timestamp": at,
+        "LogicalResourceId": "Group",
+    }
+    gone = {**kept, "LogicalResourceId": "Logs", "ResourceStatus": "DELETE_COMPLETE"}
+    kept |= {"ResourceStatus": "DELETE_FAILED", "ResourceStatusReason": "sg-1 is in use"}
+    status = {"StackName": NAME, "CreationTime": at, "StackStatus": "DELETE_FAILED"}
+    with Stubber(client) as stub:
+        for _ in range(ATTEMPTS):
+            stub.add_response("delete_stack", {})
+            stub.add_response("describe_stacks", {"Stacks": [status]})
+            stub.add_response("describe_stack_resources", {"StackResources": [gone, kept]})
+
+        with pytest.raises(NotRemovedError) as error:
+            remove(ProofStack(client))
+
+    assert str(error.value) == "the stack could not be deleted: Group: sg-1 is in use"
 
 
 @pytest.mark.parametrize("pair", [("--run", "--clean"), ("--clean", "--check")], ids=" ".join)

@@ -16,7 +16,6 @@ from quickstep.engine.model import (
     Decision,
     Direction,
     Launch,
-    MetricScope,
     Observation,
     Pause,
     ScalableTarget,
@@ -25,6 +24,7 @@ from quickstep.engine.model import (
 from tests.builders import (
     BLIND,
     NOW,
+    PER_TASK,
     QUIET,
     a_policy,
     a_scale_in_policy,
@@ -44,9 +44,6 @@ ADDS_2 = "high-request-rate is at 160, above its threshold of 100: adds 2 tasks"
 REMOVES_1 = "low-request-rate is at 10, below its threshold of 30: removes 1 task"
 
 LOW_FIRING = firing(10.0, threshold=30)
-PER_TASK = a_target(
-    a_policy(scope=MetricScope.PER_TASK), a_scale_in_policy(scope=MetricScope.PER_TASK)
-)
 CAPPED = replace(a_target(), max_adjustment_magnitude=1)
 TWO = a_target(a_policy("rate"), a_policy("latency"))
 LAUNCHED = State(launches=(Launch(ago(20), 4),))

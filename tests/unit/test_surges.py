@@ -100,13 +100,6 @@ def surge(world: World, at: datetime | None = None, **changes: Any) -> DecisionR
     return world.door.on_message(json.dumps(sent), QUEUE)[-1]
 
 
-def again(world: World) -> tuple[Recheck, float]:
-    """Return what was sent last, and after how many seconds it comes."""
-    message, delay = world.sent[-1]
-    assert isinstance(message.content, Recheck)
-    return message.content, delay.total_seconds()
-
-
 def follow(world: World) -> DecisionRecord:
     """Let the look that was sent last take place."""
     message, delay = world.sent[-1]
@@ -256,7 +249,7 @@ def test_where_no_newer_second_is_readable_it_looks_each_second_and_five_times_a
     surge(world)
     waits: list[float] = []
     while world.sent and len(waits) < 10:
-        recheck, wait = again(world)
+        recheck, wait = world.next_recheck()
         if recheck.felt_at is None:
             break
         waits.append(wait)
@@ -290,7 +283,7 @@ def test_one_number_grows_with_the_tasks_that_report(sized: World) -> None:
     surge(sized)
     assert sized.desired == 6
 
-    _, wait = again(sized)
+    _, wait = sized.next_recheck()
     sized.clock.advance(wait)
     show(sized, *CALM, *[(300.0, 4.0)] * 4, policy=SIZED)
     sized.clock.advance(-wait)
@@ -303,7 +296,7 @@ def test_one_number_grows_with_the_tasks_that_report(sized: World) -> None:
 def test_the_looks_go_on_until_the_surge_is_over(world: World) -> None:
     surge(world)
     assert follow(world).outcome is Outcome.HELD_ANSWERED
-    recheck, _ = again(world)
+    recheck, _ = world.next_recheck()
     assert recheck.felt_at == NOW
 
     world.clock.advance(10)
@@ -318,14 +311,14 @@ def test_the_looks_go_on_for_a_minute_at_most(world: World) -> None:
     world.remember(calm(surges=()))
     surge(world)
     looks = 1
-    while looks < 20 and (recheck := again(world)[0]).felt_at:
-        wait = again(world)[1]
+    while looks < 20 and (recheck := world.next_recheck()[0]).felt_at:
+        wait = world.next_recheck()[1]
         world.clock.advance(wait)
         show(world, *CALM[:20], *[(180.0, 4.0)] * 22)
         world.clock.advance(-wait)
         follow(world)
         looks += 1
-        if again(world)[0] == recheck:
+        if world.next_recheck()[0] == recheck:
             break
 
     assert timedelta() <= world.clock.now - NOW <= FOLLOWED + timedelta(seconds=20)
@@ -338,13 +331,13 @@ def test_once_the_alarm_says_so_too_its_own_looks_go_on(world: World) -> None:
 
     surge(world)
 
-    recheck, wait = again(world)
+    recheck, wait = world.next_recheck()
     assert (recheck.felt_at, wait) == (None, 10)
 
 
 def test_an_alarm_that_goes_to_alarm_ends_the_surge_s_own_chain(world: World) -> None:
     surge(world)
-    recheck, _ = again(world)
+    recheck, _ = world.next_recheck()
     world.clock.advance(9)
 
     world.evaluate(a_transition(alarm=firing(170.0), at=world.clock.now))
@@ -369,7 +362,7 @@ def test_a_target_that_is_looked_at_in_calm_is_so_after_a_surge_too(sized: World
     for _ in range(5):
         follow(sized)
 
-    recheck, wait = again(sized)
+    recheck, wait = sized.next_recheck()
     assert recheck.felt_at is None
     assert wait == 10
 

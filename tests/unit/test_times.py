@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 import typer
 
-from quickstep_cli.times import age_text, moment_text, read_past, span_text, zone_text
+from quickstep_cli.times import (
+    age_text,
+    end_of,
+    moment_text,
+    read_past,
+    span_text,
+    zone_text,
+)
 
 SEOUL, BERLIN = ZoneInfo("Asia/Seoul"), ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -66,6 +74,26 @@ def test_what_is_no_moment_of_the_past_is_refused(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("span", "until", "expected"),
+    [
+        pytest.param("2h30m", None, "2026-11-26T12:30", id="a span from now"),
+        pytest.param(None, "20:00", "2026-11-26T11:00", id="later today, in the machine's zone"),
+        pytest.param(None, "8:30", "2026-11-26T23:30", id="over today: tomorrow"),
+        pytest.param(None, "2026-11-27 09:00", "2026-11-27T00:00", id="with its day"),
+        pytest.param(None, "2026-11-26T18:00:00+01:00", "2026-11-26T17:00", id="with an offset"),
+    ],
+)
+def test_an_end_is_read(
+    monkeypatch: pytest.MonkeyPatch, span: str | None, until: str | None, expected: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Seoul")
+        time.tzset()
+        assert end_of(span, until, NOW) == utc(expected)
+    time.tzset()
+
+
+@pytest.mark.parametrize(
     ("seconds", "expected"),
     [
         (0, "0s"),
@@ -111,8 +139,6 @@ def test_a_zone_is_named_with_its_offset(zone: ZoneInfo, expected: str) -> None:
 
 
 def test_without_a_zone_it_is_the_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time  # noqa: PLC0415 - the zone of this test alone
-
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Asia/Seoul")
         time.tzset()

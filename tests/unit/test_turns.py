@@ -27,7 +27,7 @@ from quickstep.protocol.line import (
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeat, Recheck
 from quickstep.protocol.records import DecisionRecord
-from quickstep_lab.in_memory import InMemoryAws, InMemoryTurns
+from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import (
     BLIND,
     HIGH,
@@ -35,6 +35,7 @@ from tests.builders import (
     NOW,
     QUIET,
     WEB,
+    a_line,
     a_look,
     a_policy,
     a_target,
@@ -45,6 +46,7 @@ from tests.builders import (
 )
 
 if TYPE_CHECKING:
+    from quickstep_lab.in_memory.table import InMemoryTurns
     from tests.builders import Came
 
 TARGET = a_target()
@@ -65,10 +67,6 @@ def throttled(
     return DecisionRecord(
         "d1", NOW, a_look(came or Recheck(WEB, 7)), outcome, "", decision, alarms=shown
     )
-
-
-def a_line(**lanes: Lane) -> Line:
-    return Line(tuple(lanes.get(f"lane{number}", Lane()) for number in range(LANES)))
 
 
 def test_a_number_that_nobody_took_serves_nobody_and_comes_last() -> None:

@@ -11,14 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from quickstep_lab.cost.model import Part, Transport, quickstep
-from quickstep_lab.cost.prices import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from quickstep_lab.cost.counts import Counted
     from quickstep_lab.cost.model import Activity, Line, Usage
-    from quickstep_lab.cost.prices import Price
+    from quickstep_lab.cost.prices import Meter, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +112,24 @@ LEAST = 0.01
 """Dollars a month; less is no hint."""
 
 
-def hints(
-    usage: Usage,
+def billing(
     activity: Activity,
     counted: Counted,
     prices: Mapping[Meter, Price],
     *,
     free_tier: bool = False,
-) -> list[Hint]:
-    """Return what would be cheaper, by what it saves; the largest first."""
+) -> Callable[[Usage], float]:
+    """Return what says the dollars of a month of a service that has this activity."""
 
-    def total(of: Usage) -> float:
-        lines = quickstep(of, activity, counted)
-        return bill(lines, prices, services=of.services, free_tier=free_tier).total
+    def total(usage: Usage) -> float:
+        lines = quickstep(usage, activity, counted)
+        return bill(lines, prices, services=usage.services, free_tier=free_tier).total
 
+    return total
+
+
+def hints(usage: Usage, total: Callable[[Usage], float]) -> list[Hint]:
+    """Return what would be cheaper, the largest saving first. `total` is of `billing`."""
     now, found = total(usage), []
     for what, change, but in _ALTERNATIVES:
         other = replace(usage, **change)
@@ -140,30 +143,6 @@ def hints(
     return sorted(found, key=lambda hint: -hint.saves)
 
 
-def by_transport(
-    usage: Usage,
-    activity: Activity,
-    counted: Counted,
-    prices: Mapping[Meter, Price],
-    *,
-    free_tier: bool = False,
-) -> dict[Transport, float]:
-    """Return what the service costs a month by each way of publishing."""
-    return {
-        transport: bill(
-            quickstep(replace(usage, transport=transport), activity, counted),
-            prices,
-            services=usage.services,
-            free_tier=free_tier,
-        ).total
-        for transport in Transport
-    }
-
-
-def longest_line_that_pays(prices: Mapping[Meter, Price]) -> float:
-    """Return the bytes of a line, CloudWatch's share included, at which EMF costs a call.
-
-    Example: a call at 0.01 per 1,000 and a GB at 0.50: 20,000 bytes. Below it EMF pays, however
-    few tasks there are.
-    """
-    return prices[Meter.API_REQUEST].of(1) / prices[Meter.LOG_INGESTED].of(1)
+def by_transport(usage: Usage, total: Callable[[Usage], float]) -> dict[Transport, float]:
+    """Return what the service costs a month by each way of publishing. `total` is of `billing`."""
+    return {each: total(replace(usage, transport=each)) for each in Transport}

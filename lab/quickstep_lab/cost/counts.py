@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,11 @@ FILE = Path(__file__).parent / "counts.json"
 
 LOG_EVENT = 26
 """Bytes that CloudWatch Logs adds to each line (*PutLogEvents*, CloudWatch Logs API Reference)."""
+
+WRITE_UNIT = 1024
+"""Bytes that one write request unit of DynamoDB writes."""
+READ_UNIT = 4096
+"""Bytes that one of its read request units reads, strongly consistent."""
 
 
 class Case(StrEnum):
@@ -113,13 +118,7 @@ class Counted:
     cases: Mapping[Case, Counts]
     deployed: Deployed
     published: Published
-    platform: Platform = field(default_factory=lambda: Platform(log_lines=0, log_bytes=0))
-
-    def as_text(self) -> str:
-        """Return the file's text."""
-        members = asdict(self)
-        members["cases"] = {case.name: asdict(counts) for case, counts in self.cases.items()}
-        return json.dumps(members, indent=2) + "\n"
+    platform: Platform
 
 
 def read_counts(text: str | None = None) -> Counted:

@@ -100,8 +100,7 @@ class Usage:
     day. It has `alarms`, those of the template's steps by default; a policy that looks at its
     metric all the time does so `own_looks` times a month. What is `watched` and not published by
     the tasks needs none of their metrics and calls. It works off so many `queues`. The scaler has a
-    drill every `drill_minutes`; 0 where it has none. Of so many decisions a month others are
-    `told`, by an event and a webhook; nobody is by default.
+    drill every `drill_minutes`; 0 where it has none.
     """
 
     tasks: float = 8
@@ -116,7 +115,6 @@ class Usage:
     watched: Watched = Watched.PUBLISHED
     queues: int = 0
     drill_minutes: int = 0
-    told: float = 0
 
     @property
     def calls(self) -> float:
@@ -245,8 +243,6 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
         _shared(Part.SQS, "empty polls of the surge queue", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
-        Line(Part.EVENTBRIDGE, "decisions told", Meter.CUSTOM_EVENT, usage.told),
-        Line(Part.EVENTBRIDGE, "posts to the webhook", Meter.DESTINATION_CALL, usage.told),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
         _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
         *_divided(drills(usage, counted), services),

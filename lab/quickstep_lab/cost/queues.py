@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from quickstep.engine.backlog import POLL_SECONDS
 from quickstep.loop.polls import DELAYS, PAGES, WHOLE_MINUTES, pause_of_empty
 from quickstep.protocol.polls import MOST_POLLED
-from quickstep_lab.cost.counts import LOG_EVENT
+from quickstep_lab.cost.counts import LOG_EVENT, READ_UNIT, WRITE_UNIT
 from quickstep_lab.cost.model import HEARTBEATS, SECONDS, Line, Part
 from quickstep_lab.cost.prices import Meter
-from quickstep_lab.cost.units import READ_UNIT, WRITE_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

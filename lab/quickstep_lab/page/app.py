@@ -30,7 +30,8 @@ from starlette.routing import Route
 
 from quickstep.engine.outcome import Outcome
 from quickstep.report.dashboard.html import Markup, element
-from quickstep.report.dashboard.page import FRAME_STYLE, anchor, document, parts
+from quickstep.report.dashboard.page import FRAME_STYLE, document, parts
+from quickstep.report.dashboard.rows import anchor
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
 from quickstep.report.language import preferred

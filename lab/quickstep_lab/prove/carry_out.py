@@ -16,6 +16,10 @@ class TakenError(Exception):
     """There is a stack of this name already, which belongs to another proof."""
 
 
+class DeadlineError(Exception):
+    """The proof was not over in the time that it was given."""
+
+
 class NotRemovedError(Exception):
     """The stack could not be deleted: it goes on costing until it is."""
 

@@ -22,9 +22,9 @@ class Clocks:
     """Durations in seconds; None where nothing was measured.
 
     `visibility` is from the publishers' call, at most `CALL_SECONDS` after the first overloaded
-    second, until the datapoint could be read. `event` is from the alarm's change to the function's
-    start, `call` from there until the desired count rose. `start_up` is from there until ECS says
-    that a new task runs; what an application takes to listen is not in it.
+    second, until the datapoint could be read. `event` is from the alarm's change to the start of
+    Quickstep's function, `call` from there until the desired count rose. `start_up` is from there
+    until ECS says that a new task runs; what an application takes to listen is not in it.
     """
 
     visibility: Spread | None

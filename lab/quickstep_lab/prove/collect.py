@@ -20,8 +20,9 @@ class Seen:
     """What one look showed about a service; times are AWS's own stamps.
 
     `breached` is the start of the newest readable period whose datapoint is above the alarm's
-    threshold. `alarmed` is when its alarm last went into ALARM, `evaluated` are the starts of the
-    scaler's function in its decision records. `started` are its tasks' starts.
+    threshold. `alarmed` is when its alarm last went into ALARM. `evaluated` are the starts of the
+    scaler's function in its decision records; of AAS, the starts of its scaling activities.
+    `started` are its tasks' starts.
     """
 
     desired: int

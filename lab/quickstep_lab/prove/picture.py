@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAMES = {
     "readable": "datapoint readable",
     "alarm": "alarm",
-    "event": "function begins",
+    "event": "scaler acts",
     "update": "desired count rises",
     "first_running": "first new task runs",
     "last_running": "last new task runs",

@@ -38,8 +38,9 @@ STEPS = ("readable", "alarm", "event", "update", "first_running", "last_running"
 """What is stamped after the first overloaded second, in the order in which it happens.
 
 `readable`: the first datapoint above the target could be read. `alarm`: CloudWatch's own stamp of
-the alarm's change. `event`: the function began, by its own record; an AAS service has none.
-`update`: the desired count rose. `first_running`, `last_running`: of the new tasks, by ECS's stamp.
+the alarm's change. `event`: the scaler acts: Quickstep's function began, by its own record, or a
+scaling activity of AAS, by its StartTime. `update`: the desired count rose. `first_running`,
+`last_running`: of the new tasks, by ECS's stamp.
 """
 AWS_TRIGGER, AWS_CAPACITY = 86.0, 109.0
 """Seconds that AWS published for target tracking on 20-s metrics, June 2026: trigger, and with the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quickstep_lab.clock import period_start
 from quickstep_lab.prove.collect import Seen
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PERIODS = 3
 """Periods that are read back: the newest that is readable may be two old."""
 _RECORDS = 50
+"""As many as DescribeScalingActivities returns at once; a surge has fewer."""
 _TASKS = 100
 """As many as DescribeTasks takes; a proof has fewer."""
 
@@ -32,8 +33,8 @@ class Sight:
     """What AWS shows of the services in one cluster.
 
     `alarms` are the names of the alarms that scale each of them out. Of one that is not there, or
-    that watches an expression, neither datapoint nor state is seen. The decisions are the scaler's;
-    the services that it does not scale have none there.
+    that watches an expression, neither datapoint nor state is seen. The decisions are Quickstep's;
+    `scaling` is the client of Application Auto Scaling, which scales the others.
     """
 
     cluster: str
@@ -41,6 +42,7 @@ class Sight:
     ecs: ECSClient
     cloudwatch: CloudWatchClient
     decisions: DynamoDecisions
+    scaling: Any
 
     def look(self, now: datetime, since: datetime) -> dict[Contender, Seen]:
         """Return what is seen at a moment, of what has happened `since` another."""
@@ -92,10 +94,13 @@ class Sight:
     def _evaluated(
         self, service: Contender, now: datetime, since: datetime
     ) -> tuple[datetime, ...]:
-        """Return when the scaler's function evaluated a service for an alarm or a surge."""
-        if not service.is_quickstep:
-            return ()
+        """Return when the function evaluated it for an alarm or a surge, or AAS scaled it."""
         resource_id = f"service/{self.cluster}/{service.value}"
+        if not service.is_quickstep:
+            answer = self.scaling.describe_scaling_activities(
+                ServiceNamespace="ecs", ResourceId=resource_id, MaxResults=_RECORDS
+            )
+            return tuple(one["StartTime"].astimezone(UTC) for one in answer["ScalingActivities"])
         found = self.decisions.between(resource_id, since, now, _RECORDS)
         return tuple(
             datetime.fromisoformat(record["at"])

@@ -91,16 +91,16 @@ def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
 
 
 def by_steps(setup: Setup) -> Setup:
-    """Return what goes by steps of a setup; where nothing does, the mission's steps at its target.
+    """Return what goes by steps of a setup; where nothing does, the default steps at its target.
 
     Example: a target of 50 and no steps: +1 from 50 on, +2 from 75, +4 from 100, and -1 below 15.
     """
     policies = setup.target.step_policies
     if policies:
         return replace(setup, target=replace(setup.target, policies=policies))
-    mission = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
+    example = parse_target(EXAMPLE_POLICY.read_text(encoding="utf-8"))
     times = setup.scale_out_threshold / DEFAULT_THRESHOLDS[Direction.OUT]
-    scaled = tuple(_multiplied(policy, times) for policy in mission.step_policies)
+    scaled = tuple(_multiplied(policy, times) for policy in example.step_policies)
     thresholds = {policy.alarm: DEFAULT_THRESHOLDS[policy.direction] * times for policy in scaled}
     watched = dict.fromkeys(thresholds, Watch(setup.signal))
     return Setup(replace(setup.target, policies=scaled), thresholds, watched)

@@ -33,11 +33,6 @@ class Constant:
     field: str = ""
 
     @property
-    def assumed(self) -> bool:
-        """Whether nobody has published or measured it."""
-        return self.source.startswith(ASSUMED)
-
-    @property
     def whole(self) -> int:
         """The value of what is counted in whole numbers."""
         return int(self.value)

@@ -73,7 +73,7 @@ class Second(NamedTuple):
 
 _SAME_LENGTH = 0.5
 
-_SILENT, _PROTECTED, _NEVER = (1 + math.sqrt(5)) / 2, math.sqrt(2), math.sqrt(3)
+_SILENT, _PROTECTED = (1 + math.sqrt(5)) / 2, math.sqrt(2)
 _CHECKED = math.sqrt(7)
 """Multiples of an irrational number spread evenly over its fractions, and apart from another's."""
 
@@ -231,7 +231,7 @@ class Fleet:
             slot = self._random.randrange(world.publish_interval)
             self.launches.append(Launch(start_up, check))
             task = self._task(now + start_up, now + start_up + check, slot)
-            if failing and _is_of(world.never_come_share, self._launched - 1, _NEVER):
+            if failing:
                 self._never += 1
             else:
                 self._starting.append(task)

@@ -89,9 +89,9 @@ class Waits:
 class JobQueue:
     """The jobs of one queue, from arrival until they are done; `visible` are those that wait."""
 
-    def __init__(self, jobs: Jobs, start: float = 0.0) -> None:
+    def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._at = start
+        self._at = 0.0
         # A job takes a whole number of steps; of those shorter than a step, several fit in one.
         self._step = (
             jobs.seconds / math.ceil(jobs.seconds)

@@ -58,9 +58,9 @@ class World:
     one server answers both.
 
     Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
-    quota of an account in a large Region, and `service_launch_rate`, that of a service. Of those
-    that are launched from second `never_come_from` of the traffic on, `never_come_share` never
-    run: an image that cannot be pulled, no address left, no Spot capacity.
+    quota of an account in a large Region, and `service_launch_rate`, that of a service. None
+    that is launched from second `never_come_from` of the traffic on ever runs: an image that cannot
+    be pulled, no address left, no Spot capacity.
 
     A task that is to go leaves the load balancer first and is stopped `deregistration_delay` later:
     ALB's default is 300 s ("Deregistration delay"). Until then it costs and publishes 0, and ECS no
@@ -99,7 +99,6 @@ class World:
     launch_burst: float = constants.LAUNCH_BURST.value
     service_launch_rate: float = constants.SERVICE_LAUNCHES.value / 60
     never_come_from: float = math.inf
-    never_come_share: float = 1.0
     deregistration_delay: float = constants.DEREGISTRATION_DELAY.value
     protected_share: float = 0.0
     protection: float = constants.PROTECTION.value

@@ -224,6 +224,13 @@ class Field:
                     self.child(key, None).wrong(rule, seen=False)
         return {key: self.child(key, value) for key, value in read.items()}
 
+    def whole(
+        self, *required: str, optional: Iterable[str] | None = None
+    ) -> dict[str, Field] | None:
+        """Return an object's members as `members` does; None if a required one is missing."""
+        members = self.members(required=required, optional=optional)
+        return members if set(required) <= members.keys() else None
+
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
         """Return the fields of a list; of one that is longer than it may be, the first."""
         if not isinstance(self.value, list):

@@ -1,10 +1,10 @@
-"""Requests per second, response time, connections and queue length of an ECS task, every 5 s.
+"""Publish an ECS task's request rate, response time, connections and queue length every 5 s.
 
     app.add_middleware(AsgiMiddleware)             # Starlette, FastAPI
     app.wsgi_app = WsgiMiddleware(app.wsgi_app)    # Flask
     Publisher().observe(0.025)                     # anything else
 
-One value per task, however many worker processes it has; see the README.
+A task publishes one value, however many worker processes it has; see the README.
 """
 
 from quickstep_publisher._clock import Clock

@@ -1,4 +1,4 @@
-"""Calls of AWS from the publisher's own thread: clients, and what goes wrong with them."""
+"""AWS calls from the publisher's own thread: clients, and the errors that they may meet."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIMEOUT = 2
-"""Seconds to connect, and seconds to wait for an answer."""
-# As the scaler's core sorts them; a test holds both together.
+"""Seconds to connect, and seconds to wait for a response."""
+# Grouped as in the scaler's core; a test holds the two equal.
 CODES = {
     Kind.THROTTLED: (
         "BandwidthLimitExceeded",
@@ -53,12 +53,12 @@ CODES = {
     ),
     Kind.UNREACHABLE: ("RequestTimeout", "RequestTimeoutException"),
 }
-"""Which kind of problem an AWS error code is; the others are the metrics' fault."""
+"""The kind of problem behind an AWS error code; any other code is the metrics' fault."""
 _SERVER_ERROR = 500
 
 
 class Client:
-    """A boto3 client of a service: the one that is `given`, else one of each process's own."""
+    """A boto3 client for a service: the `given` one, or else one per process."""
 
     def __init__(self, service: str, given: Any = None) -> None:
         self._service, self._given = service, given
@@ -66,7 +66,7 @@ class Client:
         self.made_by = 0
 
     def get(self) -> Any:
-        """Return the client of this process; after a fork, two cannot talk on one connection."""
+        """Return this process's client: after a fork, two processes cannot share a connection."""
         if self.made_by != os.getpid():
             self._made, self.made_by = self._given or _new_client(self._service), os.getpid()
         return self._made
@@ -79,11 +79,11 @@ def calls(
     """Turn boto3's exceptions into NotPublishedError.
 
     Args:
-        whom: who is called, in words.
+        whom: the name of the called party, for messages.
         needs: the actions that the task's role needs.
-        refused: says what an error that AWS answers with means.
+        refused: turns AWS's error response into an exception.
     """
-    # Here, as boto3 and botocore take 0.5 s to import: only the publishing worker does.
+    # Imported here because boto3 and botocore take 0.5 s: only the publishing worker pays for it.
     from botocore import exceptions  # noqa: PLC0415
 
     try:
@@ -105,7 +105,7 @@ def calls(
 
 
 def kind_of(response: dict[str, Any]) -> Kind:
-    """Return the kind of problem in AWS's error response."""
+    """Return the kind of problem that AWS's error response shows."""
     code = response.get("Error", {}).get("Code")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.REFUSED
@@ -113,26 +113,26 @@ def kind_of(response: dict[str, Any]) -> Kind:
 
 
 def said_of(response: dict[str, Any]) -> str:
-    """Return AWS's own words, with the error's code."""
+    """Return AWS's own words with the error code."""
     error = response.get("Error", {})
     code, message = error.get("Code", "Unknown"), error.get("Message", "")
     return f"{code}: {message}" if message else str(code)
 
 
 def _new_client(service: str) -> Any:
-    # Imported here, in the publisher's thread and by the one worker that publishes: importing boto3
-    # and making the client take about 0.7 s of CPU and 30 MB, which no start-up should wait for.
+    # Imported here, in the publishing worker's thread: importing boto3 and creating the client take
+    # about 0.7 s of CPU and 30 MB, and no start-up should wait for that.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
         connect_timeout=TIMEOUT,
         read_timeout=TIMEOUT,
-        # A point that was not accepted is old when its retry is due; the next one is on its way.
+        # By the time of a retry, the point would be old and the next one on its way.
         retries={"total_max_attempts": 1},
         max_pool_connections=1,
     )
     session: Any = boto3.Session()
-    # boto3 knows AWS_DEFAULT_REGION and the profile's, but not what every other SDK calls it.
+    # boto3 reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION, which other SDKs use.
     region = session.region_name or os.environ.get("AWS_REGION")
     return session.client(service, region_name=region, config=config)

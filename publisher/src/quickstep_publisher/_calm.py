@@ -1,4 +1,4 @@
-"""Fewer calls while nothing changes: points wait for a while, and go together."""
+"""Make fewer calls while nothing changes: points wait for a while and go together."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from quickstep_publisher._points import Interval
 
 BUSY = 0.7
-"""The share of slots in use from which on a task is not calm."""
+"""A task is calm only while a smaller share of its slots is in use."""
 CHANGE = 1.5
-"""Times the rate of the last call, either way, from which on something has changed."""
+"""The rate has changed if it differs from the last call's by at least this factor, up or down."""
 
 
 class Calm:
-    """Keeps the points of a calm task for up to `seconds`; 0 keeps none.
+    """Keep a calm task's points for up to `seconds`; 0 keeps none.
 
-    It never keeps more than those: a task that is killed meanwhile loses them.
+    The limit bounds the loss: a task killed in the meantime loses its points.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -29,11 +29,11 @@ class Calm:
         self._rate: float | None = None
 
     def keeps(self, interval: Interval, point: Point) -> bool:
-        """Return whether a point can wait; if so, it does.
+        """Keep a point and return True if it can wait, else return False.
 
-        Example: 40 requests per second were published last. 52 can wait: they are below 1.5 times
-        that, and below 40 and three standard errors of a rate over 5 s, 40 + 3 √(40 / 5) = 48.5,
-        whichever is more. 61 cannot.
+        Example: the last call published 40 requests per second. 52 can wait: the limit is 1.5 times
+        40, or three standard errors of a rate over 5 s above it, 40 + 3 √(40 / 5) = 48.5, whichever
+        is more. 61 cannot wait.
         """
         rate = interval.arrived / interval.seconds if interval.seconds else 0.0
         rate = rate if interval.demand is None else interval.demand
@@ -52,11 +52,11 @@ class Calm:
         return calm
 
     def rest(self) -> Point | None:
-        """Return the points that wait, as one, or None."""
+        """Return the waiting points as one, or None."""
         return self.all_with(self._kept.pop()) if self._kept else None
 
     def all_with(self, point: Point) -> Point:
-        """Return the points that waited and this one, as one, each metric with its own time."""
+        """Return the waiting points and this one as one, each metric with its own time."""
         kept, self._kept = self._kept, []
         if not kept:
             return point

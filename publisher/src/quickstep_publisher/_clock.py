@@ -1,4 +1,4 @@
-"""What a publisher knows of time."""
+"""The publisher's clocks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Clock:
-    """What a publisher knows of time: aware UTC, monotonic seconds, and seconds for requests.
+    """The publisher's clocks: aware UTC, monotonic seconds, and seconds for timing requests.
 
-    The monotonic clock has to be the same in all processes of a task, as time.monotonic() is.
+    All processes of a task must share the monotonic clock, as they do with time.monotonic().
     """
 
     now: Callable[[], datetime] = _utc_now

@@ -1,4 +1,4 @@
-"""Requests that wait before the application: on the ports that its own process listens on."""
+"""Count the requests that wait in front of the application, on the ports of its own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DESCRIPTORS = 1024
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits to be accepted on some ports; `key` tells which these are."""
+    """The connections that wait on some ports; `key` identifies these ports."""
 
     key: int
     waiting: int
@@ -23,7 +23,7 @@ class Queue:
 
 
 class Listening:
-    """The ports that this process listens on, with its siblings or alone."""
+    """The ports that this process listens on, alone or with its siblings."""
 
     def __init__(self) -> None:
         self._addresses: frozenset[_sockets.Address] = frozenset()
@@ -31,11 +31,11 @@ class Listening:
         self._overflows: int | None = None
 
     def find(self) -> bool:
-        """Look for listening sockets among this process's files; return whether there are any."""
+        """Look for listening sockets among this process's files; return whether any exist."""
         listening = {each.inode: each.address for each in _sockets.listeners()}
         found = set()
         with suppress(OSError):
-            # The lowest: a server listens before it accepts.
+            # The lowest descriptors suffice: a server listens before it accepts.
             for path in sorted(Path(DESCRIPTORS).iterdir(), key=_number)[:_DESCRIPTORS]:
                 with suppress(OSError, ValueError):
                     target = str(path.readlink())
@@ -43,12 +43,12 @@ class Listening:
                     if inode in listening:
                         found.add(listening[inode])
         self._addresses = frozenset(found)
-        # Workers that share their ports have the same key, and what waits is counted once.
+        # Workers that share their ports have the same key, so their queue is counted once.
         self._key = zlib.crc32(repr(sorted(found)).encode()) if found else 0
         return bool(found)
 
     def queue(self) -> Queue | None:
-        """Return what waits to be accepted; None if this process listens on nothing known."""
+        """Return the queue of connections to accept; None if no listening port is known."""
         if not self._addresses:
             return None
         own = [each for each in _sockets.listeners() if each.address in self._addresses]
@@ -62,7 +62,7 @@ class Listening:
         return Queue(self._key, waiting, full)
 
     def unread(self) -> int | None:
-        """Return how many connections are accepted whose request nobody has read; or None."""
+        """Return how many accepted connections have a request that nobody has read, or None."""
         return _sockets.unread(self._addresses)
 
 

@@ -1,4 +1,4 @@
-"""How busy a worker process is, sampled by its thread: slots in use, or an event loop that lags."""
+"""Sample how busy a worker process is: its slots in use, or its event loop's lag."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from types import FrameType
 
 LATEST = 0.25
-"""Seconds: an event loop that gets to something new only after these had no time at all."""
+"""Seconds; an event loop that starts new work only after this long is fully busy."""
 HALF_BUSY, FEW_WAITING = 0.5, 8
 LOOKS_A_SECOND = 4
 ENOUGH_CHECKS = 3
 SILENCES, SHORTEST_SILENCE = 3, 15.0
-"""A load balancer has stopped sending after so many times, and seconds, without a health check."""
+"""The load balancer has stopped sending after this many times its interval, and seconds."""
 FIND_EVERY, FIND_AGAIN = 1.0, 30.0
-"""Seconds until listening sockets are looked for again: until there are some, and from then on."""
+"""Seconds until the next search for listening sockets: until some are found, and afterwards."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a process found: `busy` is the share of its slots in use, None if unknown.
+    """The result of one look at a process: `busy` is the share of slots in use, None if unknown.
 
-    `key` names the sockets it listens on, 0 without any; `lag` is how long something new
-    waits in an event loop, in seconds, None without one.
+    `key` names the sockets that it listens on, 0 without any. `lag` is how long new work waits in
+    an event loop, in seconds, None without one.
     """
 
     busy: float | None = None
@@ -44,12 +44,12 @@ class Look:
 
 
 class Load:
-    """Looks at a process a few times a second.
+    """Look at a process a few times a second.
 
     Args:
-        slots: how many requests the process can work on at once; None if not known yet.
-        monotonic: the time.
-        listening: what the process listens on.
+        slots: how many requests the process can handle at once; None if not known yet.
+        monotonic: the clock.
+        listening: the ports that the process listens on.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class Load:
         self._hub = _Hub()
 
     def watch_loop(self) -> None:
-        """Watch the event loop that runs in this thread, if it is asyncio's."""
+        """Watch the event loop in this thread, if it is asyncio's."""
         with suppress(RuntimeError):
             self._loop = _Loop(asyncio.get_running_loop(), self._monotonic)
 
     def served_by(self, environ: Mapping[str, Any]) -> None:
-        """Learn from a WSGI request how many its server works on at once."""
+        """Learn from a WSGI request how many requests its server handles at once."""
         if self.slots is None:
             self.slots = slots_of(environ)
 
     def look(self, active: int, late: float = 0.0, *, checks: int = 0, requests: int = 0) -> Look:
-        """Return how it is now.
+        """Return the process's current state.
 
-        `late` is for how long the looking thread itself has waited; `checks` and `requests` are how
-        many health checks and others there have been.
+        `late` is how long the looking thread itself was delayed; `checks` and `requests` are the
+        numbers of health checks and other requests so far.
         """
         now = self._monotonic()
         draining = self.draining or self._checks.ceased(checks, requests, now)
@@ -101,16 +101,16 @@ class Load:
             return Look(busy, lag=lag, draining=draining)
         waiting = queue.waiting + self._accepted(busy, queue.waiting)
         if queue.full or (waiting and self.slots is not None):
-            # Who lets others wait has no slot left. In an event loop, something always waits for a
-            # moment: its lag says for how long.
+            # A worker whose requests wait has no slot left. In an event loop something always waits
+            # for a moment, and its lag shows for how long.
             busy = None if busy is None else 1.0
         return Look(busy, queue.key, waiting, queue.full, lag, draining)
 
     def _accepted(self, busy: float | None, waiting: int) -> int:
-        """Return how many accepted requests wait; a process that has time reads what comes.
+        """Return how many accepted requests wait; a process with time to spare has none.
 
-        The kernel goes through all of its connections for these, so they are looked for once a
-        second, and each time where more than FEW_WAITING of any kind wait.
+        For this the kernel scans all of its connections, so it is done once a second, or at each
+        look if more than FEW_WAITING of any kind wait.
         """
         self._turn += 1
         if busy is not None and busy < HALF_BUSY:
@@ -122,7 +122,7 @@ class Load:
 
 
 class Checks:
-    """Whether a load balancer has stopped sending: no request, and no health check where some came.
+    """Detect that a load balancer has stopped sending: no requests, and no more health checks.
 
     A target that leaves its group gets neither from then on, and SIGTERM only after the group's
     deregistration delay. A service that nobody calls still gets health checks.
@@ -135,7 +135,7 @@ class Checks:
         self._longest = 0.0
 
     def ceased(self, checks: int, requests: int, now: float) -> bool:
-        """Return whether nothing came for much longer than health checks were ever apart."""
+        """Return whether the silence far exceeds the longest gap between health checks."""
         if checks != self._checks:
             if self._seen:
                 self._longest = max(self._longest, now - self._checked_at)
@@ -150,13 +150,13 @@ class Checks:
 
 
 class _Hub:
-    """gevent's event loop, which runs in the very thread that looks."""
+    """gevent's event loop, which runs in the looking thread itself."""
 
     def __init__(self) -> None:
         self._cpu = self._at = 0.0
 
     def look(self, now: float, late: float) -> float:
-        """Return how busy it was since the last look."""
+        """Return how busy it has been since the last look."""
         cpu = time.thread_time()
         share = (cpu - self._cpu) / (now - self._at) if 0 < self._at < now else 0.0
         self._cpu, self._at = cpu, now
@@ -164,7 +164,7 @@ class _Hub:
 
 
 class _Loop:
-    """An event loop, probed: how long does something new take to run, and how much CPU is used?"""
+    """An event loop, probed for the delay of new work and the CPU in use."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
         self._loop, self._monotonic = loop, monotonic
@@ -177,7 +177,7 @@ class _Loop:
         self._threads = 0.0
 
     def look(self, now: float) -> tuple[float, float]:
-        """Return how busy it was since the last look, and its lag; ask it again."""
+        """Return the loop's business since the last look and its lag, and probe it again."""
         cpu = self._used()
         share = 0.0 if now <= self._at else (cpu - self._cpu) / (now - self._at)
         self._cpu, self._at = cpu, now
@@ -206,14 +206,14 @@ class _Loop:
 
 
 def _busy_threads() -> float:
-    """Return the share of anyio's threads in use: Starlette runs functions there that block."""
+    """Return the share of anyio's threads in use: Starlette runs blocking functions there."""
     module = sys.modules.get("anyio.to_thread")
     if module is None:
         return 0.0
     try:
         limiter = module.current_default_thread_limiter()
         return float(limiter.borrowed_tokens / limiter.total_tokens)
-    except Exception:  # noqa: BLE001 - another library's, asked as a courtesy
+    except Exception:  # noqa: BLE001 - another library's internals, read only if they work
         return 0.0
 
 
@@ -223,16 +223,16 @@ def _is_gevent() -> bool:
 
 
 def slots_of(environ: Mapping[str, Any]) -> int | None:
-    """Return how many requests the server of a WSGI request works on at once, in this process.
+    """Return how many requests a WSGI request's server handles at once in this process.
 
-    WSGI says whether it is one, and not how many else. gunicorn and waitress know, and are found
-    among the callers of this function.
+    WSGI says only whether it is one. gunicorn and waitress know the number, and are found among
+    this function's callers.
     """
     if not environ.get("wsgi.multithread", True):
         return 1
     if _is_gevent():
         return None
-    # There is no other way to see one's callers.
+    # A function has no other way to see its callers.
     frame: FrameType | None = sys._getframe()  # noqa: SLF001
     while frame is not None:
         server: Any = frame.f_locals.get("self")

@@ -1,4 +1,4 @@
-"""What a point is: pure, from what was counted in an interval to what is published of it.
+"""Turn an interval's counts into a point: pure.
 
 Times are seconds; `now` is an argument.
 """
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INTERVAL = 5
-"""Seconds from one point of a task to its next."""
+"""Seconds between a task's points."""
 SPREAD = 1
-"""Tasks publish within so many seconds, the last of each interval: the period of an alarm ends with
-an interval, and what is published just before its end is the newest that it can show."""
+"""Tasks publish within the last so many seconds of each interval: an alarm's period ends with an
+interval, and can show nothing newer than what is published just before its end."""
 SHORTEST_SPAN = INTERVAL / 2
-"""A rate over less than this is noise: what was counted goes into the next point instead."""
+"""A rate over less than this is noise: the counts go into the next point instead."""
 LONGEST_SPAN = 60
-"""What was counted over more than this is old, and dropped."""
+"""Counts from longer ago than this are old, and dropped."""
 
 REQUESTS_PER_SECOND = "RequestsPerSecond"
 AVERAGE_RESPONSE_TIME = "AverageResponseTime"
 ACTIVE_CONNECTIONS = "ActiveConnections"
 UTILIZATION = "Utilization"
-"""Of 1: the share of threads or workers in use, or how busy an event loop is."""
+"""From 0 to 1: the share of threads or workers in use, or how busy an event loop is."""
 QUEUE_TIME = "QueueTime"
 CLUSTER_NAME = "ClusterName"
 SERVICE_NAME = "ServiceName"
 STORAGE_RESOLUTION = 1
-"""Seconds; CloudWatch's alarms with a period of 10 s need metrics that are stored like this."""
+"""Seconds; CloudWatch alarms with a period of 10 s need metrics stored at this resolution."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Whose metrics they are: namespace, and the values of the two dimensions."""
+    """The owner of the metrics: namespace, and the two dimensions' values."""
 
     namespace: str
     cluster: str
@@ -49,7 +49,7 @@ class Address:
 
 
 def own_namespace(cluster: str, service: str) -> str:
-    """Return a service's own namespace: the one thing of a metric that IAM can keep for a role."""
+    """Return a service's own namespace: the only part of a metric that IAM can restrict."""
     return f"Quickstep/{cluster}/{service}"
 
 
@@ -65,9 +65,9 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of a point: one sample of the task, or a statistic set over its requests.
+    """One metric of a point: one sample per task, or a statistic set over its requests.
 
-    `at` is its own time, where that is not the point's.
+    `at` is its own time if that differs from the point's.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Point:
-    """All that a task publishes of one interval; `timestamp` is aware UTC, in whole seconds."""
+    """All that a task publishes for one interval; `timestamp` is aware UTC, in whole seconds."""
 
     timestamp: datetime
     metrics: tuple[Metric, ...]
@@ -86,7 +86,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Gauge:
-    """A value that was read: of one worker process, or `shared`, the same in all of them."""
+    """A value read from one worker process, or `shared`, the same in all of them."""
 
     value: float
     unit: str
@@ -95,7 +95,7 @@ class Gauge:
 
 @dataclass(frozen=True)
 class Sample:
-    """A whole second of a task: requests per second that arrived, and how it was at its end."""
+    """A whole second of a task: requests per second that arrived, and the state at its end."""
 
     second: int
     rate: float
@@ -106,15 +106,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Interval:
-    """What the worker processes of a task did together since their last point.
+    """What a task's worker processes did together since their last point.
 
-    `seconds` is the time it covers; `times` the response times in milliseconds of the requests
-    that finished in it, None if none did. `missed` is how many ticks before its own nobody
-    published: its rate is theirs, too. `demand` is how many requests per second arrived at the
-    task, if that is more than what began; `busy` the share of its slots in use, `queue_time` the
+    `seconds` is the time it covers. `times` has the response times in milliseconds of the requests
+    that finished in it, None if none did. `missed` counts the ticks before its own at which nobody
+    published; its rate also applies to them. `demand` is how many requests per second arrived at
+    the task, if more than began. `busy` is the share of its slots in use, and `queue_time` the
     seconds that requests waited, each None if unknown. With `samples`, whole seconds are published
-    instead of the rate of all. A task that is `draining` publishes response times only: its rate
-    of 0 would lower the average of those that serve.
+    instead of one rate. A `draining` task publishes only response times: its rate of 0 would lower
+    the serving tasks' average.
     """
 
     seconds: float
@@ -131,14 +131,14 @@ class Interval:
 
 
 def build(interval: Interval, timestamp: datetime) -> Point | None:
-    """Return the point of an interval; None if there is nothing to say of it.
+    """Return an interval's point; None if it has nothing to publish.
 
-    Example: 620 requests arrived in 5.0 s, 600 finished after 12,000 ms together: 124 requests per
-    second, one sample; an average of 20 ms, with a weight of 600.
+    Example: 620 requests arrived in 5.0 s, and 600 finished after 12,000 ms in total: 124 requests
+    per second, one sample; an average of 20 ms, with a weight of 600.
 
-    What a process leaves at its end are response times without an interval (0 s): they are weighed
-    by request, so they are published as they are. Rates and gauges are one sample for each tick.
-    Example: of 10 s with one tick missed, both ticks get the rate of the 10 s.
+    A process that ends leaves response times without an interval (0 s). They are weighted by
+    request, so they are published unchanged. Rates and gauges are one sample per tick. Example: of
+    10 s with one missed tick, both ticks get the rate of the 10 s.
     """
     metrics = []
     if interval.seconds > 0 and not interval.draining:
@@ -159,7 +159,7 @@ def build(interval: Interval, timestamp: datetime) -> Point | None:
     if interval.times is not None:
         metrics.append(Metric(AVERAGE_RESPONSE_TIME, "Milliseconds", interval.times))
     if interval.samples:
-        # The newest second's: what is of the whole call goes into one line with it.
+        # The newest second's time, so that per-call metrics go into one line with it.
         timestamp = datetime.fromtimestamp(interval.samples[-1].second, timezone.utc)
     return Point(timestamp, tuple(metrics)) if metrics else None
 
@@ -180,27 +180,27 @@ def _sample(rate: float, active: int, busy: float | None, queue_time: float | No
 class Schedule:
     """When a task publishes: every INTERVAL seconds of the UTC clock, `phase` seconds later.
 
-    A phase is in [0, INTERVAL); by default each task has one of its own, see `phase_of`.
-    Intervals are numbered from the epoch on; number n ends with tick n.
+    A phase is in [0, INTERVAL). By default each task has its own, see `phase_of`. Intervals are
+    numbered from the epoch; number n ends with tick n.
     """
 
     phase: float
 
     def number(self, now: float) -> int:
-        """Return the number of the last tick that is not after `now` (seconds since the epoch)."""
-        # In whole milliseconds: a clock read at the very tick must not fall short by a rounding.
+        """Return the number of the last tick at or before `now` (seconds since the epoch)."""
+        # In whole milliseconds, so that rounding does not miss a tick read exactly on time.
         return round((now - self.phase) * 1000) // (INTERVAL * 1000)
 
     def tick(self, number: int) -> float:
-        """Return when a tick is, in seconds since the epoch."""
+        """Return a tick's time in seconds since the epoch."""
         return number * INTERVAL + self.phase
 
     def timestamp(self, number: int) -> datetime:
-        """Return how the point of a tick is stamped: with the last whole second that it covers.
+        """Return the timestamp of a tick's point: the last whole second that it covers.
 
-        That is never in the future, and at most a second before the point is sent, so it is in
-        CloudWatch when the period that it belongs to is evaluated. Two ticks in a row are stamped
-        INTERVAL seconds apart, so each period of 10 s has two points of each task.
+        It is never in the future, and at most a second before the point is sent, so CloudWatch has
+        the point when it evaluates the point's period. Two consecutive ticks have timestamps
+        INTERVAL seconds apart, so each period of 10 s has two points per task.
 
         Example: ticks at 10:00:15.3 and 10:00:20.3 are stamped 10:00:15 and 10:00:20; ticks at
         10:00:15.0 and 10:00:20.0, whose last instants are 14.999 and 19.999, 10:00:14 and 10:00:19.
@@ -209,10 +209,10 @@ class Schedule:
 
 
 def phase_of(seed: str, spread: int = SPREAD) -> float:
-    """Return the phase of the task that `seed` names: in the last `spread` s, in milliseconds.
+    """Return the phase of the task named by `seed`: in the last `spread` s, in milliseconds.
 
-    The same task has the same phase after a restart of its processes. Example: a digest of 71,250
-    is 250 ms into the second from 4 to 5, a phase of 4.25.
+    A task keeps its phase when its processes restart. Example: a digest of 71,250 is 250 ms into
+    the second from 4 to 5, a phase of 4.25.
     """
     digest = hashlib.sha256(seed.encode()).digest()
     into = int.from_bytes(digest[:8], "big") % (spread * 1000)

@@ -1,4 +1,4 @@
-"""What one worker process does to publish, and the threads that make it do so.
+"""One worker process's share in publishing, and the threads that drive it.
 
 `Process` has no thread and never waits: a simulation or a test drives it as the threads do.
 """
@@ -47,19 +47,19 @@ if TYPE_CHECKING:
     from quickstep_publisher.transports import Transport
 
 COPY_EVERY = 0.25
-"""Seconds from one copy of the counts into shared memory to the next: the most that a worker which
-is killed has counted in vain."""
+"""Seconds between two copies of the counts into shared memory: at most these are lost with a killed
+worker."""
 GRACE = 1.0
-"""Seconds after a tick until another worker does what the one that published last did not."""
+"""Seconds after a tick until another worker replaces the one that published last."""
 SAMPLE_LEAD = 0.25
 """Seconds before a tick at which gauges are read, so that the point has fresh values."""
 FLUSH_SECONDS = 2.0
-"""How long the end of the process waits for the last point."""
+"""How long a process that ends waits for its last point."""
 AGAIN = 0.1
-"""Seconds until a tick that is overdue is tried again: another worker may just be publishing it."""
+"""Seconds until an overdue tick is tried again: another worker may be publishing it just now."""
 FELT_AFTER = 0.3
-"""Seconds after a second's end at which all workers have told of it: they copy it within 0.25 s."""
-_LATE = 0.001  # woken too early, a worker would find nothing to do
+"""Seconds after a second's end by which all workers have copied it: they do so within 0.25 s."""
+_LATE = 0.001  # a worker that woke too early would find nothing to do
 _CHEAP = frozenset({"emf", "print"})  # transports that import nothing
 _LARGEST = 2.0**360  # CloudWatch takes no larger value
 
@@ -75,11 +75,11 @@ class Registered:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a publisher was made with; the same in all processes of a task.
+    """A publisher's configuration, the same in all processes of a task.
 
-    `transport` is None where `settings` name it; `key` names the folder of the task's workers;
-    `seconds` is whether each call carries whole seconds. `surges` is who hears of surges, None
-    where `settings` name it; `jitter` draws a number in [0, 1).
+    `transport` and `surges` (who is notified of surges) are None if `settings` name them. `key`
+    names the folder of the task's workers. `seconds` is whether each call carries whole seconds.
+    `jitter` draws a number in [0, 1).
     """
 
     settings: Settings
@@ -94,16 +94,16 @@ class Plan:
 
 
 class Process:
-    """A worker process that has joined the others of its task, or is alone.
+    """A worker process that has joined its task's others, or is alone.
 
-    Nothing here raises: what goes wrong is said in the log.
+    No method raises: errors go to the log.
 
     Args:
-        plan: what to publish where, and when.
-        recorder: what counts in this process.
-        gauges: returns the gauges that are registered now.
+        plan: what to publish, where and when.
+        recorder: this process's counters.
+        gauges: returns the currently registered gauges.
         load: how busy this process is.
-        alone: whether this process stands for the task by itself.
+        alone: whether this process represents the whole task.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Process:
         self.copy()  # the first second begins now
 
     def copy(self) -> None:
-        """Copy what was counted to where the one who publishes reads it, and look at the load."""
+        """Copy the counts to where the publishing worker reads them, and look at the load."""
         try:
             if not self._left:
                 wall = self._clock.now().timestamp()
@@ -151,7 +151,7 @@ class Process:
             self.announcer.unexpected(error, self._clock.monotonic())
 
     def publish(self) -> Point | None:
-        """Publish the point that is due, if it is; return it if it was accepted."""
+        """Publish the point if it is due; return it if it was accepted."""
         try:
             if self._left:
                 return None
@@ -167,14 +167,15 @@ class Process:
             taken = self._workers.take(number, self._clock.monotonic(), second)
             at = self._plan.schedule.timestamp(number)
             return None if taken is None else self._send(taken, at)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not harm the application
+        except Exception as error:  # noqa: BLE001 - no error may harm the application
             self.announcer.unexpected(error, self._clock.monotonic())
             return None
 
     def feel(self) -> None:
-        """Publish at once and tell the scaler, if this worker publishes and feels a surge.
+        """Publish at once and notify the scaler, if this worker publishes and detects a surge.
 
-        Both within a second, at random, as the other tasks of the service feel it as well.
+        Both happen at a random moment within a second, because the service's other tasks detect the
+        surge as well.
         """
         try:
             if self._left or self._surges is None or not (self._alone or self._workers.holds):
@@ -205,10 +206,10 @@ class Process:
             self.announcer.unexpected(error, self._clock.monotonic())
 
     def flush(self) -> None:
-        """Stop counting; as the task's last worker, publish what a successor need not.
+        """Stop counting; as the task's last worker, publish what no successor can.
 
-        That is a due tick, and response times. A worker that has not published yet would have to
-        import boto3 first, which delays a server that recycles its workers: it hands everything on.
+        That is a due tick, and response times. A worker that has not published yet would first have
+        to import boto3, which delays a server that recycles its workers. It hands everything on.
         """
         try:
             if self._left:
@@ -221,25 +222,25 @@ class Process:
             taken = self._workers.leave(self._clock.monotonic(), times=can)
             number = self._plan.schedule.number(now) + 1
             if taken is not None:
-                # The interval that is under way ends here: its tick is still to come.
+                # The current interval ends here, before its tick.
                 self._send(taken, self._plan.schedule.timestamp(number))
             elif rest := self._calm.rest():
                 self._deliver(rest, self._clock.monotonic())
-        except Exception as error:  # noqa: BLE001 - the process is ending, and is to end well
+        except Exception as error:  # noqa: BLE001 - the process must end cleanly
             self.announcer.unexpected(error, self._clock.monotonic())
 
     def abandon(self) -> None:
-        """Let go of everything after a fork: it is the parent's."""
+        """Let go of everything after a fork: it belongs to the parent."""
         self._left = True
         self._workers.abandon()
 
     def cannot_start(self, error: RuntimeError) -> None:
-        """Say that there is no thread to publish."""
+        """Report that no thread can be started to publish."""
         reason = f"Metrics are not published: no thread can be started ({error})."
         self.announcer.trouble(Kind.UNEXPECTED, reason, self._clock.monotonic())
 
     def seconds_to_turn(self) -> float:
-        """Return the seconds until this worker's next turn to publish, or to feel a surge."""
+        """Return the seconds until this worker's next turn to publish or to check for a surge."""
         turn = self._seconds_to_tick()
         if self._surges is None or self._left or not self._workers.holds:
             return turn
@@ -253,23 +254,23 @@ class Process:
         grace = 0.0 if self._workers.holds else GRACE
         due = schedule.number(now - grace)
         if due > self._workers.number and not self._too_late(due, now):
-            return AGAIN  # nobody was there at its time
+            return AGAIN  # nobody was there at the tick
         return max(0.0, schedule.tick(due + 1) + grace - now) + _LATE
 
     def _too_late(self, number: int, now: float) -> bool:
         """Return whether so little of the next interval is left that its rate would be noise.
 
-        A tick that is missed gets its rate with the next one, which then covers both.
+        A missed tick then gets its rate with the next one, which covers both.
         """
         return now - self._plan.schedule.tick(number) > INTERVAL - SHORTEST_SPAN
 
     def seconds_to_copy(self) -> float:
-        """Return the seconds until the counts are to be copied: at each quarter of a second."""
+        """Return the seconds until the next copy, on each quarter of a second."""
         now = self._clock.now().timestamp()
         return (now // COPY_EVERY + 1) * COPY_EVERY - now + _LATE
 
     def seconds_to_sample(self) -> float:
-        """Return the seconds until gauges are to be read."""
+        """Return the seconds until the next reading of the gauges."""
         now = self._clock.now().timestamp() + SAMPLE_LEAD
         schedule = self._plan.schedule
         return max(0.0, schedule.tick(schedule.number(now) + 1) - now) + _LATE
@@ -280,7 +281,7 @@ class Process:
         if not self._alone:
             try:
                 return _workers.Workers(self._folder(), number, now, self._recorder)
-            except Exception as error:  # noqa: BLE001 - the application starts in any case
+            except Exception as error:  # noqa: BLE001 - the application must start anyway
                 said = (
                     f"The worker processes of this task cannot add up what they count ({error}): "
                     "each publishes its own value, and the alarm's average is that of one "
@@ -310,7 +311,7 @@ class Process:
             self._send(taken, datetime.fromtimestamp(second, timezone.utc))
 
     def _tell(self) -> None:
-        """Tell the scaler of a surge: once, as the next slot's message says it again."""
+        """Notify the scaler of a surge, in one attempt: the next slot's message repeats it."""
         now = self._clock.monotonic()
         try:
             told = self._prepared()
@@ -321,7 +322,7 @@ class Process:
             self.announcer.trouble(Kind.SURGE, said, now)
 
     def _prepared(self) -> SurgeTransport | None:
-        """Return who is notified of surges; made with the first point, as that takes a while."""
+        """Return who is notified of surges; slow to create, so created with the first point."""
         if self._told is None and self._tells:
             self._told = surge_queue(self._plan.settings.surge_queue)
         return self._told
@@ -380,7 +381,7 @@ class Process:
 class Threads:
     """The daemon threads of a process.
 
-    One copies counts, one publishes, which may take seconds, and one reads gauges, which may hang.
+    One copies counts, one publishes and may take seconds, and one reads gauges and may hang.
     """
 
     def __init__(self, process: Process) -> None:
@@ -396,7 +397,7 @@ class Threads:
             self._sampling = self._started("gauges", self._sample)
 
     def close(self) -> None:
-        """Stop all; wait FLUSH_SECONDS for the last point."""
+        """Stop all threads; wait FLUSH_SECONDS for the last point."""
         self._stop.set()
         if self._publishing is not None:
             self._publishing.join(FLUSH_SECONDS)
@@ -429,7 +430,7 @@ def _named(plan: Plan) -> Transport:
     """Return the transport that the settings name.
 
     Raises:
-        NotPublishedError: no gauge has that name.
+        NotPublishedError: no transport has that name.
     """
     name = plan.settings.transport
     if name == "cloudwatch":

@@ -1,4 +1,4 @@
-"""What is published where: from arguments, environment variables, and ECS's task metadata."""
+"""Read what to publish, and where: from arguments, environment and ECS's task metadata."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ DRAIN = "QUICKSTEP_DRAIN"
 
 TRANSPORTS = ("cloudwatch", "logs", "emf", "print", "off")
 HEALTH_CHECKS = ("/health", "/healthz", "/health-check", "/healthcheck", "/livez", "/readyz")
-"""Paths that are left out unless others are named."""
+"""Paths that are left out by default."""
 LONGEST_CALM = 30
-"""Seconds; who calls less often than this leaves the scaler without data."""
+"""Seconds; a task that calls less often leaves the scaler without data."""
 TIMEOUT = 2
-"""Seconds that the metadata endpoint has to connect, and to answer."""
+"""Seconds for the metadata endpoint to connect, and to respond."""
 _LONGEST_ANSWER = 1_000_000
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -51,12 +51,12 @@ def fetch(url: str) -> Any:
     """Return the JSON document at a URL of the task metadata endpoint.
 
     Raises:
-        OSError: there is no answer in time.
-        ValueError: the URL is none, or the answer is not JSON.
+        OSError: the endpoint does not respond in time.
+        ValueError: the URL is invalid, or the response is not JSON.
     """
     if not url.startswith("http://"):
         raise ValueError(f"{METADATA} must start with http://, not {url!r}")
-    # The endpoint is link-local: a proxy that the environment names cannot reach it.
+    # The endpoint is link-local: a proxy from the environment cannot reach it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=TIMEOUT) as answer:
         return json.loads(answer.read(_LONGEST_ANSWER))
@@ -64,7 +64,7 @@ def fetch(url: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Names as they were given: by argument, else by environment variable, else None."""
+    """Names as given: by argument, else by environment variable, else None."""
 
     cluster: str | None
     service: str | None
@@ -83,10 +83,10 @@ class Settings:
     spread: int = SPREAD
 
     def address(self, get: Callable[[str], Any] = fetch) -> Address:
-        """Return whose metrics they are; `get` is asked if a name was not given.
+        """Return the metrics' owner; `get` fetches names that were not given.
 
         Raises:
-            NotPublishedError: a name is missing, or is none.
+            NotPublishedError: a name is missing or invalid.
         """
         cluster, service = self.cluster, self.service
         if cluster is None or service is None:
@@ -97,19 +97,19 @@ class Settings:
         if cluster is None:
             raise _no_name("a Cluster", CLUSTER)
         if service is None:
-            # The task definition's family is not taken instead: it only looks like the service's
-            # name, and an alarm on a metric with other dimensions sees nothing, without a word.
+            # The task definition's family is no substitute: it only looks like the service's name,
+            # and an alarm on a metric with other dimensions silently sees nothing.
             raise _no_name("a ServiceName (does a service run this task?)", SERVICE)
         namespace = self.namespace or own_namespace(cluster, service)
         check_names(cluster, service, namespace)
         return Address(namespace, cluster, service)
 
     def seed(self, host: str) -> str:
-        """Return what distinguishes this task from others: it has the workers of one publisher.
+        """Return what distinguishes this task from others, shared by one publisher's workers.
 
-        The metadata URI names the container, and stays as it is when its processes are restarted.
-        Elsewhere, as on a laptop, two applications may well share their names, so `host` also names
-        what was started together: a server and its workers are one process group.
+        The metadata URI names the container, and survives a restart of its processes. Outside ECS,
+        as on a laptop, two applications may share their names. So `host` also names what was
+        started together: a server and its workers are one process group.
         """
         return json.dumps(
             [self.metadata or host, self.cluster, self.service, self.namespace, self.transport]
@@ -133,7 +133,7 @@ class Settings:
 
 
 def host_of(name: str) -> str:
-    """Return what names a task outside ECS: the machine, and this process's group on it."""
+    """Return a name for a task outside ECS: the machine, and this process's group on it."""
     group = os.getpgrp() if hasattr(os, "getpgrp") else 0
     return f"{name} {group}"
 
@@ -150,7 +150,7 @@ def settings(
     seconds: bool | None = None,
     target: float | None = None,
 ) -> Settings:
-    """Return the settings; an argument wins over the environment, an empty variable is none."""
+    """Return the settings; arguments override the environment, an empty variable is unset."""
     return Settings(
         cluster=cluster or environment.get(CLUSTER) or None,
         service=service or environment.get(SERVICE) or None,
@@ -171,14 +171,14 @@ def settings(
 
 
 def _paths(text: str | None) -> frozenset[str]:
-    """Return the paths of a list such as "/health,/ping"; an empty one leaves nothing out."""
+    """Return the paths in a list such as "/health,/ping"; an empty list leaves nothing out."""
     if text is None:
         return frozenset(HEALTH_CHECKS)
     return frozenset(path.strip() for path in text.split(",") if path.strip())
 
 
 def _target(text: str | None) -> float | None:
-    """Return a number above 0; None for what is none, as a task then goes by its own past."""
+    """Return a number above 0, else None: without a target, a task compares with its own past."""
     with suppress(ValueError):
         target = float(text or "")
         return target if 0 < target < math.inf else None
@@ -186,7 +186,7 @@ def _target(text: str | None) -> float | None:
 
 
 def _whole(text: str | None) -> int | None:
-    """Return a whole number above 0; None for what is none."""
+    """Return a whole number above 0, else None."""
     return int(text) if text and text.isdigit() and int(text) > 0 else None
 
 
@@ -194,7 +194,7 @@ def check_names(cluster: str | None, service: str | None, namespace: str | None)
     """Check names that are not None.
 
     Raises:
-        NotPublishedError: one is not a name.
+        NotPublishedError: a name is invalid.
     """
     for what, name in (("cluster", cluster), ("service", service)):
         if name is not None and not _NAME.fullmatch(name):

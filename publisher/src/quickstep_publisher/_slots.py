@@ -1,9 +1,9 @@
-"""What one worker process has counted, and its gauges: a slot of shared memory, and its reading.
+"""One worker process's counts and gauges: a slot in shared memory, and how it is read.
 
-Requests are counted in plain integers of the process, by its `Recorder`; a thread of the process
-copies them into its slot a few times a second, and whichever worker publishes reads the slots:
+A process's `Recorder` counts requests in plain integers. A thread of the process copies them into
+its slot a few times a second, and the publishing worker reads all slots:
 
-    byte 0      counters, which only ever rise, between two copies of a version
+    byte 0      counters, which only rise, between two copies of a version
     byte 256    how far they have been read: the only bytes that a reader writes
     byte 512    the last whole seconds, a ring
     byte 2048   gauges as JSON, with checksum, length and time
@@ -36,30 +36,30 @@ if TYPE_CHECKING:
 
 SLOT_SIZE = 8192
 LAYOUT = 2
-"""Of slots and ledger; workers of two versions of this package do not share a folder."""
-# version, arrived, finished, their milliseconds, shortest, longest, generation, active, shares of
-# slots in use, how many of these, ports, waiting there, how often full, drains; requests per second
-# that began and by which what waits grew, before it was full; version
+"""Version of slots and ledger: two package versions' workers do not share a folder."""
+# version, arrived, finished, their milliseconds, shortest, longest, generation, active, sum of the
+# shares of slots in use, number of shares, ports, waiting there, how often full, drains; until the
+# queue was full: requests per second that began, and growth of the queue; version
 _COUNTS = struct.Struct("@qqqdddqqdqqqqqddq")
 _COUNTED = slice(_COUNTS.size)
-# how far was read: arrived, finished, their milliseconds, shares, how many, how often full
+# how far was read: arrived, finished, their milliseconds, shares, their number, how often full
 _READ = struct.Struct("@qqddqq")
 READ_AT = 256
-# a second, arrived up to its end, active, share of slots in use, waiting, full, queue time, how
-# many requests told it
+# a second, arrived by its end, active, share of slots in use, waiting, full, queue time, number of
+# requests behind the queue time
 _SECOND = struct.Struct("@qqqdqqdq")
 _SECONDS_AT = 512
 _SECONDS = 16
 _UNKNOWN = -1.0
-# checksum and length of the JSON that follows, and when it was read
+# checksum and length of the JSON that follows, and its time
 _GAUGES = struct.Struct("@IId")
 _GAUGES_AT = 2048
 
 _LOOKS, _FEW_LOOKS = 13, 3
-"""Looks at a queue from which its growth is measured, at most; beyond a few, what is uncertain is
-left out."""
+"""The most looks at a queue that measure its growth; from more than a few, the uncertain ones are
+dropped."""
 SAMPLES = 64
-"""Requests, between two copies, whose queue time is looked at: 256 a second give it to 0.03 s."""
+"""Requests per copy whose queue time is read: 256 a second give it to within 0.03 s."""
 _MOST_WAITS = 8 * SAMPLES
 TRACE_HEADER = b"x-amzn-trace-id"
 _UNREAD = -1
@@ -67,16 +67,15 @@ _READ_ATTEMPTS = 100
 
 
 class Recorder:
-    """Counts what one worker process does, in plain numbers: no lock, no memory, no call.
+    """Count one worker process's requests in plain numbers: no lock, no memory, no call.
 
     Every method may be called from any thread, from a finalizer and from a signal handler. CPython
-    changes threads, and runs finalizers and handlers, only where a function is called or returns
-    and where a loop begins again; `self.begun += 1` has neither between its reading and its
-    writing, so nothing is lost. (A free-threaded build has no such rule: there, counts may be
-    lost.) A lock would be worse than slow: the garbage collector may call `end` while this very
-    thread holds it.
+    switches threads, and runs finalizers and handlers, only where a function is called or returns
+    and where a loop begins again. `self.begun += 1` has neither between its read and its write, so
+    nothing is lost. (A free-threaded build has no such rule, and may lose counts.) A lock would be
+    worse than slow: the garbage collector may call `end` while this same thread holds it.
 
-    A worker that is killed loses what it has counted since it was last copied into its slot.
+    A killed worker loses what it has counted since its last copy into the slot.
     """
 
     __slots__ = (
@@ -107,7 +106,7 @@ class Recorder:
         self.shortest, self.longest = math.inf, 0.0
 
     def observe(self, seconds: float, requests: int = 1) -> None:
-        """Count requests that arrived, and took `seconds` each."""
+        """Count requests that arrived and took `seconds` each."""
         milliseconds = seconds * 1000
         self.counted += requests
         self.observed += requests
@@ -116,7 +115,7 @@ class Recorder:
         self.longest = max(self.longest, milliseconds)
 
     def count(self, requests: int) -> None:
-        """Count requests that arrived, and whose response time is not known."""
+        """Count requests that arrived and whose response time is unknown."""
         self.counted += requests
 
     def begin(self) -> None:
@@ -128,17 +127,17 @@ class Recorder:
         milliseconds = seconds * 1000
         self.ended += 1
         self.total += milliseconds
-        # Not min and max: calls cost more than what they do here.
+        # Not min and max, because a call costs more than the comparison.
         if milliseconds < self.shortest:  # noqa: PLR1730
             self.shortest = milliseconds
         if milliseconds > self.longest:  # noqa: PLR1730
             self.longest = milliseconds
 
     def sample(self, header: str | None) -> None:
-        """Take note of when the load balancer got a request, if the header says so.
+        """Note when the load balancer got a request, if the header shows it.
 
-        Only while samples are `wanted`: so many requests are looked at between two copies, be there
-        a header or not.
+        Call it only while samples are `wanted`: that many requests are examined between two copies,
+        with or without a header.
         """
         self.wanted -= 1
         seconds = None if header is None else waited(header, self.wall())
@@ -156,7 +155,7 @@ class Recorder:
         self.wanted -= 1
 
     def sampled(self) -> list[float]:
-        """Return what was noted since the last time, and want more."""
+        """Return the waits noted since the last call, and want more."""
         taken = self.waits[: self.noted]
         self.noted, self.wanted = 0, SAMPLES
         return taken
@@ -171,7 +170,7 @@ class Recorder:
 
 
 class Slot:
-    """A worker's own slot, which only this worker writes; one thread of it at a time."""
+    """A worker's own slot, which only this worker writes, one thread at a time."""
 
     def __init__(self, memory: mmap.mmap | bytearray, recorder: Recorder) -> None:
         self._memory, self._recorder = memory, recorder
@@ -185,13 +184,13 @@ class Slot:
         self._before_full = _BeforeFull()
 
     def copy(self, generation: int, look: Look, wall: float) -> None:
-        """Copy what the worker has counted; `generation` is the ledger's, `wall` the time of day.
+        """Copy the worker's counts; `generation` is the ledger's, `wall` the time of day.
 
-        Shortest and longest are those of one interval. They start again with the first copy after a
-        reading, of which the generation tells; the copy has the counts of the same moment.
+        Shortest and longest belong to one interval. They restart with the first copy after a
+        reading, which the generation shows; all counts are from the same moment.
         """
         counts = self._recorder
-        # One expression without a call each: what a request does in between is in both or neither.
+        # One expression without calls, so that a concurrent request is in all of them or in none.
         arrived, finished, total = (
             counts.begun + counts.counted,
             counts.ended + counts.observed,
@@ -210,8 +209,8 @@ class Slot:
         self._tell_second(int(wall), arrived, active, look)
         self._before_full.see(wall, arrived, look)
         self._version = version = self._version + 1
-        # At once: `pack_into` clears the bytes before it writes them, and a worker that is stopped
-        # in between would have counted nothing for a reader meanwhile.
+        # In one assignment: `pack_into` clears the bytes before it writes them, so a worker stopped
+        # in between would appear to have counted nothing.
         self._memory[_COUNTED] = _COUNTS.pack(
             version,
             arrived,
@@ -233,7 +232,7 @@ class Slot:
         )
 
     def _tell_second(self, second: int, arrived: int, active: int, look: Look) -> None:
-        """Write the second that has ended, if one has; of several, each gets an equal share."""
+        """Write the second that has ended, if any; several share the counts equally."""
         before = self._second
         if before is not None and second > before:
             ended = range(max(before, second - _SECONDS), second)
@@ -248,7 +247,7 @@ class Slot:
         self._this_second.see(look, self._recorder.sampled())
 
     def write_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
-        """Leave the worker's gauges, read at `now`, for the next worker that publishes."""
+        """Leave this worker's gauges, read at `now`, for the next publishing worker."""
         listed = {name: [g.value, g.unit, g.shared] for name, g in gauges.items()}
         content = json.dumps(listed).encode()
         written = _GAUGES.pack(zlib.crc32(content), len(content), now) + content
@@ -257,7 +256,7 @@ class Slot:
 
 @dataclass
 class _ThisSecond:
-    """What was seen in the second that is not over."""
+    """What was sampled in the current second."""
 
     waits: list[float] = field(default_factory=list)
     busy: float = 0.0
@@ -267,7 +266,7 @@ class _ThisSecond:
     lags: int = 0
 
     def see(self, look: Look, waits: list[float]) -> None:
-        """Add a look, and for how long requests have waited since the one before."""
+        """Add a look, and the waits noted since the previous one."""
         self.waits = (self.waits + waits)[-_MOST_WAITS:]
         if look.busy is not None:
             self.busy += look.busy
@@ -287,16 +286,17 @@ class _ThisSecond:
 
 
 class _BeforeFull:
-    """At which rates requests began, and more waited, until a listen queue was full.
+    """The rates at which requests began, and the queue grew, until a listen queue was full.
 
-    Both in requests per second, over the _LOOKS before; 0 until it has been full, and again once
-    nothing waits. Between these it may be full again and again, as a server takes many at once.
+    Both in requests per second, over the preceding _LOOKS. They are 0 until the queue has been
+    full, and again once nothing waits. In between it may be full repeatedly, because a server
+    accepts many at once.
 
-    The look at which something waits first may be of the midst of a quarter of a second, so it is
-    what the rates count from if there are more.
+    The first look with a queue may fall anywhere in a quarter of a second, so if there are more
+    looks, the rates count from it.
 
-    Example: nothing waits, then 30, 130, 230, and then it is full. 100 a quarter of a second from
-    the first 30 on, so 400, and whatever began meanwhile.
+    Example: nothing waits, then 30, 130, 230, and then the queue is full. From the first 30 on it
+    grows by 100 a quarter of a second, so 400, plus what began meanwhile.
     """
 
     def __init__(self) -> None:
@@ -305,7 +305,7 @@ class _BeforeFull:
         self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
 
     def see(self, wall: float, arrived: int, look: Look) -> None:
-        """Take note of a look, at the time of day `wall`."""
+        """Add a look, at the time of day `wall`."""
         seen = (wall, arrived, look.waiting)
         if not look.waiting:
             self.began = self.growth = 0.0
@@ -318,7 +318,7 @@ class _BeforeFull:
 
     def _count(self, looks: Sequence[tuple[float, int, int]]) -> None:
         if len(looks) > _FEW_LOOKS:
-            looks = looks[1:-1]  # once it is full, what waits grows no more
+            looks = looks[1:-1]  # a full queue grows no more
         (since, began, waited_then), (at, begun, waits) = looks[0], looks[-1]
         if at > since:
             self.began, self.growth = (
@@ -329,7 +329,7 @@ class _BeforeFull:
 
 @dataclass(frozen=True)
 class Second:
-    """A whole second of a worker; `arrived` counts from its start on, None is unknown."""
+    """A whole second of a worker; `arrived` counts from the worker's start, None is unknown."""
 
     second: int
     arrived: int
@@ -368,10 +368,10 @@ class Reading:
 
 
 def consistent(fd: int) -> bytes:
-    """Return a slot as it was at one moment, while its worker goes on writing.
+    """Return a slot's state at one moment, while its worker continues to write.
 
-    Two equal copies with equal versions at both ends of the counts: nothing was written while the
-    first was made. After _READ_ATTEMPTS the last copy has to do; its counters may be one copy
+    Two equal copies, with equal versions at both ends of the counts, prove that nothing was written
+    during the first. After _READ_ATTEMPTS the last copy has to do. Its counters may be one copy
     apart, which the next reading evens out.
     """
     content = os.pread(fd, SLOT_SIZE, 0)
@@ -384,20 +384,20 @@ def consistent(fd: int) -> bytes:
 
 
 def how_far(content: bytes) -> bytes:
-    """Return what to write at READ_AT once all of a slot has been read."""
+    """Return what to write at READ_AT once the whole slot has been read."""
     _, arrived, finished, total, _, _, _, _, busy, looks, _, _, full, *_ = _unpacked(content)
     return _READ.pack(arrived, finished, total, busy, looks, full)
 
 
 def how_far_in_times(content: bytes) -> bytes:
-    """Return the same once only the response times have been read, and the rest is left."""
+    """Return the same for a reading of only the response times; the rest stays unread."""
     _, _, finished, total, *_ = _unpacked(content)
     arrived, _, _, busy, looks, full = _READ.unpack_from(content, READ_AT)
     return _READ.pack(arrived, finished, total, busy, looks, full)
 
 
 def how_far_in_seconds(content: bytes) -> bytes:
-    """Return the same once all of the whole seconds have been read, and what came after is left."""
+    """Return the same for a reading of all whole seconds; what came later stays unread."""
     _, _, finished, total, _, _, _, _, busy, looks, _, _, full, *_ = _unpacked(content)
     arrived, *_ = _READ.unpack_from(content, READ_AT)
     seconds = _seconds(content)
@@ -426,7 +426,7 @@ def _seconds(content: bytes) -> tuple[Second, ...]:
 
 
 def read(content: bytes, now: float, *, alive: bool) -> Reading:
-    """Return what is new in a slot's content; of a dead worker nothing is active any more."""
+    """Return what is new in a slot's content; a dead worker has no active requests."""
     counts = _unpacked(content)
     _, arrived, finished, total, shortest, longest, generation, active = counts[:8]
     busy, looks, key, waiting, full, draining, began_rate, growth_rate, _ = counts[8:]
@@ -438,7 +438,7 @@ def read(content: bytes, now: float, *, alive: bool) -> Reading:
     start = _GAUGES_AT + _GAUGES.size
     written = content[start : start + length]
     gauges: dict[str, Gauge] = {}
-    # Two intervals: a callable that hangs leaves a value that soon is no longer live.
+    # Two intervals, because a callable that hangs leaves a value that soon is out of date.
     live = alive and 0 <= now - gauges_at <= 2 * INTERVAL
     if live and length and zlib.crc32(written) == checksum:
         with suppress(ValueError):

@@ -1,8 +1,8 @@
-"""What Linux knows about TCP sockets: those that listen, and those with something unread.
+"""Read Linux's TCP sockets: those that listen, and those with unread data.
 
-From the kernel's socket diagnostics (sock_diag), which asks for no right inside a container's own
-network; where these are not to be had, from /proc, which knows less. What comes from the kernel and
-does not look as it should is left out. Elsewhere than on Linux nothing is known.
+The source is the kernel's socket diagnostics (sock_diag), which need no permission inside a
+container's own network, or else /proc, which knows less. Malformed kernel data is skipped. On other
+systems nothing is known.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CHUNK, _CHUNKS = 16_384, 16
 
 
 class Address(NamedTuple):
-    """Where a socket listens; the host does not matter, as a task has one."""
+    """Where a socket listens; the host does not matter, because a task has only one."""
 
     family: int
     port: int
@@ -61,7 +61,7 @@ class Listener:
 
 
 def listeners() -> list[Listener]:
-    """Return the sockets that listen in this network namespace."""
+    """Return this network namespace's listening sockets."""
     try:
         return [
             Listener(inode, Address(family, port), waiting, limit)
@@ -76,18 +76,18 @@ def listeners() -> list[Listener]:
 
 
 def unread(addresses: frozenset[Address]) -> int | None:
-    """Return how many accepted connections have sent something that nobody has read yet.
+    """Return how many accepted connections have sent data that nobody has read.
 
-    These are requests that a server has accepted and not begun: their connection waits in a list of
-    the server's, or for its event loop. None where that is not known, as on a machine whose kernel
-    has no time to tell.
+    These are requests that a server has accepted but not begun: their connection waits in the
+    server's own list or for its event loop. None if unknown, for example if the kernel is too busy
+    to respond.
     """
     found = 0
     states = 1 << _ESTABLISHED | 1 << _CLOSE_WAIT
     try:
         for family in {address.family for address in addresses}:
             ports = {address.port for address in addresses if address.family == family}
-            # Without an inode: not accepted yet, so it waits with the listening socket.
+            # A socket without an inode is not accepted yet, and counts in the listening socket.
             found += sum(
                 1
                 for _, port, received, _, inode in _diagnosed(family, states)
@@ -101,10 +101,10 @@ def unread(addresses: frozenset[Address]) -> int | None:
 def _diagnosed(family: int, states: int) -> Iterator[tuple[int, int, int, int, int]]:
     """Yield state, own port, receive queue, send queue and inode of the sockets in `states`.
 
-    Of a listening socket the queues are those that wait to be accepted, and how many may.
+    A listening socket's queues are the connections that wait to be accepted, and how many may.
 
     Raises:
-        OSError: this cannot be had here.
+        OSError: the kernel does not provide them here.
     """
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError(errno.EAFNOSUPPORT, "no netlink")
@@ -124,9 +124,9 @@ def _diagnosed(family: int, states: int) -> Iterator[tuple[int, int, int, int, i
 
 
 class Answer:
-    """A part of the kernel's answer: messages, each of one socket, and at its end one that says so.
+    """A part of the kernel's response: one message per socket, and a final one at the very end.
 
-    Its `sockets` have to be gone through before `is_last` is known.
+    `is_last` is valid only after iterating over `sockets`.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -134,10 +134,10 @@ class Answer:
         self.is_last = not content
 
     def sockets(self) -> Iterator[tuple[int, int, int, int, int]]:
-        """Yield what `_diagnosed` does.
+        """Yield the same as `_diagnosed`.
 
         Raises:
-            OSError: no socket matches.
+            OSError: the kernel reports an error.
         """
         at = 0
         while at + HEADER.size <= len(self._content):
@@ -155,7 +155,7 @@ class Answer:
 
 
 def rows(table: bytes, family: int = socket.AF_INET) -> tuple[list[Listener], bool]:
-    """Return the listening sockets of one of /proc's tables, and if those were all.
+    """Return the listening sockets in one of /proc's tables, and whether the list is complete.
 
     The kernel lists them first, so the first other row ends them.
     """
@@ -174,12 +174,12 @@ def rows(table: bytes, family: int = socket.AF_INET) -> tuple[list[Listener], bo
 
 
 def overflows() -> int | None:
-    """Return how often a listen queue of this network namespace was full; None if unknown."""
+    """Return how often a listen queue in this network namespace was full; None if unknown."""
     return counted_overflows(_read(NETSTAT))
 
 
 def counted_overflows(netstat: bytes) -> int | None:
-    """Return the same from the content of /proc/net/netstat."""
+    """Return the same from /proc/net/netstat's content."""
     lines = [line.split() for line in netstat.split(b"\n") if line.startswith(b"TcpExt:")]
     if len(lines) < 2:  # noqa: PLR2004 - names, and values
         return None
@@ -189,7 +189,7 @@ def counted_overflows(netstat: bytes) -> int | None:
 
 
 def _read(path: str) -> bytes:
-    """Return a file of /proc as far as listening sockets go; nothing if it is not there."""
+    """Return a /proc file, up to the end of its listening sockets; nothing if it is missing."""
     read = b""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - opened several times a second

@@ -1,4 +1,4 @@
-"""Whether a task feels a surge: pure, from the whole seconds of its demand."""
+"""Detect a surge from the whole seconds of a task's demand: pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SECONDS = 2
-"""Whole seconds whose mean is compared."""
+"""Whole seconds whose mean is compared with the limit."""
 LEVEL, SIGMAS = 1.5, 3.0
-"""Times the target, and standard deviations above it. 1.3 times was dearer and told falsely."""
+"""Times the target, and standard deviations above it. 1.3 times cost more and raised false
+alarms."""
 PAST_LEVEL, PAST_SIGMAS = 2.0, 5.0
-"""The same above the last minute's mean, where no target is known."""
+"""The same relative to the last minute's mean, if no target is known."""
 PAST, FEWEST = 60, 20
 """Seconds of the past, at most and at least."""
 SLOT = 2
-"""Seconds between a task's messages about a surge: the queue accepts one in these."""
+"""Seconds between a task's messages about a surge: the queue accepts one per slot."""
 SLOTS = 5
 """Messages about one surge; after these 10 s the alarm has seen it, too."""
 CALM = 10
-"""Seconds without a surge after which the next one is another."""
+"""Seconds without a surge, after which the next one counts as new."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Second:
 
 
 def limit(target: float | None, past: Sequence[float]) -> float:
-    """Return the mean of SECONDS from which on a task feels a surge; infinite if unknown.
+    """Return the mean over SECONDS above which a task is in a surge; infinite if unknown.
 
-    Arrivals are Poisson's, so the mean of 2 s of a target of 100 has a deviation of √(100 / 2).
+    Arrivals are Poisson distributed, so with a target of 100 the mean of 2 s has a deviation of
+    √(100 / 2).
 
     Examples: a target of 100: 150, as 100 + 3 √50 = 121 is less. A target of 4: 4 + 3 √2 = 8.2, as
     6 is less. No target, and 50 a second in the last minute: 100, as 50 + 5 √25 = 75 is less.
@@ -51,10 +53,10 @@ def limit(target: float | None, past: Sequence[float]) -> float:
 
 
 class Surges:
-    """Feels surges, second by second, and says when to report one.
+    """Detect surges, second by second, and say when to report one.
 
     Args:
-        target: requests per second that a task should carry; None if that is unknown.
+        target: requests per second that a task should carry; None if unknown.
     """
 
     def __init__(self, target: float | None) -> None:
@@ -68,8 +70,8 @@ class Surges:
     def feels(self, seconds: Iterable[Second]) -> bool:
         """Return whether to report a surge now, from the newest seconds.
 
-        Each may come again and again; one that has been seen says nothing new. A surge is reported
-        once in a SLOT, in SLOTS of them at most; one that has grown by LEVEL since is another.
+        Seconds may be passed repeatedly; known ones are ignored. A surge is reported once per SLOT,
+        in at most SLOTS of them. Growth by LEVEL makes it a new one.
         """
         last = self._seconds[-1].number if self._seconds else -1
         new = [each for each in seconds if each.number > last]

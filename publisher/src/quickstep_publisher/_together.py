@@ -1,4 +1,4 @@
-"""What the workers of a task did together: pure, from their slots to an interval."""
+"""Combine what a task's workers did: pure, from their slots to an interval."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from quickstep_publisher._slots import Reading, Second
 
 _TREND_SECONDS = 10
-"""Whole seconds over which the growth of queue time is measured, at most."""
+"""The most whole seconds over which the growth of queue time is measured."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept from one interval for the next.
+    """What one interval keeps for the next.
 
-    `waiting` is how many requests waited then, None if unknown; `held` the demand; `second` the
-    last whole second that was read; `left` how many arrived at workers that are gone, and are in no
-    second yet.
+    `waiting` is how many requests waited then, None if unknown. `held` is the demand, and `second`
+    the last whole second that was read. `left` counts arrivals at workers that are gone, which are
+    in no second yet.
     """
 
     waiting: int | None = None
@@ -38,7 +38,7 @@ def together(
 ) -> tuple[Interval, Kept]:
     """Return what is new in all slots since the ledger's last `generation`, `span` seconds ago.
 
-    With `last`, a second, in whole seconds up to that one.
+    With `last`, a second, the interval has whole seconds up to that one.
     """
     taken = added_up(readings, generation, span)
     told = by_second(readings)
@@ -93,9 +93,9 @@ def together(
 
 
 def arrivals(readings: Sequence[Reading]) -> list[tuple[int, float]]:
-    """Return the newest whole seconds, and how many requests arrived in each, oldest first.
+    """Return the newest whole seconds and how many requests arrived in each, oldest first.
 
-    The first second of a task is not whole.
+    A task's first second is not whole.
     """
     told = by_second(readings)
     return [
@@ -107,7 +107,7 @@ def arrivals(readings: Sequence[Reading]) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True)
 class _Step:
-    """What began in some seconds, how many more requests waited after them, and how many then."""
+    """Requests that began in some seconds, growth of the queue, and how many wait at the end."""
 
     began: float
     growth: int
@@ -119,7 +119,7 @@ class _Step:
 def _step(
     began: float, seconds: float, before: int | None, waiting_now: int | None, *, full: bool
 ) -> _Step:
-    """Return a step; a queue that was unknown has not grown."""
+    """Return a step; a queue of unknown length has not grown."""
     growth = 0 if before is None or waiting_now is None else waiting_now - before
     return _Step(began, growth, waiting_now or 0, full, seconds)
 
@@ -131,10 +131,10 @@ def _by_second(seconds: Iterable[TaskSecond], before: int | None) -> Iterator[_S
 
 
 def _shared(steps: Sequence[_Step]) -> list[_Step]:
-    """Return the steps of an overload with an equal share of all that arrived in them.
+    """Return an overload's steps, each with an equal share of all arrivals.
 
-    Only the whole is known: what arrived in one second may be seen in another, as a server takes
-    many at once. Example: 20 begin in one second and 220 in the next: 120 in each.
+    Only the total is known: a server that accepts many at once may show one second's arrivals in
+    another. Example: 20 begin in one second and 220 in the next: 120 in each.
     """
     began, growth = (sum(each.began for each in steps), sum(each.growth for each in steps))
     over, full = sum(each.seconds for each in steps), any(each.full for each in steps)
@@ -142,12 +142,12 @@ def _shared(steps: Sequence[_Step]) -> list[_Step]:
 
 
 def _over(wait: float | None, *, full: bool) -> bool:
-    """Whether a task is overloaded: requests are turned away, or wait for long."""
+    """Return whether a task is overloaded: requests are turned away, or wait for long."""
     return full or (wait or 0.0) > WAITING
 
 
 def _busy(share: float | None, wait: float | None, *, full: bool) -> float | None:
-    """Return the share of slots in use: all of them where the task is overloaded."""
+    """Return the share of slots in use: all of them if the task is overloaded."""
     return 1.0 if share is not None and _over(wait, full=full) else share
 
 
@@ -161,8 +161,8 @@ def added_up(readings: Sequence[Reading], generation: int, seconds: float) -> In
         times = Statistics(
             count=finished,
             total=total,
-            # The mean is a bound too: of a worker that was not copied since the last reading,
-            # shortest and longest are not known.
+            # The mean is a bound too: the shortest and longest times of a worker without a copy
+            # since the last reading are unknown.
             minimum=min([mean, *(reading.shortest for reading in current)]),
             maximum=max([mean, *(reading.longest for reading in current)]),
         )
@@ -173,7 +173,7 @@ def added_up(readings: Sequence[Reading], generation: int, seconds: float) -> In
         times=times,
         gauges=_gauges(readings),
         busy=_mean_busy(readings),
-        # All that are left: after a reload, only the old workers are asked to end.
+        # All living workers have to drain, because a reload asks only the old ones to end.
         draining=all(r.draining for r in readings if r.alive) and any(r.alive for r in readings),
     )
 
@@ -181,7 +181,7 @@ def added_up(readings: Sequence[Reading], generation: int, seconds: float) -> In
 def waiting(readings: Iterable[Reading]) -> int | None:
     """Return how many connections wait on all sockets together; None if no worker listens.
 
-    Workers that share their sockets see the same queue: it counts once.
+    Workers that share their sockets see the same queue, so it counts once.
     """
     queues = {reading.key: reading.waiting for reading in readings if reading.key}
     return sum(queues.values()) if queues else None
@@ -189,7 +189,7 @@ def waiting(readings: Iterable[Reading]) -> int | None:
 
 @dataclass(frozen=True)
 class TaskSecond:
-    """A whole second of all workers together; what is unknown is None."""
+    """A whole second of all workers together; unknown values are None."""
 
     second: int
     arrived: float
@@ -202,7 +202,7 @@ class TaskSecond:
 
 
 def by_second(readings: Iterable[Reading]) -> list[TaskSecond]:
-    """Return the whole seconds that are in the slots, oldest first."""
+    """Return the whole seconds in the slots, oldest first."""
     told: dict[int, list[tuple[int, Second]]] = {}
     arrived: dict[int, int] = {}
     for reading in readings:
@@ -222,7 +222,7 @@ def by_second(readings: Iterable[Reading]) -> list[TaskSecond]:
 def before_full(readings: Iterable[Reading]) -> float:
     """Return how many requests per second arrived before the listen queue was full.
 
-    Workers that share their ports see the same queue grow: it counts once.
+    Workers that share their ports see the same queue grow, so it counts once.
     """
     told = [reading for reading in readings if reading.began_rate or reading.growth_rate]
     growth = {reading.key: reading.growth_rate for reading in told}
@@ -254,10 +254,10 @@ def _together(second: int, told: Sequence[tuple[int, Second]]) -> TaskSecond:
 def whole_seconds(
     readings: Iterable[Reading], seconds: Sequence[TaskSecond], before: Kept, last: int
 ) -> list[TaskSecond]:
-    """Return the seconds after those `before` and up to the `last`, with what arrived in each.
+    """Return the seconds after those `before` and up to the `last`, with each one's arrivals.
 
-    What a worker has counted but told late belongs to the first of them, and what is left of a dead
-    one to the last: nothing is lost.
+    Late counts belong to the first of them, and a dead worker's remaining counts to the last, so
+    nothing is lost.
     """
     new = {each.second: each for each in seconds if before.second < each.second <= last}
     if not new:
@@ -277,7 +277,7 @@ def whole_seconds(
 
 
 def _without_gaps(told: Sequence[TaskSecond], after: int) -> Iterator[TaskSecond]:
-    """Yield seconds and those before them in which no worker lived: the counts are theirs, too.
+    """Yield the seconds, and before them those without a living worker, which share the counts.
 
     Example: second 3 was the last to be read, and 6 counts 30 arrivals: 10 in each of 4, 5
     and 6. A task's seconds begin with its first.
@@ -291,18 +291,18 @@ def _without_gaps(told: Sequence[TaskSecond], after: int) -> Iterator[TaskSecond
 
 
 def waits_of(seconds: Iterable[TaskSecond]) -> list[Wait]:
-    """Return the seconds' queue times, those that are known."""
+    """Return the seconds' known queue times."""
     return [
         Wait(each.second, each.wait, each.requests) for each in seconds if each.wait is not None
     ]
 
 
 def queue_time_of(waits: Sequence[Wait], waiting: int | None, begun: float) -> float | None:
-    """Return for how long requests waited, in seconds; None if that is unknown.
+    """Return how long requests waited, in seconds; None if unknown.
 
-    Where no request says so, what waits to be accepted does, by Little's law: 200 connections, of
-    which 100 are taken each second, wait for 2 s. That none waits says nothing: a server may have
-    its own queue.
+    If no request shows it, Little's law does: 200 connections to accept, of which 100 are taken
+    each second, wait for 2 s. An empty listen queue shows nothing, because the server may have its
+    own queue.
     """
     newest = [wait for wait in waits if wait.second > waits[-1].second - INTERVAL]
     if requests := sum(wait.requests for wait in newest):
@@ -319,7 +319,7 @@ def _mean_busy(readings: Sequence[Reading]) -> float | None:
 
 
 def _gauges(readings: Sequence[Reading]) -> dict[str, Gauge]:
-    """Add up the workers' gauges; of a shared one, keep what was read last."""
+    """Add up the workers' gauges; for a shared one, keep the newest value."""
     added: dict[str, Gauge] = {}
     for reading in sorted(readings, key=lambda reading: reading.gauges_at):
         for name, gauge in reading.gauges.items():

@@ -1,4 +1,4 @@
-"""Why nothing is published, logged once, in words that say what to do."""
+"""Log once why nothing is published, and what to do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from enum import Enum
 logger = logging.getLogger("quickstep_publisher")
 
 SAID_AGAIN_AFTER = 3600
-"""Seconds until the same problem is worth another line."""
+"""Seconds until the same problem is logged again."""
 LATER = 60
-"""Seconds until the next attempt where trying sooner cannot help."""
+"""Seconds until the next attempt if trying sooner cannot help."""
 
 
 class Kind(Enum):
@@ -33,7 +33,7 @@ class Kind(Enum):
 
     @property
     def later(self) -> bool:
-        """Whether to try again only after LATER seconds."""
+        """Whether the next attempt waits for LATER seconds."""
         return self.value[1]
 
 
@@ -46,9 +46,9 @@ class NotPublishedError(Exception):
 
 
 class Announcer:
-    """Writes to the log; the same problem once in SAID_AGAIN_AFTER, however often it comes.
+    """Write to the log, each problem once in SAID_AGAIN_AFTER, however often it occurs.
 
-    Its memory is a time for each Kind. Times are monotonic seconds.
+    It remembers one time per Kind. Times are monotonic seconds.
     """
 
     def __init__(self) -> None:
@@ -58,36 +58,36 @@ class Announcer:
         self._published = False
 
     def trouble(self, kind: Kind, message: str, now: float) -> None:
-        """Say what is wrong, unless it was said already."""
+        """Log a problem, unless it was logged recently."""
         if self._is_news(kind, now):
             level = logging.INFO if kind is Kind.SWITCHED_OFF else logging.WARNING
             logger.log(level, "%s", message)
 
     def unexpected(self, error: Exception, now: float) -> None:
-        """Say that there is a bug, with the exception's traceback."""
+        """Log a bug with the exception's traceback."""
         if self._is_news(Kind.UNEXPECTED, now):
             said = "Unexpected error in the publisher; the application is not affected"
             logger.error(said, exc_info=error)
 
     def dropped(self) -> None:
-        """Count a point that was not even tried, as it was too soon after the last failure."""
+        """Count a point that was not sent because the last failure was too recent."""
         self._dropped += 1
 
     def not_published(self, error: NotPublishedError, now: float) -> None:
-        """Say that a point is not accepted, and why."""
+        """Log that a point was not accepted, and why."""
         self._dropped += 1
         again = f"every {LATER} s" if error.kind.later else "with the next point"
         if self._is_news(error.kind, now):
             self._announced_failing = True
-            # As text: a handler that keeps records is not to keep the frames of the exception.
+            # As text, so that a handler that keeps records does not keep the exception's frames.
             logger.warning("Metrics are not published: %s. Trying again %s.", str(error), again)
 
     def published(self, what: str) -> None:
-        """Say that publishing has begun, or has begun again after a problem that was logged."""
+        """Log that publishing has begun, or has resumed after a logged problem."""
         if not self._published:
             logger.info("Publishing metrics of %s", what)
         elif self._announced_failing:
-            # A warning like the one before: who reads only warnings is to know that it is over.
+            # A warning like the first, so that readers of warnings see that the problem is over.
             logger.warning("Metrics are published again; points not accepted: %d.", self._dropped)
         self._published = True
         self._announced_failing = False

@@ -1,21 +1,21 @@
-"""The worker processes of one task: each counts in its own slot, one publishes for all.
+"""A task's worker processes: each counts in its own slot, and one publishes for all.
 
 A folder per task holds a `ledger` and a file per worker, its slot:
 
     worker 1 --copies--> 81-3f9c.slot --.
-    worker 2 --copies--> 82-a011.slot ---+--> the one that holds the ledger's lock adds up
-    worker 3 --copies--> 83-77d2.slot --'     what is new, notes how far it has read, publishes
+    worker 2 --copies--> 82-a011.slot ---+--> the holder of the ledger's lock adds up what is new,
+    worker 3 --copies--> 83-77d2.slot --'     notes how far it has read, and publishes
 
-- Counters only ever rise. The publishing worker notes in each slot how far it has read; so,
-  whichever worker does it next, each request is counted once.
-- A worker holds a lock on its slot as long as it lives, and the kernel releases it when it dies, by
-  whatever cause. A slot that can be locked is that of a dead worker: its last counts are taken, and
-  the file is removed. No process ids are compared.
+- Counters only rise. The publishing worker notes in each slot how far it has read, so each request
+  is counted once, whichever worker publishes next.
+- A worker holds a lock on its slot while it lives. When it dies, for whatever reason, the kernel
+  releases the lock. A slot that can be locked belongs to a dead worker: its last counts are taken,
+  and the file is removed. Process ids are not compared.
 - The ledger names the interval that was read last. A worker that finds the current one there has
-  nothing to do; a worker that died, hangs or sends slowly delays nobody else's next interval.
-- Who leaves last hands on what is not published: slot and ledger stay for a successor, which a
-  server that recycles its only worker starts at once. So an interval that two workers shared is
-  published once, and one at whose end nobody lived is made up for.
+  nothing to do. A worker that died, hangs or sends slowly does not delay another's next interval.
+- The last worker to leave hands on what is not published: slot and ledger stay for a successor,
+  which a server that recycles its only worker starts at once. So an interval shared by two workers
+  is published once, and one at whose end no worker lived is made up.
 
 Without a folder (no file system to write to, no `fcntl`) a worker is alone, with the same code.
 """
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 
     from quickstep_publisher._slots import Reading
 
-# generation, intervals taken, number of the interval read last, when (monotonic), by which worker,
-# how many requests waited then, the demand, the last whole second that was read, and how many
-# arrived at workers that are gone and are in no second yet
+# generation, intervals taken, number of the interval read last, its time (monotonic), its worker,
+# how many requests waited then, the demand, the last whole second that was read, and arrivals at
+# workers that are gone, which are in no second yet
 _LEDGER = struct.Struct("@qqqdqqdqq")
 _UNKNOWN = -1
 
@@ -90,14 +90,14 @@ class _Ledger:
 
 
 class Workers:
-    """The workers of one task, as one of them sees them: it has joined, and may leave.
+    """A task's workers as one of them sees them; making it joins them.
 
     Args:
-        folder: the task's folder, which is made if need be; None for a worker that is alone.
-        number: the interval whose tick was last; the next one is the first to be published, unless
-            others were here before.
+        folder: the task's folder, created if missing; None for a worker that is alone.
+        number: the last tick's interval. The next one is the first to be published, unless other
+            workers were here before.
         now: the monotonic time.
-        recorder: what counts in this worker.
+        recorder: this worker's counters.
 
     Raises:
         OSError: the folder cannot be used.
@@ -111,7 +111,7 @@ class Workers:
         self._ledger_fd = self._slot_fd = -1
         self._ledger: mmap.mmap | bytearray = bytearray(_LEDGER.size)
         self._memory: mmap.mmap | bytearray = bytearray(SLOT_SIZE)
-        # Of this process's own threads, which are never a request's.
+        # Shared only by this process's own threads, never by a request's.
         self._copying = threading.Lock()
         self._look, self._wall = Look(), 0.0
         if folder is None:
@@ -127,18 +127,18 @@ class Workers:
 
     @property
     def holds(self) -> bool:
-        """Whether this worker was the last to publish, and so is to be the first to do it again."""
+        """Whether this worker published last, and so should publish first again."""
         return self._read_ledger().holder == self._id
 
     @property
     def number(self) -> int:
-        """The interval that was taken last, by whichever worker."""
+        """The interval taken last, by whichever worker."""
         return self._read_ledger().number
 
     def copy(self, look: Look | None = None, wall: float = 0.0) -> None:
-        """Copy what was counted into the slot, with a look at how busy the process is.
+        """Copy the counts into the slot, with a look at how busy the process is.
 
-        `wall` is the time of day in seconds, by which whole seconds are told apart.
+        `wall` is the time of day in seconds, which separates whole seconds.
         """
         with self._copying:
             self._look = look or self._look
@@ -146,22 +146,22 @@ class Workers:
             self._wall = wall or self._wall
 
     def set_gauges(self, gauges: Mapping[str, Gauge], now: float) -> None:
-        """Leave this worker's gauges, read at `now`, for the next worker that publishes."""
+        """Leave this worker's gauges, read at `now`, for the next publishing worker."""
         with self._copying:
             self._slot.write_gauges(gauges, now)
 
     def take(self, number: int, now: float, second: int | None = None) -> Interval | None:
-        """Return what is new since the last reading, as the one who publishes interval `number`.
+        """Return what is new since the last reading, to publish interval `number`.
 
-        None if another worker has taken that interval or is just doing it, if a new task has not
-        counted long enough for a rate, or if the last reading is too long ago to be news.
+        None if another worker has taken that interval or is taking it, if a new task has not
+        counted long enough for a rate, or if the last reading is too old.
 
-        Intervals that nobody has taken meanwhile are `missed`: the same reading is theirs, too.
+        Intervals that nobody has taken in the meantime are `missed`: the same reading covers them.
         Example: taken at tick 2; the only worker was recycled, and its successor comes 2 s after
         tick 3. It takes 7 s for tick 3, and at tick 4 the 3 s since then. Had it come 4 s after, it
-        would have waited for tick 4 and taken 10 s for both, tick 3 being missed.
+        would have waited for tick 4 and taken 10 s for both, with tick 3 missed.
 
-        With `second`, the last whole second that is over, the reading is one of whole seconds.
+        With `second`, the last complete second, the reading has whole seconds.
         """
         self.copy()
         with self._locked(wait=False) as locked:
@@ -179,31 +179,31 @@ class Workers:
             return replace(taken, missed=max(0, missed))
 
     def take_early(self, now: float, second: int) -> Interval | None:
-        """Return the whole seconds up to one that nobody has read, before their interval's tick.
+        """Return the unread whole seconds up to `second`, before their interval's tick.
 
-        None if another worker is just reading.
+        None if another worker is reading.
         """
         self.copy()
         with self._locked(wait=False) as locked:
             return self._take(self._read_ledger(), now, second) if locked else None
 
     def arrivals(self) -> list[tuple[int, float]]:
-        """Return the newest whole seconds and how many requests arrived in each; takes nothing."""
+        """Return the newest whole seconds and how many requests arrived in each; take nothing."""
         self.copy()
         return arrivals([read(content, 0.0, alive=True) for content in self._contents()])
 
     def leave(self, now: float, *, times: bool) -> Interval | None:
         """Stop counting; as the task's last worker, hand on what is not published yet.
 
-        With `times`, return the response times alone, if there are any. They are weighed by
-        request, so they may be published at any time; a rate is one sample for each interval, and
-        its requests wait for a successor, or end with the task.
+        With `times`, return only the response times, if any. They are weighted by request, so they
+        may be published at any time. A rate is one sample per interval, so its requests wait for a
+        successor, or end with the task.
         """
         taken = None
         with self._locked(wait=True):
             self.copy()
             if self._slot_fd >= 0:
-                # Said, not left to closing: the memory map has a copy of the descriptor.
+                # Explicitly, because the memory map's copy of the descriptor outlives the close.
                 fcntl.flock(self._slot_fd, fcntl.LOCK_UN)
             if times and not self._others_live():
                 ledger = self._read_ledger()
@@ -217,11 +217,11 @@ class Workers:
 
     def abandon(self) -> None:
         """Let go of everything after a fork: it is the parent's, and the parent's locks stay."""
-        # Another thread of the parent may have held it at that moment.
+        # Another of the parent's threads may have held it at that moment.
         self._copying = threading.Lock()
         shared = (self._memory, self._ledger)
         self._detach()
-        # The maps too, for each has a copy of its file's descriptor, and keeps the lock with it.
+        # The maps too: each has a copy of its file's descriptor, which keeps the lock.
         for memory in shared:
             if isinstance(memory, mmap.mmap):
                 memory.close()
@@ -237,15 +237,15 @@ class Workers:
             self._ledger = mmap.mmap(self._ledger_fd, _LEDGER.size)
             ledger = self._read_ledger()
             if is_new or not (0 <= now - ledger.at <= LONGEST_SPAN or self._others_live()):
-                # The first worker here, or the first in a long time. What others have left is old;
-                # the ledger's time may even be from before a restart of the machine.
+                # The first worker here, or the first in a long time. Any remains are old, and the
+                # ledger's time may even predate a restart of the machine.
                 for left in folder.glob("*-*"):
                     left.unlink()
                 self._write_ledger(_Ledger(ledger.generation + 1, 0, number, now, self._id))
             self._make_slot(folder)
 
     def _make_slot(self, folder: Path) -> None:
-        # Under its final name only once it is locked: until then it would pass for a dead one's.
+        # Its final name only once it is locked: before, it would look like a dead worker's.
         name = f"{os.getpid()}-{self._id:x}"
         unlocked = folder / f"{name}.new"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -320,7 +320,7 @@ class Workers:
         return _Ledger(*_LEDGER.unpack_from(self._ledger))
 
     def _write_ledger(self, ledger: _Ledger) -> None:
-        # At once, for others read it without the lock; see Slot.copy.
+        # In one assignment, because others read it without the lock; see Slot.copy.
         self._ledger[: _LEDGER.size] = _LEDGER.pack(
             ledger.generation,
             ledger.taken,
@@ -335,12 +335,12 @@ class Workers:
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[bool]:
-        """Hold the ledger's lock and yield True, or False where it is not free.
+        """Hold the ledger's lock and yield True, or yield False if it is taken.
 
-        Others hold it for less than a millisecond; who may `wait` does so for 0.5 s at most.
+        Others hold it for less than a millisecond. With `wait`, wait for it for 0.5 s at most.
 
         Raises:
-            TimeoutError: it was not free in all that time: its holder has been stopped.
+            TimeoutError: it was never free in that time, so its holder has been stopped.
         """
         if self._folder is None:
             yield True
@@ -360,7 +360,7 @@ class Workers:
             fcntl.flock(self._ledger_fd, fcntl.LOCK_UN)
 
     def _detach(self) -> None:
-        """Write into private memory from now on: a thread that goes on copying harms nothing."""
+        """Write into private memory from now on: a thread that still copies does no harm."""
         with self._copying:
             self._memory = bytearray(SLOT_SIZE)
             self._slot = Slot(self._memory, self.recorder)
@@ -376,11 +376,11 @@ class Workers:
 def task_folder(root: str | None, key: str) -> Path:
     """Return the folder in which the workers of the task named by `key` meet.
 
-    `root` is where the user wants it; else shared memory, which a container with a read-only root
-    file system has too, and then the directory for temporary files.
+    `root` is the user's choice. By default it is shared memory, which even a container with a
+    read-only root file system has, and then the directory for temporary files.
 
     Raises:
-        OSError: no such directory can be written to, or a folder is not this user's alone.
+        OSError: no such directory is writable, or a folder is not this user's alone.
     """
     if fcntl is None:
         raise OSError("this platform has no fcntl")
@@ -394,7 +394,7 @@ def task_folder(root: str | None, key: str) -> Path:
 
 
 def _private_folder(place: Path, name: str) -> Path:
-    """Make a folder that nobody else can read or write, in a place that may be everybody's."""
+    """Make a folder that nobody else can read or write, in a place that others may share."""
     folder = place / name
     folder.mkdir(mode=_ROOT_MODE, exist_ok=True)
     found = folder.lstat()

@@ -1,4 +1,4 @@
-"""ASGI middleware: Starlette, FastAPI, Django's asgi.py, any other."""
+"""ASGI middleware: Starlette, FastAPI, Django's asgi.py and others."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ if TYPE_CHECKING:
     Message: TypeAlias = MutableMapping[str, Any]
     Receive: TypeAlias = Callable[[], Awaitable[Message]]
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
-    # Any: frameworks type these three a little differently, and all of them are right.
+    # Any: frameworks type these three slightly differently, and all are right.
     App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _ENDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _LAST = frozenset({"http.response.body", "http.response.zerocopysend", "http.response.pathsend"})
-"""What ends a response unless it says that there is `more_body`."""
+"""Messages that end a response, unless they announce `more_body`."""
 
 
 class AsgiMiddleware:
-    """Counts the requests and connections of an ASGI application.
+    """Count an ASGI application's requests and connections.
 
-    An HTTP request counts from its arrival here until the last byte of the response is handed to
-    the server, or until the application has ended in any other way: it returned, raised,
-    or was cancelled. What it does after the last byte (background tasks) is not response time.
+    An HTTP request lasts from its arrival here until the last byte of the response is handed to the
+    server, or until the application ends in another way: it returned, raised, or was cancelled.
+    Work after the last byte (background tasks) is not response time.
 
-    Health checks, and what else the publisher leaves out, pass uncounted.
+    Health checks, and other paths that the publisher leaves out, pass uncounted.
 
-    A WebSocket is an active connection as long as it lasts, and no request: it may last for hours.
+    A WebSocket is an active connection for as long as it lasts, but not a request: it may last for
+    hours.
 
-    Lifespan passes as it is. The publisher starts with it, and publishes what is left before its
-    end is reported: a server may kill its process right after, as uvicorn does. Without lifespan it
-    starts with the first request.
+    Lifespan messages pass unchanged. The publisher starts with the lifespan, and publishes the rest
+    before its end is reported, because a server may kill its process right afterwards, as uvicorn
+    does. Without lifespan it starts with the first request.
 
     Args:
         app: the application.
-        publisher: the publisher; one that takes all from the environment by default.
+        publisher: the publisher; by default one configured by the environment.
     """
 
     def __init__(self, app: App, publisher: Publisher | None = None) -> None:
@@ -70,7 +71,7 @@ class AsgiMiddleware:
         began = timer()
         active = True
 
-        # Not its own coroutine, of which each costs as much as all the rest.
+        # Not a coroutine: each would cost as much as everything else here.
         def send_and_see(message: Message) -> Awaitable[None]:
             nonlocal active
             if active and message["type"] in _LAST and not message.get("more_body"):
@@ -103,7 +104,7 @@ class AsgiMiddleware:
     def _closing(self, send: Send) -> Send:
         async def close_and_send(message: Message) -> None:
             if message["type"] in _ENDS:
-                # This holds up the event loop, for 2 s at most: there is nothing left to serve.
+                # This blocks the event loop, for 2 s at most: nothing is left to serve.
                 self._publisher.close()
             await send(message)
 

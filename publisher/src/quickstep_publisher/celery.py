@@ -1,9 +1,11 @@
-"""Celery: tasks are counted where they run, and queues where the worker's main process is.
+"""Celery: count tasks where they run, and queues in the worker's main process.
 
-from quickstep_publisher.celery import watch
+Call `watch` where you create the application:
 
-app = Celery(...)
-watch(app)
+    from quickstep_publisher.celery import watch
+
+    app = Celery(...)
+    watch(app)
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ _BEGAN = "_quickstep_began"
 def watch(
     app: Any, publisher: Publisher | None = None, queues: Sequence[str] | None = None
 ) -> Publisher:
-    """Count the tasks of an application's workers, and how many wait.
+    """Count the tasks that an application's workers run, and those that wait.
 
-    Tasks begun are RequestsPerSecond, those running ActiveConnections, their time
-    AverageResponseTime, the share of the pool in use Utilization. QueueLength is what waits on the
-    broker. The publisher starts with the worker, not with the application.
+    Tasks begun are RequestsPerSecond, running tasks ActiveConnections, their durations
+    AverageResponseTime, the share of the pool in use Utilization, and tasks waiting on the broker
+    QueueLength. The publisher starts with the worker, not with the application.
 
     Args:
         app: the application.
-        publisher: one that takes all from the environment by default.
-        queues: whose length counts; the application's default queue by default.
+        publisher: by default one configured by the environment.
+        queues: the queues whose length counts; by default the application's default queue.
     """
     chosen = publisher or Publisher()
     names = tuple(queues or (app.conf.task_default_queue,))
@@ -43,7 +45,7 @@ def watch(
             return float(sum(_waiting(connection, name) for name in names))
 
     def ready(sender: Any = None, **_: Any) -> None:
-        # A prefork pool's children have a slot each, and its main process has none.
+        # A prefork pool's children have one slot each, and its main process has none.
         pool = getattr(sender, "pool", None)
         if not type(pool).__module__.endswith("prefork"):
             chosen.load.slots = chosen.load.slots or getattr(pool, "limit", None) or 1
@@ -62,7 +64,7 @@ def watch(
         if began is not None:
             chosen.start().end(time.perf_counter() - began)
 
-    # weak=False: Celery would forget functions that nobody else holds.
+    # weak=False, because Celery would forget functions that nobody else references.
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_process_init.connect(child, weak=False)
     signals.task_prerun.connect(begin, weak=False)
@@ -71,7 +73,7 @@ def watch(
 
 
 def _waiting(connection: Any, queue: str) -> int:
-    """Return how many tasks wait; a queue that is not there, as an empty one of Redis, has none."""
+    """Return how many tasks wait; a missing queue, such as Redis's empty ones, has none."""
     with connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue, passive=True).message_count)

@@ -1,10 +1,10 @@
-"""Whether lines of the embedded metric format are what Quickstep's alarms can read.
+"""Check whether lines in the embedded metric format suit Quickstep's alarms.
 
     python -m quickstep_publisher.check < lines
     docker logs task | python -m quickstep_publisher.check --namespace Quickstep/prod/web
 
-For services in other languages: they print a line every 5 s, and this says what is wrong with them.
-Lines that are not of the format are passed over, as a container's output has others, too.
+For services in other languages: they print a line every 5 s, and this reports what is wrong with
+it. Lines in other formats are skipped, because a container's output has those, too.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ _STATISTICS = {"Min", "Max", "Sum", "Count"}
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a line; `line` counts from 1, and is 0 for what is wrong with all."""
+    """What is wrong with a line; `line` counts from 1, and is 0 for a problem with all lines."""
 
     line: int
     message: str
 
     def __str__(self) -> str:
-        """Return it as the command prints it."""
+        """Return it in the command's output format."""
         return f"line {self.line}: {self.message}" if self.line else self.message
 
 
 def check(lines: Iterable[str], namespace: str | None = None) -> list[Problem]:
-    """Return what is wrong with a task's lines, in their order; nothing if they are right.
+    """Return the problems in a task's lines, in order; empty if the lines are right.
 
     Args:
         lines: a task's output.
-        namespace: the one that the alarms watch; Quickstep/<cluster>/<service> by default.
+        namespace: the namespace that the alarms watch; Quickstep/<cluster>/<service> by default.
     """
     found: list[Problem] = []
     rates: list[tuple[int, int]] = []
@@ -196,7 +196,7 @@ def _of_times(rates: list[tuple[int, int]]) -> Iterator[Problem]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check lines of standard input or of files; return 1 if something is wrong with them."""
+    """Check lines from standard input or files; return 1 if any is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m quickstep_publisher.check",
         description="Say what is wrong with a task's lines of the embedded metric format.",
@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     found = check(lines if given.files else sys.stdin, given.namespace)
     for problem in found:
-        print(problem)  # noqa: T201 - what the command is for
+        print(problem)  # noqa: T201 - the command's output
     if not found:
         print("These lines are right.")  # noqa: T201
     return 1 if found else 0

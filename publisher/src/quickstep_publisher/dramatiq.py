@@ -1,6 +1,8 @@
-"""Dramatiq: a middleware of the broker.
+"""Dramatiq: a broker middleware.
 
-broker.add_middleware(QuickstepMiddleware())
+Add it to your broker:
+
+    broker.add_middleware(QuickstepMiddleware())
 """
 
 from __future__ import annotations
@@ -15,13 +17,13 @@ from quickstep_publisher.publisher import Publisher
 
 
 class QuickstepMiddleware(Middleware):
-    """Counts the messages that workers process, and publishes from the worker's start on.
+    """Count the messages that workers process, and publish from the worker's start on.
 
-    Messages begun are RequestsPerSecond, those that run ActiveConnections, the share of threads in
-    use Utilization. QueueLength is what waits on a Redis broker; for others use your own gauge.
+    Messages begun are RequestsPerSecond, running messages ActiveConnections, the share of threads
+    in use Utilization. QueueLength is what waits on a Redis broker; for others use your own gauge.
 
     Args:
-        publisher: one that takes all from the environment by default.
+        publisher: by default one configured by the environment.
     """
 
     def __init__(self, publisher: Publisher | None = None) -> None:

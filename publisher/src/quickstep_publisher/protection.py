@@ -1,4 +1,4 @@
-"""Keeping ECS from stopping a task while it works on something that must not be cut off."""
+"""Keep ECS from stopping a task during work that must not be cut off."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 AGENT = "ECS_AGENT_URI"
 TIMEOUT = 2
-"""Seconds that ECS's agent has to answer; a job begins unprotected after them."""
+"""Seconds for ECS's agent to respond; after that a job begins unprotected."""
 _LONGEST = 2880
 _logger = logging.getLogger("quickstep_publisher")
 
 
 class TaskProtection:
-    """Protects the task from scale-in and deployments while jobs run in it.
+    """Protect the task from scale-in and deployments while jobs run in it.
 
-    With the first of several jobs the task is protected, and after the last one no more. Protection
-    ends by itself after `minutes`; a job that begins when half of these are over renews it. The
-    task's role needs ecs:UpdateTaskProtection. Each process counts for itself: of several worker
-    processes, the first one that is idle would end the protection of all.
+    Protection begins with the first of several jobs and ends after the last. It also expires after
+    `minutes`; a job that begins when half of that time has passed renews it. The task's role needs
+    ecs:UpdateTaskProtection. Each process counts for itself: with several worker processes, the
+    first idle one would end the protection for all.
 
-    Never raises: what fails is said in the log of `quickstep_publisher`, once. Outside ECS it does
-    nothing.
+    No method raises: failures are logged once to `quickstep_publisher`. Outside ECS nothing
+    happens.
 
     Args:
         minutes: 1 to 2880; how long a job takes at most.
         environment: where ECS names its agent.
-        monotonic: the time, in seconds.
+        monotonic: the clock, in seconds.
 
     Raises:
         ValueError: `minutes` is out of bounds.
@@ -93,12 +93,12 @@ class TaskProtection:
             {"Content-Type": "application/json"},
             method="PUT",
         )
-        # The agent is link-local: a proxy that the environment names cannot reach it.
+        # The agent is link-local: a proxy from the environment cannot reach it.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=TIMEOUT):
                 return True
-        except OSError as error:  # HTTPError and URLError are ones
+        except OSError as error:  # includes HTTPError and URLError
             if not self._said:
                 self._said = True
                 _logger.warning(

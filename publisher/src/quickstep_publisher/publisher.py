@@ -1,4 +1,4 @@
-"""The publisher, as applications use it."""
+"""The publisher's interface for applications."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _RESERVED = {
 
 
 class Publisher:
-    """Publishes what a task does, every 5 seconds; see the package's README.
+    """Publish a task's metrics every 5 seconds; see the package's README.
 
-    Making one does nothing yet. With the first thing it counts, or with `start`, a process joins
-    the other worker processes of its task and starts a daemon thread. A forked child does the same
-    when it first counts something. Nothing that goes wrong later raises: it is said in the log of
-    `quickstep_publisher`, and tried again.
+    Creating one does nothing yet. On the first count, or on `start`, a process joins its task's
+    other worker processes and starts daemon threads. A forked child does the same when it first
+    counts something. Later problems never raise: they are logged to `quickstep_publisher`, and the
+    publisher tries again.
 
     Args:
         cluster: the dimension ClusterName; else QUICKSTEP_CLUSTER, else ECS's task metadata.
@@ -60,26 +60,26 @@ class Publisher:
         transport: "cloudwatch", "logs", "emf", "print", "off", or an object with a `send` method;
             else QUICKSTEP_TRANSPORT, else "cloudwatch".
         stream: what "emf" writes to; standard output by default.
-        directory: where the worker processes of a task meet; else QUICKSTEP_DIRECTORY, else
-            /dev/shm or the directory for temporary files.
-        thread: False for a publisher that stands for a task by itself, in a simulation or a test:
-            it meets no other process, and publishes when `publish` is called.
+        directory: where a task's worker processes meet; else QUICKSTEP_DIRECTORY, else /dev/shm or
+            the directory for temporary files.
+        thread: False for a publisher that represents a whole task, in a simulation or a test: it
+            meets no other process, and publishes only when `publish` is called.
         phase: seconds in [0, 5) after each multiple of 5 s of the UTC clock at which to publish;
             by default each task has its own in [4, 5), just before a period ends, or in the
             last QUICKSTEP_SPREAD seconds of the 5.
-        clock: what tells the time.
-        slots: how many requests or jobs one worker process works on at once, for Utilization; else
-            QUICKSTEP_SLOTS, else as the server says, if it does.
-        seconds: whether each call carries the whole seconds of its interval, each with its own
-            time, instead of one value; else not with QUICKSTEP_SECONDS=0. The policy's
-            PublishSeconds is 1 then, else 5.
-        surges: who is notified of a surge, in whole seconds only; else the queue of
+        clock: the clocks to use.
+        slots: how many requests or jobs one worker process handles at once, for Utilization; else
+            QUICKSTEP_SLOTS, else the server's number, if known.
+        seconds: whether each call carries its interval's whole seconds, each with its own time,
+            instead of one value; True unless QUICKSTEP_SECONDS=0. The policy's PublishSeconds must
+            be 1 then, else 5.
+        surges: who is notified of a surge, with whole seconds only; else the queue in
             QUICKSTEP_SURGE_QUEUE, else nobody.
-        target: requests per second that a task should carry, from 1.5 times which on it feels a
-            surge; else QUICKSTEP_TARGET, else it goes by its own last minute.
+        target: requests per second that a task should carry; a surge begins at 1.5 times that.
+            Else QUICKSTEP_TARGET, else the task compares with its own last minute.
 
     Raises:
-        ValueError: an argument that cannot be right.
+        ValueError: an argument is invalid.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Publisher:
         self._wants_threads = thread and not self._off
         self._ends_with_process = False
         self._gauges: dict[str, Registered] = {}
-        # Only for beginning and ending; reentrant, as a finalizer may count something meanwhile.
+        # Only for starting and ending; reentrant, because a finalizer may count something then.
         self._lock = threading.RLock()
         self.load = Load(found.slots, self.clock.monotonic)
         self.leave_out = found.leave_out
@@ -150,32 +150,32 @@ class Publisher:
             self._wrong(f"A response time must be a number of seconds, not {seconds!r}: left out.")
 
     def count(self, requests: int = 1) -> None:
-        """Count requests whose response time is not known: only RequestsPerSecond includes them."""
+        """Count requests of unknown response time: only RequestsPerSecond includes them."""
         (self.recorder or self.start()).count(requests)
 
     def request(self) -> Request:
-        """Return a context manager: what runs in it is one request, and active meanwhile."""
+        """Return a context manager whose block is one request, active while it runs."""
         return Request(self)
 
     def drain(self) -> None:
-        """Say that this process serves no more: once all of a task do, it publishes no rate."""
+        """Mark this process as draining; when all of a task's do, it publishes no rate."""
         self.load.draining = True
 
     def gauge(
         self, name: str, read: Callable[[], float], *, unit: str = "Count", shared: bool = False
     ) -> None:
-        """Publish a value that is read every 5 s, under `name`.
+        """Publish a value under `name`, read every 5 s.
 
         Args:
-            name: the metric, for example QueueLength. One that is there already is replaced.
+            name: the metric, for example QueueLength. An existing gauge of that name is replaced.
             read: returns the value; called in its own thread.
             unit: one of CloudWatch's units.
-            shared: False for what each worker process has of its own, such as a queue in memory:
-                the task's value is the sum. True for what is the same for all of them, such as the
-                length of a queue in Redis.
+            shared: False for a value that each worker process has separately, such as an in-memory
+                queue: the task's value is the sum. True for a value that is the same in all of
+                them, such as the length of a queue in Redis.
 
         Raises:
-            ValueError: the name cannot be one, or there are too many gauges.
+            ValueError: the name or unit is invalid, or there are too many gauges.
         """
         if not name.isascii() or not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
             rule = f"must be 1 to {_LONGEST_NAME} printable ASCII characters"
@@ -186,7 +186,7 @@ class Publisher:
             raise ValueError(f"gauge unit must be one of CloudWatch's, not {unit!r}")
         if name not in self._gauges and len(self._gauges) == MAX_GAUGES:
             raise ValueError(f"gauges must be at most {MAX_GAUGES}; {name!r} is one too many")
-        # Replaced, not changed: the thread that reads gauges may be going through them.
+        # Replaced, not changed: the thread that reads gauges may be iterating over them.
         self._gauges = {**self._gauges, name: Registered(read, unit, shared)}
         with self._lock:
             if self._threads is not None:
@@ -194,25 +194,25 @@ class Publisher:
         self.start()
 
     def start(self) -> Recorder:
-        """Join the task's workers and start publishing, if that has not been done; never raises.
+        """Join the task's workers and start publishing, if not done yet; never raise.
 
-        Returns what counts in this process, for middleware.
+        Return this process's counters, for middleware.
         """
         recorder = self.recorder
         if recorder is None:
             with self._lock:
                 recorder = self.recorder
                 if recorder is None:
-                    # Set first: a finalizer that counts something while this thread is joining
-                    # finds it, and has nothing to wait for.
+                    # Set first, so that a finalizer that counts something while this thread joins
+                    # finds it and need not wait.
                     recorder = self.recorder = Recorder()
                     self._begin(recorder)
         return recorder
 
     def publish(self) -> Point | None:
-        """Publish the point that is due now, if it is; never raises.
+        """Publish the point if it is due; never raise.
 
-        The thread does this. Who made a publisher without one does it at least every 5 s.
+        The thread calls this. A publisher without a thread needs a call at least every 5 s.
 
         Returns:
             the point, if it was accepted.
@@ -222,10 +222,10 @@ class Publisher:
         return None if process is None or self._off else process.publish()
 
     def close(self) -> None:
-        """Publish what is left, within 2 s, and stop; the next thing it counts restarts it.
+        """Publish the rest, within 2 s, and stop; the next count restarts the publisher.
 
-        The end of the process does this by itself, and so does the end of an ASGI lifespan. What
-        other workers of the task can still publish is left to them.
+        The end of the process or of an ASGI lifespan calls this. What the task's other workers can
+        still publish is left to them.
         """
         self._end()
         with self._lock:
@@ -261,7 +261,7 @@ class Publisher:
             self._process.announcer.trouble(Kind.OBSERVATION, said, now)
 
     def _after_fork(self) -> None:
-        # Another thread of the parent may have held the lock at that moment.
+        # Another of the parent's threads may have held the lock at that moment.
         self._lock = threading.RLock()
         process, self._process = self._process, None
         self.recorder = self._threads = None
@@ -272,7 +272,7 @@ class Publisher:
 
 
 class Request:
-    """One request, active as long as the `with` block runs; an exception passes."""
+    """One request, active while the `with` block runs; exceptions pass through."""
 
     __slots__ = ("_began", "_publisher", "_recorder")
 
@@ -318,13 +318,13 @@ _publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
 def _at_exit(reference: weakref.ref[Publisher]) -> None:
     publisher = reference()
     if publisher is not None:
-        publisher._end()  # noqa: SLF001 - of the same module
+        publisher._end()  # noqa: SLF001 - in the same module
 
 
 def _drain_on_sigterm(publisher: Publisher) -> None:
-    """Say at SIGTERM that the process drains, and then do what was to be done before."""
+    """Start draining at SIGTERM, then do what the earlier handler would have done."""
     if threading.current_thread() is not threading.main_thread():
-        return  # only there can a handler be set
+        return  # only the main thread can set a handler
     before = signal.getsignal(signal.SIGTERM)
 
     def drain(number: int, frame: FrameType | None) -> None:
@@ -339,7 +339,7 @@ def _drain_on_sigterm(publisher: Publisher) -> None:
 
 
 def _at_exit_of_multiprocessing(publisher: Publisher) -> None:
-    """End with a process of multiprocessing too: its children leave by os._exit, without atexit."""
+    """End with a multiprocessing process too: its children leave by os._exit, without atexit."""
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.Finalize(None, _at_exit, args=(weakref.ref(publisher),), exitpriority=0)
@@ -347,7 +347,7 @@ def _at_exit_of_multiprocessing(publisher: Publisher) -> None:
 
 def _after_fork_in_child() -> None:
     for publisher in list(_publishers):
-        publisher._after_fork()  # noqa: SLF001 - of the same module
+        publisher._after_fork()  # noqa: SLF001 - in the same module
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,6 +1,8 @@
-"""RQ: jobs are counted in the worker, as the process that runs a job ends without a word.
+"""RQ: count jobs in the worker, because the process that runs a job ends without cleanup.
 
-rq worker --worker-class quickstep_publisher.rq.Worker
+Name the worker class on the command line:
+
+    rq worker --worker-class quickstep_publisher.rq.Worker
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from quickstep_publisher.publisher import Publisher
 
 
 class Counting:
-    """What counts the jobs of a worker; to be mixed into a class of RQ's workers.
+    """Count a worker's jobs; a mixin for RQ's worker classes.
 
-    Jobs begun are RequestsPerSecond, the one that runs ActiveConnections and Utilization.
-    QueueLength is what waits in the worker's queues, OldestAge for how many seconds the first has.
-    `publisher` takes all from the environment; a subclass may have one of its own.
+    Jobs begun are RequestsPerSecond, the running job is ActiveConnections and Utilization.
+    QueueLength is what waits in the worker's queues, OldestAge how many seconds the first job has
+    waited. The environment configures `publisher`; a subclass may set its own.
     """
 
     publisher: Publisher | None = None
@@ -63,8 +65,8 @@ class Counting:
 
 
 class Worker(Counting, rq.Worker):
-    """RQ's worker, which runs each job in its own process."""
+    """RQ's worker, which runs each job in a separate process."""
 
 
 class SimpleWorker(Counting, rq.SimpleWorker):
-    """RQ's worker that runs jobs in its own process."""
+    """RQ's worker that runs jobs in the worker's own process."""

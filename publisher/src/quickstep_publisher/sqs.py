@@ -1,10 +1,12 @@
-"""A loop that takes messages from SQS.
+"""SQS: receive messages in a loop, and count them.
 
-queue = Queue(boto3.client("sqs"), url)
-while True:
-for message in queue.receive(WaitTimeSeconds=20):
-with queue.job(message):
-work(message["Body"])
+Use it in your worker's loop:
+
+    queue = Queue(boto3.client("sqs"), url)
+    while True:
+        for message in queue.receive(WaitTimeSeconds=20):
+            with queue.job(message):
+                work(message["Body"])
 """
 
 from __future__ import annotations
@@ -22,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """A queue whose messages are counted, and deleted when their work is done.
+    """A queue whose messages are counted, and deleted once processed.
 
-    Messages begun are RequestsPerSecond, those worked on ActiveConnections, the share of `slots` in
-    use Utilization. QueueLength is ApproximateNumberOfMessages, read with each point; OldestAge for
-    how many seconds the message that was received last had waited.
+    Messages begun are RequestsPerSecond, running messages ActiveConnections, the share of `slots`
+    in use Utilization. QueueLength is ApproximateNumberOfMessages, read with each point. OldestAge
+    is how many seconds the oldest message received last had waited.
 
     Args:
-        client: a boto3 client of sqs.
-        url: the queue's.
-        publisher: one that takes all from the environment by default.
-        slots: how many messages this process works on at once.
+        client: a boto3 client for sqs.
+        url: the queue's URL.
+        publisher: by default one configured by the environment.
+        slots: how many messages this process handles at once.
         protection: protects the task while it works.
         now: the time of day, in seconds.
     """
@@ -56,7 +58,7 @@ class Queue:
         self._publisher.gauge("OldestAge", lambda: self._age, unit="Seconds")
 
     def receive(self, **options: Any) -> Sequence[dict[str, Any]]:
-        """Return messages; `options` are those of ReceiveMessage.
+        """Return messages; `options` are ReceiveMessage's.
 
         Raises:
             botocore.exceptions.ClientError: as ReceiveMessage does.
@@ -70,7 +72,7 @@ class Queue:
 
     @contextmanager
     def job(self, message: dict[str, Any]) -> Iterator[None]:
-        """Count a message while the block runs, and delete it if that ended well."""
+        """Count a message while the block runs, and delete it if the block succeeds."""
         if self._protection is not None:
             self._protection.begin()
         try:

@@ -1,4 +1,4 @@
-"""How a task says that it feels a surge: one message to the scaler's surge queue."""
+"""Report a surge: one message to the scaler's surge queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ACTION = "sqs:SendMessage"
 _URL = re.compile(r"https?://[^\s/]+/[^\s]*\.fifo")
 _GROUP = 32
-"""Hexadecimal digits of a service's digest: SQS takes up to 128 characters for a group."""
+"""Hexadecimal digits of a service's digest: SQS allows up to 128 characters for a group."""
 _SAYS = {
     Kind.THROTTLED: "The surge queue is throttled",
     Kind.CREDENTIALS: "The surge queue rejects the AWS credentials",
@@ -33,25 +33,26 @@ class SurgeTransport(Protocol):
     """How a publisher reports a surge, from its own thread."""
 
     def tell(self, address: Address, at: datetime) -> None:
-        """Tell that a task of the service feels a surge.
+        """Report that one of the service's tasks is in a surge.
 
         Raises:
-            NotPublishedError: it was not accepted.
+            NotPublishedError: the report was not accepted.
         """
 
 
 class SurgeQueue:
     """The scaler's surge queue: one SendMessage, in one attempt.
 
-    The tasks of a service that feel a surge in the same SLOT send messages of one deduplication id:
-    the queue takes one. It asks for a look, and for nothing else: the load is CloudWatch's.
+    When several of a service's tasks detect a surge in the same SLOT, their messages share a
+    deduplication id, and the queue accepts one. It only asks for a look: the load comes from
+    CloudWatch.
 
     Args:
-        url: the queue's; the scaler's stack has it as an output.
-        client: a boto3 client of sqs, to use instead of one of its own.
+        url: the queue's URL, an output of the scaler's stack.
+        client: a boto3 client for sqs, to use instead of a new one.
 
     Raises:
-        ValueError: the URL is not that of a FIFO queue.
+        ValueError: the URL is not a FIFO queue's.
     """
 
     def __init__(self, url: str, client: Any = None) -> None:
@@ -60,7 +61,7 @@ class SurgeQueue:
         self._url, self._client = url, Client("sqs", client)
 
     def prepare(self) -> None:
-        """Make the client: that takes as long as a surge may have."""
+        """Create the client now: during a surge it would take too long."""
         with calls("The surge queue", _ACTION, _refused):
             self._client.get()
 
@@ -84,10 +85,10 @@ def _refused(answer: dict[str, Any]) -> NotPublishedError:
 
 
 def surge_queue(url: str | None) -> SurgeQueue | None:
-    """Return the queue of a URL, ready to send; None without one.
+    """Return the queue at a URL, ready to send; None without one.
 
     Raises:
-        NotPublishedError: the URL is none, or there is no Region.
+        NotPublishedError: the URL is invalid, or no Region is set.
     """
     try:
         queue = SurgeQueue(url) if url else None

@@ -1,7 +1,7 @@
-"""How a point travels: a PutMetricData call, or a line of the embedded metric format.
+"""Send points: by PutMetricData, or as lines in the embedded metric format.
 
-A transport is anything with `send(address, point)`. It raises NotPublishedError if the point was
-not accepted; it does not retry.
+A transport is any object with `send(address, point)`. It raises NotPublishedError if the point was
+not accepted, and does not retry.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _SAYS = {
 
 
 class Transport(Protocol):
-    """What a publisher hands its points to, from its own thread, one at a time."""
+    """Where a publisher sends its points, from its own thread, one at a time."""
 
     def send(self, address: Address, point: Point) -> None:
         """Send a point.
 
         Raises:
-            NotPublishedError: it was not accepted.
+            NotPublishedError: the point was not accepted.
         """
 
 
 class CloudWatchTransport:
-    """One PutMetricData call for each point, in one attempt.
+    """One PutMetricData call per point, in one attempt.
 
     Args:
-        client: a boto3 client of cloudwatch, to use instead of one of its own.
+        client: a boto3 client for cloudwatch, to use instead of a new one.
     """
 
     def __init__(self, client: Any = None) -> None:
@@ -70,13 +70,13 @@ class CloudWatchTransport:
 
 
 class EmfTransport:
-    """A line of CloudWatch's embedded metric format for each point, or for each time in it.
+    """A line in CloudWatch's embedded metric format per point, or per time in it.
 
-    What collects the container's output turns it into metrics: the awslogs log driver, FireLens,
-    the CloudWatch agent.
+    The collector of the container's output turns it into metrics: the awslogs log driver, FireLens,
+    or the CloudWatch agent.
 
     Args:
-        stream: what to write to; standard output, as it is at that moment, by default.
+        stream: where to write; by default sys.stdout, looked up at each point.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -90,19 +90,19 @@ class EmfTransport:
             stream.write(lines)
             stream.flush()
         except (OSError, ValueError, AttributeError) as error:
-            # A closed file raises ValueError, a process without standard output has None there.
+            # A closed file raises ValueError; without standard output, sys.stdout is None.
             reason = f"the stream cannot be written to ({error})"
             raise NotPublishedError(Kind.UNREACHABLE, reason) from error
 
 
 class LogsTransport:
-    """Lines of the embedded metric format, put into CloudWatch Logs without a log driver between.
+    """Lines in the embedded metric format, sent to CloudWatch Logs without a log driver.
 
-    One PutLogEvents call for each point, in one attempt. The stream is the task's own, and made
-    with the first point; the group has to be there.
+    One PutLogEvents call per point, in one attempt. Each task has its own stream, created with the
+    first point. The group must exist.
 
     Args:
-        client: a boto3 client of logs, to use instead of one of its own.
+        client: a boto3 client for logs, to use instead of a new one.
         group: the log group; by default /quickstep/<cluster>/<service>.
         stream: the log stream; by default this container's host name and process.
     """
@@ -134,10 +134,10 @@ class LogsTransport:
 
 
 class PrintTransport:
-    """Says in words what would be published, and publishes nothing.
+    """Print in words what would be published, and publish nothing.
 
     Args:
-        stream: what to write to; standard error, as it is at that moment, by default.
+        stream: where to write; by default sys.stderr, looked up at each point.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -163,7 +163,7 @@ def _said(value: float | Statistics) -> str:
 def emf_lines(address: Address, point: Point) -> list[tuple[int, str]]:
     """Return a point in the embedded metric format: time in ms and document, oldest first.
 
-    A document has one time, so metrics of several times make several.
+    A document has one time, so each of a point's times needs its own document.
     """
     times = sorted({metric.at or point.timestamp for metric in point.metrics})
     return [
@@ -189,8 +189,8 @@ def emf_document(address: Address, point: Point) -> dict[str, Any]:
     """Return a point in the embedded metric format.
 
     Response times are a statistic set, `{"Min", "Max", "Sum", "Count"}`. CloudWatch's page on the
-    format knows numbers and lists of numbers only; statistic sets are what AWS's own exporter for
-    OpenTelemetry (awsemfexporter) writes.
+    format documents only numbers and lists of numbers; AWS's own OpenTelemetry exporter
+    (awsemfexporter) writes statistic sets.
     """
     metrics = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": STORAGE_RESOLUTION}

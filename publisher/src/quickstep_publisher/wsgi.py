@@ -1,4 +1,4 @@
-"""WSGI middleware: Flask, Django, any other."""
+"""WSGI middleware: Flask, Django and others."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class WsgiMiddleware:
-    """Counts the requests of a WSGI application.
+    """Count a WSGI application's requests.
 
-    A request counts from its arrival here until the server closes the response, which it does
-    after the last byte, after an error, and when the client is gone; or until the application
-    raises. The publisher starts with the first request. Health checks, and what else the publisher
+    A request lasts from its arrival here until the server closes the response, which it does after
+    the last byte, after an error, and when the client is gone, or until the application raises. The
+    publisher starts with the first request. Health checks, and other paths that the publisher
     leaves out, pass uncounted.
 
     Args:
         app: the application.
-        publisher: the publisher; one that takes all from the environment by default.
+        publisher: the publisher; by default one configured by the environment.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class _Body:
         self._began = began
 
     def __iter__(self) -> Iterator[bytes]:
-        # The application's own: what is sent is nothing to see here.
+        # The application's own iterator: the content does not matter here.
         return iter(self._body)
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ resource "aws_sns_topic_subscription" "subscription" {
   endpoint  = var.email
 }
 
-resource "aws_sqs_queue" "undelivered" { # what neither the topic nor the webhook has taken
+resource "aws_sqs_queue" "undelivered" { # events that the topic or the webhook did not accept
   name_prefix               = "${var.name}-events-"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = true
@@ -117,7 +117,7 @@ resource "aws_cloudwatch_event_api_destination" "destination" {
   connection_arn                   = aws_cloudwatch_event_connection.connection[0].arn
   http_method                      = "POST"
   invocation_endpoint              = var.webhook
-  invocation_rate_limit_per_second = 1 # as many as Slack takes
+  invocation_rate_limit_per_second = 1 # Slack's limit
 }
 
 data "aws_iam_policy_document" "events" {
@@ -164,7 +164,7 @@ resource "aws_cloudwatch_event_rule" "webhook_rule" {
   count = local.posts
 
   name_prefix    = "${var.name}-webhook-"
-  description    = "Quickstep's events to the webhook, as Slack reads them"
+  description    = "Quickstep's events to the webhook, in Slack's format"
   event_bus_name = var.event_bus
   event_pattern  = local.pattern
 }

@@ -1,9 +1,9 @@
 output "topic_arn" {
-  description = "Subscribe to it what else is to hear of Quickstep's events."
+  description = "Subscribe anything else that should receive Quickstep's events."
   value       = aws_sns_topic.topic.arn
 }
 
 output "undelivered_url" {
-  description = "The queue of events that were not delivered."
+  description = "The queue of undelivered events."
   value       = aws_sqs_queue.undelivered.url
 }

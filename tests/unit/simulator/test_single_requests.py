@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.single_requests import replay
 from quickstep_lab.simulator.fleet import Launch, Second
 from quickstep_lab.simulator.measure import measure
 from quickstep_lab.simulator.queueing import Latencies, Server
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
-from quickstep_lab.simulator.single_requests import replay
 from quickstep_lab.simulator.stage import START, Action, Run
 from quickstep_lab.simulator.world import World
 from tests.unit.simulator.worlds import a_random, a_run, a_setup, a_surge, exactly

@@ -18,7 +18,7 @@ from quickstep.loop.looks import alarm_look, heartbeat_look
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.messages import AlarmAgain, Heartbeat, Message, write_message
 from quickstep.protocol.polls import Poll
-from quickstep_lab.in_memory import InMemoryAws
+from quickstep_lab.in_memory.account import InMemoryAws
 from quickstep_lab.simulator.stage import START, Setup, WatchedAlarm, alarm_definition, statistic
 from quickstep_lab.simulator.surges import FeltSurges
 
@@ -66,9 +66,9 @@ class Quickstep:
             player.listen(FeltSurges(stage, self.setup.load_per_task))
 
 
-def told_of_surges(setup: Setup, name: str = "quickstep-surge") -> Quickstep:
+def told_of_surges(setup: Setup) -> Quickstep:
     """Return the same scaler where tasks report surges."""
-    return Quickstep(setup, name, surges=True)
+    return Quickstep(setup, "quickstep-surge", surges=True)
 
 
 def textbook(setup: Setup) -> Quickstep:

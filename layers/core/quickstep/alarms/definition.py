@@ -205,9 +205,8 @@ def definition_dict(definition: AlarmDefinition) -> dict[str, Any]:
 
 def read_definition(field: Field) -> AlarmDefinition | None:
     """Read what `definition_dict` wrote; None after a problem."""
-    keys = ("queries", "period", "threshold", "comparison", "n", "m")
-    members = field.members(required=keys)
-    if not set(keys) <= members.keys():
+    members = field.whole("queries", "period", "threshold", "comparison", "n", "m")
+    if members is None:
         return None
     queries = members["queries"].items(at_least=1, at_most=MAX_QUERIES)
     for query in queries:

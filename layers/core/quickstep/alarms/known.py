@@ -65,8 +65,8 @@ def known_dict(known: KnownAlarm) -> dict[str, Any]:
 
 def read_known(field: Field) -> KnownAlarm | None:
     """Read what `known_dict` wrote; None where that misses state or time, which is noted."""
-    members = field.members(required=("state", "at"))
-    if not {"state", "at"} <= members.keys():
+    members = field.whole("state", "at")
+    if members is None:
         return None
     definition = present(members, "definition")
     return KnownAlarm(

@@ -82,8 +82,7 @@ def _of_alarms(
     memory: Memory, record: DecisionRecord, now: datetime, looks: int, delay: timedelta
 ) -> Check | None:
     """Return when to look at what alarms watch again; None where nothing asks for it."""
-    outlives = record.look.outlives_alarms or memory.state.removals or memory.state.patience
-    if not (outlives or readable(memory, now)):
+    if not (memory.state.removals or memory.state.patience or readable(memory, now)):
         return None
     if not _awaits_a_datapoint(record):
         return Check(delay)

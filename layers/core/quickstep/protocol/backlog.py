@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.config import MAX_QUEUES
 from quickstep.engine.backlog import Backlog, Queue, QueueReading
-from quickstep.engine.patience import Need
 from quickstep.fields import Field, read_optional_moment, write_moment, write_optional_moment
+from quickstep.protocol.patience import needs_list, read_needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-MOST_NEEDS = 1000
 LONGEST_TROUBLE = 300
 """Characters that are kept of why a queue was not read."""
 
@@ -25,7 +24,7 @@ def backlog_dict(backlog: Backlog) -> dict[str, Any]:
     """Return what is known of queues as JSON-ready data."""
     return {
         "queues": {policy: _queue_dict(queue) for policy, queue in backlog.queues.items()},
-        "needs": [{"at": write_moment(need.at), "tasks": need.tasks} for need in backlog.needs],
+        "needs": needs_list(backlog.needs),
         "empty_since": write_optional_moment(backlog.empty_since),
     }
 
@@ -49,23 +48,20 @@ def read_backlog(field: Field | None) -> Backlog | None:
     """Read what `backlog_dict` wrote; what cannot be read is noted."""
     if field is None:
         return None
-    keys = ("queues", "needs", "empty_since")
-    members = field.members(required=keys, optional=())
-    if not set(keys) <= members.keys():
+    members = field.whole("queues", "needs", "empty_since", optional=())
+    if members is None:
         return None
     queues = members["queues"].members(at_most=MAX_QUEUES)
-    needs = [_read_need(item) for item in members["needs"].items(at_most=MOST_NEEDS)]
     return Backlog(
         {policy: queue for policy, each in queues.items() if (queue := _read_queue(each))},
-        tuple(need for need in needs if need),
+        tuple(read_needs(members["needs"])),
         read_optional_moment(members["empty_since"].optional()),
     )
 
 
 def _read_queue(field: Field) -> Queue | None:
-    keys = ("at", "reading", "arrivals", "trouble")
-    members = field.members(required=keys, optional=())
-    if not set(keys) <= members.keys():
+    members = field.whole("at", "reading", "arrivals", "trouble", optional=())
+    if members is None:
         return None
     reading = members["reading"].optional()
     arrivals = members["arrivals"].number()
@@ -85,13 +81,6 @@ def read_reading(field: Field) -> QueueReading:
     counts = {name: members[name].integer(0) for name in _COUNTS if name in members}
     dead = members.get("dead_letters")
     return QueueReading(**{"visible": 0, **counts}, dead_letters=dead.text() if dead else "")
-
-
-def _read_need(field: Field) -> Need | None:
-    members = field.members(required=("at", "tasks"), optional=())
-    if not {"at", "tasks"} <= members.keys():
-        return None
-    return Need(members["at"].moment(), members["tasks"].integer(0))
 
 
 def backlog_as_of(backlog: Backlog, past: Callable[[datetime], datetime]) -> Backlog:

@@ -183,7 +183,7 @@ def _read_all(field: Field | None) -> tuple[Count, ...]:
 
 
 def _read_count(field: Field) -> Count | None:
-    members = field.members(required=("number", "at"))
-    if not {"number", "at"} <= members.keys():
+    members = field.whole("number", "at")
+    if members is None:
         return None
     return Count(members["number"].integer(0), members["at"].moment())

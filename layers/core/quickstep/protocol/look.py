@@ -62,8 +62,7 @@ class Look:
 
     One that was announced counts in its `generation` only; `attempt` numbers those that got
     nowhere: throttled ones if it comes for a `turn`, else looks for a newer datapoint. `again` is
-    what comes back where it loses the race for the lease. The looks after it end once no alarm is
-    remembered to be in ALARM, unless it `outlives_alarms`.
+    what comes back where it loses the race for the lease.
 
     Where a task asks for it, `felt_at` is when the task has felt a surge: it is followed by others
     until an alarm says so, too. A look that only `adds` removes no task.
@@ -85,7 +84,6 @@ class Look:
     generation: int | None = None
     attempt: int = 0
     turn: Turn | None = None
-    outlives_alarms: bool = False
     felt_at: datetime | None = None
     adds: bool = False
     backlog: Backlog | None = None

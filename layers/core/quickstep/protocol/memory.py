@@ -282,8 +282,8 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
 def read_batches(field: Field | None) -> Iterator[tuple[datetime, int, int | None]]:
     """Read a list of `{"at", "count"}`: launches, or removals; those may have a `"from"`, too."""
     for item in field.items() if field else []:
-        members = item.members(required=("at", "count"))
-        if {"at", "count"} <= members.keys():
+        members = item.whole("at", "count")
+        if members is not None:
             before = members["from"].optional() if "from" in members else None
             number = before.integer(0) if before else None
             yield members["at"].moment(), members["count"].integer(0), number
@@ -306,8 +306,8 @@ def read_activity(field: Field | None) -> ScalingActivity | None:
     """Read `{"at", "from", "to"}`; None if missing, or after a problem."""
     if field is None:
         return None
-    members = field.members(required=("at", "from", "to"))
-    if not {"at", "from", "to"} <= members.keys():
+    members = field.whole("at", "from", "to")
+    if members is None:
         return None
     return ScalingActivity(
         members["at"].moment(), members["from"].integer(0), members["to"].integer(0)

@@ -221,8 +221,8 @@ def read_records(records: Any) -> list[Delivered]:
     problems = Problems()
     read = []
     for record in Field(records, "Records", problems).items(at_least=1, at_most=MAX_RECORDS):
-        members = record.members(required=("messageId", "body"))
-        if {"messageId", "body"} <= members.keys():
+        members = record.whole("messageId", "body")
+        if members is not None:
             queue = members["eventSourceARN"].text() if "eventSourceARN" in members else ""
             read.append(Delivered(members["messageId"].text(), members["body"].value, queue))
             if not isinstance(members["body"].value, str):
@@ -329,8 +329,8 @@ def _read_request(field: Field) -> Request:
 
 
 def _read_surge(field: Field) -> Surge:
-    members = field.members(required=("resource_id", "at"))
-    if not {"resource_id", "at"} <= members.keys():
+    members = field.whole("resource_id", "at")
+    if members is None:
         return Surge(ServiceName("", ""), FIRST_MOMENT)
     return Surge(_service(members["resource_id"]), members["at"].moment())
 

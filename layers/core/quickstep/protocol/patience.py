@@ -9,7 +9,7 @@ from quickstep.engine.patience import LONGEST_WINDOW, MOST_TASKS, REMEMBERED, Le
 from quickstep.fields import read_optional_moment, write_moment, write_optional_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from quickstep.fields import Field
@@ -22,7 +22,7 @@ def patience_dict(known: Patience) -> dict[str, Any]:
     return {
         "tasks": known.tasks,
         "grown_at": write_moment(known.grown_at),
-        "needs": [{"at": write_moment(need.at), "tasks": need.tasks} for need in known.needs],
+        "needs": needs_list(known.needs),
         "levels": [
             {
                 "top": level.top,
@@ -42,16 +42,14 @@ def read_patiences(field: Field | None) -> dict[str, Patience]:
 
 
 def _read(field: Field) -> Patience | None:
-    keys = ("tasks", "grown_at", "needs", "levels")
-    members = field.members(required=keys, optional=())
-    if not set(keys) <= members.keys():
+    members = field.whole("tasks", "grown_at", "needs", "levels", optional=())
+    if members is None:
         return None
-    needs = [_read_need(item) for item in members["needs"].items(at_most=MOST_ENTRIES)]
     levels = [_read_level(item) for item in members["levels"].items(at_most=MOST_ENTRIES)]
     return Patience(
         members["tasks"].integer(0, MOST_TASKS),
         members["grown_at"].moment(),
-        tuple(sorted((need for need in needs if need), key=_at, reverse=True)),
+        tuple(sorted(read_needs(members["needs"]), key=_at, reverse=True)),
         tuple(level for level in levels if level),
     )
 
@@ -60,17 +58,22 @@ def _at(need: Need) -> datetime:
     return need.at
 
 
-def _read_need(field: Field) -> Need | None:
-    members = field.members(required=("at", "tasks"), optional=())
-    if not {"at", "tasks"} <= members.keys():
-        return None
-    return Need(members["at"].moment(), members["tasks"].integer(0))
+def needs_list(needs: Iterable[Need]) -> list[dict[str, Any]]:
+    """Return how many tasks were needed, and when, as JSON-ready data."""
+    return [{"at": write_moment(need.at), "tasks": need.tasks} for need in needs]
+
+
+def read_needs(field: Field) -> Iterator[Need]:
+    """Yield what `needs_list` wrote; what cannot be read is noted."""
+    for item in field.items(at_most=MOST_ENTRIES):
+        members = item.whole("at", "tasks", optional=())
+        if members is not None:
+            yield Need(members["at"].moment(), members["tasks"].integer(0))
 
 
 def _read_level(field: Field) -> Level | None:
-    keys = ("top", "window", "returned_at", "missed")
-    members = field.members(required=keys, optional=())
-    if not set(keys) <= members.keys():
+    members = field.whole("top", "window", "returned_at", "missed", optional=())
+    if members is None:
         return None
     return Level(
         members["top"].integer(0, MOST_TASKS),

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from quickstep.report.dashboard.incidents import Incident
+    from quickstep.report.dashboard.loads import Line, Panel
     from quickstep.report.dashboard.material import Entry, Point, Threshold
-    from quickstep.report.dashboard.view import Line, Look, Mark, Panel, View
+    from quickstep.report.dashboard.view import Look, Mark, View
 
 _TITLE, _GAP = 24, 10
 _PIN_Y, _BAR_Y, _QUIET_Y, _LANE = 26, 38, 48, 56

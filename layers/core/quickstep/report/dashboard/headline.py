@@ -12,8 +12,9 @@ from quickstep.report.dashboard.plot import number
 from quickstep.report.dashboard.times import lasted
 
 if TYPE_CHECKING:
+    from quickstep.report.dashboard.loads import Panel
     from quickstep.report.dashboard.material import Entry
-    from quickstep.report.dashboard.view import Panel, View
+    from quickstep.report.dashboard.view import View
 
 
 class Tone(StrEnum):

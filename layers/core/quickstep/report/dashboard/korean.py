@@ -235,6 +235,16 @@ _MONTHS = dict(
     )
 )
 
+# A headline ends with the load, and perhaps with the last change.
+_LOADS = {
+    "": "",
+    ", and the load of {n} is above the threshold of {n2}": ". 부하 {n}, 임계값 {n2} 초과",
+    ", and the load of {n} is below the threshold of {n2}": ". 부하 {n}, 임계값 {n2} 미만",
+    ", and the load of {n} is within its thresholds": ". 부하 {n}, 임계값 범위 이내",
+    ", with a load of {n}": ". 부하 {n}",
+}
+_SINCE = {".": ".", "; the last change was {lasted} ago.": ". 마지막 변경은 {lasted} 전입니다."}
+
 LABELS = {
     "label": _WORDS
     | _RULES
@@ -249,26 +259,10 @@ LABELS = {
         if words.startswith("Failed")
     },
     "looks": {"1 look": "평가 1회", "{n} looks": "평가 {n}회"},
-    # A headline ends with the load, and perhaps with the last change.
     "loaded": {
-        ".": ".",
-        ", and the load of {n} is above the threshold of {n2}.": (". 부하 {n}, 임계값 {n2} 초과."),
-        ", and the load of {n} is below the threshold of {n2}.": (". 부하 {n}, 임계값 {n2} 미만."),
-        ", and the load of {n} is within its thresholds.": ". 부하 {n}, 임계값 범위 이내.",
-        ", with a load of {n}.": ". 부하 {n}.",
-        "; the last change was {lasted} ago.": ". 마지막 변경은 {lasted} 전입니다.",
-        ", and the load of {n} is above the threshold of {n2}; the last change was {lasted} ago.": (
-            ". 부하 {n}, 임계값 {n2} 초과. 마지막 변경은 {lasted} 전입니다."
-        ),
-        ", and the load of {n} is below the threshold of {n2}; the last change was {lasted} ago.": (
-            ". 부하 {n}, 임계값 {n2} 미만. 마지막 변경은 {lasted} 전입니다."
-        ),
-        ", and the load of {n} is within its thresholds; the last change was {lasted} ago.": (
-            ". 부하 {n}, 임계값 범위 이내. 마지막 변경은 {lasted} 전입니다."
-        ),
-        ", with a load of {n}; the last change was {lasted} ago.": (
-            ". 부하 {n}. 마지막 변경은 {lasted} 전입니다."
-        ),
+        load + since: load_said + since_said
+        for load, load_said in _LOADS.items()
+        for since, since_said in _SINCE.items()
     },
     "ended": {
         "{final}, after {steps}": "{steps} 후 {final}로 끝났습니다",

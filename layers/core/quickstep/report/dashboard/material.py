@@ -259,9 +259,8 @@ def _cause(trigger: Mapping[str, Field]) -> str:
 
 
 def _service(service: Field) -> Service:
-    keys = ("desired", "running", "pending", "deployment_in_progress")
-    members = service.members(required=keys)
-    if not set(keys) <= members.keys():
+    members = service.whole("desired", "running", "pending", "deployment_in_progress")
+    if members is None:
         return Service(0, 0, 0)
     return Service(
         members["desired"].integer(0),
@@ -272,9 +271,8 @@ def _service(service: Field) -> Service:
 
 
 def _seen(policy: str, alarm: Field) -> Seen:
-    keys = ("state", "threshold", "datapoints", "muted")
-    members = alarm.members(required=keys)
-    if not set(keys) <= members.keys():
+    members = alarm.whole("state", "threshold", "datapoints", "muted")
+    if members is None:
         return Seen(policy, "", None, (), muted=False)
     threshold = members["threshold"].optional()
     return Seen(
@@ -287,9 +285,8 @@ def _seen(policy: str, alarm: Field) -> Seen:
 
 
 def _line(line: Field) -> TrailLine:
-    keys = ("guard", "before", "after", "why")
-    members = line.members(required=keys)
-    if not set(keys) <= members.keys():
+    members = line.whole("guard", "before", "after", "why")
+    if members is None:
         return TrailLine("", 0, 0, "")
     return TrailLine(
         members["guard"].text(),

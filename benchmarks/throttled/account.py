@@ -15,6 +15,16 @@ from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent, greenlet
 
+from benchmarks.throttled.fleets import (
+    PERIOD,
+    SETTLES,
+    START,
+    Fleet,
+    a_fleet,
+    event_of,
+)
+from benchmarks.throttled.limits import LIMITED, Meter, published
+from benchmarks.throttled.result import Result
 from quickstep.alarms.known import KnownAlarm
 from quickstep.engine.model import AlarmState, Datapoint, Service
 from quickstep.engine.outcome import Outcome
@@ -26,25 +36,16 @@ from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Heartbeats, Message, Sweep, write_message
 from quickstep.protocol.ports import CallFailedError
 from quickstep.protocol.quotas import TABLE_WRITES
-from quickstep_lab.in_memory import Call, InMemoryAws
-from quickstep_lab.surge.fleets import (
-    PERIOD,
-    SETTLES,
-    START,
-    Fleet,
-    a_fleet,
-    event_of,
-)
-from quickstep_lab.surge.limits import LIMITED, Meter, published
-from quickstep_lab.surge.result import Result
+from quickstep_lab.in_memory.account import InMemoryAws
+from quickstep_lab.in_memory.hook import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from benchmarks.throttled.limits import Bucket
     from quickstep.alarms.definition import AlarmDefinition
     from quickstep.engine.model import ScalableTarget
     from quickstep.protocol.documents import Document
-    from quickstep_lab.surge.limits import Bucket
 
 _A = TypeVar("_A")
 

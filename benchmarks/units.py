@@ -11,13 +11,11 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from quickstep_lab.cost.counts import READ_UNIT, WRITE_UNIT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WRITE_UNIT = 1024
-"""Bytes that one write request unit writes."""
-READ_UNIT = 4096
-"""Bytes that one read request unit reads, strongly consistent."""
 INDEXED = 100
 """Bytes that each stored item takes beyond its own size."""
 

@@ -1,0 +1,32 @@
+"""An alarm's metric, as PutMetricAlarm takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METRIC_KEYS = (
+    "Namespace",
+    "MetricName",
+    "Dimensions",
+    "Statistic",
+    "ExtendedStatistic",
+    "Unit",
+    "Period",
+    "Metrics",
+)
+"""What says which metric an alarm watches, and in which periods."""
+
+
+def metric_of(
+    namespace: str, name: str, dimensions: Mapping[str, str], statistic: str
+) -> dict[str, Any]:
+    """Return a metric's keys, without a period."""
+    return {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "Statistic": statistic,
+    }

@@ -1,0 +1,1 @@
+"""AWS in memory: all ports of the scaler; they pass the contract suite of the real adapters."""

@@ -1,0 +1,54 @@
+"""A hook that comes between each call of a port and its effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_A = TypeVar("_A")
+_P = ParamSpec("_P")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call, before it takes effect: of an action of AWS, or of what the table is asked for."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+class Hook(Protocol):
+    """Comes between a call and its effect."""
+
+    def __call__(self, call: Call, effect: Callable[[], _A], /) -> _A:
+        """Let a call take effect, and return its answer."""
+        ...
+
+
+class _Hooked(Protocol):
+    @property
+    def hook(self) -> Hook: ...
+
+
+_Port = TypeVar("_Port", bound=_Hooked)
+
+
+def call(
+    name: str,
+) -> Callable[[Callable[Concatenate[_Port, _P], _A]], Callable[Concatenate[_Port, _P], _A]]:
+    """Make a method a call of this name: its body is the effect, and the hook is asked for it."""
+
+    def decorate(
+        effect: Callable[Concatenate[_Port, _P], _A],
+    ) -> Callable[Concatenate[_Port, _P], _A]:
+        @wraps(effect)
+        def called(port: _Port, /, *args: _P.args, **kwargs: _P.kwargs) -> _A:
+            return port.hook(Call(name, args), partial(effect, port, *args, **kwargs))
+
+        return called
+
+    return decorate
