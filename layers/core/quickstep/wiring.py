@@ -24,7 +24,7 @@ from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
-from quickstep.loop.announcing import KINDS, TOLD, Announcer
+from quickstep.loop.announcing import ANNOUNCEABLE, KINDS, Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
@@ -90,7 +90,7 @@ class Settings:
     max_event_age: timedelta
     retention: timedelta
     home: Home = NOWHERE
-    told: frozenset[Outcome] = frozenset()
+    announced: frozenset[Outcome] = frozenset()
     bus: str = "default"
 
     @classmethod
@@ -118,7 +118,7 @@ class Settings:
             timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
             timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
             _home(members["QUEUE_URL"].text()),
-            _told(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
+            _announced(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
             members["EVENT_BUS"].text() if "EVENT_BUS" in members else "default",
         )
         problems.raise_any(SettingsError)
@@ -155,9 +155,9 @@ def _whole(field: Field, most: int) -> int:
     return min(number, most)
 
 
-def _told(field: Field) -> frozenset[Outcome]:
+def _announced(field: Field) -> frozenset[Outcome]:
     """Return the outcomes that are announced. Example: `CHANGES,FAILED_DENIED`."""
-    named = {**KINDS, **{str(outcome): (outcome,) for outcome in TOLD}}
+    named = {**KINDS, **{str(outcome): (outcome,) for outcome in ANNOUNCEABLE}}
     names = [name.strip() for name in field.text().split(",") if name.strip()]
     for name in names:
         if name not in named:
@@ -224,13 +224,13 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
 
 def _announcer(settings: Settings, client: MakeClient) -> Announcer:
     """Return what tells others; without an outcome to tell, no client is made for it."""
-    if not settings.told:
+    if not settings.announced:
         return Announcer()
     # Here, so that a cold start pays for it only where it is asked for.
     from quickstep.aws.events import EventBridgeEvents  # noqa: PLC0415
 
     bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT), settings.bus)
-    return Announcer(bus, settings.told)
+    return Announcer(bus, settings.announced)
 
 
 def make_schedules(settings: ScheduleSettings, client: MakeClient | None = None) -> Schedules:

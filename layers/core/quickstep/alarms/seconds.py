@@ -84,7 +84,7 @@ def _tasks(intervals: Sequence[Datapoint]) -> float | None:
     return max(counts, default=None)
 
 
-def _telling(
+def _conclusive(
     intervals: Sequence[Datapoint], reported: Sequence[Datapoint], definition: AlarmDefinition
 ) -> tuple[Datapoint, ...]:
     """Return filled intervals without the newest, where too few have reported to tell.
@@ -96,15 +96,15 @@ def _telling(
     Example: a threshold of 100, and 60 before. All of 4 tasks report 180 in two seconds, and one
     does in a third: at least 240 in all, 60 each. The third does not tell, and the two do.
     """
-    told, tasks = len(intervals), _tasks(reported) or 0.0
+    count, tasks = len(intervals), _tasks(reported) or 0.0
     while (
-        told > 0
-        and (reported[told - 1].samples or 0.0) < COMPLETE * tasks
-        and definition.breached_by(reported[told - 1].value)
-        and not definition.breached_by(intervals[told - 1].value)
+        count > 0
+        and (reported[count - 1].samples or 0.0) < COMPLETE * tasks
+        and definition.breached_by(reported[count - 1].value)
+        and not definition.breached_by(intervals[count - 1].value)
     ):
-        told -= 1
-    return tuple(intervals[:told])
+        count -= 1
+    return tuple(intervals[:count])
 
 
 def of_newest_seconds(
@@ -145,7 +145,7 @@ def of_newest_seconds(
         return Reading(
             replace(shown, no_data="how many tasks are reporting is not known yet"), None
         )
-    intervals = _telling(intervals, reported, definition)
+    intervals = _conclusive(intervals, reported, definition)
     if not intervals or intervals[-1].at < now - FRESH:
         why = f"too few tasks have reported since {clock(now - FRESH)}"
         return Reading(replace(shown, no_data=why), None)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.failures import Kind, calling, failure, kind_of, telling_denials
+from quickstep.aws.failures import Kind, calling, failure, kind_of, raising_denials
 from quickstep.fields import write_moment
 from quickstep.protocol.backlog import backlog_dict
 from quickstep.protocol.counts import CLOCKS
@@ -63,7 +63,7 @@ _CONFLICT_SLEEPS = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200)
 """A commit's transaction takes milliseconds."""
 
 
-@telling_denials
+@raising_denials
 class DynamoTargets:
     """The `Targets` port over a DynamoDB client; records expire after `retention`."""
 
@@ -193,14 +193,14 @@ class DynamoTargets:
         holder: str,
         mark: str,
         at: datetime,
-        told: tuple[str, KnownAlarm] | None = None,
+        learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
         """Leave a mark for who holds the lease, and what an event has told; see the port."""
         update, condition = "SET mark = :mark", "lease_owner = :holder"
         values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
         names = {}
-        if told:
-            policy, known = told
+        if learned:
+            policy, known = learned
             update += ", #event = :event"
             condition += " AND (attribute_not_exists(#event) OR #event.#at <= :event_at)"
             names = {"#event": f"{WAITING}{policy}", "#at": "at"}

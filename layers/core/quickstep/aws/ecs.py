@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 
-LONGEST_TROUBLE = 300
+LONGEST_PROBLEM = 300
 """Characters of ECS's own words that a decision keeps."""
 
 
@@ -78,11 +78,11 @@ def _service(found: ServiceTypeDef) -> Service:
         running=found["runningCount"],
         pending=found["pendingCount"],
         deployment_in_progress=deployment_in_progress(found),
-        trouble=_trouble(found),
+        trouble=_problem(found),
     )
 
 
-def _trouble(service: ServiceTypeDef) -> str:
+def _problem(service: ServiceTypeDef) -> str:
     """Return what ECS says of tasks that do not come, where fewer run than are desired.
 
     Example: `3 tasks failed; (service web) was unable to place a task because ...`.
@@ -92,7 +92,7 @@ def _trouble(service: ServiceTypeDef) -> str:
     failed = sum(deployment.get("failedTasks", 0) for deployment in service.get("deployments", []))
     said = [event.get("message", "") for event in service.get("events", [])[:1]]
     parts = [f"{failed} tasks failed" if failed else "", *said]
-    return "; ".join(part for part in parts if part)[:LONGEST_TROUBLE]
+    return "; ".join(part for part in parts if part)[:LONGEST_PROBLEM]
 
 
 def deployment_in_progress(service: ServiceTypeDef) -> bool:

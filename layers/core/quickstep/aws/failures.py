@@ -104,20 +104,20 @@ def failure(call: str, error: BaseException) -> CallFailedError:
     return CallFailedError(_OUTCOMES.get(kind_of(error), Outcome.FAILED_OTHER), why)
 
 
-def telling_denials(adapter: type[_T]) -> type[_T]:
+def raising_denials(adapter: type[_T]) -> type[_T]:
     """Have each method of an adapter raise a CallFailedError where AWS denies a call of it.
 
     For adapters that let through whatever else they do not expect.
     """
     for name, method in list(vars(adapter).items()):
         if inspect.isfunction(method) and not name.startswith("_"):
-            setattr(adapter, name, _telling_denials(method))
+            setattr(adapter, name, _raising_denials(method))
     return adapter
 
 
-def _telling_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
+def _raising_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(method)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def raising(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return method(*args, **kwargs)
         except ClientError as error:
@@ -125,7 +125,7 @@ def _telling_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
                 raise failure(error.operation_name, error) from error
             raise
 
-    return told
+    return raising
 
 
 @contextmanager

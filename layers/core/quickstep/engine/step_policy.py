@@ -387,9 +387,9 @@ def _missing_tasks(
     needed = math.ceil(carried / threshold)
     least = max(case.desired, case.bounds.minimum)
     capacity = max(least, min(proposal.capacity, needed))
-    trouble = case.observation.service.trouble
+    problem = case.observation.service.trouble
     gone = f"{missing} of {case.desired} are missing, and a load of"
-    because = f" needs {needed}{f'. ECS says: {trouble}' if trouble else ''}"
+    because = f" needs {needed}{f'. ECS says: {problem}' if problem else ''}"
     why = f"{gone} {exact(carried)}{because}"
     said = f"{gone} {number(carried)}{unit_of_load(alarm.metric)}{because}"
     if capacity == case.desired:

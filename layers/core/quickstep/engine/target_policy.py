@@ -413,9 +413,9 @@ def _enough(case: Case, policy: TargetPolicy, proposal: Proposal, seen: Demand) 
     missing = tasks_of(case).missing
     why = proposal.why
     if missing:
-        trouble = case.observation.service.trouble
+        problem = case.observation.service.trouble
         why = f"{missing} of {case.desired} are missing ({why})"
-        why = f"{why}. ECS says: {trouble}" if trouble else why
+        why = f"{why}. ECS says: {problem}" if problem else why
         return proposal.hold("target", case.desired, Outcome.HELD_NO_CAPACITY, why)
     if 0 < seen.serving < case.desired - 0.5:
         late = max(1, round(case.desired - seen.serving))

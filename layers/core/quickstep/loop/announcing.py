@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 
-TOLD = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
+ANNOUNCEABLE = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
 """The outcomes that may be announced."""
 
 KINDS = {
-    "CHANGES": tuple(outcome for outcome in TOLD if outcome.is_change),
-    "FAILURES": tuple(outcome for outcome in TOLD if outcome.failed),
-    "HOLDS": tuple(outcome for outcome in TOLD if not (outcome.is_change or outcome.failed)),
+    "CHANGES": tuple(outcome for outcome in ANNOUNCEABLE if outcome.is_change),
+    "FAILURES": tuple(outcome for outcome in ANNOUNCEABLE if outcome.failed),
+    "HOLDS": tuple(
+        outcome for outcome in ANNOUNCEABLE if not (outcome.is_change or outcome.failed)
+    ),
 }
 """All outcomes of a kind, by one name."""
 
@@ -48,11 +50,11 @@ class Announcer:
         if self.events is None:
             return []
         news = [record for record in records if self._is_news(record)]
-        told = [event_of(record) for record in news if record.outcome in self.outcomes]
+        events = [event_of(record) for record in news if record.outcome in self.outcomes]
         return [
             why
-            for start in range(0, len(told), MOST_EVENTS)
-            for why in self._put(told[start : start + MOST_EVENTS])
+            for start in range(0, len(events), MOST_EVENTS)
+            for why in self._put(events[start : start + MOST_EVENTS])
         ]
 
     def _put(self, events: Sequence[dict[str, object]]) -> Iterable[str]:

@@ -28,11 +28,11 @@ RETRY_SLEEPS = (timedelta(seconds=0.3), timedelta(seconds=0.9))
 class Answer:
     """What ECS has answered in the end; None says that it has done it.
 
-    `unheard` says that an attempt was never answered: it may still be carried out.
+    `unanswered` says that an attempt was never answered: it may still be carried out.
     """
 
     error: CallFailedError | None
-    unheard: bool
+    unanswered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Capacity:
         who add some.
         """
         failure: CallFailedError | None = None
-        unheard = False
+        unanswered = False
         adds = decision.outcome is not Outcome.SCALED_IN
         for wait in (timedelta(), *(RETRY_SLEEPS if adds else ())):
             if wait:
@@ -62,14 +62,14 @@ class Capacity:
             except CallFailedError as error:
                 failure = error
             else:
-                return Answer(None, unheard)
+                return Answer(None, unanswered)
             if failure.outcome is Outcome.FAILED_OTHER:
-                unheard = True
+                unanswered = True
                 if self._shows(service, decision.granted):
-                    return Answer(None, unheard)
+                    return Answer(None, unanswered)
             elif failure.outcome is not Outcome.FAILED_THROTTLED:
                 break
-        return Answer(failure, unheard)
+        return Answer(failure, unanswered)
 
     def _shows(self, service: ServiceName, granted: int) -> bool:
         try:

@@ -24,7 +24,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds, Case
 from quickstep.engine.words import clock
 from quickstep.loop.capacity import Capacity, changed
-from quickstep.loop.learning import ahead_of_time, ignored, learn, told
+from quickstep.loop.learning import ahead_of_time, ignored, known_from, learn
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
 from quickstep.loop.recovery import adopt, adopted, insist, moved
@@ -151,8 +151,8 @@ class Cycle:
     def _beaten(self, held: Lease, draft: DecisionRecord, claims: int) -> list[DecisionRecord]:
         """Leave what the look has to tell to who holds the lease; claim again if nobody does."""
         look = draft.look
-        tells = (look.event.policy, told(look.event)) if look.event else None
-        waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), tells)
+        learned = (look.event.policy, known_from(look.event)) if look.event else None
+        waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), learned)
         if not waits and claims:
             return self._evaluate(look, claims)
         why = f"{held.owner} holds the lock until {clock(held.until)} at the latest"
@@ -192,7 +192,7 @@ class Cycle:
         """Evaluate under the lease."""
         # A slow claim finds what others have committed since: that is not ahead of time.
         memory, look = claim.memory.as_of(self.clock()), draft.look
-        draft = replace(draft, unreadable=_unheeded(claim, draft.at))
+        draft = replace(draft, unreadable=_unreadable(claim, draft.at))
         if isinstance(service, CallFailedError):
             failed = _ended(draft, service.outcome, service.why)
             memory = learn(target, memory, look, draft.at, claim.waiting)
@@ -257,7 +257,7 @@ class Cycle:
         answer = capacity.change(draft.look.service, sent)
         if answer.error:
             failed = _ended(record, answer.error.outcome, answer.error.why)
-            return asked if answer.unheard else memory, failed
+            return asked if answer.unanswered else memory, failed
         accepted_at = self.clock()
         if draft.look.event:
             record = replace(record, alarm_to_update=accepted_at - draft.look.event.at)
@@ -265,7 +265,7 @@ class Cycle:
             record = replace(record, surge_to_update=accepted_at - felt_at)
         if memory.turn:
             record = replace(record, waited=accepted_at - memory.turn.since)
-        counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unheard)
+        counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unanswered)
         return replace(asked, counts=counts), record
 
     def _commit(
@@ -370,7 +370,7 @@ def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord
     return replace(record, outcome=outcome, reason=reason)
 
 
-def _unheeded(claim: Claim, now: datetime) -> str:
+def _unreadable(claim: Claim, now: datetime) -> str:
     """Return what of the operators' entries cannot be read, or is more than there may be."""
     dropped = [
         f"{name}: is dropped, as only {MOST_SCHEDULES} schedules may be active"

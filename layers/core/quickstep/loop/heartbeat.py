@@ -263,8 +263,8 @@ def _wait_for_a_queue(target: ScalableTarget, memory: Memory, bounds: Bounds) ->
     if not target.queues:
         return False
     queues = memory.backlog.queues.values() if memory.backlog else ()
-    trouble = any(queue.trouble for queue in queues)
-    return trouble or (memory.desired or 0) > bounds.minimum
+    unread = any(queue.trouble for queue in queues)
+    return unread or (memory.desired or 0) > bounds.minimum
 
 
 def _batches(heartbeats: Iterable[Heartbeat]) -> list[Heartbeats]:

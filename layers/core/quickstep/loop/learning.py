@@ -81,7 +81,7 @@ def _repeated(at: datetime, last: datetime) -> Outcome:
     return Outcome.IGNORED_DUPLICATE if at == last else Outcome.IGNORED_STALE
 
 
-def told(event: AlarmEvent) -> KnownAlarm:
+def known_from(event: AlarmEvent) -> KnownAlarm:
     """Return what an event says about its alarm."""
     return KnownAlarm(
         state=event.alarm.state,
@@ -117,7 +117,7 @@ def learn(
         if policy in alarms or policy not in deleted or shown.at > deleted[policy].at:
             alarms[policy] = _changed(alarms.get(policy), shown)
     if event := look.event:
-        alarms[event.policy] = _changed(alarms.get(event.policy), told(event))
+        alarms[event.policy] = _changed(alarms.get(event.policy), known_from(event))
     return replace(
         memory,
         alarms={

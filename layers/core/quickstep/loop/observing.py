@@ -26,7 +26,7 @@ from quickstep.engine.policies import (
     surge_interval,
 )
 from quickstep.engine.words import clock
-from quickstep.protocol.backlog import LONGEST_TROUBLE
+from quickstep.protocol.backlog import LONGEST_PROBLEM
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
@@ -131,7 +131,7 @@ class Observer:
         read = self.queues.read([policy.queue_name for policy in target.queues])
         moment = Moment(now, memory.desired or 0)
         denied = [_denied(each) for each in read.values() if isinstance(each, CallFailedError)]
-        backlog = follow(target.queues, memory.backlog, told_of(target.queues, read), moment)
+        backlog = follow(target.queues, memory.backlog, readings_of(target.queues, read), moment)
         return backlog, next(filter(None, denied), "")
 
     def _read(
@@ -194,12 +194,12 @@ def _denied(error: CallFailedError) -> str:
     return error.why if error.outcome is Outcome.FAILED_DENIED else ""
 
 
-def told_of(
+def readings_of(
     policies: Iterable[QueuePolicy], read: Mapping[str, QueueReading | CallFailedError]
 ) -> dict[str, QueueReading | str]:
     """Return readings by policy: of a queue that could not be read, why."""
     return {
-        policy.name: each.why[:LONGEST_TROUBLE] if isinstance(each, CallFailedError) else each
+        policy.name: each.why[:LONGEST_PROBLEM] if isinstance(each, CallFailedError) else each
         for policy in policies
         if (each := read.get(policy.queue_name)) is not None
     }

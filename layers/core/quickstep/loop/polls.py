@@ -25,7 +25,7 @@ from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
 from quickstep.loop.next_look import OVERDUE
-from quickstep.loop.observing import told_of
+from quickstep.loop.observing import readings_of
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.look import Cause, Look
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message
@@ -274,9 +274,9 @@ class Polls:
             return []
         memory = memory.as_of(now)
         moment = replace(seen.moment, tasks=memory.desired or 0)
-        readings = told_of(target.queues, seen.read)
+        readings = readings_of(target.queues, seen.read)
         backlog = follow(target.queues, memory.backlog, readings, moment)
-        if _troubles(backlog) - _troubles(memory.backlog):
+        if _problems(backlog) - _problems(memory.backlog):
             return self.cycle.evaluate(look)  # which reads the queues once more
         if needs_tasks(target, memory, backlog, now):
             return self.cycle.evaluate(replace(look, backlog=backlog))
@@ -322,6 +322,6 @@ def is_held(lease: Lease | None, now: datetime) -> bool:
     return lease is not None and now < lease.until
 
 
-def _troubles(backlog: Backlog | None) -> set[str]:
+def _problems(backlog: Backlog | None) -> set[str]:
     queues = backlog.queues.items() if backlog else ()
     return {policy for policy, queue in queues if queue.trouble}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-LONGEST_TROUBLE = 300
+LONGEST_PROBLEM = 300
 """Characters that are kept of why a queue was not read."""
 
 _COUNTS = ("visible", "in_flight", "delayed")
@@ -34,7 +34,7 @@ def _queue_dict(queue: Queue) -> dict[str, Any]:
         "at": write_moment(queue.at),
         "reading": reading_dict(queue.reading) if queue.reading else None,
         "arrivals": queue.arrivals,
-        "trouble": queue.trouble[:LONGEST_TROUBLE],
+        "trouble": queue.trouble[:LONGEST_PROBLEM],
     }
 
 

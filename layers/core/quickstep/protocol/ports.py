@@ -197,7 +197,7 @@ class Targets(Protocol):
         holder: str,
         mark: str,
         at: datetime,
-        told: tuple[str, KnownAlarm] | None = None,
+        learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
         """Leave a mark for who holds the lease, and what an event has told of a policy's alarm.
 

@@ -132,8 +132,8 @@ def _service_dict(service: Service) -> dict[str, Any]:
 
 def _queue_dict(queue: Queue) -> dict[str, Any]:
     seen = reading_dict(queue.reading) if queue.reading else {}
-    trouble = {"trouble": queue.trouble} if queue.trouble else {}
-    return {**seen, "arrivals": queue.arrivals, **trouble}
+    problem = {"trouble": queue.trouble} if queue.trouble else {}
+    return {**seen, "arrivals": queue.arrivals, **problem}
 
 
 def _alarm_dict(alarm: Alarm) -> dict[str, Any]:

@@ -371,7 +371,7 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
                 SHAPES[mark.kind],
                 str(mark.kind),
                 label,
-                _told(mark, view),
+                _described(mark, view),
                 opener.opening(mark.entry, view.look),
                 mark.entry.id,
                 stop=len(shown) <= _MOST_STOPS,
@@ -388,7 +388,7 @@ def _label(mark: Mark) -> str:
     return f"{mark.change:+,d}".replace("-", "\u2212") if mark.change else ""
 
 
-def _told(mark: Mark, view: View) -> str:
+def _described(mark: Mark, view: View) -> str:
     zone, say = view.look.zone, view.look.say
     at = say(moment(mark.at, zone))
     reason = localised(say(mark.entry.reason), mark.at, zone, say)

@@ -46,7 +46,7 @@ class Incident:
         return sum(entry.outcome.changes_capacity for entry in self.entries)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What came of it: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
         breach = f"{', '.join(sorted(self.policies))} in breach"
         duration = f" for {lasted(self.end - self.start)}" if self.end > self.start else ""

@@ -64,7 +64,7 @@ def parts(view: View, place: Place, *, live: bool = False) -> Mapping[str, Marku
         "filters": _filters(view, place),
         "rows": rows_of(view),
         "pager": _pager(view, place),
-        "told": _told(view),
+        "told": _status(view),
     }
 
 
@@ -260,7 +260,7 @@ def _pager(view: View, place: Place) -> Markup:
     )
 
 
-def _told(view: View) -> Markup:
+def _status(view: View) -> Markup:
     newest = view.newest
     zone = view.look.zone
     said = ""

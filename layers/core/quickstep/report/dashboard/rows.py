@@ -54,7 +54,7 @@ def _group(group: Group, view: View) -> Markup:
             "h3",
             {"class": "incident", "title": say(span(incident.start, incident.end, UTC))},
             element("span", {"class": "muted"}, f"{local(incident.start, zone)} "),
-            say(incident.told),
+            say(incident.summary),
         )
     rows = (_row(entry, view) for entry in group.entries)
     quiet = " quiet" if all(entry.kind.is_quiet for entry in group.entries) else ""

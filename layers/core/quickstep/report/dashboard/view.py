@@ -157,7 +157,7 @@ def build_view(material: Material, look: Look) -> View:
         shortfalls=tuple(shortfalls_of(desired, running, missing, material, known_until)),
         shortfall=shortfall_of(desired, running, missing, known_until),
         marks=tuple(_marks(matching, material.start, material.end, look.width)),
-        incidents=_told_of(gathered.values(), matching),
+        incidents=_shown_incidents(gathered.values(), matching),
         outcomes=tuple((outcome, counted[outcome]) for outcome in Outcome if counted[outcome]),
         total=len(shown),
         changes=sum(not entry.kind.is_quiet for entry in shown),
@@ -185,7 +185,9 @@ def _page_of(newest_first: Sequence[Entry], look: Look) -> int:
     return look.page if place is None else place // look.page_size + 1
 
 
-def _told_of(gathered: Iterable[Incident], matching: Iterable[Entry]) -> tuple[Incident, ...]:
+def _shown_incidents(
+    gathered: Iterable[Incident], matching: Iterable[Entry]
+) -> tuple[Incident, ...]:
     """Return the incidents of which a decision is shown, oldest first."""
     shown = {entry.id for entry in matching}
     different = {id(incident): incident for incident in gathered}
