@@ -1,7 +1,7 @@
 """Which decisions are announced: every change, and the first look of each incident.
 
-Telling comes after the commit, and after all else of an invocation. Nothing waits for it, and
-nothing is lost with it but the message.
+Announcements follow the commit and everything else in an invocation. Nothing waits for them, and a
+failed one loses only the message.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ KINDS = {
         outcome for outcome in ANNOUNCEABLE if not (outcome.is_change or outcome.failed)
     ),
 }
-"""All outcomes of a kind, by one name."""
+"""Kinds of outcomes, each under one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """Tells others of decisions with some `outcomes`; without a bus, nobody.
+    """Announces decisions with one of `outcomes` on the bus; without a bus, announces nothing.
 
-    What has failed before its target could be claimed leaves no memory of that in its item, so this
-    function remembers it: another one announces it, too.
+    A failure before the claim leaves no trace in the item, so each function instance remembers it,
+    and may announce what another has announced already.
     """
 
     events: Events | None = None
@@ -46,7 +46,7 @@ class Announcer:
     _unclaimed: dict[str, Outcome] = field(default_factory=dict)
 
     def announce(self, records: Sequence[DecisionRecord]) -> list[str]:
-        """Put events on the bus; return why some could not be put."""
+        """Put events on the bus; return the reasons of those that failed."""
         if self.events is None:
             return []
         news = [record for record in records if self._is_news(record)]
