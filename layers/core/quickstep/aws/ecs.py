@@ -24,8 +24,8 @@ LONGEST_PROBLEM = 300
 class EcsServices:
     """The `Services` port over ECS clients.
 
-    `updates` makes each call once: repeated by the SDK, a throttle would no longer say that nothing
-    was done, as the answer to an attempt before may have been lost.
+    `updates` makes each call only once. If the SDK retried, a throttle would no longer prove that
+    nothing was done, because an earlier attempt's answer may have been lost.
     """
 
     def __init__(self, client: ECSClient, updates: ECSClient) -> None:
@@ -83,7 +83,7 @@ def _service(found: ServiceTypeDef) -> Service:
 
 
 def _problem(service: ServiceTypeDef) -> str:
-    """Return what ECS says of tasks that do not come, where fewer run than are desired.
+    """Return ECS's reasons for missing tasks, if fewer run than are desired.
 
     Example: `3 tasks failed; (service web) was unable to place a task because ...`.
     """
@@ -96,12 +96,12 @@ def _problem(service: ServiceTypeDef) -> str:
 
 
 def deployment_in_progress(service: ServiceTypeDef) -> bool:
-    """Return whether old and new tasks of a rollout run side by side.
+    """Return whether a rollout's old and new tasks run side by side.
 
     Rolling deployments have a rolloutState, except behind a Classic Load Balancer, where a second
-    deployment is the sign. Completed ones may leave old tasks running for long (early success
-    criteria), so their number alone says nothing. CODE_DEPLOY shows a second task set; an EXTERNAL
-    controller's rollouts are its own business, and never hold scale-in [AAS].
+    deployment is the sign. Completed deployments may leave old tasks running for a long time (early
+    success criteria), so their number alone proves nothing. CODE_DEPLOY shows a second task set. An
+    EXTERNAL controller's rollouts are its own business, and never hold scale-in [AAS].
     """
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if controller == "EXTERNAL":
