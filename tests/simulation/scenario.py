@@ -1,4 +1,4 @@
-"""What goes wrong in a world; its seed draws which troubles there are, and how bad they are."""
+"""What goes wrong in a world; its seed draws which faults occur, and how bad they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THROTTLED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """The troubles of a world, beside those that every world has.
+    """The faults of a world, in addition to those that every world has.
 
     Every world loses, delays and doubles events and messages, leaves heartbeats out, throttles and
     slows calls, loses answers and kills invocations. Here is what only some have:
@@ -106,7 +106,7 @@ class Scenario:
 
 
 def scenario_of(seed: int) -> Scenario:
-    """Return the troubles of a seed: about one world in ten has none but those that all have."""
+    """Return a seed's scenario: about one world in ten has only the faults that all have."""
     draw = random.Random(f"troubles of {seed}")  # noqa: S311
 
     def one_in(count: int) -> bool:

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-MAX_BYTES = 8192  # of an SSM parameter of the advanced tier
-STANDARD_BYTES = 4096  # of one of the standard tier, which is free
+MAX_BYTES = 8192  # in an SSM parameter of the advanced tier
+STANDARD_BYTES = 4096  # in one of the standard tier, which is free
 MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
 MAX_POLICIES = 50  # AAS quota "Scaling policies per scalable target"
 MAX_STEPS = 20  # AAS quota "Step adjustments per step scaling policy"
@@ -59,7 +59,7 @@ DEFAULT_PUBLISH_SECONDS = 5  # the publisher's interval
 MAX_PUBLISH_SECONDS = 60
 DEFAULT_DEREGISTRATION_DELAY = 300  # a target group's default
 MAX_DEREGISTRATION_DELAY = 3600  # ELB: deregistration_delay.timeout_seconds
-DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
+DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond any intended step
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
 _TARGETS = "TargetTrackingPolicies"
@@ -68,7 +68,7 @@ _GROUPS = (*_DIRECTIONS, _TARGETS, _QUEUES)
 
 MAX_TARGET = 1e9
 MAX_SLOTS = 1000
-MAX_QUEUES = 10  # of one target: each is read every ten seconds
+MAX_QUEUES = 10  # per target: each is read every ten seconds
 
 
 class Preset(StrEnum):
@@ -370,7 +370,7 @@ def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[St
     before = field.problems.met
     fields = field.items(at_least=1, at_most=MAX_STEPS)
     steps = [_step(f, kind, direction) for f in fields]
-    if field.problems.met > before:  # intervals of broken steps say nothing
+    if field.problems.met > before:  # the intervals of broken steps are meaningless
         return ()
     _check_coverage(field, steps)
     return tuple(steps)

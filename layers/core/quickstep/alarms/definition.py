@@ -103,7 +103,7 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         stat = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
         names = ("Namespace", "MetricName", "Dimensions")
         metric = {name: alarm[name] for name in names if name in alarm}
-        if "Dimensions" in metric:  # in the order of events, so that equal metrics read equal
+        if "Dimensions" in metric:  # in events' order, so that equal metrics are equal texts
             metric["Dimensions"] = sorted(metric["Dimensions"], key=lambda d: d["Name"])
         body = {"Metric": metric, "Period": alarm.get("Period"), "Stat": stat}
         if "Unit" in alarm:
@@ -137,7 +137,7 @@ def event_definition(
         return None
     try:
         queries = tuple(_api_query(metric) for metric in metrics)
-    except (KeyError, TypeError, AttributeError):  # not as documented: the heartbeat will tell
+    except (KeyError, TypeError, AttributeError):  # not as documented: the heartbeat will read it
         return None
     period = _period(queries)
     if period is None or any("ANOMALY_DETECTION_BAND" in str(q.get("Expression")) for q in queries):

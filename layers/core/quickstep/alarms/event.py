@@ -142,7 +142,7 @@ def _expect(members: dict[str, Field], key: str, value: str) -> None:
 
 
 def _reason_data(state: dict[str, Field]) -> tuple[dict[str, Any], str]:
-    """Return the contents of reasonData; if there are none, also why."""
+    """Return the contents of reasonData; if it has none, also why."""
     if "reasonData" not in state:
         return {}, "the event has no reasonData"
     value = state["reasonData"].value

@@ -79,7 +79,7 @@ def _plain(attribute: Mapping[str, Any]) -> Any:
             return [_plain(member) for member in value]
         case "NULL":
             return None
-        case _:  # a set or bytes, written by others: the reader can refuse it
+        case _:  # a set or bytes that others wrote: the reader may refuse it
             return f"{kind}: {value}"
 
 

@@ -265,7 +265,7 @@ class DynamoTargets:
         """Write memory and record in one transaction, and release the lease; see the port."""
         resource_id = record.resource_id
         write = self._remember(owner, resource_id, replace(memory, listed=True))
-        over = () if memory.incident else ("incident",)  # an item of few bytes costs fewer units
+        over = () if memory.incident else ("incident",)  # a smaller item costs fewer units
         write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED, *over))}"
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
@@ -351,7 +351,7 @@ class DynamoTargets:
 class DynamoOperators:
     """The `Operators` port over a DynamoDB client.
 
-    Each write is one conditional UpdateItem of one attribute, whoever holds the lease. Claims and
+    Each write is one conditional UpdateItem of one attribute, regardless of the lease. Claims and
     commits touch other attributes, so neither can undo the other. A write to a missing item creates
     it without a lease, free to be claimed.
     """

@@ -82,7 +82,7 @@ class SqsQueues:
             )
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and kind_of(error) is Kind.NOT_FOUND:
-                self._urls.pop(name, None)  # one that is made again may have another URL
+                self._urls.pop(name, None)  # a queue that is created again may have another URL
             raise failure(f"GetQueueAttributes of {name}", error) from error
         attributes = answer.get("Attributes", {})
         counts = {kind: int(attributes[name]) for kind, name in _COUNTED.items()}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY = timedelta(seconds=900)
 BATCH = 10  # the most that SendMessageBatch takes
-BATCH_BYTES = 256 * 1024  # of all its messages together
+BATCH_BYTES = 256 * 1024  # for all of its messages together
 
 
 class SqsMessages:

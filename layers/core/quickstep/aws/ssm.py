@@ -93,7 +93,7 @@ class DynamoCopies:
             try:
                 self._client.put_item(**put)
             except self._client.exceptions.ConditionalCheckFailedException:
-                return  # somebody has read a newer one
+                return  # someone has read a newer one
 
 
 def _key(service: ServiceName) -> dict[str, Any]:

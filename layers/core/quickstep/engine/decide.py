@@ -61,7 +61,7 @@ def decide(
 
 
 def _asked(case: Case, directions: Collection[Direction]) -> Proposal:
-    """Return the scale-out's proposal; if there is none, or it yields, the scale-in's."""
+    """Return the scale-out's proposal; without one, or if it yields, the scale-in's."""
     yielding = None
     for direction in BOTH:
         proposal = _scaled(case, direction) if direction in directions else None

@@ -106,7 +106,7 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
         seconds, held = waits
         proposal = proposal.after("last task", 1, f"kept at 1: {held}", held)
         proposal = proposal.checked_again_in(seconds)
-    if proposal.capacity:  # where none is needed, none has to be left beside those missing
+    if proposal.capacity:  # without a need, no room is left for missing tasks
         proposal = beside_missing(case, proposal, base)
     if proposal.capacity < case.desired:
         return proposal

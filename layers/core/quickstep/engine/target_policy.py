@@ -461,7 +461,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    if alarm.state is AlarmState.ALARM:  # it shows no further rise
+    if alarm.state is AlarmState.ALARM:  # the alarm reports no further rise
         soon = RECHECK_SECONDS
     if (capacity := min(base, keep.tasks)) > proposal.capacity:
         why_kept = f"kept at {capacity}: {keep.why}"

@@ -67,7 +67,7 @@ class Announcer:
 
     def _is_news(self, record: DecisionRecord) -> bool:
         if record.drill_latency is not None:
-            return False  # what a drill has decided changes nothing
+            return False  # a drill's decision changes nothing
         if record.outcome.is_change or not record.outcome.is_incident:
             self._unclaimed.pop(record.resource_id, None)
             return record.outcome.is_change

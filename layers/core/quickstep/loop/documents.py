@@ -123,7 +123,7 @@ class KeptDocuments:
         return copy
 
     def _keep(self, service: ServiceName, copy: Copy, now: datetime) -> _Kept:
-        old = self._kept.pop(service, None)  # to the end: a dict is in the order of insertion
+        old = self._kept.pop(service, None)  # to the end: dicts keep the order of insertion
         target = old.target if old and old.copy.document == copy.document else None
         kept = self._kept[service] = _Kept(copy, now, target)
         if len(self._kept) > MOST_KEPT:

@@ -104,7 +104,7 @@ class Door:
         message = Message(surge)
         try:
             return self._let_in(message)
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any error
             self.messages.send(replace(message, lost=1), timedelta(seconds=1))
             failed = self._ended(surge, Outcome.FAILED_OTHER, f"{error!r}; it is tried again")
             return [failed]
@@ -121,7 +121,7 @@ class Door:
                 self.messages.send(again, backoff(message.lost, self.jitter(), scale_in=False))
         return records
 
-    def _records(self, content: Content) -> list[DecisionRecord]:  # noqa: PLR0911 - one a kind
+    def _records(self, content: Content) -> list[DecisionRecord]:  # noqa: PLR0911 - one per kind
         match content:
             case Recheck():
                 return self.cycle.evaluate(recheck_look(content))

@@ -242,7 +242,7 @@ def shows_work(
     last committed count stands in for it.
     """
     if learn(target, memory, look, now) != memory:
-        return True  # so it is where the document has other queues
+        return True  # also if the document has other queues
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
     looks = any(looks_always(p) and p.alarm in memory.alarms for p in target.policies)
     waits = readable(memory, now) or looks or memory.turn or memory.counts.asked

@@ -58,7 +58,7 @@ PAGE_SLEEP = timedelta(seconds=1 / GET_PARAMETERS.a_second)
 """25 ms, plus the call itself: a survey uses about half of the reads that SSM allows."""
 
 WHOLE_MINUTES = 5
-"""If one invocation cannot read all documents, the rest is read every so many minutes."""
+"""The minutes between two full reads, if one invocation cannot read all documents."""
 
 READS_A_SECOND = 14
 """The most that reading all empty queues may cost: 36 million calls a month, 14.5 $."""
@@ -277,7 +277,7 @@ class Polls:
         readings = readings_of(target.queues, seen.read)
         backlog = follow(target.queues, memory.backlog, readings, moment)
         if _problems(backlog) - _problems(memory.backlog):
-            return self.cycle.evaluate(look)  # which reads the queues once more
+            return self.cycle.evaluate(look)  # which reads the queues again
         if needs_tasks(target, memory, backlog, now):
             return self.cycle.evaluate(replace(look, backlog=backlog))
         if backlog is not memory.backlog:

@@ -1,4 +1,4 @@
-"""What became of changes whose answer was lost, and of changes that others made."""
+"""What happened to changes whose answer was lost, and of changes that others made."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
 
 
 def moved(state: State, before: int, after: int, now: datetime) -> State:
-    """Return the state after tasks were launched or removed by now, whoever did it.
+    """Return the state after tasks were launched or removed by now, by anyone.
 
     Launched tasks are on their way, and removed tasks may be draining.
     """

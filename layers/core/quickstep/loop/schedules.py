@@ -161,7 +161,7 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
     if force and not ends and "MaxCapacity" not in members:
         members["Force"].wrong("must stand beside MaxCapacity", seen=False)
     problems.raise_any(ScheduleError)
-    assert service is not None  # noqa: S101 - what names none has raised its problem
+    assert service is not None  # noqa: S101 - a missing one has raised its problem
     return ScheduledAction(service, name, min(at, now), at, until, *bounds, reason, force)
 
 

@@ -104,7 +104,7 @@ def still_waits(turns: Turns, turn: Turn, now: datetime) -> timedelta | None:
     if turn.lane is None or turn.number is None:
         return None
     if not timedelta() <= now - turn.since < LONGEST_LINE:
-        return None  # it has waited long enough, or since a time that has not been
+        return None  # it has waited long enough, or its time is in the future
     try:
         ahead = turns.read().ahead(turn.lane, turn.number, now)
     except CallFailedError:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
 MAX_DESCRIBED = 10  # services in one DescribeServices
-MAX_RECORDS = 10_000  # messages in one batch of SQS
+MAX_RECORDS = 10_000  # messages in one SQS batch
 LONGEST_TEXT = 1_000
 """How many characters a request may say about itself."""
 

@@ -1,6 +1,6 @@
 """What operators and schedules write to a target's item: overrides and a pause.
 
-They write at any time, whoever holds the lease; the next claim reads it with the memory.
+They write at any time, regardless of the lease; the next claim reads it with the memory.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ class Targets(Protocol):
         ...
 
     def watch(self, resource_id: str, backlog: Backlog) -> None:
-        """Write what is known about a target's queues, whoever holds the lease.
+        """Write what is known about a target's queues, regardless of the lease.
 
         Nothing is written if the target is not remembered, or while a commit writes.
 
@@ -292,7 +292,7 @@ class SurgeLooks(Protocol):
 class Operators(Protocol):
     """What operators and schedules have written to a target's item: overrides and a pause.
 
-    They write at any time, whoever holds the lease; the next claim reads it with the memory.
+    They write at any time, regardless of the lease; the next claim reads it with the memory.
     """
 
     def entries(self, resource_id: str) -> Mapping[str, Any]:
