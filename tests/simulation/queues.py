@@ -88,7 +88,7 @@ def queue_scenario_of(seed: int) -> QueueScenario:
 
 
 def scenario_without_alarms(seed: int) -> Scenario:
-    """Return the troubles of a seed, but for those of alarms and of tasks that publish."""
+    """Return a seed's scenario, without the faults of alarms and of publishing tasks."""
     return replace(
         scenario_of(seed),
         several=False,

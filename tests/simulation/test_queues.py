@@ -68,7 +68,7 @@ PLANTED: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     ),
     "each poll writes": ((polls, "follow", _always_new),),
     "each poll of a queue that is denied is evaluated": (
-        (polls, "_troubles", lambda backlog: {object()} if backlog else set()),
+        (polls, "_problems", lambda backlog: {object()} if backlog else set()),
     ),
 }
 
