@@ -103,16 +103,16 @@ def _no_goals(aims: Sequence[Aim]) -> Iterator[Aim]:
 
 def _beside_without(case: Traffic, results: Played, most: float) -> Iterator[Figure]:
     """Yield what surges cost, and how many changes of direction they make."""
-    for without, told in PAIRS:
+    for without, surged in PAIRS:
         for measure, words, goal in (
             ("failed", "failed", None),
             ("task_seconds", "task-seconds", Goal(at_most=most)),
         ):
             yield Figure(
-                f"{case.name}: {told.label}: {words}",
-                quantity_of(results[told.label], measure),
+                f"{case.name}: {surged.label}: {words}",
+                quantity_of(results[surged.label], measure),
                 Beside("without", Quantity(value_of(results[without.label], measure))),
-                goal if told is WITH else None,
+                goal if surged is WITH else None,
             )
 
 

@@ -106,10 +106,10 @@ def surge_trials(
     totals, parts = [], []
     for number, alarm in enumerate(alarms):
         random = Random(f"{SEED} {number}")  # noqa: S311 - repeatable, not secret
-        told = surge_of(case, draw(case, random, function_seconds), hop)
-        totals.append(min(alarm.total, sum(told)) if told else alarm.total)
-        if told and sum(told) <= alarm.total:
-            parts.append(told)
+        by_surge = surge_of(case, draw(case, random, function_seconds), hop)
+        totals.append(min(alarm.total, sum(by_surge)) if by_surge else alarm.total)
+        if by_surge and sum(by_surge) <= alarm.total:
+            parts.append(by_surge)
     return totals, parts
 
 
@@ -120,11 +120,11 @@ def surge_figures(
     for factor, alarms in found.items():
         case, name = Case(factor=factor), f"x{factor:g}, surge"
         totals, parts = surge_trials(case, function_seconds, alarms)
-        told = factor > surges.LEVEL * THRESHOLD / case.at_rest
+        by_surge = factor > surges.LEVEL * THRESHOLD / case.at_rest
         for words, percent, goal in (("median", 50, SURGE_MEDIAN), ("p99", 99, SURGE_P99)):
             by_alarm = Beside("by the alarm alone", _s(_percentile(alarms, percent)))
             seconds = _s(_of(totals, percent))
-            yield Figure(f"{name}: {words}", seconds, goal=goal if told else None)
+            yield Figure(f"{name}: {words}", seconds, goal=goal if by_surge else None)
             yield Figure(f"{name}: {words}", seconds, by_alarm)
         share = Quantity(100 * len(parts) / len(totals), "%")
         yield Figure(f"{name}: answered before the alarm", share)

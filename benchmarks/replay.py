@@ -25,7 +25,7 @@ from benchmarks.single_requests import replay
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import played
 from quickstep_lab.simulator.measure import measure
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, told_of_surges
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.world import World
@@ -71,7 +71,7 @@ def scalers(setup: Setup) -> tuple[Scaler, ...]:
     """Return those whose runs are replayed: what a README states, and AWS's strongest two."""
     return (
         Quickstep(setup),
-        told_of_surges(setup),
+        with_surge_messages(setup),
         percent_ladder(setup),
         TargetTracking(setup, "aas-target-tracking-20s"),
     )

@@ -25,7 +25,7 @@ from benchmarks.contenders import TODAY
 from quickstep_cli.experiment import an_experiment
 from quickstep_lab.simulator.compare import compare
 from quickstep_lab.simulator.constants import TABLE, Constant
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, told_of_surges
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.world import Spread, World
@@ -118,7 +118,7 @@ def play(world: World, seeds: int) -> Found:
     traffic = scenario_traffic(SCENARIO, SCENARIOS[SCENARIO].seconds)
     scalers = (
         Quickstep(setup),
-        told_of_surges(setup),
+        with_surge_messages(setup),
         percent_ladder(setup),
         TargetTracking(setup, TRACKING),
     )

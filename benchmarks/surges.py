@@ -282,8 +282,8 @@ def _publishing(surge: Surge, detected: float) -> _Publishing:
         visible = at + surge.visibility.draw(random)
         seconds = each.accept(whole)
         reports[names[number % len(names)]] += [(visible, s, surge.load(s)) for s in seconds]
-    told = tuple((name, at) for (name, _), at in sent.items())
-    return _Publishing(told, reports, early, refused)
+    surge_reports = tuple((name, at) for (name, _), at in sent.items())
+    return _Publishing(surge_reports, reports, early, refused)
 
 
 class Crowd(NamedTuple):

@@ -361,11 +361,11 @@ def _afternoon(story: Night) -> None:
     story.throttled = False
     story.running = 12
     story.recheck("14:50:15")
-    trouble = (
+    problem = (
         "(service web) was unable to place a task. Reason: Capacity is unavailable at this time."
     )
     for clock in ("14:51:02", "14:52:10"):
-        story.ecs_says(clock, trouble)
+        story.ecs_says(clock, problem)
     for clock in ("14:51:05", "14:54:05", "14:59:52"):
         story.recheck(clock)
     story.now = at("15:00")

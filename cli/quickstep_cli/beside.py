@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from quickstep_cli.compare import MODELLED, signals_told
+from quickstep_cli.compare import MODELLED, signal_notes
 from quickstep_cli.experiment import an_experiment, setup_of
 from quickstep_cli.pricing import usage_of
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
@@ -119,15 +119,15 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
     columns = ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $")
     table = Table((*named("Scaler"), *numbers(*columns)), title)
     for name, summary in comparison.scalers.items():
-        told, standing = summary.medians, standings[name]
-        trigger = told.time_to_trigger_s
+        measured, standing = summary.medians, standings[name]
+        trigger = measured.time_to_trigger_s
         table.add(
             name,
             "-" if trigger is None else f"{trigger:.0f} s",
-            f"{told.failed:,.0f}",
-            f"{told.success_rate:.2%}",
-            f"{told.task_seconds / 3600:,.2f}",
-            f"{told.peak_tasks:,}",
+            f"{measured.failed:,.0f}",
+            f"{measured.success_rate:.2%}",
+            f"{measured.task_seconds / 3600:,.2f}",
+            f"{measured.peak_tasks:,}",
             f"{standing.bill.total:,.2f}",
             f"{standing.tasks:,.2f}",
         )
@@ -145,5 +145,5 @@ def remarks(beside: Beside, comparison: Comparison) -> Iterator[str]:
     elif rival.startswith("aas-step"):
         yield f"{rival} has the simulator's own steps: quickstep import and compare play yours."
     yield f"A task of the model can serve {SPARE:g} times its target; yours may break earlier."
-    yield from signals_told(comparison.experiment.setup)
+    yield from signal_notes(comparison.experiment.setup)
     yield MODELLED

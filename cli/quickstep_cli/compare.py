@@ -25,7 +25,7 @@ from quickstep_cli.trials import SeedsOption, TasksOption, Trial, takes_trial
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.month import (
     OURS,
-    TOLD,
+    WITH_SURGES,
     Architecture,
     Month,
     TaskSize,
@@ -149,12 +149,12 @@ def _play(
     if a_day > most:
         rule = f"must be at most {most:g}, as often as {len(played.requests)} s fit into a day"
         raise typer.BadParameter(f"{rule}, not {a_day:g}", param_hint="--times-a-day")
-    ours = [scaler.name for scaler in scalers if scaler.name in (OURS, TOLD)]
+    ours = [scaler.name for scaler in scalers if scaler.name in (OURS, WITH_SURGES)]
     others = cases_of(experiment) if report and ours else []
     more = sum(other.seeds for _, other in others)
     with progress_bar(f"Playing {played.name}", seeds * len(scalers) + more) as advance:
         comparison = compare_scalers(experiment, scalers, jobs=trial.jobs, progress=advance)
-        cases = what_if(others, surges=TOLD in ours, jobs=trial.jobs, progress=advance)
+        cases = what_if(others, surges=WITH_SURGES in ours, jobs=trial.jobs, progress=advance)
     if report:
         usage = usage_of(setup, max(1, experiment.tasks))
         month = Month(usage=usage, size=report.size, prices=read_prices(), counted=read_counts())
@@ -177,14 +177,14 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
         f"Theoretical minimum: {ideal:.1f} task-hours.",
         f"{medians}; -: it never happened. Times are from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
-        *signals_told(comparison.experiment.setup),
+        *signal_notes(comparison.experiment.setup),
         MODELLED,
         *([f"Charts: {report}"] if report else []),
         style="dim",
     )
 
 
-def signals_told(setup: Setup) -> Iterator[str]:
+def signal_notes(setup: Setup) -> Iterator[str]:
     """Yield what the policies watch, where that is more than what their tasks publish."""
     for queue in setup.target.queues:
         yield (

@@ -151,7 +151,7 @@ def cost(
         if times_a_day is not None:
             rule = "needs --scenario or --traffic: that is what comes so often"
             raise typer.BadParameter(rule, param_hint="--times-a-day")
-        activity, standings = month.with_breaches(breaches, breach_minutes, told=surges)
+        activity, standings = month.with_breaches(breaches, breach_minutes, reported=surges)
     else:
         comparison, traffic = _played(trial, times_a_day)
         activity, standings = month.simulated(comparison, traffic.times_a_day)
@@ -162,7 +162,7 @@ def cost(
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     published = _publishing(usage, ways) if usage.watched is Watched.PUBLISHED else ()
-    _print(month, traffic, standings, [*published, *_told(cheaper)])
+    _print(month, traffic, standings, [*published, *_hint_lines(cheaper)])
 
 
 def _rivals(setup: Setup) -> tuple[str, ...]:
@@ -345,7 +345,7 @@ def _publishing(usage: Usage, ways: Mapping[Transport, float]) -> Iterator[str]:
         yield f"Not measured: {EXTRACTION}."
 
 
-def _told(cheaper: list[Hint]) -> Iterator[str]:
+def _hint_lines(cheaper: list[Hint]) -> Iterator[str]:
     for hint in cheaper:
         yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
 

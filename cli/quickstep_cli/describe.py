@@ -222,16 +222,16 @@ def _reporting(seen: Described) -> str:
     memory, target = seen.memory, seen.target
     if isinstance(memory, Unknown) or target is None:
         return "unknown"
-    told = []
+    shown = []
     for name, points in seen.points.items():
         definition = memory.alarms[name].definition
         if not definition or not points or points[-1].samples is None:
             continue
         tasks = points[-1].samples * target.publish_seconds / definition.period
-        told.append((points[-1].at, round(tasks), definition.period))
-    if not told:
+        shown.append((points[-1].at, round(tasks), definition.period))
+    if not shown:
         return "no task has published in the last minutes"
-    at, tasks, period = max(told)
+    at, tasks, period = max(shown)
     age = age_text(at + timedelta(seconds=period), seen.at)
     return f"about {tasks} task{'' if tasks == 1 else 's'}, the newest period ended {age} ago"
 
@@ -253,10 +253,10 @@ def _tables(seen: Described, zone: tzinfo | None, say: Language) -> Iterator[Tab
             queues.add(name, *counts, f"{queue.arrivals:.3g}", queue.trouble)
         yield queues
     if seen.records:
-        told = entries(reversed(seen.records))
-        told = told[1:] if len(told) > seen.most else told
+        decisions = entries(reversed(seen.records))
+        decisions = decisions[1:] if len(decisions) > seen.most else decisions
         decided = Table(COLUMNS, "Last decisions")
-        for entry in told:
+        for entry in decisions:
             decided.add(*cells(entry, seen.at, zone, say))
         yield decided
     for title, part in (("ECS deployments", seen.deployments), ("ECS events", seen.events)):

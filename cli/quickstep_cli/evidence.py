@@ -136,9 +136,9 @@ class Evidence:
     def deciding(self) -> Entry | None:
         """The decision that stood then: the newest of the minute before, else the first after."""
         near = [one for one in self.known_entries if abs(one.at - self.at) <= NEAR]
-        told = [one for one in near if not _is_aside(one)] or near
-        before = [one for one in told if one.at <= self.at]
-        return before[-1] if before else next(iter(told), None)
+        deciders = [one for one in near if not _is_aside(one)] or near
+        before = [one for one in deciders if one.at <= self.at]
+        return before[-1] if before else next(iter(deciders), None)
 
     @property
     def tasks(self) -> int | None:

@@ -15,7 +15,7 @@ from quickstep.aws.cloudwatch import CloudWatchMetrics
 from quickstep.aws.queues import SqsQueues
 from quickstep.config import MAX_QUEUES, ConfigError, parse_target_of
 from quickstep.engine.outcome import Outcome
-from quickstep.loop.observing import told_of
+from quickstep.loop.observing import readings_of
 from quickstep.naming import DRILL
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
@@ -152,7 +152,7 @@ def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | 
         return {}
     with ThreadPoolExecutor(MAX_QUEUES) as threads:
         read = SqsQueues(aws.client("sqs"), threads).read(_queue_names(target))
-    return told_of(target.queues, read)
+    return readings_of(target.queues, read)
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:

@@ -60,8 +60,8 @@ def gather(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime, zon
     decided = or_unknown(lambda: entries(list(records_between(aws, service, start, end)), earlier))
     following = or_unknown(lambda: record_after(aws, service, end))
     later = None if isinstance(following, Unknown) else following
-    told = () if isinstance(decided, Unknown) else decided
-    newest = told[-1].record if told else earlier
+    decisions = () if isinstance(decided, Unknown) else decided
+    newest = decisions[-1].record if decisions else earlier
     events = or_unknown(lambda: said_by_ecs(aws, service))
     return Evidence(
         service=service,
@@ -84,7 +84,7 @@ def gather(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime, zon
         events=events if isinstance(events, Unknown) else _within(events[0], start, end),
         deployments=events if isinstance(events, Unknown) else _within(events[1], start, end),
         in_force=or_unknown(lambda: _entries(aws, service, zone)),
-        acts=[*_requests(told), *_written(history, start, end)],
+        acts=[*_requests(decisions), *_written(history, start, end)],
         others=or_unknown(lambda: _activities(aws, service, start, end)),
     )
 

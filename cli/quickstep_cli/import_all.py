@@ -102,13 +102,13 @@ def _row_of(made: Imported) -> Row:
     groups = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies")
     return Row(
         taken.service.resource_id,
-        NAMED if made.troubles else OK,
+        NAMED if made.problems else OK,
         policies=sum(len(taken.document.get(group, ())) for group in groups),
         alarms=len(taken.alarms),
         schedules=len(taken.schedules),
         alike=proof.alike if proof else 0,
         differ=len(proof.differences) if proof else 0,
-        troubles=tuple(made.troubles),
+        troubles=tuple(made.problems),
     )
 
 

@@ -41,7 +41,7 @@ class Imported:
     proof: Proof | None
 
     @property
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is in the way, and what is answered in another way than AAS documents it."""
         differences = self.proof.differences if self.proof else []
         return [*self.taken.warnings, *map(str, differences)]

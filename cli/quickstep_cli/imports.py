@@ -114,7 +114,7 @@ def import_(
     if out:
         write(out, made)
     _print(made, out, as_json=as_json)
-    if made.troubles:
+    if made.problems:
         raise typer.Exit(Exit.NO)
 
 

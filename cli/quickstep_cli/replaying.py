@@ -140,13 +140,13 @@ def _service(field: Field, desired: int) -> Service:
         members[key].integer(0) if key in members else 0 for key in ("running", "pending")
     )
     rollout = members.get("deployment_in_progress")
-    trouble = members.get("trouble")
+    problem = members.get("trouble")
     return Service(
         desired,
         running,
         pending,
         rollout.boolean() if rollout else False,
-        trouble.text() if trouble else "",
+        problem.text() if problem else "",
     )
 
 
@@ -193,10 +193,10 @@ def _backlog(
     for name, each in fields["queues"].members().items():
         members = each.members(required=("arrivals",))
         counts = {k: v.value for k, v in members.items() if k not in ("arrivals", "trouble")}
-        trouble = members["trouble"].text() if "trouble" in members else ""
+        problem = members["trouble"].text() if "trouble" in members else ""
         reading = read_reading(Field(counts, each.path, each.problems)) if counts else None
         come = members["arrivals"].number() if "arrivals" in members else 0.0
-        queues[name] = Queue(at, reading, come, trouble)
+        queues[name] = Queue(at, reading, come, problem)
     seen = {name: queue.reading for name, queue in queues.items() if queue.reading}
     needed = whole(
         sum(

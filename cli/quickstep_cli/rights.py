@@ -90,10 +90,10 @@ _ARNS = {
 
 def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
     """Return which of them IAM would refuse, by its own simulation, and of reading these queues."""
-    return [*_refused(aws, service), *_unread(aws, queues), *_untold(aws)]
+    return [*_refused(aws, service), *_unread(aws, queues), *_unannounced(aws)]
 
 
-def _untold(aws: Aws) -> Iterator[str]:
+def _unannounced(aws: Aws) -> Iterator[str]:
     try:
         aws.resource("EventTargets")
     except CommandError:

@@ -81,8 +81,8 @@ def carry_steps(
     name, body = policy["PolicyName"], policy["StepScalingPolicyConfiguration"]
     made.notes += [f"{name}: its {key} is not carried over" for key in left_out(body, _BODY_KEYS)]
     linked = [alarm["AlarmName"] for alarm in policy.get("Alarms", [])]
-    usable, trouble = _usable(made, linked, alarms, composites)
-    made.warnings += [f"{name}: {why}" for why in trouble]
+    usable, problems = _usable(made, linked, alarms, composites)
+    made.warnings += [f"{name}: {why}" for why in problems]
     runs_in = [(alarm, state) for alarm in usable for state in _states(made, policy, alarm)]
     ways = [way for alarm, state in runs_in for way in _ways(policy, alarm, state)]
     for way in ways:
@@ -100,33 +100,33 @@ def _usable(
     composites: Collection[str],
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
     """Return the alarms from whose thresholds steps can count, and why others are none."""
-    usable, trouble = [], []
+    usable, problems = [], []
     instead = f"make an alarm {made.service.alarm('POLICY')} on the metric that is meant"
     if not linked:
-        trouble.append(
+        problems.append(
             "no alarm runs it, so it has never scaled anything; it was not carried over, as a "
             "policy here that cannot see the load holds every removal"
         )
     for name in linked:
         alarm = alarms.get(name)
         if name in composites:
-            trouble.append(
+            problems.append(
                 f"{name} is a composite alarm, which has no value that a step could count from; "
                 f"it was not carried over: {instead}"
             )
         elif alarm is None:
-            trouble.append(
+            problems.append(
                 f"its alarm {name} was not found, so what runs it is not known; it was not carried "
                 "over: give the output of describe-alarms that has it, or delete the policy"
             )
         elif not has_threshold(alarm):
-            trouble.append(
+            problems.append(
                 f"its alarm {name} has no fixed threshold that a step could count from, as anomaly "
                 f"detection and PromQL alarms have none; it was not carried over: {instead}"
             )
         else:
             usable.append(alarm)
-    return usable, trouble
+    return usable, problems
 
 
 def _ways(policy: Mapping[str, Any], alarm: Mapping[str, Any], state: AlarmState) -> Iterator[_Way]:

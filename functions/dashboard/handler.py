@@ -1,4 +1,4 @@
-"""The dashboard: a custom widget of CloudWatch, over the table's decisions. It only reads."""
+"""The dashboard: a CloudWatch custom widget over the table's decisions. It only reads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @cache
 def deployed_dashboard() -> Deployed:
-    """Return the dashboard of this function's account, made at the first call."""
+    """Return the dashboard for this function's account, created at the first call."""
     return make_dashboard(os.environ["TABLE_NAME"])
 
 
 def handler(event: Any, context: LambdaContext, *, deployed: Deployed | None = None) -> str:
-    """Return the widget's HTML, or its documentation where the console asks to describe it."""
+    """Return the widget's HTML, or its documentation if the console asks for a description."""
     called = context.invoked_function_arn
     return answer(event, called, deployed or deployed_dashboard(), datetime.now(UTC))

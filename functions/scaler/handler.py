@@ -1,4 +1,4 @@
-"""The scaler: an alarm event, a message of its queue or the heartbeat in, evaluations out."""
+"""The scaler: turns alarm events, messages from its queue and heartbeats into evaluations."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @cache
 def deployed_door() -> Door:
-    """Return the scaler over this function's account."""
+    """Return the scaler for this function's account."""
     return make_door(Settings.from_environment(os.environ))
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    # In Lambda: before the first event, not for it, where there is provisioned concurrency or a
-    # snapshot (SnapStart). Nothing that has to differ between functions is made here.
+    # In Lambda, this runs before the first event if there is provisioned concurrency or a snapshot
+    # (SnapStart). Nothing created here has to differ between function instances.
     deployed_door()
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)
 def handler(event: Any, _context: LambdaContext, *, door: Door | None = None) -> Any:
-    """Evaluate what came; a message that fails comes back alone, without the rest of its batch."""
+    """Evaluate an event or a batch; a failed message comes back without the rest of its batch."""
     scaler = door or deployed_door()
     if isinstance(event, dict) and "Records" in event:
         return deliver_each(scaler.on_message, event["Records"], scaler.announcer.announce)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @cache
 def deployed_schedules() -> Schedules:
-    """Return what carries out actions in this function's account, made at the first of them."""
+    """Return the parts that carry out this account's actions, created at the first action."""
     return make_schedules(ScheduleSettings.from_environment(os.environ))
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, _context: LambdaContext, *, schedules: Schedules | None = None) -> Any:
-    """Carry out one scheduled action; one that breaks a rule is refused, and not tried again."""
+    """Carry out one scheduled action; an action that breaks a rule is refused, and not retried."""
     return carry_out(schedules or deployed_schedules(), event)

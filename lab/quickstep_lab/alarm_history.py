@@ -28,7 +28,7 @@ MOST = 100
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def served() -> Iterator[None]:
     """Have the servers of this process answer the calls."""
     with (
         patch.object(CloudWatchResponse, "describe_alarm_history", _answer, create=True),

@@ -104,7 +104,7 @@ class EmbeddedAws:
 
     def __enter__(self) -> Account:
         """Start serving, from an empty account."""
-        self._more.enter_context(alarm_history.told())
+        self._more.enter_context(alarm_history.served())
         self._server.start()
         host, port = self._server.get_host_and_port()
         endpoint_url = f"http://{host}:{port}"

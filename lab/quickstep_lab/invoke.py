@@ -89,10 +89,10 @@ def readable(answer: Any) -> list[str]:
     Example: `SCALED_OUT  Scaled out from 2 to 4: ...`, and below it what each rule did.
     """
     decisions = answer.get("decisions", []) if isinstance(answer, dict) else []
-    return [line for decision in decisions for line in _told(decision)]
+    return [line for decision in decisions for line in _lines_of(decision)]
 
 
-def _told(decision: Mapping[str, Any]) -> Iterator[str]:
+def _lines_of(decision: Mapping[str, Any]) -> Iterator[str]:
     yield f"{decision['outcome']}  {decision['reason']}"
     for step in decision.get("trail", []):
         yield f"  {step['guard']}: {step['before']} -> {step['after']}  {step['why']}"

@@ -91,7 +91,7 @@ def figure(draw: Callable[[int], Markup]) -> Markup:
     )
 
 
-def told(*said: Child) -> Markup:
+def remark(*said: Child) -> Markup:
     """Return a paragraph of what is to be known of something."""
     return element("p", {"class": "told"}, *said)
 

@@ -12,7 +12,7 @@ from quickstep_cli.extra import DISTRIBUTION, PUBLISHER
 from tests.builders import ROOT
 from tests.template.stack import SCALER, source
 
-TOLD = sorted(
+INSTRUCTIONS = sorted(
     path
     for folder in (".", "docs", "docs/decisions", "publisher", "cli/quickstep_cli", "examples/app")
     for kind in ("*.md", "*.py", "Makefile", "Dockerfile")
@@ -80,10 +80,10 @@ def test_what_is_said_to_be_installed_is_what_is_built(file: str, name: str) -> 
 
 def test_nobody_is_told_to_install_a_name_that_is_somebody_else_s() -> None:
     named = r"(?:pip|pipx|uv tool) (?:install|run) '?(quickstep[\w-]*)"
-    told = {
+    installed = {
         (str(path.relative_to(ROOT)), name)
-        for path in TOLD
+        for path in INSTRUCTIONS
         for name in re.findall(named, path.read_text(encoding="utf-8"))
     }
 
-    assert [one for one in told if one[1] not in {DISTRIBUTION, PUBLISHER}] == []
+    assert [one for one in installed if one[1] not in {DISTRIBUTION, PUBLISHER}] == []

@@ -45,9 +45,9 @@ def measured(start: datetime = START, region: str = "eu-west-1", where: str = "a
     return document(proof)
 
 
-def sent(folder: Path, told: Any = None, name: str = NAME, **more: Any) -> Path:
+def sent(folder: Path, content: Any = None, name: str = NAME, **more: Any) -> Path:
     path = folder / name
-    path.write_text(json.dumps({**more, **(told or measured())}, indent=1), encoding="utf-8")
+    path.write_text(json.dumps({**more, **(content or measured())}, indent=1), encoding="utf-8")
     return path
 
 
@@ -83,13 +83,13 @@ def test_results_are_shown_newest_first_with_a_row_for_each_scaler(tmp_path: Pat
 
 
 def altered() -> Any:
-    told = measured()
-    told["surges"][1]["update"] = told["surges"][1]["last_running"]
-    return told
+    content = measured()
+    content["surges"][1]["update"] = content["surges"][1]["last_running"]
+    return content
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("content", "why"),
     [
         pytest.param(
             measured(where="emulator"),
@@ -100,10 +100,10 @@ def altered() -> Any:
     ],
 )
 def test_a_proof_is_refused_that_is_not_as_it_was_measured_on_aws(
-    tmp_path: Path, told: Any, why: str
+    tmp_path: Path, content: Any, why: str
 ) -> None:
     with pytest.raises(ResultError) as refused:
-        read(sent(tmp_path, told))
+        read(sent(tmp_path, content))
 
     assert str(refused.value).startswith(f"results/{NAME}: {why}")
 

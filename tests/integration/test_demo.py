@@ -106,7 +106,7 @@ def surge(server: Account) -> Played:
 
 
 @pytest.fixture(scope="module")
-def told(server: Account) -> Played:
+def surge_messages(server: Account) -> Played:
     """The same where tasks tell of the surge, as the demo has it by default."""
     time = SetClock()
     with same_time(time):
@@ -116,10 +116,10 @@ def told(server: Account) -> Played:
 
 
 def test_a_task_that_feels_the_surge_has_it_answered_ten_seconds_before_the_alarm(
-    told: Played, surge: Played
+    surge_messages: Played, surge: Played
 ) -> None:
     """Felt at 11, when the mean of seconds 9 and 10 is 217, and told of within a second."""
-    mine, alone = (summarise(played.snapshots) for played in (told, surge))
+    mine, alone = (summarise(played.snapshots) for played in (surge_messages, surge))
     assert (mine.surge_at, alone.surge_at) == (10, 10)
     assert mine.answer is not None
     assert alone.answer is not None
@@ -130,9 +130,9 @@ def test_a_task_that_feels_the_surge_has_it_answered_ten_seconds_before_the_alar
 
 
 def test_the_tasks_tell_of_one_surge_once_in_two_seconds_and_the_look_after_it_removes_nothing(
-    told: Played,
+    surge_messages: Played,
 ) -> None:
-    looks = [(at, outcome) for at, kind, outcome in told.decisions() if kind == "surge"]
+    looks = [(at, outcome) for at, kind, outcome in surge_messages.decisions() if kind == "surge"]
     assert looks[:5] == [
         (12, "SCALED_OUT"),
         (14, "HELD_ANSWERED"),
@@ -141,7 +141,7 @@ def test_the_tasks_tell_of_one_surge_once_in_two_seconds_and_the_look_after_it_r
         (20, "HELD_ANSWERED"),
     ]
     assert "SCALED_IN" not in [outcome for _, outcome in looks]
-    assert (22, "alarm", "HELD_ANSWERED") in told.decisions()
+    assert (22, "alarm", "HELD_ANSWERED") in surge_messages.decisions()
 
 
 def test_the_surge_is_answered_by_the_first_evaluation_after_it(surge: Played) -> None:

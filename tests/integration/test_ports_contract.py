@@ -458,21 +458,21 @@ def test_nobody_asks_for_anything_who_has_lost_the_lease(targets: Targets) -> No
     assert targets.peek(WEB.resource_id) == (RICH, None)
 
 
-TOLD = known(seconds_ago=1)
+LEARNED = known(seconds_ago=1)
 
 
 def test_what_an_event_told_who_lost_the_race_is_shown_to_the_next_claim(targets: Targets) -> None:
     claimed(targets, "me")
 
-    assert targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+    assert targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
 
     assert targets.commit("me", RICH, a_record()), "somebody has waited"
-    assert claimed(targets) == Claim(RICH, {HIGH: TOLD}, "you")
+    assert claimed(targets) == Claim(RICH, {HIGH: LEARNED}, "you")
 
 
 def test_what_a_claim_has_shown_goes_with_its_commit(targets: Targets) -> None:
     claimed(targets, "me")
-    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
     targets.commit("me", RICH, a_record())
     claim = claimed(targets)
 
@@ -483,29 +483,29 @@ def test_what_a_claim_has_shown_goes_with_its_commit(targets: Targets) -> None:
 
 def test_what_came_after_the_claim_stays(targets: Targets) -> None:
     claim = claimed(targets, "me")
-    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+    targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
 
     assert targets.commit("me", RICH, a_record(), claim)
 
-    assert claimed(targets).waiting == {HIGH: TOLD}
+    assert claimed(targets).waiting == {HIGH: LEARNED}
 
 
 def test_of_two_events_of_an_alarm_the_newer_one_is_kept(targets: Targets) -> None:
     claimed(targets, "me")
     older = known(AlarmState.OK, 5)
-    targets.wait(WEB.resource_id, "me", "one", NOW, (HIGH, TOLD))
+    targets.wait(WEB.resource_id, "me", "one", NOW, (HIGH, LEARNED))
 
     assert targets.wait(WEB.resource_id, "me", "two", NOW, (HIGH, older))
     assert targets.wait(WEB.resource_id, "me", "three", NOW, (LOW, older))
 
     targets.commit("me", RICH, a_record())
-    assert claimed(targets).waiting == {HIGH: TOLD, LOW: older}
+    assert claimed(targets).waiting == {HIGH: LEARNED, LOW: older}
 
 
 def test_nobody_waits_for_who_is_done(targets: Targets) -> None:
     committed(targets, RICH)
 
-    assert not targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, TOLD))
+    assert not targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
 
     assert claimed(targets) == Claim(RICH)
 

@@ -17,7 +17,7 @@ from functions.scaler.handler import deployed_door, handler
 from quickstep.aws.attributes import to_item
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
-from quickstep.loop.announcing import TOLD, Announcer
+from quickstep.loop.announcing import ANNOUNCEABLE, Announcer
 from quickstep.naming import ServiceName
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.memory import CorruptItemError
@@ -893,25 +893,25 @@ class Bus:
     """A bus that keeps what is put on it, or fails."""
 
     def __init__(self, error: CallFailedError | None = None) -> None:
-        self.told: list[Any] = []
+        self.announced: list[Any] = []
         self._error = error
 
     def put(self, events: Any) -> None:
-        self.told.append([(event["resourceId"], event["outcome"]) for event in events])
+        self.announced.append([(event["resourceId"], event["outcome"]) for event in events])
         if self._error:
             raise self._error
 
 
-def telling(door: Door, bus: Bus) -> Door:
-    return replace(door, announcer=Announcer(bus, frozenset(TOLD)))
+def with_bus(door: Door, bus: Bus) -> Door:
+    return replace(door, announcer=Announcer(bus, frozenset(ANNOUNCEABLE)))
 
 
 def test_a_change_is_told_after_it_was_committed(door: Door, account: Account) -> None:
     bus = Bus()
 
-    decided(load_event("alarm-high-step2"), telling(door, bus))
+    decided(load_event("alarm-high-step2"), with_bus(door, bus))
 
-    assert bus.told == [[("service/prod/web", "SCALED_OUT")]]
+    assert bus.announced == [[("service/prod/web", "SCALED_OUT")]]
     assert desired_count(account, WEB) == 6
 
 
@@ -923,9 +923,9 @@ def test_a_batch_is_told_of_in_one_call_once_all_of_it_was_decided(
     publish(account, AT, 160.0)
     lost = Message(AlarmAgain(load_event("alarm-duplicate")))
 
-    invoke(telling(later(door, 10), bus), batch(Message(Recheck(WEB, 1)), lost))
+    invoke(with_bus(later(door, 10), bus), batch(Message(Recheck(WEB, 1)), lost))
 
-    assert bus.told == [[("service/prod/web", "SCALED_OUT")]]
+    assert bus.announced == [[("service/prod/web", "SCALED_OUT")]]
 
 
 def test_a_bus_that_fails_costs_the_message_and_a_warning(
@@ -933,7 +933,7 @@ def test_a_bus_that_fails_costs_the_message_and_a_warning(
 ) -> None:
     bus = Bus(CallFailedError(Outcome.FAILED_DENIED, "PutEvents: AccessDenied: not allowed"))
 
-    decision = decided(load_event("alarm-high-step2"), telling(door, bus))
+    decision = decided(load_event("alarm-high-step2"), with_bus(door, bus))
 
     assert (decision["outcome"], desired_count(account, WEB)) == ("SCALED_OUT", 6)
     (line,) = [line for line in lines() if line.get("UnsentEvents") == 1]
@@ -947,20 +947,27 @@ def test_a_deployment_that_resets_the_desired_count_is_recorded_and_told(
     decided(load_event("alarm-high-step2"), door)
     account.client("ecs").update_service(cluster="prod", service="web", desiredCount=2)
 
-    invoke(telling(later(door, 300), bus), {"heartbeat": {}})
+    invoke(with_bus(later(door, 300), bus), {"heartbeat": {}})
 
-    assert ("service/prod/web", "FOREIGN_CHANGE") in bus.told[0]
+    assert ("service/prod/web", "FOREIGN_CHANGE") in bus.announced[0]
 
 
 def test_a_scaler_that_tells_others_puts_events_on_the_default_bus(
     account: Account, queue_url: str
 ) -> None:
     settings = Settings(
-        TABLE, queue_url, 60, timedelta(minutes=1), timedelta(minutes=1), told=frozenset(TOLD)
+        TABLE,
+        queue_url,
+        60,
+        timedelta(minutes=1),
+        timedelta(minutes=1),
+        announced=frozenset(ANNOUNCEABLE),
     )
 
     announcer = make_door(settings, account.client).announcer
 
-    assert announcer.outcomes == frozenset(TOLD)
+    assert announcer.outcomes == frozenset(ANNOUNCEABLE)
     assert announcer.announce([a_record(outcome=Outcome.SCALED_OUT)]) == []
-    assert make_door(replace(settings, told=frozenset()), account.client).announcer.events is None
+    assert (
+        make_door(replace(settings, announced=frozenset()), account.client).announcer.events is None
+    )

@@ -79,11 +79,11 @@ def violations(world: World) -> list[str]:
     Where tasks never come, or their counts lie, no breach needs to be answered.
     """
     checks: tuple[Check, ...] = INVARIANTS
-    if world.troubles.hours:
+    if world.scenario.hours:
         checks = WITHOUT_CLOCKS
-    if world.troubles.sized:
+    if world.scenario.sized:
         checks = tuple(check for check in checks if check not in OF_STEPS)
-    if not world.troubles.fleet.comes:
+    if not world.scenario.fleet.comes:
         checks = tuple(check for check in checks if check not in WHERE_TASKS_COME)
     return [sentence for check in checks for sentence in check(world)]
 
@@ -91,7 +91,7 @@ def violations(world: World) -> list[str]:
 def _nothing_unexpected_is_raised(world: World) -> Iterator[str]:
     """No error except injected ones; with clocks an hour apart a lease may be lost."""
     for error in world.time.unexpected:
-        if not (world.troubles.hours and isinstance(error, LeaseLostError)):
+        if not (world.scenario.hours and isinstance(error, LeaseLostError)):
             yield f"something unexpected was raised: {error!r}"
 
 
@@ -136,7 +136,7 @@ def _a_pause_is_applied(world: World) -> Iterator[str]:
         if record.outcome is Outcome.RECOVERED and call.desired < call.had:
             way = Direction.IN  # a late call has added tasks, which are taken back
         lately = _limits_until(world, call.at)
-        slack = TIMEOUT + world.troubles.tolerance
+        slack = TIMEOUT + world.scenario.tolerance
         paused = [
             way in limits.paused
             for limits in lately
@@ -153,13 +153,13 @@ def _the_memory_equals_ecs(world: World) -> Iterator[str]:
     of it.
     """
     for at, astray in world.astray if _alone(world) else ():
-        if world.troubles.plain or not _unheard_before(world, at):
+        if world.scenario.plain or not _unanswered_before(world, at):
             yield astray
     committed, last = world.committed, world.ecs.changes[-1].at if world.ecs.changes else 0.0
     settled = max(last + UNSEEN, FAULTS_END + UNSEEN)
     if _nobody_hears(world):
         return
-    seen = world.troubles.plain or any(at > settled for at, _ in world.commits)
+    seen = world.scenario.plain or any(at > settled for at, _ in world.commits)
     if seen and committed is not None and committed != world.ecs.desired:
         yield f"{committed} is committed, but ECS has {world.ecs.desired}"
 
@@ -177,14 +177,14 @@ def _every_change_has_one_record(world: World) -> Iterator[str]:
             yield f"{decision} has {times} records"
         if decision not in calls:
             yield f"{decision} is recorded as a change, but ECS was never asked"
-    if not world.troubles.plain:
+    if not world.scenario.plain:
         return
     orphans = [change for change in world.ecs.changes if change.by not in made]
     for record in records:
         if record.outcome is not Outcome.RECOVERED or record.decision:
             continue
         adopted = [change for change in orphans if change.at <= seconds(record.at)]
-        if not adopted and not _unheard_before(world, seconds(record.at)):
+        if not adopted and not _unanswered_before(world, seconds(record.at)):
             yield f"{record.id} adopts a change that nobody made"
         orphans = orphans[len(adopted) :]
     for change in orphans:
@@ -197,12 +197,12 @@ def _own_numbers_are_known(world: World) -> Iterator[str]:
     Example: 8 was asked for at 40 s, and the caller died. At 60 s ECS shows 8: it is adopted as the
     scaler's own, with its cooldown. A late call is known for two minutes, and then no longer.
     """
-    if world.troubles.foreign:
+    if world.scenario.foreign:
         return
     for record in world.targets.records:
         at = seconds(record.at)
         old = {call.desired for call in world.ecs.calls if call.at < at - OURS + TIMEOUT}
-        forgotten = world.troubles.late and record.service and record.service.desired in old
+        forgotten = world.scenario.late and record.service and record.service.desired in old
         if record.outcome is Outcome.FOREIGN_CHANGE and not forgotten:
             yield f"{record.id} takes the scaler's own number for a hand's: {record.reason}"
 
@@ -229,7 +229,7 @@ def _a_foreign_change_is_recorded(world: World) -> Iterator[str]:
             for began, ended in _unharmed_heartbeats(world)
             if change.at + UNSEEN < began and ended + 1 < until
         ]
-        if not change.foreign or len(looks) < ANSWERING_HEARTBEATS or not world.troubles.known:
+        if not change.foreign or len(looks) < ANSWERING_HEARTBEATS or not world.scenario.known:
             continue
         ours = {call.desired for call in world.ecs.calls if call.at < change.at}
         if change.after in ours | {number for at, number in world.commits if at < change.at}:
@@ -246,7 +246,7 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
     scale-in there is no other, unless tasks were added in between.
     """
     # Times are kept in milliseconds.
-    cooldown = COOLDOWNS[Direction.OUT] - world.troubles.tolerance - 0.001
+    cooldown = COOLDOWNS[Direction.OUT] - world.scenario.tolerance - 0.001
     largest = max(step.adjustment for policy in world.target.step_policies for step in policy.steps)
     last: Change | None = None
     base = 0
@@ -264,13 +264,13 @@ def _cooldowns_are_kept(world: World) -> Iterator[str]:
         if change.after > change.before:
             base = base if inside else change.before
             least = max(limits.minimum for limits in world.limits)
-            if inside and change.after > max(base, least) + largest and world.troubles.plain:
+            if inside and change.after > max(base, least) + largest and world.scenario.plain:
                 yield f"{change.after} within the cooldown of a scale-out from {base}"
         elif inside and not change.late:
             yield f"scaled in to {change.after} within a scale-out cooldown"
         elif (
             not grew
-            and since < COOLDOWNS[Direction.IN] - world.troubles.tolerance
+            and since < COOLDOWNS[Direction.IN] - world.scenario.tolerance
             and not change.late
         ):
             yield f"scaled in to {change.after} within a scale-in cooldown"
@@ -366,7 +366,7 @@ def _a_foreign_number_is_not_fought(world: World) -> Iterator[str]:
 def _load_breaches(world: World, change: Change, back: float) -> bool:
     """Whether tasks that tell of surges had a load above a threshold some time before a change."""
     span = [change.decided_at - ago / 2 for ago in range(round(2 * back))]
-    return world.troubles.surges and any(
+    return world.scenario.surges and any(
         definition.breached_by(
             world.traffic.per_task(METRICS[policy], at, world.tasks_at(at).serving) + MARK * at
         )
@@ -386,9 +386,9 @@ def _no_change_is_needless(world: World) -> Iterator[str]:
     Example: at 200 s tasks are added, but the last datapoint above a scale-out threshold is of
     100 s: even the oldest event that counts, of 60 s, a period and an evaluation ago, shows none.
     """
-    if world.troubles.hot:
+    if world.scenario.hot:
         return  # it publishes at once: for a while, its samples are more of a period than its tasks
-    back = EVENT_AGE + PERIOD + 2 * TIMEOUT + world.troubles.tolerance
+    back = EVENT_AGE + PERIOD + 2 * TIMEOUT + world.scenario.tolerance
     thresholds = world.thresholds
     for change in world.ecs.changes:
         if change.late or not change.acts_on or change.of_surge:
@@ -419,7 +419,7 @@ def _a_deleted_alarm_scales_no_more(world: World) -> Iterator[str]:
         for record in world.targets.records
         if record.outcome is Outcome.LOST_RACE and record.look.cause.kind == "heartbeat"
     ]
-    slack = world.troubles.tolerance
+    slack = world.scenario.tolerance
     heartbeats = [
         (began, ended)
         for began, ended in _unharmed_heartbeats(world)
@@ -449,8 +449,8 @@ def _a_breach_is_answered(world: World) -> Iterator[str]:
         and alarm.state is AlarmState.ALARM
         and seconds(alarm.at) < END - ANSWER_WITHIN
         and world.periods[-1].free
-        and (world.periods[-1].breached or not world.troubles.sized)
-        and not world.troubles.dry_run
+        and (world.periods[-1].breached or not world.scenario.sized)
+        and not world.scenario.dry_run
     ):
         yield f"the load is not met in the end, with {world.ecs.desired} tasks"
 
@@ -461,7 +461,7 @@ def _a_breach_is_answered_while_faults_go_on(world: World) -> Iterator[str]:
     Example: a breach begins at 20 s, its event is lost. The heartbeat of 30 s is throttled, those
     of 90 and 150 s are not: by 170 s it is answered. In a crowd it waits for its turn instead.
     """
-    if world.troubles.crowded or world.troubles.late:
+    if world.scenario.crowded or world.scenario.late:
         return
     heartbeats = _unharmed_heartbeats(world)
 
@@ -481,7 +481,7 @@ def _unanswered(
     for period in world.periods:
         if not first <= period.at <= last:
             continue
-        if not period.breached or not period.free or world.troubles.dry_run:
+        if not period.breached or not period.free or world.scenario.dry_run:
             began = None
             continue
         began = period.at if began is None else began
@@ -497,12 +497,12 @@ def _no_lease_outlives_its_holder(world: World) -> Iterator[str]:
     But for one of a target without any alarm, there or remembered: its time is over, and nobody has
     a reason to look.
     """
-    unheard_of = _nobody_hears(world) or not (world.alarms or world.item.alarms)
+    unwatched = _nobody_hears(world) or not (world.alarms or world.item.alarms)
     for at, taken in world.leases:
         if taken.until - taken.since > LEASE:
             yield f"{taken.owner}'s lease is longer than {LEASE.total_seconds():.0f} s"
         lease = world.targets.items[WEB.resource_id].lease
-        if unheard_of or lease is None:
+        if unwatched or lease is None:
             continue
         if lease.owner == taken.owner and at < END - ANSWER_WITHIN - TIMEOUT:
             yield f"{lease.owner}'s lease lies about since {at:.0f} s"
@@ -562,10 +562,10 @@ def _calls_of_a_breach_are_bounded(world: World) -> Iterator[str]:
     for spell in spells:
         since, until = spell[0], spell[-1] + PERIOD
         made = Counter(name for at, name in world.asked if since <= at < until)
-        flood = MOST_CLAIMS if world.troubles.flood else 0
+        flood = MOST_CLAIMS if world.scenario.flood else 0
         for name, a_second in MOST_PER_SECOND.items():
-            told = world.troubles.surges and name == "DescribeServices"
-            at_once = 2 * MOST_AT_ONCE if told else MOST_AT_ONCE
+            surged = world.scenario.surges and name == "DescribeServices"
+            at_once = 2 * MOST_AT_ONCE if surged else MOST_AT_ONCE
             if made[name] > flood + a_second * (at_once + until - since):
                 yield f"{made[name]} {name} in a breach of {until - since:.0f} s"
 
@@ -589,10 +589,10 @@ def _calm_costs_nothing(world: World) -> Iterator[str]:
     states = [alarm.state for alarm in world.alarms.values()]
     if not states or AlarmState.ALARM in states or world.gone:
         return
-    if world.limits[-1].paused or world.troubles.dry_run:  # each asks whether it may correct bounds
+    if world.limits[-1].paused or world.scenario.dry_run:  # each asks whether it may correct bounds
         return
     since = max(seconds(alarm.at) for alarm in world.alarms.values())
-    calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES + world.troubles.fleet.drains
+    calm = max(since, FAULTS_END) + VISIBILITY * MAX_RECEIVES + world.scenario.fleet.drains
     if max(world.ecs.numbers(calm, END)) > world.limits[-1].maximum:
         return  # each heartbeat asks whether the load leaves tasks idle
     for run in world.time.invocations:
@@ -609,7 +609,7 @@ def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
     run it has been 6, or the override's end has come first.
     """
     limits = world.limits[-1]
-    if limits.paused or world.troubles.dry_run or not world.alarms or world.gone:
+    if limits.paused or world.scenario.dry_run or not world.alarms or world.gone:
         return  # without a scale-out alarm nothing tells how far a maximum may go
     if not limits.minimum <= world.ecs.desired <= limits.maximum:
         yield f"in the end {world.ecs.desired} are out of bounds"
@@ -617,7 +617,7 @@ def _capacity_returns_into_its_bounds(world: World) -> Iterator[str]:
 
 def _a_dry_run_changes_nothing(world: World) -> Iterator[str]:
     """UpdateService is never called in a dry run, not even for an operator."""
-    if world.troubles.dry_run:
+    if world.scenario.dry_run:
         yield from (f"{call.by} calls for {call.desired}" for call in world.ecs.calls)
 
 
@@ -627,8 +627,8 @@ def _no_task_that_is_needed_is_removed(world: World) -> Iterator[str]:
     Example: 12 tasks serve 300 requests a second since a minute, the threshold is 100: a scale-in
     to 3 is right, one to 2 is not, whatever the average says while 9 of them drain.
     """
-    troubles = world.troubles
-    if not _counts_are_true(world) or troubles.documents or troubles.entries:
+    scenario = world.scenario
+    if not _counts_are_true(world) or scenario.documents or scenario.entries:
         return
     for call, record in _calls(world, Direction.IN):
         at = seconds(record.at)
@@ -647,7 +647,7 @@ def _nothing_is_removed_while_tasks_are_silent(world: World) -> Iterator[str]:
 
     Example: 2 of 6 tasks carry the publisher: the other 4 are silent, and all 6 stay.
     """
-    if not _counts_are_true(world) or world.troubles.documents or world.troubles.entries:
+    if not _counts_are_true(world) or world.scenario.documents or world.scenario.entries:
         return
     for call, record in _calls(world, Direction.IN):
         silent = [_silent(world, seconds(record.at) - before) for before in (0.0, A_MINUTE)]
@@ -662,8 +662,8 @@ def _missing_tasks_are_not_asked_for_again(world: World) -> Iterator[str]:
     Example: 10 tasks are desired since two minutes, 8 serve 960 requests a second, the threshold is
     100: 10 are enough; at 1,200 a second 12 are asked for, and never 13.
     """
-    troubles = world.troubles
-    if not _counts_are_true(world) or troubles.documents or troubles.entries or troubles.alarms:
+    scenario = world.scenario
+    if not _counts_are_true(world) or scenario.documents or scenario.entries or scenario.alarms:
         return
     for call, record in _calls(world, Direction.OUT):
         at = seconds(record.at)
@@ -708,8 +708,8 @@ def _no_task_is_removed_blindly(world: World) -> Iterator[str]:
 
     Example: it is deleted at 60 s, heartbeats look at 70 and 130 s: at 200 s no task is removed.
     """
-    troubles = world.troubles
-    if troubles.several or troubles.documents or troubles.entries or troubles.hands:
+    scenario = world.scenario
+    if scenario.several or scenario.documents or scenario.entries or scenario.hands:
         return
     heartbeats = _unharmed_heartbeats(world)
     for gone in world.gone:
@@ -747,8 +747,8 @@ def _a_surge_adds_what_the_load_takes(world: World) -> Iterator[str]:
     Example: 4 tasks carry 240 requests a second, one of them 188. That is 92 each with a threshold
     of 100: no task is added, however often the hot one asks.
     """
-    fleet = world.troubles.fleet
-    if not _counts_are_true(world) or world.troubles.alarms or fleet.carry > 1 or fleet.counted < 1:
+    fleet = world.scenario.fleet
+    if not _counts_are_true(world) or world.scenario.alarms or fleet.carry > 1 or fleet.counted < 1:
         return  # tasks that do not report are taken to carry what the hot one does
     for change in world.ecs.changes:
         if change.late or not change.acts_on or not change.of_surge:
@@ -762,7 +762,7 @@ def _an_old_surge_is_not_looked_at(world: World) -> Iterator[str]:
 
     Example: a task feels a surge at 40 s, its message arrives at 70 s: no look is made for it.
     """
-    slack = TIMEOUT + 2 * world.troubles.tolerance
+    slack = TIMEOUT + 2 * world.scenario.tolerance
     for record in world.targets.records:
         felt_at = record.look.felt_at
         if felt_at is None or record.look.generation is not None:
@@ -801,8 +801,8 @@ def _a_flood_makes_few_calls(world: World) -> Iterator[str]:
 
 def _alone(world: World) -> bool:
     """Whether ECS does what the scaler says, when it says so, even if its answers are old."""
-    troubles = world.troubles
-    return not (troubles.foreign or troubles.late or troubles.tolerance or troubles.hours)
+    scenario = world.scenario
+    return not (scenario.foreign or scenario.late or scenario.tolerance or scenario.hours)
 
 
 def _nobody_hears(world: World) -> bool:
@@ -812,7 +812,7 @@ def _nobody_hears(world: World) -> bool:
 
 def _counts_are_true(world: World) -> bool:
     """Whether the scaler may know who is there: nobody else launches or removes tasks."""
-    return world.troubles.plain and world.troubles.fleet.counted <= 1
+    return world.scenario.plain and world.scenario.fleet.counted <= 1
 
 
 def _silent(world: World, at: float) -> int:
@@ -840,9 +840,9 @@ def _calls(world: World, direction: Direction) -> Iterator[tuple[Call, DecisionR
             yield call, record
 
 
-def _unheard_before(world: World, at: float) -> bool:
+def _unanswered_before(world: World, at: float) -> bool:
     """Whether an answer that was lost may have been heard of since."""
-    return any(at - OURS <= unheard < at for unheard in world.unheard)
+    return any(at - OURS <= unanswered < at for unanswered in world.unanswered)
 
 
 def _last_commit(world: World, before: float) -> float:
@@ -859,12 +859,12 @@ def _resembles_ours(world: World, call: Call) -> bool:
     committed = {
         number for at, number in world.commits if call.at - OURS <= at < call.at and number
     }
-    return world.troubles.late > 0 and call.had in asked | committed
+    return world.scenario.late > 0 and call.had in asked | committed
 
 
 def _limits_until(world: World, at: float) -> list[Limits]:
     """Return the limits that have begun by then, on whichever host."""
-    latest = at + max(world.troubles.tolerance, world.troubles.ahead)
+    latest = at + max(world.scenario.tolerance, world.scenario.ahead)
     return [limits for limits in world.limits if limits.since <= latest]
 
 

@@ -115,7 +115,7 @@ def _peek_without_lease(self: InMemoryTargets, resource_id: str) -> tuple[Memory
 
 
 def _commit_changed(
-    change: Callable[[Memory], Memory], *, recorded: bool = True, heeded: bool = True
+    change: Callable[[Memory], Memory], *, recorded: bool = True, applied: bool = True
 ) -> Callable[..., bool]:
     @call("commit")
     def commit(
@@ -124,7 +124,7 @@ def _commit_changed(
         waited = bool(_commit(self, owner, change(memory), record, *claim))
         if not recorded and record.outcome.changes_capacity:
             self.records.pop()
-        return waited and heeded
+        return waited and applied
 
     return commit
 
@@ -518,7 +518,7 @@ MUTATIONS: dict[str, Bug] = {
     "who was waited for does not look again": Bug(
         InMemoryTargets,
         "commit",
-        _commit_changed(_unchanged, heeded=False),
+        _commit_changed(_unchanged, applied=False),
         unit_test="tests/unit/test_intake.py::test_what_lost_the_race_is_found_by_who_won_it_and_the_largest_step_is_next",
         reason="the loser comes back by itself, 16 s later",
     ),

@@ -32,7 +32,7 @@ from tests.simulation import invariants
 from tests.simulation.clockwork import TIMEOUT, seconds
 from tests.simulation.fleet import AS_ECS_SAYS, WARMUP
 from tests.simulation.operators import MAXIMUM
-from tests.simulation.troubles import Troubles, troubles_of
+from tests.simulation.scenario import Scenario, scenario_of
 from tests.simulation.world import FAULTS_END, World
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ ANSWER_WITHIN = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTroubles:
+class QueueScenario:
     """What goes wrong with a queue beside all else: counts up to so old, and when they are denied.
 
     Jobs come at such a rate from each moment on.
@@ -71,7 +71,7 @@ class QueueTroubles:
     rates: tuple[tuple[float, float], ...]
 
 
-def queue_troubles_of(seed: int) -> QueueTroubles:
+def queue_scenario_of(seed: int) -> QueueScenario:
     """Return what goes wrong with the queue of a seed."""
     draw = random.Random(f"queue of {seed}")  # noqa: S311
     begins = draw.uniform(10, 100)
@@ -84,13 +84,13 @@ def queue_troubles_of(seed: int) -> QueueTroubles:
         for _ in range(draw.randint(1, 4))
     ]
     old = draw.choice((0.0, 0.0, 5.0, 30.0))
-    return QueueTroubles(old, denied, tuple(sorted(rates)))
+    return QueueScenario(old, denied, tuple(sorted(rates)))
 
 
-def troubles_without_alarms(seed: int) -> Troubles:
-    """Return the troubles of a seed, but for those of alarms and of tasks that publish."""
+def scenario_without_alarms(seed: int) -> Scenario:
+    """Return a seed's scenario, without the faults of alarms and of publishing tasks."""
     return replace(
-        troubles_of(seed),
+        scenario_of(seed),
         several=False,
         sized=False,
         surges=False,
@@ -106,12 +106,12 @@ class QueueWorld(World):
 
     def __init__(self, seed: int) -> None:
         self.minimum = random.Random(f"minimum of {seed}").choice((0, 0, 2))  # noqa: S311
-        self.queue = queue_troubles_of(seed)
+        self.queue = queue_scenario_of(seed)
         self.jobs = random.Random(f"jobs of {seed}")  # noqa: S311
         self.waiting = 0
         self.working: list[float] = []  # when each job is done
         self.there: list[tuple[float, int, int]] = [(0.0, 0, 0)]  # when: waiting, in flight
-        super().__init__(seed, troubles_without_alarms(seed))
+        super().__init__(seed, scenario_without_alarms(seed))
         self.alarms = {}
         self.queues.reading = self._reading  # type: ignore[method-assign]
 
@@ -125,7 +125,7 @@ class QueueWorld(World):
                 "MaxCapacity": most,
                 "Preset": "relaxed",
                 "QueuePolicies": {"jobs": policy},
-                "DryRun": self.troubles.dry_run,
+                "DryRun": self.scenario.dry_run,
                 "WarmupSeconds": int(WARMUP),
             }
         )
@@ -273,16 +273,16 @@ def _that_a_queue_is_denied_is_said_each_minute_at_most(world: QueueWorld) -> It
         and begins <= seconds(record.at) < ends
     ]
     most = 4 + 1.5 * (ends - begins) / 60
-    if not world.troubles.hours and len(said) > most:
+    if not world.scenario.hours and len(said) > most:
         yield f"{len(said)} records say that the queue is denied"
 
 
 def _forbidden(world: QueueWorld) -> bool:
     """Whether something may have kept tasks from being asked for after the faults."""
-    troubles = world.troubles
+    scenario = world.scenario
     paused = any(Direction.OUT in limits.paused for limits in world.limits)
     return bool(
-        troubles.dry_run or troubles.paused or troubles.hours or troubles.foreign or paused
+        scenario.dry_run or scenario.paused or scenario.hours or scenario.foreign or paused
     ) or any(limits.maximum < MAXIMUM for limits in world.limits)
 
 
@@ -319,13 +319,13 @@ def violations(world: QueueWorld) -> list[str]:
     checks = [
         check
         for check in OF_EVERY_WORLD
-        if not world.troubles.hours or check in invariants.WITHOUT_CLOCKS
+        if not world.scenario.hours or check in invariants.WITHOUT_CLOCKS
     ]
-    if world.troubles.hours and world.troubles.entries:
+    if world.scenario.hours and world.scenario.entries:
         # A host whose clock is an hour ahead takes an override for over, and goes by the document.
         checks.remove(invariants._capacity_stays_in_bounds)  # noqa: SLF001
     found = [sentence for check in checks for sentence in check(world)]
-    if world.troubles.hours:
+    if world.scenario.hours:
         return found
     return found + [sentence for check in OF_QUEUES for sentence in check(world)]
 
@@ -333,7 +333,7 @@ def violations(world: QueueWorld) -> list[str]:
 def verdict(world: QueueWorld) -> str:
     """Return what was wrong with a run, and how to replay it."""
     replay = f"python -m tests.simulation.queues --seed {world.seed}"
-    what = f"seed {world.seed} ({replay}): {world.troubles} {world.queue}"
+    what = f"seed {world.seed} ({replay}): {world.scenario} {world.queue}"
     return "\n  ".join([what, *(violations(world) or ["nothing was wrong"])])
 
 

@@ -19,7 +19,7 @@ from rich.progress import track
 
 from tests.simulation.invariants import violations
 from tests.simulation.mutations import FOUND, MUTATIONS, planted
-from tests.simulation.troubles import troubles_of
+from tests.simulation.scenario import scenario_of
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def report(world: World) -> str:
 def verdict(world: World) -> str:
     """Return what was wrong with a run, and how to replay it."""
     replay = f"python -m tests.simulation.run --seed {world.seed}"
-    what = f"seed {world.seed} ({replay}): {world.troubles}"
+    what = f"seed {world.seed} ({replay}): {world.scenario}"
     return "\n  ".join([what, *(violations(world) or ["nothing was wrong"])])
 
 
@@ -57,7 +57,7 @@ def search(name: str, seeds: Iterable[int]) -> tuple[str, int | None, str]:
     """
     bug = MUTATIONS[name]
     for seed in seeds:
-        if bug.needs and not getattr(troubles_of(seed), bug.needs):
+        if bug.needs and not getattr(scenario_of(seed), bug.needs):
             continue
         with planted(name):
             wrong = violations(World(seed).run())

@@ -13,7 +13,7 @@ from tests.builders import ROOT
 from tests.simulation.invariants import violations
 from tests.simulation.mutations import MUTATIONS, known_seeds
 from tests.simulation.run import report, search
-from tests.simulation.troubles import Troubles, troubles_of
+from tests.simulation.scenario import Scenario, scenario_of
 from tests.simulation.world import World
 
 SEEDS = 800
@@ -36,7 +36,7 @@ def test_no_run_breaks_an_invariant_and_every_kind_of_trouble_occurs() -> None:
 
         assert not violations(world), report(world)
 
-    troubles = {
+    outcomes = {
         Outcome.RECOVERED,
         Outcome.LOST_RACE,
         Outcome.IGNORED_DUPLICATE,
@@ -49,7 +49,7 @@ def test_no_run_breaks_an_invariant_and_every_kind_of_trouble_occurs() -> None:
         Outcome.SCALED_IN,
         Outcome.WOULD_SCALE,
     }
-    assert troubles <= met.keys()
+    assert outcomes <= met.keys()
 
 
 @pytest.mark.parametrize("seed", ONCE_BROKEN)
@@ -60,12 +60,12 @@ def test_what_was_broken_once_stays_whole(seed: int) -> None:
 
 
 def test_every_trouble_is_drawn_often_and_alone_at_times() -> None:
-    quiet = Troubles()
-    drawn = [troubles_of(seed) for seed in range(5_000)]
-    for trouble in (field.name for field in fields(Troubles)):
-        having = [each for each in drawn if getattr(each, trouble) != getattr(quiet, trouble)]
+    quiet = Scenario()
+    drawn = [scenario_of(seed) for seed in range(5_000)]
+    for name in (field.name for field in fields(Scenario)):
+        having = [each for each in drawn if getattr(each, name) != getattr(quiet, name)]
 
-        assert len(having) > len(drawn) / 100, trouble
+        assert len(having) > len(drawn) / 100, name
     assert sum(each.plain for each in drawn) > len(drawn) / 10
 
 

@@ -62,13 +62,13 @@ def _always_new(*arguments: Any) -> Backlog:
 PLANTED: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     "polls ask for nothing": ((polls, "needs_tasks", lambda *_: False),),
     "a queue that is denied counts as empty": (
-        (observing, "told_of", _empty_if_denied),
-        (polls, "told_of", _empty_if_denied),
+        (observing, "readings_of", _empty_if_denied),
+        (polls, "readings_of", _empty_if_denied),
         (observing, "_denied", lambda _error: ""),
     ),
     "each poll writes": ((polls, "follow", _always_new),),
     "each poll of a queue that is denied is evaluated": (
-        (polls, "_troubles", lambda backlog: {object()} if backlog else set()),
+        (polls, "_problems", lambda backlog: {object()} if backlog else set()),
     ),
 }
 

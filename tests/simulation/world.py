@@ -3,7 +3,7 @@
 One seed is one run. A call takes effect at one moment, with time before and after it; at both an
 invocation may be killed, and a call may be throttled, slow, executed with its answer lost, or
 executed later. What is remembered goes through the item's real format, so that what is not stored
-is lost. Time passes only in the clockwork; which troubles there are says `troubles`.
+is lost. Time passes only in the clockwork; the `scenario` says what goes wrong.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from tests.simulation.clockwork import TIMEOUT, ActedOn, AnswerLostError, Clockw
 from tests.simulation.ecs import Call as Update
 from tests.simulation.ecs import Change, Ecs
 from tests.simulation.fleet import tasks_at
-from tests.simulation.troubles import Troubles, troubles_of
+from tests.simulation.scenario import Scenario, scenario_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -125,25 +125,25 @@ class World(InMemoryAws):
     """Everything outside of the scaler."""
 
     seed: int
-    troubles: Troubles = None  # type: ignore[assignment] # drawn from the seed if not given
+    scenario: Scenario = None  # type: ignore[assignment] # drawn from the seed if not given
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.troubles = self.troubles or troubles_of(self.seed)
+        self.scenario = self.scenario or scenario_of(self.seed)
         self.rng = random.Random(self.seed)  # noqa: S311
-        self.time = Clockwork(self.rng, self.troubles.skews)
+        self.time = Clockwork(self.rng, self.scenario.skews)
         self.log = self.time.log
         self.ecs = Ecs(4)
         self.traffic = Traffic.drawn(self.rng, FAULTS_END)
-        self.traffic.every = self.troubles.fleet.every
-        self.alarms = first_alarms(several=self.troubles.several, sized=self.troubles.sized)
+        self.traffic.every = self.scenario.fleet.every
+        self.alarms = first_alarms(several=self.scenario.several, sized=self.scenario.sized)
         self.faults = True
         self.periods: list[Period] = []
         self.limits: list[Limits] = []
         self.leases: list[tuple[float, Lease]] = []
         self.commits: list[tuple[float, int | None]] = []
         self.astray: list[tuple[float, str]] = []
-        self.unheard: list[float] = []  # when UpdateServices were done whose answer is lost
+        self.unanswered: list[float] = []  # when UpdateServices were done whose answer is lost
         self.gone: list[Gone] = []
         self.thresholds = {
             policy: [(0.0, alarm.definition)]
@@ -154,15 +154,15 @@ class World(InMemoryAws):
         self.asked: list[tuple[float, str]] = []  # every call: when, and of what
         self.asked_by_surges: list[tuple[float, str]] = []  # those that tasks' messages have made
         self._slot = -1.0
-        self.old_entries = operators.old_entries() if self.troubles.entries else {}
+        self.old_entries = operators.old_entries() if self.scenario.entries else {}
         self.entries: dict[str, Any] = dict(self.old_entries)
-        if self.troubles.paused:
+        if self.scenario.paused:
             self.entries["pause"] = {"directions": [str(each) for each in Direction]}
         self._read: object = None
         self.document = self._document()
         self.targets.items[WEB.resource_id].entries = self.entries
         self._kept: dict[int, tuple[float, ScalableTarget]] = {}
-        if self.troubles.known:
+        if self.scenario.known:
             self.targets.remember(WEB.resource_id, read_memory({"desired": 4}))
         self._note_limits()
         self.door = self.scaler(
@@ -194,7 +194,7 @@ class World(InMemoryAws):
 
     def tasks_at(self, when: float) -> Tasks:
         """Return who is there at a moment."""
-        return tasks_at(self.troubles.fleet, self.ecs.first, self.ecs.changes, when)
+        return tasks_at(self.scenario.fleet, self.ecs.first, self.ecs.changes, when)
 
     @property
     def tasks(self) -> Tasks:
@@ -204,7 +204,7 @@ class World(InMemoryAws):
     @property
     def high(self) -> str:
         """The alarm of the scale-out policy that watches requests."""
-        return SIZED if self.troubles.sized else HIGH
+        return SIZED if self.scenario.sized else HIGH
 
     @property
     def target(self) -> ScalableTarget:
@@ -212,11 +212,11 @@ class World(InMemoryAws):
         return operators.parsed(self._valid)
 
     def _document(self, bounds: tuple[int, int] = (operators.MINIMUM, operators.MAXIMUM)) -> str:
-        several, dry_run = self.troubles.several, self.troubles.dry_run
-        fleet = self.troubles.fleet
+        several, dry_run = self.scenario.several, self.scenario.dry_run
+        fleet = self.scenario.fleet
         self._valid = operators.document(
             several=several,
-            sized=self.troubles.sized,
+            sized=self.scenario.sized,
             dry_run=dry_run,
             bounds=bounds,
             drains=fleet.drains,
@@ -239,25 +239,25 @@ class World(InMemoryAws):
 
     def run(self) -> World:
         """Run from the first second to the last, and let what is under way come to its end."""
-        at, draw, troubles = self.time.at, self.rng.uniform, self.troubles
+        at, draw, scenario = self.time.at, self.rng.uniform, self.scenario
         # Datapoints begin with a second; finer ones make up the periods that CloudWatch reads.
         first = self.rng.randrange(10)
         at(first if self.traffic.every >= PERIOD else 0, self._period_ends)
         at(draw(0, 5), self._heartbeat)
-        if troubles.surges:
+        if scenario.surges:
             at(0.0, self._second_ends)
-        if troubles.flood:
+        if scenario.flood:
             at(draw(5, FAULTS_END - 5), self._flood)
         at(FAULTS_END, self._end_faults)
         at(END, self._close)
         others: list[tuple[int, Callable[[], None]]] = [
-            (troubles.requests, self._request),
-            (20 if troubles.crowded else 0, self._others_wait),
-            (troubles.hands, partial(self._hand, "a hand")),
-            (troubles.terraform, partial(self._hand, "Terraform")),
-            (troubles.entries, self._write_entry),
-            (troubles.documents, self._change_document),
-            (troubles.alarms, self._change_alarm),
+            (scenario.requests, self._request),
+            (20 if scenario.crowded else 0, self._others_wait),
+            (scenario.hands, partial(self._hand, "a hand")),
+            (scenario.terraform, partial(self._hand, "Terraform")),
+            (scenario.entries, self._write_entry),
+            (scenario.documents, self._change_document),
+            (scenario.alarms, self._change_alarm),
         ]
         for times, action in others:
             for _ in range(times):
@@ -281,10 +281,10 @@ class World(InMemoryAws):
         """Publish the period's datapoints, and evaluate the alarms a moment later."""
         if self.time.closed:
             return
-        for metric in (REQUESTS, CPU) if self.troubles.several else (REQUESTS,):
+        for metric in (REQUESTS, CPU) if self.scenario.several else (REQUESTS,):
             if not self.chance(0.05):
                 visible = self.now + self.rng.uniform(0.2, 2.5)
-                counted = self.troubles.fleet.counted
+                counted = self.scenario.fleet.counted
                 late = random.Random(f"{self.seed} at {self.now}").uniform(0, 2)  # noqa: S311
                 self.traffic.complete[moment(self.now - PERIOD)] = visible + late
                 self.traffic.publish(metric, self.now, self.tasks, visible, counted)
@@ -299,9 +299,9 @@ class World(InMemoryAws):
         if self.time.closed:
             return
         tasks, hot = self.tasks, 0.0
-        if self.troubles.hot and self.faults and tasks.reporting > 1:
+        if self.scenario.hot and self.faults and tasks.reporting > 1:
             hot = HOT * (DEFINITION.threshold * tasks.serving - self.traffic.load(self.now))
-        for metric in (REQUESTS, CPU) if self.troubles.several else (REQUESTS,):
+        for metric in (REQUESTS, CPU) if self.scenario.several else (REQUESTS,):
             each = self.traffic.per_task(metric, self.now, tasks.serving)
             reporting = each * tasks.reporting / max(1, tasks.reporters)
             felt = each > SURGE * DEFINITION.threshold and metric == REQUESTS
@@ -317,7 +317,7 @@ class World(InMemoryAws):
     def _report(self, metric: str, each: float, tasks: int, later: float) -> None:
         if tasks and not self.chance(0.02):
             delay = later + self.rng.uniform(0, 1) + self.rng.uniform(0.2, 2.5)
-            counted = max(1, round(tasks * self.troubles.fleet.counted))
+            counted = max(1, round(tasks * self.scenario.fleet.counted))
             self.traffic.report(metric, self.now, each, counted, self.now + delay)
 
     def _feel(self) -> None:
@@ -330,8 +330,8 @@ class World(InMemoryAws):
 
     def _flood(self) -> None:
         """Have somebody send messages that no task has felt, as many as can be."""
-        self.log(f"a flood of {self.troubles.flood} surges")
-        for _ in range(self.troubles.flood):
+        self.log(f"a flood of {self.scenario.flood} surges")
+        for _ in range(self.scenario.flood):
             self.send_surge(self.now + self.rng.uniform(0, 2))
 
     def send_surge(self, when: float) -> None:
@@ -367,7 +367,7 @@ class World(InMemoryAws):
 
     def _limit(self, alarm: AlarmDefinition) -> float:
         """Return the load of a task that is to be answered: by a target, that of its own."""
-        own = SIZED_DEFINITIONS[SIZED].threshold if self.troubles.sized else 0.0
+        own = SIZED_DEFINITIONS[SIZED].threshold if self.scenario.sized else 0.0
         return max(alarm.threshold, own)
 
     def _evaluate_alarms(self) -> None:
@@ -572,13 +572,13 @@ class World(InMemoryAws):
         return {}, None
 
     def seen(self, _service: ServiceName) -> Service:
-        old = self.rng.uniform(0, self.troubles.stale) if self.troubles.stale else 0.0
+        old = self.rng.uniform(0, self.scenario.stale) if self.scenario.stale else 0.0
         when = self.now - old if self.faults else self.now
         desired, running = self.ecs.desired_at(when), self.tasks_at(when).serving
         return Service(desired, running, desired - running)
 
     def datapoints(self, policy: str, definition: AlarmDefinition, *_: Any) -> Iterable[Datapoint]:
-        if self.troubles.surges and definition.period == 1:
+        if self.scenario.surges and definition.period == 1:
             return self.traffic.seconds(METRICS[policy], self.now)
         return self.traffic.read(METRICS[policy], definition.period, self.now)
 
@@ -621,7 +621,7 @@ class World(InMemoryAws):
 
     def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
         """Make a call: time passes, it takes effect, time passes; anything may go wrong."""
-        throttled = self.troubles.throttled.get(call.name)
+        throttled = self.scenario.throttled.get(call.name)
         self.asked.append((self.now, call.name))
         if self.time.invocation.what == "surge":
             self.asked_by_surges.append((self.now, call.name))
@@ -632,10 +632,10 @@ class World(InMemoryAws):
         if self.chance(throttled or 0.0):
             self.time.invocation.harmed = True
             raise CallFailedError(Outcome.FAILED_THROTTLED, f"{call.name}: ThrottlingException")
-        if call.name == "UpdateService" and self.chance(self.troubles.late / 100):
+        if call.name == "UpdateService" and self.chance(self.scenario.late / 100):
             self._carry_out_later(call.arguments[1])
             self.time.invocation.harmed = True
-            raise unheard()
+            raise unanswered()
         if call.name in ("claim", "peek"):
             self._read_back()
         answer = effect()
@@ -648,8 +648,8 @@ class World(InMemoryAws):
             self.log(f"   {call.name}: done, answer lost")
             self.time.invocation.harmed = True
             if call.name == "UpdateService":
-                self.unheard.append(self.now)
-            raise unheard() if throttled else AnswerLostError("no answer")
+                self.unanswered.append(self.now)
+            raise unanswered() if throttled else AnswerLostError("no answer")
         return answer
 
     def _pass_time(self) -> None:
@@ -690,6 +690,6 @@ class World(InMemoryAws):
         self._read = item.memory, dict(item.waiting)
 
 
-def unheard() -> CallFailedError:
+def unanswered() -> CallFailedError:
     """Return what an adapter makes of a call that was never answered."""
     return CallFailedError(Outcome.FAILED_OTHER, "read time-out")

@@ -228,11 +228,11 @@ def _alarm_dimensions(values: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _queries(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    told = []
+    known = []
     for one in values["metric_query"]:
         stat = _block(one, "metric")
         if not stat:
-            told.append({"Id": one["id"], "Expression": one["expression"], "ReturnData": True})
+            known.append({"Id": one["id"], "Expression": one["expression"], "ReturnData": True})
             continue
         metric = {
             "Namespace": stat["namespace"],
@@ -240,8 +240,8 @@ def _queries(values: Mapping[str, Any]) -> list[dict[str, Any]]:
             "Dimensions": _alarm_dimensions(stat),
         }
         of_metric = {"Metric": metric, "Stat": stat["stat"], "Period": stat["period"]}
-        told.append({"Id": one["id"], "ReturnData": one["return_data"], "MetricStat": of_metric})
-    return sorted(told, key=lambda one: ("Expression" not in one, one["Id"]))
+        known.append({"Id": one["id"], "ReturnData": one["return_data"], "MetricStat": of_metric})
+    return sorted(known, key=lambda one: ("Expression" not in one, one["Id"]))
 
 
 def _schedule_target(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,9 +261,9 @@ def _schedule_target(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_names(value: str) -> str:
     """Return what a parameter holds, less the names that a stack would know without being told."""
-    told = json.loads(value)
-    told.pop("Resources", None)
-    return json.dumps(told)
+    known = json.loads(value)
+    known.pop("Resources", None)
+    return json.dumps(known)
 
 
 def _on_failure(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,14 +51,14 @@ def test_it_is_short_enough_to_be_sent_as_text() -> None:
 
 def test_there_is_a_service_for_each_contender_and_all_read_one_start_time() -> None:
     services = of_type("AWS::ECS::Service")
-    told = [
+    environments = [
         {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
         for task in of_type("AWS::ECS::TaskDefinition").values()
     ]
 
     assert {one["ServiceName"] for one in services.values()} == set(Contender)
-    assert {one["START"] for one in told} == {f"{START.timestamp():.0f}"}
-    assert [one["SERVICE"] for one in told if "QUEUE" in one] == ["quickstep-surge"]
+    assert {one["START"] for one in environments} == {f"{START.timestamp():.0f}"}
+    assert [one["SERVICE"] for one in environments if "QUEUE" in one] == ["quickstep-surge"]
 
 
 def test_the_scaler_finds_a_document_and_an_alarm_of_each_service_of_its_own() -> None:

@@ -18,7 +18,7 @@ from functions.scaler.handler import handler
 from functions.schedule.handler import handler as schedule_handler
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import InvalidDocumentError, Problem
-from quickstep.loop.announcing import TOLD
+from quickstep.loop.announcing import ANNOUNCEABLE
 from quickstep.loop.heartbeat import INLINE_TARGETS
 from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
@@ -557,7 +557,7 @@ def test_who_is_told_may_be_told_on_the_default_bus_and_in_the_own_name_only() -
         "Condition": {"StringEquals": {"events:source": "quickstep"}},
     }
     assert environment(stack)["EVENT_OUTCOMES"] == "SCALED_OUT,FAILED_DENIED"
-    assert Settings.from_environment(environment(stack)).told == {
+    assert Settings.from_environment(environment(stack)).announced == {
         Outcome.SCALED_OUT,
         Outcome.FAILED_DENIED,
     }
@@ -567,14 +567,14 @@ def test_all_outcomes_of_a_kind_have_one_name() -> None:
     kinds = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES,FAILURES,HOLDS"})
     changes = Settings.from_environment({**environment(), "EVENT_OUTCOMES": "CHANGES"})
 
-    assert kinds.told == set(TOLD)
-    assert changes.told == {outcome for outcome in Outcome if outcome.is_change}
+    assert kinds.announced == set(ANNOUNCEABLE)
+    assert changes.announced == {outcome for outcome in Outcome if outcome.is_change}
 
 
 def test_by_default_nobody_is_told_and_nothing_may_be_put_on_a_bus() -> None:
     assert "TellOthers" not in statements()
     assert "EventTargets" not in STACK.resources
-    assert Settings.from_environment(environment()).told == frozenset()
+    assert Settings.from_environment(environment()).announced == frozenset()
 
 
 def test_an_outcome_that_is_none_is_refused_by_name() -> None:
@@ -583,9 +583,9 @@ def test_an_outcome_that_is_none_is_refused_by_name() -> None:
 
 
 def test_the_doctor_asks_whether_others_may_be_told_where_they_are() -> None:
-    told = statements(deploy(SCALER, EventOutcomes="SCALED_OUT"))["TellOthers"]
+    announced = statements(deploy(SCALER, EventOutcomes="SCALED_OUT"))["TellOthers"]
 
-    assert as_list(told["Action"]) == list(PUT_EVENTS)
+    assert as_list(announced["Action"]) == list(PUT_EVENTS)
 
 
 def test_without_a_queue_no_statement_is_about_one() -> None:

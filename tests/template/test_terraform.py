@@ -154,13 +154,13 @@ def test_each_role_and_queue_allows_what_the_template_allows(name: str, wanted: 
     document = blocks("scaler", "data")[f"aws_iam_policy_document.{name}"]
     optional = [one["statement"]["content"][0] for one in document.get("dynamic", [])]
 
-    def told(sid: str, effect: str, actions: Any) -> tuple[str, str, tuple[str, ...]]:
+    def converted(sid: str, effect: str, actions: Any) -> tuple[str, str, tuple[str, ...]]:
         return sid, effect, tuple(sorted([actions] if isinstance(actions, str) else actions))
 
     assert {
-        told(one.get("sid", ""), one.get("effect", "Allow"), one["actions"])
+        converted(one.get("sid", ""), one.get("effect", "Allow"), one["actions"])
         for one in [*document["statement"], *optional]
-    } == {told(one.get("Sid", ""), one["Effect"], one["Action"]) for one in wanted}
+    } == {converted(one.get("Sid", ""), one["Effect"], one["Action"]) for one in wanted}
 
 
 @pytest.mark.parametrize("name", STACK.of_type("AWS::Lambda::Function"))
@@ -284,15 +284,15 @@ TARGETS = {
 
 def variables(given: dict[str, str]) -> dict[str, Any]:
     """Return parameters as the module takes them: numbers, booleans and maps as such."""
-    told: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for name, value in given.items():
         numeric = source(TARGET)["Parameters"][name]["Type"] == "Number" or name == "TargetValue"
-        told[snake(name)] = float(value) if numeric else value
+        converted[snake(name)] = float(value) if numeric else value
         if value in {"true", "false", "yes", "no"}:
-            told[snake(name)] = value in {"true", "yes"}
+            converted[snake(name)] = value in {"true", "yes"}
         if name == "Dimensions":
-            told[snake(name)] = dict(pair.split("=") for pair in value.split(","))
-    return told
+            converted[snake(name)] = dict(pair.split("=") for pair in value.split(","))
+    return converted
 
 
 def configuration(targets: dict[str, dict[str, str]]) -> dict[str, Any]:
@@ -487,8 +487,8 @@ def test_a_resource_of_the_scaler_is_made_as_by_the_template(
 def test_the_scaler_says_the_names_that_the_doctor_would_ask_a_stack_for(
     made: dict[str, dict[str, Any]],
 ) -> None:
-    told = the(made, "aws_ssm_parameter.one_scaler_per_account_and_region")["value"]
-    names = json.loads(told)["Resources"]
+    converted = the(made, "aws_ssm_parameter.one_scaler_per_account_and_region")["value"]
+    names = json.loads(converted)["Resources"]
 
     places = {SERVICE, PARAMETER, PATH, EVERYTHING}
     asked = {grant.role for grant in GRANTS} | {grant.resource for grant in GRANTS} - places

@@ -246,12 +246,12 @@ def test_a_sample_event_shows_this_rule(name: str) -> None:
 
 def test_an_event_is_read_as_the_metric_that_describe_alarms_names() -> None:
     shown = of_event(load_event("alarm-high-step2"))
-    told = described_definition(described(EvaluationPeriods=1, DatapointsToAlarm=1))
+    described_one = described_definition(described(EvaluationPeriods=1, DatapointsToAlarm=1))
 
     assert shown
-    assert told
-    assert combined_queries({"x": shown}) == combined_queries({"x": told})
-    assert replace(shown, queries=told.queries) == told
+    assert described_one
+    assert combined_queries({"x": shown}) == combined_queries({"x": described_one})
+    assert replace(shown, queries=described_one.queries) == described_one
 
 
 def test_a_metric_of_another_account_is_read_from_that_account() -> None:
@@ -433,10 +433,10 @@ def test_of_metric_math_it_does_not_matter_which_alarm_asks_for_the_data() -> No
 
 @pytest.mark.parametrize("threshold", [1e-310, 5e-324])
 def test_a_threshold_that_no_load_can_be_divided_by_is_none(threshold: float) -> None:
-    told = described_definition(described(Threshold=threshold))
+    described_one = described_definition(described(Threshold=threshold))
 
-    assert told
-    assert told.threshold == 0
+    assert described_one
+    assert described_one.threshold == 0
 
 
 # --- one request for all alarms -------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from quickstep.engine.model import Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
-from quickstep.loop.announcing import TOLD, Announcer
+from quickstep.loop.announcing import ANNOUNCEABLE, Announcer
 from quickstep.protocol.counts import Counts
 from quickstep.protocol.events import LONGEST_REASON, event_of
 from quickstep.protocol.memory import Memory
@@ -36,7 +36,7 @@ def a_bus() -> InMemoryEvents:
     return InMemoryEvents(lambda _call, effect: effect())
 
 
-def told(outcomes: Sequence[Outcome], *records: DecisionRecord) -> list[str]:
+def announced(outcomes: Sequence[Outcome], *records: DecisionRecord) -> list[str]:
     """Return the outcomes that an announcer tells of records, one look after the other."""
     bus = a_bus()
     announcer = Announcer(bus, frozenset(outcomes))
@@ -56,19 +56,19 @@ def failed_early(outcome: Outcome) -> DecisionRecord:
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o.is_change])
 def test_every_change_is_told(outcome: Outcome) -> None:
-    assert told(TOLD, ended(outcome), ended(outcome)) == [outcome, outcome]
+    assert announced(ANNOUNCEABLE, ended(outcome), ended(outcome)) == [outcome, outcome]
 
 
 def test_of_an_incident_the_first_look_is_told() -> None:
     looks = [ended(Outcome.FAILED_DENIED, repeated=later) for later in (False, True, True)]
 
-    assert told(TOLD, *looks) == ["FAILED_DENIED"]
+    assert announced(ANNOUNCEABLE, *looks) == ["FAILED_DENIED"]
 
 
 def test_what_fails_before_any_claim_is_told_once_too_and_again_after_it_was_over() -> None:
     broken, fine = failed_early(Outcome.FAILED_CONFIG), ended(Outcome.SCALED_OUT)
 
-    assert told(TOLD, broken, broken, fine, broken) == [
+    assert announced(ANNOUNCEABLE, broken, broken, fine, broken) == [
         "FAILED_CONFIG",
         "SCALED_OUT",
         "FAILED_CONFIG",
@@ -78,17 +78,17 @@ def test_what_fails_before_any_claim_is_told_once_too_and_again_after_it_was_ove
 def test_only_the_outcomes_that_were_asked_for_are_told() -> None:
     looks = [ended(Outcome.SCALED_OUT), ended(Outcome.SCALED_IN), ended(Outcome.FAILED_DENIED)]
 
-    assert told([Outcome.SCALED_IN], *looks) == ["SCALED_IN"]
+    assert announced([Outcome.SCALED_IN], *looks) == ["SCALED_IN"]
 
 
 def test_looks_that_change_nothing_and_are_no_incident_cannot_be_told() -> None:
-    quiet = [outcome for outcome in Outcome if outcome not in TOLD]
+    quiet = [outcome for outcome in Outcome if outcome not in ANNOUNCEABLE]
 
-    assert told(list(Outcome), *[ended(outcome) for outcome in quiet]) == []
+    assert announced(list(Outcome), *[ended(outcome) for outcome in quiet]) == []
 
 
 def test_without_a_bus_nobody_is_told() -> None:
-    assert Announcer(None, frozenset(TOLD)).announce([ended(Outcome.SCALED_OUT)]) == []
+    assert Announcer(None, frozenset(ANNOUNCEABLE)).announce([ended(Outcome.SCALED_OUT)]) == []
 
 
 def test_more_than_one_call_takes_are_told_in_several() -> None:
@@ -99,7 +99,7 @@ def test_more_than_one_call_takes_are_told_in_several() -> None:
             calls.append(len(events))
 
     records = [ended(Outcome.SCALED_OUT)] * (MOST_EVENTS + 1)
-    Announcer(Counting(), frozenset(TOLD)).announce(records)
+    Announcer(Counting(), frozenset(ANNOUNCEABLE)).announce(records)
 
     assert calls == [MOST_EVENTS, 1]
 
@@ -109,12 +109,12 @@ def test_a_bus_that_fails_is_said_and_raises_nothing() -> None:
         def put(self, _events: Sequence[Mapping[str, Any]]) -> None:
             raise CallFailedError(Outcome.FAILED_OTHER, "PutEvents: no")
 
-    announcer = Announcer(Broken(), frozenset(TOLD))
+    announcer = Announcer(Broken(), frozenset(ANNOUNCEABLE))
 
     assert announcer.announce([ended(Outcome.SCALED_OUT)]) == ["PutEvents: no"]
 
 
-@pytest.mark.parametrize("outcome", TOLD)
+@pytest.mark.parametrize("outcome", ANNOUNCEABLE)
 def test_every_event_is_what_the_schema_says(outcome: Outcome) -> None:
     record = replace(ended(outcome), bounds=Bounds(2, 40, "policy"), missing=2)
 

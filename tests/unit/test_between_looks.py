@@ -29,7 +29,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.loop.capacity import changed
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.heartbeat import needs_evaluation, shows_work
-from quickstep.loop.learning import ignored, learn, told
+from quickstep.loop.learning import ignored, known_from, learn
 from quickstep.loop.next_look import LONGEST_BACKOFF, MAX_THROTTLES, Check, backoff, next_check
 from quickstep.loop.observing import Observer, Seen
 from quickstep.protocol.counts import Count, Counts
@@ -373,7 +373,7 @@ def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> No
         Outcome.IGNORED_STALE,
         f"the alarm of {HIGH} was found deleted at 2026-11-22T10:00:12.500Z",
     )
-    waited = learn(TARGET, forgetful, a_look(Recheck(WEB, 7)), NOW, {HIGH: told(late)})
+    waited = learn(TARGET, forgetful, a_look(Recheck(WEB, 7)), NOW, {HIGH: known_from(late)})
     assert waited.alarms == {}
 
 

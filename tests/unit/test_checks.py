@@ -138,7 +138,7 @@ def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "samples", "verdict", "what", "fix"),
+    ("documented", "samples", "verdict", "what", "fix"),
     [
         pytest.param(
             1,
@@ -169,9 +169,9 @@ def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
     ],
 )
 def test_how_often_tasks_publish_and_what_the_document_says_of_it_are_compared(
-    told: int, samples: int, verdict: Verdict, what: str, fix: str
+    documented: int, samples: int, verdict: Verdict, what: str, fix: str
 ) -> None:
-    target = read_target(a_document(PublishSeconds=told))
+    target = read_target(a_document(PublishSeconds=documented))
     datapoints = {HIGH: points(50.0, 50.0, 50.0, samples=samples)}
 
     findings = examine(replace(HEALTHY, target=target, datapoints=datapoints))
@@ -336,10 +336,10 @@ def test_steps_on_the_other_side_of_the_threshold_want_an_alarm_that_fires_there
 def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
     service = Service(4, 2, 0, deployment_in_progress=True, trouble="3 tasks failed")
 
-    rollout, trouble = found(Verdict.WARNING, service=service)[:2]
+    rollout, complaint = found(Verdict.WARNING, service=service)[:2]
 
     assert "a rollout is in progress" in rollout.what
-    assert trouble.what == "2 of 4 tasks run, and ECS says: 3 tasks failed"
+    assert complaint.what == "2 of 4 tasks run, and ECS says: 3 tasks failed"
 
 
 @pytest.mark.parametrize(

@@ -396,9 +396,11 @@ def test_every_scaler_of_aws_that_is_simulated_has_a_bill_of_its_own() -> None:
 def test_tasks_that_tell_of_a_breach_send_a_message_each_in_five_slots_and_have_five_looks() -> (
     None
 ):
-    alone, told = (activity_of_breaches(1, 3, COUNTED, told=told) for told in (False, True))
-    lines = of(told, replace(QUIET, tasks=8))
-    assert told.cases[Case.HELD_RECHECK] - alone.cases[Case.HELD_RECHECK] == 30 * 5
+    alone, reported = (
+        activity_of_breaches(1, 3, COUNTED, reported=reported) for reported in (False, True)
+    )
+    lines = of(reported, replace(QUIET, tasks=8))
+    assert reported.cases[Case.HELD_RECHECK] - alone.cases[Case.HELD_RECHECK] == 30 * 5
     assert quantity(lines, Meter.FIFO_REQUEST, "surge messages") == 30 * 5 * (8 + 2)
     assert quantity(of(alone), Meter.FIFO_REQUEST, "surge messages") == 0
 

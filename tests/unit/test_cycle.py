@@ -854,9 +854,9 @@ def test_a_removal_is_compared_with_the_scale_out_alarm_that_the_heartbeat_descr
 def watched_by_events(definition: AlarmDefinition) -> AlarmDefinition:
     """Return a definition over the metric that the sample events show."""
     shown = read_event(load_event("alarm-high-step2"))
-    told = event_definition(shown.metrics, shown.alarm, Direction.OUT)
-    assert told
-    return replace(definition, queries=told.queries)
+    from_event = event_definition(shown.metrics, shown.alarm, Direction.OUT)
+    assert from_event
+    return replace(definition, queries=from_event.queries)
 
 
 def test_a_recheck_has_the_load_before_too(world: World) -> None:
@@ -994,10 +994,10 @@ def test_other_failures_are_left_to_the_heartbeat(world: World, outcome: Outcome
 def test_an_update_whose_answer_was_lost_counts_as_made(world: World) -> None:
     lost = CallFailedError(Outcome.FAILED_OTHER, "UpdateService: read time-out")
 
-    def made_but_unheard() -> None:
+    def made_but_unanswered() -> None:
         raise lost
 
-    world.after["UpdateService"] = made_but_unheard
+    world.after["UpdateService"] = made_but_unanswered
 
     record = world.evaluate(a_transition())
 
@@ -1207,8 +1207,8 @@ def test_and_finds_what_was_missed_all_the_same(world: World) -> None:
 def cannot_be_reached(world: World) -> None:
     """Have every call of the line fail."""
     for name in ("take", "serve", "read"):
-        unheard = CallFailedError(Outcome.FAILED_OTHER, f"{name} of the line: read time-out")
-        world.failures[f"{name} of the line"] += [unheard] * 9
+        unanswered = CallFailedError(Outcome.FAILED_OTHER, f"{name} of the line: read time-out")
+        world.failures[f"{name} of the line"] += [unanswered] * 9
 
 
 def others_wait(world: World, count: int, lane: int = 0) -> None:

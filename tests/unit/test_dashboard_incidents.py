@@ -89,7 +89,7 @@ def test_looks_are_gathered_by_their_breach(
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "summary"),
     [
         pytest.param(
             [
@@ -117,10 +117,10 @@ def test_looks_are_gathered_by_their_breach(
         ),
     ],
 )
-def test_an_incident_is_told_in_a_line(entries: Sequence[Entry], told: str) -> None:
+def test_an_incident_is_told_in_a_line(entries: Sequence[Entry], summary: str) -> None:
     (one,) = {id(incident): incident for incident in incidents(entries).values()}.values()
 
-    assert one.told == told
+    assert one.summary == summary
 
 
 @pytest.mark.parametrize("alarms", [None, [], "x", {"high": 3}, {"high": {"state": 7}}], ids=str)

@@ -176,7 +176,7 @@ def test_a_stretch_of_time_names_its_days_where_they_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "words"),
     [
         (0.4, "0 s"),
         (38, "38 s"),
@@ -186,5 +186,5 @@ def test_a_stretch_of_time_names_its_days_where_they_differ() -> None:
         (11_100, "3 h 5 min"),
     ],
 )
-def test_how_long_something_took_is_told_in_few_words(seconds: float, told: str) -> None:
-    assert lasted(timedelta(seconds=seconds)) == told
+def test_how_long_something_took_is_told_in_few_words(seconds: float, words: str) -> None:
+    assert lasted(timedelta(seconds=seconds)) == words

@@ -455,29 +455,29 @@ def test_each_slot_of_the_axis_tells_all_values_of_its_time() -> None:
         desired=(Point(start, 2), Point(ago(4), 6)), running=(Point(start, 2),),
     )  # fmt: skip
     page = parse(drawn(view(given, zone=ZoneInfo("Asia/Seoul"))))
-    told = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
+    labels = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
 
-    assert told[-1] == (
+    assert labels[-1] == (
         "19:00:12 UTC+9 (10:00:12 UTC): whole service: 9, failed: 9, load: 9, "
         "tasks: 6 desired, 2 running, 4 starting"
     )
-    assert any("Scaled out at 19:00:08" in said for said in told)
+    assert any("Scaled out at 19:00:08" in said for said in labels)
 
 
 def test_a_slot_in_which_data_is_missing_says_what_else_is_known() -> None:
     found = (*points(10, 20, 30, end=ago(3000)), *points(40, 50))
     shown = view(material(an_entry(ago(3500)), metrics=(Metric("load", found),)))
     page = parse(drawn(shown))
-    told = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
+    labels = [str(a["aria-label"]) for tag, a in page.elements if tag == "input"]
 
-    assert told[len(told) // 2].endswith(": tasks: 2 desired, 2 running")
+    assert labels[len(labels) // 2].endswith(": tasks: 2 desired, 2 running")
 
 
 def test_without_a_metric_the_cursor_says_that_nothing_is_known() -> None:
     page = parse(drawn(view(material())))
-    told = {str(a["aria-label"]).partition(": ")[2] for tag, a in page.elements if tag == "input"}
+    labels = {str(a["aria-label"]).partition(": ")[2] for tag, a in page.elements if tag == "input"}
 
-    assert told == {"nothing is known"}
+    assert labels == {"nothing is known"}
 
 
 def test_without_metrics_the_load_is_what_the_decisions_saw() -> None:

@@ -135,10 +135,10 @@ def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
 
 
 def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
-    told = {**a_recheck(12.2, 2, 6, kind="surge"), "surge_to_update_ms": 400}
-    told["trigger"]["at"] = (START + timedelta(seconds=12)).isoformat()
+    surge = {**a_recheck(12.2, 2, 6, kind="surge"), "surge_to_update_ms": 400}
+    surge["trigger"]["at"] = (START + timedelta(seconds=12)).isoformat()
     after = {21: a_decision(22.03, outcome="HELD_ANSWERED")}
-    summary = summarise(snapshots(SURGE, {12: told, **after}, {25: 6}))
+    summary = summarise(snapshots(SURGE, {12: surge, **after}, {25: 6}))
     answer = summary.answer
     assert answer is not None
     assert (summary.surge_at, answer.by, answer.to_update_ms) == (10, "surge", 400)
@@ -347,8 +347,8 @@ def test_the_live_view_shows_only_what_it_has_room_for_however_often_it_is_repea
 
 def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() -> None:
     made = snapshots(SURGE, {21: a_decision(22)})
-    told = [line for shot in made for line in lines(shot)]
-    assert [line[:5] for line in told] == [
+    surge = [line for shot in made for line in lines(shot)]
+    assert [line[:5] for line in surge] == [
         "00:05",
         "00:10",
         "00:15",
@@ -357,11 +357,11 @@ def test_plain_lines_tell_a_decision_when_it_is_made_and_the_rest_every_5_s() ->
         "00:25",
         "00:30",
     ]
-    assert told[4] == (
+    assert surge[4] == (
         "00:22  SCALED_OUT  high-request-rate went to ALARM. Scaled out from 2 to 6: because. "
         "UpdateService accepted after 40 ms."
     )
-    assert told[5].startswith(
+    assert surge[5].startswith(
         "00:25  450 requests/s, 225 per task, 150 failed  desired 2, serving 2  "
     )
 

@@ -225,9 +225,9 @@ def test_where_no_guard_looks_back_the_load_before_changes_nothing(
     target: ScalableTarget, desired: int, load: float, before: History, state: State
 ) -> None:
     for policy in target.policies:
-        told = seen(desired, **{policy.name: firing(load, recent=before)})
+        read = seen(desired, **{policy.name: firing(load, recent=before)})
         event = seen(desired, **{policy.name: firing(load)})
 
-        same = decide(target, event, state, NOW) == decide(target, told, state, NOW)
+        same = decide(target, event, state, NOW) == decide(target, read, state, NOW)
 
         assert same or looks_back(target, policy, policy.direction, AlarmState.ALARM)

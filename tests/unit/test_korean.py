@@ -45,7 +45,7 @@ def unknown(said: Iterable[str]) -> list[str]:
     return [text for text in said if not HANGUL.search(KOREAN(text))]
 
 
-def told(decision: Decision) -> Iterator[str]:
+def sentences(decision: Decision) -> Iterator[str]:
     yield decision.reason
     for line in decision.trail:
         yield from (line.guard, line.why)
@@ -90,14 +90,14 @@ def test_whatever_the_engine_decides_is_said_in_korean(
 ) -> None:
     observation = seen(desired, high=firing(load, recent=before), low=firing(load, recent=before))
 
-    assert unknown(told(decide(target, observation, state, NOW))) == []
+    assert unknown(sentences(decide(target, observation, state, NOW))) == []
 
 
 def test_whatever_the_cycle_records_under_faults_is_said_in_korean() -> None:
     records = [record for seed in range(6) for record in World(seed).run().targets.records]
 
     said = {record.reason for record in records}
-    said |= {text for one in records if one.decision for text in told(one.decision)}
+    said |= {text for one in records if one.decision for text in sentences(one.decision)}
 
     assert len({record.outcome for record in records}) > 10
     assert unknown(said) == []

@@ -58,7 +58,7 @@ def world() -> World:
 OVER = Alarm(AlarmState.OK, 100, (60.0,))
 
 
-def unheard(world: World, *, made: bool) -> None:
+def unanswered(world: World, *, made: bool) -> None:
     """Ask for 6 tasks instead of 4 as an evaluation does that dies before it hears of them."""
 
     def die() -> None:
@@ -74,7 +74,7 @@ def unheard(world: World, *, made: bool) -> None:
 
 
 def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -> None:
-    unheard(world, made=True)
+    unanswered(world, made=True)
 
     world.evaluate(a_transition(alarm=OVER, at=world.clock.now))
 
@@ -89,7 +89,7 @@ def test_a_change_whose_author_died_is_adopted_with_its_cooldown(world: World) -
 
 
 def test_an_adopted_change_is_committed_before_another_one_is_made(world: World) -> None:
-    unheard(world, made=True)
+    unanswered(world, made=True)
 
     def die() -> None:
         raise SystemExit
@@ -107,7 +107,7 @@ def test_an_adopted_change_is_committed_before_another_one_is_made(world: World)
 def test_a_change_that_was_never_made_is_asked_for_again_while_its_breach_lasts(
     world: World,
 ) -> None:
-    unheard(world, made=False)
+    unanswered(world, made=False)
 
     record = beat(world, high=known())  # without a newer datapoint
 
@@ -120,7 +120,7 @@ def test_a_change_that_was_never_made_is_asked_for_again_while_its_breach_lasts(
 
 
 def test_nor_is_it_repeated_once_its_breach_is_over(world: World) -> None:
-    unheard(world, made=False)
+    unanswered(world, made=False)
 
     record = world.evaluate(a_transition(alarm=OVER, at=world.clock.now))
 
@@ -138,7 +138,7 @@ def test_nor_is_it_repeated_once_its_breach_is_over(world: World) -> None:
 def test_nor_against_what_is_in_force_now(
     world: World, changes: dict[str, Any], outcome: Outcome
 ) -> None:
-    unheard(world, made=False)
+    unanswered(world, made=False)
     item = world.targets.items[WEB.resource_id]
     item.memory = replace(item.memory, state=replace(item.memory.state, **changes))
 
@@ -148,7 +148,7 @@ def test_nor_against_what_is_in_force_now(
 
 
 def test_a_scale_out_sends_no_less_than_may_be_on_its_way(world: World) -> None:
-    unheard(world, made=False)
+    unanswered(world, made=False)
 
     record = world.evaluate(a_transition(alarm=firing(110.0), at=world.clock.now))
 
@@ -156,7 +156,7 @@ def test_a_scale_out_sends_no_less_than_may_be_on_its_way(world: World) -> None:
 
 
 def test_an_operator_s_wish_is_not_raised_by_it(world: World) -> None:
-    unheard(world, made=False)
+    unanswered(world, made=False)
 
     record = world.evaluate(Request(WEB, "r-1", world.clock.now, "by hand", 5))
 
@@ -343,7 +343,7 @@ def test_a_re_check_of_an_hour_ahead_is_no_chain(world: World) -> None:
 
 
 def test_the_heartbeat_finds_a_holder_that_died(world: World) -> None:
-    unheard(world, made=True)
+    unanswered(world, made=True)
 
     assert beat(world) is not None
     assert world.targets.records[0].outcome is Outcome.RECOVERED
@@ -355,12 +355,12 @@ def test_where_even_the_description_fails_the_change_is_found_by_the_next_look(
     world.remember(in_breach())
     world.points[HIGH] = points(160.0)
 
-    def done_and_unheard() -> None:
+    def done_but_unanswered() -> None:
         world.failures["DescribeServices"].append(CallFailedError(Outcome.FAILED_OTHER, "no"))
         world.failures["UpdateService"].append(CallFailedError(Outcome.FAILED_DENIED, "no"))
         raise CallFailedError(Outcome.FAILED_OTHER, "UpdateService: no")
 
-    world.after["UpdateService"] = done_and_unheard
+    world.after["UpdateService"] = done_but_unanswered
     assert rechecked(world).outcome is Outcome.FAILED_DENIED
     world.after.clear()
     recheck, _ = world.next_recheck()

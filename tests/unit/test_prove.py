@@ -121,9 +121,9 @@ def test_segments_lead_from_each_step_to_the_next_that_was_stamped() -> None:
 
 
 def test_an_alarm_that_comes_after_the_answer_is_on_no_way_to_it() -> None:
-    told = a_surge(service=Contender.SURGE, readable=3, event=3.4, update=4, alarm=13)
+    trial = a_surge(service=Contender.SURGE, readable=3, event=3.4, update=4, alarm=13)
 
-    (row,) = figures([told]).values()
+    (row,) = figures([trial]).values()
 
     assert segments(row)[:3] == [("readable", 3.0), ("event", 0.4), ("update", 0.6)]
     assert "alarm" not in dict(segments(row))

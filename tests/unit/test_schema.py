@@ -107,8 +107,8 @@ def problems(document: Any) -> list[str]:
 
 def agree(document: Any) -> bool:
     """Whether schema and validator say the same, but for what compares values."""
-    told, fits = problems(document), VALIDATOR.is_valid(document)
-    return all(ACROSS.search(one) for one in told) if fits else bool(told)
+    found, fits = problems(document), VALIDATOR.is_valid(document)
+    return all(ACROSS.search(one) for one in found) if fits else bool(found)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

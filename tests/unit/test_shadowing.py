@@ -100,9 +100,9 @@ def test_two_surges_are_answered_each_by_its_own() -> None:
 def test_the_sentence_tells_who_was_later_by_how_much() -> None:
     records = [would(0, 4, 12), held(10, 12), would(3600, 12, 6), held(3610, 12)]
 
-    told = sentence(changes(records, [aas(360, 9), aas(4500, 4)]), "24h")
+    said = sentence(changes(records, [aas(360, 9), aas(4500, 4)]), "24h")
 
-    assert told == (
+    assert said == (
         "In 24h Quickstep would have scaled out in 1 surge, up to 12 tasks; Application Auto "
         "Scaling followed in 1 of them, 360 s later (median), up to 9 tasks; scale-ins: 1 by "
         "Quickstep, 1 by Application Auto Scaling."
@@ -110,9 +110,9 @@ def test_the_sentence_tells_who_was_later_by_how_much() -> None:
 
 
 def test_the_sentence_tells_of_surges_that_aas_did_not_see() -> None:
-    told = sentence(changes([would(0, 4, 12), held(9, 4), would(2000, 4, 8)], []), "2h")
+    said = sentence(changes([would(0, 4, 12), held(9, 4), would(2000, 4, 8)], []), "2h")
 
-    assert told == (
+    assert said == (
         "In 2h Quickstep would have scaled out in 2 surges, up to 12 tasks; Application Auto "
         "Scaling followed in none of them within 15 minutes; scale-ins: 0 by Quickstep, 0 by "
         "Application Auto Scaling."

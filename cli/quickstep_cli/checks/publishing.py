@@ -174,15 +174,16 @@ def _reporters(
     def explain(every: int) -> bool:
         return abs(tasks_by(every) - running) < max(1.0, 0.1 * running)
 
-    told = target.publish_seconds
+    documented = target.publish_seconds
     what = (
-        f"{name}: {max(samples):g} samples in {period} s, as {tasks_by(told):.3g} tasks send them"
+        f"{name}: {max(samples):g} samples in {period} s, as"
+        f" {tasks_by(documented):.3g} tasks send them"
     )
-    if explain(told):
+    if explain(documented):
         yield Finding("metric", Verdict.OK, f"{what}; {running} are running")
         return
-    what = f"{what} every {told} s, but {running} are running"
-    other = next((every for every in _FIXES if every != told and explain(every)), None)
+    what = f"{what} every {documented} s, but {running} are running"
+    other = next((every for every in _FIXES if every != documented and explain(every)), None)
     if other is None or alarm.get("MetricName") not in BY_THE_SECOND:
         fix = (
             "PublishSeconds must be the publisher's interval, and each task must send one sample "
@@ -190,7 +191,7 @@ def _reporters(
         )
         yield Finding("metric", Verdict.WARNING, what, fix)
         return
-    what = f"{what}: they publish every {other} s, and PublishSeconds is {told}"
+    what = f"{what}: they publish every {other} s, and PublishSeconds is {documented}"
     yield Finding("metric", Verdict.PROBLEM, what, _FIXES[other])
 
 

@@ -157,7 +157,7 @@ class Line:
 
 
 def activity_of_breaches(
-    a_day: float, minutes: float, counted: Counted, *, told: bool = False
+    a_day: float, minutes: float, counted: Counted, *, reported: bool = False
 ) -> Activity:
     """Return what so many breaches a day make, each of which lasts so many minutes.
 
@@ -165,12 +165,12 @@ def activity_of_breaches(
     added is removed: an event, a re-check for each task, an event of OK. Example: one breach a day
     of 3 minutes: 18 re-checks that hold and 4 that change, times 30.
 
-    If tasks have `told` of it, it is looked at once in each slot in which they do. Such a look is
+    If tasks have `reported` it, it is looked at once in each slot in which they do. Such a look is
     taken to be like a re-check that holds.
 
     Quickstep's metrics are sent in the hours of a breach: at least one hour each.
     """
-    surges = SLOTS if told else 0
+    surges = SLOTS if reported else 0
     each = {
         Case.SCALE_OUT_EVENT: 1.0,
         Case.HELD_RECHECK: math.floor(minutes * 60 / RECHECK) + surges,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.compare import Comparison
 
 OURS = "quickstep"
-TOLD = "quickstep-surge"
+WITH_SURGES = "quickstep-surge"
 TEXTBOOK = "textbook"
 _DAY = 86400
 
@@ -92,10 +92,10 @@ class Month:
     rivals: tuple[str, ...] = tuple(NATIVE)
 
     def with_breaches(
-        self, a_day: float, minutes: float, *, told: bool = False
+        self, a_day: float, minutes: float, *, reported: bool = False
     ) -> tuple[Activity, dict[str, Standing]]:
         """Return Quickstep's activity, and all bills, with so many breaches and the same tasks."""
-        activity = activity_of_breaches(a_day, minutes, self.counted, told=told)
+        activity = activity_of_breaches(a_day, minutes, self.counted, reported=reported)
         names = (OURS, *self.rivals)
         hours = self.usage.task_hours
         return activity, {name: self._standing(name, activity, hours) for name in names}
@@ -114,7 +114,7 @@ class Month:
         rest = self.usage.tasks * (HOURS - a_month * played)
         activities = {
             name: activity_of_marks(comparison.series[name].marks, a_month, self.counted)
-            for name in (OURS, TOLD, TEXTBOOK)
+            for name in (OURS, WITH_SURGES, TEXTBOOK)
             if name in comparison.series
         }
         ours = activities.get(OURS, Activity())

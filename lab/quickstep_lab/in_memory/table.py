@@ -140,14 +140,14 @@ class InMemoryTargets:
         holder: str,
         mark: str,
         at: datetime,
-        told: tuple[str, KnownAlarm] | None = None,
+        learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
         """Leave a mark, and what an event has told, for who holds the lease; see the port."""
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != holder:
             return False
-        if told:
-            policy, known = told
+        if learned:
+            policy, known = learned
             before = item.waiting.get(policy)
             if before and before.at > known.at:
                 return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep_lab.lanes import Row, lanes
-from quickstep_lab.paper import DESK, paper, row, table, told
+from quickstep_lab.paper import DESK, paper, remark, row, table
 from quickstep_lab.race import MODELS, enough, sentence
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def race_parts(race: Race | None, *, live: bool, width: float = DESK) -> Mapping
         "said": element("p", {"class": "headline"}, _said(race, live=live)),
         "result": _result(race) if race else join(),
         "chart": element("figure", {"class": "chart"}, _chart(race, width) if race else None),
-        "told": _told(),
+        "told": _notes(),
     }
 
 
@@ -84,8 +84,8 @@ def _chart(race: Race, width: float) -> Markup:
     )
 
 
-def _told() -> Markup:
+def _notes() -> Markup:
     return join(
-        told(MODELS),
+        remark(MODELS),
         element("p", None, element("a", {"href": "/"}, "Every decision of Quickstep, and why")),
     )

@@ -10,7 +10,7 @@ from quickstep.config import read_target
 from quickstep_lab.prove.plan import Contender
 from quickstep_lab.simulator.compare import Experiment, by_steps, played
 from quickstep_lab.simulator.queueing import Server
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, told_of_surges
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.signals import REQUESTS, cpu
@@ -72,7 +72,7 @@ def scaler_of(plan: Plan, contender: Contender) -> Scaler:
         case Contender.STEP:
             return StepScaling(by_steps(setup), 10)
         case Contender.SURGE:
-            return told_of_surges(setup)
+            return with_surge_messages(setup)
         case Contender.ALARM | Contender.CPU:
             return Quickstep(setup)
 

@@ -199,10 +199,10 @@ def read_result(text: str) -> Result:
     if digest(raw) != whole["digest"]:
         members["digest"].wrong(f"must be that of the raw data, {digest(raw)}")
     for service, row in figures(result.surges).items():
-        told = whole["figures"].get(service) if isinstance(whole["figures"], dict) else None
-        if told != row:
+        claimed = whole["figures"].get(service) if isinstance(whole["figures"], dict) else None
+        if claimed != row:
             rule = f"must follow from the timestamps: {json.dumps(row)}"
-            members["figures"].child(service, told).wrong(rule)
+            members["figures"].child(service, claimed).wrong(rule)
     problems.raise_any(ResultError)
     _check_moments(result)
     return result

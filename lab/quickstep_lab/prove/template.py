@@ -110,9 +110,9 @@ def _shared(cluster: str) -> dict[str, Any]:
 def _service(
     plan: Plan, start: datetime, cluster: str, contender: Contender, image: str
 ) -> dict[str, Any]:
-    told = {**asdict(plan), "offsets": plan.offsets}
+    whole_plan = {**asdict(plan), "offsets": plan.offsets}
     environment: dict[str, Any] = {
-        "PLAN": json.dumps(told),
+        "PLAN": json.dumps(whole_plan),
         "START": f"{start.timestamp():.0f}",
         "CLUSTER": cluster,
         "SERVICE": contender.value,

@@ -18,7 +18,7 @@ from quickstep_lab.simulator.measure import (
     needed_task_seconds,
     summarise,
 )
-from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook, told_of_surges
+from quickstep_lab.simulator.scalers.quickstep import Quickstep, textbook, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import StepScaling, percent_ladder
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, TargetTracking, kinds_for
 from quickstep_lab.simulator.series import Series, series_of
@@ -125,11 +125,11 @@ def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
     if setup.target.queues:
         return queue_scalers(setup)
     steps, signal = by_steps(setup), setup.signal
-    tells = [told_of_surges(setup)] if signal == REQUESTS else []
+    surges = [with_surge_messages(setup)] if signal == REQUESTS else []
     kinds = kinds_for(signal)
     return (
         Quickstep(setup),
-        *tells,
+        *surges,
         textbook(steps),
         *(StepScaling(steps, period) for period in sorted({signal.period, MINUTE})),
         *(TargetTracking(setup, name) for name in kinds if name not in ANNOUNCED),

@@ -151,7 +151,7 @@ class Fleet:
         return sum(len(group.tasks) for group in self._unhealthy)
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """What ECS says of tasks that do not come."""
         return NO_CAPACITY if self._never else ""
 
@@ -320,7 +320,7 @@ class Fleet:
         every = itertools.chain(self.running_tasks(), self._draining)
         return (task for task in every if not task.silent)
 
-    def telling(self) -> Iterable[Task]:
+    def publishing_servers(self) -> Iterable[Task]:
         """Return the tasks that get requests and have a publisher."""
         return (task for task in self.serving_tasks() if not task.silent)
 

@@ -13,9 +13,9 @@ from quickstep.report.dashboard.html import Markup, element, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind
 from quickstep.report.dashboard.plot import Pin
 from quickstep_lab.cost.model import DAYS
-from quickstep_lab.cost.month import OURS, TOLD
+from quickstep_lab.cost.month import OURS, WITH_SURGES
 from quickstep_lab.lanes import Row, clock, curves, lanes
-from quickstep_lab.paper import DESK, PHONE, TABLET, figure, more, paper, row, table, told
+from quickstep_lab.paper import DESK, PHONE, TABLET, figure, more, paper, remark, row, table
 from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.measure import needed_task_seconds
 from quickstep_lab.simulator.names import called
@@ -83,9 +83,9 @@ def report_page(comparison: Comparison, what_ifs: Sequence[Case], money: Money, 
         *report.what_if(what_ifs),
         element("h2", None, "How it was made"),
         element("pre", None, made.command),
-        told(report.facts()),
-        told(made.note),
-        told(ANNOUNCED_ONLY) if ANNOUNCED & comparison.scalers.keys() else None,
+        remark(report.facts()),
+        remark(made.note),
+        remark(ANNOUNCED_ONLY) if ANNOUNCED & comparison.scalers.keys() else None,
         more("The policy document", element("pre", None, made.policy)),
     )
 
@@ -125,7 +125,7 @@ class _Report:
     def main(self) -> str:
         """The scaler that it is about: Quickstep told of surges, where it is there."""
         names = self.comparison.scalers
-        return next((name for name in (TOLD, OURS) if name in names), next(iter(names)))
+        return next((name for name in (WITH_SURGES, OURS) if name in names), next(iter(names)))
 
     @property
     def rival(self) -> str | None:
@@ -256,7 +256,7 @@ class _Report:
         least = needed_task_seconds(experiment.traffic, experiment.setup) / 3600
         size, times = month.size, self.money.times_a_day
         step = next(iter(self.comparison.series.values())).latency_step
-        return told(
+        return remark(
             f"Medians of {experiment.seeds} seeds, and their range below. Theoretical minimum: "
             f"{least:,.2f} task-hours. Dollars are of a month of {DAYS} days in which this traffic "
             f"comes {_often(times)} and {month.usage.tasks:g} tasks run otherwise: tasks of "
@@ -294,7 +294,7 @@ class _Report:
 
         return join(
             figure(draw),
-            told(
+            remark(
                 "The first seed. Triangles are changes of the desired count; each leads to its "
                 "reason."
             ),
@@ -349,7 +349,7 @@ class _Report:
             f"A task holds at most {world.server.limit:g} requests, so none waits much longer than "
             f"{world.server.limit / world.server.capacity:.1f} s: more are refused, and fail."
         )
-        return join(figure(draw), told(limit if not self.jobs else "Until a job is begun."))
+        return join(figure(draw), remark(limit if not self.jobs else "Until a job is begun."))
 
     def costs(self) -> Markup:
         """Return what each costs a month against what fails."""
@@ -372,7 +372,7 @@ class _Report:
         label = f"Cost against {self.them} that {self.failed}: lower and further left is better."
         return join(
             figure(lambda width: scatter(dots, axes, width=width, label=label)),
-            told("Numbers as in the table. Lower and further left is better."),
+            remark("Numbers as in the table. Lower and further left is better."),
         )
 
     # --- changes ----------------------------------------------------------------------------------
@@ -406,7 +406,7 @@ class _Report:
         left = len(series.actions) - len(shown)
         return join(
             table(("Time", "Tasks", element("span", {"class": "words"}, "Why")), rows),
-            told(f"{left:,} more are left out.") if left else None,
+            remark(f"{left:,} more are left out.") if left else None,
         )
 
     def what_if(self, cases: Sequence[Case]) -> Iterator[Markup]:
@@ -429,7 +429,7 @@ class _Report:
             ),
         )
         seeds = cases[0].comparison.experiment.seeds
-        yield told(
+        yield remark(
             f"{called(self.main)}, medians of {seeds} seed{'s' if seeds > 1 else ''}: what "
             f"{self.failed}, and dollars a month with the scaling."
         )
@@ -472,7 +472,7 @@ class _Report:
         )
 
 
-_OURS = (OURS, TOLD)
+_OURS = (OURS, WITH_SURGES)
 _PERCENTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 
 

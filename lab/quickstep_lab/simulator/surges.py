@@ -36,7 +36,7 @@ class FeltSurges:
         self._feeling: dict[int, Surges] = {}
         self._slot = -1
 
-    def told_at(self, second: int, per_task: float) -> float | None:
+    def message_at(self, second: int, per_task: float) -> float | None:
         """Return when the queue takes a message, after a second of so many requests to each task.
 
         What is published at once is put into the metric. Each task does both within one second
@@ -47,20 +47,20 @@ class FeltSurges:
         if sum(each.demand for each in newest) <= self._limit * SECONDS:
             return None  # no task has had more
         stage, now = self._stage, second + 1
-        told = []
-        for task in self._telling():
+        sent = []
+        for task in self._reporters():
             at = now + stage.random.random()
             stage.metric.publish_early(task, at)
-            told.append(at)
-        if not told or now // SLOT == self._slot:
+            sent.append(at)
+        if not sent or now // SLOT == self._slot:
             return None
         self._slot = now // SLOT
-        return min(told)
+        return min(sent)
 
-    def _telling(self) -> list[Task]:
+    def _reporters(self) -> list[Task]:
         """Return the tasks that feel a surge now, and should report it."""
         since: dict[int, list[Task]] = {}
-        for task in self._stage.fleet.telling():
+        for task in self._stage.fleet.publishing_servers():
             since.setdefault(math.ceil(task.serves_at), []).append(task)
         self._feeling = {first: self._feeling.get(first) or self._calm() for first in since}
         return [

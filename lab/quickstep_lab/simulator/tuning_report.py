@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from quickstep.report.dashboard.html import Markup, element, join
-from quickstep_lab.paper import figure, more, paper, row, table, told
+from quickstep_lab.paper import figure, more, paper, remark, row, table
 from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.tuning_reasons import reasons
 from quickstep_lab.simulator.tuning_space import described
@@ -25,9 +25,9 @@ def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str
         f"Policies for {traffic}",
         element("header", None, element("h1", None, f"Policies for {traffic}")),
         element("p", {"class": "headline"}, _headline(tuning, an_hour)),
-        told(" ".join(reasons(tuning))),
+        remark(" ".join(reasons(tuning))),
         _result(tuning, an_hour),
-        told(
+        remark(
             f"{len(tuning.tried)} policies were tried on the part of the traffic to tune on. These "
             "are the ones that no other beats in both, and yours. Held out is the part that the "
             "search has not seen: a policy that does much worse there is fitted to the past. "
@@ -39,7 +39,7 @@ def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str
         *(_document(number, one, tuning) for number, one in enumerate(tuning.shown, start=1)),
         element("h2", None, "How it was made"),
         element("pre", None, made.command),
-        told(f"Policy {chosen} was chosen. ", made.note),
+        remark(f"Policy {chosen} was chosen. ", made.note),
         more("The policy document that it began with", element("pre", None, made.policy)),
     )
 
@@ -131,7 +131,7 @@ def _trade_off(tuning: Tuning) -> Markup:
     label = "Task-hours against failed requests of every policy that was tried."
     return join(
         figure(lambda width: scatter(dots, axes, width=width, label=label, front=front)),
-        told(
+        remark(
             "Numbers as in the table; small points are beaten by another. Lower and further left "
             "is better. The dashed line is what may fail."
         ),

@@ -1,10 +1,10 @@
 """Policy documents: what a target's SSM parameter holds, parsed and validated.
 
-Each policy body is a StepScalingPolicyConfiguration as `aws application-autoscaling
-put-scaling-policy` takes it, with its rules (Application Auto Scaling API reference,
-StepScalingPolicyConfiguration and StepAdjustment); `MetricScope` and `ScaleInWindow` are added. A
-target policy has the names of TargetTrackingScalingPolicyConfiguration. A queue policy has no model
-in AAS.
+Each step policy is a StepScalingPolicyConfiguration as `aws application-autoscaling
+put-scaling-policy` accepts it, with its rules (Application Auto Scaling API reference,
+StepScalingPolicyConfiguration and StepAdjustment), plus `MetricScope` and `ScaleInWindow`. A target
+policy uses the names of TargetTrackingScalingPolicyConfiguration. Queue policies have no
+counterpart in AAS.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-MAX_BYTES = 8192  # of an SSM parameter of the advanced tier
-STANDARD_BYTES = 4096  # of one of the standard tier, which is free
+MAX_BYTES = 8192  # in an SSM parameter of the advanced tier
+STANDARD_BYTES = 4096  # in one of the standard tier, which is free
 MAX_TASKS = 5000  # ECS service quota "Tasks per service", not adjustable
 MAX_POLICIES = 50  # AAS quota "Scaling policies per scalable target"
 MAX_STEPS = 20  # AAS quota "Step adjustments per step scaling policy"
@@ -59,7 +59,7 @@ DEFAULT_PUBLISH_SECONDS = 5  # the publisher's interval
 MAX_PUBLISH_SECONDS = 60
 DEFAULT_DEREGISTRATION_DELAY = 300  # a target group's default
 MAX_DEREGISTRATION_DELAY = 3600  # ELB: deregistration_delay.timeout_seconds
-DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond a step that somebody means
+DEFAULT_MAX_ADJUSTMENT_MAGNITUDE = 100  # far beyond any intended step
 
 _DIRECTIONS = {"ScaleOutPolicies": Direction.OUT, "ScaleInPolicies": Direction.IN}
 _TARGETS = "TargetTrackingPolicies"
@@ -68,11 +68,11 @@ _GROUPS = (*_DIRECTIONS, _TARGETS, _QUEUES)
 
 MAX_TARGET = 1e9
 MAX_SLOTS = 1000
-MAX_QUEUES = 10  # of one target: each is read every ten seconds
+MAX_QUEUES = 10  # per target: each is read every ten seconds
 
 
 class Preset(StrEnum):
-    """How much idle capacity a target or queue policy may cost, where it does not say itself."""
+    """How much idle capacity a target or queue policy may cost, unless it says so itself."""
 
     RELAXED = "relaxed"
     NORMAL = "normal"
@@ -81,7 +81,7 @@ class Preset(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What is left to a preset, see `TargetPolicy`; the last two are a `QueuePolicy`'s."""
+    """The values that a preset sets, see `TargetPolicy`; the last two are a `QueuePolicy`'s."""
 
     scale_in_window: int
     scale_in_cooldown: int
@@ -103,7 +103,7 @@ class ConfigError(InvalidDocumentError):
 
     @classmethod
     def of(cls, path: str, rule: str) -> ConfigError:
-        """Return the error of a single problem."""
+        """Return the error for a single problem."""
         return cls([Problem(path, rule)])
 
 
@@ -121,10 +121,10 @@ def parse_target(text: str) -> ScalableTarget:
 
 
 def parse_target_of(service: ServiceName, text: str) -> ScalableTarget:
-    """Parse the document that is stored for `service`.
+    """Parse the document stored for `service`.
 
     Raises:
-        ConfigError: the document breaks a rule, or speaks of another service.
+        ConfigError: the document breaks a rule, or names another service.
     """
     target = parse_target(text)
     if target.resource_id != service.resource_id:
@@ -215,7 +215,7 @@ def _guards(field: Field) -> frozenset[Guard]:
 
 
 def _check_alarm_name(resource_id: str, name: str, field: Field, *, target: bool) -> None:
-    """Check that CloudWatch takes the name of a policy's alarm, with /high if it is a target's."""
+    """Check the length of the alarm name for a policy, with /high for a target policy."""
     service = parse_resource_id(resource_id)
     alarm = service.alarm(f"{name}/high" if target else name) if service else ""
     if len(alarm) > MAX_ALARM_NAME:
@@ -257,7 +257,7 @@ def _policies(
 
 
 def _check_queues(members: dict[str, Field], policies: Iterable[Policy | QueuePolicy]) -> None:
-    """Check the rules over all queue policies: each has its own queue, and they are few."""
+    """Check the rules across all queue policies: each has its own queue, and they are few."""
     queues = [each for each in policies if isinstance(each, QueuePolicy)]
     if len(queues) > MAX_QUEUES:
         members[_QUEUES].wrong(f"must have at most {MAX_QUEUES}, not {len(queues)}", seen=False)
@@ -370,7 +370,7 @@ def _steps(field: Field, kind: AdjustmentType, direction: Direction) -> tuple[St
     before = field.problems.met
     fields = field.items(at_least=1, at_most=MAX_STEPS)
     steps = [_step(f, kind, direction) for f in fields]
-    if field.problems.met > before:  # intervals of broken steps say nothing
+    if field.problems.met > before:  # the intervals of broken steps are meaningless
         return ()
     _check_coverage(field, steps)
     return tuple(steps)
@@ -409,7 +409,7 @@ def _check_sign(field: Field, adjustment: int, kind: AdjustmentType, direction: 
 
 
 def _check_coverage(field: Field, steps: list[StepAdjustment]) -> None:
-    """Check the rules over all steps of a policy: no overlap, no gap, open ends where needed."""
+    """Check the rules across a policy's steps: no overlap, no gap, open ends where needed."""
     inf = float("inf")
     intervals = sorted(
         (
@@ -425,7 +425,7 @@ def _check_coverage(field: Field, steps: list[StepAdjustment]) -> None:
         broken = "overlap" if low_b < high_a else "leave a gap"
         both = f"[{a}] ({low_a:g} to {high_a:g}) and [{b}] ({low_b:g} to {high_b:g})"
         field.wrong(f"steps must not {broken}, as {both} do", seen=False)
-    # AAS: a negative lower bound asks for a step without one, a positive upper bound likewise.
+    # AAS: a negative lower bound requires a step without one, and a positive upper bound likewise.
     if -inf < intervals[0][0] < 0:
         lowest = f"{intervals[0][0]:g}"
         rule = f"one step must have no MetricIntervalLowerBound, as the lowest is {lowest}"

@@ -1,8 +1,8 @@
 """Reading untrusted JSON: a cursor that checks types and collects every problem it meets.
 
-A `Field` is a value and the path that leads to it. Each reader returns the checked value, or a
-harmless placeholder after noting a `Problem`; so one pass over a document finds all of its
-problems, and `Problems.raise_any` ends it before a placeholder can be used.
+A `Field` is a value and its path. Each reader returns the checked value, or notes a `Problem` and
+returns a harmless placeholder. So one pass over a document finds all of its problems, and
+`Problems.raise_any` stops before anyone can use a placeholder.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _MAX_KEY = 128
 _MAX_PROBLEMS = 100
 
 MAX_BYTES = 262_144
-"""More than an alarm's event has, or a batch of SQS that the scaler sends."""
+"""More than an alarm's event, or a batch of SQS messages that the scaler sends."""
 _BYTES_A_VALUE = 10
-"""At least, on the average, keys included; nobody writes thousands of `0,`."""
+"""A lower limit for the average, keys included; nobody writes thousands of `0,`."""
 MAX_DEPTH = 20
-"""Twice as deep as an event; DynamoDB stores 32 levels, of which an item has its own few."""
+"""Twice as deep as an event; DynamoDB stores 32 levels, of which an item uses a few itself."""
 _TOO_LONG = 10**38
 """A whole number with more digits than DynamoDB stores."""
 
 LARGEST = 2.0**360
-"""The largest value that CloudWatch takes; the smallest that is not 0 is its inverse."""
+"""The largest value that CloudWatch accepts; the smallest above 0 is its inverse."""
 EXACT = 2**53
 """JSON's whole numbers are exact up to here."""
 
 FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(3000, 1, 1, tzinfo=UTC)
-"""Any span of a document, an alarm or a message can be added to a time within these."""
+"""Any time span in a document, an alarm or a message can be added to a time within these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class InvalidDocumentError(ValueError):
 
 
 def show(value: Any) -> str:
-    """Return a value as JSON for a message, cut to a readable length, and writable anywhere."""
+    """Return a value as JSON for a message, cut to a readable length and valid in UTF-8."""
     text = ""
     for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
         text += part[: _MAX_SHOWN + 1]
@@ -77,10 +77,10 @@ def show(value: Any) -> str:
 
 
 def parse_json(text: str, most: int = MAX_BYTES) -> Any:
-    """Parse strict JSON of at most so many bytes: what can be written again, and stored.
+    """Parse strict JSON of at most `most` bytes that can be written again, and stored.
 
-    So there are no duplicate keys, no NaN or Infinity, no lone surrogates, and neither depth nor
-    digits beyond what DynamoDB stores.
+    It must have no duplicate keys, no NaN or Infinity, no lone surrogates, and no more depth or
+    digits than DynamoDB stores.
 
     Raises:
         InvalidDocumentError: the text is not such JSON; the message says where.
@@ -104,9 +104,9 @@ def parse_json(text: str, most: int = MAX_BYTES) -> Any:
 
 
 def checked_json(value: Any, most: int = MAX_BYTES) -> Any:
-    """Return decoded JSON that can be written again, and stored.
+    """Return decoded JSON if it can be written again, and stored.
 
-    Lambda decodes an event before its function sees it, and takes all that Python's reader does.
+    Lambda decodes an event before its function sees it, and accepts whatever Python's reader does.
 
     Raises:
         InvalidDocumentError: it cannot; the message says why.
@@ -140,7 +140,7 @@ def _refused(rule: str, seen: str = "") -> InvalidDocumentError:
 
 
 def _is_writable(text: str) -> bool:
-    """Whether a text has no half of a character, which JSON can say and UTF-8 cannot."""
+    """Whether a text has no lone surrogate, which JSON can express and UTF-8 cannot."""
     return text.isascii() or not _SURROGATE.search(text)
 
 
@@ -162,7 +162,7 @@ def _refuse_constant(constant: str) -> float:
 
 @dataclass(slots=True)
 class Problems:
-    """The problems of one document, in the order they were met; of many, the first."""
+    """A document's problems, in the order found; only the first of many are kept."""
 
     found: list[Problem] = field(default_factory=list)
     met: int = 0
@@ -176,7 +176,7 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value in a document, the path that leads to it, and where its problems go."""
+    """A value in a document, its path, and where to note its problems."""
 
     value: Any
     path: str
@@ -202,7 +202,7 @@ class Field:
     ) -> dict[str, Field]:
         """Return an object's members by name; with `optional` given, unknown keys are problems.
 
-        So are more members than `at_most`: none of them is returned.
+        More members than `at_most` are a problem, too; then none is returned.
         """
         if not isinstance(self.value, dict):
             self.wrong("must be an object")
@@ -232,7 +232,7 @@ class Field:
         return members if set(required) <= members.keys() else None
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
-        """Return the fields of a list; of one that is longer than it may be, the first."""
+        """Return a list's fields; only the first ones if the list is too long."""
         if not isinstance(self.value, list):
             self.wrong("must be a list")
             return []
@@ -279,7 +279,7 @@ class Field:
         return self.value
 
     def text(self, pattern: str | None = None, rule: str = "") -> str:
-        """Return a string that matches `pattern` as a whole; `rule` says in words what it asks."""
+        """Return a string that fully matches `pattern`; `rule` states the pattern in words."""
         if not isinstance(self.value, str):
             self.wrong("must be a string")
             return ""
@@ -291,7 +291,7 @@ class Field:
         return self.value
 
     def choice(self, options: type[_E]) -> _E:
-        """Return the member of an enumeration that the string names; the first after a problem."""
+        """Return the enumeration member that the string names; the first one after a problem."""
         if isinstance(self.value, str):
             try:
                 return options(self.value)
@@ -316,7 +316,7 @@ class Field:
         return moment.astimezone(UTC)
 
     def duration(self, longest: timedelta) -> timedelta:
-        """Return how long `1d`, `2h30m` or `90s` is; 0 after a problem."""
+        """Return the length of `1d`, `2h30m` or `90s`; 0 after a problem."""
         length = parse_duration(self.text())
         if length is None:
             self.wrong(DURATION_RULE)
@@ -326,14 +326,15 @@ class Field:
         return length
 
     def optional(self) -> Field | None:
-        """Return the field itself, or None where its value is null."""
+        """Return the field itself, or None if its value is null."""
         return None if self.value is None else self
 
 
 def bounded(value: float) -> float:
-    """Return a metric's value within CloudWatch's own; metric math may give any.
+    """Limit a metric's value to CloudWatch's range; metric math may produce any number.
 
-    Examples: 1e-310 is 0, for a load divided by it is no number any more; 1e300 is 2.0**360.
+    Examples: 1e-310 becomes 0, because dividing a load by it would overflow; 1e300 becomes
+    2.0**360.
     """
     if abs(value) * LARGEST < 1:
         return math.copysign(0.0, value)
@@ -344,7 +345,7 @@ DURATION_RULE = "must be a time span like 2h30m, of days, hours, minutes and sec
 
 
 def parse_duration(text: str) -> timedelta | None:
-    """Return the time span that a text like `2h30m` names; None where it is none, or 0."""
+    """Return the time span that a text like `2h30m` gives; None if it gives none, or 0."""
     found = re.fullmatch(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?", text)
     if not found:
         return None
@@ -363,7 +364,7 @@ def write_optional_moment(moment: datetime | None) -> str | None:
 
 
 def read_optional_moment(field: Field | None) -> datetime | None:
-    """Read a time, where there is one."""
+    """Read a time, if there is one."""
     return None if field is None or field.value is None else field.moment()
 
 

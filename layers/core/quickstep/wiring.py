@@ -1,4 +1,4 @@
-"""The one composition root: real clients, adapters and clock put together."""
+"""The one composition root: builds real clients, adapters and clocks, and connects them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
 from quickstep.fields import Field, InvalidDocumentError, Problems
-from quickstep.loop.announcing import KINDS, TOLD, Announcer
+from quickstep.loop.announcing import ANNOUNCEABLE, KINDS, Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
@@ -41,7 +41,7 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 CLIENT_CONFIG = Config(
-    # All attempts of a call that is never answered fit into the function's timeout: 3 x 1.5 s, and
+    # All attempts of a call that is never answered fit into the function's timeout: 3 x 1.5 s, plus
     # jittered pauses of at most 1 and 2 s. The platform's own retry would come a minute later.
     connect_timeout=1,
     read_timeout=1.5,
@@ -50,7 +50,7 @@ CLIENT_CONFIG = Config(
 
 
 A_CENTURY = 36_525 * 86_400
-"""Seconds: events that are kept in a repository are tried out years later."""
+"""Seconds: events kept in a repository are tried out years later."""
 
 ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
@@ -59,7 +59,7 @@ QUEUE_CONFIG = ONE_ATTEMPT.merge(Config(max_pool_connections=READERS))
 
 
 class MakeClient(Protocol):
-    """How clients are made: as a session of botocore or boto3 makes them."""
+    """Makes clients the way a botocore or boto3 session does."""
 
     def __call__(self, service: str, /, *, config: Config) -> Any:
         """Return a client of an AWS service, e.g. `ecs`."""
@@ -67,9 +67,9 @@ class MakeClient(Protocol):
 
 
 def own_account() -> MakeClient:
-    """Return how clients of the function's own account are made.
+    """Return the function that makes clients for the function's own account.
 
-    Without boto3: importing it takes the scaler a seventh of its cold start, for the sake of what
+    It avoids boto3: importing that adds a seventh to the scaler's cold start, for features that
     nothing here uses. The clients are the same.
     """
     make: MakeClient = get_session().create_client
@@ -77,12 +77,12 @@ def own_account() -> MakeClient:
 
 
 class SettingsError(InvalidDocumentError):
-    """An environment variable of the function that is missing or breaks a rule."""
+    """An environment variable that is missing or breaks a rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the function's environment says."""
+    """The settings in the scaler's environment."""
 
     table: str
     queue_url: str
@@ -90,7 +90,7 @@ class Settings:
     max_event_age: timedelta
     retention: timedelta
     home: Home = NOWHERE
-    told: frozenset[Outcome] = frozenset()
+    announced: frozenset[Outcome] = frozenset()
     bus: str = "default"
 
     @classmethod
@@ -98,7 +98,7 @@ class Settings:
         """Read the variables that `template.yaml` sets.
 
         Raises:
-            SettingsError: one is missing or breaks a rule; all of them are listed.
+            SettingsError: variables are missing or break a rule; all of them are listed.
         """
         problems = Problems()
         members = Field(dict(environment), "", problems).members(
@@ -118,7 +118,7 @@ class Settings:
             timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
             timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
             _home(members["QUEUE_URL"].text()),
-            _told(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
+            _announced(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
             members["EVENT_BUS"].text() if "EVENT_BUS" in members else "default",
         )
         problems.raise_any(SettingsError)
@@ -127,7 +127,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings:
-    """What the environment of the function for scheduled actions says."""
+    """The settings in the environment of the function for scheduled actions."""
 
     table: str
     queue_url: str
@@ -155,9 +155,9 @@ def _whole(field: Field, most: int) -> int:
     return min(number, most)
 
 
-def _told(field: Field) -> frozenset[Outcome]:
-    """Return the outcomes that are announced. Example: `CHANGES,FAILED_DENIED`."""
-    named = {**KINDS, **{str(outcome): (outcome,) for outcome in TOLD}}
+def _announced(field: Field) -> frozenset[Outcome]:
+    """Return the outcomes to announce. Example: `CHANGES,FAILED_DENIED`."""
+    named = {**KINDS, **{str(outcome): (outcome,) for outcome in ANNOUNCEABLE}}
     names = [name.strip() for name in field.text().split(",") if name.strip()]
     for name in names:
         if name not in named:
@@ -166,7 +166,7 @@ def _told(field: Field) -> frozenset[Outcome]:
 
 
 def _home(queue_url: str) -> Home:
-    """Return the place that a queue's URL names; of an emulator's, none.
+    """Return the account and Region that a queue's URL names; none for an emulator's.
 
     Example: `https://sqs.eu-west-1.amazonaws.com/123456789012/Rechecks`.
     """
@@ -175,9 +175,9 @@ def _home(queue_url: str) -> Home:
 
 
 def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
-    """Return the scaler over AWS. Clients are made here, once, and shared by all evaluations.
+    """Return the scaler on AWS. All evaluations share the clients made here.
 
-    `client` makes those of another place than the function's own account.
+    `client` makes clients for a place other than the function's own account.
     """
     client = client or own_account()
     cloudwatch = client("cloudwatch", config=CLIENT_CONFIG)
@@ -185,7 +185,8 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
     messages = SqsMessages(client("sqs", config=CLIENT_CONFIG), settings.queue_url)
     parameters = SsmParameters(client("ssm", config=CLIENT_CONFIG))
     readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="queues")
-    # The system's: a seed would be the same in all functions restored from one snapshot.
+    # The system's random source: a seed would be the same in all functions restored from one
+    # snapshot.
     jitter = random.SystemRandom().random
     cycle = Cycle(
         policies=KeptDocuments(
@@ -223,18 +224,18 @@ def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
 
 
 def _announcer(settings: Settings, client: MakeClient) -> Announcer:
-    """Return what tells others; without an outcome to tell, no client is made for it."""
-    if not settings.told:
+    """Return the announcer; without outcomes to announce, it needs no client."""
+    if not settings.announced:
         return Announcer()
-    # Here, so that a cold start pays for it only where it is asked for.
+    # Imported here, so that only those who ask for announcements pay for them at a cold start.
     from quickstep.aws.events import EventBridgeEvents  # noqa: PLC0415
 
     bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT), settings.bus)
-    return Announcer(bus, settings.told)
+    return Announcer(bus, settings.announced)
 
 
 def make_schedules(settings: ScheduleSettings, client: MakeClient | None = None) -> Schedules:
-    """Return what carries out scheduled actions; arguments as those of `make_door`."""
+    """Return the parts that carry out scheduled actions; arguments as for `make_door`."""
     client = client or own_account()
     dynamodb = client("dynamodb", config=CLIENT_CONFIG)
     return Schedules(
@@ -272,11 +273,11 @@ def in_threads(executor: ThreadPoolExecutor) -> Together:
 
 
 def make_dashboard(table: str, client: MakeClient | None = None) -> Deployed:
-    """Return what the dashboard reads of AWS. It shares nothing with the scaler but the table.
+    """Return what the dashboard reads from AWS. It shares only the table with the scaler.
 
-    `client` makes the clients of another place than the function's own account.
+    `client` makes clients for a place other than the function's own account.
     """
-    # Here, so that the scaler's cold start does not pay for what only the dashboard needs.
+    # Imported here, so that the scaler's cold start does not pay for what only the dashboard needs.
     from quickstep.aws.decisions import DynamoDecisions  # noqa: PLC0415
     from quickstep.aws.series import CloudWatchSeries  # noqa: PLC0415
     from quickstep.report.dashboard.deployed import Deployed  # noqa: PLC0415

@@ -166,15 +166,15 @@ def test_ecs_stops_no_protected_task_and_runs_more_than_are_desired_until_it_may
 def test_from_a_second_of_the_traffic_on_no_launch_ever_comes() -> None:
     fleet = a_fleet(2, never_come_from=100)
     fleet.set_desired(4, 50)
-    assert fleet.trouble == ""
+    assert fleet.problem == ""
     serve_for(fleet, 100, range(50, 100))
     fleet.set_desired(14, 100)
     serve_for(fleet, 100, range(100, 200))
     assert (fleet.desired, fleet.running(200), fleet.tasks) == (14, 4, 4)
-    assert "unable to place a task" in fleet.trouble
+    assert "unable to place a task" in fleet.problem
 
     fleet.set_desired(4, 200)
-    assert (fleet.running(200), fleet.trouble) == (4, ""), "who never came goes first"
+    assert (fleet.running(200), fleet.problem) == (4, ""), "who never came goes first"
 
 
 def test_the_second_from_which_none_comes_is_one_of_the_traffic() -> None:

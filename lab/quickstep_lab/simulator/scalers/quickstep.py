@@ -66,7 +66,7 @@ class Quickstep:
             player.listen(FeltSurges(stage, self.setup.load_per_task))
 
 
-def told_of_surges(setup: Setup) -> Quickstep:
+def with_surge_messages(setup: Setup) -> Quickstep:
     """Return the same scaler where tasks report surges."""
     return Quickstep(setup, "quickstep-surge", surges=True)
 
@@ -129,11 +129,11 @@ class _Player(InMemoryAws):
         """Hear of the tasks' surges from now on."""
 
         def second_over(second: int, per_task: float) -> None:
-            self._told(felt.told_at(second, per_task))
+            self._surge_sent(felt.message_at(second, per_task))
 
         self._stage.listeners.append(second_over)
 
-    def _told(self, at: float | None) -> None:
+    def _surge_sent(self, at: float | None) -> None:
         if at is None:
             return
         self._stage.surges.append(at)
@@ -203,7 +203,7 @@ class _Player(InMemoryAws):
         fleet = self._stage.fleet
         running = fleet.running(self._stage.now)
         pending = max(0, fleet.desired - running)
-        return Service(fleet.desired, running, pending, trouble=fleet.trouble)
+        return Service(fleet.desired, running, pending, trouble=fleet.problem)
 
     def change(self, _service: ServiceName, desired: int) -> None:
         self._stage.scale(desired, "")

@@ -1,1 +1,1 @@
-"""An alarm's event, its definition, a reading of its metric."""
+"""An alarm's event, its definition, and readings of its metric."""

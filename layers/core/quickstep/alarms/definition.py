@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 LONGEST_WINDOW = 604_800
-"""No alarm's period times its number of datapoints is longer than a week."""
+"""An alarm's period times its number of datapoints is at most a week."""
 
 MAX_QUERIES = 50
-"""Of one alarm; CloudWatch allows ten metrics in it, and expressions beside them."""
+"""Queries in one alarm; CloudWatch allows ten metrics, and expressions in addition."""
 
 MAX_ID = 255
 MAX_EXPRESSION = 2048
@@ -28,7 +28,7 @@ MAX_EXPRESSION = 2048
 _COMPARISONS = tuple(str(comparison) for comparison in Comparison)
 
 _FINE_PERIODS = (1, 5, 10)
-"""The periods below a minute that a high-resolution metric may be read at, but for 30 s."""
+"""Periods below a minute at which a high-resolution metric may be read, except 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AlarmDefinition:
     """What one alarm watches: GetMetricData queries, of which one returns the data, and the rule.
 
     `period` is in seconds; `m` of the newest `n` datapoints must breach. `missing_breaches` says
-    that missing ones do, too.
+    that missing datapoints breach, too.
     """
 
     queries: tuple[Mapping[str, Any], ...]
@@ -52,12 +52,12 @@ class AlarmDefinition:
         return self.comparison.breached(value, self.threshold)
 
     def fine(self, seconds: int) -> AlarmDefinition:
-        """Return how to read the same metric each so many seconds, as it is published.
+        """Return the definition for reading the same metric at a finer period, as it is published.
 
-        The average of one high-resolution metric can be put together again; all else is read as
+        Only the average of one high-resolution metric can be recombined; anything else is read as
         the alarm reads it.
 
-        Example: an alarm of 10 s over a metric that is published each 5 s: its period is 5.
+        Example: an alarm of 10 s on a metric published every 5 s: its period becomes 5.
         """
         parts = seconds in _FINE_PERIODS and self.period % seconds == 0
         if not self.is_published or not parts or not seconds < self.period < MINUTE:
@@ -68,7 +68,7 @@ class AlarmDefinition:
 
     @property
     def metric(self) -> str:
-        """What it watches, as a text that is the same for alarms that watch the same."""
+        """What the alarm watches, as a text that is equal for alarms that watch the same."""
         metrics = [
             {key: value for key, value in query.items() if key != "ReturnData"}
             for query in self.queries
@@ -79,9 +79,9 @@ class AlarmDefinition:
 
     @property
     def is_published(self) -> bool:
-        """Whether it watches the average of one metric of which each task publishes samples.
+        """Whether the alarm watches the average of one metric of which each task publishes samples.
 
-        AWS's own metrics have samples, too, but how many for a task is not said.
+        AWS's own metrics have samples, too, but AWS does not document how many per task.
         """
         stats = [query.get("MetricStat", {}) for query in self.queries]
         return [stat.get("Stat") for stat in stats] == ["Average"] and not stats[0].get(
@@ -90,9 +90,9 @@ class AlarmDefinition:
 
 
 def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
-    """Return the definition of one of DescribeAlarms' MetricAlarms.
+    """Return the definition from one of DescribeAlarms' MetricAlarms.
 
-    None without a threshold to count steps from: anomaly detection and PromQL alarms.
+    None if it has no threshold to count steps from: anomaly detection and PromQL alarms.
     """
     comparison, threshold = alarm.get("ComparisonOperator"), alarm.get("Threshold")
     if comparison not in _COMPARISONS or threshold is None:
@@ -103,7 +103,7 @@ def described_definition(alarm: Mapping[str, Any]) -> AlarmDefinition | None:
         stat = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
         names = ("Namespace", "MetricName", "Dimensions")
         metric = {name: alarm[name] for name in names if name in alarm}
-        if "Dimensions" in metric:  # in the order of events, so that equal metrics read equal
+        if "Dimensions" in metric:  # in events' order, so that equal metrics are equal texts
             metric["Dimensions"] = sorted(metric["Dimensions"], key=lambda d: d["Name"])
         body = {"Metric": metric, "Period": alarm.get("Period"), "Stat": stat}
         if "Unit" in alarm:
@@ -129,15 +129,15 @@ def event_definition(
 ) -> AlarmDefinition | None:
     """Return what an event shows of its alarm's definition, until DescribeAlarms has been asked.
 
-    The event has the metrics and the threshold. What it does not have is taken from what it shows:
-    N is the number of datapoints, M how many of them breach. Where its reason does not say how it
-    compares, the comparison is what is usual in the direction.
+    The event has the metrics and the threshold. The rest is inferred: N is the number of
+    datapoints, M how many of them breach. If the event's reason does not state the comparison, the
+    direction's usual one is assumed.
     """
     if seen.threshold is None or not seen.datapoints:
         return None
     try:
         queries = tuple(_api_query(metric) for metric in metrics)
-    except (KeyError, TypeError, AttributeError):  # not as documented: the heartbeat will tell
+    except (KeyError, TypeError, AttributeError):  # not as documented: the heartbeat will read it
         return None
     period = _period(queries)
     if period is None or any("ANOMALY_DETECTION_BAND" in str(q.get("Expression")) for q in queries):
@@ -153,10 +153,10 @@ def event_definition(
 
 
 def _api_query(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a metric of an event's configuration as GetMetricData takes it.
+    """Return a metric from an event's configuration in GetMetricData's form.
 
-    Events write keys in camel case, and dimensions as an object instead of a list. A metric of
-    another account, which a monitoring account may watch, has that account's id.
+    Events write keys in camel case, and dimensions as an object instead of a list. In a monitoring
+    account, another account's metric carries that account's id.
     """
     query = {
         "Id": metric["id"],
@@ -184,7 +184,7 @@ def _api_query(metric: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _period(queries: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the one period that all metrics of an alarm share."""
+    """Return the one period that all of an alarm's metrics share."""
     periods = [q["MetricStat"]["Period"] for q in queries if "MetricStat" in q]
     periods += [q["Period"] for q in queries if q.get("Period")]
     return periods[0] if periods else None
@@ -225,7 +225,7 @@ def read_definition(field: Field) -> AlarmDefinition | None:
 
 
 def _check_query(query: Field) -> None:
-    """Check what is looked into here; CloudWatch checks the rest."""
+    """Check the parts that Quickstep uses; CloudWatch checks the rest."""
     parts = query.members(required=("Id",))
     for text, most in (("Id", MAX_ID), ("Expression", MAX_EXPRESSION), ("AccountId", MAX_ID)):
         if text in parts:

@@ -1,9 +1,9 @@
 """EventBridge's "CloudWatch Alarm State Change" events, read into what the engine understands.
 
 Shapes: "Alarm events and EventBridge" of the CloudWatch User Guide. `reasonData` is a JSON string
-inside the JSON; it is absent for new alarms, SetAlarmState and PromQL, has no datapoints for
-composite and log alarms, and no threshold for anomaly detection. No data is a value, not zero: all
-of these are read, and say why there is no number to act on.
+inside the JSON. It is absent for new alarms, SetAlarmState and PromQL; it has no datapoints for
+composite and log alarms, and no threshold for anomaly detection. Missing data is a value, not zero:
+all of these events are read, and say why they have no number to act on.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _WORDS = (
     ("less than or equal to the threshold", Comparison.LESS_OR_EQUAL),
     ("less than the threshold", Comparison.LESS),
 )
-"""What the reason of a transition says, as far as CloudWatch's examples show."""
+"""Phrases in a transition's reason, as far as CloudWatch's examples show them."""
 MAX_POINTS = 8_640
-"""Of ten seconds in the day that such an alarm looks back at most."""
+"""One every ten seconds in a day, the longest that such an alarm looks back."""
 
 DETAIL_TYPE = "CloudWatch Alarm State Change"
 
 
 class EventError(InvalidDocumentError):
-    """An event that is not an alarm state change of one of our alarms."""
+    """An event that is not a state change of a Quickstep alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The account and Region that the scaler runs in; what is not known is empty."""
+    """The account and Region in which the scaler runs; unknown ones are empty."""
 
     account: str = ""
     region: str = ""
@@ -57,11 +57,11 @@ NOWHERE = Home()
 
 @dataclass(frozen=True, slots=True)
 class AlarmEvent:
-    """One alarm's change of state: which policy or drill it is of, what it saw, and when.
+    """An alarm's state change: which policy or drill it belongs to, what it saw, and when.
 
-    `newest` is the start of its newest datapoint's period, `metrics` what the alarm watches as the
-    event writes it, `muted_until` the end of the mute window it fell into. `definition` is known
-    once its policy is: see `defined`.
+    `newest` is when its newest datapoint's period starts, `metrics` what the alarm watches, in the
+    event's form, and `muted_until` the end of the mute window that contains it. `definition` is
+    known once its policy is: see `defined`.
     """
 
     service: ServiceName
@@ -74,17 +74,17 @@ class AlarmEvent:
     definition: AlarmDefinition | None = None
 
     def defined(self, direction: Direction) -> AlarmEvent:
-        """Return the event with what it shows of its alarm's definition, as a policy's."""
+        """Return the event with the definition that it shows, for a policy's direction."""
         return replace(self, definition=event_definition(self.metrics, self.alarm, direction))
 
     @property
     def alarm_name(self) -> str:
-        """The name of the CloudWatch alarm."""
+        """The CloudWatch alarm's name."""
         return self.service.alarm(self.policy)
 
     @property
     def is_drill(self) -> bool:
-        """Whether it is no policy's alarm, but that of the service's drill."""
+        """Whether the alarm belongs to the service's drill, and not to a policy."""
         return self.policy == DRILL
 
 
@@ -92,7 +92,7 @@ def read_event(event: Any, home: Home = NOWHERE) -> AlarmEvent:
     """Read one event as EventBridge delivers it to the function at `home`.
 
     Raises:
-        EventError: it is not such an event, or another place's; every problem is listed.
+        EventError: it is not such an event, or comes from another place; every problem is listed.
     """
     problems = Problems()
     try:
@@ -142,7 +142,7 @@ def _expect(members: dict[str, Field], key: str, value: str) -> None:
 
 
 def _reason_data(state: dict[str, Field]) -> tuple[dict[str, Any], str]:
-    """Return what reasonData holds, and where that is nothing, why."""
+    """Return the contents of reasonData; if it has none, also why."""
     if "reasonData" not in state:
         return {}, "the event has no reasonData"
     value = state["reasonData"].value
@@ -172,7 +172,7 @@ def _alarm(value: AlarmState, reason: dict[str, Any]) -> Alarm:
 
 
 def _comparison(reason: Any) -> Comparison | None:
-    """Return how the alarm compares, which only the words of its reason tell.
+    """Return how the alarm compares, which only the words of its reason state.
 
     Example: `... [160.0 (22/11/26 10:00:00)] was not greater than or equal to the threshold ...`.
     """
@@ -181,10 +181,11 @@ def _comparison(reason: Any) -> Comparison | None:
 
 
 def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
-    """Return when the newest datapoint's period begins; None where the event does not show it.
+    """Return when the newest datapoint's period begins; None if the event does not show it.
 
-    `evaluatedDatapoints` name it, newest first; those without a value were missing. Without them
-    it follows from the first one's start, as recentDatapoints are one a period.
+    `evaluatedDatapoints` contains it, newest first; entries without a value were missing.
+    Otherwise, it follows from the first datapoint's start, because recentDatapoints has one per
+    period.
 
     Example: startDate 10:00:00, period 10 and three datapoints: 10:00:20.
     """
@@ -208,7 +209,7 @@ def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
 
 
 def _metrics(detail: dict[str, Field]) -> tuple[Mapping[str, Any], ...]:
-    """Return what the alarm watches; nothing where the event does not show it as expected."""
+    """Return what the alarm watches; empty if the event's configuration is not as documented."""
     configuration = detail["configuration"].value if "configuration" in detail else None
     metrics = configuration.get("metrics") if isinstance(configuration, dict) else None
     if not isinstance(metrics, list) or not all(isinstance(metric, dict) for metric in metrics):

@@ -1,4 +1,4 @@
-"""What is known of an alarm from one look to the next; DescribeAlarms says the same of it."""
+"""What is known about an alarm from one look to the next, as DescribeAlarms reports it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownAlarm:
-    """What is known of a policy's alarm: its newest transition, and how to read its metric.
+    """What is known about a policy's alarm: its newest transition, and how to read its metric.
 
-    `acted_on` is the newest datapoint that has changed capacity: it never does so again. `muted`
-    holds until `muted_until`, or, where that is None, until the next transition. `disabled` says
-    that the alarm's actions are switched off.
+    `acted_on` is the newest datapoint that has changed capacity, which no datapoint does twice.
+    `muted` holds until `muted_until`, or, if that is None, until the next transition. `disabled`
+    says that the alarm's actions are switched off.
     """
 
     state: AlarmState
@@ -40,18 +40,18 @@ class KnownAlarm:
     disabled: bool = False
 
     def after(self, begins: datetime) -> KnownAlarm:
-        """Return it after a datapoint has changed capacity, or seconds that began then."""
+        """Return it after a datapoint, or seconds, that began at this time changed capacity."""
         return replace(self, acted_on=max(begins, self.acted_on or begins))
 
     def silenced(self, now: datetime) -> bool:
-        """Whether an operator does not want the alarm answered at `now`."""
+        """Whether an operator wants the alarm to be ignored at `now`."""
         return self.disabled or (
             self.muted and (self.muted_until is None or now < self.muted_until)
         )
 
 
 def known_dict(known: KnownAlarm) -> dict[str, Any]:
-    """Return what is known of an alarm as JSON-ready data."""
+    """Return what is known about an alarm as JSON-ready data."""
     return {
         "state": str(known.state),
         "at": write_moment(known.at),
@@ -64,7 +64,7 @@ def known_dict(known: KnownAlarm) -> dict[str, Any]:
 
 
 def read_known(field: Field) -> KnownAlarm | None:
-    """Read what `known_dict` wrote; None where that misses state or time, which is noted."""
+    """Read what `known_dict` wrote; None, with a noted problem, if state or time is missing."""
     members = field.whole("state", "at")
     if members is None:
         return None

@@ -1,7 +1,8 @@
 """Reading an alarm's metric again, the way its alarm does: queries out, values in.
 
-An alarm's event shows its datapoints once. While it stays in ALARM, the scaler reads the metric
-itself: all alarms of a target in one GetMetricData call, the newest complete periods only.
+An alarm's event shows its datapoints once. While the alarm stays in ALARM, the scaler reads the
+metric itself: one GetMetricData call for all of a target's alarms, and only the newest complete
+periods.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ if TYPE_CHECKING:
     from quickstep.alarms.definition import AlarmDefinition
 
 BEYOND_WINDOW = 3
-"""Periods read beyond the evaluation window, for those that are missing or not complete."""
+"""Periods read beyond the evaluation window, in case some are missing or incomplete."""
 
 SIZED_SECONDS = 5
-"""A load is known by intervals of so many seconds at least: a second alone is mostly noise."""
+"""The shortest interval that shows a load: a single second is mostly noise."""
 
 HISTORY = timedelta(seconds=HISTORY_SECONDS)
-"""How far back a metric is read, for the load before."""
+"""How far back a metric is read for the load before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the newest datapoints say of an alarm, and when the newest of them begins."""
+    """What the newest datapoints say about an alarm, and when the newest of them begins."""
 
     alarm: Alarm
     newest: datetime | None
 
 
 def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[datetime, datetime]:
-    """Return the start and end to ask for: enough periods for every alarm, on every period's grid.
+    """Return the start and end to ask for: enough periods for every alarm, aligned with them all.
 
-    Example: 3 datapoints of 10 s at 10:00:32: HISTORY is longer, so from 09:57:00 on. CloudWatch
-    rounds the start down to a whole minute in any case.
+    Example: for 3 datapoints of 10 s at 10:00:32, HISTORY is longer, so the start is 09:57:00.
+    CloudWatch rounds the start down to a whole minute in any case.
     """
     asked = tuple(definitions)
     span = max((span_of(definition) for definition in asked), default=timedelta())
@@ -54,14 +55,14 @@ def read_window(definitions: Iterable[AlarmDefinition], now: datetime) -> tuple[
 
 
 def span_of(definition: AlarmDefinition) -> timedelta:
-    """Return how far back from now a datapoint may begin that still speaks for the present."""
+    """Return how far back a datapoint may begin and still describe the present."""
     return timedelta(seconds=definition.period * (definition.n + BEYOND_WINDOW))
 
 
 def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
-    """Return the queries of all alarms as one request, with ids that cannot meet.
+    """Return the queries of all alarms as one request, with ids that cannot collide.
 
-    The one of alarm number i that returns its data is called `a{i}`; the others `a{i}_{n}`.
+    For alarm number i, the query that returns its data is called `a{i}`, the others `a{i}_{n}`.
     """
     return [
         query
@@ -71,7 +72,7 @@ def combined_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[st
 
 
 def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str, Any]]:
-    """Return what counts the samples of each published metric, as `a{i}_samples` of the request."""
+    """Return queries that count the samples of each published metric, named `a{i}_samples`."""
     asked = []
     for index, definition in enumerate(definitions.values()):
         query = definition.queries[0]
@@ -84,7 +85,7 @@ def sample_queries(definitions: Mapping[str, AlarmDefinition]) -> list[dict[str,
 
 
 def result_ids(definitions: Mapping[str, AlarmDefinition]) -> dict[str, str]:
-    """Return which query id answers for which policy; its samples are counted by `{id}_samples`."""
+    """Return the policy for each query id; `{id}_samples` counts its samples."""
     return {f"a{index}": policy for index, policy in enumerate(definitions)}
 
 
@@ -99,12 +100,12 @@ def recent(
 def together(
     seconds: Sequence[Datapoint], whole: int, *, each: bool = False
 ) -> tuple[Datapoint, ...]:
-    """Return datapoints of a second each as averages of intervals, the newest of which ends now.
+    """Combine datapoints of one second each into averages over intervals; the newest ends now.
 
-    With `each`, tasks publish each second; see `coarse`.
+    With `each`, tasks publish every second; see `coarse`.
 
-    Example: seconds up to 10:00:07 and intervals of 5 s: that of 10:00:03 to 10:00:07, that of
-    09:59:58 to 10:00:02, and so on.
+    Example: seconds up to 10:00:07 and intervals of 5 s: 10:00:03 to 10:00:07, 09:59:58 to
+    10:00:02, and so on.
     """
     if not seconds:
         return ()
@@ -123,12 +124,13 @@ def together(
 def by_interval(
     seconds: Sequence[Datapoint], every: int, now: datetime, *, newest: bool
 ) -> dict[str, Any]:
-    """Return what was read by the second as an alarm shows it; each task publishes `every` seconds.
+    """Return per-second readings as an alarm shows them; each task publishes `every` seconds.
 
-    In an interval each task has published equally often. The `newest` one ends with the newest
-    second that can be seen; else intervals lie as periods do, and have ended.
+    In each interval, every task has published equally often. The `newest` one ends with the newest
+    visible second. Otherwise, intervals are aligned like periods, and have ended.
 
-    Example: every 1, 5 and 10 s: intervals of 5, 5 and 10 s. Every 2 s: of 6 s, three times each.
+    Example: for every 1, 5 and 10 s, intervals of 5, 5 and 10 s; for every 2 s, of 6 s, three
+    samples each.
     """
     whole, each = -(-SIZED_SECONDS // every) * every, every == 1
     if newest:
@@ -159,17 +161,18 @@ def _is_insights(expression: str) -> bool:
     return expression.lstrip().upper().startswith("SELECT")
 
 
-# Possessive: of many blanks that no parenthesis ends, all would else be tried as either's.
+# Possessive, because otherwise a long run of blanks without a parenthesis would be split in every
+# possible way.
 _TOKEN = re.compile(
     r"""METRICS\(\s*+(?:"([^"]*)"|'([^']*)')?+\s*+\)|"[^"]*"|'[^']*'|\d[\w.]*|[A-Za-z]\w*"""
 )
 
 
 def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, str]) -> str:
-    """Return an expression over the new ids.
+    """Rewrite an expression for the new ids.
 
-    METRICS() means every metric of the request, METRICS("x") those with x in their id; in a
-    request over several alarms they are written out. Text in quotes is left alone.
+    METRICS() means every metric of the request, METRICS("x") those with x in their id. A request
+    for several alarms lists them explicitly. Text in quotes stays as it is.
 
     Example: `SUM(METRICS()) / m2` over m1 and m2 as alarm 0 is `SUM([a0_1, a0_2]) / a0_2`.
     """
@@ -188,14 +191,14 @@ def _rename_in(expression: str, names: Mapping[str, str], metrics: Mapping[str, 
 
 
 def coarse(points: Sequence[Datapoint], period: int, *, each: bool = False) -> list[Datapoint]:
-    """Return averages read at a finer period as those of the alarm's own.
+    """Combine averages read at a finer period into those of the alarm's own period.
 
-    With `each`, they are seconds in each of which every task publishes. Those of which nothing is
-    seen yet are then taken to be like the others: else a second that waits for its publisher's next
-    call would count as one without tasks.
+    With `each`, they are seconds in each of which every task publishes. Seconds that are not
+    visible yet are then assumed to be like the others. Otherwise, a second that waits for its
+    publisher's next call would count as one without tasks.
 
-    Example: 100 of 4 samples and 130 of 8, 5 s each: 120 of 12 in the 10 s that both are in. Of 5
-    seconds, 4 are seen, with 3 samples each: 15.
+    Example: 100 from 4 samples and 130 from 8, 5 s each: 120 from 12 in the 10 s that contain both.
+    If 4 of 5 seconds are visible, with 3 samples each: 15.
     """
     groups: dict[int, list[Datapoint]] = {}
     for point in points:
@@ -215,12 +218,12 @@ def _together(points: Sequence[Datapoint], period: int, whole: int | None) -> Da
 
 
 def is_the_same(begins: datetime, acted_on: datetime, period: timedelta) -> bool:
-    """Whether a datapoint is one that was acted on, or in part, or older.
+    """Whether a datapoint is older than one that was acted on, or shares seconds with it.
 
-    An alarm's own periods may begin at any second, those that are read begin with a multiple.
+    An alarm's own periods may begin at any second; periods that are read begin at a multiple.
 
-    Example: periods of 10 s, and that of 10:00:06 was acted on: those of 10:00:00 and 10:00:10 are
-    of the same seconds in part, that of 10:00:20 is not.
+    Example: with periods of 10 s, and 10:00:06 acted on, those of 10:00:00 and 10:00:10 share
+    seconds with it, and 10:00:20 does not.
     """
     return begins < acted_on + period
 
@@ -233,12 +236,11 @@ def judge(
 ) -> Reading:
     """Return what the newest complete datapoints say; M of the newest N must breach.
 
-    A period counts once it has ended, and as long as it is not much older than the alarm's own
-    window, however far back the other alarms of the call have made it go. A datapoint that has
-    changed capacity before is not acted on again: until there is a newer one, the alarm is in
-    ALARM without a number.
+    A period counts once it has ended, unless it is much older than the alarm's own window; the
+    call's other alarms may need more history. A datapoint that has changed capacity before is not
+    acted on again: until a newer one arrives, the alarm is in ALARM without a number.
 
-    Example: 1 of 1, 10 s, at 10:00:32: the datapoint stamped 10:00:20 is the newest complete one.
+    Example: 1 of 1, 10 s, at 10:00:32: the newest complete datapoint is stamped 10:00:20.
     """
     period = timedelta(seconds=definition.period)
     oldest = now - span_of(definition)

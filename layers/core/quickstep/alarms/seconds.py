@@ -1,7 +1,7 @@
-"""The newest whole seconds of a metric, while not every task has reported them.
+"""The newest whole seconds of a metric, before every task has reported them.
 
-A task that feels a surge publishes its seconds at once; the others do so within their interval. So
-in the newest seconds a few tasks speak for all, and they are the hot ones.
+A task that feels a surge publishes its seconds at once; the others follow within their interval. So
+in the newest seconds, a few tasks speak for all, and they are the hot ones.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from quickstep.alarms.definition import AlarmDefinition
 
 LATE = timedelta(seconds=8)
-"""A task calls every 5 s, and what it has published is visible within 3: older is complete."""
+"""A task calls every 5 s, and its data is visible within 3 s: older seconds are complete."""
 
 COUNTED = timedelta(seconds=6)
-"""Over how long before that the tasks are counted that report."""
+"""The span before that in which the reporting tasks are counted."""
 
 COMPLETE = 0.9
-"""An interval in which so many of them have reported says what a task had."""
+"""The share of tasks that must have reported an interval before its average is believed."""
 
 FRESH = timedelta(seconds=10)
-"""Older seconds do not speak for the present."""
+"""Older seconds do not describe the present."""
 
 
 def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Datapoint, ...]:
-    """Return intervals of which each is the average of all tasks, however many have reported.
+    """Fill in the tasks that have yet to report, so that each interval is the average of all tasks.
 
-    Those that have not yet are taken at what they had before, as far as that is certain: the load
-    of all in the newest interval that is complete, less all that those may have had of it which
-    have reported. For these are the hot ones, and a task that is hot for long must not count twice.
-    So the load is what it was, or what is reported if that is more. An interval that was filled is
-    not complete: else a single hot task would, second by second, be taken for all.
+    A missing task counts with its previous load, as far as that is certain: the total load of the
+    newest complete interval, minus the most that the tasks seen can have had of it. The tasks seen
+    are the hot ones, and a task that stays hot must not count twice. So the load is the previous
+    one, or the reported one if that is more. A filled interval is not complete; otherwise a single
+    hot task would, second by second, be taken for all.
 
-    More samples than tasks in whole `seconds` are of tasks that have joined since, and stay, if
-    that was of late; in longer intervals, of tasks whose publishing falls into one twice. There are
-    no intervals where it is not known yet how many tasks report: the first may be a hot one.
+    More samples than tasks in whole `seconds` mean that tasks have joined since; if that is recent,
+    they count from then on. In longer intervals, some tasks just publish twice. There are no
+    intervals until the number of reporting tasks is known: the first may be a hot one.
 
-    Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others are certain
-    to have had 40, so it is still 240, 60 each, and not 200. With a second one 400 are reported:
-    100 each. Once all have, it is 200.
+    Example: 4 tasks report 60 each, 240 in all. Then one alone reports 200: the others certainly
+    had 40, so it is still 240, 60 each, and not 200. With a second one, 400 are reported: 100 each.
+    Once all have reported, it is 200.
     """
     tasks = _tasks(intervals)
     if tasks is None:
@@ -69,11 +69,11 @@ def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Dat
 
 
 def _tasks(intervals: Sequence[Datapoint]) -> float | None:
-    """Return the most samples of an interval that is complete; None where few are known of late.
+    """Return the most samples in a complete interval; None if too little recent history is known.
 
-    A task's report may be lost, and of one or two seconds it would be missed.
+    A task's report may be lost; with only one or two seconds, that would go unnoticed.
 
-    Example: 4 each second, of which 3 are visible of the last 5 s: 4.
+    Example: 4 each second, of which 3 are visible in the last 5 s: 4.
     """
     if not intervals:
         return None
@@ -84,27 +84,27 @@ def _tasks(intervals: Sequence[Datapoint]) -> float | None:
     return max(counts, default=None)
 
 
-def _telling(
+def _conclusive(
     intervals: Sequence[Datapoint], reported: Sequence[Datapoint], definition: AlarmDefinition
 ) -> tuple[Datapoint, ...]:
-    """Return filled intervals without the newest, where too few have reported to tell.
+    """Return filled intervals without the newest ones in which too few tasks have reported.
 
-    Those that have say that they breach. The others are taken at what they had before, and with
-    them it is no breach yet: it may become one. Where those that have reported say that it is
-    over, it is over.
+    Such an interval is inconclusive if the tasks seen breach, but not once the others are filled in
+    with their previous load: it may yet become a breach. If the tasks seen no longer breach, the
+    breach is over.
 
     Example: a threshold of 100, and 60 before. All of 4 tasks report 180 in two seconds, and one
-    does in a third: at least 240 in all, 60 each. The third does not tell, and the two do.
+    does in a third: at least 240 in all, 60 each. The third is inconclusive, the first two are not.
     """
-    told, tasks = len(intervals), _tasks(reported) or 0.0
+    count, tasks = len(intervals), _tasks(reported) or 0.0
     while (
-        told > 0
-        and (reported[told - 1].samples or 0.0) < COMPLETE * tasks
-        and definition.breached_by(reported[told - 1].value)
-        and not definition.breached_by(intervals[told - 1].value)
+        count > 0
+        and (reported[count - 1].samples or 0.0) < COMPLETE * tasks
+        and definition.breached_by(reported[count - 1].value)
+        and not definition.breached_by(intervals[count - 1].value)
     ):
-        told -= 1
-    return tuple(intervals[:told])
+        count -= 1
+    return tuple(intervals[:count])
 
 
 def of_newest_seconds(
@@ -116,15 +116,16 @@ def of_newest_seconds(
     every: int,
     whole: int,
 ) -> Reading:
-    """Return what the newest seconds say before the alarm's period is over.
+    """Return what the newest seconds say before the alarm's period ends.
 
-    `points` are of a second each, tasks publish `every` so many; the load before is shown in
-    intervals of `whole` seconds. Each of the newest SURGE_SECONDS must breach, whatever the alarm's
-    M of N; their mean is the value. The reading counts as the period that ends with them, so that
-    seconds which have changed capacity do not do so again.
+    `points` are of one second each; tasks publish `every` so many seconds; the load before is shown
+    in intervals of `whole` seconds. Each of the newest SURGE_SECONDS must breach, whatever the
+    alarm's M of N, and their mean is the value. The reading counts as the period that ends with
+    them, so that seconds which have changed capacity do not do so again.
 
-    Example: a period of 10 s, a threshold of 100, and 180 a task at 10:00:21 and 10:00:22: 180, and
-    the period of 10:00:13. The alarm's own of 10:00:20 has seconds of it, and is no new one.
+    Example: a period of 10 s, a threshold of 100, and 180 per task at 10:00:21 and 10:00:22: the
+    value is 180, and the period is 10:00:13. The alarm's own period of 10:00:20 shares seconds with
+    it, and is not a new one.
     """
     period, second = timedelta(seconds=definition.period), timedelta(seconds=1)
     complete = [point for point in points if now - HISTORY <= point.at <= now - second]
@@ -145,7 +146,7 @@ def of_newest_seconds(
         return Reading(
             replace(shown, no_data="how many tasks are reporting is not known yet"), None
         )
-    intervals = _telling(intervals, reported, definition)
+    intervals = _conclusive(intervals, reported, definition)
     if not intervals or intervals[-1].at < now - FRESH:
         why = f"too few tasks have reported since {clock(now - FRESH)}"
         return Reading(replace(shown, no_data=why), None)

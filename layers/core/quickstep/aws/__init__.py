@@ -1,1 +1,1 @@
-"""Thin adapters over boto3 clients. Each takes its client, none makes one."""
+"""Thin adapters over boto3 clients. Each receives its client; none creates one."""

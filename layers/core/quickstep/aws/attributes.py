@@ -1,7 +1,7 @@
 """JSON-like data as DynamoDB attribute values, and back.
 
-boto3 has its own pair, which brings the rest of boto3 into the function's cold start, reads
-half as fast, and knows neither floats nor what is beyond DynamoDB's numbers.
+boto3's own conversion would load the rest of boto3 at a cold start, reads half as fast, and
+supports neither floats nor numbers beyond DynamoDB's.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 _SMALLEST, _LARGEST = Decimal("1e-128"), Decimal("9e125")
 _EXACT_INTEGERS = 2**53
 _ALWAYS_EXACT = 16
-"""A whole number of fewer digits is below 2**53."""
+"""A whole number with fewer digits is below 2**53."""
 
 
 def to_item(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return JSON-like data as DynamoDB attribute values; floats keep all their digits.
 
-    A float beyond what DynamoDB stores (1e-130 to 9.9e125) becomes 0 or the largest it does: a
-    metric-math alarm may send anything, and must not keep a decision from being committed.
+    A float beyond DynamoDB's range (1e-130 to 9.9e125) becomes 0 or the largest storable number. A
+    metric-math alarm may send any number, and must not prevent a commit.
 
     Raises:
         TypeError: a value is not valid in JSON.
-        ValueError: a float is not finite, which JSON cannot say either.
+        ValueError: a float is not finite, which JSON cannot express either.
     """
     return {key: _attribute(value) for key, value in data.items()}
 
@@ -79,7 +79,7 @@ def _plain(attribute: Mapping[str, Any]) -> Any:
             return [_plain(member) for member in value]
         case "NULL":
             return None
-        case _:  # a set or bytes, written by others: the reader can refuse it
+        case _:  # a set or bytes that others wrote: the reader may refuse it
             return f"{kind}: {value}"
 
 

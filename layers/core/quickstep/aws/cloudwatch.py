@@ -34,7 +34,7 @@ class CloudWatchMetrics:
     def read(
         self, definitions: Mapping[str, AlarmDefinition], now: datetime
     ) -> Mapping[str, Sequence[Datapoint]]:
-        """Return the newest datapoints of each alarm by policy, in one call; see the port."""
+        """Return each alarm's newest datapoints by policy, in one call; see the port."""
         start, end = read_window(definitions.values(), now)
         queries: Any = [*combined_queries(definitions), *sample_queries(definitions)]
         with calling("GetMetricData"):
@@ -66,7 +66,7 @@ class CloudWatchAlarms:
     def page(
         self, token: str | None
     ) -> tuple[Mapping[tuple[ServiceName, str], KnownAlarm], str | None]:
-        """Return a page of our alarms by service and policy, and the next page's token."""
+        """Return a page of Quickstep's alarms by service and policy, and the next page's token."""
         more: Any = {"NextToken": token} if token else {}
         with calling("DescribeAlarms"):
             answer = self._client.describe_alarms(

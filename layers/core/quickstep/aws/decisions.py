@@ -1,4 +1,4 @@
-"""The table, read by those who look at it: a target's decision records, and what it watches."""
+"""The table for readers: a target's decision records, and what it watches."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from quickstep.protocol.memory import Memory
 
 PAGE = 500
-"""Records asked for at once; DynamoDB answers with at most 1 MB of them."""
+"""Records per request; DynamoDB returns at most 1 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Records of a span of time, newest first; `earlier` is the newest one before it.
+    """Records in a time span, newest first; `earlier` is the newest one before it.
 
-    `complete` is False where there were more than asked for; then the oldest are missing.
+    `complete` is False if there were more records than requested; then the oldest are missing.
     """
 
     records: tuple[Mapping[str, Any], ...]
@@ -36,14 +36,14 @@ class Found:
 
 
 class DynamoDecisions:
-    """Decision records and memory of targets, over a DynamoDB client; it only reads."""
+    """Targets' decision records and memory, over a DynamoDB client; it only reads."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
     def between(self, resource_id: str, start: datetime, end: datetime, most: int) -> Found:
-        """Return the newest records, at most `most`, made from `start` to `end`.
+        """Return the newest records from `start` to `end`, at most `most`.
 
         Raises:
             CallFailedError: DynamoDB refused a page, or could not be reached.
@@ -51,7 +51,7 @@ class DynamoDecisions:
         values = {
             ":target": resource_id,
             ":first": "decision#",
-            # Nothing sorts between a moment and the same moment with its `#<id>`, but that id.
+            # Only its own `#<id>` sorts between a moment and this end of the range.
             ":last": f"decision#{write_moment(end)}#~",
         }
         since = f"decision#{write_moment(start)}"
@@ -68,7 +68,7 @@ class DynamoDecisions:
                     **following,
                 )
             for item in map(from_item, answer["Items"]):
-                # The record before the span tells how many tasks there were when it began.
+                # The record before the span shows how many tasks there were when it began.
                 if str(item["sk"]) < since:
                     return Found(tuple(found), item, complete=True)
                 if len(found) == most:
@@ -79,7 +79,7 @@ class DynamoDecisions:
             following = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def memory(self, resource_id: str) -> Memory:
-        """Return what is remembered of a target: which alarms it has, and what they watch.
+        """Return what is remembered about a target: its alarms, and what they watch.
 
         Raises:
             CallFailedError: DynamoDB refused the call, or could not be reached.

@@ -1,11 +1,11 @@
-"""The table: one item per target, which is lock and memory at once, and its decision records.
+"""The table: one item per target, which is both lock and memory, and its decision records.
 
     pk = service/prod/web   sk = #state                            the target's item
     pk = service/prod/web   sk = decision#2026-11-22T10:00:00.123Z#<id>   one per evaluation
-    pk = #targets           sk = service/prod/web   queues                one per target remembered
+    pk = #targets           sk = service/prod/web   queues                one per remembered target
 
-An expired lease is recognised by the condition of the claim; the table's TTL only clears away old
-decision records, and may be days late.
+The claim's condition recognises an expired lease. The table's TTL only deletes old decision
+records, and may be days late.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from quickstep.alarms.known import known_dict
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.failures import Kind, calling, failure, kind_of, telling_denials
+from quickstep.aws.failures import Kind, calling, failure, kind_of, raising_denials
 from quickstep.fields import write_moment
 from quickstep.protocol.backlog import backlog_dict
 from quickstep.protocol.counts import CLOCKS
@@ -57,13 +57,13 @@ TARGETS = "#targets"
 
 _LEASE = ("lease_owner", "lease_since", "lease_until", "waited_since")
 _RETIRED = ("changed_at", "spent_before", "last_owner", "last_since", "last_until")
-"""What earlier releases wrote, and nothing reads."""
+"""Attributes that earlier releases wrote, and nothing reads."""
 
 _CONFLICT_SLEEPS = tuple(timedelta(milliseconds=wait) for wait in (50, 100, 200))
 """A commit's transaction takes milliseconds."""
 
 
-@telling_denials
+@raising_denials
 class DynamoTargets:
     """The `Targets` port over a DynamoDB client; records expire after `retention`."""
 
@@ -100,7 +100,7 @@ class DynamoTargets:
                 ),
                 ConditionExpression=free,
                 ExpressionAttributeValues=to_item(values),
-                # The item as it was: what it held, without a second read.
+                # The item before the write: this saves a second read.
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -115,7 +115,7 @@ class DynamoTargets:
                 raise
             item = _refused_by(error)
             if item.get("lease_owner") == lease.owner:
-                # A retry of the SDK's: the claim was granted, but the answer was lost.
+                # The SDK retried: the claim was granted, but the answer was lost.
                 return read_claim(item)
             return _refused(item, generation)
         return read_claim(from_item(answer.get("Attributes", {})))
@@ -134,7 +134,7 @@ class DynamoTargets:
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            # While a transaction writes the item, nothing is known of its generation.
+            # While a transaction writes the item, its generation is unknown.
             if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
                 raise
             return code == "TransactionConflictException"
@@ -149,9 +149,9 @@ class DynamoTargets:
         return read_memory(item), _lease(item)
 
     def peek_all(self, resource_ids: Sequence[str]) -> Mapping[str, tuple[Memory, Lease | None]]:
-        """Return memory and lease of many targets; see the port.
+        """Return the memory and lease of many targets; see the port.
 
-        Of one that is corrupt the heartbeat raises what is wrong.
+        Corrupt items are left out; the heartbeat raises what is wrong with them.
         """
         if not resource_ids:
             return {}
@@ -172,7 +172,7 @@ class DynamoTargets:
         return found
 
     def watch(self, resource_id: str, backlog: Backlog) -> None:
-        """Write what is known of a target's queues; see the port."""
+        """Write what is known about a target's queues; see the port."""
         with calling("UpdateItem"):
             try:
                 self._client.update_item(
@@ -193,19 +193,19 @@ class DynamoTargets:
         holder: str,
         mark: str,
         at: datetime,
-        told: tuple[str, KnownAlarm] | None = None,
+        learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
-        """Leave a mark for who holds the lease, and what an event has told; see the port."""
+        """Leave a mark for the lease's holder, and what an event has shown; see the port."""
         update, condition = "SET mark = :mark", "lease_owner = :holder"
         values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
         names = {}
-        if told:
-            policy, known = told
+        if learned:
+            policy, known = learned
             update += ", #event = :event"
             condition += " AND (attribute_not_exists(#event) OR #event.#at <= :event_at)"
             names = {"#event": f"{WAITING}{policy}", "#at": "at"}
             values |= {":event": known_dict(known), ":event_at": write_moment(known.at)}
-        # A time that lies ahead is of a host whose clock is wrong: it is waited from now on, then.
+        # A time in the future comes from a host whose clock is wrong: then the wait starts now.
         soon = _millis(at + CLOCKS)
         right = "(attribute_not_exists(waited_since) OR waited_since <= :soon)"
         since, anew = "waited_since = if_not_exists(waited_since, :at)", "waited_since = :at"
@@ -218,7 +218,7 @@ class DynamoTargets:
         )
         if refused and refused.get("waited_since", 0) > soon:
             refused = self._mark(resource_id, f"{update}, {anew}", condition, values, names)
-        # Refused while the same one holds: a newer event of the same alarm has left a mark before.
+        # If the holder is still the same, a newer event of the same alarm has already left a mark.
         return refused is None or bool(refused.get("lease_owner") == holder)
 
     def _mark(
@@ -229,7 +229,7 @@ class DynamoTargets:
         values: Mapping[str, Any],
         names: Mapping[str, str],
     ) -> dict[str, Any] | None:
-        """Update a target's item; return it as it is where the condition does not hold."""
+        """Update a target's item; if the condition does not hold, return the item as it is."""
         request: UpdateItemInputTypeDef = {
             "TableName": self._table,
             "Key": _key(resource_id, STATE),
@@ -250,7 +250,7 @@ class DynamoTargets:
         return None
 
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
-        """Write the memory of a change that is about to be asked for; see the port."""
+        """Write the memory of a change that is about to be requested; see the port."""
         with _fitting(resource_id):
             try:
                 self._client.update_item(**self._remember(owner, resource_id, memory))
@@ -265,7 +265,7 @@ class DynamoTargets:
         """Write memory and record in one transaction, and release the lease; see the port."""
         resource_id = record.resource_id
         write = self._remember(owner, resource_id, replace(memory, listed=True))
-        over = () if memory.incident else ("incident",)  # an item of few bytes costs fewer units
+        over = () if memory.incident else ("incident",)  # a smaller item costs fewer units
         write["UpdateExpression"] += f" REMOVE {', '.join((*_LEASE, *_RETIRED, *over))}"
         others: list[TransactWriteItemTypeDef] = [
             {"Put": {"TableName": self._table, "Item": self._record_item(record)}}
@@ -288,7 +288,7 @@ class DynamoTargets:
             raise _lost(resource_id, owner) from refused
 
     def _remember(self, owner: str, resource_id: str, memory: Memory) -> UpdateTypeDef:
-        """Return the write of a memory by who holds the lease."""
+        """Return the write of a memory by the lease's holder."""
         attributes = memory_dict(memory)
         values = {f":{name}": value for name, value in attributes.items()}
         return {
@@ -301,9 +301,9 @@ class DynamoTargets:
         }
 
     def listed(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the targets that are remembered, and their queues; see the port.
+        """Return the remembered targets and their queues; see the port.
 
-        An entry of an earlier release has no queues.
+        An earlier release's entry has no queues.
         """
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
@@ -315,7 +315,7 @@ class DynamoTargets:
         return {entry["sk"]: tuple(map(str, entry.get("queues", ()))) for entry in entries}
 
     def unlist(self, resource_id: str, generation: int) -> None:
-        """Take a target from the list; see the port."""
+        """Remove a target from the list; see the port."""
         condition = "attribute_not_exists(lease_owner) AND generation = :generation"
         try:
             self._client.update_item(
@@ -351,9 +351,9 @@ class DynamoTargets:
 class DynamoOperators:
     """The `Operators` port over a DynamoDB client.
 
-    Each write is one conditional UpdateItem of one attribute, beside any holder of the lease: a
-    claim and a commit touch other attributes, so neither can undo the other. An item that does not
-    exist yet is made, without a lease: it is free to be claimed.
+    Each write is one conditional UpdateItem of one attribute, regardless of the lease. Claims and
+    commits touch other attributes, so neither can undo the other. A write to a missing item creates
+    it without a lease, free to be claimed.
     """
 
     def __init__(
@@ -380,7 +380,7 @@ class DynamoOperators:
         return self._update(resource_id, (update, condition), {"#entry": name}, given)
 
     def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
-        """Write a schedule's entry unless there is a later one; see the port."""
+        """Write a schedule's entry unless a later one exists; see the port."""
         condition = "attribute_not_exists(#entry.#at) OR #entry.#at <= :at"
         return self._update(
             resource_id,
@@ -423,9 +423,9 @@ class DynamoOperators:
 
 
 def _tidying(write: UpdateTypeDef, claim: Claim, now: datetime) -> UpdateTypeDef:
-    """Return a commit's write that removes what the claim has shown and nothing needs any more.
+    """Extend a commit's write to remove what the claim has shown and nothing needs any more.
 
-    Its conditions are that nothing of that has changed since.
+    Its conditions check that none of that has changed since.
     """
     gone = outlived(claim.entries, now)
     waited = [f"{WAITING}{policy}" for policy in claim.waiting]
@@ -450,7 +450,7 @@ def _fitting(resource_id: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        # The error of a transaction names no cause; the reasons of its parts do.
+        # A transaction's error names no cause; the reasons of its parts do.
         reasons = error.response.get("CancellationReasons", [])
         if not any("size" in said for said in (str(error), *map(str, reasons))):
             raise

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 
-LONGEST_TROUBLE = 300
+LONGEST_PROBLEM = 300
 """Characters of ECS's own words that a decision keeps."""
 
 
 class EcsServices:
     """The `Services` port over ECS clients.
 
-    `updates` makes each call once: repeated by the SDK, a throttle would no longer say that nothing
-    was done, as the answer to an attempt before may have been lost.
+    `updates` makes each call only once. If the SDK retried, a throttle would no longer prove that
+    nothing was done, because an earlier attempt's answer may have been lost.
     """
 
     def __init__(self, client: ECSClient, updates: ECSClient) -> None:
@@ -78,12 +78,12 @@ def _service(found: ServiceTypeDef) -> Service:
         running=found["runningCount"],
         pending=found["pendingCount"],
         deployment_in_progress=deployment_in_progress(found),
-        trouble=_trouble(found),
+        trouble=_problem(found),
     )
 
 
-def _trouble(service: ServiceTypeDef) -> str:
-    """Return what ECS says of tasks that do not come, where fewer run than are desired.
+def _problem(service: ServiceTypeDef) -> str:
+    """Return ECS's reasons for missing tasks, if fewer run than are desired.
 
     Example: `3 tasks failed; (service web) was unable to place a task because ...`.
     """
@@ -92,16 +92,16 @@ def _trouble(service: ServiceTypeDef) -> str:
     failed = sum(deployment.get("failedTasks", 0) for deployment in service.get("deployments", []))
     said = [event.get("message", "") for event in service.get("events", [])[:1]]
     parts = [f"{failed} tasks failed" if failed else "", *said]
-    return "; ".join(part for part in parts if part)[:LONGEST_TROUBLE]
+    return "; ".join(part for part in parts if part)[:LONGEST_PROBLEM]
 
 
 def deployment_in_progress(service: ServiceTypeDef) -> bool:
-    """Return whether old and new tasks of a rollout run side by side.
+    """Return whether a rollout's old and new tasks run side by side.
 
     Rolling deployments have a rolloutState, except behind a Classic Load Balancer, where a second
-    deployment is the sign. Completed ones may leave old tasks running for long (early success
-    criteria), so their number alone says nothing. CODE_DEPLOY shows a second task set; an EXTERNAL
-    controller's rollouts are its own business, and never hold scale-in [AAS].
+    deployment is the sign. Completed deployments may leave old tasks running for a long time (early
+    success criteria), so their number alone proves nothing. CODE_DEPLOY shows a second task set. An
+    EXTERNAL controller's rollouts are its own business, and never hold scale-in [AAS].
     """
     controller = service.get("deploymentController", {}).get("type", "ECS")
     if controller == "EXTERNAL":

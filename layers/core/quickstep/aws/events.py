@@ -1,4 +1,4 @@
-"""EventBridge: the bus that tells others of decisions."""
+"""EventBridge: the bus that announces decisions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EventBridgeEvents:
-    """The `Events` port over an EventBridge client of botocore, which makes each call once."""
+    """The `Events` port over a botocore EventBridge client that makes each call once."""
 
     def __init__(self, client: Any, bus: str) -> None:
         self._client = client

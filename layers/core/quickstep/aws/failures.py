@@ -1,4 +1,4 @@
-"""What an AWS error means: its kind, and the outcome of the evaluation."""
+"""What an AWS error means: its kind, and the evaluation's outcome."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _T = TypeVar("_T")
 
 
 class Kind(Enum):
-    """What AWS says with an error; the value has the codes by which it says so."""
+    """The kinds of AWS errors; each value lists the codes that report it."""
 
-    # As botocore has them, less those that a test names. None of these calls has done anything.
+    # botocore's list, without the codes that a test names. None of these calls has done anything.
     THROTTLED = (
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
@@ -38,7 +38,7 @@ class Kind(Enum):
         "ThrottlingException",
         "TooManyRequestsException",
     )
-    # The common errors of each service's API reference, and what older services say instead.
+    # The common errors in each service's API reference, and older services' names for them.
     UNKNOWN_CALLER = (
         "AuthFailure",
         "ExpiredToken",
@@ -72,7 +72,7 @@ class Kind(Enum):
         "QueueDoesNotExist",
         "ResourceNotFoundException",
     )
-    # And whatever has the status of a server's error.
+    # Any server error's status counts, too.
     UNREACHABLE = ("RequestTimeout", "RequestTimeoutException")
     OTHER = ()
 
@@ -87,7 +87,7 @@ _SERVER_ERROR = 500
 
 
 def kind_of(error: ClientError) -> Kind:
-    """Return what AWS says with an error."""
+    """Return an AWS error's kind."""
     code = error.response.get("Error", {}).get("Code")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     otherwise = Kind.UNREACHABLE if status >= _SERVER_ERROR else Kind.OTHER
@@ -95,7 +95,7 @@ def kind_of(error: ClientError) -> Kind:
 
 
 def failure(call: str, error: BaseException) -> CallFailedError:
-    """Return what `error` of `call` means; `call` names it in the reason, e.g. UpdateService."""
+    """Return what `error` means; `call` names the call in the reason, e.g. UpdateService."""
     if not isinstance(error, ClientError):
         return CallFailedError(Outcome.FAILED_OTHER, f"{call}: {error}")
     code = error.response.get("Error", {}).get("Code", "Unknown")
@@ -104,20 +104,20 @@ def failure(call: str, error: BaseException) -> CallFailedError:
     return CallFailedError(_OUTCOMES.get(kind_of(error), Outcome.FAILED_OTHER), why)
 
 
-def telling_denials(adapter: type[_T]) -> type[_T]:
-    """Have each method of an adapter raise a CallFailedError where AWS denies a call of it.
+def raising_denials(adapter: type[_T]) -> type[_T]:
+    """Have each public method of an adapter raise a CallFailedError if AWS denies one of its calls.
 
-    For adapters that let through whatever else they do not expect.
+    For adapters that let any other unexpected error through.
     """
     for name, method in list(vars(adapter).items()):
         if inspect.isfunction(method) and not name.startswith("_"):
-            setattr(adapter, name, _telling_denials(method))
+            setattr(adapter, name, _raising_denials(method))
     return adapter
 
 
-def _telling_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
+def _raising_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(method)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def raising(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return method(*args, **kwargs)
         except ClientError as error:
@@ -125,12 +125,12 @@ def _telling_denials(method: Callable[_P, _R]) -> Callable[_P, _R]:
                 raise failure(error.operation_name, error) from error
             raise
 
-    return told
+    return raising
 
 
 @contextmanager
 def calling(call: str) -> Iterator[None]:
-    """Turn whatever boto3 raises inside into a CallFailedError; everything else passes."""
+    """Turn anything boto3 raises inside into a CallFailedError; everything else passes."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -29,18 +29,18 @@ _COUNTED: dict[str, QueueAttributeNameType] = {
 
 
 READERS = 16
-"""Queues that are read at the same time."""
+"""Queues read at the same time."""
 
 WITHIN = timedelta(seconds=3)
-"""How long the queues of one poll are read: longer than one call that is never answered, and short
-enough for evaluations before the function's timeout."""
+"""How long one poll reads its queues: longer than a single unanswered call, and short enough to
+leave time for evaluations before the function's timeout."""
 
 
 class SqsQueues:
     """The `Queues` port over an SQS client, with a few threads.
 
-    What has not been read `within` a time counts as not read: a poll ends before its function does.
-    The client makes each call once, for the next poll is the next attempt.
+    A queue that was not read `within` this time counts as unread, because a poll must end before
+    its function does. The client makes each call once: the next poll is the next attempt.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SqsQueues:
         self._urls: dict[str, str] = {}
 
     def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
-        """Read queues, each for itself; see the port."""
+        """Read queues, each separately; see the port."""
         futures = {name: self._executor.submit(self._read, name) for name in names}
         wait(futures.values(), timeout=self._within.total_seconds())
         return {name: self._answer(name, future) for name, future in futures.items()}
@@ -82,7 +82,7 @@ class SqsQueues:
             )
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and kind_of(error) is Kind.NOT_FOUND:
-                self._urls.pop(name, None)  # one that is made again may have another URL
+                self._urls.pop(name, None)  # a queue that is created again may have another URL
             raise failure(f"GetQueueAttributes of {name}", error) from error
         attributes = answer.get("Attributes", {})
         counts = {kind: int(attributes[name]) for kind, name in _COUNTED.items()}
@@ -90,6 +90,6 @@ class SqsQueues:
 
 
 def _dead_letters(redrive: str | None) -> str:
-    """Return the name of the queue to which messages go that nobody could work off, if any."""
+    """Return the name of a queue's dead-letter queue, if it has one."""
     arn: str = json.loads(redrive).get("deadLetterTargetArn", "") if redrive else ""
     return arn.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""CloudWatch, read by those who look at it: the metrics that a target's alarms watch."""
+"""CloudWatch for readers: the metrics that a target's alarms watch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 500
 _REQUESTS = "RequestsPerSecond"
 _PERIODS = (10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
-# How long CloudWatch keeps datapoints of a period (GetMetricData, CloudWatch API Reference).
+# How long CloudWatch keeps datapoints of each period (GetMetricData, CloudWatch API Reference).
 _KEPT = ((60, timedelta(hours=3)), (300, timedelta(days=15)), (3600, timedelta(days=63)))
 
 
@@ -38,7 +38,7 @@ class CloudWatchSeries:
         end: datetime,
         now: datetime,
     ) -> tuple[Metric, ...]:
-        """Return what the alarms of each policy watch, in one call; the same metric only once.
+        """Return what each policy's alarms watch, in one call, and each metric only once.
 
         Raises:
             CallFailedError: CloudWatch refused the call, or could not be reached.
@@ -77,7 +77,7 @@ Group = list[tuple[str, "AlarmDefinition"]]
 
 
 def _by_metric(definitions: Mapping[str, AlarmDefinition]) -> Iterator[Group]:
-    """Yield the policies together whose alarms watch the same metric."""
+    """Yield the policies in groups whose alarms watch the same metric."""
     groups: list[Group] = []
     for policy, definition in definitions.items():
         same = next((group for group in groups if group[0][1].metric == definition.metric), None)
@@ -93,7 +93,7 @@ def _is_above(definition: AlarmDefinition) -> bool:
 
 
 def _is_per_task(definition: AlarmDefinition) -> bool:
-    """Whether it is the publisher's own metric, of which every task puts its share."""
+    """Whether this is the publisher's own metric, to which every task contributes."""
     queries: Sequence[Mapping[str, Any]] = definition.queries
     if len(queries) != 1 or "MetricStat" not in queries[0]:
         return False
@@ -113,9 +113,9 @@ def _name(watched: tuple[str, AlarmDefinition]) -> str:
 def _coarser(
     definition: AlarmDefinition, start: datetime, end: datetime, now: datetime
 ) -> AlarmDefinition:
-    """Return the definition with a period that gives few enough points, and that is still kept.
+    """Return the definition with a period that CloudWatch still keeps, and few enough points.
 
-    Example: a 10-s alarm over 3 hours would be 1,080 points; at 30 s they are 360.
+    Example: a 10-s alarm over 3 hours would be 1,080 points; at 30 s, they are 360.
     """
     span = (end - start).total_seconds()
     kept = max((shortest for shortest, age in _KEPT if now - start > age), default=1)

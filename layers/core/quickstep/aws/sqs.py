@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY = timedelta(seconds=900)
 BATCH = 10  # the most that SendMessageBatch takes
-BATCH_BYTES = 256 * 1024  # of all its messages together
+BATCH_BYTES = 256 * 1024  # for all of its messages together
 
 
 class SqsMessages:
@@ -45,7 +45,7 @@ class SqsMessages:
             )
 
     def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        """Send many messages, up to ten a call; see the port."""
+        """Send many messages, up to ten per call; see the port."""
         for batch in _batches([(_body(message), _seconds(delay)) for message, delay in messages]):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {"Id": str(index), "MessageBody": body, "DelaySeconds": seconds}
@@ -60,7 +60,7 @@ class SqsMessages:
 
 
 def _batches(messages: Sequence[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    """Split messages into as many as one call takes."""
+    """Split messages into batches that fit into one call."""
     batch: list[tuple[str, int]] = []
     size = 0
     for message in messages:

@@ -2,7 +2,7 @@
 
     pk = service/prod/web   sk = #document   text, problem, modified, expires_at
 
-`expires_at` is until when a copy is good; the table's TTL clears it away some time later.
+A copy is valid until `expires_at`; the table's TTL deletes it some time later.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class DynamoCopies:
             try:
                 self._client.put_item(**put)
             except self._client.exceptions.ConditionalCheckFailedException:
-                return  # somebody has read a newer one
+                return  # someone has read a newer one
 
 
 def _key(service: ServiceName) -> dict[str, Any]:

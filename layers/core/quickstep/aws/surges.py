@@ -1,8 +1,8 @@
-"""How many surges an account looks at in a second: one item of the table for each such second.
+"""How many surges an account looks at in a second: the table has one item for each such second.
 
     pk = #surges   sk = 2026-11-22T10:00:12.000Z   taken, expires_at
 
-A look is taken by one conditional write. Seconds without a surge have no item.
+One conditional write takes a look. Seconds without a surge have no item.
 """
 
 from __future__ import annotations

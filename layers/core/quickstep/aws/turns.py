@@ -1,9 +1,9 @@
-"""The line of throttled targets: one item of the table.
+"""The line of throttled targets: one item in the table.
 
-    pk = #turns   sk = #state   taken0, served0, moved0, taken1, ...   three numbers for each lane
+    pk = #turns   sk = #state   taken0, served0, moved0, taken1, ...   three numbers per lane
 
-A number is taken by one atomic write, which returns the whole line. Behind a standstill (see
-`turns`) it is another one. Which of the two it is, is a condition of the write.
+One atomic write takes a number, and returns the whole line. After a standstill (see `line`), a
+different write is needed. The write's condition checks which of the two applies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DynamoTurns:
         self._table = table
 
     def take(self, lane: int, now: datetime) -> Line:
-        """Take the next number of a lane; see the port."""
+        """Take a lane's next number; see the port."""
         moves = " OR ".join(f"moved{each} > :stands_since" for each in range(lane + 1))
         stands_since = {":stands_since": _millis(now - STANDSTILL), ":one": 1}
         begins = {**stands_since, ":none": 0, ":now": _millis(now)}
@@ -44,7 +44,7 @@ class DynamoTurns:
             f"SET served{lane} = if_not_exists(taken{lane}, :none), "
             f"taken{lane} = if_not_exists(taken{lane}, :none) + :one, moved{lane} = :now"
         )
-        # If the second finds that others have begun to move the line, the first one will do.
+        # If the second write finds that others have started the line, the first one will succeed.
         line = (
             self._write(f"ADD taken{lane} :one", moves, stands_since)
             or self._write(begin, f"NOT ({moves})", begins)
@@ -56,7 +56,7 @@ class DynamoTurns:
         return line
 
     def serve(self, lane: int, number: int, now: datetime) -> None:
-        """Say that a number was served; see the port."""
+        """Mark a number as served; see the port."""
         self._write(
             f"SET served{lane} = :number, moved{lane} = :now",
             f"taken{lane} >= :number AND "
@@ -71,7 +71,7 @@ class DynamoTurns:
         return _line(from_item(answer.get("Item", {})))
 
     def _write(self, update: str, condition: str, values: Mapping[str, Any]) -> Line | None:
-        """Write, and return the line as it is then; None where the condition does not hold."""
+        """Write, and return the new line; None if the condition does not hold."""
         with calling("UpdateItem"):
             try:
                 answer = self._client.update_item(

@@ -1,9 +1,9 @@
-"""What is known of the queues that a service works off, and how many tasks that takes.
+"""What is known about a service's queues, and how many tasks they need.
 
-SQS says how many messages wait and how many are being worked on, and not how many have come. That
-follows from two readings: whatever was worked off in between, and by how much there are more.
+SQS reports how many messages wait and how many are being worked on, but not how many have arrived.
+Two readings show that: the arrivals are the jobs finished in between, plus the growth of the queue.
 
-The counts are approximate. Nothing here trusts one of them alone to remove the last task.
+The counts are approximate. Nothing here trusts a single count enough to remove the last task.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 BUSY_SHARE = 0.9
-"""The part of its time for which a slot is to have a job: with all of it, any chance waits."""
+"""The share of its time that a slot should be busy: at full use, any random surge has to wait."""
 
 POLL_SECONDS = 10
 """How often a queue is read."""
 
 REMEMBERED_SECONDS = 600
-"""For so long it is kept how many tasks were needed: giving back looks at it more often."""
+"""How long needs are remembered for scale-in, which looks at them more often."""
 
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
-    """A queue whose jobs the service works off: one task has `slots_per_task` jobs at a time.
+    """A queue whose jobs the service works off: one task runs `slots_per_task` jobs at a time.
 
-    What waits is to be gone after `drain_seconds`. An idle task is kept for `scale_in_window`
-    seconds, and longer where that has been too soon before; `kept_share` is as in a target policy.
+    Waiting jobs should be gone after `drain_seconds`. An idle task is kept for `scale_in_window`
+    seconds, and longer if earlier removals came too soon; `kept_share` is as in a target policy.
     """
 
     name: str
@@ -49,15 +49,15 @@ class QueuePolicy:
 
     @property
     def jobs_per_second(self) -> float:
-        """The jobs that one task works off in a second. Example: 0.5 of 2 s in one slot."""
+        """The jobs that one task works off per second. Example: 0.5 if one slot takes 2 s a job."""
         return self.slots_per_task / self.seconds_per_job
 
 
 @dataclass(frozen=True, slots=True)
 class QueueReading:
-    """A queue's messages by SQS's own count: those that wait, are worked on, and are delayed.
+    """A queue's messages by SQS's own count: waiting, being worked on, and delayed.
 
-    `dead_letters` names the queue to which its messages go that nobody can work off.
+    `dead_letters` names the queue that receives messages nobody can work off.
     """
 
     visible: int
@@ -67,20 +67,20 @@ class QueueReading:
 
     @property
     def jobs(self) -> int:
-        """The jobs that there are to do now."""
+        """The number of jobs to do now."""
         return self.visible + self.in_flight
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no message of any kind."""
+        """Whether the queue has no messages of any kind."""
         return not (self.jobs or self.delayed)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What is known of a queue: the newest reading, first seen `at`, and jobs that come a second.
+    """What is known about a queue: its newest reading, first seen `at`, and `arrivals` a second.
 
-    The reading is None before the first one; `trouble` is why there is no newer one.
+    The reading is None before the first one; `trouble` says why there is no newer one.
     """
 
     at: datetime
@@ -91,10 +91,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is known of all queues of a service, by policy.
+    """What is known about all queues of a service, by policy.
 
-    `needs` are the tasks that they took lately, newest first; `empty_since` is since when no
-    message of any kind has been seen in any of them.
+    `needs` are the tasks they needed recently, newest first. `empty_since` is when no message of
+    any kind was left in any of them.
     """
 
     queues: Mapping[str, Queue] = field(default_factory=dict)
@@ -103,12 +103,12 @@ class Backlog:
 
     @property
     def tasks(self) -> int:
-        """How many tasks the newest readings take."""
+        """How many tasks the newest readings need."""
         return self.needs[0].tasks if self.needs else 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether every queue was read, and has no message of any kind."""
+        """Whether every queue was read, and has no messages of any kind."""
         return all(
             queue.reading is not None and queue.reading.is_empty and not queue.trouble
             for queue in self.queues.values()
@@ -117,9 +117,10 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When queues were read, with how many tasks, and at most so many seconds after the last time.
+    """When queues were read, with how many tasks, and the most seconds since the previous reading.
 
-    A reading that has not changed is not written down each time, so its own time does not say it.
+    An unchanged reading is not written again, so its stored time does not show when it was last
+    seen.
     """
 
     now: datetime
@@ -127,40 +128,41 @@ class Moment:
     seconds: float = POLL_SECONDS
 
     def since(self, at: datetime) -> float:
-        """Return for how many seconds what was seen then may have changed."""
+        """Return the seconds in which a reading seen `at` that time may have changed."""
         return min(self.seconds, (self.now - at).total_seconds())
 
 
 def share(policy: QueuePolicy, reading: QueueReading, arrivals: float) -> float:
-    """Return the tasks that a queue takes, in fractions of one.
+    """Return the tasks that a queue needs, as a fraction.
 
-    They work off what comes in nine tenths of their time, and what waits within DrainSeconds. They
-    are no more than its jobs occupy: what comes is estimated from few of them.
+    They spend nine tenths of their time on arrivals, and clear the waiting jobs within
+    DrainSeconds. The result is at most what the queue's jobs can occupy, because few jobs give a
+    poor estimate of arrivals.
 
-    Examples: 12 jobs a second come and 340 wait, of 2 s in one slot, to be gone in 30 s:
-    (12 / 0.9 + 340 / 30) / 0.5 = 49.3. One job of 120 s, the first for a long time, is 0.1 a second
-    by the reading before: 17.3 by the sum, and one task.
+    Examples: 12 jobs/s arrive and 340 wait, each taking 2 s in one slot, to be gone in 30 s: (12 /
+    0.9 + 340 / 30) / 0.5 = 49.3. One job of 120 s, the first for a long time, counts as 0.1/s by
+    the previous reading: 17.3 by the sum, but one task.
     """
     return min(asked(policy, reading, arrivals), float(occupied(policy, reading.jobs)))
 
 
 def asked(policy: QueuePolicy, reading: QueueReading, arrivals: float) -> float:
-    """Return the tasks for what comes and what waits, however many jobs there are: see `share`."""
+    """Return the tasks for arriving and waiting jobs, however few the jobs are; see `share`."""
     work = arrivals / BUSY_SHARE + reading.visible / policy.drain_seconds
     return work / policy.jobs_per_second
 
 
 def occupied(policy: QueuePolicy, jobs: int) -> int:
-    """Return how many tasks so many jobs can occupy, at nine tenths of their slots.
+    """Return how many tasks `jobs` can occupy, at nine tenths of their slots.
 
-    Examples: one task for 1 job, 13 for 12; of tasks with 10 slots, 2 for 12 jobs.
+    Examples: 1 task for 1 job and 13 for 12; with 10 slots a task, 2 for 12 jobs.
     """
     slots = policy.slots_per_task
     return max(math.ceil(jobs / slots), math.floor(jobs / slots / BUSY_SHARE))
 
 
 def whole(tasks: float) -> int:
-    """Return the whole tasks that fractions of tasks take. Example: 23.3 and 0.4 are 24."""
+    """Round fractional tasks up to whole ones. Example: 23.3 and 0.4 are 24."""
     return math.ceil(tasks - _ROUNDING)
 
 
@@ -171,13 +173,14 @@ def arrivals(
     tasks: int,
     seconds: float,
 ) -> float:
-    """Return the jobs that have come in a second between two readings.
+    """Return the jobs that arrived per second between two readings.
 
-    By Little's law, jobs in flight leave at the rate of one each per SecondsPerJob. More are in
-    flight than `tasks` work on where they fetch ahead, or have died: those do not count.
+    By Little's law, each job in flight finishes at a rate of 1 / SecondsPerJob. If more are in
+    flight than `tasks` can work on, they were fetched ahead, or their workers have died; those do
+    not count.
 
-    Example: 20 and then 24 in flight of 2 s each, and 10 s later 30 more wait: 11 a second were
-    worked off, and 3.4 more have come than that.
+    Example: 20 and then 24 in flight of 2 s each, and 30 more waiting 10 s later: 11/s were
+    finished, and 3.4/s more than that arrived.
     """
     done = (_working(policy, last, tasks) + _working(policy, newest, tasks)) / 2
     grown = (newest.jobs - last.jobs) / seconds
@@ -191,9 +194,9 @@ def _working(policy: QueuePolicy, reading: QueueReading, tasks: int) -> int:
 def counted(
     policies: Sequence[QueuePolicy], readings: Mapping[str, QueueReading]
 ) -> list[QueuePolicy]:
-    """Return the policies whose queue counts: those that were read, but for dead letters.
+    """Return the policies whose queue was read and is not another's dead-letter queue.
 
-    A queue to which another's messages go once nobody could work them off is no load.
+    Messages that nobody could work off are not a load.
     """
     dead = {reading.dead_letters for reading in readings.values()}
     return [each for each in policies if each.name in readings and each.queue_name not in dead]
@@ -205,10 +208,10 @@ def follow(
     readings: Mapping[str, QueueReading | str],
     moment: Moment,
 ) -> Backlog:
-    """Return what is known once the queues have been read, by policy; a text is why one was not.
+    """Update what is known by reading the queues, by policy; a text is why a queue was not read.
 
-    Where that is what is known already, that itself: nothing has to be written. So a reading that
-    is remembered held until the one before this.
+    Return the same object if nothing changed, so that nothing has to be written. A remembered
+    reading therefore held until the reading before this one.
     """
     known = known or Backlog()
     queues = {
@@ -234,12 +237,11 @@ def follow(
 def _followed(
     policy: QueuePolicy, last: Queue | None, read: QueueReading | str, moment: Moment
 ) -> Queue:
-    """Return what is known of one queue; the same as before where that has not changed.
+    """Return what is known about one queue; the same object if nothing has changed.
 
-    Two readings that are closer to each other than usual say less of what comes: their part in it
-    is smaller.
+    Two readings closer together than usual say less about arrivals, so they weigh less.
 
-    Example: 8 jobs a second came, and 4 s later so many are there as if 12 did: 9.6.
+    Example: 8 jobs/s so far; a reading 4 s later suggests 12: 9.6.
     """
     if isinstance(read, str):
         known = last or Queue(moment.now, None)
@@ -257,7 +259,7 @@ def _followed(
 
 
 def _needs(known: tuple[Need, ...], tasks: int, moment: Moment) -> tuple[Need, ...]:
-    """Return the needs with a new one: what was needed before was so until the reading before."""
+    """Add a new need; the previous need held until the previous reading."""
     before: list[Need] = []
     if known:
         until = moment.now - timedelta(seconds=moment.since(known[0].at))

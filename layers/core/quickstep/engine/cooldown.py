@@ -1,11 +1,11 @@
 """Cooldowns, with the semantics of Application Auto Scaling, and one stricter rule.
 
-Source: "Step scaling policies overview" of the Application Auto Scaling User Guide. Stricter than
-there: scale-in waits for the scale-out cooldown too, so that no task is removed while the effect
-of adding it is not known yet.
+Source: "Step scaling policies overview" of the Application Auto Scaling User Guide. The stricter
+rule: scale-in waits for the scale-out cooldown, too, so that Quickstep removes no task before the
+effect of adding tasks is known.
 
-A cooldown's length is read from the policy document when it is needed, so that a changed document
-takes effect at once.
+A cooldown's length is read from the policy document when needed, so that a changed document takes
+effect at once.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 def scale_out_cooldown(policy: Policy, state: State, now: datetime) -> datetime | None:
-    """Return when `policy` leaves the cooldown of the last scale-out; None when not in one."""
+    """Return when `policy` leaves the cooldown of the last scale-out; None if it is not in one."""
     return _end_ahead(state.scale_out, policy.cooldown_after(Direction.OUT), now)
 
 
 def scale_in_cooldown(
     policy: Policy, target: ScalableTarget, state: State, now: datetime
 ) -> datetime | None:
-    """Return when scale-in by `policy` stops being blocked; None when it is not.
+    """Return when scale-in by `policy` stops being blocked; None if it is not.
 
-    A scale-out ends a scale-in cooldown at once; its own cooldown, the longest of the target's
-    scale-out policies, then applies instead.
+    A scale-out ends a scale-in cooldown at once. From then on, its own cooldown applies: the
+    longest of the target's scale-out policies.
 
-    Example: scaled in at 10:00:00 with a cooldown of 30 s, scaled out at 10:00:05 with one of
-    10 s: scale-in is blocked until 10:00:15.
+    Example: after a scale-in at 10:00:00 with a cooldown of 30 s, and a scale-out at 10:00:05 with
+    one of 10 s, scale-in is blocked until 10:00:15.
     """
     scaled_in, scaled_out = state.scale_in, state.scale_out
     if scaled_in and scaled_out and scaled_out.at > scaled_in.at:

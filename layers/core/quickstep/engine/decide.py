@@ -48,11 +48,11 @@ def decide(
 ) -> Decision:
     """Return what to do about `observation`, and why.
 
-    A scale-out policy in breach is answered first, and only without one may tasks be removed. Where
-    one of the `directions` is left to another look, that one is to come soon.
+    Breaching scale-out policies come first; tasks may be removed only if none breaches. If one of
+    the `directions` is left to another look, that look should come soon.
 
-    Example: with 4 tasks, a threshold of 100 and one datapoint of 160, a step [50, 100) that adds
-    2 gives SCALED_OUT from 4, wanted 6, granted 6.
+    Example: with 4 tasks, a threshold of 100 and one datapoint of 160, a step [50, 100) that adds 2
+    gives SCALED_OUT from 4, wanted 6, granted 6.
     """
     case = _learnt(Case(target, observation, state, now, Bounds.in_force(target, state, now)))
     proposal = _asked(case, directions)
@@ -61,7 +61,7 @@ def decide(
 
 
 def _asked(case: Case, directions: Collection[Direction]) -> Proposal:
-    """Return what a scale-out comes to; without one, or where it yields, what a scale-in does."""
+    """Return the scale-out's proposal; without one, or if it yields, the scale-in's."""
     yielding = None
     for direction in BOTH:
         proposal = _scaled(case, direction) if direction in directions else None
@@ -72,7 +72,7 @@ def _asked(case: Case, directions: Collection[Direction]) -> Proposal:
 
 
 def _learnt(case: Case) -> Case:
-    """Return the case with what the load seen teaches of how long idle tasks are to be kept."""
+    """Return the case, with what this load teaches about how long to keep idle tasks."""
     patience = _learnt_of_queues(case)
     for policy in case.target.policies:
         known, least = case.state.patience.get(policy.name), window(policy)
@@ -86,7 +86,7 @@ def _learnt(case: Case) -> Case:
 
 
 def _learnt_of_queues(case: Case) -> dict[str, Patience]:
-    """Return what the queues teach, by the one name of all of them."""
+    """Return what the queues teach, under the one name for all of them."""
     backlog, least = case.observation.backlog, queue_policy.window(case.target)
     known = case.state.patience.get(queue_policy.QUEUES)
     if least is None:
@@ -100,10 +100,10 @@ def _learnt_of_queues(case: Case) -> dict[str, Patience]:
 def correct(
     target: ScalableTarget, observation: Observation, state: State, now: datetime
 ) -> Decision | None:
-    """Return the decision that brings capacity back within its bounds; None where it is.
+    """Return the decision that brings capacity back within its bounds; None if it is.
 
-    No alarm is asked and no cooldown starts: cooldowns are for scaling policies [AAS]. A pause, a
-    rollout and a dry run hold it as they hold a policy.
+    No alarm is consulted, and no cooldown starts: cooldowns are for scaling policies [AAS]. A
+    pause, a rollout or a dry run holds it, as for a policy.
 
     Example: 1 task and a minimum of 2: SCALED_OUT from 1 to 2.
     """
@@ -123,12 +123,12 @@ def correct(
 
 
 def _while_idle(case: Case, proposal: Proposal) -> Proposal:
-    """Let a maximum remove only what the scale-out alarms leave idle; a forced one does not ask.
+    """Let a maximum remove only tasks that the scale-out alarms leave idle, unless forced.
 
-    Where there are no alarms at all, nothing will ever show a load: the bounds are all there is.
+    Without any alarms, nothing will ever show a load, so only the bounds count.
 
-    Example: 30 tasks at 60 each, a threshold of 100 and a maximum of 2: 1,800 need 19, so 30 go to
-    19, and further once the load is smaller.
+    Example: 30 tasks at 60 each, a threshold of 100 and a maximum of 2: 1,800 need 19 tasks, so 30
+    go to 19, and lower once the load falls.
     """
     firing = case.in_alarm(Direction.OUT)
     if firing:
@@ -154,12 +154,12 @@ def _while_idle(case: Case, proposal: Proposal) -> Proposal:
 def set_capacity(
     target: ScalableTarget, observation: Observation, state: State, now: datetime, capacity: int
 ) -> Decision:
-    """Return the decision that sets a capacity once, as an operator has asked.
+    """Return the decision that sets a capacity once, as an operator asked.
 
-    Only the bounds in force and a dry run are in its way: neither a pause nor a cooldown, for these
-    are about what happens by itself. No cooldown starts.
+    Only the bounds in force and a dry run limit it. A pause and a cooldown do not, as they concern
+    automatic scaling. No cooldown starts.
 
-    Example: 4 tasks, bounds 2 to 40, and 8 are asked for: SCALED_OUT from 4 to 8.
+    Example: 4 tasks, bounds of 2 to 40 and a request for 8: SCALED_OUT from 4 to 8.
     """
     case = Case(target, observation, state, now, Bounds.in_force(target, state, now))
     bounds, seen = case.bounds, case.desired
@@ -184,7 +184,7 @@ def _without_cooldown(before: State, after: State) -> State:
 
 
 def _scaled(case: Case, direction: Direction) -> Proposal | None:
-    """Return what the policies of a direction come to; None where none of their alarms fires."""
+    """Return the proposal of a direction's policies; None if none of their alarms fires."""
     firing = _firing(case, direction)
     if direction is Direction.IN and (blind := _blind(case, firing)):
         return blind
@@ -207,9 +207,9 @@ def _scaled(case: Case, direction: Direction) -> Proposal | None:
 
 
 def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:
-    """Return the policies whose alarm is in ALARM; or would be, if it saw serving tasks only.
+    """Return the policies whose alarm is in ALARM, or would be if it saw serving tasks only.
 
-    The average of a scale-out alarm is diluted while removed tasks drain: they report 0.
+    Removed tasks report 0 while they drain, which dilutes a scale-out alarm's average.
     """
     looked_through = direction is Direction.OUT and diluted(case)
     return [
@@ -221,7 +221,7 @@ def _firing(case: Case, direction: Direction) -> list[tuple[Policy, Alarm]]:
 
 
 def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
-    """Hold, as an alarm fires to which its policy has no answer."""
+    """Hold, because an alarm fires for which its policy has no answer."""
     where = f"{policy.name} is in ALARM"
     if alarm.muted:
         return hold(case, "muted", Outcome.HELD_MUTED, f"{where} but muted")
@@ -237,10 +237,10 @@ def _unanswered(case: Case, policy: Policy, alarm: Alarm) -> Proposal:
 
 
 def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
-    """Hold where a scale-out policy cannot see the load: its alarm has no data, or is not known.
+    """Hold if a scale-out policy is blind: its alarm has no data, or is not known.
 
-    Unless another one, which has data, watches the metric by which tasks would be removed. A
-    scale-in alarm without data never holds a scale-out. So it is with a queue that was not read.
+    Another alarm with data may stand in, if it watches the metric by which tasks would be removed.
+    A scale-in alarm without data never holds a scale-out. An unread queue holds scale-in, too.
     """
     if why := queue_policy.unseen(case):
         return hold(case, "data", Outcome.FAILED_QUEUE, why).checked_again_in(None)
@@ -261,7 +261,7 @@ def _blind(case: Case, removing: list[tuple[Policy, Alarm]]) -> Proposal | None:
 
 
 def _held_without_alarm(case: Case) -> Proposal:
-    """Hold, as no alarm is in ALARM."""
+    """Hold, because no alarm is in ALARM."""
     alarms = case.observation.alarms
     blind = all(alarm.state is AlarmState.INSUFFICIENT_DATA for alarm in alarms.values())
     if alarms and blind:
@@ -272,9 +272,9 @@ def _held_without_alarm(case: Case) -> Proposal:
 
 
 def _launches_to_remember(case: Case, capacity: int) -> tuple[Launch, ...]:
-    """Return the launches to remember, and a new one.
+    """Return the launches to remember, including a new one.
 
-    Those that may be on their way, or were when the load was last looked at.
+    They are those that may be on their way now, or were when the load was last looked at.
     """
     warmup = case.target.warmup_seconds
     since = case.now - timedelta(seconds=max(MISSING_AFTER * warmup, warmup + HISTORY_SECONDS))
@@ -283,14 +283,14 @@ def _launches_to_remember(case: Case, capacity: int) -> tuple[Launch, ...]:
 
 
 def _removals_to_remember(case: Case, count: int) -> tuple[Removal, ...]:
-    """Return the removals whose tasks may still drain, and a new one."""
+    """Return the removals whose tasks may still drain, including a new one."""
     since = case.now - timedelta(seconds=case.target.deregistration_delay_seconds)
     recent = (removal for removal in case.state.removals if removal.at > since)
     return (*recent, Removal(case.now, count))
 
 
 def _moved(case: Case, capacity: int) -> dict[str, Patience]:
-    """Return what is remembered of idle tasks once capacity has changed."""
+    """Return what is remembered about idle tasks after a capacity change."""
     patience = dict(case.state.patience)
     windows = {policy.name: window(policy) for policy in case.target.policies}
     windows[queue_policy.QUEUES] = queue_policy.window(case.target)
@@ -307,11 +307,11 @@ def _moved(case: Case, capacity: int) -> dict[str, Patience]:
 
 
 def _reason(case: Case, proposal: Proposal) -> str:
-    """Return what decided the number, and in brackets the policy that had asked for another.
+    """Return what decided the number, with the policy that asked for another number in brackets.
 
     Example: `44 would exceed the policy's maximum of 40 (rate is at 250, above its threshold of
-    100: adds 4 tasks)`. A step that counts from a bound and comes back to it has decided nothing:
-    `6 is below the override's minimum of 200 (...)`.
+    100: adds 4 tasks)`. A step that counts from a bound and returns to it has decided nothing: `6
+    is below the override's minimum of 200 (...)`.
     """
     capacity, base, seen = proposal.capacity, proposal.base, case.desired
     corrected = capacity == base == case.bounds.nearest(seen) != seen

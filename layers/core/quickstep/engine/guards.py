@@ -1,4 +1,4 @@
-"""What a proposal has to pass in its direction, whichever form of policy it comes from."""
+"""The rules that a proposal must pass in its direction, whichever form of policy it comes from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AT_A_BOUND = {
 
 
 def guard(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Return what is left of a proposal: held, or a capacity within the bounds."""
+    """Return what remains of a proposal: held, or a capacity within the bounds."""
     for rule in (_change, obstacles, _bound):
         if not proposal.held:
             proposal = rule(case, proposal, direction)
@@ -26,7 +26,7 @@ def guard(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
 
 
 def obstacles(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Hold what keeps capacity from moving at all: a pause; for a removal, a rollout too."""
+    """Apply what blocks any change of capacity: a pause; for a removal, also a rollout."""
     for rule in (_unreadable, _pause, _deployment):
         if not proposal.held:
             proposal = rule(case, proposal, direction)
@@ -34,7 +34,7 @@ def obstacles(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
 
 
 def _change(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Hold what asks for no change in its direction; where no task is left, its minimum does."""
+    """Hold a proposal without a change in its direction, unless scale-in is at 0, its minimum."""
     at_nothing = direction is Direction.IN and proposal.capacity == case.desired == 0
     if direction.beyond(proposal.capacity, case.desired) or at_nothing:
         return proposal
@@ -42,7 +42,7 @@ def _change(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
 
 
 def _unreadable(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Hold while something that an operator wrote cannot be read: it may say that none may go."""
+    """Hold removals while an operator's entry is unreadable: it may forbid them."""
     if direction is Direction.OUT or not case.state.unreadable:
         return proposal
     why = f"no task is removed while an operator's entry is unreadable: {case.state.unreadable}"
@@ -60,7 +60,7 @@ def _pause(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
 
 
 def _deployment(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Hold a removal during a rollout, as AAS does: its old and new tasks share the load."""
+    """Hold a removal during a rollout, as AAS does: old and new tasks share the load."""
     if direction is Direction.OUT or Guard.DEPLOYMENT not in case.target.guards:
         return proposal
     if case.observation.service.deployment_in_progress:
@@ -70,9 +70,9 @@ def _deployment(case: Case, proposal: Proposal, direction: Direction) -> Proposa
 
 
 def _bound(case: Case, proposal: Proposal, direction: Direction) -> Proposal:
-    """Stop at the bound of a direction. Capacity already beyond it is left as it is [AAS].
+    """Stop at a direction's bound. Capacity already beyond it stays as it is [AAS].
 
-    Example: at most 40, and 50 are wanted: from 38 to 40; from 45 nowhere.
+    Example: with a maximum of 40 and 50 wanted, 38 goes to 40, and 45 stays.
     """
     seen, wanted, bounds = case.desired, proposal.capacity, case.bounds
     cut, moved, outcome = _AT_A_BOUND[direction]

@@ -1,12 +1,12 @@
-"""Who serves, and the load that they carry: what a metric per task says of a whole target.
+"""Which tasks serve, and the load they carry: what a per-task metric says about a whole target.
 
-A datapoint is an average over the tasks that reported it. Times their number it is the load of the
-target, whichever of them serve: those that start or drain have reported 0.
+A datapoint is an average over the tasks that reported it. Multiplied by their number, it is the
+target's load, whichever of them serve, because starting and draining tasks have reported 0.
 
-Of a target's tasks, *settled* ones run and were launched more than WarmupSeconds ago; *starting*
-ones were launched since, or are late; *missing* ones were launched MISSING_AFTER times as long ago
-and do not run; *draining* ones were removed, and may report until their deregistration delay is
-over. *Silent* ones are settled and do not report: not every task carries the publisher.
+Of a target's tasks, *settled* ones run and were launched more than WarmupSeconds ago. *Starting*
+ones were launched since, or are late. *Missing* ones were launched MISSING_AFTER times as long ago
+and do not run. *Draining* ones were removed, and may report until their deregistration delay ends.
+*Silent* ones are settled and do not report, because not every task carries the publisher.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
     from quickstep.engine.proposal import Case
 
 HISTORY_SECONDS = 180
-"""How far back the load is looked at, to tell a rise from noise."""
+"""How far back to look at the load, to distinguish a rise from noise."""
 
 MISSING_AFTER = 3
-"""A task that has not come after so many times WarmupSeconds is not on its way."""
+"""A task that has not come after this many times WarmupSeconds is not on its way."""
 
 COUNT_SECONDS = 10
-"""Over how long reporters are counted at most: two intervals of the publisher, in any phase."""
+"""The longest span for counting reporters: two publishing intervals, in any phase."""
 
 TOLERANCE = 0.1
-"""More reporters than can be explained, by this part, are late datapoints; more are not ours."""
+"""The share of excess reporters that late datapoints may explain; any more are not ours."""
 
 DILUTING = 0.2
-"""Draining tasks that are fewer than this part of the desired ones change little."""
+"""Draining tasks below this share of the desired tasks change little."""
 
 TREND_POINTS = 4
-"""Datapoints that show a trend, or the lack of one."""
+"""How many datapoints show a trend, or the lack of one."""
 
 CERTAIN = 3
-"""A slope counts if it is so many standard errors from none."""
+"""A slope counts if it is at least this many standard errors from zero."""
 
 DAMPING = 0.5
-"""The part of a rise that is expected to go on."""
+"""The share of a rise that is expected to continue."""
 
 MOST_GROWTH = 1.0
 """A rise is expected to at most double the load."""
 
 FEWEST_KINKS = 4
-"""Second differences below which the noise of a load is not known, and taken for none."""
+"""With fewer second differences than this, a load's noise is unknown, and taken as zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """A target's tasks at this moment, as ECS and the launches remembered have them."""
+    """A target's tasks now, according to ECS and the remembered launches."""
 
     settled: int
     missing: int
@@ -65,10 +65,10 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a metric's value stands for: it is that of so many `reporting` tasks.
+    """What a metric's value stands for: the average of `reporting` tasks.
 
-    `serving` of the tasks carry it. `silent` ones are taken to carry the average. A `doubt` says
-    why the reporters were not counted; then they are taken to be those that have settled or drain.
+    `serving` tasks carry the load; `silent` ones are assumed to carry the average. `doubt` says why
+    the reporters were not counted. In that case, settled and draining tasks are assumed to report.
     """
 
     reporting: float
@@ -78,15 +78,16 @@ class Load:
 
     @property
     def factor(self) -> float:
-        """By what the value is to be multiplied for that of a task that serves.
+        """The factor from the reported value to a serving task's value.
 
-        Example: 25 on average over 12 tasks, of which 10 drain: 300 in all, 150 for each of 2.
+        Example: 25 on average over 12 tasks, of which 10 drain: 300 in all, 150 for each of the
+        other 2.
         """
         return self.reporting / self.serving if self.serving > 0 else 1.0
 
     @property
     def unseen(self) -> str:
-        """Why not every task that serves is seen, so that none may go; empty where all are."""
+        """Why not every serving task is seen, so that none may be removed; empty if all are."""
         if self.silent:
             silent = f"{self.silent} of {self.serving:.3g} serving tasks"
             return f"{silent} {'is' if self.silent == 1 else 'are'} not reporting"
@@ -94,7 +95,7 @@ class Load:
 
 
 def tasks_of(case: Case) -> Tasks:
-    """Return who is there.
+    """Return the tasks by their state.
 
     Example: 10 desired and 8 running for two hours: 8 settled, 2 missing. A minute after a launch
     of 2: 8 settled, none missing.
@@ -110,15 +111,15 @@ def tasks_of(case: Case) -> Tasks:
 
 
 def _settled(case: Case, moment: datetime) -> int:
-    """Return the tasks that run, and at a moment had been launched for WarmupSeconds."""
+    """Return the running tasks that had been launched for WarmupSeconds at a moment."""
     return max(0, min(case.observation.service.running, _old(case, moment)))
 
 
 def _old(case: Case, moment: datetime) -> int:
-    """Return the desired tasks that at a moment had been launched for WarmupSeconds.
+    """Return the desired tasks that had been launched for WarmupSeconds at a moment.
 
-    They are as many as there were before any launch since: of those launched some may have been
-    removed again, the newest first, or may never have come about, so their sum says less.
+    This is the lowest count before any launch since then. Summing the launches would be less exact:
+    some of the launched tasks may have been removed again, newest first, or may never have come.
 
     Example: 4 tasks, 10 more, 6 of those removed, 18 more: 4 of 26, and not 26 - 28.
     """
@@ -131,24 +132,24 @@ def _old(case: Case, moment: datetime) -> int:
 
 
 def diluted(case: Case) -> bool:
-    """Whether so many tasks may drain that an average over all that report hides the load.
+    """Whether enough tasks may be draining to hide the load in the reporters' average.
 
-    Example: 10 of 12 were removed just now: what 2 tasks carry shows as a sixth of it.
+    Example: 10 of 12 tasks were removed just now: the load of 2 tasks shows as a sixth of it.
     """
     return tasks_of(case).draining > DILUTING * case.desired
 
 
 def _launched(case: Case, seconds: float) -> int:
-    """Return the tasks launched in the last seconds: so many may still come."""
+    """Return the tasks launched in the last `seconds`: as many may still come."""
     since = case.now - timedelta(seconds=seconds)
     return sum(launch.count for launch in case.state.launches if launch.at > since)
 
 
 def load_of(case: Case, alarm: Alarm) -> Load:
-    """Return what the value of a metric per task stands for.
+    """Return what the value of a per-task metric stands for.
 
-    Example: 6 desired, 4 of them launched just now, and 4 samples in 10 s, one each 5 s: 2 report
-    and serve, so 225 each are 450. Of 12 that report, 10 of them removed since: 2 serve.
+    Example: 6 desired, 4 of them launched just now, and 4 samples in 10 s at one every 5 s: 2 tasks
+    report and serve, so 225 each are 450. If 12 report, and 10 of them have been removed: 2 serve.
     """
     service, tasks = case.observation.service, tasks_of(case)
     counts = reporters(case, alarm)
@@ -164,22 +165,22 @@ def load_of(case: Case, alarm: Alarm) -> Load:
 
 
 def _silent(case: Case, alarm: Alarm, reporting: float) -> int:
-    """Return the tasks that do not report, and had settled before what is counted began.
+    """Return the tasks that do not report, and had settled before the counted span began.
 
-    Some tasks may have yet to report the newest interval, so the one before counts, too.
+    Some tasks may have yet to report the newest interval, so the interval before counts, too.
 
-    Example: 12 tasks have settled just now, and 9 report the last two intervals of 5 s: none is
-    silent. Of 12 that settled a minute ago, 3 are.
+    Example: 12 tasks have just settled, and 9 report the last two intervals of 5 s: none is silent.
+    If the 12 settled a minute ago, 3 are silent.
     """
     began = alarm.recent[-2:][0].at if alarm.recent else case.now
     return max(0, round(_settled(case, began) - max(reporting, _at_once(alarm))))
 
 
 def _of_newest_period(alarm: Alarm, counts: Sequence[float | None]) -> float | None:
-    """Return the count at the end of the alarm's newest period: its value is the average of that.
+    """Return the count at the end of the alarm's newest period, whose average is its value.
 
-    Example: periods of 10 s and datapoints each 5 s: that of 10:00:05 ends a period, and counts,
-    that of 10:00:10 does not.
+    Example: with periods of 10 s and datapoints every 5 s, the one of 10:00:05 ends a period and
+    counts, and the one of 10:00:10 does not.
     """
     ends = [
         count
@@ -190,24 +191,23 @@ def _of_newest_period(alarm: Alarm, counts: Sequence[float | None]) -> float | N
 
 
 def _at_once(alarm: Alarm) -> float:
-    """Return how many tasks have reported one and the same second of late; 0 where not known.
+    """Return how many tasks have reported in one recent second; 0 if not known.
 
-    Tasks that join within an interval are fewer on average over it than they are at its end.
+    If tasks join within an interval, their average over it is lower than their number at its end.
 
-    Example: 8, 8, 9, 10 and 12 samples in a second each: 12 tasks, not 9.4.
+    Example: 8, 8, 9, 10 and 12 samples in one second each: 12 tasks, not 9.4.
     """
     last = alarm.seconds[-COUNT_SECONDS:]
     return max((point.samples or 0.0 for point in last), default=0.0)
 
 
 def reporters(case: Case, alarm: Alarm) -> list[float | None]:
-    """Return how many tasks reported each recent datapoint; None where that was not counted.
+    """Return how many tasks reported each recent datapoint; None if they were not counted.
 
-    Each publishes a sample every PublishSeconds. They are counted over twice as long, so that it
-    does not matter in which phase they publish. What is newest may not be seen in full yet, so the
-    count before speaks too.
+    Each task publishes a sample every PublishSeconds. Counting over twice as long makes its phase
+    irrelevant. The newest datapoint may still be incomplete, so the count before matters, too.
 
-    Example: 8 samples in 10 s, one each 5 s: 4 tasks. 3, 5 and 4 in 5 s each: 4 and 4.5, so 4.5.
+    Example: 8 samples in 10 s, one every 5 s: 4 tasks. 3, 5 and 4 in 5 s each: 4 and 4.5, so 4.5.
     """
     window = max(1, min(COUNT_SECONDS, 2 * case.target.publish_seconds) // alarm.period)
     share = case.target.publish_seconds / alarm.period
@@ -226,12 +226,12 @@ def _mean(samples: Sequence[float | None]) -> float | None:
 
 
 def loads(case: Case, alarm: Alarm, load: Load) -> tuple[tuple[datetime, float], ...]:
-    """Return the target's load at each recent datapoint: when it began, and the load of all tasks.
+    """Return the target's load at each recent datapoint: its start, and the load of all tasks.
 
-    Where its reporters were not counted: the desired tasks, without those launched within
-    WarmupSeconds before the middle of it.
+    If the reporters were not counted, this assumes the desired tasks without those launched in the
+    WarmupSeconds before the datapoint's middle.
 
-    Example: 100 in each of 8 samples, one each 5 s in 10 s: 4 tasks, so 400.
+    Example: 100 in each of 8 samples, one every 5 s in 10 s: 4 tasks, so 400.
     """
     counts = reporters(case, alarm)
     if load.doubt:
@@ -247,7 +247,7 @@ def _derived(case: Case, alarm: Alarm, point: Datapoint) -> int:
 
 
 class Rank(NamedTuple):
-    """Where in a sorted series of deviations to look, and how many standard ones that is."""
+    """A rank in a sorted series of deviations, and how many standard deviations it stands for."""
 
     share: float
     deviations: float
@@ -255,18 +255,18 @@ class Rank(NamedTuple):
 
 MEDIAN = Rank(0.5, 0.6745)
 UPPER = Rank(0.8, 1.2816)
-"""So many of a normal distribution's deviations are smaller than that."""
+"""The share of a normal distribution's deviations below that many standard deviations."""
 
 
 def noise(values: Sequence[float], rank: Rank = MEDIAN) -> float:
-    """Return the standard deviation of what is random in a series of values.
+    """Return the standard deviation of the random part of a series of values.
 
-    Second differences of a steady rise are 0, and of pure noise they have sqrt(1 + 4 + 1) times its
-    standard deviation. Their median, which for a normal distribution is 0.6745 of that, does not
-    see the few at which a surge begins; one further up sees bursts that come again and again.
+    Second differences of a steady rise are 0; those of pure noise have sqrt(1 + 4 + 1) times its
+    standard deviation. Their median, 0.6745 of that for a normal distribution, ignores the few
+    values at which a surge begins. A higher rank notices bursts that keep coming back.
 
-    Example: 100, 110, 120, 130, 160, 190, 220: all second differences are 0 but one, so 0. Of 100,
-    120, 100, 120, 100, 120 all are 40: 40 / 0.6745 / 2.449 is 24.
+    Example: 100, 110, 120, 130, 160, 190, 220: all second differences but one are 0, so the noise
+    is 0. For 100, 120, 100, 120, 100, 120, all are 40: 40 / 0.6745 / 2.449 is 24.
     """
     kinks = sorted(
         abs(first - 2 * second + third)
@@ -278,15 +278,16 @@ def noise(values: Sequence[float], rank: Rank = MEDIAN) -> float:
 
 
 def expected_growth(case: Case, alarm: Alarm, load: Load) -> tuple[float, float]:
-    """Return by what the load will have grown once a new task serves, as a factor, and its slope.
+    """Return the expected growth of the load until a new task serves, as a factor, and its slope.
 
     The slope, per second, is that of the least-squares line through the newest TREND_POINTS loads.
-    It counts if it is a rise of more than CERTAIN standard errors, and if a line fits better than
-    a step does: two levels, split where they fit best. It goes on for WarmupSeconds, damped and
-    capped, from the newest load on: a rise has taken that beyond the alarm's own value.
+    It counts if it rises by more than CERTAIN standard errors, and if a line fits better than a
+    step (two levels, split where they fit best). The rise is assumed to continue for WarmupSeconds,
+    damped and capped, from the newest load, which it has already taken beyond the alarm's own
+    value.
 
     Example: 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a factor of
-    1.5. Of 200, 200, 400 and 400, two levels say all there is: a factor of 1.
+    1.5. For 200, 200, 400 and 400, two levels explain everything: a factor of 1.
     """
     every = loads(case, alarm, load)[-TREND_POINTS:]
     longest = timedelta(seconds=alarm.period * TREND_POINTS)
@@ -302,10 +303,10 @@ def expected_growth(case: Case, alarm: Alarm, load: Load) -> tuple[float, float]
 
 
 def ramp(times: Sequence[float], values: Sequence[float]) -> float:
-    """Return the slope of values that rise as a line; 0 where they do not.
+    """Return the slope of values that rise as a line; 0 if they do not.
 
-    Example: 200, 240, 280, 320, 360 each 5 s: 8. With 380 instead of 280 the line misses by up to
-    80, so that 8 is not three times its standard error: 0.
+    Example: 200, 240, 280, 320 and 360 every 5 s: 8. With 380 instead of 280, the line misses by up
+    to 80, so 8 is less than three times its standard error: 0.
     """
     count = len(values)
     middle, mean = sum(times) / count, sum(values) / count
@@ -318,13 +319,13 @@ def ramp(times: Sequence[float], values: Sequence[float]) -> float:
 
 
 def slope_of(times: Sequence[float], values: Sequence[float]) -> float:
-    """Return the slope of the line that fits values best, by least squares."""
+    """Return the slope of the least-squares line through values."""
     middle, mean = sum(times) / len(times), sum(values) / len(values)
     spread = sum((time - middle) ** 2 for time in times)
     return sum((t - middle) * (v - mean) for t, v in zip(times, values, strict=True)) / spread
 
 
 def scatter(values: Sequence[float]) -> float:
-    """Return how far values are from their mean: the sum of the squares."""
+    """Return how far values are from their mean: the sum of squares."""
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values)

@@ -1,4 +1,4 @@
-"""The nouns of scaling, as frozen data. Words are those of Application Auto Scaling and ECS.
+"""The nouns of scaling, as frozen data. The terms are those of Application Auto Scaling and ECS.
 
 Capacities are numbers of tasks, times are aware UTC datetimes, durations are seconds.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Direction(StrEnum):
-    """Which way a policy may move capacity; it also fixes which step bound is inclusive."""
+    """Which way a policy may move capacity; it also determines which step bound is inclusive."""
 
     OUT = "scale-out"
     IN = "scale-in"
@@ -39,7 +39,7 @@ class AdjustmentType(StrEnum):
 
 
 class MetricAggregationType(StrEnum):
-    """How the datapoints of the alarm's evaluation window become the one value compared."""
+    """How the datapoints in the alarm's evaluation window become the one value compared."""
 
     AVERAGE = "Average"
     MINIMUM = "Minimum"
@@ -47,7 +47,7 @@ class MetricAggregationType(StrEnum):
 
 
 class MetricScope(StrEnum):
-    """Whether the metric is a value per task (it falls as tasks are added) or of the whole."""
+    """Whether the metric is a value per task (it falls as tasks are added) or a total."""
 
     PER_TASK = "PerTask"
     TOTAL = "Total"
@@ -75,12 +75,12 @@ class Comparison(StrEnum):
 
     @classmethod
     def usual(cls, direction: Direction) -> Comparison:
-        """Return what an alarm of a direction compares by, where nothing says otherwise."""
+        """Return the usual comparison for an alarm in a direction."""
         return cls.GREATER if direction is Direction.OUT else cls.LESS
 
     @property
     def upward(self) -> bool:
-        """Whether it is high values that breach."""
+        """Whether high values breach."""
         return self in (Comparison.GREATER, Comparison.GREATER_OR_EQUAL)
 
 
@@ -102,15 +102,15 @@ class StepAdjustment:
 
 
 KEPT_SHARE = 0.7
-"""The part of what was needed of late that is kept, where nothing else says so."""
+"""The share of the recent need to keep, unless something else is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepPolicy:
-    """A step scaling policy: what one alarm in breach asks for.
+    """A step scaling policy: what it asks for when its alarm breaches.
 
-    A scale-in with a `scale_in_window` keeps a task until it has been idle for so many seconds, and
-    longer where that has been too soon before.
+    A scale-in with a `scale_in_window` keeps a task until it has been idle for that many seconds,
+    and longer if earlier removals came too soon.
     """
 
     name: str
@@ -125,16 +125,16 @@ class StepPolicy:
 
     @property
     def alarm(self) -> str:
-        """What its alarm is called among those of its target."""
+        """The name of the policy's alarm among its target's alarms."""
         return self.name
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """The directions in which it is asked: the one that its steps go in."""
+        """The directions in which the policy is asked: the one direction of its steps."""
         return (self.direction,)
 
     def cooldown_after(self, _direction: Direction) -> int:
-        """Return how long it waits after it has scaled, in seconds."""
+        """Return the seconds that the policy waits after it has scaled."""
         return self.cooldown
 
 
@@ -142,9 +142,9 @@ class StepPolicy:
 class TargetPolicy:
     """A target tracking policy: the load that one task should carry, in both directions.
 
-    A scale-in waits until a task has been idle for `scale_in_window` seconds, and longer where
-    that has been too soon before. It leaves `kept_share` of what was needed of late. A load is
-    answered that is more than `tolerance` above what the tasks should carry.
+    Scale-in waits until a task has been idle for `scale_in_window` seconds, and longer if earlier
+    removals came too soon. It leaves `kept_share` of the recent need. The policy answers a load
+    that exceeds what the tasks should carry by more than `tolerance`.
     """
 
     name: str
@@ -159,34 +159,34 @@ class TargetPolicy:
 
     @property
     def alarm(self) -> str:
-        """What its alarm is called among those of its target: `request-rate/high`."""
+        """The name of the policy's alarm among its target's alarms: `request-rate/high`."""
         return f"{self.name}/high"
 
     @property
     def direction(self) -> Direction:
-        """The direction that its alarm asks for."""
+        """The direction that the policy's alarm asks for."""
         return Direction.OUT
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """The directions in which it is asked."""
+        """The directions in which the policy is asked."""
         return (Direction.OUT,) if self.disable_scale_in else (Direction.OUT, Direction.IN)
 
     def cooldown_after(self, direction: Direction) -> int:
-        """Return how long it waits after it has scaled in a direction, in seconds."""
+        """Return the seconds that the policy waits after it has scaled in a direction."""
         return self.scale_out_cooldown if direction is Direction.OUT else self.scale_in_cooldown
 
 
 Policy: TypeAlias = StepPolicy | TargetPolicy
 """The forms of policy.
 
-Each has a `name`, an `alarm`, the `direction` that this asks for, the `directions` that it is asked
-in, and a `cooldown_after` it has scaled. What else there is to a form is asked in `policies`.
+Each has a `name`, an `alarm`, the `direction` that the alarm asks for, the `directions` in which it
+is asked, and a `cooldown_after` it has scaled. `policies` handles everything else about a form.
 """
 
 
 class Guard(StrEnum):
-    """What a target may switch off; the values are the policy document's keys."""
+    """The guards that a target may switch off; the values are the policy document's keys."""
 
     CAPACITY_ON_ITS_WAY = "CapacityOnItsWay"
     RISING_TREND = "RisingTrend"
@@ -198,7 +198,7 @@ class Guard(StrEnum):
 class ScalableTarget:
     """One ECS service, its bounds and its policies: a validated policy document.
 
-    `policies` have alarms, and the largest capacity wins; `queues` are read, and are added up.
+    `policies` have alarms, and the largest capacity wins; `queues` are read, and added up.
     """
 
     resource_id: str
@@ -214,12 +214,12 @@ class ScalableTarget:
     queues: tuple[QueuePolicy, ...] = ()
 
     def policy(self, alarm: str) -> Policy | None:
-        """Return the policy whose alarm is called so, or None."""
+        """Return the policy whose alarm has this name, or None."""
         return next((policy for policy in self.policies if policy.alarm == alarm), None)
 
     @property
     def step_policies(self) -> tuple[StepPolicy, ...]:
-        """The policies that go by steps."""
+        """The target's step policies."""
         return tuple(policy for policy in self.policies if isinstance(policy, StepPolicy))
 
     def in_direction(self, direction: Direction) -> tuple[Policy, ...]:
@@ -229,7 +229,7 @@ class ScalableTarget:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What DescribeServices said of the service; `trouble` is why it says that no task comes."""
+    """What DescribeServices returned; `trouble` is why, by its own account, no task comes."""
 
     desired: int
     running: int
@@ -240,9 +240,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Datapoint:
-    """A metric's value in the period that starts `at`, and how many samples it is made of.
+    """A metric's value in the period that starts `at`, and the number of its samples.
 
-    `samples` is None where that is not known.
+    `samples` is None if not known.
     """
 
     at: datetime
@@ -252,19 +252,19 @@ class Datapoint:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What is known of one policy's alarm.
+    """What is known about one policy's alarm.
 
-    `datapoints` is the evaluation window, oldest first. It is empty, or `threshold` is None, where
-    no number may be acted on: then `no_data` says why.
+    `datapoints` is the evaluation window, oldest first. If no number may be acted on, it is empty
+    or `threshold` is None, and `no_data` says why.
 
-    `recent` is the metric's complete datapoints of the last minutes, oldest first, one each
-    `period` seconds unless some are missing; empty where they were not read. The alarm itself has
-    one each `alarm_period` seconds. Where each task publishes every second, `seconds` are the same
-    last minutes by the second. Alarms that watch the same `metric` name it by the same text.
+    `recent` is the metric's complete datapoints of the last minutes, oldest first, one every
+    `period` seconds unless some are missing; empty if they were not read. The alarm itself has one
+    every `alarm_period` seconds. If each task publishes every second, `seconds` are the same last
+    minutes by the second. Alarms that watch the same `metric` have the same text in it.
 
-    `comparison` is None where it is not known. `missing_breaches` says that the alarm takes missing
-    data for a breach. Where the newest datapoint was already acted on, the next one can be complete
-    at `next_at`.
+    `comparison` is None if not known. `missing_breaches` says that the alarm treats missing data as
+    breaching. If the newest datapoint was already acted on, the next one may be complete at
+    `next_at`.
     """
 
     state: AlarmState
@@ -288,24 +288,24 @@ class Alarm:
 
     @property
     def capped(self) -> bool:
-        """Whether its metric tells that tasks are too few, and not by how many.
+        """Whether the metric shows that there are too few tasks, but not how many are missing.
 
-        A utilization ends at a task that is full: every metric of AWS's that does so is called one,
-        and so is the publisher's. A queue time, and with it a response time, goes on growing while
-        tasks are too few.
+        A utilization is capped when a task is full: AWS's capped metrics all have that word in
+        their names, and so does the publisher's. A queue time, and with it a response time, keeps
+        growing while there are too few tasks.
         """
         return any(name in self.metric for name in ("Utilization", "QueueTime", "ResponseTime"))
 
     def compared(self, direction: Direction) -> Comparison:
-        """Return how values are compared: the alarm's own way, else what is usual."""
+        """Return how values are compared: the alarm's own way, or the usual one."""
         return self.comparison or Comparison.usual(direction)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything seen at one moment: the service, the alarms by policy name, and its queues.
+    """Everything seen at one moment: the service, its alarms by policy name, and its queues.
 
-    The backlog is None where no queue was looked at.
+    The backlog is None if no queue was looked at.
     """
 
     service: Service
@@ -315,11 +315,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class ScalingActivity:
-    """A change of capacity that happened: the start of a cooldown.
+    """A capacity change that happened: the start of a cooldown.
 
-    `before` is the capacity that the initiating activity counted from, which is the one seen unless
-    that was out of bounds. A larger step that passes inside the cooldown moves `at` and `after`,
-    and keeps `before`.
+    `before` is the capacity from which the initiating activity counted: the one seen, unless that
+    was out of bounds. A larger step that passes inside the cooldown moves `at` and `after`, and
+    keeps `before`.
     """
 
     at: datetime
@@ -329,9 +329,9 @@ class ScalingActivity:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Tasks that were asked for at one moment: for a while they do not serve yet.
+    """Tasks requested at one moment, which do not serve for a while.
 
-    `before` is how many there were; None where an older version has not written it.
+    `before` is the count before them; None if an older version did not write it.
     """
 
     at: datetime
@@ -341,7 +341,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Tasks that were removed at one moment: while they drain, they go on reporting."""
+    """Tasks removed at one moment; while they drain, they keep reporting."""
 
     at: datetime
     count: int
@@ -351,7 +351,7 @@ class Removal:
 class Override:
     """Bounds that replace the policy's from `begins` until `until`; a schedule's has its `name`.
 
-    A maximum waits until the load leaves its tasks idle, unless it is to be `forced`.
+    A maximum waits until the load leaves its tasks idle, unless it is `forced`.
     """
 
     min_capacity: int | None
@@ -363,7 +363,7 @@ class Override:
     forced: bool = False
 
     def active(self, now: datetime) -> bool:
-        """Whether the override holds; one without an end holds until it is removed."""
+        """Whether the override holds; without an end, it holds until it is removed."""
         begun = self.begins is None or self.begins <= now
         return begun and (self.until is None or now < self.until)
 
@@ -383,11 +383,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered of a target from one decision to the next.
+    """What is remembered about a target from one decision to the next.
 
-    `override` was made by hand, `schedules` by scheduled actions. `unreadable` says what is wrong
-    with something that an operator wrote: whatever was meant, it may forbid a removal. `patience`
-    is what giving back has learnt, by policy.
+    An operator made the `override`, scheduled actions made the `schedules`. `unreadable` says what
+    is wrong with an operator's entry; whatever it meant, it may forbid a removal. `patience` is
+    what removing tasks has taught, by policy.
     """
 
     scale_out: ScalingActivity | None = None
@@ -415,8 +415,8 @@ class TrailStep:
 class Decision:
     """The answer: what to do, why, and what to remember.
 
-    `before` is the desired count seen, `wanted` what the policies ask for, `granted` what is left
-    after the guards. `state` is the state to remember once the change has been made.
+    `before` is the desired count seen, `wanted` what the policies ask for, `granted` what the
+    guards leave. `state` is the state to remember once the change has been made.
     """
 
     outcome: Outcome

@@ -8,7 +8,7 @@ from quickstep.engine.words import tasks
 
 
 class Outcome(StrEnum):
-    """How an evaluation ended; `sentence` fills the outcome's template."""
+    """How an evaluation ended; `sentence` fills in the outcome's template."""
 
     SCALED_OUT = "SCALED_OUT"
     SCALED_IN = "SCALED_IN"
@@ -40,12 +40,12 @@ class Outcome(StrEnum):
 
     @property
     def failed(self) -> bool:
-        """Whether an operator has to look: the evaluation could not do its work."""
+        """Whether an operator should look: the evaluation could not do its work."""
         return self.name.startswith("FAILED_")
 
     @property
     def changes_capacity(self) -> bool:
-        """Whether UpdateService is to be called."""
+        """Whether to call UpdateService."""
         return self in (Outcome.SCALED_OUT, Outcome.SCALED_IN)
 
     @property
@@ -55,7 +55,7 @@ class Outcome(StrEnum):
 
     @property
     def is_incident(self) -> bool:
-        """Whether it is a state that lasts until something is done: of each, one look tells."""
+        """Whether this is a state that lasts until someone acts; one look announces it."""
         return self.failed or self in _LASTING
 
     def sentence(self, *, before: int | None, granted: int | None, why: str) -> str:

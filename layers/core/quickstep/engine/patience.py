@@ -1,16 +1,16 @@
-"""Giving capacity back: how long an idle task is kept.
+"""Patience: how long to keep an idle task before removing it.
 
-Whether to keep an idle task or to start one again later is to rent or to buy. A task that has been
-idle for as long as it would be missed is given back: that is never more than twice as dear as to
-have known (S. Irani, S. Shukla and R. Gupta, *Online strategies for dynamic power management in
-systems with multiple power-saving states*, 2003; for servers, each with its own timer:
-T. Lu, M. Chen and L. L. H. Andrew, *Simple and effective dynamic provisioning for
-power-proportional data centers*, 2013). What a task's number is missed for is learnt from what has
-happened to that number: the ninth task of a service may be needed each quarter of an hour, and the
-twentieth once a day.
+Keeping an idle task or starting one again later is the choice between renting and buying. A task is
+removed once it has been idle for as long as it would be missed, which never costs more than twice
+as much as knowing the future (S. Irani, S. Shukla and R. Gupta, *Online strategies for dynamic
+power management in systems with multiple power-saving states*, 2003; for servers, each with its own
+timer: T. Lu, M. Chen and L. L. H. Andrew, *Simple and effective dynamic provisioning for
+power-proportional data centers*, 2013). How long a task would be missed is learnt from the history
+of its number: a service may need its ninth task every quarter of an hour, and its twentieth once a
+day.
 
-Tasks are numbered from 1; those with the highest numbers go first. Above FINE_LEVELS, numbers
-within LEVEL_STEP of each other share what is learnt.
+Tasks are numbered from 1, and the highest numbers go first. Above FINE_LEVELS, numbers within
+LEVEL_STEP of each other share what is learnt.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ LONGEST_WINDOW = 3600
 """No task is kept idle for longer, in seconds."""
 
 SOON = 4
-"""A task that is needed again within so many times its window was given back too soon."""
+"""A task that is needed again within this many times its window was removed too soon."""
 
 SHRINK = 0.95
-"""What is left of a window where a task was missed later than that."""
+"""The share of its window that a level keeps if a task was missed later than that."""
 
 PEAK_SECONDS = 420
-"""For how long a share of the highest need is kept."""
+"""How long a share of the highest need is kept."""
 
 REMEMBERED = 3
-"""So many of a level's returns are remembered."""
+"""How many removals each level remembers."""
 
 MINUTES_FROM = 180
-"""Durations are said in minutes from so many seconds on."""
+"""Durations of this many seconds or more are given in minutes."""
 
 FINE_LEVELS = 50
 LEVEL_STEP = 1.05
@@ -62,7 +62,7 @@ TOPS = _tops()
 
 
 def level_of(tasks: int) -> int:
-    """Return the highest number of the level that a task's number is in.
+    """Return the highest number in the level of a task's number.
 
     Example: 9 for 9; 53, 54 and 56 share the level 56.
     """
@@ -71,7 +71,7 @@ def level_of(tasks: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """So many tasks were needed up to this moment."""
+    """How many tasks were needed up to this moment."""
 
     at: datetime
     tasks: int
@@ -79,10 +79,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What has been learnt of the tasks up to the number `top`, down to the level below.
+    """What has been learnt about the tasks up to number `top`, down to the next lower level.
 
-    They are kept for `window` seconds. `returned_at` is when they were given back, unless they have
-    been needed since; of the last returns, `missed` says whether they were needed again soon.
+    They are kept idle for `window` seconds. `returned_at` is when they were removed, unless they
+    have been needed since. For each of the last removals, `missed` says whether they were soon
+    needed again.
     """
 
     top: int
@@ -93,11 +94,11 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What giving back remembers.
+    """What is remembered about removing tasks.
 
-    The `needs` are newest first, and each is of more tasks than those before: what was smaller than
-    a later one does not matter any more. `tasks` were desired at the last look, and `grown_at` is
-    when they last became more.
+    `needs` are newest first, each larger than those before it, because a need smaller than a later
+    one no longer matters. `tasks` is the desired count at the last look, and `grown_at` is when it
+    last grew.
     """
 
     tasks: int
@@ -106,13 +107,13 @@ class Patience:
     levels: tuple[Level, ...] = ()
 
     def level(self, top: int) -> Level | None:
-        """Return what is known of a level; None where nothing is."""
+        """Return what is known about a level; None if nothing is."""
         return next((level for level in self.levels if level.top == top), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """So many tasks are kept `until` then, and `why`."""
+    """How many tasks are kept, `until` when, and `why`."""
 
     tasks: int
     until: datetime
@@ -125,12 +126,12 @@ class Kept:
 def learnt(
     known: Patience | None, desired: int, needs: Sequence[Need], window: int, now: datetime
 ) -> Patience:
-    """Return what is remembered once these needs have been seen, oldest first.
+    """Return the memory after new needs, given oldest first.
 
-    Without a memory every task counts as needed just now.
+    Without a memory, every task counts as needed just now.
 
-    Example: of 8, 9 and 7 tasks needed, and 9 a minute before, 9 and 7 are remembered: 8 is less
-    than what came after it.
+    Example: from 8, 9 and 7 tasks needed, after 9 a minute before, 9 and 7 are remembered: 8 is
+    less than the need that follows it.
     """
     if known is None:
         known = Patience(desired, now, (Need(now, desired),))
@@ -148,7 +149,7 @@ def learnt(
 
 
 def returned(known: Patience, before: int, after: int, window: int, now: datetime) -> Patience:
-    """Return the memory once tasks have been given back: `before` became `after`."""
+    """Return the memory after tasks were removed: `before` became `after`."""
     tops = TOPS[bisect_left(TOPS, after + 1) : bisect_left(TOPS, before) + 1]
     given = {top: known.level(top) or Level(top, window) for top in tops}
     others = tuple(level for level in known.levels if level.top not in given)
@@ -157,15 +158,15 @@ def returned(known: Patience, before: int, after: int, window: int, now: datetim
 
 
 def grown(known: Patience, tasks: int, now: datetime) -> Patience:
-    """Return the memory once tasks have been added: idle ones are so since now at most."""
+    """Return the memory after tasks were added: no task has been idle for longer than since now."""
     return replace(known, tasks=tasks, grown_at=now)
 
 
 def _judged(level: Level, need: Need, window: int) -> Level:
-    """Return a level after a need: where its tasks had been given back, whether that was too soon.
+    """Return a level after a need: if its tasks had been removed, judge whether that was too soon.
 
-    Example: given back after 120 s, and needed again 300 s later, which is within 4 * 120 s: from
-    now on, it is kept for 240 s. Needed again after an hour: 228 s.
+    Example: removed after 120 s and needed again 300 s later, which is within 4 * 120 s: from now
+    on, kept for 240 s. Needed again after an hour: 228 s.
     """
     below = TOPS[bisect_left(TOPS, level.top) - 1]
     if level.returned_at is None or need.at <= level.returned_at or need.tasks <= below:
@@ -180,7 +181,7 @@ def _judged(level: Level, need: Need, window: int) -> Level:
 
 
 def _matters(level: Level, window: int, now: datetime) -> bool:
-    """Whether a level differs from one of which nothing is known."""
+    """Whether a level differs from an unknown one."""
     since = level.returned_at
     return level.window > window or (
         since is not None and (now - since).total_seconds() <= SOON * level.window
@@ -190,9 +191,9 @@ def _matters(level: Level, window: int, now: datetime) -> bool:
 def _staircase(
     needs: Sequence[Need], levels: Sequence[Level], window: int, now: datetime
 ) -> tuple[Need, ...]:
-    """Return the needs that still matter of some that are newest first.
+    """Return the needs that still matter, from needs that are newest first.
 
-    Those that are older than the window and of one level are one: the larger, at the later time.
+    Needs older than the window and of the same level merge into one: the larger, at the later time.
     """
     longest = max((level.window for level in levels), default=window)
     oldest = now - timedelta(seconds=max(PEAK_SECONDS, longest, window))
@@ -212,10 +213,10 @@ def _staircase(
 
 
 def kept(known: Patience, window: int, share: float, now: datetime) -> Kept:
-    """Return how many tasks are kept, and until when at least.
+    """Return how many tasks to keep, and until when at least.
 
-    Example: 12 were needed two minutes ago and 6 now, the window is 120 s: 12. A minute later 9,
-    which is 0.7 of 12 rounded up, until 12 have not been needed for seven minutes.
+    Example: 12 were needed two minutes ago and 6 now, and the window is 120 s: 12. A minute later:
+    9, which is 0.7 of 12 rounded up, until 12 have not been needed for seven minutes.
     """
     every = list(_reasons(known, window, share, now))
     holding = [each for each in every if each.until >= now]

@@ -1,7 +1,7 @@
-"""What is asked of a policy, whatever its form: the one place that tells the forms apart.
+"""The questions to a policy, whatever its form: the only place that distinguishes the forms.
 
-A new form joins the union `model.Policy`; mypy then finds every question below that has no answer
-of it.
+A new form joins the union `model.Policy`; mypy then finds every question below that does not answer
+for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quickstep.engine.proposal import Case, Proposal
 
 SURGE_SECONDS = 2
-"""So many whole seconds show a surge."""
+"""How many whole seconds show a surge."""
 
 TREND_SECONDS = 5
 
@@ -25,8 +25,8 @@ TREND_SECONDS = 5
 def ask(case: Case, policy: Policy, alarm: Alarm, direction: Direction) -> Proposal | None:
     """Return the capacity that a policy asks for in a direction, from what was seen.
 
-    None where it has nothing to say; a held proposal where it speaks against any change. `alarm` is
-    the policy's own, and it `speaks`.
+    None if it asks for nothing; a held proposal if it opposes any change. `alarm` is the policy's
+    own, and it `speaks`.
     """
     match policy:
         case StepPolicy():
@@ -38,9 +38,9 @@ def ask(case: Case, policy: Policy, alarm: Alarm, direction: Direction) -> Propo
 
 
 def speaks(policy: Policy, alarm: Alarm) -> bool:
-    """Whether a policy has a say: by steps, where its alarm fires; by a target, whenever it sees.
+    """Whether a policy has a say: a step policy if its alarm fires, a target policy if it has data.
 
-    One by a target that is blind does not speak either way.
+    A target policy without data stays silent in both directions.
     """
     match policy:
         case StepPolicy():
@@ -52,10 +52,10 @@ def speaks(policy: Policy, alarm: Alarm) -> bool:
 
 
 def is_content(policy: Policy, alarm: Alarm) -> bool:
-    """Whether a policy that asks for nothing has seen all that it goes by, whatever its alarm says.
+    """Whether a policy that asks for nothing has seen all it needs, whatever its alarm says.
 
-    An alarm of steps that fires and that no step answers is worth a word; a target's alarm may fire
-    while the tasks are enough.
+    A firing step alarm that no step answers deserves a reason. A target's alarm may fire although
+    the tasks are enough.
     """
     match policy:
         case StepPolicy():
@@ -69,7 +69,7 @@ def is_content(policy: Policy, alarm: Alarm) -> bool:
 def looks_back(
     target: ScalableTarget, policy: Policy, direction: Direction, state: AlarmState
 ) -> bool:
-    """Whether the load before an alarm's event is looked at, which shows a state."""
+    """Whether to look at the load before an alarm's event that shows this state."""
     match policy:
         case StepPolicy():
             fires = state is AlarmState.ALARM
@@ -81,12 +81,12 @@ def looks_back(
 
 
 def looks_always(policy: Policy) -> bool:
-    """Whether a policy looks at its metric all the time, and not only while its alarm fires."""
+    """Whether a policy always looks at its metric, and not only while its alarm fires."""
     return window(policy) is not None
 
 
 def by_the_newest(policy: Policy | None) -> bool:
-    """Whether a policy goes by the newest seconds that can be seen, not by its alarm's periods."""
+    """Whether a policy follows the newest visible seconds instead of its alarm's periods."""
     match policy:
         case TargetPolicy():
             return True
@@ -97,27 +97,28 @@ def by_the_newest(policy: Policy | None) -> bool:
 
 
 def resolution(target: ScalableTarget, policy: Policy | None) -> int:
-    """Return at how many seconds' resolution a policy's metric is read, where it has it."""
+    """Return the resolution, in seconds, at which to read a policy's metric if it has it."""
     return 1 if by_the_newest(policy) else target.publish_seconds
 
 
 def surge_interval(target: ScalableTarget, policy: Policy | None) -> int:
-    """Return the seconds of each interval in which the load is shown where a surge begins.
+    """Return the seconds in each interval of the load where a surge begins.
 
-    A target is sized by the newest one, which has no second from before the surge. Steps look for
-    a trend in theirs, and in short ones a jump is a trend if tasks report it one after the other.
+    A target policy sizes by the newest interval, which contains no second from before the surge.
+    Steps look for a trend, and in short intervals a jump looks like one if tasks report it one
+    after another.
     """
     shortest = SURGE_SECONDS if by_the_newest(policy) else TREND_SECONDS
     return max(shortest, target.publish_seconds)
 
 
 def window(policy: Policy) -> int | None:
-    """Return how long an idle task is kept at least, in seconds; None where steps alone say it."""
+    """Return the least seconds to keep an idle task; None if steps alone decide."""
     return policy.scale_in_window
 
 
 def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
-    """Return how many tasks were needed lately, oldest first, for a policy with a window."""
+    """Return how many tasks were needed recently, oldest first, for a policy with a window."""
     match policy:
         case StepPolicy():
             return step_policy.needed(case, policy, alarm)
@@ -128,7 +129,7 @@ def needed(case: Case, policy: Policy, alarm: Alarm) -> list[Need]:
 
 
 def needs(case: Case, policy: Policy, alarm: Alarm) -> int:
-    """Return how many tasks a scale-out policy needs to stay quiet at this load; 0 if not known."""
+    """Return the tasks at which a scale-out policy stays quiet under this load; 0 if not known."""
     match policy:
         case StepPolicy():
             return step_policy.needs(case, policy, alarm)

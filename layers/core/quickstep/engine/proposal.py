@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from quickstep.engine.outcome import Outcome
 
 DOCUMENT = "policy"
-"""Whose the bounds are where nothing replaces the document's."""
+"""The source of the bounds if nothing replaces the document's."""
 
 RECHECK_SECONDS = 10
-"""A breach is looked at again after one evaluation of a high-resolution alarm."""
+"""When to look at a breach again: after one evaluation of a high-resolution alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The minimum and maximum in force, and whose they are; `forced` ones ask for no load."""
+    """The minimum and maximum in force, and their source; `forced` ones ignore the load."""
 
     minimum: int
     maximum: int
@@ -32,13 +32,13 @@ class Bounds:
 
     @classmethod
     def in_force(cls, target: ScalableTarget, state: State, now: datetime) -> Bounds:
-        """Return the policy's bounds, or what an active override or schedules make of them.
+        """Return the policy's bounds, or those of an active override or of schedules.
 
-        An override by hand wins over all schedules. Of several schedules the larger minimum and
-        the larger maximum win, as the largest capacity does among policies.
+        An override by hand beats all schedules. Among schedules, the larger minimum and the larger
+        maximum win, as the largest capacity does among policies.
 
-        Example: policy 4 to 40, the schedule `night` with maximum 2 gives 2 to 2, `sale` with
-        minimum 20 gives 20 to 40; while both are active: 20 to 40.
+        Example: with a policy of 4 to 40, the schedule `night` with maximum 2 gives 2 to 2, and
+        `sale` with minimum 20 gives 20 to 40. While both are active: 20 to 40.
         """
         if state.override and state.override.active(now):
             return cls._overridden(target, state.override, "override")
@@ -60,9 +60,9 @@ class Bounds:
     def _overridden(cls, target: ScalableTarget, override: Override, source: str) -> Bounds:
         """Return the policy's bounds, each replaced by the override's.
 
-        Where an overridden bound crosses the other one, the override wins and takes it along.
-        Example: policy 2 to 10, override minimum 20: 20 to 20. The last task goes only where the
-        policy itself has a minimum of 0. Example: policy 2 to 10, override maximum 0: 1 to 1.
+        If an overridden bound crosses the other one, the override wins and moves that one, too.
+        Example: policy 2 to 10, override minimum 20: 20 to 20. The last task goes only if the
+        policy's own minimum is 0. Example: policy 2 to 10, override maximum 0: 1 to 1.
         """
         least = 0 if target.min_capacity == 0 else 1
         minimum, maximum = target.min_capacity, target.max_capacity
@@ -76,17 +76,17 @@ class Bounds:
 
     @property
     def named(self) -> str:
-        """What a reason calls them, e.g. `the policy's bounds of 2 to 40`."""
+        """The bounds as a reason names them, e.g. `the policy's bounds of 2 to 40`."""
         return f"the {self.source}'s bounds of {self.minimum} to {self.maximum}"
 
     def bound(self, direction: Direction) -> str:
-        """What a reason calls the bound of a direction, e.g. `the policy's maximum of 40`."""
+        """Return a direction's bound as a reason names it, e.g. `the policy's maximum of 40`."""
         if direction is Direction.OUT:
             return f"the {self.source}'s maximum of {self.maximum}"
         return f"the {self.source}'s minimum of {self.minimum}"
 
     def crossed(self, capacity: int) -> str:
-        """Return which bound a capacity is beyond; empty where none.
+        """Return which bound a capacity is beyond; empty if none.
 
         Example: `6 is below the override's minimum of 200`.
         """
@@ -95,7 +95,7 @@ class Bounds:
         return f"{capacity} is above {self.bound(Direction.OUT)}" if capacity > self.maximum else ""
 
     def nearest(self, capacity: int) -> int:
-        """Return the capacity within the bounds that is nearest to one."""
+        """Return the nearest capacity within the bounds."""
         return min(max(capacity, self.minimum), self.maximum)
 
 
@@ -115,7 +115,7 @@ class Case:
         return self.observation.service.desired
 
     def alarms(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
-        """Return the policies of a direction whose alarm is known, with it."""
+        """Return a direction's policies whose alarm is known, each with its alarm."""
         return [
             (policy, self.observation.alarms[policy.alarm])
             for policy in self.target.in_direction(direction)
@@ -123,7 +123,7 @@ class Case:
         ]
 
     def in_alarm(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
-        """Return the policies of a direction whose alarm is in ALARM, with it."""
+        """Return a direction's policies whose alarm is in ALARM, each with its alarm."""
         return [pair for pair in self.alarms(direction) if pair[1].state is AlarmState.ALARM]
 
     def seconds_until(self, moment: datetime) -> int:
@@ -133,14 +133,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A capacity, and what the rules did to it so far.
+    """A capacity, and what the rules have done to it so far.
 
-    `why` is what the policy says of it, and `decided` what the rule says that moved it last, both
-    as a reason words it; the trail has every digit.
+    `why` is the policy's reason, and `decided` that of the rule that last moved it, both as worded
+    for people; the trail has every digit.
 
-    `base` is the capacity that the step counted from. `held` is the outcome of the rule that took
-    the capacity back to the one seen; no later rule looks at a proposal that is held. A scale-out
-    that `yields` has more than it wants, and leaves it to a scale-in to ask for fewer.
+    `base` is the capacity from which the step counted. `held` is the outcome of the rule that
+    returned the capacity to the one seen; later rules skip a held proposal. A scale-out that
+    `yields` has more than it wants, and leaves it to a scale-in to ask for fewer.
     """
 
     capacity: int
@@ -155,13 +155,13 @@ class Proposal:
 
     @property
     def leaves_it(self) -> bool:
-        """Whether it has come to nothing, and is not in the way of a removal."""
+        """Whether it asks for nothing, and does not block a removal."""
         return self.yields and self.held is not None
 
     def after(self, guard: str, capacity: int, why: str, said: str = "") -> Proposal:
-        """Return the proposal after a rule has set, or left, its capacity.
+        """Return the proposal after a rule has set or kept its capacity.
 
-        `why` is for the trail, and `said` for the reason, where that words it in another way.
+        `why` is for the trail, and `said` for the reason, if that is worded differently.
         """
         step = TrailStep(guard, self.capacity, capacity, why)
         decided = self.decided if capacity == self.capacity else said or why
@@ -185,7 +185,7 @@ def hold(case: Case, guard: str, outcome: Outcome, why: str) -> Proposal:
 
 
 def corrected(case: Case, proposal: Proposal) -> Proposal:
-    """Return the proposal at its base, with a line for the bound that this was brought back to."""
+    """Return the proposal at its base, with a trail line if a bound moved the base."""
     base, seen = proposal.base, case.desired
     if base == seen or base != case.bounds.nearest(seen):
         return proposal
@@ -197,7 +197,7 @@ def corrected(case: Case, proposal: Proposal) -> Proposal:
 def largest(proposals: list[Proposal]) -> Proposal:
     """Return the proposal with the largest capacity: in both directions the safest one.
 
-    Example: at 10 tasks, +3 (13) and +200 % (30) in breach together: 30.
+    Example: at 10 tasks, +3 (13) and +200 % (30) breach together: 30.
     """
     winner = max(proposals, key=lambda p: (p.capacity, p.wanted, not p.yields))
     if len(proposals) == 1:

@@ -1,7 +1,7 @@
-"""What the queue policies of a target ask for: the tasks that work off all of its queues.
+"""What a target's queue policies ask for: the tasks that work off all of its queues.
 
-A task works on the jobs of any of them, so what each takes is added up. That is one number, and one
-proposal beside those of the policies that have alarms.
+A task works on jobs from any of them, so their needs are added up. This gives one number, and one
+proposal alongside those of the policies with alarms.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from quickstep.engine.proposal import Case
 
 QUEUES = "QueuePolicies/*"
-"""What giving back remembers of all queue policies together goes by this name: no policy's."""
+"""The name under which patience for all queue policies is kept; no policy has it."""
 
 EMPTY_SECONDS = 60
-"""The last task goes once no message has been seen in any queue for so long."""
+"""The last task goes once all queues have been empty for this long."""
 
 
 def window(target: ScalableTarget) -> int | None:
-    """Return how long an idle task is kept at least, in seconds; None without a queue."""
+    """Return the least seconds to keep an idle task; None without a queue."""
     return max((policy.scale_in_window for policy in target.queues), default=None)
 
 
 def needed(backlog: Backlog) -> list[Need]:
-    """Return how many tasks the queues took lately, oldest first."""
+    """Return how many tasks the queues needed recently, oldest first."""
     return list(reversed(backlog.needs))
 
 
 def unseen(case: Case) -> str | None:
-    """Return why a queue of the target cannot be seen; None where all are."""
+    """Return why one of the target's queues cannot be seen; None if all can."""
     backlog = case.observation.backlog
     for policy in case.target.queues:
         queue = backlog.queues.get(policy.name) if backlog else None
@@ -55,11 +55,11 @@ def unseen(case: Case) -> str | None:
 
 
 def ask(case: Case, direction: Direction) -> Proposal | None:
-    """Return the capacity that the queues take, or how much of what is idle is kept.
+    """Return the capacity that the queues need, or how many idle tasks to keep.
 
-    None without such a queue, or where more tasks are not needed. For fewer, every queue is seen;
-    and where other policies of the target go by steps, these have to ask for fewer, too: a quiet
-    alarm does not say what its load takes.
+    None without queues, or if no more tasks are needed. Asking for fewer requires that every queue
+    was read. If the target also has step policies, these must ask for fewer, too: a quiet alarm
+    does not say how many tasks its load needs.
     """
     backlog = case.observation.backlog
     if not case.target.queues or backlog is None:
@@ -80,7 +80,7 @@ def _more(case: Case, backlog: Backlog) -> Proposal | None:
     wanted = max(base, backlog.tasks)
     proposal = corrected(case, Proposal(case.desired, wanted, base, why))
     proposal = proposal.after("queues", wanted, why)
-    # What comes meanwhile is seen by the next poll: this look is for what is to be given back.
+    # The next poll sees new arrivals; this look is for tasks that can be removed.
     return largest_step(case, proposal).checked_again_in(LONGEST_PAUSE)
 
 
@@ -96,7 +96,7 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
         )
     keep = kept(patience, least, case.target.queues[0].kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    # At the minimum nothing is left to give back, and all else is seen by polls.
+    # At the minimum no task can be removed, and polls see everything else.
     proposal = proposal.checked_again_in(soon if case.desired > case.bounds.minimum else None)
     held = keep.why
     if min(base, keep.tasks) > proposal.capacity:
@@ -106,7 +106,7 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
         seconds, held = waits
         proposal = proposal.after("last task", 1, f"kept at 1: {held}", held)
         proposal = proposal.checked_again_in(seconds)
-    if proposal.capacity:  # where none is needed, none has to be left beside those missing
+    if proposal.capacity:  # without a need, no room is left for missing tasks
         proposal = beside_missing(case, proposal, base)
     if proposal.capacity < case.desired:
         return proposal
@@ -117,9 +117,9 @@ def _fewer(case: Case, backlog: Backlog) -> Proposal:
 
 
 def _not_empty_for_long(case: Case, backlog: Backlog) -> tuple[int, str] | None:
-    """Return in how many seconds the last task may go, and why not now; None where it may.
+    """Return how many seconds the last task must stay, and why; None if it may go.
 
-    Messages that are delayed, or in flight somewhere, are no load, and come back any moment.
+    Delayed or in-flight messages are not a load, but may come back at any moment.
     """
     if backlog.empty_since is None:
         return RECHECK_SECONDS, "messages are in flight or delayed"
@@ -133,9 +133,9 @@ def _not_empty_for_long(case: Case, backlog: Backlog) -> tuple[int, str] | None:
 def _sum(case: Case, backlog: Backlog) -> str:
     """Return the sum in words.
 
-    Where tasks are no more than there are jobs for, it says how many these are.
+    If the jobs limit the tasks, it says how many jobs there are.
 
-    Examples: `jobs: 12 jobs/s arriving and 340 waiting need 50 tasks at 0.5 jobs/s each`; of two
+    Examples: `jobs: 12 jobs/s arriving and 340 waiting need 50 tasks at 0.5 jobs/s each`; for two
     queues `jobs: 12 jobs/s arriving and 340 waiting need 49.3; mails: 6 waiting need 0.2: 50 tasks
     in all`.
     """

@@ -1,4 +1,4 @@
-"""What a step policy asks for: its step, chosen again from the load that is expected."""
+"""What a step policy asks for: its step, chosen again from the expected load."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
 REMOVAL_MARGIN = 4
 """A removal leaves room for this many standard deviations of the load's noise.
 
-There are 8,640 datapoints a day; of a normal distribution, one in 32,000 is above four.
+A day has 8,640 datapoints; in a normal distribution, one in 32,000 is above four.
 """
 
 SAME = 0.01
-"""Fewer or more tasks that serve than report, by this part, are the same."""
+"""Serving and reporting tasks that differ by less than this share count as equal."""
 
 LOOKING_BACK = {
     Direction.OUT: {Guard.CAPACITY_ON_ITS_WAY, Guard.RISING_TREND},
     Direction.IN: {Guard.WOULD_FLAP},
 }
-"""The guards that look at the load before an alarm's event."""
+"""The guards that need the load before an alarm's event."""
 
 
 def looks_back(target: ScalableTarget, policy: StepPolicy, direction: Direction) -> bool:
-    """Whether the policy's step is chosen by the load before an alarm's event, too."""
+    """Whether the load before an alarm's event also affects the policy's step."""
     asked = not target.guards.isdisjoint(LOOKING_BACK[direction])
     return asked and policy.metric_scope is MetricScope.PER_TASK
 
@@ -67,8 +67,8 @@ def looks_back(target: ScalableTarget, policy: StepPolicy, direction: Direction)
 def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
     """Return what the policy's step asks for; None without a value or a matching step.
 
-    A base other than the capacity seen is a correction into the bounds that comes first.
-    Example: 1 task, minimum 2 and a step of +1: corrected to 2, then 3.
+    If the base is not the capacity seen, a correction into the bounds comes first. Example: 1 task,
+    minimum 2 and a step of +1: corrected to 2, then 3.
     """
     out, seen, bounds = direction is Direction.OUT, case.desired, case.bounds
     base = max(seen, bounds.minimum) if out else min(seen, bounds.maximum)
@@ -95,15 +95,15 @@ def ask(case: Case, policy: StepPolicy, alarm: Alarm, direction: Direction) -> P
 
 
 def _is_load(policy: StepPolicy, alarm: Alarm, direction: Direction) -> bool:
-    """Whether the alarm's value grows with the load of a task, and falls as tasks are added."""
+    """Whether the alarm's value grows with a task's load, and falls as tasks are added."""
     out = direction is Direction.OUT
     return policy.metric_scope is MetricScope.PER_TASK and alarm.compared(direction).upward is out
 
 
 def _breaching(alarm: Alarm, direction: Direction) -> Alarm:
-    """Return the alarm with the datapoints that breach: those that have set it off.
+    """Return the alarm with only its breaching datapoints: those that triggered it.
 
-    Example: 20, 110, 115, 30 and 112, of which 3 of 5 are above 100: 110, 115 and 112.
+    Example: 20, 110, 115, 30 and 112, where 3 of 5 must be above 100: 110, 115 and 112.
     """
     if alarm.threshold is None or alarm.state is not AlarmState.ALARM:
         return alarm
@@ -113,9 +113,10 @@ def _breaching(alarm: Alarm, direction: Direction) -> Alarm:
 
 
 def _breaches(served: Alarm, shown: Alarm, direction: Direction) -> bool:
-    """Whether the value of serving tasks breaches, where it is another than the one reported.
+    """Whether the serving tasks' value breaches, if it differs from the reported one.
 
-    Example: 300 on 10 tasks and 2 that drain: 25 on average is below 30, 30 each is not.
+    Example: 300 on 10 tasks, with 2 more draining: the average of 25 is below 30, but 30 each is
+    not.
     """
     if served is shown or served.threshold is None:
         return True
@@ -127,14 +128,14 @@ def _differs(load: Load) -> bool:
 
 
 def _per_serving_task(case: Case, policy: StepPolicy, alarm: Alarm, load: Load | None) -> Alarm:
-    """Return the alarm with the value of a task that serves, not of one that reports."""
+    """Return the alarm with a serving task's value instead of a reporting task's."""
     if load is None or not alarm.datapoints or not _differs(load) or not _counts(case):
         return alarm
     return _expected(policy, alarm, load.factor)
 
 
 def _counts(case: Case) -> bool:
-    """Whether the target looks at who serves: not where all such guards are switched off."""
+    """Whether the target considers who serves: not if all such guards are switched off."""
     return not case.target.guards.isdisjoint({Guard.CAPACITY_ON_ITS_WAY, Guard.WOULD_FLAP})
 
 
@@ -151,7 +152,7 @@ def _who_serves(
 def _not_breached(
     case: Case, policy: StepPolicy, alarm: Alarm, base: int, load: Load | None
 ) -> Proposal | None:
-    """Hold where only the reported value matches a step, and that of serving tasks does not."""
+    """Hold if only the reported value matches a step, and the serving tasks' value does not."""
     proposal = _from_step(case, policy, alarm, base) if load and _counts(case) else None
     if proposal is None or load is None:
         return None
@@ -161,7 +162,7 @@ def _not_breached(
 
 
 def _smallest_removal(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Proposal | None:
-    """Return what the policy's smallest step leaves, as its alarm takes missing data for a breach.
+    """Return what the policy's smallest step leaves; its alarm treats missing data as breaching.
 
     Example: steps of -1 and -4, and no data: one task goes.
     """
@@ -200,9 +201,9 @@ def _fewer(
 
 
 def _while_patient(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
-    """Remove only what has been idle for longer than its patience.
+    """Remove only tasks that have been idle for longer than their patience.
 
-    Example: 9 tasks of which a step removes one, and the ninth was needed a minute ago: 9.
+    Example: a step would remove one of 9 tasks, and the ninth was needed a minute ago: 9.
     """
     known, least = case.state.patience.get(policy.name), policy.scale_in_window
     if known is None or least is None:
@@ -219,7 +220,7 @@ def _while_patient(case: Case, policy: StepPolicy, proposal: Proposal) -> Propos
 
 
 def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
-    """Hold in a scale-in cooldown."""
+    """Hold during a scale-in cooldown."""
     until = scale_in_cooldown(policy, case.target, case.state, case.now)
     if until is None:
         return proposal.checked_again_in(max(proposal.check_again or 0, policy.cooldown))
@@ -229,7 +230,7 @@ def _waits(case: Case, policy: StepPolicy, proposal: Proposal) -> Proposal:
 
 
 def _unseen(case: Case, load: Load, proposal: Proposal) -> Proposal:
-    """Hold while not every task that serves is seen: what it carries is not known."""
+    """Hold while some serving tasks are unseen, because their load is unknown."""
     if not load.unseen:
         return proposal
     why = f"{load.unseen}, so none is removed"
@@ -261,8 +262,8 @@ def _where(policy: StepPolicy, alarm: Alarm) -> str:
 def _does(case: Case, policy: StepPolicy, step: StepAdjustment, base: int, wanted: int) -> str:
     """Return what a step does, in tasks.
 
-    Examples: `adds 4 tasks`; `asks for 5 tasks`; where it does not count from the capacity seen,
-    `adds 1 task to the policy's minimum of 2`.
+    Examples: `adds 4 tasks`; `asks for 5 tasks`; if it does not count from the capacity seen, `adds
+    1 task to the policy's minimum of 2`.
     """
     if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
         return f"asks for {tasks(step.adjustment)}"
@@ -276,17 +277,17 @@ def _does(case: Case, policy: StepPolicy, step: StepAdjustment, base: int, wante
 
 
 def _has_enough(case: Case, policy: StepPolicy, step: StepAdjustment) -> bool:
-    """Whether a scale-out policy names an exact capacity below what there is.
+    """Whether a scale-out policy names an exact capacity below the current one.
 
-    It wants fewer tasks, which is for a scale-in policy to ask for: it is not in that one's way.
-    Example: a backlog of 8 is worth 2 tasks exactly, and there are 4.
+    It wants fewer tasks, which only a scale-in policy may ask for, so it does not block that
+    policy. Example: a backlog of 8 is worth exactly 2 tasks, and there are 4.
     """
     exact = policy.adjustment_type is AdjustmentType.EXACT_CAPACITY
     return exact and policy.direction is Direction.OUT and step.adjustment < case.desired
 
 
 def _chosen(policy: StepPolicy, alarm: Alarm) -> tuple[StepAdjustment, str] | None:
-    """Return the step that holds the alarm's value, and a sentence that says so."""
+    """Return the step that contains the alarm's value, and a sentence that says so."""
     if alarm.threshold is None or not alarm.datapoints:
         return None
     value = aggregate(alarm.datapoints, policy.aggregation)
@@ -303,7 +304,7 @@ def _chosen(policy: StepPolicy, alarm: Alarm) -> tuple[StepAdjustment, str] | No
 
 
 def _largest_step(case: Case, proposal: Proposal) -> Proposal:
-    """Let no step be larger than MaxAdjustmentMagnitude, whatever the document says.
+    """Limit every step to MaxAdjustmentMagnitude, whatever the document says.
 
     Example: 4 tasks, a magnitude of 100 and an ExactCapacity of 2000: 104.
     """
@@ -318,10 +319,10 @@ def _largest_step(case: Case, proposal: Proposal) -> Proposal:
 def _rising_trend(
     case: Case, policy: StepPolicy, alarm: Alarm, load: Load, proposal: Proposal
 ) -> tuple[Alarm, Proposal]:
-    """Choose the step from the load that is expected when a new task serves.
+    """Choose the step from the load expected when a new task serves.
 
-    Example: 4 tasks at 85 each, from 50 and 65, and a threshold of 70: 85 * 1.48 is 126, whose step
-    [50, 100) adds 2 where that of 85 adds 1.
+    Example: 4 tasks at 85 each, after 50 and 65, and a threshold of 70: 85 * 1.48 is 126, and its
+    step [50, 100) adds 2, while the step for 85 adds 1.
     """
     growth, slope = expected_growth(case, alarm, load)
     if Guard.RISING_TREND not in case.target.guards or growth <= 1:
@@ -342,11 +343,11 @@ def _capacity_on_its_way(
 ) -> tuple[Alarm, Proposal]:
     """Choose the step again, from the load per task once the tasks on their way serve.
 
-    Example: 6 tasks of which 4 are starting, 225 requests a second and task: 225 * 2 / 6 is 75, no
-    breach of 100, so no task is added. Those that are missing are not on their way.
+    Example: 6 tasks, of which 4 are starting, and 225 requests/s per task: 225 * 2 / 6 is 75, no
+    breach of 100, so no task is added. Missing tasks are not on their way.
     """
     coming = case.desired - tasks_of(case).missing
-    # With nothing that serves, the value is the first task's to come, and says nothing of the rest.
+    # If nothing serves, the value belongs to the first new task, and says nothing about the rest.
     if Guard.CAPACITY_ON_ITS_WAY not in case.target.guards or not 0 < load.serving < coming:
         return alarm, proposal
     expected = _expected(policy, alarm, load.serving / coming)
@@ -374,10 +375,10 @@ def _capacity_on_its_way(
 def _missing_tasks(
     case: Case, policy: StepPolicy, alarm: Alarm, load: Load, proposal: Proposal
 ) -> Proposal:
-    """Let a step end at what the load needs while tasks are missing: more might not come either.
+    """End a step at what the load needs while tasks are missing: more might not come either.
 
-    Example: 10 desired, 8 that run, 120 each and a threshold of 100: 960 need 10, which are asked
-    for already. At 150 each 1,200 need 12, so no step goes beyond 12.
+    Example: 10 desired, 8 running at 120 each and a threshold of 100: 960 need 10, which are
+    already desired. At 150 each, 1,200 need 12, so no step goes beyond 12.
     """
     missing, threshold = tasks_of(case).missing, alarm.threshold
     guarded = Guard.CAPACITY_ON_ITS_WAY in case.target.guards and load.serving > 0
@@ -387,9 +388,9 @@ def _missing_tasks(
     needed = math.ceil(carried / threshold)
     least = max(case.desired, case.bounds.minimum)
     capacity = max(least, min(proposal.capacity, needed))
-    trouble = case.observation.service.trouble
+    problem = case.observation.service.trouble
     gone = f"{missing} of {case.desired} are missing, and a load of"
-    because = f" needs {needed}{f'. ECS says: {trouble}' if trouble else ''}"
+    because = f" needs {needed}{f'. ECS says: {problem}' if problem else ''}"
     why = f"{gone} {exact(carried)}{because}"
     said = f"{gone} {number(carried)}{unit_of_load(alarm.metric)}{because}"
     if capacity == case.desired:
@@ -398,15 +399,15 @@ def _missing_tasks(
 
 
 def _expected(policy: StepPolicy, alarm: Alarm, factor: float) -> Alarm:
-    """Return the alarm as it would be at so many times its value."""
+    """Return the alarm as it would be at `factor` times its value."""
     return replace(alarm, datapoints=(aggregate(alarm.datapoints, policy.aggregation) * factor,))
 
 
 def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
-    """Hold in a scale-out cooldown, unless the step is a larger one.
+    """Hold during a scale-out cooldown, unless the step is larger than the last.
 
-    It then counts what the initiating scale-out has added: after +2 from 10 to 12, a step of +3
-    asks for 13, so only 1 more.
+    A larger step is reduced by what the initiating scale-out added: after +2 from 10 to 12, a step
+    of +3 asks for 13, so only 1 more.
     """
     until = scale_out_cooldown(policy, case.state, case.now)
     last = case.state.scale_out
@@ -414,7 +415,7 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
         return proposal
     base = max(last.before, case.bounds.minimum)
     counted = _from_step(case, policy, alarm, base)
-    # Where the load that is expected breaches nothing, the minimum is all that is wanted still.
+    # If the expected load no longer breaches, only the minimum is still wanted.
     capacity = max(case.desired, counted.capacity if counted else case.bounds.minimum)
     why = (
         f"scaled out from {last.before} to {last.after} at {clock(last.at)}; until "
@@ -431,14 +432,14 @@ def _in_cooldown(case: Case, policy: StepPolicy, alarm: Alarm, proposal: Proposa
 
 
 def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Proposal:
-    """Remove only as many tasks as leave every scale-out alarm of the same metric quiet.
+    """Remove only as many tasks as leave every scale-out alarm on the same metric quiet.
 
     Source of the idea: Azure Monitor's autoscale, which estimates the load after a removal before
-    it removes anything. What counts here is the highest load of the alarm's evaluation window, and
-    room for the noise of the load above it.
+    removing anything. Here, the basis is the highest load in the alarm's evaluation window, plus
+    room for the load's noise.
 
     Example: 5 tasks at 70 each, and a scale-out threshold of 100: 350 on 4 tasks are 88 each, on 3
-    they are 117. One task may go, not two; and none, if the noise is 20: 350 + 4 * 20 take 5.
+    they are 117. One task may go, not two. If the noise is 20, none may: 350 + 4 * 20 need 5.
     """
     threshold = threshold_of_the_same_metric(case, alarm)
     if proposal.held or threshold is None:
@@ -457,9 +458,9 @@ def _would_flap(case: Case, alarm: Alarm, load: Load, proposal: Proposal) -> Pro
 
 
 def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
-    """Return how many tasks keep a scale-out alarm quiet; all of them where that cannot be seen.
+    """Return how many tasks keep a scale-out alarm quiet; all of them if that cannot be seen.
 
-    An alarm that is OK without data has no load: that is what it takes missing data for.
+    An alarm that is OK without data has no load, because that is how it treats missing data.
     """
     if not _is_load(policy, alarm, Direction.OUT) or not alarm.threshold or not alarm.datapoints:
         return 0
@@ -471,10 +472,10 @@ def needs(case: Case, policy: StepPolicy, alarm: Alarm) -> int:
 
 
 def needed(case: Case, policy: StepPolicy, alarm: Alarm) -> list[Need]:
-    """Return how many tasks kept the scale-out alarm of the same metric quiet, oldest first.
+    """Return how many tasks kept the scale-out alarm on the same metric quiet, oldest first.
 
-    Empty where a metric does not fall as tasks are added: then all that is known is when
-    tasks were added.
+    Empty if the metric does not fall as tasks are added: then only the time of the last launch is
+    known.
     """
     threshold = threshold_of_the_same_metric(case, alarm)
     if threshold is None or policy.metric_scope is not MetricScope.PER_TASK:
@@ -492,7 +493,7 @@ def need(case: Case, alarm: Alarm, load: Load, threshold: float) -> tuple[float,
 
 
 def _by_period(loads: Sequence[tuple[datetime, float]], seconds: int) -> list[float]:
-    """Return the mean load of each period: it is a period's mean that a threshold is about.
+    """Return each period's mean load: thresholds apply to a period's mean.
 
     Example: 100, 120, 90 and 110 at 5 s each, in periods of 10 s: 110 and 100.
     """
@@ -502,7 +503,7 @@ def _by_period(loads: Sequence[tuple[datetime, float]], seconds: int) -> list[fl
 
 
 def threshold_of_the_same_metric(case: Case, alarm: Alarm) -> float | None:
-    """Return the lowest scale-out threshold of the alarm's metric; None where none is known."""
+    """Return the lowest scale-out threshold on the alarm's metric; None if none is known."""
     thresholds = [
         other.threshold
         for _, other in case.alarms(Direction.OUT)

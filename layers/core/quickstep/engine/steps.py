@@ -1,4 +1,4 @@
-"""Step adjustments, with the semantics of Application Auto Scaling exactly.
+"""Step adjustments, with exactly the semantics of Application Auto Scaling.
 
 Source of the rules: "Step scaling policies overview" of the Application Auto Scaling User Guide,
 and the StepAdjustment and StepScalingPolicyConfiguration shapes of its API reference.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def aggregate(datapoints: Sequence[float], aggregation: MetricAggregationType) -> float:
-    """Return the one value that a policy compares, from the datapoints of an evaluation window.
+    """Return the one value that a policy compares, from the datapoints in an evaluation window.
 
     Example: [120, 160] is 140 by Average, 120 by Minimum and 160 by Maximum.
     """
@@ -32,12 +32,12 @@ def aggregate(datapoints: Sequence[float], aggregation: MetricAggregationType) -
 def select_step(
     policy: StepPolicy, breach: float, comparison: Comparison | None = None
 ) -> StepAdjustment | None:
-    """Return the step whose interval holds `breach` (metric minus threshold), or None.
+    """Return the step whose interval contains `breach` (metric minus threshold), or None.
 
-    The side of the threshold on which the alarm fires fixes the convention, not the sign of the
-    breach: above it steps are [lower, upper), below it (lower, upper]. Both readings of the
-    documentation agree everywhere but at the threshold itself, where only this one has an answer
-    for both sides. Without a `comparison` it is what is usual in the policy's direction.
+    The side of the threshold on which the alarm fires determines the convention, not the breach's
+    sign: above it, steps are [lower, upper); below it, (lower, upper]. Both readings of the
+    documentation agree everywhere but at the threshold itself, where only this one works for both
+    sides. Without a `comparison`, the policy's direction determines the usual one.
 
     Example: with steps [0, 10) and [10, None), a breach of exactly 10 takes the second; with
     scale-in steps (-10, 0] and (None, -10], a breach of exactly -10 takes the second.
@@ -47,7 +47,7 @@ def select_step(
 
 
 def _above(policy: StepPolicy, comparison: Comparison | None) -> bool:
-    """Whether its alarm fires above the threshold: free slots below 10 may add tasks, too."""
+    """Whether the alarm fires above the threshold: free slots below 10 may add tasks, too."""
     return (comparison or Comparison.usual(policy.direction)).upward
 
 
@@ -62,9 +62,9 @@ def _holds(step: StepAdjustment, breach: float, *, above: bool) -> bool:
 def apply_step(policy: StepPolicy, step: StepAdjustment, base: int) -> int:
     """Return the capacity that `step` asks for from `base`, before any bound.
 
-    A scale-out policy never lowers and a scale-in policy never raises capacity.
+    A scale-out policy never lowers capacity, and a scale-in policy never raises it.
 
-    Examples: ChangeInCapacity +5 of 3 is 8; ExactCapacity 5 of 3 is 5; PercentChangeInCapacity
+    Examples: ChangeInCapacity +5 from 3 is 8; ExactCapacity 5 from 3 is 5; PercentChangeInCapacity
     +10 % of 10 is 11, and with MinAdjustmentMagnitude 2, +25 % of 4 (1) is 6.
     """
     match policy.adjustment_type:
@@ -84,8 +84,8 @@ def apply_step(policy: StepPolicy, step: StepAdjustment, base: int) -> int:
 def percent_change(base: int, percent: int, min_magnitude: int) -> int:
     """Return the signed number of tasks that `percent` of `base` stands for.
 
-    Truncated toward zero, then at least `min_magnitude`, 1 or more, away from zero; 0 % and any
-    percentage of 0 tasks stay 0. Integers only: 0.1 * 3 style float error cannot creep in.
+    It is truncated toward zero, then at least `min_magnitude` (1 or more) away from zero; 0 % and
+    any percentage of 0 tasks stay 0. Integer arithmetic avoids float errors such as 0.1 * 3.
 
     Examples: 12.7 is 12, 0.67 is 1, -0.58 is -1, -6.67 is -6; +25 % of 4 with a minimum of 2 is 2.
     """

@@ -37,59 +37,59 @@ if TYPE_CHECKING:
     from quickstep.engine.proposal import Case
 
 STEADY_SECONDS = 60
-"""What the mean of so many seconds needs is answered, however little it is."""
+"""The mean need over this many seconds is answered, however small the excess."""
 
 STEADY_TOLERANCE = 0.02
-"""But for this part of it, which is the error of the mean."""
+"""The share to ignore even then: the error of the mean."""
 
 MOST_RATIO = 2.0
-"""A signal that is capped at most doubles the tasks: it cannot tell how much is too much."""
+"""A capped signal at most doubles the tasks: it cannot show by how much the load is too high."""
 
 LONGEST_PAUSE = 120
-"""The load is looked at so often at least, in seconds: the metric is read as far back."""
+"""The longest time between two looks at the load, in seconds: the metric is read as far back."""
 
 JUMP = 1.2
-"""A load that is so many times the one before has jumped, or rises steeply."""
+"""A load this many times the previous one has jumped, or rises steeply."""
 
 AT_ONCE = 5
-"""Seconds until the next interval shows the whole of a jump."""
+"""Seconds until the next interval shows a whole jump."""
 
 RISES = 5
-"""Differences between intervals that show whether a load rises as a line."""
+"""How many differences between intervals show whether a load rises as a line."""
 
 CLEAR = 9.0
-"""A rise over RISES intervals counts if it is so many standard deviations of the load's noise."""
+"""A rise over RISES intervals counts if it is this many standard deviations of the load's noise."""
 
 SURE = 2.0
-"""A load is more than the tasks carry if it is so by so many standard deviations of its noise."""
+"""A load exceeds what the tasks carry if by this many standard deviations of its noise."""
 
 SETTLED = 1.3
-"""While the tasks that report become more by such a factor, what they sum up to is rough."""
+"""While the reporting tasks grow by more than this factor, the sum of their loads is rough."""
 
 ALIKE = 1.1
-"""Tasks whose number has changed by less than this factor of late carry about the same each."""
+"""While the number of tasks changes by less than this factor, all carry about the same."""
 
 DAMPING_OF_SECONDS = 0.45
-"""The part of a rise of whole seconds that is expected to go on: it is believed after 15 s, not
-after 30, so a little less of it. With 0.5, a ramp of 60 s to 12 tasks peaked at 14 of them."""
+"""The share of a rise in whole seconds that is expected to continue: a little less, as the rise is
+trusted after 15 s, not after 30. With 0.5, a ramp of 60 s to 12 tasks peaked at 14 tasks."""
 
 TREND_SECONDS = 15
 """Whole seconds that show whether a load rises as a line."""
 
 FEWEST_SECONDS = 2
-"""Seconds that are enough to size for after a jump: one alone may be anything."""
+"""Seconds that are enough to size for after a jump: a single one may be anything."""
 
 CLEAR_JUMP = 4.0
-"""A load has jumped within seconds if it is by so many standard deviations of their means."""
+"""A load has jumped within seconds if by this many standard deviations of their means."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The load of all tasks, by the end of each interval, oldest first.
 
-    `counts` are how many tasks reported each; empty where that was not counted, and the
-    load is then that of the tasks `serving`. `seconds` are the newest whole seconds, likewise,
-    where each task publishes every second; an interval has `period` of them.
+    `counts` are how many tasks reported each interval; if they were not counted, it is empty, and
+    the load is that of the tasks `serving`. `seconds` are the newest whole seconds, likewise, if
+    each task publishes every second; an interval has `period` of them.
     """
 
     loads: tuple[tuple[datetime, float], ...]
@@ -102,7 +102,7 @@ class Demand:
     def newest(self) -> float:
         """The load of the newest interval, or of its seconds since a jump.
 
-        While it is `rough`, the middle one of the last three.
+        While the load is `rough`, the median of the last three intervals.
         """
         if self.jumped:
             return sum(self.jumped) / len(self.jumped)
@@ -111,10 +111,10 @@ class Demand:
 
     @property
     def rough(self) -> bool:
-        """Whether so many tasks have just begun to report that what they sum up to is not sure.
+        """Whether many tasks have just begun to report, so that the sum of their loads is rough.
 
-        A sample that is the mean of some seconds is of another share of the load than the next
-        task's, while more and more share it. Whole seconds are of the same share in all tasks.
+        While more and more tasks share the load, one task's mean over some seconds covers another
+        share of it than the next task's. Whole seconds cover the same share in all tasks.
         """
         counts = () if self.seconds else self.counts[-RISES - 1 :]
         return bool(counts) and max(counts) > SETTLED * min(counts)
@@ -123,7 +123,7 @@ class Demand:
     def jumped(self) -> tuple[float, ...]:
         """The seconds since a jump in the newest interval; empty without a jump, or just after it.
 
-        The seconds of the last two intervals are split in two where that leaves the least scatter.
+        The seconds of the last two intervals are split where the two parts scatter least.
 
         Example: 120, 120, 120, 120, 120, 120, 120, 500, 500 and 500: the last three.
         """
@@ -139,26 +139,26 @@ class Demand:
 
     @property
     def jumps(self) -> bool:
-        """Whether the newest interval may be one in which a jump began: the next shows more."""
+        """Whether a jump may have begun in the newest interval, so that the next one shows more."""
         last = [load for _, load in self.loads[-2:]]
         return len(last) > 1 and last[1] > JUMP * last[0]
 
     @property
     def noise(self) -> float:
-        """The standard deviation of what is random in the load of an interval."""
+        """The standard deviation of the random part of an interval's load."""
         return noise([load for _, load in self.loads], UPPER)
 
     @property
     def error(self) -> float:
-        """The standard deviation of what is random in the newest load.
+        """The standard deviation of the random part of the newest load.
 
-        Example: 30 in intervals of 5 s; of the 2 s since a jump sqrt(5 / 2) times that, 47.
+        Example: 30 in intervals of 5 s; for the 2 s since a jump, sqrt(5 / 2) times that: 47.
         """
         return self.noise * math.sqrt(self.period / len(self.jumped or range(self.period)))
 
     @property
     def steady(self) -> float | None:
-        """The mean load of the last STEADY_SECONDS; None where it is not known for as long."""
+        """The mean load of the last STEADY_SECONDS; None if the history is shorter."""
         since = self.loads[-1][0] - timedelta(seconds=STEADY_SECONDS)
         if self.loads[0][0] > since:
             return None
@@ -167,9 +167,9 @@ class Demand:
 
 
 def demand(case: Case, policy: TargetPolicy, alarm: Alarm) -> Demand | None:
-    """Return the load that a policy is to size for; None where its alarm shows none.
+    """Return the load that a policy should size for; None if its alarm shows none.
 
-    Example: 100 on average in 20 samples, one each 5 s in 5 s: 2,000 in all.
+    Example: 100 on average in 20 samples, one every 5 s in 5 s: 2,000 in all.
     """
     if not alarm.recent and not alarm.datapoints:
         return None
@@ -190,7 +190,7 @@ def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -
     """Return the load of intervals whose samples are `known`.
 
     Only some tasks may have reported the newest interval. The others are assumed to be like them,
-    unless these could carry all of the load before.
+    unless the reporting tasks alone could carry all of the previous load.
     """
     share, period = case.target.publish_seconds / alarm.period, timedelta(seconds=alarm.period)
     counts = [share * (point.samples or 0.0) for point in known]
@@ -201,7 +201,7 @@ def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -
         counts[-1], sums[-1] = everybody, newest.value * everybody
         all_of_it = seen > ALIKE * sums[-2] or _carry_alike(case, counts)
         sums[-1] = sums[-1] if all_of_it else sums[-2]
-    # Those that serve and do not report are taken to carry the average.
+    # Tasks that serve without reporting are assumed to carry the average.
     unseen = load.reporting / max(1.0, load.reporting - load.silent) if load.silent else 1.0
     kept = -max(TREND_SECONDS, 2 * alarm.period)
     return Demand(
@@ -220,9 +220,10 @@ def _counted(case: Case, alarm: Alarm, known: Sequence[Datapoint], load: Load) -
 def _all_reporters(case: Case, counts: Sequence[float]) -> float:
     """Return how many tasks report the newest interval; some may have yet to report.
 
-    It is taken for as many as the one before, but for no more than there can be.
+    This assumes as many as in the previous interval, but no more than there can be.
 
-    Example: 12, 12 and 9 of 12 tasks: 12; of 9 tasks, for 3 have been removed and have drained: 9.
+    Example: 12, 12 and 9 of 12 tasks: 12; with 9 tasks left, because 3 have been removed and have
+    drained: 9.
     """
     service, before = case.observation.service, counts[-2] if len(counts) > 1 else 0.0
     there = max(service.desired, service.running) + tasks_of(case).draining
@@ -230,13 +231,13 @@ def _all_reporters(case: Case, counts: Sequence[float]) -> float:
 
 
 def _carry_alike(case: Case, counts: Sequence[float]) -> bool:
-    """Whether those of which nothing is seen yet carry what the others do.
+    """Whether tasks that have yet to report carry what the others do.
 
-    Not while tasks start or drain: these report 0. Then a load that all of it may come from those
-    that are seen is no sign of a change.
+    They do not while tasks start or drain, because those report 0. If the tasks seen could account
+    for the whole load, it is then no sign of a change.
 
-    Example: 10 tasks of 120 and 2 that just listen report 100 on average. Of the next interval the
-    10 are seen first, with 120. That is 1,200 as before, and not 12 times 120.
+    Example: 10 tasks at 120 and 2 that only listen report 100 on average. In the next interval, the
+    10 report first, with 120. That is 1,200 as before, and not 12 times 120.
     """
     last = counts[-RISES - 1 :]
     return max(last) <= ALIKE * min(last) and not tasks_of(case).draining
@@ -245,7 +246,7 @@ def _carry_alike(case: Case, counts: Sequence[float]) -> bool:
 def _by_the_second(
     alarm: Alarm, newest: datetime, everybody: float
 ) -> Iterator[tuple[Datapoint, float]]:
-    """Yield each second and its load; in the newest interval, that of all who report by now."""
+    """Yield each second and its load; in the newest interval, for all tasks reporting by now."""
     for second in alarm.seconds:
         samples = second.samples or 0.0
         yield second, second.value * (max(samples, everybody) if second.at >= newest else samples)
@@ -265,15 +266,15 @@ def needed(case: Case, policy: TargetPolicy, alarm: Alarm) -> list[Need]:
 
 
 def needs(case: Case, policy: TargetPolicy, alarm: Alarm) -> int:
-    """Return how many tasks the load takes now; 0 where it is not known."""
+    """Return how many tasks the load needs now; 0 if it is not known."""
     seen = demand(case, policy, alarm)
     return tasks_for(seen.newest, policy.target_value) if seen else 0
 
 
 def ask(case: Case, policy: TargetPolicy, alarm: Alarm, direction: Direction) -> Proposal | None:
-    """Return the capacity that the load takes, or how much of what is idle is kept.
+    """Return the capacity that the load needs, or how many idle tasks to keep.
 
-    None where a direction has nothing to say: out, where the tasks are more than the load takes, or
+    None if a direction asks for nothing: out, if there are more tasks than the load needs, or
     enough and no alarm fires.
     """
     seen = demand(case, policy, alarm)
@@ -306,8 +307,8 @@ def _by_load(
 ) -> Proposal:
     """Size for the newest load, grown by its trend, or for what the last minute needed.
 
-    Example: 10 tasks and a target of 100: a load of 1,090 is within a tenth of what they carry, one
-    of 1,110 takes 12. A mean of 1,090 over the last minute takes 11.
+    Example: 10 tasks and a target of 100: a load of 1,090 is within a tenth of what they carry, and
+    1,110 needs 12. A mean of 1,090 over the last minute needs 11.
     """
     base, why, carried = proposal.base, proposal.why, policy.target_value * case.desired
     sized, unit = tasks_for(seen.newest, policy.target_value), unit_of_load(alarm.metric)
@@ -333,11 +334,11 @@ def _by_load(
 
 
 def _expected(case: Case, seen: Demand) -> tuple[float, float]:
-    """Return the load that is expected when a new task serves, and by how much it rises a second.
+    """Return the load expected when a new task serves, and its rise per second.
 
-    The rise goes on for WarmupSeconds, damped and capped.
+    The rise is assumed to continue for WarmupSeconds, damped and capped.
 
-    Example: 20 a second from 1,100 on, of which half is expected to go on for 45 s: 1,550.
+    Example: 20 a second from 1,100, of which half is expected to continue for 45 s: 1,550.
     """
     if Guard.RISING_TREND not in case.target.guards or seen.rough:
         return seen.newest, 0.0
@@ -350,10 +351,10 @@ def _expected(case: Case, seen: Demand) -> tuple[float, float]:
 
 
 def _slope_of_seconds(seen: Demand) -> float:
-    """Return by how much the load rises a second, of the newest TREND_SECONDS; 0 if as no line.
+    """Return the load's rise per second over the newest TREND_SECONDS; 0 if it is not a line.
 
-    Whole seconds tell a line from a jump: see `ramp`. The rise is to stand out from the load's
-    noise.
+    Whole seconds distinguish a line from a jump: see `ramp`. The rise must stand out from the
+    load's noise.
     """
     last = seen.seconds[-TREND_SECONDS:]
     if len(last) < TREND_SECONDS or seen.jumped:
@@ -365,14 +366,13 @@ def _slope_of_seconds(seen: Demand) -> float:
 
 
 def _slope_of_intervals(seen: Demand) -> float:
-    """Return by how much the load rises a second, of the newest RISES intervals; 0 if as no line.
+    """Return the load's rise per second over the newest RISES intervals; 0 if it is not a line.
 
-    Of their differences the second lowest counts: a load that has jumped does so in two of them, as
-    each sample is a mean of seconds, one that rises as a line in all. The rise is to stand out from
-    the load's noise.
+    The second lowest of their differences counts: a jump shows in two of them, because each sample
+    is a mean over seconds, and a line shows in all. The rise must stand out from the load's noise.
 
-    Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second. Of 100, 100, 100, 650 and
-    1,200 the second lowest difference is 0.
+    Example: 700, 800, 900, 1,000 and 1,100 at 5 s each: 20 a second. For 100, 100, 100, 650 and
+    1,200, the second lowest difference is 0.
     """
     every = seen.loads[-RISES - 1 :]
     if len(every) <= RISES:
@@ -387,7 +387,7 @@ def _slope_of_intervals(seen: Demand) -> float:
 def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal) -> Proposal:
     """Grow the serving tasks by the ratio, at most to twice as many, and then wait for them.
 
-    Example: 4 tasks at 90 % and a target of 60: 6. At 100 % of a target of 30: 8, not 14.
+    Example: 4 tasks at 90 % and a target of 60: 6. At 100 % and a target of 30: 8, not 14.
     """
     serving = max(1.0, seen.serving)
     ratio = seen.newest / serving / policy.target_value
@@ -404,18 +404,18 @@ def _by_ratio(case: Case, policy: TargetPolicy, seen: Demand, proposal: Proposal
 
 
 def _is_capped(policy: TargetPolicy, alarm: Alarm) -> bool:
-    """Whether the value of a task cannot say how much is too much."""
+    """Whether a task's value cannot show by how much the load is too high."""
     return alarm.capped and policy.metric_scope is MetricScope.PER_TASK
 
 
 def _enough(case: Case, policy: TargetPolicy, proposal: Proposal, seen: Demand) -> Proposal:
-    """Hold, as the alarm fires and the tasks that are asked for are enough."""
+    """Hold, because the alarm fires although enough tasks are desired."""
     missing = tasks_of(case).missing
     why = proposal.why
     if missing:
-        trouble = case.observation.service.trouble
+        problem = case.observation.service.trouble
         why = f"{missing} of {case.desired} are missing ({why})"
-        why = f"{why}. ECS says: {trouble}" if trouble else why
+        why = f"{why}. ECS says: {problem}" if problem else why
         return proposal.hold("target", case.desired, Outcome.HELD_NO_CAPACITY, why)
     if 0 < seen.serving < case.desired - 0.5:
         late = max(1, round(case.desired - seen.serving))
@@ -439,7 +439,7 @@ def _in_cooldown(case: Case, policy: TargetPolicy, proposal: Proposal) -> Propos
 
 
 def largest_step(case: Case, proposal: Proposal) -> Proposal:
-    """Let no step be larger than MaxAdjustmentMagnitude, or than as many tasks as there are."""
+    """Limit every step to MaxAdjustmentMagnitude, or to as many tasks as there are."""
     most = max(case.target.max_adjustment_magnitude, proposal.base)
     capacity = min(proposal.capacity, proposal.base + most)
     if capacity == proposal.capacity:
@@ -461,7 +461,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
         )
     keep = kept(patience, policy.scale_in_window, policy.kept_share, case.now)
     soon = max(RECHECK_SECONDS, min(LONGEST_PAUSE, case.seconds_until(keep.until)))
-    if alarm.state is AlarmState.ALARM:  # it shows no further rise
+    if alarm.state is AlarmState.ALARM:  # the alarm reports no further rise
         soon = RECHECK_SECONDS
     if (capacity := min(base, keep.tasks)) > proposal.capacity:
         why_kept = f"kept at {capacity}: {keep.why}"
@@ -478,7 +478,7 @@ def _fewer(case: Case, policy: TargetPolicy, alarm: Alarm, seen: Demand) -> Prop
 
 
 def beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
-    """Leave room for tasks that are missing: nobody knows whether it is these that ECS stops.
+    """Leave room for missing tasks: nobody knows whether ECS would stop those.
 
     Example: 12 desired, 6 of them missing, and a load for 2: 8, so that 2 of the 6 that serve stay.
     """
@@ -491,7 +491,7 @@ def beside_missing(case: Case, proposal: Proposal, base: int) -> Proposal:
 
 
 def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -> Proposal:
-    """Hold in a scale-in cooldown, and while not every task that serves is seen."""
+    """Hold during a scale-in cooldown, and while some serving tasks are unseen."""
     if policy.metric_scope is MetricScope.PER_TASK and (unseen := load_of(case, alarm).unseen):
         why = f"{unseen}, so none is removed"
         return proposal.hold("reporting", case.desired, Outcome.HELD_NO_DATA, why)
@@ -506,7 +506,7 @@ def _waits(case: Case, policy: TargetPolicy, alarm: Alarm, proposal: Proposal) -
 def _sum(policy: TargetPolicy, alarm: Alarm, load: float, sized: int, seen: Demand) -> str:
     """Return the sum in words. Example: `2,385 requests/s need 24 tasks at 100 each`.
 
-    Of a signal that is capped: `4 tasks at 90% need 6 at 60%`.
+    For a capped signal: `4 tasks at 90% need 6 at 60%`.
     """
     each = limit(policy.target_value)
     if _is_capped(policy, alarm):

@@ -1,4 +1,4 @@
-"""Numbers, times and units as people say them: for a decision's reason; the trail is exact."""
+"""Numbers, times and units as people say them, for a decision's reason; the trail is exact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 WHOLE = 10
-"""Numbers from here on are said as whole ones."""
+"""Numbers from here on are rounded to whole ones."""
 
 _UNITS = {
     "RequestsPerSecond": " requests/s",
@@ -18,14 +18,14 @@ _UNITS = {
     "MemoryUtilization": "%",
     "QueueTime": " ms",
 }
-"""The units of metrics that are known by name, as they follow a number."""
+"""The units of known metrics, as they follow a number."""
 
 _ADDED_UP = (" requests/s", " messages")
-"""The units of which a service has as much as its tasks together."""
+"""Units in which a service's value is the sum of its tasks' values."""
 
 
 def number(value: float) -> str:
-    """Return a number as it is said. Examples: 2,385 for 2384.7, 16 for 16.1292, 0.29 for 0.289."""
+    """Return a number as people say it: 2,385 for 2384.7, 16 for 16.1292, 0.29 for 0.289."""
     return f"{math.floor(value + 0.5):,}" if abs(value) >= WHOLE else f"{value:.2g}"
 
 
@@ -35,12 +35,12 @@ def exact(value: float) -> str:
 
 
 def limit(value: float) -> str:
-    """Return a number that somebody has chosen as it was written. Examples: 1,000 and 0.75."""
+    """Return a number as the person who chose it wrote it. Examples: 1,000 and 0.75."""
     return f"{value:,.0f}" if value == round(value) else f"{value:g}"
 
 
 def beside(value: float, other: float) -> str:
-    """Return a number as it is said, with as many digits as tell it apart from another.
+    """Return a number as people say it, with enough digits to differ from another.
 
     Examples: 16 beside 30, 99.5 beside 100, 0.596 beside 0.6.
     """
@@ -50,7 +50,7 @@ def beside(value: float, other: float) -> str:
 
 
 def compared(value: float, threshold: float, unit: str = "") -> str:
-    """Return a value and on which side of a threshold it is.
+    """Return a value, and on which side of a threshold it is.
 
     Examples: `at 16, below its threshold of 30`; `at 100, its threshold`.
     """
@@ -73,7 +73,7 @@ def clock(moment: datetime) -> str:
 
 
 def unit_of(metric: str) -> str:
-    """Return the unit of a task's value; empty where it is not known, or the metric is computed."""
+    """Return the unit of a task's value; empty if it is not known, or the metric is computed."""
     if "Expression" in metric:
         return ""
     return next((unit for name, unit in _UNITS.items() if name in metric), "")
@@ -95,6 +95,6 @@ def needs(value: float, metric: str) -> str:
 
 
 def unit_of_load(metric: str) -> str:
-    """Return the unit of the load of all tasks; empty where values do not add up."""
+    """Return the unit of the load of all tasks; empty if values do not add up."""
     unit = unit_of(metric)
     return unit if unit in _ADDED_UP else ""

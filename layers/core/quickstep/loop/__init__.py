@@ -1,1 +1,1 @@
-"""From whatever comes in to what is done about it, and when to look again."""
+"""From a trigger to what is done about it, and when to look again."""

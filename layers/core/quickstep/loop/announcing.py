@@ -1,7 +1,7 @@
 """Which decisions are announced: every change, and the first look of each incident.
 
-Telling comes after the commit, and after all else of an invocation. Nothing waits for it, and
-nothing is lost with it but the message.
+Announcements follow the commit and everything else in an invocation. Nothing waits for them, and a
+failed one loses only the message.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 
-TOLD = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
+ANNOUNCEABLE = tuple(outcome for outcome in Outcome if outcome.is_change or outcome.is_incident)
 """The outcomes that may be announced."""
 
 KINDS = {
-    "CHANGES": tuple(outcome for outcome in TOLD if outcome.is_change),
-    "FAILURES": tuple(outcome for outcome in TOLD if outcome.failed),
-    "HOLDS": tuple(outcome for outcome in TOLD if not (outcome.is_change or outcome.failed)),
+    "CHANGES": tuple(outcome for outcome in ANNOUNCEABLE if outcome.is_change),
+    "FAILURES": tuple(outcome for outcome in ANNOUNCEABLE if outcome.failed),
+    "HOLDS": tuple(
+        outcome for outcome in ANNOUNCEABLE if not (outcome.is_change or outcome.failed)
+    ),
 }
-"""All outcomes of a kind, by one name."""
+"""Kinds of outcomes, each under one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """Tells others of decisions with some `outcomes`; without a bus, nobody.
+    """Announces decisions with one of `outcomes` on the bus; without a bus, announces nothing.
 
-    What has failed before its target could be claimed leaves no memory of that in its item, so this
-    function remembers it: another one announces it, too.
+    A failure before the claim leaves no trace in the item, so each function instance remembers it,
+    and may announce what another has announced already.
     """
 
     events: Events | None = None
@@ -44,15 +46,15 @@ class Announcer:
     _unclaimed: dict[str, Outcome] = field(default_factory=dict)
 
     def announce(self, records: Sequence[DecisionRecord]) -> list[str]:
-        """Put events on the bus; return why some could not be put."""
+        """Put events on the bus; return the reasons of those that failed."""
         if self.events is None:
             return []
         news = [record for record in records if self._is_news(record)]
-        told = [event_of(record) for record in news if record.outcome in self.outcomes]
+        events = [event_of(record) for record in news if record.outcome in self.outcomes]
         return [
             why
-            for start in range(0, len(told), MOST_EVENTS)
-            for why in self._put(told[start : start + MOST_EVENTS])
+            for start in range(0, len(events), MOST_EVENTS)
+            for why in self._put(events[start : start + MOST_EVENTS])
         ]
 
     def _put(self, events: Sequence[dict[str, object]]) -> Iterable[str]:
@@ -65,7 +67,7 @@ class Announcer:
 
     def _is_news(self, record: DecisionRecord) -> bool:
         if record.drill_latency is not None:
-            return False  # what a drill has decided changes nothing
+            return False  # a drill's decision changes nothing
         if record.outcome.is_change or not record.outcome.is_incident:
             self._unclaimed.pop(record.resource_id, None)
             return record.outcome.is_change

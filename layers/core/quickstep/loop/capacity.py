@@ -1,4 +1,4 @@
-"""Changing a service's capacity, and what is remembered of it."""
+"""Changing a service's capacity, and remembering the change."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import Services
 
 RETRY_SLEEPS = (timedelta(seconds=0.3), timedelta(seconds=0.9))
-"""Before further attempts at UpdateService in one evaluation; each half to one and a half of it."""
+"""Pauses before further UpdateService attempts in one evaluation, each jittered by ±50 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What ECS has answered in the end; None says that it has done it.
+    """ECS's final answer to a change; no error means that the change was made.
 
-    `unheard` says that an attempt was never answered: it may still be carried out.
+    `unanswered` says that an attempt got no answer, and may still be carried out.
     """
 
     error: CallFailedError | None
-    unheard: bool
+    unanswered: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Sets desired counts; `sleep` waits, `jitter` gives a number from 0 up to 1."""
+    """Sets desired counts; `sleep` waits, `jitter` returns a number from 0 up to 1."""
 
     services: Services
     sleep: Callable[[timedelta], None]
     jitter: Callable[[], float]
 
     def change(self, service: ServiceName, decision: Decision) -> Answer:
-        """Call UpdateService, up to three times if need be.
+        """Call UpdateService, up to three times if needed.
 
-        A throttle says that nothing was done. After a failure of no known kind, such as a time-out,
-        only ECS knows: described as granted, the change is made; described as before, it may be
-        made later. Tasks are removed in one attempt or later: the calls that are left are for those
-        who add some.
+        A throttle means that nothing was done. After an unknown failure, such as a time-out, only
+        ECS knows: if it describes the granted count, the change is made; if it describes the old
+        count, the change may still come. A scale-in gets one attempt and is retried later, which
+        leaves the remaining calls to targets that add tasks.
         """
         failure: CallFailedError | None = None
-        unheard = False
+        unanswered = False
         adds = decision.outcome is not Outcome.SCALED_IN
         for wait in (timedelta(), *(RETRY_SLEEPS if adds else ())):
             if wait:
@@ -62,14 +62,14 @@ class Capacity:
             except CallFailedError as error:
                 failure = error
             else:
-                return Answer(None, unheard)
+                return Answer(None, unanswered)
             if failure.outcome is Outcome.FAILED_OTHER:
-                unheard = True
+                unanswered = True
                 if self._shows(service, decision.granted):
-                    return Answer(None, unheard)
+                    return Answer(None, unanswered)
             elif failure.outcome is not Outcome.FAILED_THROTTLED:
                 break
-        return Answer(failure, unheard)
+        return Answer(failure, unanswered)
 
     def _shows(self, service: ServiceName, granted: int) -> bool:
         try:
@@ -79,10 +79,10 @@ class Capacity:
 
 
 def changed(memory: Memory, decision: Decision, seen: Seen, now: datetime) -> Memory:
-    """Return the memory of a change that is about to be asked of ECS.
+    """Return the memory of a change that is about to be requested from ECS.
 
-    All datapoints that were in breach have had their say in it; in a scale-out those of an alarm
-    that is OK, too, for an average that draining tasks dilute is looked through.
+    All breaching datapoints are now spent. For a scale-out, that includes those of an alarm in OK,
+    because Quickstep sees through an average that draining tasks dilute.
     """
     out = decision.granted > decision.before
     spent = {

@@ -1,13 +1,13 @@
 """One evaluation of one target: claim and observe, decide, apply, commit.
 
-    claim  ∥  DescribeServices  ∥  the load before    round 1; the latter for an alarm's event
+    claim  ∥  DescribeServices  ∥  the load before    round 1; the load only for an alarm's event
     read the metrics, unless the event shows them     only while an alarm is in ALARM
     decide                                            pure
     write what is about to be asked for               only if capacity is to change
     UpdateService                                     round 2
     commit memory and record  ∥  send the next check  round 3
 
-Whatever ends an evaluation early is an outcome, and leaves a record like any other.
+Anything that ends an evaluation early is an outcome, and is recorded like any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds, Case
 from quickstep.engine.words import clock
 from quickstep.loop.capacity import Capacity, changed
-from quickstep.loop.learning import ahead_of_time, ignored, learn, told
+from quickstep.loop.learning import ahead_of_time, ignored, known_from, learn
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
 from quickstep.loop.recovery import adopt, adopted, insist, moved
@@ -55,21 +55,21 @@ if TYPE_CHECKING:
     )
 
 LEASE = timedelta(seconds=15)
-"""Longer than the function's timeout of 10 s: a dead holder can make no more calls."""
+"""Longer than the function's timeout of 10 s, so a dead holder can make no more calls."""
 
 MAX_EVENT_AGE = timedelta(seconds=60)
-"""The load of a minute ago is no reason to change capacity now."""
+"""A load of a minute ago is no reason to change capacity now."""
 
 
 CLAIMS = 3
-"""Claims of one evaluation: a holder may be done before it can be waited for."""
+"""Claims an evaluation may make: a holder may finish before anyone can wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cycle:
-    """The evaluation of a target, over its ports.
+    """Evaluates a target through its ports.
 
-    `clock` tells aware UTC time, `jitter` a random number from 0 up to 1, `sleep` waits.
+    `clock` returns aware UTC time, `jitter` a random number from 0 up to 1, and `sleep` waits.
     """
 
     policies: PolicyDocuments
@@ -87,10 +87,10 @@ class Cycle:
     max_event_age: timedelta = MAX_EVENT_AGE
 
     def evaluate(self, look: Look) -> list[DecisionRecord]:
-        """Evaluate a target, and return the records of it: its own last.
+        """Evaluate a target, and return the records of this evaluation, its own last.
 
-        Empty where the look is out of date: its turn has not come yet, or its chain has
-        gone on. There is one before its own for a change that it has found and not made.
+        Return no record if the look is out of date: its turn has not come, or its chain has gone
+        on. If the evaluation finds a change that others made, that change's record comes first.
 
         Raises:
             LeaseLostError: the evaluation outlived its lease; the record was not written.
@@ -149,10 +149,10 @@ class Cycle:
                 assert_never(claim)
 
     def _beaten(self, held: Lease, draft: DecisionRecord, claims: int) -> list[DecisionRecord]:
-        """Leave what the look has to tell to who holds the lease; claim again if nobody does."""
+        """Leave the look's news to the lease's holder; claim again if the lease is free by now."""
         look = draft.look
-        tells = (look.event.policy, told(look.event)) if look.event else None
-        waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), tells)
+        learned = (look.event.policy, known_from(look.event)) if look.event else None
+        waits = self.targets.wait(draft.resource_id, held.owner, draft.id, self.clock(), learned)
         if not waits and claims:
             return self._evaluate(look, claims)
         why = f"{held.owner} holds the lock until {clock(held.until)} at the latest"
@@ -167,16 +167,16 @@ class Cycle:
         return [record]
 
     def _failed(self, record: DecisionRecord) -> list[DecisionRecord]:
-        """Record a call that failed before the claim, but for a throttle: the door heeds that.
+        """Record a call that failed before the claim, unless throttled: the door retries those.
 
-        It is not stored, for it may be the table that throttles.
+        A throttle is not stored, because the table itself may be throttling.
         """
         if record.outcome is Outcome.FAILED_THROTTLED:
             return [replace(record, unclaimed=True)]
         return self._unclaimed(record)
 
     def _describe(self, service: ServiceName) -> Service | CallFailedError:
-        """Describe the service; a failure is returned, for the claim beside it must be released."""
+        """Describe the service; return a failure, as the claim alongside must be released."""
         try:
             return self.services.describe(service)
         except CallFailedError as error:
@@ -189,17 +189,19 @@ class Cycle:
         service: Service | CallFailedError,
         draft: DecisionRecord,
     ) -> list[DecisionRecord]:
-        """Evaluate under the lease."""
-        # A slow claim finds what others have committed since: that is not ahead of time.
+        """Evaluate while holding the lease."""
+        # A slow claim may return what others have committed since; those times are not in the
+        # future.
         memory, look = claim.memory.as_of(self.clock()), draft.look
-        draft = replace(draft, unreadable=_unheeded(claim, draft.at))
+        draft = replace(draft, unreadable=_unreadable(claim, draft.at))
         if isinstance(service, CallFailedError):
             failed = _ended(draft, service.outcome, service.why)
             memory = learn(target, memory, look, draft.at, claim.waiting)
             return [self._commit(target, memory, failed, claim)]
         counts = memory.counts
         known = ignored(memory, look, draft.at, self.max_event_age)
-        # Of a known event only the look is left: the evaluation that got it may not have finished.
+        # A known event still triggers a look: the evaluation that received it may not have
+        # finished.
         mere = replace(look, event=None, wish=None) if known else look
         if adoption := adopted(counts, service, draft):
             self.targets.commit(draft.id, adopt(memory, service, adoption), adoption)
@@ -227,9 +229,9 @@ class Cycle:
     def _apply(
         self, target: ScalableTarget, memory: Memory, seen: Seen, draft: DecisionRecord
     ) -> tuple[Memory, DecisionRecord]:
-        """Decide, and call UpdateService if need be; return what to remember and to record.
+        """Decide, and call UpdateService if needed; return the new memory and the record.
 
-        What is decided counts from what is committed, whatever an old answer may have shown.
+        The decision starts from the committed count, whatever an old answer may have shown.
         """
         assert draft.service is not None  # noqa: S101 - it is described before it is judged
         committed = draft.service.desired if memory.desired is None else memory.desired
@@ -257,7 +259,7 @@ class Cycle:
         answer = capacity.change(draft.look.service, sent)
         if answer.error:
             failed = _ended(record, answer.error.outcome, answer.error.why)
-            return asked if answer.unheard else memory, failed
+            return asked if answer.unanswered else memory, failed
         accepted_at = self.clock()
         if draft.look.event:
             record = replace(record, alarm_to_update=accepted_at - draft.look.event.at)
@@ -265,13 +267,13 @@ class Cycle:
             record = replace(record, surge_to_update=accepted_at - felt_at)
         if memory.turn:
             record = replace(record, waited=accepted_at - memory.turn.since)
-        counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unheard)
+        counts = asked.counts.commit(sent.granted, accepted_at, unanswered=answer.unanswered)
         return replace(asked, counts=counts), record
 
     def _commit(
         self, target: ScalableTarget, memory: Memory, record: DecisionRecord, claim: Claim
     ) -> DecisionRecord:
-        """Commit, and send the next check beside it; what ECS has throttled lines up before."""
+        """Commit, and send the next check; a target that ECS throttled lines up first."""
         now = self.clock()
         turn, wait = line_up(self.turns, target, memory, record, now)
         incident = str(record.outcome) if record.outcome.is_incident else ""
@@ -303,12 +305,12 @@ class Cycle:
         return record
 
     def _look_again(self, service: ServiceName, memory: Memory) -> None:
-        """Look again at once, as somebody has waited; the next check is out of date then."""
+        """Look again at once for a look that waited; the next check is then out of date."""
         self.messages.send(Message(Recheck(service, memory.generation)), timedelta())
 
 
 def _defined(target: ScalableTarget, look: Look) -> Look:
-    """Return the look with its event's definition, which its policy's direction completes.
+    """Return the look with its event's definition, completed by its policy's direction.
 
     Raises:
         ConfigError: the document has no such policy.
@@ -329,10 +331,10 @@ def _defined(target: ScalableTarget, look: Look) -> Look:
 def decided(
     target: ScalableTarget, observation: Observation, state: State, look: Look, now: datetime
 ) -> Decision:
-    """Return what the policies ask for, or, where there is one, what the look itself does.
+    """Return what the policies ask for, unless the look itself asks for something else.
 
-    A wished capacity goes before the policies; a look that corrects sees to the bounds where the
-    policies leave capacity as it is. A breach is looked at again either way.
+    A requested capacity overrides the policies. A look that corrects enforces the bounds where the
+    policies leave capacity unchanged. Either way, a breach is looked at again.
     """
     directions = (Direction.OUT,) if look.adds else BOTH
     decision = decide(target, observation, state, now, directions)
@@ -345,9 +347,9 @@ def decided(
 
 
 def _stands(decision: Decision, draft: DecisionRecord) -> bool:
-    """Whether a decision stands beside a read that was denied: what adds tasks, and is not blind.
+    """Whether a decision stands although a read was denied.
 
-    And a removal that an operator asked for, which goes by no load.
+    It does if it adds tasks, or if an operator asked for a removal, which does not depend on load.
     """
     if decision.outcome in (Outcome.SCALED_OUT, Outcome.RECOVERED, Outcome.WOULD_SCALE):
         return True
@@ -356,7 +358,7 @@ def _stands(decision: Decision, draft: DecisionRecord) -> bool:
 
 
 def _is_to_rest(record: DecisionRecord) -> bool:
-    """Whether polls leave a target alone for a while; that something is not seen is no reason."""
+    """Whether polls leave a target alone for a while: a failure, unless it only hid the load."""
     decision = record.decision
     unseen = decision is not None and not (
         decision.outcome.changes_capacity or decision.outcome is Outcome.RECOVERED
@@ -365,13 +367,13 @@ def _is_to_rest(record: DecisionRecord) -> bool:
 
 
 def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:
-    """Return the record of an evaluation that ended without capacity being touched."""
+    """Return the record of an evaluation that ended without changing capacity."""
     reason = outcome.sentence(before=None, granted=None, why=why)
     return replace(record, outcome=outcome, reason=reason)
 
 
-def _unheeded(claim: Claim, now: datetime) -> str:
-    """Return what of the operators' entries cannot be read, or is more than there may be."""
+def _unreadable(claim: Claim, now: datetime) -> str:
+    """Return which of the operators' entries are unreadable or exceed the limit, and why."""
     dropped = [
         f"{name}: is dropped, as only {MOST_SCHEDULES} schedules may be active"
         for name in outlived(claim.entries, now)

@@ -1,10 +1,10 @@
-"""Which document of a target counts: one in this function's memory, the table's copy, SSM's own.
+"""Where a target's document comes from: this function's memory, the table's copy, or SSM.
 
     evaluation:  memory, for `max_age`  ->  the table's copy  ->  GetParameters, which makes one
     heartbeat:   GetParameters for ten targets at once  ->  writes the copies that have changed
 
-SSM allows 40 reads a second in an account, and a surge starts a thousand functions that remember
-nothing. So an evaluation asks SSM only for what nobody has read before.
+SSM allows 40 reads a second per account, and a surge starts a thousand functions with empty
+memories. So an evaluation asks SSM only for documents that nobody has read yet.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 30
 
 MOST_KEPT = 2_500
-"""Targets whose documents one function keeps: some 20 MB. The one kept longest makes room."""
+"""How many targets' documents one function keeps: some 20 MB. The oldest makes room."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    """A copy in memory, since when, and what it says once that was asked for."""
+    """A copy in memory, when it was stored, and the target parsed from it once someone asked."""
 
     copy: Copy
     since: datetime
@@ -64,9 +64,9 @@ class KeptDocuments:
         return kept.target
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at the documents again; see the port.
+        """Read the documents again; see the port.
 
-        Those that are missing are asked for with others, and alone once in a while.
+        Missing documents are read along with others, and only once in a while on their own.
         """
         now = self.clock()
         known = {service: self._known(service, now) for service in services}
@@ -81,8 +81,9 @@ class KeptDocuments:
     def _current(self, service: ServiceName, now: datetime) -> Copy:
         """Return the table's copy, or read the document.
 
-        A copy is never trusted that a document is missing: this one may have been made for the very
-        alarm that fires. Where SSM does not answer, an old copy is better than none.
+        A copy that says the document is missing is never trusted: the document may have been
+        created for the very alarm that fires. If SSM does not answer, an old copy is better than
+        none.
         """
         copy = self.copies.read(service)
         if copy and copy.document.text and now < copy.until:
@@ -101,7 +102,7 @@ class KeptDocuments:
     def _read(
         self, known: Mapping[ServiceName, Copy | None], now: datetime
     ) -> Mapping[ServiceName, Copy]:
-        """Read documents in one call, and write the copies of those that are not as known."""
+        """Read documents in one call, and write the copies that have changed."""
         copies = {}
         for service, document in self.parameters.parameters(list(known)).items():
             copy = known[service]
@@ -111,9 +112,9 @@ class KeptDocuments:
         return copies
 
     def _write(self, service: ServiceName, copy: Copy, now: datetime) -> Copy:
-        """Write a copy; one that could not be written is due at once, for the next look to do it.
+        """Write a copy; if that fails, mark it as due at once, so that the next look writes it.
 
-        What was read counts either way.
+        Either way, the document that was read applies.
         """
         try:
             self.copies.write(service, copy)
@@ -122,7 +123,7 @@ class KeptDocuments:
         return copy
 
     def _keep(self, service: ServiceName, copy: Copy, now: datetime) -> _Kept:
-        old = self._kept.pop(service, None)  # to the end: a dict is in the order of insertion
+        old = self._kept.pop(service, None)  # to the end: dicts keep the order of insertion
         target = old.target if old and old.copy.document == copy.document else None
         kept = self._kept[service] = _Kept(copy, now, target)
         if len(self._kept) > MOST_KEPT:

@@ -1,9 +1,9 @@
 """The one door: alarm events, the scaler's own messages and the heartbeat become looks here.
 
-An evaluation that lost the race for its target's lease loses nothing: who holds that finds in the
-item what it came for, and looks again. In case that one dies, it comes back through the queue when
-the lease is over; what the item cannot tell comes back a moment later, and so does what was
-throttled before its claim.
+An evaluation that loses the race for its target's lease loses nothing: the lease's holder finds in
+the item what the look brought, and looks again. In case the holder dies, the look comes back
+through the queue once the lease is over. A look that the item cannot stand in for comes back a
+moment later, and so does one that was throttled before its claim.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import Alarms, Messages, Parameters, SurgeLooks
 
 FIFO = ".fifo"
-"""What the name of each FIFO queue of SQS ends with."""
+"""The suffix of every SQS FIFO queue's name."""
 
 MAX_RACES = 16
-"""Races for a lease that a message may lose: at least 16 s, so that it outlives the lease of a
-holder that died. A holder that keeps winning for longer is at work."""
+"""Races for a lease that a message may lose: at least 16 s, so that it outlives a dead holder's
+lease. A holder that keeps winning for longer is at work."""
 
 
 SURVEY_AGAIN = timedelta(seconds=2)
-"""When a survey is repeated that has failed: by a message, which fails loudly if that does."""
+"""When to repeat a failed survey: by a message, which fails loudly if it fails again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """Lets in what comes, and has it evaluated.
+    """Lets in events and messages, and has them evaluated.
 
-    `sleep` waits, `jitter` gives a number from 0 up to 1; an event of another place than `home` is
-    refused. The `announcer` is for the report of how it ended, once it is over.
+    `sleep` waits, `jitter` returns a number from 0 up to 1. Events from any place but `home` are
+    refused. The `announcer` announces the results, once all is done.
     """
 
     cycle: Cycle
@@ -76,7 +76,7 @@ class Door:
     empties: Empties = field(default_factory=Empties)
 
     def on_event(self, event: Mapping[str, Any]) -> list[DecisionRecord]:
-        """Evaluate what EventBridge or its Scheduler delivers.
+        """Evaluate what EventBridge or EventBridge Scheduler delivers.
 
         Raises:
             EventError: it is neither the heartbeat nor a state change of a Quickstep alarm.
@@ -84,27 +84,27 @@ class Door:
         return self._let_in(Message(Sweep() if event == {"heartbeat": {}} else AlarmAgain(event)))
 
     def on_message(self, body: str, queue: str = "") -> list[DecisionRecord]:
-        """Evaluate one message of a queue, whose ARN is given; without one, of the scaler's own.
+        """Evaluate a message of the queue with this ARN; without one, of the scaler's own queue.
 
-        That one delays each of its messages, as no FIFO queue does. So what comes from a FIFO queue
-        is the tasks', whatever it says.
+        The scaler's own queue delays each message, which no FIFO queue can do. So a message from a
+        FIFO queue is a task's, whatever it says.
 
         Raises:
-            MessageError, EventError: it is none of those in `messages`.
+            MessageError, EventError: it is none of the kinds in `messages`.
         """
         if queue.endswith(FIFO):
             return self._let_in_once(read_surge(body))
         return self._let_in(read_message(body))
 
     def _let_in_once(self, surge: Surge) -> list[DecisionRecord]:
-        """Evaluate a task's message, which never comes back: its group would wait for it.
+        """Evaluate a task's message, which must never be retried: its message group would block.
 
-        What fails unexpectedly comes back through the scaler's own queue.
+        After an unexpected failure, it comes back through the scaler's own queue.
         """
         message = Message(surge)
         try:
             return self._let_in(message)
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any error
             self.messages.send(replace(message, lost=1), timedelta(seconds=1))
             failed = self._ended(surge, Outcome.FAILED_OTHER, f"{error!r}; it is tried again")
             return [failed]
@@ -121,7 +121,7 @@ class Door:
                 self.messages.send(again, backoff(message.lost, self.jitter(), scale_in=False))
         return records
 
-    def _records(self, content: Content) -> list[DecisionRecord]:  # noqa: PLR0911 - one a kind
+    def _records(self, content: Content) -> list[DecisionRecord]:  # noqa: PLR0911 - one per kind
         match content:
             case Recheck():
                 return self.cycle.evaluate(recheck_look(content))
@@ -147,7 +147,7 @@ class Door:
                 assert_never(content)
 
     def _heartbeat(self, sweep: Sweep) -> list[DecisionRecord]:
-        """See to queues, and look at targets, which a survey that fails does not concern."""
+        """Read queues, and look at targets; a failed survey does not affect the targets."""
         if sweep.next_token is not None:
             return self._rounds.sweep(sweep, ())
         listed = self.cycle.targets.listed()
@@ -170,7 +170,7 @@ class Door:
         return self.cycle.evaluate(surge_look(surge))
 
     def _ended(self, surge: Surge, outcome: Outcome, why: str) -> DecisionRecord:
-        """Return the record of a surge that was not looked at; it is not stored."""
+        """Return the record of a surge that got no look; it is not stored."""
         look, now = surge_look(surge), self.cycle.clock()
         reason = outcome.sentence(before=None, granted=None, why=why)
         return DecisionRecord(self.cycle.new_id(), now, look, outcome, reason)

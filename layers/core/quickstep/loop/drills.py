@@ -1,9 +1,10 @@
-"""A drill: the whole path from a metric to a decision, tried on a schedule; no task is touched.
+"""A drill: a scheduled test of the whole path from a metric to a decision. It touches no task.
 
-A pulse on a metric of the drill's own turns the drill's own alarm to ALARM, and its event takes the
-path of every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
-calls no UpdateService, so that a surge in the same second is answered as usual. A drill is known by
-its alarm's name, which no policy's alarm can have: nothing in a real event turns it into a dry run.
+A pulse on the drill's own metric turns the drill's own alarm to ALARM, whose event takes the same
+path as every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
+never calls UpdateService, so a surge in the same second is answered as usual. A drill is recognised
+by its alarm's name, which no policy's alarm can have: nothing in a real event can turn it into a
+dry run.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 
 def drill(cycle: Cycle, event: AlarmEvent, again: AlarmAgain) -> list[DecisionRecord]:
-    """Decide on a dry run what the load of the drill's service asks for; return the record of it.
+    """Decide, as a dry run, what the load of the drill's service asks for; return the record.
 
-    None where the alarm of the drill goes back to OK: nothing is to be decided then.
+    Return none when the drill's alarm goes back to OK: then there is nothing to decide.
     """
     if event.alarm.state is not AlarmState.ALARM:
         return []
@@ -63,11 +64,11 @@ def _look(event: AlarmEvent, again: AlarmAgain) -> Look:
 
 
 def _decided(cycle: Cycle, draft: DecisionRecord, event: AlarmEvent) -> DecisionRecord:
-    """Return the record of what would be decided, with how long it has taken since the pulse.
+    """Return the record of the dry run, with the time it has taken since the pulse.
 
     Raises:
         ConfigError: the document is missing, or breaks a rule.
-        CallFailedError: a call failed, that to the metrics included.
+        CallFailedError: a call failed, including the one for the metrics.
     """
     look, now = draft.look, draft.at
     target = replace(cycle.policies.load(look.service), dry_run=True)
@@ -94,9 +95,9 @@ def _decided(cycle: Cycle, draft: DecisionRecord, event: AlarmEvent) -> Decision
 
 @dataclass(slots=True)
 class _Insisting:
-    """The metrics, which remember that they could not be read.
+    """Metrics that remember a failed read.
 
-    An evaluation goes on without them, as it must: it holds. A drill is there to find that out.
+    An evaluation must go on without them, and holds. A drill exists to find the failure.
     """
 
     metrics: Metrics
@@ -113,7 +114,7 @@ class _Insisting:
 
 
 def _kept(cycle: Cycle, record: DecisionRecord) -> DecisionRecord:
-    """Store a record, unless it may be the table that throttles; return it."""
+    """Store a record, unless it is a throttle: the table may be the one that throttles."""
     if record.outcome is not Outcome.FAILED_THROTTLED:
         cycle.targets.record(record)
     return record

@@ -1,9 +1,9 @@
-"""The heartbeat's round: once a minute, a look at every target that has alarms, or is remembered.
+"""The heartbeat's round: once a minute, a look at every target that has alarms or a memory.
 
-A look claims nothing: it reads what the target remembers, and evaluates the target only if that, or
-ECS, shows something to do. ECS is asked for ten services at once, SSM for their documents. Where
-there are more targets than one invocation looks at, the queue brings them in batches, spread over
-the minute; only so many of them ask ECS, drawn again each minute.
+A look claims nothing. It reads the target's memory, and evaluates the target only if the memory or
+ECS shows something to do. One call to ECS covers ten services, and one call to SSM their documents.
+If there are more targets than one invocation can look at, the queue delivers them in batches,
+spread over the minute. Only a limited number of batches ask ECS, chosen at random each minute.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 PAGES = 15
-"""Pages of alarms in one invocation; the rest is left to the next one."""
+"""Pages of alarms in one invocation; the next one reads the rest."""
 
 PAGE_SLEEP = timedelta(seconds=1.8 / DESCRIBE_ALARMS.a_second)
-"""200 ms: of DescribeAlarms' calls, the heartbeat takes about half."""
+"""200 ms: the heartbeat uses about half of DescribeAlarms' quota."""
 
 INLINE_TARGETS = 50
-"""More targets than this are looked at by invocations of their own."""
+"""Above this number of targets, other invocations look at them."""
 
 INLINE_TIME = timedelta(seconds=4)
-"""How long one invocation looks at targets itself; the rest is left to others."""
+"""How long one invocation looks at targets itself; others do the rest."""
 
 CALLS_A_SECOND = DESCRIBE_SERVICES.a_second // 4
-"""Of DescribeServices, a quarter is the heartbeat's: 5 calls a second."""
+"""The heartbeat's share of DescribeServices, a quarter: 5 calls a second."""
 
 LAST_LOOK = timedelta(seconds=50)
-"""The looks of one heartbeat are over before the next one."""
+"""One heartbeat's looks end before the next heartbeat."""
 
 CALLS = CALLS_A_SECOND * LAST_LOOK.seconds
-"""DescribeServices in one round: 2,500 services, if they are in one cluster."""
+"""DescribeServices calls in one round: 2,500 services, if they are in one cluster."""
 
 CALLS_OF_A_PART = int(CALLS_A_SECOND * PAGES * PAGE_SLEEP.total_seconds())
-"""The same of an invocation that sees a part of the alarms: as many as go into its own paging."""
+"""The same where an invocation sees some of the alarms: the calls that fit into its paging."""
 
 
 _AS_KNOWN = (Meaning.FIRST, Meaning.COMMITTED, Meaning.STALE)
@@ -72,7 +72,7 @@ _AS_KNOWN = (Meaning.FIRST, Meaning.COMMITTED, Meaning.STALE)
 class HeartbeatRounds:
     """Looks at targets, and has the cycle evaluate those that need it.
 
-    `sleep` waits, `jitter` gives a number from 0 up to 1.
+    `sleep` waits, `jitter` returns a number from 0 up to 1.
     """
 
     cycle: Cycle
@@ -82,9 +82,9 @@ class HeartbeatRounds:
     jitter: Callable[[], float]
 
     def sweep(self, sweep: Sweep, listed: Iterable[str]) -> list[DecisionRecord]:
-        """Look at every target that has alarms; hand on what is too much for one invocation.
+        """Look at every target that has alarms; pass on what one invocation cannot handle.
 
-        So it is with those that are `listed`, where all alarms are seen.
+        If this invocation sees all alarms, it also looks at the `listed` targets.
         """
         targets: dict[ServiceName, dict[str, KnownAlarm]] = defaultdict(dict)
         now = self.cycle.clock()
@@ -110,7 +110,7 @@ class HeartbeatRounds:
         return []
 
     def _spread(self, batches: Sequence[Heartbeats], calls: int) -> None:
-        """Leave targets to other invocations over the next minute; of so many batches ask ECS."""
+        """Spread targets over other invocations in the next minute; `calls` batches may ask ECS."""
         first = int(self.jitter() * len(batches))
         turned = [*batches[first:], *batches[:first]]
         asking = [(batch, timedelta(seconds=i // CALLS_A_SECOND)) for i, batch in enumerate(turned)]
@@ -124,8 +124,8 @@ class HeartbeatRounds:
     def _hand_on(self, batches: Iterable[tuple[Heartbeats, timedelta]]) -> None:
         """Leave targets to other invocations.
 
-        By the time it is looked at, a target may have got an alarm that is not in its heartbeat. So
-        those that are not in there count as deleted only where it has none at all.
+        By the time of its look, a target may have a new alarm that its heartbeat does not include.
+        So alarms missing from the heartbeat count as deleted only if it includes none at all.
         """
         self.messages.send_all(
             [
@@ -138,7 +138,7 @@ class HeartbeatRounds:
         )
 
     def look_at(self, batches: Sequence[Heartbeats]) -> list[DecisionRecord]:
-        """Look at each target, whatever becomes of the others, while there is time."""
+        """Look at each target while time is left; a failure does not affect the others."""
         records: list[DecisionRecord] = []
         errors: list[Exception] = []
         until = self.cycle.clock() + INLINE_TIME
@@ -167,10 +167,10 @@ class HeartbeatRounds:
         return records
 
     def _with_documents(self, batch: Heartbeats, errors: list[Exception]) -> Heartbeats:
-        """Look at the documents again; leave out targets without one that have a record of that.
+        """Read the documents again; leave out targets already recorded as without one.
 
-        Where that fails, those that are known count for another minute; but for a throttle, it is
-        an error.
+        If the read fails, the known documents apply for another minute. Any failure but a throttle
+        is an error.
         """
         try:
             missing = self.cycle.policies.refresh([each.service for each in batch.targets])
@@ -182,22 +182,22 @@ class HeartbeatRounds:
         return replace(batch, targets=targets)
 
     def _describe(self, batch: Heartbeats) -> Mapping[ServiceName, Service] | None:
-        """Describe the services, where that is asked for; None where they were not."""
+        """Describe the services if the batch asks for it; None if they were not described."""
         if not batch.describe or not batch.targets:
             return None
         try:
             services = [heartbeat.service for heartbeat in batch.targets]
             return self.cycle.services.describe_all(services)
         except CallFailedError as error:
-            # Of a look that is throttled there is another one in a minute. Whatever else it is, the
-            # evaluations meet the same problem, and record it.
+            # After a throttle, the next look comes in a minute. Any other problem also meets the
+            # evaluations, which record it.
             return None if error.outcome is Outcome.FAILED_THROTTLED else {}
 
 
 def needs_evaluation(
     cycle: Cycle, look: Look, described: Mapping[ServiceName, Service] | None
 ) -> bool:
-    """Whether a target is to be evaluated; `described` is None where ECS was not asked."""
+    """Whether to evaluate a target; `described` is None if ECS was not asked."""
     service = described.get(look.service) if described is not None else None
     gone = described is not None and service is None
     resource_id, now = look.service.resource_id, cycle.clock()
@@ -219,7 +219,7 @@ def needs_evaluation(
 
 
 def _is_over(memory: Memory, now: datetime) -> bool:
-    """Whether nothing can become of a target's memory any more that has no alarm."""
+    """Whether the memory of a target without alarms can never matter again."""
     state = memory.state
     entries = [entry for entry in (state.override, *state.schedules) if entry]
     waits = memory.alarms or memory.turn or memory.check_at or memory.counts.asked
@@ -234,15 +234,15 @@ def shows_work(
     service: Service | None,
     now: datetime,
 ) -> bool:
-    """Whether there is something to do about a target that nobody holds.
+    """Whether a target that nobody holds has something to do.
 
-    There is where an alarm's event was missed, an alarm is new or changed, a breach, a turn or
-    what queues leave idle is looked at by no chain of re-checks, somebody has set the desired
-    count, or it is outside its bounds. Where the service was not described, the count of the last
-    commit counts.
+    It does if an alarm's event was missed, an alarm is new or changed, someone has set the desired
+    count, or that count is outside its bounds. It also does if a breach, a turn or idle queue
+    workers are waiting without a living chain of re-checks. If the service was not described, the
+    last committed count stands in for it.
     """
     if learn(target, memory, look, now) != memory:
-        return True  # so it is where the document has other queues
+        return True  # also if the document has other queues
     chain_is_alive = memory.check_at is not None and now < memory.check_at + OVERDUE
     looks = any(looks_always(p) and p.alarm in memory.alarms for p in target.policies)
     waits = readable(memory, now) or looks or memory.turn or memory.counts.asked
@@ -256,19 +256,19 @@ def shows_work(
 
 
 def _wait_for_a_queue(target: ScalableTarget, memory: Memory, bounds: Bounds) -> bool:
-    """Whether tasks may be idle that work off queues, or one of these could not be read.
+    """Whether queue workers may be idle, or a queue could not be read.
 
-    Polls see to all else.
+    Polls handle everything else.
     """
     if not target.queues:
         return False
     queues = memory.backlog.queues.values() if memory.backlog else ()
-    trouble = any(queue.trouble for queue in queues)
-    return trouble or (memory.desired or 0) > bounds.minimum
+    unread = any(queue.trouble for queue in queues)
+    return unread or (memory.desired or 0) > bounds.minimum
 
 
 def _batches(heartbeats: Iterable[Heartbeat]) -> list[Heartbeats]:
-    """Return batch at a few targets each, of one cluster."""
+    """Return batches of a few targets each, all in one cluster."""
     clusters: dict[str, list[Heartbeat]] = defaultdict(list)
     for heartbeat in heartbeats:
         clusters[heartbeat.service.cluster].append(heartbeat)

@@ -1,4 +1,4 @@
-"""What an evaluation learns from its look, and what it does not believe."""
+"""What an evaluation learns from its look, and what it refuses to believe."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 SAME_TRANSITION = timedelta(seconds=1)
-"""An event and DescribeAlarms may put one transition's time so far apart (not verified)."""
+"""How far an event and DescribeAlarms may differ on one transition's time (not verified)."""
 
 
 def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
-    """Return what is wrong with a look that comes from the future; None where none does.
+    """Return what is wrong with a look that comes from the future; None if nothing is.
 
-    Remembered, such a time would outdate whatever really happens until then. So it may be ahead by
-    no more than an event may be old.
+    Once remembered, a future time would make everything until then look outdated. So a time may be
+    ahead by no more than an event may be old.
 
-    Example: an event of 2099 is none of CloudWatch's; remembered, it would leave the alarm's own
-    events unheard for decades.
+    Example: an event dated 2099 cannot be CloudWatch's. Remembered, it would make Quickstep ignore
+    the alarm's real events for decades.
     """
     latest = max(look.moments, default=now)
     if latest - now <= max_age:
@@ -44,9 +44,9 @@ def ahead_of_time(look: Look, now: datetime, max_age: timedelta) -> str | None:
 def ignored(
     memory: Memory, look: Look, now: datetime, max_age: timedelta
 ) -> tuple[Outcome, str] | None:
-    """Return how a look ends that says nothing new, or too late; None for all else.
+    """Return how a look ends that is too late or brings nothing new; None for any other look.
 
-    A look without an event or a wish is right at any time, and any number of times.
+    A look without an event or a wish is valid at any time, and any number of times.
     """
     if look.event:
         return _known_event(memory, look.event)
@@ -81,8 +81,8 @@ def _repeated(at: datetime, last: datetime) -> Outcome:
     return Outcome.IGNORED_DUPLICATE if at == last else Outcome.IGNORED_STALE
 
 
-def told(event: AlarmEvent) -> KnownAlarm:
-    """Return what an event says about its alarm."""
+def known_from(event: AlarmEvent) -> KnownAlarm:
+    """Return what an event shows about its alarm."""
     return KnownAlarm(
         state=event.alarm.state,
         at=event.at,
@@ -99,12 +99,12 @@ def learn(
     now: datetime,
     waiting: Mapping[str, KnownAlarm] | None = None,
 ) -> Memory:
-    """Return the memory with what the look teaches, and what events have told that waited for it.
+    """Return the memory with what the look teaches, and what waiting events have left.
 
-    Alarms that were deleted, and those of policies that are gone from the document, are forgotten;
-    of the former it is kept when they were no longer listed, so that no older event or list brings
-    one of them back that comes late. An older list does not delete what an event has told since.
-    The queues are those of the document.
+    Deleted alarms, and alarms whose policies are gone from the document, are forgotten. For a
+    deleted alarm, the memory keeps when it was last found missing, so that an older event or list
+    that arrives late cannot bring it back. An older list does not delete an alarm that a newer
+    event has shown. The queues are the document's.
     """
     alarms, deleted, listed_at = dict(memory.alarms), dict(memory.deleted), look.listed_at or now
     for name, alarm in memory.alarms.items() if look.complete else ():
@@ -117,7 +117,7 @@ def learn(
         if policy in alarms or policy not in deleted or shown.at > deleted[policy].at:
             alarms[policy] = _changed(alarms.get(policy), shown)
     if event := look.event:
-        alarms[event.policy] = _changed(alarms.get(event.policy), told(event))
+        alarms[event.policy] = _changed(alarms.get(event.policy), known_from(event))
     return replace(
         memory,
         alarms={
@@ -137,14 +137,14 @@ def learn(
 
 
 def _anew(alarm: KnownAlarm, gone: Deletion | None) -> KnownAlarm:
-    """Return an alarm that is there again, with what it had acted on."""
+    """Return an alarm that has come back, with the datapoint it had acted on."""
     if gone is None or alarm.acted_on:
         return alarm
     return replace(alarm, acted_on=gone.acted_on)
 
 
 def _changed(last: KnownAlarm | None, shown: KnownAlarm) -> KnownAlarm:
-    """Return what an event adds: the newer state, and the definition until one is described."""
+    """Return what an event adds: a newer state, and a definition until one is described."""
     if last is None:
         return shown
     if shown.at <= last.at:
@@ -156,9 +156,9 @@ def _changed(last: KnownAlarm | None, shown: KnownAlarm) -> KnownAlarm:
 
 
 def _described(last: KnownAlarm | None, described: KnownAlarm) -> KnownAlarm:
-    """Return what DescribeAlarms adds: always the definition, the state only if it is newer.
+    """Return what DescribeAlarms adds: always the definition, and the state if it is newer.
 
-    A state that has been entered again since counts as newer: the events between were missed.
+    A state that was entered again since counts as newer: the events in between were missed.
     """
     if last is None:
         return replace(described, muted=False, muted_until=None)

@@ -1,4 +1,4 @@
-"""What becomes a look, and which: one function for each source."""
+"""What becomes a look: one function for each source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def alarm_look(event: AlarmEvent, again: AlarmAgain) -> Look:
-    """Return the look that an alarm's change of state sets off."""
+    """Return the look that an alarm's state change triggers."""
     cause = {
         "alarm": event.alarm_name,
         "state": str(event.alarm.state),
@@ -24,7 +24,7 @@ def alarm_look(event: AlarmEvent, again: AlarmAgain) -> Look:
 
 
 def recheck_look(recheck: Recheck) -> Look:
-    """Return the look that was announced by the one before."""
+    """Return the look that the previous one scheduled."""
     look = Look(
         service=recheck.service,
         cause=Cause("re-check", {"generation": recheck.generation, "attempt": recheck.attempt}),
@@ -37,7 +37,7 @@ def recheck_look(recheck: Recheck) -> Look:
 
 
 def heartbeat_look(heartbeat: Heartbeat) -> Look:
-    """Return the look at a target in which the heartbeat has found something to do."""
+    """Return the look at a target for which the heartbeat has found something to do."""
     return Look(
         service=heartbeat.service,
         cause=Cause("heartbeat"),
@@ -51,7 +51,7 @@ def heartbeat_look(heartbeat: Heartbeat) -> Look:
 
 
 def request_look(request: Request) -> Look:
-    """Return the look that heeds what an operator or a schedule has changed."""
+    """Return the look that applies what an operator or a schedule has changed."""
     cause = {
         "id": request.id,
         "at": write_moment(request.at),

@@ -1,4 +1,4 @@
-"""When a target is looked at again after an evaluation."""
+"""When to look at a target again after an evaluation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 NEWER_DATAPOINT = timedelta(seconds=2)
-"""How soon to look again where CloudWatch has no newer datapoint yet, or ECS has not answered."""
+"""When to look again if CloudWatch has no newer datapoint yet, or ECS has not answered."""
 
 NEXT_SECOND = timedelta(seconds=1)
-"""How soon to look again where no second shows yet what a task has felt."""
+"""When to look again if no second shows yet what a task has felt."""
 
 OVERDUE = timedelta(seconds=5)
 """How long after its time a re-check counts as lost."""
@@ -35,12 +35,12 @@ MAX_THROTTLES = 30
 LONGEST_BACKOFF = timedelta(seconds=30)
 
 _UNSEEN = (Outcome.HELD_NOT_BREACHING, Outcome.HELD_NO_DATA)
-"""How a look ends that does not see a surge."""
+"""Outcomes of a look that does not see the surge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """When to look at a target again, and what to tell the next look; see `Recheck`."""
+    """When to look at a target again, and what to pass to the next look; see `Recheck`."""
 
     delay: timedelta
     attempt: int = 0
@@ -57,7 +57,7 @@ def next_check(
 ) -> Check | None:
     """Return when to look again after an evaluation; None where the chain ends.
 
-    `wait` is how long a throttled target waits for its turn; None where it has no number.
+    `wait` is how long a throttled target waits for its turn; None if it has no number.
     """
     look = record.look
     felt_at = look.felt_at if is_followed(memory, look, now) else None
@@ -74,14 +74,14 @@ def next_check(
     delay = timedelta(seconds=decision.next_check_in)
     if felt_at and (check := _of_a_surge(record.outcome, looks, delay)):
         return replace(check, felt_at=felt_at)
-    # How often a surge was looked at does not count for its alarm, which has been waited for.
+    # Looks at a surge do not count as looks at its alarm, which starts its own count.
     return _of_alarms(memory, record, now, 0 if look.felt_at else looks, delay)
 
 
 def _of_alarms(
     memory: Memory, record: DecisionRecord, now: datetime, looks: int, delay: timedelta
 ) -> Check | None:
-    """Return when to look at what alarms watch again; None where nothing asks for it."""
+    """Return when to look at the alarms again; None if nothing asks for it."""
     if not (memory.state.removals or memory.state.patience or readable(memory, now)):
         return None
     if not _awaits_a_datapoint(record):
@@ -92,10 +92,11 @@ def _of_alarms(
 
 
 def _of_a_surge(outcome: Outcome, looks: int, delay: timedelta) -> Check | None:
-    """Return when to look at a surge again; None once it is not seen any more.
+    """Return when to look at a surge again; None once it has passed.
 
-    Up to five times soon: a second later while no second shows it, two after an answer, for more
-    tasks will have reported. Then whenever a breach is looked at again.
+    The first five looks come soon: after 1 s while no second shows the surge, after 2 s once tasks
+    were added, as more tasks will have reported by then. Later looks follow the breach's own
+    schedule.
     """
     soon = looks < MAX_ATTEMPTS_FOR_NEWER
     if outcome in _UNSEEN:
@@ -108,9 +109,9 @@ def _of_a_surge(outcome: Outcome, looks: int, delay: timedelta) -> Check | None:
 def backoff(attempt: int, jitter: float, *, scale_in: bool) -> timedelta:
     """Return how long to stay away after a throttle.
 
-    Doubled each time up to 30 s, and spread over its upper half by `jitter` (0 up to 1), so that
-    many targets do not come back together. Scale-in always waits the longest: the calls that are
-    left are for those who add tasks.
+    The delay doubles each time, up to 30 s. `jitter` (0 up to 1) spreads it over its upper half, so
+    that many targets do not come back together. Scale-in always waits the longest, which leaves the
+    remaining calls to targets that add tasks.
 
     Example: the third attempt waits 4 to 8 s.
     """
@@ -124,9 +125,9 @@ def _asks_for_less(record: DecisionRecord) -> bool:
 
 
 def _awaits_a_datapoint(record: DecisionRecord) -> bool:
-    """Whether an alarm fires whose datapoint is missing, or was acted on, and comes any moment.
+    """Whether a firing alarm's datapoint is missing or already acted on, with a new one due soon.
 
-    What is held as too few tasks report has its datapoint: another one will not say more so soon.
+    A hold because too few tasks report already has its datapoint; the next one will not add much.
     """
     shown = any(a.state is AlarmState.ALARM and a.has_value for a in record.alarms.values())
     unread = record.outcome is Outcome.HELD_NO_DATA and not shown

@@ -1,4 +1,4 @@
-"""What an evaluation sees of its target's alarms and queues: what an event shows, what is read."""
+"""What an evaluation sees of its target's alarms and queues: shown by an event, or read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from quickstep.engine.policies import (
     surge_interval,
 )
 from quickstep.engine.words import clock
-from quickstep.protocol.backlog import LONGEST_TROUBLE
+from quickstep.protocol.backlog import LONGEST_PROBLEM
 from quickstep.protocol.look import Reads
 from quickstep.protocol.ports import CallFailedError
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 
 ALARM_PERIOD = 10
-"""That of a high-resolution alarm, where an alarm's definition is not known yet."""
+"""The period of a high-resolution alarm, assumed until an alarm's definition is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The alarms by policy, and when the newest datapoint begins of each that shows one.
+    """The alarms by policy, and the start of the newest datapoint of each that shows one.
 
-    The backlog is that of the target's queues; None where none was read.
+    `backlog` is for the target's queues; None if none was read.
     """
 
     alarms: Mapping[str, Alarm]
@@ -71,10 +71,11 @@ class Observer:
     max_age: timedelta
 
     def with_load_before(self, target: ScalableTarget, look: Look, now: datetime) -> Look:
-        """Return the look with the load before its event, where a guard asks for that.
+        """Return the look with the load before its event, if a guard asks for it.
 
-        The event's own datapoints stay the ones acted on. Where the load cannot be read, tasks are
-        added without it, but none is removed: who serves without reporting would not be seen.
+        The event's own datapoints remain the ones acted on. If the load cannot be read, Quickstep
+        adds tasks without it but removes none: a task that serves without reporting would go
+        unnoticed.
         """
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
@@ -93,9 +94,9 @@ class Observer:
         return replace(look, event=replace(event, alarm=alarm))
 
     def observe(self, target: ScalableTarget, memory: Memory, look: Look, now: datetime) -> Seen:
-        """Return the alarms: the event's own as it shows it, the others as the look reads them.
+        """Return the alarms: the event's own from the event, the others read as the look asks.
 
-        One call for all that are read. An event that is too old to be acted on is read again.
+        One call reads them all. An event too old to act on is read again.
         """
         known = {
             policy.alarm: memory.alarms[policy.alarm]
@@ -122,16 +123,17 @@ class Observer:
     def _backlog(
         self, target: ScalableTarget, memory: Memory, look: Look, now: datetime
     ) -> tuple[Backlog | None, str]:
-        """Return what is known of the queues: what a poll has seen, else they are read.
+        """Return what is known of the queues, and which call was denied.
 
-        And which call for it was denied. A look that only adds leaves reading to the polls.
+        A poll brings its own reading; otherwise, the queues are read. A look that only adds tasks
+        leaves reading to the polls.
         """
         if look.backlog or look.adds or not target.queues:
             return look.backlog, ""
         read = self.queues.read([policy.queue_name for policy in target.queues])
         moment = Moment(now, memory.desired or 0)
         denied = [_denied(each) for each in read.values() if isinstance(each, CallFailedError)]
-        backlog = follow(target.queues, memory.backlog, told_of(target.queues, read), moment)
+        backlog = follow(target.queues, memory.backlog, readings_of(target.queues, read), moment)
         return backlog, next(filter(None, denied), "")
 
     def _read(
@@ -153,7 +155,7 @@ class Observer:
         try:
             points = self.metrics.read(fine, now)
         except CallFailedError as error:
-            # An alarm that could not be read is no quiet one: what it watches cannot be seen.
+            # An unread alarm is not a quiet one: nobody can see what it watches.
             unread = {
                 name: replace(
                     seen.alarms[name],
@@ -179,7 +181,8 @@ class Observer:
             if shown.has_value or answered or known[name].state is AlarmState.ALARM:
                 read[name] = shown
             elif _looks(target, name):
-                # Its alarm says nothing new, or nothing at all; then it is blind, whatever it says.
+                # The alarm says nothing new, or nothing at all; without recent data, the policy is
+                # blind.
                 state = AlarmState.OK if shown.recent else AlarmState.INSUFFICIENT_DATA
                 read[name] = replace(shown, state=state)
         newest = {name: reading.newest for name, reading in readings.items() if reading.newest}
@@ -190,16 +193,16 @@ class Observer:
 
 
 def _denied(error: CallFailedError) -> str:
-    """Return what AWS says of a call that the role may not make; empty for any other failure."""
+    """Return AWS's message if it denied the call; empty for any other failure."""
     return error.why if error.outcome is Outcome.FAILED_DENIED else ""
 
 
-def told_of(
+def readings_of(
     policies: Iterable[QueuePolicy], read: Mapping[str, QueueReading | CallFailedError]
 ) -> dict[str, QueueReading | str]:
-    """Return readings by policy: of a queue that could not be read, why."""
+    """Return readings by policy; for a queue that could not be read, the reason."""
     return {
-        policy.name: each.why[:LONGEST_TROUBLE] if isinstance(each, CallFailedError) else each
+        policy.name: each.why[:LONGEST_PROBLEM] if isinstance(each, CallFailedError) else each
         for policy in policies
         if (each := read.get(policy.queue_name)) is not None
     }
@@ -212,7 +215,7 @@ def in_full(
     points: Sequence[Datapoint],
     now: datetime,
 ) -> Reading:
-    """Return what the newest complete periods of an alarm say, and the load before them."""
+    """Return what an alarm's newest complete periods say, and the load before them."""
     definition = known.definition
     assert definition is not None  # noqa: S101 - only what is defined is read
     reading = judge(definition, coarse(points, definition.period), known.acted_on, now)
@@ -239,7 +242,7 @@ def _unreadable(error: CallFailedError) -> str:
 
 
 def _asks_back(target: ScalableTarget, event: AlarmEvent) -> bool:
-    """Whether a guard will look at the load before; none does where an event is not acted on."""
+    """Whether a guard will need the load before an event; not if the event is not acted on."""
     policy = target.policy(event.policy)
     if policy is None or event.alarm.muted:
         return False
@@ -253,9 +256,9 @@ def _history(
     points: Sequence[Datapoint],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the load before as an alarm shows it: `recent`, one each `period` seconds.
+    """Return the load before as an alarm shows it: `recent`, one value every `period` seconds.
 
-    A policy that goes by the newest of them has none where that is too old to speak for the
+    For a policy that follows the newest value, it is empty if that value is too old to describe the
     present.
     """
     fine = definition.fine(resolution(target, policy))
@@ -268,18 +271,18 @@ def _history(
 
 
 def _looks(target: ScalableTarget, alarm: str) -> bool:
-    """Whether the policy of an alarm looks at its metric all the time."""
+    """Whether an alarm's policy always looks at its metric."""
     policy = target.policy(alarm)
     return policy is not None and looks_always(policy)
 
 
 def _is_seen(target: ScalableTarget, name: str, alarm: Alarm) -> bool:
-    """Whether an event has shown what its policy looks at."""
+    """Whether an event has already shown what its policy looks at."""
     return alarm.has_value or (_looks(target, name) and bool(alarm.recent))
 
 
 def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now: datetime) -> bool:
-    """Whether an alarm's metric is read: scale-out alarms also while removed tasks may drain."""
+    """Whether to read an alarm's metric; for scale-out, also while removed tasks may drain."""
     policy = target.policy(name)
     out = policy is not None and policy.direction is Direction.OUT
     if look.reads in (Reads.NOTHING, Reads.NEWEST_SECONDS):
@@ -308,9 +311,9 @@ def _unread(known: KnownAlarm, now: datetime) -> Alarm:
 def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, datetime | None]:
     """Return the alarm as its event shows it, and when its newest datapoint begins.
 
-    A datapoint that has changed capacity before is not acted on again: a state that the heartbeat
-    has adopted may be followed by the event of the same transition. Its metric goes by the name
-    that the other alarms' have, which is how DescribeAlarms writes it once that has been asked.
+    A datapoint that has changed capacity is not acted on again: the heartbeat may have adopted a
+    state before its event arrives. The metric goes by the name that DescribeAlarms uses, once
+    known, so that it matches the other alarms'.
     """
     alarm, newest = replace(event.alarm, muted=known.silenced(now)), event.newest
     if known.definition:

@@ -1,13 +1,13 @@
-"""Queues: which there are, and what a reading of them every ten seconds comes to.
+"""Queues: finding them, and acting on a reading of each every ten seconds.
 
-    heartbeat  ->  six polls for each hundred targets that have a queue, 0 to 50 s later
-               ->  survey of the policy documents: a target with a queue that is new is looked at
+    heartbeat  ->  six polls per hundred targets that have a queue, 0 to 50 s later
+               ->  survey of the policy documents: a look at each new target with a queue
     poll       ->  read the queues, and what the targets remember
-               ->  nothing new: nothing is written; else what is known of the queues is
-               ->  more tasks are needed: a look, which is evaluated like any other
+               ->  nothing new: write nothing; otherwise write what is known of the queues
+               ->  more tasks are needed: a look, evaluated like any other
 
-A poll decides by the same engine, without a lease, whether there is something to do. What is to be
-given back is left to the looks that an evaluation announces, and to the heartbeat.
+A poll uses the same engine, without a lease, to decide whether there is something to do. Removing
+tasks is left to the looks that an evaluation schedules, and to the heartbeat.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import write_moment
 from quickstep.loop.next_look import OVERDUE
-from quickstep.loop.observing import told_of
+from quickstep.loop.observing import readings_of
 from quickstep.naming import parse_resource_id
 from quickstep.protocol.look import Cause, Look
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message
@@ -46,33 +46,33 @@ if TYPE_CHECKING:
     from quickstep.protocol.records import DecisionRecord
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in range(0, 60, POLL_SECONDS))
-"""Those of a minute's polls."""
+"""When in a minute its polls run."""
 
 OLDEST = timedelta(seconds=20)
-"""A poll that comes later has been followed by others."""
+"""A poll that arrives later than this has been followed by others."""
 
 PAGES = 15
-"""Pages of documents in one invocation; the rest is left to the next one."""
+"""Pages of documents in one invocation; the next one reads the rest."""
 
 PAGE_SLEEP = timedelta(seconds=1 / GET_PARAMETERS.a_second)
-"""25 ms, beside what a call takes: of the reads that SSM allows, a survey takes about half."""
+"""25 ms, plus the call itself: a survey uses about half of the reads that SSM allows."""
 
 WHOLE_MINUTES = 5
-"""Where there are more documents than one invocation reads, the rest is read so often."""
+"""The minutes between two full reads, if one invocation cannot read all documents."""
 
 READS_A_SECOND = 14
-"""What reading all queues that are empty comes to at most: 36 million calls a month, 14.5 $."""
+"""The most that reading all empty queues may cost: 36 million calls a month, 14.5 $."""
 
 EMPTY_FOR = timedelta(minutes=5)
-"""A target whose queues have been empty for so long may be read less often."""
+"""A target whose queues have been empty this long may be read less often."""
 
 POLL_TIME = timedelta(seconds=6)
-"""How long one invocation reads and evaluates; the rest is left to others, a few targets each."""
+"""How long one invocation reads and evaluates; others do the rest, a few targets each."""
 
 HANDED_ON = 10
 
 AGAIN = timedelta(seconds=60)
-"""What has failed is left to the heartbeat for so long."""
+"""How long a failure is left to the heartbeat."""
 
 _WORK = (Outcome.SCALED_OUT, Outcome.WOULD_SCALE)
 
@@ -87,10 +87,10 @@ def poll_look(service: ServiceName, poll: Poll) -> Look:
 
 
 def pause_of_empty(targets: int) -> int:
-    """Return how many seconds lie between two readings of queues that have long been empty.
+    """Return the seconds between two readings of queues that have long been empty.
 
-    With up to 140 targets that have a queue, the usual ten. With more, so many that all of them
-    together are read READS_A_SECOND times a second.
+    Up to 140 targets with a queue are read at the usual ten seconds. Beyond that, the interval
+    grows so that all of them together are read READS_A_SECOND times a second.
 
     Example: 80 s for 1,000 targets.
     """
@@ -99,9 +99,9 @@ def pause_of_empty(targets: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Empties:
-    """Since when this function has seen a target's queues empty, every time it looked.
+    """Since when this function has found a target's queues empty at every reading.
 
-    Another function may have seen another thing in between: see `Polls._wake`.
+    Another function may have found them otherwise in between: see `Polls._wake`.
     """
 
     _since: dict[ServiceName, datetime] = field(default_factory=dict)
@@ -120,11 +120,11 @@ class Empties:
 
 
 def is_turn(target: ServiceName, at: datetime, pause: int) -> bool:
-    """Whether it is a target's turn among those that are read once in a pause.
+    """Whether a target is due in this poll, among those that are read once per pause.
 
-    Every function says the same, so that together they read it once.
+    Every function computes the same answer, so together they read each target once.
 
-    Example: of the eight polls in 80 s, each has an eighth of the targets.
+    Example: of the eight polls in 80 s, each reads an eighth of the targets.
     """
     turns = pause // POLL_SECONDS
     number = int(at.timestamp() // POLL_SECONDS)
@@ -133,7 +133,7 @@ def is_turn(target: ServiceName, at: datetime, pause: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was read of queues by name, when, and how long after the time before."""
+    """What was read from queues, by name, and when, and how long after the reading before."""
 
     read: Mapping[str, QueueReading | CallFailedError]
     moment: Moment
@@ -151,7 +151,7 @@ class Polls:
     empties: Empties
 
     def announce(self, listed: Mapping[str, tuple[str, ...]]) -> None:
-        """Announce the polls of a minute: of the targets that are known to have queues.
+        """Send a minute's polls, for the targets that are known to have queues.
 
         Raises:
             CallFailedError: a message could not be sent.
@@ -172,12 +172,12 @@ class Polls:
             self.messages.send_all([(Message(poll), delay) for poll, delay in polls])
 
     def survey(self, survey: Survey, listed: Collection[str]) -> None:
-        """Go on through the policy documents, and have targets with a queue looked at that are new.
+        """Continue through the policy documents, and send looks at new targets with a queue.
 
-        The first pages are read each minute, all of them each five.
+        The first pages are read every minute, all pages every five.
 
         Raises:
-            CallFailedError: the documents cannot be read, or a message not be sent.
+            CallFailedError: the documents could not be read, or a message could not be sent.
         """
         token, new = survey.next_token, []
         for page in range(PAGES):
@@ -199,10 +199,10 @@ class Polls:
             self.messages.send(Message(Survey(token)), timedelta())
 
     def poll(self, poll: Poll) -> list[DecisionRecord]:
-        """Read the queues of targets, and evaluate those that need more tasks.
+        """Read the queues of targets, and evaluate the targets that need more tasks.
 
         Raises:
-            ExceptionGroup: what went wrong with some of them, once all had their turn.
+            ExceptionGroup: what went wrong with some targets, after all had their turn.
         """
         now = self.cycle.clock()
         if abs(now - poll.at) > OLDEST:
@@ -244,13 +244,13 @@ class Polls:
         return records
 
     def _hand_on(self, poll: Poll, names: list[ServiceName]) -> None:
-        """Leave targets to other invocations, which read their queues once more."""
+        """Leave targets to other invocations, which read their queues again."""
         parts = [names[start : start + HANDED_ON] for start in range(0, len(names), HANDED_ON)]
         polls = [replace(poll, targets={each: poll.targets[each] for each in p}) for p in parts]
         self.messages.send_all([(Message(each), timedelta()) for each in polls])
 
     def _rests(self, name: ServiceName, poll: Poll, seen: _Seen) -> bool:
-        """Whether a target's queues are as empty as they have long been."""
+        """Whether a target's queues are still as empty as they have long been."""
         now, readings = seen.moment.now, [seen.read[queue] for queue in poll.targets[name]]
         empty = all(isinstance(each, QueueReading) and each.is_empty for each in readings)
         long = self.empties.long(name, now)
@@ -260,7 +260,7 @@ class Polls:
         return empty and long
 
     def _wake(self, name: ServiceName, poll: Poll) -> None:
-        """Have a target read as often as any that is not empty, whichever function does it."""
+        """Have every function read a target as often as any that is not empty."""
         own = replace(poll, targets={name: poll.targets[name]}, of=1)
         polls = [(Message(replace(own, at=poll.at + delay)), delay) for delay in DELAYS[1:]]
         self.messages.send_all(polls)
@@ -268,16 +268,16 @@ class Polls:
     def _look(
         self, look: Look, memory: Memory, lease: Lease | None, seen: _Seen
     ) -> list[DecisionRecord]:
-        """Evaluate a target if there is something to do; else write what is new of its queues."""
+        """Evaluate a target if there is something to do; else write its queues' news."""
         now, target = seen.moment.now, self._target(look.service, seen)
         if target is None or not memory.listed or is_held(lease, now):
             return []
         memory = memory.as_of(now)
         moment = replace(seen.moment, tasks=memory.desired or 0)
-        readings = told_of(target.queues, seen.read)
+        readings = readings_of(target.queues, seen.read)
         backlog = follow(target.queues, memory.backlog, readings, moment)
-        if _troubles(backlog) - _troubles(memory.backlog):
-            return self.cycle.evaluate(look)  # which reads the queues once more
+        if _problems(backlog) - _problems(memory.backlog):
+            return self.cycle.evaluate(look)  # which reads the queues again
         if needs_tasks(target, memory, backlog, now):
             return self.cycle.evaluate(replace(look, backlog=backlog))
         if backlog is not memory.backlog:
@@ -285,7 +285,7 @@ class Polls:
         return []
 
     def _target(self, service: ServiceName, seen: _Seen) -> ScalableTarget | None:
-        """Return a target whose queues were read, all of them: its document may be newer."""
+        """Return the target if all its queues were read; a newer document may have others."""
         try:
             target = self.cycle.policies.load(service)
         except (ConfigError, CallFailedError):
@@ -295,15 +295,15 @@ class Polls:
 
 
 def speaks_of_queues(document: str) -> bool:
-    """Whether a document may have a queue policy; that is read where its target is looked at."""
+    """Whether a document may have a queue policy; a look at its target reads that in full."""
     return '"QueuePolicies"' in document
 
 
 def needs_tasks(target: ScalableTarget, memory: Memory, backlog: Backlog, now: datetime) -> bool:
-    """Whether a target's queues take more tasks than it has, and nothing is in the way of them.
+    """Whether a target's queues need more tasks than it has, and nothing prevents adding them.
 
-    What has failed is tried again by the heartbeat, and what waits for its turn, or for an answer,
-    by the look that is due. So is a dry run, which never comes to an end.
+    The heartbeat retries failures. The look that is due handles targets that wait for a turn or an
+    answer, and dry runs, which would need tasks forever.
     """
     if memory.failed_at and now - memory.failed_at < AGAIN:
         return False
@@ -318,10 +318,10 @@ def needs_tasks(target: ScalableTarget, memory: Memory, backlog: Backlog, now: d
 
 
 def is_held(lease: Lease | None, now: datetime) -> bool:
-    """Whether somebody evaluates a target at this moment."""
+    """Whether someone is evaluating a target right now."""
     return lease is not None and now < lease.until
 
 
-def _troubles(backlog: Backlog | None) -> set[str]:
+def _problems(backlog: Backlog | None) -> set[str]:
     queues = backlog.queues.items() if backlog else ()
     return {policy for policy, queue in queues if queue.trouble}

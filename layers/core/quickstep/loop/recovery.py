@@ -1,4 +1,4 @@
-"""What has come of changes whose answer never came, and of those that others made."""
+"""What happened to changes whose answer was lost, and of changes that others made."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _IN_BREACH = (
     Outcome.HELD_CAPACITY_ON_ITS_WAY,
     Outcome.HELD_AT_MAX,
 )
-"""How a scale-out is held that has been answered before."""
+"""How a scale-out holds whose breach has been answered before."""
 
 
 def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> DecisionRecord | None:
-    """Return the record of a change that is found made; None where ECS shows what was committed.
+    """Return the record of a change found in ECS; None if ECS shows the committed count.
 
-    One that was asked for without an answer has its cooldown, and has spent its datapoints, since
-    before it was asked for. Anybody else's has none of these: it is never fought.
+    A change that Quickstep requested without an answer already has its cooldown and its spent
+    datapoints. A change by anyone else has neither, and Quickstep never fights it.
     """
     before, after = counts.committed, service.desired
     meaning = counts.meaning(after)
@@ -51,17 +51,17 @@ def adopted(counts: Counts, service: Service, draft: DecisionRecord) -> Decision
 
 
 def _whose(service: Service) -> str:
-    """Return who may have set a desired count that Quickstep has not asked for."""
+    """Return who may have set a desired count that Quickstep did not request."""
     if service.deployment_in_progress:
         return "a deployment is in progress, and may have set it; Quickstep counts from there"
     return "an operator, a deployment or another tool set it; Quickstep counts from there"
 
 
 def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
-    """Return the memory after a change that is found made.
+    """Return the memory after adopting a change found in ECS.
 
-    Of what was asked for without an answer the launches are remembered, since before it was asked
-    for; those of anybody else's are remembered from now on.
+    Launches of an unanswered request are remembered since before the request; launches by anyone
+    else are remembered from now on.
     """
     counts, state, now = memory.counts, memory.state, adoption.at
     if adoption.outcome is Outcome.FOREIGN_CHANGE:
@@ -71,9 +71,9 @@ def adopt(memory: Memory, service: Service, adoption: DecisionRecord) -> Memory:
 
 
 def moved(state: State, before: int, after: int, now: datetime) -> State:
-    """Return the state after tasks were launched, or removed, by now.
+    """Return the state after tasks were launched or removed by now, by anyone.
 
-    By whomever: those are on their way, and these may drain.
+    Launched tasks are on their way, and removed tasks may be draining.
     """
     if after > before:
         return replace(state, launches=(*state.launches, Launch(now, after - before, before)))
@@ -85,15 +85,15 @@ def moved(state: State, before: int, after: int, now: datetime) -> State:
 def insist(
     target: ScalableTarget, memory: Memory, decision: Decision, draft: DecisionRecord
 ) -> Decision | None:
-    """Return a decision with the number that is to be sent; None where none is.
+    """Return the decision with the number to send; None if nothing is to be sent.
 
-    A scale-out sends no less than what was asked for without an answer: that may be on its way.
-    While the breach lasts that it was for, it is sent again; and so is the committed count where
-    our own late call has undone it. All of it within the bounds in force now, and nothing of it
-    against an operator's wish, a pause, a mute or a dry run.
+    A scale-out sends at least the last unanswered request, which may be on its way. While that
+    request's breach lasts, it is sent again. The committed count is sent again if our own late call
+    has undone it. All this stays within the current bounds, and never overrides an operator's wish,
+    a pause, a mute or a dry run.
 
-    Example: 8 were asked for at 4 tasks, the answer was lost, and 4 are seen. A step of 2 asks for
-    6: 8 are sent. Without a newer datapoint: 8 are sent, too.
+    Example: 8 were requested at 4 tasks, the answer was lost, and ECS shows 4. A step of 2 asks for
+    6, so 8 are sent. Without a newer datapoint, 8 are sent, too.
     """
     counts, outcome = memory.counts, decision.outcome
     why = (
@@ -133,7 +133,7 @@ def insist(
 
 
 def _paused(memory: Memory, draft: DecisionRecord, number: int) -> bool:
-    """Whether an operator has stopped what would lead from the count that is seen to a number."""
+    """Whether an operator has paused the direction from the current count to a number."""
     pause, service = memory.state.pause, draft.service
     if pause is None or service is None:
         return False

@@ -1,14 +1,15 @@
-"""Scheduled actions: what EventBridge Scheduler sends becomes an override, and is applied at once.
+"""Scheduled actions: EventBridge Scheduler sends one, and it becomes an override at once.
 
     {"ResourceId": "service/prod/web", "Name": "night", "MaxCapacity": 2, "For": "12h",
      "At": "<aws.scheduler.scheduled-time>", "Reason": "nobody is there"}
 
-It holds from `At`, the time of the schedule, for as long as `For` says; `Until` names the end
-instead. An `At` ahead begins then. `"End": true` ends what the same `Name` has begun, or would.
-A maximum waits until the load leaves its tasks idle; with `"Force": true` it does not.
+It holds from `At`, the schedule's time, for as long as `For` says; `Until` gives an end time
+instead. If `At` is in the future, it begins then. `"End": true` ends the action that the same
+`Name` has begun, or would begin. A maximum waits until the load leaves its tasks idle; with
+`"Force": true` it does not.
 
-A name has one action: the one that was asked for last. One that comes twice changes nothing, one
-that comes after a later one is not written, and the answer says so.
+Each name has one action: the last one requested. A repeated action changes nothing. An action that
+arrives after a later one is not written, and the answer says so.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ LONGEST = timedelta(days=366)
 MAX_REASON = 200
 
 AHEAD = timedelta(seconds=60)
-"""So far the clocks of two hosts may be apart."""
+"""How far two hosts' clocks may differ."""
 
 WITHIN_REACH = timedelta(minutes=14)
-"""A message may be delayed by 15; what begins later is found by a heartbeat, within a minute."""
+"""Messages can be delayed by 15 minutes. A heartbeat finds later beginnings, within a minute."""
 
 _NAME = "[A-Za-z0-9._-]{1,64}"
 _SHOWN = "%Y-%m-%d %H:%M:%S"
@@ -50,10 +51,10 @@ class ScheduleError(InvalidDocumentError):
 
 @dataclass(frozen=True, slots=True)
 class ScheduledAction:
-    """Bounds that hold from `at` until `until`; both are equal where the action is an end.
+    """Bounds that hold from `at` until `until`; the two are equal for an action that is an end.
 
-    Of a name's actions the one that was `asked_at` last counts: an action's own time, unless that
-    is ahead.
+    Of a name's actions, the one `asked_at` last counts: that is an action's own time, unless it is
+    in the future.
     """
 
     service: ServiceName
@@ -81,7 +82,7 @@ class ScheduledAction:
         )
 
     def __str__(self) -> str:
-        """Return what a decision record says of it."""
+        """Return what a decision record says about the action."""
         if self.until == self.at:
             return f"schedule {self.name} is over"
         bounds = bounds_text(self.min_capacity, self.max_capacity, force=self.force)
@@ -92,7 +93,7 @@ class ScheduledAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedules:
-    """Writes scheduled actions to their targets' items, and has the scaler heed them."""
+    """Writes scheduled actions to their targets' items, and has the scaler apply them."""
 
     operators: Operators
     messages: Messages
@@ -100,14 +101,14 @@ class Schedules:
     new_id: Callable[[], str]
 
     def on_action(self, event: Any) -> tuple[ScheduledAction, bool]:
-        """Carry out what the Scheduler has sent; return it, and whether it was written.
+        """Carry out what the Scheduler sent; return the action, and whether it was written.
 
-        It is not where a later action of its name was.
+        It is not written if a later action with its name was written before.
 
         Raises:
             ScheduleError: it breaks a rule; nothing was written.
-            CallFailedError: it was written, but the scaler could not be notified: it finds it at
-                its next look.
+            CallFailedError: it was written, but the scaler could not be notified; the scaler finds
+                it at its next look.
         """
         now = self.clock()
         action = read_action(event, now)
@@ -116,7 +117,7 @@ class Schedules:
         begins_in = action.at - now
         if written and begins_in <= WITHIN_REACH:
             request = Request(action.service, self.new_id(), now, str(action))
-            # A second more, for it must not arrive before the scaler's clock says so.
+            # One second more, so that it cannot arrive before the scaler's clock reaches that time.
             delay = begins_in + timedelta(seconds=1) if begins_in > timedelta() else timedelta()
             self.messages.send(Message(request), delay)
         return action, written
@@ -160,7 +161,7 @@ def read_action(event: Any, now: datetime) -> ScheduledAction:
     if force and not ends and "MaxCapacity" not in members:
         members["Force"].wrong("must stand beside MaxCapacity", seen=False)
     problems.raise_any(ScheduleError)
-    assert service is not None  # noqa: S101 - what names none has raised its problem
+    assert service is not None  # noqa: S101 - a missing one has raised its problem
     return ScheduledAction(service, name, min(at, now), at, until, *bounds, reason, force)
 
 

@@ -1,8 +1,8 @@
-"""A task feels a surge: the look that it asks for, those that follow, and how many there may be.
+"""A task feels a surge: the look it asks for, the looks that follow, and their limits.
 
-Whatever is in a task can send such a message, at any time, and about any service. It can ask for a
-look and nothing else: the load is CloudWatch's, and what it asks for is bounded before any call is
-made but one to the item and one to the account's count.
+Anything inside a task can send such a message, at any time and about any service. It can ask for a
+look and nothing else: the load comes from CloudWatch. Before the limits are checked, only two calls
+are made: one to the item and one to the account's count.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import SurgeLooks, Targets
 
 OLDEST = timedelta(seconds=10)
-"""By then the alarm's own event is under way."""
+"""By then, the alarm's own event is on its way."""
 
 WINDOW = timedelta(minutes=10)
-"""MOST_SURGES looks of a service are made in it."""
+"""The window in which a service gets at most MOST_SURGES looks."""
 
 BETWEEN = timedelta(seconds=2)
-"""A task's message stands for all of a service in so long; more of them are somebody else's."""
+"""For this long, one task's message speaks for the whole service; any more are not Quickstep's."""
 
 FOLLOWED = timedelta(seconds=60)
-"""So long a surge is looked at in seconds, unless an alarm is in ALARM before."""
+"""How long a surge is followed second by second, unless an alarm goes to ALARM first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SurgeBounds:
-    """Says which surges are looked at."""
+    """Decides which surges get a look."""
 
     targets: Targets
     looks: SurgeLooks
 
     def refusal(self, surge: Surge, now: datetime) -> str | None:
-        """Return why there is no look at a surge; None where there is one, which is counted.
+        """Return why a surge gets no look; None if it gets one, which is then counted.
 
-        The service's own bounds come before the account's: a flood of one service's messages leaves
-        the others theirs.
+        The service's own limits come before the account's, so that a flood of messages about one
+        service leaves the other services their looks.
 
         Raises:
             CallFailedError: the table throttles.
@@ -73,7 +73,7 @@ def surge_look(surge: Surge) -> Look:
 
 
 def at_a_surge(look: Look, felt_at: datetime) -> Look:
-    """Return a look as one at a surge: it reads the newest seconds, and only adds."""
+    """Turn a look into one at a surge: it reads the newest seconds, and only adds tasks."""
     details = {"at": write_moment(felt_at), **look.cause.details}
     return replace(
         look,
@@ -85,25 +85,25 @@ def at_a_surge(look: Look, felt_at: datetime) -> Look:
 
 
 def counted(memory: Memory, look: Look, now: datetime) -> tuple[datetime, ...]:
-    """Return when surges were looked at of late, this look included, if it is one at a surge."""
+    """Return the times of recent looks at surges, including this one if it is such a look."""
     if look.felt_at is None:
         return memory.surges
     return (*lately(memory, now), now)[-MOST_SURGES:]
 
 
 def lately(memory: Memory, now: datetime) -> tuple[datetime, ...]:
-    """Return when surges were looked at in the last minutes."""
+    """Return the times of looks at surges within the window."""
     return tuple(at for at in memory.surges if at > now - WINDOW)
 
 
 def scaled_out_since(memory: Memory, felt_at: datetime) -> bool:
-    """Whether a surge has been answered before."""
+    """Whether a scale-out has already answered the surge."""
     last = memory.state.scale_out
     return last is not None and last.at >= felt_at
 
 
 def is_followed(memory: Memory, look: Look, now: datetime) -> bool:
-    """Whether a surge is looked at again: until an alarm has said so since, or at a bound."""
+    """Whether to look at a surge again: until an alarm fires after it, or a limit is reached."""
     if look.felt_at is None or now >= look.felt_at + FOLLOWED:
         return False
     said = any(

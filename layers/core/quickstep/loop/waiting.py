@@ -1,4 +1,4 @@
-"""How a throttled target waits for its turn: the one door to the line of `protocol.line`."""
+"""How a throttled target waits for its turn: the only user of the line in `protocol.line`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def lane_of(target: ScalableTarget, record: DecisionRecord, waiting: Turn | None) -> int | None:
-    """Return the lane of an evaluation that was throttled; None if nothing says what it wants.
+    """Return the lane for a throttled evaluation; None if nothing shows what it wants.
 
-    One that has decided is judged by its own numbers; one that could not even describe its service
-    by its alarm's event, or stays in the lane that its target waits in.
+    A decision's own numbers choose the lane. If not even the service could be described, the
+    alarm's event chooses, or else the target keeps the lane it is waiting in.
     """
     event, decision = record.look.event, record.decision
     if decision is not None:
@@ -54,9 +54,10 @@ def _lane(alarms: Iterable[Alarm]) -> int:
 
 
 def _overload(alarm: Alarm) -> float:
-    """Return how many times its threshold an alarm's load is; 0 where that says nothing.
+    """Return how many times its threshold an alarm's load is; 0 if that is meaningless.
 
-    Example: 300 requests where 100 are the threshold: 3. So are 5 % of free memory where 15 % are.
+    Example: 300 requests against a threshold of 100 is 3, and so is 5 % of free memory against 15
+    %.
     """
     if alarm.state is not AlarmState.ALARM or not alarm.has_value or not alarm.threshold:
         return 0.0
@@ -75,9 +76,9 @@ def line_up(
 ) -> tuple[Turn | None, timedelta | None]:
     """Return what a target waits for after an evaluation, and how long; None for a back-off.
 
-    A throttled one takes a number, and keeps the one it has until that was called. A target that
-    could not be judged, for want of data or for another failure, still waits for what it did while
-    one of its alarms is in ALARM.
+    A throttled target takes a number, and keeps it until it is called. A target that could not be
+    judged, for lack of data or after another failure, keeps waiting as before while one of its
+    alarms is in ALARM.
     """
     waiting = memory.turn
     if record.outcome is not Outcome.FAILED_THROTTLED:
@@ -99,11 +100,11 @@ def line_up(
 
 
 def still_waits(turns: Turns, turn: Turn, now: datetime) -> timedelta | None:
-    """Return how much longer a target has to wait that has come back; None if it is its turn."""
+    """Return how much longer a returning target has to wait; None if it is its turn."""
     if turn.lane is None or turn.number is None:
         return None
     if not timedelta() <= now - turn.since < LONGEST_LINE:
-        return None  # it has waited long enough, or since a time that has not been
+        return None  # it has waited long enough, or its time is in the future
     try:
         ahead = turns.read().ahead(turn.lane, turn.number, now)
     except CallFailedError:
@@ -112,7 +113,7 @@ def still_waits(turns: Turns, turn: Turn, now: datetime) -> timedelta | None:
 
 
 def served(turns: Turns, turn: Turn | None, now: datetime) -> None:
-    """Say that a number was served. Where that fails, the next one served passes it over."""
+    """Mark a number as served. If that fails, the next number served skips it."""
     if turn is None or turn.lane is None or turn.number is None:
         return
     try:
@@ -122,5 +123,5 @@ def served(turns: Turns, turn: Turn | None, now: datetime) -> None:
 
 
 def _wait(ahead: int) -> timedelta:
-    """Return how long so many take. Example: 12 take 3 s, in the whole seconds of a queue."""
+    """Return how long `ahead` targets take, in a queue's whole seconds. Example: 12 take 3 s."""
     return min(LONGEST_WAIT, timedelta(seconds=math.ceil(ahead / SERVED_A_SECOND)))

@@ -1,1 +1,1 @@
-"""The nouns that evaluations pass on, and the ports they are passed through; pure."""
+"""The nouns that evaluations exchange, and the ports they go through; pure."""

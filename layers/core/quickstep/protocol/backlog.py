@@ -1,4 +1,4 @@
-"""What is known of a target's queues, as the item keeps it."""
+"""What is known about a target's queues, as the item stores it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-LONGEST_TROUBLE = 300
-"""Characters that are kept of why a queue was not read."""
+LONGEST_PROBLEM = 300
+"""How many characters are kept of the reason why a queue was not read."""
 
 _COUNTS = ("visible", "in_flight", "delayed")
 
 
 def backlog_dict(backlog: Backlog) -> dict[str, Any]:
-    """Return what is known of queues as JSON-ready data."""
+    """Return what is known about queues as JSON-ready data."""
     return {
         "queues": {policy: _queue_dict(queue) for policy, queue in backlog.queues.items()},
         "needs": needs_list(backlog.needs),
@@ -34,18 +34,18 @@ def _queue_dict(queue: Queue) -> dict[str, Any]:
         "at": write_moment(queue.at),
         "reading": reading_dict(queue.reading) if queue.reading else None,
         "arrivals": queue.arrivals,
-        "trouble": queue.trouble[:LONGEST_TROUBLE],
+        "trouble": queue.trouble[:LONGEST_PROBLEM],
     }
 
 
 def reading_dict(reading: QueueReading) -> dict[str, Any]:
-    """Return a reading as JSON-ready data; the queue of its dead letters where it has one."""
+    """Return a reading as JSON-ready data, with its dead-letter queue if it has one."""
     counts = {name: getattr(reading, name) for name in _COUNTS}
     return {**counts, "dead_letters": reading.dead_letters} if reading.dead_letters else counts
 
 
 def read_backlog(field: Field | None) -> Backlog | None:
-    """Read what `backlog_dict` wrote; what cannot be read is noted."""
+    """Read what `backlog_dict` wrote; note what is unreadable."""
     if field is None:
         return None
     members = field.whole("queues", "needs", "empty_since", optional=())
@@ -76,7 +76,7 @@ def _read_queue(field: Field) -> Queue | None:
 
 
 def read_reading(field: Field) -> QueueReading:
-    """Read `{"visible", "in_flight", "delayed"}`; those left out are 0."""
+    """Read `{"visible", "in_flight", "delayed"}`; missing counts are 0."""
     members = field.members(optional=(*_COUNTS, "dead_letters"))
     counts = {name: members[name].integer(0) for name in _COUNTS if name in members}
     dead = members.get("dead_letters")
@@ -84,7 +84,7 @@ def read_reading(field: Field) -> QueueReading:
 
 
 def backlog_as_of(backlog: Backlog, past: Callable[[datetime], datetime]) -> Backlog:
-    """Return what is left of it where a host's clock was ahead that remembered it."""
+    """Return the backlog with times corrected that a host whose clock was ahead wrote."""
     queues: Mapping[str, Queue] = {
         policy: replace(queue, at=past(queue.at)) for policy, queue in backlog.queues.items()
     }

@@ -1,19 +1,20 @@
-"""Which desired counts ECS may show now, and what each of them means; pure.
+"""Which desired counts ECS may show now, and what each means; pure.
 
-The ECS API is eventually consistent, an UpdateService whose answer never came may be carried out
-later, and others set the count, too. So a target's item keeps the committed count, those before it,
-and those that were asked for without an answer, each with a time:
+The ECS API is eventually consistent, an unanswered UpdateService may be carried out later, and
+others set the count, too. So a target's item keeps the committed count, those before it, and those
+requested without an answer, each with a time:
 
     what DescribeServices shows            what it means             committed from now on
     the committed count                    the truth                 as before
     one that it replaced, for 15 s         a stale answer            as before
-    the one asked for and not answered     it was carried out        that one
+    the unanswered request                 it was carried out        that one
     one left unanswered, for 120 s         our own late call         as before, and sent again
-    any other                              a foreign hand's          that one
+    any other                              a foreign change          that one
 
-Example: 8 tasks are committed since 10:00:00, before it were 4. 4 are seen at 10:00:05: an old
-answer, and a step of 4 more asks for 12. 4 are seen at 10:00:30: somebody has set them, and they
-stand; unless an UpdateService of 4 was never answered: then it has come late, and 8 are sent again.
+Example: 8 tasks have been committed since 10:00:00, and 4 before. If ECS shows 4 at 10:00:05, that
+is a stale answer, and a step of 4 more asks for 12. If ECS shows 4 at 10:00:30, someone has set
+them, and they stand, unless an UpdateService to 4 was never answered. In that case, it took effect
+late, and 8 are sent again.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ if TYPE_CHECKING:
     from quickstep.fields import Field
 
 STALE = timedelta(seconds=15)
-"""For so long ECS may show what has been replaced."""
+"""How long ECS may show a replaced count."""
 
 LATE = timedelta(seconds=120)
-"""For so long ECS may still carry out a call whose answer never came."""
+"""How long ECS may still carry out a call whose answer never came."""
 
 CLOCKS = timedelta(seconds=2)
-"""So far apart the clocks of two hosts may be; every comparison between them allows for it."""
+"""How far two hosts' clocks may differ; every comparison between them allows for it."""
 
 MOST = 8
-"""Counts of a kind that are kept: the newest."""
+"""How many counts of each kind are kept: the newest."""
 
 
 class Meaning(Enum):
-    """What a desired count that ECS shows means."""
+    """What a desired count shown by ECS means."""
 
     FIRST = auto()
     COMMITTED = auto()
@@ -57,7 +58,7 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A desired count that Quickstep set, and when it was replaced, or asked for."""
+    """A desired count that Quickstep set, and when it was replaced or requested."""
 
     number: int
     at: datetime
@@ -67,8 +68,8 @@ class Count:
 class Counts:
     """The committed count, and what else ECS may show.
 
-    `asked` was asked for after it and not answered. `replaced` were committed before it; `late`
-    were asked for at some time without an answer, and something else has been committed since.
+    `asked` was requested after it and not answered. `replaced` counts were committed before it.
+    `late` counts were requested without an answer, and something else has been committed since.
     """
 
     committed: int | None = None
@@ -77,9 +78,9 @@ class Counts:
     late: tuple[Count, ...] = ()
 
     def as_of(self, now: datetime) -> Counts:
-        """Return what is left of it by now, but for what was asked for: see `given_up`.
+        """Return the counts that still matter now; an unanswered request stays: see `given_up`.
 
-        A time ahead of now is of a clock that was ahead, and counts from now.
+        A time in the future comes from a clock that was ahead, and is replaced by now.
         """
         return Counts(
             self.committed,
@@ -103,23 +104,23 @@ class Counts:
         return Meaning.FOREIGN
 
     def given_up(self, now: datetime) -> Counts:
-        """Return the counts after a look that does not show what was asked for.
+        """Return the counts after a look that does not show the unanswered request.
 
-        So long after it that it will not come, it is waited for no more. Shown, it would be ours
-        however late it is looked at.
+        Once the request is too old to still come, Quickstep stops waiting for it. If ECS shows it
+        after all, it is our own, however late the look.
         """
         if self.asked is None or now - self.asked.at <= LATE + CLOCKS:
             return self
         return replace(self, asked=None)
 
     def ask(self, number: int, now: datetime) -> Counts:
-        """Return the counts before a number is asked for: a holder that dies now has asked."""
+        """Return the counts just before a request: a holder that dies now has recorded it."""
         return replace(self, asked=Count(number, now), late=self._unanswered())
 
     def commit(self, number: int, now: datetime, *, unanswered: bool = False) -> Counts:
-        """Return the counts after a number was found to be, or has become, the truth.
+        """Return the counts after a number has become, or turned out to be, the truth.
 
-        `unanswered` says that a call of it was, and may come again.
+        `unanswered` says that a call for it got no answer, and may take effect again.
         """
         was = self.committed
         replaced = self.replaced if was in (None, number) else (*self.replaced, Count(was, now))
@@ -128,10 +129,10 @@ class Counts:
         return Counts(number, None, replaced[-MOST:], late)
 
     def refusal(self, number: int, *, adds: bool) -> str | None:
-        """Return why a number must not be sent; None where it may.
+        """Return why a number must not be sent; None if it may.
 
-        Whatever decides, a scale-out never removes tasks that are committed, and a scale-in never
-        adds some: nothing is meant to ask for that.
+        Whatever decides, a scale-out never removes committed tasks, and a scale-in never adds any.
+        Nothing should ever ask for that.
         """
         if self.committed is None or not (
             number < self.committed if adds else number > self.committed
@@ -145,7 +146,7 @@ class Counts:
 
 
 def _left(counts: tuple[Count, ...], lasts: timedelta, now: datetime) -> tuple[Count, ...]:
-    """Return those that ECS may still show."""
+    """Return the counts that ECS may still show."""
     return tuple(_counted(count, now) for count in counts if now - count.at <= lasts + CLOCKS)
 
 
@@ -164,7 +165,7 @@ def counts_dict(counts: Counts) -> dict[str, Any]:
 
 
 def read_counts(item: Mapping[str, Field]) -> Counts:
-    """Read what `counts_dict` wrote, of the attributes that there are."""
+    """Read what `counts_dict` wrote, from the attributes present."""
     return Counts(
         item["desired"].integer(0) if "desired" in item else None,
         _read_count(item["asked"]) if "asked" in item else None,

@@ -2,8 +2,8 @@
 
     {"source": "quickstep", "detail-type": "Quickstep Decision", "detail": {"version": "1", ...}}
 
-`docs/event.schema.json` is the contract of `detail`. A member may be added in a version; one that
-changes or goes makes a new one.
+`docs/event.schema.json` is the contract for `detail`. A version may gain members; changing or
+removing one makes a new version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DETAIL_TYPE = "Quickstep Decision"
 VERSION = "1"
 
 LONGEST_REASON = 1000
-"""Characters of a reason: what others have written into it may be long."""
+"""How many characters of a reason are kept: others' text within it may be long."""
 
 
 def event_of(record: DecisionRecord) -> dict[str, Any]:

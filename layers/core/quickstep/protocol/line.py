@@ -1,16 +1,16 @@
-"""Whose turn it is where ECS throttles: the line that an account's targets wait in.
+"""Whose turn it is when ECS throttles: the line in which an account's targets wait.
 
-UpdateService lets five calls a second through in an account, once its burst is spent. Of those that
-it throttles each takes a number, as at a counter, and comes back when the numbers before it have
-been served. There is a line for each lane; a higher lane is served before a lower one:
+Once its burst is spent, UpdateService accepts five calls a second per account. Each throttled
+target takes a number, as at a counter, and comes back when the numbers before it have been served.
+Each lane has its own line, and a higher lane is served before a lower one:
 
     lane      0        1          2           3           4            5
-    overload  5 x up   3.4 to 5   2.25 to 3.4 1.5 to 2.25 up to 1.5    those that remove tasks
+    overload  5 x up   3.4 to 5   2.25 to 3.4 1.5 to 2.25 up to 1.5    targets that remove tasks
 
-A number is only a time to come back at: the target then decides afresh, and takes another number if
-it is throttled again. So a number may be lost, skipped or served twice without harm. Nobody waits
-for a lane that has not moved for `STANDSTILL`: its numbers belong to targets that need nothing any
-more, or whose messages were lost.
+A number only says when to come back: the target then decides again, and takes another number if it
+is throttled again. So a number may be lost, skipped or served twice without harm. Nobody waits for
+a lane that has not moved for `STANDSTILL`: its numbers belong to targets that no longer need
+anything, or whose messages were lost.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from quickstep.fields import Field
 
 SERVED_A_SECOND = UPDATE_SERVICE.a_second
-"""UpdateService's bucket refills by so many calls."""
+"""Calls a second by which UpdateService's bucket refills."""
 
 OVERLOADS = (5.0, 3.4, 2.25, 1.5, 0.0)
-"""The least overload of each lane, in thresholds: each about 1.5 times the next."""
+"""The least overload of each lane, in thresholds: each is about 1.5 times the next."""
 
 SCALE_IN = len(OVERLOADS)
 LANES = SCALE_IN + 1
 
 AT_THE_COUNTER = 10
-"""So many before it make no difference: two seconds' worth, and messages are as inexact."""
+"""This many ahead make no difference: two seconds' worth, and messages are no more exact."""
 
 STANDSTILL = timedelta(seconds=30)
 
 LONGEST_WAIT = timedelta(seconds=300)
-"""After which a target looks again how far the line has come; SQS could wait for 900 s."""
+"""After this, a target checks again how far the line has moved; SQS could wait for 900 s."""
 
 MAX_NUMBER = 2**47
-"""More than anybody waits for."""
+"""More than anyone ever waits for."""
 
 LONGEST_LINE = timedelta(hours=1)
-"""Nobody is sent away who came so long ago."""
+"""A target that has waited this long is never sent away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a throttled target waits for: since when, in which lane, and the number it has.
+    """What a throttled target waits for: since when, in which lane, and with which number.
 
-    `lane` is None while nothing says what the target wants, `number` where none was taken: then it
-    comes back after a back-off.
+    `lane` is None while nothing shows what the target wants. `number` is None if none was taken;
+    the target then comes back after a back-off.
     """
 
     since: datetime
@@ -66,9 +66,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """How many numbers were taken, which was served last, and when that was.
+    """How many numbers were taken, which was served last, and when.
 
-    `moved_at` is also when the first number was taken after a standstill.
+    `moved_at` is also set when the first number is taken after a standstill.
     """
 
     taken: int = 0
@@ -78,20 +78,20 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The lanes of an account, the highest first."""
+    """An account's lanes, the highest first."""
 
     lanes: tuple[Lane, ...] = (Lane(),) * LANES
 
     def moves(self, lane: int, now: datetime) -> bool:
-        """Whether a lane moves, or has to wait for a higher one that does."""
+        """Whether a lane moves, or waits for a higher one that does."""
         moved = (each.moved_at for each in self.lanes[: lane + 1])
         return any(at is not None and at > now - STANDSTILL for at in moved)
 
     def ahead(self, lane: int, number: int, now: datetime) -> int:
-        """Return how many are served before a number.
+        """Return how many targets are served before a number.
 
-        Example: 30 wait in lane 0; in lane 1 number 7 was served last. Before number 12 there are
-        30 + 4 others.
+        Example: 30 wait in lane 0, and lane 1 has served up to number 7. Number 12 has 30 + 4
+        others ahead of it.
         """
         higher = (
             max(0, each.taken - each.served)
@@ -99,14 +99,14 @@ class Line:
             if self.moves(index, now)
         )
         line = self.lanes[lane]
-        # A number that nobody took comes after all that were, however large it is.
+        # A number that nobody took comes after all taken numbers, however large it is.
         own = min(number, line.taken + 1) - 1 - line.served if self.moves(lane, now) else 0
         return sum(higher) + max(0, own)
 
     def take(self, lane: int, now: datetime) -> Line:
-        """Return the line after another number of a lane was taken.
+        """Return the line after another number in a lane was taken.
 
-        Behind a standstill, nobody is waited for.
+        After a standstill, the lane's earlier numbers no longer count.
         """
         before = self.lanes[lane]
         after = replace(before, taken=before.taken + 1)
@@ -115,9 +115,9 @@ class Line:
         return self._with(lane, after)
 
     def serve(self, lane: int, number: int, now: datetime) -> Line:
-        """Return the line after a number was served; those before it have been, or never will.
+        """Return the line after a number was served; earlier numbers are served, or never will be.
 
-        One that was never taken changes nothing: it would serve all that are taken until then.
+        A number that was never taken changes nothing: it would serve all numbers taken until then.
         """
         before = self.lanes[lane]
         if not before.served < number <= before.taken:
@@ -129,7 +129,7 @@ class Line:
 
 
 def write_turn(turn: Turn | None) -> dict[str, Any] | None:
-    """Return what a throttled target waits for, as JSON-ready data."""
+    """Return what a throttled target waits for as JSON-ready data."""
     if turn is None:
         return None
     return {"since": write_moment(turn.since), "lane": turn.lane, "number": turn.number}

@@ -1,7 +1,7 @@
 """A look at a target: what every trigger becomes before it is evaluated.
 
-An alarm's event, a re-check, the heartbeat and somebody's request differ in what they teach, read
-and ask for, and all of that is said here. The evaluation never asks which of them it was.
+Alarm events, re-checks, heartbeats and requests differ in what they teach, read and ask for. A look
+states all of that, so the evaluation never asks which of them it was.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Reads(Enum):
-    """Whose metrics a look reads, beside what an event shows."""
+    """Whose metrics a look reads, in addition to what an event shows."""
 
     NOTHING = auto()
     IN_ALARM = auto()
@@ -34,19 +34,19 @@ class Reads(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What set a look off, as a record shows it: a kind, and what is to be said of it."""
+    """What triggered a look, as a record shows it: a kind, and its details."""
 
     kind: str
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready data."""
+        """Return the cause as JSON-ready data."""
         return {"kind": self.kind, **self.details}
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A capacity that somebody wants to be set once; `at` is the asker's clock."""
+    """A capacity that someone wants to set once; `at` is the asker's clock."""
 
     capacity: int
     at: datetime
@@ -56,19 +56,19 @@ class Wish:
 class Look:
     """A look at one target.
 
-    It teaches what an alarm's `event` shows and how the alarms are `described`; where those are
+    It teaches what an alarm's `event` shows and how the alarms are `described`; if these are
     `complete`, all others have been deleted. It `reads` metrics, sets a `wish`ed capacity, and
-    `corrects` capacity outside its bounds where policies leave it as it is.
+    `corrects` capacity outside its bounds if policies leave it unchanged.
 
-    One that was announced counts in its `generation` only; `attempt` numbers those that got
-    nowhere: throttled ones if it comes for a `turn`, else looks for a newer datapoint. `again` is
-    what comes back where it loses the race for the lease.
+    A scheduled look counts in its `generation` only. `attempt` counts fruitless attempts: throttled
+    ones if the look comes for a `turn`, otherwise looks for a newer datapoint. `again` is what
+    comes back if the look loses the race for the lease.
 
-    Where a task asks for it, `felt_at` is when the task has felt a surge: it is followed by others
-    until an alarm says so, too. A look that only `adds` removes no task.
+    If a task asked for it, `felt_at` is when the task felt a surge; more looks follow until an
+    alarm confirms it. A look that only `adds` removes no task.
 
-    A poll brings the `backlog` of queues along that it has read; any other look reads them. Where
-    the load before an event may not be read, `denied` says so.
+    A poll brings the `backlog` that it has read; any other look reads the queues. `denied` says why
+    the load before an event may not be read.
     """
 
     service: ServiceName
@@ -91,15 +91,16 @@ class Look:
 
     @property
     def waits(self) -> bool:
-        """Whether the holder of the lease can do its work for it.
+        """Whether the lease's holder can do this look's work.
 
-        What an event tells is left in the item, and a re-check asks for a look and nothing else.
+        It can, because an event's news is left in the item, and a re-check asks for a look and
+        nothing else.
         """
         return self.event is not None or self.generation is not None
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """The times of others' clocks that would be remembered."""
+        """Times from others' clocks that would be remembered."""
         times = [alarm.at for alarm in self.described.values()]
         if self.listed_at:
             times.append(self.listed_at)

@@ -1,4 +1,4 @@
-"""What is kept of a target between evaluations: one item, written by the holder of its lease."""
+"""What is kept of a target between evaluations: one item, written by its lease's holder."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
 
 
 WAITING = "event:"
-"""Prefix of the attributes that hold an alarm's event; the policy's name follows."""
+"""Prefix of the attributes that hold an alarm's event, followed by the policy's name."""
 
 AHEAD = timedelta(seconds=60)
-"""So far ahead a time may be that others tell: no further than an event may be old."""
+"""How far in the future others' times may be: no further than an event may be old."""
 
 FORGOTTEN = timedelta(hours=1)
-"""For so long it is known that an alarm was deleted; no event of it is under way for longer."""
+"""How long a deleted alarm is remembered; none of its events is on its way for longer."""
 
 MOST_SURGES = 30
-"""Looks that tasks have asked for, of a service in ten minutes; no more are remembered."""
+"""Looks that tasks may ask for in ten minutes, for each service; no more are remembered."""
 
 LONGEST_CHECK = timedelta(minutes=15)
-"""No re-check comes later: SQS delays a message by no more."""
+"""No re-check comes later: SQS cannot delay a message for longer."""
 
 
 class CorruptItemError(InvalidDocumentError):
-    """An item of the table that does not hold what a commit writes."""
+    """An item in the table that does not hold what a commit writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """When an alarm was found to be gone, and what it had acted on.
+    """When an alarm was found to be gone, and the datapoint it had acted on.
 
-    What its events told before is nothing to act on; one that is made again sees the same
+    Earlier events of the alarm are not acted on. If the alarm is created again, it sees the same
     datapoints.
     """
 
@@ -68,17 +68,16 @@ class Deletion:
 class Memory:
     """What a target's item remembers from one evaluation to the next.
 
-    `deleted` is when a policy's alarm was found to be gone: what its events told before that is
-    nothing to act on. `counts` is what desired counts ECS may show. `generation` numbers the chain
-    of re-checks: a message of another number is out of date; `check_at` is when the chain's next
-    message is due, None while there is no chain. `requested_at` is when the newest capacity was
-    asked for that has been answered. `turn` is what a target waits for that ECS has throttled,
-    until it has been judged. `listed` says that the target is among those that are remembered.
-    `surges` is when it was looked at of late because a task had asked for it, oldest first.
-    `queues` are the names of its queues, by which it is listed; `backlog` is what is known of them:
-    a poll writes that, too, beside any holder of the lease. `failed_at` is when the last evaluation
-    failed, if that is what came of it. `incident` is the outcome of the last evaluation, where that
-    is announced once.
+    `deleted` is when a policy's alarm was found to be gone; its earlier events are not acted on.
+    `counts` are the desired counts that ECS may show. `generation` numbers the chain of re-checks:
+    a message with another number is out of date. `check_at` is when the chain's next message is
+    due; None without a chain. `requested_at` is when the newest answered capacity was requested.
+    `turn` is what a target that ECS throttled waits for, until it has been judged. `listed` says
+    that the target is in the list of remembered targets. `surges` are the times of recent looks
+    that tasks asked for, oldest first. `queues` are the names of its queues, listed with the
+    target. `backlog` is what is known about them; polls write it, too, even while someone holds the
+    lease. `failed_at` is when the last evaluation failed, if it did. `incident` is the last
+    evaluation's outcome, if that is announced only once.
     """
 
     state: State = field(default_factory=State)
@@ -98,18 +97,18 @@ class Memory:
 
     @property
     def desired(self) -> int | None:
-        """The desired count that is committed."""
+        """The committed desired count."""
         return self.counts.committed
 
     def as_of(self, now: datetime) -> Memory:
-        """Return what is left of it by now.
+        """Return the memory as it applies now.
 
-        No time that a host remembered whose clock was ahead holds longer than its rule allows from
-        now on.
+        A time written by a host whose clock was ahead holds no longer than its rule allows from now
+        on.
 
-        Example: a cooldown of 10 s that began "in an hour" ends in 10 s, and a re-check that is due
-        in an hour is none. Of an alarm that was deleted "in an hour" that is forgotten: one that is
-        made again would else be older for all that time.
+        Example: a cooldown of 10 s that began "in an hour" ends in 10 s, and a re-check due in an
+        hour does not exist. If an alarm was deleted "in an hour", the deletion is forgotten,
+        because it would outdate a new alarm of that name for all that time.
         """
 
         def past(at: datetime, ahead: timedelta = CLOCKS) -> datetime:
@@ -165,10 +164,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease that was granted, and what the item held at that moment.
+    """A granted lease, and what the item held at that moment.
 
-    `waiting` is what events have told, by policy, that came while others held the lease; `mark` is
-    who has waited last. `entries` are the operators', as they are.
+    `waiting` is what events brought, by policy, while others held the lease; `mark` is who waited
+    last. `entries` are the operators', unchanged.
     """
 
     memory: Memory
@@ -181,7 +180,7 @@ class Claim:
 
 
 def memory_dict(memory: Memory) -> dict[str, Any]:
-    """Return what a commit writes. Overrides and pause are the operators', and left alone."""
+    """Return what a commit writes, without the overrides and pause, which are the operators'."""
     state = memory.state
     return {
         "scale_out": _write_activity(state.scale_out),
@@ -217,7 +216,7 @@ def memory_dict(memory: Memory) -> dict[str, Any]:
 
 
 def read_claim(item: Mapping[str, Any]) -> Claim:
-    """Read a target's item as a claim has found it.
+    """Read a target's item as a claim found it.
 
     Raises:
         CorruptItemError: see `read_memory`.
@@ -233,8 +232,8 @@ def read_claim(item: Mapping[str, Any]) -> Claim:
 def read_memory(item: Mapping[str, Any]) -> Memory:
     """Read a target's item, as plain data.
 
-    Attributes that another version has written beside the known ones are left aside. What operators
-    wrote and cannot be read keeps nobody from scaling out: it is noted, and holds scale-in.
+    Attributes that another version added are ignored. An operator's unreadable entry does not block
+    scale-out: it is noted, and holds scale-in.
 
     Raises:
         CorruptItemError: an attribute is not what `memory_dict` writes.
@@ -280,7 +279,7 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
 
 
 def read_batches(field: Field | None) -> Iterator[tuple[datetime, int, int | None]]:
-    """Read a list of `{"at", "count"}`: launches, or removals; those may have a `"from"`, too."""
+    """Read a list of `{"at", "count"}`: launches, which may also have a `"from"`, or removals."""
     for item in field.items() if field else []:
         members = item.whole("at", "count")
         if members is not None:

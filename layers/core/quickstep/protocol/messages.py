@@ -1,17 +1,17 @@
-"""The messages of the scaler's queue, as JSON: what it leaves for later, and what is asked of it.
+"""The messages in the scaler's queue, as JSON: work left for later, and requests.
 
     {"recheck":   {"resource_id", "generation", "attempt", "turn"}}    look again
     {"alarm":     <the alarm's event>}                                 answer it now: it lost a race
     {"looks":     {"describe", "targets"}}                             look at targets of a cluster
     {"sweep":     {"next_token"}}                                      go on paging through alarms
-    {"request":   {"resource_id", "id", "at", "what", "capacity"}}     heed somebody's wish
+    {"request":   {"resource_id", "id", "at", "what", "capacity"}}     apply someone's wish
     {"surge":     {"resource_id", "at"}}                               a task's surge, once more
     {"survey":    ...}   {"poll": ...}                                 queues: see `polls`
 
-`lost` counts the races that a message has lost. A queue's messages are untrusted like events.
+`lost` counts the races that a message has lost. Messages are as untrusted as events.
 
-Tasks have their own queue. Whatever stands in it is read as a task's surge, and as nothing
-else: the right to ask for a look is not the right to ask for a capacity.
+Tasks have their own queue. Anything in it is read as a task's surge and as nothing else, because
+the right to ask for a look is not the right to ask for a capacity.
 
     {"resource_id", "at"}                                              a task feels a surge
 """
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 1_000
 MAX_GENERATION = 2**53
 MAX_DESCRIBED = 10  # services in one DescribeServices
-MAX_RECORDS = 10_000  # messages in one batch of SQS
+MAX_RECORDS = 10_000  # messages in one SQS batch
 LONGEST_TEXT = 1_000
-"""Characters of what a request says of itself."""
+"""How many characters a request may say about itself."""
 
 _DESCRIBED = ("state", "at", "definition", "disabled")
-"""What DescribeAlarms says of an alarm."""
+"""What DescribeAlarms reports about an alarm."""
 
 
 class MessageError(InvalidDocumentError):
@@ -69,7 +69,7 @@ class MessageError(InvalidDocumentError):
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """A look at a target that was announced earlier; see `Look` for its members."""
+    """A look at a target that was scheduled earlier; see `Look` for its members."""
 
     service: ServiceName
     generation: int
@@ -87,10 +87,11 @@ class AlarmAgain:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The minute's look at a target: its alarms as DescribeAlarms has them, by policy.
+    """The minute's look at a target, with its alarms as DescribeAlarms returns them, by policy.
 
-    `complete` says that there are no others: those known from before have been deleted. `listed_at`
-    is when they were listed, for the message may come late, or again; None is just now.
+    `complete` says that the target has no others, so any others known from before have been
+    deleted. `listed_at` is when they were listed, as the message may arrive late or twice; None is
+    just now.
     """
 
     service: ServiceName
@@ -101,7 +102,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeats:
-    """Targets of one cluster to be looked at, ten at most; `describe` says whether ECS is asked."""
+    """Up to ten targets of one cluster to look at; `describe` says whether to ask ECS."""
 
     targets: tuple[Heartbeat, ...]
     describe: bool = True
@@ -109,7 +110,7 @@ class Heartbeats:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A page of alarms to begin with; None is the first."""
+    """The page of alarms to begin with; None is the first."""
 
     next_token: str | None = None
 
@@ -118,7 +119,7 @@ class Sweep:
 class Request:
     """Something that an operator or a schedule has changed, to be applied at once.
 
-    `what` says in words what it was. A `capacity` is to be set once; without one, the target is
+    `what` describes it in words. A `capacity` is to be set once. Without one, the target is
     evaluated as it is, and its capacity brought within its bounds. `at` is the asker's clock.
     """
 
@@ -142,7 +143,7 @@ Content = Recheck | AlarmAgain | Heartbeats | Sweep | Request | Surge | Survey |
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message and how many races for the lease it has lost."""
+    """A message, and how many races for the lease it has lost."""
 
     content: Content
     lost: int = 0
@@ -205,7 +206,7 @@ def _write_heartbeat(heartbeat: Heartbeat) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A message as SQS hands it over: `queue` is the ARN of where it was, as Lambda says."""
+    """A message as SQS delivers it; `queue` is the ARN of its queue, as Lambda reports it."""
 
     id: str
     body: str
@@ -213,10 +214,10 @@ class Delivered:
 
 
 def read_records(records: Any) -> list[Delivered]:
-    """Return the messages that SQS hands over.
+    """Return the messages that SQS delivers.
 
     Raises:
-        MessageError: they come from something else, such as SNS, which has neither.
+        MessageError: they come from another source, such as SNS, and lack an id or a body.
     """
     problems = Problems()
     read = []
@@ -234,7 +235,7 @@ def read_records(records: Any) -> list[Delivered]:
 
 
 def read_surge(text: str) -> Surge:
-    """Read what a task has sent from its JSON text; what a later publisher adds is left aside.
+    """Read a task's message from its JSON text; members added by a later publisher are ignored.
 
     Raises:
         MessageError: it does not say which service, and when.
@@ -249,7 +250,7 @@ def read_message(text: str) -> Message:
     """Read a message from its JSON text.
 
     Raises:
-        MessageError: it is none that `write_message` has made.
+        MessageError: `write_message` did not write it.
     """
     problems = Problems()
     root = _root(text, problems)
@@ -298,7 +299,7 @@ def _read_heartbeats(field: Field) -> Heartbeats:
 
 
 def _read_heartbeat(field: Field) -> Heartbeat:
-    # The release before wrote no time.
+    # The previous release wrote no time.
     members = _members(field, "resource_id", "alarms", "complete", optional=("listed_at",))
     alarms = members["alarms"].members(at_most=MAX_POLICIES)
     return Heartbeat(
@@ -336,7 +337,7 @@ def _read_surge(field: Field) -> Surge:
 
 
 def _members(field: Field, *keys: str, optional: Iterable[str] = ()) -> dict[str, Field]:
-    """Return exactly these members; one that is missing has been noted, and reads as null."""
+    """Return exactly these members; a missing one has been noted, and reads as null."""
     members = field.members(required=keys, optional=optional)
     missing = {key: Field(None, f"{field.path}.{key}", Problems()) for key in keys}
     return missing | members

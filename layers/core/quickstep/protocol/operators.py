@@ -1,6 +1,6 @@
-"""What operators and schedules write to a target's item: overrides, a pause.
+"""What operators and schedules write to a target's item: overrides and a pause.
 
-It is written beside the lease, at any time, and read with the memory at the next claim.
+They write at any time, regardless of the lease; the next claim reads it with the memory.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 SCHEDULED = "override:"
-"""What the attributes of scheduled overrides begin with; the schedule's name follows."""
+"""Prefix of the attributes of scheduled overrides, followed by the schedule's name."""
 
 KEPT = timedelta(days=1)
-"""So long an entry stays that is over: an older one, coming twice, must not take its place."""
+"""How long an entry stays once it is over: an older one, delivered twice, must not replace it."""
 
 MOST_SCHEDULES = 100
-"""Names of schedules in one item, so that it stays far below the 400 KB that an item may have."""
+"""Schedules in one item, which keeps it far below the 400 KB that an item may have."""
 
 
 def is_operators(attribute: str) -> bool:
-    """Whether an attribute of a target's item is written by operators and schedules."""
+    """Whether operators and schedules write an attribute of a target's item."""
     return attribute in ("override", "pause") or attribute.startswith(SCHEDULED)
 
 
 def outlived(entries: Mapping[str, Any], now: datetime) -> list[str]:
-    """Return the entries that are to go: those long over, and what is too many.
+    """Return the entries to delete: those long over, and those beyond the limit.
 
-    Of more schedules than there may be, those go first that are over, then those that came last.
+    Beyond the limit, schedules that are over go first, then those written last.
     """
     ends = {name: _end(name, entry) for name, entry in entries.items()}
     gone = [name for name, end in ends.items() if end and end + KEPT <= now]
@@ -61,7 +61,7 @@ def outlived(entries: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def _end(name: str, entry: Any) -> datetime | None:
-    """Return when an entry is over; None where it has no end that can be read."""
+    """Return when an entry is over; None if it has no readable end."""
     problems = Problems()
     field = Field(entry, name, problems)
     read = read_pause(field) if name == "pause" else read_override(field)
@@ -97,7 +97,7 @@ def bounds_entry(
 
 
 def entries_dict(state: State) -> dict[str, Any]:
-    """Return what operators wrote as their entries say it, without who did, and when."""
+    """Return what operators wrote, as their entries say it, but without who wrote it and when."""
     made = [("override", state.override), *((f"{SCHEDULED}{s.name}", s) for s in state.schedules)]
     entries: dict[str, Any] = {
         name: {
@@ -132,7 +132,7 @@ def bounds_text(minimum: int | None, maximum: int | None, *, force: bool = False
 
 
 def read_operators(item: Mapping[str, Any]) -> State:
-    """Return a state with what operators and schedules wrote, each entry read by itself."""
+    """Return a state with what operators and schedules wrote; each entry is read separately."""
     found: list[Problem] = []
 
     def entry(key: str, read: Callable[[Field | None], _T]) -> _T | None:
@@ -156,9 +156,9 @@ def read_operators(item: Mapping[str, Any]) -> State:
 
 
 def read_override(field: Field | None) -> Override | None:
-    """Read `{"min", "max", "from", "until", "reason", "by", "at", "force"}`, each of them optional.
+    """Read `{"min", "max", "from", "until", "reason", "by", "at", "force"}`, all of them optional.
 
-    `by` and `at` say who wrote it, and when; no decision looks at them.
+    `by` and `at` say who wrote it, and when; no decision uses them.
     """
     if field is None:
         return None
@@ -181,7 +181,7 @@ def read_override(field: Field | None) -> Override | None:
 
 
 def read_pause(field: Field | None) -> Pause | None:
-    """Read `{"directions", "until", "reason", "by", "at"}`, of which only the first is required."""
+    """Read `{"directions", "until", "reason", "by", "at"}`; only the first is required."""
     if field is None:
         return None
     members = field.members(required=("directions",), optional=("until", "reason", "by", "at"))

@@ -1,4 +1,4 @@
-"""What giving back has learnt, as the item keeps it."""
+"""What patience has learnt about removing tasks, as the item stores it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ENTRIES = 1000
 
 
 def patience_dict(known: Patience) -> dict[str, Any]:
-    """Return what giving back remembers as JSON-ready data."""
+    """Return what is remembered about removing tasks as JSON-ready data."""
     return {
         "tasks": known.tasks,
         "grown_at": write_moment(known.grown_at),
@@ -36,7 +36,7 @@ def patience_dict(known: Patience) -> dict[str, Any]:
 
 
 def read_patiences(field: Field | None) -> dict[str, Patience]:
-    """Read what `patience_dict` wrote, by policy; what cannot be read is noted."""
+    """Read what `patience_dict` wrote, by policy; note what is unreadable."""
     members = field.members() if field else {}
     return {name: known for name, each in members.items() if (known := _read(each))}
 
@@ -64,7 +64,7 @@ def needs_list(needs: Iterable[Need]) -> list[dict[str, Any]]:
 
 
 def read_needs(field: Field) -> Iterator[Need]:
-    """Yield what `needs_list` wrote; what cannot be read is noted."""
+    """Yield what `needs_list` wrote; note what is unreadable."""
     for item in field.items(at_most=MOST_ENTRIES):
         members = item.whole("at", "tasks", optional=())
         if members is not None:
@@ -84,7 +84,7 @@ def _read_level(field: Field) -> Level | None:
 
 
 def patience_as_of(known: Patience, past: Callable[[datetime], datetime]) -> Patience:
-    """Return what is left of it where a host's clock was ahead that remembered it."""
+    """Return it with times corrected that a host whose clock was ahead wrote."""
     return replace(
         known,
         grown_at=past(known.grown_at),

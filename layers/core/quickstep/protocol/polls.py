@@ -3,8 +3,8 @@
     {"survey": {"next_token"}}                                            go on through documents
     {"poll":   {"at", "of", "targets": {"service/prod/web": ["jobs"]}}}   read these queues then
 
-A survey is for targets that nobody knows yet. A poll is one of a minute's six for up to 100
-targets; there are `of` targets with a queue in all.
+A survey finds targets that nobody knows yet. A poll is one of a minute's six for up to 100 targets;
+`of` is the number of all targets with a queue.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_POLLED = 100
-"""Targets that one message has read."""
+"""Targets in one message."""
 
 MOST_TARGETS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A page of policy documents to begin with; None is the first."""
+    """The page of policy documents to begin with; None is the first."""
 
     next_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Queues to be read at a moment; there are as many targets with a queue in all as `of`."""
+    """Queues to read at a given time; `of` is the number of all targets with a queue."""
 
     at: datetime
     targets: Mapping[ServiceName, tuple[str, ...]]
@@ -60,13 +60,13 @@ def poll_dict(poll: Poll) -> dict[str, Any]:
 
 
 def read_survey(field: Field) -> Survey:
-    """Read what `survey_dict` wrote; what is wrong is noted."""
+    """Read what `survey_dict` wrote; note what is wrong."""
     token = _members(field, "next_token")["next_token"].optional()
     return Survey(token.text() if token else None)
 
 
 def read_poll(field: Field) -> Poll:
-    """Read what `poll_dict` wrote; what is wrong is noted."""
+    """Read what `poll_dict` wrote; note what is wrong."""
     members = _members(field, "at", "of", "targets")
     return Poll(
         members["at"].moment(),

@@ -1,7 +1,7 @@
-"""What the cycle needs of the world, as small protocols; adapters are in `aws/`, fakes in tests.
+"""What the cycle needs from the world, as small protocols; adapters are in `aws/`, fakes in tests.
 
-An expected failure has a type: `CallFailedError` carries the outcome to record. Whatever else an
-adapter raises is unexpected, and ends the invocation.
+An expected failure has a type: `CallFailedError` carries the outcome to record. Anything else that
+an adapter raises is unexpected, and ends the invocation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _B = TypeVar("_B")
 
 
 class CallFailedError(Exception):
-    """A call to AWS that did not do its work; `outcome` says in which of the known ways."""
+    """A failed call to AWS; `outcome` says in which of the known ways it failed."""
 
     def __init__(self, outcome: Outcome, why: str) -> None:
         self.outcome = outcome
@@ -39,16 +39,16 @@ class CallFailedError(Exception):
 
 
 class LeaseLostError(Exception):
-    """A write refused because the lease is no longer the writer's. Nothing was written."""
+    """A write refused because the writer no longer holds the lease. Nothing was written."""
 
 
 class ItemFullError(Exception):
-    """A write refused because the item, or a record, would be larger than there may be."""
+    """A write refused because the item or a record would exceed its size limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfDate:
-    """A claim refused: the target's chain of re-checks has gone on to another generation."""
+    """A claim refused: the target's chain of re-checks has moved on to another generation."""
 
     generation: int
 
@@ -57,7 +57,7 @@ class PolicyDocuments(Protocol):
     """Where targets' policy documents are kept."""
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document, as it was when it was last looked at.
+        """Return the target's validated document, as of its last reading.
 
         Raises:
             ConfigError: it is missing, or breaks a rule.
@@ -66,9 +66,10 @@ class PolicyDocuments(Protocol):
         ...
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at up to ten documents again, so that changes count from now on.
+        """Read up to ten documents again, so that changes apply from now on.
 
-        Return those that are missing as they were at the last look of any evaluation.
+        Return the services whose documents are missing, and were missing at any evaluation's last
+        look.
 
         Raises:
             CallFailedError: they could not be read.
@@ -77,7 +78,7 @@ class PolicyDocuments(Protocol):
 
 
 class Parameters(Protocol):
-    """The SSM parameters in which policy documents lie."""
+    """The SSM parameters that hold policy documents."""
 
     def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
         """Return what the parameter of each of up to ten services holds, in one call.
@@ -88,7 +89,7 @@ class Parameters(Protocol):
         ...
 
     def survey(self, token: str | None) -> tuple[Mapping[ServiceName, Document], str | None]:
-        """Return a page of all documents that there are, and the next page's token.
+        """Return a page of all existing documents, and the next page's token.
 
         Raises:
             CallFailedError: the call failed.
@@ -97,7 +98,7 @@ class Parameters(Protocol):
 
 
 class Copies(Protocol):
-    """The table's copies of policy documents, for functions that remember none."""
+    """The table's copies of policy documents, for functions with an empty memory."""
 
     def read(self, service: ServiceName) -> Copy | None:
         """Return the copy of a service's document, if there is one; it may be a moment old.
@@ -108,7 +109,7 @@ class Copies(Protocol):
         ...
 
     def write(self, service: ServiceName, copy: Copy) -> None:
-        """Write a copy, unless there is one of a document that was changed later.
+        """Write a copy, unless the table has one of a document that was changed later.
 
         Raises:
             CallFailedError: the call failed.
@@ -128,7 +129,7 @@ class Services(Protocol):
         ...
 
     def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        """Return up to ten services of one cluster as they are now; one that is gone is left out.
+        """Return up to ten services of one cluster as they are now, without those that are gone.
 
         Raises:
             CallFailedError: the call failed.
@@ -146,17 +147,17 @@ class Services(Protocol):
 
 
 class Targets(Protocol):
-    """The targets' items: claim and memory of each, and the records of its decisions."""
+    """The targets' items: each target's claim and memory, and the records of its decisions."""
 
     def claim(
         self, resource_id: str, lease: Lease, generation: int | None = None
     ) -> Claim | Lease | OutOfDate:
         """Take the target's lease, and return what it remembers.
 
-        One conditional write is both lock and read. A lease that ended before the new one's
-        `since` is taken over, and so is the owner's own: a claim may be repeated. So is one that
-        has been waited for longer than a lease lasts. Refused with the other's lease while that is
-        good; and, with a `generation`, where the target is not at it.
+        One conditional write is both lock and read. It takes over a lease that ended before the new
+        one's `since`, the owner's own lease (a claim may be repeated), and a lease that someone has
+        waited for longer than a lease lasts. It is refused with the other's lease while that is
+        valid and, if a `generation` is given, when the target has moved on from it.
 
         Raises:
             CallFailedError: the call was throttled.
@@ -164,7 +165,7 @@ class Targets(Protocol):
         ...
 
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
-        """Note that a generation's re-check comes later; False where the chain has gone on."""
+        """Note that a generation's re-check comes later; return False if the chain has moved on."""
         ...
 
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
@@ -172,9 +173,9 @@ class Targets(Protocol):
         ...
 
     def peek_all(self, resource_ids: Sequence[str]) -> Mapping[str, tuple[Memory, Lease | None]]:
-        """Return the same of up to a hundred targets, in one call; it may be a moment old.
+        """Return the same for up to a hundred targets, in one call; it may be a moment old.
 
-        One that cannot be read, or is throttled, is left out.
+        Targets that are unreadable or throttled are left out.
 
         Raises:
             CallFailedError: the call failed.
@@ -182,9 +183,9 @@ class Targets(Protocol):
         ...
 
     def watch(self, resource_id: str, backlog: Backlog) -> None:
-        """Write what is known of a target's queues, beside any holder of the lease.
+        """Write what is known about a target's queues, regardless of the lease.
 
-        Nothing is written of a target that is not remembered, nor while a commit writes.
+        Nothing is written if the target is not remembered, or while a commit writes.
 
         Raises:
             CallFailedError: the call failed.
@@ -197,18 +198,18 @@ class Targets(Protocol):
         holder: str,
         mark: str,
         at: datetime,
-        told: tuple[str, KnownAlarm] | None = None,
+        learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
-        """Leave a mark for who holds the lease, and what an event has told of a policy's alarm.
+        """Leave a mark for the lease's holder, and what an event has shown about a policy's alarm.
 
         The next claim shows it, and the holder's commit returns it. From the first mark on, the
-        lease lasts no longer than a lease does, whatever its own end says. False where that holder
+        lease lasts no longer than leases do, whatever its own end says. Return False if that holder
         no longer has the lease: nothing was written.
         """
         ...
 
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
-        """Write the memory of a change before it is asked of ECS; the lease stays.
+        """Write the memory of a change before requesting it from ECS; the lease stays.
 
         Raises:
             LeaseLostError: `owner` no longer holds the lease.
@@ -219,11 +220,11 @@ class Targets(Protocol):
     def commit(
         self, owner: str, memory: Memory, record: DecisionRecord, claim: Claim | None = None
     ) -> bool:
-        """Write memory and record together, and release the lease; the target is listed.
+        """Write memory and record together, list the target, and release the lease.
 
-        What waited in the item as of the `claim` goes, and so do operators' entries that have
-        outlived themselves, unless something newer has come since. Return whether somebody has left
-        a mark that the claim did not show.
+        This deletes what waited in the item as of the `claim`, and operators' outlived entries,
+        unless something newer has arrived since. Return whether someone has left a mark that the
+        claim did not show.
 
         Raises:
             LeaseLostError: `owner` no longer holds the lease; nothing was written.
@@ -232,11 +233,11 @@ class Targets(Protocol):
         ...
 
     def listed(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the targets that are remembered, by resource id, and the queues of each."""
+        """Return the remembered targets by resource id, each with its queues."""
         ...
 
     def unlist(self, resource_id: str, generation: int) -> None:
-        """Take a target from the list until its next commit, if it is still at a generation."""
+        """Remove a target from the list until its next commit, if it is still at a generation."""
         ...
 
     def record(self, record: DecisionRecord) -> None:
@@ -245,10 +246,10 @@ class Targets(Protocol):
 
 
 class Turns(Protocol):
-    """The line of throttled targets, one for the account; each method changes it at one moment."""
+    """The account's line of throttled targets; each method changes it atomically."""
 
     def take(self, lane: int, now: datetime) -> Line:
-        """Take the next number of a lane; in the line that is returned it is the last one taken.
+        """Take a lane's next number; in the returned line it is the last one taken.
 
         Raises:
             CallFailedError: the call failed; a number may have been taken.
@@ -256,7 +257,7 @@ class Turns(Protocol):
         ...
 
     def serve(self, lane: int, number: int, now: datetime) -> None:
-        """Say that a number was served, and with it all before it.
+        """Mark a number, and all numbers before it, as served.
 
         Raises:
             CallFailedError: the call failed.
@@ -273,14 +274,14 @@ class Turns(Protocol):
 
 
 MOST_SURGES_A_SECOND = 5
-"""Surges that an account looks at: a quarter of what DescribeServices refills by."""
+"""Surges that an account looks at: a quarter of DescribeServices' refill rate."""
 
 
 class SurgeLooks(Protocol):
-    """How many surges are looked at in an account."""
+    """How many surges an account looks at."""
 
     def take(self, now: datetime) -> bool:
-        """Take one of the looks of this second; False where all are taken.
+        """Take one of this second's looks; return False if all are taken.
 
         Raises:
             CallFailedError: the call failed.
@@ -289,36 +290,36 @@ class SurgeLooks(Protocol):
 
 
 class Operators(Protocol):
-    """What operators and schedules have written to a target's item: overrides, a pause.
+    """What operators and schedules have written to a target's item: overrides and a pause.
 
-    It is written beside the lease, at any time, and read with the memory at the next claim.
+    They write at any time, regardless of the lease; the next claim reads it with the memory.
     """
 
     def entries(self, resource_id: str) -> Mapping[str, Any]:
-        """Return what was written, by attribute; nothing has been checked."""
+        """Return what was written, by attribute and unchecked."""
         ...
 
     def replace(self, resource_id: str, name: str, seen: Any, entry: Any) -> bool:
-        """Replace an entry, if it still is what was seen; None stands for no entry, in both."""
+        """Replace an entry if it is still the one seen; None stands for no entry, in both."""
         ...
 
     def schedule(self, resource_id: str, name: str, entry: Mapping[str, Any]) -> bool:
-        """Write a schedule's entry, unless there is one of a later `at`; return whether it was."""
+        """Write a schedule's entry, unless one has a later `at`; return whether it did."""
         ...
 
 
 MOST_EVENTS = 10
-"""Events that one call takes."""
+"""Events in one call."""
 
 
 class Events(Protocol):
-    """The bus that tells others of decisions."""
+    """The bus that announces decisions to others."""
 
     def put(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Put up to MOST_EVENTS events on the bus, each as `events.event_of` makes it.
+        """Put up to MOST_EVENTS events on the bus, each as made by `events.event_of`.
 
         Raises:
-            CallFailedError: the call failed, or some of them were refused; others were put.
+            CallFailedError: the call failed, or the bus refused some of them; the others were put.
         """
         ...
 
@@ -327,9 +328,9 @@ class Queues(Protocol):
     """The queues whose jobs services work off."""
 
     def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
-        """Read queues by name, each for itself: of one that could not be read, return why.
+        """Read queues by name, each separately; return the error for one that could not be read.
 
-        This takes a bounded time, however many there are and whatever becomes of each.
+        This takes a bounded time, however many queues there are and whatever happens to each.
         """
         ...
 
@@ -340,9 +341,9 @@ class Metrics(Protocol):
     def read(
         self, definitions: Mapping[str, AlarmDefinition], now: datetime
     ) -> Mapping[str, Sequence[Datapoint]]:
-        """Return the datapoints of the last minutes of each alarm by policy, oldest first.
+        """Return each alarm's datapoints of the last minutes, by policy and oldest first.
 
-        One call for all of them.
+        One call reads them all.
 
         Raises:
             CallFailedError: the call failed.
@@ -371,7 +372,7 @@ class Messages(Protocol):
 
 
 class Alarms(Protocol):
-    """The alarms whose names begin like ours."""
+    """The alarms whose names have Quickstep's prefix."""
 
     def page(
         self, token: str | None
@@ -388,5 +389,5 @@ class Together(Protocol):
     """Runs two calls of one round at the same time."""
 
     def __call__(self, first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-        """Return both results; an exception of either is raised once both have ended."""
+        """Return both results; an exception from either is raised once both have ended."""
         ...

@@ -1,7 +1,8 @@
 """AWS's quotas on what the scaler and the publisher call: per account and Region, by default.
 
-The one table of them: the heartbeat's pace, the line of throttled targets, the surge model and the
-documentation read it. A call that finds its bucket empty is throttled. Most of them can be raised.
+This is the only table of quotas. The heartbeat's pace, the line of throttled targets, the surge
+model and the documentation all read it. A call that finds its bucket empty is throttled. AWS raises
+most of these quotas on request.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A token bucket: so many calls at once, and from then on so many a second.
+    """A token bucket: `burst` calls at once, then `a_second` calls a second.
 
-    `note` says what is not in the `source`: what was derived, and what could not be verified.
+    `note` says what the `source` does not: what was derived, and what could not be verified.
     """
 
     calls: str
@@ -94,4 +95,4 @@ QUOTAS = (
     ENVIRONMENTS,
     POLLED,
 )
-"""A standard queue of SQS has none that matters here: its calls are "nearly unlimited"."""
+"""SQS standard queues have no quota that matters here: their calls are "nearly unlimited"."""

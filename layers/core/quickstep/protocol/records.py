@@ -1,6 +1,6 @@
-"""The record of one evaluation: what was seen, what came of it, and why.
+"""The record of one evaluation: what it saw, what it decided, and why.
 
-The dictionaries made here are the one shape of a decision: in the table, in the logs, in the demo.
+The dictionaries made here give a decision its one shape: in the table, the logs and the demo.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 class DecisionRecord:
     """One evaluation.
 
-    `alarms` is what they showed, by policy; `backlog` what is known about the target's queues.
-    `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted,
-    `surge_to_update` that from when a task has felt a surge; `drill_latency` that from a drill's
-    pulse to its decision; `waited` the time that throttles have cost before. `unreadable` is what
-    was wrong with something that an operator wrote. An `unclaimed` one was throttled before it
-    could claim its target: nothing remembers it but what comes back. `state` is what the decision
-    was made on: it is stored, and not logged. `bounds` are those in force, and `missing` tasks were
-    launched and never came. A `repeated` one is of the same incident as the look's before.
+    `alarms` is what they showed, by policy; `backlog` is what is known about the target's queues.
+    `alarm_to_update` is the time from the alarm's own timestamp to UpdateService accepted;
+    `surge_to_update` starts when a task felt a surge; `drill_latency` runs from a drill's pulse to
+    its decision; `waited` is the time that throttles have cost before. `unreadable` is what was
+    wrong with an operator's entry. An `unclaimed` evaluation was throttled before it could claim
+    its target: only the message that comes back remembers it. `state` is what the decision was
+    based on; it is stored, and not logged. `bounds` are those in force, and `missing` tasks were
+    launched and never came. A `repeated` record belongs to the same incident as the previous
+    look's.
     """
 
     id: str
@@ -62,12 +63,12 @@ class DecisionRecord:
 
     @property
     def resource_id(self) -> str:
-        """The scalable target the record belongs to."""
+        """The scalable target that the record belongs to."""
         return self.look.service.resource_id
 
     @cached_property
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready data; times are ISO 8601 in UTC, `_ms` milliseconds."""
+        """The record as JSON-ready data; times are ISO 8601 in UTC, `_ms` are milliseconds."""
         record: dict[str, Any] = {
             "id": self.id,
             "at": write_moment(self.at),
@@ -96,12 +97,12 @@ class DecisionRecord:
             record["unreadable"] = self.unreadable
         if self.decision is None:
             return record
-        # What came of the decision wins: a change that ECS refused is a failure, and says so.
+        # The final outcome wins over the decision's: a change that ECS refused is a failure.
         return {**decision_dict(self.decision), **record}
 
     @property
     def stored(self) -> dict[str, Any]:
-        """The record as the table keeps it: with what was remembered, for `quickstep replay`."""
+        """The record as the table keeps it: with the remembered state, for `quickstep replay`."""
         if self.state is None or self.decision is None:
             return self.as_dict
         removes = self.decision.granted < self.decision.before
@@ -132,8 +133,8 @@ def _service_dict(service: Service) -> dict[str, Any]:
 
 def _queue_dict(queue: Queue) -> dict[str, Any]:
     seen = reading_dict(queue.reading) if queue.reading else {}
-    trouble = {"trouble": queue.trouble} if queue.trouble else {}
-    return {**seen, "arrivals": queue.arrivals, **trouble}
+    problem = {"trouble": queue.trouble} if queue.trouble else {}
+    return {**seen, "arrivals": queue.arrivals, **problem}
 
 
 def _alarm_dict(alarm: Alarm) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""What a decision was made on, as its record keeps it: small, for a record is paid by the kilobyte.
+"""What a decision was based on, as its record keeps it: small, as records are paid by the kilobyte.
 
-Times are milliseconds before the decision, and what is of one kind stands in one flat list.
+Times are milliseconds before the decision, and each kind is one flat list.
 
-    {"scale_out": [12000, 4, 6],                  so long ago, from, to; "scale_in" likewise
-     "launches": [12000, 2, 4, 52000, 1, null],   so long ago, how many, from (null: not known)
-     "removals": [90000, 1],                      so long ago, how many
-     "patience": {"web": {...}},                  as the item keeps it, where tasks were removed
+    {"scale_out": [12000, 4, 6],                  how long ago, from, to; "scale_in" likewise
+     "launches": [12000, 2, 4, 52000, 1, null],   how long ago, how many, from (null: not known)
+     "removals": [90000, 1],                      how long ago, how many
+     "patience": {"web": {...}},                  as the item keeps it, if tasks were removed
      "override": {...}, "pause": {...}, "override:night": {...}}
 
-What is empty is left out.
+Empty lists and objects are left out.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST_AGO = 4 * 10**12
-"""Milliseconds: over a century, which nothing that is remembered is old."""
+"""Milliseconds: over a century, which is older than any memory."""
 
 
 def remembered_dict(state: State, now: datetime, *, patience: bool) -> dict[str, Any]:
-    """Return a state as a record keeps it; with `patience`, what giving back has learnt as well."""
+    """Return a state as a record keeps it; with `patience`, also what removing tasks has taught."""
 
     def ago(at: datetime) -> int:
         return round((now - at) / _MILLISECOND)
@@ -56,7 +56,7 @@ def remembered_dict(state: State, now: datetime, *, patience: bool) -> dict[str,
 
 
 def read_remembered(field: Field, now: datetime) -> State:
-    """Read what `remembered_dict` wrote; what cannot be read is noted."""
+    """Read what `remembered_dict` wrote; note what is unreadable."""
     members = field.members()
     entries = {name: each.value for name, each in members.items() if is_operators(name)}
     state = read_operators(entries)
@@ -94,7 +94,7 @@ def _moment(field: Field, now: datetime) -> datetime:
 
 
 def _groups(field: Field | None, size: int) -> list[list[Field]]:
-    """Return the fields of a flat list, so many at a time; none of a list that does not divide."""
+    """Return a flat list's fields in groups of `size`; none if the list does not divide evenly."""
     items = field.items() if field else []
     if field and len(items) % size:
         field.wrong(f"must have {size} numbers of each", seen=False)

@@ -6,8 +6,8 @@
         "Metrics": [{"Name": "Decisions", "Unit": "Count"}]}]},
      "ResourceId": "service/prod/web", "Decisions": 1}
 
-Powertools writes a line for each set of dimensions, beside the line of the log: four more for a
-decision, which are paid by the byte. The format takes any number of sets in any line of JSON.
+Powertools writes one extra line for each set of dimensions: four more per decision, all billed by
+the byte. The format itself allows any number of sets in any line of JSON.
 
 Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
 """
@@ -26,7 +26,7 @@ NAMESPACE = "Quickstep"
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A value of a metric; `unit` is one of CloudWatch's."""
+    """A metric's value; `unit` is one of CloudWatch's."""
 
     name: str
     value: float
@@ -35,14 +35,14 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class MetricSet:
-    """Metrics of the same dimensions. In one line, a dimension has the same value in all sets."""
+    """Metrics with the same dimensions. Within a line, a dimension has one value in all sets."""
 
     metrics: tuple[Metric, ...]
     dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
 def embedded(now: datetime, *sets: MetricSet) -> dict[str, Any]:
-    """Return the members that a log line needs for CloudWatch to find the metrics in it."""
+    """Return the members that a log line needs for CloudWatch to find its metrics."""
     line: dict[str, Any] = {
         "_aws": {
             "Timestamp": round(now.timestamp() * 1000),

@@ -1,8 +1,8 @@
-"""Korean: what decisions say of themselves, sentence by sentence.
+"""Korean: the sentences in which decisions explain themselves.
 
-The left side is the English of the engine and the cycle; the kinds and slots are those of
-`language.py`. Terms are those of AWS's own Korean documentation. A particle follows a word that is
-written here, never a name or a number, of which nobody knows how it ends.
+The left side is the English of the engine and the cycle; `language.py` describes the kinds and
+slots. The terms are those of AWS's own Korean documentation. A particle only follows a word written
+here, never a name or a number, because its form depends on the last sound.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OUTCOMES = {
 
 
 def _template(outcome: Outcome) -> str:
-    """Return an outcome's English sentence, with slots of the kinds that it is filled with."""
+    """Return an outcome's English sentence, with slots of the kinds that fill it."""
     quotes = outcome.failed and outcome is not Outcome.FAILED_QUEUE
     why = "{failure}" if quotes else "{why}"
     slots = {"before": "{n}", "granted": "{n2}", "kept": "{tasks}", "why": why}
@@ -118,7 +118,7 @@ _DECIDED = {
     "the queues have been empty for {n} s of {n2}": "대기열이 빈 지 {n2}초 중 {n}초가 지났습니다",
     "an operator asked for {tasks}": "운영자가 {tasks}를 요청했습니다",
 }
-"""What decided the number: it may come before the policy's own sentence, in brackets."""
+"""What decided the number; it may precede the policy's own sentence, which is then in brackets."""
 
 _ASKED = {
     "{name} is {where}: {does}": "{name} 값이 {where}이므로 {does}",
@@ -277,7 +277,7 @@ REASONS = {
     "reason": {_template(outcome): korean for outcome, korean in _OUTCOMES.items()}
     | {"{why}": "{why}"},
     "why": {
-        # First, for what ECS says may have brackets, too.
+        # First, because ECS's own words may have brackets, too.
         "{decided} ({asked})": "{decided} ({asked})",
         **_TRAIL,
         **_CYCLE,
@@ -448,4 +448,4 @@ REASONS = {
         "its reasonData cannot be read: {quoted}": "reasonData를 읽을 수 없습니다: {quoted}",
     },
 }
-"""Templates by kind; the first that fits a text says it."""
+"""Templates by kind; the first one that fits a text translates it."""

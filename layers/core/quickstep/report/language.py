@@ -1,7 +1,7 @@
 """Sentences in the reader's language: an English one is recognised and translated.
 
-Records and the engine know English only. Where a reason or a label is shown, its English text goes
-through a `Language`. A text that no rule knows stays English as a whole, never in part.
+Records and the engine use only English. Where a reason or a label is shown, its English text goes
+through a `Language`. A text that no rule matches stays entirely English, never partly.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _VALUES = {
 """Slots whose text is kept as it is. `quoted` is what an operator, AWS or a validator wrote."""
 
 _SMALL = 20
-"""A kind of no more sentences is part of the pattern in whose slot it stands."""
+"""Kinds with no more sentences than this are inlined into the patterns that use them."""
 LONGEST = 1_000
-"""Characters of a text that is looked at; a pattern takes its time for a long one."""
+"""The longest text to translate, in characters: matching a long text takes time."""
 _REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """An English sentence of a kind, its texts between slots, and its translation."""
+    """An English sentence of a kind, the literal texts between its slots, and its translation."""
 
     kind: str
     english: str
@@ -50,19 +50,20 @@ class _Rule:
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """Says English texts in a language; of English itself there are no rules.
+    """Translates English texts into one language; English itself has no rules.
 
-    `rules` are English templates and their translations by kind. A slot `{n}` or `{n2}` is a value
-    that is kept, a slot with the name of a kind is said by that kind's rules.
+    `rules` maps English templates to translations, by kind. A slot `{n}` or `{n2}` keeps its value;
+    a slot named after a kind is translated by that kind's rules.
 
-    Example: of the kinds `reason` and `tasks`, `Kept {tasks}: {why}` is one, `{n} tasks` the other.
+    Example: with the kinds `reason` and `tasks`, `Kept {tasks}: {why}` is one, `{n} tasks` the
+    other.
     """
 
     tag: str
     rules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __call__(self, english: str) -> str:
-        """Return a text in this language; as it is where no rule knows it."""
+        """Return a text in this language, or unchanged if no rule matches it."""
         if not self.rules or len(english) > LONGEST:
             return english
         return _said(self, "text", english) or english
@@ -76,7 +77,7 @@ LANGUAGES = {language.tag: language for language in (ENGLISH, KOREAN)}
 
 
 def language_of(tag: str) -> Language | None:
-    """Return the language of a tag or a locale; None where it is not spoken.
+    """Return the language for a tag or a locale; None if it is not supported.
 
     Examples: `ko`, `ko-KR` and `ko_KR.UTF-8` are Korean.
     """
@@ -84,7 +85,7 @@ def language_of(tag: str) -> Language | None:
 
 
 def preferred(header: str) -> Language:
-    """Return the spoken language that an Accept-Language header likes best; English without one.
+    """Return the supported language that an Accept-Language header prefers; English without one.
 
     Example: `fr;q=0.9, ko-KR, en;q=0.8` is Korean.
     """
@@ -109,14 +110,14 @@ def _rules(language: Language, kind: str) -> tuple[_Rule, ...]:
 
 @cache
 def _compiled(language: Language, rule: _Rule) -> re.Pattern[str]:
-    """Return a rule's pattern; only those are compiled that a text has all literals of."""
+    """Return a rule's pattern, compiled only for a text that contains all of its literals."""
     return re.compile(_pattern(rule.english, language.rules, (rule.kind,), "(%s)"), re.DOTALL)
 
 
 def _pattern(
     english: str, rules: Mapping[str, Mapping[str, str]], within: tuple[str, ...], group: str
 ) -> str:
-    """Return the pattern of a sentence of the last kind in `within`, which is part of those before.
+    """Return the pattern of a sentence of the last kind in `within`, nested in the kinds before.
 
     Raises:
         ValueError: the sentence has a slot of an unknown kind.
@@ -140,7 +141,7 @@ def _pattern(
 
 @lru_cache(_REMEMBERED)
 def _said(language: Language, kind: str, english: str) -> str | None:
-    """Return a text of a kind in a language; None where no rule knows all of it."""
+    """Return a text of a kind in a language; None if no rule matches all of it."""
     for rule in _rules(language, kind):
         if not all(literal in english for literal in rule.literals):
             continue

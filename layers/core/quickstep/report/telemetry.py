@@ -1,20 +1,20 @@
-"""What an evaluation leaves in CloudWatch: one structured log line, with its metrics in it (EMF).
+"""What an evaluation leaves in CloudWatch: one structured log line that contains its metrics (EMF).
 
 Quickstep / Decisions             by ResourceId and Outcome
 Quickstep / AlarmToUpdateLatency  by ResourceId; from the alarm's own timestamp to the moment
                                   ECS accepted UpdateService
-Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task has felt a surge
+Quickstep / SurgeToUpdateLatency  by ResourceId; likewise from when a task felt a surge
 Quickstep / DrillLatency          by ResourceId; from the start of the period of a drill's pulse to
                                   the decision; the only metric of a drill that decided
 Quickstep / DesiredCount          by ResourceId; the desired count that the evaluation left behind
 Quickstep / RunningCount          by ResourceId; the tasks that it saw running
 Quickstep / MissingTasks          by ResourceId; launched and never came, while there are any
 Quickstep / MinimumInForce        by ResourceId and BoundsBy, which is override or schedule, while
-Quickstep / MaximumInForce        the document's bounds are replaced by such
+Quickstep / MaximumInForce        one of these replaces the document's bounds
 Quickstep / FailedDecisions       over all targets, for the stack's own alarm
-Quickstep / NoCapacityDecisions   over all targets: held, as some tasks are missing
-Quickstep / IgnoredSurges         over all targets: messages of tasks that no look was made for
-Quickstep / UnsentEvents          over all targets: calls that were to tell others of decisions
+Quickstep / NoCapacityDecisions   over all targets: held, because some tasks are missing
+Quickstep / IgnoredSurges         over all targets: tasks' messages that got no look
+Quickstep / UnsentEvents          over all targets: calls that failed to announce decisions
 Quickstep / RefusedEvents         over all targets: events and scheduled actions that break a rule
 """
 
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from quickstep.loop.schedules import Schedules
     from quickstep.protocol.records import DecisionRecord
 
-# In ASCII, for what cannot be encoded, such as half of a character, would cost line and metrics.
+# ASCII, because a character that cannot be encoded, such as a lone surrogate, would lose the line
+# and its metrics.
 logger = Logger(
     service="quickstep",
     json_serializer=partial(json.dumps, default=str, separators=(",", ":")),
@@ -60,7 +61,7 @@ def report(record: DecisionRecord) -> None:
     elif logger.log_level <= logging.INFO:
         logger.info(record.reason, extra={**decision, **metrics})
     else:
-        # The log level leaves the decision out of the log, not out of the metrics.
+        # The log level removes the decision from the log, but not from the metrics.
         print(json.dumps(metrics))  # noqa: T201 - to the same stream, for CloudWatch to read
     if record.unreadable:
         logger.warning("An operator's entry cannot be read", extra={"problems": record.unreadable})
@@ -68,12 +69,13 @@ def report(record: DecisionRecord) -> None:
 
 def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
     if record.outcome is Outcome.IGNORED_SURGE:
-        # Their sender names the service. Each name would be a metric, which is paid for.
+        # Their sender names the service, and each name would add a metric to the bill.
         yield MetricSet((Metric("IgnoredSurges", 1),))
         return
     target = {"ResourceId": record.resource_id}
     if record.drill_latency is not None:
-        # It decides nothing: it counts as no decision, nor adds a metric that is paid for.
+        # A drill changes nothing, so it must not count as a decision or add another metric to the
+        # bill.
         yield MetricSet((_milliseconds("DrillLatency", record.drill_latency),), target)
         return
     outcome = {"Outcome": str(record.outcome)}
@@ -94,7 +96,7 @@ def _metric_sets(record: DecisionRecord) -> Iterator[MetricSet]:
     if record.missing:
         of_target.append(Metric("MissingTasks", record.missing))
     if record.bounds and record.bounds.source != DOCUMENT:
-        # Only then: each metric of each target is paid for, by the hours in which it has values.
+        # Only then, because each target's metric is billed for the hours in which it has values.
         yield MetricSet(
             (
                 Metric("MinimumInForce", record.bounds.minimum),
@@ -138,7 +140,7 @@ def deliver(
     what: _T,
     announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
 ) -> dict[str, Any]:
-    """Evaluate what came, report it and tell others; refuse, without a retry, what is foreign."""
+    """Evaluate what came, report it and announce it; refuse foreign input without a retry."""
     try:
         records = receive(what)
     except (EventError, MessageError) as error:
@@ -154,7 +156,7 @@ def deliver(
 
 
 def _denials(error: Exception) -> Iterator[str]:
-    """Yield the calls that were denied, of what went wrong with targets that have no record."""
+    """Yield the denied calls among the errors of targets that have no record."""
     if isinstance(error, ExceptionGroup):
         for each in error.exceptions:
             yield from _denials(each)
@@ -163,7 +165,7 @@ def _denials(error: Exception) -> Iterator[str]:
 
 
 def _count_denied(why: str) -> None:
-    """Log and count a denied call that ended more than one evaluation, or came before any."""
+    """Log and count a denied call that ended more than one evaluation, or preceded all of them."""
     metrics = embedded(datetime.now(UTC), MetricSet((Metric("FailedDecisions", 1),)))
     reason = Outcome.FAILED_DENIED.sentence(before=None, granted=None, why=why)
     logger.error(reason, extra=metrics)
@@ -174,9 +176,9 @@ def deliver_each(
     records: Any,
     announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
 ) -> dict[str, Any]:
-    """Evaluate messages of a queue; return the ids of those that failed, and come back alone.
+    """Evaluate a queue's messages; return the ids of failed ones, which come back alone.
 
-    What comes from elsewhere, and looks much the same, is refused.
+    Similar records from another source are refused.
 
     Raises:
         ExceptionGroup: all failed, as a batch of one does; Lambda counts that as an error.
@@ -205,7 +207,7 @@ def deliver_each(
 
 
 def carry_out(schedules: Schedules, event: Any) -> dict[str, Any]:
-    """Carry out a scheduled action and report it; refuse, without a retry, what is none.
+    """Carry out a scheduled action and report it; refuse anything else without a retry.
 
     The answer says what is written now, or why nothing is.
     """

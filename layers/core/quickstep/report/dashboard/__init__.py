@@ -1,4 +1,4 @@
-"""The dashboard of scaling decisions: records and metrics in, a view out, and HTML of the view.
+"""The dashboard of scaling decisions: records and metrics become a view, and a view becomes HTML.
 
     records + metrics -> material -> view -> HTML with inline SVG
 

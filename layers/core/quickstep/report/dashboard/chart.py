@@ -42,16 +42,16 @@ _TITLE, _GAP = 24, 10
 _PIN_Y, _BAR_Y, _QUIET_Y, _LANE = 26, 38, 48, 56
 _DIGIT_WIDTH, _GUIDE_WIDTH, _SLOT_WIDTH = 9, 24, 8
 _MOST_STOPS = 24
-"""Pins at which the Tab key stops; more would be a wall before the table, which has all of them."""
+"""Pins at which the Tab key stops. More would delay the table, which has all of them."""
 _PAST_WIDTH = 1.0
-"""Pixels at the right end that are not worth calling the future."""
+"""Pixels at the right end that are too few to be called the future."""
 
 
 class Opener(Protocol):
-    """Where the drawing is shown: what a pin is a link to."""
+    """Where the drawing is shown: determines the link behind a pin."""
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address at which a decision is open, or None."""
+        """Return the address that opens a decision, or None."""
         ...
 
 
@@ -76,12 +76,12 @@ class _Stage:
 
     @property
     def known(self) -> float:
-        """The present: the second up to which anything is drawn."""
+        """The present: the last second that is drawn."""
         return self.second(self.view.known_until)
 
 
 def timeline(view: View, opener: Opener) -> Markup:
-    """Return the drawing, as wide as the view asks for, and the cursor that tells its values."""
+    """Return the drawing, as wide as the view asks for, with a cursor that shows its values."""
     width = min(max(view.look.width, plot.NARROWEST), plot.WIDEST)
     span = (view.end - view.start) / timedelta(seconds=1)
     stage = _Stage(view, plot.across(0, max(span, 1e-9), width))
@@ -119,7 +119,7 @@ def timeline(view: View, opener: Opener) -> Markup:
 
 
 def described(view: View) -> str:
-    """Return the drawing in a sentence, for those who do not see it."""
+    """Describe the drawing in a sentence, for readers who cannot see it."""
     zone, say = view.look.zone, view.look.say
     span = f"{local(view.start, zone)} to {local(view.end, zone)} {offset_name(view.end, zone)}"
     said = [say(f"Timeline of {view.resource_id} from {span}")]
@@ -146,7 +146,7 @@ class _Draw(Protocol):
 
 
 def _panels(stage: _Stage, *, narrow: bool) -> Iterator[tuple[float, float, _Draw]]:
-    """Yield each plot from the top: its height, its highest value, and what draws it."""
+    """Yield each plot from the top: its height, its highest value, and its draw function."""
     view = stage.view
     demand = view.demand
     if demand is not None:
@@ -227,7 +227,7 @@ def _load(panel: Panel, stage: _Stage, one: Upward) -> Markup:
 
 
 def _heading(title: str, stage: _Stage, one: Upward, samples: Iterable[plot.Sample]) -> Markup:
-    """Return a plot's title, and its key after it; in a narrow drawing there is room for one."""
+    """Return a plot's title, followed by its key; a narrow drawing has room for one only."""
     y, title = one.top - 9, stage.say(title)
     said = plot.text(title, stage.axis.left, y, "strong")
     x = stage.axis.left + plot.width_of(title, 7.2) + 18
@@ -286,7 +286,7 @@ def _tasks(stage: _Stage, one: Upward) -> Markup:
 
 
 def _short(stage: _Stage, one: Upward, *, missing: bool) -> str:
-    """Return the path of the tasks that start, or of those that are missing."""
+    """Return the path of the starting tasks, or of the missing ones."""
     spans = (
         ((stage.second(gap.since), stage.second(gap.until)), gap.running, gap.desired)
         for gap in stage.view.shortfalls
@@ -309,12 +309,12 @@ def _key_of_tasks(view: View) -> Iterator[plot.Sample]:
 
 
 def _has_future(stage: _Stage) -> bool:
-    """Whether the axis goes on beyond the present."""
+    """Whether the axis extends beyond the present."""
     return stage.axis.right - stage.axis.x(stage.known) > _PAST_WIDTH
 
 
 def _now(stage: _Stage, plots: Sequence[Upward]) -> Markup | None:
-    """Return the line of the present, where it is not the end; a run that is over has none."""
+    """Return the line for the present, unless it is the end; a finished run has none."""
     if not _has_future(stage) or stage.view.over:
         return None
     return plot.now_line(stage.known, stage.say("now"), stage.axis, plots[0].top, plots[-1].bottom)
@@ -324,7 +324,7 @@ def _now(stage: _Stage, plots: Sequence[Upward]) -> Markup | None:
 
 
 def _guides(stage: _Stage, bottom: float) -> Markup:
-    """Return a thin line through all panels where capacity changed, unless they would be a wall."""
+    """Return a thin line through all panels at each capacity change, unless too dense."""
     changes = [mark for mark in stage.view.marks if mark.kind.changes]
     if len(changes) * _GUIDE_WIDTH > stage.axis.right - stage.axis.left:
         return join()
@@ -356,7 +356,7 @@ def _quiet(mark: Mark, stage: _Stage) -> Markup:
 
 
 def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
-    """Yield what changed or failed; a label that would run into the one before is left out."""
+    """Yield pins for changes and failures, without labels that would overlap the previous one."""
     view = stage.view
     labelled = 0.0
     shown = sorted((m for m in view.marks if not m.kind.is_quiet), key=lambda mark: mark.at)
@@ -371,7 +371,7 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
                 SHAPES[mark.kind],
                 str(mark.kind),
                 label,
-                _told(mark, view),
+                _described(mark, view),
                 opener.opening(mark.entry, view.look),
                 mark.entry.id,
                 stop=len(shown) <= _MOST_STOPS,
@@ -388,7 +388,7 @@ def _label(mark: Mark) -> str:
     return f"{mark.change:+,d}".replace("-", "\u2212") if mark.change else ""
 
 
-def _told(mark: Mark, view: View) -> str:
+def _described(mark: Mark, view: View) -> str:
     zone, say = view.look.zone, view.look.say
     at = say(moment(mark.at, zone))
     reason = localised(say(mark.entry.reason), mark.at, zone, say)
@@ -401,7 +401,7 @@ def _told(mark: Mark, view: View) -> str:
 
 
 def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
-    """Yield what is known in each slot of the axis; None for those in the future."""
+    """Yield what is known in each slot of the axis; None for slots in the future."""
     view, axis = stage.view, stage.axis
     slots = max(2, int((axis.right - axis.left) // _SLOT_WIDTH))
     length = view.end - view.start
@@ -458,14 +458,14 @@ def _counted(desired: float | None, running: float | None, stage: _Stage, at: da
 
 
 class _Values:
-    """The values of a line, found by their time."""
+    """A line's values, by time."""
 
     def __init__(self, *parts: Sequence[Point]) -> None:
         self._parts = [part for part in parts if part]
         self._starts = [part[0].at for part in self._parts]
 
     def at(self, since: datetime, until: datetime) -> float | None:
-        """Return the newest value of a stretch, or what the line has right before it.
+        """Return the newest value in a time span, or the last one before it.
 
         None in a gap of the line.
         """

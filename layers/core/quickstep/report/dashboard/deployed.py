@@ -1,6 +1,6 @@
-"""A deployed target's material: the decisions of its table, and the metrics that its alarms watch.
+"""A deployed target's material: the decisions in its table, and the metrics that its alarms watch.
 
-An unreadable record is reported and does not affect the others: without metrics, the page still
+An unreadable record is reported and does not affect the others. Without metrics, the page still
 shows the decisions, and what they saw.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.material import Metric
 
 MOST = 10_000
-"""The most decisions that are read; the oldest beyond them are left out, and the page says so."""
+"""The most decisions to read; older ones are left out, and the page says so."""
 
 
 class Found(Protocol):
-    """Records of a span of time, as a table has them."""
+    """A time span's records, as a table returns them."""
 
     @property
     def records(self) -> Sequence[Mapping[str, Any]]:
@@ -45,19 +45,19 @@ class Found(Protocol):
 
 
 class Decisions(Protocol):
-    """Where decision records are read from."""
+    """The source of decision records."""
 
     def between(self, resource_id: str, start: datetime, end: datetime, most: int) -> Found:
         """Return the newest records of a span, at most `most`."""
         ...
 
     def memory(self, resource_id: str) -> Memory:
-        """Return what is remembered of a target."""
+        """Return what is remembered about a target."""
         ...
 
 
 class Series(Protocol):
-    """Where metrics are read from."""
+    """The source of metrics."""
 
     def read(
         self,
@@ -79,7 +79,7 @@ class Deployed:
     most: int = MOST
 
     def material(self, resource_id: str, start: datetime, end: datetime, now: datetime) -> Material:
-        """Return what there is of a target from `start` to `end`.
+        """Return the material for a target from `start` to `end`.
 
         Raises:
             CallFailedError: the records cannot be read.

@@ -1,4 +1,4 @@
-"""Where things stand, in one sentence: what somebody wants to know who has just opened the page."""
+"""The current state in one sentence: what a reader wants to know on opening the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tone(StrEnum):
-    """How urgent it is; the value is a CSS class."""
+    """How urgent the state is; the value is a CSS class."""
 
     CALM = "calm"
     BUSY = "busy"
@@ -35,7 +35,7 @@ class Headline:
 
 
 def headline(view: View) -> Headline:
-    """Return where things stand at the end of what is known; the most urgent comes first."""
+    """Return the state at the end of what is known; the most urgent aspect comes first."""
     look = view.newest_look
     if look is None:
         return _without_a_look(view)

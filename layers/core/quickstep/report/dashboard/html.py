@@ -1,7 +1,7 @@
-"""HTML and SVG elements, of which every text and every attribute is escaped.
+"""HTML and SVG elements that escape every text and every attribute.
 
-A `str` is text, whatever it holds; only what `element` and `join` made is `Markup`. So there is no
-way to forget the escaping, and one place to look at it.
+A `str` is always text; only the results of `element` and `join` are `Markup`. So nobody can forget
+the escaping, and it has a single place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _EMPTY = frozenset({"br", "hr", "input", "link", "meta"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ Child = str | float | None
 def escape(child: Child) -> str:
     """Return a child as HTML.
 
-    Example: `a < b` is `a &lt; b`; what is Markup stays as it is.
+    Example: `a < b` becomes `a &lt; b`; Markup stays as it is.
     """
     if isinstance(child, Markup):
         return child
@@ -37,14 +37,14 @@ def escape(child: Child) -> str:
 
 
 def join(*children: Child) -> Markup:
-    """Return children one after the other."""
+    """Concatenate children."""
     return Markup("".join(map(escape, children)))
 
 
 def element(
     name: str, attributes: Mapping[str, Child] | None = None, /, *children: Child
 ) -> Markup:
-    """Return an element. An attribute that is None is left out; names are the caller's constants.
+    """Return an element without the attributes that are None; names are the caller's constants.
 
     Example: `element("b", {"title": '"'}, "<")` is `<b title="&quot;">&lt;</b>`.
     """
@@ -64,10 +64,10 @@ def elements(name: str, children: Iterable[Child]) -> Markup:
 
 
 def json_text(data: Any) -> Markup:
-    r"""Return data as JSON that is the same read as HTML text and read as it stands.
+    r"""Return data as JSON that reads the same as HTML text and as plain text.
 
-    The characters that mean something in HTML are written as JSON's own escapes.
-    Example: `{"a": "<"}` is `{"a": "\u003c"}`.
+    Characters that are special in HTML are written as JSON escapes. Example: `{"a": "<"}` is `{"a":
+    "\u003c"}`.
     """
     text = json.dumps(data)
     for character in "<>&":

@@ -1,7 +1,7 @@
-"""Which decisions belong together: all looks of one breach are one incident.
+"""Which decisions belong together: all looks at one breach are one incident.
 
-An alarm goes off once, and then the scaler looks again and again until the breach is over. A
-reader wants to see one thing that happened.
+An alarm fires once, and then the scaler looks repeatedly until the breach is over. To a reader,
+that is one event.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Incident:
 
     @property
     def start(self) -> datetime:
-        """When the first look was."""
+        """The time of the first look."""
         return self.entries[0].at
 
     @property
     def end(self) -> datetime:
-        """When the last look was."""
+        """The time of the last look."""
         return self.entries[-1].at
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing changed, and nothing failed."""
+        """Whether nothing changed and nothing failed."""
         return all(entry.kind.is_quiet for entry in self.entries)
 
     @property
@@ -46,8 +46,8 @@ class Incident:
         return sum(entry.outcome.changes_capacity for entry in self.entries)
 
     @property
-    def told(self) -> str:
-        """What came of it: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
+    def summary(self) -> str:
+        """Its result: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
         breach = f"{', '.join(sorted(self.policies))} in breach"
         duration = f" for {lasted(self.end - self.start)}" if self.end > self.start else ""
         looks = "1 look" if len(self.entries) == 1 else f"{len(self.entries):,} looks"
@@ -64,10 +64,11 @@ class Incident:
 
 
 def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
-    """Return the incident of each decision that belongs to one, by its id; `entries` oldest first.
+    """Return the incident by the id of each decision in one; `entries` are oldest first.
 
-    One goes on while looks see an alarm of it in ALARM. A look that sees none of them ends it; a
-    decision that did not look, as it was ignored or lost a race, belongs to the one that goes on.
+    An incident lasts while looks see one of its alarms in ALARM, and ends with a look that sees
+    none of them. A decision without a look, because it was ignored or lost a race, belongs to the
+    incident around it.
     """
     found: dict[str, Incident] = {}
     current: Incident | None = None

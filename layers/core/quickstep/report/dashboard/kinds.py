@@ -1,4 +1,4 @@
-"""Outcomes in a few kinds, each with a word, a shape and a colour: any of the three tells it."""
+"""Outcomes in a few kinds, each with its own word, shape and colour: any of these is enough."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Kind(StrEnum):
 
     @property
     def changes(self) -> bool:
-        """Whether it says that capacity changed, or would have."""
+        """Whether capacity changed, or would have."""
         return self in (Kind.OUT, Kind.IN, Kind.DRY_RUN, Kind.RECOVERED)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it says that nothing was done, and nothing went wrong."""
+        """Whether nothing was done and nothing went wrong."""
         return self in (Kind.HELD, Kind.IGNORED)
 
 
@@ -39,7 +39,7 @@ _KINDS = {
 }
 _PREFIXES = {"HELD": Kind.HELD, "IGNORED": Kind.IGNORED, "FAILED": Kind.FAILED}
 
-# Around (0, 0), 14 wide at most. A path, for CloudWatch removes <use>.
+# Centred at (0, 0), at most 14 wide. Paths, because CloudWatch removes <use>.
 SHAPES = {
     Kind.OUT: "M0 -7 L7 6 L-7 6 Z",
     Kind.IN: "M0 7 L7 -6 L-7 -6 Z",

@@ -1,4 +1,4 @@
-"""Korean: the labels of the dashboard, by their English; kinds and slots as in `language.py`."""
+"""Korean: the dashboard's labels, by their English; kinds and slots as in `language.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORDS = {
     "Failed: queue": "실패: 대기열",
     "Failed: other": "실패: 기타",
 }
-"""Outcomes, as `kinds.words` has them."""
+"""Outcomes, as `kinds.words` returns them."""
 
 _RULES = {
     "answered": "이미 처리",
@@ -328,4 +328,4 @@ LABELS = {
         "{n} missing": "누락 {n}",
     },
 }
-"""Templates by kind; the first that fits a text says it."""
+"""Templates by kind; the first one that fits a text translates it."""

@@ -1,4 +1,4 @@
-"""The load over time: of the whole service, and on panels with their thresholds, as lines."""
+"""The load over time: of the whole service, and in panels with their thresholds, as lines."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 GAP = 3
-"""A line is broken where a point comes later than so many of the usual intervals."""
+"""A line breaks before a point more than this many usual intervals after the previous one."""
 MAX_PANELS = 4
 COMPARABLE = 10
-"""Two thresholds that differ by no more than this factor share an axis."""
+"""Thresholds that differ by at most this factor share an axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A metric as lines between which data is missing, and what it is called."""
+    """A metric as line segments with gaps for missing data, and its name."""
 
     name: str
     parts: tuple[tuple[Point, ...], ...]
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines on one axis, the thresholds on them, and when one of scale-out was exceeded."""
+    """Lines on one axis, their thresholds, and when a scale-out threshold was exceeded."""
 
     title: str
     lines: tuple[Line, ...]
@@ -55,12 +55,12 @@ class Panel:
 
     @property
     def ceiling(self) -> Threshold | None:
-        """The lowest threshold above which a scale-out is asked for."""
+        """The lowest threshold above which a policy asks for scale-out."""
         return min((t for t in self.thresholds if t.above), key=_value, default=None)
 
     @property
     def floor(self) -> Threshold | None:
-        """The highest threshold below which a scale-in is asked for."""
+        """The highest threshold below which a policy asks for scale-in."""
         return max((t for t in self.thresholds if not t.above), key=_value, default=None)
 
 
@@ -70,10 +70,10 @@ def _value(threshold: Threshold) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The whole service's requests a second, and those of them that failed, where that is known.
+    """The whole service's requests a second, and, if known, those that failed.
 
-    `title` says whether it was counted or worked out. `requests` and `lost` are how many there were
-    and how many of them failed over the whole time; None where nobody counted.
+    `title` says whether the load was counted or estimated. `requests` and `lost` are the total and
+    failed requests over the whole time; None if nobody counted them.
     """
 
     title: str
@@ -85,7 +85,7 @@ class Demand:
 
 
 def demand_of(material: Material, running: Sequence[Point], width: int) -> Demand | None:
-    """Return the whole service's requests, counted or worked out; None where neither can be."""
+    """Return the whole service's requests, counted or estimated; None if neither is possible."""
     total, title = material.total, "Requests per second, whole service"
     if not total:
         metric = next((one for one in material.metrics if one.per_task and one.points), None)
@@ -110,7 +110,7 @@ def demand_of(material: Material, running: Sequence[Point], width: int) -> Deman
 
 
 def _sum(points: Sequence[Point]) -> float:
-    """Return how many there were, of rates that each held for the usual time between two."""
+    """Return the total from rates that each held for the usual time between two points."""
     gaps = [(after.at - before.at).total_seconds() for before, after in pairwise(points)]
     return sum(point.value for point in points) * (median(gaps) if gaps else 1)
 
@@ -124,7 +124,7 @@ def _line(name: str, points: Sequence[Point], material: Material, width: int) ->
 
 
 def panels_of(material: Material, entries: Sequence[Entry], width: int) -> Iterator[Panel]:
-    """Yield a panel for each metric; where none was read, of what decisions saw."""
+    """Yield a panel for each metric; if none was read, for what decisions saw."""
     groups = [[metric] for metric in material.metrics if metric.points]
     if not groups:
         groups = _grouped(_seen_metrics(entries))
@@ -133,7 +133,7 @@ def panels_of(material: Material, entries: Sequence[Entry], width: int) -> Itera
 
 
 def _grouped(metrics: Iterable[Metric]) -> list[list[Metric]]:
-    """Return metrics together whose thresholds are of one size: they are probably the same one."""
+    """Group metrics with thresholds of similar size: they are probably the same metric."""
     groups: list[list[Metric]] = []
     for metric in metrics:
         group = next((one for one in groups if _comparable(one[0], metric)), None)
@@ -145,7 +145,7 @@ def _grouped(metrics: Iterable[Metric]) -> list[list[Metric]]:
 
 
 def _seen_metrics(entries: Iterable[Entry]) -> Iterator[Metric]:
-    """Yield what the decisions themselves saw: the newest datapoint of each alarm."""
+    """Yield what the decisions themselves saw: each alarm's newest datapoint."""
     points: dict[str, list[Point]] = {}
     thresholds: dict[str, Threshold] = {}
     for entry in entries:
@@ -189,9 +189,9 @@ def _panel(metrics: Sequence[Metric], material: Material, width: int) -> Panel:
 
 
 def _unbroken(points: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
-    """Yield the stretches between which points are missing.
+    """Yield the segments between which points are missing.
 
-    Example: one every 10 s, then none for 40 s, then one again: two stretches.
+    Example: one point every 10 s, then none for 40 s, then one again: two segments.
     """
     if not points:
         return
@@ -207,9 +207,9 @@ def _unbroken(points: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
 
 
 def thinned(points: tuple[Point, ...], material: Material, width: int) -> tuple[Point, ...]:
-    """Return the first, lowest, highest and last point of each pixel: the line looks the same.
+    """Keep each pixel's first, lowest, highest and last point: the line looks the same.
 
-    Example: 86,400 points on 960 pixels are 90 each, of which at most 4 are kept.
+    Example: 86,400 points on 960 pixels are 90 per pixel, of which at most 4 are kept.
     """
     if len(points) <= width:
         return points
@@ -227,7 +227,7 @@ def thinned(points: tuple[Point, ...], material: Material, width: int) -> tuple[
 
 
 def _breaches(points: Sequence[Point], threshold: float) -> Iterator[tuple[datetime, datetime]]:
-    """Yield from when to when the line was above a threshold, to the next point."""
+    """Yield the spans in which the line was above a threshold, each up to the next point."""
     since = None
     for before, after in pairwise(points):
         if before.value > threshold:

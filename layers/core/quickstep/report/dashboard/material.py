@@ -1,7 +1,7 @@
-"""What the dashboard is made of: decision records as they are stored, and metrics beside them.
+"""What the dashboard is made of: stored decision records, and metrics.
 
-Records come from a table or a file, and are not trusted: one that cannot be read is named among the
-problems, and takes no other with it.
+Records come from a table or a file, and are not trusted: an unreadable record is listed among the
+problems, and does not affect the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """An alarm's threshold on a metric; `above` says on which side of it the alarm is in breach."""
+    """An alarm's threshold on a metric; `above` says whether values above or below breach."""
 
     policy: str
     value: float
@@ -41,7 +41,7 @@ class Threshold:
 class Metric:
     """One metric of the load, oldest point first, and the thresholds on it.
 
-    One that is `per_task` is what one task has on average, so that times the tasks it is the whole.
+    A `per_task` metric is a task's average; multiplied by the tasks, it is the whole load.
     """
 
     name: str
@@ -75,8 +75,8 @@ class TrailLine:
 class Entry:
     """One decision record, as far as the timeline and the table need it.
 
-    Numbers are None where the evaluation did not come to them. `record` is all of it, for
-    `read_details`: of thousands of decisions only those on one page are opened.
+    Numbers are None if the evaluation did not get that far. `record` is the whole record, for
+    `read_details`: of thousands of decisions, only those on one page are opened.
     """
 
     id: str
@@ -97,12 +97,12 @@ class Entry:
 
     @property
     def looked(self) -> bool:
-        """Whether the service was seen; one that was ignored says nothing of it."""
+        """Whether the evaluation saw the service; an ignored one says nothing about it."""
         return self.service is not None
 
     @property
     def breaching(self) -> frozenset[str]:
-        """The policies whose alarms it saw in ALARM; none where that cannot be read."""
+        """The policies whose alarms it saw in ALARM; empty if that is unreadable."""
         alarms = self.record.get("alarms")
         if not isinstance(alarms, dict):
             return frozenset()
@@ -114,7 +114,7 @@ class Entry:
 
     @property
     def desired_after(self) -> int | None:
-        """The desired count that ECS had after it; None where it is not known."""
+        """The desired count in ECS afterwards; None if it is not known."""
         if self.outcome.changes_capacity:
             return self.granted
         return self.service.desired if self.service else None
@@ -122,7 +122,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What else a record says; `problems` is what of it cannot be read."""
+    """What else a record says; `problems` lists what is unreadable in it."""
 
     cause: str
     wanted: int | None
@@ -135,13 +135,13 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What there is to show of one target between two moments.
+    """What there is to show about one target between two moments.
 
-    `entries` are oldest first. `earlier` is the newest decision before `start`: it says how many
-    tasks there were. `desired` and `running` are counts from elsewhere; without them, those that
-    the decisions saw are drawn. `total` is the whole service's requests a second and `failed` those
-    of them that failed; empty where that is not known. Nothing is known after `known_until`, which
-    is None where that is `end`. A run that is `over` goes on no more. `notes` say what is missing.
+    `entries` are oldest first. `earlier` is the newest decision before `start`, which shows the
+    number of tasks then. `desired` and `running` are counts from elsewhere; without them, the
+    counts that the decisions saw are drawn. `total` is the whole service's requests a second, and
+    `failed` those that failed; empty if not known. Nothing is known after `known_until`; None
+    stands for `end`. A run that is `over` has ended. `notes` say what is missing.
     """
 
     resource_id: str
@@ -162,7 +162,7 @@ class Material:
 def read_entries(
     records: Iterable[Mapping[str, Any]],
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Return the records oldest first, and a note that names those that cannot be read."""
+    """Return the records, oldest first, and a note that names the unreadable ones."""
     entries: list[Entry] = []
     problems: list[str] = []
     for record in records:
@@ -226,7 +226,7 @@ def read_details(entry: Entry) -> Details:
 
 
 def read_seen(entry: Entry) -> tuple[Seen, ...]:
-    """Return what an entry's evaluation saw of its alarms; nothing where that cannot be read."""
+    """Return what an entry's evaluation saw of its alarms; empty if that is unreadable."""
     problems = Problems()
     members = _present(Field(entry.record, "", problems), ("alarms",))
     seen = _all_seen(members.get("alarms"))
@@ -234,7 +234,7 @@ def read_seen(entry: Entry) -> tuple[Seen, ...]:
 
 
 def _present(record: Field, keys: Iterable[str]) -> dict[str, Field]:
-    """Return those members that are there and not null."""
+    """Return the members that are present and not null."""
     found = ((key, record.value.get(key)) for key in keys)
     return {key: record.child(key, value) for key, value in found if value is not None}
 

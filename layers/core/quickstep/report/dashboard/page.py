@@ -1,4 +1,4 @@
-"""A view as HTML. The parts of a page have names, so that a live page can renew them one by one."""
+"""A view as HTML. The parts of a page have names, so that a live page can update each alone."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 
 
 class Place(Protocol):
-    """Where the HTML is shown: what a control looks like that leads to another look."""
+    """Where the HTML is shown: determines what a control for another look is."""
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a link or button to another look: other decisions, or another page of them."""
         ...
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address at which a decision is open, or None."""
+        """Return the address that opens a decision, or None."""
         ...
 
 
 class Printed:
-    """Nowhere to go: a saved file, in which counts and pages are only told.
+    """A saved file, which cannot navigate: counts and pages are only labels.
 
-    A pin leads to its row all the same: a browser opens the row that an address is in.
+    A pin still leads to its row, because browsers open the row that an address names.
     """
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
-        """Return the label alone; all looks are in the file, and a switch shows them."""
+        """Return only the label; all looks are in the file, and a switch shows them."""
         if not look.everything or look.outcome is not None or current is False:
             return element("span", {"class": "chip"}, label)
         switch = element("input", {"type": "checkbox", "class": "all-looks"})
         return element("label", {"class": "chip"}, switch, label)
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address of the row."""
+        """Return the row's address."""
         del look
         return f"#{anchor(entry)}"
 
@@ -64,16 +64,16 @@ def parts(view: View, place: Place, *, live: bool = False) -> Mapping[str, Marku
         "filters": _filters(view, place),
         "rows": rows_of(view),
         "pager": _pager(view, place),
-        "told": _told(view),
+        "told": _status(view),
     }
 
 
 def fragment(
     view: View, place: Place, *, theme: Theme, live: bool = False, narrow: View | None = None
 ) -> Markup:
-    """Return the view with its style sheet, to stand inside another page.
+    """Return the view with its style sheet, for embedding in another page.
 
-    Where nobody draws again for another width, `narrow` is the view that a phone shows instead.
+    If nobody redraws it for other widths, `narrow` is the view that a phone shows instead.
     """
     shown = dict(parts(view, place, live=live))
     language = view.look.say.tag
@@ -101,7 +101,7 @@ def document(
     script: str | None = None,
     narrow: View | None = None,
 ) -> str:
-    """Return the view as a whole page; `script` is the address of the one script it may have."""
+    """Return the view as a whole page; `script` is the address of its only script, if any."""
     head = join(
         element("meta", {"charset": "utf-8"}),
         element("meta", {"name": "viewport", "content": "width=device-width,initial-scale=1"}),
@@ -116,7 +116,7 @@ def document(
     return f"<!doctype html>{html}\n"
 
 
-# As wide as is good to read, on a ground of the same colour.
+# As wide as is good to read, on a background of the same colour.
 FRAME_STYLE = (
     "body{margin:0}main{max-width:1440px;margin:0 auto}html{background:#fff}"
     "@media(prefers-color-scheme:dark){html{background:#10161d}}"
@@ -133,7 +133,7 @@ def _name(view: View) -> str:
 
 def _head(view: View, *, live: bool) -> Markup:
     zone, say = view.look.zone, view.look.say
-    # The script says it when the connection is lost, and when it is there again.
+    # The script shows when the connection is lost, and when it is back.
     words_of = {"data-live": say("● live"), "data-lost": say("○ not connected")}
     state = element("span", {"class": "live", **words_of}, say("● live")) if live else None
     if state is None and view.over:
@@ -181,7 +181,7 @@ def _figures(view: View) -> Markup:
 
 
 def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, value, what is said beside it, and a class."""
+    """Yield each figure's name, value, remark and CSS class."""
     desired, running, gap = view.desired.newest, view.running.newest, view.shortfall
     yield "Desired tasks", "?" if desired is None else f"{desired:,}", "", ""
     short = "" if gap is None else f"{gap.tasks:,} {'missing' if gap.missing else 'starting'}"
@@ -260,7 +260,7 @@ def _pager(view: View, place: Place) -> Markup:
     )
 
 
-def _told(view: View) -> Markup:
+def _status(view: View) -> Markup:
     newest = view.newest
     zone = view.look.zone
     said = ""

@@ -1,8 +1,8 @@
-"""The blocks that a drawing is made of: scales, round marks, lines, bands, pins, and a cursor.
+"""The building blocks of drawings: scales, round marks, lines, bands, pins, and a cursor.
 
-Plain numbers in, SVG out; what they stand for is the caller's. Every colour is a class of
-`style.css`, so a drawing follows the theme, and all drawings look alike. There is no script in it:
-a cursor is a radio group, which the arrow keys move in any browser.
+Plain numbers in, SVG out; the caller knows what they stand for. Every colour is a class in
+`style.css`, so that drawings follow the theme and look alike. They contain no script: the cursor is
+a radio group, which the arrow keys move in any browser.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.html import Child
 
 NARROWEST, NARROW, WIDEST = 280, 700, 2400
-"""Pixels; below NARROW, a drawing spends more of its width on the numbers at its side."""
+"""Pixels; below NARROW, a drawing uses more of its width for the numbers at its side."""
 ROW = 14
 """The height of a line of text, in pixels."""
 _SIDES = {True: (0.115, 0.03), False: (0.06, 0.02)}
-"""The shares of the width left and right of the plots, narrow or not; `style.css` has them, too."""
+"""The plots' left and right margins as shares of the width, narrow or not; also in `style.css`."""
 _TICK_WIDTH, _WORD_WIDTH = 70, 60
 
 Place = tuple[float, float]
-"""Where a value is: along the axis (seconds, say), and upwards."""
+"""A value's place: along the axis (in seconds, for example), and upwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Across:
     right: float
 
     def x(self, place: float) -> float:
-        """Return where a place is; one outside is at the edge."""
+        """Return a place's position; a place outside is at the edge."""
         share = (place - self.first) / max(self.last - self.first, 1e-9)
         return round(self.left + min(1.0, max(0.0, share)) * (self.right - self.left), 1)
 
     @property
     def most_ticks(self) -> int:
-        """How many marks with labels fit beside each other."""
+        """How many labelled marks fit next to each other."""
         return max(2, int((self.right - self.left) / _TICK_WIDTH))
 
 
@@ -59,32 +59,32 @@ class Upward:
     highest: float
 
     def y(self, value: float) -> float:
-        """Return where a value is; one outside is at the edge."""
+        """Return a value's position; a value outside is at the edge."""
         share = min(1.0, max(0.0, value / self.highest))
         return round(self.bottom - share * (self.bottom - self.top), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark of the axis, and what stands below it, line by line."""
+    """A mark on the axis, and the lines of text below it."""
 
     place: float
     lines: Sequence[str]
 
 
 def is_narrow(width: float) -> bool:
-    """Whether a drawing is for a phone, say."""
+    """Whether a drawing is for a phone or the like."""
     return width < NARROW
 
 
 def across(first: float, last: float, width: float) -> Across:
-    """Return the axis of a drawing that is so many pixels wide."""
+    """Return the axis of a drawing that is `width` pixels wide."""
     left, right = _SIDES[is_narrow(width)]
     return Across(first, last, round(width * left, 1), round(width * (1 - right), 1))
 
 
 def drawing(width: float, height: float, label: str, *children: Child) -> Markup:
-    """Return a drawing; `label` says it in words to those who do not see it."""
+    """Return a drawing; `label` describes it to readers who cannot see it."""
     return element(
         "svg",
         {
@@ -100,7 +100,7 @@ def drawing(width: float, height: float, label: str, *children: Child) -> Markup
 
 
 def seen_only(*children: Child) -> Markup:
-    """Return what the drawing's label, its pins or its cursor tell in words."""
+    """Hide from screen readers what the drawing's label, pins or cursor already say in words."""
     return element("g", {"aria-hidden": "true"}, *children)
 
 
@@ -113,9 +113,9 @@ def number(value: float) -> str:
 
 
 def ceiling(value: float) -> float:
-    """Return a round number that is not below, and divides by 4 without a long fraction.
+    """Round up to a number that divides by 4 without a long fraction.
 
-    Examples: 375 is 400, 8.8 is 12, 0.07 is 0.08.
+    Examples: 375 becomes 400, 8.8 becomes 12, 0.07 becomes 0.08.
     """
     magnitude = 1e-9
     while magnitude * 10 < value:
@@ -125,7 +125,7 @@ def ceiling(value: float) -> float:
 
 
 def whole_ceiling(value: float) -> float:
-    """Return the same for counts: a multiple of 4, and at least that."""
+    """Round a count up to a multiple of 4, at least 4."""
     return max(4.0, -(-value // 4) * 4)
 
 
@@ -133,19 +133,19 @@ def whole_ceiling(value: float) -> float:
 
 
 def path(d: str, css: str) -> Markup:
-    """Return a path of a class."""
+    """Return a path with a class."""
     return element("path", {"class": css, "d": d})
 
 
 def text(said: str, x: float, y: float, css: str = "", anchor: str | None = None) -> Markup:
-    """Return a text; `anchor` is `middle` or `end`, where it is not its start."""
+    """Return a text; `anchor` is `middle` or `end`, or None for its start."""
     return element(
         "text", {"class": css or None, "x": f"{x:g}", "y": f"{y:g}", "text-anchor": anchor}, said
     )
 
 
 def box(x: float, y: float, width: float, height: float, css: str) -> Markup:
-    """Return a rectangle; one that is too narrow to be seen is a pixel wide."""
+    """Return a rectangle, at least one pixel wide so that it is visible."""
     wide = max(1.0, round(width, 1))
     return element(
         "rect", {"class": css, "x": x, "y": y, "width": wide, "height": round(height, 1)}
@@ -163,7 +163,7 @@ def sloped(places: Sequence[Place], axis: Across, plot: Upward) -> str:
 
 
 def stepped(places: Sequence[Place], until: float, axis: Across, plot: Upward) -> str:
-    """Return the path of a line that stays at a value until the next, the last until `until`."""
+    """Return the path of a line that holds each value until the next, the last until `until`."""
     (first, value), *rest = places
     steps = [f"H{axis.x(at):g}V{plot.y(one):g}" for at, one in rest]
     start = f"M{axis.x(first):g} {plot.y(value):g}"
@@ -176,7 +176,7 @@ def filled(line: str, first: float, axis: Across, plot: Upward) -> str:
 
 
 def between(spans: Iterable[tuple[Place, float, float]], axis: Across, plot: Upward) -> str:
-    """Return the path of boxes from a lower to a higher value, each of a stretch `(from, to)`."""
+    """Return the path of boxes from a lower to a higher value, each for a span `(from, to)`."""
     boxes = []
     for (since, until), low, high in spans:
         foot = f"{plot.y(low):g}"
@@ -188,7 +188,7 @@ def between(spans: Iterable[tuple[Place, float, float]], axis: Across, plot: Upw
 
 
 def grid(axis: Across, plot: Upward) -> Markup:
-    """Return four rules over the ground line, and their numbers on the left."""
+    """Return four rules above the base line, with their numbers on the left."""
     return join(
         *(
             join(
@@ -201,7 +201,7 @@ def grid(axis: Across, plot: Upward) -> Markup:
 
 
 def level(value: float, said: str, axis: Across, plot: Upward) -> Markup:
-    """Return a threshold: a dashed line, and its words above the line's right end."""
+    """Return a threshold: a dashed line, and its text above the line's right end."""
     y = plot.y(value)
     return join(
         rule(axis.left, y, axis.right, y, "threshold"),
@@ -210,13 +210,13 @@ def level(value: float, said: str, axis: Across, plot: Upward) -> Markup:
 
 
 def band(low: float, high: float, until: float, axis: Across, plot: Upward) -> Markup:
-    """Return the ground between two thresholds, on which nothing is to be done, up to `until`."""
+    """Return the area between two thresholds, in which no policy acts, up to `until`."""
     y = plot.y(high)
     return box(axis.left, y, axis.x(until) - axis.left, plot.y(low) - y, "band")
 
 
 def future(now: float, axis: Across, plots: Iterable[Upward]) -> Markup:
-    """Return the ground right of the present, where nothing is known; it lies behind all else."""
+    """Return the area right of the present, where nothing is known; it lies behind everything."""
     x = axis.x(now)
     return join(
         *(box(x, plot.top, axis.right - x, plot.bottom - plot.top, "future") for plot in plots)
@@ -224,13 +224,13 @@ def future(now: float, axis: Across, plots: Iterable[Upward]) -> Markup:
 
 
 def upright(place: float, axis: Across, top: float, bottom: float, css: str) -> Markup:
-    """Return a line through all plots, e.g. at a change or at this moment."""
+    """Return a line through all plots, e.g. at a change or at the present."""
     x = axis.x(place)
     return rule(x, top, x, bottom, css)
 
 
 def now_line(now: float, said: str, axis: Across, top: float, bottom: float) -> Markup:
-    """Return the line of the present, and the word beside it."""
+    """Return the line for the present, with the word next to it."""
     x = axis.x(now)
     near_end = axis.right - x < _WORD_WIDTH
     return join(
@@ -246,7 +246,7 @@ def now_line(now: float, said: str, axis: Across, top: float, bottom: float) -> 
 
 
 def bottom_axis(marks: Iterable[Mark], axis: Across, plots: Sequence[Upward]) -> Markup:
-    """Return the marks of the axis: a rule through each plot, and the labels below the last."""
+    """Return the axis's marks: a rule through each plot, and the labels below the last one."""
     return join(
         *(
             join(
@@ -260,7 +260,7 @@ def bottom_axis(marks: Iterable[Mark], axis: Across, plots: Sequence[Upward]) ->
 
 def _label(mark: Mark, axis: Across, bottom: float) -> Markup:
     x = axis.x(mark.place)
-    # In the middle of its mark, but where the drawing ends it would be cut off.
+    # Centred on its mark, except near the edges, where it would be cut off.
     near_start, near_end = x - axis.left < _TICK_WIDTH / 4, axis.right - x < _TICK_WIDTH / 4
     anchor = "start" if near_start else "end" if near_end else "middle"
     return join(
@@ -270,7 +270,7 @@ def _label(mark: Mark, axis: Across, bottom: float) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What stands in a key: a little of the line or area of a class, and its words."""
+    """An entry in a key: a short line or area of a class, and its text."""
 
     css: str
     said: str
@@ -278,7 +278,7 @@ class Sample:
 
 
 def key(samples: Iterable[Sample], x: float, y: float) -> Markup:
-    """Return the samples side by side; `y` is the middle of the row."""
+    """Return the samples in a row; `y` is the row's middle."""
     parts = []
     for sample in samples:
         mark = (
@@ -292,7 +292,7 @@ def key(samples: Iterable[Sample], x: float, y: float) -> Markup:
 
 
 def width_of(said: str, letter: float) -> float:
-    """Return about how wide a text is whose letters are; those of East Asia are about double."""
+    """Return a text's approximate width; East Asian letters are about twice as wide."""
     return sum(1 + (east_asian_width(each) in "WF") for each in said) * letter
 
 
@@ -301,10 +301,9 @@ def width_of(said: str, letter: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Something that happened: a shape of a class at a place, a few digits, and all of it in words.
+    """Something that happened: a shape of a class at a place, a few digits, and the full text.
 
-    `leads_to` is the address of what it opens, if it opens anything. The Tab key passes over one
-    that is not a `stop`.
+    `leads_to` is the address it opens, if any. The Tab key skips pins that are not a `stop`.
     """
 
     place: float
@@ -318,7 +317,7 @@ class Pin:
 
 
 def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
-    """Return a pin whose shape stands at `y`: a link, where it leads somewhere."""
+    """Return a pin whose shape is at `y`; a link if it leads somewhere."""
     x = axis.x(one.place)
     drawn = join(
         element("title", None, one.said),
@@ -329,7 +328,7 @@ def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
     common = {
         "class": f"pin {one.css}",
         "data-decision": one.data,
-        # What can be read of it is part of its name, for those who speak to their browser.
+        # The visible text is part of the pin's name, for people who control their browser by voice.
         "aria-label": f"{one.label}: {one.said}" if labelled else one.said,
     }
     if one.leads_to is None:
@@ -340,7 +339,7 @@ def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All values of one slot of the axis: a name for it, its title, and lines of text."""
+    """All values in one slot of the axis: its name, its title, and lines of text."""
 
     name: str
     title: str
@@ -348,10 +347,10 @@ class Reading:
 
 
 def cursor(readings: Sequence[Reading | None], width: float, label: str) -> Markup:
-    """Return a cursor over slots of one width, of which those that are None have nothing to say.
+    """Return a cursor over slots of equal width; slots that are None show nothing.
 
-    Whatever slot the pointer is over shows its values; so does the one that the arrow keys lead to,
-    and a screen reader reads them.
+    A slot shows its values under the pointer, or when the arrow keys reach it; then screen readers
+    read them, too.
     """
     half = len(readings) / 2
     narrow = is_narrow(width)

@@ -1,4 +1,4 @@
-"""Decisions as rows of HTML, in groups of one incident; opened, a row says how it was decided."""
+"""Decisions as HTML rows, grouped by incident; an opened row explains the decision."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def anchor(entry: Entry) -> str:
-    """Return the id of what is inside a decision's row; a hostile one is as good as any."""
+    """Return the id of the content in a decision's row; a hostile id is as good as any."""
     return f"decision-{quote(entry.id, safe='', errors='backslashreplace')}"
 
 
 def rows_of(view: View) -> Markup:
-    """Return the decisions of a page; without any, why it is empty."""
+    """Return the decisions of a page; if it has none, why it is empty."""
     if not view.groups:
         empty = element("p", {"class": "empty"}, view.look.say(_why_none(view)))
         return element("div", {"class": "rows"}, empty)
@@ -54,7 +54,7 @@ def _group(group: Group, view: View) -> Markup:
             "h3",
             {"class": "incident", "title": say(span(incident.start, incident.end, UTC))},
             element("span", {"class": "muted"}, f"{local(incident.start, zone)} "),
-            say(incident.told),
+            say(incident.summary),
         )
     rows = (_row(entry, view) for entry in group.entries)
     quiet = " quiet" if all(entry.kind.is_quiet for entry in group.entries) else ""
@@ -99,7 +99,7 @@ def _row(entry: Entry, view: View) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Says what a record says in the viewer's language and on their clock, UTC where one points."""
+    """Writes a record's texts in the viewer's language and zone, with UTC on hover."""
 
     entry: Entry
     zone: tzinfo
@@ -127,7 +127,7 @@ def _change(entry: Entry) -> str:
 
 
 def icon(kind: Kind) -> Markup:
-    """Return the shape of a kind of decision, in its colour."""
+    """Return the shape for a kind of decision, in its colour."""
     return element(
         "svg",
         {"class": "icon", "viewBox": "-8 -8 16 16", "aria-hidden": "true"},
@@ -238,7 +238,8 @@ def _listed(facts: Iterable[str]) -> Markup:
 def _table(title: str, head: Iterable[str], rows: list[tuple[Markup, ...]]) -> Markup:
     return element(
         "div",
-        # Where it is too wide it scrolls, and the keyboard has to reach it for that.
+        # A table that is too wide scrolls, and must be focusable so that the keyboard can scroll
+        # it.
         {"class": "scroll", "tabindex": 0, "role": "group", "aria-label": title},
         element(
             "table",

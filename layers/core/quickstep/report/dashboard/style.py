@@ -1,4 +1,4 @@
-"""Colours of both themes, and the style sheet. The contrast of each pair in use is tested."""
+"""The colours of both themes, and the style sheet. Tests check the contrast of each pair in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RULES = Path(__file__).with_name("style.css")
 
 
 class Theme(StrEnum):
-    """What the colours are for; AUTO is as the viewer's system has it."""
+    """What the colours are for; AUTO follows the viewer's system."""
 
     LIGHT = "light"
     DARK = "dark"
@@ -74,7 +74,7 @@ PALETTES = {
         "failed": "#ff8d85",
     },
 }
-"""Text and lines are read on `ground` and `raised`.
+"""Text and lines lie on `ground` and `raised`.
 
 `area`, `breach`, `band`, `future`, `fill` and `absent` lie behind them.
 """
@@ -86,7 +86,7 @@ def _variables(theme: Theme) -> str:
 
 @cache
 def stylesheet(theme: Theme) -> str:
-    """Return the style sheet; constants only, nothing of it comes from outside."""
+    """Return the style sheet; it consists of constants only, nothing comes from outside."""
     rules = re.sub(r"\s+", " ", _RULES.read_text(encoding="utf-8"))
     if theme is not Theme.AUTO:
         return f".qs{{{_variables(theme)}color-scheme:{theme}}}{rules}"

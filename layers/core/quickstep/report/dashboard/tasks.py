@@ -1,4 +1,4 @@
-"""Tasks over time: how many were desired and ran, and when fewer ran than were desired."""
+"""Tasks over time: how many were desired and running, and when fewer ran than were desired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A stretch in which fewer tasks ran than were desired: they start, or are missing."""
+    """A time span in which fewer tasks ran than were desired: they were starting, or missing."""
 
     since: datetime
     until: datetime
@@ -30,16 +30,16 @@ class Shortfall:
 
     @property
     def tasks(self) -> int:
-        """How many tasks that is."""
+        """How many tasks were short."""
         return int(self.desired - self.running)
 
     def is_like(self, other: Shortfall) -> bool:
-        """Whether nothing but the time differs."""
+        """Whether the two differ only in time."""
         return replace(self, since=other.since, until=other.until) == other
 
 
 def desired_of(entries: Iterable[Entry]) -> Iterator[Point]:
-    """Yield what was seen, and right after it what was made of it."""
+    """Yield the desired count that each decision saw, and then the one it left."""
     for entry in entries:
         if entry.service is not None:
             yield Point(entry.at, entry.service.desired)
@@ -48,16 +48,16 @@ def desired_of(entries: Iterable[Entry]) -> Iterator[Point]:
 
 
 def running_of(entries: Iterable[Entry]) -> Iterator[Point]:
-    """Yield what ran whenever somebody looked."""
+    """Yield the running count that each look saw."""
     for entry in entries:
         if entry.service is not None:
             yield Point(entry.at, entry.service.running)
 
 
 def missing_of(entries: Iterable[Entry]) -> _Spans:
-    """Return from when to when tasks were missing, as the decisions say; to None: they still are.
+    """Return the spans with missing tasks, as the decisions say; an open end is None.
 
-    One that says so is believed until more tasks run, or another number of them is asked for.
+    A report of missing tasks holds until more tasks run, or another number is desired.
     """
     spans: list[tuple[datetime, datetime | None]] = []
     said: Entry | None = None
@@ -82,7 +82,7 @@ def shortfalls_of(
     material: Material,
     known_until: datetime,
 ) -> Iterator[Shortfall]:
-    """Yield the stretches of the time shown in which fewer tasks ran than were desired."""
+    """Yield the spans, within the time shown, in which fewer tasks ran than were desired."""
     ends = (at for span in missing for at in span if at is not None)
     moments = sorted({point.at for point in (*desired, *running)} | {*ends, known_until})
     wanted_at, ran_at = Counts(desired), Counts(running)
@@ -106,7 +106,7 @@ def shortfalls_of(
 def shortfall_of(
     desired: Sequence[Point], running: Sequence[Point], missing: _Spans, now: datetime
 ) -> Shortfall | None:
-    """Return the shortfall of the present, which may have begun this very moment."""
+    """Return the present shortfall, which may have begun just now."""
     wanted, ran = Counts(desired).at(now), Counts(running).at(now)
     if wanted is None or ran is None or wanted <= ran:
         return None
@@ -118,7 +118,7 @@ def _is_in(spans: _Spans, at: datetime) -> bool:
 
 
 class Counts:
-    """A count at moments that are asked for in their order."""
+    """A count at moments, which must be requested in their order."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._points = points

@@ -1,4 +1,4 @@
-"""Moments as the viewer reads them: in their zone, with UTC beside it."""
+"""Moments as the viewer reads them: in their zone, along with UTC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
-"""Years in which every zone has a clock: those beside them end where Python's calendar does."""
+"""Years in which every zone has a clock: the adjacent years reach the end of Python's calendar."""
 _STEPS = (
     *(1, 2, 5, 10, 15, 30),
     *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
@@ -24,7 +24,7 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of the time axis: its label, and a change of day or offset."""
+    """A mark on the time axis: its label, and a change of day or offset."""
 
     at: datetime
     label: str
@@ -32,7 +32,7 @@ class Tick:
 
     @property
     def lines(self) -> list[str]:
-        """What stands below the mark, line by line."""
+        """The text below the mark, line by line."""
         return [line for line in (self.label, self.change) if line]
 
 
@@ -71,7 +71,7 @@ def moment(at: datetime, zone: tzinfo) -> str:
 
 
 def span(start: datetime, end: datetime, zone: tzinfo) -> str:
-    """Return a stretch of time, e.g. `Sun 22 Nov, 19:00:05 to 19:02:00 UTC+9`."""
+    """Return a time span, e.g. `Sun 22 Nov, 19:00:05 to 19:02:00 UTC+9`."""
     days = day(start, zone)
     if days != day(end, zone):
         days = f"{days} to {day(end, zone)}"
@@ -79,7 +79,7 @@ def span(start: datetime, end: datetime, zone: tzinfo) -> str:
 
 
 def lasted(duration: timedelta) -> str:
-    """Return how long something took, e.g. `38 s`, `12 min`, `3 h 5 min`."""
+    """Return a duration, e.g. `38 s`, `12 min`, `3 h 5 min`."""
     seconds = round(duration / timedelta(seconds=1))
     if seconds < 2 * _MINUTE:
         return f"{seconds} s"
@@ -98,17 +98,17 @@ _WRITTEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A moment that a reason names, as its record has it: `text` is that, in UTC."""
+    """A moment in a reason; `text` is how its record writes it, in UTC."""
 
     at: datetime
     text: str
 
 
 def moments_in(said: str, near: datetime) -> Iterator[str | Written]:
-    """Yield the parts of a reason: text, and the moments in it, which records write in UTC.
+    """Split a reason into text and the moments in it, which records write in UTC.
 
-    One without a date is the one next to `near`. What is not a moment of a calendar is text.
-    Example: "held until 10:00:52" is "held until " and a moment of that day.
+    A moment without a date is the one closest to `near`. Anything that is not a calendar moment is
+    text. Example: "held until 10:00:52" is "held until " and a moment of that day.
     """
     done = 0
     for found in _WRITTEN.finditer(said):
@@ -135,7 +135,7 @@ def _read(date: str | None, time: str, near: datetime) -> datetime | None:
 
 
 def localised(said: str, near: datetime, zone: tzinfo, say: Callable[[str], str] = str) -> str:
-    """Return a reason with its moments on the zone's clock, as `say` says them."""
+    """Return a reason with its moments in the zone, each worded by `say`."""
     return "".join(
         part if isinstance(part, str) else say(clock(part.at, near, zone))
         for part in moments_in(said, near)
@@ -143,16 +143,16 @@ def localised(said: str, near: datetime, zone: tzinfo, say: Callable[[str], str]
 
 
 def clock(at: datetime, near: datetime, zone: tzinfo) -> str:
-    """Return a moment as it is written beside another: with its day, where that is another one."""
+    """Return a moment as written next to another: with its day, if the day differs."""
     there = local(at, zone)
     return there if day(at, zone) == day(near, zone) else f"{day(at, zone)} {there}"
 
 
 def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[Tick]:
-    """Yield at most about `most` marks at round times of the zone.
+    """Yield at most about `most` marks at round times in the zone.
 
-    The day stands at the first mark and after each midnight; the offset where it has changed, so
-    that the hour that daylight saving repeats can be told from the one before.
+    The first mark, and the first after each midnight, have the day. A mark after a change of offset
+    has the offset, so that the hour that daylight saving repeats can be told from the one before.
     """
     step = next((s for s in _STEPS if (end - start).total_seconds() / s <= most), _STEPS[-1])
     at, shown_day, shown_offset = _aligned(start, step, zone), "", ""
@@ -171,7 +171,7 @@ def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[T
 
 
 def _aligned(at: datetime, step: int, zone: tzinfo) -> datetime:
-    """Return the first multiple of `step` seconds of the zone's clock that is not before."""
+    """Return the zone's next multiple of `step` seconds that is not before `at`."""
     offset = _offset(at, zone)
     there = -(-(at.timestamp() + offset) // step) * step
     return datetime.fromtimestamp(there - offset, UTC)

@@ -1,4 +1,4 @@
-"""What is to be shown, as plain data: chosen, counted, thinned out and paged. No HTML here."""
+"""What to show, as plain data: selected, counted, thinned out and paged. No HTML here."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How somebody looks at it: which decisions, a page of them, a width, a zone, a language.
+    """What a viewer selects: which decisions, a page of them, a width, a zone, a language.
 
-    Decisions that neither changed anything nor failed are shown with `everything` only, or where
-    one `outcome` is asked for. `page` counts from 1; one beyond the last is the last. The decision
-    `opened` is shown open, on whatever page it is.
+    Decisions that neither changed anything nor failed are shown only with `everything`, or if one
+    `outcome` is selected. `page` counts from 1; any number beyond the last page means the last. The
+    decision `opened` is shown open, on whatever page it is.
     """
 
     outcome: Outcome | None = None
@@ -52,7 +52,7 @@ class Look:
     say: Language = ENGLISH
 
     def shows(self, entry: Entry) -> bool:
-        """Whether a decision is among those that are shown."""
+        """Whether a decision is among those shown."""
         if self.outcome is not None:
             return entry.outcome is self.outcome
         return self.everything or not entry.kind.is_quiet
@@ -84,7 +84,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows next to each other that are of one incident, or of none; newest first."""
+    """Adjacent rows of one incident, or of none; newest first."""
 
     incident: Incident | None
     entries: tuple[Entry, ...]
@@ -94,8 +94,8 @@ class Group:
 class View:
     """One target between two moments, ready to be drawn.
 
-    `known_until` is the present, or the end where that is past: nothing is drawn after it.
-    `shortfall` is that of the present.
+    `known_until` is the present, or the end if that is past: nothing is drawn after it. `shortfall`
+    is the present one.
     """
 
     resource_id: str
@@ -127,7 +127,7 @@ class View:
 
 
 def build_view(material: Material, look: Look) -> View:
-    """Return what to show of the material to somebody who looks at it that way."""
+    """Return what to show of the material to a viewer with this look."""
     known_until = min(material.known_until or material.end, material.end)
     shown = tuple(e for e in material.entries if material.start <= e.at <= material.end)
     counted = Counter(entry.outcome for entry in shown)
@@ -157,7 +157,7 @@ def build_view(material: Material, look: Look) -> View:
         shortfalls=tuple(shortfalls_of(desired, running, missing, material, known_until)),
         shortfall=shortfall_of(desired, running, missing, known_until),
         marks=tuple(_marks(matching, material.start, material.end, look.width)),
-        incidents=_told_of(gathered.values(), matching),
+        incidents=_shown_incidents(gathered.values(), matching),
         outcomes=tuple((outcome, counted[outcome]) for outcome in Outcome if counted[outcome]),
         total=len(shown),
         changes=sum(not entry.kind.is_quiet for entry in shown),
@@ -177,7 +177,7 @@ def build_view(material: Material, look: Look) -> View:
 
 
 def _page_of(newest_first: Sequence[Entry], look: Look) -> int:
-    """Return the page on which the opened decision is, if it is on any; else the one asked for."""
+    """Return the opened decision's page, if it is on any; otherwise the selected page."""
     if look.opened is None:
         return look.page
     places = (n for n, entry in enumerate(newest_first) if entry.id == look.opened)
@@ -185,8 +185,10 @@ def _page_of(newest_first: Sequence[Entry], look: Look) -> int:
     return look.page if place is None else place // look.page_size + 1
 
 
-def _told_of(gathered: Iterable[Incident], matching: Iterable[Entry]) -> tuple[Incident, ...]:
-    """Return the incidents of which a decision is shown, oldest first."""
+def _shown_incidents(
+    gathered: Iterable[Incident], matching: Iterable[Entry]
+) -> tuple[Incident, ...]:
+    """Return the incidents with at least one decision shown, oldest first."""
     shown = {entry.id for entry in matching}
     different = {id(incident): incident for incident in gathered}
     return tuple(
@@ -197,7 +199,7 @@ def _told_of(gathered: Iterable[Incident], matching: Iterable[Entry]) -> tuple[I
 
 
 def _steps(name: str, points: Sequence[Point], material: Material, look: Look) -> Steps:
-    """Return a count without the points at which it stays what it was."""
+    """Return a count without the points at which it does not change."""
     changes = [
         point for n, point in enumerate(points) if not n or point.value != points[n - 1].value
     ]
@@ -212,7 +214,7 @@ _MARK_WIDTH = 12
 def _marks(entries: Sequence[Entry], start: datetime, end: datetime, width: int) -> Iterator[Mark]:
     """Yield one mark for the decisions of a kind that fall on the same few pixels.
 
-    Example: 960 pixels for 80 minutes are 80 places: a mark stands for a minute.
+    Example: 960 pixels for 80 minutes are 80 places, so a mark stands for a minute.
     """
     places = max(1, width // _MARK_WIDTH)
     span = max((end - start) / timedelta(seconds=1), 1e-9)

@@ -1,9 +1,10 @@
-"""The protocol of CloudWatch's custom widgets: what the dashboard asks, and the HTML it gets.
+"""The protocol of CloudWatch's custom widgets: the dashboard's calls, and the HTML they return.
 
 See *add_custom_widget_dashboard_about*, *..._interactivity* and *..._security* in the CloudWatch
-User Guide: a call has the widget's parameters as members, and `widgetContext` beside them. A button
-is any element with a `<cwdb-action>` right behind it, whose JSON is the parameters of the next
-call. Scripts, `<iframe>` and `<use>` are removed. All of a call is the viewer's, and not trusted.
+User Guide. A call has the widget's parameters as members, and `widgetContext` in addition. A button
+is any element directly followed by a `<cwdb-action>`, whose JSON is the next call's parameters.
+CloudWatch removes scripts, `<iframe>` and `<use>`. Everything in a call comes from the viewer, and
+is not trusted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.material import Entry
 
 SIZE_LIMIT = 6_291_556
-"""Bytes that a function may answer (*gettingstarted-limits*, Lambda Developer Guide: 6 MB).
+"""Bytes that a function may return (*gettingstarted-limits*, Lambda Developer Guide: 6 MB).
 
 CloudWatch names no limit of its own for a widget.
 """
@@ -72,10 +73,10 @@ class Request:
 
 
 def answer(event: Any, endpoint: str, deployed: Deployed, now: datetime) -> str:
-    """Return the answer to one call; `endpoint` is the ARN by which buttons call again.
+    """Return the answer to one call; `endpoint` is the ARN that buttons call.
 
     Raises:
-        CallFailedError: the decisions cannot be read; CloudWatch shows it in the widget's place.
+        CallFailedError: the decisions cannot be read; CloudWatch shows it in place of the widget.
     """
     if _object(event).get("describe"):
         return DOCUMENTATION
@@ -89,7 +90,7 @@ def answer(event: Any, endpoint: str, deployed: Deployed, now: datetime) -> str:
 
 
 def read_request(event: Any, now: datetime) -> Request:
-    """Read a call. What makes no sense is a problem, or as if it were not there."""
+    """Read a call. A senseless value is a problem, or treated as missing."""
     event = _object(event)
     context = _object(event.get("widgetContext"))
     forms = _object(_object(context.get("forms")).get("all"))
@@ -124,7 +125,7 @@ def read_request(event: Any, now: datetime) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Buttons:
-    """Controls of the widget: each calls the function again, for the same service."""
+    """The widget's controls: each calls the function again, for the same service."""
 
     endpoint: str
     service: str
@@ -144,10 +145,10 @@ class Buttons:
         )
 
     def opening(self, entry: Entry, look: Look) -> None:
-        """Return nothing: an address in the widget would be one of the console's."""
+        """Return nothing: an address in the widget would be one in the console."""
 
 
-# What opts out of CloudWatch's own styles for links, tables and the like.
+# Opts out of CloudWatch's own styles for links, tables and the like.
 _UNSTYLED = element("span", {"class": "cwdb-no-default-styles"})
 
 
@@ -162,7 +163,7 @@ def _call(endpoint: str, parameters: Mapping[str, Any]) -> Markup:
 
 
 def _question(request: Request, endpoint: str) -> str:
-    """Return a form that asks for the service; CloudWatch hands its fields to the next call."""
+    """Return a form that asks for the service; CloudWatch passes its fields to the next call."""
     say = request.look.say
     field = {"name": "service", "value": request.service, "placeholder": "service/prod/web"}
     return join(
@@ -194,12 +195,12 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _whole(value: Any, default: int) -> int:
-    """Return a number of pages or pixels, where it is one."""
+    """Return a number of pages or pixels, if it is one."""
     return value if type(value) is int and 0 < value < _MOST else default
 
 
 def _time_range(given: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
-    """Return what the dashboard shows: the part that is zoomed into, if any; else the last hour."""
+    """Return the time span to show: the zoomed part, if any, or else the last hour."""
     shown = _object(given.get("zoom")) or given
     first, last = _moment(shown.get("start")), _moment(shown.get("end"))
     if first is None or last is None or first >= last:

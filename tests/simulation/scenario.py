@@ -1,4 +1,4 @@
-"""What goes wrong in a world; its seed draws which troubles there are, and how bad they are."""
+"""What goes wrong in a world; its seed draws which faults occur, and how bad they are."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ THROTTLED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Troubles:
-    """The troubles of a world, beside those that every world has.
+class Scenario:
+    """The faults of a world, in addition to those that every world has.
 
     Every world loses, delays and doubles events and messages, leaves heartbeats out, throttles and
     slows calls, loses answers and kills invocations. Here is what only some have:
@@ -97,16 +97,16 @@ class Troubles:
         return {**THROTTLED, "UpdateService": self.crowded} if self.crowded else THROTTLED
 
     def __str__(self) -> str:
-        """Return the troubles that there are."""
+        """Return what differs from a quiet world."""
         there = {each.name: getattr(self, each.name) for each in fields(self)}
-        quiet = Troubles()
+        quiet = Scenario()
         return " ".join(
             f"{name}={value}" for name, value in there.items() if value != getattr(quiet, name)
         )
 
 
-def troubles_of(seed: int) -> Troubles:
-    """Return the troubles of a seed: about one world in ten has none but those that all have."""
+def scenario_of(seed: int) -> Scenario:
+    """Return a seed's scenario: about one world in ten has only the faults that all have."""
     draw = random.Random(f"troubles of {seed}")  # noqa: S311
 
     def one_in(count: int) -> bool:
@@ -117,7 +117,7 @@ def troubles_of(seed: int) -> Troubles:
         skews = tuple(draw.uniform(-2, 2) for _ in range(HOSTS))
     elif one_in(16):
         skews = (0.0, 0.0, draw.choice((-HOUR, HOUR)))
-    troubles = Troubles(
+    scenario = Scenario(
         stale=draw.choice((0.5, 0.5, 10.0)) if one_in(3) else 0.0,
         late=10 if one_in(5) else 0,
         skews=skews,
@@ -136,7 +136,7 @@ def troubles_of(seed: int) -> Troubles:
         fleet=fleet_of(seed),
     )
     if not one_in(4):
-        return troubles
+        return scenario
     hot, flood = one_in(3), draw.choice((100, 1_000)) if one_in(6) else 0
-    fleet = replace(troubles.fleet, every=1)  # else there is nothing to tell of
-    return replace(troubles, fleet=fleet, surges=True, hot=hot, flood=flood)
+    fleet = replace(scenario.fleet, every=1)  # else there is nothing to tell of
+    return replace(scenario, fleet=fleet, surges=True, hot=hot, flood=flood)
