@@ -1,4 +1,4 @@
-"""`quickstep import`: take over services from Application Auto Scaling, and prove it."""
+"""`quickstep import`: take services over from Application Auto Scaling, and prove it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def import_(
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="With --all: redo those that are already in the folder.")
+        bool, typer.Option("--again", help="With --all: redo those already in the folder.")
     ] = False,
     from_file: FromFilesOption = None,
     out: Annotated[
@@ -108,7 +108,7 @@ def import_(
     if cluster or tag or again:
         raise typer.BadParameter("go with --all", param_hint="--cluster, --tag and --again")
     if not resource_id:
-        raise typer.BadParameter("is missing, or --all", param_hint="--resource-id")
+        raise typer.BadParameter("is missing; or pass --all", param_hint="--resource-id")
     service = read_service(resource_id)
     made = import_one(read_files(from_file) if from_file else ask(aws, service), service, wish)
     if out:
