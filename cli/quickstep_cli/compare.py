@@ -116,7 +116,7 @@ def compare(
     adds costs in dollars, from the size of a task and how often the traffic repeats.
     """
     if times_a_day is not None and report is None:
-        rule = "goes with --report, which shows dollars"
+        rule = "requires --report, which shows dollars"
         raise typer.BadParameter(rule, param_hint="--times-a-day")
     size = TaskSize(task_vcpu, task_memory, architecture)
     asked = Report(report, size, times_a_day) if report else None

@@ -76,7 +76,7 @@ def dashboard(
     if (log is None) == (table is None):
         raise typer.BadParameter("give either --table or --log")
     if lang is not None and html is None:
-        why = "goes with --html: a served page uses the browser's language"
+        why = "requires --html: a served page uses the browser's language"
         raise typer.BadParameter(why, param_hint="--lang")
     if service is not None and parse_resource_id(service) is None:
         raise typer.BadParameter(f"SERVICE {RESOURCE_ID_RULE}, not {service}")

@@ -129,7 +129,7 @@ def decisions(
     """Show a target's decisions, oldest first. --json prints a JSON line each, with its trail."""
     start, end = _span(since, until, at, zone_of(utc))
     if follow and (until or at):
-        raise typer.BadParameter("goes with neither --until nor --at", param_hint="--follow")
+        raise typer.BadParameter("cannot be combined with --until or --at", param_hint="--follow")
     asked = _Asked(start, end, zone_of(utc), tuple(outcome or ()), changes, chosen(lang))
     the_target(aws, target)
     records = list(records_between(aws, target, start, end))
@@ -155,7 +155,9 @@ def _span(
     moment = now()
     if at is not None:
         if since is not None or until is not None:
-            raise typer.BadParameter("goes with neither --since nor --until", param_hint="--at")
+            raise typer.BadParameter(
+                "cannot be combined with --since or --until", param_hint="--at"
+            )
         around = read_past(at, "--at", moment, zone)
         return around - AROUND, around + AROUND
     end = read_past(until, "--until", moment, zone) if until else moment

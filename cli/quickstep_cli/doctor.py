@@ -61,11 +61,13 @@ def doctor(
 
     if every:
         if target or fire:
-            raise typer.BadParameter("goes without a target and --fire", param_hint="--all")
+            raise typer.BadParameter(
+                "cannot be combined with a target or --fire", param_hint="--all"
+            )
         check_all(aws, cluster, as_json=as_json)
         return
     if cluster:
-        raise typer.BadParameter("goes with --all", param_hint="--cluster")
+        raise typer.BadParameter("requires --all", param_hint="--cluster")
     if not target:
         raise typer.BadParameter("is missing; or pass --all", param_hint="TARGET")
     findings = examine(gather(aws, target))

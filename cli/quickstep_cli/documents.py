@@ -110,7 +110,7 @@ def apply(
     if alarms:
         changes = _with_alarms(aws, changes, thresholds)
     elif thresholds:
-        raise typer.BadParameter("goes with --alarms", param_hint="--threshold")
+        raise typer.BadParameter("requires --alarms", param_hint="--threshold")
     documents = [change for change in changes if change.differs]
     if not take_over:
         there = [one.service.parameter for one in documents if one.stored is not None]

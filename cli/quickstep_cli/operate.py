@@ -151,7 +151,7 @@ def override(
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     if clear:
         if force or any(given is not None for given in (minimum, maximum, span, until)):
-            raise typer.BadParameter("--clear goes with no bounds, no end and no --force")
+            raise typer.BadParameter("--clear cannot be combined with bounds, an end or --force")
         the_target(aws, target)
         change.entry("override", None, "end the override")
         return
@@ -163,7 +163,7 @@ def override(
     _keeps_the_last_task(document, minimum, maximum)
     past = past_bounds(document, (("--min", minimum), ("--max", maximum)))
     if force and maximum is None and not past:
-        rule = "goes with --max, or with bounds past the document's"
+        rule = "requires --max, or bounds past the document's"
         raise typer.BadParameter(rule, param_hint="--force")
     check_forced(past, force=force)
     at_once = force and maximum is not None

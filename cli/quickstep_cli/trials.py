@@ -189,7 +189,7 @@ class Trials:
             "--protected-share",
             min=0,
             max=1,
-            help="Protected tasks, which ECS may not stop for 2 h.",
+            help="Share of tasks with scale-in protection, which ECS may not stop for 2 h.",
         ),
     ] = DEFAULTS.protected_share
     silent_share: Annotated[

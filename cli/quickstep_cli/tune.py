@@ -55,7 +55,10 @@ def tune(
     hold_out: Annotated[
         float,
         typer.Option(
-            min=0.1, max=0.9, help="Share at the end of each traffic to hold out from tuning."
+            min=0.1,
+            max=0.9,
+            help="Share at the end of each traffic to hold out from tuning.",
+            show_default="a third",
         ),
     ] = 1 / 3,
     candidates: Annotated[
