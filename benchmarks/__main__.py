@@ -1,10 +1,10 @@
-"""The benchmarks: what Quickstep promises, what was measured, and what beside it in the same run.
+"""The benchmarks: Quickstep's promises, what was measured, and the comparison from the same run.
 
-    python -m benchmarks                    all of them; docs/performance.md is written anew
+    python -m benchmarks                    all of them; rewrites docs/performance.md
     python -m benchmarks dashboard scale    some of them, printed only
 
-A figure that misses its goal is marked and counted, and does not make the command fail: a benchmark
-tells, it does not judge. How busy the machine was is for the reader to know.
+A figure that misses its goal is marked and counted, but does not make the command fail: a benchmark
+reports and does not judge. Readers must know for themselves how busy the machine was.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ SUITE = (
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 Measured = tuple[Benchmark, "Sequence[Figure]", float]
-"""A benchmark, its figures, and the seconds that it took."""
+"""A benchmark, its figures, and how many seconds it took."""
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; all if none is given.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Which to run; all by default.")] = None,
 ) -> None:
-    """Measure what Quickstep promises, print it, and write docs/performance.md if it is all."""
+    """Measure what Quickstep promises and print it; write docs/performance.md if all ran."""
     suite = {benchmark.name: benchmark for benchmark in SUITE}
     if unknown := sorted(set(names or ()) - suite.keys()):
         raise typer.BadParameter(f"{', '.join(unknown)}; there are {', '.join(suite)}")
@@ -96,7 +96,7 @@ def _verdict(measured: Sequence[Measured]) -> str:
 
 
 def _document(measured: Sequence[Measured]) -> Iterator[str]:
-    """Return the lines of the document."""
+    """Yield the document's lines."""
     yield "# Performance"
     yield ""
     yield "*Reference. How fast is Quickstep, and which of its goals does it meet?*"
