@@ -108,7 +108,11 @@ def _stays_at_zero(target: ScalableTarget, policy: Policy) -> str:
     if any(apply_step(policy, step, target.min_capacity) for step in policy.steps):
         return ""
     percent = policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
-    return "uses a percentage, and any percentage of 0 tasks is 0" if percent else "has no step up"
+    return (
+        "uses a percentage, and any percentage of 0 tasks is 0"
+        if percent
+        else "has no step that adds tasks"
+    )
 
 
 def _is_per_task(policy: Policy) -> bool:

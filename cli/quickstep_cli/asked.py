@@ -1,4 +1,4 @@
-"""Questions about many services, asked together and answered to each.
+"""Questions about many services, asked together so that each service finds its answer.
 
 A service's checks ask on their own, as if it were the only one, through clients that ask each
 question once (`once.py`). If one AWS call can answer for many services, it is made here first, and

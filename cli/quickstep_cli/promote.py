@@ -75,8 +75,7 @@ class Step:
 def steps_to(state: State, *, back: bool) -> list[Step]:
     """Return the steps that remain, in order.
 
-    Scheduled actions set bounds, which adds and removes tasks; if there are none, they are not
-    mentioned.
+    Scheduled actions set bounds, which adds and removes tasks; without any, they are not mentioned.
     """
     plans = {SCHEDULED: not back} if state.scheduled else {}
     also = " and its scheduled actions" if state.scheduled else ""

@@ -95,12 +95,12 @@ _ALTERNATIVES = (
     (
         "publish by logs (QUICKSTEP_TRANSPORT=logs)",
         {"transport": Transport.LOGS},
-        f"it has not been measured {EXTRACTION}: every reaction is later by that time",
+        f"it has not been measured {EXTRACTION}: that delays every reaction",
     ),
     (
         "publish only the metric that drives scaling",
         {"metrics": 1},
-        "no response times and connections with it",
+        "no response times or connections",
     ),
     (
         "let ten services share the scaler",

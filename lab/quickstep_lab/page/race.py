@@ -80,7 +80,7 @@ def _chart(race: Race, width: float) -> Markup:
         width=min(max(width, _NARROWEST), _WIDEST),
         height=_HEIGHT,
         label=f"Requests per second of each scaler, and those that failed. {sentence(race)}",
-        keys=("requests per second", "failed", "what the serving tasks can take"),
+        keys=("requests per second", "failed", "capacity of the serving tasks"),
     )
 
 
