@@ -1,1 +1,1 @@
-"""Measurements, each a command of its own. Nothing here is a test."""
+"""Measurements, each with its own command. None of them is a test."""

@@ -64,7 +64,7 @@ SUITE = (
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 Measured = tuple[Benchmark, "Sequence[Figure]", float]
-"""A benchmark, its figures, and the seconds that it took."""
+"""A benchmark, its figures, and how many seconds it took."""
 
 
 def main(
@@ -96,7 +96,7 @@ def _verdict(measured: Sequence[Measured]) -> str:
 
 
 def _document(measured: Sequence[Measured]) -> Iterator[str]:
-    """Return the lines of the document."""
+    """Yield the document's lines."""
     yield "# Performance"
     yield ""
     yield "*Reference. How fast is Quickstep, and which of its goals does it meet?*"

@@ -1,7 +1,7 @@
-"""What each evaluation calls, writes and logs: the real functions on the embedded AWS, counted.
+"""Count what each evaluation calls, writes and logs: the real functions on the embedded AWS.
 
 python -m benchmarks calls
-python -m benchmarks.calls    writes counts.json, which `quickstep cost` goes by
+python -m benchmarks.calls    writes counts.json, which `quickstep cost` uses
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 RUNS = 3
 SHOWN = 60
-"""Decisions of the hour that the widget shows."""
+"""Decisions in the hour that the widget shows."""
 
-# As Lambda writes them in its text format (*python-logging*, Lambda Developer Guide).
+# In Lambda's text format (*python-logging*, Lambda Developer Guide).
 _PLATFORM_LINES = f"""\
 START RequestId: {REQUEST} Version: 12
 END RequestId: {REQUEST}
@@ -61,9 +61,9 @@ Memory Size: 1024 MB\tMax Memory Used: 156 MB\t
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happens so many seconds after AT, and what the world does before it.
+    """Something that happens some seconds after AT, and the world's state before it.
 
-    `outcome` is that of the newest decision afterwards: it shows that the case was what it says.
+    `outcome` is the newest decision's afterwards: it shows that the case is what it claims to be.
     """
 
     case: Case
@@ -78,7 +78,7 @@ def _load(value: float) -> Act:
 
 
 def _idle(scaler: Rehearsal) -> None:
-    scaler.set_tasks(2)  # the policy's minimum, and its own doing
+    scaler.set_tasks(2)  # the policy's minimum, as if the scaler had set it
     scaler.client("dynamodb").update_item(
         TableName=TABLE,
         Key=to_item({"pk": SERVICE.resource_id, "sk": STATE}),
@@ -135,14 +135,14 @@ STORY = (
     Step(Case.NO_TARGET_HEARTBEAT, 720, _no_alarms, _HEARTBEAT, _LOST),
     Step(Case.WIDGET, 725, lambda s: s.fill(SHOWN), Rehearsal.widget, _LOST),
 )
-"""A quarter of an hour in the life of a service; every case has its place in it."""
+"""A quarter of an hour in a service's life, in which every case has its place."""
 
 
 def played(scaler: Rehearsal, take: Callable[[Act], T]) -> dict[Case, T]:
-    """Return what `take` takes of each step's act, as the story goes on.
+    """Return the result of `take` for each step's act, as the story proceeds.
 
     Raises:
-        RuntimeError: a step did not end as it should; so it is not what was to be counted.
+        RuntimeError: a step ended otherwise, so it is not the case to count.
     """
     scaler.begin()
     taken = {}
@@ -172,7 +172,7 @@ def count_all() -> Counted:
 
 
 def measured() -> Counted:
-    """Return all counts, with times: medians of the runs, of which the first warms up."""
+    """Return all counts, with times: medians of the runs, the first of which warms up."""
     counted = count_all()
     with EmbeddedAws() as account:
         scaler = Rehearsal(account)
@@ -187,7 +187,7 @@ def measured() -> Counted:
 
 
 def deployed() -> Deployed:
-    """Return what the templates make by default."""
+    """Return what the templates create by default."""
     scaler = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     target = yaml_parse((ROOT / "templates" / "scalable-target.yaml").read_text(encoding="utf-8"))
     dashboard = yaml_parse((ROOT / "templates" / "dashboard.yaml").read_text(encoding="utf-8"))
@@ -202,7 +202,7 @@ def deployed() -> Deployed:
 
 
 def _of_type(template: Any, kind: str, condition: str | None = None) -> dict[str, Any]:
-    """Return the properties of a template's resources, of one condition where it is given."""
+    """Return the properties of a template's resources of a kind, and of a condition if given."""
     return {
         name: one["Properties"]
         for name, one in template["Resources"].items()
@@ -211,7 +211,7 @@ def _of_type(template: Any, kind: str, condition: str | None = None) -> dict[str
 
 
 def published() -> Published:
-    """Return what the publisher sends of an interval in which a task has been at work."""
+    """Return what the publisher sends in an interval in which a task is busy."""
     times = Statistics(count=600, total=12_345.678, minimum=4.321, maximum=98.765)
     means = Interval(INTERVAL, 620, 12, times)
     gauges = {"QueueLength": Gauge(12, "Count")}
@@ -286,7 +286,7 @@ def as_text(counted: Counted) -> str:
 
 
 def main() -> None:
-    """Count everything anew, and write it to the file that the cost model goes by."""
+    """Count everything again, and write the file that the cost model uses."""
     FILE.write_text(as_text(measured()), encoding="utf-8")
     typer.echo(f"Written to {FILE.relative_to(ROOT)}; now: python -m docs.generate")
 

@@ -1,4 +1,4 @@
-"""How long the function takes until it can handle its first event, and what the time goes to.
+"""How long the function takes until it can handle its first event, and where the time goes.
 
 python -m benchmarks cold_start
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 PAIRS = 15
 NOWHERE = "http://127.0.0.1:9"
-"""Nothing is called: clients are made, and do not connect."""
+"""Nothing is called: clients are created, but do not connect."""
 
 READY = "import handler; handler.deployed_door()"
-"""What happens before the first event can be handled."""
+"""The work before the first event can be handled."""
 
 FLOOR = """
 import boto3
@@ -38,7 +38,7 @@ session = boto3.Session()
 for service in ("ecs", "ecs", "ssm", "sqs", "dynamodb", "cloudwatch"):
     session.client(service, config=config)
 """
-"""The same clients, with nothing around them."""
+"""The same clients, and nothing else."""
 
 PROFILED = ("botocore", "boto3", "s3transfer", "urllib3", "aws_lambda_powertools", "quickstep")
 OTHERS = "the standard library and the rest"
@@ -47,7 +47,7 @@ _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What one process took, from its start to its end."""
+    """What one process took, from start to end."""
 
     cpu: float
     wall: float
@@ -55,7 +55,7 @@ class Process:
 
 
 def run(python: Path, environment: Mapping[str, str], *arguments: str) -> Process:
-    """Run Python once; seconds are the operating system's own account of the process.
+    """Run Python once; seconds come from the operating system's accounting for the process.
 
     Raises:
         RuntimeError: it failed.
@@ -74,18 +74,18 @@ def run(python: Path, environment: Mapping[str, str], *arguments: str) -> Proces
 def in_turns(
     python: Path, environment: Mapping[str, str], scripts: Sequence[str]
 ) -> list[list[Process]]:
-    """Run each script PAIRS times, one after the other: neighbours see the same machine."""
+    """Run each script PAIRS times, alternating: neighbours see the same machine."""
     for script in scripts:
-        run(python, environment, "-c", script)  # what happens only once: the disk's cache
+        run(python, environment, "-c", script)  # warms the disk's cache
     turns = [[run(python, environment, "-c", each) for each in scripts] for _ in range(PAIRS)]
     return [list(processes) for processes in zip(*turns, strict=True)]
 
 
 def imports(python: Path, environment: Mapping[str, str]) -> Mapping[str, tuple[float, int]]:
-    """Return milliseconds and number of modules by package, of those that READY imports.
+    """Return milliseconds and number of modules by package, for everything READY imports.
 
-    A module's own time, without that of the modules that it imports; the clock that measures it
-    slows every import down, so the sum is more than a cold start takes.
+    A module's own time excludes the modules that it imports. The clock that measures it slows every
+    import down, so the sum exceeds a cold start.
     """
     found: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     for line in run(python, environment, "-X", "importtime", "-c", READY).errors.splitlines():
@@ -98,7 +98,7 @@ def imports(python: Path, environment: Mapping[str, str]) -> Mapping[str, tuple[
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the cold start beside its floor, and what it imports."""
+    """Yield the cold start next to its floor, and what it imports."""
     build(quiet=True)
     python = runtime_client()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""What it brings that tasks tell of a surge: the same policies with and without, modelled.
+"""What surge messages gain: the same policies with and without them, modelled.
 
 python -m benchmarks compare-surges
 python -m benchmarks.compare_surges --traffic recorded.csv.gz --multiply 100 --seeds 3
@@ -67,15 +67,15 @@ AIMS: Mapping[ScenarioName, tuple[Aim, ...]] = {
 }
 
 RECORDED_FAILURES, RECORDED_COST = 0.30, 0.95
-"""Of today's, over all recordings."""
+"""Limits relative to today's policy, over all recordings."""
 NO_DEARER = 1.03
-"""Of the task-seconds without surges, on each traffic."""
+"""Limit relative to the task-seconds without surges, on each traffic."""
 FALSE_ALARMS = 1.05
-"""Likewise where all that tasks tell of is noise."""
+"""The same limit if tasks report nothing but noise."""
 
 
 def figures(traffic: Sequence[Traffic] = (), seeds: int = SEEDS) -> Iterator[Figure]:
-    """Yield every aim, what false alarms come to, and of given traffic its sums."""
+    """Yield every aim, the cost of false alarms, and the sums over given traffic."""
     for name, aims in AIMS.items():
         case = scenario_traffic(name, SCENARIOS[name].seconds)
         results = played(case, TESTED, (), seeds=seeds)
@@ -102,7 +102,7 @@ def _no_goals(aims: Sequence[Aim]) -> Iterator[Aim]:
 
 
 def _beside_without(case: Traffic, results: Played, most: float) -> Iterator[Figure]:
-    """Yield what surges cost, and how many changes of direction they make."""
+    """Yield the cost of surge messages, and how many changes of direction they cause."""
     for without, surged in PAIRS:
         for measure, words, goal in (
             ("failed", "failed", None),
@@ -128,7 +128,7 @@ def _looks(case: Traffic, results: Played) -> Iterator[Figure]:
 
 
 def _price_of_a_look() -> float:
-    """Return dollars, the messages of 8 tasks included."""
+    """Return a look's dollars, including the messages of 8 tasks."""
     counted, prices, usage = read_counts(), read_prices(), Usage(tasks=8)
     with_one, without = (
         bill(quickstep(usage, activity, counted), prices, services=1, free_tier=False).total
@@ -178,7 +178,7 @@ def main(
     multiply: Annotated[float, typer.Option(help="Multiply the recorded requests.")] = 1.0,
     seeds: Annotated[int, typer.Option(min=1)] = SEEDS,
 ) -> None:
-    """Print what surges bring on each scenario, and on recorded traffic."""
+    """Print what surge messages gain on each scenario, and on recorded traffic."""
     recorded = [read_traffic(file).multiplied(multiply) for file in traffic or []]
     title = f"{BENCHMARK.title}: {seeds} seeds"
     Console(width=160).print(as_table(title, figures(recorded, seeds)))

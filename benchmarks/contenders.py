@@ -1,7 +1,7 @@
-"""Policies under test, the scalers they are compared with, and what came of a traffic.
+"""Policies under test, the scalers they are compared with, and their results on a traffic.
 
-A policy under test is a document with a label. The default steps by the alarm alone are the row
-called *today's*, which the others are compared with.
+A policy under test is a document with a label. The default steps with alarms only are called
+*today's*, and the others are compared with them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TEXTBOOK = "textbook"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy document under test, and what it is called; with `surges`, tasks tell of them."""
+    """A policy document under test, with its label; with `surges`, tasks report surges."""
 
     label: str
     file: Path
@@ -55,7 +55,7 @@ class Contender:
         """Return the document with its numbers of requests per second multiplied.
 
         Its maximum capacity is at least `most`: a fleet of 600 tasks needs room. All documents are
-        played on the same tasks, so all say how these publish.
+        played on the same tasks, so all describe their publishing alike.
         """
         document = json.loads(self.file.read_text(encoding="utf-8"))
         document["PublishSeconds"] = World().publish_seconds
@@ -68,7 +68,7 @@ class Contender:
         )
 
     def scaler(self, setup: Setup) -> Quickstep:
-        """Return what plays it."""
+        """Return the scaler that plays it."""
         return Quickstep(setup, self.label, surges=self.surges)
 
 
@@ -76,7 +76,7 @@ TODAY = Contender(STEPS, EXAMPLE_POLICY)
 CONTENDERS = (TODAY, Contender(NORMAL, ONE_NUMBER))
 
 _IN_REQUESTS = frozenset({"MetricIntervalLowerBound", "MetricIntervalUpperBound", "TargetValue"})
-"""Keys whose numbers are in the unit of the metric."""
+"""Keys whose numbers are in the metric's unit."""
 
 
 def multiplied(document: Any, times: float) -> Any:
@@ -103,11 +103,11 @@ UNITS = {
 }
 
 Played = dict[str, "Summary"]
-"""What came of a traffic, by the scaler's name; a policy under test goes by its label."""
+"""The results on a traffic, by scaler name; a policy under test goes by its label."""
 
 
 def rivals(setup: Setup) -> dict[str, Scaler]:
-    """Return the other scalers, by name; their target is the scale-out threshold of `setup`."""
+    """Return the other scalers by name; their target is the scale-out threshold of `setup`."""
     every: tuple[Scaler, ...] = (
         textbook(setup),
         StepScaling(setup, 10),
@@ -126,7 +126,7 @@ def played(
     seeds: int,
     most: int | None = None,
 ) -> Played:
-    """Return what the policies under test and other scalers come to; today's is always played."""
+    """Return the results of the policies under test and other scalers; always includes today's."""
     today = TODAY.setup(most=most)
     known = rivals(today)
     policies = {one.label: one for one in (TODAY, *tested)}
@@ -137,13 +137,13 @@ def played(
 
 
 def value_of(summary: Summary, measure: str, *, worst: bool = False) -> float | None:
-    """Return the median of a measure, or its worst seed's; shares are in per cent."""
+    """Return a measure's median, or its worst seed's; shares are in per cent."""
     value: float | None = (summary.worst if worst else summary.as_dict())[measure]
     return value * 100 if value is not None and UNITS[measure] == "%" else value
 
 
 def quantity_of(summary: Summary, measure: str, *, worst: bool = False) -> Quantity:
-    """Return a measure's median with its unit, and the ends of what the seeds came to."""
+    """Return a measure's median with its unit, and the range over the seeds."""
     value = value_of(summary, measure, worst=worst)
     if worst:
         return Quantity(value, UNITS[measure])
@@ -153,11 +153,11 @@ def quantity_of(summary: Summary, measure: str, *, worst: bool = False) -> Quant
 
 
 def enough_for(traffic: Traffic) -> int:
-    """Return a maximum capacity that is in nobody's way: twice what the traffic's peak needs."""
+    """Return a maximum capacity that never limits: twice what the traffic's peak needs."""
     return 2 * needed(traffic)
 
 
 def needed(traffic: Traffic) -> int:
-    """Return the most tasks that 10 s of a traffic need, at today's threshold."""
+    """Return the most tasks that any 10 s of a traffic need, at today's threshold."""
     threshold = TODAY.setup().scale_out_threshold
     return math.ceil(max(ahead(traffic.requests), default=0.0) / threshold)

@@ -1,6 +1,6 @@
-"""A trivial application in several frameworks, and what counts its requests.
+"""A trivial application in several frameworks, and the code that counts its requests.
 
-For benchmarks/publisher.py: BENCHMARK_APP names the application, BENCHMARK_KIND what counts.
+For benchmarks/publisher.py: BENCHMARK_APP names the application, BENCHMARK_KIND the counter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LENGTH = {"Content-Length": str(len(BODY))}
 
 
 def app() -> Any:
-    """Return the application, counted as the environment says."""
+    """Return the application with the counter that the environment names."""
     made, is_asgi = APPS[os.environ["BENCHMARK_APP"]]
     counted = ASGI if is_asgi else WSGI
     return counted[os.environ["BENCHMARK_KIND"]](made())

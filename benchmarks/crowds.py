@@ -21,14 +21,14 @@ OF_A_SERVICE = 500
 SERVICES = (1, 10)
 INTERVAL = 5
 QUOTA = 500
-"""Calls of PutMetricData that an account has in a second, unless it asks for more."""
+"""An account's default quota of PutMetricData calls per second."""
 FACTOR, AT_REST = 3.0, 60.0
 HOP, DECISION = constants.HOP.value, constants.DECISION.value
 SOON = Goal(at_most=10)
 
 
 def figures() -> Iterator[Figure]:
-    """Yield what each crowd comes to, with the quota that an account has, or needs at rest.
+    """Yield each crowd's results, with the default quota, or the one it needs without a surge.
 
     5,000 tasks make 1,000 calls a second anyway.
     """
@@ -69,7 +69,7 @@ def _surge(tasks: int, services: int, quota: int) -> surges.Surge:
 
 
 def _dollars(made: surges.Crowd, tasks: int) -> float:
-    """Return what looks, messages and calls cost, at the prices of `quickstep cost`."""
+    """Return the cost of looks, messages and calls at the prices of `quickstep cost`."""
     counted, prices = read_counts(), read_prices()
     usage = Usage(tasks=tasks)
     looked, quiet = (

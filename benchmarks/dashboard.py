@@ -1,4 +1,4 @@
-"""How long the CloudWatch widget takes to be made, and how large it is.
+"""How long the CloudWatch widget takes to build, and how large it is.
 
 python -m benchmarks dashboard
 """
@@ -26,7 +26,7 @@ HOUR = timedelta(hours=1)
 SERVICE = "service/prod/web"
 COUNTS = (100, 1_000, 10_000)
 PROMISED_MILLIS = {1_000: 100.0}
-"""CPU time in which the widget is made, by the number of decisions."""
+"""Limit of CPU time to build the widget, by number of decisions."""
 RUNS = 5
 _REASON = (
     "Scaled out from 6 to 7: only 2 of 6 tasks are reporting; spread over all 6, expect 125 "
@@ -36,7 +36,7 @@ _REASON = (
 
 
 def item(number: int, count: int) -> dict[str, Any]:
-    """Return one record as DynamoDB stores it, of the size that a re-check's has."""
+    """Return one record as DynamoDB stores it, as large as a re-check's."""
     at = NOW - HOUR * (number + 1) / (count + 1)
     changed = number % 3 == 0
     before, granted = 6 + number % 7, 6 + number % 7 + changed
@@ -72,7 +72,7 @@ def item(number: int, count: int) -> dict[str, Any]:
 
 
 class Answered:
-    """Reads what DynamoDB and CloudWatch have answered already."""
+    """Answers at once with what DynamoDB and CloudWatch would return."""
 
     def __init__(self, count: int) -> None:
         self.items = [item(number, count) for number in range(count)]
@@ -82,11 +82,11 @@ class Answered:
         return Found(tuple(map(from_item, self.items)), None, complete=True)
 
     def memory(self, _: str) -> Memory:
-        """Return an empty memory: the metrics are the same whatever it says."""
+        """Return an empty memory: the metrics are the same with any."""
         return Memory()
 
     def read(self, *_: object) -> tuple[Metric, ...]:
-        """Return an hour of a metric, a datapoint every 10 s."""
+        """Return an hour of a metric, one datapoint every 10 s."""
         points = tuple(Point(NOW - timedelta(seconds=10 * n), 60.0 + n % 90) for n in range(360))
         thresholds = (
             Threshold("high-request-rate", 100, above=True),
@@ -96,7 +96,7 @@ class Answered:
 
 
 def event() -> Mapping[str, Any]:
-    """Return a call of the console for the last hour."""
+    """Return the console's call for the last hour."""
     millis = NOW.timestamp() * 1000
     time_range = {"start": millis - 3_600_000, "end": millis}
     return {
@@ -106,7 +106,7 @@ def event() -> Mapping[str, Any]:
 
 
 def measure(count: int) -> tuple[float, int]:
-    """Return CPU seconds and bytes of the answer to one call about so many decisions."""
+    """Return CPU seconds and bytes of one answer about `count` decisions."""
     answered = Answered(count)
     deployed = Deployed(answered, answered)
     seconds, html = [], ""
@@ -118,7 +118,7 @@ def measure(count: int) -> tuple[float, int]:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield time and size of the answer, by the number of decisions."""
+    """Yield the answer's time and size, by number of decisions."""
     for count in COUNTS:
         seconds, size = measure(count)
         promised = PROMISED_MILLIS.get(count)

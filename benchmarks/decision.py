@@ -1,4 +1,4 @@
-"""What a decision takes in a warm function, beside the calls that it cannot do without.
+"""What a decision takes in a warm function, next to the calls it cannot avoid.
 
 python -m benchmarks decision
 """
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 PAIRS = 40
 ENGINE_ROUNDS = 2_000
 NETWORK = 0.01
-"""Seconds that a call to AWS takes longer than one on loopback: modelled, and the same for all."""
+"""Seconds added to each AWS call over loopback: modelled, and equal for all calls."""
 
 OUT_OF_TASKS = 40
-"""The example's maximum: at it, the same event is a hold."""
+"""The example's maximum, at which the same event is a hold."""
 
 NEEDED = {
     "SCALED_OUT": ("UpdateItem", "DescribeServices", "UpdateService", "TransactWriteItems"),
     "HELD_AT_MAX": ("UpdateItem", "DescribeServices", "TransactWriteItems"),
 }
-"""What a script without any logic calls, one after the other: lock, look, change, write."""
+"""The calls of a script without logic, one after the other: lock, look, change, write."""
 
 
 @contextmanager
 def aws_next_door() -> Iterator[str]:
-    """Run the embedded AWS in a process of its own, as AWS is; return its endpoint."""
+    """Run the embedded AWS in its own process, as AWS is separate too; yield its endpoint."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -76,13 +76,13 @@ def aws_next_door() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Distant(Account):
-    """An account whose calls take longer, and are written down: service, operation, parameters."""
+    """An account whose calls take longer and are logged: service, operation, parameters."""
 
     network: float
     calls: list[tuple[str, str, Mapping[str, Any]]]
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
-        """Return a client that waits before each request, in the thread that makes it."""
+        """Return a client that waits before each request, in the calling thread."""
         client = super().client(service, config=config)
 
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
@@ -94,10 +94,10 @@ class Distant(Account):
 
 
 def serially(distant: Distant, outcome: str) -> Callable[[], None]:
-    """Return the script: those of the calls just made that it needs, as they were, in a row."""
+    """Return the script: those of the recorded calls that it needs, unchanged, in a row."""
     made: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for service, name, params in distant.calls:
-        made.setdefault(name, (service, params))  # of UpdateItem the claim: it comes first
+        made.setdefault(name, (service, params))  # for UpdateItem the claim, which comes first
     steps = []
     for name in NEEDED[outcome]:
         service, params = made[name]
@@ -112,7 +112,7 @@ def serially(distant: Distant, outcome: str) -> Callable[[], None]:
 
 
 def in_turns(account: Account, network: float, outcome: str) -> list[tuple[float, float]]:
-    """Return the seconds of the handler and of the script, one pair after the other."""
+    """Return the seconds of the handler and of the script, in alternating pairs."""
     desired = OUT_OF_TASKS if outcome == "HELD_AT_MAX" else 2
     distant = Distant(account.session, account.endpoint_url, network, [])
     begin(account, desired)
@@ -133,11 +133,11 @@ def in_turns(account: Account, network: float, outcome: str) -> list[tuple[float
         began = time.perf_counter()
         script()
         pairs.append((mine, time.perf_counter() - began))
-    return pairs[1:]  # the first ones connect
+    return pairs[1:]  # the first pair connects
 
 
 def clear(account: Account, desired: int) -> None:
-    """Forget what was remembered and recorded, and give the service its tasks back."""
+    """Forget memory and records, and restore the service's tasks."""
     table = account.session.resource("dynamodb", endpoint_url=account.endpoint_url).Table(TABLE)
     for item in table.scan(ProjectionExpression="pk, sk")["Items"]:
         table.delete_item(Key=item)
@@ -146,7 +146,7 @@ def clear(account: Account, desired: int) -> None:
 
 
 def engine(tasks: int) -> float:
-    """Return the median seconds of one decision of the engine, with every guard at work."""
+    """Return the median seconds of one engine decision with every guard active."""
     now = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
     newest = now.replace(second=0)
     recent = tuple(
@@ -164,7 +164,7 @@ def engine(tasks: int) -> float:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the engine's time, and then the handler's beside the script's."""
+    """Yield the engine's time, then the handler's next to the script's."""
     for what, tasks in (("scale-out", 2), ("hold", OUT_OF_TASKS)):
         micros = Quantity(engine(tasks) * 1e6, "µs")
         yield Figure(f"the engine alone, {what}", micros, goal=Goal(at_most=100))

@@ -2,9 +2,9 @@
 
 python -m benchmarks end-to-end
 
-Each trial draws its own phases: of the surge within CloudWatch's 10 s, of each task's publishing
-clock, of the alarm's evaluation, and the modelled delays. The cycle and its engine are the real
-ones, the handler's time is measured.
+Each trial draws its own phases: the surge's within CloudWatch's 10 s, each task's publishing clock,
+the alarm's evaluation, and the modelled delays. The cycle and its engine are real, and the
+handler's time is measured.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from benchmarks.surges import SurgeParts
 
 RUNS = 20
-"""How often the function is measured, on the embedded AWS."""
+"""How many times the function is measured, on the embedded AWS."""
 SURGES = (2.0, 3.0, 10.0)
-"""How many times the load at rest the surges are."""
+"""The surges' multiples of the load before them."""
 
 MEDIAN_GOAL = Goal(at_most=15)
 P99_GOAL = Goal(at_most=25)
 PUBLISHED = (("20-s", 86.0), ("60-s", 363.0))
-"""Seconds to the trigger that AWS published in June 2026, by the metrics of its target tracking."""
+"""Seconds to the trigger that AWS published in June 2026, by its target tracking's metrics."""
 
 _WORLD, _LATE = World(), Spread(5, 8)
 VARIANTS = {
@@ -57,7 +57,7 @@ VARIANTS = {
     "never a cold start": Case(world=replace(_WORLD, cold_share=0.0)),
     "always a cold start": Case(world=replace(_WORLD, cold_share=1.0)),
 }
-"""What one thing more, or less, would bring; in words, and as a case."""
+"""What one thing more, or less, would change; in words, and as a case."""
 
 WORDS = {
     "publish": "publish: until the sample that shows it is sent",
@@ -68,7 +68,7 @@ WORDS = {
     "function": "Lambda: until the function has decided",
     "ecs": "ECS: until UpdateService is accepted",
 }
-"""What the parts' rows are called."""
+"""The labels of the parts' rows."""
 
 
 HOP = _WORLD.hop
@@ -79,7 +79,7 @@ SURGE_P99 = Goal(at_most=10)
 
 
 def surge_of(case: Case, drawn: Draw, hop: float = HOP) -> SurgeParts | None:
-    """Return where the seconds of a trial go if tasks tell of the surge; None if they do not."""
+    """Return where a trial's seconds go if tasks report the surge; None if they do not."""
     return surges.play(
         surges.Surge(
             begins=BEFORE + drawn.surge,
@@ -99,9 +99,10 @@ def surge_of(case: Case, drawn: Draw, hop: float = HOP) -> SurgeParts | None:
 def surge_trials(
     case: Case, function_seconds: Sequence[float], alarms: Sequence[Trial], hop: float = HOP
 ) -> tuple[list[float], list[SurgeParts]]:
-    """Return each trial's seconds with surges, and the parts of those that a surge has answered.
+    """Return each trial's seconds with surge messages, and the parts of those that one answered.
 
-    What no surge answers, or the alarm before it, is the alarm's: `alarms` are the same trials.
+    If no message answers a trial, or the alarm is first, the alarm's time counts: `alarms` are the
+    same trials.
     """
     totals, parts = [], []
     for number, alarm in enumerate(alarms):
@@ -116,7 +117,7 @@ def surge_trials(
 def surge_figures(
     found: dict[float, list[Trial]], function_seconds: Sequence[float]
 ) -> Iterator[Figure]:
-    """Yield the distributions where tasks tell of surges, their parts, and the clocks' worth."""
+    """Yield the distributions with surge messages, their parts, and the clocks' effects."""
     for factor, alarms in found.items():
         case, name = Case(factor=factor), f"x{factor:g}, surge"
         totals, parts = surge_trials(case, function_seconds, alarms)
@@ -143,23 +144,23 @@ def surge_figures(
 def _sensitive(
     case: Case, words: str, found: dict[float, list[Trial]], hop: float = HOP
 ) -> Iterator[Figure]:
-    """Yield what a surge takes with a clock of another length; the alarm's is as it was."""
+    """Yield the time of a surge with a clock of another length; the alarm's stays the same."""
     totals, _ = surge_trials(case, [FUNCTION], found[case.factor], hop)
     for name, percent in (("median", 50), ("p99", 99)):
         yield Figure(f"x{case.factor:g}, surge, {words}: {name}", _s(_of(totals, percent)))
 
 
 FUNCTION = 0.05
-"""Seconds of the handler where the clocks are varied: one look of many."""
+"""The handler's seconds while the clocks are varied: one look of many."""
 
 
 def measure_function(runs: int = RUNS) -> list[float]:
-    """Return the seconds from an event until ECS has accepted, of the real handler, warm.
+    """Return the real, warm handler's seconds from an event until ECS has accepted.
 
     AWS is embedded: no network, and no distance. The first run, which connects, is left out.
 
     Raises:
-        RuntimeError: it has not scaled out.
+        RuntimeError: it did not scale out.
     """
     taken: list[float] = []
     with EmbeddedAws() as account:
@@ -176,7 +177,7 @@ def measure_function(runs: int = RUNS) -> list[float]:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the distribution of each surge, the parts of one, and what changes would bring."""
+    """Yield each surge's distribution, the parts of one, and the effect of changes."""
     function_seconds = measure_function()
     found = {factor: trials(Case(factor=factor), function_seconds) for factor in SURGES}
     for factor, some in found.items():

@@ -4,8 +4,8 @@ python -m benchmarks.felt
 python -m benchmarks.felt --runs 5 --server "uvicorn uvloop"
 
 A real server with the publisher, an open-loop load that jumps, and the scaler's real handler over
-an embedded AWS: PutMetricData, SQS, DynamoDB, ECS over HTTP on loopback. There datapoints are
-visible at once, and no alarm is evaluated: CloudWatch's and Lambda's clocks come on top.
+an embedded AWS: PutMetricData, SQS, DynamoDB, ECS over HTTP on loopback. Datapoints are visible at
+once there, and no alarm is evaluated: CloudWatch's and Lambda's clocks come on top.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ POLICY = "request-rate"
 TARGET = 40
 """Requests per second that a task should carry."""
 AT_REST, SURGE = 25.0, 240.0
-"""Requests per second offered before and in the surge: more than each of the servers can take."""
+"""Requests per second offered before and in the surge, which exceeds every server's capacity."""
 REST = 18.0
-"""Seconds at rest: tasks are counted by those."""
+"""Seconds before the surge, from which tasks are counted."""
 PATIENCE = 20.0
 MEASURED = ("gunicorn, 2 threads", "uvicorn uvloop")
 _POLL = 0.05
@@ -70,10 +70,10 @@ _POLL = 0.05
 def main(
     runs: Annotated[int, typer.Option(min=1, help="Surges for each server.")] = 20,
     server: Annotated[
-        list[str] | None, typer.Option(help="A server; several times for more.")
+        list[str] | None, typer.Option(help="A server to measure. Repeatable.")
     ] = None,
 ) -> None:
-    """Print the median and the worst of the seconds until desiredCount has changed."""
+    """Print the median and the worst seconds until desiredCount has changed."""
     for name in server or MEASURED:
         if name not in SERVERS:
             raise typer.BadParameter(f"must be one of {', '.join(SERVERS)}, not {name!r}")
@@ -148,7 +148,7 @@ def _prepare(account: Account) -> Queue:
 
 
 class _Scaler:
-    """The deployed handler over the embedded AWS, and both of its queues."""
+    """The deployed handler over the embedded AWS, with both queues."""
 
     def __init__(self, account: Account, surges: Queue) -> None:
         sqs = account.client("sqs")
@@ -159,11 +159,11 @@ class _Scaler:
         self._handler = runpy.run_path(str(HANDLER))["handler"]
 
     def heartbeat(self) -> None:
-        """Learn of the alarm, as the first minute does."""
+        """Learn of the alarm, as in the first minute."""
         self._invoke({"heartbeat": {}})
 
     def look(self) -> None:
-        """Take what the queues have now."""
+        """Take the queues' present messages."""
         for queue in self._queues:
             deliver(queue, self._invoke)
 
@@ -203,7 +203,7 @@ def _serving(server: str, port: int, account: Account, surges: str) -> Iterator[
 
 @contextmanager
 def _loading(port: int, surge_at: float) -> Iterator[subprocess.Popen[bytes]]:
-    """Load the server in a process of its own, at rest until a time of day, then with the surge."""
+    """Load the server from its own process: calmly until a time of day, then with the surge."""
     arguments = (port, AT_REST, SURGE, surge_at, PATIENCE)
     command = [sys.executable, "-m", "benchmarks.open_loop", *map(str, arguments)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:  # noqa: S603 - this interpreter, numbers

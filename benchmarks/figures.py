@@ -1,7 +1,7 @@
-"""What a benchmark finds: figures, each beside its goal and what was measured in the same run.
+"""A benchmark's figures, each next to its goal and a comparison from the same run.
 
-A goal is a limit of the ratio where there is something beside, and of the figure itself where there
-is nothing: a cold start of 200 ms beside a floor of 180 ms, at most 1.15 times it, is kept (1.11).
+With a comparison, a goal limits the ratio, otherwise the figure itself: a cold start of 200 ms
+next to a floor of 180 ms, at most 1.15 times it, meets the goal (1.11).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLUMNS = ("Figure", "Measured", "Compared with", "Ratio", "Goal", "Met")
 class Quantity:
     """A number with its unit; None is an event that never happened.
 
-    `ends` are the lowest and the highest of the runs of which it is the median.
+    `ends` are the lowest and highest of the runs whose median it is.
     """
 
     value: float | None
@@ -30,7 +30,7 @@ class Quantity:
     ends: tuple[float | None, float | None] | None = None
 
     def __str__(self) -> str:
-        """Return it with as many digits as tell something."""
+        """Return it with its significant digits."""
         shown = f"{_digits(self.value)} {self.unit}".rstrip()
         if self.value is None:
             shown = "never"
@@ -61,13 +61,13 @@ class Beside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """The most, or the least, that is promised; exactly one of them is given."""
+    """The promised maximum or minimum; exactly one is given."""
 
     at_most: float | None = None
     at_least: float | None = None
 
     def kept(self, value: float | None) -> bool:
-        """Return whether a figure or ratio keeps it; what never happened keeps nothing."""
+        """Return whether a figure or ratio meets it; what never happened meets no goal."""
         if value is None:
             return False
         if self.at_most is not None:
@@ -82,10 +82,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row: what was measured, and where promised or measured, a comparison and a goal.
+    """One row: what was measured, and its comparison and goal, if any.
 
-    `paired` is the median of the ratios of neighbouring measurements, where they were made in
-    turns: neighbours saw the same machine, so it says more than the ratio of two medians.
+    `paired` is the median ratio of neighbouring measurements, if they alternated: neighbours saw
+    the same machine, so it says more than the ratio of two medians.
     """
 
     what: str
@@ -96,7 +96,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Return the figure divided by what is beside it; None where there is none, or zero."""
+        """Return the figure divided by its comparison; None if that is missing or zero."""
         if self.paired is not None:
             return self.paired
         if self.beside is None or self.measured.value is None or not self.beside.quantity.value:
@@ -105,9 +105,9 @@ class Figure:
 
     @property
     def kept(self) -> bool | None:
-        """Return whether the goal is kept; None without a goal.
+        """Return whether the goal is met; None without a goal.
 
-        Where what is beside is zero, there is no ratio: only zero is at most any multiple of it.
+        If the comparison is zero, there is no ratio: only zero is at most any multiple of it.
         """
         if self.goal is None:
             return None
@@ -129,7 +129,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One part of the suite. `about` says what is measured, and how, in Markdown."""
+    """One part of the suite. `about` says in Markdown what is measured, and how."""
 
     name: str
     title: str
@@ -138,7 +138,7 @@ class Benchmark:
 
 
 def as_table(title: str, figures: Iterable[Figure]) -> Table:
-    """Return the figures as a table for the terminal; a goal that is missed stands out."""
+    """Return the figures as a table for the terminal; missed goals stand out."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for column in COLUMNS:
         table.add_column(column)
@@ -148,7 +148,7 @@ def as_table(title: str, figures: Iterable[Figure]) -> Table:
 
 
 def as_markdown(figures: Sequence[Figure]) -> Iterator[str]:
-    """Return the lines of the figures' table in a document."""
+    """Yield the lines of the figures' table in a document."""
     yield "| " + " | ".join(COLUMNS) + " |"
     yield "|" + "---|" * len(COLUMNS)
     for figure in figures:

@@ -1,11 +1,11 @@
-"""From an empty folder to a scaled service, as a new user goes: by the clock, with three answers.
+"""From an empty folder to a scaled service, timed as for a new user, with three answers.
 
 python -m benchmarks.first_service --command VENV/bin/quickstep
 
 The command is an installed one, or this environment's. `quickstep init` reads a service on an
-embedded AWS, Terraform deploys what it has written, `quickstep promote` ends the dry run, and a
-surge is answered. The scaler is there before, with a heartbeat each minute, as on AWS. Terraform's
-provider is taken from the folder that QUICKSTEP_TERRAFORM_PROVIDERS names.
+embedded AWS, Terraform deploys what it wrote, `quickstep promote` ends the dry run, and a surge is
+answered. The scaler is already deployed, with a heartbeat each minute, as on AWS. Terraform's
+provider comes from the folder that QUICKSTEP_TERRAFORM_PROVIDERS names.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ API = ServiceName("prod", "api")
 TASKS = 3
 ANSWERS = ("asgi", "80", "60")
 SURGE = 200.0
-"""Requests a second and task, where one should carry 80."""
+"""Requests per second and task, when one should carry 80."""
 PROMISED = 300.0
-"""Seconds in all."""
+"""Limit in seconds for all steps."""
 ALARM = API.alarm("request-rate/high")
 _EVENT = Path(__file__).parents[1] / "events" / "alarm-high-step2.json"
 _NOWHERE = f"arn:aws:lambda:{REGION}:123456789012:function:quickstep-schedule"
@@ -62,14 +62,14 @@ _NOWHERE = f"arn:aws:lambda:{REGION}:123456789012:function:quickstep-schedule"
 
 @dataclass
 class Trial:
-    """An empty folder, the account, and how long each step has taken."""
+    """An empty folder, the account, and how long each step took."""
 
     folder: Path
     account: Account
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, step: str, *arguments: str, answers: tuple[str, ...] = ()) -> str:
-        """Run a step as its user types it, and return what it prints."""
+        """Run a step as its user types it, and return its output."""
         began = time.perf_counter()
         done = subprocess.run(  # noqa: S603 - the command that is tried
             arguments,
@@ -105,7 +105,7 @@ class Trial:
 
 
 def put_scaler(account: Account) -> None:
-    """Store what the scaler's stack says of itself, and a service that nobody scales."""
+    """Store the scaler's parameter, and a service that nothing scales."""
     create_table(account)
     queue = create_queue(account, QUEUE)
     surges = create_surge_queue(account)
@@ -126,7 +126,7 @@ def put_scaler(account: Account) -> None:
 
 @contextmanager
 def heartbeats(scaler: Scaler) -> Iterator[None]:
-    """Let the scaler look for what it missed, once a minute."""
+    """Let the scaler check for missed work once a minute."""
     over = Event()
 
     def beat() -> None:
@@ -143,7 +143,7 @@ def heartbeats(scaler: Scaler) -> Iterator[None]:
 
 
 def publish(account: Account, value: float) -> None:
-    """Publish a load of each task for the last minute, and have its alarm say what it is."""
+    """Publish each task's load for the last minute, and set its alarm to match."""
     client, now = account.client("cloudwatch"), datetime.now(UTC)
     point = {
         "MetricName": "RequestsPerSecond",
@@ -162,7 +162,7 @@ def publish(account: Account, value: float) -> None:
 
 
 def event(value: float) -> dict[str, Any]:
-    """Return the event of its alarm, which has just seen a load of so much."""
+    """Return the alarm's event, after it has seen this load."""
     now = datetime.now(UTC)
     period = now.replace(microsecond=0) - timedelta(seconds=now.second % 10 + 10)
     found: dict[str, Any] = json.loads(_EVENT.read_text(encoding="utf-8"))
@@ -192,7 +192,7 @@ def event(value: float) -> dict[str, Any]:
 def main(
     command: Annotated[str, typer.Option(help="The installed command.")] = "quickstep",
 ) -> None:
-    """Go the way of a new user, and print how long each step has taken."""
+    """Take a new user's steps, and print how long each took."""
     found = shutil.which(command)
     if found is None or shutil.which("terraform") is None:
         sys.exit(f"this needs Terraform, and {command}: pip install it, or give --command")
@@ -213,7 +213,7 @@ def main(
 
 
 def go(trial: Trial, scaler: Scaler, command: str) -> None:
-    """Take the steps."""
+    """Run the steps."""
     trial.run("quickstep init prod/api --terraform", command, "init", "prod/api", "--terraform",
               answers=ANSWERS)  # fmt: skip
     inside = "-chdir=quickstep-prod-api"

@@ -1,4 +1,4 @@
-"""A worker's queue: Quickstep beside AWS's scalers on the same queue, on shipped and given traffic.
+"""A worker's queue: Quickstep next to AWS's scalers on the same queue, shipped and given traffic.
 
 python -m benchmarks signals
 python -m benchmarks.signals --traffic recorded.csv.gz --traffic another.csv.gz --multiply 0.1
@@ -39,7 +39,7 @@ SHIPPED = (
     ScenarioName.BURSTY,
 )
 TENTH = 0.1
-"""Of a scenario's requests a second, so many are jobs: 12 of 120."""
+"""Share of a scenario's requests per second that are jobs: 12 of 120."""
 
 TODAY = "aas-step-60s-alarm"
 TRACKING = "aas-target-tracking-60s"
@@ -48,26 +48,26 @@ SHORT = "quickstep, ScaleInWindow 60"
 AT_ONCE = "knows at once"
 
 LATE = 0.1
-"""Of all jobs, and of those that today's policy makes late without need."""
+"""Limits: share of all jobs, and share of those that today's policy makes late avoidably."""
 COST = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class KnowsAtOnce:
-    """Sizes by the same rule each second, from what has come in that second: nothing is seen late.
+    """Sizes by the same rule each second, from that second's arrivals: it sees nothing late.
 
-    What is late with it is so because tasks take their time to start.
+    Jobs that are late with it are late only because tasks take time to start.
     """
 
     setup: Setup
     name: str = AT_ONCE
 
     def signals(self, _server: Server) -> tuple[Signal, ...]:
-        """It asks the queue itself."""
+        """It reads the queue itself."""
         return ()
 
     def start(self, stage: Stage) -> None:
-        """Look once a second; give a task back that has been idle for ScaleInWindow."""
+        """Look once a second; give back a task that has been idle for ScaleInWindow."""
         (policy,) = self.setup.target.queues
         target, queue = self.setup.target, stage.queue
         assert queue is not None  # noqa: S101 - a worker has one
@@ -87,7 +87,7 @@ class KnowsAtOnce:
 
 
 def figures(traffic: Sequence[Traffic], seeds: int) -> Iterator[Figure]:
-    """Yield what becomes of jobs on each shipped scenario, and the sums over given traffic."""
+    """Yield the jobs' results on each shipped scenario, and the sums over given traffic."""
     shipped = [
         scenario_traffic(name, SCENARIOS[name].seconds).multiplied(TENTH) for name in SHIPPED
     ]
@@ -159,7 +159,7 @@ def _late(measures: Measures) -> float:
 
 
 def _avoidable(played: Sequence[Mapping[str, Measures]], name: str) -> float:
-    """Return the late jobs that would not be late if a change were known at once."""
+    """Return the late jobs that would be on time if changes were known at once."""
     return sum(max(0.0, each[name].failed - each[AT_ONCE].failed) for each in played)
 
 

@@ -1,7 +1,7 @@
-"""Counts what goes to AWS, from botocore's own events, and prices it in DynamoDB's units.
+"""Counts AWS calls from botocore's own events, and prices them in DynamoDB's units.
 
-The embedded AWS answers `ReturnConsumedCapacity` with constants, so units come from the sizes of
-the items before and after a write, by AWS's rules (`units.py`).
+The embedded AWS answers `ReturnConsumedCapacity` with constants, so units come from the items'
+sizes before and after a write, by AWS's rules (`units.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Sizes = dict[Key, int]
 
 
 class Ledger:
-    """What has been called while it was running; `table` is a client of DynamoDB not counted."""
+    """The calls made while it runs; `table` is a DynamoDB client that is not counted."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -37,7 +37,7 @@ class Ledger:
 
     @contextmanager
     def running(self, sizes: Sizes) -> Iterator[None]:
-        """Count what is called in this block, from zero on; `sizes` are those of the items now."""
+        """Count the calls in this block, from zero; `sizes` are the items' present sizes."""
         self._clear()
         self._sizes, self._running = sizes, True
         try:
@@ -46,14 +46,14 @@ class Ledger:
             self._running = False
 
     def sizes(self) -> Sizes:
-        """Return the size of every item of the table."""
+        """Return the size of every item in the table."""
         pages = self._table.get_paginator("scan").paginate(TableName=TABLE)
         return {_key(item): item_size(item) for page in pages for item in page["Items"]}
 
     def session(self) -> boto3.Session:
         """Return a session whose clients' calls are counted.
 
-        Two may be under way at once, of which one writes to the table at most.
+        Two calls may run at once, at most one of them writing to the table.
         """
         session = boto3.Session("embedded", "embedded", region_name=REGION)
         session.events.register("before-parameter-build", self._asked)
@@ -85,12 +85,12 @@ class Ledger:
 
 
 def _found_nothing(call: str, parsed: Mapping[str, Any]) -> bool:
-    """Whether it is a look at an empty queue: Lambda's pollers wait, and are counted apart."""
+    """Return whether it polls an empty queue: Lambda's pollers wait, and count separately."""
     return call == "ReceiveMessage" and not parsed.get("Messages")
 
 
 def _written(call: str, asked: Mapping[str, Any]) -> Iterator[tuple[Key, bool]]:
-    """Yield the key of each item that a call writes, and whether it does in a transaction."""
+    """Yield the key of each item that a call writes, and whether it uses a transaction."""
     match call:
         case "UpdateItem":
             yield _key(asked["Key"]), False
@@ -105,7 +105,7 @@ def _written(call: str, asked: Mapping[str, Any]) -> Iterator[tuple[Key, bool]]:
 
 
 def stored_bytes(sizes: Sizes) -> int:
-    """Return what the decision records of a table take, their index included."""
+    """Return the size of a table's decision records, including their index."""
     return sum(size + INDEXED for (_, sort), size in sizes.items() if sort.startswith("decision#"))
 
 

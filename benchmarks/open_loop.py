@@ -1,6 +1,6 @@
-"""Open-loop load: requests at their time, whether or not those before have been answered.
+"""Open-loop load: requests arrive on time, whether or not earlier ones have been answered.
 
-And closed-loop load, which is how much a server takes.
+Also closed-loop load, which shows how much a server takes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = "abcdef012345678912345678"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of a load: requests per second sent and answered, and the median in seconds."""
+    """A load's result: requests per second sent and answered, and the median in seconds."""
 
     sent: float
     answered: float
@@ -39,12 +39,12 @@ def capacity(port: int, seconds: float, clients: int = 16) -> float:
 def offer(
     port: int, rate: float, seconds: float, *, traced: bool = True, most: float = math.inf
 ) -> Answered:
-    """Send `rate` requests per second for a while, each on a connection of its own.
+    """Send `rate` requests per second for a while, each on its own connection.
 
-    No more than `most` at once.
+    At most `most` run at once.
 
-    With `traced`, they carry X-Amzn-Trace-Id as a load balancer writes it: the whole second at
-    which it got the request.
+    With `traced`, they carry X-Amzn-Trace-Id as a load balancer writes it, with the whole second in
+    which it received the request.
     """
     times: list[float] = []
     sent = 0

@@ -4,7 +4,7 @@ python -m benchmarks.overload
 python -m benchmarks.overload --only "gunicorn sync" --only hypercorn --times 4 --seconds 30
 
 Capacity is measured first, by clients that wait for each answer. The load is open loop: each
-request comes at its time, on a connection of its own, with the header that a load balancer writes.
+request comes on time, on its own connection, with the header that a load balancer writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WAITS, WORKS = 0.020, 0.005
 """Seconds that a request waits for something else, and then computes."""
 SETTLED = 5.0
-"""Seconds after which a point counts."""
+"""Seconds before points count."""
 TIMES = (0.5, 1.0, 2.0, 4.0, 8.0)
 CAPACITY_SECONDS = 3.0
 README = Path(__file__).parents[1] / "publisher" / "README.md"
@@ -90,7 +90,7 @@ asgi = AsgiMiddleware(_wait_and_work)
 
 
 def django_wsgi() -> WsgiMiddleware:
-    """Return a Django application of one view that blocks."""
+    """Return a Django application with one blocking view."""
     from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]  # noqa: PLC0415
 
     def wait(_request: HttpRequest) -> HttpResponse:
@@ -105,7 +105,7 @@ def django_wsgi() -> WsgiMiddleware:
 
 
 def django_asgi() -> AsgiMiddleware:
-    """Return a Django application of one asynchronous view."""
+    """Return a Django application with one asynchronous view."""
     from django.http import HttpRequest, HttpResponse  # noqa: PLC0415
 
     async def wait(_request: HttpRequest) -> HttpResponse:
@@ -133,7 +133,7 @@ def _set_up_django(view: Callable[..., Any]) -> None:
 
 @contextmanager
 def serving(command: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
-    """Run a server; yield its port, and the file with the lines that it publishes."""
+    """Run a server; yield its port, and the file with the lines it publishes."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "lines"
@@ -165,14 +165,14 @@ def serving(command: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(port: int) -> None:
-    """Wait until a server answers: it listens before its application is there."""
+    """Wait until a server answers: it listens before its application is loaded."""
     for _ in range(300):
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as one:
             one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -183,7 +183,7 @@ def wait_for(port: int) -> None:
 
 
 def points(lines: Path, since: float) -> list[dict[str, Any]]:
-    """Return the published points that are stamped after a time, in seconds since the epoch."""
+    """Return the points published after a time, in seconds since the epoch."""
     found = []
     for line in lines.read_text(encoding="utf-8").splitlines():
         with suppress(ValueError):
@@ -195,7 +195,7 @@ def points(lines: Path, since: float) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What became of a load of so many `times` the capacity, and the medians of what was said."""
+    """The result of a load of `times` the capacity, and the medians of the published values."""
 
     times: float
     answered: Answered
@@ -225,7 +225,7 @@ def capacity_of(command: tuple[str, ...]) -> float:
 
 
 def measured(command: tuple[str, ...], rate: float, times: float, seconds: float) -> Measured:
-    """Offer `times` the rate; return what became of it, and of the points after SETTLED."""
+    """Offer `times` the rate; return its result, with the points after SETTLED."""
     with serving(command) as (port, lines):
         began = time.time()
         answered = offer(port, rate * times, seconds)
@@ -240,11 +240,9 @@ def measured(command: tuple[str, ...], rate: float, times: float, seconds: float
 
 
 def main(
-    only: Annotated[
-        list[str] | None, typer.Option(help="A server; several times for more.")
-    ] = None,
-    times: Annotated[list[float] | None, typer.Option(help="Times its capacity.")] = None,
-    seconds: Annotated[float, typer.Option(min=12, help="Of load, each.")] = 16.0,
+    only: Annotated[list[str] | None, typer.Option(help="A server to measure. Repeatable.")] = None,
+    times: Annotated[list[float] | None, typer.Option(help="Multiples of its capacity.")] = None,
+    seconds: Annotated[float, typer.Option(min=12, help="Seconds of load for each.")] = 16.0,
     *,
     write: Annotated[bool, typer.Option(help="Put the table into the publisher's README.")] = False,
 ) -> None:

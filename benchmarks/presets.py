@@ -1,4 +1,4 @@
-"""What each preset of a target policy costs, and what it fails: a table for the docs.
+"""What each preset of a target policy costs, and how much it fails: a table for the docs.
 
 python -m benchmarks.presets --seeds 5
 """
@@ -32,7 +32,7 @@ def setup_of(preset: Preset) -> Setup:
 
 
 def main(seeds: Annotated[int, typer.Option(min=1)] = 5) -> None:
-    """Print failures and task-hours of each preset, medians of the seeds, as a table."""
+    """Print each preset's failures and task-hours, medians of the seeds, as a table."""
     setups = {preset: setup_of(preset) for preset in Preset}
     scalers = [Quickstep(setup, preset) for preset, setup in setups.items()]
     typer.echo(f"| Traffic | {' | '.join(Preset)} |\n| --- |{' --- |' * len(setups)}")

@@ -70,7 +70,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @dataclass
 class Side:
-    """One of the two servers that are compared."""
+    """One of the two servers to compare."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -80,7 +80,7 @@ class Side:
 
 @contextmanager
 def serving(served: str, kind: str) -> Iterator[Side]:
-    """Run a server with one worker; its points go nowhere, but are made and written."""
+    """Run a server with one worker; its points are made and written, but go nowhere."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -104,9 +104,9 @@ def serving(served: str, kind: str) -> Iterator[Side]:
 
 
 def load(side: Side, seconds: float) -> None:
-    """Send requests on CLIENTS connections for a while; note rate and the server's CPU.
+    """Send requests on CLIENTS connections for a while; record rate and the server's CPU.
 
-    One thread and bare sockets, so that the server is what limits the rate.
+    One thread with bare sockets, so that the server limits the rate.
     """
     before, began = cpu_of(side.process.pid), time.perf_counter()
     answered = 0
@@ -131,7 +131,7 @@ def load(side: Side, seconds: float) -> None:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds that a process, its threads and its children have used."""
+    """Return the CPU seconds used by a process, its threads and its children."""
     seconds, pids = 0.0, [pid]
     while pids:
         for thread in Path(f"/proc/{pids.pop()}/task").iterdir():
@@ -143,7 +143,7 @@ def cpu_of(pid: int) -> float:
 
 
 def wait_for(side: Side) -> None:
-    """Wait until a server answers: it listens before its application is there."""
+    """Wait until a server answers: it listens before its application is loaded."""
     for _ in range(300):
         with (
             suppress(OSError),
@@ -162,11 +162,11 @@ def wait_for(side: Side) -> None:
 
 
 def servers(starts: int, turns: int, seconds: float) -> Iterator[Figure]:
-    """Compare a server with the publisher to one without, and one without to another without.
+    """Compare a server with the publisher to one without, and two without to each other.
 
-    Two processes of the same program differ by some percent in speed, by how their memory happens
-    to lie. So the servers are started anew several times, and the second comparison, whose true
-    value is 1, says how far the first can be trusted.
+    Two processes of the same program differ in speed by a few percent, depending on their memory
+    layout. So the servers are restarted several times, and the second comparison, whose true value
+    is 1, shows how far the first can be trusted.
     """
     for served in APPS:
         starts_of = [compared(served, turns, seconds) for _ in range(starts)]
@@ -181,7 +181,7 @@ def servers(starts: int, turns: int, seconds: float) -> Iterator[Figure]:
 def _figure(
     what: str, starts: list[list[list[float]]], which: int, unit: str, goal: Goal | None = None
 ) -> Figure:
-    """Compare one of the servers to the first; of each start, the values of each server's turns."""
+    """Compare one server to the first; for each start, the values of both servers' turns."""
     first, chosen = (
         statistics.median(value for sides in starts for value in sides[index])
         for index in (0, which)
@@ -212,7 +212,7 @@ def median_ratio(numerators: list[float], denominators: list[float]) -> float:
 
 
 def calls(rounds: int) -> Iterator[Figure]:
-    """Measure single calls; the loop itself is measured beside and subtracted."""
+    """Measure single calls; the loop itself is measured separately and subtracted."""
     with tempfile.TemporaryDirectory() as folder:
         publisher = Publisher(
             cluster="prod", service="web", transport="emf", stream=io.StringIO(), directory=folder
@@ -309,7 +309,7 @@ def _cpu(loop: Callable[[int], None], number: int) -> float:
 def figures(
     starts: int = 2, turns: int = 12, seconds: float = 0.25, rounds: int = 5
 ) -> Iterator[Figure]:
-    """Yield what single calls cost, and then what a server loses."""
+    """Yield what single calls cost, then what a server loses."""
     yield from calls(rounds)
     yield from servers(starts, turns, seconds)
 

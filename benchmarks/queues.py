@@ -1,11 +1,9 @@
-"""A thousand services that work off queues: how often each is read, how soon a first task comes.
-
-And what that costs.
+"""A thousand services with queues: how often each is read, how soon a first task starts, the cost.
 
 python -m benchmarks queues
 
 The real door and polls over an account in memory, in virtual time. Ten functions take the polls,
-each of which knows only what it has seen itself.
+and each knows only what it has seen itself.
 """
 
 from __future__ import annotations
@@ -41,17 +39,17 @@ if TYPE_CHECKING:
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 FUNCTIONS = 10
 SETTLED = 900
-"""Seconds after which all that are empty are known to be."""
+"""Seconds after which all empty queues are known to be empty."""
 MEASURED = 600
 MOST_SECONDS = 12
 MOST_DOLLARS = 20
 JOLTS = 60
-"""Queues to which something comes, each at a moment of its own."""
+"""Queues that get a message, each at its own moment."""
 
 
 @dataclass
 class Crowd(InMemoryAws):
-    """An account of many services, each with a queue of its own."""
+    """An account of many services, each with its own queue."""
 
     count: int
     busy: int
@@ -90,7 +88,7 @@ class Crowd(InMemoryAws):
         return effect()
 
     def deliver(self, message: Message, delay: timedelta) -> None:
-        """Have a message come a moment after its delay."""
+        """Deliver a message a moment after its delay."""
         self._number += 1
         due = self.now + delay.total_seconds() + self._rng.uniform(0.05, 0.5)
         body = json.dumps(write_message(message))
@@ -125,7 +123,7 @@ class Crowd(InMemoryAws):
 
 @dataclass(frozen=True)
 class Crowded:
-    """What became of an account's polls."""
+    """The result of an account's polls."""
 
     reads_a_second: float
     polls_a_minute: float
@@ -136,12 +134,12 @@ class Crowded:
 
 
 def crowded(targets: int, busy: int) -> Crowded:
-    """Return what becomes of the polls of so many targets, of which some are always busy."""
+    """Return the result of polling this many targets, of which some are always busy."""
     crowd = Crowd(targets, busy)
     draw = random.Random(11)  # noqa: S311
 
     def work(second: int) -> None:
-        """Have the busy queues' counts change all the time, at a load that one task carries."""
+        """Change the busy queues' counts all the time, at a load that one task carries."""
         if second % 7 == 0:
             for number in range(busy):
                 reading = QueueReading(0, draw.choice((1, 2)))
@@ -176,7 +174,7 @@ def crowded(targets: int, busy: int) -> Crowded:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield what is read, how soon, and what it costs."""
+    """Yield what is read, how soon, and at what cost."""
     counted, prices = read_counts(), read_prices()
     for targets, busy in ((100, 5), (1_000, 0), (1_000, 50)):
         seen = crowded(targets, busy)

@@ -1,4 +1,4 @@
-"""The deployed functions at work on an embedded AWS, with all that they take counted."""
+"""The deployed functions on an embedded AWS, with everything they use counted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 EVENTS = ROOT / "events"
 AT = datetime(2026, 11, 22, 10, 0, 12, 600_000, tzinfo=UTC)
-"""The moment that the sample events speak of."""
+"""The moment of the sample events."""
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 TASKS = 4
@@ -55,11 +55,11 @@ INBOX = f"{QUEUE}-due"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 REQUEST = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
-"""The id of every invocation, as long as a real one."""
+"""The ID of every invocation, as long as a real one."""
 
 
 class Rehearsal:
-    """The deployed functions over an embedded AWS of one service, at a time that is set.
+    """The deployed functions over an embedded AWS with one service, at a fixed time.
 
     A quiet service: `TASKS` run, both alarms are OK and known, load has been published.
     """
@@ -75,7 +75,7 @@ class Rehearsal:
         session.events.register("after-call.cloudwatch.DescribeAlarms", self._on_our_clock)
         counted = replace(account, session=session).client
         reset(account)
-        # Messages are sent with a delay. Those that are due wait in a queue of their own.
+        # Messages are sent with a delay. Due ones wait in a separate queue.
         queue, inbox = create_queue(account), create_queue(account, INBOX)
         self._inbox = open_queue(counted("sqs"), inbox)
         settings = Settings(TABLE, queue, 0, MAX_EVENT_AGE, RETENTION)
@@ -106,9 +106,9 @@ class Rehearsal:
         self.now = AT
 
     def _forget_documents(self) -> None:
-        """Have functions that remember no document but of this very second.
+        """Make functions forget every document older than this very second.
 
-        So each evaluation reads the table's copy, but for the heartbeat's, which has just looked.
+        So each evaluation reads the table's copy, except the heartbeat's, which has just read it.
         """
         cycle = self._door.cycle
         known: Any = cycle.policies
@@ -116,26 +116,26 @@ class Rehearsal:
         self._door = replace(self._door, cycle=replace(cycle, policies=cold))
 
     def set_tasks(self, desired: int) -> None:
-        """Have somebody set the desired count."""
+        """Set the desired count as somebody else would."""
         self.client("ecs").update_service(
             cluster=SERVICE.cluster, service=SERVICE.service, desiredCount=desired
         )
 
     def set_alarm(self, name: str, state: str) -> None:
-        """Have an alarm change its state, and nobody told of it."""
+        """Change an alarm's state without an event."""
         self.client("cloudwatch").set_alarm_state(
             AlarmName=name, StateValue=state, StateReason="counted"
         )
         self._changed[name] = self.now
 
     def _on_our_clock(self, parsed: dict[str, Any], **_: Any) -> None:
-        """Say when alarms changed: the embedded AWS knows this machine's clock only."""
+        """Correct the times of alarm changes: the embedded AWS only knows this machine's clock."""
         for alarm in parsed["MetricAlarms"]:
             alarm["StateUpdatedTimestamp"] = self._changed[alarm["AlarmName"]]
             alarm.pop("StateTransitionedTimestamp", None)
 
     def publish(self, value: float, *moments: datetime) -> None:
-        """Publish samples of the periods that the moments are in: two of each task."""
+        """Publish samples in the periods of these moments: two per task."""
         data = [
             {
                 "MetricName": METRIC,
@@ -149,10 +149,10 @@ class Rehearsal:
         ]
         self.client("cloudwatch").put_metric_data(Namespace=NAMESPACE, MetricData=data)
 
-    # --- what AWS does -----------------------------------------------------------------------
+    # --- AWS's part ---------------------------------------------------------------------------
 
     def event(self, name: str) -> None:
-        """Deliver a sample event, as if it had happened now."""
+        """Deliver a sample event, as if it had just happened."""
         text = (EVENTS / f"{name}.json").read_text(encoding="utf-8")
         event = json.loads(_MOMENT.sub(self._shifted, text))
         self._invoke(scaler_handler, event, door=self._door)
@@ -166,7 +166,7 @@ class Rehearsal:
         self._invoke(scaler_handler, HEARTBEAT, door=self._door)
 
     def recheck(self) -> None:
-        """Deliver the re-check that the scaler has sent last."""
+        """Deliver the re-check that the scaler sent last."""
         memory, _ = DynamoTargets(self.client("dynamodb"), TABLE).peek(SERVICE.resource_id)
         self._send(json.dumps(write_message(Message(Recheck(SERVICE, memory.generation)))))
         self._deliver()
@@ -192,7 +192,7 @@ class Rehearsal:
         self._invoke(dashboard_handler, event, deployed=self._deployed)
 
     def _send(self, body: str) -> None:
-        read_message(body)  # what is counted is one of the scaler's own messages
+        read_message(body)  # fails unless it is one of the scaler's own messages
         self.client("sqs").send_message(QueueUrl=self._inbox.url, MessageBody=body)
 
     def _deliver(self) -> None:
@@ -211,7 +211,7 @@ class Rehearsal:
                 self._seconds += time.perf_counter() - began
                 self._invocations += 1
 
-    # --- what came of it ------------------------------------------------------------------------
+    # --- the result ---------------------------------------------------------------------------
 
     def counted(self, act: Act) -> Counts:
         """Return what `act` takes."""
@@ -235,7 +235,7 @@ class Rehearsal:
         )
 
     def timed(self, act: Act) -> float:
-        """Return the milliseconds in which the functions do it; nothing is counted meanwhile."""
+        """Return the milliseconds that the functions take for it; nothing is counted meanwhile."""
         self._seconds = 0.0
         act(self)
         return self._seconds * 1000
@@ -256,19 +256,19 @@ class Rehearsal:
         return list(answer["Items"])
 
     def fill(self, count: int) -> None:
-        """Put decisions like the largest one into the last hour."""
+        """Add decisions like the largest one to the last hour."""
         item, requests = max(self._decisions(), key=item_size), []
         for number in range(count):
             moment = write_moment(self.now - HOUR + timedelta(seconds=30 * number))
             copy = {**item, "at": {"S": moment}, "sk": {"S": f"decision#{moment}#{number:032x}"}}
             requests.append({"PutRequest": {"Item": copy}})
-        for start in range(0, count, 25):  # the most that one call takes
+        for start in range(0, count, 25):  # the maximum per call
             batch = {TABLE: requests[start : start + 25]}
             self.client("dynamodb").batch_write_item(RequestItems=batch)
 
 
 def emf_metrics(line: str) -> Iterator[str]:
-    """Yield the metrics of a log line in the embedded metric format, without the service's name.
+    """Yield the metrics of an EMF log line, without the service's name.
 
     Example: `Decisions Outcome=SCALED_OUT ResourceId`.
     """

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SEEDS = 4
 USUAL = World()
 LONGEST = 1800
-"""Seconds of a scenario that are played: of the bursty one not all three hours."""
+"""Seconds of a scenario to play; the bursty one is cut short of its three hours."""
 SHIPPED = (
     ScenarioName.STEP_X3,
     ScenarioName.STEP_X10,
@@ -49,11 +49,11 @@ SHIPPED = (
     ScenarioName.BURSTY,
 )
 FAILED, TASK_SECONDS = 10.0, 1.0
-"""Per cent by which a run may differ from the same request by request."""
+"""Per cent by which a run may differ from the same run request by request."""
 
 
 class Sums(NamedTuple):
-    """What a run came to: failures, task-seconds, and the milliseconds of p50, p95 and p99."""
+    """A run's sums: failures, task-seconds, and the milliseconds of p50, p95 and p99."""
 
     failed: float
     task_seconds: float
@@ -61,14 +61,14 @@ class Sums(NamedTuple):
 
 
 class Both(NamedTuple):
-    """A run as the fluid model has it, and request by request."""
+    """A run by the fluid model, and request by request."""
 
     fluid: Sums
     single: Sums
 
 
 def scalers(setup: Setup) -> tuple[Scaler, ...]:
-    """Return those whose runs are replayed: what a README states, and AWS's strongest two."""
+    """Return the scalers to replay: those in the README, and AWS's two strongest."""
     return (
         Quickstep(setup),
         with_surge_messages(setup),
@@ -78,7 +78,7 @@ def scalers(setup: Setup) -> tuple[Scaler, ...]:
 
 
 def counted(name: ScenarioName, seconds: int, seed: int = 1) -> Traffic:
-    """Return a scenario as somebody would record it: whole requests, as many as chance brings."""
+    """Return a scenario as a recording would show it: whole requests with random counts."""
     random = Random(f"counted {seed}")  # noqa: S311 - repeatable, not secret
     means = scenario_traffic(name, seconds).requests
     counts = (max(0.0, round(random.gauss(mean, math.sqrt(mean)))) for mean in means)
@@ -88,7 +88,7 @@ def counted(name: ScenarioName, seconds: int, seed: int = 1) -> Traffic:
 def figures(
     traffic: Sequence[Traffic] = (), seeds: int = SEEDS, world: World = USUAL
 ) -> Iterator[Figure]:
-    """Yield by how much the fluid model differs, of each scaler on each traffic."""
+    """Yield by how much the fluid model differs, for each scaler on each traffic."""
     shipped = [scenario_traffic(name, min(LONGEST, SCENARIOS[name].seconds)) for name in SHIPPED]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
@@ -159,7 +159,7 @@ def main(
     multiply: Annotated[float, typer.Option(help="Multiply the recorded requests.")] = 1.0,
     seeds: Annotated[int, typer.Option(min=1)] = SEEDS,
     refuse_checks: Annotated[
-        bool, typer.Option("--refuse-checks", help="A task that is full refuses its checks, too.")
+        bool, typer.Option("--refuse-checks", help="A full task refuses its health checks too.")
     ] = False,
 ) -> None:
     """Print by how much the fluid model differs from single requests."""

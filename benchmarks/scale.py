@@ -37,9 +37,10 @@ QUIET_SIZES = (1_000, 2_500)
 HOUR = 3_600.0
 
 WARMTH = 3
-"""How much more a table has to take than a new one: 12,000 units of writes a second.
+"""How much more than a new table the table can take: 12,000 units of writes a second.
 
-Example: 10,000 evaluations in ten seconds write 8 units each: 8,000 a second, of a new one's 4,000.
+Example: 10,000 evaluations in ten seconds write 8 units each: 8,000 a second; a new table takes
+4,000.
 """
 
 MOST_OVER_IDEAL = 1.1
@@ -48,7 +49,7 @@ OF_THE_LINE = (PARTITION_READS, PARTITION_WRITES)
 
 @dataclass(frozen=True)
 class Scale:
-    """What became of a surge; times in seconds of its virtual clock, CPU of this machine's."""
+    """The result of a surge; times in seconds of its virtual clock, CPU of this machine."""
 
     targets: int
     unanswered: int
@@ -72,7 +73,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Quiet:
-    """What became of an hour in which nothing happens."""
+    """The result of an hour without events."""
 
     targets: int
     throttled_decisions: int
@@ -83,12 +84,12 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Publishing:
-    """How many tasks may publish by PutMetricData."""
+    """How many tasks may publish with PutMetricData."""
 
     calls_of_a_point: int
 
     def within(self, seconds: float) -> int:
-        """Return the most tasks of an account and Region that can publish in so many seconds.
+        """Return the most tasks in an account and Region that can publish within these seconds.
 
         Example: one call each, 500 a second: 500 tasks within 1 s, 2,500 within 5 s.
         """
@@ -96,8 +97,8 @@ class Publishing:
 
 
 def measure(targets: int, warmth: int = WARMTH) -> Scale:
-    """Run a surge; per target where no total is said. To be called in a process of its own."""
-    gc.disable()  # the run's objects live to its end: looking through them finds nothing
+    """Run a surge; figures are per target unless called a total. Call it in its own process."""
+    gc.disable()  # the run's objects live to its end, so collecting finds nothing
     before = _peak_kib()
     result = Surge(targets, limits=published(warmth=warmth)).run()
     peak = _peak_kib()
@@ -126,7 +127,7 @@ def measure(targets: int, warmth: int = WARMTH) -> Scale:
 
 
 def measure_quiet(targets: int, seconds: float = HOUR) -> Quiet:
-    """Let so many targets be quiet for an hour of virtual time."""
+    """Let this many targets be quiet for an hour of virtual time."""
     result = Surge(targets, fires=False).run(seconds)
     return Quiet(
         targets=targets,
@@ -138,19 +139,19 @@ def measure_quiet(targets: int, seconds: float = HOUR) -> Quiet:
 
 
 def _peak_kib() -> int:
-    """Return the most memory that this program has had; `ru_maxrss` counts its parent's, too."""
+    """Return this program's peak memory; `ru_maxrss` would include its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
 
 
 def measure_apart(targets: int, warmth: int = WARMTH) -> Scale:
-    """Run a surge in a process of its own, so that its peak of memory is its own, too."""
+    """Run a surge in its own process, so that its peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure, targets, warmth).result()
 
 
 def measure_publishing(intervals: int = 12) -> Publishing:
-    """Count the calls that the real publisher makes in so many of its intervals, one task's."""
+    """Count one task's calls over this many intervals of the real publisher."""
     client, seconds = _Counting(), 0.0
     start = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
     clock = Clock(lambda: start + timedelta(seconds=seconds), lambda: seconds, lambda: seconds)
@@ -173,7 +174,7 @@ def measure_publishing(intervals: int = 12) -> Publishing:
 
 
 class _Counting:
-    """A client of CloudWatch that counts its calls."""
+    """A CloudWatch client that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -183,7 +184,7 @@ class _Counting:
 
 
 def quiet_figures(sizes: Sequence[int] = QUIET_SIZES, seconds: float = HOUR) -> Iterator[Figure]:
-    """Yield what became of quiet targets."""
+    """Yield the results of quiet targets."""
     for targets in sizes:
         quiet = measure_quiet(targets, seconds)
         name = f"{targets:,} quiet targets, an hour"
@@ -197,7 +198,7 @@ def quiet_figures(sizes: Sequence[int] = QUIET_SIZES, seconds: float = HOUR) -> 
 
 
 def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
-    """Yield what became of surges of several sizes, and how many tasks may publish."""
+    """Yield the results of surges of several sizes, and how many tasks may publish."""
     yield from quiet_figures()
     for targets in sizes:
         scale = measure_apart(targets)

@@ -1,9 +1,9 @@
-"""Quickstep beside AWS's scalers: what it promises, and whether the simulator says so.
+"""Quickstep next to AWS's scalers: what it promises, and whether the simulator agrees.
 
 python -m benchmarks scalers
 python -m benchmarks.scalers --traffic recorded.csv.gz --traffic another.csv.gz --multiply 100
 
-A document that does not exist is left out.
+Documents that do not exist are skipped.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 SEEDS = 20
 
 
-# --- what is promised -----------------------------------------------------------------------------
+# --- promises -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the default steps are to be beside another scaler: a ratio of a measure, and a limit.
+    """A promise of the default steps relative to another scaler: a ratio, and its limit.
 
     A ratio is Quickstep's measure divided by the other's.
     """
@@ -94,11 +94,11 @@ PROMISED_ON = (
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a policy that is one number is to reach on a scenario.
+    """What a one-number policy should reach on a scenario.
 
-    The limit is of the ratio to the `other`'s measure, or of the measure itself where there is no
-    other. `NEEDED` stands for the most tasks that the load needs. With `worst`, the worst seed's
-    measure is meant.
+    The limit applies to the ratio to the `other`'s measure, or to the measure itself without one.
+    `NEEDED` stands for the most tasks that the load needs. With `worst`, the worst seed's measure
+    counts.
     """
 
     words: str
@@ -141,12 +141,12 @@ AIMS: Mapping[ScenarioName, tuple[Aim, ...]] = {
 }
 
 SUMMED = tuple(name for name in AIMS if name is not ScenarioName.DIURNAL)
-"""What the sums are of: a day costs more than all of them, and nothing fails on it."""
+"""The traffic of the sums: a day costs more than all of them, and nothing fails on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another scaler in the sums: at most so much of its failures, at so much of its cost."""
+    """Another scaler in the sums: the limits on failures and cost relative to it."""
 
     name: str
     failures: float
@@ -155,7 +155,7 @@ class Rival:
 
 RIVALS = (Rival(PERCENT, 0.35, 0.87), Rival(ANNOUNCED_20S, 0.35, 1.0), Rival(STEPS, 0.45, 0.92))
 TURNS = 0.6
-"""At most so many of today's changes of direction, and on no traffic more than today."""
+"""Limit on changes of direction relative to today's; on no traffic may there be more."""
 
 # --- figures --------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ def figures(
     seeds: int = SEEDS,
     tested: Sequence[Contender] = CONTENDERS,
 ) -> Iterator[Figure]:
-    """Yield every promise and aim; of given traffic, its sums."""
+    """Yield every promise and aim; for given traffic, its sums."""
     there = [one for one in tested if one.file.is_file()]
     shipped: list[Played] = []
     for name, aims in AIMS.items():
@@ -193,7 +193,7 @@ def figures(
 
 
 def kept_promises(case: Traffic, results: Played) -> Iterator[Figure]:
-    """Yield what the default steps promise, beside whom they promise it."""
+    """Yield the promises of the default steps, next to the scalers they refer to."""
     for promise in PROMISES:
         yield Figure(
             f"{case.name}: {promise.words}",
@@ -206,7 +206,7 @@ def kept_promises(case: Traffic, results: Played) -> Iterator[Figure]:
 def reached_aims(
     case: Traffic, one: Contender, aims: Iterable[Aim], results: Played
 ) -> Iterator[Figure]:
-    """Yield how far a policy reaches the aims of one traffic."""
+    """Yield how well a policy meets one traffic's aims."""
     for aim in aims:
         if aim.other == one.label:
             beside = None
@@ -225,7 +225,7 @@ def reached_aims(
 
 
 def _goal(one: Contender, goal: Goal | None) -> Goal | None:
-    """Return the goal, which is for the others: today's steps are what they are compared with."""
+    """Return the goal, or None for today's steps, which are the baseline."""
     return None if one == TODAY else goal
 
 
@@ -233,35 +233,35 @@ def _goal(one: Contender, goal: Goal | None) -> Goal | None:
 
 FLEETS = (60, 600)
 FLEET_SECONDS = 660
-"""Until the surge of `step-x3` is over."""
+"""Seconds until the surge of `step-x3` is over."""
 
 SOON = 52.0
-"""Seconds to 95 % of the tasks of a small fleet."""
+"""Seconds in which a small fleet reaches 95 % of its tasks."""
 QUOTA_ROOM = 5.0
-"""Seconds beyond what the launch quotas allow, once the first answer is given."""
+"""Seconds beyond what the launch quotas allow, after the first answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
-    """Asks for all tasks in the surge's first second: only quotas and start-ups hold it up."""
+    """Requests all tasks in the surge's first second: only quotas and start-ups delay it."""
 
     tasks: int
     second: int
     name: ClassVar[str] = "all asked for at once"
 
     def signals(self, _server: Server) -> tuple[Signal, ...]:
-        """Requests per second; nobody looks at them."""
+        """Requests per second, which nothing watches."""
         return (REQUESTS,)
 
     def start(self, stage: Stage) -> None:
-        """Plan the one change."""
+        """Plan the only change."""
         stage.at(stage.lead + self.second, lambda: stage.scale(self.tasks, "it knows"))
 
 
 def _fleets(one: Contender, seeds: int) -> Iterator[Figure]:
     surge = scenario_traffic(ScenarioName.STEP_X3, FLEET_SECONDS)
     for tasks in FLEETS:
-        # As many requests as so many tasks can just take: 60 tasks at a threshold of 100, 6,000.
+        # As many requests as this many tasks can just take: 60 tasks at a threshold of 100, 6,000.
         threshold = TODAY.setup().scale_out_threshold
         traffic = surge.multiplied(tasks * threshold / surge.requests[0])
         most = needed(traffic)
@@ -293,7 +293,7 @@ ALIKE = 1.1
 
 
 def _targets(one: Contender, seeds: int) -> Iterator[Figure]:
-    """Yield how far apart the same service is, at another number of requests per task."""
+    """Yield how far results for the same service vary with the requests per task."""
     found: dict[str, dict[float, float | None]] = {"time_to_95_percent_s": {}, "task_seconds": {}}
     usual = one.setup()
     for target in TARGETS:
@@ -334,7 +334,7 @@ def failure_rates(results: Sequence[Played], scaler: str) -> float:
 
 
 def mean_task_seconds(results: Sequence[Played], scaler: str) -> float:
-    """Return the geometric mean of its task-seconds: each traffic counts alike, long or short."""
+    """Return the geometric mean of its task-seconds, in which every traffic counts equally."""
     logs = [math.log(case[scaler].medians.task_seconds) for case in results]
     return math.exp(sum(logs) / len(logs))
 
@@ -342,10 +342,10 @@ def mean_task_seconds(results: Sequence[Played], scaler: str) -> float:
 def sums(
     what: str, tested: Iterable[Contender], results: Sequence[Played], *, given: bool
 ) -> Iterator[Figure]:
-    """Yield failures, cost and changes of direction over several traffics, beside every rival.
+    """Yield failures, cost and changes of direction over several traffics, next to every rival.
 
-    The limits of failures and cost are for `given` recordings. On what the repository ships, most
-    of what fails does so before any task can start, with every scaler.
+    The limits on failures and cost apply to `given` recordings. On the shipped traffic, most
+    failures happen before any task can start, with every scaler.
     """
     title = f"{what}, {len(results)} in all"
     for one in tested:
@@ -403,7 +403,7 @@ def main(
     ] = None,
     multiply: Annotated[float, typer.Option(help="Multiply the recorded requests.")] = 1.0,
     policy: Annotated[
-        list[Path] | None, typer.Option(help="Another document to hold to the goals. Repeatable.")
+        list[Path] | None, typer.Option(help="Another document to test. Repeatable.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1)] = SEEDS,
 ) -> None:

@@ -1,10 +1,10 @@
-"""Failures against cost as one picture: every scaler on every traffic that the repository ships.
+"""Failures against cost in one picture: every scaler on all traffic that the repository ships.
 
 python -m benchmarks.scatter docs/images/scalers.svg
 
 A point is a scaler on one traffic, the median of its seeds. Across: its task-hours, as a multiple
-of those of just enough tasks at every moment. Up: the share of requests that failed, on a scale of
-square roots, so that both 0.1 % and 50 % can be seen. A table with the same in words is printed.
+of the theoretical minimum. Up: the share of failed requests on a square-root scale, so that both
+0.1 % and 50 % are visible. It also prints the same data as a table.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ TRAFFIC = (
     ScenarioName.DIURNAL,
 )
 LEFT_OUT = frozenset({"quickstep", "textbook"})
-"""Quickstep goes by its documents' labels, and nobody runs the textbook's policy."""
+"""Quickstep appears under its documents' labels, and nobody runs the textbook's policy."""
 
 
 class Point(NamedTuple):
-    """A scaler on one traffic: times the task-hours of just enough tasks, and the share failed."""
+    """A scaler on one traffic: its multiple of the minimum task-hours, and its failed share."""
 
     cost: float
     failed: float
@@ -78,8 +78,8 @@ def points(seeds: int) -> dict[str, list[Point]]:
 
 # --- the picture ----------------------------------------------------------------------------------
 
-# Okabe and Ito's colours, which people with any colour vision can tell apart, and three of Tol's
-# muted ones, which are darker than those of the same hue.
+# Okabe and Ito's colours, which people with any colour vision can distinguish, and three of Tol's
+# muted ones, which are darker than the former with the same hue.
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
     *("#56B4E9", "#000000", "#882255", "#999933", "#332288"),
@@ -156,7 +156,7 @@ def _mark(number: int, x: float, y: float) -> str:
 
 
 def table(found: Mapping[str, Sequence[Point]]) -> Iterator[str]:
-    """Yield the lines of the same in words: each cell is what failed, and at how much cost."""
+    """Yield the table's lines: each cell has the failures and their cost."""
     names = [str(name) for name in TRAFFIC]
     yield "| Scaler | " + " | ".join(f"`{name}`" for name in names) + " |"
     yield "|" + " --- |" * (len(names) + 1)

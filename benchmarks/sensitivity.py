@@ -1,11 +1,11 @@
-"""What each modelled number is worth to the figures that the README states: a tornado chart.
+"""How each modelled number affects the README's figures: a tornado chart.
 
 python -m benchmarks.sensitivity docs/images/sensitivity.svg
 
-Each number of `quickstep_lab.simulator.constants` that has a range is set to its lowest and to its
-highest value, all others staying as they are, and the README's comparison is played again: the same
-traffic, the same seeds. The picture shows the widest swings of each figure. All of them are printed
-as a table, and written into docs/model.md.
+Each number of `quickstep_lab.simulator.constants` that has a range is set to its lowest and its
+highest value while all others stay, and the README's comparison is played again: same traffic, same
+seeds. The picture shows each figure's widest swings. All of them are printed as a table, and
+written into docs/model.md.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ SCENARIO = ScenarioName.STEP_X10
 DOCUMENT = Path(__file__).parents[1] / "docs" / "model.md"
 
 Found = dict[str, "Measures"]
-"""The medians of each scaler."""
+"""Each scaler's medians."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A figure that the README states, and how it is read from what was played."""
+    """A figure in the README, and how to read it from the results."""
 
     words: str
     unit: str
     of: Callable[[Found], float | None]
 
     def shown(self, found: Found) -> str:
-        """Return it as the table writes it."""
+        """Return it in the table's format."""
         value = self.of(found)
         if value is None:
             return "never"
@@ -70,14 +70,12 @@ ALARM, SURGE, PERCENT, TRACKING = (
 
 STATED = (
     Stated("trigger, by the alarm", "s", lambda found: found[ALARM].time_to_trigger_s),
-    Stated("trigger, told of surges", "s", lambda found: found[SURGE].time_to_trigger_s),
+    Stated("trigger, with surge messages", "s", lambda found: found[SURGE].time_to_trigger_s),
     Stated("capacity, by the alarm", "s", lambda found: found[ALARM].time_to_capacity_s),
     Stated("capacity, AAS's percent steps", "s", lambda found: found[PERCENT].time_to_capacity_s),
-    Stated(
-        "capacity, AAS's tracking of 20 s", "s", lambda found: found[TRACKING].time_to_capacity_s
-    ),
+    Stated("capacity, AAS's 20-s tracking", "s", lambda found: found[TRACKING].time_to_capacity_s),
     Stated("failed, by the alarm", "%", lambda found: _failed(found, ALARM)),
-    Stated("failed, told of surges", "%", lambda found: _failed(found, SURGE)),
+    Stated("failed, with surge messages", "%", lambda found: _failed(found, SURGE)),
     Stated("failed, AAS's percent steps", "%", lambda found: _failed(found, PERCENT)),
     Stated("task-hours, by the alarm", "h", lambda found: found[ALARM].task_seconds / 3600),
 )
@@ -90,7 +88,7 @@ def _failed(found: Found, scaler: str) -> float:
 def varied(world: World, constant: Constant, value: float) -> World:
     """Return a world with another value of a constant.
 
-    With another median, a spread's 95th percentile is as many times as high as before; it is never
+    With another median, a spread's 95th percentile keeps its ratio to the median; it never falls
     below the median.
 
     Example: start_up.median of 60 makes Spread(30, 40) a Spread(60, 80).
@@ -113,7 +111,7 @@ def _changed(owner: Any, name: str, value: float) -> dict[str, Any]:
 
 
 def play(world: World, seeds: int) -> Found:
-    """Return what the README's scalers come to in a world."""
+    """Return the results of the README's scalers in a world."""
     setup = TODAY.setup()
     traffic = scenario_traffic(SCENARIO, SCENARIOS[SCENARIO].seconds)
     scalers = (
@@ -128,21 +126,21 @@ def play(world: World, seeds: int) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """What came of a constant's lowest and highest value."""
+    """The results for a constant's lowest and highest value."""
 
     constant: Constant
     low: Found
     high: Found
 
     def width(self, stated: Stated, usual: Found) -> float:
-        """Return how far the figure goes, of what it usually is; what never comes goes furthest."""
+        """Return the figure's relative range; a value that never happens is furthest."""
         middle = stated.of(usual) or 1.0
         ends = [stated.of(found) for found in (self.low, self.high)]
         return max(9.0 if end is None else abs(end - middle) / middle for end in ends)
 
 
 def swings(seeds: int, constants: Sequence[Constant]) -> tuple[Found, list[Swing]]:
-    """Return what is usual, and the swing of each constant."""
+    """Return the usual result, and each constant's swing."""
     worlds = [World()]
     for one in constants:
         assert one.low is not None  # noqa: S101 - it is varied
@@ -158,7 +156,7 @@ def swings(seeds: int, constants: Sequence[Constant]) -> tuple[Found, list[Swing
 # --- the picture ----------------------------------------------------------------------------------
 
 MOST = 8
-"""Bars of a figure: the widest."""
+"""Bars per figure: the widest."""
 WIDTH, LEFT, RIGHT = 960, 430, 880
 BAR, HEAD = 20, 50
 LOW, HIGH = "#3b6ea5", "#c2571a"
@@ -167,7 +165,7 @@ BARELY = 0.02
 
 
 def picture(usual: Found, found: Sequence[Swing]) -> str:
-    """Return a tornado for each figure, one below the other, as SVG."""
+    """Return one tornado per figure, one below the other, as SVG."""
     parts: list[str] = []
     top = 64
     for stated in STATED:
@@ -236,7 +234,7 @@ def _tornado(stated: Stated, usual: Found, found: Sequence[Swing], top: float) -
 def rows(usual: Found, found: Sequence[Swing]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table's head and rows: each figure at the lowest and the highest value."""
     head = ("Modelled number", "From, to", *(f"{one.words}, {one.unit}" for one in STATED))
-    body = [("**as it is**", "", *(f"**{one.shown(usual)}**" for one in STATED))]
+    body = [("**unchanged**", "", *(f"**{one.shown(usual)}**" for one in STATED))]
     for swing in found:
         one = swing.constant
         unit = f" {one.unit}" if one.unit else ""
@@ -256,7 +254,7 @@ def _cell(stated: Stated, usual: Found, swing: Swing) -> str:
 
 
 def written(text: str, block: str) -> str:
-    """Return a document with the block of this benchmark filled in."""
+    """Return a document with this benchmark's block filled in."""
     marked = r"(<!-- measured:sensitivity -->\n).*?(<!-- /measured:sensitivity -->)"
     return re.sub(marked, lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text, flags=re.DOTALL)
 

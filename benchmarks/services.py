@@ -2,8 +2,8 @@
 
 python -m benchmarks services
 
-The embedded AWS answers in 4 to 12 ms. What it has not (IAM's simulation, EventBridge's test of a
-pattern, a quota) is answered here, at once.
+The embedded AWS answers in 4 to 12 ms. What it lacks (IAM's simulation, EventBridge's pattern test,
+a quota) is answered here at once.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _ENVIRONMENT = {
 _RULE = {"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": "quickstep/"}]}}
 
 
-# --- what is there before ------------------------------------------------------------------------
+# --- preparation ---------------------------------------------------------------------------------
 
 
 def services(number: int) -> list[ServiceName]:
-    """Return the names of so many services, of two clusters."""
+    """Return the names of this many services in two clusters."""
     return [ServiceName(CLUSTERS[i % 2], f"service-{i:03}") for i in range(number)]
 
 
 def set_up(account: Account, number: int) -> None:
-    """Make the scaler's parameter, table, rule and queues, and services that AAS scales."""
+    """Create the scaler's parameter, table, rule and queues, and services that AAS scales."""
     _scaler(account)
     elb, ec2 = account.client("elbv2"), account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -142,7 +142,7 @@ def _autoscaling(account: Account, service: ServiceName) -> None:
 
 
 def put_alarms(account: Account, folder: Path) -> None:
-    """Make the alarms that the import has written, and publish what they watch."""
+    """Create the alarms that the import wrote, and publish their metrics."""
     client, now = account.client("cloudwatch"), datetime.now(UTC)
     for file in sorted(folder.glob("*/*/alarms.json")):
         alarms = json.loads(file.read_text(encoding="utf-8"))
@@ -166,11 +166,11 @@ _ANSWERS = {
     "SimulatePrincipalPolicy": {"EvaluationResults": []},
     "TestEventPattern": {"Result": True},
 }
-"""What the embedded AWS has not."""
+"""Answers that the embedded AWS lacks."""
 
 
 def _mended(given: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with which alarms run a step policy, and a page's token that leads on."""
+    """Add the alarms that run a step policy to an answer, and fix its page token."""
     for policy in answer.get("ScalingPolicies", []):
         cluster, service = policy["ResourceId"].split("/")[1:]
         policy["Alarms"] = [{"AlarmName": f"{cluster}-{service}-{policy['PolicyName']}"}]
@@ -182,7 +182,7 @@ def _mended(given: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """Count the calls of every client of this process, by service and operation."""
+    """Count the calls of every client in this process, by service and operation."""
     calls: Counter[str] = Counter()
     lock, real = Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -199,7 +199,7 @@ def counting() -> Iterator[Counter[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a command has called, and for how long it ran, in seconds."""
+    """A command's calls, and its run time in seconds."""
 
     seconds: float
     calls: Counter[str]
@@ -213,7 +213,7 @@ class Run:
 
 
 def run(account: Account, *arguments: str) -> Run:
-    """Run a command of `quickstep` in this process."""
+    """Run a `quickstep` command in this process."""
     environment = {**_ENVIRONMENT, "AWS_ENDPOINT_URL": account.endpoint_url, "COLUMNS": "200"}
     began = time.perf_counter()
     with counting() as calls:
@@ -222,7 +222,7 @@ def run(account: Account, *arguments: str) -> Run:
 
 
 def journey(number: int) -> dict[str, Run]:
-    """Return what it takes to import, put in force and check so many services."""
+    """Return what it takes to import, deploy and check this many services."""
     runs = {}
     with EmbeddedAws() as account, TemporaryDirectory() as folder:
         set_up(account, number)
@@ -238,7 +238,7 @@ def journey(number: int) -> dict[str, Run]:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield seconds and calls of each command, and which calls."""
+    """Yield each command's seconds and calls, and which calls."""
     for name, one in journey(SERVICES).items():
         yield Figure(f"{name}: time", Quantity(one.seconds, "s"))
         goal = Goal(at_most=10 * SERVICES) if name == "doctor --all" else None

@@ -1,4 +1,4 @@
-"""Quickstep beside AWS's own scaler on the same signal, for every signal that a service may have.
+"""Quickstep next to AWS's own scaler on the same signal, for every signal that a service may have.
 
 python -m benchmarks signals
 python -m benchmarks.signals --seeds 20 --traffic jobs.csv.gz --multiply 0.1
@@ -49,10 +49,10 @@ SCENARIOS_PLAYED = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A signal: a document on it, AWS's scaler on the same one, and what is to be reached.
+    """A signal: a document on it, AWS's scaler on the same one, and the goals.
 
-    `sooner` and `failed` are limits of ratios: of the time to the trigger, and of failed requests,
-    by scenario.
+    `sooner` and `failed` limit ratios by scenario: of the time to the trigger, and of failed
+    requests.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Row:
     surges: bool = False
 
     def setup(self, lag: float | None = None) -> Setup:
-        """Return the document; its tasks publish whole seconds, as all of the simulator do."""
+        """Return the document; its tasks publish whole seconds, as all simulated tasks do."""
         return read_setup(POLICIES / self.document, None, Given(lag=lag))
 
 
@@ -98,13 +98,13 @@ ROWS = (
 )
 
 LAGS = (0.0, ECS_LAG, World().tracking_delay_20s)
-"""What the lag of ECS's metrics may be, in seconds: between none, and all that is unexplained."""
+"""Possible lags of ECS's metrics in seconds: from none to everything unexplained."""
 
 
 def figures(seeds: int = SEEDS, jobs: Sequence[Traffic] = ()) -> Iterator[Figure]:
-    """Yield every signal on every scenario, and what the lag that nobody publishes comes to.
+    """Yield every signal on every scenario, and the effect of the lag that AWS does not publish.
 
-    `jobs` are recordings of jobs a second, for a worker's queue.
+    `jobs` are recordings of jobs per second, for a worker's queue.
     """
     for row in ROWS:
         for scenario in SCENARIOS_PLAYED:
@@ -195,7 +195,7 @@ def main(
     ] = None,
     multiply: Annotated[float, typer.Option(help="Multiply the recorded jobs.")] = 1.0,
 ) -> None:
-    """Print every signal beside AWS's scaler on it."""
+    """Print every signal next to AWS's scaler on it."""
     jobs = [read_traffic(file).multiplied(multiply) for file in traffic or []]
     Console(width=160).print(as_table(f"{BENCHMARK.title}: {seeds} seeds", figures(seeds, jobs)))
 

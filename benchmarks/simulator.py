@@ -1,4 +1,4 @@
-"""How fast the simulator is: a day with all scalers, and whether time grows with hours.
+"""How fast the simulator is: a day with all scalers, and whether time grows with length.
 
 python -m benchmarks simulator
 """
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 HOURS = (6, 12, 24)
 DAY = 24
 PROMISED_DAY = 30.0
-"""Seconds for a day with all scalers."""
+"""Limit in seconds for a day with all scalers."""
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the seconds that each length takes, an hour of it beside an hour of the shortest."""
+    """Yield each length's seconds, and an hour of it next to an hour of the shortest."""
     setup = read_setup(EXAMPLE_POLICY, None)
     first: float | None = None
     for hours in HOURS:

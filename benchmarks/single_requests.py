@@ -1,8 +1,8 @@
-"""A run played again request by request: what the fluid model of the fleet is held to.
+"""A run played again request by request, to check the fleet's fluid model.
 
-The desired counts are those of the run; everything else is played again, event by event, with no
-code of `fleet` or `queueing`: requests at random moments of their second, the load balancer's round
-robin, a queue in each task whose services are drawn one by one, health checks in each task's own
+The desired counts are the run's own. Everything else is played again, event by event, without code
+of `fleet` or `queueing`: requests at random moments of their second, the load balancer's round
+robin, a queue in each task with individually drawn service times, health checks in each task's own
 phase, launches as fast as the quotas allow, tasks that start, drain and stop.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.world import World
 
 _BINS = 10_000
-"""Waits are counted in so many bins of a second."""
+"""Bins per second in which waits are counted."""
 
 
 @dataclass(slots=True, eq=False)
 class _Task:
-    """One task. `leave` is when each request that it holds leaves it, in order."""
+    """One task. `leave` is when each of its requests leaves it, in order."""
 
     launched_at: float
     listens_at: float
@@ -44,9 +44,9 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came of a run's requests, one by one. Times are in seconds.
+    """The result of a run's individual requests. Times are in seconds.
 
-    `waits` are counts of those that were answered, in bins of 0.1 ms.
+    `waits` counts the answered requests in bins of 0.1 ms.
     """
 
     requests: int
@@ -69,11 +69,11 @@ class Replay:
 def replay(run: Run, world: World) -> Replay:
     """Play a run's requests again, on its desired counts.
 
-    A launch takes as long as that of the same number did in the run: what differs is then not
-    chance. What has been asked for before the traffic begins serves from its start.
+    Each launch takes as long as the run's launch of the same number, so differences are not due to
+    chance. Tasks requested before the traffic begins serve from its start.
 
     Raises:
-        ValueError: the world has tasks that are protected or never come, or jobs; these are not
+        ValueError: the world has jobs, or tasks that are protected or never come; these are not
             played here.
     """
     if world.protected_share or math.isfinite(world.never_come_from) or world.jobs:
@@ -93,12 +93,12 @@ def replay(run: Run, world: World) -> Replay:
 
 
 def _whole(requests: Sequence[float], random: Random) -> list[int]:
-    """Return whole requests: of 2.3 in a second, 3 in three seconds of ten."""
+    """Return whole requests: 2.3 in a second become 3 in three seconds of ten."""
     return [math.floor(count + random.random()) for count in requests]
 
 
 class _Service:
-    """The tasks of a service and what is planned for them; times are seconds of the traffic."""
+    """A service's tasks and planned events; times are seconds of the traffic."""
 
     def __init__(
         self, world: World, random: Random, tasks: int, launches: Sequence[Launch]
@@ -129,7 +129,7 @@ class _Service:
         heapq.heappush(self._plans, (at, next(self._number), action))
 
     def play_until(self, moment: float) -> None:
-        """Let everything happen that is planned up to a moment."""
+        """Run everything planned up to a moment."""
         plans = self._plans
         while plans and plans[0][0] <= moment:
             self._now, _, action = heapq.heappop(plans)
@@ -139,7 +139,7 @@ class _Service:
     # --- requests ---------------------------------------------------------------------------------
 
     def play(self, arrivals: Sequence[float]) -> None:
-        """Send requests, in the order of their arrival, each to the task whose turn it is."""
+        """Send requests in order of arrival, each to the next task in turn."""
         server, plans, waits = self._world.server, self._plans, self._waits
         most, time_out, draw = server.queue_limit, server.time_out, self._draw_service
         for at in arrivals:
@@ -158,7 +158,7 @@ class _Service:
                 self._failed += 1
                 continue
             wait = task.free_at - at if task.free_at > at else 0.0
-            if wait > time_out:  # its client gives up, and costs the task nothing
+            if wait > time_out:  # its client gives up, at no cost to the task
                 self._failed += 1
                 leave.append(at + time_out)
                 continue
@@ -172,10 +172,10 @@ class _Service:
         self.plan(at, lambda: self._check(task))
 
     def _check(self, task: _Task) -> None:
-        """Check a task: it gets requests from the first check it passes until it fails too many.
+        """Check a task: it gets requests from its first passed check until it fails too many.
 
-        Who fails too many is replaced: it gets requests only while no other passes, and is stopped
-        once another serves in its place.
+        A task that fails too many is replaced: it gets requests only while no other passes, and
+        stops once its replacement serves.
         """
         if math.isfinite(task.stops_at) or task in self._unhealthy:
             return
@@ -214,7 +214,7 @@ class _Service:
         self._ring.append(task)
 
     def _stop(self, task: _Task) -> None:
-        """Stop a task that has listened once it has drained."""
+        """Stop a listening task after it has drained."""
         task.stops_at = self._now + self._world.deregistration_delay
 
     def _stop_replaced(self) -> None:
@@ -242,7 +242,7 @@ class _Service:
             self._stop(self._ring.pop())
 
     def _launch(self) -> None:
-        """Launch one by one, as both quotas allow, and come back for the rest."""
+        """Launch one by one as both quotas allow, and come back for the rest."""
         world, now = self._world, self._now
         passed, self._filled_at = now - self._filled_at, now
         self._account = min(world.launch_burst, self._account + passed * world.launch_rate)
@@ -264,10 +264,10 @@ class _Service:
         world, random = self._world, self._random
         return world.start_up.draw(random), random.uniform(0, world.health_interval)
 
-    # --- what came of it --------------------------------------------------------------------------
+    # --- the result -------------------------------------------------------------------------------
 
     def replayed(self, requests: int, end: float) -> Replay:
-        """Return what came of everything until `end`."""
+        """Return the result of everything until `end`."""
         return Replay(
             requests=requests,
             failed=self._failed,
@@ -283,9 +283,9 @@ class _Service:
 
 
 def _service_times(server: Server, random: Random) -> Callable[[], float]:
-    """Return what draws a request's time at the server; its variability is the server's.
+    """Return a function that draws a request's service time, with the server's variability.
 
-    They are gamma: exponential with a variability of 1.
+    Times are gamma distributed: exponential with a variability of 1.
     """
     mean, variability = 1 / server.capacity, server.variability
     if not variability:

@@ -1,4 +1,4 @@
-"""How large what is deployed is, and what is in it.
+"""How large the deployed packages are, and what they contain.
 
 python -m benchmarks size
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 CODE = ("CoreLayer", "PowertoolsLayer", "Scaler", "Schedule", "DashboardWidget")
 LARGEST = 5
-"""Parts of a layer that have a row of their own."""
+"""Parts of a layer that have their own row."""
 LIMIT = 50.0
-"""MB of a zip file that is uploaded directly (*gettingstarted-limits*, Lambda Developer Guide)."""
+"""MB limit of a directly uploaded zip file (*gettingstarted-limits*, Lambda Developer Guide)."""
 
 
 def zipped(files: Iterable[Path], folder: Path) -> int:
-    """Return the bytes of a zip file of these."""
+    """Return the size in bytes of a zip file of these files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
@@ -33,7 +33,7 @@ def zipped(files: Iterable[Path], folder: Path) -> int:
 
 
 def parts(folder: Path) -> dict[str, list[Path]]:
-    """Return the files of a built layer by part: a module or package, or one a level deeper."""
+    """Return a built layer's files by part: a module or package, or one a level deeper."""
     found: dict[str, list[Path]] = {}
     for file in files_of(folder):
         names = [name for name in file.relative_to(folder).parts if name != "python"]
@@ -42,12 +42,12 @@ def parts(folder: Path) -> dict[str, list[Path]]:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Return all files below a folder, in one order."""
+    """Return all files below a folder, in a fixed order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the size of each zip file, of its bytecode, and of its largest parts."""
+    """Yield the size of each zip file, its bytecode, and its largest parts."""
     build(quiet=True)
     for name in CODE:
         folder = BUILT / name

@@ -1,4 +1,4 @@
-"""The service of the example's policy on the embedded AWS, and the event of its alarm."""
+"""The example policy's service on the embedded AWS, and its alarm's event."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ THRESHOLD = SETUP.thresholds[POLICY.name]
 
 
 def begin(account: Account, desired: int = 2) -> None:
-    """Empty the account, and create the service with so many tasks, table, queues and policy."""
+    """Empty the account, and create the service with its tasks, table, queues and policy."""
     reset(account)
     create_queue(account)
     create_surge_queue(account)

@@ -1,8 +1,7 @@
-"""From the first overloaded second to UpdateService, where tasks tell of a surge.
+"""From the first overloaded second to UpdateService, if tasks report a surge.
 
-A task feels a surge by its last two whole seconds, publishes what it has within one second more,
-and sends its message. Door, cycle and engine are the real ones, over AWS in memory, at the time
-that the modelled clocks have come to.
+A task detects a surge in its last two whole seconds, publishes what it has within one more second,
+and sends its message. Door, cycle and engine are real, over AWS in memory, on modelled clocks.
 """
 
 from __future__ import annotations
@@ -40,22 +39,22 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.world import Spread
 
 LEVEL = 1.5
-"""A surge is so many times the target, which here is the alarm's threshold."""
+"""A surge's multiple of the target, which here is the alarm's threshold."""
 SIGMA = 3.0
-"""And so many standard deviations of the mean of two seconds above it; arrivals are Poisson's."""
+"""Standard deviations of a two-second mean that it must also exceed; arrivals are Poisson."""
 SLOT = 2
-"""A service sends one message in so many seconds."""
+"""Seconds in which a service sends one message."""
 REST = 25
-"""Seconds at rest that are looked back at: tasks are counted by those."""
+"""Seconds before the surge that are read back, from which tasks are counted."""
 PATIENCE = 40
-"""Seconds after which a surge that no task has told of is left to the alarm."""
+"""Seconds after which an unreported surge is left to the alarm."""
 ALARM = 20
 """Seconds after which the alarm has seen a surge."""
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
 
 
 def _definition(service: ServiceName) -> AlarmDefinition:
-    """Return the alarm of a service; its metric's namespace is the service's resource id."""
+    """Return a service's alarm; its metric's namespace is the service's resource ID."""
     metric = {"Namespace": service.resource_id, "MetricName": "RequestsPerSecond"}
     query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 10, "Stat": "Average"}}
     return AlarmDefinition(
@@ -69,9 +68,9 @@ def _definition(service: ServiceName) -> AlarmDefinition:
 
 
 class SurgeParts(NamedTuple):
-    """Where the seconds went, in their order.
+    """Where the seconds went, in order.
 
-    `visibility` is from the first look until the one that finds seconds to act on.
+    `visibility` runs from the first look until the one that finds seconds to act on.
     """
 
     detection: float
@@ -90,17 +89,17 @@ WORDS = {
     "visibility": "visibility: until a look can read the seconds",
     "decision": "decision: until UpdateService is accepted",
 }
-"""What the parts' rows are called."""
+"""The labels of the parts' rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surge:
-    """A surge of a service: its load a task from `begins` on is `factor` times that at rest.
+    """A service's surge: from `begins` on, its load per task is `factor` times the earlier one.
 
-    `phases` are those of the tasks' calls, each `interval` seconds; `visibility` is from a call
-    until it can be read, `hop` from a message until the function is started. `cold` is the first
-    start's, `decision` a look's time until ECS has accepted. CloudWatch takes `quota` calls a
-    second. The tasks are those of so many `services`, which have equally many.
+    `phases` are those of the tasks' calls, each `interval` seconds; `visibility` runs from a call
+    until its data can be read, `hop` from a message until the function starts. `cold` is the first
+    start's delay, `decision` a look's time until ECS has accepted. CloudWatch takes `quota` calls a
+    second. The tasks are spread equally over `services` services.
     """
 
     begins: float
@@ -122,25 +121,25 @@ class Surge:
         return [SERVICE, *(replace(SERVICE, service=f"web-{n}") for n in range(1, self.services))]
 
     def load(self, second: int) -> float:
-        """Return the load of a task in a whole second."""
+        """Return a task's load in a whole second."""
         share = min(1.0, max(0.0, second + 1 - self.begins))
         return self.at_rest * (1 + (self.factor - 1) * share)
 
     def felt(self, second: int) -> bool:
-        """Whether a task feels a surge at the end of a second."""
+        """Return whether a task feels a surge at the end of a second."""
         mean = (self.load(second - 1) + self.load(second)) / 2
         return mean > max(LEVEL * THRESHOLD, THRESHOLD + SIGMA * math.sqrt(THRESHOLD / 2))
 
     @property
     def detected_at(self) -> float | None:
-        """When the tasks feel it first; None where they never do."""
+        """When the tasks first feel it; None if they never do."""
         first = math.floor(self.begins)
         return next((s + 1.0 for s in range(first, first + 4) if self.felt(s)), None)
 
 
 @dataclass
 class _Account(InMemoryAws):
-    """AWS at the time of an agenda."""
+    """AWS at an agenda's time."""
 
     surge: Surge
     now: float = 0.0
@@ -170,7 +169,7 @@ class _Account(InMemoryAws):
         )
 
     def expect(self, publishing: _Publishing) -> None:
-        """Plan what comes of what the tasks send."""
+        """Plan the effects of what the tasks send."""
         self.reports = publishing.reports
         for name, moment in publishing.sent:
             at = write_moment(START + timedelta(seconds=moment))
@@ -180,7 +179,7 @@ class _Account(InMemoryAws):
     def datapoints(
         self, _policy: str, definition: AlarmDefinition, *_: object
     ) -> Iterable[Datapoint]:
-        """Return the averages of the seconds that can be read."""
+        """Return the averages of the readable seconds."""
         shown: dict[int, list[float]] = {}
         (query,) = definition.queries
         for visible, second, value in self.reports[query["MetricStat"]["Metric"]["Namespace"]]:
@@ -203,7 +202,7 @@ class _Account(InMemoryAws):
         heapq.heappush(self.agenda, (when, next(self.numbers), action))
 
     def play(self, last: float, over: Callable[[], bool] = lambda: False) -> None:
-        """Do what is planned until a moment, or until it is over."""
+        """Run what is planned until a moment, or until it is over."""
         while self.agenda and not over() and self.agenda[0][0] < last:
             self.now, _, action = heapq.heappop(self.agenda)
             action()
@@ -219,10 +218,10 @@ class _Account(InMemoryAws):
 
 @dataclass(frozen=True, slots=True)
 class _Publishing:
-    """What the tasks send: each message that is new, and when of each second a sample can be read.
+    """What the tasks send: each new message, and when each second's samples become readable.
 
-    Both are by the service's resource id. `early` are the calls at once, `refused` those of all
-    that are beyond the quota.
+    Both are by the service's resource ID. `early` counts the immediate calls, `refused` all calls
+    beyond the quota.
     """
 
     sent: tuple[tuple[str, float], ...]
@@ -233,7 +232,7 @@ class _Publishing:
 
 @dataclass
 class _Task:
-    """What a task has not published: seconds from `since` on, those to `tried` once in vain."""
+    """A task's unpublished seconds, from `since` on; those up to `tried` failed once."""
 
     since: int
     tried: int = 0
@@ -246,7 +245,7 @@ class _Task:
         return carried
 
     def refuse(self, at: float) -> None:
-        """Keep what a call has carried in vain for the next one, but not a second time."""
+        """Keep a failed call's seconds for the next call, but not a second time."""
         self.since, self.tried = max(self.since, self.tried), max(self.tried, math.floor(at))
         self.crowded_until = at + CROWDED
 
@@ -287,11 +286,11 @@ def _publishing(surge: Surge, detected: float) -> _Publishing:
 
 
 class Crowd(NamedTuple):
-    """What many tasks that surge in the same second come to, until the alarm has it, too.
+    """The result of many tasks that surge in the same second, until the alarm also has it.
 
-    `answered` is in seconds from the surge, of each service that is. `early` are the calls of
-    PutMetricData beside those that tasks make anyway, `refused` all calls over the quota. Of the
-    `messages` that are sent, `slots` are new. `looks` are made.
+    `answered` has each answered service's seconds since the surge. `early` counts PutMetricData
+    calls beyond those that tasks make anyway, `refused` all calls over the quota. Of the `messages`
+    sent, `slots` are new. `looks` counts the looks.
     """
 
     answered: tuple[float, ...]
@@ -303,7 +302,7 @@ class Crowd(NamedTuple):
 
 
 def crowd(surge: Surge) -> Crowd:
-    """Return what becomes of a surge of many tasks."""
+    """Return the result of a surge of many tasks."""
     detected = surge.detected_at
     if detected is None:
         raise ValueError("no task feels a surge")
@@ -322,7 +321,7 @@ def crowd(surge: Surge) -> Crowd:
 
 
 def play(surge: Surge) -> SurgeParts | None:
-    """Return where the seconds went until UpdateService; None where no task's surge led to it."""
+    """Return where the seconds went until UpdateService; None if no task's surge led to it."""
     detected = surge.detected_at
     if detected is None:
         return None

@@ -1,7 +1,7 @@
-"""Trials of the way from the first overloaded second to UpdateService: each draws its own phases.
+"""Trials from the first overloaded second to UpdateService; each draws its own phases.
 
-They are of the surge within CloudWatch's 10 s, of each task's publishing clock, of the alarm's
-evaluation, and the modelled delays. The cycle and its engine are the real ones.
+These are the surge's phase within CloudWatch's 10 s, each task's publishing clock, the alarm's
+evaluation, and the modelled delays. The cycle and its engine are real.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 TRIALS = 1000
 SEED = 8
 FIRST_EVALUATION = 20
-"""The alarm is first evaluated in the 10 s from here on: there are two periods to be seen then."""
+"""The alarm's first evaluation is in the 10 s from here on, when there are two periods to see."""
 BEFORE = 30
-"""When the period begins within which the load goes up."""
+"""When the period begins in which the load rises."""
 PATIENCE = 60
-"""Seconds within which a trial has to be answered."""
+"""Seconds within which a trial must be answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What trials have in common. Loads are in requests per second and task, times in seconds.
 
-    Tasks publish each `interval`, in phases of their own within the last `spread` of it. The
-    alarm's phase is drawn from its 10 s, or it is `evaluation`.
+    Tasks publish each `interval`, in their own phases within its last `spread`. The alarm's phase
+    is drawn from its 10 s, unless it is `evaluation`.
     """
 
     factor: float = 3.0
@@ -52,13 +52,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What chance decides in one trial, in seconds; `seed` stands for what has no name here.
+    """One trial's random values, in seconds; `seed` stands for those without a name here.
 
     The load is up from `surge` after the start of a period of 10 s. Each task publishes
-    `publishing` after each multiple of its interval, the alarm is evaluated `evaluation` after each
-    period.
-    `event`, `cold` and `function` are how long it is to the function's start, until it runs, and
-    until it has decided, `ecs` from there until ECS has accepted.
+    `publishing` after each multiple of its interval; the alarm is evaluated `evaluation` after each
+    period. `event`, `cold` and `function` are the times to the function's start, until it runs, and
+    until it has decided; `ecs` runs from there until ECS has accepted.
     """
 
     surge: float
@@ -72,11 +71,11 @@ class Draw:
 
 
 class Parts(NamedTuple):
-    """Where the seconds from the first overloaded moment to UpdateService went, in their order.
+    """Where the seconds from the first overloaded moment to UpdateService went, in order.
 
-    `publish` ends with the sample that lifts what can be seen of the period over the threshold,
+    `publish` ends with the sample that lifts the visible part of the period over the threshold,
     `period` with the end of that period, `visibility` when the sample can be read, `evaluation`
-    when the alarm has seen it. A wait that was over before its turn came is 0.
+    when the alarm has seen it. A wait that was over before its turn is 0.
     """
 
     publish: float
@@ -111,9 +110,9 @@ class Sample:
 
 
 def draw(case: Case, random: Random, function_seconds: Sequence[float]) -> Draw:
-    """Return one trial's chances; with the same random numbers they are alike in all cases.
+    """Return one trial's random values; the same random numbers give the same values in all cases.
 
-    `function_seconds` are the times to choose from that the function took.
+    `function_seconds` are the function's measured times to choose from.
     """
     world = case.world
     surge, evaluation = random.uniform(0, GRID), random.uniform(0, GRID)
@@ -130,7 +129,7 @@ def draw(case: Case, random: Random, function_seconds: Sequence[float]) -> Draw:
 
 
 def timestamp(tick: float) -> int:
-    """Return the second with which the publisher stamps what it sends at a tick."""
+    """Return the publisher's timestamp for what it sends at a tick."""
     return math.ceil(round(tick, 3)) - 1
 
 
@@ -138,7 +137,7 @@ def play(case: Case, drawn: Draw) -> Trial:
     """Return how long one trial took, and where its seconds went.
 
     Raises:
-        RuntimeError: nothing was done about the surge.
+        RuntimeError: nothing answered the surge.
     """
     surge = BEFORE + drawn.surge
     random = Random(drawn.seed)  # noqa: S311 - repeatable, not secret
@@ -154,7 +153,7 @@ def play(case: Case, drawn: Draw) -> Trial:
     Quickstep(SETUP).start(stage)
     while not stage.actions and stage.now < surge + PATIENCE:
         stage.play_until(stage.now + 1)
-    # A heartbeat may have been faster than the event; that is still to come then.
+    # A heartbeat may have been faster than the event, which is then still to come.
     stage.play_until(stage.now + drawn.event + call)
     evaluated = _alarmed_at(stage)
     if evaluated is None or not stage.actions:
@@ -178,10 +177,10 @@ def play(case: Case, drawn: Draw) -> Trial:
 
 
 def _samples(case: Case, drawn: Draw, surge: float, random: Random) -> list[Sample]:
-    """Return what all tasks publish, in the order of its stamps.
+    """Return what all tasks publish, in timestamp order.
 
-    Example: at rest 60, three times that from second 42 on. The sample that is sent in second 44
-    covers 39 to 44: 60 x (1 + 2 x 2/5) = 108.
+    Example: 60 before, three times that from second 42 on. The sample sent in second 44 covers 39
+    to 44: 60 x (1 + 2 x 2/5) = 108.
     """
     made = []
     for phase in drawn.publishing:
@@ -204,9 +203,9 @@ def _alarmed_at(stage: Stage) -> float | None:
 
 
 def decisive_sample(samples: Sequence[Sample], evaluated: float) -> Sample:
-    """Return the sample since which the average of the evaluated period is over the threshold.
+    """Return the sample that lifted the evaluated period's average over the threshold.
 
-    Example: samples of 84 and 180 can be read, in this order: the second, as 132 is over 100.
+    Example: samples of 84 and 180 are readable, in this order: the second, as 132 is over 100.
     """
     complete = [s for s in samples if s.visible_at <= evaluated and s.period < evaluated // GRID]
     newest = max(sample.period for sample in complete)
@@ -223,7 +222,7 @@ def decisive_sample(samples: Sequence[Sample], evaluated: float) -> Sample:
 
 
 def trials(case: Case, function_seconds: Sequence[float], number: int = TRIALS) -> list[Trial]:
-    """Return so many trials of a case; the same arguments give the same ones."""
+    """Return this many trials of a case; the same arguments give the same ones."""
     found = []
     for trial in range(number):
         random = Random(f"{SEED} {trial}")  # noqa: S311 - repeatable, not secret

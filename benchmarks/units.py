@@ -1,7 +1,7 @@
 """DynamoDB's request units, from the sizes of items.
 
-The rules are those of two pages of the DynamoDB Developer Guide: *CapacityUnitCalculations* (sizes)
-and *read-write-operations* (units); a failed conditional write is paid like a successful one
+The rules come from two pages of the DynamoDB Developer Guide: *CapacityUnitCalculations* (sizes)
+and *read-write-operations* (units); a failed conditional write costs as much as a successful one
 (*WorkingWithItems*).
 """
 
@@ -21,7 +21,7 @@ INDEXED = 100
 
 
 def item_size(item: Mapping[str, Any]) -> int:
-    """Return the bytes of an item, given as DynamoDB's attribute values.
+    """Return the size in bytes of an item, given as DynamoDB's attribute values.
 
     Example: `{"pk": {"S": "a"}, "n": {"N": "12.5"}}` takes 2 + 1 for the first attribute, and
     1 + 3 for the second: three significant digits are two pairs, and one byte more.
@@ -59,7 +59,7 @@ def _length(text: str) -> int:
 def write_units(before: int, after: int, *, in_transaction: bool = False) -> int:
     """Return the write request units of one write; sizes are in bytes, 0 for no item.
 
-    The larger of both counts. Example: an item that grows from 900 to 1,100 bytes takes 2, in a
+    The larger size counts. Example: an item that grows from 900 to 1,100 bytes takes 2, in a
     transaction 4.
     """
     units = max(1, math.ceil(max(before, after) / WRITE_UNIT))
@@ -67,9 +67,9 @@ def write_units(before: int, after: int, *, in_transaction: bool = False) -> int
 
 
 def read_units(size: int, *, consistent: bool) -> float:
-    """Return the read request units of one read of `size` bytes; of nothing, those of one item.
+    """Return the read request units of one read of `size` bytes; nothing counts as one item.
 
-    Example: 5,000 bytes take 2, and 1 where the read need not be consistent.
+    Example: 5,000 bytes take 2, or 1 if the read need not be consistent.
     """
     units = max(1, math.ceil(size / READ_UNIT))
     return float(units) if consistent else units / 2

@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
-"""What the commands of the documents print that need no AWS, as in a terminal of 80 columns.
+"""Fill in the output of commands in the documents that need no AWS, in an 80-column terminal.
 
-    python -m docs.consoles            write what they print now into the documents
+    python -m docs.consoles            write their present output into the documents
 
-A command stands behind `$ ` in a `console` block. Those on the embedded AWS are `docs.night`'s.
+A command follows `$ ` in a `console` block. Those on the embedded AWS belong to `docs.night`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COMMAND = re.compile(
 
 @cache
 def printed(command: str) -> list[str]:
-    """Return the lines that a command prints, typed in a shell in a clone."""
+    """Return the lines that a command prints in a shell in a clone."""
     scripts = Path(sys.executable).parent
     done = subprocess.run(  # noqa: S602 - as the reader would type it
         command,
@@ -49,12 +49,12 @@ def printed(command: str) -> list[str]:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Return the commands of a document, each with what it shows of their output."""
+    """Return a document's commands, each with the output it shows."""
     return [found for block in _BLOCK.findall(text) for found in _COMMAND.findall(block)]
 
 
 def filled(text: str) -> str:
-    """Return a document's text with what its commands print now."""
+    """Return a document's text with its commands' present output."""
 
     def fill(block: re.Match[str]) -> str:
         return _COMMAND.sub(

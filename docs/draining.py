@@ -25,11 +25,11 @@ SEEDS = range(3)
 
 CONSTANT = Traffic("constant", (CALM,) * 1200)
 SURGING = Traffic("surge", (CALM,) * SURGE_AT + (SURGE,) * 300 + (CALM,) * 420)
-"""The surge comes while tasks drain, if they drain for long."""
+"""When the surge comes: while tasks drain, if they drain for long."""
 
 
 def a_setup(delay: int, removal: str) -> Setup:
-    """Return the shipped policy with another removal, of a service whose tasks drain so long."""
+    """Return the shipped policy with another removal, for a service with this drain time."""
     document: dict[str, Any] = json.loads(EXAMPLE_POLICY.read_text(encoding="utf-8"))
     kind, adjustment = REMOVALS[removal]
     for policy in document["ScaleInPolicies"].values():

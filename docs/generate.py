@@ -4,8 +4,8 @@
     python -m docs.generate            write them
     python -m docs.generate --check    name the documents that differ, and exit with 1
 
-A block stands between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`. BLOCKS says which
-function in the modules beside this one writes it.
+A block lies between `<!-- generated:NAME -->` and `<!-- /generated:NAME -->`. BLOCKS names the
+function that writes it.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Night:
     account: Account
     now: datetime = DAY
     running: int = 10**6
-    """Tasks that ECS can run; no more do, whatever is desired."""
+    """Tasks that ECS can run; no more run, whatever is desired."""
     throttled: bool = False
     ids: int = 0
     _states: dict[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Night:
         return str(self.client("sqs").get_queue_url(QueueName=QUEUE)["QueueUrl"])
 
     def door(self) -> Door:
-        """Return the scaler as it is deployed, at the time that is set."""
+        """Return the deployed scaler, at the set time."""
         settings = Settings(TABLE, self.queue_url, 0, timedelta(seconds=60), timedelta(days=30))
         made = make_door(settings, self.account.client)
         services: Any = _Throttling(made.cycle.services) if self.throttled else made.cycle.services
@@ -113,10 +113,10 @@ class Night:
         self.ids += 1
         return f"{self.ids:032x}"
 
-    # --- what happens ---------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------
 
     def load(self, value: float, tasks: int, first: str, last: str) -> None:
-        """Have a number of tasks publish a value each second from one time to another."""
+        """Make a number of tasks publish a value each second from one time to another."""
         moment, end = at(first), at(last)
         data = []
         while moment < end:
@@ -140,7 +140,7 @@ class Night:
             cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=data[start : start + 500])
 
     def invoked(self, first: str, last: str) -> None:
-        """Have the scaler's function invoked once a minute, as Lambda counts it."""
+        """Record an invocation of the scaler's function once a minute, as Lambda counts it."""
         moment, data = at(first), []
         while moment < at(last):
             dimension = {"Name": "FunctionName", "Value": FUNCTION}
@@ -194,7 +194,7 @@ class Night:
         self.door().on_event({"heartbeat": {}})
 
     def entry(self, clock: str, name: str, entry: dict[str, Any], what: str) -> None:
-        """Write an operator's entry, and have the scaler heed it."""
+        """Write an operator's entry, and notify the scaler."""
         from quickstep.aws.attributes import to_item  # noqa: PLC0415 - only here
 
         self.now = at(clock)
@@ -215,7 +215,7 @@ class Night:
         )
 
     def ecs_says(self, clock: str, message: str) -> None:
-        """Add an event of ECS's to the service."""
+        """Add an ECS event to the service."""
         backend = ecs_backends[ACCOUNT][REGION]
         (service,) = [one for one in backend.services.values() if one.name == SERVICE.service]
         event = {"id": clock, "createdAt": at(clock).timestamp(), "message": message}
@@ -229,7 +229,7 @@ class Night:
 
         return DynamoTargets(self.client("dynamodb"), TABLE).peek(SERVICE.resource_id)[0]
 
-    # --- what is asked --------------------------------------------------------------------------
+    # --- questions ------------------------------------------------------------------------------
 
     def answer(self, command: str, columns: int | None = COLUMNS) -> str:
         """Return what a command prints in a terminal this wide, or in a pipe."""
@@ -376,14 +376,14 @@ _BLOCK = re.compile(r"^```console\n\$ (quickstep .+)\n(?:.*\n)*?```$", re.MULTIL
 
 @cache
 def answers() -> dict[str, str]:
-    """Return what each command of the page prints, by the command."""
+    """Return the output of each of the page's commands, by command."""
     commands = _BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     with night() as story:
         return {command: story.answer(command) for command in commands}
 
 
 def page() -> str:
-    """Return docs/on-call.md with what its commands print now."""
+    """Return docs/on-call.md with its commands' present output."""
     text = PAGE.read_text(encoding="utf-8")
     printed = answers()
     return _BLOCK.sub(lambda block: f"```console\n$ {block[1]}\n{printed[block[1]]}\n```", text)

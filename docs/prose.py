@@ -1,10 +1,10 @@
 # ruff: noqa: INP001 - a folder of documents, not a package
 """Check prose against the house style, docs/style/house-style.yml, with textlint.
 
-    python -m docs.prose            exits with 1, and lists FILE:LINE, where a rule is broken
+    python -m docs.prose            lists FILE:LINE of each broken rule, and exits with 1
 
-textlint reads Markdown. Of Python files it gets docstrings, comments and messages, of other sources
-every line, on the lines where they stand.
+textlint reads Markdown. From Python files it gets docstrings, comments and messages, from other
+sources every line, at their original line numbers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def sources() -> Iterator[Path]:
 
 
 def prose(source: str, *, python: bool) -> str:
-    """Return the prose of a source as Markdown, each line on the line where it stands.
+    """Return a source's prose as Markdown, each line at its original line number.
 
     Strings without a space are names, and what an f-string fills in is code.
 

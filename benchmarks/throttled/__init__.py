@@ -4,7 +4,7 @@
                                         |      ^
                                         queue, with its delays
 
-What is modelled is the time: an evaluation is instantaneous but for the pauses in which the SDK
-repeats a throttled call, and evaluations of all targets may overlap there. A throttled call takes
+Only time is modelled: an evaluation is instantaneous except for the pauses in which the SDK
+retries a throttled call, and evaluations of all targets may overlap there. A throttled call takes
 nothing out of its bucket. Messages arrive after their delay, in whole seconds, and a little more.
 """

@@ -50,28 +50,28 @@ if TYPE_CHECKING:
 _A = TypeVar("_A")
 
 SURGE = 10.0
-"""All alarms fire within so many seconds."""
+"""Seconds within which all alarms fire."""
 
 HEARTBEAT = 60.0
 TRIES = 3
-"""Attempts of the SDK at a call; UpdateService has one."""
+"""The SDK's attempts at a call; UpdateService has one."""
 
 VISIBILITY = 60.0
-"""After which a message comes again whose invocation has failed; of an event, Lambda makes none."""
+"""When a message returns whose invocation failed; for an event, Lambda does not retry."""
 
 CATCHES = {"claim", "read of a copy", "write of a copy", "take of the line", "serve of the line"}
-"""Calls of the table whose throttles the scaler expects; one of the others ends its invocation."""
+"""Table calls whose throttles the scaler expects; on any other, the invocation ends."""
 
 
 class TableThrottledError(Exception):
-    """A call of the table that was throttled, and ended its invocation."""
+    """A throttled table call that ended its invocation."""
 
 
 class Surge(InMemoryAws):
-    """A surge of so many targets, a share of which is to lose a task; one seed is one run.
+    """A surge of many targets, a share of which should lose a task; one seed is one run.
 
-    Where none `fires`, all targets stay quiet. Each invocation is of a function that has just
-    started, and remembers no document; `copies` says whether the table has copies of them.
+    If none `fires`, all targets stay quiet. Each invocation is of a freshly started function that
+    remembers no document; `copies` says whether the table has copies of them.
     """
 
     def __init__(
@@ -120,14 +120,14 @@ class Surge(InMemoryAws):
         )
 
     def _remember(self, fleet: Fleet) -> None:
-        """Let the scaler know of a fleet what it learnt before the surge."""
+        """Give the scaler what it learnt about a fleet before the surge."""
         known = KnownAlarm(AlarmState.OK, START - timedelta(minutes=10), fleet.definition)
         alarms = {fleet.policy: known, **fleet.quiet}
         memory = Memory(alarms=alarms, counts=Counts(fleet.desired[0][1]))
         self.targets.remember(fleet.name.resource_id, memory)
 
     def run(self, limit: float = 3_600.0) -> Result:
-        """Run until no alarm is left to answer, or for an hour; then let what is under way end."""
+        """Run until every alarm is answered, or for an hour; then let unfinished work end."""
         for fleet in self.fleets.values():
             if fleet.fires_at < limit:
                 self.at(fleet.fires_at, lambda fleet=fleet: self._tell(fleet))  # type: ignore[misc]
@@ -147,7 +147,7 @@ class Surge(InMemoryAws):
         )
 
     def _ideal(self, fleets: list[Fleet]) -> float:
-        """Return when the last of these could be answered at best, were there no others."""
+        """Return when the last of these could be answered at best, without any others."""
         last = max((fleet.fires_at for fleet in fleets), default=0.0)
         return max(last, published()["UpdateService"].earliest_end(len(fleets)))
 
@@ -158,11 +158,11 @@ class Surge(InMemoryAws):
         return START + timedelta(seconds=self.now)
 
     def at(self, when: float, action: Callable[[], None]) -> None:
-        """Have something happen at a moment."""
+        """Plan something for a moment."""
         heapq.heappush(self._agenda, (when, next(self._order), action))
 
     def sleep(self, seconds: float) -> None:
-        """Let an invocation wait, and the others go on."""
+        """Let an invocation wait, and the others continue."""
         self._root.switch(seconds)
 
     def invoke(
@@ -171,9 +171,9 @@ class Surge(InMemoryAws):
         what: str = "evaluations",
         again: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start an invocation; `what` it is tells whose processor time it takes.
+        """Start an invocation; `what` says whose processor time it takes.
 
-        Where it fails, `again` says what comes of that.
+        If it fails, `again` says what follows.
         """
 
         def run() -> None:
@@ -192,10 +192,10 @@ class Surge(InMemoryAws):
         if not invocation.dead:
             self.at(self.now + seconds, lambda: self._resume(invocation, what))
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def _tell(self, fleet: Fleet) -> None:
-        """Have a fleet's alarm change state, as it is time for it."""
+        """Change a fleet's alarm state at its time."""
         self.alarms[fleet.name, fleet.policy] = self._described(fleet)
         self.invoke(lambda: self.door.on_event(event_of(fleet, self.now)))
 
@@ -212,7 +212,7 @@ class Surge(InMemoryAws):
     # --- the account ------------------------------------------------------------------------------
 
     def hook(self, call: Call, effect: Callable[[], _A], /) -> _A:
-        """Take tokens for a call that is limited, with the SDK's jittered retries."""
+        """Take tokens for a limited call, with the SDK's jittered retries."""
         if call.name in LIMITED:
             self._take(call.name, tries=1 if call.name == "UpdateService" else TRIES)
         return effect()
@@ -232,18 +232,18 @@ class Surge(InMemoryAws):
         raise CallFailedError(Outcome.FAILED_THROTTLED, f"{name}: ThrottlingException")
 
     def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
-        """Return the documents of fleets."""
+        """Return fleets' documents."""
         return self.hook(
             Call("GetParameters", (services,)),
             lambda: {name: self.fleets[name].document for name in services},
         )
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return a fleet's policies, to a function that has just started."""
+        """Return a fleet's policies, to a freshly started function."""
         return self._documents.load(service)
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Look at fleets' documents again, in a function that has just started."""
+        """Read fleets' documents again, in a freshly started function."""
         return self._documents.refresh(services)
 
     @property
@@ -256,7 +256,7 @@ class Surge(InMemoryAws):
         return known
 
     def seen(self, service: ServiceName) -> Service:
-        """Return a service as it is now: its tasks start at once."""
+        """Return a service's present state: its tasks start at once."""
         _, desired = self.fleets[service].desired[-1]
         return Service(desired, desired, 0)
 
@@ -271,7 +271,7 @@ class Surge(InMemoryAws):
     def datapoints(
         self, _policy: str, definition: AlarmDefinition, _start: datetime, end: datetime
     ) -> Iterable[Datapoint]:
-        """Return an alarm's last minute; a period's datapoint is there a second after its end."""
+        """Return an alarm's last minute; a period's datapoint appears a second after its end."""
         name = definition.queries[0]["MetricStat"]["Metric"]["MetricName"]
         fleet = self.fleets[ServiceName("prod", name)]
         newest = (end.timestamp() - 1) // PERIOD * PERIOD - PERIOD

@@ -1,4 +1,4 @@
-"""The services that surge: each with a load, an alarm, and how they end."""
+"""The services that surge: their loads, their alarms, and how they end."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HIGH, LOW = "high-request-rate", "low-request-rate"
 THRESHOLD, LOW_THRESHOLD = 100.0, 30.0
 BEFORE = {HIGH: 4, LOW: 8}
 AFTER = {HIGH: 24, LOW: 7}
-"""Tasks before the change that answers a fleet's alarm, and after it: enough for any of them."""
+"""Tasks before and after the change that answers a fleet's alarm: enough for any of them."""
 
 LEAST, MOST = 1.1, 6.0
-"""How many times the threshold the loads are."""
+"""The loads' multiples of the threshold."""
 
 SETTLES = 12.0
 """Seconds from a change to the alarm's OK: a period, and its evaluation."""
@@ -48,12 +48,12 @@ class Fleet:
 
     @property
     def grows(self) -> bool:
-        """Whether it is to get more tasks."""
+        """Whether it should get more tasks."""
         return self.policy == HIGH
 
     @property
     def overload(self) -> float:
-        """How many times the threshold its load was when the alarm fired."""
+        """The load's multiple of the threshold when the alarm fired."""
         return self.load / self.desired[0][1] / THRESHOLD
 
     def value(self, when: float) -> float:
@@ -67,14 +67,14 @@ class Fleet:
 
     @property
     def quiet(self) -> dict[str, KnownAlarm]:
-        """The alarm that stays OK: without one for scale-out no task is removed."""
+        """The alarm that stays OK: without a scale-out alarm, no task is removed."""
         if self.grows:
             return {}
         since = START - timedelta(minutes=10)
         return {HIGH: KnownAlarm(AlarmState.OK, since, self.definition_of(HIGH))}
 
     def definition_of(self, policy: str) -> AlarmDefinition:
-        """Return what the alarm of a policy watches."""
+        """Return what a policy's alarm watches."""
         metric = {"Namespace": "MyApp", "MetricName": self.name.service, "Dimensions": []}
         query = {"Id": "m1", "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Average"}}
         if policy == HIGH:
@@ -83,7 +83,7 @@ class Fleet:
 
     @property
     def document(self) -> Document:
-        """Its policies: those of all fleets."""
+        """Its policies, the same for all fleets."""
         text = json.dumps({"ResourceId": self.name.resource_id, **_policies()})
         return Document(text, modified="2026-11-01T00:00:00.000Z")
 
@@ -97,7 +97,7 @@ class Fleet:
 
 
 def a_fleet(name: ServiceName, rng: random.Random, *, shrinks: bool, fires_at: float) -> Fleet:
-    """Return a fleet with some load from the moment on at which its alarm fires."""
+    """Return a fleet with a random load from the moment its alarm fires."""
     policy = LOW if shrinks else HIGH
     overload = LEAST * (MOST / LEAST) ** rng.random()
     tasks = BEFORE[policy]
@@ -134,7 +134,7 @@ def event_of(fleet: Fleet, now: float) -> dict[str, Any]:
 
 
 def _policies() -> dict[str, Any]:
-    """Return the policies of all fleets: one change is enough for any of them."""
+    """Return all fleets' policies: one change is enough for any of them."""
     out = {
         "AdjustmentType": "ChangeInCapacity",
         "Cooldown": 10,

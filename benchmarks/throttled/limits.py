@@ -1,4 +1,4 @@
-"""AWS's quotas as token buckets, and which of the account's calls take how much out of which."""
+"""AWS's quotas as token buckets, and how many tokens each of the account's calls takes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Bucket:
         return True
 
     def earliest_end(self, calls: int) -> float:
-        """Return how long so many calls take at least.
+        """Return how long this many calls take at least.
 
         Example: 1,000 calls of UpdateService, 50 at once and 5 a second: 190 s.
         """
@@ -74,9 +74,9 @@ LIMITED: dict[str, tuple[Quota, int]] = {
 
 
 def published(*, warmth: int = 1) -> dict[str, Bucket]:
-    """Return the buckets of an account and Region, full, by what they limit.
+    """Return an account and Region's buckets, full, by what they limit.
 
-    The table has served, or was warmed for, so many times as much as a new one.
+    The table has served, or was warmed for, `warmth` times as much as a new one.
     """
     warm = {quota.calls: warmth for quota in (TABLE_READS, TABLE_WRITES)}
     return {
@@ -88,9 +88,9 @@ def published(*, warmth: int = 1) -> dict[str, Bucket]:
 
 @dataclass
 class Meter:
-    """Which calls were made: attempts, those of them that were throttled, most in one second.
+    """The calls made: attempts, throttled attempts, and the most in one second.
 
-    `failed` is how many invocations ended with a throttle.
+    `failed` counts the invocations that a throttle ended.
     """
 
     attempts: Counter[str] = field(default_factory=Counter)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """The fleets as they are in the end, and what the scaler did; times in seconds.
+    """The fleets at the end, and what the scaler did; times in seconds.
 
-    `cpu` is what evaluations and the heartbeats' looks took of this machine's processor.
+    `cpu` is this machine's processor time for evaluations and the heartbeats' looks.
     """
 
     fleets: list[Fleet]
@@ -33,25 +33,25 @@ class Result:
 
     @property
     def unanswered(self) -> list[Fleet]:
-        """Those whose capacity never changed."""
+        """Fleets whose capacity never changed."""
         return [fleet for fleet in self.fleets if not fleet.changed]
 
     @property
     def throttled(self) -> int:
-        """How many evaluations a throttle has ended."""
+        """How many evaluations a throttle ended."""
         return sum(record.outcome is Outcome.FAILED_THROTTLED for record in self.records)
 
     def took(self, *, grows: bool | None = None) -> float:
-        """Return when the last target was answered, of those that grow, that shrink, or all."""
+        """Return when the last target was answered: of those that grow, that shrink, or of all."""
         chosen = [f for f in self.fleets if grows is None or f.grows is grows]
         return max(fleet.changed[-1] for fleet in chosen)
 
     def waits(self, *, grows: bool) -> list[float]:
-        """Return how long each target's change came after its alarm, shortest first."""
+        """Return each target's delay from its alarm to its change, shortest first."""
         return sorted(f.changed[0] - f.fires_at for f in self.fleets if f.grows is grows)
 
     def quarters(self) -> tuple[float, float]:
-        """Return the median waits of the most and the least overloaded quarter that grows."""
+        """Return the median waits of the most and least overloaded quarter of growing fleets."""
         growing = sorted((f for f in self.fleets if f.grows), key=lambda fleet: fleet.overload)
         quarter = max(1, len(growing) // 4)
         most, least = (

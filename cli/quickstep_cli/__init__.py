@@ -1,4 +1,4 @@
 """The `quickstep` command."""
 
 __version__ = "0.1.0"
-"""As in pyproject.toml; a test holds them together."""
+"""Same as in pyproject.toml; a test keeps them equal."""

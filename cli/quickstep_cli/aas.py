@@ -1,7 +1,7 @@
-"""What Application Auto Scaling makes of step policies, by its documentation alone.
+"""What Application Auto Scaling does with step policies, from its documentation alone.
 
-A second reading of the same pages as the engine's, of which nothing is used here: where both come
-to the same capacity, a policy that was carried over means what it meant. Pure.
+A second reading of the engine's sources that uses no code of the engine: if both reach the same
+capacity, a converted policy means what it meant. Pure.
 
 Sources: "Step scaling policies overview" (Application Auto Scaling User Guide); StepAdjustment,
 StepScalingPolicyConfiguration and PutScalingPolicy (its API reference); "Using Amazon CloudWatch
@@ -23,17 +23,17 @@ _ACTIONS = {ALARM: "AlarmActions", OK: "OKActions", INSUFFICIENT: "InsufficientD
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The capacity that AAS sets, and the policies that ran and found no step for their value."""
+    """The capacity that AAS sets, and the policies that ran but found no step for their value."""
 
     capacity: int
     unmatched: tuple[str, ...] = ()
 
 
 def state_of(alarm: Mapping[str, Any], values: Sequence[float]) -> str:
-    """Return the state of an alarm that has been shown its newest datapoints, or none.
+    """Return an alarm's state after it has seen its newest datapoints, or none.
 
-    M of the newest N must breach. Without any it is what TreatMissingData says; `ignore` keeps the
-    state, which is taken to be OK.
+    M of the newest N must breach. Without data, TreatMissingData decides; `ignore` keeps the
+    state, which is assumed to be OK.
 
     Example: 2 of 3 above 100, and 120, 80, 130: ALARM.
     """
@@ -56,7 +56,7 @@ def _breaches(alarm: Mapping[str, Any], value: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A target's bounds, its ScalingPolicies of steps, its alarms, and what these are shown.
+    """A target's bounds, its step ScalingPolicies, its alarms, and their datapoints.
 
     `shown` has each alarm's datapoints by its name, oldest first.
     """
@@ -68,11 +68,11 @@ class Case:
 
 
 def answer(case: Case, capacity: int, *, by_side: bool = False) -> Answer:
-    """Return what AAS makes of a capacity when alarms have been shown their datapoints.
+    """Return the capacity that AAS sets after its alarms have seen their datapoints.
 
-    Every policy that an alarm runs is evaluated; the largest capacity that comes of it is provided.
-    `by_side`, only those datapoints count that are on the side of the alarm's state, as they do
-    with Quickstep: with AAS all of them do.
+    Every policy that an alarm runs is evaluated; the largest resulting capacity is provided.
+    AAS counts all datapoints; with `by_side`, only those on the side of the alarm's state count,
+    as in Quickstep.
 
     Example: at 10, one policy with +3 and one with +200 % run: 30.
     """
@@ -104,10 +104,10 @@ def _running(case: Case) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any],
 
 
 def states_that_run(policy: Mapping[str, Any], alarm: Mapping[str, Any]) -> set[str]:
-    """Return the states in which an alarm runs a policy: whose actions have its ARN.
+    """Return the states in which an alarm runs a policy: those whose actions have its ARN.
 
-    An ARN that was shortened where it was saved, without the policy's name, may be any. An alarm
-    without any of its policy's is taken to run it in ALARM, as it is among that policy's alarms.
+    A saved ARN that lost the policy's name may be any policy's. An alarm without actions of its
+    policy is assumed to run it in ALARM, since the policy lists it.
     """
     found = set()
     for state, key in _ACTIONS.items():
@@ -123,12 +123,12 @@ def states_that_run(policy: Mapping[str, Any], alarm: Mapping[str, Any]) -> set[
 def _matching(
     policy: Mapping[str, Any], alarm: Mapping[str, Any], state: str, values: Sequence[float]
 ) -> Mapping[str, Any] | None:
-    """Return the step that holds the aggregated value's distance from the threshold.
+    """Return the step that contains the aggregated value's distance from the threshold.
 
     "If the metric value is above the breach threshold, the lower bound is inclusive and the upper
     bound is exclusive. If the metric value is below the breach threshold, the lower bound is
     exclusive and the upper bound is inclusive." At the threshold itself, *derived*: a value is on
-    the side for which its alarm's state stands.
+    the side that its alarm's state stands for.
     """
     body = policy["StepScalingPolicyConfiguration"]
     kind = body.get("MetricAggregationType") or "Average"
@@ -156,7 +156,7 @@ def _adjusted(body: Mapping[str, Any], step: Mapping[str, Any], capacity: int) -
     """Return the capacity that a step asks for, before the target's bounds.
 
     Percentages: 12.7 is 12, 0.67 is 1, -0.58 is -1, -6.67 is -6; at least MinAdjustmentMagnitude,
-    so that +25 % of 4 with one of 2 is 6. 0 % stays 0, *derived*.
+    so that +25 % of 4 with a minimum of 2 is 6. 0 % stays 0, *derived*.
     """
     number = int(step["ScalingAdjustment"])
     if body["AdjustmentType"] == "ExactCapacity":

@@ -1,7 +1,7 @@
-"""What is allowed in a policy document and probably not meant: flapping, and what never happens.
+"""What a policy document allows but probably does not mean: flapping, and what never happens.
 
-Pure. Thresholds are the alarms', which a document does not have: without them, the checks that need
-one are left out.
+Pure. Thresholds belong to the alarms, not to the document: checks whose threshold is unknown are
+skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Policy, ScalableTarget, StepAdjustment, StepPolicy
 
 SURGE = 3
-"""By how much the load grows that a ladder of steps is to follow."""
+"""The growth of the load that a ladder of steps should follow."""
 
 MOST_LOOKS = 30
 """A ladder that takes more looks than this, five minutes, does not follow such a surge."""
@@ -36,7 +36,7 @@ MOST_LOOKS = 30
 def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]:
     """Return a sentence on everything that will flap or can never happen.
 
-    `thresholds` are those of the alarms, by their policies' names, as far as they are known.
+    `thresholds` are the known thresholds of the alarms, by policy name.
     """
     return [
         *_of_the_bounds(target),
@@ -56,10 +56,10 @@ def advice(target: ScalableTarget, thresholds: Mapping[str, float]) -> list[str]
 
 
 def m_of_n(alarm: Mapping[str, Any]) -> str:
-    """Return what happens where fewer datapoints than all that are looked at set an alarm off.
+    """Return what to expect if an alarm fires on fewer datapoints than it evaluates.
 
     `alarm` is a MetricAlarm. Example: 20, 110, 115, 30 and 112 are 3 of 5 above a threshold of 100,
-    and the step is chosen from 110, 115 and 112. Empty where M is N.
+    and the step is chosen from 110, 115 and 112. Empty if M is N.
     """
     n = int(alarm.get("EvaluationPeriods") or 1)
     m = int(alarm.get("DatapointsToAlarm") or n)
@@ -67,7 +67,7 @@ def m_of_n(alarm: Mapping[str, Any]) -> str:
         return ""
     return (
         f"goes to ALARM by {m} of {n} datapoints: the step is chosen from those of the newest {n} "
-        "that breach; what the others say does not count"
+        "that breach; the others do not count"
     )
 
 
@@ -83,7 +83,7 @@ def _of_the_bounds(target: ScalableTarget) -> Iterator[str]:
 
 
 def _from_zero(target: ScalableTarget) -> Iterator[str]:
-    """Yield the policies that never add the first task, where no other does.
+    """Yield the policies that never add the first task, unless another does.
 
     Example: +50 % of 0 tasks is 0; +1 is 1.
     """
@@ -93,22 +93,26 @@ def _from_zero(target: ScalableTarget) -> Iterator[str]:
         return
     for name, why in blind.items():
         yield (
-            f"MinCapacity is 0, and {name} {why}, so it never adds the first one: set MinCapacity "
-            "to 1, or add a policy on a number that is there without tasks, with MetricScope "
-            "Total, such as a queue's depth; a schedule or an override can raise the minimum, too"
+            f"MinCapacity is 0, and {name} {why}, so it never adds the first task: set MinCapacity "
+            "to 1, or add a policy with MetricScope Total on a metric that exists without tasks, "
+            "such as a queue's depth; a schedule or an override can also raise the minimum"
         )
 
 
 def _stays_at_zero(target: ScalableTarget, policy: Policy) -> str:
-    """Return why a scale-out policy cannot leave 0; empty where it can."""
+    """Return why a scale-out policy cannot leave 0; empty if it can."""
     if _is_per_task(policy):
-        return "goes by a value per task, which nothing publishes where no task runs"
+        return "uses a value per task, which nothing publishes while no task runs"
     if isinstance(policy, TargetPolicy):
         return ""
     if any(apply_step(policy, step, target.min_capacity) for step in policy.steps):
         return ""
     percent = policy.adjustment_type is AdjustmentType.PERCENT_CHANGE_IN_CAPACITY
-    return "goes by a percentage, which is 0 of 0 tasks" if percent else "has no step that adds any"
+    return (
+        "uses a percentage, and any percentage of 0 tasks is 0"
+        if percent
+        else "has no step that adds tasks"
+    )
 
 
 def _is_per_task(policy: Policy) -> bool:
@@ -120,12 +124,12 @@ def _targets(target: ScalableTarget) -> list[TargetPolicy]:
 
 
 def _of_growth(policy: TargetPolicy) -> Iterator[str]:
-    """Yield what holds a target policy without need."""
+    """Yield settings that hold a target policy needlessly."""
     name = policy.name
     if policy.scale_out_cooldown:
         yield (
-            f"{name}: its ScaleOutCooldown ({policy.scale_out_cooldown} s) holds growth, that to a "
-            "larger load as well; tasks on their way are counted without it, so 0 adds none twice"
+            f"{name}: its ScaleOutCooldown ({policy.scale_out_cooldown} s) holds growth even when "
+            "the load grows further; tasks on their way are counted anyway, so 0 is safe"
         )
 
 
@@ -136,15 +140,15 @@ def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
         return
     if not isinstance(policy, TargetPolicy) and not _is_per_task(policy):
         yield (
-            f"{name}: its ScaleInWindow goes by how many tasks were needed, which only a metric "
-            "per task tells, and MetricScope is Total"
+            f"{name}: its ScaleInWindow needs to know how many tasks were needed, which only a "
+            "metric per task tells, and MetricScope is Total"
         )
         return
     cooldown = policy.cooldown_after(Direction.IN)
     if window < warmup:
         yield (
-            f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
-            f"({warmup} s): tasks are removed in lulls that are shorter than their return"
+            f"{name}: its ScaleInWindow ({window} s) ends before a new task would serve "
+            f"({warmup} s): tasks are removed in lulls shorter than their return"
         )
     if window < cooldown:
         key = "ScaleInCooldown" if isinstance(policy, TargetPolicy) else "Cooldown"
@@ -155,18 +159,18 @@ def _of_a_window(target: ScalableTarget, policy: Policy) -> Iterator[str]:
 
 
 def _of_a_queue(target: ScalableTarget, policy: QueuePolicy) -> Iterator[str]:
-    """Yield where a queue's numbers do not go together."""
+    """Yield where a queue's numbers do not match."""
     name, window, warmup = policy.name, policy.scale_in_window, target.warmup_seconds
     if policy.seconds_per_job > policy.drain_seconds:
         yield (
-            f"{name}: one job takes longer ({policy.seconds_per_job:g} s) than all that wait are "
-            f"to take (DrainSeconds, {policy.drain_seconds} s): each job that waits gets "
+            f"{name}: one job takes longer ({policy.seconds_per_job:g} s) than the whole backlog "
+            f"may take (DrainSeconds, {policy.drain_seconds} s): each waiting job gets "
             "its own slot"
         )
     if window < warmup:
         yield (
-            f"{name}: its ScaleInWindow ({window} s) is over before a new task would serve "
-            f"({warmup} s): tasks are removed in lulls that are shorter than their return"
+            f"{name}: its ScaleInWindow ({window} s) ends before a new task would serve "
+            f"({warmup} s): tasks are removed in lulls shorter than their return"
         )
 
 
@@ -174,15 +178,15 @@ def _of_queues_beside_steps(target: ScalableTarget) -> Iterator[str]:
     steps = target.step_policies
     if target.queues and steps and all(each.direction is Direction.OUT for each in steps):
         yield (
-            "beside steps, queues remove tasks only while a step of ScaleInPolicies asks for it, "
-            "and the document has no such step: capacity only ever grows"
+            "with steps in the document, queues remove tasks only while a step of ScaleInPolicies "
+            "asks for it, and the document has no such step: capacity only ever grows"
         )
 
 
 def _of_the_ladders(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
-    """Yield where steps per task cannot follow a surge, whichever of the policies answers it.
+    """Yield where steps per task cannot follow a surge, whichever policy answers it.
 
-    A target policy beside them sizes for the same load in one look.
+    A target policy next to them sizes for the same load in one look.
     """
     if _targets(target):
         return
@@ -201,7 +205,7 @@ def _of_the_ladders(target: ScalableTarget, thresholds: Mapping[str, float]) -> 
         return
     minutes = looks * RECHECK_SECONDS / 60
     yield (
-        f"{name}: from {start} to {goal} tasks takes {looks} looks, which are {minutes:.0f} min or "
+        f"{name}: from {start} to {goal} tasks takes {looks} looks, which is {minutes:.0f} min or "
         'more; "TargetTrackingPolicies": {"request-rate": {"TargetValue": '
         f"{threshold:g}}}}} takes one"
     )
@@ -210,7 +214,7 @@ def _of_the_ladders(target: ScalableTarget, thresholds: Mapping[str, float]) -> 
 def _looks(
     target: ScalableTarget, policy: StepPolicy, threshold: float, sizes: tuple[int, int]
 ) -> int:
-    """Return how often a ladder is climbed until the load is no breach; 0 where it never is.
+    """Return how many looks a ladder takes until the load no longer breaches; 0 if never.
 
     Example: at a threshold of 100, steps of 1, of 2 from 50 and of 4 from 100 above it take 20
     tasks to 40 in 15 looks: 4 to 24, where 4,000 are 167 each, 2 to 28, and 12 times 1.
@@ -232,25 +236,25 @@ def _of_a_policy(
 ) -> Iterator[str]:
     name = policy.name
     if not any(_moves(target, policy, index) for index in range(len(policy.steps))):
-        yield f"{name}: no step ever changes a capacity"
+        yield f"{name}: no step ever changes capacity"
     comparison = fires(policy)
     for step in policy.steps:
         shown = f"{name}: step {describe_step(policy, step, comparison)}"
         yield from (f"{shown} {why}" for why in _never_reached(policy, step, thresholds))
         yield from (f"{shown}, {why}" for why in _too_large(target, policy, step))
     if breach := _without_a_step(policy):
-        yield f"{name}: a breach of less than {breach:g} has no step: the alarm fires for nothing"
+        yield f"{name}: a breach of less than {breach:g} has no step: the alarm fires needlessly"
     per_task = policy.metric_scope is MetricScope.PER_TASK
     counts = Guard.CAPACITY_ON_ITS_WAY in target.guards or policy.direction is Direction.IN
     if per_task and not counts and policy.cooldown < target.warmup_seconds:
         yield (
-            f"{name}: its Cooldown ({policy.cooldown} s) is over before a new task serves "
+            f"{name}: its Cooldown ({policy.cooldown} s) ends before a new task serves "
             f"({target.warmup_seconds} s), and CapacityOnItsWay is off: it will add too many"
         )
 
 
 def fires(policy: StepPolicy) -> Comparison:
-    """Return how a policy's alarm compares: as usual, unless all steps are on the other side.
+    """Return a policy's comparison: the usual one, unless all steps are on the other side.
 
     Example: a scale-out by steps (-5, 0] and (-inf, -5] is for free slots below a threshold.
     """
@@ -272,14 +276,14 @@ def _never_reached(
     elif step.lower is not None and step.lower >= 0:
         yield "is never reached: its alarm fires below the threshold"
     elif step.upper is not None and threshold is not None and threshold + step.upper < 0:
-        yield f"is never reached: below a threshold of {threshold:g} it would take a negative load"
+        yield f"is never reached: below a threshold of {threshold:g} it would need a negative load"
 
 
 def _too_large(target: ScalableTarget, policy: StepPolicy, step: StepAdjustment) -> Iterator[str]:
     low, high = target.min_capacity, target.max_capacity
     if policy.adjustment_type is AdjustmentType.EXACT_CAPACITY:
         if not low <= step.adjustment <= high:
-            yield f"which is outside of the bounds {low} to {high}"
+            yield f"which is outside the bounds {low} to {high}"
     elif policy.adjustment_type is AdjustmentType.CHANGE_IN_CAPACITY:
         size, most = abs(step.adjustment), target.max_adjustment_magnitude
         if size > high - low:
@@ -302,7 +306,7 @@ def _moves(target: ScalableTarget, policy: StepPolicy, index: int) -> bool:
 
 
 def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterator[str]:
-    """Yield what is wrong with a scale-in and a scale-out policy of metrics per task together."""
+    """Yield conflicts between a scale-in and a scale-out policy on metrics per task."""
     steps = target.step_policies
     for scale_in in (policy for policy in steps if policy.direction is Direction.IN):
         for out in (policy for policy in steps if policy.direction is Direction.OUT):
@@ -324,7 +328,7 @@ def _of_pairs(target: ScalableTarget, thresholds: Mapping[str, float]) -> Iterat
 def _after_a_removal(
     target: ScalableTarget, scale_in: StepPolicy, thresholds: tuple[float, float], names: str
 ) -> Iterator[str]:
-    """Yield where removing tasks takes the others above the scale-out threshold.
+    """Yield where removing tasks lifts the others above the scale-out threshold.
 
     Example: 60 a task on 2 tasks, one is removed: 120 on the other, above 100.
     """
@@ -346,7 +350,7 @@ def _after_a_removal(
 def _after_an_addition(
     target: ScalableTarget, out: StepPolicy, thresholds: tuple[float, float], names: str
 ) -> Iterator[str]:
-    """Yield where adding tasks takes all of them below the scale-in threshold.
+    """Yield where adding tasks drops all of them below the scale-in threshold.
 
     Example: 100 a task on 2 tasks, 8 are added: 20 on each of 10, below 30.
     """

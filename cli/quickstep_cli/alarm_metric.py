@@ -1,4 +1,4 @@
-"""An alarm's metric, as PutMetricAlarm takes it."""
+"""An alarm's metric, in PutMetricAlarm's format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METRIC_KEYS = (
     "Period",
     "Metrics",
 )
-"""What says which metric an alarm watches, and in which periods."""
+"""The keys that say which metric an alarm watches, and in which periods."""
 
 
 def metric_of(

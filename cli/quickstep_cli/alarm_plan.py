@@ -1,6 +1,6 @@
-"""Which alarms a policy document asks for, beside those that a service has: what is to change.
+"""Plan the changes that bring a service's alarms in line with its policy document.
 
-Pure: it reads what `describe-alarms` answers, and gives inputs of PutMetricAlarm.
+Pure: it reads answers of `describe-alarms`, and returns inputs of PutMetricAlarm.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
 
 _EVALUATED = {Direction.OUT: (1, "missing"), Direction.IN: (3, "notBreaching")}
-"""Datapoints, and what missing ones are, as `templates/scalable-target.yaml` has them."""
+"""Datapoints and missing-data treatment, as in `templates/scalable-target.yaml`."""
 
 
 class PlanError(Exception):
-    """Why the alarms that a document asks for cannot be made of those that there are."""
+    """Why a document's alarms cannot be made from the existing ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmPlan:
-    """What is to be done: alarms to put, names to delete, and both in words."""
+    """The plan: alarms to put, names to delete, and both in words."""
 
     put: tuple[Mapping[str, Any], ...] = ()
     delete: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ def plan_alarms(
     there: Sequence[Mapping[str, Any]],
     thresholds: Mapping[str, float],
 ) -> AlarmPlan:
-    """Return what makes a service's alarms those of a document.
+    """Return what brings a service's alarms in line with a document.
 
-    `there` are MetricAlarms; others than the service's are left alone. A target policy's threshold
-    is its target value; that of steps is given in `thresholds`, by policy, or stays as it is. A new
+    `there` are MetricAlarms; other services' are left alone. A target policy's threshold is its
+    target value; a step policy's is given in `thresholds`, by policy, or stays unchanged. A new
     alarm watches what the service's other alarms watch.
 
     Raises:
-        PlanError: a threshold is not known, or what a new alarm is to watch.
+        PlanError: a threshold is unknown, or what a new alarm should watch.
     """
     own = {alarm["AlarmName"]: alarm for alarm in there if _is_of(service, alarm)}
     put, lines = [], []
@@ -63,7 +63,7 @@ def plan_alarms(
         elif alarm.get("Threshold") != threshold:
             put.append({**alarm, "Threshold": threshold})
             lines.append(f"{name}: threshold {alarm.get('Threshold', 0):g} becomes {threshold:g}")
-    lines += [f"{name}: deleted, as no policy of the document asks for it" for name in own]
+    lines += [f"{name}: deleted, because no policy in the document uses it" for name in own]
     return AlarmPlan(tuple(put), tuple(own), tuple(lines))
 
 
@@ -83,7 +83,7 @@ def _threshold(
                 return thresholds[policy.name]
             if alarm is None or "Threshold" not in alarm:
                 rule = "its alarm has no threshold yet"
-                why = f"{policy.name}: {rule}; give one with --threshold {policy.name}=VALUE"
+                why = f"{policy.name}: {rule}; pass --threshold {policy.name}=VALUE"
                 raise PlanError(why)
             return float(alarm["Threshold"])
         case _:
@@ -94,7 +94,7 @@ def _metric(service: ServiceName, there: Sequence[Mapping[str, Any]]) -> Mapping
     """Return what all alarms of a service watch.
 
     Raises:
-        PlanError: the policies are missing, or they watch several things.
+        PlanError: there are no alarms, or they watch different metrics.
     """
     watched = {json.dumps(metric, sort_keys=True): metric for metric in _metrics(service, there)}
     if len(watched) == 1:

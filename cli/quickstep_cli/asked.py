@@ -1,9 +1,9 @@
-"""Questions of many services that are asked together, so that each service finds its answer.
+"""Questions about many services, asked together so that each service finds its answer.
 
-A check of a service asks by itself, as if there were no other, by clients that ask each question
-once (`once.py`). What AWS answers for many in one call is asked so before, and each of them
-then finds its own question answered. A question that nobody has answered beforehand is asked; so
-nothing is wrong where one is missing here, it only takes longer.
+A service's checks ask on their own, as if it were the only one, through clients that ask each
+question once (`once.py`). If one AWS call can answer for many services, it is made here first, and
+each service then finds its question answered. A question missing here is asked later, which costs
+time but nothing else.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from quickstep_cli.aws import Aws
 
 _SERVICES = 10
-"""The most that DescribeServices takes."""
+"""DescribeServices' maximum."""
 _ITEMS = 100
-"""The most that BatchGetItem takes."""
+"""BatchGetItem's maximum."""
 _ALARMS = 100
-"""The most that DescribeAlarms has on a page; 50 where nothing is said."""
+"""DescribeAlarms' maximum per page; its default is 50."""
 
 
 def ask_together(aws: Aws, documents: Mapping[ServiceName, str]) -> None:
-    """Ask for many services in as few calls as AWS has, and remember what it says of each.
+    """Ask about many services in as few calls as AWS allows, and remember each one's answer.
 
-    `aws` asks once. A call that is refused leaves its questions to each service, which then says
-    why it has no answer.
+    `aws` asks once. If a call is refused, each service asks for itself, and reports why it has no
+    answer.
     """
     services = list(documents)
     _remember_documents(aws, documents)

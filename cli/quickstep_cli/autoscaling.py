@@ -1,4 +1,4 @@
-"""What Application Auto Scaling has for a service, has done to it, and may do to it."""
+"""What Application Auto Scaling has for a service, what it did, and what it may do."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SCHEDULED = "ScheduledScalingSuspended"
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """A change of the desired count that Application Auto Scaling has asked for.
+    """A change of the desired count that Application Auto Scaling requested.
 
-    `to` is None where its description names no number.
+    `to` is None if its description has no number.
     """
 
     at: datetime
@@ -37,7 +37,7 @@ class Activity:
 class Scalable:
     """A service's scalable target, as AWS describes it: bounds, policies, scheduled actions.
 
-    `suspended` has the three ways in which it may act, each True where it may not.
+    `suspended` has the three ways in which it may act, each True if suspended.
     """
 
     bounds: tuple[int, int]
@@ -55,7 +55,7 @@ def _of(service: ServiceName) -> dict[str, str]:
 
 
 def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
-    """Return what Application Auto Scaling has for a service; None where it has nothing."""
+    """Return a service's settings in Application Auto Scaling; None if it has none."""
     client = aws.client("application-autoscaling")
     targets = client.describe_scalable_targets(
         ServiceNamespace=NAMESPACE, ResourceIds=[service.resource_id], ScalableDimension=DIMENSION
@@ -80,7 +80,7 @@ def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
 
 
 def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> None:
-    """Say in which ways Application Auto Scaling may not act; its policies stay as they are.
+    """Set the ways in which Application Auto Scaling may not act; its policies stay.
 
     AAS brings the capacity into its bounds on any change (*RegisterScalableTarget*).
     """
@@ -90,7 +90,7 @@ def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> No
 
 
 def read_activities(aws: Aws, service: ServiceName, since: datetime) -> list[Activity]:
-    """Return what it has done from a moment on, oldest first; AWS keeps six weeks of it."""
+    """Return what it did since a moment, oldest first; AWS keeps six weeks."""
     found: list[Activity] = []
     pages = aws.client("application-autoscaling").get_paginator("describe_scaling_activities")
     for page in pages.paginate(**_of(service)):  # newest first

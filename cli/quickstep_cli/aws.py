@@ -1,7 +1,7 @@
-"""What every command that asks AWS has in common: its options, its clients and its clock.
+"""What all commands that call AWS share: options, clients and a clock.
 
-boto3 takes most of a second to import, so it is imported when a command needs it: `explain`,
-`validate` and the others do not wait for it.
+boto3 takes most of a second to import, so it is imported on use: `explain`, `validate` and other
+local commands do not wait for it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"}
 
 PANEL = "AWS"
 SCALER = "/quickstep-scaler"
-"""The SSM parameter that the scaler's stack makes: one per account and Region."""
+"""The SSM parameter that the scaler's stack creates: one per account and Region."""
 
 
 def read_target(text: str) -> ServiceName:
@@ -66,12 +66,12 @@ OptionalTargetArgument = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @dataclass(frozen=True)
 class Aws:
-    """An account and Region, with the clients that have been asked for and the scaler's stack."""
+    """An account and Region, with its clients and the scaler's stack."""
 
     session: boto3.Session
     endpoint_url: str | None
@@ -85,12 +85,12 @@ class Aws:
     _scaler: dict[str, str] = field(default_factory=dict)
 
     def client(self, name: str) -> Any:
-        """Return the client of a service, made once.
+        """Return a service's client, made once.
 
         Raises:
             CommandError: there is no Region.
         """
-        with self._lock:  # a session may not be used from several threads, clients may
+        with self._lock:  # clients are thread-safe, sessions are not
             if name not in self._clients:
                 make: Any = self.session.client
                 self._clients[name] = self.wrap(
@@ -104,14 +104,14 @@ class Aws:
             return self._clients[name]
 
     def patient(self, threads: int = 1) -> Aws:
-        """Return the same for many calls, from so many threads: throttled, they slow down."""
+        """Return a copy for many calls from several threads: it slows down when throttled."""
         patience = Config(
             retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=threads
         )
         return replace(self, config=CONFIG.merge(patience), _lock=RLock(), _clients={})
 
     def asking_once(self) -> Aws:
-        """Return the same, for reading only: each call is made once."""
+        """Return a read-only copy that makes each call once."""
         from quickstep_cli.once import Once  # noqa: PLC0415 - see above
 
         return replace(self, wrap=Once, _lock=RLock(), _clients={})
@@ -127,10 +127,10 @@ class Aws:
 
     @property
     def scaler(self) -> Mapping[str, str]:
-        """What the scaler's parameter says of it: its stack, table and queue.
+        """The contents of the scaler's parameter: its stack, table and queue.
 
         Raises:
-            CommandError: there is no such parameter, or something else is in it.
+            CommandError: there is no such parameter, or its contents are invalid.
         """
         if not self._scaler:
             client = self.client("ssm")
@@ -139,7 +139,7 @@ class Aws:
             except client.exceptions.ParameterNotFound as error:
                 why = (
                     f"no scaler in {self.region}: there is no SSM parameter {SCALER}. Deploy "
-                    "template.yaml, name its stack with --stack, or give --table and --queue-url"
+                    "template.yaml, name its stack with --stack, or pass --table and --queue-url"
                 )
                 raise CommandError(Exit.NOT_FOUND, why) from error
             named, resources = _read_scaler(text)
@@ -149,7 +149,7 @@ class Aws:
         return self._scaler
 
     def resource(self, logical_id: str) -> str:
-        """Return the physical id of a resource of the scaler, as it says itself, or its stack.
+        """Return the physical ID of a scaler's resource, from its parameter or its stack.
 
         Raises:
             CommandError: there is no such stack, or it has no such resource.
@@ -165,7 +165,7 @@ class Aws:
                     raise
                 why = (
                     f"no stack {stack} with a resource {logical_id} in {self.region}: name it "
-                    "with --stack, or give --table and --queue-url"
+                    "with --stack, or pass --table and --queue-url"
                 )
                 raise CommandError(Exit.NOT_FOUND, why) from error
             found = answer["StackResourceDetail"]["PhysicalResourceId"]
@@ -181,7 +181,7 @@ class Aws:
         """
         found: str | None = self.session.region_name
         if not found:
-            why = "no AWS Region: give --region, or set AWS_REGION or a profile that has one"
+            why = "no AWS Region: pass --region, or set AWS_REGION or a profile that has one"
             raise CommandError(Exit.UNREACHABLE, why)
         return found
 
@@ -192,17 +192,17 @@ class Aws:
 
     @property
     def caller(self) -> str:
-        """Who asks, as an ARN."""
+        """The caller's ARN."""
         return str(self.client("sts").get_caller_identity()["Arn"])
 
     @property
     def account(self) -> str:
-        """The account's number."""
+        """The account number."""
         return self.caller.split(":")[4]
 
     @property
     def operators(self) -> DynamoOperators:
-        """What operators have written to targets' items."""
+        """What operators wrote to targets' items."""
         from quickstep.aws.dynamodb import DynamoOperators  # noqa: PLC0415 - see above
 
         return DynamoOperators(self.client("dynamodb"), self.table, wait_for)
@@ -234,7 +234,7 @@ class Aws:
 
 
 def _read_scaler(text: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what a scaler says of itself, and the names of its resources if it has no stack."""
+    """Return a scaler's parameter, and its resources' names if it has no stack."""
     wrong = f"{SCALER} must be what the scaler's stack wrote, with Stack, Table and Rechecks"
     try:
         found = json.loads(text)
@@ -250,7 +250,7 @@ def _read_scaler(text: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def now() -> datetime:
-    """Return the time: the one clock of the commands."""
+    """Return the time: the commands' only clock."""
     return datetime.now(UTC)
 
 
@@ -299,7 +299,7 @@ def connect(
 ) -> Aws:
     """Return the account and Region that the options name; nothing is called yet.
 
-    AWS_REGION counts as it does with the AWS CLI: boto3 itself reads AWS_DEFAULT_REGION alone.
+    AWS_REGION counts as with the AWS CLI; boto3 on its own reads only AWS_DEFAULT_REGION.
     """
     import boto3  # noqa: PLC0415 - see above
 
@@ -310,9 +310,9 @@ def connect(
 
 
 def on_aws(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with the options of `connect`, whose answer becomes its first argument.
+    """Return a command with the options of `connect`, whose result becomes its first argument.
 
-    Whatever AWS refuses becomes one line on stderr and an exit code.
+    AWS errors become one line on stderr and an exit code.
     """
     connected = made_of_options(connect)(command)
 

@@ -1,4 +1,4 @@
-"""A target beside what scales the service now: both simulated on one traffic, and their month."""
+"""A target beside the service's present scaler: both simulated on one traffic, and their cost."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from quickstep_lab.traffic import Traffic
 
 USUAL = "aas-target-tracking-60s"
-"""What a service is beside that nothing scales: target tracking as it is by default."""
+"""The rival of a service that nothing scales: target tracking with its defaults."""
 _SERVED = 0.8
-"""Of its target, the load that the tasks of now are taken to have before a scenario begins."""
+"""Share of its target that each present task carries before a scenario begins."""
 LONGEST = 3 * 3600
-"""Seconds of a traffic that are played: its busiest hours say what a day of them would."""
+"""Seconds of traffic to play: a day's busiest hours show as much as the whole day."""
 SPARE = 1.5
-"""How much a task of the model can serve, in targets."""
+"""How much a modelled task can serve, as a multiple of its target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is compared: a target, what scales the service now, and its tasks.
+    """What is compared: a target, the service's present scaler, and its tasks.
 
-    `present` names a model of AWS's scalers; None where nothing scales it.
+    `present` names a model of AWS's scalers, or None if nothing scales the service.
     """
 
     target: ScalableTarget
@@ -49,12 +49,12 @@ class Beside:
 
 
 def size_of(vcpu: float, memory: float, *, x86: bool) -> TaskSize:
-    """Return a Fargate task by its vCPU, its GB and its processor."""
+    """Return a Fargate task from its vCPU, GB and processor."""
     return TaskSize(vcpu, memory, Architecture.X86 if x86 else Architecture.ARM)
 
 
 def for_tasks(traffic: Traffic, beside: Beside) -> Traffic:
-    """Return a scenario as large as the service is: its first seconds load the tasks of now.
+    """Return a scenario scaled to the service: its first seconds load the present tasks.
 
     Example: 4 tasks, a target of 100 requests/s, a scenario that begins with 120: times 2.67.
     """
@@ -65,7 +65,7 @@ def for_tasks(traffic: Traffic, beside: Beside) -> Traffic:
 
 
 def busiest(traffic: Traffic, seconds: int = LONGEST) -> Traffic:
-    """Return at most so many seconds of a traffic, those around its busiest one.
+    """Return at most `seconds` of a traffic, around its busiest one.
 
     Example: a day with its peak at 18:00: 16:30 to 19:30.
     """
@@ -78,14 +78,14 @@ def busiest(traffic: Traffic, seconds: int = LONGEST) -> Traffic:
 
 
 def play(beside: Beside, traffic: Traffic) -> Comparison:
-    """Return what Quickstep and the present scaler make of a traffic, one seed of each.
+    """Return how Quickstep and the present scaler handle a traffic, one seed each.
 
     Raises:
-        typer.BadParameter: what the policies watch cannot be simulated; the reason is said.
+        typer.BadParameter: the policies' signal cannot be simulated; the message says why.
     """
     setup = setup_of(replace(beside.target, dry_run=False), beside.target.resource_id)
-    # A task of the model can serve half as much again as its target. Of CPU it is the other way
-    # round: what 100 % is decides how many requests its target is.
+    # A modelled task can serve half as much again as its target. CPU works the other way round:
+    # the load that means 100 % decides how many requests its target is.
     of_cpu = setup.signal.name == "cpu"
     serves = DEFAULTS.server.capacity if of_cpu else SPARE * setup.load_per_task
     trial = Trial(start_up=float(beside.target.warmup_seconds), task_capacity=serves)
@@ -97,7 +97,7 @@ def play(beside: Beside, traffic: Traffic) -> Comparison:
 
 
 def month(beside: Beside, comparison: Comparison) -> Mapping[str, Standing]:
-    """Return what each comes to in a month in which the traffic comes once a day."""
+    """Return each scaler's monthly cost if the traffic comes once a day."""
     setup = comparison.experiment.setup
     reckoned = Month(
         usage=usage_of(setup, max(1, beside.tasks)),
@@ -111,11 +111,11 @@ def month(beside: Beside, comparison: Comparison) -> Mapping[str, Standing]:
 
 
 def show(console: Console, beside: Beside, comparison: Comparison) -> None:
-    """Print the comparison with its month, never cut, and what is modelled of it."""
+    """Print the comparison with its monthly cost, untruncated, and what is modelled."""
     standings = month(beside, comparison)
     traffic = comparison.experiment.traffic
     hours = len(traffic.requests) / 3600
-    title = f"{traffic.name}, {hours:.1f} h, simulated; US dollars a month of it once a day"
+    title = f"{traffic.name}, {hours:.1f} h, simulated; US dollars per month at one run a day"
     columns = ("Trigger", "Failed", "Success", "Task-h", "Peak", "Scaling $", "Tasks $")
     table = Table((*named("Scaler"), *numbers(*columns)), title)
     for name, summary in comparison.scalers.items():
@@ -136,14 +136,14 @@ def show(console: Console, beside: Beside, comparison: Comparison) -> None:
 
 
 def remarks(beside: Beside, comparison: Comparison) -> Iterator[str]:
-    """Yield what the table stands on."""
+    """Yield the table's assumptions."""
     rival = next(name for name in comparison.scalers if name != OURS)
     if beside.present is None:
-        yield f"Nothing scales the service now; {rival} is what it would have by default."
+        yield f"Nothing scales the service now; {rival} is what it would get by default."
     elif rival != beside.present:
         yield f"{beside.present} cannot watch the same signal here; {rival} stands in its place."
     elif rival.startswith("aas-step"):
-        yield f"{rival} has the simulator's own steps: quickstep import and compare play yours."
-    yield f"A task of the model can serve {SPARE:g} times its target; yours may break earlier."
+        yield f"{rival} uses the simulator's own steps: quickstep import and compare play yours."
+    yield f"A modelled task can serve {SPARE:g} times its target; yours may break earlier."
     yield from signal_notes(comparison.experiment.setup)
     yield MODELLED

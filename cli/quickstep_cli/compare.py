@@ -63,7 +63,7 @@ ReportOption = Annotated[
 
 
 class ScalerName(StrEnum):
-    """What `simulate` can play."""
+    """The scalers that `simulate` can play."""
 
     QUICKSTEP = "quickstep"
     QUICKSTEP_SURGE = "quickstep-surge"
@@ -112,11 +112,11 @@ def compare(
 ) -> None:
     """Simulate Quickstep next to models of AWS's scalers, on a scenario or your own traffic.
 
-    It plays by its alarms alone, and once more with tasks that tell it of surges. The report puts
-    dollars to it, by the size of a task and how often the traffic comes.
+    Quickstep runs twice: with its alarms alone, and with tasks that announce surges. The report
+    adds costs in dollars, from the size of a task and how often the traffic repeats.
     """
     if times_a_day is not None and report is None:
-        rule = "goes with --report: that is what has dollars"
+        rule = "requires --report, which shows dollars"
         raise typer.BadParameter(rule, param_hint="--times-a-day")
     size = TaskSize(task_vcpu, task_memory, architecture)
     asked = Report(report, size, times_a_day) if report else None
@@ -125,7 +125,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Where to write a report, and what its dollars are reckoned by."""
+    """Where to write a report, and what its dollars are calculated from."""
 
     file: Path
     size: TaskSize
@@ -142,12 +142,12 @@ def _play(
     scalers = [scaler for scaler in every if scaler.name in names]
     if not scalers:
         watched = "a queue" if setup.target.queues else setup.signal.name
-        rule = f"must be one that can watch {watched}: {', '.join(s.name for s in every)}"
+        rule = f"must be a scaler that can watch {watched}: {', '.join(s.name for s in every)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
     most = longest_times(len(played.requests))
     a_day = min(1.0, most) if report is None or report.times_a_day is None else report.times_a_day
     if a_day > most:
-        rule = f"must be at most {most:g}, as often as {len(played.requests)} s fit into a day"
+        rule = f"must be at most {most:g}: {len(played.requests)} s fit into a day that often"
         raise typer.BadParameter(f"{rule}, not {a_day:g}", param_hint="--times-a-day")
     ours = [scaler.name for scaler in scalers if scaler.name in (OURS, WITH_SURGES)]
     others = cases_of(experiment) if report and ours else []
@@ -172,10 +172,10 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
     print_tables(*actions, _table(comparison))
     ideal = document["needed_task_seconds"] / 3600
     several = comparison.experiment.seeds > 1
-    medians = "Medians over the seeds" + (", each above its lowest and highest" if several else "")
+    medians = "Medians over the seeds" + (", each above its range" if several else "")
     print_prose(
         f"Theoretical minimum: {ideal:.1f} task-hours.",
-        f"{medians}; -: it never happened. Times are from the first overloaded second.",
+        f"{medians}; -: never happened. Times count from the first overloaded second.",
         *([f"* {ANNOUNCED_ONLY}"] if document["announced"] else []),
         *signal_notes(comparison.experiment.setup),
         MODELLED,
@@ -185,27 +185,27 @@ def _print(trial: Trial, comparison: Comparison, actions: list[Table], report: P
 
 
 def signal_notes(setup: Setup) -> Iterator[str]:
-    """Yield what the policies watch, where that is more than what their tasks publish."""
+    """Yield what the policies watch, if it is more than their tasks publish."""
     for queue in setup.target.queues:
         yield (
-            f"The traffic is of jobs that come into {queue.queue_name}, each of "
-            f"{queue.seconds_per_job:g} s in one of {queue.slots_per_task} slots of a task. Late "
-            "are those that waited too long before they were begun. Quickstep reads the queue "
-            "every 10 s; its counts are modelled as exact, and SQS's are approximate. AWS's "
+            f"The traffic consists of jobs in the queue {queue.queue_name}. Each takes "
+            f"{queue.seconds_per_job:g} s in one of a task's {queue.slots_per_task} slots. A job "
+            "is late if it waits too long before it starts. Quickstep reads the queue every 10 s; "
+            "its counts are modelled as exact, though SQS's are approximate. AWS's "
             f"scalers see SQS's own metrics, {QUEUE_LAG:g} s after each minute (assumed)."
         )
     for signal in setup.signals:
         if signal.lag is not None:
             yield (
-                f"Watched: {signal.name}, which is {signal.statistic} of {signal.namespace} "
-                f"{signal.metric}. Modelled: in proportion to a task's requests"
-                f"{f', at most {signal.most:g}' if signal.most < math.inf else ''}, and seen "
+                f"Watched: {signal.name}, the {signal.statistic} of {signal.namespace} "
+                f"{signal.metric}. Modelled: proportional to a task's requests"
+                f"{f', at most {signal.most:g}' if signal.most < math.inf else ''}, and visible "
                 f"{signal.lag:g} s after each {signal.period} s (assumed; --signal-lag)."
             )
 
 
 def _table(comparison: Comparison) -> Table:
-    """Return what users felt, and what it cost."""
+    """Return what users felt and what it cost."""
     experiment = comparison.experiment
     seeds = f"{experiment.seeds} seed{'' if experiment.seeds == 1 else 's'}"
     length, jobs = len(experiment.traffic.requests) / 3600, experiment.world.jobs
@@ -231,7 +231,7 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _felt_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
-    """Return the lowest and the highest of each column, in its unit, which the median has."""
+    """Return each column's lowest and highest value, in the median's unit."""
     times = ("time_to_trigger_s", "time_to_95_percent_s", "time_to_capacity_s")
     return (
         *(_ends(ranges[time]) for time in times),
@@ -249,7 +249,7 @@ def _cost_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
 
 
 def _ends(ends: Ends, form: str = "", times: float = 1) -> str:
-    """Return both ends, or the one where they are shown alike. Example: 38k-48k."""
+    """Return both ends, or one if they look alike. Example: 38k-48k."""
     shown = [
         "never" if end is None else form.format(end * times) if form else _brief(end * times)
         for end in ends
@@ -258,7 +258,7 @@ def _ends(ends: Ends, form: str = "", times: float = 1) -> str:
 
 
 def _brief(value: float) -> str:
-    """Return a number in few characters, as two of them share a column: 9,999, 38k, 375k."""
+    """Return a number in few characters, since two share a column: 9,999, 38k, 375k."""
     return f"{value:,.0f}" if value < 9999.5 else f"{value / 1000:,.0f}k"  # noqa: PLR2004 - four digits
 
 

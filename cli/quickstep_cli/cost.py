@@ -1,4 +1,4 @@
-"""`quickstep cost`: what a service costs in a month, line by line, and beside AWS's scalers."""
+"""`quickstep cost`: a service's monthly cost, line by line, next to AWS's scalers."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def cost(
 ) -> None:
     """Estimate the monthly cost of scaling a service, line by line, next to AWS's scalers.
 
-    With --scenario or --traffic it is played in the simulator: its decisions are what is counted,
-    and the task-hours of each scaler are priced.
+    --scenario or --traffic runs the simulator first: the cost then follows its decisions, and
+    includes each scaler's task-hours.
     """
     setup = trial.setup(simulated=trial.scenario is not None or trial.traffic is not None)
     usage = replace(
@@ -149,7 +149,7 @@ def cost(
     traffic = _Traffic("", 0, 0)
     if trial.scenario is None and trial.traffic is None:
         if times_a_day is not None:
-            rule = "needs --scenario or --traffic: that is what comes so often"
+            rule = "needs --scenario or --traffic, whose repetitions it counts"
             raise typer.BadParameter(rule, param_hint="--times-a-day")
         activity, standings = month.with_breaches(breaches, breach_minutes, reported=surges)
     else:
@@ -166,7 +166,7 @@ def cost(
 
 
 def _rivals(setup: Setup) -> tuple[str, ...]:
-    """Return who else could scale by what has alarms in a document, else by its first queue."""
+    """Return AWS's scalers for the signal of a document's alarms, else for its first queue."""
     queues = () if setup.target.policies else setup.target.queues[:1]
     alike = replace(setup, target=replace(setup.target, queues=queues))
     return tuple(one.name for one in all_scalers(alike) if one.name in OTHERS)
@@ -174,7 +174,7 @@ def _rivals(setup: Setup) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Traffic:
-    """What was played, if anything: its name, its seconds, and how often it comes."""
+    """What was played, if anything: its name, its length in seconds, and how often it comes."""
 
     name: str
     seconds: int
@@ -193,7 +193,7 @@ def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traff
     seconds = len(played.requests)
     most = longest_times(seconds)
     if times_a_day is not None and times_a_day > most:
-        rule = f"must be at most {most:g}, as often as {seconds} s fit into a day"
+        rule = f"must be at most {most:g}: {seconds} s fit into a day that often"
         raise typer.BadParameter(f"{rule}, not {times_a_day:g}", param_hint="--times-a-day")
     experiment = an_experiment(played, setup, trial.world(setup), None, 1)
     scalers = all_scalers(setup)
@@ -202,7 +202,7 @@ def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traff
     return comparison, _Traffic(played.name, seconds, times_a_day or min(1.0, most))
 
 
-# --- what is shown --------------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------
 
 
 def _as_dict(
@@ -247,7 +247,7 @@ def _as_dict(
 
 
 def unverified(standings: Mapping[str, Standing]) -> set[str]:
-    """Return the meters of any bill whose prices could not be checked anywhere."""
+    """Return the meters in any bill whose prices could not be verified."""
     return {
         str(charge.line.meter)
         for standing in standings.values()
@@ -266,7 +266,7 @@ def _print(
 
 def _bill_table(month: Month, ours: Bill) -> Table:
     usage = month.usage
-    title = f"A service of {usage.tasks:g} tasks, one of {usage.services}: US dollars a month"
+    title = f"A service of {usage.tasks:g} tasks, one of {usage.services}: US dollars per month"
     table = Table((*named("For"), *numbers("Quantity", "Price", "Dollars")), title)
     for part in sorted(Part, key=lambda part: -ours.of(part)):
         charges = [charge for charge in ours.charges if charge.line.part is part]
@@ -282,7 +282,7 @@ def _bill_table(month: Month, ours: Bill) -> Table:
 
 
 def charge_cells(charge: Charge) -> tuple[str, str, str, str]:
-    """Return what a charge is for, its quantity, its price and its dollars."""
+    """Return a charge's purpose, quantity, price and dollars."""
     line, price = charge.line, charge.price
     return (
         f"{line.what}{' (shared)' if line.shared else ''}",
@@ -293,13 +293,13 @@ def charge_cells(charge: Charge) -> tuple[str, str, str, str]:
 
 
 def price_cell(price: Price) -> str:
-    """Return a price with what it is for. Example: 0.01 / 1,000."""
+    """Return a price with its unit count. Example: 0.01 / 1,000."""
     per = price.per / _scale(price)
     return f"{price.dollars:.7g}" if per == 1 else f"{price.dollars:g} / {per:,.0f}"
 
 
 def _scale(price: Price) -> float:
-    """Return how many of what is counted make one of the price's unit: bytes, of a GB."""
+    """Return how many counted units make one of the price's unit, such as bytes in a GB."""
     return 1e9 if price.unit.startswith("GB") and price.per > 1 else 1
 
 
@@ -310,7 +310,7 @@ def _short(number: float) -> str:
 def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, Standing]) -> Table:
     size = month.size
     title = (
-        f"Beside AWS's scalers, tasks of {size.vcpu:g} vCPU and {size.memory:g} GB on"
+        f"Next to AWS's scalers, with tasks of {size.vcpu:g} vCPU and {size.memory:g} GB on"
         f" {size.architecture}"
     )
     if traffic.name:
@@ -332,14 +332,14 @@ def _standings_table(month: Month, traffic: _Traffic, standings: Mapping[str, St
 
 
 def _publishing(usage: Usage, ways: Mapping[Transport, float]) -> Iterator[str]:
-    """Yield what each way of publishing comes to, and where the default one ends."""
+    """Yield the total for each way of publishing, and the limit of the default one."""
     each = ", ".join(f"{total:.2f} by {transport}" for transport, total in ways.items())
-    yield f"In all {each}; {Transport.CLOUDWATCH} is the default."
+    yield f"Total by way of publishing: {each}; {Transport.CLOUDWATCH} is the default."
     if usage.transport is Transport.CLOUDWATCH:
         yield (
-            "Tasks of an account and Region call in the same second:"
-            f" {CALLS_A_SECOND} of them reach the {CALLS_A_SECOND} PutMetricData calls a second"
-            " that CloudWatch allows."
+            "Tasks in an account and Region publish in the same second:"
+            f" {CALLS_A_SECOND} of them reach CloudWatch's limit of {CALLS_A_SECOND} PutMetricData"
+            " calls a second."
         )
     elif usage.transport is Transport.LOGS:
         yield f"Not measured: {EXTRACTION}."
@@ -355,19 +355,19 @@ def _remarks(
 ) -> Iterator[str]:
     ours = standings[OURS].bill
     largest = ours.largest
-    yield f"Most of it: {largest}, {ours.of(largest) / ours.total:.0%}."
+    yield f"Largest item: {largest}, {ours.of(largest) / ours.total:.0%}."
     yield from remarks
     base = read_prices()
     yield (
-        f"{'P' if month.prices == base else 'Your prices; else p'}rices of us-east-1, read"
+        f"{'P' if month.prices == base else 'Your prices; otherwise p'}rices of us-east-1, read"
         f" by {max(price.read for price in base.values())}, mostly from secondary sources:"
-        " docs/costs.md has each."
+        " docs/costs.md lists each."
     )
     if ANNOUNCED & standings.keys():
         yield f"* {ANNOUNCED_ONLY}"
     if names := ", ".join(sorted(unverified(standings))):
         yield f"Not verified: {names}."
-    free = "taken off, as if nothing else in the account used it" if month.free_tier else "left out"
+    free = "subtracted, as if nothing else used it" if month.free_tier else "not subtracted"
     yield f"The free tier is {free}. A month has 30 days. Calls are counted on an embedded AWS."
     if traffic.name:
         yield MODELLED

@@ -1,4 +1,4 @@
-"""`quickstep dashboard`: scaling decisions in the browser, of a deployed table or a saved log."""
+"""`quickstep dashboard`: scaling decisions in the browser, from a deployed table or a saved log."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5
 
 MOST_PRINTED = 2_000
-"""Decisions in a written page: more make a browser slow."""
+"""Maximum decisions in a written page: more slow a browser down."""
 PRINTED_WIDTHS = (1200, 340)
-"""Of the drawing, in pixels: nobody draws a file again for the window that it is seen in."""
+"""The drawing's width in pixels: a file is not redrawn for the window that shows it."""
 _STALE = "The decisions are as of"
 
 
@@ -76,7 +76,7 @@ def dashboard(
     if (log is None) == (table is None):
         raise typer.BadParameter("give either --table or --log")
     if lang is not None and html is None:
-        why = "goes with --html: a page that is served is in the browser's language"
+        why = "requires --html: a served page uses the browser's language"
         raise typer.BadParameter(why, param_hint="--lang")
     if service is not None and parse_resource_id(service) is None:
         raise typer.BadParameter(f"SERVICE {RESOURCE_ID_RULE}, not {service}")
@@ -114,7 +114,7 @@ def _from_log(file: Path, service: str | None) -> Material:
 def _deployed(
     table: str, profile: str | None, region: str | None, endpoint_url: str | None
 ) -> Deployed:
-    import boto3  # noqa: PLC0415 - takes its time, which the other commands need not wait for
+    import boto3  # noqa: PLC0415 - a slow import that the other commands need not wait for
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     from quickstep.wiring import make_dashboard  # noqa: PLC0415
@@ -161,7 +161,7 @@ def _show(
 
 
 def _anew(read: Callable[[], Material], before: Material) -> Material:
-    """Return what is read now; where it cannot be read, what was read before, and why."""
+    """Return what can be read now, or else what was read before, and why."""
     try:
         return read()
     except CallFailedError as error:
@@ -175,7 +175,7 @@ def _itself(material: Material) -> Material:
 
 
 def printed(material: Material, zone: tzinfo, say: Language = ENGLISH) -> str:
-    """Return the page as a file, in a zone and a language; nothing in it needs a server."""
+    """Return the page as a file, in a zone and a language; it needs no server."""
     total = len(material.entries)
     if total > MOST_PRINTED:
         note = f"The table has the newest {MOST_PRINTED:,} of {total:,} decisions."

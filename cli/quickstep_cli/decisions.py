@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FOLLOW = timedelta(seconds=2)
 FRESH = 60
-"""Seconds for which a load that was seen is taken for seen; a heartbeat's."""
+"""Seconds for which an observed load counts as current; the heartbeat's interval."""
 AROUND = timedelta(minutes=5)
 """What `--at` shows on either side of its time."""
 SINCE = "1h"
@@ -55,7 +55,7 @@ _TIME = "14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601"
 
 
 def _outcomes(given: list[str] | None) -> list[str]:
-    """Return the outcomes that are named, or begin with what is: `failed` is all FAILED_ ones."""
+    """Return the outcomes that match or start with the given text: `failed` means all FAILED_."""
     found: list[str] = []
     for text in given or []:
         start = text.upper().replace("-", "_")
@@ -69,7 +69,7 @@ def _outcomes(given: list[str] | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which decisions to show, of a span of time, and in which zone and language."""
+    """Which decisions to show: the time span, zone and language."""
 
     start: datetime
     end: datetime
@@ -79,7 +79,7 @@ class _Asked:
     say: Language = ENGLISH
 
     def wants(self, entry: Entry) -> bool:
-        """Whether a decision is to be shown; one that cannot be read always is."""
+        """Return whether to show a decision; an unreadable one is always shown."""
         if entry.outcome == UNREADABLE:
             return True
         if self.changes and not entry.changed:
@@ -118,7 +118,7 @@ def decisions(
     changes: Annotated[
         bool, typer.Option("--changes", help="Only decisions that changed the number of tasks.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Show only this many, the newest.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum decisions, newest first.")] = 100,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Keep going until Ctrl-C.")
     ] = False,
@@ -129,7 +129,7 @@ def decisions(
     """Show a target's decisions, oldest first. --json prints a JSON line each, with its trail."""
     start, end = _span(since, until, at, zone_of(utc))
     if follow and (until or at):
-        raise typer.BadParameter("goes with neither --until nor --at", param_hint="--follow")
+        raise typer.BadParameter("cannot be combined with --until or --at", param_hint="--follow")
     asked = _Asked(start, end, zone_of(utc), tuple(outcome or ()), changes, chosen(lang))
     the_target(aws, target)
     records = list(records_between(aws, target, start, end))
@@ -155,7 +155,9 @@ def _span(
     moment = now()
     if at is not None:
         if since is not None or until is not None:
-            raise typer.BadParameter("goes with neither --since nor --until", param_hint="--at")
+            raise typer.BadParameter(
+                "cannot be combined with --since or --until", param_hint="--at"
+            )
         around = read_past(at, "--at", moment, zone)
         return around - AROUND, around + AROUND
     end = read_past(until, "--until", moment, zone) if until else moment
@@ -174,7 +176,7 @@ def _following(aws: Aws, target: ServiceName, seen: list[Entry], asked: _Asked) 
     try:
         while True:
             wait_for(FOLLOW)
-            # A record is written when its evaluation ends, and stamped with when it began.
+            # A record is written when its evaluation ends, but stamped with its start.
             since = max(asked.start, now() - timedelta(minutes=1))
             fresh = [one for one in records_since(aws, target, since) if one["id"] not in known]
             known.update(record["id"] for record in fresh)
@@ -192,7 +194,7 @@ def _print_lines(records: Iterable[Record]) -> None:
 
 
 def _print_followed(entry: Entry, asked: _Asked) -> None:
-    """Print a row of the table above, under columns as wide as their cells are at most."""
+    """Print a row below the table, under columns as wide as their widest cells."""
     titles = (column.title.ljust(most) for column, most in zip(COLUMNS, _WIDEST, strict=False))
     table = Table((*named(*titles), *prose("Why")), head=False)
     table.add(*cells(entry, now(), asked.zone, asked.say))
@@ -200,11 +202,11 @@ def _print_followed(entry: Entry, asked: _Asked) -> None:
 
 
 _WIDEST = (19, 6, 9, 24, 9)
-COLUMNS = (*named("At", "Age", "Tasks", "Outcome", "Set off by"), *prose("Why"))
+COLUMNS = (*named("At", "Age", "Tasks", "Outcome", "Trigger"), *prose("Why"))
 
 
 def cells(entry: Entry, moment: datetime, zone: tzinfo | None, say: Language) -> tuple[str, ...]:
-    """Return a decision's row under `COLUMNS`, its reason in a language."""
+    """Return a decision's row under `COLUMNS`, with its reason in a language."""
     trigger = entry.record["trigger"]
     asked = f" (asked for: {trigger['what']})" if trigger.get("what") else ""
     return (
@@ -289,7 +291,7 @@ def export(
         writer.writerows(rows)
     typer.echo(
         f"{len(rows)} seconds of traffic written to {file}, from {len(seen)} loads that decisions "
-        f"have seen; for {len(rows) - known} of the seconds the last load seen was over {FRESH} s "
+        f"saw; in {len(rows) - known} of these seconds the last load seen was over {FRESH} s "
         f"old. Play it: quickstep compare --traffic {file}"
     )
 
@@ -298,12 +300,12 @@ def _load_alarm(document: ScalableTarget) -> str:
     for policy in document.in_direction(Direction.OUT):
         if policy.metric_scope is MetricScope.PER_TASK:
             return policy.alarm
-    why = "no scale-out policy has MetricScope PerTask: name the one of the load with --policy"
+    why = "no scale-out policy has MetricScope PerTask: name one that shows the load with --policy"
     raise CommandError(Exit.NO, why)
 
 
 def load_seen(record: Record, policy: str) -> tuple[datetime, float] | None:
-    """Return when a decision was made, and the load that it saw: its newest datapoint of all tasks.
+    """Return when a decision was made, and the load it saw: its newest datapoint of all tasks.
 
     Example: 160 requests a second and task, with 4 running: 640.
     """
@@ -316,7 +318,7 @@ def load_seen(record: Record, policy: str) -> tuple[datetime, float] | None:
 
 
 def traffic_rows(seen: list[tuple[datetime, float]]) -> tuple[list[tuple[int, float]], int]:
-    """Return `second, requests` from the first load seen on, and how many seconds are fresh.
+    """Return `second, requests` since the first load seen, and how many seconds are fresh.
 
     Example: 640 at 10:00:00 and 300 at 10:00:03: 0,640 1,640 2,640 3,300.
     """

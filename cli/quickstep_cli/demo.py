@@ -67,7 +67,7 @@ def demo(
         bool | None,
         typer.Option(
             "--stay/--no-stay",
-            help="Keep the service running after the race, to try commands on it, until Ctrl-C.",
+            help="Keep the service running after the race until Ctrl-C, to try commands on it.",
             show_default="stay in a terminal",
         ),
     ] = None,
@@ -76,8 +76,8 @@ def demo(
 ) -> None:
     """Watch a three-minute surge in one minute: the real scaler next to models of AWS's.
 
-    In the terminal, and on a page on 127.0.0.1, live. The scaler is the real code on an embedded
-    AWS. Exits with 1 if a surge was not answered.
+    Shows it live in the terminal and on a page on 127.0.0.1. The scaler is the real code on an
+    embedded AWS. Exits with 1 if a surge was not answered.
     """
     played = chosen_traffic(
         scenario,
@@ -89,7 +89,7 @@ def demo(
     )
     console = Console()
     with console.status("Loading"):
-        # Takes a second, which the other commands need not wait for.
+        # A slow import that the other commands need not wait for.
         from quickstep_cli.invitation import invitation  # noqa: PLC0415
         from quickstep_lab.demo import SERVICE, play_on_embedded_aws  # noqa: PLC0415
     plan = Plan(
@@ -109,7 +109,7 @@ def demo(
     with log or _temporary_log() as file:
         with served(feed, console, port, path="race", no_open=no_open):
             summary = play_on_embedded_aws(plan, console, file, publish, invite if stays else None)
-        # As this command was called: `make demo` puts no `quickstep` on the PATH.
+        # Repeats how this command was called: `make demo` puts no `quickstep` on the PATH.
         again = shlex.join([sys.argv[0], "dashboard", "--log", file.name])
         console.print(f"Look again    {again}", markup=False, highlight=False, soft_wrap=True)
     if summary.unanswered:

@@ -1,4 +1,4 @@
-"""`quickstep describe`: one target on one screen, as `kubectl describe` has it."""
+"""`quickstep describe`: one target on one screen, like `kubectl describe`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHOWN_EVENTS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """Everything of one target that is shown; what could not be had is `Unknown`, and says why."""
+    """Everything to show about one target; what could not be read is `Unknown`, with the reason."""
 
     service: ServiceName
     at: datetime
@@ -60,7 +60,7 @@ class Described:
 
     @property
     def missing(self) -> int:
-        """Tasks that were launched long ago and do not run."""
+        """Tasks that were launched long ago and are not running."""
         if self.target is None or isinstance(self.memory, Unknown) or not self.status.service:
             return 0
         since = self.at - timedelta(seconds=MISSING_AFTER * self.target.warmup_seconds)
@@ -80,7 +80,7 @@ def describe(
     target: TargetArgument,
     *,
     decisions: Annotated[
-        int, typer.Option(min=0, max=50, help="How many of the newest to show.")
+        int, typer.Option(min=0, max=50, help="Number of newest decisions and events to show.")
     ] = 5,
     utc: UtcOption = False,
     lang: LangOption = None,
@@ -140,7 +140,7 @@ def _written(aws: Aws, service: ServiceName, at: datetime) -> str:
 
 
 def _points(aws: Aws, memory: Memory | Unknown, at: datetime) -> Mapping[str, Sequence[Datapoint]]:
-    """Return the datapoints of the last minutes whose period is over, by alarm."""
+    """Return the complete datapoints of the last minutes, by alarm."""
     from quickstep.aws.cloudwatch import CloudWatchMetrics  # noqa: PLC0415 - boto3 takes its time
 
     alarms = {} if isinstance(memory, Unknown) else memory.alarms
@@ -158,7 +158,7 @@ def _points(aws: Aws, memory: Memory | Unknown, at: datetime) -> Mapping[str, Se
     }
 
 
-# --- as it is shown -------------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------
 
 
 def _fields(seen: Described, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
@@ -216,7 +216,7 @@ def _tasks(seen: Described) -> str:
 
 
 def _reporting(seen: Described) -> str:
-    """Return how many tasks publish, by the samples of their newest whole period."""
+    """Return how many tasks publish, from the samples in their newest whole period."""
     if isinstance(seen.points, Unknown):
         return f"unknown: {seen.points.why}"
     memory, target = seen.memory, seen.target

@@ -1,4 +1,4 @@
-"""`quickstep doctor`: a deployed target, checked from end to end."""
+"""`quickstep doctor`: check a deployed target end to end."""
 
 from __future__ import annotations
 
@@ -61,13 +61,15 @@ def doctor(
 
     if every:
         if target or fire:
-            raise typer.BadParameter("goes without a target and --fire", param_hint="--all")
+            raise typer.BadParameter(
+                "cannot be combined with a target or --fire", param_hint="--all"
+            )
         check_all(aws, cluster, as_json=as_json)
         return
     if cluster:
-        raise typer.BadParameter("goes with --all", param_hint="--cluster")
+        raise typer.BadParameter("requires --all", param_hint="--cluster")
     if not target:
-        raise typer.BadParameter("is missing, or --all", param_hint="TARGET")
+        raise typer.BadParameter("is missing; or pass --all", param_hint="TARGET")
     findings = examine(gather(aws, target))
     if fire:
         findings.append(_fired(aws, target, wait, yes=yes, as_json=as_json))
@@ -93,20 +95,20 @@ def _print(findings: list[Finding], *, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Path:
-    """When CloudWatch says that an alarm was set, and the record that came of it."""
+    """When CloudWatch says an alarm was set, and the resulting record."""
 
     changed_at: datetime
     record: Record
 
 
 def _fired(aws: Aws, target: ServiceName, wait: int, *, yes: bool, as_json: bool) -> Finding:
-    """Set an alarm to ALARM and wait for the decision. CloudWatch sets it right by itself.
+    """Set an alarm to ALARM and wait for the decision. CloudWatch resets it on its own.
 
-    The alarm brings no datapoint, so that the decision comes from the metric as it is.
+    The alarm carries no datapoint, so the decision uses the metric's real value.
     """
     document = the_target(aws, target)
     if not document.dry_run:
-        why = f"--fire is for a dry run: {target.resource_id} would be scaled. Set DryRun to true"
+        why = f"--fire needs a dry run: {target.resource_id} would be scaled. Set DryRun to true"
         raise CommandError(Exit.NO, why)
     policies = document.in_direction(Direction.OUT)
     if not policies:
@@ -114,14 +116,14 @@ def _fired(aws: Aws, target: ServiceName, wait: int, *, yes: bool, as_json: bool
     alarm = target.alarm(policies[0].name)
     if not yes:
         Console(stderr=as_json, highlight=False).print(
-            f"{escape(alarm)} will be set to ALARM; CloudWatch sets it right within seconds."
+            f"{escape(alarm)} will be set to ALARM; CloudWatch resets it within seconds."
         )
         typer.confirm("Go on?", abort=True, err=as_json)
     return fired(aws, target, alarm, wait)
 
 
 def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
-    """Set the alarm, and return how long it took until the decision was there."""
+    """Set the alarm, and return how long the decision took."""
     check, set_at = "whole path", now()
     aws.client("cloudwatch").set_alarm_state(
         AlarmName=alarm, StateValue="ALARM", StateReason="quickstep doctor --fire"
@@ -134,7 +136,7 @@ def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
             hop = (decided - path.changed_at).total_seconds()
             what = (
                 f"{path.record['outcome']} {hop:.1f} s after the alarm's change; its record "
-                f"could be read {seconds:.1f} s after the call (asked twice a second)"
+                f"could be read {seconds:.1f} s after the call (polled twice a second)"
             )
             return Finding(check, Verdict.OK, what)
         if tries * POLL >= timedelta(seconds=wait):

@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[red]✗[/]"}
 _NAMED = 5
-"""How many targets are named beside a problem; beyond that, only their number."""
+"""How many targets to name next to a problem; above that, only their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A target and what every check has found of it."""
+    """A target and the findings of every check."""
 
     target: str
     findings: Sequence[Finding]
 
     def having(self, verdict: Verdict) -> int:
-        """Return how many findings are as bad as that."""
+        """Return how many findings have this verdict."""
         return sum(finding.verdict is verdict for finding in self.findings)
 
     @property
     def worst(self) -> Verdict:
-        """How bad the worst finding is."""
+        """The worst finding's verdict."""
         return next((v for v in (Verdict.PROBLEM, Verdict.WARNING) if self.having(v)), Verdict.OK)
 
 
 def check_all(aws: Aws, cluster: str | None, *, as_json: bool) -> None:
-    """Check all targets of the Region, or those of a cluster, and print a row each.
+    """Check all targets in the Region, or a cluster's, and print one row each.
 
-    What is found of several targets in the same words is printed once. How far it is shows on
-    stderr, where that is a terminal.
+    A finding with the same words for several targets is printed once. Progress shows on stderr if
+    it is a terminal.
 
     Raises:
         CommandError: there is no target.
-        typer.Exit: with 1, if one has a problem.
+        typer.Exit: with 1, if a target has a problem.
     """
     from quickstep_cli.facts import gather_all  # noqa: PLC0415 - boto3 takes its time
 
@@ -60,7 +60,7 @@ def check_all(aws: Aws, cluster: str | None, *, as_json: bool) -> None:
     chosen = {one: found[one] for one in sorted(found, key=str) if cluster in (None, one.cluster)}
     if not chosen:
         of = f" of the cluster {cluster}" if cluster else ""
-        why = f"no target{of} in {aws.region}: there is no policy document below /quickstep"
+        why = f"no target{of} in {aws.region}: /quickstep has no policy document"
         raise CommandError(Exit.NOT_FOUND, why)
     err = Console(stderr=True)
     progress = track(
@@ -99,12 +99,12 @@ def _print(rows: Sequence[Checked]) -> None:
         console.print(f"{MARKS[Verdict.WARNING]} {check}: warnings for {of}")
     failed = sum(row.worst is Verdict.PROBLEM for row in rows)
     console.print(
-        f"{len(rows)} targets, {failed} with problems; quickstep doctor TARGET has all of one"
+        f"{len(rows)} targets, {failed} with problems; for details, run quickstep doctor TARGET"
     )
 
 
 def table(rows: Sequence[Checked]) -> Iterator[str]:
-    """Yield aligned lines: a heading, and each target with how much was found."""
+    """Yield aligned lines: a heading, then each target with its number of findings."""
     cells = [
         ("TARGET", "PROBLEMS", "WARNINGS", "FAILING CHECKS"),
         *(
@@ -129,7 +129,7 @@ def table(rows: Sequence[Checked]) -> Iterator[str]:
 def problems(rows: Sequence[Checked]) -> list[tuple[Finding, list[str]]]:
     """Return each problem with the targets that have it.
 
-    That findings name their own target is no difference: of several, `TARGET` stands for it.
+    A finding that names its own target still counts as the same: `TARGET` stands for the name.
     """
     found: dict[Finding, list[tuple[str, Finding]]] = {}
     for row in rows:
@@ -145,7 +145,7 @@ def problems(rows: Sequence[Checked]) -> list[tuple[Finding, list[str]]]:
 
 
 def warned(rows: Sequence[Checked]) -> list[tuple[str, int]]:
-    """Return of each check that warns of how many targets it does, the most first."""
+    """Return the checks that warn, each with its number of targets, highest first."""
     found = Counter(
         check
         for row in rows

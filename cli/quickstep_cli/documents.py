@@ -1,7 +1,7 @@
 """`quickstep diff` and `quickstep apply`: policy documents, from files to SSM parameters.
 
-With `--alarms`, `apply` makes the alarms those of the document as well. A folder stands for all
-documents in it, so that a repository of them is put in force by one command.
+With `--alarms`, `apply` also brings the alarms in line with the document. A folder stands for all
+its documents, so one command deploys a repository of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FilesArgument = Annotated[
 
 @dataclass(frozen=True)
 class Change:
-    """A document as it is in a file, and as it is stored; None where it is not."""
+    """A document in a file and as stored; None where missing."""
 
     file: Path
     service: ServiceName
@@ -50,7 +50,7 @@ class Change:
 
     @property
     def differs(self) -> bool:
-        """Whether it says something else than what is stored; layout does not count."""
+        """Whether the file differs from the stored document in more than layout."""
         return self.stored is None or _normal(self.stored) != _normal(self.text)
 
     def lines(self) -> list[str]:
@@ -81,8 +81,8 @@ def apply(
         bool,
         typer.Option(
             "--alarms",
-            help="Make the service's alarms those of the document as well: thresholds, new ones, "
-            "and those that no policy asks for any more.",
+            help="Also bring the service's alarms in line with the document: set thresholds, "
+            "create missing alarms, and delete those that no policy uses.",
         ),
     ] = False,
     threshold: Annotated[
@@ -90,7 +90,7 @@ def apply(
         typer.Option(
             metavar="POLICY=VALUE",
             help="With --alarms: the threshold of a step policy's alarm. Repeatable.",
-            show_default="as it is",
+            show_default="as deployed",
         ),
     ] = None,
     take_over: Annotated[
@@ -106,11 +106,11 @@ def apply(
     """
     thresholds = read_thresholds(threshold or [])
     changes = _changes(aws, files)
-    aws = aws.patient()  # not before: without a network its first call would take minutes
+    aws = aws.patient()  # not earlier: without a network, its first call would take minutes
     if alarms:
         changes = _with_alarms(aws, changes, thresholds)
     elif thresholds:
-        raise typer.BadParameter("goes with --alarms", param_hint="--threshold")
+        raise typer.BadParameter("requires --alarms", param_hint="--threshold")
     documents = [change for change in changes if change.differs]
     if not take_over:
         there = [one.service.parameter for one in documents if one.stored is not None]
@@ -126,7 +126,7 @@ def apply(
     if not yes:
         also = f" and change {len(lines)} alarm(s)" if lines else ""
         where = f"{len(documents)} document(s) in {aws.region}"
-        typer.confirm(f"Put {where} in force{also}?", abort=True, err=True)
+        typer.confirm(f"Deploy {where}{also}?", abort=True, err=True)
     for change in documents:
         write_document(aws, change.service, change.text)
         own(aws.client("ssm"), change.service.parameter)
@@ -136,7 +136,7 @@ def apply(
 
 
 def _found(files: list[Path]) -> list[Path]:
-    """Return the files that are meant: of a folder, every JSON file in it, by name.
+    """Return the files that are meant; for a folder, each JSON file in it, by name.
 
     Raises:
         CommandError: a folder has none.
@@ -145,17 +145,17 @@ def _found(files: list[Path]) -> list[Path]:
     for path in files:
         inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
         if not inside:
-            raise CommandError(Exit.USAGE, f"{path}: there is no *.json in this folder")
+            raise CommandError(Exit.USAGE, f"{path}: this folder has no *.json file")
         found += inside
     return found
 
 
 def _with_alarms(aws: Aws, changes: list[Change], thresholds: Mapping[str, float]) -> list[Change]:
-    """Return the changes with what is to be done to their alarms.
+    """Return the changes, with what to do to their alarms.
 
     Raises:
-        typer.BadParameter: a threshold is of no step policy.
-        CommandError: there is nothing to make an alarm of.
+        typer.BadParameter: a threshold belongs to no step policy.
+        CommandError: an alarm is missing and nothing defines it.
     """
     names = {policy.name for change in changes for policy in change.target.step_policies}
     if unknown := sorted(thresholds.keys() - names):
@@ -179,7 +179,7 @@ def _with_alarms(aws: Aws, changes: list[Change], thresholds: Mapping[str, float
 
 
 def _put_alarms(aws: Aws, plan: AlarmPlan, err: Console) -> None:
-    """Put the alarms first: what is deleted may be all that scales the service until then."""
+    """Put alarms before deleting any: the ones to delete may be all that scales the service."""
     client = aws.client("cloudwatch")
     known = client.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
     for alarm in plan.put:
@@ -191,7 +191,7 @@ def _put_alarms(aws: Aws, plan: AlarmPlan, err: Console) -> None:
 
 
 def _changes(aws: Aws, files: list[Path]) -> list[Change]:
-    """Return the documents of files beside those that are stored."""
+    """Pair each file's document with the stored one."""
     read = [_read(file) for file in _found(files)]
     stored = stored_documents(aws, [one.service for one in read])
     return [replace(one, stored=stored.get(one.service)) for one in read]
@@ -214,7 +214,7 @@ def _read(file: Path) -> Change:
 
 
 def _normal(text: str) -> list[str]:
-    """Return a document's lines in one layout; what is not JSON keeps its own."""
+    """Return a document's lines in one layout; text that is not JSON keeps its own."""
     try:
         document: Any = json.loads(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Why a target had the tasks it had at a moment: the evidence, and the paragraph it comes to. Pure.
+"""Why a target had its number of tasks at a moment: the evidence and a summary paragraph. Pure.
 
-Each part of the evidence may be `Unknown`: then the paragraph does without it, and says so.
+Any part of the evidence may be `Unknown`. The paragraph then does without it, and says so.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from quickstep_cli.history import Entry
 
 NEAR = timedelta(seconds=60)
-"""So long a decision speaks for: at least once a minute the heartbeat looks at every target."""
+"""How long one decision explains the count: the heartbeat looks at each target once a minute."""
 
 OUR_UPDATE = "UpdateService events in CloudTrail name the caller"
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of an alarm's state, and what CloudWatch says of it."""
+    """A change of an alarm's state, with CloudWatch's reason."""
 
     at: datetime
     state: str
@@ -39,10 +39,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class AlarmPast:
-    """An alarm as it was: its changes of state, oldest first, and its datapoints around the moment.
+    """An alarm's past: its state changes, oldest first, and its datapoints around the moment.
 
-    `began` is the state before the first change that is known, None where that is not known.
-    `period` is that of the datapoints, in seconds: finer ones may not be kept any more.
+    `began` is the state before the first known change, or None if unknown.
+    `period` is that of the datapoints, in seconds; finer ones may have expired.
     """
 
     name: str
@@ -54,12 +54,12 @@ class AlarmPast:
     period: int = 10
 
     def at(self, moment: datetime) -> tuple[str | None, datetime | None]:
-        """Return the state at a moment, and since when; None where that is not known."""
+        """Return the state at a moment, and since when; None where unknown."""
         before = [change for change in self.transitions if change.at <= moment]
         return (before[-1].state, before[-1].at) if before else (self.began, None)
 
     def value_at(self, moment: datetime) -> float | None:
-        """Return the newest datapoint that was over at a moment, of the last few periods."""
+        """Return the newest datapoint that was complete at a moment, from the last few periods."""
         period = timedelta(seconds=self.period)
         over = [p for p in self.points if p.at + period <= moment < p.at + 5 * period]
         return over[-1].value if over else None
@@ -75,13 +75,13 @@ class Said:
     until: datetime | None = None
 
     def holds(self, moment: datetime) -> bool:
-        """Whether it was in force at a moment."""
+        """Return whether it was in force at a moment."""
         return self.at <= moment and (self.until is None or moment < self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """How often the scaler's function ran in the minutes around, and how often it failed."""
+    """How often the scaler's function ran around the moment, and how often it failed."""
 
     invocations: int
     errors: int = 0
@@ -89,13 +89,13 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of a target around a moment.
+    """What is known about a target around a moment.
 
-    `entries` are the decisions from `start` to `end`, oldest first, `last` and `following` those
-    next to them. `known_since` is when the target's document was first written, `bounds` the
-    document's at that time. `kept` is for how long decisions are. `in_force` are the overrides and
-    pauses that are still in the item, `acts` what operators have asked for around the moment,
-    `others` what Application Auto Scaling did.
+    `entries` are the decisions from `start` to `end`, oldest first; `last` and `following` are
+    their neighbours. `known_since` is when the target's document was first written, `bounds` are
+    the document's at that time. `kept` is how long decisions are kept. `in_force` are the overrides
+    and pauses still in the item, `acts` the requests of operators around the moment, `others` the
+    activities of Application Auto Scaling.
     """
 
     service: ServiceName
@@ -120,21 +120,21 @@ class Evidence:
     others: Sequence[Said] | Unknown = ()
 
     def when(self, moment: datetime) -> str:
-        """Return a moment in the zone, with its day unless that is the day of the question."""
+        """Return a moment in the zone, with its date unless the question names the same day."""
         return moment_text(moment, self.zone, self.at)
 
     def had(self, part: Sequence[Said] | Unknown) -> Sequence[Said]:
-        """Return a part of the evidence; nothing where it is not known."""
+        """Return a part of the evidence; empty if unknown."""
         return () if isinstance(part, Unknown) else part
 
     @property
     def known_entries(self) -> Sequence[Entry]:
-        """The decisions of the span, as far as they could be read."""
+        """The decisions in the span, if they could be read."""
         return () if isinstance(self.entries, Unknown) else self.entries
 
     @property
     def deciding(self) -> Entry | None:
-        """The decision that stood then: the newest of the minute before, else the first after."""
+        """The decision in force then: the newest of the minute before, else the first after."""
         near = [one for one in self.known_entries if abs(one.at - self.at) <= NEAR]
         deciders = [one for one in near if not _is_aside(one)] or near
         before = [one for one in deciders if one.at <= self.at]
@@ -142,7 +142,7 @@ class Evidence:
 
     @property
     def tasks(self) -> int | None:
-        """The desired count at the moment, as the decisions around it say."""
+        """The desired count at the moment, according to the decisions around it."""
         around = [one for one in (self.last, *self.known_entries, self.following) if one]
         before = [one.after for one in around if one.at <= self.at and one.after is not None]
         after = [one.before for one in around if one.at > self.at and one.before is not None]
@@ -158,7 +158,7 @@ class Evidence:
 
 
 def _is_aside(entry: Entry) -> bool:
-    """Whether a record says nothing of the load: a duplicate, a lost race."""
+    """Return whether a record says nothing about the load: a duplicate, a lost race."""
     return entry.outcome.startswith(("IGNORED_", "LOST_"))
 
 
@@ -166,7 +166,7 @@ def _is_aside(entry: Entry) -> bool:
 
 
 def paragraph(seen: Evidence) -> str:
-    """Return why the target had the tasks it had, as far as the evidence says it."""
+    """Return why the target had its number of tasks, as far as the evidence shows."""
     return " ".join(_sentences(seen))
 
 
@@ -196,7 +196,7 @@ def _sentences(seen: Evidence) -> Iterator[str]:
 def _where_it_stood(seen: Evidence, name: str) -> str:
     bounds = f" Its document allows {seen.bounds[0]} to {seen.bounds[1]}." if seen.bounds else ""
     if seen.tasks is None:
-        return f"How many tasks {name} had at {seen.when(seen.at)} is not recorded.{bounds}"
+        return f"No record says how many tasks {name} had at {seen.when(seen.at)}.{bounds}"
     tasks = f"{seen.tasks} task{'' if seen.tasks == 1 else 's'}"
     return f"At {seen.when(seen.at)} {name} was set to {tasks}.{bounds}"
 
@@ -219,7 +219,7 @@ def _cause(entry: Entry) -> str:
         case "request":
             return f"at an operator's request ({trigger.get('what', 'of an unknown kind')})"
         case "surge":
-            return "as a task felt a surge"
+            return "after a task announced a surge"
         case "re-check":
             return "at a re-check"
         case kind:
@@ -231,7 +231,7 @@ def _sentence(text: str) -> str:
 
 
 def _undecided(seen: Evidence) -> Iterator[str]:
-    """Say what is known where no decision was recorded."""
+    """Yield what is known if no decision was recorded."""
     none = f"No decision is recorded within {span_text(NEAR)} of it"
     if seen.asked_at - seen.at > seen.kept:
         yield f"{none}: records are kept for {span_text(seen.kept)}, and this one has expired."
@@ -239,13 +239,13 @@ def _undecided(seen: Evidence) -> Iterator[str]:
         return
     if isinstance(seen.runs, Runs) and not seen.runs.invocations:
         yield (
-            f"{none}, for the scaler did not run: its function was not invoked from "
+            f"{none}, because the scaler did not run: its function was not invoked from "
             f"{seen.when(seen.start)} to {seen.when(seen.end)}, though the heartbeat invokes it "
             "each minute. `quickstep doctor` looks for the cause."
         )
         return
     if isinstance(seen.alarms, Unknown):
-        yield f"{none}, and what its alarms did is not known: {seen.alarms.why}."
+        yield f"{none}, and its alarms' states are unknown: {seen.alarms.why}."
         return
     firing = [alarm for alarm in seen.alarms if alarm.at(seen.at)[0] == AlarmState.ALARM]
     if any(alarm.direction is Direction.OUT for alarm in firing):
@@ -253,9 +253,9 @@ def _undecided(seen: Evidence) -> Iterator[str]:
     elif firing:
         yield f"{none}."
     elif not seen.alarms:
-        yield f"{none}: it has no alarm, so nothing ever asks for a decision."
+        yield f"{none}: it has no alarm, so nothing triggers decisions."
     else:
-        yield f"{none}, for no alarm was in ALARM: there was nothing to decide."
+        yield f"{none}, because no alarm was in ALARM: there was nothing to decide."
     yield from _alarms_then(seen)
     if isinstance(seen.runs, Runs) and seen.runs.errors:
         yield (
@@ -268,7 +268,7 @@ def _alarms_then(seen: Evidence) -> Iterator[str]:
     for alarm in seen.alarms if not isinstance(seen.alarms, Unknown) else ():
         state, since = alarm.at(seen.at)
         if state is None:
-            yield f"What state {alarm.name} was in is not known any more."
+            yield f"The state of {alarm.name} then is no longer known."
             continue
         value = alarm.value_at(seen.at)
         began = f" since {seen.when(since)}" if since else ""
@@ -279,7 +279,7 @@ def _alarms_then(seen: Evidence) -> Iterator[str]:
 
 def _in_force(seen: Evidence) -> Iterator[str]:
     if isinstance(seen.in_force, Unknown):
-        yield f"Whether an override or a pause held is not known: {seen.in_force.why}."
+        yield f"Whether an override or a pause was in force is unknown: {seen.in_force.why}."
         return
     for one in seen.in_force:
         if one.holds(seen.at):
@@ -289,7 +289,7 @@ def _in_force(seen: Evidence) -> Iterator[str]:
 
 
 def _foreign(seen: Evidence, entry: Entry) -> Iterator[str]:
-    """Say what is known about a change from outside Quickstep that an evaluation found."""
+    """Yield what is known about a change from outside Quickstep that an evaluation found."""
     begun = [
         one for one in seen.had(seen.deployments) if abs(one.at - entry.at) <= timedelta(minutes=5)
     ]
@@ -306,7 +306,7 @@ def _by_others(seen: Evidence) -> Iterator[str]:
 
 
 def _neighbours(seen: Evidence, deciding: Entry | None) -> Iterator[str]:
-    """Say when the count changed last, and when it changed next."""
+    """Yield when the count last changed, and when it next changed."""
     before, after = seen.changes()
     if before and before is not deciding:
         yield f"It had last changed at {seen.when(before.at)} ({_change(before)})."
@@ -320,6 +320,6 @@ def _neighbours(seen: Evidence, deciding: Entry | None) -> Iterator[str]:
 
 def _change(entry: Entry) -> str:
     if entry.outcome == Outcome.FOREIGN_CHANGE:
-        return f"{entry.tasks}, by somebody else"
+        return f"{entry.tasks}, by something else"
     what = entry.record["trigger"].get("what")
     return f"{entry.tasks}, {entry.outcome}" + (f": {what}" if what else "")

@@ -1,4 +1,4 @@
-"""What an experiment is made of: documents, thresholds and clocks, read and checked."""
+"""The inputs of an experiment: documents, thresholds and clocks, read and checked."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 def clocks_of(file: Path) -> Clocks:
-    """Return the clocks that a result of `prove` measured.
+    """Return the clocks measured in a result of `prove`.
 
     Raises:
-        typer.BadParameter: the file does not hold together.
+        typer.BadParameter: the file is inconsistent.
     """
     return read_file(file, lambda text: measured(read_result(text)), "--world")
 
@@ -50,13 +50,13 @@ def read_setup(
     *,
     simulated: bool = True,
 ) -> Setup:
-    """Return what is to be tried; where nothing is `simulated`, whatever a document may have.
+    """Return what to try. Unless it is to be `simulated`, a document may have any content.
 
     Raises:
-        typer.BadParameter: the document or a threshold breaks a rule, or what a policy watches is
-            not known or cannot be simulated.
+        typer.BadParameter: the document or a threshold breaks a rule, or a policy's signal is
+            unknown or cannot be simulated.
     """
-    # Of a dry run it is to be seen what it would come to.
+    # A dry run is played as if it scaled: the question is what it would do.
     target = replace(read_file(policy, parse_target, "--policy"), dry_run=False)
     return setup_of(target, str(policy), thresholds, given, simulated=simulated)
 
@@ -69,18 +69,18 @@ def setup_of(
     *,
     simulated: bool = True,
 ) -> Setup:
-    """Return what is to be tried of a document, which errors call `policy`; see `read_setup`.
+    """Return what to try from a document, which errors call `policy`; see `read_setup`.
 
     Raises:
-        typer.BadParameter: a threshold breaks a rule, or what a policy watches is not known or
-            cannot be simulated.
+        typer.BadParameter: a threshold breaks a rule, or a policy's signal is unknown or cannot be
+            simulated.
     """
     if target.queues and (simulated or not target.policies):
         return Setup(_worker(policy, target) if simulated else target, {})
     if not any(
         policy.metric_scope is MetricScope.PER_TASK for policy in target.in_direction(Direction.OUT)
     ):
-        rule = "must have a scale-out policy with MetricScope PerTask: that is what is simulated"
+        rule = "must have a scale-out policy with MetricScope PerTask to be simulated"
         raise typer.BadParameter(f"{policy}: {rule}", param_hint="--policy")
     watched, of_alarms = what_is_watched(target, given or Given())
     thresholds_ = _thresholds(target, thresholds or [], watched, of_alarms)
@@ -88,14 +88,14 @@ def setup_of(
 
 
 def _worker(policy: str, target: ScalableTarget) -> ScalableTarget:
-    """Return a target that works off a queue, if that can be simulated.
+    """Return a target that works off a queue, if it can be simulated.
 
     Raises:
         typer.BadParameter: it has other policies, or another queue.
     """
     if target.policies or len(target.queues) > 1:
         names = ", ".join(each.name for each in (*target.queues, *target.policies))
-        rule = "what is simulated is one queue, or policies that have alarms"
+        rule = "must have one queue, or policies with alarms, to be simulated"
         raise typer.BadParameter(f"{policy}: {rule}, not {names}", param_hint="--policy")
     return target
 
@@ -106,7 +106,7 @@ def _thresholds(
     watched: Mapping[str, Watch],
     of_alarms: Mapping[str, float],
 ) -> dict[str, float]:
-    """Return each alarm's threshold: as given, as its alarm's own, or as the template's."""
+    """Return each alarm's threshold: the given one, its alarm's own, or the template's."""
     defaults = default_thresholds(target)
     thresholds = read_thresholds(given)
     if unknown := sorted(thresholds.keys() - defaults.keys()):
@@ -116,7 +116,7 @@ def _thresholds(
     for policy in target.step_policies:
         signal = watched[policy.alarm].signal
         if policy.alarm not in known and signal != REQUESTS:
-            rule = f"must say the threshold of {policy.alarm}, as it watches {signal.name}"
+            rule = f"must give the threshold of {policy.alarm}, because it watches {signal.name}"
             raise typer.BadParameter(rule, param_hint="--threshold")
     return {**defaults, **known}
 
@@ -124,18 +124,18 @@ def _thresholds(
 def an_experiment(
     traffic: Traffic, setup: Setup, world: World, tasks: int | None, seeds: int
 ) -> Experiment:
-    """Return the experiment, with the tasks that the traffic's first seconds take by default."""
+    """Return the experiment, by default with enough tasks for the traffic's first seconds."""
     return Experiment(traffic, setup, world, tasks or tasks_at_start(traffic, setup), seeds)
 
 
 def command_line() -> str:
-    """Return how this command was called, as it can be pasted into a shell."""
+    """Return how this command was called, ready to paste into a shell."""
     return shlex.join(["quickstep", *sys.argv[1:]])
 
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show progress on stderr, where it is in nobody's way; yields what to call after each step."""
+    """Show progress on stderr if it is a terminal; yields a function to call after each step."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
@@ -144,10 +144,10 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def unwritable(file: Path | None) -> None:
-    """Refuse a file that cannot be written before the work is done rather than after it.
+    """Refuse an unwritable file before the work rather than after it.
 
     Raises:
-        typer.BadParameter: its directory does not exist, or it is one itself.
+        typer.BadParameter: its directory does not exist, or it is a directory.
     """
     if file is None:
         return

@@ -1,4 +1,4 @@
-"""`quickstep explain`: what would it do, and why; JSON lines in, decisions out, no AWS."""
+"""`quickstep explain`: JSON lines in, decisions with reasons out, no AWS."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def explain(
         typer.Argument(
             help="Cases as JSON lines; - reads standard input.",
             encoding="utf-8",
-            errors="surrogateescape",  # a line that is not text is one bad case
+            errors="surrogateescape",  # an undecodable line is one bad case
         ),
     ] = "-",  # type: ignore[assignment]
 ) -> None:
@@ -71,7 +71,7 @@ def explain(
 
 
 def answer(line: str) -> dict[str, Any]:
-    """Return the decision on one case, or `{"error": ...}` naming every problem with it."""
+    """Return a case's decision, or `{"error": ...}` naming every problem with it."""
     try:
         return _decide(parse_json(line))
     except InvalidDocumentError as error:
@@ -82,9 +82,9 @@ def _decide(case: Any) -> dict[str, Any]:
     problems = Problems()
     if isinstance(case, dict) and {"trigger", "resource_id"} <= case.keys():
         at = f" --at {case['at']}" if isinstance(case.get("at"), str) else ""
-        rule = "is a decision that was made, and no case to decide"
+        rule = "is a past decision, not a case to decide"
         how = f"quickstep replay {case['resource_id']}{at}"
-        raise InvalidDocumentError([Problem("", f"{rule}: `{how}` makes it again")])
+        raise InvalidDocumentError([Problem("", f"{rule}: `{how}` replays it")])
     members = Field(case, "", problems).members(required=_KEYS, optional=_OPTIONAL)
     problems.raise_any(InvalidDocumentError)
     target = _target(members["target"])
@@ -105,12 +105,12 @@ def _decide(case: Any) -> dict[str, Any]:
     )
     backlog = read_queues(members.get("queues"), target, service.desired, now)
     problems.raise_any(InvalidDocumentError)
-    assert target is not None  # noqa: S101 - a target that is none has raised its problems
+    assert target is not None  # noqa: S101 - an invalid target has raised its problems
     return decision_dict(decide(target, Observation(service, alarms, backlog), state, now))
 
 
 def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, Patience]:
-    """Return what giving back has learnt, as the item keeps it, by policy."""
+    """Return what giving back has learnt, by policy, in the item's format."""
     known = read_patiences(field)
     if field is None or target is None:
         return known
@@ -124,7 +124,7 @@ def _patience(field: Field | None, target: ScalableTarget | None) -> dict[str, P
 
 
 def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[Launch, ...]:
-    """Return the launches of a case; without any, those of the last scale-out."""
+    """Return a case's launches; without any, those of the last scale-out."""
     if field is not None:
         return tuple(Launch(*each) for each in read_batches(field))
     if scaled_out is None or scaled_out.after <= scaled_out.before:
@@ -133,7 +133,7 @@ def _launches(field: Field | None, scaled_out: ScalingActivity | None) -> tuple[
 
 
 def _removals(field: Field | None, now: datetime) -> tuple[Removal, ...]:
-    """Return tasks that drain as if they had just been removed."""
+    """Return tasks that drain as if just removed."""
     count = field.integer(0, MAX_TASKS) if field else 0
     return (Removal(now, count),) if count else ()
 
@@ -162,7 +162,7 @@ def _service(field: Field) -> Service:
 
 
 def _alarms(field: Field, target: ScalableTarget | None, now: datetime) -> dict[str, Alarm]:
-    """Read the alarms of a case; those left out are known and quiet, null stands for not known."""
+    """Read a case's alarms; one left out is known and quiet, null means unknown."""
     policies = target.policies if target else ()
     alarms = {policy.alarm: Alarm(AlarmState.OK) for policy in policies}
     for name, member in field.members().items():
@@ -194,7 +194,7 @@ def _alarms(field: Field, target: ScalableTarget | None, now: datetime) -> dict[
 def _load_before(
     target: ScalableTarget | None, alarm: str, recent: tuple[Datapoint, ...], now: datetime
 ) -> dict[str, Any]:
-    """Return the load before as an alarm shows it; of seconds, intervals, as the scaler does."""
+    """Return an alarm's earlier load; seconds are merged into intervals, as the scaler does."""
     period = _spacing(recent)
     if target is None or period > 1 or target.publish_seconds > 1:
         return {"recent": recent, "period": period}
@@ -209,7 +209,7 @@ def _spacing(recent: tuple[Datapoint, ...]) -> int:
 
 
 def _recent(field: Field) -> tuple[Datapoint, ...]:
-    """Read the load before: `{"at", "value", "samples"}` each, the last of them optional."""
+    """Read the earlier load: `{"at", "value", "samples"}` each, with `samples` optional."""
     problems_before = field.problems.met
     points: list[Datapoint] = []
     for item in field.items():

@@ -1,4 +1,4 @@
-"""The extra `lab`: packages that most commands do without."""
+"""The extra `lab`: packages that most commands do not need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quickstep_cli.options import Command
 
 DISTRIBUTION, PUBLISHER = "quickstep-ecs", "quickstep-ecs-publisher"
-"""What pip knows the command and the publisher as; on PyPI `quickstep` is somebody else's."""
+"""pip's name for the command and the publisher; on PyPI, `quickstep` is another project's."""
 INSTALL = f"pip install '{DISTRIBUTION}[lab]'"
 _LAB = ("aws_lambda_powertools", "moto")
 
@@ -23,7 +23,7 @@ def has_lab() -> bool:
 
 
 def needs_lab(command: Command) -> Command:
-    """Return a command that says so where the extra is not installed; its --help always works."""
+    """Return a command that fails with a hint if the extra is missing; --help always works."""
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""What `quickstep doctor` gathers. A fact that could not be read is `Unknown`, and says why."""
+"""What `quickstep doctor` gathers. A fact that could not be read is `Unknown`, with the reason."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ DEAD_LETTERS = ("UndeliveredEvents", "FailedInvocations", "DeadMessages")
 FARGATE_VCPU = ("fargate", "L-3032A538")
 DELAY = "deregistration_delay.timeout_seconds"
 NEWEST = 500
-"""Records that are looked through: some hours of a breach, days of calm."""
+"""Maximum records to search: some hours of a breach, or days of calm."""
 THREADS = 8
-"""How many targets are read at a time."""
+"""How many targets to read at a time."""
 QUERIES = 500
-"""The most that GetMetricData takes."""
+"""GetMetricData's maximum."""
 
 _A = TypeVar("_A")
 
 
 def gather(aws: Aws, service: ServiceName) -> Facts:
-    """Ask AWS for everything that the checks look at; nothing is changed."""
+    """Read everything that the checks need from AWS; nothing is changed."""
     return _gather(aws.asking_once(), service)
 
 
 def gather_all(aws: Aws, stored: Mapping[ServiceName, str], there_are: int) -> Iterator[Facts]:
-    """Yield what there is of targets, by their stored documents, in their order.
+    """Yield the facts of targets, given by their stored documents, in the same order.
 
-    `there_are` is how many the account has in all.
+    `there_are` is how many targets the account has in all.
 
-    What AWS answers for many is asked for many, the rest of a few targets at a time. A throttled
-    call is slowed down and tried again.
+    What one AWS call answers for many is read for many, the rest for a few targets at a time. A
+    throttled call slows down and is retried.
     """
     once = aws.patient(THREADS).asking_once()
     ask_together(once, stored)
@@ -120,7 +120,7 @@ def _gather(
 
 
 def or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
-    """Return the answer, or why it is missing: one failed question is no reason to stop."""
+    """Return the answer, or why it is missing: one failed question does not stop the rest."""
     try:
         return ask()
     except CallFailedError as error:
@@ -156,9 +156,9 @@ def _queues(aws: Aws, target: ScalableTarget | str) -> dict[str, QueueReading | 
 
 
 def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
-    """Return the target's alarms by what they are called in it, whether or not a policy is.
+    """Return the target's alarms by their names in it, including those without a policy.
 
-    That of a drill is none of them: nothing is scaled by it.
+    The drill's alarm is excluded: it scales nothing.
     """
     found: dict[str, Mapping[str, Any]] = {}
     prefix = service.alarm("")
@@ -189,10 +189,10 @@ def _datapoints(
 def _datapoints_of_all(
     aws: Aws, services: Sequence[ServiceName]
 ) -> dict[ServiceName, Mapping[str, Sequence[Datapoint]]]:
-    """Return the datapoints of services by policy, some hundred alarms a call.
+    """Return the services' datapoints by policy, a few hundred alarms per call.
 
-    CloudWatch refuses a call whole for one query that it does not take. Its services are left out,
-    and each asks for itself.
+    CloudWatch rejects a whole call for one bad query. The services in it are then left out, and
+    each asks for itself.
     """
     found: dict[ServiceName, Mapping[str, Sequence[Datapoint]]] = {}
     for some in _calls({service: _seen(aws, service) for service in services}):
@@ -218,7 +218,7 @@ def _seen(aws: Aws, service: ServiceName) -> dict[str, AlarmDefinition]:
 def _calls(
     wanted: Mapping[ServiceName, dict[str, AlarmDefinition]],
 ) -> Iterator[dict[ServiceName, dict[str, AlarmDefinition]]]:
-    """Yield services with their alarms, as many as one call's queries are enough for."""
+    """Yield services with their alarms, as many as fit the queries of one call."""
     some: dict[ServiceName, dict[str, AlarmDefinition]] = {}
     left = QUERIES
     for service, definitions in wanted.items():
@@ -234,7 +234,7 @@ def _calls(
 
 
 def _scalers(aws: Aws, service: ServiceName) -> list[Scaler]:
-    """Return every scaler function that an event of the target's alarms invokes, by which rule."""
+    """Return every scaler function that the target's alarm events invoke, and by which rule."""
     events = aws.client("events")
     return [
         Scaler(rule["Name"], function, table)
@@ -249,7 +249,7 @@ def _scalers(aws: Aws, service: ServiceName) -> list[Scaler]:
 
 
 def _event(aws: Aws, service: ServiceName, pattern: str) -> dict[str, Any]:
-    """Return an alarm's event: any service's, where a pattern takes those of all."""
+    """Return an alarm's event: of any service, if the pattern matches those of all."""
     name = service.alarm("any")
     if json.loads(pattern).get("detail", {}).get("alarmName") == [{"prefix": "quickstep/"}]:
         name = "quickstep/any/any/any"
@@ -272,14 +272,14 @@ def _functions(events: Any, rule: str) -> list[str]:
 
 
 def _table_of(aws: Aws, function: str) -> str | None:
-    """Return a scaler's table, or None for another function, e.g. one that posts to a chat."""
+    """Return a scaler's table, or None for another function, such as one that posts to a chat."""
     found = aws.client("lambda").get_function_configuration(FunctionName=function)
     variables = found.get("Environment", {}).get("Variables", {})
     return variables["TABLE_NAME"] if {"TABLE_NAME", "QUEUE_URL"} <= variables.keys() else None
 
 
 def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
-    """Return whether EventBridge matches an event with a pattern."""
+    """Return whether an EventBridge pattern matches an event."""
     answer = events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))
     return bool(answer["Result"])
 
@@ -297,7 +297,7 @@ def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
 
 
 def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
-    """Return the alarms that scale the service, or invoke a function, by their own action."""
+    """Return the alarms whose own action scales the service or invokes a function."""
     prefix = f"arn:{aws.caller.split(':')[1]}:autoscaling:"
     cloudwatch = aws.client("cloudwatch")
     ways: tuple[dict[str, str], ...] = (
@@ -329,7 +329,7 @@ def _foreign_changes(aws: Aws, service: ServiceName) -> list[ForeignChange]:
 def _elsewhere(
     aws: Aws, alarms: Mapping[str, Mapping[str, Any]], seen: Mapping[str, Sequence[Datapoint]]
 ) -> dict[str, list[str]]:
-    """Return in which namespaces the metric is that an alarm has no datapoint of, by policy."""
+    """Return other namespaces that have the metric of an alarm without data, by policy."""
     client = aws.client("cloudwatch")
     found = {}
     for policy, alarm in alarms.items():
@@ -350,7 +350,7 @@ def _elsewhere(
 def _ecs_metrics(
     aws: Aws, service: ServiceName, alarms: Mapping[str, Mapping[str, Any]]
 ) -> EcsMetrics | None:
-    """Return how often ECS publishes the service's metrics; None where no alarm watches one."""
+    """Return how often ECS publishes the service's metrics; None if no alarm watches one."""
     if not any(of_ecs(alarm) for alarm in alarms.values()):
         return None
     return published_by_ecs(aws.client("ecs"), service)
@@ -365,8 +365,8 @@ def _described(ecs: Any, service: ServiceName) -> list[dict[str, Any]]:
 def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
     """Return how often ECS publishes a service's metrics.
 
-    Of all that describes a service, only its revisions say it. While a deployment goes on there are
-    two, and the slower one counts: tasks of both publish.
+    Only a service's revisions say so. During a deployment there are two, and the slower one counts,
+    because tasks of both publish.
     """
     found = _described(ecs, service)
     arns = [one["arn"] for it in found for one in it.get("currentServiceRevisions", [])]
@@ -396,7 +396,7 @@ def _messages(aws: Aws, name: str) -> int:
 
 
 def drains(aws: Aws, service: ServiceName) -> dict[str, int]:
-    """Return for how many seconds a task of the service drains, by its target groups' names."""
+    """Return how many seconds the service's tasks drain, by target group name."""
     ecs, elb = aws.client("ecs"), aws.client("elbv2")
     found = _described(ecs, service)
     balancers = [balancer for one in found for balancer in one.get("loadBalancers", [])]

@@ -1,14 +1,14 @@
 """How a command fails: one line on stderr, and an exit code.
 
-Exit codes, of all of them:
+Exit codes of all commands:
 
     0  done, or the answer is yes
     1  done, and the answer is no: a problem was found, documents differ, a request was refused
     2  the command line is wrong
     3  AWS is unreachable, or does not know the caller: credentials, Region, network
-    4  AWS knows the caller, and does not allow the call
+    4  AWS knows the caller, but does not allow the call
     5  the target, stack, table or service does not exist
-    6  it changed in the meantime: nothing was written
+    6  it has changed in the meantime: nothing was written
     7  written and sent, but the scaler has not answered in time
 """
 
@@ -43,7 +43,7 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """Why a command cannot go on, and the code to exit with."""
+    """Why a command cannot continue, and its exit code."""
 
     def __init__(self, code: Exit, message: str) -> None:
         self.code = code
@@ -52,7 +52,7 @@ class CommandError(Exception):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what goes wrong with AWS into a line on stderr and an exit code."""
+    """Turn AWS errors into a line on stderr and an exit code."""
     try:
         yield
     except CommandError as error:
@@ -68,12 +68,12 @@ def explained() -> Iterator[None]:
 
 
 def explain_error(error: BaseException) -> tuple[Exit, str]:
-    """Return the exit code and the sentence for an error of boto3."""
+    """Return the exit code and the sentence for a boto3 error."""
     match error:
         case botocore.ClientError():
             return _explain_refusal(error)
         case botocore.NoCredentialsError() | botocore.PartialCredentialsError():
-            why = "no AWS credentials: run `aws configure` or `aws sso login`, or give --profile"
+            why = "no AWS credentials: run `aws configure` or `aws sso login`, or pass --profile"
         case (
             botocore.CredentialRetrievalError()
             | botocore.SSOError()
@@ -92,7 +92,7 @@ def explain_error(error: BaseException) -> tuple[Exit, str]:
 def _explain_refusal(error: botocore.ClientError) -> tuple[Exit, str]:
     code = error.response["Error"]["Code"]
     message = error.response["Error"].get("Message", "")
-    message = "" if message.lstrip().startswith("<") else message  # a page of who is in between
+    message = "" if message.lstrip().startswith("<") else message  # a proxy's error page
     call = error.operation_name
     match kind_of(error):
         case Kind.UNKNOWN_CALLER:
@@ -113,12 +113,12 @@ def _said(code: str, message: str) -> str:
 
 
 def shown(text: object) -> str:
-    """Return foreign text for a terminal, without control characters."""
+    """Return untrusted text for a terminal, without control characters."""
     return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in str(text))
 
 
 def fail(code: Exit, why: str) -> None:
-    """Say why, and exit.
+    """Print the reason, and exit.
 
     Raises:
         typer.Exit: always.

@@ -1,4 +1,4 @@
-"""What Application Auto Scaling and CloudWatch say of services: asked, or from saved output."""
+"""What Application Auto Scaling and CloudWatch say about services: live, or from saved output."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
 
-_NAMES = 100  # the most that DescribeAlarms takes
-_SERVICES = 10  # the most that DescribeServices takes
+_NAMES = 100  # DescribeAlarms' maximum
+_SERVICES = 10  # DescribeServices' maximum
 _ANSWERS = (
     "ScalableTargets",
     "ScalingPolicies",
@@ -28,7 +28,7 @@ _ANSWERS = (
 )
 
 MAX_EXPORT = 2**26
-"""Bytes; some 1,000 alarms take one or two millions."""
+"""Bytes; about 1,000 alarms take one or two million."""
 
 
 def _nothing() -> dict[str, list[Any]]:
@@ -37,13 +37,13 @@ def _nothing() -> dict[str, list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Members of the answers, by the names that AWS gives them; `where` they come from."""
+    """Members of the answers, under AWS's names; `where` says where they come from."""
 
     where: str
     answers: dict[str, list[Any]] = field(default_factory=_nothing)
 
     def of(self, service: ServiceName, key: str) -> list[Any]:
-        """Return what an answer says of one service's desired count."""
+        """Return an answer's entries about one service's desired count."""
         return [
             one
             for one in self.answers[key]
@@ -69,7 +69,7 @@ class Found:
 
 
 def ask(aws: Aws, service: ServiceName | None = None) -> Found:
-    """Return what AWS has for one service, or for all of the Region."""
+    """Return what AWS has on one service, or on all in the Region."""
     scaling = aws.client("application-autoscaling")
     of: dict[str, Any] = {"ServiceNamespace": "ecs"}
     one = {"ResourceId": service.resource_id, "ScalableDimension": DIMENSION} if service else {}
@@ -102,10 +102,10 @@ def _described(aws: Aws, names: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def tagged(aws: Aws, services: Sequence[ServiceName], tags: Sequence[str]) -> list[ServiceName]:
-    """Return those services that have all of some tags, `Key=Value` each.
+    """Return the services that have all the given tags, each `Key=Value`.
 
     Raises:
-        CommandError: one is no tag.
+        CommandError: a tag is malformed.
     """
     wanted = dict(map(_read_tag, tags))
     clusters: dict[str, list[str]] = {}
@@ -131,10 +131,10 @@ def _read_tag(tag: str) -> tuple[str, str]:
 
 
 def read_files(files: Sequence[Path]) -> Found:
-    """Return what saved output says.
+    """Return the contents of saved output.
 
     Raises:
-        CommandError: a file is not what AWS describes.
+        CommandError: a file is not the output of an AWS describe call.
     """
     found = Found(f"in {', '.join(str(file) for file in files)}")
     for file in files:
@@ -146,10 +146,10 @@ def read_files(files: Sequence[Path]) -> Found:
 
 
 def read_answer(found: Found, text: str) -> None:
-    """Add what one saved answer says.
+    """Add one saved answer.
 
     Raises:
-        InvalidDocumentError: it is none; every problem is listed.
+        InvalidDocumentError: it is not one; every problem is listed.
     """
     problems = Problems()
     members = Field(parse_json(text, MAX_EXPORT), "", problems).members()

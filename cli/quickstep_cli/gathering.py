@@ -1,4 +1,4 @@
-"""What `quickstep why` and `quickstep describe` ask AWS; nothing is changed."""
+"""What `quickstep why` and `quickstep describe` read from AWS; nothing is changed."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=5)
 SHOWN = timedelta(minutes=1)
-"""How long before and after a moment its datapoints are shown."""
+"""How long before and after a moment datapoints are shown."""
 RUNS_AROUND = timedelta(minutes=3)
 MOST_TRANSITIONS = 50
-"""Changes of an alarm's state that are read back from a moment."""
+"""Maximum state changes of an alarm to read back from a moment."""
 
 _KEPT = (
     (timedelta(hours=3), 1),
@@ -46,11 +46,11 @@ _KEPT = (
     (timedelta(days=63), 300),
     (timedelta(days=455), 3600),
 )
-"""For how long CloudWatch keeps datapoints of so many seconds (*GetMetricData*, API reference)."""
+"""How long CloudWatch keeps datapoints of this many seconds (*GetMetricData*, API reference)."""
 
 
 def gather(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime, zone: Any) -> Evidence:
-    """Ask for everything that is known of a target around a moment."""
+    """Read everything that is known about a target around a moment."""
     start, end = at - BEFORE, min(asked_at, at + AFTER)
     history = or_unknown(lambda: versions(aws, service))
     then = _in_force_at(history, at)
@@ -150,7 +150,7 @@ def _past(
 
 
 def _transition(item: Mapping[str, Any]) -> tuple[Transition, str | None]:
-    """Return a change of state as DescribeAlarmHistory has it, and the state before."""
+    """Return a state change from DescribeAlarmHistory, and the state before it."""
     problems = Problems()
     try:
         data = json.loads(item.get("HistoryData") or "{}")
@@ -169,7 +169,7 @@ def _transition(item: Mapping[str, Any]) -> tuple[Transition, str | None]:
 def _points(
     cloudwatch: Any, alarm: Mapping[str, Any], at: datetime, asked_at: datetime
 ) -> tuple[int, list[Datapoint]]:
-    """Return an alarm's datapoints around a moment, at the finest period that is still kept."""
+    """Return an alarm's datapoints around a moment, at the finest period still kept."""
     definition = described_definition(alarm)
     kept = [seconds for age, seconds in _KEPT if asked_at - at <= age]
     if definition is None or not kept:
@@ -199,7 +199,7 @@ def _at_period(query: Mapping[str, Any], period: int) -> dict[str, Any]:
 
 
 def _runs(aws: Aws, at: datetime) -> Runs:
-    """Return how often the scaler's function ran around a moment; AWS counts by the minute."""
+    """Return how often the scaler's function ran around a moment; AWS counts per minute."""
     function = aws.resource("Scaler")
     start = (at - RUNS_AROUND).replace(second=0, microsecond=0)
     queries = [
@@ -228,9 +228,9 @@ def _runs(aws: Aws, at: datetime) -> Runs:
 
 
 def said_by_ecs(aws: Aws, service: ServiceName) -> tuple[list[Said], list[Said]]:
-    """Return what ECS said of the service, and its deployments, oldest first.
+    """Return ECS's messages about the service, and its deployments, oldest first.
 
-    It keeps the newest hundred events, and deployments until they are over.
+    ECS keeps the newest hundred events, and deployments until they are over.
     """
     found = aws.client("ecs").describe_services(
         cluster=service.cluster, services=[service.service]
@@ -261,7 +261,7 @@ def _at(said: Said) -> datetime:
 
 
 def _entries(aws: Aws, service: ServiceName, zone: Any) -> list[Said]:
-    """Return the overrides and pauses in a target's item: those over stay in it for a day."""
+    """Return the overrides and pauses in a target's item, which keeps ended ones for a day."""
     found = []
     for name, entry in aws.operators.entries(service.resource_id).items():
         members = entry if isinstance(entry, dict) else {}
@@ -283,7 +283,7 @@ def _read_moment(value: Any) -> datetime | None:
 
 
 def _requests(decided: Sequence[Entry]) -> list[Said]:
-    """Return what operators and schedules have asked for, as decisions record it."""
+    """Return the requests of operators and schedules, as recorded with decisions."""
     return [
         Said(entry.at, str(entry.record["trigger"].get("what")))
         for entry in decided

@@ -1,4 +1,4 @@
-"""What an operator sees before acting by hand: tasks, bounds, dollars; what needs `--force`."""
+"""What an operator sees before acting: tasks, bounds and dollars, and what needs `--force`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def past_bounds(document: ScalableTarget, given: Iterable[tuple[str, int | None]]) -> list[str]:
-    """Return which of some numbers are outside the document's own bounds, and how.
+    """Return which numbers are outside the document's own bounds, and how.
 
     Example: `--min 200 is above MaxCapacity 40`.
     """
@@ -38,13 +38,13 @@ def past_bounds(document: ScalableTarget, given: Iterable[tuple[str, int | None]
 
 
 def check_forced(past: list[str], *, force: bool) -> None:
-    """Refuse what is past the document's bounds, unless it is forced.
+    """Refuse what exceeds the document's bounds, unless forced.
 
     Raises:
         CommandError: it is not forced.
     """
     if past and not force:
-        raise CommandError(Exit.NO, f"{'; '.join(past)}: give --force if that is what you want")
+        raise CommandError(Exit.NO, f"{'; '.join(past)}: pass --force if that is what you want")
 
 
 def preview(  # noqa: PLR0917 - what is shown of an act
@@ -55,10 +55,10 @@ def preview(  # noqa: PLR0917 - what is shown of an act
     then: Bounds,
     capacity: int | None = None,
 ) -> Iterator[str]:
-    """Yield what an act comes to: the tasks, the bounds, and dollars an hour.
+    """Yield the effect of an action: the tasks, the bounds, and dollars per hour.
 
-    `capacity` is what is asked for, where that is not left to the bounds; `now` and `then` are the
-    bounds in force before and after it.
+    `capacity` is the requested number, unless it is left to the bounds; `now` and `then` are the
+    bounds in force before and after.
     """
     before = aws.services.describe(service).desired
     after = then.nearest(before) if capacity is None else capacity
@@ -73,12 +73,12 @@ def _cost(aws: Aws, service: ServiceName, counts: tuple[int, int, int]) -> str:
     try:
         vcpu, memory, x86 = task_size(aws, service)
     except (CommandError, CallFailedError, ClientError, BotoCoreError) as error:
-        return f"not known, for the task's size cannot be read: {error}"
+        return f"unknown, because the task's size cannot be read: {error}"
     size = TaskSize(vcpu, memory, Architecture.X86 if x86 else Architecture.ARM)
     each = size.an_hour(read_prices())
     hourly = ", ".join(f"{tasks(n)} ${n * each:,.2f}" for n in dict.fromkeys(counts))
     processor = "x86" if x86 else "ARM"
     return (
-        f"{hourly} an hour, for {vcpu:g} vCPU and {memory:g} GB each on {processor} Fargate at the "
-        "list price of us-east-1"
+        f"{hourly} per hour, for {vcpu:g} vCPU and {memory:g} GB each on {processor} Fargate at "
+        "the list price in us-east-1"
     )

@@ -1,4 +1,4 @@
-"""Decision records as they are read again: when, what, and from how many tasks to how many."""
+"""Decision records read back: when, what, and from how many tasks to how many."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 UNREADABLE = "UNREADABLE"
-"""The outcome of what should be a record and is none: it is shown, and hides no other."""
+"""The outcome shown for an unreadable record, which hides no other."""
 
 _NEVER = write_moment(FIRST_MOMENT)
 
 FOUND = (Outcome.FOREIGN_CHANGE, Outcome.RECOVERED)
-"""How a count is recorded that was found changed."""
+"""Marks a recorded count that something else had changed."""
 
 
 def read_record(item: Mapping[str, Any]) -> Record:
-    """Return an item of the table as a record; one that is spoilt says so in place of a reason."""
+    """Return a table item as a record; an unreadable one has an error in place of its reason."""
     record = {key: value for key, value in item.items() if key not in ("pk", "sk", "expires_at")}
     problems = Problems()
     members = Field(record, "", problems).members(required=("at", "outcome", "reason", "trigger"))
@@ -74,9 +74,9 @@ def _is_time(text: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record with the desired count before it and after it; None where that is not known.
+    """A record with the desired count before it and after it; None where unknown.
 
-    `would` is the number that a dry run leaves unasked.
+    `would` is the number that a dry run does not request.
     """
 
     record: Record
@@ -97,14 +97,14 @@ class Entry:
 
     @property
     def changed(self) -> bool:
-        """Whether the desired count is another one since."""
+        """Whether the evaluation changed the desired count."""
         return self.outcome == Outcome.FOREIGN_CHANGE or (
             self.after is not None and self.before != self.after
         )
 
     @property
     def tasks(self) -> str:
-        """From how many tasks to how many. Examples: `4 → 6`, `6`, and of a dry run `4 (→ 6)`."""
+        """Tasks before and after. Examples: `4 → 6`, `6`, and for a dry run `4 (→ 6)`."""
         before, after = ("?" if n is None else str(n) for n in (self.before, self.after))
         if self.would is not None:
             return f"{before} (→ {self.would})"
@@ -112,7 +112,7 @@ class Entry:
 
     @property
     def cause(self) -> str:
-        """What set it off, in a word; of an alarm, which and its new state."""
+        """The trigger in a word; for an alarm, its name and new state."""
         trigger = self.record["trigger"]
         if trigger["kind"] != "alarm":
             return str(trigger["kind"])
@@ -121,9 +121,9 @@ class Entry:
 
 
 def entries(records: Iterable[Record], earlier: Record | None = None) -> list[Entry]:
-    """Return records, oldest first, with what each made of the desired count.
+    """Return records, oldest first, with their effect on the desired count.
 
-    Where a record has no count before it, it is that which the one before has left.
+    If a record lacks the count before it, the previous record's result stands in.
     """
     found: list[Entry] = []
     last = _entry(earlier, None).after if earlier else None

@@ -1,4 +1,4 @@
-"""`quickstep import --all`: one file set for each service in a folder, and a table of them."""
+"""`quickstep import --all`: one set of files per service in a folder, and a table of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quickstep_cli.import_one import Imported, Wish
 
 REPORT = "report.json"
-"""Written last: a folder that has it is done."""
+"""Written last: a folder that has it is complete."""
 
 _COLUMNS = (
     *named("Service", "Result"),
@@ -30,12 +30,12 @@ _COLUMNS = (
     *prose("Why"),
 )
 OK, NAMED, FAILED = "ok", "not all", "failed"
-"""All is carried over; not all is, and what is not is named; nothing was written."""
+"""Everything was carried over; some was not, and is named; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of a service; `before` says that it was imported by an earlier run."""
+    """A service's result; `before` means that an earlier run imported it."""
 
     service: str
     result: str
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The row of the table."""
+        """The table's row."""
         numbers = (self.policies, self.alarms, self.schedules, self.alike, self.differ)
         result = f"{self.result} (before)" if self.before else self.result
         return (self.service, result, *map(str, numbers), "; ".join(self.troubles))
@@ -64,10 +64,10 @@ def import_all(
     again: bool,
     as_json: bool,
 ) -> None:
-    """Import services into a folder each, and print a row each.
+    """Import services into one folder each, and print one row each.
 
-    What a folder has already is left as it is, unless `again`. A service that fails has its row,
-    and takes nothing else with it.
+    Existing files stay, unless `again`. A service that fails gets its row and does not affect the
+    others.
 
     Raises:
         typer.Exit: with 1, if not everything of every service was carried over.
@@ -78,7 +78,7 @@ def import_all(
     else:
         print_tables(_table(rows))
         done = sum(row.result == OK for row in rows)
-        print_prose(f"{done} of {len(rows)} services carried over whole, to {folder}")
+        print_prose(f"{done} of {len(rows)} services carried over completely, to {folder}")
     if any(row.result != OK for row in rows):
         raise typer.Exit(Exit.NO)
 
@@ -122,7 +122,7 @@ def _write_report(file: Path, row: Row, made: Imported) -> None:
 
 
 def _read_report(file: Path) -> Row | None:
-    """Return the row of an earlier run, or None.
+    """Return an earlier run's row, or None.
 
     Raises:
         CommandError: the file is not a report.
@@ -132,12 +132,12 @@ def _read_report(file: Path) -> Row | None:
     except FileNotFoundError:
         return None
     except (InvalidDocumentError, UnicodeDecodeError, OSError) as error:
-        raise CommandError(Exit.NO, f"{file}: {error}; --again writes it again") from error
+        raise CommandError(Exit.NO, f"{file}: {error}; --again rewrites it") from error
     problems = Problems()
     row = Field(document, "", problems).members().get("row")
     members = row.members() if row else {}
     if not row or not {"service", "result", "troubles"} <= members.keys():
-        raise CommandError(Exit.NO, f"{file}: not a report of an import; --again writes it again")
+        raise CommandError(Exit.NO, f"{file}: not an import report; --again rewrites it")
     troubles = tuple(item.text() for item in members["troubles"].items())
     numbers = {
         key: members[key].integer(0, 10**9)
@@ -147,7 +147,7 @@ def _read_report(file: Path) -> Row | None:
     result = members["result"].text()
     service = members["service"].text()
     if problems.found:
-        raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again writes it again")
+        raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again rewrites it")
     return Row(service, result, **numbers, troubles=troubles, before=True)
 
 

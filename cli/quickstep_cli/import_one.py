@@ -1,4 +1,4 @@
-"""One service's import: what is made of it, what its proof says, and the files of both."""
+"""One service's import: its conversion, its proof, and the files of both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILES = ("policy.json", "alarms.json", "template.json")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How an import is to be made: the options of the command."""
+    """How to make an import: the command's options."""
 
     dry_run: bool
     tracking: Tracking
@@ -35,23 +35,23 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was made of a service, and its proof: None if not asked for, or not possible."""
+    """A service's conversion and its proof: None if not requested or not possible."""
 
     taken: TakeOver
     proof: Proof | None
 
     @property
     def problems(self) -> list[str]:
-        """What is in the way, and what is answered in another way than AAS documents it."""
+        """What needs attention, and where the result differs from AAS's documentation."""
         differences = self.proof.differences if self.proof else []
         return [*self.taken.warnings, *map(str, differences)]
 
 
 def import_one(found: Found, service: ServiceName, wish: Wish) -> Imported:
-    """Return what is made of a service.
+    """Convert a service.
 
     Raises:
-        CommandError: there is no such target, or what was found is not what AWS describes.
+        CommandError: there is no such target, or the input is not what AWS describes.
     """
     targets = found.of(service, "ScalableTargets")
     if not targets:
@@ -84,7 +84,7 @@ def import_one(found: Found, service: ServiceName, wish: Wish) -> Imported:
 
 
 def _check(made: TakeOver) -> bool:
-    """Add what the validator and its advice say of the document; return whether it is valid."""
+    """Add the problems and advice about the document; return whether it is valid."""
     try:
         target = read_target(made.document)
     except ConfigError as error:
@@ -98,14 +98,14 @@ def _check(made: TakeOver) -> bool:
     made.notes += advice(target, thresholds)
     if (size := len(made.text.encode())) > MAX_BYTES:
         made.warnings.append(
-            f"policy document: it has {size} bytes, and an SSM parameter takes {MAX_BYTES}: leave "
-            "out policies that others make up for, or put a target policy in place of steps"
+            f"policy document: it has {size} bytes, and an SSM parameter takes {MAX_BYTES}: drop "
+            "redundant policies, or use a target policy instead of steps"
         )
     return True
 
 
 def answer_of(made: Imported) -> dict[str, Any]:
-    """Return what was made as the command's JSON."""
+    """Return the conversion as the command's JSON."""
     taken, proof = made.taken, made.proof
     return {
         "policy": taken.document,

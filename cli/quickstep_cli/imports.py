@@ -1,4 +1,4 @@
-"""`quickstep import`: take over services from Application Auto Scaling, and prove it."""
+"""`quickstep import`: take services over from Application Auto Scaling, and prove it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def import_(
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="With --all: redo those that are already in the folder.")
+        bool, typer.Option("--again", help="With --all: redo those already in the folder.")
     ] = False,
     from_file: FromFilesOption = None,
     out: Annotated[
@@ -64,8 +64,8 @@ def import_(
     tracking: Annotated[
         Tracking,
         typer.Option(
-            help="Carry target tracking over as a target policy on its metric's fastest alarm, or "
-            "as steps on alarms that evaluate as AAS does."
+            help="Convert target tracking to a target policy on its metric's fastest alarm, or "
+            "to steps on alarms that evaluate like AAS's."
         ),
     ] = Tracking.TARGET,
     high_resolution: Annotated[
@@ -93,7 +93,7 @@ def import_(
     if every:
         if resource_id or not (cluster or tag) or not out:
             raise typer.BadParameter(
-                "goes with --cluster or --tag, and with --out; not with --resource-id",
+                "requires --out and --cluster or --tag, and excludes --resource-id",
                 param_hint="--all",
             )
         found = read_files(from_file) if from_file else ask(aws)
@@ -106,9 +106,9 @@ def import_(
         import_all(found, chosen, wish, out, again=again, as_json=as_json)
         return
     if cluster or tag or again:
-        raise typer.BadParameter("go with --all", param_hint="--cluster, --tag and --again")
+        raise typer.BadParameter("require --all", param_hint="--cluster, --tag and --again")
     if not resource_id:
-        raise typer.BadParameter("is missing, or --all", param_hint="--resource-id")
+        raise typer.BadParameter("is missing; or pass --all", param_hint="--resource-id")
     service = read_service(resource_id)
     made = import_one(read_files(from_file) if from_file else ask(aws, service), service, wish)
     if out:

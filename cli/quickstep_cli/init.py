@@ -71,11 +71,15 @@ def init(
     ] = None,
     minimum: Annotated[
         int | None,
-        typer.Option("--min", **_CAPACITY, help="Fewest tasks.", show_default="AAS's, else 2"),
+        typer.Option(
+            "--min", **_CAPACITY, help="Minimum number of tasks.", show_default="AAS's, else 2"
+        ),
     ] = None,
     maximum: Annotated[
         int | None,
-        typer.Option("--max", **_CAPACITY, help="Most tasks.", show_default="AAS's, else asked"),
+        typer.Option(
+            "--max", **_CAPACITY, help="Maximum number of tasks.", show_default="AAS's, else asked"
+        ),
     ] = None,
     traffic: TrafficOption = None,
     terraform: Annotated[
@@ -116,8 +120,8 @@ def init(
         console.print(escape(shown(f"- {reason}")), soft_wrap=True)
     if stored_document(aws, service) is not None:
         console.print(
-            f"[yellow]![/] {escape(service.parameter)} exists: it is a target already, and a "
-            "second stack of it fails. Change it where it was made, or by quickstep apply",
+            f"[yellow]![/] {escape(service.parameter)} exists: the service is already a target, "
+            "and a second stack for it fails. Change it where it was made, or with quickstep apply",
             soft_wrap=True,
         )
     _simulate(console, running, target, played)
@@ -134,17 +138,17 @@ def init(
 def _check(
     folder: Path, minimum: int | None, maximum: int | None, *, terraform: bool, again: bool
 ) -> None:
-    """Refuse arguments before AWS is asked.
+    """Refuse bad arguments before calling AWS.
 
     Raises:
-        typer.BadParameter: an option breaks a rule, or a file of the folder exists.
+        typer.BadParameter: an option breaks a rule, or a file in the folder exists.
     """
     if minimum is not None and maximum is not None and minimum > maximum:
         rule = f"must be at least --min, {minimum}, not {maximum}"
         raise typer.BadParameter(rule, param_hint="--max")
     there = [name for name in file_names(terraform=terraform) if (folder / name).exists()]
     if there and not again:
-        rule = f"{folder} has {', '.join(there)} already; --again writes over it"
+        rule = f"{folder} already has {', '.join(there)}; --again overwrites"
         raise typer.BadParameter(rule, param_hint="--out")
 
 
@@ -154,11 +158,11 @@ def _traffic(file: Path | None) -> Traffic:
     )
 
 
-# --- what is known, and what is asked -------------------------------------------------------------
+# --- what is known, and what to ask ---------------------------------------------------------------
 
 
 def _found(running: Running) -> Iterator[str]:
-    """Yield what was found, a line each; what could not be asked is named."""
+    """Yield the findings, one line each, and name what could not be read."""
     yield f"{running.service.resource_id}: {running.desired} tasks desired"
     size = f" ({running.image_bytes / 1e6:.0f} MB)" if running.image_bytes else ""
     yield (
@@ -172,7 +176,7 @@ def _found(running: Running) -> Iterator[str]:
     else:
         yield "  Application Auto Scaling: nothing"
     published = [
-        *(["RequestsPerSecond of its tasks"] if running.publishes else []),
+        *(["RequestsPerSecond from its tasks"] if running.publishes else []),
         *([f"ECS's CPU every {running.cpu_seconds} s"] if running.cpu_seconds else []),
         *(["the load balancer's requests per target"] if running.target_group else []),
     ]
@@ -182,13 +186,13 @@ def _found(running: Running) -> Iterator[str]:
 
 
 def _asked(running: Running, given: Answers) -> Answers:
-    """Return the answers to what AWS does not say: three questions at most."""
+    """Return the answers that AWS cannot give, from at most three questions."""
     answers = given
     if answers.app is None and not running.publishes:
         guess = guessed_app(running.image)
         seems = f" (its image looks like {guess})" if guess else ""
         app = _prompt(
-            f"May the application have one line that publishes its requests?{seems} "
+            f"May the application get one line that publishes its requests?{seems} "
             f"If so, what is it: {', '.join(App)}",
             App.NONE.value,
             _an_app,
@@ -207,7 +211,7 @@ def _asked(running: Running, given: Answers) -> Answers:
     if answers.maximum is None and not running.bounds:
         least = max(1, answers.minimum or 0)
         maximum = _prompt(
-            "How many tasks at the most?",
+            "Maximum number of tasks?",
             max(least, default_maximum(running)),
             lambda text: int(_a_number(text, least, MOST_TASKS)),
         )
@@ -239,7 +243,7 @@ def _a_number(text: str, least: float, most: float) -> float:
 
 
 def _taken(running: Running, given: Answers, console: Console) -> Answers:
-    """Return the answers without asking, and say which are defaults."""
+    """Return the answers without asking, and print which are defaults."""
     answers = given
     taken = []
     if answers.app is None and not running.publishes:
@@ -256,14 +260,14 @@ def _taken(running: Running, given: Answers, console: Console) -> Answers:
     return answers
 
 
-# --- what comes of it -----------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------
 
 
 def _simulate(console: Console, running: Running, target: Any, played: Traffic | None) -> None:
     if not has_lab():
         console.print(escape(f"Not simulated: that needs the extra lab: {INSTALL}"), style="dim")
         return
-    # Takes its time, which a refused argument need not wait for.
+    # A slow import that a refused argument need not wait for.
     from quickstep_cli.beside import Beside, for_tasks, play, show, size_of  # noqa: PLC0415
 
     size = size_of(running.vcpu, running.memory, x86=running.x86)
@@ -282,7 +286,7 @@ def _commands(
     *,
     terraform: bool,
 ) -> list[str]:
-    """Return the next three commands, of all that it takes until promote."""
+    """Return the next three commands on the way to promote."""
     name = f"{service.cluster}/{service.service}"
     every = []
     if isinstance(or_unknown(lambda: aws.scaler), Unknown):
@@ -304,9 +308,10 @@ def _commands(
 
 
 def _module(folder: Path) -> tuple[str, dict[str, str]]:
-    """Return the target module's source, from a folder, and its files where they are to be written.
+    """Return the target module's source, as seen from a folder, and its files to write there.
 
-    In a clone it is referred to. An installed command has it in itself, and writes it beside.
+    A clone refers to its own copy. An installed command carries the files and writes them next to
+    the rest.
     """
     module = ROOT / _MODULE
     if (ROOT / "template.yaml").is_file():
@@ -330,6 +335,6 @@ def _next(
     service: ServiceName, proposal: Proposal, folder: Path, commands: Sequence[str]
 ) -> Iterator[str]:
     if publishing(service, proposal.app):
-        yield f"Give the application its line first, as {folder / 'README.md'} has it."
+        yield f"First add the application's line, as shown in {folder / 'README.md'}."
     yield "Next:"
     yield from (f"  {command}" for command in commands)

@@ -1,4 +1,4 @@
-"""What to try on a demo that stays up: commands to paste into another terminal."""
+"""What to try on a demo that keeps running: commands to paste into another terminal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _REASON = ("--for", "5m", "--reason", "trying the demo", "--yes")
 def invitation(
     program: str, service: ServiceName, endpoint_url: str, snapshots: Sequence[Snapshot]
 ) -> list[str]:
-    """Return what to print: each line that is indented can be pasted into a shell as it is.
+    """Return the text to print; each indented line can be pasted into a shell.
 
     Args:
-        program: how `quickstep` is called, as `make demo` puts none on the PATH.
+        program: how to call `quickstep`, since `make demo` puts none on the PATH.
         service: the demo's.
         endpoint_url: where its AWS answers.
-        snapshots: the run; what is asked about is the first change in it.
+        snapshots: the run; the question is about its first change.
     """
     return [
         "The service is up until you press Ctrl-C here. In another terminal, paste this first:",
@@ -39,7 +39,7 @@ def invitation(
 
 
 def exports(endpoint_url: str) -> str:
-    """Return the line that points a shell at an embedded AWS, and at nobody's account."""
+    """Return the line that points a shell at an embedded AWS, away from any real account."""
     return (
         f"export AWS_ENDPOINT_URL={shlex.quote(endpoint_url)} AWS_REGION={REGION} "
         f"AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo"
@@ -49,7 +49,7 @@ def exports(endpoint_url: str) -> str:
 def _tried(program: str, target: str, snapshots: Sequence[Snapshot]) -> Iterator[str]:
     for said, arguments in (
         ("Why did it scale?", ["why", target, "--at", _first_change(snapshots)]),
-        ("Stop scaling for a while, and go on:", ["pause", target, *_REASON]),
+        ("Stop scaling for a while, then resume:", ["pause", target, *_REASON]),
         ("", ["resume", target, "--yes"]),
         ("Have at least 12 tasks, at once:", ["override", target, "--min", "12", *_REASON]),
     ):
@@ -60,7 +60,7 @@ def _tried(program: str, target: str, snapshots: Sequence[Snapshot]) -> Iterator
 
 
 def _first_change(snapshots: Sequence[Snapshot]) -> str:
-    """Return the time of the first change of capacity, in the time of this machine."""
+    """Return the time of the first capacity change, in this machine's zone."""
     changes = (
         snapshot.at
         for snapshot in snapshots

@@ -1,4 +1,4 @@
-"""`--lang`: the language in which decisions are shown; records and JSON are always in English."""
+"""`--lang`: the language of displayed decisions; records and JSON are always in English."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quickstep.report.language import Language
 
 _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
-"""What names the language of a machine; the first that is set counts, as POSIX has it."""
+"""POSIX's variables for a machine's language; the first one set counts."""
 
 
 def _tag(given: str | None) -> str | None:
@@ -35,6 +35,6 @@ LangOption = Annotated[
 
 
 def chosen(given: str | None) -> Language:
-    """Return the language that `--lang` names, or that of the locale; English for all others."""
+    """Return the language that `--lang` names, or the locale's; English for any other."""
     locale = next((value for name in _LOCALE if (value := os.environ.get(name))), "")
     return language_of(given or locale) or ENGLISH

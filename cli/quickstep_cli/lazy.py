@@ -1,7 +1,7 @@
-"""Commands that are imported when they are run: `quickstep --help` reads a table, and no module.
+"""Commands imported when they run: `quickstep --help` reads a table and imports no module.
 
-A command's module imports the simulator, boto3 or the engine, most of a second of CPU in all. What
-the list of commands shows of each is in the table; a test holds it to what the command says itself.
+The commands' modules import the simulator, boto3 or the engine, which takes most of a second of CPU
+in all. The table holds what the list of commands shows of each; a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """Where a command is, and what the list of commands says of it.
+    """A command's location, and its text in the list of commands.
 
-    `place` is `module:function` below this package; `epilog` is a text's place in the same form.
+    `place` is `module:function` below this package; `epilog` locates a text in the same form.
     """
 
     place: str
@@ -37,7 +37,7 @@ class Lazy:
         return typer.main.get_command(alone)
 
     def listed(self, name: str) -> TyperCommand:
-        """Return what stands for the command until it is run."""
+        """Return a placeholder for the command until it runs."""
         return TyperCommand(name, help=self.help, rich_help_panel=self.panel)
 
 
@@ -47,7 +47,7 @@ def _at(place: str) -> Any:
 
 
 def group_of(commands: Mapping[str, Lazy]) -> type[TyperGroup]:
-    """Return a class of group that has these commands, in this order."""
+    """Return a group class with these commands, in this order."""
 
     class LazyGroup(TyperGroup):
         def __init__(self, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""The zone of this machine, which Python knows only moment by moment."""
+"""This machine's time zone, which Python exposes only moment by moment."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 
 class MachineZone(tzinfo):
-    """The zone of this machine as a zone like any other, through changes of daylight saving."""
+    """This machine's zone as an ordinary `tzinfo`, across daylight saving changes."""
 
     def fromutc(self, dt: datetime) -> datetime:
-        """Return a moment of UTC on this machine's clock."""
+        """Return a UTC moment on this machine's clock."""
         here = dt.replace(tzinfo=UTC).astimezone()
         shown = here.replace(tzinfo=self)
-        # Of the hour that daylight saving repeats, the clock alone is the first.
+        # In the hour that daylight saving repeats, the clock alone means the first.
         return shown if self.utcoffset(shown) == here.utcoffset() else shown.replace(fold=1)
 
     def utcoffset(self, dt: datetime | None) -> timedelta | None:
@@ -20,9 +20,9 @@ class MachineZone(tzinfo):
         return dt.replace(tzinfo=None).astimezone().utcoffset() if dt else None
 
     def dst(self, dt: datetime | None) -> None:
-        """Return nothing: what of the offset is daylight saving is not asked here."""
+        """Return None: nothing here asks for the daylight saving share of the offset."""
         del dt
 
     def tzname(self, dt: datetime | None) -> str | None:
-        """Return what the machine calls it, e.g. `KST`."""
+        """Return the machine's name for it, e.g. `KST`."""
         return dt.replace(tzinfo=None).astimezone().tzname() if dt else None

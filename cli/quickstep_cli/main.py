@@ -1,4 +1,4 @@
-"""The `quickstep` command: its sub-commands, each imported when it is run."""
+"""The `quickstep` command. Each sub-command is imported when it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quickstep_cli import __version__
 from quickstep_cli.lazy import Lazy, group_of
 
 _TRAFFIC = "traffic:SCENARIO_HELP"
-_OPERATE = "Operate what is deployed"
+_OPERATE = "Operate deployed targets"
 _DOCUMENTS = "Policy documents"
 
 COMMANDS = {
@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "validate": Lazy(
         "validate:validate",
-        "Check policy documents, list every problem, and exit with 1 if any has one.",
+        "Check policy documents, list every problem, and exit with 1 if there is any.",
     ),
     "simulate": Lazy(
         "compare:simulate",

@@ -1,4 +1,4 @@
-"""Calls to AWS that are made once, and their answers kept."""
+"""AWS calls made once, with their answers cached."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Once:
-    """A client that makes every call once, and repeats its answer or error from then on.
+    """A client that makes each call once and repeats its answer or error from then on.
 
-    For reading alone. May be used from several threads: who asks what another one is asking waits.
+    For reading only. Thread-safe: a caller waits for a call that another thread is making.
     """
 
     def __init__(self, client: Any) -> None:
@@ -23,14 +23,14 @@ class Once:
         self._answers: dict[tuple[str, str], Future[Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Return a call of the client, or what else it has."""
+        """Return a method of the client, cached, or another attribute as it is."""
         found = getattr(self._client, name)
         if name not in self._client.meta.method_to_api_mapping:
             return found
         return lambda **question: self._ask(name, question, lambda: found(**question))
 
     def get_paginator(self, name: str) -> _Pages:
-        """Return what asks for all pages, likewise once."""
+        """Return a paginator that fetches all pages, also once."""
         return _Pages(self, name)
 
     def pages(self, name: str, question: Mapping[str, Any]) -> list[Any]:
@@ -42,11 +42,11 @@ class Once:
         return list(self._ask(_paged(name), question, ask))
 
     def remember(self, name: str, question: Mapping[str, Any], answer: Any) -> None:
-        """Take what another answer says for the one to this question."""
+        """Store the answer to a question that another call has answered."""
         self._ask(name, question, lambda: answer)
 
     def remember_pages(self, name: str, question: Mapping[str, Any], pages: list[Any]) -> None:
-        """Likewise, of all pages."""
+        """Store all pages of such an answer."""
         self._ask(_paged(name), question, lambda: pages)
 
     def _ask(self, name: str, question: Mapping[str, Any], ask: Callable[[], Any]) -> Any:
@@ -59,7 +59,7 @@ class Once:
         if mine:
             try:
                 answer.set_result(ask())
-            except BaseException as error:  # the waiting callers get it, too
+            except BaseException as error:  # waiting callers get it too
                 answer.set_exception(error)
                 raise
         return answer.result()

@@ -1,6 +1,6 @@
-"""`quickstep pause | resume | override | scale`: what an operator does by hand.
+"""`quickstep pause | resume | override | scale`: an operator's actions.
 
-Each writes, or asks for, one thing, notifies the scaler and shows its answer. Everything written
+Each writes or requests one thing, notifies the scaler and shows its answer. Everything written
 expires.
 """
 
@@ -122,10 +122,10 @@ def override(
     target: TargetArgument,
     *,
     minimum: Annotated[
-        int | None, typer.Option("--min", min=0, max=MAX_TASKS, help="Fewest tasks.")
+        int | None, typer.Option("--min", min=0, max=MAX_TASKS, help="Minimum number of tasks.")
     ] = None,
     maximum: Annotated[
-        int | None, typer.Option("--max", min=0, max=MAX_TASKS, help="Most tasks.")
+        int | None, typer.Option("--max", min=0, max=MAX_TASKS, help="Maximum number of tasks.")
     ] = None,
     force: Annotated[
         bool,
@@ -152,7 +152,7 @@ def override(
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     if clear:
         if force or any(given is not None for given in (minimum, maximum, span, until)):
-            raise typer.BadParameter("--clear goes with no bounds, no end and no --force")
+            raise typer.BadParameter("--clear cannot be combined with bounds, an end or --force")
         the_target(aws, target)
         change.entry("override", None, "end the override")
         return
@@ -164,7 +164,7 @@ def override(
     _keeps_the_last_task(document, minimum, maximum)
     past = past_bounds(document, (("--min", minimum), ("--max", maximum)))
     if force and maximum is None and not past:
-        rule = "goes with --max, or with bounds past the document's"
+        rule = "requires --max, or bounds past the document's"
         raise typer.BadParameter(rule, param_hint="--force")
     check_forced(past, force=force)
     at_once = force and maximum is not None
@@ -209,7 +209,7 @@ def scale(
     check_forced(past_bounds(document, [("a capacity of", capacity)]), force=force)
     before = aws.services.describe(target).desired
     change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
-    dry = ", but in a dry run nothing will be changed" if document.dry_run else ""
+    dry = ", but a dry run changes nothing" if document.dry_run else ""
     change.say(f"{target.resource_id}: {before} → {capacity} tasks, once{dry}: {reason}")
     for line in preview(aws, target, document, bounds, bounds, capacity):
         change.say(f"  {line}")
@@ -230,7 +230,7 @@ def _keeps_the_last_task(
     if document.min_capacity > 0 and 0 in (minimum, maximum):
         why = (
             "bounds of 0 would stop the service, and the policy document's MinCapacity is "
-            f"{document.min_capacity}: where that is not 0, the last task stays"
+            f"{document.min_capacity}: unless that is 0, the last task stays"
         )
         raise CommandError(Exit.NO, why)
 
@@ -243,7 +243,7 @@ class _Options:
 
 
 class Change:
-    """A change of one target: said, confirmed, made, and answered by the scaler."""
+    """A change of one target: shown, confirmed, made, and answered by the scaler."""
 
     def __init__(
         self, aws: Aws, target: ServiceName, *, yes: bool, wait: int, as_json: bool
@@ -254,14 +254,14 @@ class Change:
         self._console = Console(stderr=as_json, highlight=False)
 
     def say(self, text: str) -> None:
-        """Say something to the person; it is not part of `--json`."""
+        """Print something for the user, outside `--json`."""
         self._console.print(escape(shown(text)), soft_wrap=True)
 
     def confirm(self) -> None:
-        """Ask, unless that was answered on the command line.
+        """Ask for confirmation, unless the command line gave it.
 
         Raises:
-            typer.Abort: the answer is no, or nobody is there to give one.
+            typer.Abort: the answer is no, or nobody can give one.
         """
         if not self._options.yes:
             typer.confirm("Go on?", abort=True, err=self._options.as_json)
@@ -269,9 +269,9 @@ class Change:
     def entry(
         self, name: str, entry: dict[str, Any] | None, what: str, *, said: bool = False
     ) -> None:
-        """Replace an entry of the target's item, and tell the scaler.
+        """Replace an entry of the target's item, and notify the scaler.
 
-        What it is has been `said` where there is more to say of it.
+        `said` means that the change was shown already, in more detail.
 
         Raises:
             CommandError: the entry has changed since it was shown, or there is no answer.
@@ -294,7 +294,7 @@ class Change:
         self.tell(f"{what} ({self._aws.caller})", None)
 
     def tell(self, what: str, capacity: int | None) -> None:
-        """Have the scaler heed it, and show its answer.
+        """Notify the scaler, and show its answer.
 
         Raises:
             CommandError: it does not answer in time, or its answer is a failure.
@@ -308,7 +308,7 @@ class Change:
         record = self._answer(request.id, at)
         if record is None:
             then = (
-                "what was written is in force, and applied within two minutes"
+                "the change is in force, and will be applied within two minutes"
                 if capacity is None
                 else "it will not set the capacity later than a minute from now"
             )
@@ -325,7 +325,7 @@ class Change:
             raise typer.Exit(Exit.NO)
 
     def _answer(self, request: str, at: datetime) -> Record | None:
-        """Return the record that answers a request; a race that it lost is no answer."""
+        """Return the record that answers a request; a lost race is no answer."""
         for tries in count():
             # The scaler's clock may be behind this one.
             for record in records_since(self._aws, self._target, at - timedelta(minutes=2)):
@@ -343,7 +343,7 @@ class Change:
 
 
 def show_entry(entry: Any, zone: tzinfo | None = None) -> str:
-    """Return an entry of an item in words, whatever an operator wrote there."""
+    """Return an item's entry in words, whatever an operator wrote there."""
     if not isinstance(entry, dict):
         return f"something that cannot be read: {show(entry)}"
     bounds = (entry.get("min"), entry.get("max"))

@@ -1,4 +1,4 @@
-"""Options that several commands share, written once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 Command = Any
-"""A function that Typer calls; each has parameters of its own."""
+"""A function that Typer calls, with its own parameters."""
 
 
 def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
-    """Return a decorator of commands whose first argument `make` makes, of the options it takes.
+    """Return a decorator for commands whose first argument `make` builds from its own options.
 
-    Typer reads a command's options from its signature, so those of `make` are put into it.
+    Typer reads a command's options from its signature, so those of `make` are added to it.
 
     Example: with `make` taking `region`, `command(aws, name)` becomes `command(name, *, region)`.
     """
@@ -47,7 +47,7 @@ def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
 
 
 def read_file(file: Path, read: Callable[[str], _T], option: str) -> _T:
-    """Return what `read` makes of the text of the file that an option names.
+    """Apply `read` to the text of the file that an option names.
 
     Raises:
         typer.BadParameter: the file cannot be read, is not UTF-8, or breaks a rule.

@@ -1,7 +1,7 @@
-"""Whose a policy document is: of several tools that write the same parameter, the last would win.
+"""Who owns a policy document: if several tools wrote the same parameter, the last would win.
 
-The SSM parameter's tag `quickstep:owner` says it: `stack`, `terraform` or `apply`. A document that
-has no tag, put by hand or by an earlier release, is nobody's: `quickstep apply` makes it its own.
+The SSM parameter's tag `quickstep:owner` says: `stack`, `terraform` or `apply`. An untagged
+document, put by hand or by an earlier release, has no owner: `quickstep apply` takes it over.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _WHERE = {
 
 
 def owner_of(ssm: Any, parameter: str) -> str | None:
-    """Return whose a stored document is, or None if nobody has said so."""
+    """Return a stored document's owner, or None if its tags name none."""
     answer = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=parameter)
     tags = {tag["Key"]: tag["Value"] for tag in answer["TagList"]}
     return tags.get(TAG)
 
 
 def refuse_those_of_others(ssm: Any, parameters: Iterable[str]) -> None:
-    """Do nothing if all of these stored documents are nobody's, or those of `quickstep apply`.
+    """Return only if every stored document is unowned or belongs to `quickstep apply`.
 
     Raises:
-        CommandError: some have another owner; each is named with its owner.
+        CommandError: some have another owner; the message names each with its owner.
     """
     owned = {name: owner_of(ssm, name) for name in parameters}
     others = {name: owner for name, owner in owned.items() if owner not in {None, APPLY}}
@@ -48,9 +48,9 @@ def refuse_those_of_others(ssm: Any, parameters: Iterable[str]) -> None:
 
 
 def own(ssm: Any, parameter: str) -> None:
-    """Make a document that was put in force the one of `quickstep apply`.
+    """Tag a deployed document as owned by `quickstep apply`.
 
-    Not in one call with it: PutParameter takes no tags where it may overwrite.
+    This takes a second call: PutParameter refuses tags when it may overwrite.
     """
     ssm.add_tags_to_resource(
         ResourceType="Parameter", ResourceId=parameter, Tags=[{"Key": TAG, "Value": APPLY}]

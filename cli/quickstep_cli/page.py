@@ -1,4 +1,4 @@
-"""The options of commands that show the page, and what they say of it."""
+"""Options and start-up messages of the commands that serve the dashboard."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in
 def served(
     feed: Feed, console: Console, port: int, *, path: str = "", no_open: bool
 ) -> Iterator[str]:
-    """Serve the page while the block runs; open it where somebody sits at a terminal.
+    """Serve the page while the block runs, and open it if a user sits at a terminal.
 
-    `path` is which of its pages is opened, and named first.
+    `path` selects the page that is opened and named first.
     """
-    # Takes its time, which the other commands need not wait for.
+    # A slow import that the other commands need not wait for.
     from quickstep_lab.page.server import open_in_browser, serving  # noqa: PLC0415
 
     with ExitStack() as stack:

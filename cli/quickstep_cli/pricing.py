@@ -1,4 +1,4 @@
-"""What `cost` and the reports price by: the task's size, how often a traffic comes, and usage."""
+"""What `cost` and the reports price: the task's size, how often traffic repeats, and usage."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TimesOption = Annotated[
 
 
 def usage_of(setup: Setup, tasks: float) -> Usage:
-    """Return what a document makes a service of so many tasks use, with all else by default."""
+    """Return the usage of a document's service with this many tasks, with defaults elsewhere."""
     target = setup.target
     looks = any(looks_always(policy) for policy in target.policies)
     return Usage(
@@ -53,7 +53,7 @@ def usage_of(setup: Setup, tasks: float) -> Usage:
 
 
 def watched_by(setup: Setup) -> Watched:
-    """Return who publishes what a document watches."""
+    """Return who publishes the metrics that a document watches."""
     if setup.target.queues and not setup.target.policies:
         return Watched.QUEUE
     if any(signal.source is Source.TASKS for signal in setup.signals):

@@ -1,8 +1,8 @@
 """`quickstep promote`: from Application Auto Scaling to Quickstep, and back.
 
-At no moment is there nobody who adds tasks, whatever fails in between: AAS stops removing tasks
-first, and stops adding them last, when the scaler has read that the dry run is over. The way back
-is the same backwards.
+Whatever fails in between, something can add tasks at every moment. AAS stops removing tasks first,
+and stops adding them last, after the scaler has read that the dry run is over. The way back is the
+same in reverse.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 POLL = timedelta(seconds=5)
 READ_WITHIN = timedelta(minutes=3)
-"""Until the heartbeat, once a minute, has read a new document and copied it into the table."""
+"""Time for the heartbeat, once a minute, to read a new document and copy it into the table."""
 READ_BY_ALL = timedelta(seconds=MAX_AGE_SECONDS)
-"""Until every warm function goes by that copy, by default."""
+"""Time for every warm function to use that copy, by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """Who may act: in which ways AAS is suspended, and whether Quickstep is a dry run.
 
-    `suspended` is None where AAS has no scalable target of the service.
+    `suspended` is None if AAS has no scalable target for the service.
     """
 
     dry_run: bool
@@ -54,9 +54,9 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is done: ways of AAS that are suspended or not, or the dry run.
+    """One step: suspend or resume ways of AAS, or change the dry run.
 
-    One that relies on the scaler is done `once_read`: when the scaler goes by the new document.
+    A step that relies on the scaler waits until `once_read`: the scaler uses the new document.
     """
 
     what: str
@@ -65,7 +65,7 @@ class Step:
     once_read: bool = False
 
     def is_done(self, state: State) -> bool:
-        """Return whether it is so already."""
+        """Return whether the step is done."""
         if self.dry_run is not None:
             return state.dry_run is self.dry_run
         now = state.suspended
@@ -73,10 +73,9 @@ class Step:
 
 
 def steps_to(state: State, *, back: bool) -> list[Step]:
-    """Return what is to be done, in its order; what is so already is left out.
+    """Return the steps that remain, in order.
 
-    Scheduled actions set bounds, which adds and removes tasks; without any, they are
-    not mentioned.
+    Scheduled actions set bounds, which adds and removes tasks; without any, they are not mentioned.
     """
     plans = {SCHEDULED: not back} if state.scheduled else {}
     also = " and its scheduled actions" if state.scheduled else ""
@@ -134,7 +133,7 @@ def promote(
         return
     if back and state.suspended is None:
         console.print(
-            "[yellow]![/] Application Auto Scaling has nothing for it: nobody will scale it"
+            "[yellow]![/] Application Auto Scaling has no settings for it: nothing will scale it"
         )
     if not back:
         _check_that_it_sees(aws, target, document)
@@ -144,7 +143,7 @@ def promote(
     if not back and state.scheduled:
         names = ", ".join(state.scheduled)
         console.print(
-            f"[yellow]![/] {escape(names)} will not run: make schedules of the target of them",
+            f"[yellow]![/] {escape(names)} will not run: replace them with schedules of the target",
             soft_wrap=True,
         )
     if any(step.dry_run is not None for step in steps):
@@ -159,10 +158,10 @@ def promote(
 
 
 def _check_that_it_sees(aws: Aws, service: ServiceName, target: ScalableTarget) -> None:
-    """Refuse to promote a target that cannot see its load: nobody would scale the service.
+    """Refuse to promote a target that cannot see its load: nothing would scale the service.
 
     Raises:
-        CommandError: an alarm that adds tasks is not there, or has no data.
+        CommandError: an alarm that adds tasks does not exist, or has no data.
     """
     names = [service.alarm(policy.alarm) for policy in target.in_direction(Direction.OUT)]
     if not names:
@@ -175,15 +174,15 @@ def _check_that_it_sees(aws: Aws, service: ServiceName, target: ScalableTarget) 
         if states.get(name, "INSUFFICIENT_DATA") == "INSUFFICIENT_DATA"
     ]
     if blind:
-        why = f"nothing was changed, as Quickstep would not see the load: {', '.join(blind)}"
+        why = f"nothing was changed, because Quickstep would not see the load: {', '.join(blind)}"
         raise CommandError(Exit.NO, f"{why}; quickstep doctor says what to fix")
 
 
 def _do(aws: Aws, service: ServiceName, state: State, steps: Sequence[Step]) -> None:
-    """Do one step after the other.
+    """Carry out the steps in order.
 
     Raises:
-        CommandError: one could not be done; what was and what was not, and how to go on.
+        CommandError: one failed; the message says what was done, what was not, and how to go on.
     """
     err = Console(stderr=True, highlight=False)
     suspended = dict(state.suspended or {})
@@ -218,21 +217,21 @@ def _half_done(why: str, steps: Sequence[Step], number: int) -> str:
     left = "; ".join(step.what for step in steps[number:])
     return (
         f"{why}. Done: {done}. Not done: {left}. One of the two scalers still adds tasks. Run the "
-        "same command again to go on, or turn round: promote --back, or promote without it"
+        "same command again to go on, or reverse it: promote --back, or promote without it"
     )
 
 
 def _put_dry_run(aws: Aws, service: ServiceName, *, dry_run: bool) -> None:
-    """Change one key of the document as it is stored now."""
+    """Change one key of the stored document."""
     stored = json.loads(stored_document(aws, service) or "{}")
     write_document(aws, service, json.dumps({**stored, "DryRun": dry_run}, indent=2))
 
 
 def _wait_until_read(aws: Aws, service: ServiceName) -> None:
-    """Wait until every function goes by the document as it is stored.
+    """Wait until every function uses the stored document.
 
     Raises:
-        CommandError: no heartbeat has read it in time: the scaler is not alive, or not this one.
+        CommandError: no heartbeat has read it in time: the scaler is down, or is another one.
     """
     text = stored_document(aws, service)
     copies = DynamoCopies(aws.client("dynamodb"), aws.table)
@@ -248,7 +247,7 @@ def _wait_until_read(aws: Aws, service: ServiceName) -> None:
 
 
 def _drift(parameter: str, owner: str | None, *, dry_run: bool) -> str:
-    """Return who would undo the change of DryRun, and what it takes that they do not."""
+    """Return who would undo the change of DryRun, and how to prevent it."""
     value = str(dry_run).lower()
     match owner:
         case "stack":
@@ -256,9 +255,9 @@ def _drift(parameter: str, owner: str | None, *, dry_run: bool) -> str:
         case "terraform":
             what = f"Terraform's, whose next apply undoes this without dry_run = {value}"
         case "apply":
-            what = f"quickstep apply's, whose file undoes this unless DryRun is {value} in it"
+            what = f"quickstep apply's, whose file undoes this unless it has DryRun {value}"
         case None:
-            what = f"untagged, so its owner is unknown: set DryRun {value} wherever it comes from"
+            what = f"untagged, so its owner is unknown: set DryRun {value} at its source"
         case _:
-            what = f"that of {owner} ({TAG}), which has to say DryRun {value} from now on"
+            what = f"owned by {owner} ({TAG}), which must set DryRun {value} from now on"
     return f"{parameter} is {what}"

@@ -1,8 +1,8 @@
-"""Whether imported policies still mean the same: both versions decide over a grid of cases.
+"""Prove that imported policies still mean the same: both versions decide over a grid of cases.
 
-Application Auto Scaling's answer is that of its documentation (`aas`), ours is the engine's, with
-its guards off: these hold and size on purpose, and what is left without them is meaning. Target
-tracking has no documented formula, so it is not compared. Pure.
+Application Auto Scaling's answer follows its documentation (`aas`). Ours comes from the engine
+with its guards off: guards hold and resize on purpose, and without them only the meaning is left.
+Target tracking has no documented formula, so it is not compared. Pure.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 MOST_CASES = 6000
 MOST_LOOKS = 24_000
-"""Cases of a grid, and looks at an alarm in all of them, which take seconds.
+"""Cases in a grid. Evaluating the alarms in all of them takes seconds.
 
-Of a larger grid, cases are taken at equal distances, so that every axis has all its values.
+A larger grid is sampled at equal distances, so that every axis keeps all its values.
 """
 
 _MOST_DATAPOINTS = 60
-"""Longer windows are shown one value only, which is as good in fewer datapoints."""
+"""Longer windows show one value only, which proves as much with fewer datapoints."""
 
 _ALL_CAPACITIES = 24
 _SOME = (*range(21), 25, 28, 33, 37, 46, 50, 55, 64, 73, 82, 91, 99, 101, 150, 250, 333, 500, 1000)
-"""Capacities above the minimum at which percentages are rounded in different ways."""
+"""Capacities above the minimum at which percentages round differently."""
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 _BOUNDS = ("MetricIntervalLowerBound", "MetricIntervalUpperBound")
 
-NO_DATA = "an alarm shows no data, for which AAS documents no step"
-MIXED = "an alarm's datapoints differ: AAS aggregates all of them, here those that breach count"
-DISABLED = "an alarm with disabled actions is in ALARM, which holds here"
-UNANSWERED = "an alarm is in ALARM and no step matches, which holds every removal here"
+NO_DATA = "an alarm has no data, for which AAS documents no step"
+MIXED = "an alarm's datapoints differ: AAS aggregates all of them, Quickstep those that breach"
+DISABLED = "an alarm with disabled actions is in ALARM, which makes Quickstep hold"
+UNANSWERED = "an alarm is in ALARM and no step matches, so Quickstep holds every removal"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One case that is answered in two ways: where AAS and where Quickstep goes from `capacity`."""
+    """A case with two answers: where AAS and where Quickstep goes from `capacity`."""
 
     capacity: int
     shown: Mapping[str, Sequence[float]]
@@ -65,7 +65,7 @@ class Difference:
     why: str
 
     def __str__(self) -> str:
-        """Return it as a line. Example: `4 tasks, backlog 8: AAS 2, Quickstep 4 (Kept 4 …)`."""
+        """Return one line. Example: `4 tasks, backlog 8: AAS 2, Quickstep 4 (Kept 4 …)`."""
         seen = "; ".join(
             f"{name} {', '.join(f'{value:g}' for value in values) or 'without data'}"
             for name, values in self.shown.items()
@@ -76,9 +76,9 @@ class Difference:
 
 @dataclass
 class Proof:
-    """What came of a grid: how many cases are alike, and those that are not.
+    """The result of a grid: how many cases agree, and which do not.
 
-    `announced` counts known differences by what they come of; `differences` are the others.
+    `announced` counts known differences by cause; `differences` lists the others.
     """
 
     alike: int = 0
@@ -87,13 +87,13 @@ class Proof:
 
     @property
     def sentence(self) -> str:
-        """The proof in a sentence."""
+        """The result in one sentence."""
         cases = self.alike + sum(self.announced.values()) + len(self.differences)
         if not cases:
             return "Proof: there are no step policies to compare; target tracking has no formula"
         known = sum(self.announced.values())
         return (
-            f"Proof: of {cases:,} cases {self.alike:,} are answered as AAS documents it, {known:,} "
+            f"Proof: {self.alike:,} of {cases:,} cases match AAS's documentation, {known:,} "
             f"differ in a known way, {len(self.differences):,} differ"
         )
 
@@ -107,7 +107,7 @@ def prove(
     """Compare what step policies meant, within AAS's bounds, with what they mean now.
 
     Raises:
-        ConfigError: the document that was made is not valid.
+        ConfigError: the resulting document is invalid.
     """
     proof, target = Proof(), _without_guards(read_target(made.document), made.by_steps)
     steps = [policy for policy in policies if policy["PolicyType"] == "StepScaling"]
@@ -135,19 +135,19 @@ def prove(
 
 
 def _without_guards(target: ScalableTarget, names: Sequence[str]) -> ScalableTarget:
-    """Return the target with nothing but the policies that were made of steps."""
+    """Return the target with only the policies that were made from steps."""
     policies = tuple(policy for policy in target.policies if policy.name in names)
     return replace(target, policies=policies, guards=frozenset(), dry_run=False)
 
 
 def _metric(alarm: Mapping[str, Any]) -> str:
-    """Return what an alarm watches, as a text: alarms on the same metric see the same values."""
+    """Return the metric an alarm watches, as text: alarms on one metric see the same values."""
     watched = {key: alarm[key] for key in METRIC_KEYS if key in alarm}
     return json.dumps(watched, sort_keys=True)
 
 
 def _ours(made: TakeOver) -> Iterator[tuple[str, AlarmDefinition, Mapping[str, Any]]]:
-    """Yield the alarms of step policies: what these call them, their definitions, all of them."""
+    """Yield each step policy's alarm: its name in the policy, its definition, the alarm itself."""
     for alarm in made.alarms:
         named, definition = parse_alarm_name(alarm["AlarmName"]), described_definition(alarm)
         if named and definition and named[1] in made.by_steps:
@@ -168,7 +168,7 @@ def _decided(
 
 
 def _seen(definition: AlarmDefinition, alarm: Mapping[str, Any], values: Sequence[float]) -> Alarm:
-    """Return an alarm as the engine sees it, in the state that it would have on AWS."""
+    """Return an alarm as the engine sees it, in the state it would have on AWS."""
     newest = tuple(values[-definition.n :])
     return Alarm(
         AlarmState(aas.state_of(alarm, newest)),
@@ -182,11 +182,11 @@ def _seen(definition: AlarmDefinition, alarm: Mapping[str, Any], values: Sequenc
 
 
 def _known(case: aas.Case, asked: aas.Answer, capacity: int, granted: int) -> str:
-    """Return which known difference comes to just this answer; empty for none."""
+    """Return the known difference that leads to exactly this answer; empty if none does."""
     held = granted == capacity
     blind = [alarm for name, alarm in case.alarms.items() if not case.shown[name]]
     if blind:
-        # What no data means is said by either alarm: by `notBreaching`, an action on OK is run.
+        # Either alarm may decide what no data means: with `notBreaching`, the OK action runs.
         meant = any(_missing(alarm) in {"breaching", "notBreaching"} for alarm in blind)
         return NO_DATA if held or (meant and granted < capacity) else ""
     if granted == aas.answer(case, capacity, by_side=True).capacity:
@@ -201,7 +201,7 @@ def _missing(alarm: Mapping[str, Any]) -> str:
 
 
 def _would_run(case: aas.Case, name: str) -> bool:
-    """Whether an alarm with disabled actions is in a state in which it would run a policy."""
+    """Return whether an alarm with disabled actions is in a state that would run a policy."""
     alarm = case.alarms[name]
     state = aas.state_of(alarm, case.shown[name])
     running = (state in aas.states_that_run(policy, alarm) for policy in case.policies)
@@ -216,7 +216,7 @@ def _grid(
     alarms: Sequence[Mapping[str, Any]],
     ends: Mapping[str, set[float]],
 ) -> Iterator[tuple[int, dict[str, Sequence[float]]]]:
-    """Yield capacities and what the metrics show: at every end, beside it, and between them."""
+    """Yield capacities and metric values: at each end, next to it, and between the ends."""
     values = {
         metric: _windows(
             max((_periods(a) for a in alarms if _metric(a) == metric), default=1),
@@ -236,9 +236,9 @@ def _grid(
 
 
 def _picked(axes: Sequence[Sequence[Any]], number: int) -> list[Any]:
-    """Return one member of each axis: those of a number whose digits have the axes' sizes.
+    """Return one member of each axis: `number` written in digits whose bases are the axes' sizes.
 
-    Example: case 5 of axes of 2 and 3 members: 5 is 1 + 2 * 2, so the second and the third.
+    Example: case 5 of axes with 2 and 3 members: 5 is 1 + 2 * 2, so the second and the third.
     """
     picked = []
     for axis in axes:
@@ -252,7 +252,7 @@ def _periods(alarm: Mapping[str, Any]) -> int:
 
 
 def _capacities(minimum: int, maximum: int) -> list[int]:
-    """Return all capacities within the bounds; of many, those that are rounded differently."""
+    """Return all capacities within the bounds; if there are many, those that round differently."""
     if maximum - minimum < _ALL_CAPACITIES:
         return list(range(minimum, maximum + 1))
     some = {minimum + above for above in _SOME} | {maximum - 1, maximum}
@@ -260,9 +260,9 @@ def _capacities(minimum: int, maximum: int) -> list[int]:
 
 
 def _windows(n: int, ends: Sequence[float]) -> list[Sequence[float]]:
-    """Return what one metric may show to the alarms that watch it, in n datapoints.
+    """Return what one metric may show its alarms in n datapoints.
 
-    Nothing; the same value in all datapoints; and, where there are several, two values by turns.
+    No data; the same value throughout; and, for n above 1, two alternating values.
     """
     shown = min(n, _MOST_DATAPOINTS)
     span = max(1.0, ends[-1] - ends[0])
@@ -278,9 +278,9 @@ def _ends(
     target: ScalableTarget,
     ours: Sequence[tuple[str, AlarmDefinition, Mapping[str, Any]]],
 ) -> dict[str, set[float]]:
-    """Return the values of each metric at which something changes, with AAS or here.
+    """Return the values of each metric at which AAS's answer or ours changes.
 
-    These are the thresholds, and the bounds of the steps that count from them.
+    These are the thresholds, and the step bounds that count from them.
     """
     ends: dict[str, set[float]] = {}
     for alarm in case.alarms.values():

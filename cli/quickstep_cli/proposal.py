@@ -1,7 +1,7 @@
 """What `quickstep init` proposes for a service, and why. Pure: facts and answers in, a policy out.
 
-One number sizes the service: a target policy on the signal that is there, or can be had with the
-least change. Whatever was not measured or given is a default, and its reason says so.
+One number sizes the service: a target policy on the signal that exists, or that takes the least
+change to get. Anything neither measured nor given is a default, and its reason says so.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from quickstep.naming import ServiceName
 
 CPU_TARGET = 60.0
-"""Percent of CPU where nobody has said another: a third of it is left for the tasks' start-up."""
+"""Default CPU target in percent: it leaves a third for the time that tasks take to start."""
 
 REQUESTS_TARGET = 100.0
-"""Requests a second and task where nothing is known: the templates' number."""
+"""Requests per second and task if nothing is known: the templates' number."""
 
 SURGE = 10
-"""The default maximum is so many times the tasks that there are now."""
+"""The default maximum, as a multiple of the present number of tasks."""
 
 MOST_TASKS = 5000
 """An ECS service's quota."""
 
 WARMUP = 45
-"""Seconds, where no task has been seen to start: the templates' number."""
+"""Seconds, if no task has been seen starting: the templates' number."""
 
 DRAIN = 300
-"""Seconds that a removed task drains where that is not known: the load balancer's default."""
+"""Seconds that a removed task drains, if unknown: the load balancer's default."""
 
 MINUTE = 60
 
 
 class App(StrEnum):
-    """What the application is, for one line in it that publishes; `none` is left alone."""
+    """The kind of application, for its one line that publishes; `none` is left alone."""
 
     ASGI = "asgi"
     WSGI = "wsgi"
@@ -50,7 +50,7 @@ class App(StrEnum):
 
 
 class Signal(StrEnum):
-    """What the policy watches, and what it is called."""
+    """What the policy watches, by its name."""
 
     REQUESTS = "request-rate"
     CPU = "cpu"
@@ -75,7 +75,7 @@ class NothingToWatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StartUp:
-    """A task's start, in seconds: from its launch until it runs, and of these pulling its image."""
+    """A task's start, in seconds: from launch to running, and the part spent pulling its image."""
 
     seconds: float
     pulling: float | None = None
@@ -83,13 +83,13 @@ class StartUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What is known of a running service; None is not known, and `unknown` says why.
+    """What is known about a running service; None means unknown, and `unknown` says why.
 
-    `bounds`, `tracked` and `scheduled` are those of Application Auto Scaling: `tracked` its target
-    value for each signal, `present` the model of it that is simulated. `drains` are seconds of its
-    slowest target group, `healthy_after` those until a task that runs is sent requests.
-    `cpu_seconds` is every how many seconds ECS publishes CPU, and `requests_per_percent` how many
-    requests a second a task was sent for each percent of CPU, measured.
+    `bounds`, `tracked` and `scheduled` are Application Auto Scaling's: `tracked` has its target
+    value for each signal, and `present` names its model in the simulator. `drains` is the slowest
+    target group's drain time in seconds, `healthy_after` the seconds until a running task gets
+    requests. `cpu_seconds` is ECS's publishing interval for CPU, and `requests_per_percent` how
+    many requests per second a task got for each percent of CPU, measured.
     """
 
     service: ServiceName
@@ -127,9 +127,9 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A policy document, the alarm it needs as an input of PutMetricAlarm, and the reasons.
+    """A policy document, its alarm as an input of PutMetricAlarm, and the reasons.
 
-    `app` says where the line goes that publishes, and is None where the tasks need none.
+    `app` says where the line that publishes goes; None if the tasks need none.
     """
 
     signal: Signal
@@ -145,7 +145,7 @@ class Proposal:
 
 
 def guessed_app(image: str) -> App | None:
-    """Return what an application seems to be, by its image's name; None where that says nothing.
+    """Guess the kind of application from its image's name; None if it says nothing.
 
     Example: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-fastapi:1.4: asgi.
     """
@@ -154,13 +154,13 @@ def guessed_app(image: str) -> App | None:
 
 
 def signal_of(running: Running, app: App | None) -> Signal:
-    """Return what is to be watched: what tasks publish, or else what AWS does soonest.
+    """Return the signal to watch: what tasks publish, or else AWS's fastest.
 
-    ECS has CPU every 20 s with its own deployment controller only; the load balancer's minute is
-    what is left.
+    ECS publishes CPU every 20 s only with its own deployment controller; otherwise the load
+    balancer's minute is left.
 
     Raises:
-        NothingToWatchError: neither is to be had.
+        NothingToWatchError: neither exists.
     """
     if running.publishes or app not in (None, App.NONE):
         return Signal.REQUESTS
@@ -171,18 +171,18 @@ def signal_of(running: Running, app: App | None) -> Signal:
     raise NothingToWatchError(
         f"{running.service.resource_id} has the deployment controller {running.controller}, for "
         "which ECS has no metrics every 20 s, and no target group: nothing can be watched unless "
-        "the application publishes; give --app asgi, wsgi or other"
+        "the application publishes; pass --app asgi, wsgi or other"
     )
 
 
 def known_target(running: Running, signal: Signal) -> tuple[float, str] | None:
-    """Return the load that one task should carry, and where it is from; None where it is not known.
+    """Return the load that one task should carry, and its source; None if unknown.
 
     Example: 2.1 requests/s for each percent of CPU, measured, and a target of 60 %: 126, said as
     130. AAS's 6,000 requests a minute and target are 100 a second.
     """
     if signal in running.tracked:
-        return running.tracked[signal], "as Application Auto Scaling has it now"
+        return running.tracked[signal], "Application Auto Scaling's present target"
     cpu = running.tracked.get(Signal.CPU, CPU_TARGET)
     of_aas = " (Application Auto Scaling's)" if Signal.CPU in running.tracked else ""
     if signal is Signal.CPU:
@@ -194,7 +194,7 @@ def known_target(running: Running, signal: Signal) -> tuple[float, str] | None:
     if running.requests_per_percent:
         value = _round(running.requests_per_percent * cpu)
         return value * of_a_minute, (
-            f"what a task was sent at {cpu:g} % CPU{of_aas} in the last day: "
+            f"what a task got at {cpu:g} % CPU{of_aas} in the last day: "
             f"{running.requests_per_percent:.3g} requests/s for each percent, measured"
         )
     return None
@@ -206,7 +206,7 @@ def _round(value: float) -> float:
 
 
 def default_maximum(running: Running) -> int:
-    """Return the most tasks where nobody has said it. Example: 4 now: 40."""
+    """Return the default maximum number of tasks. Example: 4 now: 40."""
     return min(MOST_TASKS, SURGE * max(1, running.desired or 1))
 
 
@@ -238,7 +238,7 @@ def propose(running: Running, answers: Answers) -> Proposal:
         f"MinCapacity {low} and MaxCapacity {high}: {bounds_from}.",
         f"WarmupSeconds {warmup}: {warmup_from}.",
         f"DeregistrationDelaySeconds {drain}: {_drain_from(running)}.",
-        "DryRun: decisions are recorded, UpdateService is never called until `quickstep promote`.",
+        "DryRun: decisions are recorded; UpdateService is not called until `quickstep promote`.",
         *_beside(running),
     ]
     app = answers.app if signal is Signal.REQUESTS and not running.publishes else None
@@ -252,13 +252,13 @@ def _target(running: Running, signal: Signal, answers: Answers) -> tuple[float, 
     if known:
         return known
     of_a_minute = MINUTE if signal is Signal.BALANCER else 1
-    return REQUESTS_TARGET * of_a_minute, "the default; nothing of this service was measured"
+    return REQUESTS_TARGET * of_a_minute, "the default; nothing was measured for this service"
 
 
 def _bounds(running: Running, answers: Answers) -> tuple[int, int, str]:
-    """Return the bounds: as given, as AAS has them, else as the tasks of now suggest."""
+    """Return the bounds: as given, AAS's, or derived from the present tasks."""
     if running.bounds:
-        low, high, whence = *running.bounds, "as Application Auto Scaling has them"
+        low, high, whence = *running.bounds, "Application Auto Scaling's bounds"
     else:
         now = max(1, running.desired or 1)
         low, high = min(2, now), default_maximum(running)
@@ -274,13 +274,13 @@ def _bounds(running: Running, answers: Answers) -> tuple[int, int, str]:
 
 
 def _warmup(running: Running) -> tuple[int, str]:
-    """Return the seconds from a launch to a share of the load, in fives upwards.
+    """Return the seconds from a launch to a share of the load, rounded up to fives.
 
     Example: four tasks ran 21, 28, 30 and 41 s after their launch, a median of 29; two health
     checks of 5 s: 39, said as 40.
     """
     if not running.start_ups:
-        return WARMUP, "the default; no task was seen to start"
+        return WARMUP, "the default; no task was seen starting"
     launch = median(one.seconds for one in running.start_ups)
     pulls = [one.pulling for one in running.start_ups if one.pulling is not None]
     checks = running.healthy_after or 0.0
@@ -295,7 +295,7 @@ def _warmup(running: Running) -> tuple[int, str]:
 
 def _drain_from(running: Running) -> str:
     if running.drains is not None:
-        return "as its target group has it"
+        return "its target group's delay"
     return "the default; no target group was seen"
 
 
@@ -319,15 +319,15 @@ def _why(running: Running, signal: Signal) -> str:
 def _beside(running: Running) -> Iterator[str]:
     if running.policies:
         names = ", ".join(running.policies)
-        yield f"Application Auto Scaling scales it by {names}: it goes on until promote."
+        yield f"Application Auto Scaling scales it by {names}, and continues until promote."
         if not running.tracked:
             yield (
-                "Its policies are not target tracking on CPU or requests per target: `quickstep "
-                "import` carries them over as they are, if they are what you want."
+                "Its policies are not target tracking on CPU or requests per target: to keep them, "
+                "convert them with `quickstep import`."
             )
     if running.scheduled:
         names = ", ".join(running.scheduled)
-        yield f"Its scheduled actions stop at promote: make schedules of {names} before."
+        yield f"Its scheduled actions stop at promote: replace {names} with schedules before that."
 
 
 def _alarm(running: Running, signal: Signal, value: float) -> dict[str, Any]:

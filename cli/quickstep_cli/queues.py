@@ -1,9 +1,9 @@
-"""Queues as a case of `quickstep explain` has them.
+"""Queues in a case of `quickstep explain`.
 
     {"jobs": {"visible": 340, "in_flight": 24, "delayed": 0, "before": {"at": "…", "visible": 280}}}
 
-`before` is the reading before this one: what has come follows from both. Without it, as many come
-as leave.
+`before` is the previous reading: arrivals follow from the two. Without it, arrivals are assumed to
+equal departures.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ UNREAD = "it could not be read"
 def read_queues(
     field: Field | None, target: ScalableTarget | None, desired: int, now: datetime
 ) -> Backlog | None:
-    """Read the queues of a case, by policy; None where its target has none.
+    """Read a case's queues, by policy; None if its target has none.
 
-    A queue that is left out is empty, null is one that could not be read. All of `before` are of
-    one moment, or of none; where they were empty, the queues have been since.
+    A missing queue is empty; null is one that could not be read. Each `before` must have the same
+    time, or none has one; queues that were empty then have been empty since.
     """
     policies = {policy.name: policy for policy in target.queues} if target else {}
     given = field.members() if field else {}

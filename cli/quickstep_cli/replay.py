@@ -1,4 +1,4 @@
-"""`quickstep replay`: a recorded decision, made again with another threshold, key or document."""
+"""`quickstep replay`: decide a recorded case again with another threshold, key or document."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from quickstep_cli.replaying import Setting
 
 FINE = timedelta(hours=3)
-"""For how long CloudWatch keeps datapoints of less than a minute."""
+"""How long CloudWatch keeps datapoints of periods under a minute."""
 NEAR = timedelta(minutes=1)
-"""How long after `--at` a decision may have been made that is meant by it."""
+"""How long after `--at` a decision may have been made and still match."""
 
 
 @on_aws
@@ -64,13 +64,13 @@ def replay(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A change: threshold=80, MaxCapacity=60, POLICY.Cooldown=30; repeatable.",
+            help="A change: threshold=80, MaxCapacity=60, POLICY.Cooldown=30. Repeatable.",
         ),
     ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Use this document in place of the one at the time."
+            exists=True, dir_okay=False, help="Use this document instead of the one at the time."
         ),
     ] = None,
     utc: UtcOption = False,
@@ -122,7 +122,7 @@ def _settings(given: list[str] | None) -> list[Setting]:
 
 
 def _given(service: ServiceName, file: Path) -> Any:
-    """Return a document of a file, which has to be the service's and valid."""
+    """Return the document in a file, which must be valid and the service's own."""
     try:
         text = file.read_text(encoding="utf-8")
         parse_target_of(service, text)
@@ -136,24 +136,24 @@ def _given(service: ServiceName, file: Path) -> Any:
 
 
 def _is_same(record: Record, decision: dict[str, Any]) -> bool:
-    """Whether a decision is the recorded one; of what AWS refused, the record has the numbers."""
+    """Return whether a decision matches the record; a refused one is compared by its numbers."""
     refused = record["outcome"].startswith("FAILED_") and record["from"] != record["granted"]
     keys = ("from", "granted") if refused else ("outcome", "from", "granted")
     return all(decision[key] == record[key] for key in keys)
 
 
 _DIFFERS = (
-    "Replayed without a change, it does not come out as recorded: what is missing matters here, or "
-    "this version of the engine decides otherwise. So do not go by what it says of the change."
+    "Replayed without a change, the decision differs from the record: missing data matters, or "
+    "this version of the engine decides otherwise. Do not rely on the result of the change."
 )
 
 
 def _record(
     aws: Aws, target: ServiceName, at: datetime | None, decision_id: str | None, zone: tzinfo | None
 ) -> Record:
-    """Return the newest record within a minute of a moment that has a decision.
+    """Return the newest record with a decision within a minute of a moment.
 
-    Without a moment, that is the newest of all.
+    Without a moment, return the newest record with a decision.
     """
     moment, at = at, at or now()
     near = list(records_between(aws, target, at - NEAR, at + NEAR))
@@ -161,7 +161,7 @@ def _record(
         named_so = [one for one in near if one.get("id") == decision_id]
         if not named_so:
             why = f"no decision {decision_id} within a minute of {moment_text(at, zone)}"
-            raise CommandError(Exit.NOT_FOUND, f"{why}: name its time with --at")
+            raise CommandError(Exit.NOT_FOUND, f"{why}: pass its time as --at")
         return named_so[0]
     decided = [one for one in near if "granted" in one and one["outcome"] != UNREADABLE]
     before = [one for one in decided if datetime.fromisoformat(one["at"]) <= at]
@@ -175,7 +175,7 @@ def _record(
         made_at = moment_text(datetime.fromisoformat(last["at"]), zone)
         why = (
             f"no decision was made within a minute of {moment_text(at, zone)}, so nothing can "
-            f"be replayed: the last before was at {made_at}. `quickstep why` says what is known"
+            f"be replayed: the previous one was at {made_at}. `quickstep why` says what is known"
         )
         raise CommandError(Exit.NOT_FOUND, why)
     return last
@@ -184,7 +184,7 @@ def _record(
 def _read(
     aws: Aws, service: ServiceName, target: ScalableTarget, record: Record, moment: datetime
 ) -> Read:
-    """Read what the alarms' metrics were when a decision was made, while they are kept."""
+    """Read the values the alarms' metrics had at a decision, while CloudWatch keeps them."""
     at = datetime.fromisoformat(record["at"])
     try:
         memory, _ = aws.peek(service)
@@ -193,7 +193,7 @@ def _read(
     newest = record["trigger"]["kind"] == "surge"
     known = {name: one for name, one in memory.alarms.items() if name in record["alarms"]}
     if moment - at > FINE:
-        return Read(known, why="CloudWatch keeps datapoints of seconds for 3 hours")
+        return Read(known, why="CloudWatch keeps sub-minute datapoints for 3 hours")
     definitions = {
         name: one.definition.fine(1 if newest else resolution(target, target.policy(name)))
         for name, one in known.items()
@@ -208,7 +208,7 @@ def _read(
     except CallFailedError as error:
         return Read(known, why=error.why)
     seen = {name: each for name, each in points.items() if each}
-    return Read(known, seen, "CloudWatch has no datapoint of it", newest)
+    return Read(known, seen, "CloudWatch has no datapoint for it", newest)
 
 
 def _print(title: str, rows: list[tuple[str, Record]], missing: list[str]) -> None:

@@ -1,8 +1,8 @@
-"""A recorded decision, made again by the engine: as it was, and with changes. Pure.
+"""A recorded decision, made again by the engine: unchanged, and with changes. Pure.
 
-A record has what the service and the alarms showed, and what was remembered. It does not have the
-load before, which guards and sizes look back at: that is read from CloudWatch again while it is
-kept, or it is missing, and said to be.
+A record has what the service and the alarms showed, and what was remembered. It lacks the earlier
+load that guards and sizing look back at. CloudWatch supplies that while it keeps it; after that it
+is missing, and reported so.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ GROUPS = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies", "Queu
 
 
 class ReplayError(ValueError):
-    """Why a record, or a change of it, cannot be played."""
+    """Why a record, or a change to it, cannot be played."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A decision as it was: what was seen, remembered and asked for; `missing` is not known.
+    """A past decision's inputs: observed, remembered and requested; `missing` lists unknowns.
 
-    `known` are the alarms as the target's item has them now, `points` what their metrics were.
+    `known` are the alarms in the target's item now, `points` their metrics' values then.
     """
 
     service: ServiceName
@@ -71,15 +71,15 @@ class Case:
     missing: tuple[str, ...] = ()
 
     def decide(self, target: ScalableTarget) -> Decision:
-        """Return the engine's decision on it, with a document."""
+        """Return the engine's decision on the case, with a document."""
         return decided(target, self.observation, self.state, self.look, self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read beside a record: alarms' definitions and datapoints, or why they are missing.
+    """What was read besides a record: the alarms' definitions and datapoints, or why not.
 
-    Of a look at a surge, the datapoints are the `newest_seconds`.
+    For a surge's look, the datapoints are the `newest_seconds`.
     """
 
     known: Mapping[str, KnownAlarm] = field(default_factory=dict)
@@ -92,10 +92,10 @@ class Read:
 
 
 def read_case(record: Record, target: ScalableTarget, read: Read) -> Case:
-    """Return a record's decision, to be made again.
+    """Return a record's decision as a case to decide again.
 
     Raises:
-        ReplayError: it is none that the engine has made, or a part of it cannot be read.
+        ReplayError: the engine did not make it, or a part of it cannot be read.
     """
     if "granted" not in record or not record.get("service"):
         why = f"{record['outcome']} ends before the engine is asked: {record['reason']}"
@@ -151,7 +151,7 @@ def _service(field: Field, desired: int) -> Service:
 
 
 def _alarm(field: Field, target: ScalableTarget, name: str, read: Read, at: datetime) -> Alarm:
-    """Return an alarm as the record shows it, with the load before if that could be read."""
+    """Return an alarm as the record shows it, with its earlier load if that could be read."""
     members = field.members(required=("state", "threshold", "datapoints"))
     threshold = members["threshold"].optional() if "threshold" in members else None
     muted, next_at = members.get("muted"), members.get("next_at")
@@ -209,7 +209,7 @@ def _backlog(
 
 
 def _look(service: ServiceName, trigger: Mapping[str, Field]) -> Look:
-    """Return what set the evaluation off, as far as a decision asks: see `cycle.decided`."""
+    """Return the evaluation's trigger, as far as a decision needs it: see `cycle.decided`."""
     kind = trigger["kind"].text()
     capacity = trigger["capacity"].optional() if "capacity" in trigger else None
     at = trigger["at"].moment() if capacity and "at" in trigger else None
@@ -230,14 +230,14 @@ def _unknown(
     state: State,
     read: Read,
 ) -> list[str]:
-    """Return what the decision may have looked at, and is in neither record nor CloudWatch."""
+    """Return what the decision may have used that neither the record nor CloudWatch has."""
     blind = [name for name, alarm in alarms.items() if not alarm.recent]
     missing = []
     if blind:
         missing.append(f"the load before, of {', '.join(blind)}: {read.why}")
     keeps = any(window(policy) is not None for policy in target.policies) or bool(target.queues)
     if keeps and not state.patience and record["from"] == record["granted"]:
-        missing.append("what giving back has learnt: a record has it where tasks were removed")
+        missing.append("what giving back has learnt, recorded only where tasks were removed")
     return missing
 
 
@@ -252,16 +252,16 @@ class Setting:
     value: Any
 
     def __str__(self) -> str:
-        """Return it as it was given. Example: threshold=80."""
+        """Return the change as it was given. Example: threshold=80."""
         value = self.value if isinstance(self.value, str) else json.dumps(self.value)
         return f"{self.key}={value}"
 
 
 def read_setting(text: str) -> Setting:
-    """Read `KEY=VALUE`; a value that is not JSON is a text.
+    """Read `KEY=VALUE`; a value that is not JSON is a string.
 
     Raises:
-        ReplayError: it is not of this form.
+        ReplayError: the text has another form.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
@@ -277,13 +277,13 @@ def changed(
 ) -> tuple[ScalableTarget, Case]:
     """Return the document and the case with changes.
 
-    `threshold` is that of the one scale-out alarm; `NAME.threshold` that of any alarm.
-    `pause` is one by hand: both, scale-out, scale-in, or false.
-    `KEY` is one of the document's, `NAME.KEY` one of a policy's, `A.B.C` any by its path.
+    `threshold` is that of the only scale-out alarm; `NAME.threshold` that of any alarm.
+    `pause` is an operator's: both, scale-out, scale-in, or false.
+    `KEY` is a key of the document, `NAME.KEY` one of a policy, `A.B.C` any by its path.
 
     Raises:
-        ReplayError: a key names nothing, or a change needs what is not known.
-        ConfigError: the document breaks a rule then.
+        ReplayError: a key names nothing, or a change needs something unknown.
+        ConfigError: the changed document breaks a rule.
     """
     other, state = copy.deepcopy(dict(document)), case.state
     thresholds: dict[str, float] = {}
@@ -312,7 +312,7 @@ def changed(
 
 
 def _pause(setting: Setting) -> Pause | None:
-    """Return the pause of `pause=both`, `pause=scale-in` and so on; `pause=false` ends one."""
+    """Return the pause for `pause=both`, `pause=scale-in` and so on; `pause=false` ends one."""
     directions = {
         "both": frozenset(Direction),
         **{str(one): frozenset([one]) for one in Direction},
@@ -346,7 +346,7 @@ def _number(setting: Setting) -> float:
 
 
 def _put(document: dict[str, Any], setting: Setting) -> None:
-    """Set a key of a document: by its path, or of the policy that has the name."""
+    """Set a key of a document, by its path or in the policy of that name."""
     path = setting.key.split(".")
     if len(path) > 1 and path[0] not in document:
         groups = [name for name in GROUPS if path[0] in document.get(name, {})]
@@ -359,7 +359,7 @@ def _put(document: dict[str, Any], setting: Setting) -> None:
     for key in path[:-1]:
         at = at.setdefault(key, {}) if isinstance(at, dict) else None
     if not isinstance(at, dict):
-        raise ReplayError(f"{setting.key}: what is before the last point must be an object")
+        raise ReplayError(f"{setting.key}: the part before the last point must be an object")
     at[path[-1]] = setting.value
 
 
@@ -367,7 +367,7 @@ def _at_threshold(case: Case, policy: Policy, threshold: float) -> Alarm:
     """Return an alarm as it would have been with another threshold: M of the newest N breach.
 
     Raises:
-        ReplayError: what its metric was is not known.
+        ReplayError: its metric's values are unknown.
     """
     alarm, known = case.observation.alarms.get(policy.alarm), case.known.get(policy.alarm)
     definition = known.definition if known else None
@@ -384,7 +384,7 @@ def _at_threshold(case: Case, policy: Policy, threshold: float) -> Alarm:
                 judged, muted=old.muted, recent=old.recent, period=old.period, seconds=old.seconds
             )
     if alarm is None or not (alarm.datapoints or (looks_always(policy) and alarm.recent)):
-        why = f"the record has no datapoint of {policy.alarm}, and CloudWatch keeps none any more"
+        why = f"the record has no datapoint of {policy.alarm}, and CloudWatch no longer keeps any"
         raise ReplayError(f"{why}: what it would have done at {threshold:g} is not known")
     comparison = alarm.compared(policy.direction)
     m, n = (definition.m, definition.n) if definition else (1, 1)

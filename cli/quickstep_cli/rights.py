@@ -1,7 +1,7 @@
-"""What the roles of the scaler's stack have to be allowed, as `template.yaml` grants it.
+"""The permissions that the roles of the scaler's stack need, as `template.yaml` grants them.
 
-A test holds both together. The doctor asks IAM's simulation for each of these, so that it sees what
-a template does not show: a boundary, an organization's policy, an edit by hand.
+A test keeps both equal. The doctor runs each through IAM's simulation, which sees what a template
+does not show: a boundary, an organization's policy, a manual edit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SERVICE, PARAMETER, PATH, EVERYTHING = "the service", "its document", "all docum
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Actions of a role on a resource of the stack, by its logical id, or on one of the above."""
+    """A role's actions on a resource of the stack, by logical ID, or on one of the above."""
 
     role: str
     resource: str
@@ -37,10 +37,10 @@ _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 _RECEIVE = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
-"""Of the queues of documents, which the stack's parameter QueueArns names."""
+"""On the documents' queues, which the stack's parameter QueueArns names."""
 
 PUT_EVENTS = ("events:PutEvents",)
-"""Of the default bus, where the stack's parameter EventOutcomes names an outcome."""
+"""On the default bus, if the stack's parameter EventOutcomes names an outcome."""
 
 GRANTS = (
     Grant("ScalerRole", SERVICE, ("ecs:DescribeServices", "ecs:UpdateService")),
@@ -89,7 +89,7 @@ _ARNS = {
 
 
 def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
-    """Return which of them IAM would refuse, by its own simulation, and of reading these queues."""
+    """Return the permissions, including reading these queues, that IAM's simulation refuses."""
     return [*_refused(aws, service), *_unread(aws, queues), *_unannounced(aws)]
 
 
@@ -97,7 +97,7 @@ def _unannounced(aws: Aws) -> Iterator[str]:
     try:
         aws.resource("EventTargets")
     except CommandError:
-        return  # the stack has no such part, so nobody is notified
+        return  # the stack lacks this optional part, so nobody is notified
     partition, account = aws.caller.split(":")[1], aws.account
     role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
     bus = f"arn:{partition}:events:{aws.region}:{account}:event-bus/default"
@@ -128,7 +128,7 @@ def _refused(aws: Aws, service: ServiceName) -> Iterator[str]:
 
 
 def _name(aws: Aws, service: ServiceName, resource: str) -> str:
-    """Return how an ARN names a resource, whose physical id may be a URL, or an ARN itself.
+    """Return a resource's name in an ARN; its physical ID may be a URL, or itself an ARN.
 
     Example: https://sqs.eu-west-1.amazonaws.com/123456789012/q-Rechecks-1A: q-Rechecks-1A.
     """
@@ -147,7 +147,7 @@ def _name(aws: Aws, service: ServiceName, resource: str) -> str:
 def simulated(
     iam: Any, role: str, actions: tuple[str, ...], resource: str, region: str
 ) -> list[str]:
-    """Return which actions IAM would refuse a role on a resource."""
+    """Return the actions on a resource that IAM would refuse a role."""
     answer = iam.simulate_principal_policy(
         PolicySourceArn=role,
         ActionNames=list(actions),

@@ -1,4 +1,4 @@
-"""What `quickstep init` asks AWS of a running service. What it may not know, it says."""
+"""What `quickstep init` asks AWS about a running service; it reports what it may not read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from quickstep_cli.aws import Aws
 
 _TASKS = 20
-"""Of how many tasks the start-up is looked at."""
+"""How many tasks to take start-up times from."""
 _DAY = timedelta(days=1)
 _LOADED = 5.0
-"""Percent of CPU from which a minute says something of the load: below, it is mostly idling."""
+"""CPU percent from which a minute shows load; below it, a task mostly idles."""
 _MINUTES = 30
-"""Minutes with a load that have to be there to take a number from them."""
+"""Minutes with load needed to derive a number from them."""
 _TRACKED = {
     "ECSServiceAverageCPUUtilization": Signal.CPU,
     "ECSServiceAverageCPUUtilizationHighResolution": Signal.CPU,
@@ -36,9 +36,9 @@ _ECR = r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com[a-z.]*/([^:@]+)"
 
 
 def look_at(aws: Aws, service: ServiceName) -> Running:
-    """Return what is known of a service; nothing is changed.
+    """Return what is known about a service, without changing anything.
 
-    A question that AWS does not allow is left out, and named in `unknown`.
+    A question that AWS does not allow is left out and named in `unknown`.
 
     Raises:
         CommandError: there is no such service.
@@ -47,7 +47,7 @@ def look_at(aws: Aws, service: ServiceName) -> Running:
 
 
 class _Asked:
-    """The questions, and what they could not be answered."""
+    """The questions, and why some have no answer."""
 
     def __init__(self, aws: Aws, service: ServiceName) -> None:
         self._aws, self._service = aws, service
@@ -149,7 +149,7 @@ def _start_ups(tasks: Sequence[Mapping[str, Any]]) -> Iterator[StartUp]:
 
 
 def _image_bytes(aws: Aws, image: str, tasks: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the size of an image in ECR, as it is stored; None of another registry's."""
+    """Return an image's stored size in ECR; None for another registry's."""
     named = re.match(_ECR, image)
     digests = [one["imageDigest"] for t in tasks for one in t["containers"] if "imageDigest" in one]
     if not named or not digests:
@@ -165,7 +165,7 @@ def _groups(found: Mapping[str, Any]) -> list[str]:
 
 
 def _healthy_after(aws: Aws, groups: Sequence[str]) -> float | None:
-    """Return until a running task is sent requests. Example: 2 checks, one in 5 s: 10."""
+    """Return the seconds until a running task gets requests. Example: 2 checks, 5 s apart: 10."""
     if not groups:
         return None
     found = aws.client("elbv2").describe_target_groups(TargetGroupArns=groups)["TargetGroups"]
@@ -175,7 +175,7 @@ def _healthy_after(aws: Aws, groups: Sequence[str]) -> float | None:
 
 
 def _publishes(aws: Aws, service: ServiceName) -> bool:
-    """Return whether tasks have published to the service's own namespace in the last hours."""
+    """Return whether tasks published to the service's own namespace in the last hours."""
     listed = aws.client("cloudwatch").list_metrics(
         Namespace=f"Quickstep/{service.cluster}/{service.service}",
         MetricName="RequestsPerSecond",
@@ -193,7 +193,7 @@ def _tracked(policies: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Signal, fl
 
 
 def present_scaler(policies: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return which model of AAS is the nearest to a service's policies; None where it has none."""
+    """Return the AAS model closest to a service's policies; None if it has no policy."""
     kinds = [
         policy.get("TargetTrackingScalingPolicyConfiguration", {})
         .get("PredefinedMetricSpecification", {})
@@ -210,9 +210,9 @@ def present_scaler(policies: Sequence[Mapping[str, Any]]) -> str | None:
 def _requests_per_percent(
     aws: Aws, service: ServiceName, group: str | None, *, published: bool
 ) -> float | None:
-    """Return the requests a second of a task for each percent of CPU, in the last day.
+    """Return a task's requests per second for each percent of CPU, from the last day.
 
-    None where too few minutes had a load, or nothing counts requests. Example: 126 requests/s at
+    None if too few minutes had load, or nothing counts requests. Example: 126 requests/s at
     60 % in one minute and 63 at 30 % in another: 189 / 90 = 2.1.
     """
     if not published and not group:
@@ -253,7 +253,7 @@ def _query(
 def read_metrics(
     aws: Aws, queries: Sequence[Mapping[str, Any]], span: timedelta
 ) -> dict[str, dict[Any, float]]:
-    """Return each query's datapoints of the newest `span`, by their times."""
+    """Return each query's datapoints of the newest `span`, by time."""
     end = now().replace(second=0, microsecond=0)
     found: dict[str, dict[Any, float]] = {query["Id"]: {} for query in queries}
     pages = aws.client("cloudwatch").get_paginator("get_metric_data")
@@ -269,6 +269,6 @@ def read_metrics(
 
 
 def task_size(aws: Aws, service: ServiceName) -> tuple[float, float, bool]:
-    """Return a task's vCPU, its GB, and whether its processor is an x86."""
+    """Return a task's vCPU, its GB, and whether its processor is x86."""
     size = _size(_definition(aws, _described(aws, service)))
     return size["vcpu"], size["memory"], size["x86"]

@@ -1,8 +1,7 @@
-"""Scheduled actions of Application Auto Scaling as schedules that tell Quickstep's function.
+"""Convert Application Auto Scaling's scheduled actions to schedules that invoke Quickstep.
 
-An action of AAS sets a target's bounds, which stay until the next one sets them. Here a schedule's
-bounds hold for a while, and a later action of the same name replaces an earlier one. So all of them
-get one name.
+An AAS action sets a target's bounds, which stay until the next action. A Quickstep schedule's
+bounds expire, and a later one of the same name replaces an earlier one. So all get one name.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
 
 NAME = "scheduled-action"
 _FOR = "365d"
-"""As long as an action holds: all but the longest that there is, for the Scheduler's clock."""
+"""How long an action holds: just under the maximum, to allow for the Scheduler's clock."""
 _BOUNDS = ("MinCapacity", "MaxCapacity")
 _REASON = 200
 
 
 def carry_schedules(made: TakeOver, actions: Sequence[Mapping[str, Any]]) -> None:
-    """Carry scheduled actions over, and say what is different."""
+    """Convert scheduled actions, and say what is different."""
     for action in actions:
         bounds = {key: value for key, value in _bounds(action).items() if value is not None}
         asked = {
@@ -62,9 +61,9 @@ def _when(action: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _moment(given: object) -> str:
-    """Return a time as CloudFormation takes it.
+    """Return a time in CloudFormation's format.
 
-    It is a datetime of boto3, or of the AWS CLI's output a text or a number of seconds.
+    boto3 gives a datetime, the AWS CLI's output a text or a number of seconds.
     """
     match given:
         case datetime():
@@ -81,20 +80,20 @@ def _differences(made: TakeOver, actions: Sequence[Mapping[str, Any]]) -> Iterat
         return
     names = ", ".join(str(action["ScheduledActionName"]) for action in actions)
     now = f"MinCapacity ({made.document['MinCapacity']}) and MaxCapacity "
-    now += f"({made.document['MaxCapacity']}) are those of now"
+    now += f"({made.document['MaxCapacity']}) are the present ones"
     yield (
-        f"{names}: carried over as schedules of template.json. {now}, which one of them may have "
-        "set: the document's should be those that apply without any"
+        f"{names}: converted to schedules in template.json. {now}, which one of them may have "
+        "set: put the bounds that apply without any action in the document"
     )
     yield (
-        f"{names}: bounds hold for {_FOR} at most, where AAS keeps them until the next action; and "
-        "tasks above a MaxCapacity go once the load leaves them idle, where AAS removes them at "
-        'once: "Force": true in a schedule\'s Input does that, too'
+        f"{names}: bounds hold for at most {_FOR}; AAS keeps them until the next action. Tasks "
+        "above a MaxCapacity leave once the load lets them idle; AAS removes them at once, as "
+        'does "Force": true in a schedule\'s Input'
     )
     for key in _BOUNDS:
         without = [str(a["ScheduledActionName"]) for a in actions if _bounds(a)[key] is None]
         if without and len(without) < len(actions):
             yield (
-                f"{', '.join(without)}: sets no {key}, so the document's applies, where AAS keeps "
-                f"the one that an action before has set: add {key} to its Input if that is meant"
+                f"{', '.join(without)}: sets no {key}, so the document's applies; AAS keeps the "
+                f"one that an earlier action set: to match it, add {key} to its Input"
             )

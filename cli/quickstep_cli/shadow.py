@@ -1,4 +1,4 @@
-"""`quickstep shadow`: a dry run beside Application Auto Scaling, and what it would have meant."""
+"""`quickstep shadow`: a dry run beside Application Auto Scaling, and what it would have done."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from quickstep_cli.shadowing import Change
 
 _FINE = timedelta(hours=3)
-"""For how long CloudWatch keeps datapoints of less than a minute."""
+"""How long CloudWatch keeps datapoints of periods under a minute."""
 
 
 @on_aws
@@ -53,7 +53,7 @@ def shadow(
 ) -> None:
     """Compare what a dry run would have done with what Application Auto Scaling did, and when.
 
-    Where the tasks publish their requests, both are simulated on the load that was recorded.
+    If the tasks publish their requests, both are also simulated on the recorded load.
     """
     span = read_span(since, "--since")
     document, start = the_target(aws, target), now() - span
@@ -75,9 +75,9 @@ def _remarks(
     document: ScalableTarget, activities: Any, records: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     if not document.dry_run:
-        yield "It is not a dry run: Quickstep made these changes."
+        yield "This is not a dry run: Quickstep made these changes."
     if isinstance(activities, Unknown):
-        yield f"Application Auto Scaling's activities are not known: {activities.why}."
+        yield f"Application Auto Scaling's activities are unknown: {activities.why}."
     if not records:
         yield "No decision was recorded. If an alarm was in breach, `quickstep doctor` says why."
 
@@ -127,7 +127,7 @@ def _table(target: ServiceName, every: Sequence[Change], since: str, zone: tzinf
     return table
 
 
-# --- on the load that was recorded ----------------------------------------------------------------
+# --- on the recorded load -------------------------------------------------------------------------
 
 
 def _simulate(
@@ -152,12 +152,12 @@ def _simulate(
 def _recorded(
     aws: Aws, service: ServiceName, target: ScalableTarget, span: timedelta
 ) -> Traffic | Unknown:
-    """Return the requests of each second, as the tasks have published them; or why not."""
+    """Return each second's requests as the tasks published them, or why not."""
     if not has_lab():
         return Unknown(f"that needs the extra lab: {INSTALL}")
     names = [one.alarm for one in target.policies if NAMED.get(one.name) == "requests"]
     if not names or len(names) < len(target.policies):
-        return Unknown("only RequestsPerSecond of the tasks says how many requests there were")
+        return Unknown("only the tasks' RequestsPerSecond says how many requests there were")
     described = aws.client("cloudwatch").describe_alarms(AlarmNames=[service.alarm(names[0])])
     alarms = described["MetricAlarms"]
     if not alarms or "MetricName" not in alarms[0]:
@@ -175,10 +175,10 @@ def _recorded(
 
 
 def traffic_of(datapoints: Mapping[datetime, float], period: int, publish_seconds: int) -> Traffic:
-    """Return the requests of each second, of sums over all samples of a period.
+    """Return each second's requests, from sums over all samples of a period.
 
-    Each task has a sample every `publish_seconds`. Where nothing was published, the load is taken
-    to go on. Example: a sum of 4,800 in 10 s of tasks that publish each second: 480 a second.
+    Each task has a sample every `publish_seconds`. In gaps, the last load is assumed to continue.
+    Example: a sum of 4,800 in 10 s from tasks that publish each second: 480 a second.
     """
     first, last = min(datapoints), max(datapoints)
     seconds: list[float] = []

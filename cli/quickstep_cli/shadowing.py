@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 CHANGES = (Outcome.WOULD_SCALE, Outcome.SCALED_OUT, Outcome.SCALED_IN)
 APART = timedelta(minutes=5)
-"""Changes that add tasks and follow each other sooner are of one surge."""
+"""Changes that add tasks and follow each other sooner belong to one surge."""
 ANSWERED = timedelta(minutes=15)
-"""For how long AAS may take to answer a surge: longer than its slowest, 363 s as published."""
+"""How long AAS may take to answer a surge: longer than its slowest published time, 363 s."""
 
 
 class Who(StrEnum):
-    """Whose change it is."""
+    """Who made a change."""
 
     QUICKSTEP = "Quickstep"
     AAS = "AAS"
@@ -31,10 +31,10 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the desired count that was made, or would have been.
+    """A change of the desired count, made or simulated by a dry run.
 
-    `before` is what it was then, where that is known; `to` None where AAS does not say it. `until`
-    is when Quickstep last asked for the same.
+    `before` is the count at the time, if known; `to` is None if AAS does not say. `until` is when
+    Quickstep last requested the same.
     """
 
     at: datetime
@@ -46,21 +46,21 @@ class Change:
 
     @property
     def adds(self) -> bool:
-        """Whether it adds tasks; of what is not known, no."""
+        """Whether it adds tasks; False if unknown."""
         return self.before is not None and self.to is not None and self.to > self.before
 
     @property
     def removes(self) -> bool:
-        """Whether it removes tasks; of what is not known, no."""
+        """Whether it removes tasks; False if unknown."""
         return self.before is not None and self.to is not None and self.to < self.before
 
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """A surge: when Quickstep would first have added tasks and how many it would have come to.
+    """A surge: when Quickstep would first have added tasks, and how many it would have reached.
 
-    `answered` is when AAS first added tasks after that, and `answer` how many it came to; None if
-    it did not.
+    `answered` is when AAS first added tasks after that, and `answer` how many it reached; None if
+    it added none.
     """
 
     at: datetime
@@ -70,15 +70,15 @@ class Surge:
 
     @property
     def later(self) -> float | None:
-        """How many seconds later AAS was."""
+        """How many seconds later AAS acted."""
         return (self.answered - self.at).total_seconds() if self.answered else None
 
 
 def changes(records: Iterable[Mapping[str, Any]], activities: Iterable[Activity]) -> list[Change]:
     """Return all changes, oldest first.
 
-    A dry run asks again every 10 s, for capacity does not follow it: what asks for the same number
-    without a pause is one change.
+    Capacity does not follow a dry run, so it repeats its request every 10 s: unbroken requests
+    for the same number are one change.
     """
     ours = list(_ours(records))
     return sorted([*ours, *_theirs(ours, activities)], key=lambda change: change.at)
@@ -89,9 +89,9 @@ def _ours(records: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
     for record in records:
         at = datetime.fromisoformat(record["at"])
         if record.get("trigger", {}).get("kind") == "drill":
-            continue  # nothing set it off but a schedule
+            continue  # only a schedule caused it
         if "granted" not in record or record["outcome"] == Outcome.HELD_ANSWERED:
-            continue  # it says nothing of what the load takes: a duplicate, a lost race, a failure
+            continue  # says nothing about the load: a duplicate, a lost race, a failure
         if record["outcome"] not in CHANGES:
             if open_:
                 yield open_
@@ -109,7 +109,7 @@ def _ours(records: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
 
 
 def _theirs(ours: Sequence[Change], activities: Iterable[Activity]) -> Iterator[Change]:
-    """Yield AAS's changes; what the count was before is its last change, or what Quickstep saw."""
+    """Yield AAS's changes; `before` is its own last change, or the count Quickstep saw."""
     seen = [(change.at, change.before) for change in ours]
     last: int | None = None
     for activity in activities:
@@ -122,7 +122,7 @@ def _theirs(ours: Sequence[Change], activities: Iterable[Activity]) -> Iterator[
 
 
 def surges(every: Sequence[Change]) -> list[Surge]:
-    """Return the surges that Quickstep would have answered, and AAS's answers to them."""
+    """Return the surges that Quickstep would have answered, with AAS's answers."""
     groups: list[list[Change]] = []
     for change in every:
         if change.who is not Who.QUICKSTEP or not change.adds:
@@ -152,7 +152,7 @@ def surges(every: Sequence[Change]) -> list[Surge]:
 
 
 def sentence(every: Sequence[Change], since: str) -> str:
-    """Return what it comes to, in one sentence."""
+    """Return the result in one sentence."""
     removals = {who: sum(one.removes for one in every if one.who is who) for who in Who}
     scale_ins = (
         f"scale-ins: {removals[Who.QUICKSTEP]} by Quickstep, {removals[Who.AAS]} by "

@@ -1,4 +1,4 @@
-"""The folder that `quickstep init` writes: all that it takes to deploy a target, and to go on.
+"""The folder that `quickstep init` writes: everything needed to deploy a target and continue.
 
 Pure: a proposal in, texts by file name out.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POLICY, TEMPLATE, TERRAFORM, README = "policy.json", "template.json", "main.tf", "README.md"
 
 _NOT_LINTED = ["W2001", "E3615"]
-"""Scaler is used by nothing, and cfn-lint does not know yet that an alarm may have 20 s."""
+"""Nothing uses Scaler, and cfn-lint does not yet know that an alarm may have 20 s."""
 
 _LINES = {
     App.ASGI: (
@@ -40,14 +40,14 @@ _LINES = {
 
 
 def file_names(*, terraform: bool) -> tuple[str, ...]:
-    """Return the names of the files that are written."""
+    """Return the names of the files to write."""
     return POLICY, TERRAFORM if terraform else TEMPLATE, README
 
 
 def files_of(
     service: ServiceName, proposal: Proposal, commands: Sequence[str], module: str | None
 ) -> dict[str, str]:
-    """Return the texts by file name: for Terraform where the target module's source is given."""
+    """Return the texts by file name: for Terraform if the target module's source is given."""
     template = {TEMPLATE: _json(template_of(service, proposal))}
     return {
         POLICY: _json(proposal.document),
@@ -63,8 +63,8 @@ def _json(value: Any) -> str:
 def template_of(service: ServiceName, proposal: Proposal) -> dict[str, Any]:
     """Return a CloudFormation template of the document and its alarm.
 
-    DryRun is a parameter, so that a deployment after `quickstep promote` says the same. Scaler is
-    used by nothing: without a scaler in the Region CloudFormation does not find it, and refuses.
+    DryRun is a parameter, so that a deployment after `quickstep promote` can say the same. Nothing
+    uses Scaler: it makes CloudFormation refuse a Region without a scaler.
     """
     document = json.dumps({**proposal.document, "DryRun": "${DryRun}"}, indent=2)
     return {
@@ -81,7 +81,7 @@ def template_of(service: ServiceName, proposal: Proposal) -> dict[str, Any]:
             "Scaler": {
                 "Type": "AWS::SSM::Parameter::Value<String>",
                 "Default": "/quickstep-scaler",
-                "Description": "SSM parameter of the scaler's stack, which is deployed first.",
+                "Description": "SSM parameter of the scaler's stack, which must be deployed first.",
             },
         },
         "Resources": {
@@ -102,7 +102,7 @@ def template_of(service: ServiceName, proposal: Proposal) -> dict[str, Any]:
 def terraform_of(service: ServiceName, proposal: Proposal, module: str) -> str:
     """Return the inputs of the module `terraform/target`: the alarm by signal, the whole document.
 
-    Where a document is given, DryRun is a key in it and no input of its own.
+    With a document given, the module has no input for DryRun: it is set inside the document.
     """
     value = proposal.alarm["Threshold"]
     inputs = [
@@ -158,7 +158,7 @@ def deploying(service: ServiceName, folder: Path, *, terraform: bool) -> str:
 
 
 def publishing(service: ServiceName, app: App | None) -> str:
-    """Return what the application needs to publish, in Markdown; nothing where it needs nothing."""
+    """Return what the application needs to publish, in Markdown; empty if nothing."""
     if app in (None, App.NONE):
         return ""
     namespace = f"Quickstep/{service.cluster}/{service.service}"
@@ -171,19 +171,19 @@ def publishing(service: ServiceName, app: App | None) -> str:
     if app in _LINES:
         language, line = _LINES[app]
         install = (
-            f"`pip install {PUBLISHER}` (until it is on PyPI `pip install ./publisher`, in a "
+            f"`pip install {PUBLISHER}` (until it is on PyPI, `pip install ./publisher` in a "
             "clone), and in the application:"
         )
         how = f"{install}\n\n```{language}\n{line}\n```"
     else:
         line = json.dumps(_emf(service, namespace))
         how = (
-            "Every second one line on standard output, with the requests that arrived in it:\n\n"
+            "Every second, one line on standard output with the requests that arrived in it:\n\n"
             f"```json\n{line}\n```\n\nThe awslogs driver carries it, and the task role needs no "
-            "right. A sidecar can send it as well (docs/other-languages.md)."
+            "permission. A sidecar can also send it (docs/other-languages.md)."
         )
         return f"## The line that publishes\n\n{how}\n"
-    role = f"The task role needs one right:\n\n```json\n{json.dumps(right, indent=2)}\n```"
+    role = f"The task role needs one permission:\n\n```json\n{json.dumps(right, indent=2)}\n```"
     return f"## The line that publishes\n\n{how}\n\n{role}\n"
 
 

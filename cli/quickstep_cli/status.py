@@ -1,4 +1,4 @@
-"""`quickstep status`: what is in force of each target, and what was decided last."""
+"""`quickstep status`: what is in force for each target, and its last decision."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Status:
-    """What is in force of one target; times are ISO 8601 in UTC, or None for none."""
+    """What is in force for one target; times are ISO 8601 in UTC, or None."""
 
     resource_id: str
     problems: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ def _look(aws: Aws, target: ServiceName | None) -> list[Status]:
 
 
 def status_of(aws: Aws, service: ServiceName, document: str, moment: datetime) -> Status:
-    """Return what is in force of a target."""
+    """Return what is in force for a target."""
     result = Status(service.resource_id)
     result.entries = dict(aws.operators.entries(service.resource_id))
     result.last_decision = next(iter(newest_records(aws, service, 1)), None)
@@ -172,13 +172,13 @@ def _table(found: list[Status]) -> Table:
 
 
 def is_over(entry: Any, moment: datetime) -> bool:
-    """Whether an entry has ended; one that cannot be read has not."""
+    """Return whether an entry has ended; an unreadable one has not."""
     until = _moment(entry.get("until")) if isinstance(entry, dict) else None
     return until is not None and until <= moment
 
 
 def _moment(text: Any) -> datetime | None:
-    """Return a time that an operator may have written, or None if it is invalid."""
+    """Return a time that an operator may have written, or None if invalid."""
     problems = Problems()
     moment = Field(text, "until", problems).moment()
     return None if problems.found else moment
@@ -206,7 +206,7 @@ def _row(one: Status, moment: datetime) -> tuple[str, ...]:
 
 
 def in_force(one: Status, moment: datetime, zone: tzinfo | None = None) -> Iterator[str]:
-    """Yield what is in force of a target beside its policies, and until when."""
+    """Yield what is in force for a target besides its policies, and until when."""
     yield from (f"! {problem}" for problem in one.problems)
     if one.dry_run:
         yield "dry run"

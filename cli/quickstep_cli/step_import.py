@@ -1,8 +1,9 @@
-"""A step policy of Application Auto Scaling as Quickstep's policies, one for each direction.
+"""Convert Application Auto Scaling step policies to Quickstep policies, one per direction.
 
-AAS runs a policy in the states of an alarm that name it as an action, and a step may add or remove.
-Here a policy moves capacity one way, while its alarm is in ALARM. So each way in each state becomes
-a policy with its own alarm, which is in ALARM exactly when the other one is in that state.
+AAS runs a policy in each alarm state whose actions name it, and a step may add or remove.
+A Quickstep policy moves capacity one way while its alarm is in ALARM. So each direction in each
+state becomes a policy with its own alarm, which is in ALARM exactly when the original is in that
+state.
 
     backlog > 100   AlarmActions: up     up      backlog > 100, ALARM
                     OKActions:    down   down    backlog <= 100, ALARM
@@ -48,16 +49,16 @@ _OPPOSITE = {
 _OTHER_MISSING = {"breaching": "notBreaching", "notBreaching": "breaching"}
 _MINUTE = 60
 _COOLDOWN = 300
-"""Seconds: AAS's default of a step policy."""
+"""Seconds: AAS's default for a step policy."""
 _LARGEST_STEP = 100
-"""Tasks: what MaxAdjustmentMagnitude is where a document does not say."""
+"""Tasks: the default of MaxAdjustmentMagnitude."""
 _DESCRIPTION = 1024
-"""Characters that an alarm's description takes."""
+"""Maximum length of an alarm's description, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way in which an alarm, in one of its states, has a policy scale."""
+    """One direction in which an alarm, in one of its states, makes a policy scale."""
 
     alarm: Mapping[str, Any]
     state: AlarmState
@@ -66,7 +67,7 @@ class _Way:
 
     @property
     def suffix(self) -> str:
-        """What a name gets where a policy has several ways."""
+        """The suffix of a policy's name if the original has several directions."""
         of = "ok-" if self.state is AlarmState.OK else ""
         return f"{of}{'out' if self.direction is Direction.OUT else 'in'}"
 
@@ -77,7 +78,7 @@ def carry_steps(
     alarms: Mapping[str, Mapping[str, Any]],
     composites: Collection[str],
 ) -> None:
-    """Carry a step policy over, or say why not."""
+    """Convert a step policy, or say why not."""
     name, body = policy["PolicyName"], policy["StepScalingPolicyConfiguration"]
     made.notes += [f"{name}: its {key} is not carried over" for key in left_out(body, _BODY_KEYS)]
     linked = [alarm["AlarmName"] for alarm in policy.get("Alarms", [])]
@@ -89,7 +90,7 @@ def carry_steps(
         _add(made, policy, way, _title(policy, way, ways))
     said = [*_never_removing(policy, ways), *_never_reached(policy, runs_in)]
     if not any(step[_NUMBER] for step in _steps(policy)) and not ways:
-        said.append("no step of it changes a capacity; it was not carried over")
+        said.append("none of its steps changes capacity; it was not carried over")
     made.warnings += [f"{name}: {why}" for why in said]
 
 
@@ -99,30 +100,30 @@ def _usable(
     alarms: Mapping[str, Mapping[str, Any]],
     composites: Collection[str],
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """Return the alarms from whose thresholds steps can count, and why others are none."""
+    """Return the alarms whose thresholds steps can count from, and why others are refused."""
     usable, problems = [], []
-    instead = f"make an alarm {made.service.alarm('POLICY')} on the metric that is meant"
+    instead = f"make an alarm {made.service.alarm('POLICY')} on the metric you mean"
     if not linked:
         problems.append(
-            "no alarm runs it, so it has never scaled anything; it was not carried over, as a "
-            "policy here that cannot see the load holds every removal"
+            "no alarm runs it, so it has never scaled anything; it was not carried over, because "
+            "a policy without a visible load holds every removal"
         )
     for name in linked:
         alarm = alarms.get(name)
         if name in composites:
             problems.append(
-                f"{name} is a composite alarm, which has no value that a step could count from; "
+                f"{name} is a composite alarm, which has no value for steps to count from; "
                 f"it was not carried over: {instead}"
             )
         elif alarm is None:
             problems.append(
-                f"its alarm {name} was not found, so what runs it is not known; it was not carried "
-                "over: give the output of describe-alarms that has it, or delete the policy"
+                f"its alarm {name} was not found, so it is unknown what runs it; it was not "
+                "carried over: pass the output of describe-alarms that has it, or delete the policy"
             )
         elif not has_threshold(alarm):
             problems.append(
-                f"its alarm {name} has no fixed threshold that a step could count from, as anomaly "
-                f"detection and PromQL alarms have none; it was not carried over: {instead}"
+                f"its alarm {name} has no fixed threshold for steps to count from, like all "
+                f"anomaly detection and PromQL alarms; it was not carried over: {instead}"
             )
         else:
             usable.append(alarm)
@@ -138,7 +139,7 @@ def _ways(policy: Mapping[str, Any], alarm: Mapping[str, Any], state: AlarmState
 def _states(
     made: TakeOver, policy: Mapping[str, Any], alarm: Mapping[str, Any]
 ) -> list[AlarmState]:
-    """Return the states in which an alarm runs a policy and shows a value: its actions name it."""
+    """Return the states in which an alarm runs a policy and has a value: its actions name it."""
     named = [
         state
         for state, key in _ACTIONS.items()
@@ -146,22 +147,22 @@ def _states(
     ]
     if not named:
         made.notes.append(
-            f"{policy['PolicyName']}: no action of {alarm['AlarmName']} names it; it is taken to "
-            "be run in ALARM"
+            f"{policy['PolicyName']}: no action of {alarm['AlarmName']} names it; assuming that "
+            "ALARM runs it"
         )
     if AlarmState.INSUFFICIENT_DATA in named:
         named.remove(AlarmState.INSUFFICIENT_DATA)
         made.warnings.append(
-            f"{policy['PolicyName']}: {alarm['AlarmName']} runs it in INSUFFICIENT_DATA, too, "
-            "where there is no datapoint to choose a step by; that was not carried over. Where no "
-            "data means no load, give the scale-in alarm here TreatMissingData breaching"
+            f"{policy['PolicyName']}: {alarm['AlarmName']} also runs it in INSUFFICIENT_DATA, "
+            "where no datapoint selects a step; that was not carried over. If no data means no "
+            "load, set TreatMissingData breaching on the scale-in alarm here"
         )
         return named
     return named or [AlarmState.ALARM]
 
 
 def runs(action: str, policy: Mapping[str, Any]) -> bool:
-    """Whether an alarm's action is a policy; one of a shortened ARN may be any of its alarm's."""
+    """Return whether an alarm's action runs a policy; a shortened ARN may be any of its alarm's."""
     if ":scalingPolicy:" not in action:
         return False
     _, named, name = action.partition(":policyName/")
@@ -172,7 +173,7 @@ def runs(action: str, policy: Mapping[str, Any]) -> bool:
 
 
 def _above(alarm: Mapping[str, Any], state: AlarmState) -> bool:
-    """Whether an alarm's values are above its threshold in a state."""
+    """Return whether an alarm's values are above its threshold in a state."""
     return Comparison(alarm["ComparisonOperator"]).upward is (state is AlarmState.ALARM)
 
 
@@ -183,7 +184,7 @@ def _steps(policy: Mapping[str, Any]) -> list[Step]:
 
 
 def _within(steps: list[Step], *, above: bool) -> list[Step]:
-    """Return steps as far as they are on one side of the threshold.
+    """Return the parts of steps on one side of the threshold.
 
     Example: (-inf, 0], [0, 5) and [5, inf) above it are [0, 5) and [5, inf).
     """
@@ -203,9 +204,9 @@ _ONE_WAY: dict[Direction, Callable[[int], bool]] = {
 def _each_way(
     policy: Mapping[str, Any], steps: list[Step]
 ) -> Iterator[tuple[Direction, list[Step]]]:
-    """Yield the ways in which steps move capacity.
+    """Yield the directions in which steps move capacity.
 
-    An exact capacity is more than some number of tasks and less than another: it goes both ways.
+    An exact capacity is above some numbers of tasks and below others: it goes both ways.
     """
     for direction, goes in _ONE_WAY.items():
         if _is_exact(policy):
@@ -223,7 +224,7 @@ def _is_exact(policy: Mapping[str, Any]) -> bool:
 
 
 def _title(policy: Mapping[str, Any], way: _Way, ways: list[_Way]) -> str:
-    """Return what a way is called: as its policy, if it is the only one."""
+    """Return the name of a direction: the policy's own if it is the only one."""
     parts = [policy["PolicyName"]]
     if any(other.alarm is not way.alarm for other in ways):
         parts.append(way.alarm["AlarmName"])
@@ -251,7 +252,7 @@ def _add(made: TakeOver, policy: Mapping[str, Any], way: _Way, title: str) -> No
     else:
         made.notes.append(
             f"{name}: MetricScope is Total, so that no guard changes what AAS would do; if its "
-            "metric is a value per task, PerTask turns the guards on"
+            "metric is a value per task, set PerTask to turn the guards on"
         )
     group = "ScaleOutPolicies" if way.direction is Direction.OUT else "ScaleInPolicies"
     made.document[group][name] = carried
@@ -262,14 +263,14 @@ def _add(made: TakeOver, policy: Mapping[str, Any], way: _Way, title: str) -> No
 
 
 def _give_room(made: TakeOver) -> None:
-    """Let a step be as large as the bounds allow, as it is with AAS."""
+    """Allow a step to be as large as the bounds allow, as AAS does."""
     room = made.document["MaxCapacity"] - made.document["MinCapacity"]
     if room > _LARGEST_STEP:
         made.document["MaxAdjustmentMagnitude"] = room
 
 
 def _alarm(way: _Way) -> dict[str, Any]:
-    """Return the alarm that is in ALARM when the way's own is in the way's state.
+    """Return the alarm that is in ALARM while the direction's own is in the direction's state.
 
     Example: 3 of 5 above 100 is OK when 3 of 5 are not: as soon as no 3 of them are above.
     """
@@ -292,7 +293,7 @@ def _alarm(way: _Way) -> dict[str, Any]:
 
 
 def _of_the_alarm(way: _Way) -> Iterator[str]:
-    """Yield what is to be known of the alarm that a way has here."""
+    """Yield what a user should know about a direction's alarm."""
     theirs, alarm = way.alarm, _alarm(way)
     name = theirs["AlarmName"]
     if way.state is AlarmState.OK:
@@ -308,47 +309,47 @@ def _of_the_alarm(way: _Way) -> Iterator[str]:
     if some := m_of_n(alarm):
         yield f"its alarm {some}"
     elif way.state is AlarmState.OK and alarm["EvaluationPeriods"] > 1:
-        yield "AAS chooses the step from all datapoints of its alarm, here those that are OK count"
+        yield "AAS chooses the step from all of its alarm's datapoints, Quickstep from the OK ones"
     if alarm.get("TreatMissingData") == "breaching":
         what = (
-            "adds none, for there is no number to choose a step by, and holds every removal"
+            "adds none, because no value selects a step, and holds every removal"
             if way.direction is Direction.OUT
-            else "takes its smallest step, and again as long as that lasts"
+            else "takes its smallest step, and repeats it while that lasts"
         )
-        yield f"missing data is a breach of its alarm: without data it {what}"
+        yield f"its alarm treats missing data as breaching: without data it {what}"
     if int(alarm.get("Period") or _MINUTE) >= _MINUTE:
         yield (
-            f"its alarm has a period of {alarm.get('Period') or _MINUTE} s as before; 10 s answers "
-            "sooner, where the metric is published with StorageResolution 1"
+            f"its alarm keeps its period of {alarm.get('Period') or _MINUTE} s; 10 s reacts "
+            "sooner if the metric is published with StorageResolution 1"
         )
     yield from (f"{key} of {name} is not carried over" for key in other_keys(theirs))
     actions = (action for key in _ACTIONS.values() for action in theirs.get(key) or ())
     if others := sorted({action for action in actions if ":scalingPolicy:" not in action}):
-        yield f"{name} also has the actions {', '.join(others)}: they stay with it, so keep it"
+        yield f"{name} also has the actions {', '.join(others)}: keep the alarm for them"
 
 
 def _never_removing(policy: Mapping[str, Any], ways: Sequence[_Way]) -> Iterator[str]:
-    """Yield the alarms on one side of whose threshold some steps add and others remove.
+    """Yield the alarms with steps that add and steps that remove on one side of the threshold.
 
-    An exact capacity does that, too, and leaves the removal to its scale-in policy.
+    An exact capacity does so too, and leaves the removal to its scale-in policy.
     """
     out = [(way.alarm["AlarmName"], way.state) for way in ways if way.direction is Direction.OUT]
     for way in ways:
         name = way.alarm["AlarmName"]
         if way.direction is Direction.IN and (name, way.state) in out and not _is_exact(policy):
             yield (
-                f"it adds and removes on the same side of the threshold of {name}; here nothing is "
-                "removed while its scale-out alarm is in ALARM, so the steps that remove do "
-                "nothing: give them their own alarm with a threshold"
+                f"it adds and removes on the same side of the threshold of {name}; Quickstep "
+                "removes nothing while the scale-out alarm is in ALARM, so the steps that remove "
+                "do nothing: give them their own alarm with a threshold"
             )
 
 
 def _never_reached(
     policy: Mapping[str, Any], runs_in: Sequence[tuple[Mapping[str, Any], AlarmState]]
 ) -> Iterator[str]:
-    """Yield the steps that are on no side on which an alarm runs the policy, if any alarm does.
+    """Yield the steps on a side of the threshold where no alarm runs the policy, if one runs it.
 
-    Example: a step (-inf, 0] of a policy that is run above the threshold only.
+    Example: a step (-inf, 0] of a policy that runs only above the threshold.
     """
     sides = {_above(alarm, state) for alarm, state in runs_in}
     names = ", ".join(sorted({alarm["AlarmName"] for alarm, _ in runs_in}))
@@ -360,7 +361,7 @@ def _never_reached(
                 f"{'-∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'}"
             )
             yield (
-                f"its step from {ends}, {step[_NUMBER]:+d}, is never reached: {names} runs it on "
-                "the other side of the threshold only. AAS has never taken it, and it was not "
-                "carried over; if it is meant, give it an alarm on that side"
+                f"its step from {ends}, {step[_NUMBER]:+d}, is never reached: {names} runs it only "
+                "on the other side of the threshold. AAS has never taken it, and it was not "
+                "carried over; if you mean it, give it an alarm on that side"
             )

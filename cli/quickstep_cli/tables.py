@@ -1,9 +1,9 @@
-"""The one way in which commands print a table.
+"""The one way in which commands print tables.
 
-A name, a number, a time and an outcome stay whole on one line, at any width. What is prose, such as
-a reason, is wrapped between words: in its column where there is room, else below its row. Columns
-that do not fit stand in a second table below, behind the first column. In a pipe there is no width:
-each row is one line, so that `grep`, `wc -l` and `awk` count rows.
+Names, numbers, times and outcomes stay on one line at any width. Prose, such as a reason, is
+wrapped between words: in its column if there is room, else below its row. Columns that do not fit
+go to a second table below, behind the first column. A pipe has no width: each row is one line, so
+`grep`, `wc -l` and `awk` count rows.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 GAP = "  "
 INDENT = "    "
 ROOM = 40
-"""Cells that prose wants for its own column; with fewer it stands below its row."""
+"""Cells that prose needs for its own column; with fewer it goes below its row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: what its head says, and whether its cells are numbers, or prose."""
+    """A column: its heading, and whether its cells are numbers or prose."""
 
     title: str
     right: bool = False
@@ -41,18 +41,18 @@ def named(*titles: str) -> tuple[Column, ...]:
 
 
 def numbers(*titles: str) -> tuple[Column, ...]:
-    """Return columns that end at the right."""
+    """Return right-aligned columns."""
     return tuple(Column(title, right=True) for title in titles)
 
 
 def prose(title: str) -> tuple[Column, ...]:
-    """Return the one column that may be wrapped; it is the last."""
+    """Return the one column that may wrap; it comes last."""
     return (Column(title, prose=True),)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a table as it is printed, and its style."""
+    """A printed line of a table, and its style."""
 
     text: str
     style: str = ""
@@ -62,7 +62,7 @@ class Line:
 class Table:
     """Rows of cells under columns, of which only the last may be prose.
 
-    `empty` is what is said where there is no row; without a `head`, the titles are widths alone.
+    `empty` is printed if there is no row; without a `head`, the titles only set widths.
     """
 
     columns: Sequence[Column]
@@ -72,13 +72,13 @@ class Table:
     rows: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def add(self, *cells: object, style: str = "") -> None:
-        """Add a row. What is printed cannot control the terminal, and has no line of its own."""
+        """Add a row. Control characters and line breaks are removed before printing."""
         if len(cells) != len(self.columns):
             raise ValueError(f"a row of {len(self.columns)} cells, not {len(cells)}")
         self.rows.append((tuple(_one_line(cell) for cell in cells), style))
 
     def lines(self, width: int | None) -> Iterator[Line]:
-        """Yield the table's lines for a terminal of so many cells, or for a pipe."""
+        """Yield the table's lines for a terminal of `width` cells, or for a pipe."""
         if self.title:
             yield Line(shown(self.title), "bold")
         if not self.rows:
@@ -99,7 +99,7 @@ class Table:
         return max(head, *(cell_len(cells[index]) for cells, _ in self.rows))
 
     def _blocks(self, width: int | None) -> list[list[int]]:
-        """Return which columns stand beside each other; the first one is in every block."""
+        """Return which columns share a block; the first is in every one."""
         first, *others = self._fixed
         blocks, room = [[first]], 0
         for index in others:
@@ -136,7 +136,7 @@ class Table:
                 yield from (Line(INDENT + line, style or "dim") for line in below)
 
     def _fits(self, index: int, free: int | None) -> bool:
-        """Whether prose has its own column: it is short enough, or there is room for it."""
+        """Return whether prose gets its own column: it is short enough, or there is room."""
         return free is None or free >= min(ROOM, self._width(index))
 
     def _row(self, block: list[int], widths: list[int], cells: Sequence[str], tail: str) -> str:
@@ -150,12 +150,12 @@ class Table:
 
 
 def _one_line(cell: object) -> str:
-    """Return what a cell shows; spaces before it indent it."""
+    """Return a cell's text; leading spaces indent it."""
     return " ".join(part.rstrip() for part in shown(cell).splitlines())
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """Return a text in lines of at most so many cells; a word that is longer is left whole."""
+    """Split a text into lines of at most `width` cells; a longer word stays whole."""
     if width is None:
         return [text]
     lines: list[str] = [""]
@@ -174,7 +174,7 @@ def width_of(console: Console) -> int | None:
 
 
 def rendered(console: Console, *tables: Table) -> Text:
-    """Return tables as they fit on a console, an empty line between them."""
+    """Return tables laid out for a console, separated by empty lines."""
     text = Text(no_wrap=True, overflow="ignore", end="")
     for number, table in enumerate(tables):
         if number:
@@ -185,13 +185,13 @@ def rendered(console: Console, *tables: Table) -> Text:
 
 
 def print_tables(*tables: Table, console: Console | None = None) -> None:
-    """Print tables, an empty line between them."""
+    """Print tables, separated by empty lines."""
     console = console or Console(highlight=False)
     console.print(rendered(console, *tables), soft_wrap=True, end="")
 
 
 def print_prose(*lines: str, console: Console | None = None, style: str = "") -> None:
-    """Print sentences, each wrapped between words in a terminal, and on one line in a pipe."""
+    """Print sentences, wrapped between words in a terminal, on one line each in a pipe."""
     console = console or Console(highlight=False)
     for line in lines:
         for part in wrapped(_one_line(line), width_of(console)):
@@ -199,7 +199,7 @@ def print_prose(*lines: str, console: Console | None = None, style: str = "") ->
 
 
 def print_fields(fields: Sequence[tuple[str, str]], console: Console | None = None) -> None:
-    """Print names and what belongs to them, one below the other, as `kubectl describe` does."""
+    """Print names and their values, one per line, like `kubectl describe`."""
     console = console or Console(highlight=False)
     width = max((cell_len(name) for name, _ in fields), default=0) + len(GAP) + 1
     room = width_of(console)

@@ -1,4 +1,4 @@
-"""What is made of Application Auto Scaling's settings, and the names that it has here."""
+"""The result of converting Application Auto Scaling's settings, and the names used for it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 GROUPS = ("ScaleOutPolicies", "ScaleInPolicies", "TargetTrackingPolicies")
 _LONGEST = 120
-"""Characters of a policy's name, which leaves some for the number of one that is taken."""
+"""Maximum length of a policy's name; leaves room for a number if the name is taken."""
 _END = 12
 _OF_A_TARGET = "/high"
-"""What a target policy's alarm has after its name."""
+"""Suffix of a target policy's alarm."""
 
 _NOT_OURS = frozenset(
     {
@@ -32,7 +32,7 @@ _NOT_OURS = frozenset(
         *("StateTransitionedTimestamp", "EvaluationState"),
     }
 )
-"""Of an alarm: its name, its state and its actions, of which each has another one here."""
+"""An alarm's name, state and actions, all of which are replaced."""
 
 _ALARM_KEYS = (
     "AlarmDescription",
@@ -49,16 +49,16 @@ COMPARISONS = tuple(str(comparison) for comparison in Comparison)
 
 
 class TakeOverError(Exception):
-    """Why a service cannot be taken over at all."""
+    """Why a service cannot be taken over."""
 
 
 @dataclass
 class TakeOver:
-    """What was made of Application Auto Scaling's settings for a service.
+    """The result of converting a service's Application Auto Scaling settings.
 
     `alarms` are inputs of PutMetricAlarm, `schedules` properties of AWS::Scheduler::Schedule.
-    `by_steps` names the policies of the document that were made of step policies. `notes` say what
-    is different, `warnings` what was not carried over or is in the way.
+    `by_steps` names the document's policies that were made from step policies. `notes` say what
+    is different, `warnings` what was not carried over or needs attention.
     """
 
     service: ServiceName
@@ -71,14 +71,14 @@ class TakeOver:
 
     @property
     def text(self) -> str:
-        """The document as it is written: in one line where it is too large for a free parameter."""
+        """The document's text, on one line if it is too large for a free parameter."""
         readable = json.dumps(self.document, indent=2)
         if len(readable) < STANDARD_BYTES:
             return readable
         return json.dumps(self.document, separators=(",", ":"))
 
     def name(self, title: str) -> str:
-        """Return the name that a policy has here: it is allowed, free, and its alarm's name fits.
+        """Return a policy's new name: valid, free, and short enough for its alarm's name.
 
         Raises:
             TakeOverError: the names of cluster and service leave no room.
@@ -99,13 +99,13 @@ class TakeOver:
         if free is None:
             raise TakeOverError(f"{self.service.resource_id}: no name is left for {title}")
         if free != title:
-            long = f", as an alarm's name takes {MAX_ALARM_NAME} characters"
+            long = f", because an alarm's name takes {MAX_ALARM_NAME} characters"
             self.notes.append(f"{title} is called {free} here{long if len(title) > room else ''}")
         return free
 
 
 def _cut(name: str, longest: int) -> str:
-    """Return a name without its middle if it is too long: its end often says which way it goes.
+    """Cut the middle out of a name that is too long: its end often gives the direction.
 
     Example: `checkout-cpu-scale-down` in 12 characters: `checko` and `e-down`.
     """
@@ -114,23 +114,23 @@ def _cut(name: str, longest: int) -> str:
 
 
 def carried_alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a MetricAlarm is an input of PutMetricAlarm, less its name and its actions."""
+    """Return a MetricAlarm's inputs of PutMetricAlarm, except its name and its actions."""
     carried = {key: alarm[key] for key in _ALARM_KEYS if key in alarm}
     return {"EvaluationPeriods": 1, **carried}
 
 
 def has_threshold(alarm: Mapping[str, Any]) -> bool:
-    """Whether steps can count from an alarm's threshold: anomaly detection and PromQL have none."""
+    """Return whether an alarm has a threshold: anomaly detection and PromQL alarms have none."""
     return alarm.get("ComparisonOperator") in COMPARISONS and alarm.get("Threshold") is not None
 
 
 def other_keys(alarm: Mapping[str, Any]) -> list[str]:
-    """Return what an alarm says that is neither carried over nor known to be of no use here."""
+    """Return an alarm's keys that are neither carried over nor known to be irrelevant here."""
     return left_out(alarm, {*_ALARM_KEYS, *_NOT_OURS})
 
 
 def left_out(given: Mapping[str, Any], known: Collection[str]) -> list[str]:
-    """Return the keys of what AWS describes that nothing here knows, with their values."""
+    """Return the keys in AWS's description that are unknown here, with their values."""
     return [
         f"{key} ({value})"
         for key, value in given.items()

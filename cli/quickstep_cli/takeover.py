@@ -1,7 +1,8 @@
-"""From Application Auto Scaling to Quickstep: its policies and alarms as Quickstep's documents.
+"""Convert Application Auto Scaling's policies and alarms to Quickstep's documents.
 
-Pure: it reads what `describe-scalable-targets`, `describe-scaling-policies`, `describe-alarms` and
-`describe-scheduled-actions` answer. Whatever is not carried over is named, with what to do.
+Pure: it reads the answers of `describe-scalable-targets`, `describe-scaling-policies`,
+`describe-alarms` and `describe-scheduled-actions`. It names everything that it does not carry over,
+with what to do.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def take_over(
     tracking: Tracking = Tracking.TARGET,
     high_resolution: bool = False,
 ) -> TakeOver:
-    """Return the document, the alarms and the schedules for a service that AAS scales now.
+    """Return the document, alarms and schedules for a service that AAS scales now.
 
     `policies` are ScalingPolicies, `scheduled` ScheduledActions and `alarms` MetricAlarms by name,
-    as AWS describes them, which do not say whether a custom metric is published with
-    StorageResolution 1: `high_resolution`. `composites` are names of composite alarms.
+    as AWS describes them. AWS does not say whether a custom metric is published with
+    StorageResolution 1: `high_resolution` does. `composites` are names of composite alarms.
 
     Raises:
         TakeOverError: the service's names leave no room for an alarm's.
@@ -69,8 +70,8 @@ def take_over(
                 carry_tracking(made, policy, tracking, high_resolution=high_resolution)
             case other:
                 made.warnings.append(
-                    f"{policy['PolicyName']}: {other} is not carried over: there is nothing like "
-                    "it here. A schedule can raise the minimum before traffic that is expected"
+                    f"{policy['PolicyName']}: {other} is not carried over: Quickstep has no "
+                    "equivalent. A schedule can raise the minimum before expected traffic"
                 )
     made.notes += _blind_together(made)
     carry_schedules(made, scheduled)
@@ -80,13 +81,13 @@ def take_over(
     if made.by_steps or {"ScaleOutPolicies", "ScaleInPolicies"} & made.document.keys():
         made.notes.append(
             "steps count from the desired count here, from the running count with AAS; while a "
-            "breach lasts, they are repeated every 10 s, with AAS once a minute"
+            "breach lasts, they repeat every 10 s, with AAS once a minute"
         )
     return made
 
 
 def _blind_together(made: TakeOver) -> Iterator[str]:
-    """Yield the scale-in policies whose alarm no data sets off, and that then wait for data."""
+    """Yield the scale-in policies whose alarm fires without data, and which then wait for data."""
     missing = {
         alarm["AlarmName"].rpartition("/")[2]: alarm.get("TreatMissingData", "missing")
         for alarm in made.alarms
@@ -95,8 +96,8 @@ def _blind_together(made: TakeOver) -> Iterator[str]:
     for name in made.document["ScaleInPolicies"]:
         if blind and missing[name] == "breaching":
             yield (
-                f"{name}: without data it waits, as {', '.join(blind)} cannot see the load then: "
-                "where no data means no load, give that alarm TreatMissingData notBreaching"
+                f"{name}: without data it waits, because {', '.join(blind)} cannot see the load: "
+                "if no data means no load, set TreatMissingData notBreaching on that alarm"
             )
 
 
@@ -105,7 +106,7 @@ def _still_acting(
     policies: Sequence[Mapping[str, Any]],
     scheduled: Sequence[Mapping[str, Any]],
 ) -> Iterator[str]:
-    """Yield what AAS still does itself, which a document that is not a dry run must not meet."""
+    """Yield what AAS still does, which would conflict with a document that is not a dry run."""
     suspended = scalable_target.get("SuspendedState", {})
     names = {
         "by schedule": [str(action["ScheduledActionName"]) for action in scheduled],
@@ -123,7 +124,7 @@ def _still_acting(
 
 
 def _suspended_one_way(scalable_target: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the direction in which AAS is suspended, if it is only one."""
+    """Yield the direction in which AAS is suspended, if only one."""
     suspended = scalable_target.get("SuspendedState", {})
     for key, other, direction in (
         ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "scale-in"),
@@ -132,7 +133,7 @@ def _suspended_one_way(scalable_target: Mapping[str, Any]) -> Iterator[str]:
         if suspended.get(key) and not suspended.get(other):
             yield (
                 f"{key} is true, so AAS does not {direction.replace('-', ' ')} now; that is not "
-                f"carried over: `quickstep pause --direction {direction}` holds it for a while"
+                f"carried over: `quickstep pause --direction {direction}` does so for a while"
             )
 
 
@@ -160,7 +161,7 @@ def cloudformation(made: TakeOver) -> dict[str, Any]:
         "Scaler": {
             "Type": "AWS::SSM::Parameter::Value<String>",
             "Default": _SCALER,
-            "Description": "What the scaler's stack has written, for the schedules",
+            "Description": "What the scaler's stack wrote for schedules",
         }
     }
     return {
@@ -172,10 +173,10 @@ def cloudformation(made: TakeOver) -> dict[str, Any]:
 
 
 def _scheduled(schedule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schedule's properties, with what it invokes: the scaler's parameter says what.
+    """Return a schedule's properties and its target, which the scaler's parameter names.
 
-    Its JSON is split at the quotation marks, as CloudFormation reads none:
-    `templates/scalable-target.yaml` does it so, too.
+    CloudFormation cannot parse that parameter's JSON, so it is split at the quotation marks, as in
+    `templates/scalable-target.yaml`.
     """
     function, role, undelivered = (
         {"Fn::Select": [index, {"Fn::Split": ['"', {"Ref": "Scaler"}]}]} for index in (3, 7, 11)

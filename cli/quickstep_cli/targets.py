@@ -1,4 +1,4 @@
-"""The targets of an account, and the records of their decisions."""
+"""An account's targets, and the records of their decisions."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 PATH = "/quickstep"
 _PREFIX = "decision#"
 _PARAMETERS = 10
-"""The most that GetParameters takes."""
-_LAST = "decision$"  # $ follows #: above every record
+"""GetParameters' maximum."""
+_LAST = "decision$"  # $ sorts after #: above every record
 
 
 def documents(aws: Aws) -> dict[ServiceName, str]:
-    """Return the policy document of every target, by service, as it is stored."""
+    """Return every target's stored policy document, by service."""
     found = {}
     pages = aws.client("ssm").get_paginator("get_parameters_by_path")
     for page in pages.paginate(Path=PATH, Recursive=True):
@@ -41,7 +41,7 @@ def documents(aws: Aws) -> dict[ServiceName, str]:
 
 
 def stored_document(aws: Aws, service: ServiceName) -> str | None:
-    """Return a target's policy document as it is stored, or None."""
+    """Return a target's stored policy document, or None."""
     client = aws.client("ssm")
     try:
         return str(client.get_parameter(Name=service.parameter)["Parameter"]["Value"])
@@ -50,7 +50,7 @@ def stored_document(aws: Aws, service: ServiceName) -> str | None:
 
 
 def stored_documents(aws: Aws, services: Sequence[ServiceName]) -> dict[ServiceName, str]:
-    """Return the stored policy documents of those services that have one, ten a call."""
+    """Return the stored policy documents of these services, ten per call; some may have none."""
     named, found = {one.parameter: one for one in services}, {}
     for start in range(0, len(named), _PARAMETERS):
         names = list(named)[start : start + _PARAMETERS]
@@ -61,9 +61,9 @@ def stored_documents(aws: Aws, services: Sequence[ServiceName]) -> dict[ServiceN
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A target's document as it was stored at a moment; `doubt` says why it may have been another.
+    """A target's document as stored at a moment; `doubt` says why another may have been in force.
 
-    `at` and `by` are when it was written and by whom, None and empty where that is not known.
+    `at` and `by` say when it was written and by whom; None and empty if unknown.
     """
 
     text: str
@@ -91,7 +91,7 @@ def _arn(text: Any) -> str:
 
 
 def document_at(aws: Aws, service: ServiceName, moment: datetime) -> Version:
-    """Return a target's document that was stored at a moment; the oldest known if that is later."""
+    """Return a target's document as stored at a moment; the oldest known if that is later."""
     try:
         known = versions(aws, service)
     except ClientError as error:
@@ -102,26 +102,26 @@ def document_at(aws: Aws, service: ServiceName, moment: datetime) -> Version:
     before = [version for version in known if version.at and version.at <= moment]
     if before:
         return before[-1]
-    why = "the document in force then: the oldest that SSM has is of a later time"
+    why = "the document in force then: the oldest version that SSM keeps is newer"
     return replace(known[0], doubt=why)
 
 
 def write_document(aws: Aws, service: ServiceName, text: str) -> None:
-    """Write a target's policy document over the one that there is; its tags stay."""
+    """Overwrite a target's policy document; its tags stay."""
     aws.client("ssm").put_parameter(
         Name=service.parameter,
         Value=text,
         Type="String",
         Overwrite=True,
-        Tier="Intelligent-Tiering",  # beyond 4 KB the standard tier takes none
+        Tier="Intelligent-Tiering",  # the standard tier takes at most 4 KB
     )
 
 
 def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
-    """Return a target that has to be there.
+    """Return a target that must exist.
 
     Raises:
-        CommandError: it has no policy document, or none that is valid.
+        CommandError: it has no policy document, or an invalid one.
     """
     text = stored_document(aws, service)
     if text is None:
@@ -139,9 +139,9 @@ def the_target(aws: Aws, service: ServiceName) -> ScalableTarget:
 def newest_records(
     aws: Aws, service: ServiceName, most: int, outcome: str | None = None
 ) -> list[Record]:
-    """Return a target's newest decision records, newest first: as many as one answer has.
+    """Return a target's newest decision records, newest first, from one page of results.
 
-    With an outcome, those of the newest that have it.
+    With an outcome, only the records that have it.
     """
     question = _records(aws, service, _PREFIX, _LAST)
     if outcome is not None:
@@ -152,14 +152,14 @@ def newest_records(
 
 
 def records_since(aws: Aws, service: ServiceName, since: datetime) -> Iterator[Record]:
-    """Yield a target's decision records from a moment on, oldest first."""
+    """Yield a target's decision records since a moment, oldest first."""
     yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _LAST)
 
 
 def records_between(
     aws: Aws, service: ServiceName, since: datetime, until: datetime
 ) -> Iterator[Record]:
-    """Yield a target's decision records of a span of time, both ends included, oldest first."""
+    """Yield a target's decision records in a time span, both ends included, oldest first."""
     yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _last_of(until))
 
 
@@ -182,7 +182,7 @@ def record_after(aws: Aws, service: ServiceName, moment: datetime) -> Record | N
 
 
 def kept_for(aws: Aws, service: ServiceName) -> timedelta:
-    """Return for how long records are kept, as the newest says; else the default."""
+    """Return how long records are kept, according to the newest; without one, the default."""
     from quickstep.aws.dynamodb import RETENTION  # noqa: PLC0415 - boto3 takes its time
 
     answer = aws.client("dynamodb").query(
@@ -197,7 +197,7 @@ def kept_for(aws: Aws, service: ServiceName) -> timedelta:
 
 
 def _last_of(moment: datetime) -> str:
-    """Return what sorts after every record of a moment, and before those of the next."""
+    """Return a key that sorts after every record of a moment, and before those of the next."""
     return f"{_PREFIX}{write_moment(moment)}#~"
 
 

@@ -1,4 +1,4 @@
-"""Thresholds of alarms, which a policy document does not have: given on the command line."""
+"""Alarm thresholds, which a policy document lacks: given on the command line."""
 
 from __future__ import annotations
 

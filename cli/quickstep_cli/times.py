@@ -1,6 +1,6 @@
-"""Times as operators write and read them: `--for 2h30m`, `--at 14:03`, and `3m` of what is ago.
+"""Times as operators write and read them: `--for 2h30m`, `--at 14:03`, and the age `3m`.
 
-A zone of None is that of the machine, as `datetime.astimezone` has it.
+A zone of None means the machine's own, as in `datetime.astimezone`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def end_of(span: str | None, until: str | None, now: datetime) -> datetime:
     """Return the end that one of two options names.
 
     Raises:
-        typer.BadParameter: both or neither are given, one cannot be read, or it is over already.
+        typer.BadParameter: both or neither are given, one is malformed, or the end has passed.
     """
     if (span is None) == (until is None):
         raise typer.BadParameter("give --for or --until")
@@ -45,7 +45,7 @@ def end_of(span: str | None, until: str | None, now: datetime) -> datetime:
     else:
         hint, end = "--until", _read_end(until or "", now)
     if end <= now:
-        why = f"must be after {write_moment(now)}, not {until or span!r}: it is over already"
+        why = f"must be after {write_moment(now)}, not {until or span!r}, which has passed"
         raise typer.BadParameter(why, param_hint=hint)
     if end - now > LONGEST:
         raise typer.BadParameter(f"must be within {LONGEST.days} days", param_hint=hint)
@@ -68,7 +68,7 @@ def read_span(text: str, hint: str) -> timedelta:
     """Return a time span.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: the text is not a time span.
     """
     span = parse_duration(text)
     if span is None:
@@ -89,17 +89,17 @@ UtcOption = Annotated[
 
 
 def zone_of(utc: bool) -> tzinfo | None:
-    """Return the zone that `--utc` asks for."""
+    """Return the zone that `--utc` selects."""
     return UTC if utc else None
 
 
 def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datetime:
-    """Return the moment that a text names, which is not ahead.
+    """Return the past moment that a text names.
 
-    Example: at 10:00, `14:03` is that of yesterday, `9:58` that of today, and `1h` is 9:00.
+    Example: at 10:00, `14:03` means yesterday's, `9:58` today's, and `1h` means 9:00.
 
     Raises:
-        typer.BadParameter: it names none, or one that is ahead.
+        typer.BadParameter: the text names no moment, or one in the future.
     """
     if span := parse_duration(text):
         return max(FIRST_MOMENT, now - span) if now - FIRST_MOMENT > span else FIRST_MOMENT
@@ -110,7 +110,7 @@ def read_past(text: str, hint: str, now: datetime, zone: tzinfo | None) -> datet
     if moment is None:
         raise typer.BadParameter(f"{MOMENT_RULE}, not {text!r}", param_hint=hint)
     if moment > now:
-        why = f"must not be after {moment_text(now, zone)}, which is now, not {text!r}"
+        why = f"must not be after now, {moment_text(now, zone)}, not {text!r}"
         raise typer.BadParameter(why, param_hint=hint)
     return moment
 
@@ -136,25 +136,25 @@ def _full_time(text: str, zone: tzinfo | None) -> datetime | None:
         return None
     try:
         moment = moment.astimezone(UTC) if moment.tzinfo else _in_zone(moment, zone)
-    except (OverflowError, OSError):  # of the years 1 and 9999, a zone may be beyond
+    except (OverflowError, OSError):  # in the years 1 and 9999, a zone may leave the range
         return None
     return moment if FIRST_MOMENT <= moment < LAST_MOMENT else None
 
 
 def _in_zone(local: datetime, zone: tzinfo | None) -> datetime:
-    """Return a local time of a zone in UTC; of an hour that comes twice, the first."""
+    """Return a zone's local time in UTC; if an hour comes twice, the first."""
     return (local.replace(tzinfo=zone) if zone else local).astimezone(UTC)
 
 
-# --- as they are read -----------------------------------------------------------------------------
+# --- for display ----------------------------------------------------------------------------------
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _FEW = 10
-"""With fewer minutes, seconds are shown as well; with fewer days, hours."""
+"""Below this many minutes, seconds are shown too; below this many days, hours."""
 
 
 def span_text(span: timedelta) -> str:
-    """Return how long something lasts, as kubectl does: `8s`, `3m20s`, `45m`, `2h5m`, `12d`."""
+    """Return a duration in kubectl's style: `8s`, `3m20s`, `45m`, `2h5m`, `12d`."""
     seconds = max(0, int(span.total_seconds()))
     if seconds < _MINUTE:
         return f"{seconds}s"
@@ -180,9 +180,9 @@ def age_text(at: datetime, now: datetime) -> str:
 
 
 def moment_text(at: datetime, zone: tzinfo | None, now: datetime | None = None) -> str:
-    """Return a moment to the second in a zone; its day as well, unless that is today's.
+    """Return a moment to the second in a zone, with its date unless that is today's.
 
-    Example: `11-26 14:03:12`, and `14:03:12` where `now` is of the same day.
+    Example: `11-26 14:03:12`, or `14:03:12` if `now` is on the same day.
     """
     here = at.astimezone(zone)
     today = now is not None and here.date() == now.astimezone(zone).date()
@@ -190,7 +190,7 @@ def moment_text(at: datetime, zone: tzinfo | None, now: datetime | None = None) 
 
 
 def zone_text(at: datetime, zone: tzinfo | None) -> str:
-    """Return what a zone is called at a moment: `UTC`, `KST (UTC+9)`."""
+    """Return a zone's name at a moment: `UTC`, `KST (UTC+9)`."""
     here = at.astimezone(zone)
     name, offset = here.tzname() or "", here.utcoffset() or timedelta()
     if not offset:

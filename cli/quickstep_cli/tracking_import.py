@@ -1,4 +1,4 @@
-"""Target tracking of Application Auto Scaling as a target policy, or as steps on AAS's clock."""
+"""Application Auto Scaling's target tracking as a target policy, or as steps on AAS's clock."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _ECS_METRICS = {
     "ECSServiceAverageCPUUtilizationHighResolution": ("CPUUtilization", 20),
     "ECSServiceAverageMemoryUtilizationHighResolution": ("MemoryUtilization", 20),
 }
-"""Of the predefined metrics: what CloudWatch calls it, and its period."""
+"""For each predefined metric: CloudWatch's name for it, and its period."""
 _TRACKING_OUT = ((0.0, 0.1, 10), (0.1, 0.25, 25), (0.25, 0.5, 50), (0.5, None, 100))
-"""Of the target value: from, to, and the percent of tasks that takes the load back to it.
+"""Shares of the target value: from, to, and the percent of tasks that brings the load back to it.
 
-Percents are truncated, so a small fleet may get a task fewer than by tracking at first.
-Example: 10 tasks at 62 % of a target of 50 %: tracking asks for 13, +25 % for 12.
+Percents are truncated, so a small fleet may at first get one task fewer than with tracking.
+Example: 10 tasks at 62 % with a target of 50 %: tracking asks for 13, +25 % for 12.
 """
 _TRACKING_IN = 0.9
 """AAS removes tasks only when utilization is usually more than 10 % below the target."""
 _TRACKING_PERIODS = 3
 _TRACKING_IN_PERIODS = 15
-"""Datapoints that target tracking's alarms take, to scale out and in."""
+"""Datapoints that target tracking's alarms need, to scale out and in."""
 _TRACKING_COOLDOWN = 300
 """Seconds: AAS's default for ECS, in both directions."""
 _PUBLISHED = {60: 363, 20: 86}
@@ -48,7 +48,7 @@ _BODY_KEYS = {
 
 
 class Tracking(StrEnum):
-    """How target tracking is carried over: as a target policy, or as steps that evaluate as AAS."""
+    """How to carry target tracking over: as a target policy, or as steps that evaluate like AAS."""
 
     TARGET = "target"
     STEPS = "steps"
@@ -56,11 +56,11 @@ class Tracking(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Tracked:
-    """The metric that a target tracking policy follows: what an alarm needs to watch it.
+    """The metric that a target tracking policy follows, with what an alarm on it needs.
 
-    `fastest` is the shortest period that it allows, in seconds, and `usual` the one that AAS looks
-    at. `per_task` says that it is known to be an average over tasks, `slow_because` why no shorter
-    period is allowed.
+    `fastest` is the shortest period it allows, in seconds, and `usual` the one AAS uses.
+    `per_task` means that it is known to be an average over tasks; `slow_because` says why no
+    shorter period is allowed.
     """
 
     queries: dict[str, Any]
@@ -70,7 +70,7 @@ class _Tracked:
     slow_because: str
 
     def alarm(self, period: int) -> dict[str, Any]:
-        """Return what an alarm with this period needs."""
+        """Return the keys of an alarm with this period."""
         if "Metrics" in self.queries:
             return {"Metrics": [_with_period(query, period) for query in self.queries["Metrics"]]}
         return {**self.queries, "Period": period}
@@ -83,14 +83,14 @@ def carry_tracking(
     *,
     high_resolution: bool,
 ) -> None:
-    """Carry a target tracking policy over, or say why not."""
+    """Convert a target tracking policy, or say why not."""
     body = policy["TargetTrackingScalingPolicyConfiguration"]
     title = policy["PolicyName"]
     metric = _tracked_metric(made.service, body, high_resolution=high_resolution)
     if metric is None:
         made.warnings.append(
             f"{title}: {_named(body)} is not known here; it was not carried over: make a target "
-            "policy on the metric that is meant"
+            "policy on the metric you mean"
         )
         return
     made.notes += [f"{title}: its {key} is not carried over" for key in left_out(body, _BODY_KEYS)]
@@ -105,7 +105,7 @@ def carry_tracking(
 
 
 def _named(body: Mapping[str, Any]) -> str:
-    """Return what a warning calls a metric."""
+    """Return a warning's name for a metric."""
     predefined = body.get("PredefinedMetricSpecification", {})
     if kind := predefined.get("PredefinedMetricType"):
         label = predefined.get("ResourceLabel")
@@ -119,7 +119,7 @@ def _as_a_target(made: TakeOver, title: str, body: Mapping[str, Any], metric: _T
     given = ("ScaleOutCooldown", "ScaleInCooldown", "DisableScaleIn")
     made.document["TargetTrackingPolicies"][name] = {
         "TargetValue": body["TargetValue"],
-        "MetricScope": "PerTask",  # target tracking takes no metric that tasks do not share
+        "MetricScope": "PerTask",  # target tracking requires a metric that tasks share
         **{key: body[key] for key in given if body.get(key) is not None},
     }
     made.alarms.append(
@@ -138,7 +138,7 @@ def _as_a_target(made: TakeOver, title: str, body: Mapping[str, Any], metric: _T
         "ScaleInCooldown": usual.scale_in_cooldown,
     }
     made.notes += [
-        f"{name}: no {key} is given, which is {_TRACKING_COOLDOWN} s to AAS and {seconds} s here"
+        f"{name}: no {key} is given, which means {_TRACKING_COOLDOWN} s to AAS and {seconds} s here"
         for key, seconds in here.items()
         if body.get(key) is None and not (key == "ScaleInCooldown" and body.get("DisableScaleIn"))
     ]
@@ -148,17 +148,17 @@ def _as_a_target(made: TakeOver, title: str, body: Mapping[str, Any], metric: _T
         made.notes.append(
             f"{name}: AAS removes tasks after {_TRACKING_IN_PERIODS} minutes below "
             f"{_TRACKING_IN:.0%} of the target; here a task goes once it has been idle for "
-            f"{usual.scale_in_window} s (ScaleInWindow), and later where it was soon needed again"
+            f"{usual.scale_in_window} s (ScaleInWindow), and later if it was soon needed again"
         )
 
 
 def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Tracked) -> None:
     value, alarm = float(body["TargetValue"]), metric.alarm(metric.usual)
     made.notes.append(
-        f"{title}: target tracking has no steps, and its alarms are AAS's own. What cannot be "
-        "carried over: a capacity in proportion to the load at every value, and alarms that AAS "
-        "keeps up to date. The steps here are a proposal; try them with `quickstep compare` on "
-        "your own traffic"
+        f"{title}: target tracking has no steps, and its alarms are AAS's own. Two things cannot "
+        "be carried over: a capacity proportional to the load at every value, and alarms that "
+        "AAS keeps up to date. The steps here are a proposal; try them with `quickstep compare` "
+        "on your own traffic"
     )
     name = made.name(f"{title}-out")
     steps = [
@@ -210,17 +210,18 @@ def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Trac
 
 
 VISIBLE = 1.5
-"""Seconds until CloudWatch shows a datapoint. No figure is published: modelled, as in the lab."""
+"""Seconds until CloudWatch shows a datapoint. AWS publishes no figure: modelled, as in the lab."""
 
 
 def seen_after(period: int, datapoints: int) -> tuple[float, float, float]:
     """Return when an alarm sees a surge: at the earliest, on average and at the latest. Modelled.
 
-    The load goes from half of the target to twice of it, at any moment of a period, whose average
-    is above the target if at least a third of it is surge. The last datapoint is complete, visible,
-    and evaluated in any phase: each 10 s, or each minute for periods of a minute.
+    The load goes from half the target to twice the target at any moment of a period. The period's
+    average is above the target if at least a third of it is surge. The last datapoint must be
+    complete and visible, and is evaluated in any phase: every 10 s, or each minute for periods of a
+    minute.
 
-    Example: 1 datapoint of 60 s is complete 20 to 80 s after the surge's begin; visible 1.5 s and
+    Example: 1 datapoint of 60 s is complete 20 to 80 s after the surge begins; visible 1.5 s and
     evaluated up to 60 s later: 21.5 to 141.5 s, 81.5 s on average. 3 of them: 120 s more.
     """
     evaluated = 10 if period < 60 else 60  # noqa: PLR2004 - CloudWatch's rule
@@ -229,12 +230,12 @@ def seen_after(period: int, datapoints: int) -> tuple[float, float, float]:
 
 
 def _in_seconds(title: str, tracking: Tracking, metric: _Tracked) -> Iterator[str]:
-    """Yield how long each form takes to see a surge, the one that was made first."""
+    """Yield how long each form takes to see a surge, the chosen one first."""
     target = (Tracking.TARGET, metric.fastest, 1)
     steps = (Tracking.STEPS, metric.usual, _TRACKING_PERIODS)
     made, other = (target, steps) if tracking is Tracking.TARGET else (steps, target)
     yield (
-        f"{title}: a load of twice the target is seen after {_seen(made)}; with --tracking "
+        f"{title}: twice the target's load is seen after {_seen(made)}; with --tracking "
         f"{other[0]} after {_seen(other)}. Both are modelled"
     )
     if metric.usual in _PUBLISHED:
@@ -256,7 +257,7 @@ def _seen(form: tuple[Tracking, int, int]) -> str:
 def _tracked_metric(
     service: ServiceName, body: Mapping[str, Any], *, high_resolution: bool
 ) -> _Tracked | None:
-    """Return the metric of a target tracking policy; None where it is not known."""
+    """Return a target tracking policy's metric; None if unknown."""
     predefined = body.get("PredefinedMetricSpecification", {})
     kind = predefined.get("PredefinedMetricType")
     if kind in _ECS_METRICS:
@@ -285,7 +286,7 @@ def _tracked_metric(
     else:
         return None
     if sums := sorted(statistics & {"Sum", "SampleCount"}):
-        why = f"a {sums[0]} of 10 s is another number than one of 60 s, so its alarm stays at 60 s"
+        why = f"a {sums[0]} over 10 s differs from one over 60 s, so its alarm stays at 60 s"
         return _Tracked(queries, _MINUTE, _MINUTE, per_task=False, slow_because=why)
     fastest, why = (10, "") if high_resolution else (_MINUTE, _ASK_FOR_RESOLUTION)
     return _Tracked(queries, _MINUTE, fastest, per_task=False, slow_because=why)
@@ -296,7 +297,7 @@ _NO_HIGH_RESOLUTION = (
     "once the service's 20-s metrics are switched on (monitoring.metricConfigurations), its alarm "
     "can have a period of 20 s"
 )
-_BY_THE_MINUTE = "the load balancer publishes by the minute; no alarm on it is faster"
+_BY_THE_MINUTE = "the load balancer publishes once a minute; no alarm on it is faster"
 _ASK_FOR_RESOLUTION = (
     "if its metric is published with StorageResolution 1, --high-resolution gives its alarm 10 s"
 )

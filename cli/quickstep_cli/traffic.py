@@ -1,4 +1,4 @@
-"""The traffic that a command is to play: a scenario or a file, and a part of it."""
+"""The traffic for a command to play: a scenario or a file, and which part of it."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def chosen_traffic(
     end: int | None,
     default: ScenarioName,
 ) -> Traffic:
-    """Return the traffic that the options ask for, from second `start` up to `end`.
+    """Return the traffic that the options select, from second `start` up to `end`.
 
-    A scenario goes on beyond its own length if `end` is there.
+    A scenario continues past its own length if `end` lies beyond it.
 
     Raises:
         typer.BadParameter: an option or a line of the file breaks a rule.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _START_UP_SPREAD = constants.START_UP_P95.value / constants.START_UP.value
-"""One start-up in twenty takes a third longer than the median, or more."""
+"""One start-up in twenty takes at least a third longer than the median."""
 
 TasksOption = Annotated[
     int | None,
@@ -61,7 +61,7 @@ DEFAULTS = World()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """What is tried, on any traffic: the options that all commands of the simulator take."""
+    """A trial on any traffic: the options that all commands of the simulator take."""
 
     scenario: ScenarioOption = None
     multiply: MultiplyOption = 1.0
@@ -164,7 +164,7 @@ class Trials:
             max=MAX_SECONDS,
             help="Tasks launched from this second on never run: no image, IP address or "
             "Spot capacity.",
-            show_default="all come",
+            show_default="all start",
         ),
     ] = None
     refuse_checks: Annotated[
@@ -189,11 +189,12 @@ class Trials:
             "--protected-share",
             min=0,
             max=1,
-            help="Protected tasks, which ECS may not stop for 2 h.",
+            help="Share of tasks with scale-in protection, which ECS may not stop for 2 h.",
         ),
     ] = DEFAULTS.protected_share
     silent_share: Annotated[
-        float, typer.Option("--silent-share", min=0, max=1, help="Tasks without a publisher.")
+        float,
+        typer.Option("--silent-share", min=0, max=1, help="Share of tasks without a publisher."),
     ] = DEFAULTS.silent_share
     lost_share: Annotated[
         float,
@@ -233,19 +234,19 @@ class Trials:
             exists=True,
             dir_okay=False,
             readable=True,
-            help="Play on the clocks that a result of `prove` measured, its start-up included.",
+            help="Play with the clocks that a result of `prove` measured, including start-up.",
         ),
     ] = None
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", min=1, max=256, help="Number of processes.", show_default="one a core"
+            "--jobs", min=1, max=256, help="Number of processes.", show_default="one per core"
         ),
     ] = CORES
     as_json: JsonOption = False
 
     def setup(self, *, simulated: bool = True) -> Setup:
-        """Return the policy document, its thresholds and what it watches; see `read_setup`."""
+        """Return the policy document, its thresholds and its signals; see `read_setup`."""
         given = Given(tuple(self.signal or ()), self.alarms, self.signal_lag, self.server())
         setup = read_setup(self.policy, self.threshold, given, simulated=simulated)
         if self.publish_seconds is None:
@@ -253,7 +254,7 @@ class Trials:
         return replace(setup, target=replace(setup.target, publish_seconds=self.publish_seconds))
 
     def chosen(self, file: Path | None, default: ScenarioName) -> Traffic:
-        """Return the traffic of a file, or of the scenario; see `chosen_traffic`."""
+        """Return the file's traffic, or the scenario's; see `chosen_traffic`."""
         return chosen_traffic(
             self.scenario,
             file,
@@ -264,14 +265,14 @@ class Trials:
         )
 
     def server(self) -> Server:
-        """Return what a task can do."""
+        """Return a task's capabilities."""
         return Server(self.task_capacity, self.service_time, self.queue_limit, self.time_out)
 
     def world(self, setup: Setup) -> World:
-        """Return the world that the options describe; tasks drain and publish as the document says.
+        """Return the world that the options describe; tasks drain and publish as in the document.
 
         Raises:
-            typer.BadParameter: an outage is not written as FROM-TO.
+            typer.BadParameter: an outage does not have the form FROM-TO.
         """
         never, delay = self.never_come_from, self.deregistration_delay
         jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
@@ -295,7 +296,7 @@ class Trials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial(Trials):
-    """What is tried on one traffic."""
+    """A trial on one traffic."""
 
     traffic: TrafficOption = None
 
@@ -305,7 +306,7 @@ class Trial(Trials):
 
 
 takes_trial = made_of_options(Trial)
-"""Lets a command that takes a trial first be called with a trial's options."""
+"""Lets a command whose first argument is a trial take a trial's options."""
 
 
 takes_trials = made_of_options(Trials)

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHORTEST = 600
-"""Seconds that a part of the traffic must have to say anything."""
+"""Seconds below which a part of the traffic is too short to be evidence."""
 
 _TUNED = Path("tuned.json")
-"""What a document is called that is printed, in the command that deploys it."""
+"""File name of a document that is only printed, in the command that deploys it."""
 
 
 @needs_lab
@@ -55,7 +55,10 @@ def tune(
     hold_out: Annotated[
         float,
         typer.Option(
-            min=0.1, max=0.9, help="Share at the end of each traffic to hold out from tuning."
+            min=0.1,
+            max=0.9,
+            help="Share at the end of each traffic to hold out from tuning.",
+            show_default="a third",
         ),
     ] = 1 / 3,
     candidates: Annotated[
@@ -75,8 +78,8 @@ def tune(
     """Search for the policy that reaches your success rate with the fewest task-hours.
 
     Tries step ladders, percent ladders and target policies. Holds out the last part of the
-    traffic, and shows the results on both. Exits with 1 if the best policy misses the success
-    rate on either part.
+    traffic, and shows the results on both parts. Exits with 1 if the best policy misses the
+    success rate on either.
     """
     unwritable(out)
     unwritable(report)
@@ -149,9 +152,9 @@ def _as_dict(tuning: Tuning, search: Search, out: Path | None) -> dict[str, Any]
 
 
 def deployment(candidate: Candidate, file: Path | None) -> str:
-    """Return the command that puts a policy in force: its document, and its alarms' thresholds.
+    """Return the command that deploys a policy: its document and its alarms' thresholds.
 
-    A target policy's threshold is its TargetValue, which the document has.
+    A target policy's threshold is its TargetValue, which is in the document.
     """
     steps = {n: v for n, v in candidate.thresholds.items() if not n.endswith("/high")}
     options = [f"--threshold {name}={value:g}" for name, value in steps.items()]
@@ -173,26 +176,26 @@ def _conclusion(tuning: Tuning, search: Search, out: Path | None) -> Iterator[st
     thresholds = ", ".join(f"{name} {value:g}" for name, value in tuning.chosen.thresholds.items())
     signal = search.baseline.signal
     unit = "requests per second and task" if signal == REQUESTS else f"{signal.metric}"
-    yield f"Thresholds of the alarms, in {unit}: {thresholds}"
-    saved = "" if out else f", once it is saved as {_TUNED}"
+    yield f"Alarm thresholds, in {unit}: {thresholds}"
+    saved = "" if out else f" after saving it as {_TUNED}"
     yield f"Deploy it{saved}: {deployment(tuning.chosen, out)}"
 
 
 def _notes(tuning: Tuning, search: Search) -> list[str]:
     notes = []
     if not tuning.reached:
-        notes.append(f"No policy reached a success rate of {tuning.floor:.4g}; this one came next.")
+        notes.append(f"No policy reached a success rate of {tuning.floor:.4g}; this came closest.")
     elif not tuning.holds:
         notes.append(
-            "It misses the success rate on the part held out: it is fitted to the part it was "
+            "It misses the success rate on the held-out part: it overfits the part it was "
             "tuned on. Give it more traffic, or a higher --floor."
         )
     for tuned, held_out in zip(search.tuned, search.held_out, strict=True):
         if max(held_out.requests) < max(tuned.requests) / 2:
             of = f" of {tuned.name}" if len(search.tuned) > 1 else ""
             notes.append(
-                f"The part held out{of} has less than half the peak of the other: it is no test "
-                "of a surge."
+                f"The held-out part{of} peaks at less than half of the tuned part: it does not "
+                "test a surge."
             )
     return notes
 

@@ -30,15 +30,15 @@ def validate(
             "--threshold",
             metavar="POLICY=VALUE",
             help="Threshold of a step policy's alarm, for the warnings. Repeatable.",
-            show_default="100 to scale out and 30 to scale in, of policies PerTask",
+            show_default="for PerTask policies, 100 to scale out and 30 to scale in",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
 ) -> None:
-    """Check policy documents, list every problem, and exit with 1 if any has one.
+    """Check policy documents, list every problem, and exit with 1 if there is any.
 
-    Warnings name what is allowed and probably not meant: what will flap, and what never happens.
-    A valid document's alarms are listed: each policy needs its own.
+    Warnings name what is allowed but probably not meant: what will flap, and what never happens.
+    A valid document's alarms are listed, since each policy needs its own.
     """
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
     given = read_thresholds(threshold or [])
@@ -51,7 +51,7 @@ def validate(
         except OSError as error:
             err.print(f"[red]✗[/] {escape(str(file))}: {error.strerror}", soft_wrap=True)
         except UnicodeDecodeError as error:
-            why = f"must be UTF-8, not so at byte {error.start}"
+            why = f"must be UTF-8, but byte {error.start} is not"
             err.print(f"[red]✗[/] {escape(str(file))}: {why}", soft_wrap=True)
         except ConfigError as error:
             count = f"{len(error.problems)} problem(s)"
@@ -69,7 +69,7 @@ def validate(
         bad += 1
     if unknown := ", ".join(given.keys() - used):
         raise typer.BadParameter(
-            f"{unknown}: no valid document has such a policy of steps", param_hint="--threshold"
+            f"{unknown}: no valid document has a step policy of that name", param_hint="--threshold"
         )
     if bad or (strict and warned):
         raise typer.Exit(1)
@@ -88,11 +88,11 @@ def _watched(target: ScalableTarget) -> str:
 
 
 def _of_size(text: str) -> Iterator[str]:
-    """Warn of a document that only the paid tier of SSM's parameters takes."""
+    """Warn about a document that only the paid tier of SSM parameters accepts."""
     if (size := len(text.encode())) > STANDARD_BYTES:
         yield (
-            f"it has {size} bytes, and a parameter of SSM's standard tier takes {STANDARD_BYTES}: "
-            "set Tier to Advanced, which has a price, as `quickstep apply` does by itself"
+            f"it has {size} bytes, and a standard-tier SSM parameter takes {STANDARD_BYTES}: "
+            "set Tier to Advanced, which costs money, as `quickstep apply` does on its own"
         )
 
 

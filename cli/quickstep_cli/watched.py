@@ -1,7 +1,7 @@
-"""What a document's policies watch: its alarms say so, or their names, or the command line.
+"""What a document's policies watch, according to its alarms, their names or the command line.
 
-A document has no metric in it. Its policies have the names that the templates give them, so what
-`cpu` and `request-rate` watch is known; of any other name, only its alarm knows.
+A document names no metric. Policies named as in the templates are known, such as `cpu` and
+`request-rate`; for any other name, only its alarm says.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 MAX_ALARMS_FILE = 2**26
-"""Bytes, as of what `import` reads."""
+"""Bytes; the same limit as for the input of `import`."""
 
 NAMED: Mapping[str, str] = {
     "high-request-rate": "requests",
@@ -38,7 +38,7 @@ NAMED: Mapping[str, str] = {
     **{name: name for name in ("cpu", "memory", "requests-per-target")},
     **{name: name for name in ("response-time", "queue-depth")},
 }
-"""The signal of each policy that has a name of `templates/scalable-target.yaml`."""
+"""Signals of policies that have a name from `templates/scalable-target.yaml`."""
 
 _METRICS: Mapping[tuple[str, str, str], str] = {
     ("AWS/ECS", "CPUUtilization", "Average"): "cpu",
@@ -52,12 +52,12 @@ _PUBLISHED: Mapping[tuple[str, str], str] = {
     ("Utilization", "Average"): "utilization",
     ("QueueTime", "Average"): "queue-time",
 }
-"""What the publisher sends, in whatever namespace."""
+"""Metrics that the publisher sends, in any namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line says of signals, and the server whose requests they follow."""
+    """The command line's signals, and the server whose requests they follow."""
 
     signals: tuple[str, ...] = ()
     alarms: Path | None = None
@@ -67,7 +67,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is known of a policy's alarm: its signal and its numbers; or why it is `refused`."""
+    """What is known about a policy's alarm: its signal and numbers, or why it is `refused`."""
 
     signal: str = ""
     refused: str = ""
@@ -80,10 +80,10 @@ class Found:
 def what_is_watched(
     target: ScalableTarget, given: Given
 ) -> tuple[dict[str, Watch], dict[str, float]]:
-    """Return what each alarm of a document watches, and the thresholds that an alarms file has.
+    """Return what each of a document's alarms watches, and the thresholds in an alarms file.
 
     Raises:
-        typer.BadParameter: it is not known of one, or it cannot be simulated; the reason is said.
+        typer.BadParameter: a signal is unknown or cannot be simulated; the message says why.
     """
     of_file = read_alarms(given.alarms) if given.alarms else {}
     by_hand = _by_hand(target, given.signals)
@@ -103,7 +103,7 @@ def what_is_watched(
 
 
 def _found(policy: Policy, of_file: Mapping[str, Found], by_hand: Mapping[str, str]) -> Found:
-    """Return what is known of a policy's alarm: by hand, by its alarm, by its name."""
+    """Return what is known about a policy's alarm: by hand, from its alarm, or from its name."""
     seen = of_file.get(policy.alarm)
     if name := by_hand.get(policy.name) or by_hand.get(""):
         return replace(seen or Found(), signal=name, refused="", period=None)
@@ -112,15 +112,15 @@ def _found(policy: Policy, of_file: Mapping[str, Found], by_hand: Mapping[str, s
     if policy.name in NAMED:
         return Found(NAMED[policy.name])
     why = (
-        "a document does not say what its policies watch, and the templates give none this name; "
-        f"say it with --signal {policy.name}=SIGNAL, or give its alarms with --alarms. The signals "
+        "the document does not say what this policy watches, and no template uses its name; "
+        f"pass --signal {policy.name}=SIGNAL, or its alarms as --alarms. The signals "
         f"are {', '.join(SIMULATED)}"
     )
     return Found(refused=why)
 
 
 def _checked(policy: Policy, found: Found) -> Found:
-    """Return what was found, refused if it cannot be simulated."""
+    """Return the finding, refused if it cannot be simulated."""
     if found.signal in NOT_SIMULATED:
         return Found(refused=f"{NOT_SIMULATED[found.signal]} ({found.signal})")
     total = policy.metric_scope is MetricScope.TOTAL
@@ -130,7 +130,7 @@ def _checked(policy: Policy, found: Found) -> Found:
 
 
 def _by_hand(target: ScalableTarget, signals: tuple[str, ...]) -> dict[str, str]:
-    """Return the signals that were given by policy; that of all under an empty name."""
+    """Return the signals given by policy; an empty name holds the one for all."""
     names = {policy.name for policy in target.policies}
     known = [*SIMULATED, *NOT_SIMULATED]
     given = {}
@@ -147,13 +147,13 @@ def _by_hand(target: ScalableTarget, signals: tuple[str, ...]) -> dict[str, str]
 
 
 def read_alarms(file: Path) -> dict[str, Found]:
-    """Return what the alarms in a file watch, by what their policies call them.
+    """Return what the alarms in a file watch, by their policies' names for them.
 
-    The file is `alarms.json` of `quickstep import`, or what `describe-alarms` answers. Alarms that
-    are not Quickstep's are left out.
+    The file is `alarms.json` from `quickstep import`, or the output of `describe-alarms`. Alarms
+    that are not Quickstep's are left out.
 
     Raises:
-        typer.BadParameter: the file cannot be read, or is something else.
+        typer.BadParameter: the file cannot be read, or has other contents.
     """
     try:
         document = parse_json(file.read_text(encoding="utf-8"), MAX_ALARMS_FILE)
@@ -196,7 +196,7 @@ def _of_alarms(alarms: Field) -> Iterator[tuple[str, Found]]:
 def _of_metric(alarm: Mapping[str, Any], period: int) -> Found:
     """Return the signal that an alarm watches."""
     if "MetricName" not in alarm:
-        why = "its alarm is over metric math, which has no model; --signal says what it is like"
+        why = "its alarm uses metric math, which has no model; --signal names a similar signal"
         return Found(refused=why)
     space, name, stat = (str(alarm.get(key)) for key in ("Namespace", "MetricName", "Statistic"))
     signal = _METRICS.get((space, name, stat))
@@ -204,8 +204,8 @@ def _of_metric(alarm: Mapping[str, Any], period: int) -> Found:
         signal = _PUBLISHED.get((name, stat))
     if signal is None:
         why = (
-            f"its alarm watches the {stat} of {space} {name}, which has no model; if it is in "
-            "proportion to a signal that has one, --signal says so"
+            f"its alarm watches the {stat} of {space} {name}, which has no model; if it is "
+            "proportional to a modelled signal, name that with --signal"
         )
         return Found(refused=why)
     return Found("cpu-60s" if signal == "cpu" and period >= MINUTE else signal)

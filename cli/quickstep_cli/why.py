@@ -1,4 +1,4 @@
-"""`quickstep why`: why a target had the tasks it had, in a paragraph, and the evidence below."""
+"""`quickstep why`: why a target had its number of tasks, in a paragraph with the evidence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def why(
 ) -> None:
     """Explain in a paragraph why a target had its number of tasks, with the evidence.
 
-    Works without a record, too, and when another tool changed the number of tasks.
+    Also works without a record, and when another tool changed the number of tasks.
     """
     zone, asked_at = zone_of(utc), now()
     moment = read_past(at, "--at", asked_at, zone) if at else asked_at
@@ -77,8 +77,8 @@ def _tables(seen: Evidence, say: Language) -> Iterator[Table]:
     yield from _alarms(seen)
     parts = (
         ("ECS events", seen.events),
-        ("Deployments that began", seen.deployments),
-        ("Asked for by hand, by schedules, or written", seen.acts),
+        ("Deployments started", seen.deployments),
+        ("Requests, schedules and document changes", seen.acts),
         ("Application Auto Scaling", seen.others),
     )
     for title, part in parts:
@@ -89,7 +89,7 @@ def _tables(seen: Evidence, say: Language) -> Iterator[Table]:
 def _alarms(seen: Evidence) -> Iterator[Table]:
     if isinstance(seen.alarms, Unknown):
         return
-    changes = Table((*named("At", "Alarm", "State"), *prose("Why")), "Alarms that changed state")
+    changes = Table((*named("At", "Alarm", "State"), *prose("Why")), "Alarm state changes")
     for alarm in seen.alarms:
         for one in alarm.transitions:
             if seen.start <= one.at <= seen.end:
@@ -103,13 +103,13 @@ def _alarms(seen: Evidence) -> Iterator[Table]:
 
 
 def _datapoints(seen: Evidence, alarms: Sequence[AlarmPast]) -> Table:
-    """Return a row for each period, and a column for each alarm."""
+    """Return one row per period and one column per alarm."""
     titles = [
         alarm.name + ("" if alarm.threshold is None else f" ({alarm.threshold:g})")
         for alarm in alarms
     ]
     periods = " and ".join(f"{period} s" for period in sorted({alarm.period for alarm in alarms}))
-    table = Table((*named("At"), *numbers(*titles)), f"Datapoints of {periods} (thresholds)")
+    table = Table((*named("At"), *numbers(*titles)), f"Datapoints every {periods} (thresholds)")
     values = [{point.at: f"{point.value:.6g}" for point in alarm.points} for alarm in alarms]
     for at in sorted({at for each in values for at in each}):
         table.add(moment_text(at, seen.zone), *(each.get(at, "-") for each in values))

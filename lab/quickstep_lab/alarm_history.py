@@ -1,8 +1,8 @@
-"""Calls that moto has not, of those who look back: what alarms did, and other scalers.
+"""Calls that look back and that moto lacks: alarm history, and other scalers' activities.
 
-moto keeps the states of an alarm, so DescribeAlarmHistory can list them; its form is that of
-*AlarmHistoryItem*, CloudWatch API reference. Application Auto Scaling does nothing there, and has
-no activities.
+moto keeps an alarm's states, so DescribeAlarmHistory can list them in the form of
+*AlarmHistoryItem*, CloudWatch API reference. Application Auto Scaling is idle there, and has no
+activities.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST = 100
-"""Items in an answer; CloudWatch's own bound."""
+"""Items in an answer; CloudWatch's own limit."""
 
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Have the servers of this process answer the calls."""
+    """Make the servers of this process answer the calls."""
     with (
         patch.object(CloudWatchResponse, "describe_alarm_history", _answer, create=True),
         patch.object(
@@ -67,7 +67,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _items(alarm: Any) -> Iterator[dict[str, Any]]:
-    """Yield the changes of an alarm's state, as moto remembers the states before."""
+    """Yield an alarm's state changes, from the earlier states that moto remembers."""
     states = [(value, reason, at) for _, reason, _, value, at in alarm.history]
     states.append((alarm.state_value, alarm.state_reason, alarm.state_updated_timestamp))
     for (old, old_reason, _), (new, reason, at) in pairwise(states):

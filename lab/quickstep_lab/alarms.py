@@ -1,6 +1,6 @@
-"""How CloudWatch evaluates a metric alarm, and the event that a change of its state sends.
+"""How CloudWatch evaluates a metric alarm, and the event that a state change sends.
 
-Sources, of the CloudWatch User Guide: "Alarm evaluation", "Configuring how CloudWatch alarms treat
+Sources in the CloudWatch User Guide: "Alarm evaluation", "Configuring how CloudWatch alarms treat
 missing data", "Alarm events and EventBridge". Pure: the datapoints and the time are arguments.
 """
 
@@ -44,11 +44,11 @@ _ALARM, _OK, _UNKNOWN = AlarmState.ALARM, AlarmState.OK, AlarmState.INSUFFICIENT
 
 
 class UnmodelledAlarmError(ValueError):
-    """An alarm of a kind that the model has no rules for, or that CloudWatch would refuse."""
+    """An alarm of a kind without rules in the model, or that CloudWatch would refuse."""
 
 
 class MissingData(StrEnum):
-    """What a missing datapoint counts as; the values are CloudWatch's `TreatMissingData`."""
+    """How to treat a missing datapoint; the values are CloudWatch's `TreatMissingData`."""
 
     MISSING = "missing"
     IGNORE = "ignore"
@@ -60,8 +60,8 @@ class MissingData(StrEnum):
 class AlarmDefinition:
     """A static-threshold alarm on one metric. `period` is in seconds.
 
-    Not the scaler's `AlarmDefinition`, which says how to read a metric back: this one stands for
-    CloudWatch. If both shared their comparisons, a mistake in these would go unseen.
+    The scaler has its own `AlarmDefinition`, for reading a metric back; this one stands for
+    CloudWatch. Shared comparisons would hide their own mistakes.
     """
 
     name: str
@@ -79,7 +79,7 @@ class AlarmDefinition:
     description: str = ""
 
     def breached_by(self, value: float) -> bool:
-        """Whether a datapoint is on the breaching side of the threshold."""
+        """Return whether a datapoint is on the breaching side of the threshold."""
         compare, _, _ = _COMPARISONS[self.comparison]
         return bool(compare(value, self.threshold))
 
@@ -98,7 +98,7 @@ class AlarmDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Datapoint:
-    """A metric's value in the period that starts `at`; None where nothing was published."""
+    """A metric's value in the period that starts `at`; None if nothing was published."""
 
     at: datetime
     value: float | None
@@ -120,7 +120,7 @@ def read_definition(alarm: MetricAlarmTypeDef) -> AlarmDefinition:
 
     Raises:
         UnmodelledAlarmError: it is not a static-threshold alarm on one metric and statistic, or
-            its period is none that CloudWatch takes.
+            CloudWatch does not accept its period.
     """
     name, comparison, period = alarm["AlarmName"], alarm["ComparisonOperator"], alarm.get("Period")
     if alarm.get("Metrics") or "Statistic" not in alarm or period is None:
@@ -152,7 +152,7 @@ def read_definition(alarm: MetricAlarmTypeDef) -> AlarmDefinition:
 
 
 def evaluation_range(definition: AlarmDefinition, now: datetime) -> tuple[datetime, ...]:
-    """Return the starts of the periods to retrieve, oldest first; all of them have ended.
+    """Return the starts of the periods to retrieve, oldest first; all have ended.
 
     Example: 1 period of 10 s at 10:00:32: 10:00:00, 10:00:10, 10:00:20.
     """
@@ -166,8 +166,8 @@ def next_state(
 ) -> AlarmState:
     """Return the state that follows from the evaluation range, oldest first, None for missing.
 
-    With as many real datapoints as the window takes, the newest of them decide, and missing ones
-    do not count. With fewer, `missing_data` fills up the window:
+    If there are enough real datapoints for the window, the newest of them decide, and missing ones
+    do not count. Otherwise `missing_data` fills the window:
 
         M of N = 3 of 3, range 5     missing             ignore     breaching   notBreaching
         0 X X - X  enough            ALARM               ALARM      ALARM       ALARM
@@ -176,9 +176,9 @@ def next_state(
         - - X - -  2 filled          ALARM               previous   ALARM       OK
         - - - - X  2 filled          previous            previous   ALARM       OK
 
-    The last two differ under `missing` by the rule on premature alarms: where all that is known
-    breaches, it is believed once the oldest such datapoint is M periods old. Until then, and in
-    the case that the guide leaves open, the state stays as it is.
+    The last two differ under `missing` by the rule on premature alarms: if all known datapoints
+    breach, the alarm fires once the oldest of them is M periods old. Until then, and in the case
+    that the guide leaves open, the state stays.
     """
     treatment, needed = definition.missing_data, definition.datapoints_to_alarm
     window = definition.evaluation_periods
@@ -205,10 +205,10 @@ def evaluate(
     queried_at: datetime,
     now: datetime,
 ) -> AlarmStatus:
-    """Return the alarm's status after an evaluation: `previous` itself where the state stays.
+    """Return the alarm's status after an evaluation: `previous` itself if the state stays.
 
-    `datapoints` are those of `evaluation_range`, one a period; `queried_at` is when they were
-    asked for.
+    `datapoints` are those of `evaluation_range`, one per period; `queried_at` is when they were
+    read.
     """
     state = next_state(definition, [point.value for point in datapoints], previous.state)
     if state is previous.state:
@@ -226,7 +226,7 @@ def _reason(
     before: AlarmState,
     state: AlarmState,
 ) -> str:
-    """Return the sentence beside the state, in CloudWatch's words; newest datapoint first."""
+    """Return the state's reason in CloudWatch's words; newest datapoint first."""
     missing = definition.evaluation_periods - len(real)
     if state is _UNKNOWN:
         return f"Insufficient Data: {_count(missing, 'datapoint')} {_were(missing)} unknown."
@@ -303,7 +303,7 @@ def alarm_event(
         "namespace": definition.namespace,
     }
     stat = {"metric": metric, "period": definition.period, "stat": definition.statistic}
-    # A UUID that stays the same while the definition does.
+    # A UUID that changes only with the definition.
     metric_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{definition.arn}/{definition.metric}"))
     configuration: dict[str, Any] = {
         "metrics": [{"id": metric_id, "metricStat": stat, "returnData": True}]

@@ -1,13 +1,12 @@
-"""`make build`: `sam build`, with the Python that the function's runtime needs, and bytecode.
+"""`make build`: `sam build` with the Python of the function's runtime, plus bytecode.
 
-SAM installs the Powertools layer with the interpreter of that runtime and looks for it on PATH,
-where a pyenv shim can stand in front of it that runs nothing. Without one, SAM can build in a
-container.
+SAM installs the Powertools layer with that runtime's interpreter and looks for it on PATH, where
+a pyenv shim that runs nothing may hide it. Without an interpreter, SAM can build in a container.
 
-SAM ships no bytecode, and in Lambda none can be written, so that each cold start would compile
-everything again. It is added to what SAM has built, which SAM clears before each build. Python
-holds it against the source's hash, so it is never older than the source. A build in a container is
-left without: nothing there is of the right version.
+SAM ships no bytecode, and in Lambda none can be written, so each cold start would compile
+everything again. It is added to SAM's build, which SAM clears before each new one. Python checks
+it against the source's hash, so it is never older than the source. A build in a container gets
+none: nothing on this machine has the right version.
 """
 
 from __future__ import annotations
@@ -68,13 +67,13 @@ def _runs(path: Path) -> bool:
 
 
 def build(*, quiet: bool = False) -> None:
-    """Build function and layers into `.aws-sam`; `quiet` keeps SAM's lines for an error.
+    """Build function and layers into `.aws-sam`; `quiet` shows SAM's lines only on error.
 
     Raises:
         BuildError: this is no clone, there is neither such a Python nor Docker, or SAM failed.
     """
     if not (ROOT / "template.yaml").is_file():
-        raise BuildError(f"it takes a clone of the repository: {ROOT} has no template.yaml")
+        raise BuildError(f"this needs a clone of the repository: {ROOT} has no template.yaml")
     python = runtime_python()
     if python is None and not docker_answers():
         raise BuildError(f"SAM builds the Powertools layer with {RUNTIME}. {NO_RUNTIME_PYTHON}")
@@ -93,7 +92,7 @@ def build(*, quiet: bool = False) -> None:
 
 def _compile(python: Path) -> None:
     """Add the runtime's bytecode to the build."""
-    # Without the folder of this machine in it, the same source gives the same bytecode everywhere.
+    # Without this machine's folder in it, the same source gives the same bytecode everywhere.
     how = ("-q", "--invalidation-mode", "checked-hash", "-s", BUILT)
     done = subprocess.run(  # noqa: S603 - the interpreter that SAM has just built with
         [python, "-m", "compileall", *how, BUILT],

@@ -1,4 +1,4 @@
-"""The clocks that the demo lives by; a test hands it one that does not wait."""
+"""The demo's clocks; a test passes one that does not wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 LOOK_SECONDS = 0.2
-"""How often the demo looks for what it waits for."""
+"""How often the demo checks for what it waits for."""
 
 
 def _utc_now() -> datetime:
@@ -21,9 +21,9 @@ def _utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Clock:
-    """What tells the time (aware UTC), and what waits (seconds).
+    """A source of time (aware UTC), and a way to wait (seconds).
 
-    Who waits for something to happen looks every `look` seconds.
+    Code that waits for something to happen checks every `look` seconds.
     """
 
     now: Callable[[], datetime] = _utc_now
@@ -31,7 +31,7 @@ class Clock:
     look: float = LOOK_SECONDS
 
     def looks_until(self, moment: datetime) -> Iterator[None]:
-        """Wait for `moment`, and yield at each look on the way; end at once where it has passed.
+        """Wait for `moment`, and yield at each look on the way; end at once if it has passed.
 
         Example: for a moment 0.5 s away and a look every 0.2 s, yield after 0.2 s and 0.4 s.
         """
@@ -43,11 +43,11 @@ class Clock:
 
 
 class CatchUpClock:
-    """A clock that is `behind` and catches up: waits are shortened, work takes what it takes.
+    """A clock that is `behind` and catches up: it shortens waits, while work takes its real time.
 
-    So whatever is measured under it is measured in real time. While it hurries, a wait takes
-    a tenth of its length, until the clock is no longer behind: from then on it is the real
-    time. `clock` is the pair of both, for code that reads the time and waits.
+    So everything measured under it is measured in real time. While it hurries, a wait takes a tenth
+    of its length, until the clock has caught up; from then on it shows the real time. `clock` is
+    the pair of both, for code that reads the time and waits.
     """
 
     def __init__(self, behind: timedelta, real: Clock) -> None:
@@ -57,16 +57,16 @@ class CatchUpClock:
         self._hurries = False
 
     def hurry(self, hurries: bool) -> None:
-        """Begin to hurry, or stop. While it hurries, the views are updated once a second."""
+        """Start or stop hurrying. While it hurries, views update once a second."""
         self._hurries = hurries and self.behind > timedelta(0)
         self.clock.look = 1 if self._hurries else self._real.look
 
     def now(self) -> datetime:
-        """Return the time that it tells."""
+        """Return the clock's time."""
         return self._real.now() - self.behind
 
     def sleep(self, seconds: float) -> None:
-        """Wait until so many seconds have passed on it."""
+        """Wait until this many seconds have passed on the clock."""
         share = 0.9 if self._hurries else 0
         skipped = min(self.behind, timedelta(seconds=seconds * share))
         self._real.sleep(seconds - skipped.total_seconds())
@@ -74,7 +74,7 @@ class CatchUpClock:
 
 
 def next_boundary(moment: datetime, seconds: int) -> datetime:
-    """Return the first multiple of `seconds` on the UTC clock that is not before `moment`.
+    """Return the first multiple of `seconds` on the UTC clock at or after `moment`.
 
     Example: 10:00:03.2 and 10 s: 10:00:10.
     """
@@ -83,7 +83,7 @@ def next_boundary(moment: datetime, seconds: int) -> datetime:
 
 
 def period_start(moment: datetime, seconds: int) -> datetime:
-    """Return the last multiple of `seconds` on the UTC clock that is not after `moment`.
+    """Return the last multiple of `seconds` on the UTC clock at or before `moment`.
 
     Example: 10:00:03.2 and 10 s: 10:00:00.
     """

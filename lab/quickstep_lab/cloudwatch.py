@@ -1,7 +1,7 @@
-"""CloudWatch's own work, which the embedded AWS leaves out: evaluating alarms over their metrics.
+"""CloudWatch's alarm evaluation, which the embedded AWS leaves out.
 
-Definitions, states and datapoints are CloudWatch's, read and written with boto3; the rules are
-those of `lab.alarms`.
+Definitions, states and datapoints are CloudWatch's, read and written with boto3; the rules come
+from `lab.alarms`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     )
 
 EVALUATION_SECONDS = constants.EVALUATION.whole
-"""How often CloudWatch evaluates an alarm whose period is shorter than a minute."""
+"""How often CloudWatch evaluates an alarm with a period under a minute."""
 VISIBILITY_DELAY = constants.DEMO_VISIBILITY.whole
-"""Seconds from the end of a period to the evaluation that sees its datapoint."""
+"""Seconds from a period's end to the evaluation that sees its datapoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,18 @@ class Evaluation:
 
     @property
     def newest(self) -> float | None:
-        """The newest datapoint's value; None where it is missing."""
+        """The newest datapoint's value; None if missing."""
         return self.datapoints[-1].value
 
     def event(self) -> dict[str, Any] | None:
-        """Return the event that the evaluation sends: None unless the state has changed."""
+        """Return the event that the evaluation sends; None if the state is unchanged."""
         if self.status is self.previous:
             return None
         return alarm_event(self.definition, self.status, self.previous, str(uuid.uuid4()))
 
 
 def create_alarms(client: CloudWatchClient, alarms: Iterable[PutMetricAlarmInputTypeDef]) -> None:
-    """Create alarms, in the state in which CloudWatch creates them; the emulator says OK."""
+    """Create alarms in CloudWatch's initial state; the emulator would start them in OK."""
     for alarm in alarms:
         client.put_metric_alarm(**alarm)
         client.set_alarm_state(
@@ -77,7 +77,7 @@ def evaluate_alarms(
 ) -> Iterator[Evaluation]:
     """Evaluate the alarms whose names start with `prefix`, one by one; store changed states.
 
-    An alarm is evaluated when it is asked for: its event can leave before the next one's turn.
+    Each alarm is evaluated on demand, so its event can leave before the next alarm's turn.
     """
     answer = client.describe_alarms(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
     for alarm in answer["MetricAlarms"]:
@@ -113,9 +113,9 @@ def _status(alarm: MetricAlarmTypeDef) -> AlarmStatus:
 def _datapoints(
     client: CloudWatchClient, definition: AlarmDefinition, now: datetime
 ) -> tuple[Datapoint, ...]:
-    """Return the evaluation range, with None for the values of periods that have no data.
+    """Return the evaluation range, with None for periods without data.
 
-    StartTime is on the period grid: there CloudWatch's buckets start, and the emulator's with it.
+    StartTime is on the period grid, where CloudWatch's buckets start, and so the emulator's.
     """
     starts = evaluation_range(definition, now)
     answer = client.get_metric_data(

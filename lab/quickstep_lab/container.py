@@ -1,4 +1,4 @@
-"""The built function in a container, where Docker can be used: `sam local invoke`."""
+"""Run the built function in a container, if Docker is usable: `sam local invoke`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ContainerError(Exception):
 
 
 def docker_answers() -> bool:
-    """Whether a Docker daemon can be used; the command alone proves nothing."""
+    """Return whether a Docker daemon is usable; having the command proves nothing."""
     return bool(_docker("info", "--format", "{{.ServerVersion}}"))
 
 
 def _docker(*arguments: str) -> str:
-    """Return what a docker command prints; nothing where there is no Docker, or no daemon."""
+    """Return a docker command's output; empty without Docker or its daemon."""
     docker = shutil.which("docker")
     if docker is None:
         return ""
@@ -44,10 +44,10 @@ def _docker(*arguments: str) -> str:
 
 @contextmanager
 def address_for_containers(endpoint_url: str) -> Iterator[str]:
-    """Make the embedded AWS, which listens on loopback only, reachable from a container.
+    """Make the embedded AWS, which listens only on loopback, reachable from a container.
 
     Docker on Linux has a gateway address on this machine, where a second server can answer for the
-    same account. Docker Desktop has none, but a name for this machine's loopback.
+    same account. Docker Desktop has a name for this machine's loopback instead.
     """
     gateway = _docker(
         "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"

@@ -5,8 +5,8 @@
                      | +-------- a task feels a surge -------------> queue   queue       |
                      +-------------------------- desired count --------------------------+
 
-Everything from PutMetricData to ECS goes over boto3 to an embedded AWS, and so do the messages by
-which tasks report a surge, and by which the scaler looks again. The loop yields a snapshot a
+Everything from PutMetricData to ECS goes over boto3 to an embedded AWS, including the messages by
+which tasks report a surge and the scaler schedules its next look. The loop yields one snapshot per
 second; the views only show them.
 """
 
@@ -83,13 +83,13 @@ FIRST_HEARTBEAT = 5
 
 
 SURGE_SECONDS = 15
-"""So long a surge is shown in real time: while it is answered. All else is shown faster."""
+"""How long a surge runs in real time, while it is answered. Everything else runs faster."""
 
 
 def alarms_of(target: ScalableTarget) -> tuple[PutMetricAlarmInputTypeDef, ...]:
     """Return a document's alarms as `templates/scalable-target.yaml` makes them by default.
 
-    A test holds both together.
+    A test compares the two.
     """
     return tuple(_alarm(policy) for policy in target.policies)
 
@@ -125,11 +125,11 @@ def play_on_embedded_aws(
     publish: Callable[[Sequence[Snapshot], Race], None],
     invite: Callable[[str, Sequence[Snapshot]], None] | None,
 ) -> Summary:
-    """Start an embedded AWS, and play the plan on it, beside AWS's scalers; see `play`.
+    """Start an embedded AWS, and play the plan on it next to AWS's scalers; see `play`.
 
-    It begins as far back as it is long and catches up with the present: the start of the surge is
-    played in real time, all else faster. With `invite`, the service stays up until Ctrl-C. That is
-    called once the clock tells the real time, with the endpoint and the run so far.
+    It starts in the past by its own length and catches up with the present: the start of the surge
+    runs in real time, everything else faster. `invite` keeps the service up until Ctrl-C. It is
+    called once the clock shows the real time, with the endpoint and the run so far.
     """
     target = parse_target(plan.policy.read_text(encoding="utf-8"))
     real = Clock()
@@ -184,12 +184,12 @@ def play(
     rivals: Sequence[Lane] = (),
     stay: demo_view.Show | None = None,
 ) -> Summary:
-    """Run the plan against a prepared account and show it; print what it came to and return it.
+    """Run the plan against a prepared account and show it; print the summary and return it.
 
-    `log` gets what was measured in each second beside the scaler's lines. `publish` shows it
-    somewhere else, too: it gets all snapshots so far after each second. With `stay`, the service
-    goes on under the traffic's last second until Ctrl-C, and `stay` gets the snapshots then. Ctrl-C
-    before ends the run, and the summary is of what there was until then.
+    `log` gets each second's measurements next to the scaler's lines. `publish` shows the run
+    somewhere else as well: after each second it gets all snapshots so far. With `stay`, the service
+    continues under the traffic's last second until Ctrl-C, and `stay` gets the snapshots then. An
+    earlier Ctrl-C ends the run, and the summary covers it up to there.
     """
     start = next_boundary(clock.now(), EVALUATION_SECONDS)
     for line in (
@@ -211,7 +211,7 @@ def play(
                 show(snapshots)
                 publish(snapshots)
     except KeyboardInterrupt:
-        console.print("Stopped before its end.")
+        console.print("Stopped early.")
         stopped = True
     summary = summarise(snapshots)
     console.print()
@@ -247,10 +247,10 @@ def run(
 ) -> Generator[Snapshot]:
     """Play the plan against a prepared account; yield a snapshot at the end of each second.
 
-    One that `stays` goes on after the plan's end, with the requests of its last second.
+    If it `stays`, it continues after the plan's end with the requests of its last second.
 
     `start` is on the grid of CloudWatch's periods. Each task publishes what it received in 5 s,
-    stamped with the last second of them; a period of 10 s is evaluated VISIBILITY_DELAY after its
+    stamped with the last of those seconds; a period of 10 s is evaluated VISIBILITY_DELAY after its
     end:
 
         second   0    5    10   12   15   20   22
@@ -259,8 +259,8 @@ def run(
         sees                    0-10           10-20
 
     Meanwhile the scaler gets its own messages as they fall due, and the heartbeat once a minute. A
-    task that feels a surge publishes its seconds at once, and tells the scaler.
-    A task that starts is pending for as long, and one that was removed drains.
+    task that feels a surge publishes its seconds at once, and notifies the scaler. A starting task
+    is pending until it serves, and a removed one drains.
     """
     target = parse_target(plan.policy.read_text(encoding="utf-8"))
     cloudwatch = account.client("cloudwatch")

@@ -1,4 +1,4 @@
-"""What a run of the demo came to: figures drawn from its snapshots. Pure."""
+"""A demo run's result: figures drawn from its snapshots. Pure."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from quickstep_lab.snapshot import Snapshot
 
 SURGE = "surge"
-"""The kind of a decision that a task's message has set off."""
+"""The kind of decision that a task's message triggers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a surge led to: what asked for tasks first, when ECS accepted them, how many they were.
+    """A surge's answer: what first asked for tasks, when ECS accepted them, how many they were.
 
-    `by` is the kind of what set the first scale-out off: a task's surge, an alarm, a re-check. The
-    times are seconds of the demo: `alarm_at` is None where no alarm has fired, `serving_at` where
-    the demo came to an end before all of the tasks served. `to_update_ms` is from the message or
-    the alarm on; it is None where a re-check did it, as the alarm's own event could not be
-    answered. `steps` counts the scale-outs up to `tasks_after`.
+    `by` is the first scale-out's trigger: a task's surge, an alarm, a re-check. Times are seconds
+    of the demo: `alarm_at` is None if no alarm fired, `serving_at` if the demo ended before all
+    tasks served. `to_update_ms` counts from the message or the alarm; it is None if a re-check
+    scaled out, because the alarm's own event could not be answered. `steps` counts the scale-outs
+    up to `tasks_after`.
     """
 
     by: str
@@ -49,7 +49,7 @@ def period_end(alarm_at: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A desired count, and the second of the demo since which ECS had it."""
+    """A desired count, and the second of the demo from which ECS had it."""
 
     count: int
     since: int
@@ -57,7 +57,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Evaluations:
-    """How many decisions the scaler made, by what set them off."""
+    """How many decisions the scaler made, by trigger."""
 
     surges: int = 0
     alarms: int = 0
@@ -75,9 +75,8 @@ class Summary:
     """A run in figures; seconds count from the start of the traffic.
 
     `surge_at` is the first overloaded second of the first surge that was answered, or that a
-    scale-out alarm was due to answer; None without one. `answer` is how the scaler
-    answered it. `desired` has every
-    change of the desired count. After second `last_failed` no request failed any more.
+    scale-out alarm should have answered; None without one. `answer` is the scaler's answer to it.
+    `desired` has every change of the desired count. No request failed after second `last_failed`.
     """
 
     seconds: int
@@ -92,7 +91,7 @@ class Summary:
 
     @property
     def unanswered(self) -> bool:
-        """Whether there was a surge, and no capacity for it."""
+        """Whether there was a surge without a scale-out."""
         return self.surge_at is not None and self.answer is None
 
 
@@ -105,7 +104,7 @@ class _Made:
 
     @property
     def kind(self) -> str:
-        """What set it off."""
+        """Its trigger."""
         return str(self.record["trigger"]["kind"])
 
     @property
@@ -115,7 +114,7 @@ class _Made:
 
 
 def summarise(snapshots: Sequence[Snapshot]) -> Summary:
-    """Return the figures of a run, whole or cut short."""
+    """Return the figures of a run, complete or cut short."""
     alarms = [alarm for shot in snapshots for alarm in shot.alarms]
     scale_out = {alarm.policy for alarm in alarms if alarm.direction is Direction.OUT}
     made = [_Made(shot.made_at(r), r) for shot in snapshots for r in shot.decisions]
@@ -157,7 +156,7 @@ def _caused_at(record: Mapping[str, Any], first: Snapshot) -> float:
 
 
 def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desired, ...]:
-    """Return the desired count at the start, and every change that was made."""
+    """Return the desired count at the start, and every change."""
     changes = [one for one in made if one.outcome.changes_capacity]
     return (
         *(Desired(shot.desired, 0) for shot in snapshots[:1]),
@@ -168,14 +167,14 @@ def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desi
 def _surge_at(
     overloaded: Sequence[bool], alarms_at: Sequence[float], felt_at: Sequence[float]
 ) -> int | None:
-    """Return the first second of the first surge that was answered, or that should have been.
+    """Return the first second of the first surge that was answered, or should have been.
 
-    A task that feels one speaks of the second that ended before it, an alarm of the period. Without
-    either, a period that was overloaded
-    throughout, and evaluated before the end, was due to raise it. The surge may have begun before
-    the period in breach: it reaches back as far as every second was overloaded.
+    A task's surge concerns the second that ended before it, an alarm its period. Without either, a
+    period that was overloaded throughout and evaluated before the end should have raised the alarm.
+    The surge may have begun before the period in breach: it reaches back over every overloaded
+    second.
 
-    Example: an alarm at 22.1 s speaks of seconds 10 to 20; overloaded from 8 on, the surge is at 8.
+    Example: an alarm at 22.1 s concerns seconds 10 to 20; overloaded from 8 on, the surge is at 8.
     """
     period = EVALUATION_SECONDS
     said = [
@@ -203,7 +202,7 @@ def _answer(
     made: Sequence[_Made],
     snapshots: Sequence[Snapshot],
 ) -> Answer | None:
-    """Return what followed: scale-outs up to the first scale-in; None without any."""
+    """Return the answer: scale-outs up to the first scale-in; None without any."""
     first_asked = min([*fired[:1], *felt[:1]], default=float("inf"))
     since = [one for one in made if one.at >= first_asked]
     until_in = takewhile(lambda one: one.outcome is not Outcome.SCALED_IN, since)

@@ -1,4 +1,4 @@
-"""Shows a run of the demo in a terminal: a live view, or else plain lines."""
+"""Shows a run of the demo in a terminal, as a live view or as plain lines."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from quickstep_lab.race import Lane, Race
 
 Show = Callable[[Sequence[Snapshot]], None]
-"""Shows a run so far; called after each second."""
+"""Shows the run so far; called after each second."""
 
 LINE_SECONDS = 5
 CHART_HEIGHT = 5
 DECISIONS_SHOWN = 5
 _WIDE, _NUMBERS = 110, 46
-"""Columns of a terminal that has room for all that is said of a scaler, and how many that takes."""
+"""Columns of a terminal with room for a scaler's numbers, and how many they take."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _STATE_STYLES = {
     AlarmState.OK: "green",
@@ -56,7 +56,7 @@ def view(console: Console, plan: Plan, rivals: Sequence[Lane] = ()) -> AbstractC
 
 @contextmanager
 def _live(console: Console, plan: Plan, rivals: Sequence[Lane]) -> Iterator[Show]:
-    # Without its own thread: it could write into the log while the scaler prints to that.
+    # No thread of its own: it could write into the log while the scaler prints there.
     with Live(console=console, auto_refresh=False) as live:
 
         def show(snapshots: Sequence[Snapshot]) -> None:
@@ -81,10 +81,9 @@ def _lines(console: Console) -> Iterator[Show]:
 
 
 def lines(snapshot: Snapshot, last: Mapping[str, Any] | None = None) -> list[str]:
-    """Return what to say of one second: its decisions, and every 5 s how things stand.
+    """Return the lines for one second: its decisions, and the state every 5 s.
 
-    `last` is the decision before them: one of the same kind that only repeats it is shown in few
-    words.
+    `last` is the decision before them: a repetition of the same kind is shown in few words.
     """
     load, said = snapshot.load, []
     for record in snapshot.decisions:
@@ -118,9 +117,9 @@ def _cause(trigger: Mapping[str, Any]) -> str:
 
 
 def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a record only says once more what a look before has said: that nothing is done.
+    """Return whether a record only repeats that an earlier look changed nothing.
 
-    Such looks are re-checks and surges. Where capacity changed in between, so did what they say.
+    Such looks are re-checks and surges. If capacity changed in between, their results differ.
     """
     kinds = {one["trigger"]["kind"] for one in (before, record)}
     return (
@@ -132,7 +131,7 @@ def _repeats(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A decision as it is shown: when it was made, and how many before it said the same."""
+    """A decision for display: when it was made, and how many before it said the same."""
 
     at: float
     record: Mapping[str, Any]
@@ -140,7 +139,7 @@ class _Shown:
 
 
 def _newest(snapshots: Sequence[Snapshot], most: int) -> list[_Shown]:
-    """Return the newest decisions, newest first; of those that repeat each other, the newest."""
+    """Return the newest decisions, newest first; repetitions are represented by the newest."""
     shown: list[_Shown] = []
     for shot in reversed(snapshots):
         for record in reversed(shot.decisions):
@@ -159,7 +158,7 @@ def _clock(at: float) -> str:
 
 
 def frame(snapshots: Sequence[Snapshot], plan: Plan, width: int, race: Race) -> RenderableType:
-    """Return the live view of a run so far, for a terminal `width` columns wide."""
+    """Return the live view of the run so far, for a terminal `width` columns wide."""
     newest = snapshots[-1]
     title = f"{plan.traffic.name}  {_clock(newest.second + 1)} of {_clock(plan.seconds)}"
     chart = _load_chart(snapshots, width - 4)
@@ -173,7 +172,7 @@ def frame(snapshots: Sequence[Snapshot], plan: Plan, width: int, race: Race) -> 
 
 
 def _load_chart(snapshots: Sequence[Snapshot], width: int) -> Text:
-    """Return the load per task, one column a second, with the thresholds as lines."""
+    """Return the load per task, one column per second, with the thresholds as lines."""
     shown = snapshots[-width:]
     newest = shown[-1]
     values = [shot.load.per_task for shot in shown]
@@ -211,7 +210,7 @@ def _tasks(snapshot: Snapshot) -> Text:
 
 
 def _race(race: Race, width: int) -> RenderableType:
-    """Return a row a scaler, all on one axis: the requests that fail in red, and their sum."""
+    """Return one row per scaler on a shared axis: failed requests in red, and their sum."""
     if len(race.lanes) == 1:
         return Group()
     names = max(len(lane.name) for lane in race.lanes)
@@ -225,7 +224,7 @@ def _race(race: Race, width: int) -> RenderableType:
 
 
 def _strip(race: Race, lane: Lane, columns: int, top: float) -> Text:
-    """Return what failed of the most that came, over the whole race: a column for some seconds."""
+    """Return a strip of failures relative to the highest load, one column for several seconds."""
     text = Text(no_wrap=True, overflow="crop")
     for column in range(columns):
         first, last = (race.seconds * (column + n) // columns for n in (0, 1))
@@ -256,7 +255,7 @@ def _alarms(snapshot: Snapshot) -> RenderableType:
 
 
 def _decisions(snapshots: Sequence[Snapshot]) -> RenderableType:
-    """Return the newest decisions first, so that it is the oldest that a low terminal crops."""
+    """Return the decisions newest first, so that a short terminal crops the oldest."""
     table = Table.grid(padding=(0, 1))
     for shown in _newest(snapshots, DECISIONS_SHOWN):
         outcome = Outcome(shown.record["outcome"])
@@ -274,7 +273,7 @@ def _outcome_style(outcome: Outcome) -> str:
 
 
 def print_end(console: Console, plan: Plan, summary: Summary, race: Race) -> None:
-    """Print what was measured and what is modelled, and then what the race came to."""
+    """Print what was measured, what is modelled, and then the race's result."""
     console.print(summary_table(summary, plan))
     console.print()
     if len(race.lanes) > 1:
@@ -293,7 +292,7 @@ def _result(race: Race) -> Table:
 
 
 def summary_table(summary: Summary, plan: Plan) -> Table:
-    """Return the run in figures, and what of it is real and what is modelled."""
+    """Return the run in figures, with what is real and what is modelled."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -335,7 +334,7 @@ _WHO = {
     "re-check": "a re-check",
     "heartbeat": "the heartbeat",
 }
-"""Who answered a surge, by what set the first scale-out off."""
+"""What answered a surge, by the first scale-out's trigger."""
 
 
 def _desired(counts: Sequence[Desired]) -> Iterator[str]:

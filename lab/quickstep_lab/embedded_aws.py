@@ -1,8 +1,8 @@
 """An AWS on a free loopback port, for the demo, `make invoke` and the integration tests.
 
 It is a moto server: ECS, CloudWatch, DynamoDB, SQS and SSM answer boto3 over real HTTP. It
-evaluates no alarm and starts no task; the other modules of `lab` model those. By moto as many tasks
-run as are desired, at once: `counted` has it say what a model of the tasks says.
+evaluates no alarm and starts no task; other modules of `lab` model those. In moto, the desired
+number of tasks runs at once; `counted` makes it report a model's tasks instead.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TABLE = "quickstep"
 QUEUE = "quickstep-rechecks"
 SURGES = "quickstep-surges.fifo"
 VISIBILITY_TIMEOUT = 60
-"""Seconds until a message that was received, but not deleted, comes again; as in the template."""
+"""Seconds until a received but undeleted message comes again; as in the template."""
 SURGES_ATTRIBUTES: dict[QueueAttributeNameType, str] = {
     "FifoQueue": "true",
     "DeduplicationScope": "messageGroup",
@@ -58,14 +58,14 @@ TABLE_ATTRIBUTES: list[AttributeDefinitionTypeDef] = [
     {"AttributeName": "pk", "AttributeType": "S"},
     {"AttributeName": "sk", "AttributeType": "S"},
 ]
-"""As in `template.yaml`; a test holds both together."""
+"""As in `template.yaml`; a test compares the two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How to reach an AWS: the session to make clients from, and the endpoint to give them.
+    """How to reach an AWS: the session to make clients from, and their endpoint.
 
-    A service of `elsewhere`, such as `dynamodb`, has its own endpoint. A client with a time-out
+    A service in `elsewhere`, such as `dynamodb`, has its own endpoint. A client with a time-out
     waits `patience` seconds for an answer: on a busy machine an emulator answers later than AWS
     would. With None, a client's own time-out counts.
     """
@@ -77,9 +77,9 @@ class Account:
     _clients: dict[str, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def client(self, service: str, /, *, config: Config | None = None) -> Any:
-        """Return a client of one of its services, e.g. `ecs`: with a config, a new one.
+        """Return a client for a service, e.g. `ecs`; a config makes a new one.
 
-        Without, it is made once: making one takes as long as the call that it is for.
+        Without a config it is made once, because making one takes as long as a call.
         """
         if config is None and service in self._clients:
             return self._clients[service]
@@ -97,7 +97,7 @@ class EmbeddedAws:
     """The server, as a context manager: `with EmbeddedAws() as account: ...`. Starts empty."""
 
     def __init__(self) -> None:
-        # One line a request would drown whatever the caller has to say.
+        # One line per request would drown the caller's own output.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._more = ExitStack()
@@ -124,7 +124,7 @@ class EmbeddedAws:
 
 
 def account_at(endpoint_url: str) -> Account:
-    """Return how to reach the server that answers there."""
+    """Return how to reach the server at an endpoint."""
     session = boto3.Session(
         aws_access_key_id="embedded",
         aws_secret_access_key="embedded",  # noqa: S106 - moto takes any
@@ -166,9 +166,9 @@ def create_surge_queue(account: Account) -> str:
 
 
 def create_service(account: Account, name: ServiceName, desired: int) -> None:
-    """Create a Fargate service, and its cluster; all of its tasks run, its first rollout is over.
+    """Create a Fargate service and its cluster; all tasks run, and its first rollout is over.
 
-    moto never ends the rollout of a service that is created with tasks, hence the second step.
+    moto never ends the rollout of a service created with tasks, hence the second step.
     """
     client = account.client("ecs")
     client.create_cluster(clusterName=name.cluster)
@@ -192,9 +192,9 @@ def create_service(account: Account, name: ServiceName, desired: int) -> None:
 
 @contextmanager
 def counted(name: ServiceName, running: Callable[[], int]) -> Iterator[None]:
-    """Have DescribeServices of this process's server count the running tasks as a model does.
+    """Make DescribeServices of this process's server count running tasks as a model does.
 
-    Example: 6 desired, of which 4 start: 2 running, 4 pending. What drains is not counted.
+    Example: 6 desired, of which 4 are starting: 2 running, 4 pending. Draining tasks do not count.
     """
     backend = ecs_backends[ACCOUNT][REGION]
     described = backend.describe_services
@@ -213,7 +213,7 @@ def counted(name: ServiceName, running: Callable[[], int]) -> Iterator[None]:
 
 @contextmanager
 def living_by(now: Callable[[], datetime]) -> Iterator[None]:
-    """Have this process's server live by a clock: the delays of its queues, the times of alarms."""
+    """Put this process's server on a clock: its queues' delays, its alarms' times."""
 
     def naive() -> datetime:
         return now().replace(tzinfo=None)
@@ -226,7 +226,7 @@ def living_by(now: Callable[[], datetime]) -> Iterator[None]:
 
 
 def put_scaler(account: Account, queue_url: str) -> None:
-    """Store what the scaler's stack says of it, by which the commands find it."""
+    """Store the scaler's parameter, by which the commands find it."""
     named = {"Stack": "quickstep", "Table": TABLE, "Rechecks": queue_url}
     client = account.client("ssm")
     client.put_parameter(
@@ -241,7 +241,7 @@ def put_policy(account: Account, name: ServiceName, document: str) -> None:
 
 
 def desired_count(account: Account, name: ServiceName) -> int:
-    """Return the desired count that ECS has now."""
+    """Return ECS's present desired count."""
     client = account.client("ecs")
     answer = client.describe_services(cluster=name.cluster, services=[name.service])
     return int(answer["services"][0]["desiredCount"])

@@ -1,4 +1,4 @@
-"""What Lambda does for a function behind a queue: receive, invoke, delete what was taken."""
+"""What Lambda does for a function behind a queue: receive, invoke, delete what succeeded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 1
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue, and the client to reach it with."""
+    """A queue, and the client that reaches it."""
 
     client: SQSClient
     url: str
@@ -31,10 +31,10 @@ def open_queue(client: SQSClient, url: str) -> Queue:
 
 
 def deliver(queue: Queue, invoke: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> None:
-    """Invoke a function with all that the queue has now; without any message, do nothing.
+    """Invoke a function with all that the queue has now; without messages, do nothing.
 
-    `invoke` returns the function's answer, None where the invocation failed. A message of a failed
-    invocation, or one that the answer reports as failed, stays in the queue, and comes again after
+    `invoke` returns the function's answer, or None if the invocation failed. A message of a failed
+    invocation, or one that the answer reports as failed, stays in the queue and comes again after
     the visibility timeout.
     """
     while messages := _receive(queue):
@@ -57,7 +57,7 @@ def _receive(queue: Queue) -> list[MessageTypeDef]:
 
 
 def sqs_event(arn: str, messages: Sequence[MessageTypeDef]) -> dict[str, Any]:
-    """Return the event in which Lambda hands received messages of the queue `arn` on."""
+    """Return the event in which Lambda passes on received messages of the queue `arn`."""
     return {"Records": [_record(arn, message) for message in messages]}
 
 

@@ -2,10 +2,10 @@
 
     python -m quickstep_lab.invoke events/alarm-high-step2.json
 
-The account there has one policy document, the example's unless told otherwise, the service that it
-speaks of, an empty table and an empty queue. Lambda's Runtime Interface Emulator runs the build
-natively where it can, on Linux: that takes no image, and the function's own is arm64, which an x86
-host refuses. Elsewhere, or with `--docker`, `sam local invoke` runs it in a container.
+The account there has one policy document, by default the example's, the service that it names, an
+empty table and an empty queue. Lambda's Runtime Interface Emulator runs the build natively if it
+can, on Linux: that needs no image, and the function's own is arm64, which an x86 host refuses.
+Elsewhere, or with `--docker`, `sam local invoke` runs it in a container.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """What the user gave cannot be used; the message says what and why."""
+    """Unusable input; the message says what and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Invoke the function and show what came of it; return the process's exit code."""
+    """Invoke the function and show the result; return the process's exit code."""
     options = _parser().parse_args(arguments)
     native = not options.docker and (options.native or runs_here() or not docker_answers())
     try:
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def readable(answer: Any) -> list[str]:
-    """Return the lines that describe an answer's decisions; empty where it has no decisions.
+    """Return the lines that describe an answer's decisions; empty if it has none.
 
     Example: `SCALED_OUT  Scaled out from 2 to 4: ...`, and below it what each rule did.
     """
@@ -101,7 +101,7 @@ def _lines_of(decision: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_error(answer: Any) -> bool:
-    """Whether an answer is Lambda's report of an exception, or of a timeout."""
+    """Return whether an answer is Lambda's report of an exception or a timeout."""
     return isinstance(answer, dict) and "errorType" in answer
 
 
@@ -134,7 +134,7 @@ def _read_json(what: str, path: Path) -> Any:
 
 
 def _service_of(document: Any) -> ServiceName:
-    """Return the document's service. The rest of it is the function's business to refuse."""
+    """Return the document's service. The rest is left to the function to check."""
     resource_id = document.get("ResourceId") if isinstance(document, dict) else None
     service = parse_resource_id(resource_id) if isinstance(resource_id, str) else None
     if service is None:
@@ -165,6 +165,6 @@ def _invoke_in_container(event: Path, account: Account) -> Any:
 
 
 if __name__ == "__main__":
-    # As Ctrl-C does: leave through the context managers, which stop what was started.
+    # Like Ctrl-C: leave through the context managers, which stop what was started.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     sys.exit(main())

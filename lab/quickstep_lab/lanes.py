@@ -1,7 +1,7 @@
-"""A row for each scaler, all on one time axis: what came, what its tasks could take, what failed.
+"""One row per scaler on a shared time axis: arrivals, the tasks' capacity, failures.
 
 Quickstep            enough tasks after 33 s · 14,850 failed
-750 ┄┄┄┄┄▓▓┌───────────────     what failed is filled, what the tasks can take is a line
+750 ┄┄┄┄┄▓▓┌───────────────     failures are filled, the tasks' capacity is a line
 0 ─────┘ └
 """
 
@@ -26,7 +26,7 @@ class Row:
     """One scaler's row.
 
     `came` and `failed` are places (second, requests a second), `takes` is what the serving tasks
-    can take without being overloaded. `pins` are its decisions, `said` stands beside its name.
+    can take without overload. `pins` are its decisions, `said` stands next to its name.
     """
 
     name: str
@@ -46,9 +46,9 @@ def lanes(
     label: str,
     keys: tuple[str, str, str],
 ) -> Markup:
-    """Return the rows one below the other, each with a plot of that height.
+    """Return the rows, one below the other, each with a plot of that height.
 
-    `keys` says what area, filled part and line are.
+    `keys` labels the area, the filled part and the line.
     """
     axis = plot.across(0, seconds, width)
     highest = plot.ceiling(max((value for row in rows for _, value in row.came), default=1) or 1)
@@ -78,7 +78,7 @@ def curves(
     unit: str,
     label: str,
 ) -> Markup:
-    """Return a row for each name with its lines, all on one scale, whose top is `unit`s."""
+    """Return a row of lines for each name, all on one scale that ends at `unit`s."""
     axis = plot.across(0, seconds, width)
     known = (value for _, lines in rows for _, line in lines for _, value in line)
     highest = plot.ceiling(max((value for value in known if value is not None), default=1) or 1)
@@ -115,7 +115,7 @@ def _broken(
 
 
 def _below(axis: Across, plots: Sequence[Upward], seconds: float) -> Markup:
-    """Return the marks of the time axis, through all plots."""
+    """Return the time axis's marks, through all plots."""
     marks = [plot.Mark(second, (clock(second, seconds),)) for second in round_marks(axis, seconds)]
     return plot.seen_only(plot.bottom_axis(marks, axis, plots))
 
@@ -125,7 +125,7 @@ def _bottom(plots: Sequence[Upward]) -> float:
 
 
 def _key(samples: Sequence[plot.Sample], axis: Across) -> Markup:
-    """Return what is what: side by side, or one below the other where that has no room."""
+    """Return the key: side by side, or one below the other if there is no room."""
     if not plot.is_narrow(axis.right):
         return plot.seen_only(plot.key(samples, axis.left, 14))
     return plot.seen_only(
@@ -157,7 +157,7 @@ def _row(row: Row, axis: Across, upward: Upward, top: float, *, narrow: bool) ->
 
 
 def _failures(row: Row, axis: Across, upward: Upward) -> Markup:
-    """Return what failed, hanging from what came: as one path, from stretch to stretch."""
+    """Return the failures, hanging from the arrivals: one path for all stretches."""
     step = _step(row.came)
     path = []
     for stretch in _stretches(row):
@@ -171,7 +171,7 @@ def _failures(row: Row, axis: Across, upward: Upward) -> Markup:
 
 
 def _stretches(row: Row) -> list[list[tuple[float, float, float]]]:
-    """Return the stretches in which requests failed: (second, came, failed), one after another."""
+    """Return the stretches in which requests failed: (second, came, failed), in order."""
     found: list[list[tuple[float, float, float]]] = []
     failing = False
     for (at, came), (_, failed) in zip(row.came, row.failed, strict=True):
@@ -188,7 +188,7 @@ def _step(places: Sequence[Place]) -> float:
 
 
 def capped(places: Sequence[Place], highest: float) -> list[Place]:
-    """Return the places of a line that stays within a plot, without those that change nothing."""
+    """Return a line's places clipped to a plot, without those that change nothing."""
     kept: list[Place] = []
     for at, value in places:
         if not kept or min(value, highest) != kept[-1][1]:
@@ -238,13 +238,13 @@ _STEPS = (
 
 
 def round_marks(axis: Across, seconds: float) -> list[int]:
-    """Return seconds for marks that fit beside each other."""
+    """Return seconds for marks that fit next to each other."""
     step = next((step for step in _STEPS if seconds / step <= axis.most_ticks + 1), 86_400)
     return list(range(0, int(seconds) + 1, step))
 
 
 def clock(second: float, seconds: float) -> str:
-    """Return a second of a traffic as `90 s`, `12:30` or `3:12:30`, by how long that is."""
+    """Return a second of a traffic as `90 s`, `12:30` or `3:12:30`, depending on its length."""
     if seconds <= 300:  # noqa: PLR2004 - five minutes are counted in seconds
         return f"{second:g} s"
     minutes, rest = divmod(int(second), 60)

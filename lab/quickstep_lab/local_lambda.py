@@ -1,9 +1,9 @@
-"""The built function, run on this machine, without Docker, with Lambda's real Runtime API.
+"""Run the built function on this machine, without Docker, with Lambda's real Runtime API.
 
-The Lambda Runtime Interface Emulator that SAM ships, and would put into a container, runs natively:
-it speaks the Runtime API to AWS's runtime client in a virtual environment of the runtime's Python.
+SAM ships the Lambda Runtime Interface Emulator for use in a container; here it runs natively. It
+speaks the Runtime API to AWS's runtime client in a virtual environment of the runtime's Python.
 Code and layers are laid out as in Lambda. Handler and environment come from the built template
-through SAM's own resolver, so what SAM would drop or blank is dropped or blank here, too.
+through SAM's own resolver, so what SAM would drop or blank is dropped or blank here too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class LocalLambdaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BuiltFunction:
-    """A function as `sam build` left it: its configuration for Lambda, and where the files are."""
+    """A function as `sam build` left it: its configuration for Lambda, and its files' location."""
 
     handler: str
     task_root: Path
@@ -67,13 +67,13 @@ class BuiltFunction:
 
 
 def runs_here() -> bool:
-    """Whether the emulator runs on this machine, and a Python of the function's runtime."""
+    """Return whether the emulator and a Python of the function's runtime run on this machine."""
     known = platform.system() == "Linux" and platform.machine().lower() in _MACHINES
     return known and runtime_python() is not None
 
 
 def built_function(endpoint_url: str) -> BuiltFunction:
-    """Return the scaler as built, as `sam local invoke` with the same parameter would see it."""
+    """Return the built scaler, as `sam local invoke` with the same parameter would see it."""
     stacks, _ = SamLocalStackProvider.get_stacks(
         str(BUILT_TEMPLATE), parameter_overrides={"EndpointUrl": endpoint_url}
     )
@@ -100,7 +100,7 @@ def built_function(endpoint_url: str) -> BuiltFunction:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A function that is running, and waits for events."""
+    """A running function that waits for events."""
 
     url: str
     timeout: float
@@ -124,10 +124,10 @@ class Emulator:
 
 @contextmanager
 def emulator(function: BuiltFunction) -> Iterator[Emulator]:
-    """Run a built function under the Runtime Interface Emulator, until the block ends.
+    """Run a built function under the Runtime Interface Emulator until the block ends.
 
     Raises:
-        LocalLambdaError: this machine lacks what that needs, or the emulator did not start.
+        LocalLambdaError: this machine lacks a prerequisite, or the emulator did not start.
     """
     program, python = _emulator_program(), runtime_client()
     with ExitStack() as stack:
@@ -153,10 +153,10 @@ def emulator(function: BuiltFunction) -> Iterator[Emulator]:
 
 
 def laid_out(function: BuiltFunction, opt: Path) -> dict[str, str]:
-    """Lay a function's layers out in `opt` as Lambda does; return the environment to run it in.
+    """Lay out a function's layers in `opt` as Lambda does; return the environment to run it in.
 
     There is one /opt, where a later layer overwrites an earlier. Lambda's order on the path: the
-    function, the layers, then what the runtime brings (boto3). Nothing of this machine's
+    function, the layers, then the runtime's own packages (boto3). Nothing from this machine's
     environment is in it: no credentials, no proxy.
     """
     for layer in function.layers:
@@ -166,7 +166,7 @@ def laid_out(function: BuiltFunction, opt: Path) -> dict[str, str]:
         **function.environment,
         "LAMBDA_TASK_ROOT": str(function.task_root),
         "PYTHONPATH": os.pathsep.join(str(folder) for folder in path),
-        "PYTHONDONTWRITEBYTECODE": "1",  # what is deployed later stays what was built
+        "PYTHONDONTWRITEBYTECODE": "1",  # keeps the build as built for a later deployment
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
@@ -184,7 +184,7 @@ def _emulator_program() -> Path:
 
 
 def runtime_client() -> Path:
-    """Return the Python of `.venv-runtime`, which is made, or made again when its lock changed."""
+    """Return the Python of `.venv-runtime`, created if missing or if its lock has changed."""
     python, stamp = RUNTIME_VENV / "bin" / "python", RUNTIME_VENV / "installed.lock"
     if stamp.is_file() and stamp.read_bytes() == LOCK.read_bytes():
         return python
@@ -209,7 +209,7 @@ def _free_addresses() -> list[str]:
     """Return two loopback addresses that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for held in sockets:  # together, so that they differ
+        for held in sockets:  # all held at once, so that they differ
             held.bind((_LOOPBACK, 0))
         return [f"{_LOOPBACK}:{held.getsockname()[1]}" for held in sockets]
 

@@ -1,7 +1,7 @@
-"""`make packages`: what `make build` has built, as the zip files that Terraform uploads.
+"""`make packages`: the output of `make build` as the zip files that Terraform uploads.
 
-A file has the same bytes whenever and wherever it is made of the same build: names in order, one
-date, one mode. Lambda unpacks a layer into /opt and finds it in `python/`, where SAM has put it.
+The same build always gives the same bytes: names in order, one date, one mode. Lambda unpacks a
+layer into /opt and finds it in `python/`, where SAM has put it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PACKAGES = {
     "core.zip": "CoreLayer",
     "powertools.zip": "PowertoolsLayer",
 }
-"""The folder that SAM builds for each, by the file's name."""
+"""SAM's folder for each, by the zip file's name."""
 
 FOLDER = ROOT / "terraform" / "scaler" / "packages"
 
-_DAY = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can say
+_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip file
 _MODE = 0o100644 << 16
 
 
@@ -43,7 +43,7 @@ def pack(folder: Path, file: Path) -> str:
 
 
 def main() -> None:
-    """Build and pack, or exit with what is missing; print each file's digest as sha256sum does."""
+    """Build and pack, or exit with what is missing; print each file's digest like sha256sum."""
     try:
         build(quiet=True)
     except BuildError as error:

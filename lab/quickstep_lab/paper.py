@@ -1,7 +1,7 @@
-"""Pages beside the dashboard, in its colours: the race, and the reports of the simulator.
+"""Pages in the dashboard's colours: the race, and the simulator's reports.
 
-One file each, which loads nothing from anywhere: the style sheet stands in it, and what is drawn is
-SVG. A `str` is text, as in all that `html.py` makes.
+Each is one file that loads nothing: the style sheet is inside, and drawings are SVG. A `str` is
+text, as everywhere in `html.py`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.html import Child
 
 DESK, TABLET, PHONE = 1120, 700, 340
-"""Pixels that a drawing is wide, for which text in it is of about the page's own size."""
+"""A drawing's width in pixels at which its text is about the page's own size."""
 
 _RULES = Path(__file__).with_name("paper.css")
 
 
 @cache
 def paper_style() -> str:
-    """Return the rules of these pages beyond the dashboard's; constants only."""
+    """Return these pages' rules beyond the dashboard's; constants only."""
     return re.sub(r"\s+", " ", _RULES.read_text(encoding="utf-8"))
 
 
 def paper(title: str, *body: Child, script: str | None = None) -> str:
-    """Return a whole page; `script` is the address of the one script that it may have."""
+    """Return a whole page; `script` is the address of its only script, if it has one."""
     head = join(
         element("meta", {"charset": "utf-8"}),
         element("meta", {"name": "viewport", "content": "width=device-width,initial-scale=1"}),
@@ -52,7 +52,7 @@ def paper(title: str, *body: Child, script: str | None = None) -> str:
 
 
 def table(head: Sequence[Child], rows: Iterable[Markup]) -> Markup:
-    """Return a table that scrolls by itself where it is wider than the page."""
+    """Return a table that scrolls on its own if it is wider than the page."""
     columns = (element("th", {"scope": "col"}, name) for name in head)
     return element(
         "div",
@@ -67,7 +67,7 @@ def table(head: Sequence[Child], rows: Iterable[Markup]) -> Markup:
 
 
 def row(name: Child, cells: Iterable[Child], css: str | None = None) -> Markup:
-    """Return a row of a table; a cell that is an element already stays as it is."""
+    """Return a table's row; a cell that is already an element stays unchanged."""
     return element(
         "tr",
         {"class": css},
@@ -92,12 +92,12 @@ def figure(draw: Callable[[int], Markup]) -> Markup:
 
 
 def remark(*said: Child) -> Markup:
-    """Return a paragraph of what is to be known of something."""
+    """Return a paragraph of explanation."""
     return element("p", {"class": "told"}, *said)
 
 
 def more(title: Child, *body: Child, is_open: bool = False) -> Markup:
-    """Return what the reader can unfold."""
+    """Return a part that the reader can unfold."""
     return element(
         "details",
         {"class": "more", "open": "" if is_open else None},

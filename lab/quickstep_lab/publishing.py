@@ -1,7 +1,7 @@
-"""The publishers of the modelled tasks: the package that applications use, in the model's time.
+"""The modelled tasks' publishers: the package that applications use, in the model's time.
 
-Each task has its own, as each has its own process. None has a thread: the model says when a
-second has passed, and each publishes what is due then.
+Each task has its own, as each has its own process. None runs a thread: the model says when a
+second has passed, and each publisher then publishes what is due.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class TaskPublishers:
         client: where they publish to.
         name: whose metrics they are.
         namespace: CloudWatch's namespace for them.
-        start: when the first second of the model begins, on a multiple of 5 s: there the tasks
-            publish, all at once.
-        surges: who is notified of a surge that a task feels, if anybody is.
+        start: when the model's first second begins, on a multiple of 5 s: the tasks publish
+            there, all at once.
+        surges: who is notified of a surge that a task feels, if anybody.
         target: requests a second that a task should carry.
     """
 
@@ -55,12 +55,12 @@ class TaskPublishers:
         self._received: dict[int, float] = {}
 
     def publish(self, load: Load) -> None:
-        """Let a second of load pass, and what is due then be published.
+        """Let a second of load pass, and publish what is then due.
 
-        Requests are whole. Of a task that gets 107.14 a second, 107 are counted in most seconds and
-        108 in some. A task that drains goes on publishing, of nothing received; one that has been
-        stopped has no publisher any more. A surge is reported a second after it is felt: the
-        package spreads the messages of many tasks over that second.
+        Requests are whole. A task that gets 107.14 a second counts 107 in most seconds and 108 in
+        some. A draining task continues to publish, as having received nothing; a stopped task has
+        no publisher. A surge is reported a second after it is felt: the package spreads many tasks'
+        messages over that second.
         """
         there = (*load.tasks, *load.draining)
         self._publishers = {task: self._of(task) for task in there}
@@ -89,7 +89,7 @@ class TaskPublishers:
             clock=Clock(now=lambda: self._now, monotonic=self._seconds),
         )
         publisher.start()
-        publisher.publish()  # nothing yet, but from here on it tells seconds apart
+        publisher.publish()  # nothing yet, but from here on it counts seconds separately
         return publisher
 
     def _seconds(self) -> float:

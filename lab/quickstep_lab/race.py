@@ -1,7 +1,7 @@
-"""The demo's run beside models of AWS's scalers: the same traffic on the same model of tasks. Pure.
+"""The demo's run next to models of AWS's scalers: same traffic, same model of tasks. Pure.
 
-What AWS's scalers decide, and when, the simulator's models of them say. What then comes of the
-requests is worked out for all of them by the model of tasks that the demo itself serves with.
+The simulator's models decide what AWS's scalers do, and when. The demo's own model of tasks then
+works out how all scalers' requests end.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from quickstep_lab.snapshot import Plan, Snapshot
 
 SEEDS = 21
-"""Runs of each model, in as many phases of CloudWatch's clocks; the one in the middle is shown."""
+"""Runs of each model, spread over the phases of CloudWatch's clocks; the median is shown."""
 
 THERE = 0.9
-"""Tasks are enough for a surge if they are while this share of its peak, or more, still comes."""
+"""A surge lasts while at least this share of its peak arrives; only then can tasks be enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What one scaler came to: of each second the requests, those that failed, and the tasks."""
+    """One scaler's result: for each second, the requests, the failed ones, and the tasks."""
 
     name: str
     requests: tuple[float, ...]
@@ -48,7 +48,7 @@ class Lane:
         return sum(self.failed)
 
     def until(self, second: int) -> Lane:
-        """Return what it had come to by then."""
+        """Return the result up to a second."""
         return replace(
             self,
             requests=self.requests[:second],
@@ -59,9 +59,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """The scalers side by side, Quickstep first. A task is to carry `target` requests a second.
+    """The scalers side by side, Quickstep first. A task should carry `target` requests a second.
 
-    `seconds` is how long the race is to be, of which the lanes may have a part.
+    `seconds` is the race's full length, of which the lanes may cover a part.
     """
 
     lanes: tuple[Lane, ...]
@@ -70,7 +70,7 @@ class Race:
 
     @property
     def surge_at(self) -> int | None:
-        """The first overloaded second; all lanes begin alike, so it is the same for all."""
+        """The first overloaded second; all lanes start alike, so it is the same for all."""
         lane = self.lanes[0]
         seconds = zip(lane.requests, lane.serving, strict=True)
         return next(
@@ -78,10 +78,10 @@ class Race:
         )
 
     def enough_after(self, lane: Lane) -> int | None:
-        """Return the seconds from the first overloaded one until enough tasks served, if they did.
+        """Return the seconds from the first overloaded one until enough tasks served, or None.
 
         Example: 750 requests/s from second 10 on, a target of 100, 8 tasks from second 43 on: 33.
-        That the load has gone is not enough: None then.
+        None if the load went away first.
         """
         for after, second in enumerate(self._surge()):
             if lane.requests[second] <= self.target * lane.serving[second]:
@@ -89,11 +89,11 @@ class Race:
         return None
 
     def lasted(self) -> int:
-        """Return how many seconds of the surge there were, or have been."""
+        """Return how many seconds the surge lasted, or has lasted so far."""
         return len(self._surge())
 
     def _surge(self) -> list[int]:
-        """Return the seconds of the surge: in which THERE of its peak so far came, or more."""
+        """Return the surge's seconds: those with at least THERE of its peak so far."""
         if self.surge_at is None:
             return []
         peak, found = 0.0, []
@@ -106,7 +106,7 @@ class Race:
 
 
 def race_of(plan: Plan, snapshots: Sequence[Snapshot], rivals: Sequence[Lane]) -> Race:
-    """Return the race so far, of a run and the rivals that `rivals_of` found for its plan."""
+    """Return the race so far, from a run and the rivals that `rivals_of` found for its plan."""
     shown = snapshots[: plan.seconds]
     own = Lane(
         "Quickstep",
@@ -122,10 +122,10 @@ def race_of(plan: Plan, snapshots: Sequence[Snapshot], rivals: Sequence[Lane]) -
 
 
 def rivals_of(plan: Plan, tasks: int) -> tuple[Lane, ...]:
-    """Return what AWS's scalers would come to on a plan, from so many tasks on.
+    """Return what AWS's scalers would do on a plan, starting with this many tasks.
 
-    Each goes by the document's own target. Its own clocks, such as when its alarm is evaluated, are
-    in their own phase in each run, so that failures differ; the run with the median is shown.
+    Each uses the document's own target. Its clocks, such as its alarm's evaluation, have their own
+    phase in each run, so failures differ; the median run is shown.
     """
     setup = _setup(_target(plan))
     world = World(
@@ -150,7 +150,7 @@ def rivals_of(plan: Plan, tasks: int) -> tuple[Lane, ...]:
 def _lane(
     name: str, plan: Plan, tasks: int, actions: Sequence[Action], target: ScalableTarget
 ) -> Lane:
-    """Return what comes of a plan's traffic where the desired count is changed so."""
+    """Return the result of a plan's traffic with these changes of the desired count."""
     fleet = FargateService(
         plan.start_up, plan.capacity, target.deregistration_delay_seconds
     ).with_desired(tasks, -plan.start_up)
@@ -177,20 +177,20 @@ def _setup(target: ScalableTarget) -> Setup:
 
 MODELS = (
     "AWS's scalers are the simulator's models: of "
-    f"{SEEDS} runs, the one with the median number of failed requests. All of them have the same "
+    f"{SEEDS} runs, the one with the median number of failed requests. All use the same "
     "model of tasks."
 )
-"""What is modelled in a race; a page that shows one says so."""
+"""What a race models; a page that shows one says so."""
 
 
 def enough(race: Race, lane: Lane) -> str:
-    """Return when there were enough tasks: `33 s`, or `not within 180 s`."""
+    """Return when tasks were enough: `33 s`, or `not within 180 s`."""
     after = race.enough_after(lane)
     return f"{after} s" if after is not None else f"not within {race.lasted()} s"
 
 
 def sentence(race: Race) -> str:
-    """Return what the race came to.
+    """Return the race's result.
 
     Example: `Quickstep had enough tasks in 33 s and failed 14,850 requests, while AWS's step policy
     on a 10-s alarm took 165 s and failed 21,778, and AWS's 20-s target tracking did not have enough

@@ -1,4 +1,4 @@
-"""The SAM CLI of this environment, and where it builds."""
+"""This environment's SAM CLI, and where it builds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BUILT_TEMPLATE = ROOT / ".aws-sam" / "build" / "template.yaml"
 FUNCTION = "Scaler"
 RUNTIME = "python3.13"
-"""Both as in `template.yaml`; a test holds them together."""
+"""Both as in `template.yaml`; a test compares them."""
 
 
 def sam(
@@ -24,7 +24,7 @@ def sam(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a SAM command in the repository's root, whatever comes of it."""
+    """Run a SAM command in the repository's root, whatever its result."""
     path = os.environ.get("PATH", os.defpath)
     return subprocess.run(  # noqa: S603 - this environment's own SAM
         [sys.executable, "-m", "samcli", *arguments],

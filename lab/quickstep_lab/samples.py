@@ -1,7 +1,7 @@
-"""What was measured in each second of a run: the page draws it, and the log keeps it for later.
+"""Measurements of each second of a run: the page draws them, and the log keeps them.
 
-A line of the log is `{"sample": {...}}`, beside the lines of the scaler. So a page of the log shows
-what the page showed while the run went on.
+A log line is `{"sample": {...}}`, among the scaler's own lines. So a page of the log shows what the
+page showed during the run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Sample:
     """One second of a service, which ended `at`.
 
-    `requests` and `failed` are the whole service's in that second, `per_task` is what each task
-    that serves received; `running` are those tasks.
+    `requests` and `failed` are the whole service's in that second, `per_task` is what each serving
+    task received; `running` counts those tasks.
     """
 
     at: datetime
@@ -37,7 +37,7 @@ class Sample:
 
 
 def sample_of(snapshot: Snapshot) -> Sample:
-    """Return what a snapshot measured."""
+    """Return a snapshot's measurements."""
     load = snapshot.load
     return Sample(
         at=snapshot.at,
@@ -54,7 +54,7 @@ def sample_of(snapshot: Snapshot) -> Sample:
 
 
 def sample_line(resource_id: str, sample: Sample) -> dict[str, Any]:
-    """Return a sample as a line of the log; times are ISO 8601 in UTC."""
+    """Return a sample as a log line; times are ISO 8601 in UTC."""
     return {
         "sample": {
             "resource_id": resource_id,
@@ -76,7 +76,7 @@ _KEYS = ("resource_id", "at", "desired", "running", "requests", "failed", "per_t
 
 
 def read_sample(line: Field) -> tuple[str, Sample] | None:
-    """Read what `sample_line` wrote under `sample`: the service, and what it did in that second.
+    """Read what `sample_line` wrote under `sample`: the service, and its second.
 
     Problems go to the field; then there is no sample.
     """

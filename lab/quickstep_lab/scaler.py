@@ -33,15 +33,15 @@ Event = dict[str, Any]
 Records = list[dict[str, Any]]
 
 HEARTBEAT: Event = {"heartbeat": {}}
-"""What EventBridge Scheduler sends once a minute; as in `template.yaml`."""
+"""EventBridge Scheduler's message once a minute; as in `template.yaml`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """The function as AWS invokes it; both return the records of the decisions that were made.
+    """The function as AWS invokes it; both methods return the records of the decisions made.
 
     `on_event` takes an alarm's event or the heartbeat; `on_messages` takes what the queues have at
-    this moment, if anything: the tasks' surges, and the scaler's own.
+    this moment, if anything: the tasks' surges, and the scaler's own messages.
     """
 
     on_event: Callable[[Event], Records]
@@ -50,7 +50,7 @@ class Scaler:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What the function's decorators read of a Lambda context."""
+    """The parts of a Lambda context that the function's decorators read."""
 
     aws_request_id: str
     function_name: str = "quickstep-scaler"
@@ -60,9 +60,9 @@ class Invocation:
 
 @dataclass(frozen=True, kw_only=True)
 class _OverheardDoor(Door):
-    """A door that keeps what came of messages: the function's answer to a queue has none of it.
+    """A door that keeps the results of messages, which the function's answer to a queue lacks.
 
-    Without slots: those of a subclass break `super()`.
+    No slots: those of a subclass break `super()`.
     """
 
     overheard: list[DecisionRecord]
@@ -110,7 +110,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
         try:
             return invoke(event)
         except ExceptionGroup:
-            # Lambda logs what a function raises, too.
+            # Lambda also logs exceptions.
             logger.exception("The invocation failed; its messages will come again")
             return None
 
@@ -127,7 +127,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
 
 @contextmanager
 def printing_to(log: IO[str]) -> Iterator[None]:
-    """Send Powertools' log lines, and the metric lines that it prints, to `log`."""
+    """Send Powertools' log lines, and the metric lines it prints, to `log`."""
     stream = logger.registered_handler
     assert isinstance(stream, StreamHandler)  # noqa: S101 - Powertools makes one by default
     before = stream.setStream(log)

@@ -1,4 +1,4 @@
-"""What it costs against what fails, one point each: down and to the left is better."""
+"""Cost against failures, one point each: down and to the left is better."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _HEIGHT, _RADIUS, _SMALL = 320, 6, 2.5
 _WIDE, _HIGH = 13, 12
 """Pixels that a number takes."""
 _PLACES = ((14, 0), (-14, 0), (0, -14), (0, 14), (14, -12), (-14, -12), (14, 12), (-14, 12))
-"""Where it may stand beside its point, the best place first."""
+"""Where a number may stand next to its point, the best place first."""
 _SPARE = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A point: what it costs, what fails in percent, its class, all of it in words, its number.
+    """A point: its cost, its failures in percent, its class, its description, its number.
 
-    One without a number is small, and is not listed.
+    A point without a number is small, and is not listed.
     """
 
     cost: float
@@ -36,7 +36,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What stands at the axes: how a cost is written, what both are, and what fails at most."""
+    """The axes' labels: how to write a cost, both titles, and the allowed failure rate."""
 
     cost: Callable[[float], str]
     across: str
@@ -47,7 +47,7 @@ class Axes:
 def scatter(
     dots: Sequence[Dot], axes: Axes, *, width: float, label: str, front: Sequence[Dot] = ()
 ) -> Markup:
-    """Return the points; those of the `front` are connected by stairs."""
+    """Return the points; stairs connect those of the `front`."""
     lowest, highest = (side(dot.cost for dot in dots) for side in (min, max))
     spare = max(highest - lowest, 0.02 * highest, 1e-6) * _SPARE
     axis = plot.across(lowest - spare, highest + spare, width)
@@ -73,7 +73,7 @@ def scatter(
 
 
 def _dots(dots: Sequence[Dot], axis: plot.Across, upward: plot.Upward) -> Iterator[Markup]:
-    """Yield the small ones first, then those with numbers, each where it does not cover another."""
+    """Yield small points first, then numbered ones, each number where it covers no other."""
     taken: list[tuple[float, float]] = [
         (axis.x(dot.cost), upward.y(dot.failed)) for dot in dots if dot.number is not None
     ]
@@ -106,7 +106,7 @@ def _stairs(front: Sequence[Dot], axis: plot.Across, upward: plot.Upward) -> str
 
 
 def _round(first: float, last: float, most: int) -> Iterator[float]:
-    """Yield at most so many round numbers of a stretch. Example: 3.1 to 8.2 and 4: 4, 6, 8."""
+    """Yield at most `most` round numbers in a range. Example: 3.1 to 8.2 and 4: 4, 6, 8."""
     least = (last - first) / max(1, most)
     magnitude = 10.0 ** math.floor(math.log10(least))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= least)

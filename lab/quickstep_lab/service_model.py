@@ -1,11 +1,11 @@
-"""A model of a Fargate service behind a load balancer: what the embedded AWS does not emulate.
+"""A model of a Fargate service behind a load balancer, which the embedded AWS does not emulate.
 
 ECS gets a desired count; tasks launched for it serve only after a start-up delay. The load
-balancer spreads requests evenly over the serving tasks. A task serves so many requests a second;
-those beyond fail. A task that is to go leaves the load balancer first, and is stopped when its
+balancer spreads requests evenly over the serving tasks. A task serves a limited number of requests
+a second; the rest fail. A removed task leaves the load balancer first, and stops when its
 deregistration delay is over. Not modelled: launch-rate limits, health checks, queueing.
 
-Pure: each call returns what follows, and `now` is an argument, in seconds from any fixed start.
+Pure: each call returns the next state; `now` is an argument, in seconds from any fixed start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEREGISTRATION_DELAY = constants.DEREGISTRATION_DELAY.value
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task: its number in order of launch, when it starts to serve, and when it is stopped."""
+    """One task: its number in launch order, when it starts to serve, and when it stops."""
 
     number: int
     serves_from: float
@@ -35,10 +35,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one second of traffic came to.
+    """The result of one second of traffic.
 
-    `per_task` is what each serving task received, whether it could serve it or not; 0 with no
-    task to receive anything. The `draining` ones received nothing.
+    `per_task` is what each serving task received, whether or not it could serve it; 0 if no task
+    received anything. The `draining` tasks received nothing.
     """
 
     requests: float
@@ -51,7 +51,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class FargateService:
-    """The tasks of a service in order of launch, and those that were removed and drain."""
+    """A service's tasks in launch order, and removed ones that still drain."""
 
     start_up: float = START_UP
     capacity: float = CAPACITY
@@ -61,10 +61,10 @@ class FargateService:
     launched: int = 0
 
     def with_desired(self, desired: int, now: float) -> FargateService:
-        """Return the service after ECS has accepted `desired`: tasks are launched or stopped.
+        """Return the service after ECS accepted `desired`: tasks are launched or stopped.
 
-        The newest are stopped first, so those still starting go before any that serves. They never
-        served, so they do not drain.
+        The newest stop first, so starting tasks go before serving ones. They never served, so they
+        do not drain.
         """
         missing = desired - len(self.tasks)
         if missing <= 0:
@@ -81,11 +81,11 @@ class FargateService:
         return tuple(task for task in self.tasks if task.serves_from <= now)
 
     def starting(self, now: float) -> tuple[Task, ...]:
-        """Return the tasks that were launched, but do not serve yet."""
+        """Return the tasks that were launched but do not serve yet."""
         return tuple(task for task in self.tasks if task.serves_from > now)
 
     def serve(self, requests: float, now: float) -> Load:
-        """Return what comes of one second's requests.
+        """Return the result of one second's requests.
 
         Example: 450 on 2 tasks of 150 each: 225 per task, 300 served, 150 failed.
         """

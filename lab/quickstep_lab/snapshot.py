@@ -1,6 +1,6 @@
-"""What is to be shown, and what was seen: the plan of a demo, and a snapshot of each second.
+"""The plan of a demo, and a snapshot of each second.
 
-Plain data: a view, a summary or a page draws on nothing else.
+Plain data: a view, a summary or a page uses nothing else.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to show. Durations in seconds, `capacity` in requests a second and task.
+    """What to show. Durations in seconds, `capacity` in requests per second and task.
 
-    With `surges`, tasks tell the scaler of a surge that they feel. `policy` is the document's file.
+    With `surges`, tasks report surges that they feel. `policy` is the document's file.
     """
 
     traffic: Traffic
@@ -52,8 +52,8 @@ class AlarmSnapshot:
 class Snapshot:
     """Everything at the end of one second of the demo; plain data.
 
-    `second` counts from 0 and ended `at`. `next_serving_in` is when the next starting task will
-    serve, in seconds. `decisions` are the scaler's records, as `lab.scaler` returned them.
+    `second` counts from 0 and ended `at`. `next_serving_in` is the seconds until the next starting
+    task serves. `decisions` are the scaler's records, as `lab.scaler` returned them.
     """
 
     second: int
@@ -72,5 +72,5 @@ class Snapshot:
         return self.at - timedelta(seconds=self.second + 1)
 
     def made_at(self, record: Mapping[str, Any]) -> float:
-        """Return when one of its decisions was made, in seconds since the demo's start."""
+        """Return when a decision was made, in seconds since the demo's start."""
         return (datetime.fromisoformat(record["at"]) - self.start).total_seconds()

@@ -1,4 +1,4 @@
-"""The threshold of each alarm as the templates make it by default."""
+"""Each alarm's default threshold, as in the templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def default_threshold(policy: Policy) -> float:
-    """Return the threshold of a policy's alarm: its target, or the default of its direction."""
+    """Return the threshold of a policy's alarm: its target, or the default for its direction."""
     if isinstance(policy, TargetPolicy):
         return policy.target_value
     return DEFAULT_THRESHOLDS[policy.direction]

@@ -1,4 +1,4 @@
-"""Traffic: how many requests arrive in each second, from a named scenario or a CSV file.
+"""Traffic: the requests that arrive in each second, from a named scenario or a CSV file.
 
 Numbers may be fractional (after a multiplication); they are summed, never rounded.
 """
@@ -32,7 +32,7 @@ _NUMBER = r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?"
 
 
 class TrafficError(InvalidDocumentError):
-    """Traffic that cannot be used; the message names the place, the rule and the value seen."""
+    """Unusable traffic; the message names the place, the rule and the value seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Traffic:
     requests: tuple[float, ...]
 
     def at(self, second: int) -> float:
-        """Return the requests of one second; 0 outside of the traffic."""
+        """Return one second's requests; 0 outside the traffic."""
         return self.requests[second] if 0 <= second < len(self.requests) else 0.0
 
     def first_mean(self, seconds: int) -> float:
-        """Return the mean requests of the first `seconds` seconds; 0 for traffic of no second."""
+        """Return the mean requests of the first `seconds` seconds; 0 for empty traffic."""
         first = self.requests[:seconds]
         return sum(first) / max(1, len(first))
 
@@ -55,7 +55,7 @@ class Traffic:
         """Return the same traffic with `factor` times the requests.
 
         Raises:
-            TrafficError: the factor is not a finite number above 0, or leads beyond MAX_REQUESTS.
+            TrafficError: the factor is not a finite number above 0, or exceeds MAX_REQUESTS.
         """
         if not (math.isfinite(factor) and factor > 0):
             raise _error("multiply", "must be a finite number above 0", factor)
@@ -67,7 +67,7 @@ class Traffic:
         return replace(self, requests=requests)
 
     def starting_at(self, second: int) -> Traffic:
-        """Return the traffic from `second` on; that one becomes second 0.
+        """Return the traffic from `second` on, which becomes second 0.
 
         Raises:
             TrafficError: the traffic has ended by then.
@@ -81,7 +81,7 @@ class Traffic:
         """Return the traffic before `second`.
 
         Raises:
-            TrafficError: it would be empty, or longer than it is.
+            TrafficError: the result would be empty, or longer than the traffic.
         """
         if not 0 < second <= len(self.requests):
             rule = f"must be from 1 to the {len(self.requests)} seconds of {self.name}"
@@ -90,7 +90,7 @@ class Traffic:
 
 
 class ScenarioName(StrEnum):
-    """The scenarios, by the name that the command line takes."""
+    """The scenarios' names on the command line."""
 
     SURGE = "surge"
     SURGE_180S = "surge-180s"
@@ -109,7 +109,7 @@ class ScenarioName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One sentence on a kind of traffic, its requests in any second, and how long it takes."""
+    """A scenario: one sentence about it, its requests in any second, and its length."""
 
     sentence: str
     requests: Callable[[int], float]
@@ -121,8 +121,8 @@ BASE = 120.0
 
 
 def _surge_between(start: int, end: int) -> Callable[[int], float]:
-    # More than one step can answer: two tasks see 375 each, six see 125, seven 107. With eight it
-    # is 94, below a threshold of 100.
+    # More than one step can answer: two tasks see 375 each, six see 125, seven 107. Eight see 94,
+    # which is below a threshold of 100.
     return lambda second: 750.0 if start <= second < end else BASE
 
 
@@ -155,12 +155,12 @@ def _surge_of(factor: float, rise: int) -> Callable[[int], float]:
 
 
 def _noise(second: int, label: str) -> Random:
-    """Return a source of the random numbers of one second: always the same ones."""
+    """Return one second's source of random numbers, always the same."""
     return Random(f"{label} {second}")  # noqa: S311 - repeatable, not secret
 
 
 def _bursty(second: int) -> float:
-    """Each minute has a burst with a chance of one in five: 2 to 6 times BASE, for 20 to 90 s."""
+    """Each minute has a one-in-five chance of a burst: 2 to 6 times BASE, for 20 to 90 s."""
     load = BASE
     for minute in (second // 60, second // 60 - 1):
         noise = _noise(minute, "burst")
@@ -245,7 +245,7 @@ def scenario_traffic(name: ScenarioName, seconds: int) -> Traffic:
 
 
 def read_traffic(file: Path) -> Traffic:
-    """Read `second,requests` rows from a CSV file; one whose name ends in .gz is decompressed.
+    """Read `second,requests` rows from a CSV file; a name ending in .gz means gzip.
 
     Seconds count from 0 and ascend. A second without a row has no requests.
 
@@ -258,18 +258,18 @@ def read_traffic(file: Path) -> Traffic:
         with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
             return Traffic(_printable(file.name), read_rows(file.name, lines))
     except UnicodeDecodeError:
-        raise _error(file.name, "must be UTF-8 text; a compressed one must end in .gz") from None
+        raise _error(file.name, "must be UTF-8 text; a compressed file must end in .gz") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _error(file.name, f"must be a whole gzip file: {error}") from None
 
 
 def _printable(name: str) -> str:
-    """Return a file's name for titles, which must not be able to control a terminal."""
+    """Return a file's name for titles, without characters that could control a terminal."""
     return "".join(one if one.isprintable() else "\ufffd" for one in name)
 
 
 def read_rows(name: str, lines: TextIO) -> tuple[float, ...]:
-    """Return the requests of each second that the lines of a file of this name have."""
+    """Return each second's requests from the lines of a file of this name."""
     rows = csv.reader(_short_lines(name, lines), strict=True)
     requests: list[float] = []
     try:
@@ -313,7 +313,7 @@ def _read_row(where: str, row: list[str], earliest: int) -> tuple[int, float]:
         rule = f"second must be a whole number from 0 to {MAX_SECONDS - 1}"
         raise _error(where, rule, second)
     if int(second) < earliest:
-        rule = f"second must be above that of the row before, {earliest - 1}"
+        rule = f"second must be above the previous row's, {earliest - 1}"
         raise _error(where, rule, second)
     requests = float(count) if re.fullmatch(_NUMBER, count) else math.nan
     if not 0 <= requests <= MAX_REQUESTS:

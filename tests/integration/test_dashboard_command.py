@@ -64,7 +64,7 @@ def test_a_written_page_is_in_the_language_asked_for_or_else_the_locale_s(
     ("language", "problem"),
     [
         ("fr", "--lang': must be one of en, ko, not 'fr'"),
-        ("ko", "--lang: goes with --html: a page that is served is in the browser's language"),
+        ("ko", "--lang: requires --html: a served page uses the browser's language"),
     ],
 )
 def test_a_language_that_has_no_effect_is_refused(log: Path, language: str, problem: str) -> None:

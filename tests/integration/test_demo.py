@@ -407,7 +407,7 @@ def test_ctrl_c_ends_the_demo_with_the_summary_so_far(
 ) -> None:
     time.interrupted_at = START + timedelta(seconds=25)
     shown = show(prepared, tmp_path, time)
-    assert "Stopped before its end." in shown.output
+    assert "Stopped early." in shown.output
     assert "surge, 24 s" in shown.output
     assert "2 before, 6 after 1 step; not all of them served before the end" in shown.output
 

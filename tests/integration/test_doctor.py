@@ -133,7 +133,7 @@ def test_a_target_that_works_is_said_to_work(account: Account, run: Any) -> None
     assert found["scaler"] == [
         ("ok", f"rule invokes {function}, on events of this target's alarms")
     ]
-    assert found["rights"] == [("ok", "every role may call what it has to")]
+    assert found["rights"] == [("ok", "every role may make the calls it needs")]
     assert found["foreign changes"][0][0] == "ok"
     assert "namespace" not in found
     assert found["service"][0][0] == "ok"
@@ -317,16 +317,14 @@ def test_all_that_application_auto_scaling_and_alarms_do_by_themselves_is_found(
     found = findings(run("doctor", "prod/web", "--json"))
 
     what = "Application Auto Scaling acts on the service: cpu50, scheduled action night"
+    function = "arn:aws:lambda:us-east-1:1:function:f"
     assert found["other scalers"] == [
         ("problem", what),
         *(
-            (
-                "warning",
-                f"an alarm acts by itself: {WEB.alarm(one)}: arn:aws:lambda:us-east-1:1:function:f",
-            )
+            ("warning", f"an alarm acts on its own: {WEB.alarm(one)}: {function}")
             for one in (HIGH, LOW)
         ),
-        ("warning", f"an alarm acts by itself: web-cpu: {policy['PolicyARN']}"),
+        ("warning", f"an alarm acts on its own: web-cpu: {policy['PolicyARN']}"),
     ]
 
 
@@ -425,6 +423,6 @@ def test_fire_is_refused_where_it_would_scale(account: Account, run: Any) -> Non
     result = run("doctor", "prod/web", "--fire", "--yes")
 
     assert result.exit_code == 1
-    assert "--fire is for a dry run: service/prod/web would be scaled" in result.stderr
+    assert "--fire needs a dry run: service/prod/web would be scaled" in result.stderr
     described = account.client("cloudwatch").describe_alarms(AlarmNames=[WEB.alarm(HIGH)])
     assert described["MetricAlarms"][0]["StateValue"] != "ALARM"

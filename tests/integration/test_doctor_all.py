@@ -101,7 +101,7 @@ def test_the_table_has_a_row_each_and_below_it_every_problem_once(run: Any) -> N
     assert "✗ prod/api: other scalers: Application Auto Scaling acts on the service: scheduled" in (
         result.stdout
     )
-    assert lines[-1] == ("3 targets, 2 with problems; quickstep doctor TARGET has all of one")
+    assert lines[-1] == ("3 targets, 2 with problems; for details, run quickstep doctor TARGET")
 
 
 @pytest.mark.usefixtures("targets")
@@ -114,10 +114,16 @@ def test_a_cluster_s_targets_alone(run: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ((), "Invalid value for TARGET: is missing, or --all"),
-        (("prod/web", "--all"), "Invalid value for --all: goes without a target and --fire"),
-        (("--all", "--fire"), "Invalid value for --all: goes without a target and --fire"),
-        (("prod/web", "--cluster", "prod"), "Invalid value for --cluster: goes with --all"),
+        ((), "Invalid value for TARGET: is missing; or pass --all"),
+        (
+            ("prod/web", "--all"),
+            "Invalid value for --all: cannot be combined with a target or --fire",
+        ),
+        (
+            ("--all", "--fire"),
+            "Invalid value for --all: cannot be combined with a target or --fire",
+        ),
+        (("prod/web", "--cluster", "prod"), "Invalid value for --cluster: requires --all"),
     ],
 )
 def test_what_goes_with_what(given: tuple[str, ...], why: str, run: Any) -> None:
@@ -132,8 +138,7 @@ def test_a_cluster_without_targets_is_said(run: Any) -> None:
 
     assert result.exit_code == 5
     assert result.stderr == (
-        "✗ no target of the cluster nowhere in us-east-1: there is no policy document below "
-        "/quickstep\n"
+        "✗ no target of the cluster nowhere in us-east-1: /quickstep has no policy document\n"
     )
 
 

@@ -64,7 +64,7 @@ def test_apply_shows_asks_and_puts_in_force(account: Account, run: Any, changed:
 
     assert result.exit_code == 0, result.output
     assert '+  "MaxCapacity": 50' in result.stdout
-    assert "Put 1 document(s) in us-east-1 in force?" in result.stderr
+    assert "Deploy 1 document(s) in us-east-1?" in result.stderr
     assert parse_target(stored(account)).max_capacity == 50
     assert run("diff", str(changed)).exit_code == 0
     assert "✓" not in run("apply", str(changed), "--yes").stderr
@@ -262,7 +262,7 @@ def test_one_command_puts_one_number_in_the_place_of_steps(
 
     assert result.exit_code == 0, result.output
     assert "quickstep/prod/web/request-rate/high: new, with a threshold of 98" in result.stdout
-    assert "Put 1 document(s) in us-east-1 in force and change 3 alarm(s)?" in result.stderr
+    assert "Deploy 1 document(s) in us-east-1 and change 3 alarm(s)?" in result.stderr
     assert thresholds(account) == {"request-rate/high": 98}
     assert [policy.alarm for policy in parse_target(stored(account)).policies] == [
         "request-rate/high"
@@ -303,7 +303,7 @@ def test_without_the_option_no_alarm_is_touched(
 @pytest.mark.parametrize(
     ("options", "code", "why"),
     [
-        pytest.param(["--threshold", f"{HIGH}=98"], 2, "goes with --alarms", id="no --alarms"),
+        pytest.param(["--threshold", f"{HIGH}=98"], 2, "requires --alarms", id="no --alarms"),
         pytest.param(
             ["--alarms", "--threshold", "nope=98"],
             2,
@@ -412,8 +412,8 @@ def test_what_no_alarm_runs_is_not_carried_over(account: Account, run: Any) -> N
 
     assert result.exit_code == 1
     assert (
-        "! out: no alarm runs it, so it has never scaled anything; it was not carried over, as a "
-        "policy here that cannot see the load holds every removal"
+        "! out: no alarm runs it, so it has never scaled anything; it was not carried over, "
+        "because a policy without a visible load holds every removal"
     ) in result.stdout.splitlines()
 
 
@@ -444,7 +444,7 @@ def test_a_whole_cluster_is_imported_into_a_folder_each(
     assert api.split() == ["service/prod/api", "ok", "1", "1", "1", "0", "0"]
     assert web.split()[:8] == ["service/prod/web", "not", "all", "1", "1", "1", "0", "0"]
     assert web.endswith("as a policy here that cannot see the load holds every removal")
-    assert sentence == f"1 of 2 services carried over whole, to {tmp_path}"
+    assert sentence == f"1 of 2 services carried over completely, to {tmp_path}"
     assert {file.name for file in (tmp_path / "prod" / "api").iterdir()} == {
         *("policy.json", "alarms.json", "template.json", "report.json")
     }
@@ -464,7 +464,7 @@ def test_an_import_of_many_goes_on_where_it_was(account: Account, run: Any, tmp_
     _, api, web, _ = resumed.stdout.splitlines()
     assert api.startswith("service/prod/api  ok (before)")
     assert web.split()[1] == "failed"
-    assert web.endswith("report.json: not a report of an import; --again writes it again")
+    assert web.endswith("report.json: not an import report; --again rewrites it")
     assert mine.read_text() == "edited"
 
     anew = run(*command, "--again", "--json")
@@ -494,9 +494,9 @@ def test_services_are_chosen_by_their_tags(account: Account, run: Any, tmp_path:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        pytest.param((), "is missing, or --all", id="neither one nor all"),
-        pytest.param(("--again",), "go with --all", id="again of one"),
-        pytest.param(("--all",), "goes with --cluster or --tag", id="all of nothing"),
+        pytest.param((), "is missing; or pass --all", id="neither one nor all"),
+        pytest.param(("--again",), "require --all", id="again of one"),
+        pytest.param(("--all",), "requires --out and --cluster or --tag", id="all of nothing"),
     ],
 )
 def test_which_services_are_meant_is_asked(run: Any, options: tuple[str, ...], why: str) -> None:

@@ -91,9 +91,9 @@ def test_a_service_that_nothing_is_known_of_takes_three_answers(run: Any, folder
 
     assert result.exit_code == 0, result.output
     assert result.stderr == (
-        "May the application have one line that publishes its requests? If so, what is it: asgi, "
-        "wsgi, other, none [none]:How many requests a second should one task carry? [100]:"
-        "How many tasks at the most? [30]:"
+        "May the application get one line that publishes its requests? If so, what is it: asgi, "
+        "wsgi, other, none [none]:How many requests a second should one task carry? [100]:Maximum "
+        "number of tasks? [30]:"
     )
     document = written(folder)
     assert document["TargetTrackingPolicies"] == {"request-rate": {"TargetValue": 80}}
@@ -165,7 +165,7 @@ def test_a_service_that_publishes_is_asked_nothing_and_gets_what_was_measured(
     assert result.stderr == ""
     assert written(folder, WEB)["TargetTrackingPolicies"] == {"request-rate": {"TargetValue": 130}}
     assert (
-        "- TargetValue 130 requests/s per task: what a task was sent at 60 % CPU (Application Auto "
+        "- TargetValue 130 requests/s per task: what a task got at 60 % CPU (Application Auto "
         "Scaling's) in the last day: 2.1 requests/s for each percent, measured.\n"
     ) in result.stdout
 
@@ -190,7 +190,7 @@ def test_the_next_three_commands_begin_with_what_is_missing(account: Account, ru
     assert without == [scaler, monitoring, deploy]
     assert with_scaler == [monitoring, deploy, "  quickstep shadow prod/api"]
     assert published.stdout.splitlines()[-5:] == [
-        "Give the application its line first, as quickstep-prod-api/README.md has it.",
+        "First add the application's line, as shown in quickstep-prod-api/README.md.",
         "Next:",
         "  terraform -chdir=quickstep-prod-api init && terraform -chdir=quickstep-prod-api apply",
         "  quickstep shadow prod/api",
@@ -256,7 +256,7 @@ def test_it_is_simulated_beside_the_scaler_of_now_on_a_traffic_of_one_s_own(
     assert int(ours[1]) < 30
     assert theirs[1] == "-"
     assert (
-        "Nothing scales the service now; aas-target-tracking-60s is what it would have by default."
+        "Nothing scales the service now; aas-target-tracking-60s is what it would get by default."
     ) in result.stdout
 
 

@@ -180,9 +180,11 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
             ["--min", "5", "--until", "2020-01-01T00:00:00Z"], 2, "over already", id="expired"
         ),
         pytest.param(["--max", "0", "--for", "2h"], 1, "the last task stays", id="no task left"),
-        pytest.param(["--clear", "--min", "5"], 2, "--clear goes with no bounds", id="both"),
+        pytest.param(
+            ["--clear", "--min", "5"], 2, "--clear cannot be combined with bounds", id="both"
+        ),
         pytest.param(["--min", "-1", "--for", "2h"], 2, "--min", id="below 0"),
-        pytest.param(["--min", "5", "--force", "--for", "2h"], 2, "goes with --max", id="no max"),
+        pytest.param(["--min", "5", "--force", "--for", "2h"], 2, "requires --max", id="no max"),
         pytest.param(["--clear", "--force"], 2, "and no --force", id="a forced end"),
     ],
 )
@@ -339,7 +341,7 @@ def test_an_override_past_the_document_s_bounds_is_forced_or_refused(
     refused = run(*command)
 
     assert refused.exit_code == 1
-    assert f"{why}: give --force if that is what you want" in " ".join(refused.stderr.split())
+    assert f"{why}: pass --force if that is what you want" in " ".join(refused.stderr.split())
     assert remembered(account)[0] == Memory()
     forced = run(*command, "--force", "--wait", "0")
     assert forced.exit_code == 0, forced.output
@@ -359,8 +361,8 @@ def test_before_an_override_acts_it_shows_tasks_bounds_and_dollars(
         "  bounds: 2 to 40 in the document, 2 to 40 in force, 200 to 200 with this",
     ]
     assert shown[3] == (
-        "  cost: 4 tasks $0.05, 200 tasks $2.47 an hour, for 0.25 vCPU and 0.5 GB each on x86 "
-        "Fargate at the list price of us-east-1"
+        "  cost: 4 tasks $0.05, 200 tasks $2.47 per hour, for 0.25 vCPU and 0.5 GB each on x86 "
+        "Fargate at the list price in us-east-1"
     )
     assert result.exit_code == 1
     assert remembered(account)[0] == Memory()
@@ -373,7 +375,7 @@ def test_scale_past_the_document_s_bounds_is_forced_or_refused(account: Account,
 
     refused = run("scale", "prod/web", "50", "--reason", "sale", "--yes")
 
-    why = "a capacity of 50 is above MaxCapacity 40: give --force if that is what you want"
+    why = "a capacity of 50 is above MaxCapacity 40: pass --force if that is what you want"
     assert why in " ".join(refused.stderr.split())
     assert tasks(account) == 4
     forced = run("scale", "prod/web", "50", "--reason", "sale", "--yes", "--force")

@@ -94,7 +94,7 @@ def test_it_says_what_it_will_do_asks_once_and_does_it(
     assert result.exit_code == 0, result.output
     assert result.stdout == (
         TO_QUICKSTEP + "! /quickstep/prod/web is untagged, so its owner is unknown: set DryRun "
-        "false wherever it comes from\n y\nTo go back: quickstep promote prod/web --back\n"
+        "false at its source\n y\nTo go back: quickstep promote prod/web --back\n"
     )
     assert result.stderr.count("[y/N]") == 1
     assert (aas.suspended, is_dry_run(account)) == (SUSPENDED, False)
@@ -104,8 +104,8 @@ def test_it_says_what_it_will_do_asks_once_and_does_it(
 OWNERS = {
     "stack": "a stack's, whose next deployment undoes this without DryRun=false",
     "terraform": "Terraform's, whose next apply undoes this without dry_run = false",
-    "apply": "quickstep apply's, whose file undoes this unless DryRun is false in it",
-    "ansible": "that of ansible (quickstep:owner), which has to say DryRun false from now on",
+    "apply": "quickstep apply's, whose file undoes this unless it has DryRun false",
+    "ansible": "owned by ansible (quickstep:owner), which must set DryRun false from now on",
 }
 
 
@@ -254,7 +254,7 @@ def test_a_target_that_does_not_see_its_load_is_not_promoted(
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "✗ nothing was changed, as Quickstep would not see the load: "
+        "✗ nothing was changed, because Quickstep would not see the load: "
         f"quickstep/prod/web/request-rate/high {why}; quickstep doctor says what to fix\n"
     )
     assert (aas.suspended, is_dry_run(account)) == (ACTING, True)
@@ -273,7 +273,7 @@ def test_scheduled_actions_of_aas_stop_and_are_named(
     result = run("promote", "prod/web", "--yes")
 
     assert result.exit_code == 0, result.output
-    assert "! night will not run: make schedules of the target of them\n" in result.stdout
+    assert "! night will not run: replace them with schedules of the target\n" in result.stdout
     assert aas.suspended == {IN: True, OUT: True, SCHEDULED: True}
     run("promote", "prod/web", "--back", "--yes")
     assert aas.suspended == ACTING

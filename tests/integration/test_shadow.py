@@ -69,8 +69,8 @@ def test_the_table_is_never_cut(account: Account, aas: AutoScaling, run: Any) ->
     assert (
         "In 24h Quickstep would have scaled out in 1 surge, up to 10 tasks; Application Auto "
         "Scaling followed in 1 of them, 300 s later (median), up to 6 tasks; scale-ins: 0 by "
-        "Quickstep, 0 by Application Auto Scaling. Not simulated on the recorded load: only "
-        "RequestsPerSecond of the tasks says how many requests there were."
+        "Quickstep, 0 by Application Auto Scaling. Not simulated on the recorded load: only the "
+        "tasks' RequestsPerSecond says how many requests there were."
     ) in folded
 
 
@@ -131,7 +131,7 @@ def test_where_nothing_was_decided_it_says_so(run: Any) -> None:
 def test_what_is_no_dry_run_is_said_to_be_none(run: Any) -> None:
     result = run("shadow", "prod/web")  # the fixture's own document, without AAS's activities
 
-    assert "It is not a dry run: Quickstep made these changes.\n" in result.stdout
+    assert "This is not a dry run: Quickstep made these changes.\n" in result.stdout
 
 
 @pytest.mark.parametrize("since", ["soon", "0s"])

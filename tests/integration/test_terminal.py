@@ -192,10 +192,10 @@ def test_in_a_pipe_decisions_are_counted_by_their_outcome(story: Night) -> None:
         pytest.param(
             "quickstep why prod/web --at 14:03 --utc",
             "At 14:03:00 prod/web was set to 4 tasks. Its document allows 2 to 40. No decision is "
-            "recorded within 1m of it, for no alarm was in ALARM: there was nothing to decide. "
-            "high-request-rate was OK since 13:00:01, at 92 (threshold 100). low-request-rate was "
-            "OK since 13:00:01, at 92 (threshold 30). It next changed at 14:05:12 (4 → 5, "
-            "SCALED_OUT).",
+            "recorded within 1m of it, because no alarm was in ALARM: there was nothing to "
+            "decide. high-request-rate was OK since 13:00:01, at 92 (threshold 100). "
+            "low-request-rate was OK since 13:00:01, at 92 (threshold 30). It next changed at "
+            "14:05:12 (4 → 5, SCALED_OUT).",
             id="why not at 14:03",
         ),
         pytest.param(
@@ -264,7 +264,7 @@ def test_a_pause_and_missing_tasks_are_on_the_screen(story: Night) -> None:
         ),
         pytest.param(
             ["decisions", "prod/web", "--at", "1h", "--since", "2h"],
-            "Invalid value for --at: goes with neither --since nor --until",
+            "Invalid value for --at: cannot be combined with --since or --until",
             id="two ways at once",
         ),
         pytest.param(
@@ -274,7 +274,7 @@ def test_a_pause_and_missing_tasks_are_on_the_screen(story: Night) -> None:
         ),
         pytest.param(
             ["decisions", "prod/web", "--follow", "--until", "1h"],
-            "Invalid value for --follow: goes with neither --until nor --at",
+            "Invalid value for --follow: cannot be combined with --until or --at",
             id="a future that is over",
         ),
         pytest.param(
@@ -308,5 +308,5 @@ def test_what_is_wrong_with_arguments_is_said_before_aws_is_asked(
 def test_a_time_without_a_decision_is_none_to_replay(story: Night) -> None:
     assert story.answer("quickstep replay prod/web --at 14:03 --utc", None) == (
         "✗ no decision was made within a minute of 2026-11-26 14:03:00, so nothing can be "
-        "replayed: the last before was at 2026-11-26 13:00:05. `quickstep why` says what is known"
+        "replayed: the previous one was at 2026-11-26 13:00:05. `quickstep why` says what is known"
     )

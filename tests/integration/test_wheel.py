@@ -163,7 +163,7 @@ def test_most_commands_need_neither_a_clone_nor_the_extra(alone: Installed) -> N
     assert set(helped.values()) == {"0"}
     assert '"outcome": "SCALED_OUT"' in alone.run("quickstep", "explain", "case.jsonl")
     assert "web.json" in alone.run("quickstep", "validate", "web.json")
-    assert "Most of it: " in alone.run("quickstep", "cost", *SHORT)
+    assert "Largest item: " in alone.run("quickstep", "cost", *SHORT)
     taken = ("import", "--resource-id", "prod/web", "--from-file", "saved.json")
     assert "policies" in ended(alone.start("quickstep", *taken, "--region", "us-east-1"), code=1)
 
@@ -178,7 +178,7 @@ def test_with_the_extra_the_laboratory_needs_no_clone(
     assert "What it did" in simulated
     assert (with_lab.home / "simulated.html").read_text("utf-8").count("<svg") > 5
     assert "aas-target-tracking-20s" in compared
-    assert built.startswith("make build: it takes a clone of the repository: ")
+    assert built.startswith("make build: this needs a clone of the repository: ")
     assert "Heartbeat. Kept 2 tasks" in ended(demo), "the deployed handler's answer"
 
 

@@ -44,11 +44,11 @@ def into(*steps: tuple[float | None, float | None, int], **changes: Any) -> dict
     return {"ScaleInPolicies": {LOW: a_body(*steps, **changes)}}
 
 
-PER_TASK = "goes by a value per task, which nothing publishes where no task runs"
+PER_TASK = "uses a value per task, which nothing publishes while no task runs"
 FIRST = (
-    "it never adds the first one: set MinCapacity to 1, or add a policy on a number that is there "
-    "without tasks, with MetricScope Total, such as a queue's depth; a schedule or an override can "
-    "raise the minimum, too"
+    "it never adds the first task: set MinCapacity to 1, or add a policy with MetricScope Total on "
+    "a metric that exists without tasks, such as a queue's depth; a schedule or an override can "
+    "also raise the minimum"
 )
 
 
@@ -95,24 +95,24 @@ def test_the_example_gives_no_warning() -> None:
                 "MinCapacity": 0,
                 **out((0, None, 50), AdjustmentType="PercentChangeInCapacity", MetricScope="Total"),
             },
-            f"MinCapacity is 0, and high-request-rate goes by a percentage, which is 0 of 0 tasks, "
-            f"so {FIRST}",
+            "MinCapacity is 0, and high-request-rate uses a percentage, and any percentage of 0 "
+            f"tasks is 0, so {FIRST}",
             id="a percentage of zero",
         ),
-        pytest.param(out((0, None, 0)), "no step ever changes a capacity", id="no step"),
+        pytest.param(out((0, None, 0)), "no step ever changes capacity", id="no step"),
         pytest.param(
             out((None, 0, 1), (0, None, 2)), "(-∞, 0) adds 1 is never reached", id="below an out"
         ),
         pytest.param(into((None, 0, -1), (0, None, 0)), "is never reached", id="above an in"),
         pytest.param(
-            into((None, -50, -2), (-50, 0, -1)), "would take a negative load", id="below zero"
+            into((None, -50, -2), (-50, 0, -1)), "would need a negative load", id="below zero"
         ),
         pytest.param(out((20, None, 1)), "a breach of less than 20 has no step", id="gap"),
         pytest.param(into((None, -10, -1)), "a breach of less than 10 has no step", id="gap below"),
         pytest.param(out((0, None, 39)), "there are only 38", id="beyond max"),
         pytest.param(
             out((0, None, 50), AdjustmentType="ExactCapacity"),
-            "outside of the bounds 2 to 40",
+            "outside the bounds 2 to 40",
             id="exact beyond max",
         ),
         pytest.param(
@@ -144,19 +144,19 @@ def test_a_document_is_warned_about(changes: dict[str, Any], warning: str) -> No
     [
         pytest.param(
             {"MaxCapacity": 180},
-            "high-request-rate: from 60 to 180 tasks takes 81 looks, which are 14 min or more; "
+            "high-request-rate: from 60 to 180 tasks takes 81 looks, which is 14 min or more; "
             '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
             id="a third of the maximum, tripled",
         ),
         pytest.param(
             {"MaxCapacity": 69},
-            "high-request-rate: from 23 to 69 tasks takes 31 looks, which are 5 min or more; "
+            "high-request-rate: from 23 to 69 tasks takes 31 looks, which is 5 min or more; "
             '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
             id="the fewest that are too many",
         ),
         pytest.param(
             {"MinCapacity": 100, "MaxCapacity": 160},
-            "high-request-rate: from 100 to 160 tasks takes 56 looks, which are 9 min or more; "
+            "high-request-rate: from 100 to 160 tasks takes 56 looks, which is 9 min or more; "
             '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
             id="from the minimum to the maximum, where that is less",
         ),
@@ -167,7 +167,7 @@ def test_a_document_is_warned_about(changes: dict[str, Any], warning: str) -> No
                 "MaxCapacity": 1000,
                 "MaxAdjustmentMagnitude": 20,
             },
-            "high-request-rate: from 333 to 999 tasks takes 34 looks, which are 6 min or more; "
+            "high-request-rate: from 333 to 999 tasks takes 34 looks, which is 6 min or more; "
             '"TargetTrackingPolicies": {"request-rate": {"TargetValue": 100}} takes one',
             id="by the largest step",
         ),
@@ -261,14 +261,14 @@ def test_one_number_gives_no_warning(preset: str) -> None:
         ),
         pytest.param(
             {"ScaleOutCooldown": 300},
-            "request-rate: its ScaleOutCooldown (300 s) holds growth, that to a larger load as "
-            "well; tasks on their way are counted without it, so 0 adds none twice",
+            "request-rate: its ScaleOutCooldown (300 s) holds growth even when the load grows "
+            "further; tasks on their way are counted anyway, so 0 is safe",
             id="a cooldown as of AAS",
         ),
         pytest.param(
             {"ScaleInWindow": 40},
-            "request-rate: its ScaleInWindow (40 s) is over before a new task would serve (45 s): "
-            "tasks are removed in lulls that are shorter than their return",
+            "request-rate: its ScaleInWindow (40 s) ends before a new task would serve (45 s): "
+            "tasks are removed in lulls shorter than their return",
             id="hasty",
         ),
         pytest.param(
@@ -285,8 +285,8 @@ def test_a_target_policy_is_warned_about(changes: dict[str, Any], warning: str) 
 
 def test_a_window_of_steps_is_warned_about_as_well() -> None:
     hasty = (
-        "low-request-rate: its ScaleInWindow (20 s) is over before a new task would serve (45 s): "
-        "tasks are removed in lulls that are shorter than their return"
+        "low-request-rate: its ScaleInWindow (20 s) ends before a new task would serve (45 s): "
+        "tasks are removed in lulls shorter than their return"
     )
     outlasted = (
         "low-request-rate: its ScaleInWindow (20 s) is shorter than its Cooldown (30 s), which "
@@ -303,8 +303,8 @@ def test_a_window_of_steps_needs_a_value_per_task() -> None:
     (warning,) = warnings_of(ScaleInPolicies={LOW: body})
 
     assert warning == (
-        "low-request-rate: its ScaleInWindow goes by how many tasks were needed, which only a "
-        "metric per task tells, and MetricScope is Total"
+        "low-request-rate: its ScaleInWindow needs to know how many tasks were needed, which only "
+        "a metric per task tells, and MetricScope is Total"
     )
 
 
@@ -377,7 +377,7 @@ def test_the_thresholds_are_those_that_are_given() -> None:
         ("low", "must be POLICY=VALUE"),
         ("low=x", "must be POLICY=VALUE"),
         ("low=-1", "must be POLICY=VALUE"),
-        ("nobody=5", "nobody: no valid document has such a policy of steps"),
+        ("nobody=5", "nobody: no valid document has a step policy of that name"),
     ],
 )
 def test_a_threshold_that_makes_no_sense_is_refused(threshold: str, why: str) -> None:
@@ -399,8 +399,8 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
             {},
             [
                 (
-                    "jobs: one job takes longer (120 s) than all that wait are to take "
-                    "(DrainSeconds, 30 s): each job that waits gets its own slot"
+                    "jobs: one job takes longer (120 s) than the whole backlog may take "
+                    "(DrainSeconds, 30 s): each waiting job gets its own slot"
                 )
             ],
             id="long jobs",
@@ -410,8 +410,8 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
             {},
             [
                 (
-                    "jobs: its ScaleInWindow (30 s) is over before a new task would serve (45 s): "
-                    "tasks are removed in lulls that are shorter than their return"
+                    "jobs: its ScaleInWindow (30 s) ends before a new task would serve (45 s): "
+                    "tasks are removed in lulls shorter than their return"
                 )
             ],
             id="a short window",
@@ -421,8 +421,9 @@ JOBS = {"QueueName": "jobs", "SecondsPerJob": 2}
             {"ScaleInPolicies": None},
             [
                 (
-                    "beside steps, queues remove tasks only while a step of ScaleInPolicies asks "
-                    "for it, and the document has no such step: capacity only ever grows"
+                    "with steps in the document, queues remove tasks only while a step of "
+                    "ScaleInPolicies asks for it, and the document has no such step: capacity only "
+                    "ever grows"
                 )
             ],
             id="beside steps that never remove",

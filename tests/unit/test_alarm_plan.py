@@ -80,8 +80,8 @@ def test_one_number_in_place_of_steps_is_a_new_alarm_on_the_same_metric() -> Non
     assert plan.delete == (WEB.alarm(HIGH), WEB.alarm(LOW))
     assert plan.lines == (
         "quickstep/prod/web/request-rate/high: new, with a threshold of 98",
-        "quickstep/prod/web/high-request-rate: deleted, as no policy of the document asks for it",
-        "quickstep/prod/web/low-request-rate: deleted, as no policy of the document asks for it",
+        "quickstep/prod/web/high-request-rate: deleted, because no policy in the document uses it",
+        "quickstep/prod/web/low-request-rate: deleted, because no policy in the document uses it",
     )
 
 
@@ -156,6 +156,6 @@ def test_a_threshold_is_never_guessed(there: list[dict[str, Any]]) -> None:
     with pytest.raises(PlanError) as refused:
         planned(steps(), there)
     assert str(refused.value) == (
-        "high-request-rate: its alarm has no threshold yet; give one with "
-        "--threshold high-request-rate=VALUE"
+        "high-request-rate: its alarm has no threshold yet; pass --threshold "
+        "high-request-rate=VALUE"
     )

@@ -44,14 +44,14 @@ RIVALS = {
     "nothing": (
         None,
         "aas-target-tracking-60s",
-        "Nothing scales the service now; aas-target-tracking-60s is what it would have by default.",
+        "Nothing scales the service now; aas-target-tracking-60s is what it would get by default.",
     ),
     "20 s": ("aas-target-tracking-20s", "aas-target-tracking-20s", None),
     "steps": (
         "aas-step-60s-alarm",
         "aas-step-60s-alarm",
         (
-            "aas-step-60s-alarm has the simulator's own steps: quickstep import and compare play "
+            "aas-step-60s-alarm uses the simulator's own steps: quickstep import and compare play "
             "yours."
         ),
     ),
@@ -76,7 +76,7 @@ def test_it_is_beside_what_scales_the_service_now(
 
     assert list(comparison.scalers) == ["quickstep", rival]
     first, second, *_ = [*remarks(one, comparison), ""]
-    spare = "A task of the model can serve 1.5 times its target; yours may break earlier."
+    spare = "A modelled task can serve 1.5 times its target; yours may break earlier."
     assert (first, second) == (remark, spare) if remark else first == spare
 
 

@@ -90,7 +90,7 @@ QUEUES = {
     [
         pytest.param(
             QueueReading(340, 24, 1),
-            Finding("queues", Verdict.OK, "jobs: 340 wait, 24 in flight, 1 delayed"),
+            Finding("queues", Verdict.OK, "jobs: 340 visible, 24 in flight, 1 delayed"),
             id="there",
         ),
         pytest.param(
@@ -121,7 +121,7 @@ def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
             "queues",
             Verdict.WARNING,
             "dead: jobs-dead takes another queue's dead letters",
-            "it is not counted: take the policy out of the document",
+            "such a queue is not counted: remove the policy from the document",
         )
     ]
 
@@ -233,28 +233,28 @@ TOGETHER = "change TargetValue and the threshold together"
         pytest.param(
             {"Threshold": 80.0},
             "warning",
-            f"{NAME} has the threshold 80, and TargetValue is 100: it fires for nothing",
+            f"{NAME} has the threshold 80, and TargetValue is 100: it fires needlessly",
             TOGETHER,
             id="too low",
         ),
         pytest.param(
             {"MetricName": "Utilization"},
             "problem",
-            f"{NAME} watches Utilization, a share of 1, and TargetValue is 100",
+            f"{NAME} watches Utilization, which is at most 1, and TargetValue is 100",
             "set TargetValue and the threshold to 0.6 or so",
             id="a share above 1",
         ),
         pytest.param(
             {"MetricName": "TargetResponseTime", "Namespace": "AWS/ApplicationELB"},
             "warning",
-            f"{NAME} watches TargetResponseTime, which is short whether or not a task may go",
+            f"{NAME} watches TargetResponseTime, which is short whether or not a task is spare",
             "set DisableScaleIn, and let a policy on another metric remove tasks",
             id="a response time that is to remove tasks",
         ),
         pytest.param(
             {"MetricName": "QueueTime"},
             "warning",
-            f"{NAME} watches QueueTime, which is 0 whether or not a task may go",
+            f"{NAME} watches QueueTime, which is 0 whether or not a task is spare",
             "set DisableScaleIn, and let a policy on another metric remove tasks",
             id="no wait is no idle task",
         ),
@@ -275,14 +275,14 @@ TOGETHER = "change TargetValue and the threshold together"
         pytest.param(
             {"EvaluationPeriods": 3, "DatapointsToAlarm": 2},
             "warning",
-            f"{NAME} looks at 3 periods: a target policy sizes from the newest seconds",
+            f"{NAME} evaluates 3 periods: a target policy sizes from the newest seconds",
             "use EvaluationPeriods 1",
             id="M of N",
         ),
         pytest.param(
             {"scope": "Total", "MetricName": "CPUUtilization"},
             "problem",
-            f"{NAME} watches CPUUtilization, of which no sum over the tasks is a load",
+            f"{NAME} watches CPUUtilization, whose sum over the tasks is no load",
             "use MetricScope PerTask",
             id="a share in total",
         ),
@@ -339,7 +339,7 @@ def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
     rollout, complaint = found(Verdict.WARNING, service=service)[:2]
 
     assert "a rollout is in progress" in rollout.what
-    assert complaint.what == "2 of 4 tasks run, and ECS says: 3 tasks failed"
+    assert complaint.what == "2 of 4 tasks are running, and ECS says: 3 tasks failed"
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
         ),
         pytest.param(
             {"alarms": {HIGH: an_alarm(HIGH, TreatMissingData="breaching"), LOW: an_alarm(LOW)}},
-            "takes missing data for a breach",
+            "treats missing data as breaching",
             id="missing data",
         ),
         pytest.param({"datapoints": {}}, "no datapoint in the last minutes", id="silence"),
@@ -372,7 +372,7 @@ def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
             "in Quickstep/prod/web, but in MyApp/Performance",
             id="published elsewhere",
         ),
-        pytest.param({"scalers": ()}, "no enabled rule takes events of this", id="no rule"),
+        pytest.param({"scalers": ()}, "no enabled rule sends events of this", id="no rule"),
         pytest.param(
             {"scalers": (OWN, Scaler("another", "scaler", "and its table"))},
             "2 act on each event of this target: rule invokes function; another invokes scaler",
@@ -410,7 +410,7 @@ def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
         ),
         pytest.param(
             {"item": (Memory(), a_lease("somebody", ago(600)))},
-            "somebody left its lease",
+            "somebody's lease expired",
             id="dead holder",
         ),
         pytest.param({"vcpu": 101.0}, "takes 101 vCPU of Fargate's 100", id="quota"),
@@ -449,22 +449,22 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         ),
         pytest.param(
             {"service": Service(4, 2, 0, trouble="3 tasks failed; no capacity")},
-            "2 of 4 tasks run, and ECS says: 3 tasks failed; no capacity",
+            "2 of 4 tasks are running, and ECS says: 3 tasks failed; no capacity",
             id="tasks that never come",
         ),
         pytest.param(
             {"drains": {"blue": 15, "green": 301}},
-            "a task drains for 301 s in green, and DeregistrationDelaySeconds is 300: later,",
+            "a task drains for 301 s in green, and DeregistrationDelaySeconds is 300: after that,",
             id="drains longer than known",
         ),
         pytest.param(
             {"drains": {"web": 31}},
-            "its Cooldown (30 s) is over before a removed task has drained (31 s)",
+            "its Cooldown (30 s) ends before a removed task has drained (31 s)",
             id="drains longer than the cooldown",
         ),
         pytest.param(
             {"alarms": {HIGH: an_alarm(HIGH, ActionsEnabled=False), LOW: an_alarm(LOW)}},
-            "are disabled: it is not answered",
+            "are disabled, so Quickstep ignores it",
             id="disabled",
         ),
         pytest.param(
@@ -504,7 +504,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         ),
         pytest.param(
             {"alarm_actions": ["web-cpu: arn:aws:autoscaling:x"]},
-            "an alarm acts by itself: web-cpu: arn:aws:autoscaling:x",
+            "an alarm acts on its own: web-cpu: arn:aws:autoscaling:x",
             id="another stack's alarm",
         ),
         pytest.param(
@@ -571,11 +571,11 @@ SWITCH_ON = (
     "aws ecs update-service --cluster prod --service web --monitoring "
     '\'{"metricConfigurations":[{"metricNames":[%s],"resolutionSeconds":20}]}\' switches it to '
     "20 s, which AWS charges for; this starts a deployment, so all tasks are replaced. In "
-    "CloudFormation it is the service's property MonitoringConfiguration"
+    "CloudFormation, set the service's property MonitoringConfiguration"
 )
 LATE = (
     "CPUUtilization is published every 60 s, and quickstep/prod/web/cpu/high has a period of 20 s: "
-    "it sees little or nothing"
+    "most of its periods are empty"
 )
 
 
@@ -643,7 +643,7 @@ def test_an_alarm_on_ecs_s_own_metric_needs_it_as_often_as_it_looks(
         ),
         pytest.param(
             "AWS/ApplicationELB",
-            "AWS publishes it once a minute; docs/signals.md has signals that are seen sooner",
+            "AWS publishes it once a minute; docs/signals.md lists faster signals",
             id="the load balancer's",
         ),
     ],

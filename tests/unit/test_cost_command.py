@@ -52,10 +52,12 @@ def test_the_table_shows_parts_total_rivals_and_where_the_prices_are_from() -> N
     assert re.search(r"\naas-target-tracking-20s +0\.90 ", result.stdout)
     assert re.search(r"\naas-target-tracking-20s-custom \* +\d", result.stdout)
     assert "* Announced by AWS, not shipped" in result.stdout
-    assert "Most of it: Publishing" in result.stdout
+    assert "Largest item: Publishing" in result.stdout
     assert re.search(r"Cheaper by \d+\.\d\d: publish by logs .*measured how long", result.stdout)
     assert re.search(r"In all [\d.]+ by cloudwatch, [\d.]+ by logs, [\d.]+ by emf;", result.stdout)
-    assert "500 of them reach the 500 PutMetricData calls a second" in result.stdout
+    assert (
+        "500 of them reach CloudWatch's limit of 500 PutMetricData calls a second" in result.stdout
+    )
     assert "Not verified: table_backup, vended_metric." in result.stdout
     assert "The free tier is left out." in result.stdout
     assert "simulated" not in result.stdout
@@ -133,7 +135,7 @@ def test_what_would_be_cheaper_is_told_of_the_same_bill() -> None:
 def test_by_logs_it_says_what_has_not_been_measured() -> None:
     said = run("cost", "--transport", "logs").stdout
 
-    assert "Not measured: how long CloudWatch Logs takes to make metrics of lines." in said
+    assert "Not measured: how long CloudWatch Logs takes to turn lines into metrics." in said
     assert "PutMetricData calls a second" not in said
 
 
@@ -160,7 +162,7 @@ def test_prices_of_ones_own_are_used(tmp_path: Path) -> None:
         ),
         pytest.param(
             (*SHORT, "--times-a-day", "600"),
-            "must be at most 576, as often as 150 s fit into a day, not 600",
+            "must be at most 576: 150 s fit into a day that often, not 600",
             id="more often than it fits",
         ),
         pytest.param(("--prices", "nowhere.json"), "nowhere.json", id="no such file"),
@@ -185,7 +187,7 @@ def test_a_file_of_prices_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
     [
         pytest.param(
             "cpu",
-            {("Alarms", "20-s alarms"): 0.30, ("Metrics", "20-s metric of ECS"): 0.30},
+            {("Alarms", "20-s alarms"): 0.30, ("Metrics", "ECS's 20-s metric"): 0.30},
             id="ECS's own, every 20 s",
         ),
         pytest.param(
@@ -202,7 +204,7 @@ def test_what_the_tasks_do_not_publish_costs_no_call_of_theirs(
     found = costs("--policy", policy)
     lines = {(line["part"], line["what"]): line["dollars"] for line in found["lines"]}
     assert {key: lines[key] for key in own} == pytest.approx(own, abs=0.005)
-    assert not [key for key in lines if "Publishing" in key or "of the tasks" in key]
+    assert not [key for key in lines if "Publishing" in key or "published by the tasks" in key]
     assert found["hints"] == [hint for hint in found["hints"] if "share the scaler" in hint["what"]]
 
 

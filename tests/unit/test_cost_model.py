@@ -346,7 +346,7 @@ def test_a_hint_says_what_it_saves() -> None:
     calls, lines = 8 * 5.184, 8 * 518_400 * 2_156 / 1e9 * (0.50 + 0.03 / 30)
 
     assert found["publish by logs (QUICKSTEP_TRANSPORT=logs)"] == pytest.approx(calls - lines)
-    assert found["publish only the metric that is scaled on"] == pytest.approx(0.60)
+    assert found["publish only the metric that drives scaling"] == pytest.approx(0.60)
 
 
 def test_what_is_done_already_is_no_hint() -> None:

@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
     ),
     "a decision came soon after": (
         seen(entries=[decision("14:03:20", "SCALED_OUT", 6, 8, "Out.", kind="surge")]),
-        (f"{STOOD}20s later, as a task felt a surge, the decision was SCALED_OUT: Out."),
+        (f"{STOOD}20s later, after a task announced a surge, the decision was SCALED_OUT: Out."),
     ),
     "an alarm had set it off": (
         seen(
@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
             alarms=(high(Transition(at("13:20:00"), "OK"), value=92), low(began="OK")),
         ),
         (
-            f"{STOOD}{NONE}, for no alarm was in ALARM: there was nothing to decide. "
+            f"{STOOD}{NONE}, because no alarm was in ALARM: there was nothing to decide. "
             "high-request-rate was OK since 13:20:00, at 92 (threshold 100). low-request-rate was "
             f"OK (threshold 30). {LAST} {NEXT}"
         ),
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "the scaler did not run": (
         seen(last=BEFORE, runs=Runs(0)),
         (
-            f"{STOOD}{NONE}, for the scaler did not run: its function was not invoked from "
+            f"{STOOD}{NONE}, because the scaler did not run: its function was not invoked from "
             "13:53:00 to 14:08:00, though the heartbeat invokes it each minute. `quickstep doctor` "
             f"looks for the cause. {LAST} It has not changed since."
         ),
@@ -158,9 +158,8 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "the scaler failed": (
         seen(last=BEFORE, runs=Runs(6, 4), alarms=()),
         (
-            f"{STOOD}{NONE}: it has no alarm, so nothing ever asks for a decision. The scaler's "
-            f"function ran 6 times in these minutes and failed 4 times. {LAST} It has not changed "
-            "since."
+            f"{STOOD}{NONE}: it has no alarm, so nothing triggers decisions. The scaler's function "
+            f"ran 6 times in these minutes and failed 4 times. {LAST} It has not changed since."
         ),
     ),
     "the target was not known yet": (
@@ -176,23 +175,23 @@ CASES: dict[str, tuple[Evidence, str]] = {
     "the record has expired": (
         seen(asked_at=at("14:30:00") + timedelta(days=31), alarms=(high(),)),
         (
-            "How many tasks prod/web had at 14:03:00 is not recorded. Its document allows 2 to 40. "
-            f"{NONE}: records are kept for 30d, and this one has expired. What state "
-            "high-request-rate was in is not known any more."
+            "No record says how many tasks prod/web had at 14:03:00. Its document allows 2 to 40. "
+            f"{NONE}: records are kept for 30d, and this one has expired. The state of "
+            "high-request-rate then is no longer known."
         ),
     ),
     "the alarms cannot be read": (
         seen(last=BEFORE, alarms=Unknown("DescribeAlarmHistory is not allowed")),
         (
-            f"{STOOD}{NONE}, and what its alarms did is not known: DescribeAlarmHistory is not "
+            f"{STOOD}{NONE}, and its alarms' states are unknown: DescribeAlarmHistory is not "
             f"allowed. {LAST} It has not changed since."
         ),
     ),
     "the decisions cannot be read": (
         seen(entries=Unknown("Query is not allowed"), bounds=None),
         (
-            "How many tasks prod/web had at 14:03:00 is not recorded. Its decisions cannot be "
-            "read: Query is not allowed."
+            "No record says how many tasks prod/web had at 14:03:00. Its decisions cannot be read: "
+            "Query is not allowed."
         ),
     ),
     "somebody else changed the count, in a deployment": (
@@ -216,7 +215,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         (
             f"{STOOD}At 14:02:59, at a re-check, the decision was HELD_COOLDOWN: Held. It had last "
-            "changed at 14:01:00 (12 → 6, by somebody else). No deployment began then; "
+            "changed at 14:01:00 (12 → 6, by something else). No deployment began then; "
             "UpdateService events in CloudTrail name the caller. It has not changed since."
         ),
     ),
@@ -255,14 +254,14 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         (
             f"{STOOD}{NONE}. low-request-rate was ALARM since 14:00:00 (threshold 30). Whether an "
-            "override or a pause held is not known: GetItem is not allowed. "
-            f"{LAST} It has not changed since."
+            f"override or a pause was in force is unknown: GetItem is not allowed. {LAST} It has "
+            "not changed since."
         ),
     ),
     "the question is of another day": (
         seen(last=replace(BEFORE, at=at("13:40:00") - timedelta(days=1))),
         (
-            f"{STOOD}{NONE}, for no alarm was in ALARM: there was nothing to decide. "
+            f"{STOOD}{NONE}, because no alarm was in ALARM: there was nothing to decide. "
             "high-request-rate was OK (threshold 100). It had last changed at 2026-11-25 13:40:00 "
             "(4 → 6, SCALED_OUT). It has not changed since."
         ),

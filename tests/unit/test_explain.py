@@ -548,8 +548,8 @@ def test_a_decision_that_was_made_is_no_case_to_decide() -> None:
 
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {
-        "error": "is a decision that was made, and no case to decide: `quickstep replay "
-        "service/prod/web --at 2026-11-22T10:00:12.500Z` makes it again"
+        "error": "is a past decision, not a case to decide: `quickstep replay service/prod/web "
+        "--at 2026-11-22T10:00:12.500Z` replays it"
     }
 
 

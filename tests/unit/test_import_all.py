@@ -34,11 +34,11 @@ def test_each_service_has_its_row_and_each_failure_takes_nothing_else_with_it(
         ("Service            Result   Policies  Alarms  Schedules  Alike  Differ  Why"),
         "service/prod/jobs  ok              2       2          0    101       0",
         (
-            "service/prod/web   not all         1       1          0     36       0  "
-            "down: its alarm low was not found, so what runs it is not known; it was not carried "
-            "over: give the output of describe-alarms that has it, or delete the policy"
+            "service/prod/web   not all         1       1          0     36       0  down: its "
+            "alarm low was not found, so it is unknown what runs it; it was not carried over: pass "
+            "the output of describe-alarms that has it, or delete the policy"
         ),
-        f"1 of 2 services carried over whole, to {tmp_path}",
+        f"1 of 2 services carried over completely, to {tmp_path}",
     ]
     assert sorted(file.name for file in (tmp_path / "prod" / "jobs").iterdir()) == [
         *("alarms.json", "policy.json", "report.json", "template.json"),
@@ -82,7 +82,7 @@ def test_a_second_run_tells_what_the_first_one_found(tmp_path: Path) -> None:
     ("content", "why"),
     [
         pytest.param("{", "must be JSON", id="no JSON"),
-        pytest.param("{}", "not a report of an import", id="something else"),
+        pytest.param("{}", "not an import report", id="something else"),
         pytest.param(
             '{"row": {"service": 5, "result": "ok", "troubles": []}}',
             "row.service: must be a string, not 5",
@@ -102,7 +102,7 @@ def test_a_report_that_is_none_is_not_overwritten(tmp_path: Path, content: str, 
     assert result.exit_code == 1
     row = result.stdout.splitlines()[1]
     assert why in row
-    assert row.endswith("--again writes it again")
+    assert row.endswith("--again rewrites it")
     assert report.read_text() == content
 
 

@@ -18,8 +18,8 @@ from tests.command_line import refused, run
 
 POLICIES = ROOT / "tests" / "unit" / "policies"
 
-NO_DATA = "an alarm shows no data, for which AAS documents no step"
-MIXED = "an alarm's datapoints differ: AAS aggregates all of them, here those that breach count"
+NO_DATA = "an alarm has no data, for which AAS documents no step"
+MIXED = "an alarm's datapoints differ: AAS aggregates all of them, Quickstep those that breach"
 
 WHOLE: dict[str, set[str]] = {
     "alarm-disabled": set(),
@@ -71,57 +71,56 @@ WITHOUT_STEPS = (
 NAMED = {
     "alarm-action-both-ways-in-one-policy": [
         (
-            "latency: its step from -∞ to -0.4, -1, is never reached: p99 runs it on the other "
-            "side of the threshold only. AAS has never taken it, and it was not carried over; "
-            "if it is meant, give it an alarm on that side"
+            "latency: its step from -∞ to -0.4, -1, is never reached: p99 runs it only on the "
+            "other side of the threshold. AAS has never taken it, and it was not carried over; if "
+            "you mean it, give it an alarm on that side"
         ),
     ],
     "alarm-composite": [
         (
-            "storm: both is a composite alarm, which has no value that a step could count from;"
-            " it was not carried over: make an alarm quickstep/prod/web/POLICY on the metric "
-            "that is meant"
+            "storm: both is a composite alarm, which has no value for steps to count from; it was "
+            "not carried over: make an alarm quickstep/prod/web/POLICY on the metric you mean"
         ),
     ],
     "alarm-deleted": [
         (
-            "down: its alarm low was not found, so what runs it is not known; it was not "
-            "carried over: give the output of describe-alarms that has it, or delete the policy"
+            "down: its alarm low was not found, so it is unknown what runs it; it was not carried "
+            "over: pass the output of describe-alarms that has it, or delete the policy"
         ),
     ],
     "alarm-of-anomaly-detection": [
         (
-            "odd: its alarm band has no fixed threshold that a step could count from, as "
-            "anomaly detection and PromQL alarms have none; it was not carried over: make an "
-            "alarm quickstep/prod/web/POLICY on the metric that is meant"
+            "odd: its alarm band has no fixed threshold for steps to count from, like all anomaly "
+            "detection and PromQL alarms; it was not carried over: make an alarm "
+            "quickstep/prod/web/POLICY on the metric you mean"
         ),
     ],
     "alarm-with-insufficient-data-action": [
         (
-            "off: some runs it in INSUFFICIENT_DATA, too, where there is no datapoint to choose"
-            " a step by; that was not carried over. Where no data means no load, give the "
-            "scale-in alarm here TreatMissingData breaching"
+            "off: some also runs it in INSUFFICIENT_DATA, where no datapoint selects a step; that "
+            "was not carried over. If no data means no load, set TreatMissingData breaching on the "
+            "scale-in alarm here"
         ),
     ],
     "policy-of-prediction": [
         (
-            "forecast: PredictiveScaling is not carried over: there is nothing like it here. A "
-            "schedule can raise the minimum before traffic that is expected"
+            "forecast: PredictiveScaling is not carried over: Quickstep has no equivalent. A "
+            "schedule can raise the minimum before expected traffic"
         ),
     ],
     "policy-without-a-change": [
-        "watch: no step of it changes a capacity; it was not carried over",
+        "watch: none of its steps changes capacity; it was not carried over",
     ],
     "policy-without-an-alarm": [
         (
             "forgotten: no alarm runs it, so it has never scaled anything; it was not carried "
-            "over, as a policy here that cannot see the load holds every removal"
+            "over, because a policy without a visible load holds every removal"
         ),
     ],
     "tracking-requests-without-a-label": [
         (
-            "requests: its metric ALBRequestCountPerTarget without a ResourceLabel is not known"
-            " here; it was not carried over: make a target policy on the metric that is meant"
+            "requests: its metric ALBRequestCountPerTarget without a ResourceLabel is not known "
+            "here; it was not carried over: make a target policy on the metric you mean"
         ),
         (
             "policy document: ScaleOutPolicies, ScaleInPolicies, TargetTrackingPolicies and "
@@ -184,15 +183,12 @@ def test_steps_that_cannot_be_told_apart_are_named_and_shown_by_the_proof() -> N
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert (
-        "! odd: it adds and removes on the same side of the threshold of cpu; here nothing is "
-        "removed while its scale-out alarm is in ALARM, so the steps that remove do nothing: give "
+        "! odd: it adds and removes on the same side of the threshold of cpu; Quickstep removes "
+        "nothing while the scale-out alarm is in ALARM, so the steps that remove do nothing: give "
         "them their own alarm with a threshold"
     ) in lines
     assert lines[-12:-10] == [
-        (
-            "Proof: of 114 cases 96 are answered as AAS documents it, 0 differ in a known way, "
-            "18 differ"
-        ),
+        ("Proof: 96 of 114 cases match AAS's documentation, 0 differ in a known way, 18 differ"),
         (
             "✗ 3 tasks, cpu 65: AAS 2, Quickstep 3 (Kept 3 tasks: odd-out is at 65%, above its "
             "threshold of 60: changes nothing)"
@@ -226,7 +222,7 @@ def test_names_are_cut_to_what_an_alarm_s_name_takes() -> None:
     assert [name[-8:] for name in names] == ["ppppp-up", "ppp-down"]
     long, cut = f"{'p' * 110}-up", names[0].rpartition("/")[2]
     assert made["notes"][0] == (
-        f"{long} is called {cut} here, as an alarm's name takes 255 characters"
+        f"{long} is called {cut} here, because an alarm's name takes 255 characters"
     )
 
 
@@ -294,12 +290,12 @@ def test_what_no_data_means_is_said() -> None:
     _, made = imported("exact-capacity-to-zero-without-data")
 
     assert (
-        "off: missing data is a breach of its alarm: without data it takes its smallest step, and "
-        "again as long as that lasts"
+        "off: its alarm treats missing data as breaching: without data it takes its smallest step, "
+        "and repeats it while that lasts"
     ) in made["notes"]
     assert (
-        "off: without data it waits, as up cannot see the load then: where no data means no load, "
-        "give that alarm TreatMissingData notBreaching"
+        "off: without data it waits, because up cannot see the load: if no data means no load, set "
+        "TreatMissingData notBreaching on that alarm"
     ) in made["notes"]
 
 
@@ -318,8 +314,8 @@ def test_what_else_an_alarm_has_is_said() -> None:
 
     assert "up: EvaluationWindow (WallClock) of high is not carried over" in made["notes"]
     assert (
-        "up: high also has the actions arn:aws:sns:eu-west-1:111122223333:on-call: they stay with "
-        "it, so keep it"
+        "up: high also has the actions arn:aws:sns:eu-west-1:111122223333:on-call: keep the alarm "
+        "for them"
     ) in made["notes"]
 
 
@@ -336,7 +332,7 @@ def test_a_unit_is_part_of_a_metric() -> None:
 
 
 def test_all_needs_to_know_of_what() -> None:
-    assert "goes with --cluster or --tag, and with --out" in refused("import", "--all")
+    assert "requires --out and --cluster or --tag" in refused("import", "--all")
 
 
 def test_thresholds_too_close_for_a_removal_are_named() -> None:
@@ -362,8 +358,8 @@ def test_a_document_that_no_parameter_takes_is_named(tmp_path: Path) -> None:
 
     assert json.loads(result.stdout)["warnings"] == [
         (
-            "policy document: it has 10673 bytes, and an SSM parameter takes 8192: leave out "
-            "policies that others make up for, or put a target policy in place of steps"
+            "policy document: it has 10673 bytes, and an SSM parameter takes 8192: drop redundant "
+            "policies, or use a target policy instead of steps"
         )
     ]
 

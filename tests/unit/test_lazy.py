@@ -27,7 +27,7 @@ def test_every_command_is_listed_with_its_panel(option: str) -> None:
 
     assert result.exit_code == 0
     assert [one for one in COMMANDS.values() if one.help not in result.stdout] == []
-    assert "Operate what is deployed" in result.stdout
+    assert "Operate deployed targets" in result.stdout
 
 
 def test_to_list_the_commands_none_of_them_is_imported() -> None:

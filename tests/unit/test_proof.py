@@ -130,7 +130,7 @@ def test_a_difference_is_said_with_what_was_seen_and_what_came_of_it() -> None:
         "2 tasks, cpu 75: AAS 3, Quickstep 2 (Kept 2 tasks: no alarm is in ALARM)"
     )
     assert proof.sentence == (
-        "Proof: of 54 cases 38 are answered as AAS documents it, 0 differ in a known way, 16 differ"
+        "Proof: 38 of 54 cases match AAS's documentation, 0 differ in a known way, 16 differ"
     )
 
 

@@ -22,7 +22,7 @@ from quickstep_cli.proposal import (
 from tests.builders import WEB
 
 GROUP = "targetgroup/web/73e2d6bc24d8a067"
-DRY = "DryRun: decisions are recorded, UpdateService is never called until `quickstep promote`."
+DRY = "DryRun: decisions are recorded; UpdateService is not called until `quickstep promote`."
 
 
 def running(**known: Any) -> Running:
@@ -56,7 +56,7 @@ def test_where_nothing_can_be_watched_the_reason_says_what_helps() -> None:
     assert str(error.value) == (
         "service/prod/web has the deployment controller EXTERNAL, for which ECS has no metrics "
         "every 20 s, and no target group: nothing can be watched unless the application publishes; "
-        "give --app asgi, wsgi or other"
+        "pass --app asgi, wsgi or other"
     )
 
 
@@ -131,7 +131,7 @@ def test_a_service_that_nothing_is_known_of_gets_defaults_that_say_so() -> None:
         ),
         "TargetValue 60 % CPU: the default: a third is left for the time that new tasks take.",
         "MinCapacity 2 and MaxCapacity 40: a tenfold surge of the 4 that are desired now.",
-        "WarmupSeconds 45: the default; no task was seen to start.",
+        "WarmupSeconds 45: the default; no task was seen starting.",
         "DeregistrationDelaySeconds 300: the default; no target group was seen.",
         DRY,
     ]
@@ -167,18 +167,18 @@ def test_a_service_that_much_is_known_of_gets_what_was_measured() -> None:
     assert list(proposal.reasons) == [
         "Watches RequestsPerSecond, which the tasks publish each second already.",
         (
-            "TargetValue 84 requests/s per task: what a task was sent at 40 % CPU (Application "
-            "Auto Scaling's) in the last day: 2.1 requests/s for each percent, measured."
+            "TargetValue 84 requests/s per task: what a task got at 40 % CPU (Application Auto "
+            "Scaling's) in the last day: 2.1 requests/s for each percent, measured."
         ),
-        "MinCapacity 3 and MaxCapacity 50: as given, else as Application Auto Scaling has them.",
+        "MinCapacity 3 and MaxCapacity 50: as given, else Application Auto Scaling's bounds.",
         (
             "WarmupSeconds 40: 4 tasks ran 29 s after their launch (median), 14 s of it pulling an "
             "image of 212 MB, health checks take 10 s more."
         ),
-        "DeregistrationDelaySeconds 30: as its target group has it.",
+        "DeregistrationDelaySeconds 30: its target group's delay.",
         DRY,
-        "Application Auto Scaling scales it by cpu-40: it goes on until promote.",
-        "Its scheduled actions stop at promote: make schedules of night before.",
+        "Application Auto Scaling scales it by cpu-40, and continues until promote.",
+        "Its scheduled actions stop at promote: replace night with schedules before that.",
     ]
     assert proposal.app is None
 
@@ -187,8 +187,8 @@ def test_policies_of_another_kind_are_left_to_import() -> None:
     reasons = propose(running(bounds=(2, 9), policies=("steps",)), Answers()).reasons
 
     assert reasons[-1] == (
-        "Its policies are not target tracking on CPU or requests per target: `quickstep import` "
-        "carries them over as they are, if they are what you want."
+        "Its policies are not target tracking on CPU or requests per target: to keep them, convert "
+        "them with `quickstep import`."
     )
 
 

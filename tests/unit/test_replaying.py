@@ -153,7 +153,7 @@ def test_a_pause_that_was_can_be_taken_away() -> None:
         ),
         pytest.param(
             ["MaxCapacity.x.y=80"],
-            "MaxCapacity.x.y: what is before the last point must be an object",
+            "MaxCapacity.x.y: the part before the last point must be an object",
             id="no object",
         ),
         pytest.param(
@@ -163,7 +163,7 @@ def test_a_pause_that_was_can_be_taken_away() -> None:
         ),
         pytest.param(
             [f"{LOW}.threshold=80"],
-            f"the record has no datapoint of {LOW}, and CloudWatch keeps none any more: what it "
+            f"the record has no datapoint of {LOW}, and CloudWatch no longer keeps any: what it "
             "would have done at 80 is not known",
             id="an alarm that was not read",
         ),
@@ -200,11 +200,11 @@ def test_a_target_policy_s_threshold_is_its_target_value() -> None:
 def test_what_is_neither_in_the_record_nor_in_cloudwatch_is_named() -> None:
     record = evaluated(World())
     old = {key: value for key, value in record.items() if key != "state"}
-    read = Read(why="CloudWatch keeps datapoints of seconds for 3 hours")
+    read = Read(why="CloudWatch keeps sub-minute datapoints for 3 hours")
 
     assert read_case(old, TARGET, read).missing == (
         "cooldowns, launches, removals and overrides: the record has no state",
-        f"the load before, of {HIGH}: CloudWatch keeps datapoints of seconds for 3 hours",
+        f"the load before, of {HIGH}: CloudWatch keeps sub-minute datapoints for 3 hours",
     )
 
 

@@ -84,14 +84,14 @@ def test_all_actions_have_one_name_so_that_a_later_one_replaces_an_earlier_one()
 NAMES = "morning, launch"
 FOLLOWS = [
     (
-        f"{NAMES}: carried over as schedules of template.json. MinCapacity (2) and MaxCapacity "
-        "(40) are those of now, which one of them may have set: the document's should be those "
-        "that apply without any"
+        f"{NAMES}: converted to schedules in template.json. MinCapacity (2) and MaxCapacity (40) "
+        "are the present ones, which one of them may have set: put the bounds that apply without "
+        "any action in the document"
     ),
     (
-        f"{NAMES}: bounds hold for 365d at most, where AAS keeps them until the next action; and "
-        "tasks above a MaxCapacity go once the load leaves them idle, where AAS removes them at "
-        'once: "Force": true in a schedule\'s Input does that, too'
+        f"{NAMES}: bounds hold for at most 365d; AAS keeps them until the next action. Tasks above "
+        "a MaxCapacity leave once the load lets them idle; AAS removes them at once, as does "
+        '"Force": true in a schedule\'s Input'
     ),
 ]
 
@@ -104,9 +104,8 @@ FOLLOWS = [
             {"MinCapacity": 5},
             [
                 (
-                    "launch: sets no MaxCapacity, so the document's applies, where AAS keeps the "
-                    "one that an action before has set: add MaxCapacity to its Input if that is "
-                    "meant"
+                    "launch: sets no MaxCapacity, so the document's applies; AAS keeps the one "
+                    "that an earlier action set: to match it, add MaxCapacity to its Input"
                 )
             ],
             id="one of them",

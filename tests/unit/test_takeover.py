@@ -424,7 +424,7 @@ def test_a_metric_that_is_not_known_is_a_warning() -> None:
     assert made.warnings == [
         (
             "cpu50: its metric New is not known here; it was not carried over: make a target "
-            "policy on the metric that is meant"
+            "policy on the metric you mean"
         )
     ]
 
@@ -499,17 +499,16 @@ def test_target_tracking_becomes_a_target_policy_on_one_alarm() -> None:
 
 RESTS = (
     "cpu50: AAS removes tasks after 15 minutes below 90% of the target; here a task goes once it "
-    "has been idle for 120 s (ScaleInWindow), and later where it was soon needed again"
+    "has been idle for 120 s (ScaleInWindow), and later if it was soon needed again"
 )
 COOLDOWNS = [
-    "cpu50: no ScaleOutCooldown is given, which is 300 s to AAS and 0 s here",
-    "cpu50: no ScaleInCooldown is given, which is 300 s to AAS and 30 s here",
+    "cpu50: no ScaleOutCooldown is given, which means 300 s to AAS and 0 s here",
+    "cpu50: no ScaleInCooldown is given, which means 300 s to AAS and 30 s here",
 ]
 BOTH_GIVEN = {"ScaleOutCooldown": 60, "ScaleInCooldown": 60}
 IN_A_MINUTE = (
-    "cpu50: a load of twice the target is seen after 82 s (22 to 142 s; 1 of 1 datapoints of "
-    "60 s); with --tracking steps after 202 s (142 to 262 s; 3 of 3 datapoints of 60 s). Both are "
-    "modelled"
+    "cpu50: twice the target's load is seen after 82 s (22 to 142 s; 1 of 1 datapoints of 60 s); "
+    "with --tracking steps after 202 s (142 to 262 s; 3 of 3 datapoints of 60 s). Both are modelled"
 )
 SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metrics, June 2026"
 
@@ -540,7 +539,7 @@ SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metri
                 *COOLDOWNS,
                 RESTS,
                 (
-                    "cpu50: a load of twice the target is seen after 23 s (8 to 38 s; 1 of 1 "
+                    "cpu50: twice the target's load is seen after 23 s (8 to 38 s; 1 of 1 "
                     "datapoints of 20 s); with --tracking steps after 63 s (48 to 78 s; 3 of 3 "
                     "datapoints of 20 s). Both are modelled"
                 ),
@@ -559,7 +558,7 @@ SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metri
                 "cpu50: DisableScaleIn is carried over: it never removes a task",
                 IN_A_MINUTE,
                 SLOW,
-                "cpu50: the load balancer publishes by the minute; no alarm on it is faster",
+                "cpu50: the load balancer publishes once a minute; no alarm on it is faster",
             ],
             id="the load balancer's, out only",
         ),
@@ -570,7 +569,7 @@ SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metri
             [
                 RESTS,
                 (
-                    "cpu50: a load of twice the target is seen after 15 s (5 to 25 s; 1 of 1 "
+                    "cpu50: twice the target's load is seen after 15 s (5 to 25 s; 1 of 1 "
                     "datapoints of 10 s); with --tracking steps after 202 s (142 to 262 s; 3 of 3 "
                     "datapoints of 60 s). Both are modelled"
                 ),
@@ -601,10 +600,7 @@ SLOW = "cpu50: AAS itself scaled out after 363 s in AWS's own test of 60-s metri
                 RESTS,
                 IN_A_MINUTE,
                 SLOW,
-                (
-                    "cpu50: a Sum of 10 s is another number than one of 60 s, so its alarm stays "
-                    "at 60 s"
-                ),
+                ("cpu50: a Sum over 10 s differs from one over 60 s, so its alarm stays at 60 s"),
             ],
             id="a custom sum",
         ),
@@ -650,9 +646,9 @@ def test_by_steps_the_target_s_seconds_are_said_beside() -> None:
 
     assert "TargetTrackingPolicies" not in made.document
     assert (
-        "cpu50: a load of twice the target is seen after 202 s (142 to 262 s; 3 of 3 datapoints of "
-        "60 s); with --tracking target after 82 s (22 to 142 s; 1 of 1 datapoints of 60 s). Both "
-        "are modelled"
+        "cpu50: twice the target's load is seen after 202 s (142 to 262 s; 3 of 3 datapoints of 60 "
+        "s); with --tracking target after 82 s (22 to 142 s; 1 of 1 datapoints of 60 s). Both are "
+        "modelled"
     ) in made.notes
 
 
@@ -735,7 +731,7 @@ def test_a_direction_that_is_suspended_alone_is_named(
 
     sentence = (
         f"DynamicScaling{said.title()}Suspended is true, so AAS does not scale {said} now; that is "
-        f"not carried over: `quickstep pause --direction scale-{said}` holds it for a while"
+        f"not carried over: `quickstep pause --direction scale-{said}` does so for a while"
     )
     assert [note for note in made.notes if "Suspended is true" in note] == [sentence][: bool(said)]
 

@@ -61,7 +61,7 @@ RULE = (
         pytest.param("0001-01-01", f"{RULE}'0001-01-01'", id="before all times"),
         pytest.param(
             "2026-11-26 10:01",
-            "must not be after 2026-11-26 10:00:00, which is now, not '2026-11-26 10:01'",
+            "must not be after now, 2026-11-26 10:00:00, not '2026-11-26 10:01'",
             id="ahead",
         ),
     ],

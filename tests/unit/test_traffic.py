@@ -222,12 +222,12 @@ HEADER = "second,requests\n"
         ),
         pytest.param(
             HEADER + "0,1\n2,1\n1,1\n",
-            ', line 4: second must be above that of the row before, 2, not "1"',
+            ', line 4: second must be above the previous row\'s, 2, not "1"',
             id="back in time",
         ),
         pytest.param(
             HEADER + "0,1\n0,2\n",
-            ', line 3: second must be above that of the row before, 0, not "0"',
+            ', line 3: second must be above the previous row\'s, 0, not "0"',
             id="twice",
         ),
         pytest.param(
@@ -284,12 +284,12 @@ HEADER = "second,requests\n"
         ),
         pytest.param(
             b"second,requests\n0,\xff\n",
-            ": must be UTF-8 text; a compressed one must end in .gz",
+            ": must be UTF-8 text; a compressed file must end in .gz",
             id="not UTF-8",
         ),
         pytest.param(
             gzip.compress(b"second,requests\n0,1\n"),
-            ": must be UTF-8 text; a compressed one must end in .gz",
+            ": must be UTF-8 text; a compressed file must end in .gz",
             id="compressed, but not named so",
         ),
     ],

@@ -32,7 +32,7 @@ def test_it_prints_the_policies_worth_a_look_and_a_document_that_validate_accept
     assert re.search(r"\d policies tried on 0\.2 h, 0\.2 h held out", table)
     assert re.search(r"chosen *\n", table)
     assert re.search(r"100 +30 .* yours", table)
-    thresholds = re.search(r"Thresholds of the alarms, in .* and task: (.*)", table)
+    thresholds = re.search(r"Alarm thresholds, in .* and task: (.*)", table)
     assert thresholds is not None
     target = parse_target("{" + document)
     assert target.resource_id == "service/prod/web"
@@ -121,7 +121,7 @@ def test_of_several_files_the_one_that_tests_no_surge_is_named(tmp_path: Path) -
         (tmp_path / name).write_text(f"second,requests\n{rows}")
         files += ["--traffic", tmp_path / name]
     said = run("tune", *files, "--hold-out", "0.5", *QUICK, "--floor", "0").stderr
-    assert "The part held out of calm.csv has less than half the peak of the other" in said
+    assert "The held-out part of calm.csv peaks at less than half of the tuned part" in said
     assert "busy.csv" not in said
 
 
@@ -142,7 +142,7 @@ def test_why_yours_loses_and_how_to_deploy_what_was_found_are_said(
     assert command.startswith(
         f"quickstep apply '{file}' --alarms" if saved else "quickstep apply tuned.json --alarms"
     )
-    once = "" if saved else ", once it is saved as tuned.json"
+    once = "" if saved else " after saving it as tuned.json"
     assert f"Deploy it{once}: {command}\n" in said
 
 
@@ -169,8 +169,8 @@ def test_a_floor_that_no_policy_reaches_is_said_and_is_an_error_to_a_script() ->
     surge = ("--scenario", "surge", "--to", "1200", "--hold-out", "0.5")
     result = run("tune", *surge, *QUICK, "--floor", "1")
     assert result.exit_code == 1
-    assert "No policy reached a success rate of 1; this one came next." in result.stderr
-    assert "less than half the peak of the other: it is no test of a surge" in result.stderr
+    assert "No policy reached a success rate of 1; this came closest." in result.stderr
+    assert "less than half of the tuned part: it does not test a surge" in result.stderr
     assert result.stdout.rstrip().endswith("}")
 
 
@@ -182,7 +182,7 @@ def test_a_floor_that_is_missed_on_the_part_held_out_only_is_said_too(tmp_path: 
 
     result = run("tune", *arguments)
     assert result.exit_code == 1
-    assert "It misses the success rate on the part held out" in result.stderr
+    assert "It misses the success rate on the held-out part" in result.stderr
 
     result = run("tune", *arguments, "--json")
     assert result.exit_code == 1
@@ -271,7 +271,7 @@ def test_wrong_arguments_are_refused_with_the_rule_that_they_break(
     [
         pytest.param(
             {"ScaleInPolicies": None},
-            "must have one scale-out and one scale-in policy, both PerTask, to be tuned",
+            "all with MetricScope PerTask, to be tuned",
             id="none to scale in",
         ),
         pytest.param(
@@ -294,4 +294,4 @@ def test_a_scale_in_policy_on_the_total_cannot_be_tuned(tmp_path: Path) -> None:
     document["ScaleInPolicies"][LOW]["MetricScope"] = "Total"
     file = tmp_path / "policy.json"
     file.write_text(json.dumps(document))
-    assert "both PerTask, to be tuned" in refused("tune", "--policy", file)
+    assert "all with MetricScope PerTask, to be tuned" in refused("tune", "--policy", file)

@@ -41,7 +41,7 @@ def test_a_target_policy_s_threshold_is_in_the_document() -> None:
     )
 
     assert result.exit_code == 2
-    assert "request-rate: no valid document has such a policy of steps" in result.stderr
+    assert "request-rate: no valid document has a step policy of that name" in result.stderr
 
 
 def test_every_problem_of_every_document_is_listed(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_without_a_file_it_says_how_it_is_used() -> None:
 @pytest.mark.parametrize(
     ("blanks", "code", "said"),
     [
-        pytest.param(4096, 0, "a parameter of SSM's standard tier takes 4096", id="advanced tier"),
+        pytest.param(4096, 0, "a standard-tier SSM parameter takes 4096", id="advanced tier"),
         pytest.param(46_000, 1, "must have at most 8192 bytes", id="none"),
     ],
 )
@@ -133,9 +133,9 @@ def test_a_document_of_queues_is_said_to_be_valid_with_what_it_watches(tmp_path:
 
 
 FIRST = (
-    "so it never adds the first one: set MinCapacity to 1, or add a policy on a number that is "
-    "there without tasks, with MetricScope Total, such as a queue's depth; a schedule or an "
-    "override can raise the minimum, too"
+    "so it never adds the first task: set MinCapacity to 1, or add a policy with MetricScope Total "
+    "on a metric that exists without tasks, such as a queue's depth; a schedule or an override can "
+    "also raise the minimum"
 )
 
 
@@ -151,8 +151,8 @@ def a_policy(**changes: object) -> dict[str, object]:
             {"ScaleOutPolicies": {"a": a_policy(MetricScope="PerTask")}},
             [
                 (
-                    "MinCapacity is 0, and a goes by a value per task, which nothing publishes "
-                    f"where no task runs, {FIRST}"
+                    "MinCapacity is 0, and a uses a value per task, which nothing publishes while "
+                    f"no task runs, {FIRST}"
                 ),
                 "there are no ScaleInPolicies: capacity only ever goes the other way",
             ],
@@ -161,7 +161,10 @@ def a_policy(**changes: object) -> dict[str, object]:
         pytest.param(
             {"ScaleOutPolicies": {"a": a_policy(AdjustmentType="PercentChangeInCapacity")}},
             [
-                (f"MinCapacity is 0, and a goes by a percentage, which is 0 of 0 tasks, {FIRST}"),
+                (
+                    "MinCapacity is 0, and a uses a percentage, and any percentage of 0 tasks is "
+                    f"0, {FIRST}"
+                ),
                 "there are no ScaleInPolicies: capacity only ever goes the other way",
             ],
             id="a percentage",

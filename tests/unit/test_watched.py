@@ -166,9 +166,9 @@ def test_what_is_said_by_hand_stands_above_names_and_alarms(
         pytest.param(
             one_number("web-tracking"),
             None,
-            "web-tracking: a document does not say what its policies watch, and the templates give "
-            "none this name; say it with --signal web-tracking=SIGNAL, or give its alarms with "
-            "--alarms. The signals are requests, utilization, cpu, cpu-60s, requests-per-target",
+            "web-tracking: the document does not say what this policy watches, and no template "
+            "uses its name; pass --signal web-tracking=SIGNAL, or its alarms as --alarms. The "
+            "signals are requests, utilization, cpu, cpu-60s, requests-per-target",
             id="a name that says nothing",
         ),
         *(
@@ -180,21 +180,21 @@ def test_what_is_said_by_hand_stands_above_names_and_alarms(
             one_number("orders"),
             an_alarm("orders/high", "Shop", "OpenOrders"),
             "orders: its alarm watches the Average of Shop OpenOrders, which has no model; if it "
-            "is in proportion to a signal that has one, --signal says so",
+            "is proportional to a modelled signal, name that with --signal",
             id="a metric of one's own",
         ),
         pytest.param(
             one_number("cpu"),
             an_alarm("cpu/high", "AWS/ECS", "CPUUtilization", Statistic="Maximum"),
             "cpu: its alarm watches the Maximum of AWS/ECS CPUUtilization, which has no model; if "
-            "it is in proportion to a signal that has one, --signal says so",
+            "it is proportional to a modelled signal, name that with --signal",
             id="another statistic than the one that is modelled",
         ),
         pytest.param(
             one_number("ratio"),
             {"AlarmName": "quickstep/prod/web/ratio/high", "Metrics": []},
-            "ratio: its alarm is over metric math, which has no model; --signal says what it is "
-            "like",
+            "ratio: its alarm uses metric math, which has no model; --signal names a similar "
+            "signal",
             id="metric math",
         ),
         pytest.param(
@@ -271,7 +271,7 @@ def test_an_imported_policy_on_cpu_is_refused_without_its_alarms_and_played_with
 ) -> None:
     policy = ("--policy", imported / "policy.json")
 
-    assert "web-tracking: a document does not say what" in refused("compare", *policy, *SHORT)
+    assert "web-tracking: the document does not say what" in refused("compare", *policy, *SHORT)
     result = run("compare", *policy, "--alarms", imported / "alarms.json", *SHORT, "--json")
 
     found = json.loads(result.stdout)
@@ -296,8 +296,8 @@ def test_what_is_watched_and_how_it_is_modelled_is_said_beside_the_results(impor
     result = run("simulate", *files, "--signal-lag", "7", *SHORT)
 
     assert (
-        "Watched: cpu, which is Average of AWS/ECS CPUUtilization. Modelled: in proportion to a "
-        "task's requests, at most 100, and seen 7 s after each 20 s (assumed; --signal-lag)."
+        "Watched: cpu, the Average of AWS/ECS CPUUtilization. Modelled: proportional to a task's "
+        "requests, at most 100, and visible 7 s after each 20 s (assumed; --signal-lag)."
     ) in result.stdout
 
 
@@ -306,7 +306,9 @@ def test_a_scaler_that_cannot_watch_the_signal_is_refused(imported: Path) -> Non
 
     why = refused("simulate", *files, "--scaler", "aas-percent-10s-alarm", *SHORT)
 
-    assert "--scaler: must be one that can watch cpu: quickstep, textbook, aas-step-20s-" in why
+    assert (
+        "--scaler: must be a scaler that can watch cpu: quickstep, textbook, aas-step-20s-"
+    ) in why
 
 
 def test_steps_on_another_signal_need_their_threshold(tmp_path: Path) -> None:
@@ -315,7 +317,9 @@ def test_steps_on_another_signal_need_their_threshold(tmp_path: Path) -> None:
 
     why = refused("simulate", "--policy", file, "--signal", "cpu", *SHORT)
 
-    assert "--threshold: must say the threshold of high-request-rate, as it watches cpu" in why
+    assert (
+        "--threshold: must give the threshold of high-request-rate, because it watches cpu"
+    ) in why
 
 
 def test_a_policy_on_cpu_is_tuned_in_percent(imported: Path) -> None:

@@ -1,7 +1,6 @@
-"""What `quickstep doctor` makes of what it has gathered. Pure: facts in, findings out.
+"""The checks of `quickstep doctor`. Pure: facts in, findings out.
 
-A module for each thing that is looked at; `facts.py` is what they look at, `findings.py` what they
-say.
+One module per subject; `facts.py` defines the input, `findings.py` the output.
 """
 
 from __future__ import annotations
@@ -36,5 +35,5 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
 
 
 def examine(facts: Facts) -> list[Finding]:
-    """Return what every check has found."""
+    """Return the findings of every check."""
     return [finding for check in CHECKS for finding in check(facts)]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def policy_document(facts: Facts) -> Iterator[Finding]:
-    """The policy document is there, valid, and means what it probably should."""
+    """Check that the policy document exists, is valid, and probably means what it should."""
     check = "policy document"
     if isinstance(facts.target, str):
-        fix = "`quickstep validate` checks a file, `quickstep apply` puts it in force"
+        fix = "`quickstep validate` checks a file, `quickstep apply` deploys it"
         yield Finding(check, Verdict.PROBLEM, facts.target, fix)
         return
     yield Finding(check, Verdict.OK, f"{facts.service_name.parameter} is valid")

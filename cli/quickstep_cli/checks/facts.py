@@ -1,4 +1,4 @@
-"""What the checks of `quickstep doctor` look at: everything that was gathered of a target."""
+"""The input of `quickstep doctor`'s checks: everything gathered about a target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """A scaler that an event of the target's alarms reaches, by which rule."""
+    """A scaler that receives events of the target's alarms, and through which rule."""
 
     rule: str
     function: str
@@ -33,14 +33,14 @@ class Scaler:
 
 @dataclass(frozen=True, slots=True)
 class Autoscaling:
-    """Application Auto Scaling's scalable target of the service, and what of it still acts."""
+    """The service's scalable target in Application Auto Scaling, and which parts still act."""
 
     acting: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EcsMetrics:
-    """Every how many seconds ECS publishes a service's own metrics, by name, where not each minute.
+    """ECS's publishing interval in seconds for a service's metrics, by name, if not one minute.
 
     `controller` is the service's deployment controller.
     """
@@ -51,7 +51,7 @@ class EcsMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ForeignChange:
-    """A decision record of a desired count that was set outside Quickstep."""
+    """A decision record of a desired count set outside Quickstep."""
 
     at: datetime
     reason: str
@@ -59,19 +59,19 @@ class ForeignChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that was gathered of a target.
+    """Everything gathered about a target.
 
-    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by what they
-    are called in the target, `datapoints` the load of each of them, oldest first; `elsewhere`
-    is where else the metric of one without any is. `ecs_metrics` is how often ECS publishes its
-    own, asked only where an alarm watches one. `registered` is the table that the account's
-    scaler has, by its parameter, `table` the one that is asked here, and `scalers` are those
-    that an event of this target reaches. `drains` is how many seconds a task drains, by target
-    group. `refused` are calls that a role may not make. `queues` are the readings of the
-    document's, by policy. `autoscaling` is there if the service is a scalable target of
-    Application Auto Scaling; `alarm_actions` are alarms that act on it by themselves. `foreign`
-    are changes by others, oldest first. `dead` counts the messages of the dead-letter queues.
-    `vcpu` is what MaxCapacity takes, `vcpu_quota` what Fargate allows.
+    `target` is the document, or what is wrong with it. `alarms` are MetricAlarms by their names in
+    the target; `datapoints` are their loads, oldest first; `elsewhere` says where else a metric is
+    published if an alarm has no data. `ecs_metrics` is how often ECS publishes its own metrics,
+    read only if an alarm watches one. `registered` is the table of the account's scaler, from its
+    parameter; `table` is the one read here; `scalers` are those that this target's events reach.
+    `drains` is how many seconds a task drains, by target group. `refused` are calls that a role
+    may not make. `queues` are the readings of the document's queues, by policy. `autoscaling` is
+    set if the service is a scalable target of Application Auto Scaling; `alarm_actions` are alarms
+    that act on the service directly. `foreign` are changes by others, oldest first. `dead` counts
+    the messages in the dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what
+    Fargate allows.
     """
 
     service_name: ServiceName

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has found; `fix` says what to do about it."""
+    """What a check found; `fix` says what to do about it."""
 
     check: str
     verdict: Verdict
@@ -29,6 +29,6 @@ class Finding:
 
 
 def unknown(check: str, fact: Unknown) -> Finding:
-    """Return the finding of a fact that could not be had."""
+    """Return the finding for a fact that could not be read."""
     fix = "docs/operations.md lists the permissions that the doctor needs"
     return Finding(check, Verdict.WARNING, f"could not be checked: {fact.why}", fix)

@@ -1,4 +1,4 @@
-"""What is published: how often, how late, by whom, and what waits in queues."""
+"""What is published: how often, how late and by whom, and what waits in queues."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 ECS_METRICS = ("CPUUtilization", "MemoryUtilization")
-"""What ECS publishes of each service by itself: each minute, or every 20 s where that is on."""
+"""A service's metrics that ECS publishes unasked, each minute, or every 20 s once configured."""
 LATE = timedelta(seconds=15)
-"""How long after its end the newest datapoint should be readable at most."""
+"""Maximum age at which the newest datapoint should be readable, counted from its end."""
 
 
 def ecs_metrics(facts: Facts) -> Iterator[Finding]:
-    """ECS publishes its own metrics as often as the alarms on them look."""
+    """Check that ECS publishes its own metrics as often as the alarms evaluate them."""
     check = "ECS metrics"
     if isinstance(facts.ecs_metrics, Unknown):
         yield unknown(check, facts.ecs_metrics)
@@ -45,19 +45,19 @@ def ecs_metrics(facts: Facts) -> Iterator[Finding]:
         if seconds <= period:
             yield Finding(check, Verdict.OK, f"{what}, and {name} has a period of {period} s")
             continue
-        what = f"{what}, and {name} has a period of {period} s: it sees little or nothing"
+        what = f"{what}, and {name} has a period of {period} s: most of its periods are empty"
         fix = _switched_on(facts.service_name, there, metric)
         yield Finding(check, Verdict.PROBLEM, what, fix)
 
 
 def of_ecs(alarm: Mapping[str, Any]) -> str:
-    """Return which of a service's own metrics an alarm watches; empty where it is none of them."""
+    """Return which of a service's own metrics an alarm watches; empty if none."""
     metric = str(alarm.get("MetricName", ""))
     return metric if alarm.get("Namespace") == "AWS/ECS" and metric in ECS_METRICS else ""
 
 
 def _switched_on(service: ServiceName, there: EcsMetrics, metric: str) -> str:
-    """Return how to switch high-resolution metrics on, those that are on already included."""
+    """Return how to switch on high-resolution metrics and keep those that are on."""
     if there.controller != "ECS":
         return (
             f"ECS has no high-resolution metrics with the deployment controller {there.controller}:"
@@ -71,13 +71,13 @@ def _switched_on(service: ServiceName, there: EcsMetrics, metric: str) -> str:
     return (
         f"aws ecs update-service --cluster {service.cluster} --service {service.service} "
         f"--monitoring '{config}' switches it to 20 s, which AWS charges for; this starts a "
-        "deployment, so all tasks are replaced. In CloudFormation it is the service's property "
+        "deployment, so all tasks are replaced. In CloudFormation, set the service's property "
         "MonitoringConfiguration"
     )
 
 
 def load(facts: Facts) -> Iterator[Finding]:
-    """Datapoints arrive: how late, from how many tasks, and how often each publishes."""
+    """Check the datapoints: how late they arrive, from how many tasks, how often each publishes."""
     check = "metric"
     if isinstance(facts.datapoints, Unknown):
         yield unknown(check, facts.datapoints)
@@ -97,7 +97,7 @@ def load(facts: Facts) -> Iterator[Finding]:
         late = max(0.0, age.total_seconds())
         what = f"{policy.name}: the newest datapoint, {points[-1].value:g}, ended {late:.0f} s ago"
         if age > LATE + timedelta(seconds=period):
-            fix = "publish every 5 s with StorageResolution 1; a late metric is answered late"
+            fix = "publish every 5 s with StorageResolution 1; a late metric delays every decision"
             yield Finding(check, Verdict.WARNING, what, fix)
         else:
             yield Finding(check, Verdict.OK, what)
@@ -106,7 +106,7 @@ def load(facts: Facts) -> Iterator[Finding]:
 
 
 def queues(facts: Facts) -> Iterator[Finding]:
-    """Every queue of the document is there, and no other queue's dead letters."""
+    """Check that the document's queues exist, and that none takes another queue's dead letters."""
     check = "queues"
     if isinstance(facts.queues, Unknown):
         yield unknown(check, facts.queues)
@@ -122,37 +122,37 @@ def queues(facts: Facts) -> Iterator[Finding]:
             yield Finding(check, Verdict.PROBLEM, f"{policy.name}: {read}", fix)
         elif policy.name not in counted_ones:
             what = f"{policy.name}: {policy.queue_name} takes another queue's dead letters"
-            fix = "it is not counted: take the policy out of the document"
+            fix = "such a queue is not counted: remove the policy from the document"
             yield Finding(check, Verdict.WARNING, what, fix)
         else:
-            counts = f"{read.visible} wait, {read.in_flight} in flight, {read.delayed} delayed"
+            counts = f"{read.visible} visible, {read.in_flight} in flight, {read.delayed} delayed"
             yield Finding(check, Verdict.OK, f"{policy.name}: {counts}")
 
 
 def _silence(facts: Facts, name: str, alarm: Mapping[str, Any]) -> Finding:
     what = f"{name}: no datapoint in the last minutes"
-    fix = "do the tasks publish? The alarm's namespace, name and dimensions must be theirs"
+    fix = "do the tasks publish? The alarm's namespace, name and dimensions must match theirs"
     known = {} if isinstance(facts.elsewhere, Unknown) else facts.elsewhere
     if known.get(name):
         what += f" in {alarm['Namespace']}, but in {', '.join(known[name])}"
-        fix = "set Namespace of the target's stack, or QUICKSTEP_NAMESPACE of its tasks"
+        fix = "set Namespace on the target's stack, or QUICKSTEP_NAMESPACE on its tasks"
     return Finding("metric", Verdict.PROBLEM, what, fix)
 
 
 def namespaces(facts: Facts) -> Iterator[Finding]:
-    """Nobody else's tasks may publish the load: what IAM keeps for a role is a namespace."""
+    """Check that no other tasks may publish the load: IAM limits a role only by namespace."""
     if isinstance(facts.alarms, Unknown):
         return
     own = {facts.service_name.cluster, facts.service_name.service}
     for name in sorted({str(alarm.get("Namespace", "AWS/")) for alarm in facts.alarms.values()}):
         if not name.startswith("AWS/") and not own <= set(name.split("/")):
             what = f"any task that may publish in {name} may publish for this service"
-            fix = "give it its own namespace: docs/security.md, whose samples count"
+            fix = "give it its own namespace: docs/security.md says whose samples count"
             yield Finding("namespace", Verdict.WARNING, what, fix)
 
 
 BY_THE_SECOND = ("RequestsPerSecond", "ActiveConnections", "Utilization", "QueueTime")
-"""What the publisher sends of each whole second; of all else, one sample or more a call."""
+"""Metrics that the publisher sends for each whole second; others have one sample or more a call."""
 
 
 def _reporters(
@@ -162,7 +162,7 @@ def _reporters(
     points: Sequence[Datapoint],
     alarm: Mapping[str, Any],
 ) -> Iterator[Finding]:
-    """Example: 8 samples in 10 s, of tasks that publish every 5 s: 4 tasks."""
+    """Example: 8 samples in 10 s, from tasks that publish every 5 s: 4 tasks."""
     period, running = alarm.get("Period") or HIGH_RESOLUTION[0], service.running
     samples = [point.samples for point in points[-4:-1] or points if point.samples is not None]
     if not samples:
@@ -186,8 +186,8 @@ def _reporters(
     other = next((every for every in _FIXES if every != documented and explain(every)), None)
     if other is None or alarm.get("MetricName") not in BY_THE_SECOND:
         fix = (
-            "PublishSeconds must be the publisher's interval, and each task must send one sample "
-            "per interval"
+            "PublishSeconds must equal the publisher's interval, and each task must send one "
+            "sample per interval"
         )
         yield Finding("metric", Verdict.WARNING, what, fix)
         return
@@ -199,4 +199,4 @@ _FIXES = {
     1: "set PublishSeconds to 1, or QUICKSTEP_SECONDS=0 in the tasks",
     5: "set PublishSeconds to 5, or update the tasks' publisher, without QUICKSTEP_SECONDS=0",
 }
-"""What to do where tasks publish so often, and the document says something else."""
+"""The fix if tasks publish this often and the document says otherwise."""

@@ -1,4 +1,4 @@
-"""The scaler: that it is reached, what it may do, its state, and what it gave up on."""
+"""The scaler: whether events reach it, its permissions, its state, and what it gave up on."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from quickstep_cli.checks.facts import Facts
 
 MOST_TARGETS = 750
-"""What the heartbeat looks at within its minute."""
+"""How many targets the heartbeat can look at within its minute."""
 
 
 def scalers(facts: Facts) -> Iterator[Finding]:
-    """Exactly one scaler exists, it is the one checked here, and each event reaches it once."""
+    """Check that exactly one scaler exists, is the one read here, and gets each event once."""
     check = "scaler"
     if isinstance(facts.registered, Unknown):
         yield unknown(check, facts.registered)
     elif facts.table != facts.registered and not isinstance(facts.table, Unknown):
-        what = f"that of this account and Region has the table {facts.registered}, not "
-        fix = "leave out --stack and --table, or look at the one that you replace it by"
-        yield Finding(check, Verdict.WARNING, f"{what}{facts.table}, which is asked here", fix)
+        what = f"the scaler of this account and Region has the table {facts.registered}, not "
+        fix = "omit --stack and --table, or check the one that you are replacing it with"
+        yield Finding(check, Verdict.WARNING, f"{what}{facts.table}, which is read here", fix)
     if isinstance(facts.scalers, Unknown):
         yield unknown(check, facts.scalers)
         return
     lines = [f"{one.rule} invokes {one.function}" for one in facts.scalers]
     if not lines:
-        what = "no enabled rule takes events of this target's alarms to one"
+        what = "no enabled rule sends events of this target's alarms to a scaler"
         yield Finding(check, Verdict.PROBLEM, what, "deploy template.yaml again")
     elif len(lines) > 1:
         what = f"{len(lines)} act on each event of this target: {'; '.join(lines)}"
@@ -47,7 +47,7 @@ def scalers(facts: Facts) -> Iterator[Finding]:
 
 
 def rights(facts: Facts) -> Iterator[Finding]:
-    """Every role of the scaler's stack may do what it is there for."""
+    """Check that every role of the scaler's stack has its permissions."""
     if isinstance(facts.refused, Unknown):
         yield unknown("rights", facts.refused)
         return
@@ -59,23 +59,23 @@ def rights(facts: Facts) -> Iterator[Finding]:
             fix = "is the queue in QueueArns of the scaler's stack?"
         yield Finding("rights", Verdict.PROBLEM, line, fix)
     if not facts.refused:
-        yield Finding("rights", Verdict.OK, "every role may call what it has to")
+        yield Finding("rights", Verdict.OK, "every role may make the calls it needs")
 
 
 def item(facts: Facts) -> Iterator[Finding]:
-    """The target's item can be read, and nobody died over it."""
+    """Check that the target's item is readable, and that no lease was abandoned."""
     check = "state"
     if isinstance(facts.item, Unknown):
-        fix = "mend or delete the item: it comes back without its cooldowns"
+        fix = "fix or delete the item: a new one starts without cooldowns"
         yield Finding(check, Verdict.PROBLEM, facts.item.why, fix)
         return
     memory, lease = facts.item
     if memory.state.unreadable:
-        fix = "`quickstep resume` and `quickstep override --clear` remove what is by hand"
+        fix = "`quickstep resume` and `quickstep override --clear` remove what was set by hand"
         what = f"cannot be read, so nothing scales in: {memory.state.unreadable}"
         yield Finding(check, Verdict.PROBLEM, what, fix)
     if lease and lease.until + timedelta(minutes=2) < facts.at:
-        what = f"{lease.owner} left its lease at {lease.until:%H:%M:%S}, and nobody took it over"
+        what = f"{lease.owner}'s lease expired at {lease.until:%H:%M:%S}, and nobody took it over"
         yield Finding(check, Verdict.PROBLEM, what, "does the heartbeat reach the function?")
     paused = memory.state.pause
     for direction in Direction:
@@ -87,7 +87,7 @@ def item(facts: Facts) -> Iterator[Finding]:
 
 
 def dead_letters(facts: Facts) -> Iterator[Finding]:
-    """Nothing was given up on."""
+    """Check that the dead-letter queues are empty."""
     check = "dead letters"
     if isinstance(facts.dead, Unknown):
         yield unknown(check, facts.dead)
@@ -101,7 +101,7 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
 
 
 def quotas(facts: Facts) -> Iterator[Finding]:
-    """MaxCapacity can be had, and the heartbeat keeps up."""
+    """Check that Fargate's quota allows MaxCapacity, and that the heartbeat keeps up."""
     check = "quotas"
     for fact in (facts.vcpu, facts.vcpu_quota, facts.targets):
         if isinstance(fact, Unknown):
@@ -112,7 +112,7 @@ def quotas(facts: Facts) -> Iterator[Finding]:
     assert not isinstance(facts.targets, Unknown)  # noqa: S101
     what = f"MaxCapacity takes {facts.vcpu:g} vCPU of Fargate's {facts.vcpu_quota:g} on demand"
     if facts.vcpu_quota and facts.vcpu > 0.8 * facts.vcpu_quota:
-        fix = "ask for more at Service Quotas, Fargate On-Demand vCPU resource count"
+        fix = "request an increase of Fargate On-Demand vCPU resource count in Service Quotas"
         over = facts.vcpu > facts.vcpu_quota
         yield Finding(check, Verdict.PROBLEM if over else Verdict.WARNING, what, fix)
     elif facts.vcpu:

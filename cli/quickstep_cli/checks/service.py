@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quickstep_cli.checks.facts import Facts
 
 FIGHT = timedelta(hours=1)
-"""Two foreign changes within this are a tool at work, not a person."""
+"""Two foreign changes within this time are a tool at work, not a person."""
 OTHERS_NUMBER = (
     "who sets it? In Terraform use lifecycle { ignore_changes = [desired_count] }, in "
     "CloudFormation no DesiredCount, by hand `quickstep scale` or `override`"
@@ -24,18 +24,18 @@ OTHERS_NUMBER = (
 
 
 def service(facts: Facts) -> Iterator[Finding]:
-    """The service is there, and no rollout holds scale-in."""
+    """Check that the service exists, and that no rollout holds scale-in."""
     if isinstance(facts.service, Unknown):
         yield Finding("service", Verdict.PROBLEM, facts.service.why, "are cluster and name right?")
         return
-    counts = f"{facts.service.running} of {facts.service.desired} tasks run"
+    counts = f"{facts.service.running} of {facts.service.desired} tasks are running"
     if facts.service.deployment_in_progress:
         what = f"{counts}; a rollout is in progress, so nothing scales in"
-        yield Finding("service", Verdict.WARNING, what, "wait for its end, or roll it back")
+        yield Finding("service", Verdict.WARNING, what, "wait for it to end, or roll it back")
     if facts.service.trouble:
         fix = (
-            "docs/runbook.md, tasks that never come; nothing to mend where the missing ones start "
-            "just now"
+            "see docs/runbook.md, tasks that never come; nothing to fix if the missing ones are "
+            "just starting"
         )
         what = f"{counts}, and ECS says: {facts.service.trouble}"
         yield Finding("service", Verdict.WARNING, what, fix)
@@ -44,7 +44,7 @@ def service(facts: Facts) -> Iterator[Finding]:
 
 
 def draining(facts: Facts) -> Iterator[Finding]:
-    """The document knows how long a removed task drains, and the cooldown waits for it."""
+    """Check that the document knows how long a task drains, and the cooldown waits for it."""
     check = "draining"
     if isinstance(facts.drains, Unknown):
         yield unknown(check, facts.drains)
@@ -55,7 +55,7 @@ def draining(facts: Facts) -> Iterator[Finding]:
     known = facts.target.deregistration_delay_seconds
     what = f"a task drains for {delay} s in {group}, and DeregistrationDelaySeconds is {known}"
     if known < delay:
-        then = "later, what drains is counted as serving, and the load looks smaller than it is"
+        then = "after that, draining tasks count as serving, and the load looks smaller than it is"
         fix = f"set DeregistrationDelaySeconds to {delay}, or deregistration_delay to {known}"
         yield Finding(check, Verdict.WARNING, f"{what}: {then}", fix)
     else:
@@ -63,16 +63,16 @@ def draining(facts: Facts) -> Iterator[Finding]:
     for policy in facts.target.step_policies:
         if policy.direction is Direction.IN and policy.cooldown < delay:
             what = (
-                f"{policy.name}: its Cooldown ({policy.cooldown} s) is over before a removed task "
-                f"has drained ({delay} s): the next removal comes while the alarm's average has "
-                "tasks in it that report 0, and rests on the count of those that serve"
+                f"{policy.name}: its Cooldown ({policy.cooldown} s) ends before a removed task "
+                f"has drained ({delay} s): at the next removal the alarm's average still includes "
+                "tasks that report 0, so the decision depends on the count of serving tasks"
             )
             fix = "make deregistration_delay as short as requests allow, or the Cooldown longer"
             yield Finding(check, Verdict.WARNING, what, fix)
 
 
 def other_scalers(facts: Facts) -> Iterator[Finding]:
-    """Neither Application Auto Scaling nor an alarm's own action scales the same service."""
+    """Check that no Application Auto Scaling policy or alarm action scales the same service."""
     check = "other scalers"
     for fact in (facts.autoscaling, facts.alarm_actions):
         if isinstance(fact, Unknown):
@@ -81,8 +81,8 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
         yield _autoscaling(facts.autoscaling.acting, facts.target)
     actions = () if isinstance(facts.alarm_actions, Unknown) else facts.alarm_actions
     for line in actions:
-        fix = "take the action out of the alarm; Quickstep's rule needs none"
-        yield Finding(check, Verdict.WARNING, f"an alarm acts by itself: {line}", fix)
+        fix = "remove the action from the alarm; Quickstep's rule needs none"
+        yield Finding(check, Verdict.WARNING, f"an alarm acts on its own: {line}", fix)
     if facts.autoscaling is None and not facts.alarm_actions:
         what = "neither Application Auto Scaling nor an alarm's action acts on the service"
         yield Finding(check, Verdict.OK, what)
@@ -91,7 +91,7 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
 def _autoscaling(acting: tuple[str, ...], target: ScalableTarget | str) -> Finding:
     if not acting:
         what = "the service is still a scalable target of Application Auto Scaling"
-        fix = "deregister it once you do not go back to it"
+        fix = "deregister it once you are sure not to go back"
         return Finding("other scalers", Verdict.WARNING, what, fix)
     dry = isinstance(target, ScalableTarget) and target.dry_run
     what = f"Application Auto Scaling acts on the service: {', '.join(acting)}"
@@ -100,13 +100,13 @@ def _autoscaling(acting: tuple[str, ...], target: ScalableTarget | str) -> Findi
 
 
 def foreign_changes(facts: Facts) -> Iterator[Finding]:
-    """Nobody else sets the desired count; two changes in an hour are a fight."""
+    """Check that nobody else sets the desired count; two changes in an hour are a fight."""
     check = "foreign changes"
     if isinstance(facts.foreign, Unknown):
         yield unknown(check, facts.foreign)
         return
     if not facts.foreign:
-        yield Finding(check, Verdict.OK, "the newest decisions saw none of the desired count")
+        yield Finding(check, Verdict.OK, "no recent decision found a foreign change")
         return
     last = facts.foreign[-1]
     what = f"{last.at:%Y-%m-%d %H:%M:%S} UTC: {last.reason}"

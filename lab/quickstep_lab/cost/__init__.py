@@ -1,1 +1,1 @@
-"""What Quickstep costs: counts of its calls, prices, and the bill that comes of both."""
+"""What Quickstep costs: counts of its calls, prices, and the resulting bill."""

@@ -1,7 +1,7 @@
-"""The bill of one service and month, and what would make it smaller.
+"""The bill of one service and month, and what would reduce it.
 
-Pure: lines and prices in, charges out. Free tiers are left out unless asked for, as an account has
-one of each, and other uses for it. What AWS would bill has not been compared with a real bill.
+Pure: lines and prices in, charges out. Free tiers are not subtracted unless asked for, because an
+account has only one of each, and other uses for it. No figure has been compared with a real bill.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A line with its price, in US dollars a month."""
+    """A line with its price, in US dollars per month."""
 
     line: Line
     price: Price
@@ -37,16 +37,16 @@ class Bill:
 
     @property
     def total(self) -> float:
-        """US dollars a month."""
+        """US dollars per month."""
         return sum(charge.dollars for charge in self.charges)
 
     def of(self, part: Part) -> float:
-        """Return what a part costs."""
+        """Return a part's cost."""
         return sum(charge.dollars for charge in self.charges if charge.line.part is part)
 
     @property
     def largest(self) -> Part:
-        """The part that costs most."""
+        """The most expensive part."""
         return max(Part, key=self.of)
 
 
@@ -59,7 +59,7 @@ def bill(
 ) -> Bill:
     """Return the lines with their prices.
 
-    With the free tier, what is free of a meter in an account goes off all of its lines in
+    With the free tier, an account's free quantity of a meter is subtracted from all of its lines in
     proportion; `services` share it. Example: 2 services of 750,000 requests each, 1,000,000 of
     them free: a third of each line is paid.
     """
@@ -77,30 +77,30 @@ def bill(
     return Bill(tuple(sorted(charges, key=lambda one: (parts.index(one.line.part), -one.dollars))))
 
 
-# --- what would be cheaper ------------------------------------------------------------------------
+# --- savings --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something that would be cheaper: what it saves a month, and what it costs otherwise."""
+    """A possible saving: its dollars per month, and its drawback."""
 
     what: str
     saves: float
     but: str
 
 
-EXTRACTION = "how long CloudWatch Logs takes to make metrics of lines"
+EXTRACTION = "how long CloudWatch Logs takes to turn lines into metrics"
 
 _ALTERNATIVES = (
     (
         "publish by logs (QUICKSTEP_TRANSPORT=logs)",
         {"transport": Transport.LOGS},
-        f"it has not been measured {EXTRACTION}: the answer comes that much later",
+        f"it has not been measured {EXTRACTION}: that delays every reaction",
     ),
     (
-        "publish only the metric that is scaled on",
+        "publish only the metric that drives scaling",
         {"metrics": 1},
-        "no response times and connections beside it",
+        "no response times or connections",
     ),
     (
         "let ten services share the scaler",
@@ -109,7 +109,7 @@ _ALTERNATIVES = (
     ),
 )
 LEAST = 0.01
-"""Dollars a month; less is no hint."""
+"""Dollars per month below which a hint is dropped."""
 
 
 def billing(
@@ -119,7 +119,7 @@ def billing(
     *,
     free_tier: bool = False,
 ) -> Callable[[Usage], float]:
-    """Return what says the dollars of a month of a service that has this activity."""
+    """Return a function for the monthly dollars of a service with this activity."""
 
     def total(usage: Usage) -> float:
         lines = quickstep(usage, activity, counted)
@@ -129,7 +129,7 @@ def billing(
 
 
 def hints(usage: Usage, total: Callable[[Usage], float]) -> list[Hint]:
-    """Return what would be cheaper, the largest saving first. `total` is of `billing`."""
+    """Return possible savings, the largest first. `total` comes from `billing`."""
     now, found = total(usage), []
     for what, change, but in _ALTERNATIVES:
         other = replace(usage, **change)
@@ -144,5 +144,5 @@ def hints(usage: Usage, total: Callable[[Usage], float]) -> list[Hint]:
 
 
 def by_transport(usage: Usage, total: Callable[[Usage], float]) -> dict[Transport, float]:
-    """Return what the service costs a month by each way of publishing. `total` is of `billing`."""
+    """Return the monthly cost for each way of publishing. `total` comes from `billing`."""
     return {each: total(replace(usage, transport=each)) for each in Transport}

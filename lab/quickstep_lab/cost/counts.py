@@ -1,4 +1,4 @@
-"""What the deployed functions call, write and log: counted by a benchmark, kept in a data file.
+"""The deployed functions' calls, writes and logs: counted by a benchmark, kept in a data file.
 
 `python -m benchmarks.calls` writes `counts.json`; a test compares it with a fresh count.
 """
@@ -20,13 +20,13 @@ LOG_EVENT = 26
 """Bytes that CloudWatch Logs adds to each line (*PutLogEvents*, CloudWatch Logs API Reference)."""
 
 WRITE_UNIT = 1024
-"""Bytes that one write request unit of DynamoDB writes."""
+"""Bytes that one DynamoDB write request unit writes."""
 READ_UNIT = 4096
-"""Bytes that one of its read request units reads, strongly consistent."""
+"""Bytes that one DynamoDB read request unit reads, strongly consistent."""
 
 
 class Case(StrEnum):
-    """What is counted: one evaluation of a kind, a look of the heartbeat, a look at the widget."""
+    """What is counted: an evaluation of a kind, a heartbeat look, a look at the widget."""
 
     SCALE_OUT_EVENT = "an alarm's event that scales out"
     HELD_EVENT = "an alarm's event that holds"
@@ -46,9 +46,9 @@ class Case(StrEnum):
 class Counts:
     """What one case takes.
 
-    `calls` is of AWS calls, by `service:Operation`. Units are DynamoDB's request units, `stored`
+    `calls` counts AWS calls, by `service:Operation`. Units are DynamoDB's request units, `stored`
     the bytes that stay in its table. `metrics_read` are those that GetMetricData is asked for. Log
-    lines and bytes are the function's own; Lambda's come on top, for each of the `invocations`.
+    lines and bytes are the function's own; Lambda adds its own to each of the `invocations`.
     `metrics` are the custom metrics published, without the service's name. `milliseconds` is how
     long the invocations took on the embedded AWS, which answers faster or slower than AWS.
     """
@@ -70,13 +70,13 @@ class Counts:
 
     @property
     def cloudwatch_requests(self) -> int:
-        """Calls of CloudWatch that are paid by the call: all but GetMetricData."""
+        """CloudWatch calls billed per call: all but GetMetricData."""
         return self.calls_of("cloudwatch") - self.calls.get("cloudwatch:GetMetricData", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What the templates make: alarms by resolution, memory of the functions in MB."""
+    """What the templates create: alarms by resolution, the functions' memory in MB."""
 
     service_alarms: int
     stack_alarms: int
@@ -87,11 +87,11 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a call of a task carries of `seconds`: metrics, and bytes of its lines in EMF.
+    """What a task's call carries for `seconds`: metrics, and its EMF lines' bytes.
 
-    `line_bytes` are those of the one line of means; `lines` and `lines_bytes` of a call with whole
-    seconds, of which a further metric of each second takes `second_bytes` in each, and a gauge
-    `gauge_bytes` once.
+    `line_bytes` are those of the one line of means; `lines` and `lines_bytes` are for a call with
+    whole seconds, in which a further metric of each second adds `second_bytes` to each line, and a
+    gauge adds `gauge_bytes` once.
     """
 
     seconds: int
@@ -105,7 +105,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """What Lambda adds to the log of an invocation: START, END and REPORT, in its text format."""
+    """What Lambda adds to an invocation's log: START, END and REPORT, in its text format."""
 
     log_lines: int
     log_bytes: int
@@ -113,7 +113,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """All that is counted."""
+    """All counts."""
 
     cases: Mapping[Case, Counts]
     deployed: Deployed
@@ -122,7 +122,7 @@ class Counted:
 
 
 def read_counts(text: str | None = None) -> Counted:
-    """Return what the file says; the text is this package's own, so nothing in it is doubted."""
+    """Return the file's counts; the text is this package's own, so it is not validated."""
     members: Any = json.loads(text or FILE.read_text(encoding="utf-8"))
     return Counted(
         cases={

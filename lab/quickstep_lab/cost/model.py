@@ -1,6 +1,6 @@
-"""What a service uses of AWS in a month to be scaled, with Quickstep and without.
+"""A service's monthly usage of AWS for scaling, with Quickstep and without.
 
-Pure: counts and usage in, lines out; `bill` puts prices to them. A month has 30 days.
+Pure: counts and usage in, lines out; `bill` adds prices. A month has 30 days.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ HOURS = 24.0 * DAYS
 SECONDS = 3600 * HOURS
 HEARTBEATS = SECONDS / 60
 RECHECK = 10
-"""Seconds from one look in a breach to the next."""
+"""Seconds between looks in a breach."""
 
 POLLS = 5 * SECONDS / 20
-"""Empty looks of Lambda at a queue, of which there are two, the scaler's own and the tasks': five
-pollers (*services-sqs-scaling*, Lambda Developer Guide), each of which waits 20 s, the most that
-SQS allows. Not measured; that a FIFO queue has as many is assumed."""
+"""Lambda's empty polls of one queue in a month; there are two, the scaler's own and the tasks'.
+Five pollers (*services-sqs-scaling*, Lambda Developer Guide) each wait 20 s, SQS's maximum. Not
+measured; that a FIFO queue has as many is assumed."""
 
 TAKEN = 2
 """Requests by which Lambda takes a surge message: ReceiveMessage and DeleteMessage."""
 
 LOGS_KEPT = 1
-"""Days that a log group keeps lines at least: they are metrics within seconds."""
+"""Minimum days that a log group keeps lines: they become metrics within seconds."""
 
 BY_THE_SECOND = 2
 """Metrics of each whole second beyond the first three: Utilization and QueueTime."""
 
 CALLS_A_SECOND = 500
-"""PutMetricData calls of an account and Region (*cloudwatch_limits*, CloudWatch User Guide). All
-tasks call in the same second of five, so as many tasks reach it."""
+"""PutMetricData calls per second of an account and Region (*cloudwatch_limits*, CloudWatch User
+Guide). All tasks call in the same second of five, so this many tasks reach it."""
 
 SURGE = "surge"
-"""What sets an evaluation off that a task has asked for."""
+"""The triggers of an evaluation that a task has asked for."""
 
 ADDED = 4
-"""Tasks that a breach adds where nothing is simulated: the example policy's largest step."""
+"""Tasks that a breach adds without a simulation: the example policy's largest step."""
 
 _MEGABYTES = 1024
 _EVENTS = (Case.SCALE_OUT_EVENT, Case.HELD_EVENT, Case.OK_EVENT, Case.LOST_RACE)
 
 
 class Transport(StrEnum):
-    """How the tasks publish; as the publisher calls it."""
+    """How the tasks publish; the publisher's own names."""
 
     CLOUDWATCH = "cloudwatch"
     LOGS = "logs"
@@ -76,7 +76,7 @@ class Watched(StrEnum):
 
 
 class Part(StrEnum):
-    """What a line of the bill belongs to."""
+    """The bill's part that a line belongs to."""
 
     ALARMS = "Alarms"
     METRICS = "Metrics"
@@ -93,14 +93,14 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A service: `tasks` on average, `metrics` of which each publishes every `publish_seconds`.
+    """A service: `tasks` on average, each publishing `metrics` every `publish_seconds`.
 
     The fourth and fifth metric are the publisher's `Utilization` and `QueueTime`, further ones are
-    gauges. `services` share the scaler of an account. `views` are refreshes of the dashboard in a
-    day. It has `alarms`, those of the template's steps by default; a policy that looks at its
-    metric all the time does so `own_looks` times a month. What is `watched` and not published by
-    the tasks needs none of their metrics and calls. It works off so many `queues`. The scaler has a
-    drill every `drill_minutes`; 0 where it has none.
+    gauges. `services` share an account's scaler. `views` are the dashboard's refreshes per day. It
+    has `alarms`, by default those of the template's steps; a policy that always looks at its metric
+    does so `own_looks` times a month. If what is `watched` is not published by the tasks, none of
+    their metrics and calls are needed. The service works off `queues` queues. The scaler runs a
+    drill every `drill_minutes`; 0 for none.
     """
 
     tasks: float = 8
@@ -118,7 +118,7 @@ class Usage:
 
     @property
     def calls(self) -> float:
-        """Calls of all tasks in a month: whole seconds travel together.
+        """All tasks' calls in a month: whole seconds travel together.
 
         Example: one task, a call every 5 s: 518,400.
         """
@@ -132,9 +132,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a scaler does in a month: evaluations by case, and hours that its metrics are sent.
+    """A scaler's month: evaluations by case, and hours in which its metrics are sent.
 
-    `surges` are those of the evaluations that tasks have asked for.
+    `surges` are the evaluations that tasks asked for.
     """
 
     cases: Mapping[Case, float] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a bill, for a month and service: a shared one is divided already."""
+    """One line of a service's monthly bill: a shared one is already divided."""
 
     part: Part
     what: str
@@ -159,14 +159,14 @@ class Line:
 def activity_of_breaches(
     a_day: float, minutes: float, counted: Counted, *, reported: bool = False
 ) -> Activity:
-    """Return what so many breaches a day make, each of which lasts so many minutes.
+    """Return the activity of `a_day` breaches, each of which lasts `minutes`.
 
-    Each is an event that scales out, a re-check every 10 s and an event of OK; then what it has
-    added is removed: an event, a re-check for each task, an event of OK. Example: one breach a day
-    of 3 minutes: 18 re-checks that hold and 4 that change, times 30.
+    Each is an event that scales out, a re-check every 10 s and an OK event. Then the added tasks
+    are removed: an event, a re-check for each task, an OK event. Example: one breach a day of 3
+    minutes: 18 re-checks that hold and 4 that change, times 30.
 
-    If tasks have `reported` it, it is looked at once in each slot in which they do. Such a look is
-    taken to be like a re-check that holds.
+    If tasks have `reported` it, each slot in which they do has one look, which is assumed to cost
+    as much as a re-check that holds.
 
     Quickstep's metrics are sent in the hours of a breach: at least one hour each.
     """
@@ -185,10 +185,10 @@ def activity_of_breaches(
 
 
 def activity_of_marks(marks: Iterable[Mark], a_month: float, counted: Counted) -> Activity:
-    """Return what the decisions of a simulated traffic make that comes so often in a month.
+    """Return the activity of a simulated traffic's decisions that repeats `a_month` times.
 
-    Quickstep's metrics are sent in the hours of the traffic in which there is a decision that has
-    them: each outcome has its own metric.
+    Quickstep's metrics are sent in the traffic's hours with a decision that has them: each outcome
+    has its own metric.
     """
     cases: Counter[Case] = Counter()
     sent, surges = set(), 0
@@ -232,15 +232,17 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
     alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
         _alarms(usage, alarms),
-        _shared(Part.ALARMS, "alarms of the stack", Meter.ALARM, deployed.stack_alarms, services),
+        _shared(
+            Part.ALARMS, "the scaler's own alarms", Meter.ALARM, deployed.stack_alarms, services
+        ),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
         *_functions(own, "evaluations", counted, usage, deployed.memory),
-        *_functions(looks, "looks of the heartbeat", counted, usage, deployed.memory),
+        *_functions(looks, "heartbeat looks", counted, usage, deployed.memory),
         *_divided(_functions(shared, "heartbeat", counted, usage, deployed.memory), services),
         *_functions(views, "widget", counted, usage, deployed.widget_memory),
-        _shared(Part.SQS, "Lambda's empty looks", Meter.QUEUE_REQUEST, POLLS, services),
-        _shared(Part.SQS, "empty polls of the surge queue", Meter.FIFO_REQUEST, POLLS, services),
+        _shared(Part.SQS, "empty SQS polls", Meter.QUEUE_REQUEST, POLLS, services),
+        _shared(Part.SQS, "empty polls, surge queue", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
         _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
@@ -251,9 +253,9 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
 
 
 def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
-    """Yield what the drills of a scaler cost: two alarms, two metrics, and what each drill takes.
+    """Yield the cost of a scaler's drills: two alarms, two metrics, and what each drill takes.
 
-    Both metrics have a value in each hour, as an hour is the longest time between two drills.
+    Both metrics have a value in each hour, since an hour is the longest time between two drills.
 
     Example: one every 15 minutes: 2,880 a month.
     """
@@ -261,8 +263,8 @@ def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
         return
     number = HOURS * 60 / usage.drill_minutes
     yield Line(Part.ALARMS, "drill's 10-s alarm", Meter.HIGH_RESOLUTION_ALARM, 1)
-    yield Line(Part.ALARMS, "alarm of a missed drill", Meter.ALARM, 1)
-    yield Line(Part.METRICS, "pulse and latency of drills", Meter.METRIC, 2)
+    yield Line(Part.ALARMS, "missed-drill alarm", Meter.ALARM, 1)
+    yield Line(Part.METRICS, "drill pulse and latency", Meter.METRIC, 2)
     yield Line(Part.EVENTBRIDGE, "drills", Meter.SCHEDULE, number)
     yield Line(Part.CLOUDWATCH, "pulses of drills", Meter.API_REQUEST, number)
     each = [(counted.cases[Case.DRILL], number)]
@@ -270,7 +272,7 @@ def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
 
 
 def _alarms(usage: Usage, alarms: int) -> Line:
-    """Return the line of a service's alarms. One of less than a minute is a high-resolution one."""
+    """Return the line of a service's alarms. Below a minute they are high-resolution ones."""
     match usage.watched:
         case Watched.PUBLISHED:
             return Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
@@ -283,17 +285,17 @@ def _alarms(usage: Usage, alarms: int) -> Line:
 
 
 def _messages(usage: Usage, activity: Activity) -> float:
-    """Return the requests of what tasks tell: each sends a message, and the queue has one of all.
+    """Return the requests for tasks' surge messages: each task sends one, the queue keeps one.
 
-    Looks that follow one another without a message are counted as if each had been asked for.
+    Consecutive looks without a message are counted as if each had been asked for.
     """
     return activity.surges * (usage.tasks + TAKEN)
 
 
 def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
-    """Yield what the tasks' metrics cost, whichever scaler reads them.
+    """Yield the cost of the tasks' metrics, whichever scaler reads them.
 
-    A call costs the same, whatever it carries: up to 1,000 values. Log lines are paid by the byte;
+    A call costs the same whatever it carries, up to 1,000 values. Log lines are paid by the byte;
     those of `logs` have their own group, which need not keep them for longer than a day.
 
     Example: 1 task for a month: 518,400 calls, or as many times 5 lines of the embedded metric
@@ -301,9 +303,9 @@ def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
     """
     if usage.watched is not Watched.PUBLISHED:
         if usage.watched is Watched.OF_ECS:
-            yield Line(Part.METRICS, "20-s metric of ECS", Meter.VENDED_METRIC, 1)
+            yield Line(Part.METRICS, "ECS's 20-s metric", Meter.VENDED_METRIC, 1)
         return
-    yield Line(Part.METRICS, "of the tasks", Meter.METRIC, usage.metrics)
+    yield Line(Part.METRICS, "published by the tasks", Meter.METRIC, usage.metrics)
     if usage.transport is Transport.CLOUDWATCH:
         yield Line(Part.PUBLISHING, "PutMetricData", Meter.API_REQUEST, usage.calls)
         return
@@ -311,14 +313,14 @@ def publishing(usage: Usage, counted: Counted) -> Iterator[Line]:
     logged = usage.calls * (size + lines * LOG_EVENT)
     yield Line(Part.PUBLISHING, "EMF lines", Meter.LOG_INGESTED, logged)
     days = LOGS_KEPT if usage.transport is Transport.LOGS else usage.retention_days
-    yield Line(Part.PUBLISHING, "EMF lines, kept", Meter.LOG_STORED, logged * days / DAYS)
+    yield Line(Part.PUBLISHING, "EMF lines, stored", Meter.LOG_STORED, logged * days / DAYS)
 
 
 def lines_of(usage: Usage, counted: Counted) -> tuple[int, int]:
-    """Return how many lines a call is in EMF, and their bytes without those of CloudWatch Logs.
+    """Return how many EMF lines a call makes, and their bytes without CloudWatch Logs' overhead.
 
     Example: a call of whole seconds has 5 lines with three metrics; with Utilization and QueueTime,
-    each has 80 bytes more for each of both.
+    each line has 80 bytes more per metric.
     """
     published = counted.published
     more = usage.metrics - published.metrics
@@ -336,7 +338,7 @@ def _functions(
     usage: Usage,
     memory: int,
 ) -> Iterator[Line]:
-    """Yield the lines of what functions do: each case with how often it happens in a month."""
+    """Yield the functions' lines: each case with how often it happens in a month."""
     times = list(taken)
     kept = usage.retention_days / DAYS
     platform = counted.platform
@@ -373,7 +375,7 @@ def _functions(
 
 
 def _beyond(whole: Counts, part: Counts) -> Counts:
-    """Return what one more target makes of a heartbeat: no invocation, but time in the same one."""
+    """Return what one more target adds to a heartbeat: no invocation, but time in the same one."""
     return replace(
         whole,
         calls={call: n - part.calls.get(call, 0) for call, n in whole.calls.items()},
@@ -395,7 +397,7 @@ def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
         yield replace(line, quantity=line.quantity / services, shared=True)
 
 
-# --- what others do -------------------------------------------------------------------------------
+# --- AWS's scalers --------------------------------------------------------------------------------
 
 
 def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
@@ -406,8 +408,8 @@ def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
 def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
     """Return the lines of AAS on the application's own metric with two alarms of its own.
 
-    So it is with a percent ladder, one alarm each way, and with the two that target tracking makes;
-    for the announced target tracking on custom metrics this is assumed.
+    A percent ladder has one alarm each way, and target tracking makes two; for the announced
+    target tracking on custom metrics this is assumed.
     """
     return (
         Line(Part.ALARMS, "10-s or 20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
@@ -427,7 +429,7 @@ def tracking_20s(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
     """
     return (
         Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
-        Line(Part.METRICS, "20-s metric of ECS", Meter.VENDED_METRIC, 1),
+        Line(Part.METRICS, "ECS's 20-s metric", Meter.VENDED_METRIC, 1),
     )
 
 
@@ -440,7 +442,7 @@ NATIVE = {
     "aas-target-tracking-20s-custom": on_two_high_resolution_alarms,
     "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
 }
-"""AWS's scalers, by the simulator's names. Those on 60 s take a load balancer's or ECS's metric."""
+"""AWS's scalers, by the simulator's names. Those on 60 s use a load balancer's or ECS's metric."""
 
 OTHERS = {
     **NATIVE,
@@ -448,4 +450,4 @@ OTHERS = {
     "aas-percent-20s-alarm": on_two_high_resolution_alarms,
     "aas-percent-60s-alarm": on_free_metrics,
 }
-"""All of them: those that there are on other signals than what tasks publish, too."""
+"""All rivals, including those on signals that tasks do not publish."""

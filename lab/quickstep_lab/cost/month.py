@@ -1,4 +1,4 @@
-"""A month of a service beside AWS's scalers: their bills, and the tasks that each of them runs."""
+"""A service's month next to AWS's scalers: their bills, and the tasks that each of them runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DAY = 86400
 
 
 class Architecture(StrEnum):
-    """What a Fargate task runs on, with Linux."""
+    """A Fargate task's CPU architecture, with Linux."""
 
     ARM = "arm"
     X86 = "x86"
@@ -50,14 +50,14 @@ _METERS = {
 
 @dataclass(frozen=True, slots=True)
 class TaskSize:
-    """A Fargate task: vCPU, GB of memory and what it runs on."""
+    """A Fargate task: vCPU, GB of memory and architecture."""
 
     vcpu: float = 1
     memory: float = 2
     architecture: Architecture = Architecture.ARM
 
     def an_hour(self, prices: Mapping[Meter, Price]) -> float:
-        """Return dollars an hour. Example: 1 vCPU at 0.03238 and 2 GB at 0.00356: 0.0395."""
+        """Return dollars per hour. Example: 1 vCPU at 0.03238 and 2 GB at 0.00356: 0.0395."""
         vcpu, memory = (prices[meter] for meter in _METERS[self.architecture])
         return vcpu.of(self.vcpu) + memory.of(self.memory)
 
@@ -66,7 +66,7 @@ class TaskSize:
 class Standing:
     """A scaler's month in US dollars: its bill, and the tasks that it ran.
 
-    `success` is the share of requests that were served in a simulated traffic.
+    `success` is the share of requests served in a simulated traffic.
     """
 
     bill: Bill
@@ -76,13 +76,13 @@ class Standing:
 
     @property
     def total(self) -> float:
-        """What both cost."""
+        """The cost of both."""
         return self.bill.total + self.tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """What a month is reckoned by."""
+    """The inputs of a month's calculation."""
 
     usage: Usage
     size: TaskSize
@@ -94,7 +94,7 @@ class Month:
     def with_breaches(
         self, a_day: float, minutes: float, *, reported: bool = False
     ) -> tuple[Activity, dict[str, Standing]]:
-        """Return Quickstep's activity, and all bills, with so many breaches and the same tasks."""
+        """Return Quickstep's activity, and all bills, for these breaches and the same tasks."""
         activity = activity_of_breaches(a_day, minutes, self.counted, reported=reported)
         names = (OURS, *self.rivals)
         hours = self.usage.task_hours
@@ -103,7 +103,7 @@ class Month:
     def simulated(
         self, comparison: Comparison, a_day: float
     ) -> tuple[Activity, dict[str, Standing]]:
-        """Return the same of a traffic that was played by all scalers and comes so often a day.
+        """Return the same for a traffic that all scalers played and that repeats daily.
 
         In the rest of the month the service has its average of tasks, under any scaler. Example:
         8 tasks, and half an hour a day in which a scaler ran 5 task-hours: 8 x (720 - 15) + 150 =
@@ -138,7 +138,7 @@ class Month:
         return Standing(made, task_hours, task_hours * self.size.an_hour(self.prices))
 
     def _polls(self) -> Iterator[Line]:
-        """Yield a service's share of what polling takes, where all services have such queues."""
+        """Yield a service's share of polling costs, if all services have such queues."""
         services, queues = self.usage.services, self.usage.queues
         lines = polling_lines(Polling(services, services, queues), self.counted) if queues else ()
         for line in lines:

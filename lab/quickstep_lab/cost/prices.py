@@ -1,4 +1,4 @@
-"""Prices: one data file, each with its unit, source and the day on which it was read."""
+"""Prices: one data file, each with its unit, its source and the day it was read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPTIONAL = ("free", "note")
 
 
 class Meter(StrEnum):
-    """What AWS bills by; the values are the keys of the file."""
+    """AWS's billing units; the values are the file's keys."""
 
     HIGH_RESOLUTION_ALARM = "high_resolution_alarm"
     ALARM = "alarm"
@@ -49,7 +49,7 @@ class Meter(StrEnum):
 
 
 class Certainty(StrEnum):
-    """Where a price was read: at AWS, at somebody else's, or nowhere that could be checked."""
+    """Where a price was read: at AWS, at a third party, or nowhere that could be verified."""
 
     AWS = "aws"
     SECONDARY = "secondary"
@@ -57,14 +57,14 @@ class Certainty(StrEnum):
 
 
 class PricesError(InvalidDocumentError):
-    """A file of prices that breaks a rule; lists every problem found."""
+    """A price file that breaks a rule; lists every problem found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for `per` of the unit; bytes are counted where the unit is GB.
+    """US dollars for `per` of the unit; if the unit is GB, bytes are counted.
 
-    `free` is how much a month AWS's free tier has for an account.
+    `free` is the monthly free tier of an account.
     """
 
     dollars: float
@@ -77,7 +77,7 @@ class Price:
     note: str = ""
 
     def of(self, quantity: float) -> float:
-        """Return what a quantity costs. Example: 518,400 requests at 0.01 per 1,000: 5.184."""
+        """Return a quantity's cost. Example: 518,400 requests at 0.01 per 1,000: 5.184."""
         return quantity / self.per * self.dollars
 
 
@@ -85,9 +85,9 @@ Prices = dict[Meter, Price]
 
 
 def read_prices(text: str | None = None, *, base: Mapping[Meter, Price] | None = None) -> Prices:
-    """Return the prices of a text in the file's form; by default the file's own.
+    """Return the prices in a text of the file's format; by default the file's own.
 
-    Those that the text leaves out are taken from `base`, which has them all.
+    Prices that the text omits come from `base`, which has them all.
 
     Raises:
         PricesError: the text breaks a rule.

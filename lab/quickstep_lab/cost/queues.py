@@ -1,7 +1,7 @@
-"""What reading queues takes of an account in a month: calls, invocations, lines of a bill.
+"""The monthly cost of reading an account's queues: calls, invocations, lines of a bill.
 
-Pure. It goes by the constants of the code that polls. How long a function runs for a poll was not
-measured on AWS: it is modelled, from the time of a call and from what a call takes of its CPU.
+Pure. It uses the constants of the code that polls. How long a function runs for a poll was not
+measured on AWS: it is modelled, from a call's duration and its CPU time.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from quickstep_lab.cost.counts import Counted
 
 POLL_MILLISECONDS = 20.0
-"""A poll that reads one queue: one call after another, of about 10 ms each (modelled)."""
+"""A poll that reads one queue: sequential calls of about 10 ms each (modelled)."""
 
 READ_MILLISECONDS = 2.0
-"""CPU of one more read, of a function with half a core (modelled: 0.45 ms without the network on a
+"""CPU of one more read, for a function with half a core (modelled: 0.45 ms without the network on a
 core of the machine that this was written on)."""
 
 PAGE_MILLISECONDS = 40.0
 """A page of documents, with the pause after it (modelled)."""
 
 PAGE = 10
-"""Documents of a page."""
+"""Documents per page."""
 
 MESSAGE_BYTES = 100
-"""What a target takes of a poll message, and the message of a queue's name."""
+"""Bytes of a poll message for one target, and for one queue's name."""
 
 CHUNK = 65_536
 """Bytes that SQS counts as one request."""
@@ -46,14 +46,14 @@ TAKEN = 2
 """Requests by which Lambda takes a message."""
 
 ITEM_BYTES = 1_500
-"""An item that a poll reads, and writes where its queue has changed: about 1 KB without alarms."""
+"""An item that a poll reads, and writes if its queue has changed: about 1 KB without alarms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """The targets of an account that have a queue, of which so many are not long empty.
+    """An account's targets with queues, and how many of them are not long empty.
 
-    Each has as many `queues`.
+    Each has `queues` queues.
     """
 
     targets: int
@@ -62,31 +62,31 @@ class Polling:
 
     @property
     def pause(self) -> int:
-        """Seconds from one reading of a queue that is long empty to the next."""
+        """Seconds between readings of a queue that is long empty."""
         return pause_of_empty(self.targets)
 
     @property
     def reads_a_second(self) -> float:
-        """Calls of GetQueueAttributes. Example: 12.5 of 1,000 empty queues; 0.1 of one."""
+        """Calls of GetQueueAttributes. Example: 12.5 for 1,000 empty queues; 0.1 for one."""
         targets = self.busy / POLL_SECONDS + (self.targets - self.busy) / self.pause
         return self.queues * targets
 
     @property
     def messages(self) -> int:
-        """Poll messages of a minute, each an invocation. Example: 18 of 250 targets."""
+        """Poll messages per minute, each an invocation. Example: 18 for 250 targets."""
         return len(DELAYS) * math.ceil(self.targets / MOST_POLLED)
 
     @property
     def pages(self) -> float:
-        """Pages of documents that are read in a minute: the first ones, and all each five."""
+        """Pages of documents read per minute: the first ones, and all every five minutes."""
         every = math.ceil(self.targets / PAGE)
         return min(every, PAGES) + max(0, every - PAGES) / WHOLE_MINUTES
 
 
 def polling_lines(polling: Polling, counted: Counted) -> Iterator[Line]:
-    """Yield what polling the queues of an account costs in a month; evaluations are not in it.
+    """Yield the monthly cost of polling an account's queues, without evaluations.
 
-    Each poll of a queue that is not long empty is taken to change what is remembered of it.
+    Each poll of a queue that is not long empty is assumed to change what is remembered of it.
     """
     reads = polling.reads_a_second * SECONDS
     invocations = polling.messages * HEARTBEATS
@@ -108,6 +108,6 @@ def polling_lines(polling: Polling, counted: Counted) -> Iterator[Line]:
     yield Line(Part.SQS, "poll messages", Meter.QUEUE_REQUEST, requests)
     yield Line(Part.LAMBDA, "polls", Meter.LAMBDA_REQUEST, invocations)
     yield Line(Part.LAMBDA, "polls", Meter.LAMBDA_GB_SECOND, milliseconds / 1000 * gigabytes)
-    yield Line(Part.DYNAMODB, "what polls compare with", Meter.READ_UNIT, units_read)
-    yield Line(Part.DYNAMODB, "what polls have seen", Meter.WRITE_UNIT, writes)
+    yield Line(Part.DYNAMODB, "reads by polls", Meter.READ_UNIT, units_read)
+    yield Line(Part.DYNAMODB, "writes by polls", Meter.WRITE_UNIT, writes)
     yield Line(Part.LOGS, "polls", Meter.LOG_INGESTED, logged)

@@ -1,1 +1,1 @@
-"""AWS in memory: all ports of the scaler; they pass the contract suite of the real adapters."""
+"""AWS in memory: all of the scaler's ports, checked by the real adapters' contract tests."""

@@ -1,8 +1,8 @@
-"""An account in memory, and the scaler on it.
+"""An account in memory, with the scaler on it.
 
-Each call of a port goes through `hook`, which lets it take effect: at once by default. A world of
-faults, of limits, or one that counts, has its own hook; one that computes what it shows
-overrides `seen`, `change`, `datapoints` or `deliver`.
+Each port call goes through `hook`, which by default lets it take effect at once. Worlds that inject
+faults, apply limits or count have their own hook; a world that computes what it shows overrides
+`seen`, `change`, `datapoints` or `deliver`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import Together
 
 POINT_SECONDS = 10
-"""Seconds of the datapoints that an account keeps."""
+"""Seconds of datapoints that an account keeps."""
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
 def one_after_the_other(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-    """Run the calls of a round in order: claim first, then describe."""
+    """Run a round's calls in order: claim first, then describe."""
     return first(), second()
 
 
@@ -61,7 +61,7 @@ NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue: The specified queue does no
 
 @dataclass
 class InMemoryEvents:
-    """A bus that keeps what was put on it."""
+    """A bus that keeps its events."""
 
     hook: Hook
     put_events: list[Mapping[str, Any]] = field(default_factory=list)
@@ -74,13 +74,13 @@ class InMemoryEvents:
 
 @dataclass
 class InMemoryQueues:
-    """What is read of each queue by its name, or why it cannot be."""
+    """Queue readings by name, or why a queue cannot be read."""
 
     hook: Hook
     readings: dict[str, QueueReading | CallFailedError] = field(default_factory=dict)
 
     def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
-        """Read queues; see the port. Each is a call, which may fail."""
+        """Read queues; see the port. Each takes a call, which may fail."""
         return {name: self._read(name) for name in names}
 
     def _read(self, name: str) -> QueueReading | CallFailedError:
@@ -91,18 +91,17 @@ class InMemoryQueues:
 
     @call("GetQueueAttributes")
     def reading(self, name: str) -> QueueReading | CallFailedError:
-        """Return a queue's counts at this moment; an unknown queue is an error."""
+        """Return a queue's current counts; an unknown queue is an error."""
         gone = CallFailedError(Outcome.FAILED_OTHER, f"GetQueueUrl of {name}: {NO_QUEUE}")
         return self.readings.get(name, gone)
 
 
 @dataclass
 class InMemoryAws:
-    """An account: its table in `targets`, `turns` and `copies`; it is all other ports itself.
+    """An account: its table in `targets`, `turns` and `copies`; it is every other port itself.
 
-    The documents are by SSM parameter name, the datapoints by policy, and there are `page_size`
-    alarms on a page. Where `seconds` has datapoints of a second, they are what is read by the
-    second.
+    Documents are by SSM parameter name, datapoints by policy, with `page_size` alarms per page.
+    If `seconds` has one-second datapoints, they are what is read by the second.
     """
 
     documents: dict[str, str] = field(default_factory=dict, init=False)
@@ -120,7 +119,7 @@ class InMemoryAws:
     _missing: set[ServiceName] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        """Have the table's calls go through the account's hook."""
+        """Route the table's calls through the account's hook."""
         self.targets = InMemoryTargets(self.hook)
         self.turns = InMemoryTurns(self.hook)
         self.copies = InMemoryCopies(self.hook)
@@ -137,7 +136,7 @@ class InMemoryAws:
         together: Together = one_after_the_other,
         max_event_age: timedelta = MAX_EVENT_AGE,
     ) -> Door:
-        """Return the scaler of this account."""
+        """Return this account's scaler."""
         cycle = Cycle(
             policies=self,
             services=self,
@@ -163,14 +162,14 @@ class InMemoryAws:
             jitter=jitter,
         )
 
-    # --- what a world may do in its own way -------------------------------------------------------
+    # --- what a world may override ----------------------------------------------------------------
 
     def hook(self, _call: Call, effect: Callable[[], _A], /) -> _A:
         """Let a call take effect, and return its answer."""
         return effect()
 
     def seen(self, service: ServiceName) -> Service | None:
-        """Return a service as it is now, if there is one."""
+        """Return a service's present state, or None."""
         return self.services.get(service)
 
     def change(self, service: ServiceName, desired: int) -> None:
@@ -180,9 +179,9 @@ class InMemoryAws:
     def datapoints(
         self, policy: str, definition: AlarmDefinition, _start: datetime, _end: datetime
     ) -> Iterable[Datapoint]:
-        """Return the datapoints of what an alarm watches, at least those from start to end.
+        """Return the datapoints of an alarm's metric, at least those from start to end.
 
-        Those that are kept are of 10 s. Read at a finer period, each is as many equal ones.
+        Stored datapoints cover 10 s. At a finer period, each is read as several equal ones.
         """
         if definition.period == 1 and policy in self.seconds:
             yield from self.seconds[policy]
@@ -195,14 +194,14 @@ class InMemoryAws:
                 yield Datapoint(begins, point.value, samples)
 
     def deliver(self, message: Message, delay: timedelta) -> None:
-        """Bring a message that was sent."""
+        """Deliver a sent message."""
         self.sent.append((message, delay))
 
     # --- the ports --------------------------------------------------------------------------------
 
     @call("GetParameters")
     def parameters(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Document]:
-        """Return what is stored for each service; see the port."""
+        """Return each service's stored document; see the port."""
         stored = {name: self.documents.get(name.parameter) for name in services}
         return {name: MISSING if text is None else Document(text) for name, text in stored.items()}
 
@@ -216,7 +215,7 @@ class InMemoryAws:
         return found, str(after) if after < len(self.documents) else None
 
     def load(self, service: ServiceName) -> ScalableTarget:
-        """Return the target's validated document; see the port. None is kept."""
+        """Return the target's validated document; see the port. Nothing is cached."""
         document = self.parameters([service])[service]
         if document.problem:
             self._missing.add(service)
@@ -224,7 +223,7 @@ class InMemoryAws:
         return parse_target_of(service, document.text)
 
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
-        """Return those whose document is still missing; see the port."""
+        """Return the services whose document is still missing; see the port."""
         found = self.parameters(services)
         missing = {name for name, document in found.items() if document.problem}
         before, self._missing = self._missing, self._missing.difference(services) | missing
@@ -232,12 +231,12 @@ class InMemoryAws:
 
     @call("DescribeServices")
     def describe(self, service: ServiceName) -> Service:
-        """Return the service as it is now; see the port."""
+        """Return the service's present state; see the port."""
         return self._found(service)
 
     @call("DescribeServices")
     def describe_all(self, services: Sequence[ServiceName]) -> Mapping[ServiceName, Service]:
-        """Return those services that there are, for one call; see the port."""
+        """Return the services that exist, in one call; see the port."""
         return {name: found for name in services if (found := self.seen(name))}
 
     @call("UpdateService")
@@ -256,7 +255,7 @@ class InMemoryAws:
     def read(
         self, definitions: Mapping[str, AlarmDefinition], now: datetime
     ) -> Mapping[str, Sequence[Datapoint]]:
-        """Return the newest datapoints of each alarm by policy; see the port."""
+        """Return each alarm's newest datapoints by policy; see the port."""
         start, end = read_window(definitions.values(), now)
         return {
             policy: [
@@ -275,7 +274,7 @@ class InMemoryAws:
         self.deliver(message, delay)
 
     def send_all(self, messages: Sequence[tuple[Message, timedelta]]) -> None:
-        """Send many messages, for a call each; see the port."""
+        """Send many messages, one call each; see the port."""
         for message, delay in messages:
             self.send(message, delay)
 

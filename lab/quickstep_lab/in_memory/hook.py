@@ -1,4 +1,4 @@
-"""A hook that comes between each call of a port and its effect."""
+"""A hook between each port call and its effect."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _P = ParamSpec("_P")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call, before it takes effect: of an action of AWS, or of what the table is asked for."""
+    """A call before it takes effect: an AWS action, or a request to the table."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
 class Hook(Protocol):
-    """Comes between a call and its effect."""
+    """Stands between a call and its effect."""
 
     def __call__(self, call: Call, effect: Callable[[], _A], /) -> _A:
         """Let a call take effect, and return its answer."""
@@ -40,7 +40,7 @@ _Port = TypeVar("_Port", bound=_Hooked)
 def call(
     name: str,
 ) -> Callable[[Callable[Concatenate[_Port, _P], _A]], Callable[Concatenate[_Port, _P], _A]]:
-    """Make a method a call of this name: its body is the effect, and the hook is asked for it."""
+    """Turn a method into a call of this name: its body is the effect, which the hook decides on."""
 
     def decorate(
         effect: Callable[Concatenate[_Port, _P], _A],

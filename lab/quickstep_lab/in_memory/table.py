@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 ITEM_BYTES = 405_000
-"""What the embedded DynamoDB takes; AWS's takes 400 KB (409,600 bytes), counted a little lower."""
+"""Embedded DynamoDB's item limit; AWS's is 400 KB (409,600 bytes), counted slightly lower."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Item:
     entries: dict[str, Any] = field(default_factory=dict)
 
     def remember(self, memory: Memory) -> None:
-        """Remember; overrides and pause are the operators', who may have written in between."""
+        """Remember; keep overrides and pause, which operators may have changed meanwhile."""
         attributes = {**memory_dict(memory), **self.entries}
         if len(json.dumps(attributes)) > ITEM_BYTES:
             raise ItemFullError("the item has no room for what is to be remembered")
@@ -61,7 +61,7 @@ class _Item:
 
     @property
     def claim(self) -> Claim:
-        """What a claim is shown."""
+        """What a claim returns."""
         memory = self.memory
         if self.entries:
             state, read = memory.state, read_operators(self.entries)
@@ -78,7 +78,7 @@ class _Item:
 
 @dataclass
 class InMemoryTargets:
-    """Targets' items and records; one lease a target."""
+    """Targets' items and records, with one lease per target."""
 
     hook: Hook
     items: dict[str, _Item] = field(default_factory=lambda: defaultdict(_Item))
@@ -104,7 +104,7 @@ class InMemoryTargets:
 
     @call("postpone")
     def postpone(self, resource_id: str, generation: int, check_at: datetime) -> bool:
-        """Note that a generation's re-check comes later; see the port."""
+        """Record that a generation's re-check comes later; see the port."""
         item = self.items[resource_id]
         if not item.exists or generation != item.memory.generation:
             return False
@@ -128,7 +128,7 @@ class InMemoryTargets:
 
     @call("watch")
     def watch(self, resource_id: str, backlog: Backlog) -> None:
-        """Write what is known of a target's queues; see the port."""
+        """Write what is known about a target's queues; see the port."""
         item = self.items[resource_id]
         if item.exists:
             item.memory = replace(item.memory, backlog=backlog)
@@ -142,7 +142,7 @@ class InMemoryTargets:
         at: datetime,
         learned: tuple[str, KnownAlarm] | None = None,
     ) -> bool:
-        """Leave a mark, and what an event has told, for who holds the lease; see the port."""
+        """Leave a mark, and an event's news, for the lease's holder; see the port."""
         item = self.items[resource_id]
         if item.lease is None or item.lease.owner != holder:
             return False
@@ -158,7 +158,7 @@ class InMemoryTargets:
 
     @call("ask")
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
-        """Write the memory of a change that is about to be asked for; see the port."""
+        """Write the memory of a change before requesting it; see the port."""
         self._held(owner, resource_id).remember(memory)
 
     @call("commit")
@@ -191,12 +191,12 @@ class InMemoryTargets:
 
     @call("listed")
     def listed(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the targets that are remembered, and their queues; see the port."""
+        """Return the remembered targets and their queues; see the port."""
         return dict(sorted(self.list_.items()))
 
     @call("unlist")
     def unlist(self, resource_id: str, generation: int) -> None:
-        """Take a target from the list; see the port."""
+        """Remove a target from the list; see the port."""
         item = self.items[resource_id]
         if item.lease is None and item.memory.generation == generation:
             item.memory = replace(item.memory, listed=False)
@@ -208,7 +208,7 @@ class InMemoryTargets:
         self.records.append(record)
 
     def remember(self, resource_id: str, memory: Memory) -> None:
-        """Have a target remember this."""
+        """Make a target remember this."""
         item = self.items[resource_id]
         item.memory, item.exists = memory, True
 
@@ -228,7 +228,7 @@ class InMemoryTurns:
 
     @call("serve of the line")
     def serve(self, lane: int, number: int, now: datetime) -> None:
-        """Say that a number was served; see the port."""
+        """Record that a number was served; see the port."""
         self.line = self.line.serve(lane, number, now)
 
     @call("read of the line")
@@ -239,7 +239,7 @@ class InMemoryTurns:
 
 @dataclass
 class InMemorySurgeLooks:
-    """How many surges were looked at in each second."""
+    """How many looks at surges each second had."""
 
     hook: Hook
     taken: Counter[datetime] = field(default_factory=Counter)

@@ -1,12 +1,12 @@
 """The page over HTTP: a document, a stream of what changes in it, and one script.
 
-    GET /          the whole page; filters and pages are links, so it works without the script, too
+    GET /          the whole page; filters and pages are links, so it works without the script
     GET /events    server-sent events: the parts of the page, whenever there is a newer edition
     GET /page.js   replaces those parts
-    GET /race      the same, of the demo beside AWS's scalers, with /race/events and /race.js
+    GET /race      the same for the demo next to AWS's scalers, with /race/events and /race.js
 
-Each event carries everything that is shown. So a tab that was paused, or whose connection broke,
-has caught up with the first event it gets: its `Last-Event-ID` only says whether it needs one.
+Each event carries everything shown. So a tab that was paused, or whose connection broke, catches up
+with the first event it gets. Its `Last-Event-ID` only says whether it needs one.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ HOST = "127.0.0.1"
 LOOK_SECONDS = 0.1
 """How often a stream looks for a newer edition."""
 KEEP_ALIVE_SECONDS = 15
-"""After so long without one, a comment tells whether the tab is still there."""
+"""After this time without an edition, a comment checks whether the tab is still there."""
 _SCRIPT = Path(__file__).with_name("page.js")
 _RACE_SCRIPT = Path(__file__).with_name("race.js")
 _MOST_PAGE, _MOST_WIDTH = 1_000_000, 10_000
 
 
 def make_app(feed: Feed) -> Starlette:
-    """Return the application over a feed. It answers only to names of this machine."""
+    """Return the application over a feed. It answers only to this machine's names."""
 
     async def page(request: Request) -> Response:
         edition, look = feed.edition, _look(request)
@@ -106,14 +106,14 @@ def make_app(feed: Feed) -> Starlette:
         ],
         middleware=[
             Middleware(_Headers),
-            # Another site whose name is made to mean this machine does not get past this.
+            # Stops DNS rebinding: another site whose name resolves to this machine.
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
         ],
     )
 
 
 class Links:
-    """Controls of the page: links to itself. The script adds the viewer's zone and width."""
+    """The page's controls: links to itself. The script adds the viewer's zone and width."""
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a link."""
@@ -122,7 +122,7 @@ class Links:
         )
 
     def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address of the page on which the decision is open, down to its row."""
+        """Return the address of the page with the decision open, scrolled to its row."""
         return f"{_address(replace(look, page=1, opened=entry.id))}#{anchor(entry)}"
 
 
@@ -139,7 +139,7 @@ def _address(look: Look) -> str:
 
 
 def _look(request: Request) -> Look:
-    """Read how somebody looks at the page, in the language that their browser prefers."""
+    """Read the viewer's settings, in the language that the browser prefers."""
     say = preferred(request.headers.get("accept-language", ""))
     return replace(read_look(request.query_params), say=say)
 
@@ -171,7 +171,7 @@ def _whole(text: str, default: int, most: int) -> int:
 async def _events(
     feed: Feed, parts_of: Callable[[Edition], Mapping[str, Markup]], last: str | None
 ) -> AsyncIterator[str]:
-    """Yield the newest edition unless the tab has it, and each newer one, until the last."""
+    """Yield the newest edition unless the tab has it, then each newer one, until the last."""
     seen = int(last) if last and last.isascii() and last.isdecimal() else 0
     waited = 0.0
     yield "retry: 1000\n\n"
@@ -195,7 +195,7 @@ def _event(edition: Edition, parts: Mapping[str, Markup]) -> str:
 
 
 class _Headers:
-    """Adds what tells the browser to load nothing from elsewhere, and to run nothing inline."""
+    """Adds headers that stop the browser from loading anything elsewhere or running inline code."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

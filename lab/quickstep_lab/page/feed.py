@@ -1,4 +1,4 @@
-"""The newest material, from its maker to its viewers, which live in different threads."""
+"""Passes the newest material from its maker to its viewers in other threads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Edition:
-    """What is shown until the next edition; `live` says whether there may be one.
+    """What is shown until the next edition; `live` says whether one may follow.
 
-    A `race` is there only in the demo.
+    Only the demo has a `race`.
     """
 
     number: int
@@ -26,16 +26,16 @@ class Edition:
 
 
 class Feed:
-    """Holds one edition at a time. To replace a reference is atomic, so no lock is needed."""
+    """Holds one edition at a time. Replacing a reference is atomic, so no lock is needed."""
 
     def __init__(self, material: Callable[[], Material], *, live: bool = True) -> None:
         self.edition = Edition(1, material, live)
 
     def publish(self, material: Callable[[], Material], race: Race | None = None) -> None:
-        """Replace the edition. The material is made when a viewer asks for it."""
+        """Replace the edition. The material is built when a viewer asks for it."""
         self.edition = Edition(self.edition.number + 1, material, live=True, race=race)
 
     def end(self) -> None:
-        """Say that no edition will follow."""
+        """Announce that no edition will follow."""
         newest = self.edition
         self.edition = replace(newest, number=newest.number + 1, live=False)

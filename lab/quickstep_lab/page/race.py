@@ -1,4 +1,4 @@
-"""The race as a page: a row for each scaler on one axis, two numbers each, and one sentence."""
+"""The race as a page: one row per scaler on a shared axis, two numbers each, and a sentence."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NARROWEST, _WIDEST, _HEIGHT = 280, 1360, 110
 
 
 def race_page(race: Race | None, *, live: bool) -> str:
-    """Return the race as a whole page, which its script renews part by part."""
+    """Return the race as a whole page, which its script updates part by part."""
     parts = race_parts(race, live=live).items()
     body = (element("div", {"data-part": name}, part) for name, part in parts)
     return paper("The race · Quickstep", *body, script="/race.js")
 
 
 def race_parts(race: Race | None, *, live: bool, width: float = DESK) -> Mapping[str, Markup]:
-    """Return the parts of the page by name, in their order, for a column so many pixels wide."""
+    """Return the page's parts by name, in order, for a column `width` pixels wide."""
     return {
         "head": element(
             "header",
@@ -80,7 +80,7 @@ def _chart(race: Race, width: float) -> Markup:
         width=min(max(width, _NARROWEST), _WIDEST),
         height=_HEIGHT,
         label=f"Requests per second of each scaler, and those that failed. {sentence(race)}",
-        keys=("requests per second", "failed", "what the serving tasks can take"),
+        keys=("requests per second", "failed", "capacity of the serving tasks"),
     )
 
 

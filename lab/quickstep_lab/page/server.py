@@ -1,4 +1,4 @@
-"""Serving the page on loopback, from its own thread, and opening it in a browser."""
+"""Serve the page on loopback from its own thread, and open it in a browser."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _STOP_SECONDS = 2
 
 @contextmanager
 def serving(feed: Feed, port: int = 0) -> Iterator[str]:
-    """Serve a feed on this machine's loopback until the block ends; give the page's address.
+    """Serve a feed on this machine's loopback until the block ends; yield the page's address.
 
-    Port 0 is any free one. At the end, the feed is ended, and open pages learn of it.
+    Port 0 picks a free one. The feed ends with the block, and open pages learn of it.
 
     Raises:
         OSError: the port is taken, or may not be used.
@@ -66,12 +66,12 @@ def _wait_until_started(server: uvicorn.Server, thread: Thread) -> None:
 
 
 def open_in_browser(url: str) -> bool:
-    """Open the page, where there is a browser with a window; one in the terminal is left alone."""
+    """Open the page if there is a browser with a window; terminal browsers are left alone."""
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
         return False
-    # The class itself is for w3m, lynx and the like; those with windows are subclasses.
+    # The base class itself is for w3m, lynx and the like; browsers with windows are subclasses.
     if type(browser) is webbrowser.GenericBrowser:
         return False
     return browser.open(url)

@@ -1,4 +1,4 @@
-"""What the page shows, from three sources: the demo, a deployed table, a saved log."""
+"""The page's three sources: the demo, a deployed table, a saved log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogError(InvalidDocumentError):
 
 
 def demo_material(resource_id: str, plan: Plan, snapshots: Sequence[Snapshot]) -> Material:
-    """Return a run of the demo so far, on an axis that is as long as the whole run."""
+    """Return the demo's run so far, on an axis as long as the whole run."""
     if not snapshots:
         return Material(resource_id, _NEVER, _NEVER, notes=("The demo is about to begin.",))
     records = [record for shot in snapshots for record in shot.decisions]
@@ -38,7 +38,7 @@ def demo_material(resource_id: str, plan: Plan, snapshots: Sequence[Snapshot]) -
 def _sampled(
     resource_id: str, samples: Sequence[Sample], records: Sequence[Mapping[str, Any]]
 ) -> Material:
-    """Return a run of which each second was measured, from the first to the last of them."""
+    """Return a run measured every second, from its first sample to its last."""
     entries, notes = read_entries(records)
     last = samples[-1]
     return Material(
@@ -65,18 +65,18 @@ def _sampled(
 
 @dataclass(slots=True)
 class _Found:
-    """What a log has of one service."""
+    """What a log says about one service."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
 
 
 def read_log(name: str, lines: Iterable[str]) -> tuple[Material, ...]:
-    """Read decision records from JSON lines: one material a target, most decisions first.
+    """Read decision records from JSON lines: one material per target, most decisions first.
 
-    A line is a record, or a line of the scaler's log with the record as its member `decision`, or
-    what was measured in a second as its member `sample`. Other lines, such as metrics, are passed
-    over. With samples the page shows what was measured, without them what decisions saw.
+    A line is a record, a line of the scaler's log with the record as its member `decision`, or a
+    second's measurement as its member `sample`. Other lines, such as metrics, are skipped. With
+    samples the page shows what was measured, without them what decisions saw.
 
     Raises:
         LogError: a line is not a JSON object, a record or a sample cannot be read, or there is no
@@ -142,7 +142,7 @@ def _material(resource_id: str, records: list[dict[str, Any]]) -> Material:
 
 
 def span(entries: Sequence[Entry]) -> tuple[datetime, datetime]:
-    """Return from when to when to show a log: all of it, and a little to either side."""
+    """Return the time span that shows a whole log, with a small margin on either side."""
     first, last = entries[0].at, entries[-1].at
     margin = max((last - first) / 50, timedelta(seconds=5))
     return first - margin, last + margin

@@ -5,5 +5,5 @@
                  +-----------------------------------------+
 
 The scaler is the real cycle with the real engine and a real policy document, on ports in memory;
-the alternatives are models. What is modelled is written beside each number.
+its rivals are models. Each modelled number says so where it is defined.
 """

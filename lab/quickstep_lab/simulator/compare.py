@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 MINUTE = 60
-"""Seconds of the alarms under AWS's defaults."""
+"""Period in seconds of the alarms under AWS's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is to be tried; `tasks` is how many serve at the start."""
+    """What to try; `tasks` is how many serve at the start."""
 
     traffic: Traffic
     setup: Setup
@@ -51,7 +51,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of it, by scaler; the series are those of the first seed."""
+    """The results by scaler; the series are those of the first seed."""
 
     experiment: Experiment
     scalers: Mapping[str, Summary]
@@ -79,9 +79,9 @@ class Comparison:
 
 
 def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
-    """Return how many tasks a service has that has met the first seconds' load all along.
+    """Return how many tasks a service has that has always met the first seconds' load.
 
-    Without requests that is 1, as nothing would publish a load; of a worker it may be none.
+    Without requests that is 1, since nothing would publish a load; a worker may have none.
 
     Example: 250 requests a second on average and a threshold of 100: 3.
     """
@@ -91,7 +91,7 @@ def tasks_at_start(traffic: Traffic, setup: Setup) -> int:
 
 
 def by_steps(setup: Setup) -> Setup:
-    """Return what goes by steps of a setup; where nothing does, the default steps at its target.
+    """Return a setup's steps; without any, the default steps at its target.
 
     Example: a target of 50 and no steps: +1 from 50 on, +2 from 75, +4 from 100, and -1 below 15.
     """
@@ -107,7 +107,7 @@ def by_steps(setup: Setup) -> Setup:
 
 
 def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
-    """Return a step policy for a metric that is so many times as high."""
+    """Return a step policy for a metric that is `times` as high."""
 
     def bound(value: float | None) -> float | None:
         return None if value is None else value * times
@@ -117,10 +117,10 @@ def _multiplied(policy: StepPolicy, times: float) -> StepPolicy:
 
 
 def all_scalers(setup: Setup) -> tuple[Scaler, ...]:
-    """Return Quickstep, by its alarms alone and told of surges, and those that it is beside.
+    """Return Quickstep, with alarms only and with surge messages, and its rivals.
 
-    These are its steps without its guards, and the models of AWS's scalers on the same signal, as
-    often as it can be watched. Only a publisher reports surges.
+    The rivals are its steps without its guards, and the models of AWS's scalers on the same signal,
+    at the shortest interval possible. Only a publisher reports surges.
     """
     if setup.target.queues:
         return queue_scalers(setup)
@@ -158,7 +158,7 @@ def compare_each(
     jobs: int = 1,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Comparison]:
-    """Do the same for several experiments, each with scalers of its own; they share the work."""
+    """Do the same for several experiments with their own scalers; they share the work."""
     runs = [
         (number, scaler, seed)
         for number, (experiment, scalers) in enumerate(experiments)
@@ -171,7 +171,7 @@ def compare_each(
             results[number, scaler.name, seed] = _run(experiments[number][0], scaler, seed)
             progress()
     else:
-        # Spawned, not forked: a progress bar has a thread.
+        # Spawned, not forked, because a progress bar runs a thread.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
             started = {pool.submit(_run, experiments[run[0]][0], *run[1:]): run for run in runs}

@@ -1,11 +1,11 @@
-"""Every modelled number, once: its value, its unit, where it comes from, what else it may be.
+"""Every modelled number, once: its value, its unit, its source, and its plausible range.
 
-`World`, the models of AWS's scalers and the demo take their numbers from here; a test refuses a
-number that stands in one of them. docs/model.md is generated from TABLE, and
+`World`, the models of AWS's scalers and the demo take their numbers from here; a test rejects a
+number written directly in one of them. docs/model.md is generated from TABLE, and
 `python -m benchmarks.sensitivity` plays each `low` and `high`.
 
-A source is a page of AWS's, a measurement, or what somebody chose; what begins with ASSUMED has
-none, and is a guess that says what it rests on.
+A source is an AWS page, a measurement, or somebody's choice. One that begins with ASSUMED has no
+source: it is a guess that says what it rests on.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ ASSUMED = "assumed"
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A modelled number. `low` and `high` are what it may be as well, where it is varied.
+    """A modelled number. `low` and `high` are its range, if it is varied.
 
-    `field` is its place in a `World`, such as `start_up.median`; "" where it has none. A `part` is
-    what pages group it by.
+    `field` is its place in a `World`, such as `start_up.median`; "" if it has none. Pages group
+    numbers by `part`.
     """
 
     part: str
@@ -34,12 +34,12 @@ class Constant:
 
     @property
     def whole(self) -> int:
-        """The value of what is counted in whole numbers."""
+        """The value of a number that is counted in whole units."""
         return int(self.value)
 
     @property
     def varied(self) -> bool:
-        """Whether what it is worth can be played."""
+        """Whether the effect of its range can be played."""
         return bool(self.field) and self.low is not None and self.high is not None
 
 
@@ -72,7 +72,7 @@ TASK_CAPACITY = Constant(
 )
 SERVICE_SECONDS = Constant(
     _TASK,
-    "an answer, where nothing waits",
+    "an answer, with nothing waiting",
     0.05,
     "s",
     f"{_EXAMPLE}; `--service-time`",
@@ -82,7 +82,7 @@ SERVICE_SECONDS = Constant(
 )
 QUEUE_LIMIT = Constant(
     _TASK,
-    "requests that it holds before it refuses one",
+    "requests that it holds before it refuses more",
     300.0,
     "",
     f"{_EXAMPLE}; `--queue-limit`",
@@ -105,7 +105,7 @@ VARIABILITY = Constant(
     "variability of service times, squared",
     1.0,
     "",
-    f"{ASSUMED}: exponential, the usual choice where nothing is known",
+    f"{ASSUMED}: exponential, the usual choice if nothing is known",
     0,
     4.0,
     "server.variability",
@@ -137,7 +137,7 @@ START_UP_P95 = Constant(
 )
 LAUNCH_BURST = Constant(
     _FARGATE,
-    "tasks launched at once, of an account",
+    "tasks launched at once, per account",
     100.0,
     "",
     f"{_ECS_QUOTAS}: 100 in large Regions, 25 elsewhere",
@@ -147,7 +147,7 @@ LAUNCH_BURST = Constant(
 )
 LAUNCH_RATE = Constant(
     _FARGATE,
-    "tasks launched after that, of an account",
+    "tasks launched after that, per account",
     20.0,
     "a second",
     f"{_ECS_QUOTAS}: 20 in large Regions, 5 elsewhere",
@@ -157,7 +157,7 @@ LAUNCH_RATE = Constant(
 )
 SERVICE_LAUNCHES = Constant(
     _FARGATE,
-    "tasks launched in a minute, of a service",
+    "tasks launched in a minute, per service",
     500.0,
     "a minute",
     f"{_ECS_QUOTAS}: 500 in large Regions, 125 elsewhere",
@@ -193,7 +193,7 @@ HEALTH_INTERVAL = Constant(
 )
 HEALTH_TIMEOUT = Constant(
     _BALANCER,
-    "after which a check has failed",
+    "timeout of a health check",
     4.0,
     "s",
     f"{ASSUMED}: below the interval; {_TARGETS}: 2 to 120, 5 by default",
@@ -275,13 +275,17 @@ ECS_LAG = Constant(
     "from the end of a period until ECS's metric can be read",
     10.0,
     "s",
-    f"{ASSUMED}: about half of what AWS's own target tracking takes unexplained; `--signal-lag`",
+    f"{ASSUMED}: about half of AWS's own target tracking's unexplained time; `--signal-lag`",
 )
 BALANCER_LAG = Constant(
-    _CLOUDWATCH, "the same, of the load balancer's metrics", 30.0, "s", f"{ASSUMED}; `--signal-lag`"
+    _CLOUDWATCH,
+    "the same, for the load balancer's metrics",
+    30.0,
+    "s",
+    f"{ASSUMED}; `--signal-lag`",
 )
 QUEUE_LAG = Constant(
-    _CLOUDWATCH, "the same, of SQS's metrics", 30.0, "s", f"{ASSUMED}; `--signal-lag`"
+    _CLOUDWATCH, "the same, for SQS's metrics", 30.0, "s", f"{ASSUMED}; `--signal-lag`"
 )
 
 # --- from an alarm or a message to UpdateService --------------------------------------------------
@@ -303,7 +307,7 @@ EVENT_P95 = Constant(
 )
 HOP = Constant(
     _WAY,
-    "of a task's message through its queue",
+    "a task's message through its queue",
     0.2,
     "s",
     _HOPS,
@@ -391,40 +395,40 @@ AAS_ACTION_P95 = Constant(
 )
 TRACKING_60S = Constant(
     _AAS,
-    "target tracking's trigger by 60-s metrics",
+    "target tracking's trigger with 60-s metrics",
     363.0,
     "s",
     _AAS_BENCHMARK,
 )
 TRACKING_20S = Constant(
     _AAS,
-    "target tracking's trigger by 20-s metrics",
+    "target tracking's trigger with 20-s metrics",
     86.0,
     "s",
     _AAS_BENCHMARK,
 )
 TRACKING_DELAY_60S = Constant(
     _AAS,
-    "target tracking by 60-s metrics, unexplained: from its alarm to its action",
+    "target tracking with 60-s metrics, unexplained: from its alarm to its action",
     163.0,
     "s",
-    f"calibrated: the median trigger is then the {TRACKING_60S.value:g} s",
+    f"calibrated: this makes the median trigger {TRACKING_60S.value:g} s",
     80,
     240.0,
     "tracking_delay_60s",
 )
 TRACKING_DELAY_20S = Constant(
     _AAS,
-    "target tracking by 20-s metrics, unexplained: from its alarm to its action",
+    "target tracking with 20-s metrics, unexplained: from its alarm to its action",
     18.8,
     "s",
-    f"calibrated: the median trigger is then the {TRACKING_20S.value:g} s",
+    f"calibrated: this makes the median trigger {TRACKING_20S.value:g} s",
     0,
     40.0,
     "tracking_delay_20s",
 )
 TRACKING_PERIODS = Constant(
-    _AAS, "target tracking's datapoints above the target, all of so many", 3.0, "", _TRACKING
+    _AAS, "target tracking's datapoints above the target, all required", 3.0, "", _TRACKING
 )
 TRACKING_IN = Constant(
     _AAS, "target tracking's time below the target before it scales in", 900.0, "s", _TRACKING
@@ -435,14 +439,14 @@ TRACKING_ROOM = Constant(
 COOLDOWN = Constant(_AAS, "target tracking's cooldowns for ECS", 300.0, "s", _TRACKING)
 CAPPED_COOLDOWN = Constant(
     _AAS,
-    "target tracking's scale-out cooldown by 20-s metrics",
+    "target tracking's scale-out cooldown with 20-s metrics",
     60.0,
     "s",
     "chosen in its favour: CPU shows at most a full task, so a large surge takes several actions",
 )
 ANNOUNCED_COOLDOWN = Constant(
     _AAS,
-    "the same, for the kinds that are announced and not shipped",
+    "the same, for the kinds announced but not shipped",
     30.0,
     "s",
     "chosen in their favour: about a start-up",
@@ -455,14 +459,14 @@ ANNOUNCED_PERIOD = Constant(
     f"{ASSUMED}: EC2 Auto Scaling's; in their favour",
 )
 LADDER_STEPS = Constant(
-    _AAS, "the percent ladder's steps: what a policy may have", 20.0, "", f"{_STEPS}, *Quotas*"
+    _AAS, "the percent ladder's steps: a policy's maximum", 20.0, "", f"{_STEPS}, *Quotas*"
 )
 LADDER_REACH = Constant(
     _AAS,
     "the percent ladder's last step, in targets",
     10.0,
     "",
-    "chosen: the largest surge that is played",
+    "chosen: the largest surge played",
 )
 LADDER_OUT_COOLDOWN = Constant(
     _AAS, "the percent ladder's scale-out cooldown", 30.0, "s", "chosen in its favour: a start-up"
@@ -476,7 +480,7 @@ LADDER_IN_SECONDS = Constant(
 )
 LADDER_ROOM = Constant(
     _AAS,
-    "share of the target that the percent ladder's scale-in leaves each task at most",
+    "the percent ladder's scale-in loads each task to at most this share of the target",
     0.9,
     "",
     "chosen in its favour, like target tracking's",
@@ -488,7 +492,7 @@ _QUEUES = "Queues and their workers"
 
 JOB_SECONDS = Constant(_QUEUES, "a job", 2.0, "s", f"{_EXAMPLE}; the document's `SecondsPerJob`")
 LATE_AFTER = Constant(
-    _QUEUES, "after which a job that waits is late", 30.0, "s", f"{_EXAMPLE}; `--late-after`"
+    _QUEUES, "after which a waiting job is late", 30.0, "s", f"{_EXAMPLE}; `--late-after`"
 )
 DEPTH_RUNGS = Constant(
     _QUEUES, "steps of AAS on a queue's depth", 5.0, "", "chosen: each twice the one before"
@@ -516,4 +520,4 @@ DEMO_VISIBILITY = Constant(
 )
 
 TABLE = tuple(one for one in list(globals().values()) if isinstance(one, Constant))
-"""All of them, in their order."""
+"""All of them, in order."""

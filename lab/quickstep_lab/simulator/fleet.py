@@ -1,4 +1,4 @@
-"""The tasks of a simulated service: started, checked, given requests, drained, stopped."""
+"""A simulated service's tasks: started, checked, given requests, drained, stopped."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One task: when it listens and gets requests, and in which phase it publishes, if at all.
+    """One task: when it listens and gets requests, and its publishing phase, if it publishes.
 
     Its `slot` is one of as many as an interval has seconds: the second in which it publishes a
     mean, or the part of the interval's last second in which it publishes whole ones.
 
-    It may not be stopped before `protected_until`, gets no requests from `leaves_at` on, and is
-    stopped at `stops_at`. What it was sent before `published_to` it has published before its call
-    was due. Its health is checked `phase` seconds after each multiple of the interval; `strikes`
-    are the checks that it has failed in a row.
+    It may not be stopped before `protected_until`, gets no requests from `leaves_at` on, and stops
+    at `stops_at`. Its load before `published_to` was published early, before its call was due. Its
+    health is checked `phase` seconds after each multiple of the interval; `strikes` counts the
+    checks that failed in a row.
     """
 
     listens_at: float
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Tasks that hold equally many requests each, and have `refused` so large a share of them."""
+    """Tasks that hold equally many requests each, and have `refused` the same share."""
 
     tasks: list[Task]
     length: float = 0.0
@@ -52,14 +52,14 @@ class _Group:
 
 
 class Launch(NamedTuple):
-    """What chance gave a launch, in seconds: its start-up, and from there to its first check."""
+    """A launch's random values, in seconds: its start-up, and from there to its first check."""
 
     start_up: float
     check: float
 
 
 class Second(NamedTuple):
-    """What one second came to, over all tasks; `per_task` is what each serving task was sent.
+    """The result of one second over all tasks; `per_task` is what each serving task was sent.
 
     `tasks` are those that cost: starting, serving and draining.
     """
@@ -75,30 +75,30 @@ _SAME_LENGTH = 0.5
 
 _SILENT, _PROTECTED = (1 + math.sqrt(5)) / 2, math.sqrt(2)
 _CHECKED = math.sqrt(7)
-"""Multiples of an irrational number spread evenly over its fractions, and apart from another's."""
+"""Multiples of an irrational number spread evenly over its fractions, apart from another's."""
 
 NO_CAPACITY = (
     "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. "
     "Please try again later or in a different availability zone."
 )
-"""The event of a service whose tasks cannot be launched, as ECS words it for Fargate."""
+"""ECS's event for a service whose Fargate tasks cannot be launched."""
 
 
 def _is_of(share: float, number: int, spread: float) -> bool:
-    """Whether the task of this number is of a share of all: each third one or so, for a third."""
+    """Return whether a share of all tasks includes this number: about every third for a third."""
     return (number + 1) * spread % 1 < share
 
 
 class Fleet:
-    """The tasks of one service, and the queues they hold.
+    """One service's tasks, and the queues they hold.
 
-    The load balancer spreads requests evenly over those that pass their health checks, as its
-    round robin does, or over those that do not, where none does. Tasks that started together hold
-    equally many requests, so each such group is one queue; groups that have become equal are one.
+    The load balancer spreads requests evenly over the tasks that pass their health checks, like its
+    round robin, or over all if none passes. Tasks that started together hold equally many
+    requests, so each such group is one queue; groups that become equal are merged.
     """
 
     def __init__(self, world: World, tasks: int, random: Random, lead: int = 0) -> None:
-        """Start with `tasks` that serve already; the traffic begins in second `lead`."""
+        """Start with `tasks` already serving; the traffic begins in second `lead`."""
         self._world = world
         self._random = random
         self._lead = lead
@@ -147,12 +147,12 @@ class Fleet:
 
     @property
     def _replaced(self) -> int:
-        """Unhealthy tasks, which stay until another serves in their place."""
+        """Unhealthy tasks, which stay until a replacement serves."""
         return sum(len(group.tasks) for group in self._unhealthy)
 
     @property
     def problem(self) -> str:
-        """What ECS says of tasks that do not come."""
+        """ECS's message about tasks that cannot start."""
         return NO_CAPACITY if self._never else ""
 
     def running(self, now: float) -> int:
@@ -161,7 +161,7 @@ class Fleet:
         return self._healthy + self._replaced + starting
 
     def set_desired(self, desired: int, now: float) -> None:
-        """Launch or stop tasks. The newest are stopped first; what they hold, they still answer."""
+        """Launch or stop tasks. The newest stop first, and still answer what they hold."""
         self.desired = desired
         missing = desired - self._expected
         if missing > 0:
@@ -172,11 +172,11 @@ class Fleet:
 
     @property
     def _expected(self) -> int:
-        """Tasks that are there to stay, or to come."""
+        """Tasks that will stay, or are on their way."""
         return self._waiting + self._never + len(self._starting) + self._healthy
 
     def _remove(self, surplus: int, now: float) -> None:
-        """Give up launches that have not come about, then stop tasks that may be stopped."""
+        """Cancel pending launches, then stop tasks that may be stopped."""
         dropped = min(surplus, self._waiting)
         self._waiting -= dropped
         given_up = min(surplus - dropped, self._never)
@@ -192,7 +192,7 @@ class Fleet:
         self._stop_replaced(now)
 
     def _stop_replaced(self, now: float) -> None:
-        """Stop unhealthy tasks for which no other is on its way any more."""
+        """Stop unhealthy tasks that no longer have a replacement on its way."""
         surplus = self._replaced - self._waiting - self._never - len(self._starting)
         for group in self._unhealthy:
             while surplus > 0 and group.tasks:
@@ -201,7 +201,7 @@ class Fleet:
         self._unhealthy = [group for group in self._unhealthy if group.tasks]
 
     def _drain(self, task: Task, now: float) -> None:
-        """Take a task out of the load balancer; one that does not listen yet is stopped at once."""
+        """Take a task out of the load balancer; one that does not listen yet stops at once."""
         if self._world.deregistration_delay and task.listens_at <= now:
             task.leaves_at = min(task.leaves_at, now)
             task.stops_at = now + self._world.deregistration_delay
@@ -210,8 +210,8 @@ class Fleet:
     def launch(self, now: float) -> None:
         """Launch as many waiting tasks as the quotas allow.
 
-        Both are token buckets. Example: 600 tasks at once: 100 of the account's burst, then 8.3 a
-        second once the service's 500 a minute are used up, 20 a second before.
+        Both are token buckets. Example: 600 tasks at once: 100 from the account's burst, then 20 a
+        second, and 8.3 a second once the service's 500 a minute are used up.
         """
         if not self._waiting:
             return
@@ -237,7 +237,7 @@ class Fleet:
                 self._starting.append(task)
 
     def serve(self, requests: float, now: float, latencies: Latencies) -> Second:
-        """Spread the requests of the second that starts `now`, and return what came of them."""
+        """Spread the requests of the second that starts `now`, and return the result."""
         self.advance(now)
         serving = self.serving
         if not serving:
@@ -258,7 +258,7 @@ class Fleet:
         return Second(requests, failed, per_task, serving, self.tasks)
 
     def advance(self, now: float) -> None:
-        """Launch, admit and stop whatever has come due by `now`."""
+        """Launch, admit and stop everything due by `now`."""
         self.launch(now)
         if self._starting:
             self._admit(now)
@@ -289,8 +289,8 @@ class Fleet:
     def _check(self, now: float) -> None:
         """Check the health of the tasks whose turn is in this second.
 
-        A task that is found unhealthy is replaced: it gets no requests while others are healthy,
-        and is stopped once another serves in its place.
+        An unhealthy task is replaced: it gets no requests while others are healthy, and stops once
+        its replacement serves.
         """
         world, interval = self._world, self._world.health_interval
         slowest = world.health_timeout * world.server.capacity
@@ -330,7 +330,7 @@ class Fleet:
             yield from group.tasks
 
     def running_tasks(self) -> Iterable[Task]:
-        """Return the tasks that ECS counts as running, or will: all but those that drain."""
+        """Return the tasks that ECS counts as running, or will: all that do not drain."""
         for group in (*self._groups, *self._unhealthy):
             yield from group.tasks
         yield from self._starting

@@ -1,7 +1,7 @@
-"""A queue and the workers that work it off: jobs wait, are worked on, and are late or not.
+"""A queue and its workers: jobs wait, are worked on, and are late or not.
 
-Jobs are counted whole, in order of arrival. A slot of a task takes the oldest job that waits, and
-is busy with it for as long as a job takes; so nothing is lost, whatever is started or stopped.
+Whole jobs are counted, in order of arrival. A task's slot takes the oldest waiting job, and is busy
+for as long as the job takes; so nothing is lost when tasks start or stop.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from quickstep_lab.simulator import constants
 
 _ROUNDING = 1e-9
 _SHORTEST = 0.1
-"""Seconds of a step at least: shorter jobs are worked off several at a time."""
+"""Minimum seconds per step: several shorter jobs are worked off in one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """What jobs are like: each takes so many `seconds` in one of a task's `slots`.
+    """The jobs' properties: each takes `seconds` in one of a task's `slots`.
 
-    A job is late that waits longer than `late_after` seconds before it is begun. A task that is
-    stopped begins no other job; those that it has not finished after `stop_timeout` seconds, ECS's
-    default, wait again, as old as they are.
+    A job is late if it waits longer than `late_after` seconds before it starts. A stopped task
+    starts no other job; those unfinished after `stop_timeout` seconds, ECS's default, wait again
+    with their old arrival time.
     """
 
     seconds: float = constants.JOB_SECONDS.value
@@ -42,14 +42,14 @@ class Jobs:
 
 
 class Worked(NamedTuple):
-    """What one second came to: jobs that came, and those that were found to be late."""
+    """The result of one second: jobs that arrived, and jobs found late."""
 
     arrived: int
     late: int
 
 
 class _Held(NamedTuple):
-    """Jobs that are worked on: when they are done, when they came, and how many they are."""
+    """Jobs in progress: when they end, when they arrived, and how many they are."""
 
     ends: float
     arrived: float
@@ -58,18 +58,18 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class Waits:
-    """How long jobs waited before they were begun, in whole seconds."""
+    """How long jobs waited before they started, in whole seconds."""
 
     counts: dict[int, int] = field(default_factory=dict)
 
     def add(self, seconds: float, jobs: int) -> None:
-        """Count jobs that have waited so long."""
+        """Count jobs that waited this long."""
         whole = math.ceil(seconds)
         self.counts[whole] = self.counts.get(whole, 0) + jobs
 
     @classmethod
     def of_all(cls, parts: Iterable[Waits]) -> Waits:
-        """Return the waits of several times together."""
+        """Return several periods' waits merged."""
         whole = cls()
         for part in parts:
             for seconds, jobs in part.counts.items():
@@ -77,7 +77,7 @@ class Waits:
         return whole
 
     def percentile(self, share: float) -> float | None:
-        """Return the seconds within which so many of the jobs were begun; None without any."""
+        """Return the seconds within which this share of the jobs started; None without any."""
         total, seen = sum(self.counts.values()), 0
         for seconds, jobs in sorted(self.counts.items()):
             seen += jobs
@@ -87,12 +87,12 @@ class Waits:
 
 
 class JobQueue:
-    """The jobs of one queue, from arrival until they are done; `visible` are those that wait."""
+    """One queue's jobs, from arrival until they are done; `visible` are those waiting."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._at = 0.0
-        # A job takes a whole number of steps; of those shorter than a step, several fit in one.
+        # A job takes a whole number of steps; several jobs shorter than a step fit in one.
         self._step = (
             jobs.seconds / math.ceil(jobs.seconds)
             if jobs.seconds >= 1
@@ -113,23 +113,23 @@ class JobQueue:
 
     @property
     def in_flight(self) -> int:
-        """The jobs that are worked on, by tasks that stop as well."""
+        """The jobs in progress, including those on stopping tasks."""
         return self.arrived - self.done - self.visible
 
     @property
     def stopping(self) -> int:
-        """Tasks that have been stopped and still work on a job: they cost."""
+        """Stopped tasks that still work on a job: they cost money."""
         return sum(tasks for _, tasks in self._stopping)
 
     def overdue(self, now: float) -> int:
-        """Return the jobs that have waited too long already."""
+        """Return the waiting jobs that are already late."""
         limit = now - self._jobs.late_after
         return sum(count for arrived, count in self._waiting if arrived < limit)
 
     def run(self, arrivals: float, second: int, tasks: int) -> Worked:
-        """Let `arrivals` jobs come in the second that begins `second`, and `tasks` work on them.
+        """Add the `arrivals` of the second that starts at `second`, and let `tasks` work on them.
 
-        Fractions add up: of half a job a second, each second one comes.
+        Fractions add up: half a job a second means one every other second.
         """
         if tasks < self._tasks:
             self._stop(self._tasks - tasks)
@@ -141,7 +141,7 @@ class JobQueue:
         return Worked(self.arrived - before, late)
 
     def _one_step(self, total: float) -> int:
-        """Work for a step, by whose end `total` jobs have come in all; return those found late."""
+        """Work for one step, in which the arrivals reach `total`; return the jobs found late."""
         now = self._at
         self._finish(now)
         if come := int(total + _ROUNDING) - self.arrived:
@@ -164,7 +164,7 @@ class JobQueue:
         self._stopping = [(until, n) for until, n in self._stopping if until > now + _ROUNDING]
 
     def _begin(self, now: float) -> int:
-        """Have free slots take the oldest jobs; return how many of these have waited too long."""
+        """Let free slots take the oldest jobs; return how many of these had waited too long."""
         room = self._tasks * self._jobs.slots * self._at_once
         free = room - self._busy
         late, ends = 0, now + max(self._step, self._jobs.seconds)
@@ -200,7 +200,7 @@ class JobQueue:
                 longest = max(longest, held.ends)
             elif (
                 going
-            ):  # cut off at the end of its time: it waits again, before all that came later
+            ):  # killed at its timeout: it waits again, ahead of everything that arrived later
                 longest = until
                 self._waiting.appendleft((held.arrived, going))
                 self.visible += going

@@ -1,4 +1,4 @@
-"""What a run came to, in numbers."""
+"""A run's result, in numbers."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from quickstep_lab.traffic import Traffic
 
 WINDOW = 10
-"""Seconds over which load is averaged before it is compared with a threshold: an alarm's period."""
+"""Seconds to average load over before comparing it with a threshold: an alarm's period."""
 
 CALM = 60
-"""Seconds for which the tasks have to be enough before a surge counts as over."""
+"""Seconds for which the tasks must be enough before a surge counts as over."""
 
 REVERSAL_SECONDS = 600
-"""Two actions in opposite directions within ten minutes: the first one was for nothing."""
+"""Two actions in opposite directions within ten minutes: the first was for nothing."""
 
 GOOD_IF_HIGH = frozenset({"success_rate"})
 NEITHER = frozenset({"requests"})
-"""Measures that are not bad if they are high; requests are the traffic's own."""
+"""Measures that may be high without being bad; requests come from the traffic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """One run. Times in seconds, latencies in milliseconds; None where it never happened.
+    """One run. Times in seconds, latencies in milliseconds; None if it never happened.
 
-    A surge starts with the first second that is over the scale-out threshold on the desired tasks,
-    in 10 s that are so on average. `time_to_trigger_s` is from there to the first UpdateService
+    A surge starts with the first second over the scale-out threshold on the desired tasks, within
+    10 s that are over it on average. `time_to_trigger_s` runs from there to the first UpdateService
     that adds tasks, `time_to_95_percent_s` until 95 % of the tasks that the load needs serve, and
-    `time_to_capacity_s` until they are enough for the threshold again: of 117 tasks the last one's
-    start-up decides that. All are medians over the surges. `task_seconds` are those of all launched
-    tasks: what is paid for. `surge_looks` are those that tasks have asked for.
+    `time_to_capacity_s` until they are enough for the threshold again: with 117 tasks, the last
+    one's start-up decides that. All are medians over the surges. `task_seconds` are those of all
+    launched tasks, which are billed. `surge_looks` are those that tasks asked for.
     """
 
     time_to_trigger_s: float | None
@@ -55,7 +55,7 @@ class Measures:
 
 
 def measure(run: Run, threshold: float) -> Measures:
-    """Return what a run came to; `threshold` is in requests per second and task."""
+    """Return a run's measures; `threshold` is in requests per second and task."""
     requests = sum(second.requests for second in run.seconds)
     failed = sum(second.failed for second in run.seconds)
     surges = list(_surges(run, threshold))
@@ -93,7 +93,7 @@ def ahead(requests: Sequence[float]) -> list[float]:
 class _Surge(NamedTuple):
     """Seconds from a surge's start: to the answer, to 95 % of the tasks it needs, to all of them.
 
-    None where that never happened.
+    None if that never happened.
     """
 
     trigger: float | None
@@ -107,14 +107,14 @@ def _median_of_known(times: Iterable[float | None]) -> float | None:
 
 
 def most_of(needed: int) -> int:
-    """Return 95 % of the tasks that are needed, rounded up: 114 of 120, and 12 of 12."""
+    """Return 95 % of the needed tasks, rounded up: 114 of 120, and 12 of 12."""
     return -(-needed * 95 // 100)  # in integers: 0.95 * 20 may be a little more than 19
 
 
 def _surges(run: Run, threshold: float) -> Iterator[_Surge]:
-    """Yield of each surge when it was answered, and when there were tasks enough for it.
+    """Yield for each surge when it was answered, and when tasks were enough for it.
 
-    One that is over before anything was done, as a burst of a few seconds is, has neither.
+    A surge that ends before any answer, such as a burst of a few seconds, has neither.
     """
     load = ahead([second.requests for second in run.seconds])
     outs = [action.at for action in run.actions if action.after > action.before]
@@ -131,7 +131,7 @@ def _surges(run: Run, threshold: float) -> Iterator[_Surge]:
         peak = max(peak, requests)
         serving = run.seconds[second].serving
         enough = requests <= threshold * serving
-        # Enough because the load has gone, or is about to, is not enough for it.
+        # Tasks that are enough only because the load is going away do not count.
         there = requests >= peak * 0.9
         if there and most_at is None:
             needed = math.ceil(max(requests, arriving) / threshold)
@@ -166,15 +166,15 @@ def needed_task_seconds(traffic: Traffic, setup: Setup) -> float:
 
 
 Ends = tuple[float | None, float | None]
-"""The lower and the upper end of what runs have come to."""
+"""The lowest and the highest value over several runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A scaler's runs with several seeds: the median of each measure, and how far they lie apart.
+    """A scaler's runs with several seeds: each measure's median and spread.
 
-    `ranges` are from the lowest to the highest, `quartiles` hold the middle half; a percentile goes
-    by `latency_ms.p99`. None counts as never, later than any time.
+    `ranges` go from the lowest to the highest value, `quartiles` hold the middle half; a
+    percentile's key is like `latency_ms.p99`. None counts as never, later than any time.
     """
 
     medians: Measures
@@ -183,7 +183,7 @@ class Summary:
 
     @property
     def worst(self) -> dict[str, float | None]:
-        """The bad end of each range: of success the lowest, of all else the highest.
+        """The bad end of each range: the lowest for success, the highest for all else.
 
         Each measure has its own worst seed.
         """
@@ -199,7 +199,7 @@ class Summary:
 
 
 def summarise(measures: Sequence[Measures]) -> Summary:
-    """Return the medians of runs of one scaler, and their ranges."""
+    """Return the medians and ranges of one scaler's runs."""
     rows = [asdict(measure) for measure in measures]
     latencies = [row.pop("latency_ms") for row in rows]
     medians: dict[str, Any] = {name: _median([row[name] for row in rows]) for name in rows[0]}
@@ -221,11 +221,11 @@ def _never_last(value: float | None) -> tuple[bool, float]:
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    """Return the middle one, the lower of two: a value that some run has had."""
+    """Return the middle value, the lower of two, so that some run has it."""
     return sorted(values, key=_never_last)[(len(values) - 1) // 2]
 
 
 def _quartiles(ordered: Sequence[float | None]) -> Ends:
-    """Return the ends of the middle half: values that some run has had."""
+    """Return the ends of the middle half, values that some run has."""
     outside = (len(ordered) - 1) // 4
     return ordered[outside], ordered[-1 - outside]

@@ -1,4 +1,4 @@
-"""A metric: what tasks, ECS or a load balancer have published is seen a little later."""
+"""A metric: what tasks, ECS or a load balancer publish becomes visible a little later."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ GRID = constants.EVALUATION.whole
 """Seconds of the finest period that alarms watch."""
 
 _KEPT = 2_000
-"""Seconds kept: more than the longest evaluation range, 15 of 60 s, takes."""
+"""Seconds to keep: more than the longest evaluation range needs, 15 of 60 s."""
 
 
 class Statistic(Enum):
-    """What of the metric an alarm watches."""
+    """The statistic of the metric that an alarm watches."""
 
     AVERAGE = "the average of a task"
     TOTAL = "the total of all tasks"
 
 
 class Samples(NamedTuple):
-    """Samples of one second: from when on they can be seen, how many they are, and their sum."""
+    """One second's samples: from when they are visible, their number and their sum."""
 
     visible_at: float
     number: int
@@ -40,17 +40,17 @@ class Samples(NamedTuple):
 
 
 class Readable(Protocol):
-    """What an alarm watches."""
+    """A metric that an alarm can watch."""
 
     def read(
         self, start: int, period: int, now: float, statistic: Statistic
     ) -> tuple[float | None, float]:
-        """Return a period's value as far as it can be seen at `now`, and its number of samples."""
+        """Return a period's value as visible at `now`, and its number of samples."""
         ...
 
 
 class QueueMetric:
-    """A metric of a queue: the mean of each minute, seen a lag after its end."""
+    """A queue's metric: each minute's mean, visible a lag after its end."""
 
     def __init__(self, world: World, random: Random, signal: Signal) -> None:
         self._world, self._random, self._signal = world, random, signal
@@ -58,7 +58,7 @@ class QueueMetric:
         self._visible: dict[int, float] = {}
 
     def record(self, value: float, second: int) -> None:
-        """Take what the signal is in a second."""
+        """Record the signal's value in a second."""
         minute, signal = second // self._signal.period, self._signal
         if minute not in self._minutes:
             drawn = self._world.visibility.draw(self._random)
@@ -69,7 +69,7 @@ class QueueMetric:
     def read(
         self, start: int, period: int, now: float, _statistic: Statistic
     ) -> tuple[float | None, float]:
-        """Return the mean of the minutes of a period that can be seen; see `Readable`."""
+        """Return the mean of a period's visible minutes; see `Readable`."""
         every = self._signal.period
         minutes = range(start // every, (start + period) // every)
         seen = [
@@ -82,12 +82,12 @@ class QueueMetric:
 
 
 class Metric:
-    """A signal's values, of each task.
+    """A signal's values, for each task.
 
-    A task that publishes calls once in each `publish_interval`, and publishes what it was sent in
-    each second that is over since the last time; with `publish_seconds` above 1, their mean. A task
-    that listens and gets no requests, yet or any more, publishes 0. Signals of AWS's own are means,
-    of the tasks that their source knows.
+    A publishing task calls once per `publish_interval`, and publishes its load in each second that
+    has ended since the last call; with `publish_seconds` above 1, their mean. A task that listens
+    but gets no requests, not yet or no longer, publishes 0. AWS's own signals are means over the
+    tasks that their source covers.
     """
 
     def __init__(self, world: World, random: Random, signal: Signal = REQUESTS) -> None:
@@ -106,7 +106,7 @@ class Metric:
         self._lead = 0
 
     def record(self, fleet: Fleet, per_task: float, second: int, lead: int = 0) -> None:
-        """Take one second's load; publish for the tasks whose second it is.
+        """Record one second's load; publish for the tasks whose turn it is.
 
         The traffic begins in second `lead`.
         """
@@ -146,10 +146,10 @@ class Metric:
                 assert_never(self._signal.source)
 
     def _visible_at(self, second: int) -> float:
-        """Return when a sample of a second can be seen.
+        """Return when a second's sample becomes visible.
 
-        Example: a period of 20 s, a lag of 10 s and a visibility of 1.5 s: all samples of the
-        seconds 20 to 39 can be seen at 51.5.
+        Example: a period of 20 s, a lag of 10 s and a visibility of 1.5 s: all samples of seconds
+        20 to 39 become visible at 51.5.
         """
         visibility, signal = self._world.visibility, self._signal
         if signal.lag is None:
@@ -160,12 +160,12 @@ class Metric:
         return (period + 1) * signal.period + signal.lag + self._delays[period]
 
     def _is_out(self, second: int) -> bool:
-        """Whether no metric arrives."""
+        """Return whether no metric arrives."""
         at = second - self._lead
         return any(start <= at < end for start, end in self._world.outages)
 
     def _sent_to(self, task: Task, now: int) -> float:
-        """Return what a task was sent of late that did not serve all the time.
+        """Return the recent load of a task that did not serve all the time.
 
         Example: one that serves from 7.5 on and leaves at 9.2 gets the requests of seconds 8 and 9.
         """
@@ -176,12 +176,12 @@ class Metric:
         return sum(sent[max(0, first) : max(0, last)])
 
     def _publish_seconds(self, fleet: Fleet, second: int) -> None:
-        """Make the calls of a second, the last of an interval: each task's in its own phase.
+        """Make the calls of an interval's last second, each task in its own phase.
 
-        The second itself is not over yet, and waits for the next call. Tasks of one slot call
-        together, and what they send is seen together.
+        The second itself is not over yet, and waits for the next call. A slot's tasks call
+        together, and their samples become visible together.
 
-        Example: in second 14 the seconds 9 to 13 are published, between 14.0 and 14.8.
+        Example: in second 14, seconds 9 to 13 are published, between 14.0 and 14.8.
         """
         world, interval = self._world, self._world.publish_interval
         over = list(self._sent)[:-1]
@@ -214,12 +214,12 @@ class Metric:
                     self.put(first + index, samples)
 
     def publish_early(self, task: Task, at: float) -> None:
-        """Publish the whole seconds that a task has at a moment that is not its call's.
+        """Publish a task's whole seconds at a moment before its call is due.
 
-        The second in which that is has not been recorded yet. Its call, if it has come before in
-        this second, has published them.
+        The current second is not recorded yet. If the task's call came earlier in this second, it
+        has published the rest.
 
-        Example: at 12.4, after the call in second 9, the seconds 9 to 11.
+        Example: at 12.4, after the call in second 9, seconds 9 to 11.
         """
         world, now, interval = self._world, int(at), self._world.publish_interval
         due = now % interval == interval - 1 and now + task.slot / interval <= at
@@ -235,7 +235,7 @@ class Metric:
         task.published_to = now
 
     def put(self, second: int, samples: Samples) -> None:
-        """Take samples that are stamped with a second; the seconds have to come in order."""
+        """Add samples stamped with a second; seconds must arrive in order."""
         self._seconds.setdefault(second, []).append(samples)
         self._newest = second
         while (oldest := next(iter(self._seconds))) < second - _KEPT:
@@ -246,9 +246,9 @@ class Metric:
     def read(
         self, start: int, period: int, now: float, statistic: Statistic
     ) -> tuple[float | None, float]:
-        """Return a period's value as far as it can be seen at `now`, and its number of samples.
+        """Return a period's value as visible at `now`, and its number of samples.
 
-        The value is None where nothing can be seen. `now` never goes back.
+        The value is None if nothing is visible. `now` never goes back.
 
         Example: 3 tasks at 50 each: an average of 50, a total of 150, and in 10 s 6 samples.
         """
@@ -260,10 +260,10 @@ class Metric:
         return total * self._every / period, float(count)
 
     def _visible(self, start: int, period: int, now: float) -> tuple[int, float]:
-        """Return how many of a period's samples can be seen at `now`, and their sum.
+        """Return how many of a period's samples are visible at `now`, and their sum.
 
-        Alarms look at the same periods again and again, a quarter of an hour of them in each
-        evaluation. Once a later second has samples and all of a period can be seen, it stays so.
+        Alarms look at the same periods again and again, a quarter of an hour per evaluation. Once a
+        later second has samples and the whole period is visible, its result is final and cached.
         """
         if settled := self._settled.get((start, period)):
             return settled

@@ -1,10 +1,10 @@
-"""What the scalers are called in a sentence; a table has their short names as well."""
+"""The scalers' names in sentences; tables also show their short names."""
 
 from __future__ import annotations
 
 _NAMES = {
-    "quickstep": "Quickstep, by its alarms alone",
-    "quickstep-surge": "Quickstep, told of surges",
+    "quickstep": "Quickstep, alarms only",
+    "quickstep-surge": "Quickstep, with surge messages",
     "textbook": "Quickstep's steps without its guards",
     "aas-step-10s-alarm": "AWS step policy, 10-s alarm",
     "aas-step-20s-alarm": "AWS step policy, 20-s alarm",
@@ -20,5 +20,5 @@ _NAMES = {
 
 
 def called(name: str) -> str:
-    """Return a scaler's name in words; one that is not known keeps its own."""
+    """Return a scaler's name in words; an unknown one keeps its own."""
     return _NAMES.get(name, name)

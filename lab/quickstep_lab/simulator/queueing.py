@@ -1,8 +1,8 @@
 """A task as a queue: how many requests wait, how many are refused, how long an answer takes.
 
 A task is one server that serves `capacity` requests a second in order of arrival: a G/G/1 queue
-with a limit. Its arrivals are the more regular, the more tasks take turns: of n tasks each gets
-every nth request, and the squared coefficient of variation of the times between is 1/n.
+with a limit. The more tasks take turns, the more regular its arrivals: each of n tasks gets every
+nth request, and the squared coefficient of variation of the times between is 1/n.
 
 Its mean length is followed over time by the pointwise stationary fluid flow approximation (Tipper
 and Sundareshan, "Numerical methods for modeling computer networks under nonstationary conditions",
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 from quickstep_lab.simulator import constants
 
 SETTLED = 1.5
-"""Up to this many times its stationary length, a queue counts as settled."""
+"""A queue up to this multiple of its stationary length counts as settled."""
 
 _BIN = 0.02
 """Width of a latency bin: two per cent."""
@@ -34,12 +34,12 @@ _BIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What one task can do.
+    """One task's capabilities.
 
-    `capacity` is in requests a second, `service_seconds` is how long a request takes on a task that
-    has nothing else to do, `queue_limit` is how many requests a task holds before it refuses one,
-    `time_out` how many seconds a client waits. `variability` is the squared coefficient of
-    variation of the service time: 1 for exponential (M/M/1), 0 for constant (M/D/1).
+    `capacity` is in requests a second, `service_seconds` is how long a request takes on an idle
+    task, `queue_limit` is how many requests a task holds before it refuses more, `time_out` how
+    many seconds a client waits. `variability` is the squared coefficient of variation of the
+    service time: 1 for exponential (M/M/1), 0 for constant (M/D/1).
     """
 
     capacity: float = constants.TASK_CAPACITY.value
@@ -50,14 +50,14 @@ class Server:
 
     @property
     def limit(self) -> float:
-        """The most requests a task holds: its limit, or as many as are answered in time.
+        """The most requests a task holds: its limit, or as many as it answers in time.
 
-        Who will not be answered in time gives up, and costs the task nothing.
+        A client that will not be answered in time gives up, and costs the task nothing.
         """
         return min(self.queue_limit, self.capacity * self.time_out)
 
     def spread(self, irregularity: float) -> float:
-        """Return what a queue's wait is multiplied by, beside one whose times are exponential.
+        """Return the factor on a queue's wait, relative to one with exponential times.
 
         `irregularity` is the squared coefficient of variation of the times between arrivals.
         """
@@ -81,12 +81,12 @@ class Server:
 
 
 class Served(NamedTuple):
-    """How one task's requests of a moment ended.
+    """How one task's requests at one moment ended.
 
     `length` is the number it holds at the end, `wait` the mean seconds an accepted request waits,
-    `busy` the share of time that the task is, `delayed` the share of requests that wait at all.
-    `settled` says that waits are those of a stationary queue, exponential; else they are those of a
-    queue that fills or drains: its length, served one by one.
+    `busy` the share of time it is busy, `delayed` the share of requests that wait at all.
+    `settled` means that waits are those of a stationary queue, exponential; otherwise they are
+    those of a queue that fills or drains: its length, served one by one.
     """
 
     length: float
@@ -108,10 +108,10 @@ def serve(
     """Return how `arrivals` requests end in `seconds`, with `length` held at the start.
 
     One implicit step of length' = arrival rate - capacity * utilisation(length), which has a
-    closed form and is stable for any length of step.
+    closed form and is stable for any step size.
 
-    Example: 300 a second at a capacity of 150, empty, limit 300: about 149 served, 151 held; in the
-    next second 148 are held more, and from then on half are refused.
+    Example: 300 a second at a capacity of 150, empty, limit 300: about 149 served, 151 held; the
+    next second adds 148, and from then on half are refused.
     """
     work = server.capacity * seconds
     total = length + arrivals
@@ -130,14 +130,14 @@ def serve(
     if settled and busy > 0:
         shorter = _shorter(busy, irregularity, spread)
         wait *= shorter
-        # Exact of GI/M/1 and of M/G/1.
+        # Exact for GI/M/1 and M/G/1.
         waiting = shorter * (1 + irregularity) / 2 * busy / (1 - busy)
         delayed = waiting / (1 + waiting)
     return Served(after, work * busy, failed, wait, busy, delayed, settled)
 
 
 def _shorter(busy: float, irregularity: float, spread: float) -> float:
-    """Return by what factor a settled queue waits less where arrivals are regular."""
+    """Return the factor by which regular arrivals shorten a settled queue's wait."""
     if irregularity >= 1 or not spread:
         return 1.0
     return math.exp(-(1 - busy) * (1 - irregularity) ** 2 / (3 * busy * spread))
@@ -151,7 +151,7 @@ class Latencies:
     counts: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def add(self, served: Served, requests: float) -> None:
-        """Count `requests` that were accepted in a moment like `served`."""
+        """Count `requests` accepted at a moment like `served`."""
         if requests <= 0:
             return
         wait = round(math.log(max(served.wait, 1e-6)) / _BIN)
@@ -160,7 +160,7 @@ class Latencies:
 
     @classmethod
     def of_all(cls, server: Server, parts: Iterable[Latencies]) -> Latencies:
-        """Return the latencies of several times together."""
+        """Return several periods' latencies merged."""
         whole = cls(server)
         for part in parts:
             for key, requests in part.counts.items():
@@ -171,8 +171,7 @@ class Latencies:
         """Return the seconds within which `share` of the answers came; None without any.
 
         Example: 0.95 of a settled M/M/1 queue at a utilisation of 0.8 and 150 requests a second:
-        waits are over 0 for 80 %, and then exponential with a mean of 33 ms: 92 ms, and the
-        service on top.
+        80 % wait at all, for exponential times with a mean of 33 ms: 92 ms, plus the service.
         """
         total = sum(self.counts.values())
         if not total:
@@ -191,8 +190,8 @@ class Latencies:
     def _answered(self, bin_: int, delayed: int, seconds: float) -> float:
         """Return the share of a bin's requests that wait at most `seconds`.
 
-        In a queue that fills or drains each waits for those before it: about normal, as the sum of
-        that many services.
+        In a queue that fills or drains, each waits for those before it: approximately normal, as
+        the sum of that many services.
         """
         wait = math.exp(bin_ * _BIN)
         if delayed:

@@ -1,7 +1,7 @@
 """A comparison as one page for a design document: a sentence, a table with dollars, the charts.
 
-It is one file that needs no network and no script. On paper, in the dark or on a
-phone, the reader has all of it.
+The page is one file that needs no network and no script, and is complete on paper, in dark mode and
+on a phone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.what_if import Case
 
 SLOW = 1.0
-"""Seconds: an answer that takes longer is slow."""
+"""Seconds above which an answer is slow."""
 
 _POINTS = {DESK: 240, TABLET: 140, PHONE: 90}
-"""Points of a line in a drawing so many pixels wide: more would be closer than pixels are."""
+"""Points of a line in a drawing of this width: more would be closer than pixels."""
 _LANE, _CURVE = 64, 64
 _MOST_CHANGES, _MOST_OF_OTHERS = 40, 12
 _MOST_PINS, _MOST_LABELS = 30, 35
@@ -45,7 +45,7 @@ _MOST_TEXT = 300
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What made a report: the command, the policy document, and what of it is modelled."""
+    """How a report was made: the command, the policy document, and what is modelled."""
 
     command: str
     policy: str
@@ -54,7 +54,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a month is reckoned by, and how often a day the traffic comes in it."""
+    """What a month's cost is calculated from, and how often a day the traffic comes."""
 
     month: Month
     times_a_day: float
@@ -116,27 +116,27 @@ class _Report:
 
     @property
     def title(self) -> str:
-        """What is compared, on which traffic."""
+        """What is compared, and on which traffic."""
         name = self.comparison.experiment.traffic.name
-        beside = " beside AWS's scalers" if len(self.comparison.scalers) > 1 else ""
+        beside = " next to AWS's scalers" if len(self.comparison.scalers) > 1 else ""
         return f"{name}: {'Quickstep' if self.main in _OURS else called(self.main)}{beside}"
 
     @property
     def main(self) -> str:
-        """The scaler that it is about: Quickstep told of surges, where it is there."""
+        """The report's main scaler: Quickstep with surge messages, if it is there."""
         names = self.comparison.scalers
         return next((name for name in (WITH_SURGES, OURS) if name in names), next(iter(names)))
 
     @property
     def rival(self) -> str | None:
-        """The best that AWS ships: the one with the fewest failures, then the cheapest."""
+        """AWS's best shipped scaler: the one with the fewest failures, then the cheapest."""
         shipped = [n for n in self.comparison.scalers if n.startswith("aas") and n not in ANNOUNCED]
         others = [name for name in shipped if name != self.main]
         return min(others, key=self._order, default=None)
 
     @property
     def surged(self) -> bool:
-        """Whether there was a surge that any of them has answered to the full."""
+        """Whether there was a surge that any scaler answered in full."""
         summaries = self.comparison.scalers.values()
         return any(one.medians.time_to_capacity_s is not None for one in summaries)
 
@@ -147,10 +147,10 @@ class _Report:
         return self.comparison.scalers[name].medians
 
     def headline(self) -> str:
-        """Return what came of it in one sentence.
+        """Return the result in one sentence.
 
-        Example: `Quickstep, told of surges, fails 4.21% of the requests, has enough tasks in 78 s
-        and costs $265 a month, while the best that AWS ships, its step policy in percent, 10-s
+        Example: `Quickstep, with surge messages, fails 4.21% of the requests, has enough tasks in
+        78 s and costs $265 a month, while the best that AWS ships, its step policy in percent, 10-s
         alarm, fails 6.25%, takes 111 s and costs $259.`
         """
         mine = self._did(self.main, "has enough tasks in {}", "never has enough tasks")
@@ -184,8 +184,8 @@ class _Report:
             f"Slow, over {self._slow:g} s",
             "p50 / p95 / p99",
             "Task-hours",
-            "Dollars a month",
-            "Changes / taken back",
+            "Dollars per month",
+            "Changes / reversals",
         )
         names = self.comparison.scalers
         return table(head, (self._row(n, name) for n, name in enumerate(names, start=1)))
@@ -233,7 +233,7 @@ class _Report:
         return "never" if self.surged else "-"
 
     def _spread(self, summary: Summary, key: str, write: Any) -> str:
-        """Return from where to where the seeds go; of one seed, the number itself."""
+        """Return the seeds' range; for one seed, the number itself."""
         low, high = summary.ranges[key]
         return write(low) if low == high else f"{write(low)} to {write(high)}"
 
@@ -243,7 +243,7 @@ class _Report:
         return jobs.late_after if jobs else SLOW
 
     def _slow_for(self, series: Series) -> float:
-        """Return the seconds in which one answer of a hundred, or more, was slow."""
+        """Return the seconds in which at least one answer in a hundred was slow."""
         slow = (
             p99 is not None and p99 > self._slow
             for p99 in (step.percentile(0.99) for step in series.latencies)
@@ -251,25 +251,25 @@ class _Report:
         return float(sum(slow) * series.latency_step)
 
     def said_of_result(self) -> Markup:
-        """Return what the table's figures are."""
+        """Return what the table's figures mean."""
         experiment, month = self.comparison.experiment, self.money.month
         least = needed_task_seconds(experiment.traffic, experiment.setup) / 3600
         size, times = month.size, self.money.times_a_day
         step = next(iter(self.comparison.series.values())).latency_step
         return remark(
-            f"Medians of {experiment.seeds} seeds, and their range below. Theoretical minimum: "
-            f"{least:,.2f} task-hours. Dollars are of a month of {DAYS} days in which this traffic "
-            f"comes {_often(times)} and {month.usage.tasks:g} tasks run otherwise: tasks of "
-            f"{size.vcpu:g} vCPU and {size.memory:g} GB on {size.architecture}, and what scaling "
-            "itself costs (alarms, metrics, Lambda), at the prices of us-east-1 without the free "
-            f"tier. Slow: how long one answer in a hundred took longer, in steps of {step} s, with "
-            "the first seed."
+            f"Medians of {experiment.seeds} seeds, with their range below. Theoretical minimum: "
+            f"{least:,.2f} task-hours. Dollars are for a month of {DAYS} days in which this "
+            f"traffic comes {_often(times)} and {month.usage.tasks:g} tasks run otherwise: tasks "
+            f"of {size.vcpu:g} vCPU and {size.memory:g} GB on {size.architecture}, and scaling "
+            "itself (alarms, metrics, Lambda), at us-east-1 prices without the free tier. Slow: "
+            f"time in which one answer in a hundred took longer, in steps of {step} s, with the "
+            "first seed."
         )
 
     # --- charts -----------------------------------------------------------------------------------
 
     def over_time(self) -> Markup:
-        """Return a row for each scaler: what came, what failed, what its tasks could take."""
+        """Return a row for each scaler: arrivals, failures, and its tasks' capacity."""
         seconds = len(self.comparison.experiment.traffic.requests)
 
         def draw(width: int) -> Markup:
@@ -288,14 +288,14 @@ class _Report:
                 keys=(
                     f"{self.them} per second",
                     "late" if self.jobs else "failed",
-                    "what the serving tasks can take",
+                    "capacity of the serving tasks",
                 ),
             )
 
         return join(
             figure(draw),
             remark(
-                "The first seed. Triangles are changes of the desired count; each leads to its "
+                "The first seed. Triangles are changes of the desired count; each links to its "
                 "reason."
             ),
         )
@@ -347,18 +347,18 @@ class _Report:
 
         limit = (
             f"A task holds at most {world.server.limit:g} requests, so none waits much longer than "
-            f"{world.server.limit / world.server.capacity:.1f} s: more are refused, and fail."
+            f"{world.server.limit / world.server.capacity:.1f} s: any more are refused, and fail."
         )
-        return join(figure(draw), remark(limit if not self.jobs else "Until a job is begun."))
+        return join(figure(draw), remark(limit if not self.jobs else "Until a job starts."))
 
     def costs(self) -> Markup:
-        """Return what each costs a month against what fails."""
+        """Return each scaler's monthly cost against its failures."""
         dots = [
             Dot(
                 self.standings[name].total,
                 100 * (1 - summary.medians.success_rate),
                 "mine" if name in _OURS else "announced" if name in ANNOUNCED else "theirs",
-                f"{number}. {called(name)}: ${self.standings[name].total:,.0f} a month, "
+                f"{number}. {called(name)}: ${self.standings[name].total:,.0f} per month, "
                 f"{1 - summary.medians.success_rate:.2%} {self.failed.removeprefix('were ')}",
                 number,
             )
@@ -366,7 +366,7 @@ class _Report:
         ]
         axes = Axes(
             lambda dollars: f"${dollars:,.0f}",
-            "US dollars a month",
+            "US dollars per month",
             f"{'Late jobs' if self.jobs else 'Failed requests'}, %",
         )
         label = f"Cost against {self.them} that {self.failed}: lower and further left is better."
@@ -378,7 +378,7 @@ class _Report:
     # --- changes ----------------------------------------------------------------------------------
 
     def changes(self) -> Markup:
-        """Return each scaler's changes of the desired count and why, of the first seed."""
+        """Return each scaler's changes of the desired count with reasons, for the first seed."""
         return join(
             *(
                 more(
@@ -406,11 +406,11 @@ class _Report:
         left = len(series.actions) - len(shown)
         return join(
             table(("Time", "Tasks", element("span", {"class": "words"}, "Why")), rows),
-            remark(f"{left:,} more are left out.") if left else None,
+            remark(f"{left:,} more not shown.") if left else None,
         )
 
     def what_if(self, cases: Sequence[Case]) -> Iterator[Markup]:
-        """Yield what would be with another threshold, and with another start-up."""
+        """Yield the results with other thresholds and other start-up times."""
         if not cases:
             return
         starts = list(dict.fromkeys(case.start_up for case in cases))
@@ -431,13 +431,13 @@ class _Report:
         seeds = cases[0].comparison.experiment.seeds
         yield remark(
             f"{called(self.main)}, medians of {seeds} seed{'s' if seeds > 1 else ''}: what "
-            f"{self.failed}, and dollars a month with the scaling."
+            f"{self.failed}, and dollars per month including scaling."
         )
 
     def _threshold(self, case: Case) -> str:
         if self.jobs:
-            return "as it is"
-        own = ", as it is" if case.times == 1 else ""
+            return "unchanged"
+        own = ", unchanged" if case.times == 1 else ""
         return f"{case.load_per_task:g} {self.them}/s per task{own}"
 
     def _outcome(self, case: Case) -> Markup:
@@ -452,7 +452,7 @@ class _Report:
         )
 
     def facts(self) -> str:
-        """Return the world it was played in."""
+        """Return a description of the simulated world."""
         experiment = self.comparison.experiment
         world, server = experiment.world, experiment.world.server
         task = (
@@ -482,7 +482,7 @@ def _curve(series: Series, share: float, css: str, *, every: int) -> Curve:
 
 
 def _pins(actions: Sequence[Action], seconds: int) -> tuple[Pin, ...]:
-    """Return the changes as pins; of very many, the first ones. A number needs some room."""
+    """Return the changes as pins; if there are very many, only the first. A number needs space."""
     shown, labelled = actions[:_MOST_PINS], float(-seconds)
     labels = []
     for action in shown:

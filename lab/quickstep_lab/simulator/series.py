@@ -1,4 +1,4 @@
-"""A run as a few thousand points: what a chart can show and a process can hand over."""
+"""A run as a few thousand points, which a chart can show and a process can pass on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_POINTS = 3600
 
 
 class Mark(NamedTuple):
-    """A decision of Quickstep: when it was made, its outcome and reason, and what set it off.
+    """One of Quickstep's decisions: when it was made, its outcome, its reason and its trigger.
 
     `trigger` is `alarm` with its state, `surge`, `re-check` or `heartbeat`.
     """
@@ -28,10 +28,10 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A run in steps of `step` seconds; each point is of the step that starts at its index.
+    """A run in steps of `step` seconds; each point covers the step that starts at its index.
 
-    `load` and `failed` are means per second, `desired` and `serving` the last of the step.
-    `latencies` are in steps of their own, of `latency_step` seconds.
+    `load` and `failed` are means per second, `desired` and `serving` the step's last values.
+    `latencies` have their own steps, of `latency_step` seconds.
     """
 
     step: int

@@ -1,7 +1,7 @@
-"""What a policy may watch: how a signal follows the load, who publishes it, and how late it is.
+"""What a policy may watch: how a signal follows the load, who publishes it, and its lag.
 
-A signal that is in proportion to a task's requests can be simulated on any traffic. One that is
-not, such as memory or a response time, has no model here, and is not played as if it had one.
+A signal proportional to a task's requests can be simulated on any traffic. Others, such as memory
+or a response time, have no model here, and are refused.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
 
 
 class Source(Enum):
-    """Who publishes a signal, and so which tasks are in it."""
+    """Who publishes a signal, and so which tasks it covers."""
 
     TASKS = "each task that has a publisher: serving, starting and draining ones"
-    ECS = "ECS, of every task that it counts as running"
-    BALANCER = "the load balancer, of the targets that it sends requests to"
-    QUEUE = "SQS, of a queue; it is in no task"
+    ECS = "ECS, for every task that it counts as running"
+    BALANCER = "the load balancer, for the targets that it sends requests to"
+    QUEUE = "SQS, for a queue; it is in no task"
 
 
 ECS_LAG = constants.ECS_LAG.value
-"""Seconds from the end of a period of ECS's metrics until CloudWatch shows it, by default.
+"""Default seconds from the end of a period of ECS's metrics until CloudWatch shows it.
 
-AWS does not publish it. Its own target tracking takes some seconds from such a metric that are not
-explained (`Tracking.delay`): so it is between 0 and that, and taken to be about half of it.
+AWS does not publish it. Its own target tracking takes some unexplained seconds from such a metric
+(`Tracking.delay`): so the lag is between 0 and that, and assumed to be about half of it.
 """
 
 BALANCER_LAG = constants.BALANCER_LAG.value
-"""The same, of the load balancer's metrics."""
+"""The same for the load balancer's metrics."""
 
 _MINUTE = constants.MINUTES_PERIOD.whole
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A metric of a service, from what each task is sent.
+    """A service's metric, derived from what each task is sent.
 
-    `unit` is how many requests a second and task one unit of it stands for, and `most` where it
-    ends, however many there are. `period` is in seconds the shortest that an alarm may have.
+    `unit` is how many requests per second and task one unit stands for; `most` is the signal's
+    maximum, however many there are. `period` is the shortest period of an alarm, in seconds.
 
-    A value of AWS's own is of a whole period, and can be seen `lag` seconds after its end. Where
-    that is None, samples can be seen one by one, as they are published.
+    AWS's own metrics cover whole periods, and are visible `lag` seconds after a period's end.
+    If `lag` is None, samples become visible one by one, as they are published.
 
-    Example: of a task that can serve 150 requests a second, CPU in percent has a unit of 1.5, and
-    ends at 100: 90 requests a second are 60 %, and so many as 300 are 100 %.
+    Example: for a task that can serve 150 requests a second, CPU in percent has a unit of 1.5, and
+    a maximum of 100: 90 requests a second are 60 %, and 300 are 100 %.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Signal:
     statistic: str = "Average"
 
     def measure(self, per_task: float) -> float:
-        """Return the signal of a task that is sent so many requests a second."""
+        """Return the signal of a task that is sent `per_task` requests a second."""
         return min(per_task / self.unit, self.most)
 
 
@@ -82,7 +82,7 @@ def utilization(server: Server) -> Signal:
 def cpu(
     server: Server, *, period: int = constants.ECS_PERIOD.whole, lag: float | None = ECS_LAG
 ) -> Signal:
-    """Return ECS's own CPU in percent, taken to be in proportion to requests."""
+    """Return ECS's own CPU in percent, assumed proportional to requests."""
     return Signal(
         "cpu" if period < _MINUTE else "cpu-60s",
         "AWS/ECS",
@@ -96,7 +96,7 @@ def cpu(
 
 
 def requests_per_target(*, lag: float = BALANCER_LAG) -> Signal:
-    """Return what the load balancer counts: requests a minute, on average of its targets."""
+    """Return the load balancer's count: requests per minute, averaged over its targets."""
     return Signal(
         "requests-per-target",
         "AWS/ApplicationELB",
@@ -105,12 +105,12 @@ def requests_per_target(*, lag: float = BALANCER_LAG) -> Signal:
         source=Source.BALANCER,
         period=_MINUTE,
         lag=lag,
-        statistic="Sum",  # of each target's minute; its only statistic, which is their average
+        statistic="Sum",  # the metric's only statistic: each target's minute, averaged over targets
     )
 
 
 QUEUE_LAG = constants.QUEUE_LAG.value
-"""The same, of SQS's metrics."""
+"""The same for SQS's metrics."""
 
 QUEUE_DEPTH = Signal(
     "queue-depth",
@@ -120,7 +120,7 @@ QUEUE_DEPTH = Signal(
     period=_MINUTE,
     lag=QUEUE_LAG,
 )
-"""The jobs that wait, once a minute."""
+"""The waiting jobs, once a minute."""
 
 BACKLOG_PER_TASK = Signal(
     "backlog-per-task",
@@ -137,18 +137,18 @@ SIMULATED = ("requests", "utilization", "cpu", "cpu-60s", "requests-per-target")
 
 NOT_SIMULATED: Mapping[str, str] = {
     "memory": "memory does not follow the traffic, so no traffic tells what it would have been",
-    "response-time": "a response time tells that tasks are too few, and no model here says how the "
+    "response-time": "a response time shows too few tasks, and no model here says how the "
     "application's grows with its load",
-    "queue-time": "how long requests wait before the application begins them depends on its "
+    "queue-time": "how long requests wait before the application starts on them depends on its "
     "server, which is not modelled",
     "queue-depth": "a queue's depth follows jobs, not requests; a document with QueuePolicies is "
     "played with jobs",
 }
-"""Why signals that the templates offer cannot be."""
+"""Why signals that the templates offer cannot be simulated."""
 
 
 def signal_of(name: str, server: Server, lag: float | None = None) -> Signal:
-    """Return a signal that can be simulated, of tasks like this; `lag` in place of the usual one.
+    """Return a signal that can be simulated, for tasks like this; `lag` replaces the usual one.
 
     Raises:
         KeyError: no signal has this name.

@@ -1,4 +1,4 @@
-"""Where a scaler plays: virtual time, the fleet it scales, the metric it may look at."""
+"""Where a scaler plays: virtual time, the fleet it scales, the metric it may watch."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 """When a run begins on the simulated clock; a whole day, so that every period begins with it."""
 
 LEAD = 60
-"""A run begins up to this many seconds before its traffic."""
+"""Maximum seconds by which a run begins before its traffic."""
 
 FIRST_SECONDS = 10
-"""What the traffic is like before it begins is taken from its first seconds: a metric's period."""
+"""Seconds at the start whose mean stands for the load before the traffic: a metric's period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a policy's alarm watches: `datapoints` of the newest `periods` have to breach.
+    """What a policy's alarm watches: `datapoints` of the newest `periods` must breach.
 
-    Each has so many seconds as `period` says. What is None is as the template makes it.
+    Each covers `period` seconds. None means the template's value.
     """
 
     signal: Signal = REQUESTS
@@ -56,10 +56,9 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is tried: a policy document, and the threshold of each of its policies' alarms.
+    """What to try: a policy document, and its policies' alarm thresholds.
 
-    `watched` is what each alarm watches; one that is not among these, the requests that each task
-    publishes.
+    `watched` says what each alarm watches; others watch the requests that each task publishes.
     """
 
     target: ScalableTarget
@@ -72,26 +71,26 @@ class Setup:
 
     @property
     def signals(self) -> tuple[Signal, ...]:
-        """What is watched, each once; that of the policy that is first to add tasks comes first."""
+        """The watched signals, each once; first that of the policy that adds tasks first."""
         every = (self.watch(policy.alarm).signal for policy in self.target.policies)
         return tuple(dict.fromkeys((self.signal, *every))) if self.target.policies else ()
 
     @property
     def signal(self) -> Signal:
-        """What the policy watches that is first to add tasks."""
+        """The signal of the policy that adds tasks first."""
         return self.watch(self._first).signal
 
     @property
     def scale_out_threshold(self) -> float:
-        """The threshold of the policy that is first to add tasks, in its signal's unit."""
+        """The threshold of the policy that adds tasks first, in its signal's unit."""
         return self.thresholds[self._first]
 
     @property
     def load_per_task(self) -> float:
         """The lowest load per task that adds tasks, in requests a second.
 
-        Example: CPU above 60 % of a task that can serve 150 a second: 90. Of a worker, jobs: of 2 s
-        each in four slots, busy nine tenths of their time, 1.8.
+        Example: CPU above 60 % of a task that can serve 150 a second: 90. For a worker, jobs: of
+        2 s each in four slots, busy nine tenths of their time, 1.8.
         """
         for policy in self.target.queues:
             return BUSY_SHARE * policy.jobs_per_second
@@ -109,7 +108,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A change of the desired count, in seconds of the traffic, and what reported it."""
+    """A change of the desired count, in seconds of the traffic, and its reason."""
 
     at: float
     before: int
@@ -121,9 +120,9 @@ class Action:
 class Run:
     """One scaler's run of a traffic: every second, every change, and how long answers took.
 
-    `origin` is what the simulated clock says at second 0, `surge_looks` how many looks tasks have
-    asked for. `launches` is what chance gave each launch, in their order. `latencies_over_time` are
-    the latencies in steps of `latency_step(seconds)`.
+    `origin` is the simulated time at second 0, `surge_looks` how many looks tasks asked for.
+    `launches` has each launch's random values, in order. `latencies_over_time` are the latencies in
+    steps of `latency_step(seconds)`.
     """
 
     scaler: str
@@ -140,11 +139,11 @@ class Run:
 
 
 LATENCY_STEPS = 90
-"""Into so many steps a run is divided at most, to see how latencies change over time."""
+"""Maximum steps into which a run is divided, to show how latencies change over time."""
 
 
 def latency_step(seconds: int) -> int:
-    """Return the seconds of such a step. Example: 20 of 1,800."""
+    """Return a step's length in seconds. Example: 20 of 1,800."""
     return max(1, -(-seconds // LATENCY_STEPS))
 
 
@@ -152,37 +151,36 @@ class Durations(Protocol):
     """How long answers took, or jobs waited."""
 
     def percentile(self, share: float) -> float | None:
-        """Return the seconds within which so many of them had come; None without any."""
+        """Return the seconds within which this share came; None without any."""
         ...
 
 
 class Scaler(Protocol):
-    """What is compared: it is started once, and from then on acts on the stage."""
+    """A scaler to compare: it is started once, and then acts on the stage."""
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Its name in results."""
         ...
 
     def signals(self, server: Server) -> Sequence[Signal]:
-        """Return what it watches, of tasks like this; at least one."""
+        """Return the signals it watches, for tasks like this; at least one."""
         ...
 
     def start(self, stage: Stage) -> None:
-        """Begin: plan the first looks."""
+        """Start: plan the first looks."""
         ...
 
 
 @dataclass(slots=True)
 class Stage:
-    """One run's world and clock. `at` plans what is to happen; actions are planned in seconds.
+    """One run's world and clock. `at` plans actions; times are in seconds.
 
-    `metric` is what the scaler watches, and `metrics` all of it where it watches several signals. A
-    worker has a `queue`.
-    `now` is in seconds since START, `lead` what it is when the traffic begins. The `listeners`
-    learn after each second what each serving task was sent in it. `surges` is when tasks asked for
-    a look. `phases` are those that are not left to chance, in seconds, by the name of the clock
-    that has them.
+    `metric` is what the scaler watches; `metrics` has all signals if there are several. A worker
+    has a `queue`.
+    `now` is in seconds since START, and `lead` is its value when the traffic begins. After each
+    second, the `listeners` learn what each serving task was sent in it. `surges` is when tasks
+    asked for a look. `phases` are fixed phases, in seconds, by clock name; all others are random.
     """
 
     world: World
@@ -207,21 +205,21 @@ class Stage:
         return START + timedelta(seconds=self.now)
 
     def metric_of(self, signal: Signal) -> Readable:
-        """Return the metric of a signal."""
+        """Return a signal's metric."""
         return self.metrics.get(signal, self.metric)
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
-        """Plan an action. Those of one moment happen in the order in which they were planned."""
+        """Plan an action. Actions at one moment happen in the order in which they were planned."""
         heapq.heappush(self._plans, (moment, next(self._number), action))
 
     def phase(self, clock: str, interval: float) -> float:
-        """Return when a clock that ticks every `interval` seconds ticks for the first time."""
-        # Drawn in any case: what comes after it is then the same with and without a given phase.
+        """Return when a clock that ticks every `interval` seconds first ticks."""
+        # Always drawn, so that everything after it is the same with and without a given phase.
         drawn = self.random.uniform(0, interval)
         return self.phases.get(clock, drawn)
 
     def every(self, seconds: float, first: float, action: Callable[[], None]) -> None:
-        """Plan an action again and again."""
+        """Plan a repeated action."""
 
         def again() -> None:
             self.at(self.now + seconds, again)
@@ -230,7 +228,7 @@ class Stage:
         self.at(first, again)
 
     def play_until(self, moment: float) -> None:
-        """Let everything happen that is planned before `moment`."""
+        """Run everything planned before `moment`."""
         plans = self._plans
         while plans and plans[0][0] < moment:
             self.now, _, action = heapq.heappop(plans)
@@ -246,11 +244,11 @@ class Stage:
 
 
 def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) -> Run:
-    """Return what comes of the traffic when `scaler` scales a service that starts with `tasks`.
+    """Return the result of the traffic if `scaler` scales a service that starts with `tasks`.
 
-    The traffic begins in any second of a minute, so that no period of a metric is in step with a
-    surge; before it, its first seconds' mean has gone on for a while. The same arguments give the
-    same run.
+    The traffic begins in a random second of a minute, so that no metric's period is in step with a
+    surge; before it, the mean of its first seconds has lasted for a while. The same arguments give
+    the same run.
     """
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     lead = random.randrange(LEAD)
@@ -314,7 +312,7 @@ class WatchedAlarm:
         stage.every(interval, phase, lambda: self.evaluate(stage))
 
     def evaluate(self, stage: Stage) -> None:
-        """Look at the newest complete periods."""
+        """Evaluate the newest complete periods."""
         definition, now, metric = self.definition, stage.now, stage.metric_of(self.signal)
         period, last = definition.period, int(now // definition.period)
         periods = range(last - definition.range_periods, last)
@@ -335,10 +333,10 @@ class WatchedAlarm:
 def alarm_definition(
     policy: Policy, threshold: float, watch: Watch = Watch(), period: int | None = None
 ) -> AlarmDefinition:
-    """Return the alarm of a policy as `templates/scalable-target.yaml` makes it by default.
+    """Return a policy's alarm as `templates/scalable-target.yaml` makes it by default.
 
-    Its period is its signal's shortest one, and all datapoints that it looks at have to breach, one
-    to scale out and three to scale in; unless `watch` or `period` says something else.
+    Its period is its signal's shortest, and all datapoints it evaluates must breach, one to scale
+    out and three to scale in, unless `watch` or `period` says otherwise.
     """
     out, signal = policy.direction is Direction.OUT, watch.signal
     needed = watch.periods or (1 if out else 3)
@@ -359,6 +357,6 @@ def alarm_definition(
 
 
 def statistic(policy: Policy) -> Statistic:
-    """Return what a policy's alarm watches."""
+    """Return the statistic that a policy's alarm watches."""
     per_task = policy.metric_scope is MetricScope.PER_TASK
     return Statistic.AVERAGE if per_task else Statistic.TOTAL

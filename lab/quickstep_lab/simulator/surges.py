@@ -1,7 +1,7 @@
-"""The tasks that feel a surge: each publishes its seconds at once, and one message is sent of all.
+"""The tasks that feel a surge: each publishes its seconds at once, and one message counts for all.
 
-The rule is the publisher's own. The seconds in which requests arrive at a task are modelled, and so
-is the queue: the first message of a service in a slot is taken, those after it are the same.
+The rule is the publisher's own. The seconds in which requests reach a task are modelled, and so is
+the queue: it takes a service's first message in a slot, and drops the rest as duplicates.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class FeltSurges:
-    """Says when the tasks of a service report a surge.
+    """Says when a service's tasks report a surge.
 
-    All tasks that serve are sent as many requests. So those that began to serve in the same second
-    feel the same, and are asked together.
+    All serving tasks get equally many requests. So those that began to serve in the same second
+    feel the same, and are checked together.
 
     Args:
-        stage: where they serve, and publish.
+        stage: where they serve and publish.
         target: requests a second that a task should carry.
     """
 
@@ -37,15 +37,15 @@ class FeltSurges:
         self._slot = -1
 
     def message_at(self, second: int, per_task: float) -> float | None:
-        """Return when the queue takes a message, after a second of so many requests to each task.
+        """Return when the queue takes a message, after a second of `per_task` requests to each.
 
-        What is published at once is put into the metric. Each task does both within one second
-        more, at random.
+        Seconds published early go into the metric. Each task does both within one more second, at
+        random.
         """
         self._sent.append(Second(second, per_task))
         newest = list(self._sent)[-SECONDS:]
         if sum(each.demand for each in newest) <= self._limit * SECONDS:
-            return None  # no task has had more
+            return None  # no task has ever had more
         stage, now = self._stage, second + 1
         sent = []
         for task in self._reporters():
@@ -75,7 +75,7 @@ class FeltSurges:
         return Surges(self._target)
 
     def _seen_since(self, first: int) -> list[Second]:
-        """Return what a task was sent that serves since a second: nothing before it."""
+        """Return the load of a task that has served since a second: nothing before it."""
         return [each if each.number >= first else Second(each.number, 0.0) for each in self._sent]
 
     def _is_lost(self) -> bool:

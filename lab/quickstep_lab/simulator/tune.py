@@ -1,4 +1,4 @@
-"""A search for the policy that fits recorded traffic, some of which it never sees."""
+"""Search for the policy that fits recorded traffic, and test it on a part held out."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from quickstep_lab.traffic import Traffic
 
 HELD_OUT_SEED = 1000
-"""The part held out is played with seeds that the search has not seen either."""
+"""The held-out part is played with other seeds than the search."""
 
 NEIGHBOURS = 0.5
-"""The share of the candidates that are changes of the best ones so far, instead of random."""
+"""The share of candidates that vary the best so far instead of being random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a candidate does, over all runs: why it scores as it does.
+    """What a candidate does over all runs: the reasons for its score.
 
-    Surges are those of the policy that was given, for all candidates alike. Times are in seconds,
-    medians of the runs, None where no run has one; `added` are the tasks that a scale-out adds on
-    average; `idle_task_hours` are of tasks that served while that policy's threshold took fewer.
+    Surges are those of the given policy, for all candidates alike. Times are in seconds, medians
+    of the runs, None if no run has one; `added` is the average number of tasks that a scale-out
+    adds; `idle_task_hours` count tasks that served while that policy's threshold needed fewer.
     """
 
     time_to_trigger_s: float | None
@@ -57,10 +57,10 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a candidate did on one part of the traffic.
+    """A candidate's result on one part of the traffic.
 
-    `success_rate` is that of its worst seed on the worst traffic; `task_hours` are the seeds' mean,
-    of all traffic together.
+    `success_rate` is that of its worst seed on the worst traffic; `task_hours` are the seeds' mean
+    over all traffic.
     """
 
     success_rate: float
@@ -70,7 +70,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy document with its thresholds, and how it did; `held_out` only where it was asked."""
+    """A policy document with its thresholds, and its results; `held_out` only if requested."""
 
     document: Mapping[str, Any]
     thresholds: Mapping[str, float]
@@ -78,7 +78,7 @@ class Candidate:
     held_out: Score | None = None
 
     def same_as(self, other: Candidate) -> bool:
-        """Whether it is the same policy with the same thresholds."""
+        """Return whether it is the same policy with the same thresholds."""
         return (self.document, self.thresholds) == (other.document, other.thresholds)
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,10 +96,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What a search found.
+    """The result of a search.
 
-    `front` are the candidates that no other beats in both success and cost, cheapest first;
-    `chosen` is the cheapest that reached the floor, or the most successful where none did.
+    `front` are the Pareto-optimal candidates by success and cost, cheapest first; `chosen` is the
+    cheapest that reached the floor, or the most successful if none did.
     """
 
     baseline: Candidate
@@ -110,7 +110,7 @@ class Tuning:
 
     @property
     def shown(self) -> tuple[Candidate, ...]:
-        """The candidates worth a look: the front, and the one that was given."""
+        """The candidates worth showing: the front, and the given one."""
         others = [] if any(map(self.baseline.same_as, self.front)) else [self.baseline]
         return (*self.front, *others)
 
@@ -121,17 +121,17 @@ class Tuning:
 
     @property
     def holds(self) -> bool:
-        """Whether it reached the floor on traffic that the search has not seen, too."""
+        """Whether it also reached the floor on traffic that the search has not seen."""
         held_out = self.chosen.held_out
         return held_out is not None and held_out.success_rate >= self.floor
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is to be searched.
+    """The input of a search.
 
-    `document` is one that can be tuned (`check_tunable`); its other keys are kept. `tuned` and
-    `held_out` are the two parts of each traffic. `floor` is the success rate to reach on each.
+    `document` must be tunable (`check_tunable`); its other keys are kept. `tuned` and `held_out`
+    are the two parts of each traffic. `floor` is the success rate to reach on each.
     """
 
     document: Mapping[str, Any]
@@ -156,11 +156,11 @@ def split(traffic: Traffic, share: float) -> tuple[Traffic, Traffic]:
 
 
 def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda: None) -> Tuning:
-    """Return the best policy that a random search, and then changes of its best results, found.
+    """Return the best policy from a random search and then variations of its best results.
 
-    The search begins with what each form is by default, at the threshold that was given, and draws
-    from the forms in turn. `progress` is called once for each candidate. The same search gives the
-    same result, whatever the number of `jobs`.
+    The search starts with each form's defaults at the given threshold, and draws from the forms in
+    turn. `progress` is called once per candidate. The same search gives the same result, whatever
+    the number of `jobs`.
     """
     random = Random(search.random_seed)  # noqa: S311 - repeatable, not secret
     capacity = search.world.server.capacity / search.baseline.signal.unit
@@ -200,9 +200,9 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
 
 
 def _begun(search: Search, count: int, random: Random) -> list[Choice]:
-    """Return the choices that the search begins with: the usual ones first, then any.
+    """Return the search's first choices: each form's usual one first, then random ones.
 
-    A threshold that is more than a task can serve is no place to begin: full tasks are.
+    A usual threshold above a task's capacity is replaced by full tasks.
     """
     forms = forms_for(search.baseline.target)
     utilisation = min(1.0, search.baseline.load_per_task / search.world.server.capacity)
@@ -212,12 +212,12 @@ def _begun(search: Search, count: int, random: Random) -> list[Choice]:
 
 
 def _key(candidate: Candidate) -> str:
-    """Return what is equal for the same policy with the same thresholds."""
+    """Return a key that is equal for the same policy with the same thresholds."""
     return json.dumps([candidate.document, dict(candidate.thresholds)], sort_keys=True)
 
 
 _BATCH = 12
-"""Neighbours that are tried before the best ones are looked for again."""
+"""Neighbours to try before the best ones are determined again."""
 
 
 def _batches(count: int) -> Iterator[int]:
@@ -227,9 +227,9 @@ def _batches(count: int) -> Iterator[int]:
 
 
 def front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that no other beats in both success and cost, cheapest first.
+    """Return the Pareto-optimal candidates by success and cost, cheapest first.
 
-    Example: (99 %, 4 h), (98 %, 5 h) and (99.9 %, 6 h): the second one is beaten by the first.
+    Example: (99 %, 4 h), (98 %, 5 h) and (99.9 %, 6 h): the first beats the second.
     """
     ordered = sorted(candidates, key=lambda c: (c.tuned.task_hours, -c.tuned.success_rate))
     best, found = -1.0, []
@@ -265,7 +265,7 @@ def _jobs(search: Search, candidates: Sequence[Candidate], *, held_out: bool) ->
 
 
 def _score(job: _Job) -> Score:
-    """Play one candidate on every traffic with all seeds; it starts with tasks right for it."""
+    """Play a candidate on every traffic with all seeds, starting with its right number of tasks."""
     candidate = job.candidate
     setup = setup_of(candidate.document, candidate.thresholds, job.yardstick.signal)
     runs = [
@@ -303,9 +303,9 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def _idle(run: Run, yardstick: Setup) -> float:
-    """Return the task-seconds of tasks that serve and that a load does not need.
+    """Return the task-seconds of serving tasks that the load does not need.
 
-    Example: 250 requests a second, a threshold of 100 and 5 tasks that serve: 2 a second.
+    Example: 250 requests a second, a threshold of 100 and 5 serving tasks: 2 a second.
     """
     threshold, least = yardstick.load_per_task, yardstick.target.min_capacity
     load = ahead([second.requests for second in run.seconds])
@@ -317,7 +317,7 @@ def _idle(run: Run, yardstick: Setup) -> float:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[Callable[[Sequence[_Job]], Iterator[Score]]]:
-    """Yield what scores many candidates, in order."""
+    """Yield a function that scores many candidates, in order."""
     if jobs == 1:
         yield lambda work: map(_score, work)
         return

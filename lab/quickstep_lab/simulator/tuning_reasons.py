@@ -1,4 +1,4 @@
-"""Why a search prefers its policy to the one it was given, in a sentence or two."""
+"""Why a search prefers its policy to the given one, in a sentence or two."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.tune import Behaviour, Candidate, Tuning
 
 CLEARLY = 1.1
-"""A figure is a reason where it differs by such a factor."""
+"""A figure counts as a reason if it differs by this factor."""
 
 SECONDS = 2.0
-"""And a time where it differs by so many seconds as well: less is a clock's phase."""
+"""A time must also differ by this many seconds: less is a clock's phase."""
 
 
 def reasons(tuning: Tuning) -> list[str]:
-    """Return why the policy given does worse than the chosen one: what fails, and what it costs.
+    """Return why the given policy does worse than the chosen one: what fails, and what it costs.
 
     Example: `Yours fails 2.77% of the requests in its worst run, the chosen policy 0.61%: it scales
     out 27 s after a surge begins instead of 8 s, and adds 2.4 tasks at a time instead of 7.1.`

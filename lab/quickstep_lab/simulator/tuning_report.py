@@ -1,4 +1,4 @@
-"""A search as one page: which policy and why, and what each that was tried costs and fails."""
+"""A search as one page: the chosen policy and why, and what each candidate costs and fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str:
-    """Return the page of a search; a task costs so many dollars `an_hour`."""
+    """Return a search's page; a task costs `an_hour` dollars per hour."""
     chosen = _number(tuning.chosen, tuning)
     return paper(
         f"Policies for {traffic}",
@@ -28,24 +28,24 @@ def tuning_page(tuning: Tuning, traffic: str, made: Made, an_hour: float) -> str
         remark(" ".join(reasons(tuning))),
         _result(tuning, an_hour),
         remark(
-            f"{len(tuning.tried)} policies were tried on the part of the traffic to tune on. These "
-            "are the ones that no other beats in both, and yours. Held out is the part that the "
-            "search has not seen: a policy that does much worse there is fitted to the past. "
-            f"Dollars are of the tasks on this traffic, at {an_hour:.4f} an hour each."
+            f"{len(tuning.tried)} policies were tried on the part of the traffic to tune on. The "
+            "table shows the Pareto-optimal ones, and yours. The search has not seen the held-out "
+            "part: a policy that does much worse there is overfitted. "
+            f"Dollars are for the tasks on this traffic, at {an_hour:.4f} per task-hour."
         ),
-        element("h2", None, "Cost against requests that failed"),
+        element("h2", None, "Cost against failed requests"),
         _trade_off(tuning),
         element("h2", None, "The policies"),
         *(_document(number, one, tuning) for number, one in enumerate(tuning.shown, start=1)),
         element("h2", None, "How it was made"),
         element("pre", None, made.command),
         remark(f"Policy {chosen} was chosen. ", made.note),
-        more("The policy document that it began with", element("pre", None, made.policy)),
+        more("The initial policy document", element("pre", None, made.policy)),
     )
 
 
 def _headline(tuning: Tuning, an_hour: float) -> str:
-    """Return what was found in one sentence.
+    """Return the result in one sentence.
 
     Example: `Policy 3 fails 0.090% of the requests in its worst run for 8.21 task-hours ($0.32),
     yours 2.771% for 9.96.`
@@ -128,12 +128,12 @@ def _trade_off(tuning: Tuning) -> Markup:
         "Failed requests in the worst run, %",
         round(100 * (1 - tuning.floor), 6),
     )
-    label = "Task-hours against failed requests of every policy that was tried."
+    label = "Task-hours against failed requests of every candidate policy."
     return join(
         figure(lambda width: scatter(dots, axes, width=width, label=label, front=front)),
         remark(
-            "Numbers as in the table; small points are beaten by another. Lower and further left "
-            "is better. The dashed line is what may fail."
+            "Numbers as in the table; small points are not Pareto-optimal. Lower and further left "
+            "is better. The dashed line is the allowed failure rate."
         ),
     )
 

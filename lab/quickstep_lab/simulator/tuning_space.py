@@ -1,6 +1,6 @@
-"""What `tune` searches: step ladders, percent ladders and target policies, as policy documents.
+"""The search space of `tune`: step ladders, percent ladders and target policies, as documents.
 
-A choice is one value of each dimension of a form. Pure.
+A choice is one value for each dimension of a form. Pure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
-    """The forms of policy that are searched."""
+    """The forms of policy to search."""
 
     STEPS = "steps"
     PERCENT = "percent"
@@ -64,23 +64,23 @@ SPACE: Mapping[Form, Mapping[str, Sequence[Any]]] = {
         "guard_off": (None, Guard.RISING_TREND),
     },
 }
-"""What is searched, by form. `utilisation` is the scale-out threshold, or the target value, as a
-share of a task's capacity; `step` the width of a step and `scale_in_share` the scale-in threshold,
-as a share of that threshold; `end` is which end of its interval a percent step is right for. None
-leaves a number to the preset, a ladder without a window, and every guard on. The first value of
-each is the usual one."""
+"""The search space by form. `utilisation` is the scale-out threshold, or the target value, as a
+share of a task's capacity; `step` is a step's width and `scale_in_share` the scale-in threshold, as
+a share of that threshold; `end` is which end of its interval a percent step is right for. None
+leaves a number to the preset, gives a ladder no window, and keeps every guard on. The first value
+of each dimension is the usual one."""
 
 MOST_GROWTH = 10
-"""The last step of a percent ladder is for so many times the threshold, and more."""
+"""A percent ladder's last step is for this multiple of the threshold, and more."""
 
 
 _MOST_SHOWN = 5
-"""Steps of a ladder that are listed one by one."""
+"""Maximum steps of a ladder to list one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value of each dimension of a form's space, in its order."""
+    """One value for each dimension of a form's space, in order."""
 
     form: Form
     values: tuple[Any, ...]
@@ -90,8 +90,8 @@ def check_tunable(setup: Setup) -> None:
     """Refuse what the search cannot vary.
 
     Raises:
-        InvalidDocumentError: there is neither one policy in each direction nor one target policy
-            alone, with MetricScope PerTask.
+        InvalidDocumentError: the document has neither one policy in each direction nor a single
+            target policy, with MetricScope PerTask.
     """
     policies = setup.target.policies
     kinds = [(type(policy), policy.direction, policy.metric_scope) for policy in policies]
@@ -103,8 +103,8 @@ def check_tunable(setup: Setup) -> None:
     ):
         return
     rule = (
-        "must have one scale-out and one scale-in policy, both PerTask, to be tuned, or one target "
-        "policy that is"
+        "must have one scale-out and one scale-in policy, or one target policy, all with "
+        "MetricScope PerTask, to be tuned"
     )
     names = ", ".join(policy.name for policy in policies)
     where = "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies"
@@ -112,16 +112,16 @@ def check_tunable(setup: Setup) -> None:
 
 
 def forms_for(target: ScalableTarget) -> tuple[Form, ...]:
-    """Return the forms that can stand in for a target's policies.
+    """Return the forms that can replace a target's policies.
 
-    Steps scale in; so where the target policy is not to, they cannot.
+    Steps scale in, so they cannot replace a target policy that must not.
     """
     keeps = any(isinstance(p, TargetPolicy) and p.disable_scale_in for p in target.policies)
     return (Form.TARGET,) if keeps else (Form.TARGET, Form.PERCENT, Form.STEPS)
 
 
 def form_of(document: Mapping[str, Any]) -> Form:
-    """Return the form of a document that can be tuned."""
+    """Return a tunable document's form."""
     if "TargetTrackingPolicies" in document:
         return Form.TARGET
     bodies = document.get("ScaleOutPolicies", {}).values()
@@ -130,7 +130,7 @@ def form_of(document: Mapping[str, Any]) -> Form:
 
 
 def described(document: Mapping[str, Any]) -> str:
-    """Return what tells a document that can be tuned from others with the same thresholds.
+    """Describe a tunable document by what distinguishes it from others with the same thresholds.
 
     Examples: `target, aggressive, ScaleInWindow 600, no RisingTrend` and `steps +1/+2/+4 from
     0/50/100 on, -1, cooldowns 10 s and 30 s`.
@@ -154,7 +154,7 @@ def described(document: Mapping[str, Any]) -> str:
 
 
 def _numbers(policy: Mapping[str, Any]) -> str:
-    """Return the adjustments of a step policy, e.g. `+1/+2/+4`, `-10%` or `+6% to +900%`."""
+    """Return a step policy's adjustments, e.g. `+1/+2/+4`, `-10%` or `+6% to +900%`."""
     unit = "%" if policy["AdjustmentType"] == "PercentChangeInCapacity" else ""
     return _few([f"{step['ScalingAdjustment']:+d}{unit}" for step in policy["StepAdjustments"]])
 
@@ -165,18 +165,18 @@ def _bounds(policy: Mapping[str, Any]) -> str:
 
 
 def _few(numbers: Sequence[str]) -> str:
-    """Return a few numbers, or the first and the last of many."""
+    """Return a few numbers in full, or the first and last of many."""
     return "/".join(numbers) if len(numbers) <= _MOST_SHOWN else f"{numbers[0]} to {numbers[-1]}"
 
 
 def usual(form: Form, utilisation: float) -> Choice:
-    """Return what a form is by default, at a utilisation: where a search of it begins."""
+    """Return a form's defaults at a utilisation, where its search begins."""
     space = {**SPACE[form], "utilisation": (utilisation,)}
     return Choice(form, tuple(values[0] for values in space.values()))
 
 
 def drawn(form: Form, random: Random) -> Choice:
-    """Return a choice of a form at random."""
+    """Return a random choice of a form."""
     return Choice(form, tuple(random.choice(values) for values in SPACE[form].values()))
 
 
@@ -191,11 +191,10 @@ def changed(choice: Choice, random: Random) -> Choice:
 def policy_of(
     given: Mapping[str, Any], choice: Choice, capacity: float
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return a choice as a policy document, and the threshold of each of its alarms.
+    """Return a choice as a policy document, with its alarms' thresholds.
 
-    `capacity` is what a full task's signal is: the requests that it can serve, or 100 % of CPU. Of
-    the document `given`, all but the policies, what the presets fill in and the searched guards are
-    kept.
+    `capacity` is a full task's signal: the requests it can serve, or 100 % of CPU. The document
+    `given` is kept, except its policies, what the presets fill in, and the searched guards.
 
     Example: a utilisation of 0.7 at a capacity of 150: a threshold, or a target, of 105.
     """
@@ -226,7 +225,7 @@ def policy_of(
 def setup_of(
     document: Mapping[str, Any], thresholds: Mapping[str, float], signal: Signal = REQUESTS
 ) -> Setup:
-    """Return a document, and the thresholds of its alarms on a signal, as what can be played."""
+    """Return a document and its alarms' thresholds on a signal, ready to play."""
     return Setup(read_target(document), thresholds, dict.fromkeys(thresholds, Watch(signal)))
 
 
@@ -244,7 +243,7 @@ class _Names:
 
 
 def _names(document: Mapping[str, Any]) -> _Names:
-    """Return what each form calls its policies, so that they go well with the given ones.
+    """Return each form's policy names, derived from the given ones.
 
     Example: high-request-rate and low-request-rate become request-rate, and the other way round.
     """
@@ -291,8 +290,8 @@ def _proportional(values: Mapping[str, Any], threshold: float) -> tuple[str, lis
     """Return a ladder that follows load / threshold, in rungs of equal ratio up to MOST_GROWTH.
 
     Example: 5 rungs up to 10 times the threshold: each 10^(1/5) = 1.58 times the one before. From
-    1 to 1.58 times it takes at most 58 % more tasks, from 1.58 to 2.51 times at most 151 %; of the
-    other end of those, 0 (so 1) and 58 %.
+    1 to 1.58 times it takes at most 58 % more tasks, from 1.58 to 2.51 times at most 151 %. By the
+    lower ends, that is 0 (so 1) and 58 %.
     """
     ratios = [MOST_GROWTH ** (number / values["rungs"]) for number in range(values["rungs"] + 1)]
     rungs: list[Rung] = []
@@ -341,7 +340,7 @@ def _steps(rungs: Sequence[Rung]) -> Iterator[dict[str, float]]:
 def _body(
     given: Mapping[str, Any] | None, kind: str, cooldown: int, steps: list[dict[str, float]]
 ) -> dict[str, Any]:
-    """Return a policy's body: new numbers, and what else it says."""
+    """Return a policy's body: new numbers, and its other keys."""
     given = given or {"MetricScope": str(MetricScope.PER_TASK)}
     kept = {key: given[key] for key in ("MetricAggregationType", "MetricScope") if key in given}
     percent = {"MinAdjustmentMagnitude": 1} if kind == "PercentChangeInCapacity" else {}
@@ -355,5 +354,5 @@ def _body(
 
 
 def _rounded(value: float) -> float:
-    """Return a whole number; a small one keeps three digits, so that 0.4 does not become 0."""
+    """Round to a whole number; a small one keeps three digits, so that 0.4 does not become 0."""
     return round(value) if value >= 10 else float(f"{value:.3g}")  # noqa: PLR2004 - small

@@ -1,4 +1,4 @@
-"""What if the threshold, or the start-up of a task, were another: the same scaler once more."""
+"""What if the threshold, or a task's start-up, were different: the same scaler once more."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 THRESHOLDS = (0.75, 1.0, 1.25)
 START_UPS = (0.5, 1.0, 2.0)
-"""What the experiment's own are multiplied by."""
+"""Factors for the experiment's own values."""
 MOST_SEEDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer: the lowest load that adds tasks, the median start-up, and what comes of them.
+    """One case: the lowest load that adds tasks, the median start-up, and the result.
 
-    The comparison has one scaler, called `quickstep`; so many times the threshold is `times`.
+    The comparison has one scaler, called `quickstep`; `times` is the threshold's factor.
     """
 
     times: float
@@ -36,7 +36,7 @@ class Case:
 
 
 def cases_of(experiment: Experiment) -> list[tuple[float, Experiment]]:
-    """Return the experiments to try, each with how many times the threshold it has.
+    """Return the experiments to try, each with its threshold's factor.
 
     A queue has no threshold, so only its start-up varies.
     """
@@ -70,7 +70,7 @@ def what_if(
     jobs: int = 1,
     progress: Callable[[], None] = lambda: None,
 ) -> tuple[Case, ...]:
-    """Play Quickstep in each of them; with `surges`, tasks tell it of surges."""
+    """Play Quickstep in each case; with `surges`, tasks report surges."""
     played = compare_each(
         [(one, [Quickstep(one.setup, surges=surges)]) for _, one in experiments],
         jobs=jobs,
@@ -83,7 +83,7 @@ def what_if(
 
 
 def multiplied(setup: Setup, times: float) -> Setup:
-    """Return a setup whose thresholds and target values are so many times as high."""
+    """Return a setup whose thresholds and target values are `times` as high."""
     policies = tuple(
         replace(policy, target_value=policy.target_value * times)
         if isinstance(policy, TargetPolicy)

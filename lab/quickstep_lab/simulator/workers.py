@@ -1,4 +1,4 @@
-"""A worker and its queue on the stage: the same scalers, with jobs in place of requests."""
+"""A worker and its queue on the stage: the same scalers, with jobs instead of requests."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ if TYPE_CHECKING:
     from quickstep_lab.traffic import Traffic
 
 RUNGS = constants.DEPTH_RUNGS.whole
-"""Steps of the ladder on depth: of one task, and of twice as many each."""
+"""Steps of the ladder on depth: the first for one task, each further one for twice as many."""
 
 DEPTH_COOLDOWN = constants.DEPTH_COOLDOWN.whole
 DEPTH_IN_PERIODS = constants.DEPTH_IN_PERIODS.whole
-"""Minutes of a short queue before the ladder on depth removes tasks."""
+"""Minutes that the queue must be short before the ladder on depth removes tasks."""
 
 
 def jobs_of(policy: QueuePolicy, late_after: float) -> Jobs:
-    """Return the jobs that a queue policy speaks of."""
+    """Return the jobs that a queue policy describes."""
     return Jobs(policy.seconds_per_job, policy.slots_per_task, late_after)
 
 
 def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) -> Run:
-    """Return what comes of the world's jobs when `scaler` scales a worker that starts with `tasks`.
+    """Return the result of the world's jobs if `scaler` scales a worker that starts with `tasks`.
 
-    The traffic is of jobs a second. As `play`, but that nothing checks a worker's health and
-    nothing drains: a task works once it has started, and a job that waits is not refused. A
-    second's `failed` are the jobs found late; those that are late at the end are of the last one.
+    The traffic is in jobs a second. Like `play`, except that nothing checks a worker's health and
+    nothing drains: a task works once it has started, and no waiting job is refused. A second's
+    `failed` are the jobs found late; those still waiting and late at the end count in the last one.
     """
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     lead = random.randrange(LEAD)
@@ -107,14 +107,14 @@ def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: 
     )
 
 
-# --- what AWS has for a queue ---------------------------------------------------------------------
+# --- AWS's scalers for a queue --------------------------------------------------------------------
 
 
 def queue_scalers(setup: Setup) -> tuple[Scaler, ...]:
-    """Return Quickstep beside AWS's scalers on the same queue.
+    """Return Quickstep next to AWS's scalers on the same queue.
 
-    These are target tracking on the backlog of a task and step scaling on the depth, each by
-    metrics of a minute: SQS has no others.
+    These are target tracking on the backlog per task and step scaling on the depth, both with
+    one-minute metrics: SQS has no others.
     """
     return (
         Quickstep(setup),
@@ -124,7 +124,7 @@ def queue_scalers(setup: Setup) -> tuple[Scaler, ...]:
 
 
 def backlog_per_task(setup: Setup) -> Setup:
-    """Return target tracking's target: the jobs of a task that it works off in DrainSeconds.
+    """Return target tracking's target: the jobs that a task works off in DrainSeconds.
 
     AWS calls that the acceptable backlog, "the longest acceptable latency divided by the average
     time to process a message". Example: 2 jobs a second and 30 s: 60 for each task.
@@ -140,8 +140,8 @@ def depth_steps(setup: Setup) -> Setup:
     """Return a ladder of steps on the queue's depth, as a careful user of AAS writes one.
 
     Out, above what one task works off in DrainSeconds: one task, from twice as much on two, from
-    four times as much on four, and so on. In, after five minutes of less than a tenth of that: a
-    tenth of the tasks.
+    four times as much on four, and so on. In, after five minutes below a tenth of that: a tenth of
+    the tasks.
 
     Example: 60 jobs of a task: +1 from 60 on, +2 from 120, +4 from 240, +8 from 480, +16 from 960.
     """

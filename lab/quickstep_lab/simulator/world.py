@@ -1,6 +1,6 @@
-"""What the simulated world is like: its clocks, limits and problems.
+"""The simulated world: its clocks, limits and problems.
 
-Each number is one of `constants`, which says where it comes from; problems are off.
+Each number is one of `constants`, which gives its source; problems are off.
 
 Durations are in seconds.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 CALL_SECONDS = 5
-"""Seconds between two calls of a publisher that carry whole seconds; a test holds it to its own."""
+"""Seconds between a publisher's calls that carry whole seconds; a test compares the publisher's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Spread:
 
     def draw(self, random: Random) -> float:
         """Return one duration. Example: median 30, p95 40: sigma is ln(40/30)/1.645 = 0.175."""
-        # Drawn in any case: what comes after it is then the same in all worlds.
+        # Always drawn, so that everything after it is the same in all worlds.
         away = random.gauss(0, 1)
         if self.median <= 0:
             return 0.0
@@ -42,49 +42,49 @@ class Spread:
 
 
 _P95 = NormalDist().inv_cdf(0.95)
-"""Standard deviations within which 95 % of normal numbers lie, from below."""
+"""Standard deviations below which 95 % of normal numbers lie."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything the scalers have in common.
 
-    `start_up` is from a task's launch until it listens. It then publishes, and gets requests from
-    its first passing health check on. A task whose health check fails `unhealthy_after` times in a
-    row, for want of an answer within `health_timeout`, gets none; where all of them fail, all get
-    requests (ALB guide, "Health checks for your target groups"). ECS launches another in its place
-    first, and stops it once that serves (ECS guide, "Amazon ECS services"). With
-    `full_refuses_checks`, a task refuses as many of its checks as of its requests: so it is where
-    one server answers both.
+    `start_up` runs from a task's launch until it listens. It then publishes, and gets requests
+    after its first passing health check. A task gets none once its health check has failed
+    `unhealthy_after` times in a row, for lack of an answer within `health_timeout`; if all tasks
+    fail, all get requests (ALB guide, "Health checks for your target groups"). ECS launches a
+    replacement first, and stops the unhealthy task once that serves (ECS guide, "Amazon ECS
+    services"). With `full_refuses_checks`, a task refuses the same share of checks as of requests,
+    as if one server answered both.
 
-    Tasks are launched at most `launch_rate` a second with bursts of `launch_burst`, the Fargate
-    quota of an account in a large Region, and `service_launch_rate`, that of a service. None
-    that is launched from second `never_come_from` of the traffic on ever runs: an image that cannot
-    be pulled, no address left, no Spot capacity.
+    Tasks launch at `launch_rate` a second at most with bursts of `launch_burst`, the Fargate quota
+    of an account in a large Region, and at `service_launch_rate`, a service's quota. Tasks launched
+    from second `never_come_from` of the traffic on never run: an image that cannot be pulled, no
+    free address, no Spot capacity.
 
-    A task that is to go leaves the load balancer first and is stopped `deregistration_delay` later:
+    A removed task leaves the load balancer first and stops `deregistration_delay` later:
     ALB's default is 300 s ("Deregistration delay"). Until then it costs and publishes 0, and ECS no
-    longer counts it as running. Of the tasks, `protected_share` protect themselves after they
-    listen, for `protection` seconds, as task scale-in protection does by default: ECS stops
-    others first, and runs more than are desired rather than stop these.
+    longer counts it as running. `protected_share` of the tasks protect themselves once they
+    listen, for `protection` seconds, by default as task scale-in protection does: ECS stops
+    others first, and runs more than the desired count rather than stop these.
 
-    With `publish_seconds` of 1, a task calls every 5 s, in the last second of the interval; each
-    call carries the seconds that are over, as the publisher does it. With more, it calls as often,
-    in any phase, and carries their mean. A document's `PublishSeconds` says the same of its tasks.
+    With `publish_seconds` of 1, a task calls every 5 s, in the interval's last second; each call
+    carries the seconds that are over, as in the publisher. With more, it calls as often, in any
+    phase, and carries their mean. A document's `PublishSeconds` says the same of its tasks.
 
     `silent_share` of the tasks have no publisher. `lost_share` of what publishers send never
-    arrives, as of a process that gets no CPU.
+    arrives, as when a process gets no CPU.
 
-    `visibility` is from PutMetricData until an alarm can see the datapoint: "a few seconds" is all
-    that is known. `event` is from an alarm's transition to the function's start, `cold_start` is
-    added to `cold_share` of the invocations, `call` is from there until ECS has accepted. A task's
-    message takes `hop` through its queue, and then as long as an event.
+    `visibility` runs from PutMetricData until an alarm can see the datapoint: only "a few seconds"
+    is known. `event` runs from an alarm's transition to the function's start, `cold_start` is
+    added to `cold_share` of the invocations, `call` runs from there until ECS has accepted. A
+    task's message takes `hop` through its queue, and then as long as an event.
 
-    `aas_action` is from an alarm's action until Application Auto Scaling has called UpdateService;
-    `tracking_delay_60s` and `tracking_delay_20s` are what its target tracking takes on top, by
-    metrics of 60 s and of 20 s.
+    `aas_action` runs from an alarm's action until Application Auto Scaling has called
+    UpdateService; `tracking_delay_60s` and `tracking_delay_20s` are what its target tracking adds,
+    with metrics of 60 s and of 20 s.
 
-    `jobs` are those of a worker, where the traffic is of jobs and not of requests.
+    `jobs` are a worker's, for traffic of jobs instead of requests.
 
     `outages` are the times in which no metric arrives, as (from, to) in seconds of the traffic.
     """
@@ -119,7 +119,7 @@ class World:
 
     @property
     def publish_interval(self) -> int:
-        """Seconds from one call of a task to its next."""
+        """Seconds from one of a task's calls to the next."""
         return CALL_SECONDS if self.publish_seconds == 1 else self.publish_seconds
 
     def invocation(self, random: Random) -> float:

@@ -358,7 +358,7 @@ def test_a_document_that_the_search_cannot_vary_is_refused(policies: list[Any], 
         check_tunable(Setup(a_target(*policies), {}))
     assert str(refused.value) == (
         "ScaleOutPolicies, ScaleInPolicies and TargetTrackingPolicies: must have one scale-out and "
-        "one scale-in policy, both PerTask, to be tuned, or one target policy that is, not "
+        "one scale-in policy, or one target policy, all with MetricScope PerTask, to be tuned, not "
         f"{names}"
     )
 

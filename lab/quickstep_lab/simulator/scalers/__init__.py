@@ -1,1 +1,1 @@
-"""The scalers that are compared."""
+"""The scalers to compare."""

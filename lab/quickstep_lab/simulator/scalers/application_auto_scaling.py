@@ -1,8 +1,8 @@
-"""Application Auto Scaling, modelled: what its policies have in common, which is their alarms.
+"""A model of what Application Auto Scaling's policies share: their alarms.
 
 Sources of this package's models: "Step scaling policies overview", "How target tracking works" and
-"Alarm actions" of the AWS guides; the two trigger times are those that AWS published with its
-faster service auto scaling in June 2026. What is not documented is assumed, and said to be.
+"Alarm actions" in the AWS guides; the two trigger times are from AWS's announcement of faster
+service auto scaling in June 2026. Undocumented behaviour is assumed, and marked so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPEAT_SECONDS = constants.REPEAT.whole
 def repeat(
     stage: Stage, alarm: WatchedAlarm, act: Callable[[WatchedAlarm], None], delay: float = 0.0
 ) -> None:
-    """Evaluate the alarm; act when it goes to ALARM, and once a minute while it is there."""
+    """Evaluate the alarm; act when it goes to ALARM, and once a minute while it stays there."""
 
     def changed(_: WatchedAlarm) -> None:
         if alarm.state is AlarmState.ALARM:
@@ -38,7 +38,7 @@ def repeat(
         stage.at(stage.now + REPEAT_SECONDS, lambda: fire(since))
 
     def take() -> None:
-        if alarm.values:  # in an outage, the last of them may have gone since the alarm's action
+        if alarm.values:  # in an outage, the last one may have expired since the alarm's action
             act(alarm)
 
     alarm.changed = changed

@@ -35,19 +35,19 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Stage
 
 HEARTBEAT = "heartbeat"
-"""The name of its clock on the stage; the alarms' clocks are named after their policies."""
+"""Its clock's name on the stage; the alarms' clocks are named after their policies."""
 HEARTBEAT_SECONDS = 60
 POLLS = "polls"
-"""The name of the clock by which queues are read."""
+"""The name of the clock that reads queues."""
 SURGES = "arn:aws:sqs:us-east-1:123456789012:Surges.fifo"
-"""The queue from which tasks' messages come."""
+"""The queue that delivers tasks' messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quickstep:
     """The scaler, with a policy document; `name` tells documents apart.
 
-    With `surges`, tasks that publish whole seconds tell it of a surge.
+    With `surges`, tasks that publish whole seconds report surges.
     """
 
     setup: Setup
@@ -55,7 +55,7 @@ class Quickstep:
     surges: bool = False
 
     def signals(self, _server: Server) -> tuple[Signal, ...]:
-        """What the setup's alarms watch."""
+        """The signals that the setup's alarms watch."""
         return self.setup.signals
 
     def start(self, stage: Stage) -> None:
@@ -67,7 +67,7 @@ class Quickstep:
 
 
 def with_surge_messages(setup: Setup) -> Quickstep:
-    """Return the same scaler where tasks report surges."""
+    """Return the same scaler, with tasks that report surges."""
     return Quickstep(setup, "quickstep-surge", surges=True)
 
 
@@ -77,7 +77,7 @@ def textbook(setup: Setup) -> Quickstep:
 
 
 class _Player(InMemoryAws):
-    """One run: an AWS that shows what is on the stage, and what it does around the cycle."""
+    """One run: an AWS that shows the stage, and AWS's own behaviour around the cycle."""
 
     def __init__(self, setup: Setup, stage: Stage) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _Player(InMemoryAws):
         for alarm in self._alarms.values():
             alarm.start(stage)
         phase = stage.phase(HEARTBEAT, HEARTBEAT_SECONDS)
-        stage.at(0.0, self._heartbeat)  # the scaler was there before the traffic
+        stage.at(0.0, self._heartbeat)  # the scaler was deployed before the traffic
         stage.every(HEARTBEAT_SECONDS, phase, self._heartbeat)
         if self._target.queues:
             stage.every(POLL_SECONDS, stage.phase(POLLS, POLL_SECONDS), self._poll)
@@ -120,13 +120,13 @@ class _Player(InMemoryAws):
         self.deliver(Message(poll), timedelta(seconds=self._stage.world.hop))
 
     def _show_queues(self) -> None:
-        """Have the queues' attributes be those of this moment; SQS's own are approximate."""
+        """Set the queues' attributes to their exact present values; SQS's are approximate."""
         if queue := self._stage.queue:
             seen = QueueReading(queue.visible, queue.in_flight)
             self.queues.readings = {policy.queue_name: seen for policy in self._target.queues}
 
     def listen(self, felt: FeltSurges) -> None:
-        """Hear of the tasks' surges from now on."""
+        """Listen to the tasks' surges from now on."""
 
         def second_over(second: int, per_task: float) -> None:
             self._surge_sent(felt.message_at(second, per_task))
@@ -144,7 +144,7 @@ class _Player(InMemoryAws):
         self._arrive(at + self._stage.world.hop, json.dumps(said), SURGES)
 
     def _arrive(self, at: float, body: str, queue: str) -> None:
-        """Have a queue's message evaluated, once the function has started."""
+        """Have a queue's message evaluated once the function has started."""
         self._stage.at(at, lambda: self._invoke(lambda: self._door.on_message(body, queue)))
 
     def _changed(self, alarm: WatchedAlarm) -> None:
@@ -225,14 +225,14 @@ class _Player(InMemoryAws):
 
 
 def _metrics_of_event(alarm: SimulatedAlarm) -> tuple[dict[str, Any], ...]:
-    """Return what an alarm watches, as its events say it."""
+    """Return what an alarm watches, in its events' format."""
     metric = {"namespace": alarm.namespace, "name": alarm.metric, "dimensions": {}}
     stat = {"metric": metric, "period": alarm.period, "stat": alarm.statistic}
     return ({"id": "m1", "metricStat": stat},)
 
 
 def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
-    """Return an alarm as DescribeAlarms does."""
+    """Return an alarm in DescribeAlarms' format."""
     metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric, "Dimensions": []}
     stat = {"Metric": metric, "Period": alarm.period, "Stat": alarm.statistic}
     return AlarmDefinition(
@@ -246,4 +246,4 @@ def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
 
 
 def _no_sleep(_duration: timedelta) -> None:
-    """Nothing throttles here, so nothing is tried again."""
+    """Do nothing: nothing throttles here, so nothing is retried."""

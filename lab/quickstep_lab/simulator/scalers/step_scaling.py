@@ -1,4 +1,4 @@
-"""Step scaling policies of Application Auto Scaling: the document's steps, or a percent ladder."""
+"""Application Auto Scaling's step policies: the document's steps, or a percent ladder."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepScaling:
-    """A step scaling policy of AAS, on alarms of the given period.
+    """An AAS step scaling policy, on alarms of the given period.
 
     The steps are those of the setup's policies, counted from the running count. Unlike Quickstep's,
     a scale-in does not wait for the cooldown of a scale-out. `in_periods` is how many datapoints in
-    a row its scale-in alarm wants, where not as many as the template's.
+    a row the scale-in alarm needs, if not the template's number.
     """
 
     setup: Setup
@@ -56,11 +56,11 @@ class StepScaling:
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Its name in results."""
         return f"aas-{self.kind}-{self.period}s-alarm"
 
     def signals(self, _server: Server) -> tuple[Signal, ...]:
-        """What the setup's alarms watch."""
+        """The signals that the setup's alarms watch."""
         return self.setup.signals
 
     def start(self, stage: Stage) -> None:
@@ -69,7 +69,7 @@ class StepScaling:
 
 
 MOST_STEPS = constants.LADDER_STEPS.whole
-"""Step adjustments of one policy, at most: a quota of Application Auto Scaling."""
+"""Maximum step adjustments per policy: a quota of Application Auto Scaling."""
 
 REACH = constants.LADDER_REACH.value
 """The surge that the ladder's last step is for: ten times the target on each task."""
@@ -77,31 +77,31 @@ REACH = constants.LADDER_REACH.value
 LADDER_OUT_COOLDOWN = constants.LADDER_OUT_COOLDOWN.whole
 LADDER_IN_COOLDOWN = constants.COOLDOWN.whole
 LADDER_IN_SECONDS = constants.LADDER_IN_SECONDS.whole
-"""What a careful user of AAS chose on the simulator's traffic: a start-up, AAS's default, and
-neither the minutes that flap nor the quarter of an hour that target tracking waits."""
+"""A careful AAS user's choice on the simulator's traffic: a start-up, AAS's default, and neither
+the few minutes that flap nor the quarter of an hour that target tracking waits."""
 
 IN_ROOM = constants.LADDER_ROOM.value
-"""What is left after a scale-in is loaded to at most this share of the target."""
+"""A scale-in loads the remaining tasks to at most this share of the target."""
 
 
 def percent_ladder(setup: Setup) -> StepScaling:
     """Return AAS's strongest native rival: a step policy as nearly proportional as it can be.
 
-    Its target is the lowest scale-out threshold of `setup`, per task; of the document only the
-    bounds are used. Application Auto Scaling User Guide, "Step scaling policies overview" and
-    "Quotas": at most 20 steps a policy, whole percentages of the running count, truncated to whole
-    tasks but at least one.
+    Its target is the lowest scale-out threshold of `setup`, per task; only the bounds come from the
+    document. Application Auto Scaling User Guide, "Step scaling policies overview" and "Quotas": at
+    most 20 steps per policy, whole percentages of the running count, truncated to whole tasks but
+    at least one.
 
     Out, above the target, in one of the signal's shortest periods: 20 steps, each 10^(1/20) = 1.122
-    times as high as the one before. A step adds what its upper end needs, as too few tasks are
-    found out only a minute later. Example: 10 tasks at 250 of 100 are in the step from 2.24 to 2.51
-    times the target, which adds 152 %, so 15; just 15 are needed.
+    times as high as the one before. A step adds what its upper end needs, since a shortage shows
+    only a minute later. Example: 10 tasks at 250 with a target of 100 are in the step from 2.24 to
+    2.51 times the target, which adds 152 %, so 15; exactly 15 are needed.
 
-    In, after ten minutes (60 of 60 periods of 10 s): below as much as the smallest fleet that can
-    shrink may carry without being over the target with a task less, at most 0.9 of the target.
+    In, after ten minutes (60 of 60 periods of 10 s): below the load that the smallest fleet that
+    can shrink may carry without exceeding the target with a task less, at most 0.9 of the target.
     Example: a minimum of 2, so 3 tasks at 2/3 of the target are 2 at all of it. 20 equal steps down
-    to 0; each leaves as many tasks as its upper end loads to 0.9 of the target. Any more, and the
-    truncation, which removes one task at least, turns a small fleet round again and again.
+    to 0; each leaves as many tasks as its upper end loads to 0.9 of the target. With more, the
+    truncation, which removes at least one task, would make a small fleet flap.
     """
     target = setup.scale_out_threshold
     least = max(1, setup.target.min_capacity)
@@ -178,7 +178,7 @@ class _StepPlayer:
 
     def _action(self, policy: Policy) -> Callable[[WatchedAlarm], None]:
         out = policy.direction is Direction.OUT
-        target = replace(self._target, policies=(policy,))  # no policy knows of another's alarm
+        target = replace(self._target, policies=(policy,))  # no policy knows another's alarm
 
         def act(alarm: WatchedAlarm) -> None:
             stage = self._stage
@@ -204,7 +204,7 @@ class _StepPlayer:
 
 
 def _without_scale_out(state: State) -> State:
-    """Return the state that a scale-in looks at: only its own cooldown, unless that was ended."""
+    """Return the state that a scale-in looks at: only its own cooldown, unless that has ended."""
     out, in_ = state.scale_out, state.scale_in
     ended = out is not None and in_ is not None and out.at > in_.at
     return replace(state, scale_out=None, scale_in=None if ended else in_)

@@ -1,4 +1,4 @@
-"""Target tracking of Application Auto Scaling: what is shipped, and what AWS has announced."""
+"""Application Auto Scaling's target tracking: the shipped kinds, and those AWS has announced."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """How a kind of target tracking looks at its metric; `delay` is what calibrates it.
+    """How a kind of target tracking watches its metric; `delay` calibrates it.
 
-    One that is `capped` watches ECS's CPU, whatever a task's own signal is.
+    A `capped` kind watches ECS's CPU, whatever the tasks' own signal is.
 
     `delay` is the seconds from its alarm to its first action, a clock of the world, chosen so that
-    the median trigger time of a surge is the one that AWS `published`; that is None where nothing
-    is shipped yet. It
-    stands for everything on the way that is not known, the lag of AWS's own metrics included: where
-    a signal has one of its own, it is taken off. The action then uses the newest datapoint,
-    which is the most favourable reading: were the metric that late instead, the policy would
-    overshoot as well.
+    a surge's median trigger time is the one that AWS `published`; that is None if the kind is not
+    shipped yet. The delay stands for everything unknown on the way, including the lag of AWS's own
+    metrics: a signal's own lag is subtracted. The action then uses the newest datapoint, which is
+    the most favourable reading: if the metric itself were that late, the policy would also
+    overshoot.
     """
 
     period: int
@@ -79,20 +78,19 @@ KINDS = {
 """What target tracking watches, by the scaler's name.
 
 60-s metrics may be the application's own, requests per second; 20-s ones are CPU and memory only.
-CPU is taken to be in proportion to requests, and is never over 100 %: what it shows of a surge is
-at most a full task, so it takes several actions to answer a large one, and a cooldown of a minute
-serves it better than AAS's default of 300 s, which the other one has.
+CPU is assumed proportional to requests, and is never over 100 %. So it shows at most a full task in
+a surge, and several actions are needed to answer a large one. A cooldown of a minute then serves it
+better than AAS's default of 300 s, which the 60-s kind has.
 
-The last two are announced and not shipped: AWS said in September 2026 that ECS target tracking is
-to take custom metrics of high resolution "soon". Assumed of them: the application's own metric at
-the full, periods of 20 s and of 10 s (EC2 Auto Scaling has 10 s as its finest), the alarms of the
-other kinds (3 of 3 datapoints out, 15 minutes in), none of the delay that calibrates those, and a
-cooldown of 30 s, about a start-up, by which a load that goes on rising is followed. All of it
-favours them.
+The last two are announced but not shipped: AWS said in September 2026 that ECS target tracking will
+take high-resolution custom metrics "soon". Assumed for them: the application's own metric at full
+range, periods of 20 s and of 10 s (EC2 Auto Scaling's finest is 10 s), the other kinds' alarms (3
+of 3 datapoints out, 15 minutes in), none of the calibrating delay, and a cooldown of 30 s, about a
+start-up, which lets them follow a rising load. All of it favours them.
 """
 
 ANNOUNCED = frozenset(name for name, kind in KINDS.items() if kind.published is None)
-"""Those that AWS has announced and not shipped; a page that shows their results says so."""
+"""Kinds that AWS has announced but not shipped; a page that shows their results says so."""
 
 ANNOUNCED_ONLY = (
     "Announced by AWS, not shipped: target tracking on high-resolution custom metrics. It is "
@@ -101,7 +99,7 @@ ANNOUNCED_ONLY = (
 
 
 def labelled(name: str) -> str:
-    """Return a scaler's name as results show it, which says of an announced one that it is."""
+    """Return a scaler's name for results, which marks an announced one."""
     return f"{name} (announced)" if name in ANNOUNCED else name
 
 
@@ -115,7 +113,7 @@ IN_COOLDOWN = constants.COOLDOWN.whole
 
 @dataclass(frozen=True, slots=True)
 class TargetTracking:
-    """A target tracking policy of AAS, with the scale-out threshold as its target."""
+    """An AAS target tracking policy, with the scale-out threshold as its target."""
 
     setup: Setup
     name: str
@@ -126,10 +124,10 @@ class TargetTracking:
         return KINDS[self.name]
 
     def signals(self, server: Server) -> tuple[Signal, ...]:
-        """What the setup's first policy watches, once in each period of this kind.
+        """The signal of the setup's first policy, once per period of this kind.
 
-        CPU in place of a signal that tasks publish, where that is what this kind watches: in the
-        same unit, so that it has the same target.
+        If this kind watches CPU, then CPU instead of the tasks' own signal: in the same unit, so
+        the target stays the same.
         """
         own, kind = self.setup.signal, self.kind
         if own.source is not Source.TASKS:
@@ -148,9 +146,10 @@ class TargetTracking:
 
 
 def kinds_for(signal: Signal) -> tuple[str, ...]:
-    """Return the kinds of target tracking that can watch a signal, or CPU in its place.
+    """Return the kinds of target tracking that can watch a signal, or CPU instead of it.
 
-    Of the load balancer's there is a minute; high-resolution custom metrics are announced.
+    The load balancer's metrics have one-minute periods; high-resolution custom metrics are
+    announced.
     """
     if signal.source is Source.TASKS:
         return tuple(KINDS)
