@@ -88,7 +88,7 @@ def test_a_table_that_there_is_not_is_said_and_ends_with_1(account: Account) -> 
     )
 
     assert result.exit_code == 1
-    assert "The decisions cannot be read: FAILED_OTHER: Query: ResourceNotFound" in result.output
+    assert "Cannot read the decisions: FAILED_OTHER: Query: ResourceNotFound" in result.output
 
 
 def test_it_serves_until_ctrl_c(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,8 +123,8 @@ def test_where_nothing_was_decided_it_says_so(run: Any) -> None:
 
     assert (
         "In 24h Quickstep would not have scaled out, and Application Auto Scaling did 0 times; "
-        "scale-ins: 0 by Quickstep, 0 by Application Auto Scaling.\nNo decision was recorded: "
-        "nothing was in breach, or `quickstep doctor` says why.\n"
+        "scale-ins: 0 by Quickstep, 0 by Application Auto Scaling.\nNo decision was recorded. "
+        "If an alarm was in breach, `quickstep doctor` says why.\n"
     ) in result.stdout
 
 
