@@ -351,9 +351,9 @@ def test_a_target_group_that_drains_for_longer_than_is_known_is_found(
     found = findings(run("doctor", "prod/web", "--json"))
 
     known, cooldown = found["draining"]
-    what = "a task drains for 300 s in web-group, and DeregistrationDelaySeconds is 30: later,"
+    what = "a task drains for 300 s in web-group, and DeregistrationDelaySeconds is 30: after that,"
     assert known[1].startswith(what)
-    assert "is over before a removed task has drained (300 s)" in cooldown[1]
+    assert "ends before a removed task has drained (300 s)" in cooldown[1]
     assert {known[0], cooldown[0]} == {"warning"}
 
 

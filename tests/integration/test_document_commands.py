@@ -213,7 +213,7 @@ def test_a_folder_without_documents_is_a_mistake(run: Any, tmp_path: Path) -> No
     result = run("apply", str(tmp_path), "--yes")
 
     assert result.exit_code == 2
-    assert "there is no *.json in this folder" in " ".join(result.stderr.split())
+    assert "this folder has no *.json file" in " ".join(result.stderr.split())
 
 
 # --- apply --alarms -------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_a_whole_cluster_is_imported_into_a_folder_each(
     assert heading.split() == headings
     assert api.split() == ["service/prod/api", "ok", "1", "1", "1", "0", "0"]
     assert web.split()[:8] == ["service/prod/web", "not", "all", "1", "1", "1", "0", "0"]
-    assert web.endswith("as a policy here that cannot see the load holds every removal")
+    assert web.endswith("because a policy without a visible load holds every removal")
     assert sentence == f"1 of 2 services carried over completely, to {tmp_path}"
     assert {file.name for file in (tmp_path / "prod" / "api").iterdir()} == {
         *("policy.json", "alarms.json", "template.json", "report.json")
@@ -634,7 +634,7 @@ def test_the_traffic_that_decisions_saw_can_be_played_again(
 
     assert result.exit_code == 0, result.output
     assert "21 seconds of traffic" in result.stdout
-    assert "from 2 loads that decisions have seen" in result.stdout
+    assert "from 2 loads that decisions saw" in result.stdout
     traffic = read_traffic(file)
     assert traffic.requests[0] == 160.0 * 4
     assert len(traffic.requests) == 21

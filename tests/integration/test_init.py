@@ -148,8 +148,8 @@ def test_a_service_that_aas_scales_is_asked_for_the_application_alone(
     assert (document["MinCapacity"], document["MaxCapacity"]) == (2, 40)
     assert "  Application Auto Scaling: 2 to 40 tasks, by cpu-60\n" in result.stdout
     assert (
-        "! /quickstep/prod/web exists: it is a target already, and a second stack of it fails. "
-        "Change it where it was made, or by quickstep apply\n"
+        "! /quickstep/prod/web exists: the service is already a target, and a second stack for it "
+        "fails. Change it where it was made, or with quickstep apply\n"
     ) in result.stdout
 
 
@@ -205,7 +205,7 @@ def test_what_is_there_is_not_written_over(run: Any, folder: Path) -> None:
     result = run("init", "prod/api", "--yes", "--max", "7")
 
     assert result.exit_code == 2
-    assert "quickstep-prod-api has policy.json, template.json, README.md already" in " ".join(
+    assert "quickstep-prod-api already has policy.json, template.json, README.md" in " ".join(
         result.stderr.replace("│", " ").split()
     )
     assert written(folder)["MaxCapacity"] == 30

@@ -177,7 +177,7 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
             id="no time",
         ),
         pytest.param(
-            ["--min", "5", "--until", "2020-01-01T00:00:00Z"], 2, "over already", id="expired"
+            ["--min", "5", "--until", "2020-01-01T00:00:00Z"], 2, "which has passed", id="expired"
         ),
         pytest.param(["--max", "0", "--for", "2h"], 1, "the last task stays", id="no task left"),
         pytest.param(
@@ -185,7 +185,7 @@ def test_an_override_that_somebody_else_changed_meanwhile_is_not_written_over(
         ),
         pytest.param(["--min", "-1", "--for", "2h"], 2, "--min", id="below 0"),
         pytest.param(["--min", "5", "--force", "--for", "2h"], 2, "requires --max", id="no max"),
-        pytest.param(["--clear", "--force"], 2, "and no --force", id="a forced end"),
+        pytest.param(["--clear", "--force"], 2, "an end or --force", id="a forced end"),
     ],
 )
 def test_an_override_that_makes_no_sense_is_refused(
@@ -277,7 +277,7 @@ def test_where_the_scaler_does_not_answer_it_is_said_what_is_in_force(
     result = run(*PAUSE, "--wait", "1")
 
     assert result.exit_code == 7
-    assert "has not answered within 1 s; what was written is in force" in result.stderr
+    assert "has not answered within 1 s; the change is in force" in result.stderr
     assert remembered(account)[0].state.pause is not None
 
 
@@ -304,7 +304,7 @@ def test_scale_in_a_dry_run_changes_nothing_and_says_so(account: Account, run: A
 
     result = run("scale", "prod/web", "8", "--reason", "try", "--yes")
 
-    assert "in a dry run nothing will be changed" in result.stdout
+    assert "a dry run changes nothing" in result.stdout
     assert "Would scale from 4 to 8, but this is a dry run" in result.stdout
     assert tasks(account) == 4
 
@@ -613,7 +613,7 @@ def test_without_a_region_it_is_said_how_to_name_one(run: Any) -> None:
     result = run("status", AWS_DEFAULT_REGION="", AWS_REGION="")
 
     assert result.exit_code == 3
-    assert "no AWS Region: give --region" in result.stderr
+    assert "no AWS Region: pass --region" in result.stderr
 
 
 def test_either_variable_of_aws_names_the_region(run: Any) -> None:

@@ -230,8 +230,8 @@ def test_a_failure_in_the_middle_says_what_was_done_and_is_run_again(
         f"✗ RegisterScalableTarget is not allowed: not you. Done: {half.done}. Not done: "
     ) in result.stderr
     assert result.stderr.endswith(
-        "One of the two scalers still adds tasks. Run the same command again to go on, or turn "
-        "round: promote --back, or promote without it\n"
+        "One of the two scalers still adds tasks. Run the same command again to go on, or reverse "
+        "it: promote --back, or promote without it\n"
     )
     assert (aas.suspended, is_dry_run(account)) == (half.suspended, half.dry_run)
     assert run("promote", "prod/web", "--yes").exit_code == 0
@@ -289,7 +289,7 @@ def test_where_aas_has_nothing_back_is_a_warning(account: Account, run: Any) -> 
     result = run("promote", "prod/web", "--back", "--yes")
 
     assert result.stdout.startswith(
-        "! Application Auto Scaling has nothing for it: nobody will scale it\n"
+        "! Application Auto Scaling has no settings for it: nothing will scale it\n"
     )
     assert is_dry_run(account) is True
 
