@@ -345,7 +345,7 @@ MUTATIONS: dict[str, Bug] = {
         unit_test="tests/unit/test_between_looks.py::test_a_quiet_target_is_evaluated_where_a_holder_has_died",
         reason="in all but one world in thousands, a re-check or message comes back anyway",
     ),
-    "an unanswered call is taken for a refused one": Bug(world, "unheard", _refused),
+    "an unanswered call is taken for a refused one": Bug(world, "unanswered", _refused),
     "records are not in the transaction": Bug(
         InMemoryTargets, "commit", _commit_changed(_unchanged, recorded=False)
     ),

@@ -333,8 +333,7 @@ class Field:
 def bounded(value: float) -> float:
     """Limit a metric's value to CloudWatch's range; metric math may produce any number.
 
-    Examples: 1e-310 becomes 0, because dividing a load by it would overflow; 1e300 becomes
-    2.0**360.
+    Examples: 1e-310 becomes 0, as dividing a load by it would overflow; 1e300, 2.0**360.
     """
     if abs(value) * LARGEST < 1:
         return math.copysign(0.0, value)

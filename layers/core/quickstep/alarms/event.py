@@ -184,8 +184,7 @@ def _newest_datapoint(reason: dict[str, Any]) -> datetime | None:
     """Return when the newest datapoint's period begins; None if the event does not show it.
 
     `evaluatedDatapoints` contains it, newest first; entries without a value were missing.
-    Otherwise, it follows from the first datapoint's start, because recentDatapoints has one per
-    period.
+    Otherwise, it follows from the first one's start, as recentDatapoints has one per period.
 
     Example: startDate 10:00:00, period 10 and three datapoints: 10:00:20.
     """

@@ -1,8 +1,7 @@
 """Reading an alarm's metric again, the way its alarm does: queries out, values in.
 
-An alarm's event shows its datapoints once. While the alarm stays in ALARM, the scaler reads the
-metric itself: one GetMetricData call for all of a target's alarms, and only the newest complete
-periods.
+An alarm's event shows its datapoints once. While it stays in ALARM, the scaler reads the metric
+itself: one GetMetricData call for all of a target's alarms, newest complete periods only.
 """
 
 from __future__ import annotations
@@ -129,8 +128,7 @@ def by_interval(
     In each interval, every task has published equally often. The `newest` one ends with the newest
     visible second. Otherwise, intervals are aligned like periods, and have ended.
 
-    Example: for every 1, 5 and 10 s, intervals of 5, 5 and 10 s; for every 2 s, of 6 s, three
-    samples each.
+    Example: every 1, 5 and 10 s: intervals of 5, 5 and 10 s. Every 2 s: of 6 s, 3 samples each.
     """
     whole, each = -(-SIZED_SECONDS // every) * every, every == 1
     if newest:

@@ -38,11 +38,11 @@ FRESH = timedelta(seconds=10)
 def filled(intervals: Sequence[Datapoint], *, seconds: bool = True) -> tuple[Datapoint, ...]:
     """Fill in the tasks that have yet to report, so that each interval is the average of all tasks.
 
-    A missing task counts with its previous load, as far as that is certain: the total load of the
-    newest complete interval, minus the most that the tasks seen can have had of it. The tasks seen
-    are the hot ones, and a task that stays hot must not count twice. So the load is the previous
-    one, or the reported one if that is more. A filled interval is not complete; otherwise a single
-    hot task would, second by second, be taken for all.
+    They count with their previous load, as far as that is certain: the total load of the newest
+    complete interval, minus the most that the tasks seen can have had of it. The tasks seen are the
+    hot ones, and a task that stays hot must not count twice. So the load is the previous one, or
+    the reported one if that is more. A filled interval is not complete; otherwise a single hot task
+    would, second by second, be taken for all.
 
     More samples than tasks in whole `seconds` mean that tasks have joined since; if that is recent,
     they count from then on. In longer intervals, some tasks just publish twice. There are no
@@ -124,8 +124,8 @@ def of_newest_seconds(
     them, so that seconds which have changed capacity do not do so again.
 
     Example: a period of 10 s, a threshold of 100, and 180 per task at 10:00:21 and 10:00:22: the
-    value is 180, and the period is 10:00:13. The alarm's own period of 10:00:20 shares seconds with
-    it, and is not a new one.
+    value is 180, and the period is 10:00:13. The alarm's own of 10:00:20 shares seconds with it,
+    and is not new.
     """
     period, second = timedelta(seconds=definition.period), timedelta(seconds=1)
     complete = [point for point in points if now - HISTORY <= point.at <= now - second]

@@ -119,8 +119,7 @@ class Backlog:
 class Moment:
     """When queues were read, with how many tasks, and the most seconds since the previous reading.
 
-    An unchanged reading is not written again, so its stored time does not show when it was last
-    seen.
+    An unchanged reading is not written again, so its time does not show when it was last seen.
     """
 
     now: datetime
@@ -136,12 +135,12 @@ def share(policy: QueuePolicy, reading: QueueReading, arrivals: float) -> float:
     """Return the tasks that a queue needs, as a fraction.
 
     They spend nine tenths of their time on arrivals, and clear the waiting jobs within
-    DrainSeconds. The result is at most what the queue's jobs can occupy, because few jobs give a
-    poor estimate of arrivals.
+    DrainSeconds. The result is at most what the queue's jobs can occupy, as few jobs give a poor
+    estimate.
 
-    Examples: 12 jobs/s arrive and 340 wait, each taking 2 s in one slot, to be gone in 30 s: (12 /
-    0.9 + 340 / 30) / 0.5 = 49.3. One job of 120 s, the first for a long time, counts as 0.1/s by
-    the previous reading: 17.3 by the sum, but one task.
+    Examples: 12 jobs/s arrive and 340 wait, each 2 s in one slot, to be gone in 30 s: (12 / 0.9 +
+    340 / 30) / 0.5 = 49.3. One job of 120 s, the first for a long time, counts as 0.1/s by the
+    previous reading: 17.3 by the sum, but one task.
     """
     return min(asked(policy, reading, arrivals), float(occupied(policy, reading.jobs)))
 
@@ -175,9 +174,8 @@ def arrivals(
 ) -> float:
     """Return the jobs that arrived per second between two readings.
 
-    By Little's law, each job in flight finishes at a rate of 1 / SecondsPerJob. If more are in
-    flight than `tasks` can work on, they were fetched ahead, or their workers have died; those do
-    not count.
+    By Little's law, each job in flight finishes at a rate of 1 / SecondsPerJob. Any beyond what
+    `tasks` can work on were fetched ahead, or their workers died; they do not count.
 
     Example: 20 and then 24 in flight of 2 s each, and 30 more waiting 10 s later: 11/s were
     finished, and 3.4/s more than that arrived.

@@ -80,8 +80,7 @@ class Load:
     def factor(self) -> float:
         """The factor from the reported value to a serving task's value.
 
-        Example: 25 on average over 12 tasks, of which 10 drain: 300 in all, 150 for each of the
-        other 2.
+        Example: 25 on average over 12 tasks, of which 10 drain: 300 in all, 150 for each of 2.
         """
         return self.reporting / self.serving if self.serving > 0 else 1.0
 
@@ -282,9 +281,8 @@ def expected_growth(case: Case, alarm: Alarm, load: Load) -> tuple[float, float]
 
     The slope, per second, is that of the least-squares line through the newest TREND_POINTS loads.
     It counts if it rises by more than CERTAIN standard errors, and if a line fits better than a
-    step (two levels, split where they fit best). The rise is assumed to continue for WarmupSeconds,
-    damped and capped, from the newest load, which it has already taken beyond the alarm's own
-    value.
+    step (two levels, split where they fit best). It goes on for WarmupSeconds, damped and capped,
+    from the newest load, which is beyond the alarm's own value.
 
     Example: 240, 280, 320 and 360 at 5 s each: 8 a second, so 0.5 * 8 * 45 = 180 more: a factor of
     1.5. For 200, 200, 400 and 400, two levels explain everything: a factor of 1.

@@ -82,8 +82,7 @@ class Level:
     """What has been learnt about the tasks up to number `top`, down to the next lower level.
 
     They are kept idle for `window` seconds. `returned_at` is when they were removed, unless they
-    have been needed since. For each of the last removals, `missed` says whether they were soon
-    needed again.
+    have been needed since. `missed` says, for the last removals, whether they came too soon.
     """
 
     top: int

@@ -105,8 +105,7 @@ def surge_interval(target: ScalableTarget, policy: Policy | None) -> int:
     """Return the seconds in each interval of the load where a surge begins.
 
     A target policy sizes by the newest interval, which contains no second from before the surge.
-    Steps look for a trend, and in short intervals a jump looks like one if tasks report it one
-    after another.
+    Steps look for a trend, which in short intervals a jump resembles if tasks report it in turn.
     """
     shortest = SURGE_SECONDS if by_the_newest(policy) else TREND_SECONDS
     return max(shortest, target.publish_seconds)

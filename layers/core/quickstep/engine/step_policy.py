@@ -115,8 +115,7 @@ def _breaching(alarm: Alarm, direction: Direction) -> Alarm:
 def _breaches(served: Alarm, shown: Alarm, direction: Direction) -> bool:
     """Whether the serving tasks' value breaches, if it differs from the reported one.
 
-    Example: 300 on 10 tasks, with 2 more draining: the average of 25 is below 30, but 30 each is
-    not.
+    Example: 300 on 10 tasks, with 2 more draining: 25 on average is below 30, 30 each is not.
     """
     if served is shown or served.threshold is None:
         return True

@@ -222,8 +222,7 @@ def _all_reporters(case: Case, counts: Sequence[float]) -> float:
 
     This assumes as many as in the previous interval, but no more than there can be.
 
-    Example: 12, 12 and 9 of 12 tasks: 12; with 9 tasks left, because 3 have been removed and have
-    drained: 9.
+    Example: 12, 12 and 9 of 12 tasks: 12; with 9 left, after 3 were removed and drained: 9.
     """
     service, before = case.observation.service, counts[-2] if len(counts) > 1 else 0.0
     there = max(service.desired, service.running) + tasks_of(case).draining

@@ -81,9 +81,8 @@ class KeptDocuments:
     def _current(self, service: ServiceName, now: datetime) -> Copy:
         """Return the table's copy, or read the document.
 
-        A copy that says the document is missing is never trusted: the document may have been
-        created for the very alarm that fires. If SSM does not answer, an old copy is better than
-        none.
+        A copy without a document is never trusted: the document may be new, for the very alarm that
+        fires. If SSM does not answer, an old copy is better than none.
         """
         copy = self.copies.read(service)
         if copy and copy.document.text and now < copy.until:

@@ -2,9 +2,8 @@
 
 A pulse on the drill's own metric turns the drill's own alarm to ALARM, whose event takes the same
 path as every alarm's event. The evaluation only reads: it claims nothing, remembers nothing and
-never calls UpdateService, so a surge in the same second is answered as usual. A drill is recognised
-by its alarm's name, which no policy's alarm can have: nothing in a real event can turn it into a
-dry run.
+never calls UpdateService, so a surge in the same second is answered as usual. A drill's alarm has a
+name that no policy's alarm can have: nothing in a real event turns it into a dry run.
 """
 
 from __future__ import annotations

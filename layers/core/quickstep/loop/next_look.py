@@ -94,9 +94,8 @@ def _of_alarms(
 def _of_a_surge(outcome: Outcome, looks: int, delay: timedelta) -> Check | None:
     """Return when to look at a surge again; None once it has passed.
 
-    The first five looks come soon: after 1 s while no second shows the surge, after 2 s once tasks
-    were added, as more tasks will have reported by then. Later looks follow the breach's own
-    schedule.
+    The first five come soon: after 1 s while no second shows the surge, after 2 s once tasks were
+    added, as more tasks report by then. Later looks follow the breach's own.
     """
     soon = looks < MAX_ATTEMPTS_FOR_NEWER
     if outcome in _UNSEEN:

@@ -74,8 +74,7 @@ class Observer:
         """Return the look with the load before its event, if a guard asks for it.
 
         The event's own datapoints remain the ones acted on. If the load cannot be read, Quickstep
-        adds tasks without it but removes none: a task that serves without reporting would go
-        unnoticed.
+        may add tasks but removes none: a task that serves without reporting would go unseen.
         """
         event = self._fresh(look, now)
         if not event or not event.definition or not _asks_back(target, event):
@@ -125,8 +124,7 @@ class Observer:
     ) -> tuple[Backlog | None, str]:
         """Return what is known of the queues, and which call was denied.
 
-        A poll brings its own reading; otherwise, the queues are read. A look that only adds tasks
-        leaves reading to the polls.
+        A poll brings its own reading; other looks read the queues, unless they only add tasks.
         """
         if look.backlog or look.adds or not target.queues:
             return look.backlog, ""

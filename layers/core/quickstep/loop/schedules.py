@@ -8,8 +8,8 @@ instead. If `At` is in the future, it begins then. `"End": true` ends the action
 `Name` has begun, or would begin. A maximum waits until the load leaves its tasks idle; with
 `"Force": true` it does not.
 
-Each name has one action: the last one requested. A repeated action changes nothing. An action that
-arrives after a later one is not written, and the answer says so.
+Each name has one action: the last one requested. A repeated one changes nothing. One that arrives
+after a later one is not written, and the answer says so.
 """
 
 from __future__ import annotations

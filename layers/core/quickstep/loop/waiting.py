@@ -56,8 +56,7 @@ def _lane(alarms: Iterable[Alarm]) -> int:
 def _overload(alarm: Alarm) -> float:
     """Return how many times its threshold an alarm's load is; 0 if that is meaningless.
 
-    Example: 300 requests against a threshold of 100 is 3, and so is 5 % of free memory against 15
-    %.
+    Example: 300 requests at a threshold of 100 are 3; so is 5 % of free memory at 15 %.
     """
     if alarm.state is not AlarmState.ALARM or not alarm.has_value or not alarm.threshold:
         return 0.0

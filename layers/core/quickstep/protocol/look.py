@@ -93,8 +93,7 @@ class Look:
     def waits(self) -> bool:
         """Whether the lease's holder can do this look's work.
 
-        It can, because an event's news is left in the item, and a re-check asks for a look and
-        nothing else.
+        An event's news is left in the item, and a re-check asks for a look and nothing else.
         """
         return self.event is not None or self.generation is not None
 

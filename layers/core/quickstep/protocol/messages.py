@@ -89,9 +89,8 @@ class AlarmAgain:
 class Heartbeat:
     """The minute's look at a target, with its alarms as DescribeAlarms returns them, by policy.
 
-    `complete` says that the target has no others, so any others known from before have been
-    deleted. `listed_at` is when they were listed, as the message may arrive late or twice; None is
-    just now.
+    `complete` says that there are no others: those known from before were deleted. `listed_at` is
+    when they were listed, as the message may arrive late or twice; None is just now.
     """
 
     service: ServiceName

@@ -68,8 +68,7 @@ class PolicyDocuments(Protocol):
     def refresh(self, services: Sequence[ServiceName]) -> set[ServiceName]:
         """Read up to ten documents again, so that changes apply from now on.
 
-        Return the services whose documents are missing, and were missing at any evaluation's last
-        look.
+        Return the services whose documents are still missing since any evaluation's last look.
 
         Raises:
             CallFailedError: they could not be read.

@@ -1,8 +1,7 @@
 """AWS's quotas on what the scaler and the publisher call: per account and Region, by default.
 
-This is the only table of quotas. The heartbeat's pace, the line of throttled targets, the surge
-model and the documentation all read it. A call that finds its bucket empty is throttled. AWS raises
-most of these quotas on request.
+This is the only table of quotas. The heartbeat's pace, the line, the surge model and the
+documentation read it. A call that finds its bucket empty is throttled. Most quotas can be raised.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ class DecisionRecord:
     wrong with an operator's entry. An `unclaimed` evaluation was throttled before it could claim
     its target: only the message that comes back remembers it. `state` is what the decision was
     based on; it is stored, and not logged. `bounds` are those in force, and `missing` tasks were
-    launched and never came. A `repeated` record belongs to the same incident as the previous
-    look's.
+    launched and never came. A `repeated` one continues the previous look's incident.
     """
 
     id: str

@@ -55,8 +55,7 @@ class Language:
     `rules` maps English templates to translations, by kind. A slot `{n}` or `{n2}` keeps its value;
     a slot named after a kind is translated by that kind's rules.
 
-    Example: with the kinds `reason` and `tasks`, `Kept {tasks}: {why}` is one, `{n} tasks` the
-    other.
+    Example: `Kept {tasks}: {why}` is of the kind `reason`, `{n} tasks` of the kind `tasks`.
     """
 
     tag: str

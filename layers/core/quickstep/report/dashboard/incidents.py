@@ -67,8 +67,7 @@ def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
     """Return the incident by the id of each decision in one; `entries` are oldest first.
 
     An incident lasts while looks see one of its alarms in ALARM, and ends with a look that sees
-    none of them. A decision without a look, because it was ignored or lost a race, belongs to the
-    incident around it.
+    none of them. A decision without a look (ignored, or lost a race) belongs to the current one.
     """
     found: dict[str, Incident] = {}
     current: Incident | None = None

@@ -3,8 +3,7 @@
 See *add_custom_widget_dashboard_about*, *..._interactivity* and *..._security* in the CloudWatch
 User Guide. A call has the widget's parameters as members, and `widgetContext` in addition. A button
 is any element directly followed by a `<cwdb-action>`, whose JSON is the next call's parameters.
-CloudWatch removes scripts, `<iframe>` and `<use>`. Everything in a call comes from the viewer, and
-is not trusted.
+CloudWatch removes scripts, `<iframe>` and `<use>`. All of a call is the viewer's, and untrusted.
 """
 
 from __future__ import annotations
