@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -67,7 +68,8 @@ def test_hostile_text_changes_no_markup(text: str) -> None:
     assert parse(shown(text)).skeleton == HARMLESS
 
 
-@given(st.text(max_size=60))  # a name that is wider than the chart has no place in its key
+# A name that is wider than the chart has no place in its key; a time of day is marked up as one.
+@given(st.text(max_size=60).filter(lambda text: not re.search(r"\d:\d", text)))
 def test_no_text_at_all_changes_the_markup(text: str) -> None:
     assert parse(shown(text)).skeleton == HARMLESS
 

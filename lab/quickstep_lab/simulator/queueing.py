@@ -118,7 +118,7 @@ def serve(
     spread = server.spread(irregularity)
     b = 1 + work + total
     busy = 2 * total / (b + math.sqrt(b * b + 4 * (spread - 1 - work) * total))
-    after, failed = total - work * busy, 0.0
+    after, failed = max(0.0, total - work * busy), 0.0
     if after > server.limit:
         after = server.limit
         busy = server.utilisation(after, irregularity)
