@@ -528,6 +528,7 @@ def test_what_the_demo_invites_to_paste_works_while_it_is_up(tmp_path: Path) -> 
         process.send_signal(signal.SIGINT)
         rest, errors = process.stdout.read(), process.stderr.read()
     assert [(one.returncode, one.stderr) for one in answers] == [(0, "")] * len(answers)
-    assert "Scaled out from 8 to 12" in answers[-1].stdout
+    # A re-check may find the override before the message about it arrives.
+    assert re.search(r"^(Scaled out from 8 to 12|Kept 12 tasks)", answers[-1].stdout, re.MULTILINE)
     assert (process.returncode, errors) == (0, "")
     assert "Look again    " in rest
