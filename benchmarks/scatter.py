@@ -129,8 +129,8 @@ def picture(found: Mapping[str, Sequence[Point]]) -> str:
         lines.append(f'<text x="{x:.1f}" y="{BOTTOM + 20}" text-anchor="middle">{tick:g}</text>')
     middle = (LEFT + RIGHT) / 2
     lines.append(
-        f'<text x="{middle}" y="{BOTTOM + 42}" text-anchor="middle">task-hours, times those of just'
-        " enough tasks</text>"
+        f'<text x="{middle}" y="{BOTTOM + 42}" text-anchor="middle">task-hours, relative to the'
+        " theoretical minimum</text>"
     )
     lines.append(
         f'<text transform="translate(14 {(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
