@@ -15,7 +15,7 @@ from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.evidence import AlarmPast, Evidence, Runs, Said, Transition
 from quickstep_cli.facts import or_unknown
 from quickstep_cli.history import entries
-from quickstep_cli.operate import show_entry
+from quickstep_cli.operate import show_entry, written_moment
 from quickstep_cli.targets import (
     kept_for,
     record_after,
@@ -265,21 +265,15 @@ def _entries(aws: Aws, service: ServiceName, zone: Any) -> list[Said]:
     found = []
     for name, entry in aws.operators.entries(service.resource_id).items():
         members = entry if isinstance(entry, dict) else {}
-        begins = _read_moment(members.get("from")) or _read_moment(members.get("at"))
+        begins = written_moment(members.get("from")) or written_moment(members.get("at"))
         if begins:
             schedule = name.partition(":")[2]
             kind = "an override: " if name == "override" else ""
             kind = f"the schedule {schedule}: " if schedule else kind
             said = f"{kind}{show_entry(entry, zone)}"
             by = str(members.get("by", ""))
-            found.append(Said(begins, said, by, _read_moment(members.get("until"))))
+            found.append(Said(begins, said, by, written_moment(members.get("until"))))
     return found
-
-
-def _read_moment(value: Any) -> datetime | None:
-    problems = Problems()
-    moment = Field(value, "", problems).moment()
-    return None if problems.found else moment
 
 
 def _requests(decided: Sequence[Entry]) -> list[Said]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ from quickstep.config import MAX_TASKS
 from quickstep.engine.model import Direction, Override, ScalableTarget
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds
-from quickstep.fields import show, write_moment
+from quickstep.fields import Field, Problems, show, write_moment
 from quickstep.loop.schedules import MAX_REASON
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import bounds_entry, bounds_text
@@ -34,7 +34,7 @@ from quickstep_cli.times import ForOption, UntilOption, end_of, moment_text, zon
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from quickstep.naming import ServiceName
     from quickstep_cli.history import Record
@@ -362,12 +362,17 @@ def show_entry(entry: Any, zone: tzinfo | None = None) -> str:
 
 def _written_end(entry: Mapping[str, Any], zone: tzinfo | None) -> str:
     """Return an entry's end as people read it; as it is written where it cannot be read."""
-    try:
-        return _moment(datetime.fromisoformat(entry["until"]), zone)
-    except KeyError:
+    if "until" not in entry:
         return "further notice"
-    except (TypeError, ValueError):
-        return show(entry["until"])
+    end = written_moment(entry["until"])
+    return _moment(end, zone) if end else show(entry["until"])
+
+
+def written_moment(value: Any) -> datetime | None:
+    """Return the moment that an item's entry has; None where the scaler could not read it."""
+    problems = Problems()
+    moment = Field(value, "", problems).moment()
+    return None if problems.found else moment
 
 
 def _moment(moment: datetime, zone: tzinfo | None = None) -> str:
