@@ -65,6 +65,15 @@ OptionalTargetArgument = Annotated[
         metavar="TARGET", parser=read_target, help="Only this service.", show_default="all"
     ),
 ]
+UnlessAllArgument = Annotated[
+    ServiceName | None,
+    typer.Argument(
+        metavar="TARGET",
+        parser=read_target,
+        help="service/CLUSTER/SERVICE, or CLUSTER/SERVICE.",
+        show_default="none: pass --all",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 

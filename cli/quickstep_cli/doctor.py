@@ -16,7 +16,7 @@ from quickstep.engine.model import Direction
 from quickstep_cli.aws import (
     Aws,
     JsonOption,
-    OptionalTargetArgument,
+    UnlessAllArgument,
     YesOption,
     now,
     on_aws,
@@ -38,7 +38,7 @@ POLL = timedelta(seconds=0.5)
 @on_aws
 def doctor(
     aws: Aws,
-    target: OptionalTargetArgument = None,
+    target: UnlessAllArgument = None,
     *,
     every: Annotated[
         bool, typer.Option("--all", help="Check all targets of the Region, in one table.")
