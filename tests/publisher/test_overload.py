@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
@@ -99,18 +98,14 @@ def test_an_overloaded_task_publishes_what_is_asked_of_it_and_is_full(
 
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.skipif(
-    (os.getloadavg()[0] > 4 * (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else False,
-    reason="on a machine that others use up, nothing is calm",
-)
 def test_a_calm_task_publishes_its_load_and_is_not_full(
     server: str, calm: dict[str, Published]
 ) -> None:
     offered, points = calm[server]
 
     assert len(points) >= 5
-    assert median(point["RequestsPerSecond"] for point in points) == pytest.approx(
-        offered, rel=0.05
-    )
+    # The mean, because on a busy machine a request may be counted with the next second: at 18 per
+    # second, one is more than the 5 %.
+    assert fmean(point["RequestsPerSecond"] for point in points) == pytest.approx(offered, rel=0.05)
     assert median(point["Utilization"] for point in points) < 0.9
     assert median(point["QueueTime"] for point in points) < 500
