@@ -1,7 +1,7 @@
-"""One row per scaler on a shared time axis: arrivals, the tasks' capacity, failures.
+"""One row per scaler on a shared time axis: arrivals, the tasks' target load, failures.
 
 Quickstep            enough tasks after 33 s · 14,850 failed
-750 ┄┄┄┄┄▓▓┌───────────────     failures are filled, the tasks' capacity is a line
+750 ┄┄┄┄┄▓▓┌───────────────     failures are filled, the tasks' target load is a line
 0 ─────┘ └
 """
 
@@ -25,15 +25,15 @@ _TITLE, _GAP, _PINS = 20, 10, 26
 class Row:
     """One scaler's row.
 
-    `came` and `failed` are places (second, requests a second), `takes` is what the serving tasks
-    can take without overload. `pins` are its decisions, `said` stands next to its name.
+    `came` and `failed` are places (second, requests a second), `target` is the serving
+    tasks' target load. `pins` are its decisions, `said` stands next to its name.
     """
 
     name: str
     said: str
     came: Sequence[Place]
     failed: Sequence[Place]
-    takes: Sequence[Place]
+    target: Sequence[Place]
     pins: Sequence[Pin] = ()
 
 
@@ -142,11 +142,11 @@ def _row(row: Row, axis: Across, upward: Upward, top: float, *, narrow: bool) ->
     lines: list[Markup] = []
     if row.came:
         came = plot.stepped(capped(row.came, upward.highest), end, axis, upward)
-        takes = plot.stepped(capped(row.takes, upward.highest), end, axis, upward)
+        target = plot.stepped(capped(row.target, upward.highest), end, axis, upward)
         lines = [
             plot.path(plot.filled(came, row.came[0][0], axis, upward), "area came"),
             _failures(row, axis, upward),
-            plot.path(takes, "desired"),
+            plot.path(target, "desired"),
         ]
     return join(
         plot.seen_only(_grid(axis, upward), *lines),

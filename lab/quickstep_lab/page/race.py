@@ -70,7 +70,7 @@ def _chart(race: Race, width: float) -> Markup:
             f"{lane.lost:,.0f} failed, enough tasks: {enough(race, lane)}",
             came=list(enumerate(lane.requests)),
             failed=list(enumerate(lane.failed)),
-            takes=[(n, tasks * race.target) for n, tasks in enumerate(lane.serving)],
+            target=[(n, tasks * race.target) for n, tasks in enumerate(lane.serving)],
         )
         for lane in race.lanes
     ]
@@ -80,7 +80,7 @@ def _chart(race: Race, width: float) -> Markup:
         width=min(max(width, _NARROWEST), _WIDEST),
         height=_HEIGHT,
         label=f"Requests per second of each scaler, and those that failed. {sentence(race)}",
-        keys=("requests per second", "failed", "capacity of the serving tasks"),
+        keys=("requests per second", "failed", "the serving tasks' target load"),
     )
 
 

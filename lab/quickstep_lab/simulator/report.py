@@ -269,7 +269,7 @@ class _Report:
     # --- charts -----------------------------------------------------------------------------------
 
     def over_time(self) -> Markup:
-        """Return a row for each scaler: arrivals, failures, and its tasks' capacity."""
+        """Return a row for each scaler: arrivals, failures, and its tasks' target load."""
         seconds = len(self.comparison.experiment.traffic.requests)
 
         def draw(width: int) -> Markup:
@@ -288,7 +288,7 @@ class _Report:
                 keys=(
                     f"{self.them} per second",
                     "late" if self.jobs else "failed",
-                    "capacity of the serving tasks",
+                    "the serving tasks' target load",
                 ),
             )
 
@@ -312,7 +312,7 @@ class _Report:
             f"{self._enough(medians.time_to_capacity_s)}",
             came=[(i * series.step, _mean(series.load[i : i + every])) for i in starts],
             failed=[(i * series.step, _mean(series.failed[i : i + every])) for i in starts],
-            takes=[
+            target=[
                 (i * series.step, series.serving[i : i + every][-1] * threshold) for i in starts
             ],
             pins=_pins(series.actions, len(self.comparison.experiment.traffic.requests))
