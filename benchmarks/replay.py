@@ -7,9 +7,7 @@ python -m benchmarks.replay --traffic recorded.csv.gz --multiply 10 --seeds 2
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from random import Random
@@ -23,7 +21,7 @@ from benchmarks.contenders import TODAY, enough_for
 from benchmarks.figures import Benchmark, Beside, Figure, Goal, Quantity, as_table
 from benchmarks.single_requests import replay
 from quickstep_cli.experiment import an_experiment
-from quickstep_lab.simulator.compare import played
+from quickstep_lab.simulator.compare import played, shared_by
 from quickstep_lab.simulator.measure import measure
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
@@ -90,15 +88,14 @@ def figures(
 ) -> Iterator[Figure]:
     """Yield by how much the fluid model differs, for each scaler on each traffic."""
     shipped = [scenario_traffic(name, min(LONGEST, SCENARIOS[name].seconds)) for name in SHIPPED]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
+    with shared_by(os.cpu_count() or 1) as do_all:
         for case in traffic or [*shipped, counted(ScenarioName.BURSTY, LONGEST)]:
             setup = TODAY.setup(most=enough_for(case))
             experiment = an_experiment(case, setup, world, None, seeds)
             for scaler in scalers(setup):
                 one = partial(_both, experiment, scaler)
                 yield from _differences(
-                    f"{case.name}: {scaler.name}", list(pool.map(one, range(seeds)))
+                    f"{case.name}: {scaler.name}", list(do_all(one, range(seeds)))
                 )
 
 

@@ -10,10 +10,8 @@ written into docs/model.md.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -23,7 +21,7 @@ import typer
 
 from benchmarks.contenders import TODAY
 from quickstep_cli.experiment import an_experiment
-from quickstep_lab.simulator.compare import compare
+from quickstep_lab.simulator.compare import compare, shared_by
 from quickstep_lab.simulator.constants import TABLE, Constant
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
 from quickstep_lab.simulator.scalers.step_scaling import percent_ladder
@@ -146,9 +144,8 @@ def swings(seeds: int, constants: Sequence[Constant]) -> tuple[Found, list[Swing
         assert one.low is not None  # noqa: S101 - it is varied
         assert one.high is not None  # noqa: S101 - it is varied
         worlds += [varied(World(), one, one.low), varied(World(), one, one.high)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
-        usual, *others = pool.map(play, worlds, [seeds] * len(worlds))
+    with shared_by(os.cpu_count() or 1) as do_all:
+        usual, *others = do_all(play, worlds, [seeds] * len(worlds))
     pairs = zip(constants, others[::2], others[1::2], strict=True)
     return usual, [Swing(*pair) for pair in pairs]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import operator
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -60,16 +60,18 @@ class MissingData(StrEnum):
 class AlarmDefinition:
     """A static-threshold alarm on one metric. `period` is in seconds.
 
+    One that is only modelled needs neither its own address nor its metric's.
+
     The scaler has its own `AlarmDefinition`, for reading a metric back; this one stands for
     CloudWatch. Shared comparisons would hide their own mistakes.
     """
 
     name: str
-    arn: str
-    namespace: str
-    metric: str
-    dimensions: Mapping[str, str]
-    statistic: str
+    arn: str = ""
+    namespace: str = ""
+    metric: str = ""
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    statistic: str = "Average"
     period: int
     threshold: float
     comparison: str

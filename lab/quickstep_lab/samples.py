@@ -6,7 +6,7 @@ page showed during the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.model import Direction
@@ -58,16 +58,8 @@ def sample_line(resource_id: str, sample: Sample) -> dict[str, Any]:
     return {
         "sample": {
             "resource_id": resource_id,
+            **asdict(sample),
             "at": write_moment(sample.at),
-            "desired": sample.desired,
-            "running": sample.running,
-            "requests": sample.requests,
-            "failed": sample.failed,
-            "per_task": sample.per_task,
-            "thresholds": [
-                {"policy": one.policy, "value": one.value, "above": one.above}
-                for one in sample.thresholds
-            ],
         }
     }
 

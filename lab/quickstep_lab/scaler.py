@@ -6,7 +6,7 @@ import json
 import runpy
 import uuid
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from logging import StreamHandler
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -81,16 +81,9 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
     )
     settings = Settings(TABLE, rechecks.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
     made = make_door(settings, account.client)
-    door = _OverheardDoor(
-        cycle=replace(made.cycle, clock=clock.now),
-        alarms=made.alarms,
-        parameters=made.parameters,
-        messages=made.messages,
-        surges=made.surges,
-        sleep=made.sleep,
-        jitter=made.jitter,
-        overheard=[],
-    )
+    parts = {part.name: getattr(made, part.name) for part in fields(made)}
+    parts["cycle"] = replace(made.cycle, clock=clock.now)
+    door = _OverheardDoor(**parts, overheard=[])
     handler = runpy.run_path(str(HANDLER))["handler"]
 
     def invoke(event: Event) -> dict[str, Any]:

@@ -26,12 +26,12 @@ from quickstep_lab.cost.model import (
     Part,
     Transport,
     Usage,
+    aas,
     activity_of_breaches,
     activity_of_marks,
     drills,
     publishing,
     quickstep,
-    step_on_10s_alarms,
 )
 from quickstep_lab.cost.month import Architecture, Month, TaskSize
 from quickstep_lab.cost.prices import Certainty, Meter, Price, read_prices
@@ -226,7 +226,7 @@ def test_alarms_dashboard_and_polling_are_divided_by_the_services() -> None:
 
 
 def test_step_scaling_on_the_same_alarms_pays_for_alarms_and_metrics_only() -> None:
-    lines = step_on_10s_alarms(Usage(tasks=1), COUNTED)
+    lines = aas("aas-step-10s-alarm", Usage(tasks=1), COUNTED)
 
     assert bill(lines, PRICES).total == pytest.approx(2 * 0.30 + 3 * 0.30 + 5.184)
 
@@ -428,7 +428,7 @@ def test_what_a_simulated_surge_has_set_off_is_counted_as_told() -> None:
 def test_an_alarm_each_way_on_ones_own_metric_is_charged_as_two_and_its_publishing(
     name: str,
 ) -> None:
-    lines = NATIVE[name](QUIET, COUNTED)
+    lines = aas(name, QUIET, COUNTED)
     assert quantity(lines, Meter.HIGH_RESOLUTION_ALARM) == 2
     assert [line for line in lines if line.part is not Part.ALARMS] == list(
         publishing(QUIET, COUNTED)

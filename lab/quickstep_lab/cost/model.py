@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.cost.counts import LOG_EVENT, Case
@@ -18,7 +18,7 @@ from quickstep_lab.simulator.world import CALL_SECONDS
 from quickstep_publisher._surge import SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from quickstep_lab.cost.counts import Counted, Counts
     from quickstep_lab.simulator.series import Mark
@@ -36,7 +36,7 @@ Five pollers (*services-sqs-scaling*, Lambda Developer Guide) each wait 20 s, SQ
 measured; that a FIFO queue has as many is assumed."""
 
 TAKEN = 2
-"""Requests by which Lambda takes a surge message: ReceiveMessage and DeleteMessage."""
+"""Requests by which Lambda takes a message: ReceiveMessage and DeleteMessage."""
 
 LOGS_KEPT = 1
 """Minimum days that a log group keeps lines: they become metrics within seconds."""
@@ -217,7 +217,7 @@ def _case_of(mark: Mark) -> Case:
 
 def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line, ...]:
     """Return the lines of a service that Quickstep scales."""
-    cases, services = counted.cases, usage.services
+    cases, deployed = counted.cases, counted.deployed
     quiet, nobody = cases[Case.QUIET_HEARTBEAT], cases[Case.NO_TARGET_HEARTBEAT]
     own = [
         (_beyond(cases[of], quiet) if of is Case.ANSWERED_HEARTBEAT else cases[of], n)
@@ -226,30 +226,32 @@ def quickstep(usage: Usage, activity: Activity, counted: Counted) -> tuple[Line,
     events = sum(n for of, n in activity.cases.items() if of in _EVENTS)
     own.append((cases[Case.HELD_RECHECK], usage.own_looks))
     looks = [(_beyond(quiet, nobody), HEARTBEATS)]
-    shared = [(nobody, HEARTBEATS)]
     views = [(cases[Case.WIDGET], DAYS * usage.views)]
-    deployed = counted.deployed
-    alarms = deployed.service_alarms if usage.alarms is None else usage.alarms
     lines = [
-        _alarms(usage, alarms),
-        _shared(
-            Part.ALARMS, "the scaler's own alarms", Meter.ALARM, deployed.stack_alarms, services
-        ),
+        _alarms(usage, counted),
         *publishing(usage, counted),
         Line(Part.METRICS, "Quickstep's own", Meter.METRIC, activity.metric_hours / HOURS),
         *_functions(own, "evaluations", counted, usage, deployed.memory),
         *_functions(looks, "heartbeat looks", counted, usage, deployed.memory),
-        *_divided(_functions(shared, "heartbeat", counted, usage, deployed.memory), services),
+        *shared(_scaler(usage, counted), usage.services),
         *_functions(views, "widget", counted, usage, deployed.widget_memory),
-        _shared(Part.SQS, "empty SQS polls", Meter.QUEUE_REQUEST, POLLS, services),
-        _shared(Part.SQS, "empty polls, surge queue", Meter.FIFO_REQUEST, POLLS, services),
         Line(Part.SQS, "surge messages", Meter.FIFO_REQUEST, _messages(usage, activity)),
         Line(Part.EVENTBRIDGE, "alarm events", Meter.AWS_EVENT, events),
-        _shared(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS, services),
-        _shared(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards, services),
-        *_divided(drills(usage, counted), services),
+        *shared(drills(usage, counted), usage.services),
     ]
     return tuple(line for line in lines if line.quantity)
+
+
+def _scaler(usage: Usage, counted: Counted) -> Iterator[Line]:
+    """Yield the cost of the scaler itself, however many services it scales."""
+    deployed = counted.deployed
+    heartbeats = [(counted.cases[Case.NO_TARGET_HEARTBEAT], HEARTBEATS)]
+    yield Line(Part.ALARMS, "the scaler's own alarms", Meter.ALARM, deployed.stack_alarms)
+    yield from _functions(heartbeats, "heartbeat", counted, usage, deployed.memory)
+    yield Line(Part.SQS, "empty SQS polls", Meter.QUEUE_REQUEST, POLLS)
+    yield Line(Part.SQS, "empty polls, surge queue", Meter.FIFO_REQUEST, POLLS)
+    yield Line(Part.EVENTBRIDGE, "heartbeat", Meter.SCHEDULE, HEARTBEATS)
+    yield Line(Part.DASHBOARD, "dashboard", Meter.DASHBOARD, deployed.dashboards)
 
 
 def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
@@ -271,8 +273,9 @@ def drills(usage: Usage, counted: Counted) -> Iterator[Line]:
     yield from _functions(each, "drills", counted, usage, counted.deployed.memory)
 
 
-def _alarms(usage: Usage, alarms: int) -> Line:
+def _alarms(usage: Usage, counted: Counted) -> Line:
     """Return the line of a service's alarms. Below a minute they are high-resolution ones."""
+    alarms = counted.deployed.service_alarms if usage.alarms is None else usage.alarms
     match usage.watched:
         case Watched.PUBLISHED:
             return Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
@@ -332,44 +335,37 @@ def lines_of(usage: Usage, counted: Counted) -> tuple[int, int]:
 
 
 def _functions(
-    taken: Iterable[tuple[Counts, float]],
+    taken: Sequence[tuple[Counts, float]],
     what: str,
     counted: Counted,
     usage: Usage,
     memory: int,
 ) -> Iterator[Line]:
     """Yield the functions' lines: each case with how often it happens in a month."""
-    times = list(taken)
     kept = usage.retention_days / DAYS
     platform = counted.platform
     bytes_each = platform.log_bytes + platform.log_lines * LOG_EVENT
 
-    def total(of: Sequence[float]) -> float:
-        return sum(each * n for each, (_, n) in zip(of, times, strict=True))
+    def total(of: Callable[[Counts], float]) -> float:
+        return sum(of(counts) * n for counts, n in taken)
 
-    counts = [one for one, _ in times]
-    logged = total(
-        [c.log_bytes + c.log_lines * LOG_EVENT + c.invocations * bytes_each for c in counts]
-    )
-    stored = total([c.stored for c in counts]) * kept
+    logged = total(lambda c: c.log_bytes + c.log_lines * LOG_EVENT + c.invocations * bytes_each)
+    stored = total(lambda c: c.stored) * kept
     gigabytes = memory / _MEGABYTES
+    busy = total(lambda c: c.milliseconds / 1000 * gigabytes)
     for part, meter, quantity in (
-        (Part.LAMBDA, Meter.LAMBDA_REQUEST, total([c.invocations for c in counts])),
-        (
-            Part.LAMBDA,
-            Meter.LAMBDA_GB_SECOND,
-            total([c.milliseconds / 1000 * gigabytes for c in counts]),
-        ),
-        (Part.DYNAMODB, Meter.WRITE_UNIT, total([c.write_units for c in counts])),
-        (Part.DYNAMODB, Meter.READ_UNIT, total([c.read_units for c in counts])),
+        (Part.LAMBDA, Meter.LAMBDA_REQUEST, total(lambda c: c.invocations)),
+        (Part.LAMBDA, Meter.LAMBDA_GB_SECOND, busy),
+        (Part.DYNAMODB, Meter.WRITE_UNIT, total(lambda c: c.write_units)),
+        (Part.DYNAMODB, Meter.READ_UNIT, total(lambda c: c.read_units)),
         (Part.DYNAMODB, Meter.TABLE_STORED, stored),
         (Part.DYNAMODB, Meter.TABLE_BACKUP, stored),
-        (Part.SQS, Meter.QUEUE_REQUEST, total([c.calls_of("sqs") for c in counts])),
-        (Part.SSM, Meter.PARAMETER_READ, total([c.calls_of("ssm") for c in counts])),
+        (Part.SQS, Meter.QUEUE_REQUEST, total(lambda c: c.calls_of("sqs"))),
+        (Part.SSM, Meter.PARAMETER_READ, total(lambda c: c.calls_of("ssm"))),
         (Part.LOGS, Meter.LOG_INGESTED, logged),
         (Part.LOGS, Meter.LOG_STORED, logged * kept),
-        (Part.CLOUDWATCH, Meter.METRIC_READ, total([c.metrics_read for c in counts])),
-        (Part.CLOUDWATCH, Meter.API_REQUEST, total([c.cloudwatch_requests for c in counts])),
+        (Part.CLOUDWATCH, Meter.METRIC_READ, total(lambda c: c.metrics_read)),
+        (Part.CLOUDWATCH, Meter.API_REQUEST, total(lambda c: c.cloudwatch_requests)),
     ):
         yield Line(part, what, meter, quantity)
 
@@ -388,11 +384,8 @@ def _beyond(whole: Counts, part: Counts) -> Counts:
     )
 
 
-def _shared(part: Part, what: str, meter: Meter, quantity: float, services: int) -> Line:
-    return Line(part, what, meter, quantity / services, shared=True)
-
-
-def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
+def shared(lines: Iterable[Line], services: int) -> Iterator[Line]:
+    """Yield a service's share of lines that all services of an account cause together."""
     for line in lines:
         yield replace(line, quantity=line.quantity / services, shared=True)
 
@@ -400,54 +393,41 @@ def _divided(lines: Iterable[Line], services: int) -> Iterator[Line]:
 # --- AWS's scalers --------------------------------------------------------------------------------
 
 
-def step_on_10s_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
-    """Return the lines of AAS step scaling on the same alarms and metrics: AAS itself is free."""
-    return (_alarms(usage, counted.deployed.service_alarms), *publishing(usage, counted))
+def aas(name: str, usage: Usage, counted: Counted) -> tuple[Line, ...]:
+    """Return the lines of one of AWS's scalers: its alarms and its metric, for it is free itself.
 
-
-def on_two_high_resolution_alarms(usage: Usage, counted: Counted) -> tuple[Line, ...]:
-    """Return the lines of AAS on the application's own metric with two alarms of its own.
-
-    A percent ladder has one alarm each way, and target tracking makes two; for the announced
-    target tracking on custom metrics this is assumed.
+    Example: target tracking on 20-s metrics has two alarms, and pays for ECS's metric.
     """
-    return (
-        Line(Part.ALARMS, "10-s or 20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
-        *publishing(usage, counted),
-    )
+    own = replace(usage, **OTHERS[name])
+    return (_alarms(own, counted), *publishing(own, counted))
 
 
-def on_free_metrics(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
-    """Return the lines of scaling on AWS's own 60-s metrics, which are free: two alarms."""
-    return (Line(Part.ALARMS, "60-s alarms", Meter.ALARM, 2),)
-
-
-def tracking_20s(_usage: Usage, _counted: Counted) -> tuple[Line, ...]:
-    """Return the lines of target tracking on ECS's 20-s metric: charged, and so are its alarms.
-
-    That its two alarms are charged as high-resolution ones is not verified.
-    """
-    return (
-        Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, 2),
-        Line(Part.METRICS, "ECS's 20-s metric", Meter.VENDED_METRIC, 1),
-    )
-
+_STEPS: dict[str, Any] = {"alarms": None}
+_TWO: dict[str, Any] = {"alarms": 2}
+_TWO_FREE: dict[str, Any] = {"alarms": 2, "watched": Watched.MINUTE}
+_TWO_OF_ECS: dict[str, Any] = {"alarms": 2, "watched": Watched.OF_ECS}
 
 NATIVE = {
-    "aas-step-10s-alarm": step_on_10s_alarms,
-    "aas-step-60s-alarm": on_free_metrics,
-    "aas-target-tracking-60s": on_free_metrics,
-    "aas-target-tracking-20s": tracking_20s,
-    "aas-percent-10s-alarm": on_two_high_resolution_alarms,
-    "aas-target-tracking-20s-custom": on_two_high_resolution_alarms,
-    "aas-target-tracking-10s-custom": on_two_high_resolution_alarms,
+    "aas-step-10s-alarm": _STEPS,
+    "aas-step-60s-alarm": _TWO_FREE,
+    "aas-target-tracking-60s": _TWO_FREE,
+    "aas-target-tracking-20s": _TWO_OF_ECS,
+    "aas-percent-10s-alarm": _TWO,
+    "aas-target-tracking-20s-custom": _TWO,
+    "aas-target-tracking-10s-custom": _TWO,
 }
-"""AWS's scalers, by the simulator's names. Those on 60 s use a load balancer's or ECS's metric."""
+"""How the usage of AWS's scalers differs, by the simulator's names.
+
+Steps use the template's alarms; all others have one alarm each way, or target tracking makes two.
+Those on 60 s use a load balancer's or ECS's metric. It is assumed for the announced custom metrics,
+and not verified for ECS's 20-s metric, that target tracking's alarms are charged as high-resolution
+ones.
+"""
 
 OTHERS = {
     **NATIVE,
-    "aas-step-20s-alarm": step_on_10s_alarms,
-    "aas-percent-20s-alarm": on_two_high_resolution_alarms,
-    "aas-percent-60s-alarm": on_free_metrics,
+    "aas-step-20s-alarm": _STEPS,
+    "aas-percent-20s-alarm": _TWO,
+    "aas-percent-60s-alarm": _TWO_FREE,
 }
 """All rivals, including those on signals that tasks do not publish."""

@@ -13,9 +13,11 @@ from quickstep_lab.cost.model import (
     NATIVE,
     OTHERS,
     Activity,
+    aas,
     activity_of_breaches,
     activity_of_marks,
     quickstep,
+    shared,
 )
 from quickstep_lab.cost.prices import Meter
 from quickstep_lab.cost.queues import Polling, polling_lines
@@ -129,7 +131,7 @@ class Month:
     def _standing(self, name: str, activity: Activity, task_hours: float) -> Standing:
         usage = replace(self.usage, tasks=task_hours / HOURS)
         lines = (
-            OTHERS[name](usage, self.counted)
+            aas(name, usage, self.counted)
             if name in OTHERS
             else (*quickstep(usage, activity, self.counted), *self._polls())
         )
@@ -138,11 +140,10 @@ class Month:
         return Standing(made, task_hours, task_hours * self.size.an_hour(self.prices))
 
     def _polls(self) -> Iterator[Line]:
-        """Yield a service's share of polling costs, if all services have such queues."""
+        """Return a service's share of polling costs, if all services have such queues."""
         services, queues = self.usage.services, self.usage.queues
         lines = polling_lines(Polling(services, services, queues), self.counted) if queues else ()
-        for line in lines:
-            yield replace(line, quantity=line.quantity / services, shared=True)
+        return shared(lines, services)
 
 
 def longest_times(seconds: int) -> float:

@@ -14,7 +14,7 @@ from quickstep.engine.backlog import POLL_SECONDS
 from quickstep.loop.polls import DELAYS, PAGES, WHOLE_MINUTES, pause_of_empty
 from quickstep.protocol.polls import MOST_POLLED
 from quickstep_lab.cost.counts import LOG_EVENT, READ_UNIT, WRITE_UNIT
-from quickstep_lab.cost.model import HEARTBEATS, SECONDS, Line, Part
+from quickstep_lab.cost.model import HEARTBEATS, SECONDS, TAKEN, Line, Part
 from quickstep_lab.cost.prices import Meter
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ CHUNK = 65_536
 """Bytes that SQS counts as one request."""
 
 BATCH = 10
-TAKEN = 2
-"""Requests by which Lambda takes a message."""
 
 ITEM_BYTES = 1_500
 """An item that a poll reads, and writes if its queue has changed: about 1 KB without alarms."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.backlog import Backlog
+    from quickstep.engine.model import State
     from quickstep.naming import ServiceName
     from quickstep.protocol.documents import Copy
     from quickstep.protocol.records import DecisionRecord
@@ -49,31 +50,23 @@ class _Item:
         attributes = {**memory_dict(memory), **self.entries}
         if len(json.dumps(attributes)) > ITEM_BYTES:
             raise ItemFullError("the item has no room for what is to be remembered")
-        kept = self.memory.state
-        state = replace(
-            memory.state,
-            override=kept.override,
-            pause=kept.pause,
-            schedules=kept.schedules,
-            unreadable=kept.unreadable,
-        )
-        self.memory = replace(memory, state=state)
+        self.memory = _with_operators_of(self.memory.state, memory)
 
     @property
     def claim(self) -> Claim:
         """What a claim returns."""
         memory = self.memory
         if self.entries:
-            state, read = memory.state, read_operators(self.entries)
-            state = replace(
-                state,
-                override=read.override,
-                pause=read.pause,
-                schedules=read.schedules,
-                unreadable=read.unreadable,
-            )
-            memory = replace(memory, state=state)
+            memory = _with_operators_of(read_operators(self.entries), memory)
         return Claim(memory, dict(self.waiting), self.mark, dict(self.entries))
+
+
+def _with_operators_of(state: State, memory: Memory) -> Memory:
+    """Return a memory with what operators wrote in a state."""
+    written = {
+        name: getattr(state, name) for name in ("override", "pause", "schedules", "unreadable")
+    }
+    return replace(memory, state=replace(memory.state, **written))
 
 
 @dataclass

@@ -53,8 +53,7 @@ LOOK_SECONDS = 0.1
 """How often a stream looks for a newer edition."""
 KEEP_ALIVE_SECONDS = 15
 """After this time without an edition, a comment checks whether the tab is still there."""
-_SCRIPT = Path(__file__).with_name("page.js")
-_RACE_SCRIPT = Path(__file__).with_name("race.js")
+_HERE = Path(__file__).parent
 _MOST_PAGE, _MOST_WIDTH = 1_000_000, 10_000
 
 
@@ -73,11 +72,7 @@ def make_app(feed: Feed) -> Starlette:
             view = build_view(edition.material(), look)
             return parts(view, Links(), live=edition.live)
 
-        stream = _events(feed, parts_of, request.headers.get("last-event-id"))
-        return StreamingResponse(stream, media_type="text/event-stream")
-
-    async def script(_request: Request) -> Response:
-        return FileResponse(_SCRIPT, media_type="text/javascript")
+        return _stream(request, feed, parts_of)
 
     async def race(_request: Request) -> Response:
         edition = feed.edition
@@ -89,11 +84,10 @@ def make_app(feed: Feed) -> Starlette:
         def parts_of(edition: Edition) -> Mapping[str, Markup]:
             return race_parts(edition.race, live=edition.live, width=width)
 
-        stream = _events(feed, parts_of, request.headers.get("last-event-id"))
-        return StreamingResponse(stream, media_type="text/event-stream")
+        return _stream(request, feed, parts_of)
 
-    async def race_script(_request: Request) -> Response:
-        return FileResponse(_RACE_SCRIPT, media_type="text/javascript")
+    async def script(request: Request) -> Response:
+        return FileResponse(_HERE / request.url.path[1:], media_type="text/javascript")
 
     return Starlette(
         routes=[
@@ -102,7 +96,7 @@ def make_app(feed: Feed) -> Starlette:
             Route("/page.js", script),
             Route("/race", race),
             Route("/race/events", race_events),
-            Route("/race.js", race_script),
+            Route("/race.js", script),
         ],
         middleware=[
             Middleware(_Headers),
@@ -166,6 +160,13 @@ def _zones() -> set[str]:
 def _whole(text: str, default: int, most: int) -> int:
     fits = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
     return int(text) if fits and 0 < int(text) <= most else default
+
+
+def _stream(
+    request: Request, feed: Feed, parts_of: Callable[[Edition], Mapping[str, Markup]]
+) -> Response:
+    stream = _events(feed, parts_of, request.headers.get("last-event-id"))
+    return StreamingResponse(stream, media_type="text/event-stream")
 
 
 async def _events(

@@ -44,7 +44,7 @@ class Clocks:
 
 def measured(result: Result) -> Clocks:
     """Return the clocks of a proof, over all its surges and services."""
-    published = [one for one in result.surges if one.service.period < Contender.CPU.period]
+    published = [one for one in result.surges if not one.service.watches_cpu]
     own = [one for one in result.surges if one.service.is_quickstep]
     by_alarm = [one for one in own if one.service is not Contender.SURGE]
     return Clocks(

@@ -40,9 +40,19 @@ class Contender(StrEnum):
         return self in (Contender.ALARM, Contender.SURGE, Contender.CPU)
 
     @property
+    def watches_cpu(self) -> bool:
+        """Whether its alarm watches ECS's own CPU, not what the tasks publish."""
+        return self in (Contender.TRACKING, Contender.CPU)
+
+    @property
     def period(self) -> int:
-        """Seconds of its alarm's period: 20 of ECS's own CPU, 10 of what the tasks publish."""
-        return 20 if self in (Contender.TRACKING, Contender.CPU) else 10
+        """Seconds of its alarm's period."""
+        return 20 if self.watches_cpu else 10
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy in Quickstep's document."""
+        return "cpu" if self.watches_cpu else "request-rate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import read_target
+from quickstep.naming import ServiceName
 from quickstep_lab.prove.plan import Contender
+from quickstep_lab.prove.result import rounded_median
 from quickstep_lab.simulator.compare import Experiment, by_steps, played
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.scalers.quickstep import Quickstep, with_surge_messages
@@ -15,6 +16,7 @@ from quickstep_lab.simulator.scalers.step_scaling import StepScaling
 from quickstep_lab.simulator.scalers.target_tracking import TargetTracking
 from quickstep_lab.simulator.signals import REQUESTS, cpu
 from quickstep_lab.simulator.stage import Setup, Watch
+from quickstep_lab.thresholds import default_thresholds
 from quickstep_lab.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -40,27 +42,31 @@ def predicted(plan: Plan, world: World, seeds: int = SEEDS) -> dict[Contender, f
     for one in Contender:
         experiment = Experiment(traffic, setup_of(plan, one), played_world, plan.fewest, seeds)
         scaler = scaler_of(plan, one)
-        found[one] = _median([_trigger(played(experiment, scaler, n)) for n in range(seeds)])
+        found[one] = rounded_median(
+            _trigger(played(experiment, scaler, seed)) for seed in range(seeds)
+        )
     return found
 
 
 def setup_of(plan: Plan, contender: Contender) -> Setup:
     """Return what is tried of a contender: a target value on what its alarm watches."""
-    watches_cpu = contender.period == Contender.CPU.period
-    name = "cpu" if watches_cpu else "request-rate"
-    value = CPU_TARGET if watches_cpu else float(plan.target)
-    signal = cpu(_server(plan)) if watches_cpu else REQUESTS
-    document: dict[str, Any] = {
-        "ResourceId": f"service/prove/{contender}",
+    target = read_target(document_of(plan, "prove", contender))
+    signal = cpu(_server(plan)) if contender.watches_cpu else REQUESTS
+    thresholds = default_thresholds(target)
+    return Setup(target, thresholds, dict.fromkeys(thresholds, Watch(signal)))
+
+
+def document_of(plan: Plan, cluster: str, contender: Contender) -> dict[str, Any]:
+    """Return the policy document that Quickstep scales a contender's service by."""
+    value = CPU_TARGET if contender.watches_cpu else float(plan.target)
+    return {
+        "ResourceId": ServiceName(cluster, contender.value).resource_id,
         "MinCapacity": plan.fewest,
         "MaxCapacity": plan.most,
         "WarmupSeconds": 45,
         "PublishSeconds": 1,
-        "TargetTrackingPolicies": {name: {"TargetValue": value}},
+        "TargetTrackingPolicies": {contender.policy: {"TargetValue": value}},
     }
-    target = read_target(document)
-    alarm = target.policies[0].alarm
-    return Setup(target, {alarm: value}, {alarm: Watch(signal)})
 
 
 def scaler_of(plan: Plan, contender: Contender) -> Scaler:
@@ -85,8 +91,3 @@ def _trigger(run: Run) -> float | None:
     risen = [action.at for action in run.actions if action.after > action.before]
     after = [at - _LEAD for at in risen if at >= _LEAD]
     return after[0] if after else None
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(median(known), 1) if known else None

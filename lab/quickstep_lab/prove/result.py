@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
-from statistics import median
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import (
@@ -28,10 +28,10 @@ from quickstep.fields import (
     write_moment,
 )
 from quickstep_lab.prove.plan import Contender, Plan
+from quickstep_lab.simulator.measure import median_of_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
 
 FORMAT = 1
 STEPS = ("readable", "alarm", "event", "update", "first_running", "last_running")
@@ -97,16 +97,17 @@ def figures(surges: Iterable[Surge]) -> dict[str, dict[str, float | int | None]]
         own = [surge for surge in found if surge.service is service]
         if own:
             row: dict[str, float | int | None] = {
-                step: _median([surge.after_overload(step) for surge in own]) for step in STEPS
+                step: rounded_median(surge.after_overload(step) for surge in own) for step in STEPS
             }
             answered = sum(surge.update is not None for surge in own)
             table[service.value] = {"surges": len(own), "answered": answered, **row}
     return table
 
 
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(median(known), 1) if known else None
+def rounded_median(values: Iterable[float | None]) -> float | None:
+    """Return the median of what is known, in tenths; None without any."""
+    middle = median_of_known(values)
+    return None if middle is None else round(middle, 1)
 
 
 def segments(row: Mapping[str, float | int | None]) -> list[tuple[str, float]]:
@@ -136,23 +137,15 @@ def document(result: Result) -> dict[str, Any]:
         "region": result.region,
         "start": write_moment(result.start),
         "plan": asdict(result.plan),
-        "surges": [_written(surge) for surge in result.surges],
+        "surges": [
+            {
+                name: write_moment(value) if isinstance(value, datetime) else value
+                for name, value in asdict(surge).items()
+            }
+            for surge in result.surges
+        ],
     }
     return {**raw, "figures": figures(result.surges), "digest": digest(raw)}
-
-
-def _written(surge: Surge) -> dict[str, Any]:
-    stamps = {
-        step: None if (at := getattr(surge, step)) is None else write_moment(at) for step in STEPS
-    }
-    return {
-        "service": surge.service.value,
-        "number": surge.number,
-        "overloaded": write_moment(surge.overloaded),
-        **stamps,
-        "before": surge.before,
-        "after": surge.after,
-    }
 
 
 def digest(raw: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.naming import ServiceName
 from quickstep_lab.prove.plan import Contender
-from quickstep_lab.prove.predict import CPU_TARGET
+from quickstep_lab.prove.predict import CPU_TARGET, document_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,11 @@ def template(
     cluster: str,
     *,
     contenders: Sequence[Contender] = tuple(Contender),
-    image: str = IMAGE,
 ) -> str:
     """Return the template as JSON; parameters are the VPC, its subnets and the surge queue."""
     resources = _shared(cluster)
     for one in contenders:
-        resources |= _service(plan, start, cluster, one, image)
+        resources |= _service(plan, start, cluster, one)
         resources |= _scaler(plan, cluster, one)
     whole = {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -62,11 +61,7 @@ def alarm_of(cluster: str, contender: Contender) -> str:
         return f"TargetTracking-service/{cluster}/{contender}-AlarmHigh"
     if contender is Contender.STEP:
         return f"{cluster}-{contender}"
-    return ServiceName(cluster, contender.value).alarm(f"{_policy(contender)}/high")
-
-
-def _policy(contender: Contender) -> str:
-    return "cpu" if contender.period == Contender.CPU.period else "request-rate"
+    return ServiceName(cluster, contender.value).alarm(f"{contender.policy}/high")
 
 
 def _id(contender: Contender, what: str) -> str:
@@ -107,9 +102,7 @@ def _shared(cluster: str) -> dict[str, Any]:
     }
 
 
-def _service(
-    plan: Plan, start: datetime, cluster: str, contender: Contender, image: str
-) -> dict[str, Any]:
+def _service(plan: Plan, start: datetime, cluster: str, contender: Contender) -> dict[str, Any]:
     whole_plan = {**asdict(plan), "offsets": plan.offsets}
     environment: dict[str, Any] = {
         "PLAN": json.dumps(whole_plan),
@@ -127,7 +120,7 @@ def _service(
     }
     container = {
         "Name": "load",
-        "Image": image,
+        "Image": IMAGE,
         "EntryPoint": ["python3", "-c"],
         "Command": [_LOAD.read_text(encoding="utf-8")],
         "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
@@ -156,7 +149,7 @@ def _service(
         "DesiredCount": plan.fewest,
         "NetworkConfiguration": {"AwsvpcConfiguration": network},
     }
-    if contender.period == Contender.CPU.period:
+    if contender.watches_cpu:
         often = {"MetricNames": ["CPUUtilization"], "ResolutionSeconds": 20}
         service["Monitoring"] = {"MetricConfigurations": [often]}
     return {
@@ -232,11 +225,10 @@ def _steps(contender: Contender) -> dict[str, Any]:
 
 
 def _alarm(plan: Plan, cluster: str, contender: Contender, actions: list[Any]) -> dict[str, Any]:
-    of_ecs = contender.period == Contender.CPU.period
     properties = {
         "AlarmName": alarm_of(cluster, contender),
-        "Namespace": "AWS/ECS" if of_ecs else f"Quickstep/{cluster}/{contender}",
-        "MetricName": "CPUUtilization" if of_ecs else "RequestsPerSecond",
+        "Namespace": "AWS/ECS" if contender.watches_cpu else f"Quickstep/{cluster}/{contender}",
+        "MetricName": "CPUUtilization" if contender.watches_cpu else "RequestsPerSecond",
         "Dimensions": [
             {"Name": "ClusterName", "Value": cluster},
             {"Name": "ServiceName", "Value": contender.value},
@@ -244,7 +236,7 @@ def _alarm(plan: Plan, cluster: str, contender: Contender, actions: list[Any]) -
         "Statistic": "Average",
         "Period": contender.period,
         "EvaluationPeriods": 1,
-        "Threshold": CPU_TARGET if of_ecs else plan.target,
+        "Threshold": CPU_TARGET if contender.watches_cpu else plan.target,
         "ComparisonOperator": "GreaterThanThreshold",
         "AlarmActions": actions,
     }
@@ -252,15 +244,7 @@ def _alarm(plan: Plan, cluster: str, contender: Contender, actions: list[Any]) -
 
 
 def _document(plan: Plan, cluster: str, contender: Contender) -> dict[str, Any]:
-    name = ServiceName(cluster, contender.value)
-    value = CPU_TARGET if contender is Contender.CPU else float(plan.target)
-    document = {
-        "ResourceId": name.resource_id,
-        "MinCapacity": plan.fewest,
-        "MaxCapacity": plan.most,
-        "WarmupSeconds": 45,
-        "PublishSeconds": 1,
-        "TargetTrackingPolicies": {_policy(contender): {"TargetValue": value}},
-    }
-    properties = {"Name": name.parameter, "Type": "String", "Value": json.dumps(document)}
+    document = json.dumps(document_of(plan, cluster, contender))
+    name = ServiceName(cluster, contender.value).parameter
+    properties = {"Name": name, "Type": "String", "Value": document}
     return {_id(contender, "Document"): {"Type": "AWS::SSM::Parameter", "Properties": properties}}

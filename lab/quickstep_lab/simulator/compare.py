@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from quickstep_lab.simulator.stage import FIRST_SECONDS, Run, Scaler, Setup, Wat
 from quickstep_lab.simulator.workers import play_jobs, queue_scalers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from quickstep.engine.model import StepPolicy
     from quickstep_lab.simulator.world import World
@@ -165,20 +166,12 @@ def compare_each(
         for seed in range(experiment.seeds)
         for scaler in scalers
     ]
+    work = [(experiments[number][0], scaler, seed) for number, scaler, seed in runs]
     results: dict[tuple[int, str, int], tuple[Measures, Series | None]] = {}
-    if jobs == 1:
-        for number, scaler, seed in runs:
-            results[number, scaler.name, seed] = _run(experiments[number][0], scaler, seed)
+    with shared_by(jobs) as do_all:
+        for (number, scaler, seed), result in zip(runs, do_all(_run, work), strict=True):
+            results[number, scaler.name, seed] = result
             progress()
-    else:
-        # Spawned, not forked, because a progress bar runs a thread.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            started = {pool.submit(_run, experiments[run[0]][0], *run[1:]): run for run in runs}
-            for future in as_completed(started):
-                number, scaler, seed = started[future]
-                results[number, scaler.name, seed] = future.result()
-                progress()
     return [
         Comparison(
             experiment,
@@ -198,7 +191,19 @@ def compare_each(
     ]
 
 
-def _run(experiment: Experiment, scaler: Scaler, seed: int) -> tuple[Measures, Series | None]:
+@contextmanager
+def shared_by(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Yield a `map` over this many processes, or over this one."""
+    if jobs == 1:
+        yield map
+        return
+    # Spawned, not forked, because a progress bar runs a thread.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _run(work: tuple[Experiment, Scaler, int]) -> tuple[Measures, Series | None]:
+    experiment, scaler, seed = work
     run = played(experiment, scaler, seed)
     measures = measure(run, experiment.setup.load_per_task)
     return measures, series_of(run) if seed == 0 else None

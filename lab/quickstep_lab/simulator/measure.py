@@ -60,9 +60,9 @@ def measure(run: Run, threshold: float) -> Measures:
     failed = sum(second.failed for second in run.seconds)
     surges = list(_surges(run, threshold))
     return Measures(
-        time_to_trigger_s=_median_of_known(surge.trigger for surge in surges),
-        time_to_95_percent_s=_median_of_known(surge.most for surge in surges),
-        time_to_capacity_s=_median_of_known(surge.capacity for surge in surges),
+        time_to_trigger_s=median_of_known(surge.trigger for surge in surges),
+        time_to_95_percent_s=median_of_known(surge.most for surge in surges),
+        time_to_capacity_s=median_of_known(surge.capacity for surge in surges),
         requests=requests,
         failed=failed,
         success_rate=1 - failed / requests if requests else 1.0,
@@ -101,8 +101,9 @@ class _Surge(NamedTuple):
     capacity: float | None
 
 
-def _median_of_known(times: Iterable[float | None]) -> float | None:
-    known = [time for time in times if time is not None]
+def median_of_known(values: Iterable[float | None]) -> float | None:
+    """Return the median of what is not None; None if nothing is."""
+    known = [value for value in values if value is not None]
     return median(known) if known else None
 
 

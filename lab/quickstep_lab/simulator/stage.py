@@ -342,10 +342,8 @@ def alarm_definition(
     needed = watch.periods or (1 if out else 3)
     return AlarmDefinition(
         name=policy.alarm,
-        arn="",
         namespace=signal.namespace,
         metric=signal.metric,
-        dimensions={},
         statistic=signal.statistic,
         period=period or watch.period or signal.period,
         threshold=threshold,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from quickstep_lab.simulator.compare import tasks_at_start
-from quickstep_lab.simulator.measure import ahead, measure
+from quickstep_lab.simulator.compare import shared_by, tasks_at_start
+from quickstep_lab.simulator.measure import ahead, measure, median_of_known
 from quickstep_lab.simulator.scalers.quickstep import Quickstep
 from quickstep_lab.simulator.stage import Setup, play
 from quickstep_lab.simulator.tuning_space import (
@@ -167,7 +164,7 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
     given = Candidate(search.document, search.baseline.thresholds, Score(0, 0))
     tried: dict[Choice, Candidate] = {}
     known = {_key(given)}
-    with _pool(jobs) as run_all:
+    with shared_by(jobs) as do_all:
 
         def try_all(choices: Iterable[Choice]) -> None:
             new: dict[Choice, Candidate] = {}
@@ -177,12 +174,12 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
                 if (key := _key(candidate)) not in known:
                     known.add(key)
                     new[choice] = candidate
-            scores = run_all(_jobs(search, list(new.values()), held_out=False))
+            scores = do_all(_score, _jobs(search, list(new.values()), held_out=False))
             for (choice, candidate), score in zip(new.items(), scores, strict=True):
                 tried[choice] = replace(candidate, tuned=score)
                 progress()
 
-        scores = run_all(_jobs(search, [given], held_out=False))
+        scores = do_all(_score, _jobs(search, [given], held_out=False))
         baseline = replace(given, tuned=next(iter(scores)))
         wide = round(search.candidates * (1 - NEIGHBOURS))
         try_all(_begun(search, wide, random))
@@ -192,7 +189,7 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
         everything = [baseline, *tried.values()]
         chosen = choose(everything, search.floor)
         shown = [*front(everything), chosen, baseline]
-        held_out = run_all(_jobs(search, shown, held_out=True))
+        held_out = do_all(_score, _jobs(search, shown, held_out=True))
     *found, chosen, baseline = (
         replace(candidate, held_out=score) for candidate, score in zip(shown, held_out, strict=True)
     )
@@ -289,17 +286,12 @@ def _score(job: _Job) -> Score:
         min(m.success_rate for m in every),
         sum(fmean(m.task_seconds for m in of_one) for of_one in measures) / 3600,
         Behaviour(
-            _median(m.time_to_trigger_s for m in every),
-            _median(m.time_to_capacity_s for m in every),
+            median_of_known(m.time_to_trigger_s for m in every),
+            median_of_known(m.time_to_capacity_s for m in every),
             fmean(added) if added else 0.0,
             sum(fmean(_idle(run, job.yardstick) for run in of_one) for of_one in runs) / 3600,
         ),
     )
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
 
 
 def _idle(run: Run, yardstick: Setup) -> float:
@@ -313,13 +305,3 @@ def _idle(run: Run, yardstick: Setup) -> float:
         max(0.0, second.serving - max(least, math.ceil(requests / threshold)))
         for second, requests in zip(run.seconds, load, strict=True)
     )
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[Callable[[Sequence[_Job]], Iterator[Score]]]:
-    """Yield a function that scores many candidates, in order."""
-    if jobs == 1:
-        yield lambda work: map(_score, work)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda work: pool.map(_score, work)

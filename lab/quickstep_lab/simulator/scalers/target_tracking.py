@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from quickstep_lab.alarms import AlarmDefinition, MissingData
+from quickstep_lab.alarms import AlarmDefinition
 from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.metric import Statistic
 from quickstep_lab.simulator.scalers.application_auto_scaling import repeat
@@ -39,40 +39,31 @@ class Tracking:
     """
 
     period: int
-    delay: Callable[[World], float]
-    published: float | None
-    capped: bool
     out_cooldown: int
+    delay: Callable[[World], float] = lambda _: 0.0
+    published: float | None = None
+    capped: bool = False
 
 
 KINDS = {
     "aas-target-tracking-60s": Tracking(
         constants.MINUTES_PERIOD.whole,
+        constants.COOLDOWN.whole,
         lambda world: world.tracking_delay_60s,
         constants.TRACKING_60S.value,
-        capped=False,
-        out_cooldown=constants.COOLDOWN.whole,
     ),
     "aas-target-tracking-20s": Tracking(
         constants.ECS_PERIOD.whole,
+        constants.CAPPED_COOLDOWN.whole,
         lambda world: world.tracking_delay_20s,
         constants.TRACKING_20S.value,
         capped=True,
-        out_cooldown=constants.CAPPED_COOLDOWN.whole,
     ),
     "aas-target-tracking-20s-custom": Tracking(
-        constants.ECS_PERIOD.whole,
-        lambda _: 0.0,
-        None,
-        capped=False,
-        out_cooldown=constants.ANNOUNCED_COOLDOWN.whole,
+        constants.ECS_PERIOD.whole, constants.ANNOUNCED_COOLDOWN.whole
     ),
     "aas-target-tracking-10s-custom": Tracking(
-        constants.ANNOUNCED_PERIOD.whole,
-        lambda _: 0.0,
-        None,
-        capped=False,
-        out_cooldown=constants.ANNOUNCED_COOLDOWN.whole,
+        constants.ANNOUNCED_PERIOD.whole, constants.ANNOUNCED_COOLDOWN.whole
     ),
 }
 """What target tracking watches, by the scaler's name.
@@ -178,17 +169,11 @@ class _TrackingPlayer:
         ):
             definition = AlarmDefinition(
                 name=comparison,
-                arn="",
-                namespace="",
-                metric="",
-                dimensions={},
-                statistic="Average",
                 period=kind.period,
                 threshold=threshold,
                 comparison=comparison,
                 evaluation_periods=n,
                 datapoints_to_alarm=n,
-                missing_data=MissingData.MISSING,
             )
             alarm = WatchedAlarm(definition, Statistic.AVERAGE, lambda _: None, signal)
             repeat(stage, alarm, act, delay)
