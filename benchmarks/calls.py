@@ -24,7 +24,7 @@ from quickstep.aws.dynamodb import STATE, TARGETS, DynamoTargets
 from quickstep.protocol.memory import Lease
 from quickstep_lab.cost.counts import FILE, Case, Counted, Deployed, Platform, Published
 from quickstep_lab.demo import NAMESPACE, SERVICE
-from quickstep_lab.embedded_aws import TABLE, EmbeddedAws
+from quickstep_lab.embedded_aws import TABLE, embedded_aws
 from quickstep_publisher._points import (
     INTERVAL,
     Address,
@@ -157,7 +157,7 @@ def played(scaler: Rehearsal, take: Callable[[Act], T]) -> dict[Case, T]:
 
 def count_all() -> Counted:
     """Return all counts, without times."""
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         scaler = Rehearsal(account)
         cases = played(scaler, scaler.counted)
     return Counted(
@@ -174,7 +174,7 @@ def count_all() -> Counted:
 def measured() -> Counted:
     """Return all counts, with times: medians of the runs, the first of which warms up."""
     counted = count_all()
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         scaler = Rehearsal(account)
         _, *runs = (played(scaler, scaler.timed) for _ in range(1 + RUNS))
     return replace(

@@ -22,7 +22,8 @@ from benchmarks.story import THRESHOLD, an_event, begin
 from benchmarks.trials import BEFORE, SEED, TRIALS, Case, Draw, Trial, draw, trials
 from quickstep.engine.outcome import Outcome
 from quickstep_lab.clock import Clock
-from quickstep_lab.embedded_aws import EmbeddedAws, create_queue, create_surge_queue
+from quickstep_lab.embedded_aws import SURGES as SURGE_QUEUE
+from quickstep_lab.embedded_aws import create_queue, embedded_aws
 from quickstep_lab.scaler import embedded_scaler
 from quickstep_lab.simulator.world import Spread, World
 
@@ -163,9 +164,9 @@ def measure_function(runs: int = RUNS) -> list[float]:
         RuntimeError: it did not scale out.
     """
     taken: list[float] = []
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         create_queue(account)
-        create_surge_queue(account)
+        create_queue(account, SURGE_QUEUE)
         scaler = embedded_scaler(account, Clock(), io.StringIO())
         for _ in range(runs + 1):
             begin(account)

@@ -38,11 +38,11 @@ from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
     Account,
-    EmbeddedAws,
     create_queue,
     create_service,
     create_table,
     desired_count,
+    embedded_aws,
     put_policy,
 )
 from quickstep_lab.event_source import Queue, deliver, open_queue
@@ -91,7 +91,7 @@ def main(
 
 def answered(server: str, rest: float) -> float | None:
     """Return the seconds from a surge to a changed desiredCount; None if it was not answered."""
-    with EmbeddedAws() as account, ExitStack() as stack:
+    with embedded_aws() as account, ExitStack() as stack:
         surges = _prepare(account)
         port = free_port()
         stack.enter_context(_serving(server, port, account, surges.url))

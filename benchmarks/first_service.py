@@ -32,13 +32,13 @@ from quickstep_lab.clock import Clock
 from quickstep_lab.embedded_aws import (
     QUEUE,
     REGION,
+    SURGES,
     TABLE,
-    EmbeddedAws,
     create_queue,
     create_service,
-    create_surge_queue,
     create_table,
     desired_count,
+    embedded_aws,
 )
 from quickstep_lab.scaler import HEARTBEAT, embedded_scaler
 
@@ -108,7 +108,7 @@ def put_scaler(account: Account) -> None:
     """Store the scaler's parameter, and a service that nothing scales."""
     create_table(account)
     queue = create_queue(account, QUEUE)
-    surges = create_surge_queue(account)
+    surges = create_queue(account, SURGES)
     create_service(account, API, TASKS)
     value = {
         "ScheduleFunction": _NOWHERE,
@@ -196,7 +196,7 @@ def main(
     found = shutil.which(command)
     if found is None or shutil.which("terraform") is None:
         sys.exit(f"this needs Terraform, and {command}: pip install it, or give --command")
-    with EmbeddedAws() as account, TemporaryDirectory() as around:
+    with embedded_aws() as account, TemporaryDirectory() as around:
         put_scaler(account)
         scaler = embedded_scaler(account, Clock(), io.StringIO())
         folder = Path(around) / "empty"

@@ -29,7 +29,7 @@ from quickstep.naming import ServiceName
 from quickstep_cli.facts import DEAD_LETTERS
 from quickstep_cli.main import app
 from quickstep_cli.rights import GRANTS
-from quickstep_lab.embedded_aws import REGION, TABLE, EmbeddedAws, create_queue, create_table
+from quickstep_lab.embedded_aws import REGION, TABLE, create_queue, create_table, embedded_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,7 +224,7 @@ def run(account: Account, *arguments: str) -> Run:
 def journey(number: int) -> dict[str, Run]:
     """Return what it takes to import, deploy and check this many services."""
     runs = {}
-    with EmbeddedAws() as account, TemporaryDirectory() as folder:
+    with embedded_aws() as account, TemporaryDirectory() as folder:
         set_up(account, number)
         for cluster in CLUSTERS:
             name = f"import --all --cluster {cluster}"

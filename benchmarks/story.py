@@ -14,10 +14,10 @@ from quickstep_lab.alarms import AlarmStatus, Datapoint, alarm_event, evaluate, 
 from quickstep_lab.embedded_aws import (
     ACCOUNT,
     REGION,
+    SURGES,
     Account,
     create_queue,
     create_service,
-    create_surge_queue,
     create_table,
     put_policy,
     reset,
@@ -35,7 +35,7 @@ def begin(account: Account, desired: int = 2) -> None:
     """Empty the account, and create the service with its tasks, table, queues and policy."""
     reset(account)
     create_queue(account)
-    create_surge_queue(account)
+    create_queue(account, SURGES)
     create_table(account)
     create_service(account, SERVICE, desired)
     put_policy(account, SERVICE, EXAMPLE_POLICY.read_text(encoding="utf-8"))

@@ -39,8 +39,8 @@ from quickstep_lab.embedded_aws import (
     REGION,
     TABLE,
     Account,
-    EmbeddedAws,
     counted,
+    embedded_aws,
 )
 from quickstep_lab.files import EXAMPLE_POLICY
 from quickstep_lab.in_memory.account import one_after_the_other
@@ -275,7 +275,7 @@ class _Throttling:
 @contextmanager
 def night() -> Iterator[Night]:
     """Yield the service after its afternoon, at 15:00."""
-    with EmbeddedAws() as account, ExitStack() as stack:
+    with embedded_aws() as account, ExitStack() as stack:
         story = Night(account)
         stack.callback(time.tzset)
         stack.enter_context(patch.dict(os.environ, TZ="UTC"))

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from moto.server import ThreadedMotoServer
-
+from quickstep_lab.embedded_aws import served
 from quickstep_lab.sam import FUNCTION, sam
 
 if TYPE_CHECKING:
@@ -55,13 +54,8 @@ def address_for_containers(endpoint_url: str) -> Iterator[str]:
     if not _can_listen_on(gateway):
         yield f"http://host.docker.internal:{urlsplit(endpoint_url).port}"
         return
-    server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    with served(gateway) as reachable:
+        yield reachable
 
 
 def _can_listen_on(address: str) -> bool:

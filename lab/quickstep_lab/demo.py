@@ -35,12 +35,11 @@ from quickstep_lab.demo_summary import Summary, summarise
 from quickstep_lab.embedded_aws import (
     SURGES,
     Account,
-    EmbeddedAws,
     counted,
     create_queue,
     create_service,
-    create_surge_queue,
     create_table,
+    embedded_aws,
     living_by,
     put_policy,
     put_scaler,
@@ -149,7 +148,7 @@ def play_on_embedded_aws(
 
     pacing = f"the first {SURGE_SECONDS} s of the surge in real time, the rest as fast as it goes"
     console.print(f"Pace          {pacing}", markup=False, highlight=False, soft_wrap=True)
-    with EmbeddedAws() as account, living_by(pace.now):
+    with embedded_aws() as account, living_by(pace.now):
         prepare(account, plan.policy)
         invited = False
 
@@ -230,7 +229,7 @@ def prepare(account: Account, policy: Path = EXAMPLE_POLICY) -> None:
     document = policy.read_text(encoding="utf-8")
     create_table(account)
     put_scaler(account, create_queue(account))
-    create_surge_queue(account)
+    create_queue(account, SURGES)
     create_service(account, SERVICE, TASKS_AT_START)
     put_policy(account, SERVICE, document)
     create_alarms(account.client("cloudwatch"), alarms_of(parse_target(document)))

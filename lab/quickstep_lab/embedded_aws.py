@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -27,7 +27,6 @@ from quickstep_lab import alarm_history
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
-    from types import TracebackType
 
     from moto.ecs.models import Service
     from mypy_boto3_dynamodb.type_defs import (
@@ -41,8 +40,7 @@ REGION = "us-east-1"
 TABLE = "quickstep"
 QUEUE = "quickstep-rechecks"
 SURGES = "quickstep-surges.fifo"
-VISIBILITY_TIMEOUT = 60
-"""Seconds until a received but undeleted message comes again; as in the template."""
+QUEUE_ATTRIBUTES: dict[QueueAttributeNameType, str] = {"VisibilityTimeout": "60"}
 SURGES_ATTRIBUTES: dict[QueueAttributeNameType, str] = {
     "FifoQueue": "true",
     "DeduplicationScope": "messageGroup",
@@ -93,34 +91,27 @@ class Account:
         return made
 
 
-class EmbeddedAws:
-    """The server, as a context manager: `with EmbeddedAws() as account: ...`. Starts empty."""
+@contextmanager
+def served(address: str = "127.0.0.1") -> Iterator[str]:
+    """Serve at an address of this machine until the block ends; yield the endpoint."""
+    # One line per request would drown the caller's own output.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address=address, port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
 
-    def __init__(self) -> None:
-        # One line per request would drown the caller's own output.
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._more = ExitStack()
 
-    def __enter__(self) -> Account:
-        """Start serving, from an empty account."""
-        self._more.enter_context(alarm_history.served())
-        self._server.start()
-        host, port = self._server.get_host_and_port()
-        endpoint_url = f"http://{host}:{port}"
+@contextmanager
+def embedded_aws() -> Iterator[Account]:
+    """Serve an account, empty at first, until the block ends."""
+    with alarm_history.served(), served() as endpoint_url:
         account = account_at(endpoint_url)
         reset(account)
-        return account
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop serving."""
-        self._server.stop()
-        self._more.close()
+        yield account
 
 
 def account_at(endpoint_url: str) -> Account:
@@ -150,18 +141,9 @@ def create_table(account: Account, name: str = TABLE) -> None:
 
 
 def create_queue(account: Account, name: str = QUEUE) -> str:
-    """Create the queue of the scaler's own messages; return its URL."""
-    client = account.client("sqs")
-    answer = client.create_queue(
-        QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)}
-    )
-    return str(answer["QueueUrl"])
-
-
-def create_surge_queue(account: Account) -> str:
-    """Create the queue to which tasks report surges; return its URL."""
-    client = account.client("sqs")
-    answer = client.create_queue(QueueName=SURGES, Attributes=SURGES_ATTRIBUTES)
+    """Create the queue of the scaler's own messages, or of tasks' surges; return its URL."""
+    attributes = SURGES_ATTRIBUTES if name == SURGES else QUEUE_ATTRIBUTES
+    answer = account.client("sqs").create_queue(QueueName=name, Attributes=attributes)
     return str(answer["QueueUrl"])
 
 

@@ -27,11 +27,11 @@ from quickstep_lab.container import (
 )
 from quickstep_lab.embedded_aws import (
     Account,
-    EmbeddedAws,
     create_queue,
     create_service,
     create_table,
     desired_count,
+    embedded_aws,
     messages_waiting,
     put_policy,
 )
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = _read_json("policy document", options.policy)
         service = _service_of(document)
         build(quiet=True)
-        with EmbeddedAws() as account:
+        with embedded_aws() as account:
             queue_url = _seed(account, service, options.desired, document)
             answer = (
                 _invoke_natively(event, account, logs=options.logs)

@@ -91,6 +91,11 @@ def figure(draw: Callable[[int], Markup]) -> Markup:
     )
 
 
+def noted(said: Child, note: Child) -> Markup:
+    """Return a cell's content with a note below it, in small print."""
+    return join(said, element("small", None, note))
+
+
 def remark(*said: Child) -> Markup:
     """Return a paragraph of explanation."""
     return element("p", {"class": "told"}, *said)

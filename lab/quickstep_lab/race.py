@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quickstep.engine.model import ScalableTarget
+    from quickstep_lab.service_model import Load
     from quickstep_lab.simulator.stage import Action, Scaler
     from quickstep_lab.snapshot import Plan, Snapshot
 
@@ -41,6 +42,16 @@ class Lane:
     requests: tuple[float, ...]
     failed: tuple[float, ...]
     serving: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, loads: Sequence[Load]) -> Lane:
+        """Return the lane of a model's seconds."""
+        return cls(
+            name,
+            tuple(load.requests for load in loads),
+            tuple(load.failed for load in loads),
+            tuple(len(load.tasks) for load in loads),
+        )
 
     @property
     def lost(self) -> float:
@@ -108,12 +119,7 @@ class Race:
 def race_of(plan: Plan, snapshots: Sequence[Snapshot], rivals: Sequence[Lane]) -> Race:
     """Return the race so far, from a run and the rivals that `rivals_of` found for its plan."""
     shown = snapshots[: plan.seconds]
-    own = Lane(
-        "Quickstep",
-        tuple(shot.load.requests for shot in shown),
-        tuple(shot.load.failed for shot in shown),
-        tuple(len(shot.load.tasks) for shot in shown),
-    )
+    own = Lane.of("Quickstep", [shot.load for shot in shown])
     return Race(
         (own, *(rival.until(len(shown)) for rival in rivals)),
         _setup(_target(plan)).scale_out_threshold,
@@ -159,12 +165,7 @@ def _lane(
         loads.append(fleet.serve(plan.traffic.at(second), second))
         while ahead and ahead[0].at <= second + 1:
             fleet = fleet.with_desired(ahead.pop(0).after, second + 1)
-    return Lane(
-        name,
-        tuple(load.requests for load in loads),
-        tuple(load.failed for load in loads),
-        tuple(len(load.tasks) for load in loads),
-    )
+    return Lane.of(name, loads)
 
 
 def _target(plan: Plan) -> ScalableTarget:

@@ -19,7 +19,7 @@ from quickstep.report.dashboard.widget import answer
 from quickstep_cli.dashboard import printed
 from quickstep_lab import demo
 from quickstep_lab.clock import Clock
-from quickstep_lab.embedded_aws import EmbeddedAws
+from quickstep_lab.embedded_aws import embedded_aws
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.server import serving
 from quickstep_lab.page.sources import demo_material, read_log
@@ -84,7 +84,7 @@ def stage() -> Iterator[Stage]:
     def publish(snapshots: Sequence[Snapshot]) -> None:
         feed.publish(partial(demo_material, WEB.resource_id, SURGE, tuple(snapshots)))
 
-    with same_time(clock), EmbeddedAws() as account, serving(feed) as url:
+    with same_time(clock), embedded_aws() as account, serving(feed) as url:
         demo.prepare(account)
         here = Stage(url, log)
 

@@ -10,10 +10,10 @@ import pytest
 
 from quickstep_lab.embedded_aws import (
     Account,
-    EmbeddedAws,
     create_queue,
     create_service,
     create_table,
+    embedded_aws,
     put_policy,
     reset,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Account]:
     """One server for all tests; the scaler's table may be `elsewhere`."""
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         yield replace(account, elsewhere=elsewhere())
 
 

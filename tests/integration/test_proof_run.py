@@ -21,7 +21,7 @@ from quickstep.protocol.ports import CallFailedError
 from quickstep_cli import proof_run
 from quickstep_cli.aws import Aws
 from quickstep_lab.clock import Clock
-from quickstep_lab.embedded_aws import REGION, create_queue, create_surge_queue
+from quickstep_lab.embedded_aws import REGION, SURGES, create_queue
 from quickstep_lab.prove.carry_out import DeadlineError
 from quickstep_lab.prove.plan import Contender, Plan
 from tests.integration.aas import an_activity
@@ -82,7 +82,7 @@ class Proof:
 def proof(account: Account) -> Proof:
     """A proof on an account with a scaler."""
     named = {"Stack": "quickstep", "Table": "quickstep", "Rechecks": create_queue(account)}
-    text = json.dumps({**named, "Resources": {"Surges": create_surge_queue(account)}})
+    text = json.dumps({**named, "Resources": {"Surges": create_queue(account, SURGES)}})
     account.client("ssm").put_parameter(Name="/quickstep-scaler", Value=text, Type="String")
     return Proof(account)
 

@@ -19,7 +19,7 @@ from quickstep.engine.model import AlarmState
 from quickstep.protocol.memory import Memory
 from quickstep.report.telemetry import report
 from quickstep.wiring import make_dashboard
-from quickstep_lab.embedded_aws import TABLE, EmbeddedAws, create_table
+from quickstep_lab.embedded_aws import TABLE, create_table, embedded_aws
 from tests.builders import DEFINITION, HIGH, NOW, ROOT, WEB, a_lease, a_scale_out_record
 from tests.log_lines import metrics_in, overhear
 from tests.template.dashboard_schema import BODY
@@ -266,7 +266,7 @@ def calls() -> list[tuple[str, dict[str, Any]]]:
         prefixes = {"monitoring": "cloudwatch"}
         made.append((f"{prefixes.get(prefix, prefix)}:{model.name}", dict(params)))
 
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         create_table(account)
         client = account.client("dynamodb")
         targets = DynamoTargets(client, TABLE)

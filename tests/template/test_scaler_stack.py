@@ -33,16 +33,16 @@ from quickstep.wiring import (
 )
 from quickstep_cli.rights import GRANTS, PARAMETER, PATH, PUT_EVENTS, SERVICE
 from quickstep_lab.embedded_aws import (
+    QUEUE_ATTRIBUTES,
     REGION,
     TABLE,
     TABLE_ATTRIBUTES,
     TABLE_KEYS,
-    VISIBILITY_TIMEOUT,
     Account,
-    EmbeddedAws,
     create_queue,
     create_service,
     create_table,
+    embedded_aws,
     put_policy,
 )
 from quickstep_lab.local_lambda import VARIABLES
@@ -351,7 +351,8 @@ def test_the_table_is_the_one_that_tests_and_laboratory_use() -> None:
 
 
 def test_the_queue_is_the_one_that_tests_and_laboratory_use() -> None:
-    assert STACK.of_type("AWS::SQS::Queue")["Rechecks"]["VisibilityTimeout"] == VISIBILITY_TIMEOUT
+    rechecks = STACK.of_type("AWS::SQS::Queue")["Rechecks"]
+    assert str(rechecks["VisibilityTimeout"]) == QUEUE_ATTRIBUTES["VisibilityTimeout"]
 
 
 def test_the_table_survives_its_stack_and_mistakes() -> None:
@@ -402,7 +403,7 @@ def calls() -> list[Call]:
         prefix = model.service_model.endpoint_prefix
         made.append(Call(f"{IAM_PREFIXES.get(prefix, prefix)}:{model.name}", dict(params)))
 
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         create_table(account)
         create_service(account, WEB, 4)
         put_policy(account, WEB, EXAMPLE_POLICY.read_text(encoding="utf-8"))
@@ -688,7 +689,7 @@ def scheduled_calls() -> list[Call]:
     def record(params: dict[str, Any], model: Any, **_: Any) -> None:
         made.append(Call(f"{model.service_model.endpoint_prefix}:{model.name}", dict(params)))
 
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         create_table(account)
         settings = ScheduleSettings(TABLE, create_queue(account))
         account.session.events.register("before-parameter-build", record)

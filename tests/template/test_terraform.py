@@ -15,7 +15,7 @@ import pytest
 
 from quickstep_cli.owners import TAG
 from quickstep_cli.rights import EVERYTHING, GRANTS, PARAMETER, PATH, SERVICE
-from quickstep_lab.embedded_aws import EmbeddedAws
+from quickstep_lab.embedded_aws import embedded_aws
 from tests.template.stack import (
     NESTED,
     SCALER,
@@ -193,7 +193,7 @@ TARGETS_REGION, EMPTY_REGION = "eu-west-1", "eu-central-1"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Account]:
-    with EmbeddedAws() as account:
+    with embedded_aws() as account:
         yield account
 
 

@@ -39,7 +39,7 @@ def picture(
     title: str,
 ) -> str:
     """Return the picture; `predicted` are seconds until the desired count rises, as simulated."""
-    ends = [value for row in figures.values() for _, value in _reached(row)]
+    ends = [sum(seconds for _, seconds in segments(row)) for row in figures.values()]
     longest = max([_LEAST, *ends, *(value for value in predicted.values() if value is not None)])
     scale = (_WIDTH - _LEFT - _RIGHT) / (longest * 1.02)
     bottom = _TOP + _ROW * len(figures)
@@ -80,14 +80,6 @@ def picture(
         ]
     parts += _legend(bottom + 40)
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _reached(row: Mapping[str, float | int | None]) -> list[tuple[str, float]]:
-    at, reached = 0.0, []
-    for step, seconds in segments(row):
-        at += seconds
-        reached.append((step, at))
-    return reached
 
 
 def _legend(y: int) -> list[str]:

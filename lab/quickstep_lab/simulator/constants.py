@@ -11,8 +11,14 @@ source: it is a guess that says what it rests on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ASSUMED = "assumed"
+Known = tuple[float, float, float, str]
+"""A value, its range and its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,13 @@ class Constant:
         return bool(self.field) and self.low is not None and self.high is not None
 
 
+def _spread(part: str, what: str, field: str, **known: Known) -> Iterator[Constant]:
+    """Yield a duration's `median` and `p95`, the value that one in twenty is above."""
+    said = {"median": f"{what}, median", "p95": "the same, one in twenty takes longer"}
+    for name, (value, low, high, source) in known.items():
+        yield Constant(part, said[name], value, "s", source, low, high, f"{field}.{name}")
+
+
 # --- sources --------------------------------------------------------------------------------------
 
 _AAS_BENCHMARK = "AWS's benchmark of faster ECS service auto scaling, June 2026"
@@ -54,6 +67,8 @@ _ACTIONS = "CloudWatch guide, *Alarm actions*"
 _TRACKING = "Application Auto Scaling guide, *How target tracking works*"
 _STEPS = "Application Auto Scaling guide, *Step scaling policies overview*"
 _EXAMPLE = f"{ASSUMED}: an example's task"
+_PROCESSOR_TIME = f"{ASSUMED}: `python -m benchmarks cold_start` measures 0.5 s of processor time"
+_LIKE_THE_MEDIAN = f"{ASSUMED}, like the median"
 _HOPS = f"{ASSUMED}: AWS publishes none; in the range that others have measured"
 
 # --- a task ---------------------------------------------------------------------------------------
@@ -115,25 +130,12 @@ VARIABILITY = Constant(
 
 _FARGATE = "Fargate and ECS"
 
-START_UP = Constant(
+START_UP, START_UP_P95 = _spread(
     _FARGATE,
-    "start-up, median",
-    30.0,
-    "s",
-    f"{_AAS_BENCHMARK}: 23 s; practice: 30 to 45 s. `--start-up`",
-    20,
-    60.0,
-    "start_up.median",
-)
-START_UP_P95 = Constant(
-    _FARGATE,
-    "start-up, one in twenty takes longer",
-    40.0,
-    "s",
-    f"{ASSUMED}: a third more than the median",
-    32,
-    60.0,
-    "start_up.p95",
+    "start-up",
+    "start_up",
+    median=(30.0, 20, 60.0, f"{_AAS_BENCHMARK}: 23 s; practice: 30 to 45 s. `--start-up`"),
+    p95=(40.0, 32, 60.0, f"{ASSUMED}: a third more than the median"),
 )
 LAUNCH_BURST = Constant(
     _FARGATE,
@@ -226,25 +228,12 @@ DEREGISTRATION_DELAY = Constant(
 
 _CLOUDWATCH = "CloudWatch"
 
-VISIBILITY = Constant(
+VISIBILITY, VISIBILITY_P95 = _spread(
     _CLOUDWATCH,
-    "from PutMetricData until a datapoint can be read, median",
-    1.5,
-    "s",
-    f"{ASSUMED}: AWS publishes none; users report a few seconds",
-    0.5,
-    5.0,
-    "visibility.median",
-)
-VISIBILITY_P95 = Constant(
-    _CLOUDWATCH,
-    "the same, one in twenty takes longer",
-    3.5,
-    "s",
-    f"{ASSUMED}, like the median",
-    2,
-    10.0,
-    "visibility.p95",
+    "from PutMetricData until a datapoint can be read",
+    "visibility",
+    median=(1.5, 0.5, 5.0, f"{ASSUMED}: AWS publishes none; users report a few seconds"),
+    p95=(3.5, 2, 10.0, _LIKE_THE_MEDIAN),
 )
 EVALUATION = Constant(
     _CLOUDWATCH,
@@ -292,18 +281,12 @@ QUEUE_LAG = Constant(
 
 _WAY = "From alarm or message to UpdateService"
 
-EVENT = Constant(
+EVENT, EVENT_P95 = _spread(
     _WAY,
-    "from a transition to the function's start, median",
-    0.08,
-    "s",
-    _HOPS,
-    0.02,
-    1.0,
-    "event.median",
-)
-EVENT_P95 = Constant(
-    _WAY, "the same, one in twenty takes longer", 0.2, "s", _HOPS, 0.1, 2, "event.p95"
+    "from a transition to the function's start",
+    "event",
+    median=(0.08, 0.02, 1.0, _HOPS),
+    p95=(0.2, 0.1, 2, _HOPS),
 )
 HOP = Constant(
     _WAY,
@@ -325,38 +308,19 @@ COLD_SHARE = Constant(
     1.0,
     "cold_share",
 )
-COLD_START = Constant(
+COLD_START, COLD_START_P95 = _spread(
     _WAY,
-    "a cold start, median",
-    0.8,
-    "s",
-    f"{ASSUMED}: `python -m benchmarks cold_start` measures 0.5 s of processor time",
-    0.3,
-    3.0,
-    "cold_start.median",
+    "a cold start",
+    "cold_start",
+    median=(0.8, 0.3, 3.0, _PROCESSOR_TIME),
+    p95=(1.5, 1, 5.0, _LIKE_THE_MEDIAN),
 )
-COLD_START_P95 = Constant(
+CALL, CALL_P95 = _spread(
     _WAY,
-    "the same, one in twenty takes longer",
-    1.5,
-    "s",
-    f"{ASSUMED}, like the median",
-    1,
-    5.0,
-    "cold_start.p95",
-)
-CALL = Constant(
-    _WAY,
-    "the function, until UpdateService is accepted, median",
-    0.12,
-    "s",
-    _HOPS,
-    0.05,
-    0.5,
-    "call.median",
-)
-CALL_P95 = Constant(
-    _WAY, "the same, one in twenty takes longer", 0.3, "s", _HOPS, 0.2, 2, "call.p95"
+    "the function, until UpdateService is accepted",
+    "call",
+    median=(0.12, 0.05, 0.5, _HOPS),
+    p95=(0.3, 0.2, 2, _HOPS),
 )
 DECISION = Constant(
     _WAY,
@@ -373,25 +337,12 @@ _AAS = "Application Auto Scaling"
 REPEAT = Constant(
     _AAS, "after which an alarm that stays in ALARM repeats its action", 60.0, "s", _ACTIONS
 )
-AAS_ACTION = Constant(
+AAS_ACTION, AAS_ACTION_P95 = _spread(
     _AAS,
-    "from an alarm's action to UpdateService, median",
-    1.0,
-    "s",
-    f"{ASSUMED}: AWS publishes none",
-    0.2,
-    5.0,
-    "aas_action.median",
-)
-AAS_ACTION_P95 = Constant(
-    _AAS,
-    "the same, one in twenty takes longer",
-    3.0,
-    "s",
-    f"{ASSUMED}, like the median",
-    2,
-    10.0,
-    "aas_action.p95",
+    "from an alarm's action to UpdateService",
+    "aas_action",
+    median=(1.0, 0.2, 5.0, f"{ASSUMED}: AWS publishes none"),
+    p95=(3.0, 2, 10.0, _LIKE_THE_MEDIAN),
 )
 TRACKING_60S = Constant(
     _AAS,

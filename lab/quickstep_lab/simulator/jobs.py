@@ -7,7 +7,7 @@ for as long as the job takes; so nothing is lost when tasks start or stop.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,20 +60,18 @@ class _Held(NamedTuple):
 class Waits:
     """How long jobs waited before they started, in whole seconds."""
 
-    counts: dict[int, int] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)
 
     def add(self, seconds: float, jobs: int) -> None:
         """Count jobs that waited this long."""
-        whole = math.ceil(seconds)
-        self.counts[whole] = self.counts.get(whole, 0) + jobs
+        self.counts[math.ceil(seconds)] += jobs
 
     @classmethod
     def of_all(cls, parts: Iterable[Waits]) -> Waits:
         """Return several periods' waits merged."""
         whole = cls()
         for part in parts:
-            for seconds, jobs in part.counts.items():
-                whole.counts[seconds] = whole.counts.get(seconds, 0) + jobs
+            whole.counts.update(part.counts)
         return whole
 
     def percentile(self, share: float) -> float | None:

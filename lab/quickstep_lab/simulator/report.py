@@ -15,7 +15,7 @@ from quickstep.report.dashboard.plot import Pin
 from quickstep_lab.cost.model import DAYS
 from quickstep_lab.cost.month import OURS, WITH_SURGES
 from quickstep_lab.lanes import Row, clock, curves, lanes
-from quickstep_lab.paper import DESK, PHONE, TABLET, figure, more, paper, remark, row, table
+from quickstep_lab.paper import DESK, PHONE, TABLET, figure, more, noted, paper, remark, row, table
 from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.measure import needed_task_seconds
 from quickstep_lab.simulator.names import called
@@ -194,34 +194,22 @@ class _Report:
         summary, standing = self.comparison.scalers[name], self.standings[name]
         medians = summary.medians
         code = f"{name}, announced, not shipped" if name in ANNOUNCED else name
-        failed = join(
-            f"{1 - medians.success_rate:.3%}",
-            element("small", None, self._spread(summary, "failed", "{:,.0f}".format)),
+        failed = noted(
+            f"{1 - medians.success_rate:.3%}", self._spread(summary, "failed", "{:,.0f}".format)
         )
-        hours = join(
-            f"{medians.task_seconds / 3600:,.2f}",
-            element("small", None, self._spread(summary, "task_seconds", _hours)),
-        )
-        enough = join(
-            self._enough(medians.time_to_capacity_s),
-            element("small", None, self._spread(summary, "time_to_capacity_s", self._enough)),
-        )
+        dollars = f"{standing.tasks:,.2f} tasks + {standing.bill.total:,.2f} scaling"
         return row(
-            join(f"{number}. {called(name)}", element("small", None, code)),
+            noted(f"{number}. {called(name)}", code),
             (
-                enough,
+                noted(
+                    self._enough(medians.time_to_capacity_s),
+                    self._spread(summary, "time_to_capacity_s", self._enough),
+                ),
                 element("td", {"class": "lost"}, failed),
                 f"{self._slow_for(self.comparison.series[name]):,.0f} s",
                 " / ".join(_wait(medians.latency_ms[p]) for p in ("p50", "p95", "p99")),
-                hours,
-                join(
-                    f"{standing.total:,.2f}",
-                    element(
-                        "small",
-                        None,
-                        f"{standing.tasks:,.2f} tasks + {standing.bill.total:,.2f} scaling",
-                    ),
-                ),
+                noted(_hours(medians.task_seconds), self._spread(summary, "task_seconds", _hours)),
+                noted(f"{standing.total:,.2f}", dollars),
                 f"{medians.scale_actions:,} / {medians.reversals:,}",
             ),
             "mine" if name == self.main else None,

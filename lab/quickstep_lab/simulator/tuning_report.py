@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from quickstep.report.dashboard.html import Markup, element, join
-from quickstep_lab.paper import figure, more, paper, remark, row, table
+from quickstep_lab.paper import figure, more, noted, paper, remark, row, table
 from quickstep_lab.scatter import Axes, Dot, scatter
 from quickstep_lab.simulator.tuning_reasons import reasons
 from quickstep_lab.simulator.tuning_space import described
@@ -88,10 +88,7 @@ _HEADINGS = (
 def _result(tuning: Tuning, an_hour: float) -> Markup:
     rows = (
         row(
-            join(
-                f"{number}. {described(one.document)}",
-                element("small", None, _role(one, tuning)),
-            ),
+            noted(f"{number}. {described(one.document)}", _role(one, tuning)),
             _cells(one, an_hour),
             "mine" if one.same_as(tuning.chosen) else None,
         )
