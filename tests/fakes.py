@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quickstep.engine.model import Service
 from quickstep.loop.cycle import MAX_EVENT_AGE
@@ -15,7 +15,7 @@ from quickstep_lab.in_memory.account import InMemoryAws
 from tests.builders import NOW, WEB, a_document, a_look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from quickstep.loop.cycle import Cycle
     from quickstep.loop.door import Door
@@ -39,6 +39,16 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class InMemoryEvents:
+    """A bus that keeps its events."""
+
+    put_events: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def put(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self.put_events += events
 
 
 @dataclass

@@ -307,7 +307,7 @@ def run(
             timed.client("application-autoscaling"),
         )
         clock.sleep(max(0.0, (start - clock.now()).total_seconds()))
-        found = watch(plan, start, sight, clock, lambda: _reset(timed, plan, contenders))
+        found = watch(plan, start, sight.look, clock, lambda: _reset(timed, plan, contenders))
         in_time()
         say("All surges are over; deleting the stack")
         return found

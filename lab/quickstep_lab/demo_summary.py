@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -56,33 +57,19 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluations:
-    """How many decisions the scaler made, by trigger."""
-
-    surges: int = 0
-    alarms: int = 0
-    rechecks: int = 0
-    heartbeats: int = 0
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.surges + self.alarms + self.rechecks + self.heartbeats
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """A run in figures; seconds count from the start of the traffic.
 
     `surge_at` is the first overloaded second of the first surge that was answered, or that a
     scale-out alarm should have answered; None without one. `answer` is the scaler's answer to it.
-    `desired` has every change of the desired count. No request failed after second `last_failed`.
+    `evaluations` counts the scaler's decisions by trigger, `desired` has every change of the
+    desired count. No request failed after second `last_failed`.
     """
 
     seconds: int
     surge_at: int | None
     answer: Answer | None
-    evaluations: Evaluations
+    evaluations: Mapping[str, int]
     desired: tuple[Desired, ...]
     requests: float
     served: float
@@ -130,12 +117,11 @@ def summarise(snapshots: Sequence[Snapshot]) -> Summary:
     ]
     threshold = min((a.threshold for a in alarms if a.policy in scale_out), default=float("inf"))
     overloaded = [shot.load.per_task > threshold for shot in snapshots]
-    kinds = [one.kind for one in made]
     return Summary(
         seconds=len(snapshots),
         surge_at=_surge_at(overloaded, fired, felt),
         answer=_answer(fired, felt, made, snapshots),
-        evaluations=Evaluations(*map(kinds.count, (SURGE, "alarm", "re-check", "heartbeat"))),
+        evaluations=Counter(one.kind for one in made),
         desired=_desired(made, snapshots),
         requests=sum(shot.load.requests for shot in snapshots),
         served=sum(shot.load.served for shot in snapshots),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from quickstep_lab.demo_summary import Answer, Desired, Evaluations, Summary
+    from quickstep_lab.demo_summary import Answer, Desired, Summary
     from quickstep_lab.race import Lane, Race
 
 Show = Callable[[Sequence[Snapshot]], None]
@@ -342,10 +342,11 @@ def _desired(counts: Sequence[Desired]) -> Iterator[str]:
         yield f"{desired.count} ({desired.since} s)" if n else f"{desired.count}"
 
 
-def _evaluations(made: Evaluations) -> str:
+def _evaluations(made: Mapping[str, int]) -> str:
+    surges, alarms, rechecks, heartbeats = counts = [made.get(kind, 0) for kind in _WHO]
     return (
-        f"{made.total}: {made.surges} at a surge, {made.alarms} after an alarm changed state, "
-        f"{made.rechecks} re-checks, {made.heartbeats} by the heartbeat"
+        f"{sum(counts)}: {surges} at a surge, {alarms} after an alarm changed state, "
+        f"{rechecks} re-checks, {heartbeats} by the heartbeat"
     )
 
 

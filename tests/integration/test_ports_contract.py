@@ -66,7 +66,7 @@ from quickstep.protocol.ports import (
     Services,
 )
 from quickstep_lab.embedded_aws import TABLE, Account, put_policy
-from quickstep_lab.in_memory.account import InMemoryAws, InMemoryEvents
+from quickstep_lab.in_memory.account import InMemoryAws
 from quickstep_lab.in_memory.table import ITEM_BYTES
 from tests.builders import (
     DEFINITION,
@@ -84,7 +84,7 @@ from tests.builders import (
     known,
     load_event,
 )
-from tests.fakes import World
+from tests.fakes import InMemoryEvents, World
 from tests.integration.scene import elsewhere
 
 if TYPE_CHECKING:
@@ -1293,7 +1293,7 @@ class Bus:
 @pytest.fixture(params=["in memory", "AWS"])
 def bus(request: pytest.FixtureRequest) -> Bus:
     if request.param == "in memory":
-        kept = InMemoryEvents(lambda _call, effect: effect())
+        kept = InMemoryEvents()
         return Bus(kept, lambda: list(kept.put_events))
     return on_aws(request.getfixturevalue("account"))
 

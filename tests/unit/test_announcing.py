@@ -18,9 +18,8 @@ from quickstep.protocol.events import LONGEST_REASON, event_of
 from quickstep.protocol.memory import Memory
 from quickstep.protocol.messages import Recheck
 from quickstep.protocol.ports import MOST_EVENTS, CallFailedError
-from quickstep_lab.in_memory.account import InMemoryEvents
 from tests.builders import HIGH, ROOT, WEB, a_record, a_transition, known
-from tests.fakes import World
+from tests.fakes import InMemoryEvents, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +31,9 @@ DENIED = CallFailedError(Outcome.FAILED_DENIED, "GetMetricData: AccessDenied: no
 SEEN = Service(4, 4, 0)
 
 
-def a_bus() -> InMemoryEvents:
-    return InMemoryEvents(lambda _call, effect: effect())
-
-
 def announced(outcomes: Sequence[Outcome], *records: DecisionRecord) -> list[str]:
     """Return the outcomes that an announcer tells of records, one look after the other."""
-    bus = a_bus()
+    bus = InMemoryEvents()
     announcer = Announcer(bus, frozenset(outcomes))
     for record in records:
         assert announcer.announce([record]) == []

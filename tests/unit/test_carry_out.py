@@ -187,7 +187,7 @@ def test_services_are_looked_at_each_second_until_the_plan_ends() -> None:
     plan, services = Plan(surges=2, warm=5, surge=10, rest=8), Services()
     clock = Clock(now=lambda: services.now, sleep=services.sleep)
 
-    found = watch(plan, START, services, clock, services.reset)
+    found = watch(plan, START, services.look, clock, services.reset)
 
     assert services.looks == [at(second) for second in range(plan.seconds)]
     assert [(surge.number, surge.update) for surge in found] == [(0, at(8)), (1, None)]
@@ -197,7 +197,7 @@ def test_each_surge_finds_the_services_as_they_were_before_the_first() -> None:
     plan, services = Plan(surges=2, warm=5, surge=10, rest=8), Services()
     clock = Clock(now=lambda: services.now, sleep=services.sleep)
 
-    found = watch(plan, START, services, clock, services.reset)
+    found = watch(plan, START, services.look, clock, services.reset)
 
     assert services.resets == [at(17.25)]
     assert [(surge.before, surge.after) for surge in found] == [(2, 6), (2, 2)]

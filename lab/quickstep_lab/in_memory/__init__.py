@@ -1,1 +1,1 @@
-"""AWS in memory: all of the scaler's ports, checked by the real adapters' contract tests."""
+"""AWS in memory: what an evaluation needs of it, checked by the real adapters' contract tests."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from quickstep.alarms.reading import read_window
 from quickstep.config import ConfigError, parse_target_of
@@ -57,19 +57,6 @@ DOCUMENTS_A_PAGE = 10
 """As GetParametersByPath returns."""
 
 NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue: The specified queue does not exist."
-
-
-@dataclass
-class InMemoryEvents:
-    """A bus that keeps its events."""
-
-    hook: Hook
-    put_events: list[Mapping[str, Any]] = field(default_factory=list)
-
-    @call("PutEvents")
-    def put(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Put events on the bus; see the port."""
-        self.put_events += events
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from quickstep_lab.prove.collect import Collector
 
@@ -16,19 +16,15 @@ if TYPE_CHECKING:
     from quickstep_lab.prove.plan import Contender, Plan
     from quickstep_lab.prove.result import Surge
 
+    Look = Callable[[datetime, datetime], Mapping[Contender, Seen]]
+    """Looks at the services at a moment, for what has happened since another; see `Sight`."""
+
 POLL_SECONDS = 1.0
 """From one look to the next: no figure is more exact."""
 
 
-class Looks(Protocol):
-    """What looks at the services; see `Sight`."""
-
-    def look(self, now: datetime, since: datetime) -> Mapping[Contender, Seen]:
-        """Return what is seen at a moment."""
-
-
 def watch(
-    plan: Plan, start: datetime, looks: Looks, clock: Clock, reset: Callable[[], None]
+    plan: Plan, start: datetime, look: Look, clock: Clock, reset: Callable[[], None]
 ) -> tuple[Surge, ...]:
     """Look each second until the last surge is over; return what was stamped.
 
@@ -38,7 +34,7 @@ def watch(
     collector, end = Collector(plan, start), start + timedelta(seconds=plan.seconds)
     due = [start + timedelta(seconds=seconds) for seconds in plan.resets]
     while (now := clock.now()) < end:
-        collector.saw(now, looks.look(now, start))
+        collector.saw(now, look(now, start))
         if due and now >= due[0]:
             reset()
             del due[0]

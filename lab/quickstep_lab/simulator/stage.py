@@ -125,7 +125,6 @@ class Run:
     steps of `latency_step(seconds)`.
     """
 
-    scaler: str
     seed: int
     origin: datetime
     seconds: tuple[Second, ...]
@@ -276,7 +275,6 @@ def play(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: int) 
             seconds.append(outcome)
             desired.append(fleet.desired)
     return Run(
-        scaler=scaler.name,
         seed=seed,
         origin=START + timedelta(seconds=lead),
         seconds=tuple(seconds),

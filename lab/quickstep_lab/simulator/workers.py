@@ -95,7 +95,6 @@ def play_jobs(scaler: Scaler, traffic: Traffic, world: World, tasks: int, seed: 
         overdue = queue.overdue(lead + len(traffic.requests))
         seconds[-1] = seconds[-1]._replace(failed=seconds[-1].failed + overdue)
     return Run(
-        scaler=scaler.name,
         seed=seed,
         origin=START + timedelta(seconds=lead),
         seconds=tuple(seconds),

@@ -48,7 +48,6 @@ def a_played(
         done = [after for at, _, after in actions if at < second]
         desired.append(done[-1] if done else tasks)
     return Run(
-        scaler="synthetic",
         seed=0,
         origin=START,
         seconds=tuple(

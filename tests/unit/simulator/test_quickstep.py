@@ -94,9 +94,10 @@ def test_a_ramp_is_expected_to_go_on() -> None:
 
 
 def test_the_textbook_policy_is_the_same_without_guards() -> None:
-    mine, without = a_run(QUICKSTEP, a_surge(3)), a_run(textbook(SETUP), a_surge(3))
+    bare = textbook(SETUP)
+    mine, without = a_run(QUICKSTEP, a_surge(3)), a_run(bare, a_surge(3))
     assert guards(without) == set()
-    assert without.scaler == "textbook"
+    assert bare.name == "textbook"
     assert without.actions[0].at == mine.actions[0].at
     assert max(without.desired) > max(mine.desired)
 

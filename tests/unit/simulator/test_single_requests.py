@@ -24,7 +24,6 @@ def a_recorded(
     befores = [tasks, *(after for _, after in changes)]
     actions = (Action(at, befores[n], after, "") for n, (at, after) in enumerate(changes))
     return Run(
-        scaler="recorded",
         seed=0,
         origin=START,
         seconds=tuple(Second(count, 0, 0, 0, 0) for count in requests),
