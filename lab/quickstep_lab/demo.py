@@ -113,10 +113,6 @@ def _alarm(policy: Policy) -> PutMetricAlarmInputTypeDef:
     }
 
 
-def _nowhere(_snapshots: Sequence[Snapshot]) -> None:
-    """Show a run to nobody but the terminal."""
-
-
 def play_on_embedded_aws(
     plan: Plan,
     console: Console,
@@ -179,7 +175,7 @@ def play(
     clock: Clock,
     log: IO[str],
     *,
-    publish: demo_view.Show = _nowhere,
+    publish: demo_view.Show = lambda _: None,
     rivals: Sequence[Lane] = (),
     stay: demo_view.Show | None = None,
 ) -> Summary:

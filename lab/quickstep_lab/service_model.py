@@ -20,9 +20,6 @@ START_UP = constants.START_UP.value
 CAPACITY = constants.TASK_CAPACITY.value
 """Requests a second that one task can serve."""
 
-DEREGISTRATION_DELAY = constants.DEREGISTRATION_DELAY.value
-"""Seconds that a removed task drains."""
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -55,7 +52,7 @@ class FargateService:
 
     start_up: float = START_UP
     capacity: float = CAPACITY
-    deregistration_delay: float = DEREGISTRATION_DELAY
+    deregistration_delay: float = constants.DEREGISTRATION_DELAY.value
     tasks: tuple[Task, ...] = ()
     drained: tuple[Task, ...] = ()
     launched: int = 0

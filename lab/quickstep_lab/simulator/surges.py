@@ -62,7 +62,7 @@ class FeltSurges:
         since: dict[int, list[Task]] = {}
         for task in self._stage.fleet.publishing_servers():
             since.setdefault(math.ceil(task.serves_at), []).append(task)
-        self._feeling = {first: self._feeling.get(first) or self._calm() for first in since}
+        self._feeling = {first: self._feeling.get(first) or Surges(self._target) for first in since}
         return [
             task
             for first, tasks in since.items()
@@ -70,9 +70,6 @@ class FeltSurges:
             for task in tasks
             if not self._is_lost()
         ]
-
-    def _calm(self) -> Surges:
-        return Surges(self._target)
 
     def _seen_since(self, first: int) -> list[Second]:
         """Return the load of a task that has served since a second: nothing before it."""

@@ -40,13 +40,6 @@ if TYPE_CHECKING:
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
 
-RUNGS = constants.DEPTH_RUNGS.whole
-"""Steps of the ladder on depth: the first for one task, each further one for twice as many."""
-
-DEPTH_COOLDOWN = constants.DEPTH_COOLDOWN.whole
-DEPTH_IN_PERIODS = constants.DEPTH_IN_PERIODS.whole
-"""Minutes that the queue must be short before the ladder on depth removes tasks."""
-
 
 def jobs_of(policy: QueuePolicy, late_after: float) -> Jobs:
     """Return the jobs that a queue policy describes."""
@@ -118,7 +111,7 @@ def queue_scalers(setup: Setup) -> tuple[Scaler, ...]:
     return (
         Quickstep(setup),
         TargetTracking(backlog_per_task(setup), "aas-target-tracking-60s"),
-        StepScaling(depth_steps(setup), 60, in_periods=DEPTH_IN_PERIODS),
+        StepScaling(depth_steps(setup), 60, in_periods=constants.DEPTH_IN_PERIODS.whole),
     )
 
 
@@ -146,20 +139,21 @@ def depth_steps(setup: Setup) -> Setup:
     """
     (queue,) = setup.target.queues
     depth = queue.drain_seconds * queue.jobs_per_second
+    rungs, cooldown = constants.DEPTH_RUNGS.whole, constants.DEPTH_COOLDOWN.whole
     steps = tuple(
         StepAdjustment(
             depth * (2**rung - 1),
-            depth * (2 ** (rung + 1) - 1) if rung < RUNGS - 1 else None,
+            depth * (2 ** (rung + 1) - 1) if rung < rungs - 1 else None,
             2**rung,
         )
-        for rung in range(RUNGS)
+        for rung in range(rungs)
     )
     out = StepPolicy(
         "deep",
         Direction.OUT,
         AdjustmentType.CHANGE_IN_CAPACITY,
         steps,
-        DEPTH_COOLDOWN,
+        cooldown,
         metric_scope=MetricScope.TOTAL,
     )
     in_ = StepPolicy(
@@ -167,7 +161,7 @@ def depth_steps(setup: Setup) -> Setup:
         Direction.IN,
         AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
         (StepAdjustment(None, 0, -constants.DEPTH_IN_PERCENT.whole),),
-        DEPTH_COOLDOWN,
+        cooldown,
         metric_scope=MetricScope.TOTAL,
     )
     target = replace(setup.target, policies=(out, in_), queues=())

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from quickstep_lab.simulator.stage import Stage, WatchedAlarm
 
-REPEAT_SECONDS = constants.REPEAT.whole
-"""An alarm repeats its Auto Scaling actions once a minute while it stays in its state."""
-
 
 def repeat(
     stage: Stage, alarm: WatchedAlarm, act: Callable[[WatchedAlarm], None], delay: float = 0.0
@@ -35,7 +32,7 @@ def repeat(
         if alarm.state is not AlarmState.ALARM or alarm.at != since:
             return
         stage.at(stage.now + stage.world.aas_action.draw(stage.random), take)
-        stage.at(stage.now + REPEAT_SECONDS, lambda: fire(since))
+        stage.at(stage.now + constants.REPEAT.value, lambda: fire(since))
 
     def take() -> None:
         if alarm.values:  # in an outage, the last one may have expired since the alarm's action

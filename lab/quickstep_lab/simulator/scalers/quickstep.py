@@ -100,7 +100,7 @@ class _Player(InMemoryAws):
             clock=lambda: stage.clock,
             new_id=self._new_id,
             jitter=stage.random.random,
-            sleep=_no_sleep,
+            sleep=lambda _: None,  # nothing throttles here, so nothing is retried
         )
         self._cycle = self._door.cycle
 
@@ -129,19 +129,17 @@ class _Player(InMemoryAws):
         """Listen to the tasks' surges from now on."""
 
         def second_over(second: int, per_task: float) -> None:
-            self._surge_sent(felt.message_at(second, per_task))
+            at = felt.message_at(second, per_task)
+            if at is None:
+                return
+            self._stage.surges.append(at)
+            said = {
+                "resource_id": self._service.resource_id,
+                "at": write_moment(START + timedelta(seconds=at)),
+            }
+            self._arrive(at + self._stage.world.hop, json.dumps(said), SURGES)
 
         self._stage.listeners.append(second_over)
-
-    def _surge_sent(self, at: float | None) -> None:
-        if at is None:
-            return
-        self._stage.surges.append(at)
-        said = {
-            "resource_id": self._service.resource_id,
-            "at": write_moment(START + timedelta(seconds=at)),
-        }
-        self._arrive(at + self._stage.world.hop, json.dumps(said), SURGES)
 
     def _arrive(self, at: float, body: str, queue: str) -> None:
         """Have a queue's message evaluated once the function has started."""
@@ -243,7 +241,3 @@ def _described(alarm: SimulatedAlarm) -> AlarmDefinition:
         n=alarm.evaluation_periods,
         m=alarm.datapoints_to_alarm,
     )
-
-
-def _no_sleep(_duration: timedelta) -> None:
-    """Do nothing: nothing throttles here, so nothing is retried."""

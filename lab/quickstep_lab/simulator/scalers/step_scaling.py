@@ -74,12 +74,6 @@ MOST_STEPS = constants.LADDER_STEPS.whole
 REACH = constants.LADDER_REACH.value
 """The surge that the ladder's last step is for: ten times the target on each task."""
 
-LADDER_OUT_COOLDOWN = constants.LADDER_OUT_COOLDOWN.whole
-LADDER_IN_COOLDOWN = constants.COOLDOWN.whole
-LADDER_IN_SECONDS = constants.LADDER_IN_SECONDS.whole
-"""A careful AAS user's choice on the simulator's traffic: a start-up, AAS's default, and neither
-the few minutes that flap nor the quarter of an hour that target tracking waits."""
-
 IN_ROOM = constants.LADDER_ROOM.value
 """A scale-in loads the remaining tasks to at most this share of the target."""
 
@@ -107,8 +101,10 @@ def percent_ladder(setup: Setup) -> StepScaling:
     least = max(1, setup.target.min_capacity)
     low = min(IN_ROOM, least / (least + 1))
     policies = (
-        _by_percent("percent-out", Direction.OUT, _steps_out(target), LADDER_OUT_COOLDOWN),
-        _by_percent("percent-in", Direction.IN, _steps_in(target, low), LADDER_IN_COOLDOWN),
+        _by_percent(
+            "percent-out", Direction.OUT, _steps_out(target), constants.LADDER_OUT_COOLDOWN.whole
+        ),
+        _by_percent("percent-in", Direction.IN, _steps_in(target, low), constants.COOLDOWN.whole),
     )
     document = replace(
         setup.target,
@@ -119,7 +115,7 @@ def percent_ladder(setup: Setup) -> StepScaling:
     watch = Watch(setup.signal)
     ladder = Setup(document, thresholds, dict.fromkeys(thresholds, watch))
     period = setup.signal.period
-    return StepScaling(ladder, period, "percent", LADDER_IN_SECONDS // period)
+    return StepScaling(ladder, period, "percent", constants.LADDER_IN_SECONDS.whole // period)
 
 
 def _by_percent(

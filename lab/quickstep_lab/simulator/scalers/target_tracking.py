@@ -94,14 +94,6 @@ def labelled(name: str) -> str:
     return f"{name} (announced)" if name in ANNOUNCED else name
 
 
-OUT_PERIODS = constants.TRACKING_PERIODS.whole
-IN_SECONDS = constants.TRACKING_IN.whole
-"""Target tracking's alarms: 3 of 3 datapoints above the target, 15 minutes below 90 % of it."""
-
-IN_COOLDOWN = constants.COOLDOWN.whole
-"""Seconds: AAS's default for ECS."""
-
-
 @dataclass(frozen=True, slots=True)
 class TargetTracking:
     """An AAS target tracking policy, with the scale-out threshold as its target."""
@@ -159,11 +151,11 @@ class _TrackingPlayer:
         self._out: tuple[datetime, int] | None = None
         self._in: datetime | None = None
         for comparison, threshold, n, act in (
-            ("GreaterThanThreshold", self._goal, OUT_PERIODS, self._scale_out),
+            ("GreaterThanThreshold", self._goal, constants.TRACKING_PERIODS.whole, self._scale_out),
             (
                 "LessThanThreshold",
                 constants.TRACKING_ROOM.value * self._goal,
-                IN_SECONDS // kind.period,
+                constants.TRACKING_IN.whole // kind.period,
                 self._scale_in,
             ),
         ):
@@ -199,7 +191,7 @@ class _TrackingPlayer:
 
     def _scale_in(self, alarm: WatchedAlarm) -> None:
         stage = self._stage
-        if self._in and stage.clock < self._in + timedelta(seconds=IN_COOLDOWN):
+        if self._in and stage.clock < self._in + timedelta(seconds=constants.COOLDOWN.value):
             return
         running = stage.fleet.running(stage.now)
         wanted = self._wanted(running, alarm.values[-1])
