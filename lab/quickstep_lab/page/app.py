@@ -3,7 +3,7 @@
     GET /          the whole page; filters and pages are links, so it works without the script
     GET /events    server-sent events: the parts of the page, whenever there is a newer edition
     GET /page.js   replaces those parts
-    GET /race      the same for the demo next to AWS's scalers, with /race/events and /race.js
+    GET /race      the same for the demo next to AWS's scalers, with /race/events
 
 Each event carries everything shown. So a tab that was paused, or whose connection broke, catches up
 with the first event it gets. Its `Last-Event-ID` only says whether it needs one.
@@ -53,7 +53,7 @@ LOOK_SECONDS = 0.1
 """How often a stream looks for a newer edition."""
 KEEP_ALIVE_SECONDS = 15
 """After this time without an edition, a comment checks whether the tab is still there."""
-_HERE = Path(__file__).parent
+_SCRIPT = Path(__file__).with_name("page.js")
 _MOST_PAGE, _MOST_WIDTH = 1_000_000, 10_000
 
 
@@ -86,8 +86,8 @@ def make_app(feed: Feed) -> Starlette:
 
         return _stream(request, feed, parts_of)
 
-    async def script(request: Request) -> Response:
-        return FileResponse(_HERE / request.url.path[1:], media_type="text/javascript")
+    async def script(_request: Request) -> Response:
+        return FileResponse(_SCRIPT, media_type="text/javascript")
 
     return Starlette(
         routes=[
@@ -96,7 +96,6 @@ def make_app(feed: Feed) -> Starlette:
             Route("/page.js", script),
             Route("/race", race),
             Route("/race/events", race_events),
-            Route("/race.js", script),
         ],
         middleware=[
             Middleware(_Headers),

@@ -1,4 +1,4 @@
-// Replaces the parts of the page that have changed, and leaves the others, with whatever the viewer
+// Replaces the parts of a page that have changed, and leaves the others, with whatever the viewer
 // has opened in them, alone. All HTML comes from the server, where every text was escaped.
 "use strict";
 
@@ -61,7 +61,7 @@ function listen() {
   const query = new URLSearchParams(location.search);
   query.set("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
   query.set("width", Math.floor(part("chart").clientWidth - 2));
-  source = new EventSource(`/events?${query}`);
+  source = new EventSource(`${location.pathname.replace(/\/$/, "")}/events?${query}`);
   source.onmessage = (event) => {
     const edition = JSON.parse(event.data);
     document.documentElement.dataset.edition = event.lastEventId;

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from quickstep_lab.race import Race
 
 _NARROWEST, _WIDEST, _HEIGHT = 280, 1360, 110
+_LIVE = {"data-live": "● live", "data-lost": "○ not connected"}
 
 
 def race_page(race: Race | None, *, live: bool) -> str:
     """Return the race as a whole page, which its script updates part by part."""
     parts = race_parts(race, live=live).items()
     body = (element("div", {"data-part": name}, part) for name, part in parts)
-    return paper("The race · Quickstep", *body, script="/race.js")
+    return paper("The race · Quickstep", *body, script="/page.js")
 
 
 def race_parts(race: Race | None, *, live: bool, width: float = DESK) -> Mapping[str, Markup]:
@@ -31,7 +32,7 @@ def race_parts(race: Race | None, *, live: bool, width: float = DESK) -> Mapping
             "header",
             None,
             element("h1", None, "One surge, three scalers"),
-            element("span", {"class": "live"}, "● live") if live else None,
+            element("span", {"class": "live", **_LIVE}, "● live") if live else None,
         ),
         "said": element("p", {"class": "headline"}, _said(race, live=live)),
         "result": _result(race) if race else join(),
