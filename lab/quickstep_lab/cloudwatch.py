@@ -120,8 +120,8 @@ def _datapoints(
     starts = evaluation_range(definition, now)
     answer = client.get_metric_data(
         MetricDataQueries=[
-            _query("value", definition, definition.statistic),
-            _query("samples", definition, "SampleCount"),
+            metric_query("value", definition, definition.statistic),
+            metric_query("samples", definition, "SampleCount"),
         ],
         StartTime=starts[0],
         EndTime=starts[-1] + timedelta(seconds=definition.period),
@@ -137,7 +137,8 @@ def _datapoints(
     )
 
 
-def _query(query_id: str, definition: AlarmDefinition, stat: str) -> MetricDataQueryTypeDef:
+def metric_query(query_id: str, definition: AlarmDefinition, stat: str) -> MetricDataQueryTypeDef:
+    """Return the part of GetMetricData that reads an alarm's metric."""
     return {
         "Id": query_id,
         "MetricStat": {

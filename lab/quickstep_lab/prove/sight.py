@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from quickstep_lab.alarms import read_definition
 from quickstep_lab.clock import period_start
+from quickstep_lab.cloudwatch import metric_query
 from quickstep_lab.prove.collect import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef, MetricDataQueryTypeDef
+    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
@@ -72,23 +74,27 @@ class Sight:
         """Return the newest period of each alarm's metric that is above its threshold."""
         if not alarms:
             return {}
-        longest = max(alarm["Period"] for alarm in alarms)
+        definitions = [read_definition(alarm) for alarm in alarms]
+        longest = max(one.period for one in definitions)
         answer = self.cloudwatch.get_metric_data(
-            MetricDataQueries=[_query(index, alarm) for index, alarm in enumerate(alarms)],
+            MetricDataQueries=[
+                metric_query(f"m{index}", one, one.statistic)
+                for index, one in enumerate(definitions)
+            ],
             # On the grid of periods, where CloudWatch's own begin.
             StartTime=period_start(now, 60) - timedelta(seconds=_PERIODS * longest),
             EndTime=now + timedelta(seconds=longest),
         )
         found = {result["Id"]: result for result in answer["MetricDataResults"]}
         newest: dict[str, datetime | None] = {}
-        for index, alarm in enumerate(alarms):
+        for index, one in enumerate(definitions):
             result = found[f"m{index}"]
             above = [
                 at.astimezone(UTC)
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True)
-                if value > alarm["Threshold"]
+                if one.breached_by(value)
             ]
-            newest[alarm["AlarmName"]] = max(above, default=None)
+            newest[one.name] = max(above, default=None)
         return newest
 
     def _evaluated(
@@ -128,18 +134,3 @@ def _alarmed(alarm: MetricAlarmTypeDef) -> datetime | None:
     if alarm["StateValue"] != "ALARM":
         return None
     return alarm["StateUpdatedTimestamp"].astimezone(UTC)
-
-
-def _query(index: int, alarm: MetricAlarmTypeDef) -> MetricDataQueryTypeDef:
-    return {
-        "Id": f"m{index}",
-        "MetricStat": {
-            "Metric": {
-                "Namespace": alarm["Namespace"],
-                "MetricName": alarm["MetricName"],
-                "Dimensions": alarm["Dimensions"],
-            },
-            "Period": alarm["Period"],
-            "Stat": alarm["Statistic"],
-        },
-    }
