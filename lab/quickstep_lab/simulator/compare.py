@@ -7,6 +7,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import parse_target
@@ -160,35 +161,34 @@ def compare_each(
     progress: Callable[[], None] = lambda: None,
 ) -> list[Comparison]:
     """Do the same for several experiments with their own scalers; they share the work."""
-    runs = [
-        (number, scaler, seed)
-        for number, (experiment, scalers) in enumerate(experiments)
-        for seed in range(experiment.seeds)
+    work = [
+        (experiment, scaler, seed)
+        for experiment, scalers in experiments
         for scaler in scalers
+        for seed in range(experiment.seeds)
     ]
-    work = [(experiments[number][0], scaler, seed) for number, scaler, seed in runs]
-    results: dict[tuple[int, str, int], tuple[Measures, Series | None]] = {}
+    results = []
     with shared_by(jobs) as do_all:
-        for (number, scaler, seed), result in zip(runs, do_all(_run, work), strict=True):
-            results[number, scaler.name, seed] = result
+        for result in do_all(_run, work):
+            results.append(result)
             progress()
+    done = iter(results)
     return [
-        Comparison(
-            experiment,
-            {
-                scaler.name: summarise(
-                    [results[number, scaler.name, seed][0] for seed in range(experiment.seeds)]
-                )
-                for scaler in scalers
-            },
-            {
-                scaler.name: series
-                for scaler in scalers
-                if (series := results[number, scaler.name, 0][1])
-            },
-        )
-        for number, (experiment, scalers) in enumerate(experiments)
+        _compared(experiment, {s.name: list(islice(done, experiment.seeds)) for s in scalers})
+        for experiment, scalers in experiments
     ]
+
+
+_Result = tuple[Measures, Series | None]
+
+
+def _compared(experiment: Experiment, results: Mapping[str, Sequence[_Result]]) -> Comparison:
+    """Return the comparison of each scaler's runs, one with each seed."""
+    return Comparison(
+        experiment,
+        {name: summarise([measures for measures, _ in runs]) for name, runs in results.items()},
+        {name: series for name, [(_, series), *_] in results.items() if series},
+    )
 
 
 @contextmanager
@@ -202,7 +202,7 @@ def shared_by(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield pool.map
 
 
-def _run(work: tuple[Experiment, Scaler, int]) -> tuple[Measures, Series | None]:
+def _run(work: tuple[Experiment, Scaler, int]) -> _Result:
     experiment, scaler, seed = work
     run = played(experiment, scaler, seed)
     measures = measure(run, experiment.setup.load_per_task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,7 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
     given = Candidate(search.document, search.baseline.thresholds, Score(0, 0))
     tried: dict[Choice, Candidate] = {}
     known = {_key(given)}
+    score = partial(_score, search)
     with shared_by(jobs) as do_all:
 
         def try_all(choices: Iterable[Choice]) -> None:
@@ -174,12 +176,12 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
                 if (key := _key(candidate)) not in known:
                     known.add(key)
                     new[choice] = candidate
-            scores = do_all(_score, _jobs(search, list(new.values()), held_out=False))
-            for (choice, candidate), score in zip(new.items(), scores, strict=True):
-                tried[choice] = replace(candidate, tuned=score)
+            scores = do_all(score, new.values())
+            for (choice, candidate), tuned in zip(new.items(), scores, strict=True):
+                tried[choice] = replace(candidate, tuned=tuned)
                 progress()
 
-        scores = do_all(_score, _jobs(search, [given], held_out=False))
+        scores = do_all(score, [given])
         baseline = replace(given, tuned=next(iter(scores)))
         wide = round(search.candidates * (1 - NEIGHBOURS))
         try_all(_begun(search, wide, random))
@@ -189,9 +191,9 @@ def tune(search: Search, *, jobs: int = 1, progress: Callable[[], None] = lambda
         everything = [baseline, *tried.values()]
         chosen = choose(everything, search.floor)
         shown = [*front(everything), chosen, baseline]
-        held_out = do_all(_score, _jobs(search, shown, held_out=True))
+        held_out = do_all(partial(score, held_out=True), shown)
     *found, chosen, baseline = (
-        replace(candidate, held_out=score) for candidate, score in zip(shown, held_out, strict=True)
+        replace(candidate, held_out=held) for candidate, held in zip(shown, held_out, strict=True)
     )
     return Tuning(baseline, tuple(found), chosen, tuple(everything), search.floor)
 
@@ -245,34 +247,18 @@ def choose(candidates: Sequence[Candidate], floor: float) -> Candidate:
     return max(candidates, key=lambda c: (c.tuned.success_rate, -c.tuned.task_hours))
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    candidate: Candidate
-    yardstick: Setup
-    traffics: tuple[Traffic, ...]
-    world: World
-    seeds: tuple[int, ...]
-
-
-def _jobs(search: Search, candidates: Sequence[Candidate], *, held_out: bool) -> list[_Job]:
-    first = HELD_OUT_SEED if held_out else 0
-    traffics = search.held_out if held_out else search.tuned
-    seeds = tuple(range(first, first + search.seeds))
-    return [_Job(c, search.baseline, traffics, search.world, seeds) for c in candidates]
-
-
-def _score(job: _Job) -> Score:
+def _score(search: Search, candidate: Candidate, *, held_out: bool = False) -> Score:
     """Play a candidate on every traffic with all seeds, starting with its right number of tasks."""
-    candidate = job.candidate
-    setup = setup_of(candidate.document, candidate.thresholds, job.yardstick.signal)
+    yardstick, first = search.baseline, HELD_OUT_SEED if held_out else 0
+    setup = setup_of(candidate.document, candidate.thresholds, yardstick.signal)
     runs = [
         [
-            play(Quickstep(setup), traffic, job.world, tasks_at_start(traffic, setup), seed)
-            for seed in job.seeds
+            play(Quickstep(setup), traffic, search.world, tasks_at_start(traffic, setup), seed)
+            for seed in range(first, first + search.seeds)
         ]
-        for traffic in job.traffics
+        for traffic in (search.held_out if held_out else search.tuned)
     ]
-    threshold = job.yardstick.load_per_task
+    threshold = yardstick.load_per_task
     measures = [[measure(run, threshold) for run in of_one] for of_one in runs]
     every = [measured for of_one in measures for measured in of_one]
     added = [
@@ -289,7 +275,7 @@ def _score(job: _Job) -> Score:
             median_of_known(m.time_to_trigger_s for m in every),
             median_of_known(m.time_to_capacity_s for m in every),
             fmean(added) if added else 0.0,
-            sum(fmean(_idle(run, job.yardstick) for run in of_one) for of_one in runs) / 3600,
+            sum(fmean(_idle(run, yardstick) for run in of_one) for of_one in runs) / 3600,
         ),
     )
 
