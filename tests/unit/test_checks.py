@@ -112,7 +112,7 @@ def test_a_queue_is_there_or_is_to_be_mended(reading: QueueReading | str, findin
     assert [one for one in examine(facts) if one.check == "queues"] == [finding]
 
 
-def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
+def test_a_queue_of_another_s_dead_letters_is_reported() -> None:
     target = read_target(a_document(QueuePolicies=QUEUES))
     queues = {"jobs": QueueReading(1, dead_letters="jobs-dead"), "dead": QueueReading(9)}
 
@@ -126,7 +126,7 @@ def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
     ]
 
 
-def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
+def test_a_role_that_may_not_read_a_queue_learns_where_to_name_it() -> None:
     line = "ScalerRole may not read a queue: sqs:GetQueueUrl on arn:aws:sqs:eu-west-1:1:jobs"
 
     assert found(Verdict.PROBLEM, refused=[line]) == [

@@ -134,7 +134,7 @@ def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
     )
 
 
-def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
+def test_a_surge_that_a_task_announced_is_answered_by_its_message() -> None:
     surge = {**a_recheck(12.2, 2, 6, kind="surge"), "surge_to_update_ms": 400}
     surge["trigger"]["at"] = (START + timedelta(seconds=12)).isoformat()
     after = {21: a_decision(22.03, outcome="HELD_ANSWERED")}
