@@ -195,7 +195,7 @@ class _Report:
         medians = summary.medians
         code = f"{name}, announced, not shipped" if name in ANNOUNCED else name
         failed = join(
-            f"{1 - medians.success_rate:.3%}",
+            f"{1 - medians.success_rate:.2%}",
             element("small", None, self._spread(summary, "failed", "{:,.0f}".format)),
         )
         hours = join(
