@@ -35,7 +35,6 @@ from quickstep_cli.starter import deploying, file_names, files_of, publishing
 from quickstep_cli.targets import stored_document
 from quickstep_cli.traffic import TrafficOption, chosen_traffic
 from quickstep_lab.files import ROOT
-from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +102,7 @@ def init(
     """
     folder = out or Path(f"quickstep-{service.cluster}-{service.service}")
     _check(folder, minimum, maximum, terraform=terraform, again=again)
-    played = _traffic(traffic) if traffic else None
+    played = chosen_traffic(None, traffic) if traffic else None
     given = Answers(app=app, target_value=target_value, minimum=minimum, maximum=maximum)
     console = Console(highlight=False)
     running = look_at(aws, service)
@@ -150,12 +149,6 @@ def _check(
     if there and not again:
         rule = f"{folder} already has {', '.join(there)}; --again overwrites"
         raise typer.BadParameter(rule, param_hint="--out")
-
-
-def _traffic(file: Path | None) -> Traffic:
-    return chosen_traffic(
-        None, file, multiply=1.0, start=0, end=None, default=ScenarioName.STEP_X10
-    )
 
 
 # --- what is known, and what to ask ---------------------------------------------------------------
@@ -272,7 +265,7 @@ def _simulate(console: Console, running: Running, target: Any, played: Traffic |
 
     size = size_of(running.vcpu, running.memory, x86=running.x86)
     beside = Beside(target, running.present, max(1, running.desired or 1), size)
-    traffic = played or for_tasks(_traffic(None), beside)
+    traffic = played or for_tasks(chosen_traffic(None, None), beside)
     console.print()
     show(console, beside, play(beside, traffic))
 

@@ -19,6 +19,9 @@ _T = TypeVar("_T")
 Command = Any
 """A function that Typer calls, with its own parameters."""
 
+file_option = functools.partial(typer.Option, exists=True, dir_okay=False)
+"""An option that names a file to read."""
+
 
 def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
     """Return a decorator for commands whose first argument `make` builds from its own options.

@@ -16,20 +16,16 @@ from quickstep_lab.simulator.signals import Source
 if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Setup
 
-CpuOption = Annotated[
-    float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
-]
+CpuOption = Annotated[float, typer.Option(min=0.25, max=32, help="vCPU of a Fargate task.")]
 MemoryOption = Annotated[
-    float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
+    float, typer.Option(min=0.5, max=244, help="GB of memory of a Fargate task.")
 ]
 ArchitectureOption = Annotated[
-    Architecture,
-    typer.Option("--architecture", help="CPU architecture of the tasks; the OS is Linux."),
+    Architecture, typer.Option(help="CPU architecture of the tasks; the OS is Linux.")
 ]
 TimesOption = Annotated[
     float | None,
     typer.Option(
-        "--times-a-day",
         min=0.001,
         max=1440,
         help="How many times a day the simulated traffic comes.",
