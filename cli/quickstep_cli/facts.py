@@ -123,11 +123,7 @@ def or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
     """Return the answer, or why it is missing: one failed question does not stop the rest."""
     try:
         return ask()
-    except CallFailedError as error:
-        return Unknown(error.why)
-    except (CommandError, CorruptItemError) as error:
-        return Unknown(str(error))
-    except (ClientError, BotoCoreError) as error:
+    except (CallFailedError, CommandError, CorruptItemError, ClientError, BotoCoreError) as error:
         return Unknown(explain_error(error)[1])
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
-from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,10 +25,10 @@ from quickstep.fields import Field, Problems, show, write_moment
 from quickstep.loop.schedules import MAX_REASON
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import bounds_entry, bounds_text
-from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws, wait_for
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws
 from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.guard_rails import check_forced, past_bounds, preview
-from quickstep_cli.targets import records_since, the_target
+from quickstep_cli.targets import awaited, the_target
 from quickstep_cli.times import ForOption, UntilOption, end_of, moment_text, zone_text
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
     from quickstep.naming import ServiceName
     from quickstep_cli.history import Record
-
-POLL = timedelta(seconds=0.5)
 
 
 class Directions(StrEnum):
@@ -235,22 +232,14 @@ def _keeps_the_last_task(
         raise CommandError(Exit.NO, why)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    yes: bool
-    wait: int
-    as_json: bool
-
-
 class Change:
     """A change of one target: shown, confirmed, made, and answered by the scaler."""
 
     def __init__(
         self, aws: Aws, target: ServiceName, *, yes: bool, wait: int, as_json: bool
     ) -> None:
-        self._aws = aws
-        self._target = target
-        self._options = _Options(yes=yes, wait=wait, as_json=as_json)
+        self._aws, self._target = aws, target
+        self._yes, self._wait, self._as_json = yes, wait, as_json
         self._console = Console(stderr=as_json, highlight=False)
 
     def say(self, text: str) -> None:
@@ -263,8 +252,8 @@ class Change:
         Raises:
             typer.Abort: the answer is no, or nobody can give one.
         """
-        if not self._options.yes:
-            typer.confirm("Go on?", abort=True, err=self._options.as_json)
+        if not self._yes:
+            typer.confirm("Go on?", abort=True, err=self._as_json)
 
     def entry(
         self, name: str, entry: dict[str, Any] | None, what: str, *, said: bool = False
@@ -302,7 +291,7 @@ class Change:
         at = now()
         request = Request(self._target, uuid.uuid4().hex, at, what, capacity)
         self._aws.messages.send(Message(request), timedelta())
-        if self._options.wait == 0:
+        if self._wait == 0:
             self._print_json({"request": request.id, "decision": None})
             return
         record = self._answer(request.id, at)
@@ -313,12 +302,12 @@ class Change:
                 else "it will not set the capacity later than a minute from now"
             )
             why = (
-                f"the scaler has not answered within {self._options.wait} s; {then}. "
+                f"the scaler has not answered within {self._wait} s; {then}. "
                 "`quickstep doctor` looks for the cause"
             )
             raise CommandError(Exit.NO_ANSWER, why)
         self._print_json({"request": request.id, "decision": record})
-        if not self._options.as_json:
+        if not self._as_json:
             self.say(record["reason"])
         outcome = Outcome(record["outcome"])
         if outcome.failed or outcome is Outcome.IGNORED_STALE:
@@ -326,19 +315,16 @@ class Change:
 
     def _answer(self, request: str, at: datetime) -> Record | None:
         """Return the record that answers a request; a lost race is no answer."""
-        for tries in count():
-            # The scaler's clock may be behind this one.
-            for record in records_since(self._aws, self._target, at - timedelta(minutes=2)):
-                answers = record["trigger"].get("id") == request
-                if answers and record["outcome"] != Outcome.LOST_RACE:
-                    return record
-            if tries * POLL >= timedelta(seconds=self._options.wait):
-                return None
-            wait_for(POLL)
-        return None
+
+        def answers(record: Record) -> bool:
+            asked: bool = record["trigger"].get("id") == request
+            return asked and record["outcome"] != Outcome.LOST_RACE
+
+        # The scaler's clock may be behind this one.
+        return awaited(self._aws, self._target, at - timedelta(minutes=2), answers, self._wait)
 
     def _print_json(self, answer: dict[str, Any]) -> None:
-        if self._options.as_json:
+        if self._as_json:
             typer.echo(json.dumps(answer, ensure_ascii=False))
 
 
