@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.aws.attributes import to_item
 from quickstep.aws.dynamodb import STATE
-from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
+from quickstep_cli.autoscaling import CALLS, DIMENSION, described, question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,24 +88,14 @@ def _alarms(aws: Aws, services: Sequence[ServiceName]) -> None:
 
 def _autoscaling(aws: Aws, services: Sequence[ServiceName]) -> None:
     client = aws.client("application-autoscaling")
-    for call, key in (
-        ("describe_scalable_targets", "ScalableTargets"),
-        ("describe_scaling_policies", "ScalingPolicies"),
-        ("describe_scheduled_actions", "ScheduledActions"),
-    ):
+    for key, call in CALLS.items():
         found: dict[str, list[Any]] = {service.resource_id: [] for service in services}
-        for page in client.pages(call, {"ServiceNamespace": NAMESPACE}):
-            for one in page[key]:
-                if one["ScalableDimension"] == DIMENSION:
-                    found.get(one["ResourceId"], []).append(one)
-        for resource_id, some in found.items():
-            asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
-            several = call == "describe_scalable_targets"
-            asked |= {"ResourceIds": [resource_id]} if several else {"ResourceId": resource_id}
-            if several:
-                client.remember(call, asked, {key: some})
-            else:
-                client.remember_pages(call, asked, [{key: some}])
+        for one in described(aws, key):
+            if one["ScalableDimension"] == DIMENSION:
+                found.get(one["ResourceId"], []).append(one)
+        for service in services:
+            answer = [{key: found[service.resource_id]}]
+            client.remember_pages(call, question(key, service), answer)
 
 
 def _items(aws: Aws, services: Sequence[ServiceName]) -> None:

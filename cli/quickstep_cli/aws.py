@@ -223,6 +223,11 @@ class Aws:
 
         return EcsServices(self.client("ecs"), self.client("ecs"))
 
+    def alarms(self, **which: str) -> list[Mapping[str, Any]]:
+        """Return the metric alarms that DescribeAlarms finds."""
+        pages = self.client("cloudwatch").get_paginator("describe_alarms").paginate(**which)
+        return [alarm for page in pages for alarm in page["MetricAlarms"]]
+
     def peek(self, service: ServiceName) -> tuple[Memory, Lease | None]:
         """Return what a target's item remembers, and its lease."""
         from quickstep.aws.dynamodb import DynamoTargets  # noqa: PLC0415 - see above

@@ -156,12 +156,10 @@ def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
 
     The drill's alarm is excluded: it scales nothing.
     """
-    found: dict[str, Mapping[str, Any]] = {}
-    prefix = service.alarm("")
-    pages = aws.client("cloudwatch").get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=prefix):
-        for alarm in page["MetricAlarms"]:
-            found[alarm["AlarmName"].removeprefix(prefix)] = alarm
+    found = {
+        alarm["AlarmName"].removeprefix(service.alarm("")): alarm
+        for alarm in aws.alarms(AlarmNamePrefix=service.alarm(""))
+    }
     found.pop(DRILL, None)
     return found
 
@@ -295,17 +293,11 @@ def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
 def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
     """Return the alarms whose own action scales the service or invokes a function."""
     prefix = f"arn:{aws.caller.split(':')[1]}:autoscaling:"
-    cloudwatch = aws.client("cloudwatch")
-    ways: tuple[dict[str, str], ...] = (
-        {"ActionPrefix": prefix},
-        {"AlarmNamePrefix": service.alarm("")},
-    )
     return sorted(
         {
             f"{alarm['AlarmName']}: {action}"
-            for way in ways
-            for page in cloudwatch.get_paginator("describe_alarms").paginate(**way)
-            for alarm in page["MetricAlarms"]
+            for way in ({"ActionPrefix": prefix}, {"AlarmNamePrefix": service.alarm("")})
+            for alarm in aws.alarms(**way)
             if alarm["ActionsEnabled"]
             for state in ("AlarmActions", "OKActions", "InsufficientDataActions")
             for action in alarm.get(state, ())
@@ -385,9 +377,8 @@ def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
 
 def _messages(aws: Aws, name: str) -> int:
     number = "ApproximateNumberOfMessages"
-    answer = aws.client("sqs").get_queue_attributes(
-        QueueUrl=aws.resource(name), AttributeNames=[number]
-    )
+    queue = aws.resource(name)
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[number])
     return int(answer["Attributes"][number])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_resource_id
-from quickstep_cli.autoscaling import DIMENSION
+from quickstep_cli.autoscaling import CALLS, DIMENSION, described
 from quickstep_cli.failures import CommandError, Exit
 
 if TYPE_CHECKING:
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
 
 _NAMES = 100  # DescribeAlarms' maximum
 _SERVICES = 10  # DescribeServices' maximum
-_ANSWERS = (
-    "ScalableTargets",
-    "ScalingPolicies",
-    "MetricAlarms",
-    "CompositeAlarms",
-    "ScheduledActions",
-)
+_ALARMS = ("MetricAlarms", "CompositeAlarms")
+_ANSWERS = ("ScalableTargets", "ScalingPolicies", *_ALARMS, "ScheduledActions")
 
 MAX_EXPORT = 2**26
 """Bytes; about 1,000 alarms take one or two million."""
@@ -70,25 +65,14 @@ class Found:
 
 def ask(aws: Aws, service: ServiceName | None = None) -> Found:
     """Return what AWS has on one service, or on all in the Region."""
-    scaling = aws.client("application-autoscaling")
-    of: dict[str, Any] = {"ServiceNamespace": "ecs"}
-    one = {"ResourceId": service.resource_id, "ScalableDimension": DIMENSION} if service else {}
-    several = (
-        {"ResourceIds": [service.resource_id], "ScalableDimension": DIMENSION} if service else {}
-    )
     found = Found(f"in {aws.region}")
-    for call, key, given in (
-        ("describe_scalable_targets", "ScalableTargets", several),
-        ("describe_scaling_policies", "ScalingPolicies", one),
-        ("describe_scheduled_actions", "ScheduledActions", one),
-    ):
-        for page in scaling.get_paginator(call).paginate(**of, **given):
-            found.answers[key] += page[key]
+    for key in CALLS:
+        found.answers[key] += described(aws, key, service)
     policies = found.answers["ScalingPolicies"]
     steps = (policy for policy in policies if policy["PolicyType"] == "StepScaling")
     names = {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", [])}
     for answer in _described(aws, sorted(names)):
-        for key in ("MetricAlarms", "CompositeAlarms"):
+        for key in _ALARMS:
             found.answers[key] += answer.get(key, [])
     return found
 

@@ -112,12 +112,8 @@ def _within(said: Sequence[Said], start: datetime, end: datetime) -> list[Said]:
 def pasts(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime) -> list[AlarmPast]:
     """Return the target's alarms as they were around a moment."""
     prefix, cloudwatch = service.alarm(""), aws.client("cloudwatch")
-    described = [
-        alarm
-        for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-        for alarm in page["MetricAlarms"]
-    ]
-    return [_past(cloudwatch, alarm, prefix, at, asked_at) for alarm in described]
+    alarms = aws.alarms(AlarmNamePrefix=prefix)
+    return [_past(cloudwatch, alarm, prefix, at, asked_at) for alarm in alarms]
 
 
 def _past(
