@@ -17,6 +17,7 @@ from quickstep_cli.pricing import (
     CpuOption,
     MemoryOption,
     TimesOption,
+    repeated,
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
@@ -30,7 +31,7 @@ from quickstep_lab.cost.model import (
     Transport,
     Watched,
 )
-from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
+from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize
 from quickstep_lab.cost.prices import Certainty, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
@@ -172,15 +173,12 @@ def _prices(file: Path | None) -> Prices:
 def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     seconds = len(played.requests)
-    most = longest_times(seconds)
-    if times_a_day is not None and times_a_day > most:
-        rule = f"must be at most {most:g}: {seconds} s fit into a day that often"
-        raise typer.BadParameter(f"{rule}, not {times_a_day:g}", param_hint="--times-a-day")
+    a_day = repeated(times_a_day, seconds)
     experiment = an_experiment(played, setup, trial.world(setup), None, 1)
     scalers = all_scalers(setup)
     with progress_bar(f"Playing {played.name}", len(scalers)) as advance:
         comparison = compare(experiment, scalers, jobs=trial.jobs, progress=advance)
-    return comparison, _Traffic(played.name, seconds, times_a_day or min(1.0, most))
+    return comparison, _Traffic(played.name, seconds, a_day)
 
 
 # --- output ---------------------------------------------------------------------------------------

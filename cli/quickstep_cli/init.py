@@ -159,8 +159,8 @@ def _found(running: Running) -> Iterator[str]:
     yield f"{running.service.resource_id}: {running.desired} tasks desired"
     size = f" ({running.image_bytes / 1e6:.0f} MB)" if running.image_bytes else ""
     yield (
-        f"  image {running.image or 'not known'}{size}, {running.vcpu:g} vCPU, "
-        f"{running.memory:g} GB"
+        f"  image {running.image or 'not known'}{size}, {running.size.vcpu:g} vCPU, "
+        f"{running.size.memory:g} GB"
     )
     if running.bounds:
         low, high = running.bounds
@@ -261,10 +261,9 @@ def _simulate(console: Console, running: Running, target: Any, played: Traffic |
         console.print(escape(f"Not simulated: that needs the extra lab: {INSTALL}"), style="dim")
         return
     # A slow import that a refused argument need not wait for.
-    from quickstep_cli.beside import Beside, for_tasks, play, show, size_of  # noqa: PLC0415
+    from quickstep_cli.beside import Beside, for_tasks, play, show  # noqa: PLC0415
 
-    size = size_of(running.vcpu, running.memory, x86=running.x86)
-    beside = Beside(target, running.present, max(1, running.desired or 1), size)
+    beside = Beside(target, running.present, max(1, running.desired or 1), running.size)
     traffic = played or for_tasks(chosen_traffic(None, None), beside)
     console.print()
     show(console, beside, play(beside, traffic))

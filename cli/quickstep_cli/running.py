@@ -12,6 +12,7 @@ from quickstep_cli.checks.facts import EcsMetrics, Unknown
 from quickstep_cli.facts import drains, or_unknown, published_by_ecs
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
+from quickstep_lab.cost.month import Architecture, TaskSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ class _Asked:
             desired=int(found["desiredCount"]),
             image=image,
             image_bytes=self._ask("the image's size", lambda: _image_bytes(aws, image, tasks)),
-            **_size(definition),
+            size=_size(definition),
             start_ups=list(_start_ups(tasks)),
             healthy_after=self._ask("its health checks", lambda: _healthy_after(aws, groups)),
             drains=self._ask(
@@ -121,14 +122,14 @@ def _definition(aws: Aws, found: Mapping[str, Any]) -> Mapping[str, Any]:
     return definition
 
 
-def _size(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Return vCPU, GB and processor. Example: cpu 256 and memory 512: 0.25 and 0.5."""
-    platform = definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
-    return {
-        "vcpu": int(definition.get("cpu") or 1024) / 1024,
-        "memory": int(definition.get("memory") or 2048) / 1024,
-        "x86": platform != "ARM64",
-    }
+def _size(definition: Mapping[str, Any]) -> TaskSize:
+    """Return a task's size. Example: cpu 256 and memory 512: 0.25 vCPU and 0.5 GB."""
+    platform = definition.get("runtimePlatform", {}).get("cpuArchitecture")
+    return TaskSize(
+        int(definition.get("cpu") or 1024) / 1024,
+        int(definition.get("memory") or 2048) / 1024,
+        Architecture.ARM if platform == "ARM64" else Architecture.X86,
+    )
 
 
 def _tasks(aws: Aws, service: ServiceName) -> Sequence[Mapping[str, Any]]:
@@ -268,7 +269,6 @@ def read_metrics(
     return found
 
 
-def task_size(aws: Aws, service: ServiceName) -> tuple[float, float, bool]:
-    """Return a task's vCPU, its GB, and whether its processor is x86."""
-    size = _size(_definition(aws, _described(aws, service)))
-    return size["vcpu"], size["memory"], size["x86"]
+def task_size(aws: Aws, service: ServiceName) -> TaskSize:
+    """Return the size of a service's tasks."""
+    return _size(_definition(aws, _described(aws, service)))
