@@ -144,7 +144,8 @@ def cost(
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     published = _publishing(usage, ways) if usage.watched is Watched.PUBLISHED else ()
-    _print(month, traffic, standings, [*published, *_hint_lines(cheaper)])
+    hinted = (f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}." for hint in cheaper)
+    _print(month, traffic, standings, [*published, *hinted])
 
 
 def _rivals(setup: Setup) -> tuple[str, ...]:
@@ -322,11 +323,6 @@ def _publishing(usage: Usage, ways: Mapping[Transport, float]) -> Iterator[str]:
         )
     elif usage.transport is Transport.LOGS:
         yield f"Not measured: {EXTRACTION}."
-
-
-def _hint_lines(cheaper: list[Hint]) -> Iterator[str]:
-    for hint in cheaper:
-        yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
 
 
 def _remarks(

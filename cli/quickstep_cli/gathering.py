@@ -13,9 +13,10 @@ from quickstep.fields import Field, Problems, write_moment
 from quickstep_cli.autoscaling import read_activities
 from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.evidence import AlarmPast, Evidence, Runs, Said, Transition
-from quickstep_cli.facts import or_unknown
+from quickstep_cli.facts import described_services, or_unknown
 from quickstep_cli.history import entries
 from quickstep_cli.operate import show_entry, written_moment
+from quickstep_cli.running import metric_query
 from quickstep_cli.targets import (
     kept_for,
     record_after,
@@ -199,18 +200,7 @@ def _runs(aws: Aws, at: datetime) -> Runs:
     function = aws.resource("Scaler")
     start = (at - RUNS_AROUND).replace(second=0, microsecond=0)
     queries = [
-        {
-            "Id": name.lower(),
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": name,
-                    "Dimensions": [{"Name": "FunctionName", "Value": function}],
-                },
-                "Period": 60,
-                "Stat": "Sum",
-            },
-        }
+        metric_query(name.lower(), "AWS/Lambda", name, "Sum", {"FunctionName": function})
         for name in ("Invocations", "Errors")
     ]
     answer = aws.client("cloudwatch").get_metric_data(
@@ -228,9 +218,7 @@ def said_by_ecs(aws: Aws, service: ServiceName) -> tuple[list[Said], list[Said]]
 
     ECS keeps the newest hundred events, and deployments until they are over.
     """
-    found = aws.client("ecs").describe_services(
-        cluster=service.cluster, services=[service.service]
-    )["services"]
+    found = described_services(aws.client("ecs"), service)
     events = [
         Said(one["createdAt"], str(one.get("message", "")))
         for each in found

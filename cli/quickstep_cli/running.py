@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep_cli.autoscaling import read_scalable
 from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import EcsMetrics, Unknown
-from quickstep_cli.facts import drains, or_unknown, published_by_ecs
+from quickstep_cli.facts import described_services, drains, or_unknown, published_by_ecs
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
 from quickstep_lab.cost.month import Architecture, TaskSize
@@ -105,15 +105,12 @@ class _Asked:
 
 
 def _described(aws: Aws, service: ServiceName) -> Mapping[str, Any]:
-    answer = aws.client("ecs").describe_services(
-        cluster=service.cluster, services=[service.service]
-    )
-    active = [one for one in answer["services"] if one.get("status") != "INACTIVE"]
+    found = described_services(aws.client("ecs"), service)
+    active = [one for one in found if one.get("status") != "INACTIVE"]
     if not active:
         why = f"ECS has no service {service.service} in the cluster {service.cluster} here"
         raise CommandError(Exit.NOT_FOUND, why)
-    found: Mapping[str, Any] = active[0]
-    return found
+    return active[0]
 
 
 def _definition(aws: Aws, found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -219,13 +216,13 @@ def _requests_per_percent(
     if not published and not group:
         return None
     own = {"ClusterName": service.cluster, "ServiceName": service.service}
-    cpu = _query("cpu", "AWS/ECS", "CPUUtilization", "Average", own)
+    cpu = metric_query("cpu", "AWS/ECS", "CPUUtilization", "Average", own)
     namespace = f"Quickstep/{service.cluster}/{service.service}"
     if published:
-        load = _query("load", namespace, "RequestsPerSecond", "Average", own)
+        load = metric_query("load", namespace, "RequestsPerSecond", "Average", own)
     else:
         of_group = {"TargetGroup": str(group)}
-        load = _query("load", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", of_group)
+        load = metric_query("load", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", of_group)
     answer = read_metrics(aws, [cpu, load], _DAY)
     minutes = [
         (requests / (1 if published else MINUTE), answer["cpu"][at])
@@ -237,9 +234,10 @@ def _requests_per_percent(
     return sum(requests for requests, _ in minutes) / sum(percent for _, percent in minutes)
 
 
-def _query(
+def metric_query(
     name: str, namespace: str, metric: str, statistic: str, dimensions: Mapping[str, str]
 ) -> dict[str, Any]:
+    """Return a query of GetMetricData, by the minute."""
     named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     return {
         "Id": name,

@@ -145,7 +145,7 @@ def test_every_command_that_prints_a_table_is_tried() -> None:
     modules = {
         file.stem for file in (ROOT / "cli" / "quickstep_cli").glob("*.py") if makes_tables(file)
     }
-    tried = {COMMANDS[name].place.partition(":")[0] for name in (*ON_AWS, *ALONE)}
+    tried = {(COMMANDS[name].place or name).partition(":")[0] for name in (*ON_AWS, *ALONE)}
     # `init` prints the table of `beside`, `import --all` that of `import_all`.
     assert modules - tried == {"beside", "import_all"}
 
