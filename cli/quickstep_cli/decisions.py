@@ -102,7 +102,6 @@ def decisions(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
             metavar="TIME",
             help="Show five minutes before and after this time, in the same formats.",
         ),

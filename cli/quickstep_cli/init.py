@@ -108,8 +108,15 @@ def init(
     running = look_at(aws, service)
     for line in _found(running):
         console.print(escape(shown(line)), soft_wrap=True)
+    assumed: list[str] = []
+
+    def assume(option: str, _question: str, default: Any, _read: Any) -> None:
+        assumed.append(f"{option} {default}")
+
     try:
-        answers = _taken(running, given, console) if yes else _asked(running, given)
+        answers = _answered(running, given, assume if yes else _prompt)
+        if assumed:
+            console.print(f"Assumed without asking: {', '.join(assumed)}", soft_wrap=True)
         proposal = propose(running, answers)
     except NothingToWatchError as error:
         raise CommandError(Exit.NO, str(error)) from None
@@ -178,41 +185,41 @@ def _found(running: Running) -> Iterator[str]:
         yield f"  not known: {unknown}"
 
 
-def _asked(running: Running, given: Answers) -> Answers:
-    """Return the answers that AWS cannot give, from at most three questions."""
+def _answered(running: Running, given: Answers, ask: Callable[..., Any]) -> Answers:
+    """Return the answers, with those that AWS cannot give from at most three questions.
+
+    `ask` gets an option, its question, the default, and how to read an answer.
+    """
     answers = given
     if answers.app is None and not running.publishes:
         guess = guessed_app(running.image)
         seems = f" (its image looks like {guess})" if guess else ""
-        app = _prompt(
+        question = (
             f"May the application get one line that publishes its requests?{seems} "
-            f"If so, what is it: {', '.join(App)}",
-            App.NONE.value,
-            _an_app,
+            f"If so, what is it: {', '.join(App)}"
         )
-        answers = replace(answers, app=app)
+        answers = replace(answers, app=ask("--app", question, App.NONE.value, _an_app))
     signal = signal_of(running, answers.app)
     if answers.target_value is None and known_target(running, signal) is None:
         of_a_minute = "a minute" if signal is Signal.BALANCER else "a second"
         usual = int(REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1))
-        value = _prompt(
-            f"How many requests {of_a_minute} should one task carry?",
-            usual,
-            lambda text: _a_number(text, 1e-6, 1e9 - 1),
-        )
+        question = f"How many requests {of_a_minute} should one task carry?"
+        value = ask("--target-value", question, usual, lambda it: _a_number(it, 1e-6, 1e9 - 1))
         answers = replace(answers, target_value=value)
     if answers.maximum is None and not running.bounds:
         least = max(1, answers.minimum or 0)
-        maximum = _prompt(
+        usual = max(least, default_maximum(running))
+        maximum = ask(
+            "--max",
             "Maximum number of tasks?",
-            max(least, default_maximum(running)),
+            usual,
             lambda text: int(_a_number(text, least, MOST_TASKS)),
         )
         answers = replace(answers, maximum=maximum)
     return answers
 
 
-def _prompt(question: str, default: Any, read: Callable[[str], Any]) -> Any:
+def _prompt(_option: str, question: str, default: Any, read: Callable[[str], Any]) -> Any:
     """Return an answer; ask again after an invalid one."""
     return typer.prompt(question, default=default, value_proc=read, err=True)
 
@@ -233,24 +240,6 @@ def _a_number(text: str, least: float, most: float) -> float:
     if not least <= value <= most:
         raise typer.BadParameter(f"must be a number from {least:g} to {most:g}, not {text!r}")
     return value
-
-
-def _taken(running: Running, given: Answers, console: Console) -> Answers:
-    """Return the answers without asking, and print which are defaults."""
-    answers = given
-    taken = []
-    if answers.app is None and not running.publishes:
-        answers = replace(answers, app=App.NONE)
-        taken.append("--app none")
-    signal = signal_of(running, answers.app)
-    if answers.target_value is None and known_target(running, signal) is None:
-        usual = REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1)
-        taken.append(f"--target-value {usual:g}")
-    if answers.maximum is None and not running.bounds:
-        taken.append(f"--max {max(default_maximum(running), answers.minimum or 0)}")
-    if taken:
-        console.print(f"Assumed without asking: {', '.join(taken)}", soft_wrap=True)
-    return answers
 
 
 # --- output ---------------------------------------------------------------------------------------

@@ -51,7 +51,6 @@ def replay(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
             metavar="TIME",
             help="Replay the newest decision up to 14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601.",
             show_default="the newest",
