@@ -137,11 +137,6 @@ class Proposal:
     reasons: Sequence[str]
     app: App | None
 
-    @property
-    def start_up(self) -> int:
-        """Seconds from a task's launch until it takes its share of the load."""
-        return int(self.document["WarmupSeconds"])
-
 
 def guessed_app(image: str) -> App | None:
     """Guess the kind of application from its image's name; None if it says nothing.
