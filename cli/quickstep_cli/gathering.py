@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import described_definition
@@ -230,7 +231,8 @@ def said_by_ecs(aws: Aws, service: ServiceName) -> tuple[list[Said], list[Said]]
         for one in each.get("deployments", [])
         if one.get("createdAt")
     ]
-    return sorted(events, key=_at), sorted(deployments, key=_at)
+    at = attrgetter("at")
+    return sorted(events, key=at), sorted(deployments, key=at)
 
 
 def _deployment(one: Mapping[str, Any]) -> str:
@@ -238,10 +240,6 @@ def _deployment(one: Mapping[str, Any]) -> str:
     state = one.get("rolloutState") or one.get("status", "?")
     running = f"{one.get('runningCount', 0)} of {one.get('desiredCount', 0)} running"
     return f"{definition}, {state}, {running}"
-
-
-def _at(said: Said) -> datetime:
-    return said.at
 
 
 def _entries(aws: Aws, service: ServiceName, zone: Any) -> list[Said]:

@@ -149,8 +149,7 @@ def _stack(client: Any) -> dict[str, Any] | None:
 def _alarms_left(aws: Aws) -> list[str]:
     """Return what to do about alarms of AAS, which belong to no stack: it deletes them itself."""
     prefix = f"TargetTracking-service/{NAME}/"
-    answer = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)
-    names = " ".join(one["AlarmName"] for one in answer["MetricAlarms"])
+    names = " ".join(one["AlarmName"] for one in aws.alarms(AlarmNamePrefix=prefix))
     if not names:
         return []
     return [f"AAS has left alarms: `aws cloudwatch delete-alarms --alarm-names {names}`"]
@@ -318,9 +317,6 @@ def _alarms(aws: Aws, contenders: Sequence[Contender]) -> dict[Contender, str]:
     """Return the alarms' names; AAS makes up the end of its own."""
     names = {one: alarm_of(NAME, one) for one in contenders}
     if Contender.TRACKING in names:
-        answer = aws.client("cloudwatch").describe_alarms(
-            AlarmNamePrefix=names[Contender.TRACKING], AlarmTypes=["MetricAlarm"]
-        )
-        found = [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
-        names[Contender.TRACKING] = found[0] if found else names[Contender.TRACKING]
+        for alarm in aws.alarms(AlarmNamePrefix=names[Contender.TRACKING])[:1]:
+            names[Contender.TRACKING] = alarm["AlarmName"]
     return names

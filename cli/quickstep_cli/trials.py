@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quickstep_cli.experiment import clocks_of, read_setup
-from quickstep_cli.options import file_option, made_of_options
+from quickstep_cli.experiment import read_setup
+from quickstep_cli.options import file_option, made_of_options, read_file
 from quickstep_cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -21,6 +21,8 @@ from quickstep_cli.traffic import (
 )
 from quickstep_cli.watched import Given
 from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_lab.prove.clocks import measured
+from quickstep_lab.prove.result import read_result
 from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.queueing import Server
@@ -223,7 +225,8 @@ class Trials:
         """Return the world that the options describe; tasks drain and publish as in the document.
 
         Raises:
-            typer.BadParameter: an outage does not have the form FROM-TO.
+            typer.BadParameter: an outage does not have the form FROM-TO, or the result of `prove`
+                is inconsistent.
         """
         never, delay = self.never_come_from, self.deregistration_delay
         jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
@@ -242,7 +245,10 @@ class Trials:
             publish_seconds=setup.target.publish_seconds,
             outages=tuple(_outage(text) for text in self.outage or []),
         )
-        return clocks_of(self.world_file).applied(world) if self.world_file else world
+        if self.world_file is None:
+            return world
+        clocks = read_file(self.world_file, lambda text: measured(read_result(text)), "--world")
+        return clocks.applied(world)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
