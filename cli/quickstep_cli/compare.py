@@ -252,7 +252,7 @@ def _median(value: float | None, column: _Column) -> str:
 
 
 def _ends(ends: Ends, form: str = "", times: float = 1) -> str:
-    """Return both ends, or one if they look alike. Example: 38k-48k."""
+    """Return both ends without a unit, or one if they look alike. Example: 38k-48k."""
     shown = [
         "never" if end is None else form.format(end * times) if form else _brief(end * times)
         for end in ends

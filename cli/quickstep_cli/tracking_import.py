@@ -123,7 +123,7 @@ def _as_a_target(made: TakeOver, title: str, body: Mapping[str, Any], metric: _T
         **{key: body[key] for key in given if body.get(key) is not None},
     }
     threshold = float(body["TargetValue"])
-    _add_alarm(made, f"{name}/high", metric.alarm(metric.fastest), 1, above=threshold)
+    _add_alarm(made, f"{name}/high", metric.alarm(metric.fastest), 1, threshold, out=True)
     usual = TargetPolicy(name, 1.0)
     here = {
         "ScaleOutCooldown": usual.scale_out_cooldown,
@@ -169,7 +169,7 @@ def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Trac
         "StepAdjustments": steps,
         **scope,
     }
-    _add_alarm(made, name, alarm, _TRACKING_PERIODS, above=value)
+    _add_alarm(made, name, alarm, _TRACKING_PERIODS, value, out=True)
     if body.get("DisableScaleIn"):
         made.notes.append(f"{title}: DisableScaleIn, so there is no scale-in policy for it")
         return
@@ -180,8 +180,8 @@ def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Trac
         "StepAdjustments": [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -10}],
         **scope,
     }
-    below = round(value * _TRACKING_IN, 6)
-    _add_alarm(made, name, alarm, _TRACKING_IN_PERIODS, below=below)
+    threshold = round(value * _TRACKING_IN, 6)
+    _add_alarm(made, name, alarm, _TRACKING_IN_PERIODS, threshold, out=False)
 
 
 def _add_alarm(
@@ -189,17 +189,16 @@ def _add_alarm(
     name: str,
     metric: Mapping[str, Any],
     periods: int,
+    threshold: float,
     *,
-    above: float | None = None,
-    below: float | None = None,
+    out: bool,
 ) -> None:
-    out = above is not None
     made.alarms.append(
         {
             "AlarmName": made.service.alarm(name),
             **metric,
             "EvaluationPeriods": periods,
-            "Threshold": above if out else below,
+            "Threshold": threshold,
             "ComparisonOperator": "GreaterThanThreshold" if out else "LessThanThreshold",
             "TreatMissingData": "missing" if out else "notBreaching",
         }
