@@ -20,6 +20,11 @@ METRIC_KEYS = (
 """The keys that say which metric an alarm watches, and in which periods."""
 
 
+def watched(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an alarm watches: its metric's keys."""
+    return {key: alarm[key] for key in METRIC_KEYS if key in alarm}
+
+
 def metric_of(
     namespace: str, name: str, dimensions: Mapping[str, str], statistic: str
 ) -> dict[str, Any]:

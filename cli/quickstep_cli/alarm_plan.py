@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.engine.model import Comparison, Direction, StepPolicy, TargetPolicy
 from quickstep.naming import parse_alarm_name
-from quickstep_cli.alarm_metric import METRIC_KEYS
+from quickstep_cli.alarm_metric import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from quickstep.engine.model import Policy, ScalableTarget
     from quickstep.naming import ServiceName
@@ -52,13 +52,13 @@ def plan_alarms(
         PlanError: a threshold is unknown, or what a new alarm should watch.
     """
     own = {alarm["AlarmName"]: alarm for alarm in there if _is_of(service, alarm)}
-    put, lines = [], []
+    every, put, lines = tuple(own.values()), [], []
     for policy in target.policies:
         name = service.alarm(policy.alarm)
         alarm = own.pop(name, None)
         threshold = _threshold(policy, alarm, thresholds)
         if alarm is None:
-            put.append(_new(name, policy, threshold, _metric(service, there)))
+            put.append(_new(name, policy, threshold, _metric(service, every)))
             lines.append(f"{name}: new, with a threshold of {threshold:g}")
         elif alarm.get("Threshold") != threshold:
             put.append({**alarm, "Threshold": threshold})
@@ -90,26 +90,18 @@ def _threshold(
             assert_never(policy)
 
 
-def _metric(service: ServiceName, there: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _metric(service: ServiceName, alarms: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return what all alarms of a service watch.
 
     Raises:
         PlanError: there are no alarms, or they watch different metrics.
     """
-    watched = {json.dumps(metric, sort_keys=True): metric for metric in _metrics(service, there)}
-    if len(watched) == 1:
-        return next(iter(watched.values()))
-    seen = f"{len(watched)} different metrics" if watched else "no metric yet"
+    metrics = {json.dumps(one, sort_keys=True): one for one in map(watched, alarms)}
+    if len(metrics) == 1:
+        return next(iter(metrics.values()))
+    seen = f"{len(metrics)} different metrics" if metrics else "no metric yet"
     why = f"the alarms of {service.resource_id} watch {seen}: make the alarms of a new policy first"
     raise PlanError(why)
-
-
-def _metrics(
-    service: ServiceName, there: Sequence[Mapping[str, Any]]
-) -> Iterator[Mapping[str, Any]]:
-    for alarm in there:
-        if _is_of(service, alarm):
-            yield {key: alarm[key] for key in METRIC_KEYS if key in alarm}
 
 
 def _new(

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.aws.attributes import to_item
 from quickstep.aws.dynamodb import STATE
-from quickstep_cli.autoscaling import DIMENSION, NAMESPACE
+from quickstep_cli.autoscaling import CALLS, DIMENSION, described, question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,23 +54,16 @@ def _remember_documents(aws: Aws, documents: Mapping[ServiceName, str]) -> None:
 
 def _services(aws: Aws, services: Sequence[ServiceName]) -> None:
     client = aws.client("ecs")
-    clusters: dict[str, list[str]] = {}
-    for service in services:
-        clusters.setdefault(service.cluster, []).append(service.service)
-    for cluster, names in clusters.items():
-        for some in _parts(names, _SERVICES):
-            answer = client.describe_services(cluster=cluster, services=list(some))
-            for name in some:
-                alone = {
-                    "services": [it for it in answer["services"] if it["serviceName"] == name],
-                    "failures": [
-                        it
-                        for it in answer["failures"]
-                        if it.get("arn", "").rpartition("/")[2] == name
-                    ],
-                }
-                question = {"cluster": cluster, "services": [name]}
-                client.remember("describe_services", question, alone)
+    for cluster, names in by_cluster(services):
+        answer = client.describe_services(cluster=cluster, services=names)
+        failures = [(it.get("arn", "").rpartition("/")[2], it) for it in answer["failures"]]
+        for name in names:
+            alone = {
+                "services": [it for it in answer["services"] if it["serviceName"] == name],
+                "failures": [it for failed, it in failures if failed == name],
+            }
+            question = {"cluster": cluster, "services": [name]}
+            client.remember("describe_services", question, alone)
 
 
 def _alarms(aws: Aws, services: Sequence[ServiceName]) -> None:
@@ -88,30 +81,20 @@ def _alarms(aws: Aws, services: Sequence[ServiceName]) -> None:
 
 def _autoscaling(aws: Aws, services: Sequence[ServiceName]) -> None:
     client = aws.client("application-autoscaling")
-    for call, key in (
-        ("describe_scalable_targets", "ScalableTargets"),
-        ("describe_scaling_policies", "ScalingPolicies"),
-        ("describe_scheduled_actions", "ScheduledActions"),
-    ):
+    for key, call in CALLS.items():
         found: dict[str, list[Any]] = {service.resource_id: [] for service in services}
-        for page in client.pages(call, {"ServiceNamespace": NAMESPACE}):
-            for one in page[key]:
-                if one["ScalableDimension"] == DIMENSION:
-                    found.get(one["ResourceId"], []).append(one)
-        for resource_id, some in found.items():
-            asked: dict[str, Any] = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
-            several = call == "describe_scalable_targets"
-            asked |= {"ResourceIds": [resource_id]} if several else {"ResourceId": resource_id}
-            if several:
-                client.remember(call, asked, {key: some})
-            else:
-                client.remember_pages(call, asked, [{key: some}])
+        for one in described(aws, key):
+            if one["ScalableDimension"] == DIMENSION:
+                found.get(one["ResourceId"], []).append(one)
+        for service in services:
+            answer = [{key: found[service.resource_id]}]
+            client.remember_pages(call, question(key, service), answer)
 
 
 def _items(aws: Aws, services: Sequence[ServiceName]) -> None:
     client, table = aws.client("dynamodb"), aws.table
     keys = {service.resource_id: _key(service) for service in services}
-    for some in _parts(list(keys), _ITEMS):
+    for some in parts(list(keys), _ITEMS):
         wanted = {"Keys": [keys[one] for one in some], "ConsistentRead": True}
         answer = client.batch_get_item(RequestItems={table: wanted})
         found = {item["pk"]["S"]: item for item in answer["Responses"].get(table, [])}
@@ -127,6 +110,17 @@ def _key(service: ServiceName) -> dict[str, Any]:
     return to_item({"pk": service.resource_id, "sk": STATE})
 
 
-def _parts(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+def by_cluster(services: Sequence[ServiceName]) -> Iterator[tuple[str, list[str]]]:
+    """Yield clusters with their services' names, as many as one DescribeServices takes."""
+    clusters: dict[str, list[str]] = {}
+    for service in services:
+        clusters.setdefault(service.cluster, []).append(service.service)
+    for cluster, names in clusters.items():
+        for some in parts(names, _SERVICES):
+            yield cluster, some
+
+
+def parts(names: list[str], most: int) -> Iterator[list[str]]:
+    """Yield names in lists of at most `most`."""
     for start in range(0, len(names), most):
         yield names[start : start + most]

@@ -18,6 +18,13 @@ DIMENSION = "ecs:service:DesiredCount"
 OUT = "DynamicScalingOutSuspended"
 IN = "DynamicScalingInSuspended"
 SCHEDULED = "ScheduledScalingSuspended"
+CALLS = {
+    "ScalableTargets": "describe_scalable_targets",
+    "ScalingPolicies": "describe_scaling_policies",
+    "ScheduledActions": "describe_scheduled_actions",
+}
+"""What describes a service's settings, by the answer's key."""
+_ECS = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +53,33 @@ class Scalable:
     scheduled: Sequence[str]
 
 
-def _of(service: ServiceName) -> dict[str, str]:
-    return {
-        "ServiceNamespace": NAMESPACE,
-        "ResourceId": service.resource_id,
-        "ScalableDimension": DIMENSION,
-    }
+def question(key: str, service: ServiceName | None) -> dict[str, Any]:
+    """Return what to ask for one of `CALLS`: about one service, or about all in the Region."""
+    if service is None:
+        return {"ServiceNamespace": NAMESPACE}
+    if key == "ScalableTargets":
+        return {**_ECS, "ResourceIds": [service.resource_id]}
+    return {**_ECS, "ResourceId": service.resource_id}
+
+
+def described(aws: Aws, key: str, service: ServiceName | None = None) -> list[Any]:
+    """Return what one of `CALLS` answers."""
+    pages = aws.client("application-autoscaling").get_paginator(CALLS[key])
+    return [one for page in pages.paginate(**question(key, service)) for one in page[key]]
 
 
 def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
     """Return a service's settings in Application Auto Scaling; None if it has none."""
-    client = aws.client("application-autoscaling")
-    targets = client.describe_scalable_targets(
-        ServiceNamespace=NAMESPACE, ResourceIds=[service.resource_id], ScalableDimension=DIMENSION
-    )["ScalableTargets"]
+    targets = described(aws, "ScalableTargets", service)
     if not targets:
         return None
-    asked, suspended = _of(service), targets[0].get("SuspendedState") or {}
+    suspended = targets[0].get("SuspendedState") or {}
+    actions = described(aws, "ScheduledActions", service)
     return Scalable(
         bounds=(int(targets[0]["MinCapacity"]), int(targets[0]["MaxCapacity"])),
         suspended={way: bool(suspended.get(way)) for way in (OUT, IN, SCHEDULED)},
-        policies=[
-            policy
-            for page in client.get_paginator("describe_scaling_policies").paginate(**asked)
-            for policy in page["ScalingPolicies"]
-        ],
-        scheduled=[
-            action["ScheduledActionName"]
-            for page in client.get_paginator("describe_scheduled_actions").paginate(**asked)
-            for action in page["ScheduledActions"]
-        ],
+        policies=described(aws, "ScalingPolicies", service),
+        scheduled=[action["ScheduledActionName"] for action in actions],
     )
 
 
@@ -85,7 +89,7 @@ def suspend(aws: Aws, service: ServiceName, suspended: Mapping[str, bool]) -> No
     AAS brings the capacity into its bounds on any change (*RegisterScalableTarget*).
     """
     aws.client("application-autoscaling").register_scalable_target(
-        **_of(service), SuspendedState=dict(suspended)
+        **_ECS, ResourceId=service.resource_id, SuspendedState=dict(suspended)
     )
 
 
@@ -93,7 +97,7 @@ def read_activities(aws: Aws, service: ServiceName, since: datetime) -> list[Act
     """Return what it did since a moment, oldest first; AWS keeps six weeks."""
     found: list[Activity] = []
     pages = aws.client("application-autoscaling").get_paginator("describe_scaling_activities")
-    for page in pages.paginate(**_of(service)):  # newest first
+    for page in pages.paginate(**_ECS, ResourceId=service.resource_id):  # newest first
         for one in page["ScalingActivities"]:
             if one["StartTime"] < since:
                 return found[::-1]

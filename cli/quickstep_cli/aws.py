@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
 
 
-PANEL = "AWS"
+_option = functools.partial(typer.Option, rich_help_panel="AWS")
 SCALER = "/quickstep-scaler"
 """The SSM parameter that the scaler's stack creates: one per account and Region."""
 
@@ -53,26 +53,14 @@ def read_target(text: str) -> ServiceName:
     return named
 
 
-TargetArgument = Annotated[
-    ServiceName,
-    typer.Argument(
-        metavar="TARGET", parser=read_target, help="service/CLUSTER/SERVICE, or CLUSTER/SERVICE."
-    ),
-]
+_argument = functools.partial(typer.Argument, metavar="TARGET", parser=read_target)
+_NAMES = "service/CLUSTER/SERVICE, or CLUSTER/SERVICE."
+TargetArgument = Annotated[ServiceName, _argument(help=_NAMES)]
 OptionalTargetArgument = Annotated[
-    ServiceName | None,
-    typer.Argument(
-        metavar="TARGET", parser=read_target, help="Only this service.", show_default="all"
-    ),
+    ServiceName | None, _argument(help="Only this service.", show_default="all")
 ]
 UnlessAllArgument = Annotated[
-    ServiceName | None,
-    typer.Argument(
-        metavar="TARGET",
-        parser=read_target,
-        help="service/CLUSTER/SERVICE, or CLUSTER/SERVICE.",
-        show_default="none: pass --all",
-    ),
+    ServiceName | None, _argument(help=_NAMES, show_default="none: pass --all")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -235,6 +223,11 @@ class Aws:
 
         return EcsServices(self.client("ecs"), self.client("ecs"))
 
+    def alarms(self, **which: str) -> list[Mapping[str, Any]]:
+        """Return the metric alarms that DescribeAlarms finds."""
+        pages = self.client("cloudwatch").get_paginator("describe_alarms").paginate(**which)
+        return [alarm for page in pages for alarm in page["MetricAlarms"]]
+
     def peek(self, service: ServiceName) -> tuple[Memory, Lease | None]:
         """Return what a target's item remembers, and its lease."""
         from quickstep.aws.dynamodb import DynamoTargets  # noqa: PLC0415 - see above
@@ -270,39 +263,33 @@ def wait_for(duration: timedelta) -> None:
 
 def connect(
     *,
-    profile: Annotated[
-        str | None, typer.Option(help="Profile of ~/.aws/config.", rich_help_panel=PANEL)
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="AWS Region.", rich_help_panel=PANEL)] = None,
+    profile: Annotated[str | None, _option(help="Profile of ~/.aws/config.")] = None,
+    region: Annotated[str | None, _option(help="AWS Region.")] = None,
     endpoint_url: Annotated[
-        str | None,
-        typer.Option(help="Endpoint for all calls, for emulators.", rich_help_panel=PANEL),
+        str | None, _option(help="Endpoint for all calls, for emulators.")
     ] = None,
     stack: Annotated[
         str | None,
-        typer.Option(
+        _option(
             envvar="QUICKSTEP_STACK",
             help="The scaler's stack.",
             show_default=f"that of {SCALER}",
-            rich_help_panel=PANEL,
         ),
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(
+        _option(
             envvar="QUICKSTEP_TABLE",
             help="The scaler's table, if no stack made it.",
             show_default="the scaler's",
-            rich_help_panel=PANEL,
         ),
     ] = None,
     queue_url: Annotated[
         str | None,
-        typer.Option(
+        _option(
             envvar="QUICKSTEP_QUEUE_URL",
             help="The scaler's queue, if no stack made it.",
             show_default="the scaler's",
-            rich_help_panel=PANEL,
         ),
     ] = None,
 ) -> Aws:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from quickstep_cli.compare import MODELLED, signal_notes
 from quickstep_cli.experiment import an_experiment, setup_of
-from quickstep_cli.pricing import usage_of
+from quickstep_cli.pricing import repeated, usage_of
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.trials import DEFAULTS, Trial
 from quickstep_lab.cost.counts import read_counts
 from quickstep_lab.cost.model import OTHERS
-from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
+from quickstep_lab.cost.month import OURS, Month
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.compare import Comparison, all_scalers, compare
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from quickstep.engine.model import ScalableTarget
-    from quickstep_lab.cost.month import Standing
+    from quickstep_lab.cost.month import Standing, TaskSize
     from quickstep_lab.traffic import Traffic
 
 USUAL = "aas-target-tracking-60s"
@@ -46,11 +46,6 @@ class Beside:
     present: str | None
     tasks: int
     size: TaskSize
-
-
-def size_of(vcpu: float, memory: float, *, x86: bool) -> TaskSize:
-    """Return a Fargate task from its vCPU, GB and processor."""
-    return TaskSize(vcpu, memory, Architecture.X86 if x86 else Architecture.ARM)
 
 
 def for_tasks(traffic: Traffic, beside: Beside) -> Traffic:
@@ -106,7 +101,7 @@ def month(beside: Beside, comparison: Comparison) -> Mapping[str, Standing]:
         counted=read_counts(),
         rivals=tuple(name for name in comparison.scalers if name in OTHERS),
     )
-    a_day = min(1.0, longest_times(len(comparison.experiment.traffic.requests)))
+    a_day = repeated(None, len(comparison.experiment.traffic.requests))
     return reckoned.simulated(comparison, a_day)[1]
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,19 +18,13 @@ from quickstep_cli.pricing import (
     CpuOption,
     MemoryOption,
     TimesOption,
+    repeated,
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
 from quickstep_cli.trials import SeedsOption, TasksOption, Trial, takes_trial
 from quickstep_lab.cost.counts import read_counts
-from quickstep_lab.cost.month import (
-    OURS,
-    WITH_SURGES,
-    Architecture,
-    Month,
-    TaskSize,
-    longest_times,
-)
+from quickstep_lab.cost.month import OURS, WITH_SURGES, Architecture, Month, TaskSize
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.simulator.compare import Comparison, all_scalers
 from quickstep_lab.simulator.compare import compare as compare_scalers
@@ -41,7 +35,7 @@ from quickstep_lab.simulator.what_if import cases_of, what_if
 from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from quickstep_lab.simulator.measure import Ends
     from quickstep_lab.simulator.series import Series
@@ -144,11 +138,7 @@ def _play(
         watched = "a queue" if setup.target.queues else setup.signal.name
         rule = f"must be a scaler that can watch {watched}: {', '.join(s.name for s in every)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
-    most = longest_times(len(played.requests))
-    a_day = min(1.0, most) if report is None or report.times_a_day is None else report.times_a_day
-    if a_day > most:
-        rule = f"must be at most {most:g}: {len(played.requests)} s fit into a day that often"
-        raise typer.BadParameter(f"{rule}, not {a_day:g}", param_hint="--times-a-day")
+    a_day = repeated(report.times_a_day if report else None, len(played.requests))
     ours = [scaler.name for scaler in scalers if scaler.name in (OURS, WITH_SURGES)]
     others = cases_of(experiment) if report and ours else []
     more = sum(other.seeds for _, other in others)
@@ -204,89 +194,75 @@ def signal_notes(setup: Setup) -> Iterator[str]:
             )
 
 
+class _Column(NamedTuple):
+    """A measure's column: how its median is shown, in which unit, and its range in less room."""
+
+    title: str
+    key: str
+    form: str
+    unit: float = 1
+    ends: str = ""
+
+
+_REQUESTS = (
+    _Column("Failed", "failed", "{:,.0f}"),
+    _Column("Success", "success_rate", "{:.2%}", ends="{:.1%}"),
+    _Column("p99", "latency_ms.p99", "{:,.0f} ms"),
+)
+_JOBS = (
+    _Column("Late", "failed", "{:,.0f}"),
+    _Column("On time", "success_rate", "{:.2%}", ends="{:.1%}"),
+    _Column("p99 wait", "latency_ms.p99", "{:.0f} s", 1000),
+)
+
+
 def _table(comparison: Comparison) -> Table:
     """Return what users felt and what it cost."""
     experiment = comparison.experiment
     seeds = f"{experiment.seeds} seed{'' if experiment.seeds == 1 else 's'}"
     length, jobs = len(experiment.traffic.requests) / 3600, experiment.world.jobs
-    served = ("Late", "On time", "p99 wait") if jobs else ("Failed", "Success", "p99")
-    felt = ("Trigger", "95 %", "Capacity", *served)
-    cost = ("Task-h", "Peak", "Actions", "Reversals")
+    columns = (
+        _Column("Trigger", "time_to_trigger_s", "{:.0f} s"),
+        _Column("95 %", "time_to_95_percent_s", "{:.0f} s"),
+        _Column("Capacity", "time_to_capacity_s", "{:.0f} s"),
+        *(_JOBS if jobs else _REQUESTS),
+        _Column("Task-h", "task_seconds", "{:,.2f}", 3600, "{:,.2f}"),
+        _Column("Peak", "peak_tasks", "{:,}"),
+        _Column("Actions", "scale_actions", "{:,}"),
+        _Column("Reversals", "reversals", "{:,}"),
+    )
     table = Table(
-        (*named("Scaler"), *numbers(*felt, *cost)),
+        (*named("Scaler"), *numbers(*(column.title for column in columns))),
         f"{experiment.traffic.name}: {length:.1f} h, {seeds}",
     )
     for name, summary in comparison.scalers.items():
         shown = f"{name} *" if name in ANNOUNCED else name
-        medians = asdict(summary.medians)
-        p99 = medians["latency_ms"]["p99"]
-        wait = _seconds(None if p99 is None else p99 / 1000) if jobs else _millis(p99)
-        table.add(shown, *_felt(medians), wait, *_cost(medians))
+        medians = {**asdict(summary.medians), "latency_ms.p99": summary.medians.latency_ms["p99"]}
+        table.add(shown, *(_median(medians[one.key], one) for one in columns))
         if experiment.seeds > 1:
-            ends = summary.ranges["latency_ms.p99"]
-            waits = _ends(ends, times=0.001) if jobs else _ends(ends)
-            row = (*_felt_ends(summary.ranges), waits, *_cost_ends(summary.ranges))
+            row = (_ends(summary.ranges[one.key], one.ends, 1 / one.unit) for one in columns)
             table.add("  from-to", *row, style="dim")
     return table
 
 
-def _felt_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
-    """Return each column's lowest and highest value, in the median's unit."""
-    times = ("time_to_trigger_s", "time_to_95_percent_s", "time_to_capacity_s")
-    return (
-        *(_ends(ranges[time]) for time in times),
-        _ends(ranges["failed"]),
-        _ends(ranges["success_rate"], "{:.1f}", 100),
-    )
-
-
-def _cost_ends(ranges: Mapping[str, Ends]) -> tuple[str, ...]:
-    counts = ("peak_tasks", "scale_actions", "reversals")
-    return (
-        _ends(ranges["task_seconds"], "{:,.2f}", 1 / 3600),
-        *(_ends(ranges[count]) for count in counts),
-    )
+def _median(value: float | None, column: _Column) -> str:
+    if value is None:
+        return "-"
+    return column.form.format(value if column.unit == 1 else value / column.unit)
 
 
 def _ends(ends: Ends, form: str = "", times: float = 1) -> str:
-    """Return both ends, or one if they look alike. Example: 38k-48k."""
+    """Return both ends without a unit, or one if they look alike. Example: 38k-48k."""
     shown = [
         "never" if end is None else form.format(end * times) if form else _brief(end * times)
         for end in ends
     ]
-    return "-".join(dict.fromkeys(shown))
+    return "-".join(dict.fromkeys(one.rstrip("%") for one in shown))
 
 
 def _brief(value: float) -> str:
     """Return a number in few characters, since two share a column: 9,999, 38k, 375k."""
     return f"{value:,.0f}" if value < 9999.5 else f"{value / 1000:,.0f}k"  # noqa: PLR2004 - four digits
-
-
-def _felt(measures: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        _seconds(measures["time_to_trigger_s"]),
-        _seconds(measures["time_to_95_percent_s"]),
-        _seconds(measures["time_to_capacity_s"]),
-        f"{measures['failed']:,.0f}",
-        f"{measures['success_rate']:.2%}",
-    )
-
-
-def _cost(measures: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        f"{measures['task_seconds'] / 3600:,.2f}",
-        f"{measures['peak_tasks']:,}",
-        f"{measures['scale_actions']:,}",
-        f"{measures['reversals']:,}",
-    )
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} s"
-
-
-def _millis(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f} ms"
 
 
 def _actions(series: Series) -> Table:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from quickstep_cli.compare import MODELLED
 from quickstep_cli.experiment import an_experiment, progress_bar
-from quickstep_cli.options import read_file
+from quickstep_cli.options import file_option, read_file
 from quickstep_cli.pricing import (
     ArchitectureOption,
     CpuOption,
     MemoryOption,
     TimesOption,
+    repeated,
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
@@ -30,7 +31,7 @@ from quickstep_lab.cost.model import (
     Transport,
     Watched,
 )
-from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize, longest_times
+from quickstep_lab.cost.month import OURS, Architecture, Month, TaskSize
 from quickstep_lab.cost.prices import Certainty, read_prices
 from quickstep_lab.simulator.compare import all_scalers, compare
 from quickstep_lab.simulator.scalers.target_tracking import ANNOUNCED, ANNOUNCED_ONLY
@@ -49,79 +50,60 @@ if TYPE_CHECKING:
 _TINY = 0.005
 _LARGE = 100
 
-TasksOption = Annotated[
-    float, typer.Option("--tasks", min=0.1, max=5000, help="Tasks of the service, on average.")
-]
-TransportOption = Annotated[
-    Transport,
-    typer.Option(
-        "--transport",
-        help="How tasks publish: PutMetricData, EMF over PutLogEvents, or EMF on standard output.",
-    ),
-]
-MetricsOption = Annotated[
-    int, typer.Option("--metrics", min=1, max=100, help="Metrics that the tasks publish.")
-]
-BreachesOption = Annotated[
-    float, typer.Option("--breaches", min=0, max=1440, help="Scale-out breaches per day.")
-]
-MinutesOption = Annotated[
-    float, typer.Option("--breach-minutes", min=0, max=1440, help="Duration of each breach.")
-]
-SurgesOption = Annotated[
-    bool, typer.Option("--surges", help="Tasks report each breach to the scaler in surge messages.")
-]
-ServicesOption = Annotated[
-    int,
-    typer.Option("--services", min=1, max=10000, help="Services that share the account's scaler."),
-]
-RetentionOption = Annotated[
-    int, typer.Option("--retention-days", min=1, max=3650, help="Days to keep records.")
-]
-ViewsOption = Annotated[
-    float, typer.Option("--views", min=0, max=86400, help="Dashboard refreshes per day.")
-]
-DrillOption = Annotated[
-    int,
-    typer.Option(
-        "--drill-minutes", min=0, max=60, help="Minutes between drills; 0 turns them off."
-    ),
-]
-FreeOption = Annotated[
-    bool, typer.Option("--free-tier", help="Subtract the free tier, as if nothing else used it.")
-]
-PricesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prices",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="Your prices, in the format of prices.json; omitted ones keep their defaults.",
-    ),
-]
-
 
 @takes_trial
 def cost(
     trial: Trial,
     *,
-    tasks: TasksOption = 8,
-    transport: TransportOption = Transport.CLOUDWATCH,
-    metrics: MetricsOption = 3,
-    breaches: BreachesOption = 6,
-    breach_minutes: MinutesOption = 3,
-    surges: SurgesOption = False,
-    services: ServicesOption = 1,
-    retention_days: RetentionOption = 30,
-    views: ViewsOption = 60,
-    drill_minutes: DrillOption = 0,
+    tasks: Annotated[
+        float, typer.Option(min=0.1, max=5000, help="Tasks of the service, on average.")
+    ] = 8,
+    transport: Annotated[
+        Transport,
+        typer.Option(
+            help="How tasks publish: PutMetricData, EMF over PutLogEvents, or EMF on standard "
+            "output."
+        ),
+    ] = Transport.CLOUDWATCH,
+    metrics: Annotated[
+        int, typer.Option(min=1, max=100, help="Metrics that the tasks publish.")
+    ] = 3,
+    breaches: Annotated[
+        float, typer.Option(min=0, max=1440, help="Scale-out breaches per day.")
+    ] = 6,
+    breach_minutes: Annotated[
+        float, typer.Option(min=0, max=1440, help="Duration of each breach.")
+    ] = 3,
+    surges: Annotated[
+        bool,
+        typer.Option("--surges", help="Tasks report each breach to the scaler in surge messages."),
+    ] = False,
+    services: Annotated[
+        int, typer.Option(min=1, max=10000, help="Services that share the account's scaler.")
+    ] = 1,
+    retention_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="Days to keep records.")
+    ] = 30,
+    views: Annotated[
+        float, typer.Option(min=0, max=86400, help="Dashboard refreshes per day.")
+    ] = 60,
+    drill_minutes: Annotated[
+        int, typer.Option(min=0, max=60, help="Minutes between drills; 0 turns them off.")
+    ] = 0,
     task_vcpu: CpuOption = 1,
     task_memory: MemoryOption = 2,
     architecture: ArchitectureOption = Architecture.ARM,
     times_a_day: TimesOption = None,
-    free_tier: FreeOption = False,
-    prices: PricesOption = None,
+    free_tier: Annotated[
+        bool,
+        typer.Option("--free-tier", help="Subtract the free tier, as if nothing else used it."),
+    ] = False,
+    prices: Annotated[
+        Path | None,
+        file_option(
+            help="Your prices, in the format of prices.json; omitted ones keep their defaults."
+        ),
+    ] = None,
 ) -> None:
     """Estimate the monthly cost of scaling a service, line by line, next to AWS's scalers.
 
@@ -162,7 +144,8 @@ def cost(
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     published = _publishing(usage, ways) if usage.watched is Watched.PUBLISHED else ()
-    _print(month, traffic, standings, [*published, *_hint_lines(cheaper)])
+    hinted = (f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}." for hint in cheaper)
+    _print(month, traffic, standings, [*published, *hinted])
 
 
 def _rivals(setup: Setup) -> tuple[str, ...]:
@@ -191,15 +174,12 @@ def _prices(file: Path | None) -> Prices:
 def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     seconds = len(played.requests)
-    most = longest_times(seconds)
-    if times_a_day is not None and times_a_day > most:
-        rule = f"must be at most {most:g}: {seconds} s fit into a day that often"
-        raise typer.BadParameter(f"{rule}, not {times_a_day:g}", param_hint="--times-a-day")
+    a_day = repeated(times_a_day, seconds)
     experiment = an_experiment(played, setup, trial.world(setup), None, 1)
     scalers = all_scalers(setup)
     with progress_bar(f"Playing {played.name}", len(scalers)) as advance:
         comparison = compare(experiment, scalers, jobs=trial.jobs, progress=advance)
-    return comparison, _Traffic(played.name, seconds, times_a_day or min(1.0, most))
+    return comparison, _Traffic(played.name, seconds, a_day)
 
 
 # --- output ---------------------------------------------------------------------------------------
@@ -343,11 +323,6 @@ def _publishing(usage: Usage, ways: Mapping[Transport, float]) -> Iterator[str]:
         )
     elif usage.transport is Transport.LOGS:
         yield f"Not measured: {EXTRACTION}."
-
-
-def _hint_lines(cheaper: list[Hint]) -> Iterator[str]:
-    for hint in cheaper:
-        yield f"Cheaper by {hint.saves:.2f}: {hint.what}. But: {hint.but}."
 
 
 def _remarks(

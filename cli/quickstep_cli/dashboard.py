@@ -19,6 +19,7 @@ from quickstep.report.dashboard.view import Look, build_view
 from quickstep.report.language import ENGLISH
 from quickstep_cli.languages import LangOption, chosen
 from quickstep_cli.machine_zone import MachineZone
+from quickstep_cli.options import file_option
 from quickstep_cli.page import NoOpen, Port, served
 from quickstep_lab.page.feed import Feed
 from quickstep_lab.page.sources import LogError, read_log
@@ -51,11 +52,8 @@ def dashboard(
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="Read decisions from a file instead: the scaler's log, or one record per line.",
+        file_option(
+            help="Read decisions from a file instead: the scaler's log, or one record per line."
         ),
     ] = None,
     html: Annotated[

@@ -102,7 +102,6 @@ def decisions(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
             metavar="TIME",
             help="Show five minutes before and after this time, in the same formats.",
         ),
@@ -275,7 +274,8 @@ def export(
     records = list(records_since(aws, target, start))
     if kind is Format.DECISIONS:
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-        _write(file, "".join(lines))
+        with _opened(file) as out:
+            out.writelines(lines)
         typer.echo(f"{len(records)} decisions written to {file}")
         return
     alarms = {one.name: one.alarm for one in document.policies}
@@ -334,11 +334,6 @@ def traffic_rows(seen: list[tuple[datetime, float]]) -> tuple[list[tuple[int, fl
         rows.append((second, round(load, 3)))
         fresh += second - at <= FRESH
     return rows, fresh
-
-
-def _write(file: Path, text: str) -> None:
-    with _opened(file) as out:
-        out.write(text)
 
 
 def _opened(file: Path) -> Any:

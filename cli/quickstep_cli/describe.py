@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.load import MISSING_AFTER
 from quickstep.engine.model import AlarmState, ScalableTarget, StepPolicy, TargetPolicy
 from quickstep.fields import write_optional_moment
@@ -49,7 +48,7 @@ class Described:
     service: ServiceName
     at: datetime
     status: Status
-    target: ScalableTarget | None
+    target: ScalableTarget
     memory: Memory | Unknown
     written: str | Unknown = ""
     points: Mapping[str, Sequence[Datapoint]] | Unknown = field(default_factory=dict)
@@ -61,7 +60,7 @@ class Described:
     @property
     def missing(self) -> int:
         """Tasks that were launched long ago and are not running."""
-        if self.target is None or isinstance(self.memory, Unknown) or not self.status.service:
+        if isinstance(self.memory, Unknown) or not self.status.service:
             return 0
         since = self.at - timedelta(seconds=MISSING_AFTER * self.target.warmup_seconds)
         late = sum(one.count for one in self.memory.state.launches if one.at > since)
@@ -87,8 +86,7 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Show one target on one screen: bounds, tasks, alarms, overrides, pauses and events."""
-    the_target(aws, target)
-    seen = _gather(aws, target, now(), decisions)
+    seen = _gather(aws, target, the_target(aws, target), now(), decisions)
     if as_json:
         typer.echo(json.dumps(_as_dict(seen), ensure_ascii=False))
     else:
@@ -101,20 +99,17 @@ def describe(
         raise typer.Exit(Exit.NO)
 
 
-def _gather(aws: Aws, service: ServiceName, at: datetime, most: int) -> Described:
+def _gather(
+    aws: Aws, service: ServiceName, target: ScalableTarget, at: datetime, most: int
+) -> Described:
     from quickstep_cli.gathering import said_by_ecs  # noqa: PLC0415 - boto3 takes its time
 
-    text = stored_document(aws, service) or ""
-    try:
-        target = parse_target_of(service, text)
-    except ConfigError:
-        target = None
     memory = or_unknown(lambda: _memory(aws, service))
     ecs = or_unknown(lambda: said_by_ecs(aws, service))
     return Described(
         service=service,
         at=at,
-        status=status_of(aws, service, text, at),
+        status=status_of(aws, service, stored_document(aws, service) or "", at),
         target=target,
         memory=memory,
         written=or_unknown(lambda: _written(aws, service, at)),
@@ -167,8 +162,7 @@ def _fields(seen: Described, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     yield "Time", f"{moment_text(seen.at, zone)} {zone_text(seen.at, zone)}"
     written = f"unknown: {seen.written.why}" if isinstance(seen.written, Unknown) else seen.written
     yield "Document", f"{seen.service.parameter}, {written}".rstrip(", ")
-    policies = (*seen.target.policies, *seen.target.queues) if seen.target else ()
-    for number, policy in enumerate(policies):
+    for number, policy in enumerate((*seen.target.policies, *seen.target.queues)):
         yield ("" if number else "Policies"), _policy(policy)
     if status.bounds:
         yield (
@@ -220,7 +214,7 @@ def _reporting(seen: Described) -> str:
     if isinstance(seen.points, Unknown):
         return f"unknown: {seen.points.why}"
     memory, target = seen.memory, seen.target
-    if isinstance(memory, Unknown) or target is None:
+    if isinstance(memory, Unknown):
         return "unknown"
     shown = []
     for name, points in seen.points.items():

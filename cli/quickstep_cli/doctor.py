@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,26 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from quickstep.engine.model import Direction
-from quickstep_cli.aws import (
-    Aws,
-    JsonOption,
-    UnlessAllArgument,
-    YesOption,
-    now,
-    on_aws,
-    wait_for,
-)
+from quickstep_cli.aws import Aws, JsonOption, UnlessAllArgument, YesOption, now, on_aws
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.findings import Finding, Verdict
 from quickstep_cli.doctor_all import MARKS, check_all
 from quickstep_cli.failures import CommandError, Exit
-from quickstep_cli.targets import records_since, the_target
+from quickstep_cli.targets import awaited, the_target
 
 if TYPE_CHECKING:
     from quickstep.naming import ServiceName
     from quickstep_cli.history import Record
-
-POLL = timedelta(seconds=0.5)
 
 
 @on_aws
@@ -93,14 +82,6 @@ def _print(findings: list[Finding], *, as_json: bool) -> None:
 # --- the whole path -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Path:
-    """When CloudWatch says an alarm was set, and the resulting record."""
-
-    changed_at: datetime
-    record: Record
-
-
 def _fired(aws: Aws, target: ServiceName, wait: int, *, yes: bool, as_json: bool) -> Finding:
     """Set an alarm to ALARM and wait for the decision. CloudWatch resets it on its own.
 
@@ -128,32 +109,28 @@ def fired(aws: Aws, target: ServiceName, alarm: str, wait: int) -> Finding:
     aws.client("cloudwatch").set_alarm_state(
         AlarmName=alarm, StateValue="ALARM", StateReason="quickstep doctor --fire"
     )
-    for tries in count():
-        path = _answer(aws, target, alarm, set_at)
-        if path:
-            seconds = (now() - set_at).total_seconds()
-            decided = datetime.fromisoformat(path.record["at"])
-            hop = (decided - path.changed_at).total_seconds()
-            what = (
-                f"{path.record['outcome']} {hop:.1f} s after the alarm's change; its record "
-                f"could be read {seconds:.1f} s after the call (polled twice a second)"
-            )
-            return Finding(check, Verdict.OK, what)
-        if tries * POLL >= timedelta(seconds=wait):
-            break
-        wait_for(POLL)
+    slack = timedelta(seconds=30)  # clocks differ
+    record = awaited(aws, target, set_at - slack, lambda it: _answers(it, alarm, set_at), wait)
+    if record:
+        seconds = (now() - set_at).total_seconds()
+        hop = (datetime.fromisoformat(record["at"]) - _changed_at(record)).total_seconds()
+        what = (
+            f"{record['outcome']} {hop:.1f} s after the alarm's change; its record could be read "
+            f"{seconds:.1f} s after the call (polled twice a second)"
+        )
+        return Finding(check, Verdict.OK, what)
     fix = "was the alarm in ALARM before? If not, check the rule, the log and the dead letters"
     what = f"no decision within {wait} s of {alarm}'s change"
     return Finding(check, Verdict.PROBLEM, what, fix)
 
 
-def _answer(aws: Aws, target: ServiceName, alarm: str, set_at: datetime) -> _Path | None:
-    slack = timedelta(seconds=30)  # clocks differ
-    for record in records_since(aws, target, set_at - slack):
-        trigger = record["trigger"]
-        if trigger.get("alarm") != alarm or trigger.get("state") != "ALARM":
-            continue
-        changed_at = datetime.fromisoformat(trigger["at"]).astimezone(UTC)
-        if changed_at >= set_at - timedelta(seconds=5):
-            return _Path(changed_at, record)
-    return None
+def _answers(record: Record, alarm: str, set_at: datetime) -> bool:
+    """Return whether a record is of the alarm's change to ALARM."""
+    trigger = record["trigger"]
+    ours = (trigger.get("alarm"), trigger.get("state")) == (alarm, "ALARM")
+    return ours and _changed_at(record) >= set_at - timedelta(seconds=5)
+
+
+def _changed_at(record: Record) -> datetime:
+    """Return when CloudWatch says the alarm was set."""
+    return datetime.fromisoformat(record["trigger"]["at"]).astimezone(UTC)

@@ -15,6 +15,7 @@ from rich.progress import track
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.findings import Finding, Verdict
 from quickstep_cli.failures import CommandError, Exit, shown
+from quickstep_cli.tables import Table, named
 from quickstep_cli.targets import documents
 
 if TYPE_CHECKING:
@@ -105,25 +106,12 @@ def _print(rows: Sequence[Checked]) -> None:
 
 def table(rows: Sequence[Checked]) -> Iterator[str]:
     """Yield aligned lines: a heading, then each target with its number of findings."""
-    cells = [
-        ("TARGET", "PROBLEMS", "WARNINGS", "FAILING CHECKS"),
-        *(
-            (
-                row.target,
-                str(row.having(Verdict.PROBLEM)),
-                str(row.having(Verdict.WARNING)),
-                ", ".join(
-                    dict.fromkeys(
-                        one.check for one in row.findings if one.verdict is Verdict.PROBLEM
-                    )
-                ),
-            )
-            for row in rows
-        ),
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(4)]
-    for line in cells:
-        yield "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+    found = Table(named("TARGET", "PROBLEMS", "WARNINGS", "FAILING CHECKS"))
+    for row in rows:
+        failing = [one.check for one in row.findings if one.verdict is Verdict.PROBLEM]
+        counts = (row.having(Verdict.PROBLEM), row.having(Verdict.WARNING))
+        found.add(row.target, *counts, ", ".join(dict.fromkeys(failing)))
+    return (line.text for line in found.lines(None))
 
 
 def problems(rows: Sequence[Checked]) -> list[tuple[Finding, list[str]]]:

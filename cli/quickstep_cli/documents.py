@@ -163,13 +163,7 @@ def _with_alarms(aws: Aws, changes: list[Change], thresholds: Mapping[str, float
         raise typer.BadParameter(rule, param_hint="--threshold")
     planned = []
     for change in changes:
-        pages = aws.client("cloudwatch").get_paginator("describe_alarms")
-        prefix = change.service.alarm("")
-        there = [
-            alarm
-            for page in pages.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
-            for alarm in page["MetricAlarms"]
-        ]
+        there = aws.alarms(AlarmNamePrefix=change.service.alarm(""))
         try:
             plan = plan_alarms(change.service, change.target, there, thresholds)
         except PlanError as error:

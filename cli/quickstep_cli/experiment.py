@@ -17,8 +17,6 @@ from quickstep.engine.model import Direction, MetricScope, ScalableTarget
 from quickstep_cli.options import read_file
 from quickstep_cli.thresholds import read_thresholds
 from quickstep_cli.watched import Given, what_is_watched
-from quickstep_lab.prove.clocks import measured
-from quickstep_lab.prove.result import read_result
 from quickstep_lab.simulator.compare import Experiment, tasks_at_start
 from quickstep_lab.simulator.signals import REQUESTS
 from quickstep_lab.simulator.stage import Setup
@@ -28,19 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from quickstep_lab.prove.clocks import Clocks
     from quickstep_lab.simulator.stage import Watch
     from quickstep_lab.simulator.world import World
     from quickstep_lab.traffic import Traffic
-
-
-def clocks_of(file: Path) -> Clocks:
-    """Return the clocks measured in a result of `prove`.
-
-    Raises:
-        typer.BadParameter: the file is inconsistent.
-    """
-    return read_file(file, lambda text: measured(read_result(text)), "--world")
 
 
 def read_setup(

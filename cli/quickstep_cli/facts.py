@@ -23,7 +23,6 @@ from quickstep_cli.asked import ask_together
 from quickstep_cli.autoscaling import IN, OUT, SCHEDULED, read_scalable
 from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import (
-    Autoscaling,
     EcsMetrics,
     Facts,
     ForeignChange,
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from quickstep_cli.aws import Aws
 
 DEAD_LETTERS = ("UndeliveredEvents", "FailedInvocations", "DeadMessages")
-FARGATE_VCPU = ("fargate", "L-3032A538")
 DELAY = "deregistration_delay.timeout_seconds"
 NEWEST = 500
 """Maximum records to search: some hours of a breach, or days of calm."""
@@ -114,7 +112,7 @@ def _gather(
         item=or_unknown(lambda: aws.peek(service)),
         dead=or_unknown(lambda: {name: _messages(aws, name) for name in DEAD_LETTERS}),
         vcpu=or_unknown(lambda: _vcpu(aws, service, document)),
-        vcpu_quota=or_unknown(lambda: _vcpu_quota(aws)),
+        vcpu_quota=or_unknown(lambda: vcpu_quota(aws)),
         targets=or_unknown(lambda: len(documents(aws)) if targets is None else targets),
     )
 
@@ -123,11 +121,7 @@ def or_unknown(ask: Callable[[], _A]) -> _A | Unknown:
     """Return the answer, or why it is missing: one failed question does not stop the rest."""
     try:
         return ask()
-    except CallFailedError as error:
-        return Unknown(error.why)
-    except (CommandError, CorruptItemError) as error:
-        return Unknown(str(error))
-    except (ClientError, BotoCoreError) as error:
+    except (CallFailedError, CommandError, CorruptItemError, ClientError, BotoCoreError) as error:
         return Unknown(explain_error(error)[1])
 
 
@@ -160,12 +154,10 @@ def _alarms(aws: Aws, service: ServiceName) -> dict[str, Mapping[str, Any]]:
 
     The drill's alarm is excluded: it scales nothing.
     """
-    found: dict[str, Mapping[str, Any]] = {}
-    prefix = service.alarm("")
-    pages = aws.client("cloudwatch").get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=prefix):
-        for alarm in page["MetricAlarms"]:
-            found[alarm["AlarmName"].removeprefix(prefix)] = alarm
+    found = {
+        alarm["AlarmName"].removeprefix(service.alarm("")): alarm
+        for alarm in aws.alarms(AlarmNamePrefix=service.alarm(""))
+    }
     found.pop(DRILL, None)
     return found
 
@@ -284,7 +276,7 @@ def matches(events: Any, pattern: str, event: Mapping[str, Any]) -> bool:
     return bool(answer["Result"])
 
 
-def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
+def _autoscaling(aws: Aws, service: ServiceName) -> list[str] | None:
     scalable = read_scalable(aws, service)
     if scalable is None:
         return None
@@ -293,23 +285,17 @@ def _autoscaling(aws: Aws, service: ServiceName) -> Autoscaling | None:
         acting += [policy["PolicyName"] for policy in scalable.policies]
     if not suspended[SCHEDULED]:
         acting += [f"scheduled action {name}" for name in scalable.scheduled]
-    return Autoscaling(tuple(acting))
+    return acting
 
 
 def _alarm_actions(aws: Aws, service: ServiceName) -> list[str]:
     """Return the alarms whose own action scales the service or invokes a function."""
     prefix = f"arn:{aws.caller.split(':')[1]}:autoscaling:"
-    cloudwatch = aws.client("cloudwatch")
-    ways: tuple[dict[str, str], ...] = (
-        {"ActionPrefix": prefix},
-        {"AlarmNamePrefix": service.alarm("")},
-    )
     return sorted(
         {
             f"{alarm['AlarmName']}: {action}"
-            for way in ways
-            for page in cloudwatch.get_paginator("describe_alarms").paginate(**way)
-            for alarm in page["MetricAlarms"]
+            for way in ({"ActionPrefix": prefix}, {"AlarmNamePrefix": service.alarm("")})
+            for alarm in aws.alarms(**way)
             if alarm["ActionsEnabled"]
             for state in ("AlarmActions", "OKActions", "InsufficientDataActions")
             for action in alarm.get(state, ())
@@ -356,7 +342,8 @@ def _ecs_metrics(
     return published_by_ecs(aws.client("ecs"), service)
 
 
-def _described(ecs: Any, service: ServiceName) -> list[dict[str, Any]]:
+def described_services(ecs: Any, service: ServiceName) -> list[dict[str, Any]]:
+    """Return what ECS has of a service: one description, or none."""
     answer = ecs.describe_services(cluster=service.cluster, services=[service.service])
     described: list[dict[str, Any]] = answer["services"]
     return described
@@ -368,7 +355,7 @@ def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
     Only a service's revisions say so. During a deployment there are two, and the slower one counts,
     because tasks of both publish.
     """
-    found = _described(ecs, service)
+    found = described_services(ecs, service)
     arns = [one["arn"] for it in found for one in it.get("currentServiceRevisions", [])]
     if not arns:
         raise CommandError(Exit.NOT_FOUND, f"ECS has no revision of {service.resource_id}")
@@ -389,16 +376,15 @@ def published_by_ecs(ecs: Any, service: ServiceName) -> EcsMetrics:
 
 def _messages(aws: Aws, name: str) -> int:
     number = "ApproximateNumberOfMessages"
-    answer = aws.client("sqs").get_queue_attributes(
-        QueueUrl=aws.resource(name), AttributeNames=[number]
-    )
+    queue = aws.resource(name)
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[number])
     return int(answer["Attributes"][number])
 
 
 def drains(aws: Aws, service: ServiceName) -> dict[str, int]:
     """Return how many seconds the service's tasks drain, by target group name."""
     ecs, elb = aws.client("ecs"), aws.client("elbv2")
-    found = _described(ecs, service)
+    found = described_services(ecs, service)
     balancers = [balancer for one in found for balancer in one.get("loadBalancers", [])]
     arns = {
         arn
@@ -423,14 +409,15 @@ def _vcpu(aws: Aws, service: ServiceName, target: ScalableTarget | str) -> float
     if isinstance(target, str):
         return 0.0
     ecs = aws.client("ecs")
-    found = _described(ecs, service)
+    found = described_services(ecs, service)
     if not found:
         return 0.0
     definition = ecs.describe_task_definition(taskDefinition=found[0]["taskDefinition"])
     return int(definition["taskDefinition"].get("cpu", 0)) / 1024 * target.max_capacity
 
 
-def _vcpu_quota(aws: Aws) -> float:
-    service, code = FARGATE_VCPU
-    answer = aws.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
+def vcpu_quota(aws: Aws) -> float:
+    """Return the quota of Fargate On-Demand vCPUs."""
+    quotas = aws.client("service-quotas")
+    answer = quotas.get_service_quota(ServiceCode="fargate", QuotaCode="L-3032A538")
     return float(answer["Quota"]["Value"])

@@ -55,21 +55,21 @@ def explained() -> Iterator[None]:
     """Turn AWS errors into a line on stderr and an exit code."""
     try:
         yield
-    except CommandError as error:
-        fail(error.code, str(error))
     except CallFailedError as error:
         cause = error.__cause__ or error.__context__
         code, why = explain_error(cause) if cause else (Exit.NOT_FOUND, error.why)
         fail(code, why)
-    except botocore.ClientError as error:
-        fail(*explain_error(error))
-    except botocore.BotoCoreError as error:
+    except (CommandError, botocore.ClientError, botocore.BotoCoreError) as error:
         fail(*explain_error(error))
 
 
 def explain_error(error: BaseException) -> tuple[Exit, str]:
-    """Return the exit code and the sentence for a boto3 error."""
+    """Return the exit code and the sentence for what stops a command."""
     match error:
+        case CommandError():
+            return error.code, str(error)
+        case CallFailedError():
+            return Exit.NO, error.why
         case botocore.ClientError():
             return _explain_refusal(error)
         case botocore.NoCredentialsError() | botocore.PartialCredentialsError():

@@ -7,32 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_resource_id
-from quickstep_cli.autoscaling import DIMENSION
+from quickstep_cli.asked import by_cluster, parts
+from quickstep_cli.autoscaling import CALLS, DIMENSION, described
 from quickstep_cli.failures import CommandError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from quickstep.naming import ServiceName
     from quickstep_cli.aws import Aws
 
 _NAMES = 100  # DescribeAlarms' maximum
-_SERVICES = 10  # DescribeServices' maximum
-_ANSWERS = (
-    "ScalableTargets",
-    "ScalingPolicies",
-    "MetricAlarms",
-    "CompositeAlarms",
-    "ScheduledActions",
-)
+_ALARMS = ("MetricAlarms", "CompositeAlarms")
+_ANSWERS = ("ScalableTargets", "ScalingPolicies", *_ALARMS, "ScheduledActions")
 
 MAX_EXPORT = 2**26
 """Bytes; about 1,000 alarms take one or two million."""
-
-
-def _nothing() -> dict[str, list[Any]]:
-    return {key: [] for key in _ANSWERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +31,7 @@ class Found:
     """Members of the answers, under AWS's names; `where` says where they come from."""
 
     where: str
-    answers: dict[str, list[Any]] = field(default_factory=_nothing)
+    answers: dict[str, list[Any]] = field(default_factory=lambda: {key: [] for key in _ANSWERS})
 
     def of(self, service: ServiceName, key: str) -> list[Any]:
         """Return an answer's entries about one service's desired count."""
@@ -70,35 +61,19 @@ class Found:
 
 def ask(aws: Aws, service: ServiceName | None = None) -> Found:
     """Return what AWS has on one service, or on all in the Region."""
-    scaling = aws.client("application-autoscaling")
-    of: dict[str, Any] = {"ServiceNamespace": "ecs"}
-    one = {"ResourceId": service.resource_id, "ScalableDimension": DIMENSION} if service else {}
-    several = (
-        {"ResourceIds": [service.resource_id], "ScalableDimension": DIMENSION} if service else {}
-    )
     found = Found(f"in {aws.region}")
-    for call, key, given in (
-        ("describe_scalable_targets", "ScalableTargets", several),
-        ("describe_scaling_policies", "ScalingPolicies", one),
-        ("describe_scheduled_actions", "ScheduledActions", one),
-    ):
-        for page in scaling.get_paginator(call).paginate(**of, **given):
-            found.answers[key] += page[key]
+    for key in CALLS:
+        found.answers[key] += described(aws, key, service)
     policies = found.answers["ScalingPolicies"]
     steps = (policy for policy in policies if policy["PolicyType"] == "StepScaling")
     names = {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", [])}
-    for answer in _described(aws, sorted(names)):
-        for key in ("MetricAlarms", "CompositeAlarms"):
+    for some in parts(sorted(names), _NAMES):
+        answer = aws.client("cloudwatch").describe_alarms(
+            AlarmNames=some, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        for key in _ALARMS:
             found.answers[key] += answer.get(key, [])
     return found
-
-
-def _described(aws: Aws, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(names), _NAMES):
-        yield aws.client("cloudwatch").describe_alarms(
-            AlarmNames=list(names[start : start + _NAMES]),
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-        )
 
 
 def tagged(aws: Aws, services: Sequence[ServiceName], tags: Sequence[str]) -> list[ServiceName]:
@@ -108,15 +83,11 @@ def tagged(aws: Aws, services: Sequence[ServiceName], tags: Sequence[str]) -> li
         CommandError: a tag is malformed.
     """
     wanted = dict(map(_read_tag, tags))
-    clusters: dict[str, list[str]] = {}
-    for service in services:
-        clusters.setdefault(service.cluster, []).append(service.service)
     having = {
         (cluster, described["serviceName"])
-        for cluster, names in clusters.items()
-        for start in range(0, len(names), _SERVICES)
+        for cluster, names in by_cluster(services)
         for described in aws.client("ecs").describe_services(
-            cluster=cluster, services=names[start : start + _SERVICES], include=["TAGS"]
+            cluster=cluster, services=names, include=["TAGS"]
         )["services"]
         if wanted.items() <= {tag["key"]: tag["value"] for tag in described.get("tags", [])}.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import described_definition
@@ -13,9 +14,10 @@ from quickstep.fields import Field, Problems, write_moment
 from quickstep_cli.autoscaling import read_activities
 from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.evidence import AlarmPast, Evidence, Runs, Said, Transition
-from quickstep_cli.facts import or_unknown
+from quickstep_cli.facts import described_services, or_unknown
 from quickstep_cli.history import entries
 from quickstep_cli.operate import show_entry, written_moment
+from quickstep_cli.running import metric_query
 from quickstep_cli.targets import (
     kept_for,
     record_after,
@@ -112,12 +114,8 @@ def _within(said: Sequence[Said], start: datetime, end: datetime) -> list[Said]:
 def pasts(aws: Aws, service: ServiceName, at: datetime, asked_at: datetime) -> list[AlarmPast]:
     """Return the target's alarms as they were around a moment."""
     prefix, cloudwatch = service.alarm(""), aws.client("cloudwatch")
-    described = [
-        alarm
-        for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-        for alarm in page["MetricAlarms"]
-    ]
-    return [_past(cloudwatch, alarm, prefix, at, asked_at) for alarm in described]
+    alarms = aws.alarms(AlarmNamePrefix=prefix)
+    return [_past(cloudwatch, alarm, prefix, at, asked_at) for alarm in alarms]
 
 
 def _past(
@@ -203,18 +201,7 @@ def _runs(aws: Aws, at: datetime) -> Runs:
     function = aws.resource("Scaler")
     start = (at - RUNS_AROUND).replace(second=0, microsecond=0)
     queries = [
-        {
-            "Id": name.lower(),
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": name,
-                    "Dimensions": [{"Name": "FunctionName", "Value": function}],
-                },
-                "Period": 60,
-                "Stat": "Sum",
-            },
-        }
+        metric_query(name.lower(), "AWS/Lambda", name, "Sum", {"FunctionName": function})
         for name in ("Invocations", "Errors")
     ]
     answer = aws.client("cloudwatch").get_metric_data(
@@ -232,9 +219,7 @@ def said_by_ecs(aws: Aws, service: ServiceName) -> tuple[list[Said], list[Said]]
 
     ECS keeps the newest hundred events, and deployments until they are over.
     """
-    found = aws.client("ecs").describe_services(
-        cluster=service.cluster, services=[service.service]
-    )["services"]
+    found = described_services(aws.client("ecs"), service)
     events = [
         Said(one["createdAt"], str(one.get("message", "")))
         for each in found
@@ -246,7 +231,8 @@ def said_by_ecs(aws: Aws, service: ServiceName) -> tuple[list[Said], list[Said]]
         for one in each.get("deployments", [])
         if one.get("createdAt")
     ]
-    return sorted(events, key=_at), sorted(deployments, key=_at)
+    at = attrgetter("at")
+    return sorted(events, key=at), sorted(deployments, key=at)
 
 
 def _deployment(one: Mapping[str, Any]) -> str:
@@ -254,10 +240,6 @@ def _deployment(one: Mapping[str, Any]) -> str:
     state = one.get("rolloutState") or one.get("status", "?")
     running = f"{one.get('runningCount', 0)} of {one.get('desiredCount', 0)} running"
     return f"{definition}, {state}, {running}"
-
-
-def _at(said: Said) -> datetime:
-    return said.at
 
 
 def _entries(aws: Aws, service: ServiceName, zone: Any) -> list[Said]:

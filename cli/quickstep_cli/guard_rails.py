@@ -10,7 +10,7 @@ from quickstep.engine.words import tasks
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.running import task_size
-from quickstep_lab.cost.month import Architecture, TaskSize
+from quickstep_lab.cost.month import Architecture
 from quickstep_lab.cost.prices import read_prices
 
 if TYPE_CHECKING:
@@ -71,14 +71,13 @@ def preview(  # noqa: PLR0917 - what is shown of an act
 
 def _cost(aws: Aws, service: ServiceName, counts: tuple[int, int, int]) -> str:
     try:
-        vcpu, memory, x86 = task_size(aws, service)
+        size = task_size(aws, service)
     except (CommandError, CallFailedError, ClientError, BotoCoreError) as error:
         return f"unknown, because the task's size cannot be read: {error}"
-    size = TaskSize(vcpu, memory, Architecture.X86 if x86 else Architecture.ARM)
     each = size.an_hour(read_prices())
     hourly = ", ".join(f"{tasks(n)} ${n * each:,.2f}" for n in dict.fromkeys(counts))
-    processor = "x86" if x86 else "ARM"
+    processor = "ARM" if size.architecture is Architecture.ARM else "x86"
     return (
-        f"{hourly} per hour, for {vcpu:g} vCPU and {memory:g} GB each on {processor} Fargate at "
-        "the list price in us-east-1"
+        f"{hourly} per hour, for {size.vcpu:g} vCPU and {size.memory:g} GB each on {processor} "
+        "Fargate at the list price in us-east-1"
     )

@@ -76,7 +76,10 @@ def import_all(
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
     else:
-        print_tables(_table(rows))
+        table = Table(_COLUMNS)
+        for row in rows:
+            table.add(*row.cells)
+        print_tables(table)
         done = sum(row.result == OK for row in rows)
         print_prose(f"{done} of {len(rows)} services carried over completely, to {folder}")
     if any(row.result != OK for row in rows):
@@ -149,10 +152,3 @@ def _read_report(file: Path) -> Row | None:
     if problems.found:
         raise CommandError(Exit.NO, f"{file}: {problems.found[0]}; --again rewrites it")
     return Row(service, result, **numbers, troubles=troubles, before=True)
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table(_COLUMNS)
-    for row in rows:
-        table.add(*row.cells)
-    return table

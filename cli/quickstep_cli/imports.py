@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import Annotated
 
 import typer
@@ -16,20 +16,10 @@ from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.found import ask, read_files, tagged
 from quickstep_cli.import_all import import_all
 from quickstep_cli.import_one import FILES, Imported, Wish, answer_of, import_one, write
+from quickstep_cli.options import file_option
 from quickstep_cli.tracking_import import Tracking
 
 _SHOWN_DIFFERENCES = 10
-
-FromFilesOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--from-file",
-        exists=True,
-        dir_okay=False,
-        help="Saved output of describe-scalable-targets, describe-scaling-policies, "
-        "describe-scheduled-actions or describe-alarms, instead of asking AWS. Repeatable.",
-    ),
-]
 
 
 @on_aws
@@ -37,7 +27,7 @@ def import_(
     aws: Aws,
     *,
     resource_id: Annotated[
-        str | None, typer.Option("--resource-id", help="service/CLUSTER/SERVICE, as in AAS.")
+        str | None, typer.Option(help="service/CLUSTER/SERVICE, as in AAS.")
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="All services of a --cluster, or with a --tag.")
@@ -52,7 +42,13 @@ def import_(
     again: Annotated[
         bool, typer.Option("--again", help="With --all: redo those already in the folder.")
     ] = False,
-    from_file: FromFilesOption = None,
+    from_file: Annotated[
+        list[Path] | None,
+        file_option(
+            help="Saved output of describe-scalable-targets, describe-scaling-policies, "
+            "describe-scheduled-actions or describe-alarms, instead of asking AWS. Repeatable."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -35,7 +35,6 @@ from quickstep_cli.starter import deploying, file_names, files_of, publishing
 from quickstep_cli.targets import stored_document
 from quickstep_cli.traffic import TrafficOption, chosen_traffic
 from quickstep_lab.files import ROOT
-from quickstep_lab.traffic import ScenarioName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,14 +102,21 @@ def init(
     """
     folder = out or Path(f"quickstep-{service.cluster}-{service.service}")
     _check(folder, minimum, maximum, terraform=terraform, again=again)
-    played = _traffic(traffic) if traffic else None
+    played = chosen_traffic(None, traffic) if traffic else None
     given = Answers(app=app, target_value=target_value, minimum=minimum, maximum=maximum)
     console = Console(highlight=False)
     running = look_at(aws, service)
     for line in _found(running):
         console.print(escape(shown(line)), soft_wrap=True)
+    assumed: list[str] = []
+
+    def assume(option: str, _question: str, default: Any, _read: Any) -> None:
+        assumed.append(f"{option} {default}")
+
     try:
-        answers = _taken(running, given, console) if yes else _asked(running, given)
+        answers = _answered(running, given, assume if yes else _prompt)
+        if assumed:
+            console.print(f"Assumed without asking: {', '.join(assumed)}", soft_wrap=True)
         proposal = propose(running, answers)
     except NothingToWatchError as error:
         raise CommandError(Exit.NO, str(error)) from None
@@ -152,12 +158,6 @@ def _check(
         raise typer.BadParameter(rule, param_hint="--out")
 
 
-def _traffic(file: Path | None) -> Traffic:
-    return chosen_traffic(
-        None, file, multiply=1.0, start=0, end=None, default=ScenarioName.STEP_X10
-    )
-
-
 # --- what is known, and what to ask ---------------------------------------------------------------
 
 
@@ -166,8 +166,8 @@ def _found(running: Running) -> Iterator[str]:
     yield f"{running.service.resource_id}: {running.desired} tasks desired"
     size = f" ({running.image_bytes / 1e6:.0f} MB)" if running.image_bytes else ""
     yield (
-        f"  image {running.image or 'not known'}{size}, {running.vcpu:g} vCPU, "
-        f"{running.memory:g} GB"
+        f"  image {running.image or 'not known'}{size}, {running.size.vcpu:g} vCPU, "
+        f"{running.size.memory:g} GB"
     )
     if running.bounds:
         low, high = running.bounds
@@ -185,41 +185,41 @@ def _found(running: Running) -> Iterator[str]:
         yield f"  not known: {unknown}"
 
 
-def _asked(running: Running, given: Answers) -> Answers:
-    """Return the answers that AWS cannot give, from at most three questions."""
+def _answered(running: Running, given: Answers, ask: Callable[..., Any]) -> Answers:
+    """Return the answers, with those that AWS cannot give from at most three questions.
+
+    `ask` gets an option, its question, the default, and how to read an answer.
+    """
     answers = given
     if answers.app is None and not running.publishes:
         guess = guessed_app(running.image)
         seems = f" (its image looks like {guess})" if guess else ""
-        app = _prompt(
+        question = (
             f"May the application get one line that publishes its requests?{seems} "
-            f"If so, what is it: {', '.join(App)}",
-            App.NONE.value,
-            _an_app,
+            f"If so, what is it: {', '.join(App)}"
         )
-        answers = replace(answers, app=app)
+        answers = replace(answers, app=ask("--app", question, App.NONE.value, _an_app))
     signal = signal_of(running, answers.app)
     if answers.target_value is None and known_target(running, signal) is None:
         of_a_minute = "a minute" if signal is Signal.BALANCER else "a second"
         usual = int(REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1))
-        value = _prompt(
-            f"How many requests {of_a_minute} should one task carry?",
-            usual,
-            lambda text: _a_number(text, 1e-6, 1e9 - 1),
-        )
+        question = f"How many requests {of_a_minute} should one task carry?"
+        value = ask("--target-value", question, usual, lambda it: _a_number(it, 1e-6, 1e9 - 1))
         answers = replace(answers, target_value=value)
     if answers.maximum is None and not running.bounds:
         least = max(1, answers.minimum or 0)
-        maximum = _prompt(
+        usual = max(least, default_maximum(running))
+        maximum = ask(
+            "--max",
             "Maximum number of tasks?",
-            max(least, default_maximum(running)),
+            usual,
             lambda text: int(_a_number(text, least, MOST_TASKS)),
         )
         answers = replace(answers, maximum=maximum)
     return answers
 
 
-def _prompt(question: str, default: Any, read: Callable[[str], Any]) -> Any:
+def _prompt(_option: str, question: str, default: Any, read: Callable[[str], Any]) -> Any:
     """Return an answer; ask again after an invalid one."""
     return typer.prompt(question, default=default, value_proc=read, err=True)
 
@@ -242,24 +242,6 @@ def _a_number(text: str, least: float, most: float) -> float:
     return value
 
 
-def _taken(running: Running, given: Answers, console: Console) -> Answers:
-    """Return the answers without asking, and print which are defaults."""
-    answers = given
-    taken = []
-    if answers.app is None and not running.publishes:
-        answers = replace(answers, app=App.NONE)
-        taken.append("--app none")
-    signal = signal_of(running, answers.app)
-    if answers.target_value is None and known_target(running, signal) is None:
-        usual = REQUESTS_TARGET * (60 if signal is Signal.BALANCER else 1)
-        taken.append(f"--target-value {usual:g}")
-    if answers.maximum is None and not running.bounds:
-        taken.append(f"--max {max(default_maximum(running), answers.minimum or 0)}")
-    if taken:
-        console.print(f"Assumed without asking: {', '.join(taken)}", soft_wrap=True)
-    return answers
-
-
 # --- output ---------------------------------------------------------------------------------------
 
 
@@ -268,11 +250,10 @@ def _simulate(console: Console, running: Running, target: Any, played: Traffic |
         console.print(escape(f"Not simulated: that needs the extra lab: {INSTALL}"), style="dim")
         return
     # A slow import that a refused argument need not wait for.
-    from quickstep_cli.beside import Beside, for_tasks, play, show, size_of  # noqa: PLC0415
+    from quickstep_cli.beside import Beside, for_tasks, play, show  # noqa: PLC0415
 
-    size = size_of(running.vcpu, running.memory, x86=running.x86)
-    beside = Beside(target, running.present, max(1, running.desired or 1), size)
-    traffic = played or for_tasks(_traffic(None), beside)
+    beside = Beside(target, running.present, max(1, running.desired or 1), running.size)
+    traffic = played or for_tasks(chosen_traffic(None, None), beside)
     console.print()
     show(console, beside, play(beside, traffic))
 

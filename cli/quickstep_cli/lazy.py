@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """A command's location, and its text in the list of commands.
+    """A command's text in the list of commands, and its location.
 
-    `place` is `module:function` below this package; `epilog` locates a text in the same form.
+    `place` is `module:function` below this package, unless both are called like the command;
+    `epilog` locates a text in the same form.
     """
 
-    place: str
     help: str
     panel: str | None = None
     epilog: str | None = None
+    place: str = ""
 
     def load(self, name: str) -> Any:
         """Import the command, and return it as Typer makes it."""
         alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+        made = _at(self.place or f"{name}:{name}")
         epilog = _at(self.epilog) if self.epilog else None
-        alone.command(name, epilog=epilog, rich_help_panel=self.panel)(_at(self.place))
+        alone.command(name, epilog=epilog, rich_help_panel=self.panel)(made)
         return typer.main.get_command(alone)
 
     def listed(self, name: str) -> TyperCommand:

@@ -15,128 +15,108 @@ _DOCUMENTS = "Policy documents"
 
 COMMANDS = {
     "dashboard": Lazy(
-        "dashboard:dashboard",
-        "Show scaling decisions in the browser. Changes nothing; press Ctrl-C to stop.",
+        "Show scaling decisions in the browser. Changes nothing; press Ctrl-C to stop."
     ),
     "demo": Lazy(
-        "demo:demo",
         "Watch a three-minute surge in one minute: the real scaler next to models of AWS's.",
         epilog=_TRAFFIC,
     ),
-    "explain": Lazy(
-        "explain:explain",
-        "Decide each case and print the decision, or the error, as one JSON line.",
-    ),
+    "explain": Lazy("Decide each case and print the decision, or the error, as one JSON line."),
     "validate": Lazy(
-        "validate:validate",
-        "Check policy documents, list every problem, and exit with 1 if there is any.",
+        "Check policy documents, list every problem, and exit with 1 if there is any."
     ),
     "simulate": Lazy(
-        "compare:simulate",
         "Simulate one scaler on a scenario or your own traffic, and show what it does and why.",
         epilog=_TRAFFIC,
+        place="compare:simulate",
     ),
     "compare": Lazy(
-        "compare:compare",
         "Simulate Quickstep next to models of AWS's scalers, on a scenario or your own traffic.",
         epilog=_TRAFFIC,
     ),
     "tune": Lazy(
-        "tune:tune",
         "Search for the policy that reaches your success rate with the fewest task-hours.",
         epilog=_TRAFFIC,
     ),
     "cost": Lazy(
-        "cost:cost",
         "Estimate the monthly cost of scaling a service, line by line, next to AWS's scalers.",
         epilog=_TRAFFIC,
     ),
     "prove": Lazy(
-        "prove:prove",
-        "Measure Quickstep beside AWS's scalers on your account; by default, say what it takes.",
+        "Measure Quickstep beside AWS's scalers on your account; by default, say what it takes."
     ),
     "status": Lazy(
-        "status:status",
         "Show targets: capacity, alarms, cooldowns, overrides, pauses, and the last decision.",
         _OPERATE,
     ),
     "decisions": Lazy(
-        "decisions:decisions",
         "Show a target's decisions, oldest first. --json prints a JSON line each, with its trail.",
         _OPERATE,
     ),
     "describe": Lazy(
-        "describe:describe",
         "Show one target on one screen: bounds, tasks, alarms, overrides, pauses and events.",
         _OPERATE,
     ),
     "why": Lazy(
-        "why:why",
-        "Explain in a paragraph why a target had its number of tasks, with the evidence.",
-        _OPERATE,
+        "Explain in a paragraph why a target had its number of tasks, with the evidence.", _OPERATE
     ),
     "replay": Lazy(
-        "replay:replay",
         "Replay a recorded decision with changes, and show what it would have done, and why.",
         _OPERATE,
     ),
     "pause": Lazy(
-        "operate:pause",
         "Stop scaling a target for a while. Capacity stays as it is; `scale` still works.",
         _OPERATE,
+        place="operate:pause",
     ),
     "resume": Lazy(
-        "operate:resume", "End a pause. Alarms in breach take effect at once.", _OPERATE
+        "End a pause. Alarms in breach take effect at once.", _OPERATE, place="operate:resume"
     ),
     "override": Lazy(
-        "operate:override",
         "Override a target's minimum, maximum or both for a while. Capacity follows at once.",
         _OPERATE,
+        place="operate:override",
     ),
     "scale": Lazy(
-        "operate:scale",
         "Set a target's capacity once, within its current bounds. Policies continue from there.",
         _OPERATE,
+        place="operate:scale",
     ),
     "doctor": Lazy(
-        "doctor:doctor",
         "Check deployed targets end to end, say what to fix, and exit with 1 on a problem.",
         _OPERATE,
     ),
     "export": Lazy(
-        "decisions:export",
         "Write a target's decisions to a file that `compare` and `simulate` can replay.",
         _OPERATE,
+        place="decisions:export",
     ),
     "init": Lazy(
-        "init:init",
         "Propose a policy for a running service, and write the files that deploy it as a dry run.",
         _DOCUMENTS,
     ),
     "shadow": Lazy(
-        "shadow:shadow",
         "Compare what a dry run would have done with what Application Auto Scaling did, and when.",
         _DOCUMENTS,
     ),
     "promote": Lazy(
-        "promote:promote",
         "Hand a service over from Application Auto Scaling to Quickstep; --back reverses it.",
         _DOCUMENTS,
     ),
     "import": Lazy(
-        "imports:import_",
         "Convert a service's Application Auto Scaling policies to a policy document and alarms.",
         _DOCUMENTS,
+        place="imports:import_",
     ),
     "diff": Lazy(
-        "documents:diff",
         "Compare documents with the deployed ones; exit with 1 if any differs.",
         _DOCUMENTS,
+        place="documents:diff",
     ),
     "apply": Lazy(
-        "documents:apply",
         "Deploy policy documents if all are valid. They take effect within 90 s by default.",
         _DOCUMENTS,
+        place="documents:apply",
     ),
 }
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,20 +25,18 @@ from quickstep.fields import Field, Problems, show, write_moment
 from quickstep.loop.schedules import MAX_REASON
 from quickstep.protocol.messages import Message, Request
 from quickstep.protocol.operators import bounds_entry, bounds_text
-from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws, wait_for
+from quickstep_cli.aws import Aws, JsonOption, TargetArgument, YesOption, now, on_aws
 from quickstep_cli.failures import CommandError, Exit, shown
 from quickstep_cli.guard_rails import check_forced, past_bounds, preview
-from quickstep_cli.targets import records_since, the_target
+from quickstep_cli.options import made_of_options
+from quickstep_cli.targets import awaited, the_target
 from quickstep_cli.times import ForOption, UntilOption, end_of, moment_text, zone_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, tzinfo
 
-    from quickstep.naming import ServiceName
     from quickstep_cli.history import Record
-
-POLL = timedelta(seconds=0.5)
 
 
 class Directions(StrEnum):
@@ -62,64 +59,155 @@ ReasonOption = Annotated[
         "--reason", callback=_reason, help="Reason, shown with every decision it affects."
     ),
 ]
-WaitOption = Annotated[
-    int,
-    typer.Option(
-        "--wait", min=0, max=300, help="Seconds to wait for the scaler's answer; 0 does not wait."
-    ),
-]
-WAIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one target: shown, confirmed, made, and answered by the scaler.
+
+    The options are those of all commands that change a target.
+    """
+
+    aws: Aws
+    target: TargetArgument
+    _: KW_ONLY
+    yes: YesOption = False
+    wait: Annotated[
+        int,
+        typer.Option(
+            min=0, max=300, help="Seconds to wait for the scaler's answer; 0 does not wait."
+        ),
+    ] = 20
+    as_json: JsonOption = False
+
+    def say(self, text: str) -> None:
+        """Print something for the user, outside `--json`."""
+        Console(stderr=self.as_json, highlight=False).print(escape(shown(text)), soft_wrap=True)
+
+    def confirm(self) -> None:
+        """Ask for confirmation, unless the command line gave it.
+
+        Raises:
+            typer.Abort: the answer is no, or nobody can give one.
+        """
+        if not self.yes:
+            typer.confirm("Go on?", abort=True, err=self.as_json)
+
+    def entry(
+        self, name: str, entry: dict[str, Any] | None, what: str, *, said: bool = False
+    ) -> None:
+        """Replace an entry of the target's item, and notify the scaler.
+
+        `said` means that the change was shown already, in more detail.
+
+        Raises:
+            CommandError: the entry has changed since it was shown, or there is no answer.
+        """
+        resource_id = self.target.resource_id
+        seen = self.aws.operators.entries(resource_id).get(name)
+        if entry is None and seen is None:
+            self.say(f"{resource_id} has no {name}: nothing to do")
+            self._print_json({"request": None, "decision": None})
+            return
+        if not said:
+            self.say(f"{resource_id}: {what}")
+        if seen is not None:
+            self.say(f"it {'replaces' if entry else 'is'} {show_entry(seen)}")
+        self.confirm()
+        if not self.aws.operators.replace(resource_id, name, seen, entry):
+            why = f"the {name} of {resource_id} has changed in the meantime; look again"
+            raise CommandError(Exit.CHANGED, why)
+        self.say("written; waiting for the scaler")
+        self.tell(f"{what} ({self.aws.caller})", None)
+
+    def tell(self, what: str, capacity: int | None) -> None:
+        """Notify the scaler, and show its answer.
+
+        Raises:
+            CommandError: it does not answer in time, or its answer is a failure.
+        """
+        at = now()
+        request = Request(self.target, uuid.uuid4().hex, at, what, capacity)
+        self.aws.messages.send(Message(request), timedelta())
+        if self.wait == 0:
+            self._print_json({"request": request.id, "decision": None})
+            return
+        record = self._answer(request.id, at)
+        if record is None:
+            then = (
+                "the change is in force, and will be applied within two minutes"
+                if capacity is None
+                else "it will not set the capacity later than a minute from now"
+            )
+            why = (
+                f"the scaler has not answered within {self.wait} s; {then}. "
+                "`quickstep doctor` looks for the cause"
+            )
+            raise CommandError(Exit.NO_ANSWER, why)
+        self._print_json({"request": request.id, "decision": record})
+        if not self.as_json:
+            self.say(record["reason"])
+        outcome = Outcome(record["outcome"])
+        if outcome.failed or outcome is Outcome.IGNORED_STALE:
+            raise typer.Exit(Exit.NO)
+
+    def _answer(self, request: str, at: datetime) -> Record | None:
+        """Return the record that answers a request; a lost race is no answer."""
+
+        def answers(record: Record) -> bool:
+            asked: bool = record["trigger"].get("id") == request
+            return asked and record["outcome"] != Outcome.LOST_RACE
+
+        # The scaler's clock may be behind this one.
+        return awaited(self.aws, self.target, at - timedelta(minutes=2), answers, self.wait)
+
+    def _print_json(self, answer: dict[str, Any]) -> None:
+        if self.as_json:
+            typer.echo(json.dumps(answer, ensure_ascii=False))
+
+
+takes_change = made_of_options(Change)
+"""Lets a command whose first argument is a change take a change's options."""
 
 
 @on_aws
+@takes_change
 def pause(
-    aws: Aws,
-    target: TargetArgument,
+    change: Change,
     *,
     reason: ReasonOption,
     span: ForOption = None,
     until: UntilOption = None,
     direction: Annotated[Directions, typer.Option(help="Direction to stop.")] = Directions.BOTH,
-    yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    as_json: JsonOption = False,
 ) -> None:
     """Stop scaling a target for a while. Capacity stays as it is; `scale` still works."""
     at = now()
     end = end_of(span, until, at)
-    the_target(aws, target)
+    the_target(change.aws, change.target)
     stopped = list(Direction) if direction is Directions.BOTH else [Direction(direction)]
     entry = {
         "directions": [str(one) for one in stopped],
         "until": write_moment(end),
         "reason": reason,
-        "by": aws.caller,
+        "by": change.aws.caller,
         "at": write_moment(at),
     }
     what = f"pause {' and '.join(entry['directions'])} until {_moment(end)}: {reason}"
-    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     change.entry("pause", entry, what)
 
 
 @on_aws
-def resume(
-    aws: Aws,
-    target: TargetArgument,
-    *,
-    yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    as_json: JsonOption = False,
-) -> None:
+@takes_change
+def resume(change: Change) -> None:
     """End a pause. Alarms in breach take effect at once."""
-    the_target(aws, target)
-    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    the_target(change.aws, change.target)
     change.entry("pause", None, "end the pause")
 
 
 @on_aws
+@takes_change
 def override(
-    aws: Aws,
-    target: TargetArgument,
+    change: Change,
     *,
     minimum: Annotated[
         int | None, typer.Option("--min", min=0, max=MAX_TASKS, help="Minimum number of tasks.")
@@ -140,16 +228,13 @@ def override(
     reason: Annotated[
         str, typer.Option("--reason", help="Reason, shown with every decision it affects.")
     ] = "",
-    yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    as_json: JsonOption = False,
 ) -> None:
     """Override a target's minimum, maximum or both for a while. Capacity follows at once.
 
     No cooldown delays it. A maximum keeps the tasks that the load needs, unless you pass --force.
     While it lasts, it takes precedence over all schedules.
     """
-    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
+    aws, target = change.aws, change.target
     if clear:
         if force or any(given is not None for given in (minimum, maximum, span, until)):
             raise typer.BadParameter("--clear cannot be combined with bounds, an end or --force")
@@ -181,23 +266,21 @@ def override(
 
 
 @on_aws
+@takes_change
 def scale(
-    aws: Aws,
-    target: TargetArgument,
+    change: Change,
     capacity: Annotated[int, typer.Argument(min=0, max=MAX_TASKS, help="Number of tasks.")],
     *,
     reason: ReasonOption,
     force: Annotated[
         bool, typer.Option("--force", help="Exceed the document's bounds, but not an override's.")
     ] = False,
-    yes: YesOption = False,
-    wait: WaitOption = WAIT,
-    as_json: JsonOption = False,
 ) -> None:
     """Set a target's capacity once, within its current bounds. Policies continue from there.
 
     Ignores cooldowns and pauses. To keep capacity where it is, use `override`.
     """
+    aws, target = change.aws, change.target
     document = the_target(aws, target)
     memory, _ = aws.peek(target)
     bounds = Bounds.in_force(document, memory.state, now())
@@ -208,7 +291,6 @@ def scale(
         raise CommandError(Exit.NO, why)
     check_forced(past_bounds(document, [("a capacity of", capacity)]), force=force)
     before = aws.services.describe(target).desired
-    change = Change(aws, target, yes=yes, wait=wait, as_json=as_json)
     dry = ", but a dry run changes nothing" if document.dry_run else ""
     change.say(f"{target.resource_id}: {before} → {capacity} tasks, once{dry}: {reason}")
     for line in preview(aws, target, document, bounds, bounds, capacity):
@@ -233,113 +315,6 @@ def _keeps_the_last_task(
             f"{document.min_capacity}: unless that is 0, the last task stays"
         )
         raise CommandError(Exit.NO, why)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    yes: bool
-    wait: int
-    as_json: bool
-
-
-class Change:
-    """A change of one target: shown, confirmed, made, and answered by the scaler."""
-
-    def __init__(
-        self, aws: Aws, target: ServiceName, *, yes: bool, wait: int, as_json: bool
-    ) -> None:
-        self._aws = aws
-        self._target = target
-        self._options = _Options(yes=yes, wait=wait, as_json=as_json)
-        self._console = Console(stderr=as_json, highlight=False)
-
-    def say(self, text: str) -> None:
-        """Print something for the user, outside `--json`."""
-        self._console.print(escape(shown(text)), soft_wrap=True)
-
-    def confirm(self) -> None:
-        """Ask for confirmation, unless the command line gave it.
-
-        Raises:
-            typer.Abort: the answer is no, or nobody can give one.
-        """
-        if not self._options.yes:
-            typer.confirm("Go on?", abort=True, err=self._options.as_json)
-
-    def entry(
-        self, name: str, entry: dict[str, Any] | None, what: str, *, said: bool = False
-    ) -> None:
-        """Replace an entry of the target's item, and notify the scaler.
-
-        `said` means that the change was shown already, in more detail.
-
-        Raises:
-            CommandError: the entry has changed since it was shown, or there is no answer.
-        """
-        resource_id = self._target.resource_id
-        seen = self._aws.operators.entries(resource_id).get(name)
-        if entry is None and seen is None:
-            self.say(f"{resource_id} has no {name}: nothing to do")
-            self._print_json({"request": None, "decision": None})
-            return
-        if not said:
-            self.say(f"{resource_id}: {what}")
-        if seen is not None:
-            self.say(f"it {'replaces' if entry else 'is'} {show_entry(seen)}")
-        self.confirm()
-        if not self._aws.operators.replace(resource_id, name, seen, entry):
-            why = f"the {name} of {resource_id} has changed in the meantime; look again"
-            raise CommandError(Exit.CHANGED, why)
-        self.say("written; waiting for the scaler")
-        self.tell(f"{what} ({self._aws.caller})", None)
-
-    def tell(self, what: str, capacity: int | None) -> None:
-        """Notify the scaler, and show its answer.
-
-        Raises:
-            CommandError: it does not answer in time, or its answer is a failure.
-        """
-        at = now()
-        request = Request(self._target, uuid.uuid4().hex, at, what, capacity)
-        self._aws.messages.send(Message(request), timedelta())
-        if self._options.wait == 0:
-            self._print_json({"request": request.id, "decision": None})
-            return
-        record = self._answer(request.id, at)
-        if record is None:
-            then = (
-                "the change is in force, and will be applied within two minutes"
-                if capacity is None
-                else "it will not set the capacity later than a minute from now"
-            )
-            why = (
-                f"the scaler has not answered within {self._options.wait} s; {then}. "
-                "`quickstep doctor` looks for the cause"
-            )
-            raise CommandError(Exit.NO_ANSWER, why)
-        self._print_json({"request": request.id, "decision": record})
-        if not self._options.as_json:
-            self.say(record["reason"])
-        outcome = Outcome(record["outcome"])
-        if outcome.failed or outcome is Outcome.IGNORED_STALE:
-            raise typer.Exit(Exit.NO)
-
-    def _answer(self, request: str, at: datetime) -> Record | None:
-        """Return the record that answers a request; a lost race is no answer."""
-        for tries in count():
-            # The scaler's clock may be behind this one.
-            for record in records_since(self._aws, self._target, at - timedelta(minutes=2)):
-                answers = record["trigger"].get("id") == request
-                if answers and record["outcome"] != Outcome.LOST_RACE:
-                    return record
-            if tries * POLL >= timedelta(seconds=self._options.wait):
-                return None
-            wait_for(POLL)
-        return None
-
-    def _print_json(self, answer: dict[str, Any]) -> None:
-        if self._options.as_json:
-            typer.echo(json.dumps(answer, ensure_ascii=False))
 
 
 def show_entry(entry: Any, zone: tzinfo | None = None) -> str:

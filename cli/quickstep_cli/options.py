@@ -19,6 +19,9 @@ _T = TypeVar("_T")
 Command = Any
 """A function that Typer calls, with its own parameters."""
 
+file_option = functools.partial(typer.Option, exists=True, dir_okay=False)
+"""An option that names a file to read."""
+
 
 def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
     """Return a decorator for commands whose first argument `make` builds from its own options.
@@ -30,14 +33,16 @@ def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
     shared = inspect.signature(make, eval_str=True).parameters.values()
 
     def decorate(command: Command) -> Command:
-        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        first, *own = inspect.signature(command, eval_str=True).parameters.values()
 
         @functools.wraps(command)
-        def run(*args: Any, **given: Any) -> None:
-            first = make(**{option.name: given.pop(option.name) for option in shared})
-            command(first, *args, **given)
+        def run(**given: Any) -> None:
+            made = make(**{option.name: given.pop(option.name) for option in shared})
+            command(**{first.name: made}, **given)
 
-        options = sorted([*own, *shared], key=lambda option: option.kind)
+        arguments = [one for one in shared if one.kind is not one.KEYWORD_ONLY]
+        others = [one for one in shared if one.kind is one.KEYWORD_ONLY]
+        options = sorted([*arguments, *own, *others], key=lambda option: option.kind)
         wrapped: Command = run
         wrapped.__signature__ = inspect.Signature(options)
         wrapped.__annotations__ = {option.name: option.annotation for option in options}

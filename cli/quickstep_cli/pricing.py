@@ -9,33 +9,42 @@ import typer
 from quickstep.engine.policies import looks_always
 from quickstep.engine.target_policy import LONGEST_PAUSE
 from quickstep_lab.cost.model import HOURS, Usage, Watched
-from quickstep_lab.cost.month import Architecture
+from quickstep_lab.cost.month import Architecture, longest_times
 from quickstep_lab.simulator.compare import MINUTE
 from quickstep_lab.simulator.signals import Source
 
 if TYPE_CHECKING:
     from quickstep_lab.simulator.stage import Setup
 
-CpuOption = Annotated[
-    float, typer.Option("--task-vcpu", min=0.25, max=32, help="vCPU of a Fargate task.")
-]
+CpuOption = Annotated[float, typer.Option(min=0.25, max=32, help="vCPU of a Fargate task.")]
 MemoryOption = Annotated[
-    float, typer.Option("--task-memory", min=0.5, max=244, help="GB of memory of a Fargate task.")
+    float, typer.Option(min=0.5, max=244, help="GB of memory of a Fargate task.")
 ]
 ArchitectureOption = Annotated[
-    Architecture,
-    typer.Option("--architecture", help="CPU architecture of the tasks; the OS is Linux."),
+    Architecture, typer.Option(help="CPU architecture of the tasks; the OS is Linux.")
 ]
 TimesOption = Annotated[
     float | None,
     typer.Option(
-        "--times-a-day",
         min=0.001,
         max=1440,
         help="How many times a day the simulated traffic comes.",
         show_default="once, or as often as it fits",
     ),
 ]
+
+
+def repeated(given: float | None, seconds: int) -> float:
+    """Return how often a day a traffic comes: as often as given, else once, or as often as it fits.
+
+    Raises:
+        typer.BadParameter: it does not fit into a day that often.
+    """
+    most = longest_times(seconds)
+    if given is not None and given > most:
+        rule = f"must be at most {most:g}: {seconds} s fit into a day that often"
+        raise typer.BadParameter(f"{rule}, not {given:g}", param_hint="--times-a-day")
+    return min(1.0, most) if given is None else given
 
 
 def usage_of(setup: Setup, tasks: float) -> Usage:

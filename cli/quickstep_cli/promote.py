@@ -197,19 +197,9 @@ def _do(aws: Aws, service: ServiceName, state: State, steps: Sequence[Step]) -> 
             else:
                 _put_dry_run(aws, service, dry_run=step.dry_run)
         except (CommandError, CallFailedError, ClientError, BotoCoreError) as error:
-            code, why = _explained(error)
+            code, why = explain_error(error)
             raise CommandError(code, _half_done(why, steps, number)) from error
         err.print(f"[green]✓[/] {escape(step.what)}", soft_wrap=True)
-
-
-def _explained(error: Exception) -> tuple[Exit, str]:
-    match error:
-        case CommandError():
-            return error.code, str(error)
-        case CallFailedError():
-            return Exit.NO, error.why
-        case _:
-            return explain_error(error)
 
 
 def _half_done(why: str, steps: Sequence[Step], number: int) -> str:

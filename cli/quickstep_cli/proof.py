@@ -20,7 +20,7 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import Alarm, AlarmState, Observation, Service, State
 from quickstep.naming import parse_alarm_name
 from quickstep_cli import aas
-from quickstep_cli.alarm_metric import METRIC_KEYS
+from quickstep_cli.alarm_metric import watched
 from quickstep_cli.taken import has_threshold
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ def _without_guards(target: ScalableTarget, names: Sequence[str]) -> ScalableTar
 
 def _metric(alarm: Mapping[str, Any]) -> str:
     """Return the metric an alarm watches, as text: alarms on one metric see the same values."""
-    watched = {key: alarm[key] for key in METRIC_KEYS if key in alarm}
-    return json.dumps(watched, sort_keys=True)
+    return json.dumps(watched(alarm), sort_keys=True)
 
 
 def _ours(made: TakeOver) -> Iterator[tuple[str, AlarmDefinition, Mapping[str, Any]]]:
@@ -187,17 +186,13 @@ def _known(case: aas.Case, asked: aas.Answer, capacity: int, granted: int) -> st
     blind = [alarm for name, alarm in case.alarms.items() if not case.shown[name]]
     if blind:
         # Either alarm may decide what no data means: with `notBreaching`, the OK action runs.
-        meant = any(_missing(alarm) in {"breaching", "notBreaching"} for alarm in blind)
+        meant = {"breaching", "notBreaching"} & {alarm.get("TreatMissingData") for alarm in blind}
         return NO_DATA if held or (meant and granted < capacity) else ""
     if granted == aas.answer(case, capacity, by_side=True).capacity:
         return MIXED
     if held and any(_would_run(case, name) for name in case.alarms):
         return DISABLED
     return UNANSWERED if held and asked.unmatched else ""
-
-
-def _missing(alarm: Mapping[str, Any]) -> str:
-    return str(alarm.get("TreatMissingData", "missing"))
 
 
 def _would_run(case: aas.Case, name: str) -> bool:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from quickstep.aws.decisions import DynamoDecisions
 from quickstep_cli import __version__
 from quickstep_cli.aws import now, wait_for
+from quickstep_cli.facts import vcpu_quota
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_lab.clock import Clock, next_boundary
 from quickstep_lab.prove.carry_out import DeadlineError, TakenError, carry_out, remove
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 NAME = "quickstep-proof"
 """Of the stack and its cluster: one proof at a time in an account and Region."""
-_VCPUS = "L-3032A538"
-"""The quota of Fargate On-Demand vCPUs."""
 _ACTIONS = (
     "application-autoscaling:DescribeScalingActivities",
     "application-autoscaling:PutScalingPolicy",
@@ -58,16 +57,6 @@ _ACTIONS = (
 _TAG = {"Key": NAME, "Value": "true"}
 """Of the stack, and by it of most that is in it."""
 _CREATED, _DELETED = "stack_create_complete", "stack_delete_complete"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a proof runs, and what of the scaler it uses."""
-
-    vpc: str
-    subnets: tuple[str, ...]
-    queue: str
-    queue_arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +149,7 @@ def _stack(client: Any) -> dict[str, Any] | None:
 def _alarms_left(aws: Aws) -> list[str]:
     """Return what to do about alarms of AAS, which belong to no stack: it deletes them itself."""
     prefix = f"TargetTracking-service/{NAME}/"
-    answer = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)
-    names = " ".join(one["AlarmName"] for one in answer["MetricAlarms"])
+    names = " ".join(one["AlarmName"] for one in aws.alarms(AlarmNamePrefix=prefix))
     if not names:
         return []
     return [f"AAS has left alarms: `aws cloudwatch delete-alarms --alarm-names {names}`"]
@@ -189,8 +177,8 @@ def _stacks_elsewhere(aws: Aws) -> list[str]:
     return said
 
 
-def place_of(aws: Aws) -> Place:
-    """Return the default VPC and the scaler's queue of surges.
+def place_of(aws: Aws) -> dict[str, str]:
+    """Return the stack's parameters: the default VPC and the scaler's queue of surges.
 
     Raises:
         CommandError: the Region has no default VPC or no scaler.
@@ -206,7 +194,12 @@ def place_of(aws: Aws) -> Place:
     subnets = sorted(one["SubnetId"] for one in found if one.get("DefaultForAz", True))
     queue = aws.resource("Surges")
     answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    return Place(vpc, tuple(subnets), queue, answer["Attributes"]["QueueArn"])
+    return {
+        "Vpc": vpc,
+        "Subnets": ",".join(subnets),
+        "SurgeQueue": queue,
+        "SurgeQueueArn": answer["Attributes"]["QueueArn"],
+    }
 
 
 def obstacles(aws: Aws, plan: Plan, contenders: Sequence[Contender]) -> list[str]:
@@ -241,12 +234,9 @@ def _missing_rights(aws: Aws) -> list[str]:
 def _low_quota(aws: Aws, plan: Plan, services: int) -> list[str]:
     needed = math.ceil(services * plan.most * plan.cpu / 1024)
     try:
-        answer = aws.client("service-quotas").get_service_quota(
-            ServiceCode="fargate", QuotaCode=_VCPUS
-        )
+        value = vcpu_quota(aws)
     except ClientError as error:
         return [f"the quota of Fargate vCPUs could not be checked: {error}"]
-    value = float(answer["Quota"]["Value"])
     if value < needed:
         return [f"the quota of Fargate vCPUs is {value:g}; a proof takes up to {needed}"]
     return []
@@ -281,15 +271,9 @@ def run(
             )
 
     timed = aws.checking(in_time)
-    place = place_of(aws)
+    parameters = place_of(aws)
     start = next_boundary(begun + timedelta(seconds=plan.set_up), 60)
     body = template(plan, start, NAME, contenders=contenders)
-    parameters = {
-        "Vpc": place.vpc,
-        "Subnets": ",".join(place.subnets),
-        "SurgeQueue": place.queue,
-        "SurgeQueueArn": place.queue_arn,
-    }
     clients = (aws.client("cloudformation"), timed.client("cloudformation"))
     stack = ProofStack(*clients, body, parameters)
 
@@ -333,9 +317,6 @@ def _alarms(aws: Aws, contenders: Sequence[Contender]) -> dict[Contender, str]:
     """Return the alarms' names; AAS makes up the end of its own."""
     names = {one: alarm_of(NAME, one) for one in contenders}
     if Contender.TRACKING in names:
-        answer = aws.client("cloudwatch").describe_alarms(
-            AlarmNamePrefix=names[Contender.TRACKING], AlarmTypes=["MetricAlarm"]
-        )
-        found = [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
-        names[Contender.TRACKING] = found[0] if found else names[Contender.TRACKING]
+        for alarm in aws.alarms(AlarmNamePrefix=names[Contender.TRACKING])[:1]:
+            names[Contender.TRACKING] = alarm["AlarmName"]
     return names

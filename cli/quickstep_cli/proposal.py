@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from quickstep_cli.alarm_metric import metric_of
+from quickstep_lab.cost.month import TaskSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -96,9 +97,7 @@ class Running:
     desired: int | None = None
     image: str = ""
     image_bytes: int | None = None
-    vcpu: float = 1.0
-    memory: float = 2.0
-    x86: bool = True
+    size: TaskSize = field(default_factory=TaskSize)
     start_ups: Sequence[StartUp] = ()
     healthy_after: float | None = None
     drains: int | None = None
@@ -137,11 +136,6 @@ class Proposal:
     alarm: Mapping[str, Any]
     reasons: Sequence[str]
     app: App | None
-
-    @property
-    def start_up(self) -> int:
-        """Seconds from a task's launch until it takes its share of the load."""
-        return int(self.document["WarmupSeconds"])
 
 
 def guessed_app(image: str) -> App | None:

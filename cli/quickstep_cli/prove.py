@@ -16,6 +16,7 @@ from quickstep_cli.aws import Aws, YesOption, on_aws
 from quickstep_cli.experiment import unwritable
 from quickstep_cli.extra import needs_lab
 from quickstep_cli.failures import CommandError, Exit
+from quickstep_cli.options import file_option
 from quickstep_cli.tables import Table, named, numbers, print_tables
 from quickstep_lab.cost.prices import read_prices
 from quickstep_lab.prove.carry_out import DeadlineError, NotRemovedError, TakenError
@@ -60,30 +61,24 @@ def prove(
     ] = False,
     only: Annotated[
         list[Contender] | None,
-        typer.Option("--only", help="Prove this service alone. Repeatable.", show_default="all"),
+        typer.Option(help="Prove this service alone. Repeatable.", show_default="all"),
     ] = None,
     budget: Annotated[
-        float, typer.Option("--budget", min=0, help="US dollars; a proof that may cost more ends.")
+        float, typer.Option(min=0, help="US dollars; a proof that may cost more ends.")
     ] = 1.0,
-    deadline: Annotated[
-        int, typer.Option("--deadline", min=1, help="Minutes; then the stack is deleted.")
-    ] = 30,
+    deadline: Annotated[int, typer.Option(min=1, help="Minutes; then the stack is deleted.")] = 30,
     result: Annotated[
-        Path, typer.Option("--result", metavar="FILE", help="Where --run writes its result.")
+        Path, typer.Option(metavar="FILE", help="Where --run writes its result.")
     ] = Path("proof.json"),
     check: Annotated[
         Path | None,
-        typer.Option(
-            "--check",
+        file_option(
             metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
             help="Recompute every figure of a result file; refuse one that does not hold together.",
         ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE.svg", help="Draw the figures, too.")
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the figures, too.")
     ] = None,
     yes: YesOption = False,
 ) -> None:

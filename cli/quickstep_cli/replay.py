@@ -18,6 +18,7 @@ from quickstep.protocol.records import decision_dict
 from quickstep_cli.aws import Aws, JsonOption, TargetArgument, now, on_aws
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.history import UNREADABLE, entries
+from quickstep_cli.options import file_option
 from quickstep_cli.replaying import Read, ReplayError, changed, read_case, read_setting
 from quickstep_cli.tables import Table, named, print_prose, print_tables, prose
 from quickstep_cli.targets import (
@@ -50,7 +51,6 @@ def replay(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
             metavar="TIME",
             help="Replay the newest decision up to 14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601.",
             show_default="the newest",
@@ -68,10 +68,7 @@ def replay(
         ),
     ] = None,
     policy: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Use this document instead of the one at the time."
-        ),
+        Path | None, file_option(help="Use this document instead of the one at the time.")
     ] = None,
     utc: UtcOption = False,
     as_json: JsonOption = False,

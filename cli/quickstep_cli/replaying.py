@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from quickstep.alarms.definition import AlarmDefinition
     from quickstep.alarms.known import KnownAlarm
     from quickstep.engine.model import Datapoint, Decision, Policy
     from quickstep_cli.history import Record
@@ -162,7 +161,8 @@ def _alarm(field: Field, target: ScalableTarget, name: str, read: Read, at: date
         muted.boolean() if muted else False,
         next_at=next_at.moment() if next_at and next_at.value is not None else None,
     )
-    known, definition = read.known.get(name), _definition(read, name)
+    known = read.known.get(name)
+    definition = known.definition if known else None
     if known is None or definition is None:
         return shown
     shown = replace(
@@ -177,11 +177,6 @@ def _alarm(field: Field, target: ScalableTarget, name: str, read: Read, at: date
     reading = in_newest_seconds if read.newest_seconds else in_full
     history = reading(target, target.policy(name), known, read.points[name], at).alarm
     return replace(shown, recent=history.recent, period=history.period, seconds=history.seconds)
-
-
-def _definition(read: Read, name: str) -> AlarmDefinition | None:
-    known = read.known.get(name)
-    return known.definition if known else None
 
 
 def _backlog(

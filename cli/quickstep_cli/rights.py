@@ -90,41 +90,40 @@ _ARNS = {
 
 def refused(aws: Aws, service: ServiceName, queues: Iterable[str] = ()) -> list[str]:
     """Return the permissions, including reading these queues, that IAM's simulation refuses."""
-    return [*_refused(aws, service), *_unread(aws, queues), *_unannounced(aws)]
+    roles = f"arn:{_partition(aws)}:iam::{aws.account}:role"
+    return [
+        f"{what} {action} on {arn}"
+        for role, actions, arn, what in _needed(aws, service, queues)
+        for action in simulated(
+            aws.client("iam"), f"{roles}/{aws.resource(role)}", actions, arn, aws.region
+        )
+    ]
 
 
-def _unannounced(aws: Aws) -> Iterator[str]:
+def _needed(
+    aws: Aws, service: ServiceName, queues: Iterable[str]
+) -> Iterator[tuple[str, tuple[str, ...], str, str]]:
+    """Yield a role, its actions, on which ARN, and how a refusal's sentence begins."""
+    partition, place = _partition(aws), f"{aws.region}:{aws.account}"
+    for grant in GRANTS:
+        arn = EVERYTHING
+        if grant.resource != EVERYTHING:
+            name = _name(aws, service, grant.resource)
+            arn = f"arn:{partition}:" + _ARNS[grant.resource].format(place=place, id=name)
+        yield grant.role, grant.actions, arn, f"{grant.role} may not call"
+    for queue in queues:
+        arn = f"arn:{partition}:sqs:{place}:{queue}"
+        yield "ScalerRole", READ_QUEUE, arn, "ScalerRole may not read a queue:"
     try:
         aws.resource("EventTargets")
     except CommandError:
         return  # the stack lacks this optional part, so nobody is notified
-    partition, account = aws.caller.split(":")[1], aws.account
-    role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
-    bus = f"arn:{partition}:events:{aws.region}:{account}:event-bus/default"
-    for action in simulated(aws.client("iam"), role, PUT_EVENTS, bus, aws.region):
-        yield f"ScalerRole may not publish events: {action} on {bus}"
+    arn = f"arn:{partition}:events:{place}:event-bus/default"
+    yield "ScalerRole", PUT_EVENTS, arn, "ScalerRole may not publish events:"
 
 
-def _unread(aws: Aws, queues: Iterable[str]) -> Iterator[str]:
-    partition, account = aws.caller.split(":")[1], aws.account
-    for queue in queues:
-        role = f"arn:{partition}:iam::{account}:role/{aws.resource('ScalerRole')}"
-        arn = f"arn:{partition}:sqs:{aws.region}:{account}:{queue}"
-        for action in simulated(aws.client("iam"), role, READ_QUEUE, arn, aws.region):
-            yield f"ScalerRole may not read a queue: {action} on {arn}"
-
-
-def _refused(aws: Aws, service: ServiceName) -> Iterator[str]:
-    partition, account = aws.caller.split(":")[1], aws.account
-    for grant in GRANTS:
-        role = f"arn:{partition}:iam::{account}:role/{aws.resource(grant.role)}"
-        arn = EVERYTHING
-        if grant.resource != EVERYTHING:
-            place = f"{aws.region}:{account}"
-            name = _name(aws, service, grant.resource)
-            arn = f"arn:{partition}:" + _ARNS[grant.resource].format(place=place, id=name)
-        for action in simulated(aws.client("iam"), role, grant.actions, arn, aws.region):
-            yield f"{grant.role} may not call {action} on {arn}"
+def _partition(aws: Aws) -> str:
+    return aws.caller.split(":")[1]
 
 
 def _name(aws: Aws, service: ServiceName, resource: str) -> str:

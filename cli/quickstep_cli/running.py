@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from quickstep_cli.autoscaling import read_scalable
 from quickstep_cli.aws import now
 from quickstep_cli.checks.facts import EcsMetrics, Unknown
-from quickstep_cli.facts import drains, or_unknown, published_by_ecs
+from quickstep_cli.facts import described_services, drains, or_unknown, published_by_ecs
 from quickstep_cli.failures import CommandError, Exit
 from quickstep_cli.proposal import MINUTE, Running, Signal, StartUp
+from quickstep_lab.cost.month import Architecture, TaskSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ class _Asked:
             desired=int(found["desiredCount"]),
             image=image,
             image_bytes=self._ask("the image's size", lambda: _image_bytes(aws, image, tasks)),
-            **_size(definition),
+            size=_size(definition),
             start_ups=list(_start_ups(tasks)),
             healthy_after=self._ask("its health checks", lambda: _healthy_after(aws, groups)),
             drains=self._ask(
@@ -104,15 +105,12 @@ class _Asked:
 
 
 def _described(aws: Aws, service: ServiceName) -> Mapping[str, Any]:
-    answer = aws.client("ecs").describe_services(
-        cluster=service.cluster, services=[service.service]
-    )
-    active = [one for one in answer["services"] if one.get("status") != "INACTIVE"]
+    found = described_services(aws.client("ecs"), service)
+    active = [one for one in found if one.get("status") != "INACTIVE"]
     if not active:
         why = f"ECS has no service {service.service} in the cluster {service.cluster} here"
         raise CommandError(Exit.NOT_FOUND, why)
-    found: Mapping[str, Any] = active[0]
-    return found
+    return active[0]
 
 
 def _definition(aws: Aws, found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -121,14 +119,14 @@ def _definition(aws: Aws, found: Mapping[str, Any]) -> Mapping[str, Any]:
     return definition
 
 
-def _size(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Return vCPU, GB and processor. Example: cpu 256 and memory 512: 0.25 and 0.5."""
-    platform = definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
-    return {
-        "vcpu": int(definition.get("cpu") or 1024) / 1024,
-        "memory": int(definition.get("memory") or 2048) / 1024,
-        "x86": platform != "ARM64",
-    }
+def _size(definition: Mapping[str, Any]) -> TaskSize:
+    """Return a task's size. Example: cpu 256 and memory 512: 0.25 vCPU and 0.5 GB."""
+    platform = definition.get("runtimePlatform", {}).get("cpuArchitecture")
+    return TaskSize(
+        int(definition.get("cpu") or 1024) / 1024,
+        int(definition.get("memory") or 2048) / 1024,
+        Architecture.ARM if platform == "ARM64" else Architecture.X86,
+    )
 
 
 def _tasks(aws: Aws, service: ServiceName) -> Sequence[Mapping[str, Any]]:
@@ -218,13 +216,13 @@ def _requests_per_percent(
     if not published and not group:
         return None
     own = {"ClusterName": service.cluster, "ServiceName": service.service}
-    cpu = _query("cpu", "AWS/ECS", "CPUUtilization", "Average", own)
+    cpu = metric_query("cpu", "AWS/ECS", "CPUUtilization", "Average", own)
     namespace = f"Quickstep/{service.cluster}/{service.service}"
     if published:
-        load = _query("load", namespace, "RequestsPerSecond", "Average", own)
+        load = metric_query("load", namespace, "RequestsPerSecond", "Average", own)
     else:
         of_group = {"TargetGroup": str(group)}
-        load = _query("load", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", of_group)
+        load = metric_query("load", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", of_group)
     answer = read_metrics(aws, [cpu, load], _DAY)
     minutes = [
         (requests / (1 if published else MINUTE), answer["cpu"][at])
@@ -236,9 +234,10 @@ def _requests_per_percent(
     return sum(requests for requests, _ in minutes) / sum(percent for _, percent in minutes)
 
 
-def _query(
+def metric_query(
     name: str, namespace: str, metric: str, statistic: str, dimensions: Mapping[str, str]
 ) -> dict[str, Any]:
+    """Return a query of GetMetricData, by the minute."""
     named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     return {
         "Id": name,
@@ -268,7 +267,6 @@ def read_metrics(
     return found
 
 
-def task_size(aws: Aws, service: ServiceName) -> tuple[float, float, bool]:
-    """Return a task's vCPU, its GB, and whether its processor is x86."""
-    size = _size(_definition(aws, _described(aws, service)))
-    return size["vcpu"], size["memory"], size["x86"]
+def task_size(aws: Aws, service: ServiceName) -> TaskSize:
+    """Return the size of a service's tasks."""
+    return _size(_definition(aws, _described(aws, service)))

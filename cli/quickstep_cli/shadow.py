@@ -138,13 +138,12 @@ def _simulate(
         why = f"Not simulated on the recorded load: {recorded.why}."
         print_prose(why, console=console, style="dim")
         return
-    from quickstep_cli.beside import Beside, play, show, size_of  # noqa: PLC0415 - takes its time
+    from quickstep_cli.beside import Beside, play, show  # noqa: PLC0415 - takes its time
 
     scalable = or_unknown(lambda: read_scalable(aws, service))
     policies = [] if isinstance(scalable, Unknown) or scalable is None else scalable.policies
-    vcpu, memory, x86 = task_size(aws, service)
+    size = task_size(aws, service)
     desired = aws.services.describe(service).desired
-    size = size_of(vcpu, memory, x86=x86)
     beside = Beside(target, present_scaler(policies), max(1, desired), size)
     show(console, beside, play(beside, recorded))
 

@@ -106,9 +106,9 @@ def terraform_of(service: ServiceName, proposal: Proposal, module: str) -> str:
     """
     value = proposal.alarm["Threshold"]
     inputs = [
-        ("source", _quoted(module)),
-        ("cluster_name", _quoted(service.cluster)),
-        ("service_name", _quoted(service.service)),
+        ("source", json.dumps(module)),
+        ("cluster_name", json.dumps(service.cluster)),
+        ("service_name", json.dumps(service.service)),
         ("target_value", json.dumps(value)),
         *_signal_inputs(proposal),
         (
@@ -136,15 +136,11 @@ def _signal_inputs(proposal: Proposal) -> list[tuple[str, str]]:
         case Signal.REQUESTS:
             return []
         case Signal.CPU:
-            return [("signal", _quoted("cpu"))]
+            return [("signal", json.dumps("cpu"))]
         case Signal.BALANCER:
             (group,) = proposal.alarm["Dimensions"]
-            dimensions = f"{{ {group['Name']} = {_quoted(group['Value'])} }}"
-            return [("signal", _quoted("requests-per-target")), ("dimensions", dimensions)]
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text)
+            dimensions = f"{{ {group['Name']} = {json.dumps(group['Value'])} }}"
+            return [("signal", json.dumps("requests-per-target")), ("dimensions", dimensions)]
 
 
 def deploying(service: ServiceName, folder: Path, *, terraform: bool) -> str:

@@ -15,12 +15,12 @@ from quickstep.config import ConfigError, parse_target_of
 from quickstep.engine.cooldown import scale_in_cooldown, scale_out_cooldown
 from quickstep.engine.model import Direction
 from quickstep.engine.proposal import Bounds
-from quickstep.fields import Field, Problems, write_moment
+from quickstep.fields import write_moment, write_optional_moment
 from quickstep.protocol.memory import CorruptItemError
 from quickstep.protocol.ports import CallFailedError
 from quickstep_cli.aws import Aws, JsonOption, OptionalTargetArgument, now, on_aws, wait_for
 from quickstep_cli.failures import Exit
-from quickstep_cli.operate import show_entry
+from quickstep_cli.operate import show_entry, written_moment
 from quickstep_cli.tables import Table, named, print_tables, prose, rendered
 from quickstep_cli.targets import documents, newest_records, stored_document, the_target
 from quickstep_cli.times import age_text
@@ -115,7 +115,7 @@ def status_of(aws: Aws, service: ServiceName, document: str, moment: datetime) -
         return result
     if memory.state.unreadable:
         result.problems.append(f"cannot be read, so nothing scales in: {memory.state.unreadable}")
-    result.next_check_at = _text(memory.check_at)
+    result.next_check_at = write_optional_moment(memory.check_at)
     result.alarms = {
         policy: {
             "state": str(known.state),
@@ -149,12 +149,8 @@ def _set_cooldowns(
         for policy in target.in_direction(Direction.IN)
         if (end := scale_in_cooldown(policy, target, memory.state, moment))
     ]
-    result.scale_out_cooldown_until = _text(max(out, default=None))
-    result.scale_in_cooldown_until = _text(max(into, default=None))
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else write_moment(moment)
+    result.scale_out_cooldown_until = write_optional_moment(max(out, default=None))
+    result.scale_in_cooldown_until = write_optional_moment(max(into, default=None))
 
 
 _COLUMNS = (
@@ -173,15 +169,8 @@ def _table(found: list[Status]) -> Table:
 
 def is_over(entry: Any, moment: datetime) -> bool:
     """Return whether an entry has ended; an unreadable one has not."""
-    until = _moment(entry.get("until")) if isinstance(entry, dict) else None
+    until = written_moment(entry.get("until")) if isinstance(entry, dict) else None
     return until is not None and until <= moment
-
-
-def _moment(text: Any) -> datetime | None:
-    """Return a time that an operator may have written, or None if invalid."""
-    problems = Problems()
-    moment = Field(text, "until", problems).moment()
-    return None if problems.found else moment
 
 
 def _row(one: Status, moment: datetime) -> tuple[str, ...]:
@@ -192,7 +181,7 @@ def _row(one: Status, moment: datetime) -> tuple[str, ...]:
     states = [alarm["state"] for alarm in one.alarms.values()]
     alarms = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     last = one.last_decision
-    decided = _moment(last["at"]) if last else None
+    decided = written_moment(last["at"]) if last else None
     said = [*in_force(one, moment), *([last["reason"]] if last else [])]
     return (
         one.resource_id.removeprefix("service/"),
@@ -222,9 +211,9 @@ def in_force(one: Status, moment: datetime, zone: tzinfo | None = None) -> Itera
         ("scale-out cooldown", one.scale_out_cooldown_until),
         ("scale-in cooldown", one.scale_in_cooldown_until),
     ):
-        end = _moment(until)
+        end = written_moment(until)
         if end and end > moment:
             yield f"{what} ends {age_text(end, moment)}"
-    check = _moment(one.next_check_at)
+    check = written_moment(one.next_check_at)
     if check:
         yield f"next look {age_text(check, moment)}" if check > moment else "next look due now"

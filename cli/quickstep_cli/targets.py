@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -11,17 +12,20 @@ from botocore.exceptions import ClientError
 from quickstep.config import ConfigError, parse_target_of
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName, parse_resource_id
+from quickstep_cli.aws import wait_for
 from quickstep_cli.failures import CommandError, Exit, explain_error
 from quickstep_cli.history import read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from quickstep.engine.model import ScalableTarget
     from quickstep_cli.aws import Aws
     from quickstep_cli.history import Record
 
 PATH = "/quickstep"
+POLL = timedelta(seconds=0.5)
+"""How often to look for an awaited record."""
 _PREFIX = "decision#"
 _PARAMETERS = 10
 """GetParameters' maximum."""
@@ -154,6 +158,22 @@ def newest_records(
 def records_since(aws: Aws, service: ServiceName, since: datetime) -> Iterator[Record]:
     """Yield a target's decision records since a moment, oldest first."""
     yield from _pages(aws, service, f"{_PREFIX}{write_moment(since)}", _LAST)
+
+
+def awaited(
+    aws: Aws,
+    service: ServiceName,
+    since: datetime,
+    answers: Callable[[Record], bool],
+    seconds: int,
+) -> Record | None:
+    """Return the first record since a moment that answers, or None if none comes in time."""
+    for tries in count():
+        found = next(filter(answers, records_since(aws, service, since)), None)
+        if found or tries * POLL >= timedelta(seconds=seconds):
+            return found
+        wait_for(POLL)
+    return None
 
 
 def records_between(

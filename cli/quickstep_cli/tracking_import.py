@@ -122,16 +122,8 @@ def _as_a_target(made: TakeOver, title: str, body: Mapping[str, Any], metric: _T
         "MetricScope": "PerTask",  # target tracking requires a metric that tasks share
         **{key: body[key] for key in given if body.get(key) is not None},
     }
-    made.alarms.append(
-        {
-            "AlarmName": made.service.alarm(f"{name}/high"),
-            **metric.alarm(metric.fastest),
-            "EvaluationPeriods": 1,
-            "Threshold": float(body["TargetValue"]),
-            "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "missing",
-        }
-    )
+    threshold = float(body["TargetValue"])
+    _add_alarm(made, f"{name}/high", metric.alarm(metric.fastest), 1, threshold, out=True)
     usual = TargetPolicy(name, 1.0)
     here = {
         "ScaleOutCooldown": usual.scale_out_cooldown,
@@ -177,16 +169,7 @@ def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Trac
         "StepAdjustments": steps,
         **scope,
     }
-    made.alarms.append(
-        {
-            "AlarmName": made.service.alarm(name),
-            **alarm,
-            "EvaluationPeriods": _TRACKING_PERIODS,
-            "Threshold": value,
-            "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "missing",
-        }
-    )
+    _add_alarm(made, name, alarm, _TRACKING_PERIODS, value, out=True)
     if body.get("DisableScaleIn"):
         made.notes.append(f"{title}: DisableScaleIn, so there is no scale-in policy for it")
         return
@@ -197,14 +180,27 @@ def _as_steps(made: TakeOver, title: str, body: Mapping[str, Any], metric: _Trac
         "StepAdjustments": [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -10}],
         **scope,
     }
+    threshold = round(value * _TRACKING_IN, 6)
+    _add_alarm(made, name, alarm, _TRACKING_IN_PERIODS, threshold, out=False)
+
+
+def _add_alarm(
+    made: TakeOver,
+    name: str,
+    metric: Mapping[str, Any],
+    periods: int,
+    threshold: float,
+    *,
+    out: bool,
+) -> None:
     made.alarms.append(
         {
             "AlarmName": made.service.alarm(name),
-            **alarm,
-            "EvaluationPeriods": _TRACKING_IN_PERIODS,
-            "Threshold": round(value * _TRACKING_IN, 6),
-            "ComparisonOperator": "LessThanThreshold",
-            "TreatMissingData": "notBreaching",
+            **metric,
+            "EvaluationPeriods": periods,
+            "Threshold": threshold,
+            "ComparisonOperator": "GreaterThanThreshold" if out else "LessThanThreshold",
+            "TreatMissingData": "missing" if out else "notBreaching",
         }
     )
 

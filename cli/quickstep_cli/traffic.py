@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from quickstep_cli.options import file_option
 from quickstep_lab.traffic import (
     MAX_SECONDS,
     SCENARIOS,
@@ -20,34 +21,16 @@ from quickstep_lab.traffic import (
 SCENARIO_HELP = "\n\n".join(f"{name}: {s.sentence}" for name, s in SCENARIOS.items())
 
 ScenarioOption = Annotated[
-    ScenarioName | None, typer.Option("--scenario", help="Traffic to simulate; see below.")
+    ScenarioName | None, typer.Option(help="Traffic to simulate; see below.")
 ]
-TrafficOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--traffic",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="Traffic from a CSV file instead: second,requests; .gz is decompressed.",
-    ),
-]
+_OF_A_FILE = "Traffic from a CSV file instead: second,requests; .gz is decompressed."
+TrafficOption = Annotated[Path | None, file_option("--traffic", help=_OF_A_FILE)]
 TrafficFilesOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--traffic",
-        exists=True,
-        dir_okay=False,
-        readable=True,
-        help="Traffic from a CSV file instead: second,requests; .gz is decompressed. Repeatable.",
-    ),
+    list[Path] | None, file_option("--traffic", help=f"{_OF_A_FILE} Repeatable.")
 ]
-MultiplyOption = Annotated[
-    float, typer.Option("--multiply", help="Factor for the requests of each second.")
-]
+MultiplyOption = Annotated[float, typer.Option(help="Factor for the requests of each second.")]
 FromOption = Annotated[
-    int,
-    typer.Option("--from", min=0, max=MAX_SECONDS, help="First second of the traffic."),
+    int, typer.Option("--from", min=0, max=MAX_SECONDS, help="First second of the traffic.")
 ]
 
 
@@ -55,10 +38,10 @@ def chosen_traffic(
     scenario: ScenarioName | None,
     file: Path | None,
     *,
-    multiply: float,
-    start: int,
-    end: int | None,
-    default: ScenarioName,
+    multiply: float = 1.0,
+    start: int = 0,
+    end: int | None = None,
+    default: ScenarioName = ScenarioName.STEP_X10,
 ) -> Traffic:
     """Return the traffic that the options select, from second `start` up to `end`.
 

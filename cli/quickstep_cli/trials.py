@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quickstep_cli.experiment import clocks_of, read_setup
-from quickstep_cli.options import made_of_options
+from quickstep_cli.experiment import read_setup
+from quickstep_cli.options import file_option, made_of_options, read_file
 from quickstep_cli.traffic import (
     FromOption,
     MultiplyOption,
@@ -21,6 +21,8 @@ from quickstep_cli.traffic import (
 )
 from quickstep_cli.watched import Given
 from quickstep_lab.files import EXAMPLE_POLICY
+from quickstep_lab.prove.clocks import measured
+from quickstep_lab.prove.result import read_result
 from quickstep_lab.simulator import constants
 from quickstep_lab.simulator.jobs import Jobs
 from quickstep_lab.simulator.queueing import Server
@@ -40,18 +42,11 @@ _START_UP_SPREAD = constants.START_UP_P95.value / constants.START_UP.value
 TasksOption = Annotated[
     int | None,
     typer.Option(
-        "--tasks",
-        min=1,
-        max=5000,
-        help="Initial number of tasks.",
-        show_default="enough for the first 10 s",
+        min=1, max=5000, help="Initial number of tasks.", show_default="enough for the first 10 s"
     ),
 ]
 SeedsOption = Annotated[
-    int,
-    typer.Option(
-        "--seeds", min=1, max=1000, help="Runs of each scaler, each with its own random seed."
-    ),
+    int, typer.Option(min=1, max=1000, help="Runs of each scaler, each with its own random seed.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -78,19 +73,13 @@ class Trials:
     ] = None
     policy: Annotated[
         Path,
-        typer.Option(
-            "--policy",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="The policy document.",
-            show_default="the example's, with the default numbers",
+        file_option(
+            help="The policy document.", show_default="the example's, with the default numbers"
         ),
     ] = EXAMPLE_POLICY
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            "--threshold",
             metavar="POLICY=VALUE",
             help="An alarm's threshold, in its signal's unit. Repeatable.",
             show_default="100 to scale out, 30 to scale in, of requests",
@@ -99,7 +88,6 @@ class Trials:
     signal: Annotated[
         list[str] | None,
         typer.Option(
-            "--signal",
             metavar="[POLICY=]SIGNAL",
             help=f"Signal that a policy watches, or that all do: {', '.join(SIMULATED)}. "
             "Repeatable.",
@@ -108,17 +96,13 @@ class Trials:
     ] = None
     alarms: Annotated[
         Path | None,
-        typer.Option(
-            "--alarms",
-            exists=True,
-            dir_okay=False,
-            help="The policies' alarms: alarms.json of `import`, or the output of describe-alarms.",
+        file_option(
+            help="The policies' alarms: alarms.json of `import`, or the output of describe-alarms."
         ),
     ] = None
     signal_lag: Annotated[
         float | None,
         typer.Option(
-            "--signal-lag",
             min=0,
             max=600,
             help="Seconds from the end of a period until AWS's own metrics show it.",
@@ -126,39 +110,24 @@ class Trials:
         ),
     ] = None
     task_capacity: Annotated[
-        float,
-        typer.Option(
-            "--task-capacity", min=1, max=1e6, help="Requests per second that a task can serve."
-        ),
+        float, typer.Option(min=1, max=1e6, help="Requests per second that a task can serve.")
     ] = DEFAULTS.server.capacity
     service_time: Annotated[
-        float,
-        typer.Option(
-            "--service-time", min=0, max=60, help="Seconds a request takes on an idle task."
-        ),
+        float, typer.Option(min=0, max=60, help="Seconds a request takes on an idle task.")
     ] = DEFAULTS.server.service_seconds
     queue_limit: Annotated[
         float,
-        typer.Option(
-            "--queue-limit",
-            min=1,
-            max=1e6,
-            help="Requests that a task holds before it refuses more.",
-        ),
+        typer.Option(min=1, max=1e6, help="Requests that a task holds before it refuses more."),
     ] = DEFAULTS.server.queue_limit
     time_out: Annotated[
-        float, typer.Option("--time-out", min=0.1, max=300, help="Client timeout in seconds.")
+        float, typer.Option(min=0.1, max=300, help="Client timeout in seconds.")
     ] = DEFAULTS.server.time_out
     start_up: Annotated[
-        float,
-        typer.Option(
-            "--start-up", min=0, max=3600, help="Median seconds until a new task listens."
-        ),
+        float, typer.Option(min=0, max=3600, help="Median seconds until a new task listens.")
     ] = DEFAULTS.start_up.median
     never_come_from: Annotated[
         int | None,
         typer.Option(
-            "--never-come-from",
             metavar="SECOND",
             min=0,
             max=MAX_SECONDS,
@@ -176,7 +145,6 @@ class Trials:
     deregistration_delay: Annotated[
         float | None,
         typer.Option(
-            "--deregistration-delay",
             min=0,
             max=3600,
             help="Seconds that a removed task drains, still costing and publishing 0.",
@@ -186,24 +154,20 @@ class Trials:
     protected_share: Annotated[
         float,
         typer.Option(
-            "--protected-share",
             min=0,
             max=1,
             help="Share of tasks with scale-in protection, which ECS may not stop for 2 h.",
         ),
     ] = DEFAULTS.protected_share
     silent_share: Annotated[
-        float,
-        typer.Option("--silent-share", min=0, max=1, help="Share of tasks without a publisher."),
+        float, typer.Option(min=0, max=1, help="Share of tasks without a publisher.")
     ] = DEFAULTS.silent_share
     lost_share: Annotated[
-        float,
-        typer.Option("--lost-share", min=0, max=1, help="Share of datapoints that get lost."),
+        float, typer.Option(min=0, max=1, help="Share of datapoints that get lost.")
     ] = DEFAULTS.lost_share
     publish_seconds: Annotated[
         int | None,
         typer.Option(
-            "--publish-seconds",
             min=1,
             max=60,
             help="How tasks publish: 1 for every second, in one call per 5 s; 5 for the "
@@ -213,35 +177,24 @@ class Trials:
     ] = None
     outage: Annotated[
         list[str] | None,
-        typer.Option(
-            "--outage", metavar="FROM-TO", help="Seconds FROM-TO without metrics. Repeatable."
-        ),
+        typer.Option(metavar="FROM-TO", help="Seconds FROM-TO without metrics. Repeatable."),
     ] = None
     late_after: Annotated[
         float,
         typer.Option(
-            "--late-after",
-            min=1,
-            max=86_400,
-            help="With a queue: seconds after which a waiting job is late.",
+            min=1, max=86_400, help="With a queue: seconds after which a waiting job is late."
         ),
     ] = Jobs().late_after
     world_file: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--world",
             metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
             help="Play with the clocks that a result of `prove` measured, including start-up.",
         ),
     ] = None
     jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs", min=1, max=256, help="Number of processes.", show_default="one per core"
-        ),
+        int, typer.Option(min=1, max=256, help="Number of processes.", show_default="one per core")
     ] = CORES
     as_json: JsonOption = False
 
@@ -272,7 +225,8 @@ class Trials:
         """Return the world that the options describe; tasks drain and publish as in the document.
 
         Raises:
-            typer.BadParameter: an outage does not have the form FROM-TO.
+            typer.BadParameter: an outage does not have the form FROM-TO, or the result of `prove`
+                is inconsistent.
         """
         never, delay = self.never_come_from, self.deregistration_delay
         jobs = [jobs_of(policy, self.late_after) for policy in setup.target.queues]
@@ -291,7 +245,10 @@ class Trials:
             publish_seconds=setup.target.publish_seconds,
             outages=tuple(_outage(text) for text in self.outage or []),
         )
-        return clocks_of(self.world_file).applied(world) if self.world_file else world
+        if self.world_file is None:
+            return world
+        clocks = read_file(self.world_file, lambda text: measured(read_result(text)), "--world")
+        return clocks.applied(world)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,6 @@ def validate(
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            "--threshold",
             metavar="POLICY=VALUE",
             help="Threshold of a step policy's alarm, for the warnings. Repeatable.",
             show_default="for PerTask policies, 100 to scale out and 30 to scale in",

@@ -14,6 +14,7 @@ import typer
 from quickstep.engine.model import MetricScope
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_alarm_name
+from quickstep_cli.found import MAX_EXPORT
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.signals import NOT_SIMULATED, SIMULATED, signal_of
 from quickstep_lab.simulator.stage import Watch
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from quickstep.engine.model import Policy, ScalableTarget
 
 MINUTE = 60
-MAX_ALARMS_FILE = 2**26
-"""Bytes; the same limit as for the input of `import`."""
 
 NAMED: Mapping[str, str] = {
     "high-request-rate": "requests",
@@ -156,7 +155,7 @@ def read_alarms(file: Path) -> dict[str, Found]:
         typer.BadParameter: the file cannot be read, or has other contents.
     """
     try:
-        document = parse_json(file.read_text(encoding="utf-8"), MAX_ALARMS_FILE)
+        document = parse_json(file.read_text(encoding="utf-8"), MAX_EXPORT)
     except (InvalidDocumentError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="--alarms") from None
     except OSError as error:

@@ -31,7 +31,6 @@ def why(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
             metavar="TIME",
             help="When: 14:03, 2026-11-26 14:03, 1h (ago) or ISO 8601.",
             show_default="now",

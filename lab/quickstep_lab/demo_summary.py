@@ -26,11 +26,10 @@ SURGE = "surge"
 class Answer:
     """A surge's answer: what first asked for tasks, when ECS accepted them, how many they were.
 
-    `by` is the first scale-out's trigger: a task's surge, an alarm, a re-check. Times are seconds
-    of the demo: `alarm_at` is None if no alarm fired, `serving_at` if the demo ended before all
-    tasks served. `to_update_ms` counts from the message or the alarm; it is None if a re-check
-    scaled out, because the alarm's own event could not be answered. `steps` counts the scale-outs
-    up to `tasks_after`.
+    `by` is the first scale-out's trigger: a task's surge, an alarm, a re-check, the heartbeat.
+    Times are seconds of the demo: `alarm_at` is None if no alarm fired, `serving_at` if the demo
+    ended before all tasks served. `to_update_ms` counts from the message or the alarm's event; it
+    is None if neither scaled out. `steps` counts the scale-outs up to `tasks_after`.
     """
 
     by: str
@@ -110,17 +109,13 @@ def summarise(snapshots: Sequence[Snapshot]) -> Summary:
         for one in made
         if one.kind == "alarm" and _fires(one.record, scale_out)
     ]
-    felt = [
-        _caused_at(one.record, snapshots[0])
-        for one in made
-        if one.kind == SURGE and one.outcome is Outcome.SCALED_OUT
-    ]
     threshold = min((a.threshold for a in alarms if a.policy in scale_out), default=float("inf"))
     overloaded = [shot.load.per_task > threshold for shot in snapshots]
+    surge_at = _surge_at(overloaded, fired, made)
     return Summary(
         seconds=len(snapshots),
-        surge_at=_surge_at(overloaded, fired, felt),
-        answer=_answer(fired, felt, made, snapshots),
+        surge_at=surge_at,
+        answer=None if surge_at is None else _answer(surge_at, fired, made, snapshots),
         evaluations=Counter(one.kind for one in made),
         desired=_desired(made, snapshots),
         requests=sum(shot.load.requests for shot in snapshots),
@@ -151,20 +146,21 @@ def _desired(made: Sequence[_Made], snapshots: Sequence[Snapshot]) -> tuple[Desi
 
 
 def _surge_at(
-    overloaded: Sequence[bool], alarms_at: Sequence[float], felt_at: Sequence[float]
+    overloaded: Sequence[bool], alarms_at: Sequence[float], made: Sequence[_Made]
 ) -> int | None:
     """Return the first second of the first surge that was answered, or should have been.
 
-    A task's surge concerns the second that ended before it, an alarm its period. Without either, a
-    period that was overloaded throughout and evaluated before the end should have raised the alarm.
-    The surge may have begun before the period in breach: it reaches back over every overloaded
-    second.
+    A scale-out answers the second that ended before it, if that was overloaded; an alarm concerns
+    its period. Without either, a period that was overloaded throughout and evaluated before the end
+    should have raised the alarm. The surge may have begun before the period in breach: it reaches
+    back over every overloaded second.
 
     Example: an alarm at 22.1 s concerns seconds 10 to 20; overloaded from 8 on, the surge is at 8.
     """
     period = EVALUATION_SECONDS
+    answered = (max(0, int(one.at) - 1) for one in made if one.outcome is Outcome.SCALED_OUT)
     said = [
-        *(max(0, int(at) - 1) for at in felt_at[:1]),
+        *[second for second in answered if overloaded[second]][:1],
         *(max(0, period_end(at) - period) for at in alarms_at[:1]),
     ]
     if said:
@@ -183,14 +179,10 @@ def _surge_at(
 
 
 def _answer(
-    fired: Sequence[float],
-    felt: Sequence[float],
-    made: Sequence[_Made],
-    snapshots: Sequence[Snapshot],
+    surge_at: int, fired: Sequence[float], made: Sequence[_Made], snapshots: Sequence[Snapshot]
 ) -> Answer | None:
     """Return the answer: scale-outs up to the first scale-in; None without any."""
-    first_asked = min([*fired[:1], *felt[:1]], default=float("inf"))
-    since = [one for one in made if one.at >= first_asked]
+    since = [one for one in made if one.at >= surge_at]
     until_in = takewhile(lambda one: one.outcome is not Outcome.SCALED_IN, since)
     steps = [one for one in until_in if one.outcome is Outcome.SCALED_OUT]
     if not steps:
@@ -199,14 +191,12 @@ def _answer(
     capacity = last.record["granted"]
     later = (s for s in snapshots if s.second + 1 >= last.at and s.serving >= capacity)
     serving = next(later, None)
-    by_surge = first.kind == SURGE
-    before = [at for at in fired if at <= first.at]
-    took = first.record.get("surge_to_update_ms" if by_surge else "alarm_to_update_ms")
+    took = first.record.get("surge_to_update_ms" if first.kind == SURGE else "alarm_to_update_ms")
     began = first.at if took is None else _caused_at(first.record, snapshots[0])
     return Answer(
         by=first.kind,
         accepted_at=began + (took or 0) / 1000,
-        alarm_at=next(iter(fired), None) if by_surge else max(before),
+        alarm_at=next((at for at in fired if at >= surge_at), None),
         to_update_ms=took,
         tasks_before=first.record["from"],
         tasks_after=capacity,

@@ -376,5 +376,5 @@ def _answer(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _latency(answer: Answer) -> str:
     if answer.to_update_ms is None:
-        return "a re-check added the first tasks, not the alarm's own event"
+        return f"{_WHO[answer.by]} added the first tasks, not the alarm's own event"
     return f"{answer.to_update_ms} ms until ECS had accepted the first step"

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.chromium import MISSING, installed, running
 from tests.builders import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ARTEFACTS = ROOT / ".artefacts" / "screenshots"
 AXE = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# It looks for updates and other hosts of its maker's at every start; here it would find none.
-ARGUMENTS = [
-    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of a file.
-
-    Playwright runs an event loop in this thread until it is closed; other tests have their own.
-    """
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    """One browser for the tests of a file, because it keeps an event loop in this thread."""
+    found = installed()
     if found is None:
-        pytest.skip("no browser: apt-get install chromium")
-    # Chromium's sandbox refuses to be root's, as one is in a container.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found, args=[*ARGUMENTS, *sandbox], headless=True
-        )
-        yield launched
-        launched.close()
+        pytest.skip(MISSING)
+    with running(found) as browser:
+        yield browser
 
 
 @dataclass

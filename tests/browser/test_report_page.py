@@ -30,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(("width", "colours"), LOOKS)
 @pytest.mark.parametrize("kind", ["compare", "tune"])
-def test_it_fits_in_the_reader_s_colours_and_asks_nobody(
+def test_it_fits_in_the_reader_s_colours_and_loads_nothing(
     kind: str, width: int, colours: str, files: dict[str, Path], open_tab: Callable[..., Tab]
 ) -> None:
     tab = open_tab("about:blank", width=width, color_scheme=colours)

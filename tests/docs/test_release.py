@@ -78,7 +78,7 @@ def test_what_is_said_to_be_installed_is_what_is_built(file: str, name: str) -> 
     assert project["name"] == name
 
 
-def test_nobody_is_told_to_install_a_name_that_is_somebody_else_s() -> None:
+def test_no_page_suggests_installing_somebody_else_s_name() -> None:
     named = r"(?:pip|pipx|uv tool) (?:install|run) '?(quickstep[\w-]*)"
     installed = {
         (str(path.relative_to(ROOT)), name)

@@ -13,9 +13,9 @@ import pytest
 from moto.events.models import EventPattern
 
 import quickstep_cli.aws
-import quickstep_cli.doctor
 import quickstep_cli.facts
 import quickstep_cli.rights
+import quickstep_cli.targets
 from quickstep.fields import write_moment
 from quickstep.naming import DRILL
 from quickstep_cli.facts import DEAD_LETTERS
@@ -391,7 +391,7 @@ def test_fire_measures_the_whole_path_of_a_dry_run(
         event["detail"]["state"].pop("reasonData")
         a_door(account, queue_url, lambda: datetime.now(UTC)).on_event(event)
 
-    monkeypatch.setattr(quickstep_cli.doctor, "wait_for", event_bridge)
+    monkeypatch.setattr(quickstep_cli.targets, "wait_for", event_bridge)
 
     result = run("doctor", "prod/web", "--fire", "--yes", "--json")
 
@@ -408,7 +408,7 @@ def test_fire_says_that_nothing_came(
 ) -> None:
     put_policy(account, WEB, json.dumps(a_document(DryRun=True)))
     put_alarms(account)
-    monkeypatch.setattr(quickstep_cli.doctor, "wait_for", lambda _: None)
+    monkeypatch.setattr(quickstep_cli.targets, "wait_for", lambda _: None)
 
     result = run("doctor", "prod/web", "--fire", "--wait", "1", "--yes")
 

@@ -14,6 +14,7 @@ import quickstep_cli.init
 from quickstep.config import parse_target
 from quickstep_cli.proposal import StartUp
 from quickstep_cli.running import look_at, present_scaler
+from quickstep_lab.cost.month import Architecture, TaskSize
 from quickstep_lab.embedded_aws import create_service
 from tests.builders import ROOT, WEB
 from tests.integration.aas import AutoScaling
@@ -365,7 +366,7 @@ def test_all_that_aws_knows_of_a_service_is_read() -> None:
 
     assert found.unknown == []
     assert (found.desired, found.image, found.image_bytes) == (6, IMAGE, 212_000_000)
-    assert (found.vcpu, found.memory, found.x86) == (0.5, 1.0, False)
+    assert found.size == TaskSize(0.5, 1.0, Architecture.ARM)
     assert found.start_ups == [StartUp(27.0, 12.0)]
     assert (found.healthy_after, found.drains, found.cpu_seconds) == (10.0, 30, 20)
     assert found.target_group == "targetgroup/web/73e2d6bc24d8a067"

@@ -243,7 +243,7 @@ def test_an_answer_without_decisions_has_no_lines_to_tell_of_them(answer: object
     assert invoke.readable(answer) == []
 
 
-def test_an_answers_decision_is_told_rule_by_rule() -> None:
+def test_an_answer_explains_its_decision_rule_by_rule() -> None:
     step = {"guard": "bounds", "before": 9, "after": 8, "why": "9 is capped at 8"}
     decision = {"outcome": "SCALED_OUT", "reason": "Scaled out from 7 to 8: so", "trail": [step]}
 

@@ -13,8 +13,8 @@ from botocore.compat import HTTPHeaders
 
 import quickstep_cli.aws
 import quickstep_cli.decisions
-import quickstep_cli.operate
 import quickstep_cli.status
+import quickstep_cli.targets
 from quickstep.aws.attributes import to_item
 from quickstep.fields import write_moment
 from quickstep.protocol.counts import Counts
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def scaler(account: Account, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Scaler:
     made = a_scaler(account, queue_url, lambda: datetime.now(UTC))
-    monkeypatch.setattr(quickstep_cli.operate, "wait_for", made.works)
+    monkeypatch.setattr(quickstep_cli.targets, "wait_for", made.works)
     return made
 
 
@@ -272,7 +272,7 @@ def test_a_pause_needs_a_reason_and_a_direction(run: Any, wrong: list[str]) -> N
 def test_where_the_scaler_does_not_answer_it_is_said_what_is_in_force(
     account: Account, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quickstep_cli.operate, "wait_for", lambda _: None)
+    monkeypatch.setattr(quickstep_cli.targets, "wait_for", lambda _: None)
 
     result = run(*PAUSE, "--wait", "1")
 

@@ -449,7 +449,7 @@ def test_what_is_asked_for_is_remembered_before_and_the_lease_stays(targets: Tar
     assert targets.peek(WEB.resource_id) == (ASKED, a_lease("me"))
 
 
-def test_nobody_asks_for_anything_who_has_lost_the_lease(targets: Targets) -> None:
+def test_a_holder_that_has_lost_the_lease_requests_nothing(targets: Targets) -> None:
     committed(targets, RICH)
 
     with pytest.raises(LeaseLostError):
@@ -461,7 +461,7 @@ def test_nobody_asks_for_anything_who_has_lost_the_lease(targets: Targets) -> No
 LEARNED = known(seconds_ago=1)
 
 
-def test_what_an_event_told_who_lost_the_race_is_shown_to_the_next_claim(targets: Targets) -> None:
+def test_the_next_claim_sees_the_event_that_lost_the_race(targets: Targets) -> None:
     claimed(targets, "me")
 
     assert targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
@@ -502,7 +502,7 @@ def test_of_two_events_of_an_alarm_the_newer_one_is_kept(targets: Targets) -> No
     assert claimed(targets).waiting == {HIGH: LEARNED, LOW: older}
 
 
-def test_nobody_waits_for_who_is_done(targets: Targets) -> None:
+def test_a_finished_turn_delays_no_other(targets: Targets) -> None:
     committed(targets, RICH)
 
     assert not targets.wait(WEB.resource_id, "me", "you", NOW, (HIGH, LEARNED))
@@ -632,7 +632,7 @@ def turns(request: pytest.FixtureRequest) -> Turns:
     return DynamoTurns(request.getfixturevalue("account").client("dynamodb"), TABLE)
 
 
-def test_nobody_waits_in_a_line_that_is_new(turns: Turns) -> None:
+def test_a_new_line_has_no_wait(turns: Turns) -> None:
     assert turns.read() == Line()
 
 
@@ -691,7 +691,7 @@ def test_the_first_number_of_a_lane_is_served_though_the_line_moved_before(turns
 @pytest.mark.parametrize(
     ("seconds", "served"), [(29, 0), (30, 2)], ids=["moves", "stands still for long"]
 )
-def test_behind_a_standstill_nobody_is_waited_for(
+def test_a_line_at_a_standstill_is_not_waited_for(
     turns: Turns, seconds: float, served: int
 ) -> None:
     assert timedelta(seconds=30) == STANDSTILL
@@ -1314,7 +1314,7 @@ def on_aws(account: Account) -> Bus:
     return Bus(EventBridgeEvents(events, "default"), seen)
 
 
-def test_what_is_put_on_the_bus_is_there_for_whoever_listens(bus: Bus) -> None:
+def test_a_rule_receives_what_is_put_on_the_bus(bus: Bus) -> None:
     records = [a_record("first"), a_record("second", Outcome.FAILED_DENIED)]
 
     bus.events.put([event_of(record) for record in records])

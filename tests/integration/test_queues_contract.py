@@ -231,7 +231,7 @@ def test_what_a_poll_has_seen_is_remembered_beside_the_rest(targets: Targets) ->
     assert targets.peek(WEB.resource_id)[0] == Memory(generation=4, listed=True, backlog=SEEN)
 
 
-def test_a_poll_disturbs_nobody_who_holds_the_lease(targets: Targets) -> None:
+def test_a_poll_does_not_disturb_the_lease_s_holder(targets: Targets) -> None:
     remembered(targets, Memory())
     claim = targets.claim(WEB.resource_id, a_lease("holder", NOW))
     assert isinstance(claim, Claim)

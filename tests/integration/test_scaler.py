@@ -906,7 +906,7 @@ def with_bus(door: Door, bus: Bus) -> Door:
     return replace(door, announcer=Announcer(bus, frozenset(ANNOUNCEABLE)))
 
 
-def test_a_change_is_told_after_it_was_committed(door: Door, account: Account) -> None:
+def test_a_change_is_announced_after_its_commit(door: Door, account: Account) -> None:
     bus = Bus()
 
     decided(load_event("alarm-high-step2"), with_bus(door, bus))
@@ -915,7 +915,7 @@ def test_a_change_is_told_after_it_was_committed(door: Door, account: Account) -
     assert desired_count(account, WEB) == 6
 
 
-def test_a_batch_is_told_of_in_one_call_once_all_of_it_was_decided(
+def test_a_batch_is_announced_in_one_call_after_all_its_decisions(
     door: Door, account: Account
 ) -> None:
     bus = Bus()
@@ -940,7 +940,7 @@ def test_a_bus_that_fails_costs_the_message_and_a_warning(
     assert (line["level"], line["why"]) == ("WARNING", "PutEvents: AccessDenied: not allowed")
 
 
-def test_a_deployment_that_resets_the_desired_count_is_recorded_and_told(
+def test_a_deployment_that_resets_the_desired_count_is_recorded_and_reported(
     door: Door, account: Account
 ) -> None:
     bus = Bus()

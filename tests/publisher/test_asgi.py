@@ -251,7 +251,7 @@ def test_a_websocket_is_an_active_connection_and_no_request() -> None:
 
 
 @pytest.mark.parametrize("end", ["complete", "failed"])
-def test_lifespan_passes_and_what_is_left_is_published_before_its_end_is_told(end: str) -> None:
+def test_lifespan_passes_and_the_rest_is_published_before_its_end_is_sent(end: str) -> None:
     told: list[tuple[str, int]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -88,7 +88,7 @@ def told_at(target: float | None, demand: list[float]) -> list[int]:
         ),
     ],
 )
-def test_a_surge_is_told_of_once_in_two_seconds_and_five_times_at_most(
+def test_a_surge_is_announced_once_in_two_seconds_and_five_times_at_most(
     demand: list[float], told: list[int]
 ) -> None:
     assert told_at(100, demand) == told

@@ -49,7 +49,7 @@ def test_several_workers_add_up_to_one_interval(folder: Path) -> None:
     assert (interval.times.minimum, interval.times.maximum) == pytest.approx((10, 30))
 
 
-def test_an_interval_is_taken_once_whoever_asks(folder: Path) -> None:
+def test_an_interval_is_taken_once_by_any_worker(folder: Path) -> None:
     first, second = Workers(folder, 0, 0), Workers(folder, 0, 0)
     first.recorder.count(5)
     first.copy()
@@ -202,7 +202,7 @@ def test_the_last_worker_publishes_response_times_and_hands_on_what_arrived(fold
         pytest.param(57.0, [(11, 57, 10), (12, 3, 0)], id="within a minute"),
     ],
 )
-def test_a_successor_makes_up_for_the_ticks_at_which_nobody_was_there(
+def test_a_successor_makes_up_for_ticks_without_a_worker(
     folder: Path, comes: float, shares: list[tuple[int, float, int]]
 ) -> None:
     first = Workers(folder, -1, -5)
@@ -388,7 +388,7 @@ def stopped(folder: Path) -> Iterator[Callable[[], None]]:
         os.close(fd)
 
 
-def test_a_worker_that_was_stopped_with_the_lock_delays_nobody(
+def test_a_worker_that_was_stopped_with_the_lock_delays_no_other(
     folder: Path, stopped: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_workers, "_LOCK_PAUSE", 0)

@@ -92,7 +92,7 @@ def test_in_a_surge_ssm_is_asked_by_the_heartbeat_alone(many: Result) -> None:
     assert many.meter.throttled["GetParameters"] == 0
 
 
-def test_none_is_lost_where_nobody_has_read_the_documents_before() -> None:
+def test_none_is_lost_where_the_documents_were_never_read_before() -> None:
     result = Surge(2 * TARGETS, copies=False).run()
 
     assert result.meter.throttled["GetParameters"] > TARGETS / 4

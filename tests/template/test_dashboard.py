@@ -327,7 +327,7 @@ def test_the_widget_calls_its_function_for_the_first_service() -> None:
     assert shown["updateOn"] == {"refresh": True, "resize": True, "timeRange": True}
 
 
-def test_nobody_else_is_given_the_right_to_invoke_it() -> None:
+def test_no_other_principal_may_invoke_it() -> None:
     permissions = EMPTY.of_type("AWS::Lambda::Permission").values()
 
     assert not any("Dashboard" in str(one["FunctionName"]) for one in permissions)

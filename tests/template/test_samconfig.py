@@ -24,7 +24,7 @@ def test_the_target_environment_deploys_the_target_s_template_alone() -> None:
     assert ROOT / options("target", "deploy")["template_file"] == TARGET
 
 
-def test_whoever_adds_a_service_has_to_name_it_and_its_stack() -> None:
+def test_adding_a_service_requires_its_name_and_its_stack() -> None:
     assert options("target", "deploy").keys().isdisjoint({"stack_name", "parameter_overrides"})
     assert "stack_name" not in options("default", "deploy")
 

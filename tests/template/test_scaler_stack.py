@@ -249,7 +249,7 @@ def test_a_second_scaler_fails_by_a_name_that_says_why_before_it_has_a_function(
     assert STACK.resources[FUNCTION]["DependsOn"] == name
 
 
-def test_whoever_replaces_a_scaler_gives_it_another_name() -> None:
+def test_a_replacing_scaler_has_another_name() -> None:
     stack = deploy(SCALER, NamePrefix="/quickstep-next")
 
     assert stack.the("AWS::SSM::Parameter")["Name"] == "/quickstep-next-scaler"
@@ -547,7 +547,7 @@ def test_the_length_of_exactly_the_named_queues_may_be_read(arns: list[str]) -> 
     assert set(statement["Action"]) == {"sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
 
-def test_who_is_told_may_be_told_on_the_default_bus_and_in_the_own_name_only() -> None:
+def test_events_may_go_to_the_default_bus_and_in_the_own_name_only() -> None:
     stack = deploy(SCALER, EventOutcomes="SCALED_OUT,FAILED_DENIED")
 
     assert statements(stack)["TellOthers"] == {
@@ -572,7 +572,7 @@ def test_all_outcomes_of_a_kind_have_one_name() -> None:
     assert changes.announced == {outcome for outcome in Outcome if outcome.is_change}
 
 
-def test_by_default_nobody_is_told_and_nothing_may_be_put_on_a_bus() -> None:
+def test_by_default_nothing_is_announced_and_nothing_may_be_put_on_a_bus() -> None:
     assert "TellOthers" not in statements()
     assert "EventTargets" not in STACK.resources
     assert Settings.from_environment(environment()).announced == frozenset()
@@ -583,7 +583,7 @@ def test_an_outcome_that_is_none_is_refused_by_name() -> None:
         Settings.from_environment({**environment(), "EVENT_OUTCOMES": "SCALED"})
 
 
-def test_the_doctor_asks_whether_others_may_be_told_where_they_are() -> None:
+def test_the_doctor_checks_the_right_to_announce_where_announcements_are_on() -> None:
     announced = statements(deploy(SCALER, EventOutcomes="SCALED_OUT"))["TellOthers"]
 
     assert as_list(announced["Action"]) == list(PUT_EVENTS)
@@ -805,7 +805,7 @@ def test_only_services_of_the_named_clusters_may_be_scaled(
 # Surges
 
 
-def test_a_service_s_tasks_are_one_message_in_two_seconds_and_hold_nobody_else_up() -> None:
+def test_a_service_s_tasks_are_one_message_in_two_seconds_and_delay_no_other() -> None:
     queue = STACK.of_type("AWS::SQS::Queue")["Surges"]
 
     assert queue["FifoQueue"] is True
@@ -823,7 +823,7 @@ def test_a_message_of_a_task_never_goes_back() -> None:
     assert "FunctionResponseTypes" not in mapping("Surges")
 
 
-def test_a_flood_of_messages_takes_a_bounded_part_of_lambda_and_of_nobody_s_batch() -> None:
+def test_a_flood_of_messages_takes_a_bounded_part_of_lambda_and_of_no_other_batch() -> None:
     assert mapping("Surges")["BatchSize"] == 1
     assert 2 <= mapping("Surges")["ScalingConfig"]["MaximumConcurrency"] <= 10
     assert "ScalingConfig" not in mapping("Rechecks")
@@ -960,7 +960,7 @@ def test_the_alarms_watch_metrics_that_the_function_emits(
     assert own <= emitted
 
 
-def test_alarms_tell_nobody_unless_there_is_an_address() -> None:
+def test_alarms_notify_only_with_an_address() -> None:
     alarms = STACK.of_type("AWS::CloudWatch::Alarm").values()
 
     assert not any("AlarmActions" in alarm for alarm in alarms)

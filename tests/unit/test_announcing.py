@@ -50,17 +50,17 @@ def failed_early(outcome: Outcome) -> DecisionRecord:
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if o.is_change])
-def test_every_change_is_told(outcome: Outcome) -> None:
+def test_every_change_is_announced(outcome: Outcome) -> None:
     assert announced(ANNOUNCEABLE, ended(outcome), ended(outcome)) == [outcome, outcome]
 
 
-def test_of_an_incident_the_first_look_is_told() -> None:
+def test_an_incident_s_first_look_is_announced() -> None:
     looks = [ended(Outcome.FAILED_DENIED, repeated=later) for later in (False, True, True)]
 
     assert announced(ANNOUNCEABLE, *looks) == ["FAILED_DENIED"]
 
 
-def test_what_fails_before_any_claim_is_told_once_too_and_again_after_it_was_over() -> None:
+def test_a_failure_before_any_claim_is_announced_once_and_again_after_it_was_over() -> None:
     broken, fine = failed_early(Outcome.FAILED_CONFIG), ended(Outcome.SCALED_OUT)
 
     assert announced(ANNOUNCEABLE, broken, broken, fine, broken) == [
@@ -70,23 +70,23 @@ def test_what_fails_before_any_claim_is_told_once_too_and_again_after_it_was_ove
     ]
 
 
-def test_only_the_outcomes_that_were_asked_for_are_told() -> None:
+def test_only_the_requested_outcomes_are_announced() -> None:
     looks = [ended(Outcome.SCALED_OUT), ended(Outcome.SCALED_IN), ended(Outcome.FAILED_DENIED)]
 
     assert announced([Outcome.SCALED_IN], *looks) == ["SCALED_IN"]
 
 
-def test_looks_that_change_nothing_and_are_no_incident_cannot_be_told() -> None:
+def test_looks_without_a_change_or_incident_cannot_be_announced() -> None:
     quiet = [outcome for outcome in Outcome if outcome not in ANNOUNCEABLE]
 
     assert announced(list(Outcome), *[ended(outcome) for outcome in quiet]) == []
 
 
-def test_without_a_bus_nobody_is_told() -> None:
+def test_without_a_bus_nothing_is_announced() -> None:
     assert Announcer(None, frozenset(ANNOUNCEABLE)).announce([ended(Outcome.SCALED_OUT)]) == []
 
 
-def test_more_than_one_call_takes_are_told_in_several() -> None:
+def test_more_events_than_fit_one_call_go_in_several() -> None:
     calls: list[int] = []
 
     class Counting:

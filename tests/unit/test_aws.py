@@ -662,7 +662,7 @@ def test_a_round_ends_when_both_calls_have_ended_even_if_one_fails(failing: str)
     ],
     ids=["of a write", "of a transaction", "something else"],
 )
-def test_an_item_without_room_is_told_by_the_error_or_by_the_reasons_of_a_transaction(
+def test_a_full_item_is_recognized_by_the_error_or_by_a_transaction_s_reasons(
     message: str, reason: str, expected: type[Exception]
 ) -> None:
     answer = {

@@ -361,7 +361,7 @@ def test_an_alarm_is_forgotten_once_it_is_certain_that_it_was_deleted(
     assert set(learn(TARGET, memory, a_look(beat), NOW).alarms) == left
 
 
-def test_what_an_alarm_told_before_it_was_deleted_does_not_bring_it_back() -> None:
+def test_an_alarm_s_event_from_before_its_deletion_does_not_bring_it_back() -> None:
     """Its message may wait for a turn in a queue meanwhile; its datapoint was acted on, too."""
     memory = remembering(high=known())
     beat = replace(heartbeat(), complete=True)

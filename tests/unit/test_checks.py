@@ -14,7 +14,6 @@ from quickstep.engine.model import Direction, Pause, Service, State
 from quickstep.protocol.memory import Memory
 from quickstep_cli.checks import examine
 from quickstep_cli.checks.facts import (
-    Autoscaling,
     EcsMetrics,
     Facts,
     ForeignChange,
@@ -112,7 +111,7 @@ def test_a_queue_is_there_or_is_to_be_mended(reading: QueueReading | str, findin
     assert [one for one in examine(facts) if one.check == "queues"] == [finding]
 
 
-def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
+def test_a_queue_of_another_s_dead_letters_is_reported() -> None:
     target = read_target(a_document(QueuePolicies=QUEUES))
     queues = {"jobs": QueueReading(1, dead_letters="jobs-dead"), "dead": QueueReading(9)}
 
@@ -126,7 +125,7 @@ def test_a_queue_of_another_s_dead_letters_is_told_of() -> None:
     ]
 
 
-def test_a_role_that_may_not_read_a_queue_is_told_where_to_name_it() -> None:
+def test_a_role_that_may_not_read_a_queue_learns_where_to_name_it() -> None:
     line = "ScalerRole may not read a queue: sqs:GetQueueUrl on arn:aws:sqs:eu-west-1:1:jobs"
 
     assert found(Verdict.PROBLEM, refused=[line]) == [
@@ -399,9 +398,7 @@ def test_tasks_that_never_come_in_a_rollout_are_named_beside_it() -> None:
             "ScalerRole may not call ecs:UpdateService",
             id="rights",
         ),
-        pytest.param(
-            {"autoscaling": Autoscaling(("cpu50",))}, "acts on the service: cpu50", id="AAS"
-        ),
+        pytest.param({"autoscaling": ("cpu50",)}, "acts on the service: cpu50", id="AAS"),
         pytest.param({"item": Unknown("desired: wrong")}, "desired: wrong", id="item"),
         pytest.param(
             {"item": (Memory(state=State(unreadable="pause: wrong")), None)},
@@ -480,7 +477,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         ),
         pytest.param(
             {
-                "autoscaling": Autoscaling(("cpu50",)),
+                "autoscaling": ("cpu50",),
                 "target": read_target(a_document(DryRun=True)),
             },
             "acts on the service: cpu50",
@@ -499,9 +496,7 @@ def test_a_problem_is_found_and_says_what_to_do(changes: dict[str, Any], what: s
         pytest.param({"dead": {"DeadMessages": 3}}, "3 messages in DeadMessages", id="dead letter"),
         pytest.param({"vcpu": 90.0}, "takes 90 vCPU of Fargate's 100", id="near the quota"),
         pytest.param({"targets": 751}, "751 targets", id="many"),
-        pytest.param(
-            {"autoscaling": Autoscaling(())}, "still a scalable target", id="AAS without policies"
-        ),
+        pytest.param({"autoscaling": ()}, "still a scalable target", id="AAS without policies"),
         pytest.param(
             {"alarm_actions": ["web-cpu: arn:aws:autoscaling:x"]},
             "an alarm acts on its own: web-cpu: arn:aws:autoscaling:x",

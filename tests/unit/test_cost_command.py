@@ -124,7 +124,7 @@ def test_a_simulated_table_says_that_it_is_modelled() -> None:
     assert re.search(r"\nquickstep .*\+0\.00 +\d+\.\d%", result.stdout)
 
 
-def test_what_would_be_cheaper_is_told_of_the_same_bill() -> None:
+def test_what_would_be_cheaper_is_shown_for_the_same_bill() -> None:
     paid, logs = costs("--free-tier"), costs("--free-tier", "--transport", "logs")
 
     (hint,) = (hint for hint in paid["hints"] if hint["what"].startswith("publish by logs"))

@@ -410,7 +410,7 @@ def test_lambda_looks_at_the_surge_queue_whether_or_not_a_task_tells_of_any() ->
     assert quantity(lines, Meter.FIFO_REQUEST) == pytest.approx(64_800)
 
 
-def test_what_a_simulated_surge_has_set_off_is_counted_as_told() -> None:
+def test_the_evaluations_of_a_simulated_surge_are_counted_as_reported() -> None:
     marks = [a_mark(1, "surge", "SCALED_OUT"), a_mark(3, "surge", "HELD_ANSWERED")]
     activity = activity_of_marks(marks, 2, COUNTED)
     assert activity.cases == {Case.CHANGED_RECHECK: 2, Case.HELD_RECHECK: 2}

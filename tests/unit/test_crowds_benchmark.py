@@ -56,7 +56,7 @@ def test_a_load_that_no_task_feels_is_an_error() -> None:
         crowd(replace(SURGE, factor=1.1))
 
 
-def test_every_crowd_s_figures_are_told() -> None:
+def test_every_crowd_s_figures_are_printed() -> None:
     figures = list(crowds.figures())
 
     assert [figure.what for figure in figures[:3]] == [

@@ -803,7 +803,7 @@ def test_the_load_before_that_cannot_be_read_only_leaves_the_guards_without(worl
     assert record.alarms[HIGH].recent == ()
 
 
-def test_a_failure_of_no_known_kind_is_not_taken_for_one_of_them(world: World) -> None:
+def test_an_unknown_failure_is_not_taken_for_a_known_one(world: World) -> None:
     world.failures["GetMetricData"].append(ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
@@ -1323,7 +1323,7 @@ def test_how_long_a_change_has_waited_is_known_whatever_makes_it(world: World) -
     assert (record.outcome, record.waited) == (Outcome.SCALED_OUT, timedelta(seconds=40))
 
 
-def test_a_line_that_cannot_be_reached_makes_nobody_wait_for_it(world: World) -> None:
+def test_an_unreachable_line_delays_no_evaluation(world: World) -> None:
     turn = Turn(ago(5), IN_LANE_3, 1)
     world.remember(in_breach(turn=turn))
     world.points[HIGH] = points(160.0)

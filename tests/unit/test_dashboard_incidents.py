@@ -117,7 +117,7 @@ def test_looks_are_gathered_by_their_breach(
         ),
     ],
 )
-def test_an_incident_is_told_in_a_line(entries: Sequence[Entry], summary: str) -> None:
+def test_an_incident_fits_in_a_line(entries: Sequence[Entry], summary: str) -> None:
     (one,) = {id(incident): incident for incident in incidents(entries).values()}.values()
 
     assert one.summary == summary

@@ -41,7 +41,7 @@ def test_a_ceiling_of_tasks_is_a_multiple_of_four(value: float, multiple: float)
     assert whole_ceiling(value) == multiple
 
 
-def test_a_stepped_line_ends_where_it_is_told_to() -> None:
+def test_a_stepped_line_ends_at_the_given_end() -> None:
     assert plot.stepped([(0, 0), (50, 100)], 60, AXIS, PLOT) == "M50 110H100V60H110"
 
 

@@ -120,7 +120,7 @@ def test_records_are_read_page_by_page_until_one_before_the_time() -> None:
         stub.assert_no_pending_responses()
 
 
-def test_more_records_than_asked_for_are_told() -> None:
+def test_records_beyond_the_limit_are_mentioned() -> None:
     decisions, _ = queried([an_item(ago(n), n) for n in range(5)])
     found = decisions.between(WEB.resource_id, ago(60), NOW, 3)
 
@@ -271,7 +271,7 @@ def test_a_deployed_target_is_its_decisions_and_what_its_alarms_watch() -> None:
     assert material.notes == ()
 
 
-def test_metrics_that_cannot_be_read_are_told_and_the_decisions_are_shown() -> None:
+def test_unreadable_metrics_are_mentioned_and_the_decisions_are_shown() -> None:
     class Refused:
         def read(self, *_: Any) -> Any:
             raise CallFailedError(Outcome.FAILED_DENIED, "GetMetricData: AccessDenied")
@@ -284,7 +284,7 @@ def test_metrics_that_cannot_be_read_are_told_and_the_decisions_are_shown() -> N
     )
 
 
-def test_decisions_that_were_left_out_are_told() -> None:
+def test_omitted_decisions_are_mentioned() -> None:
     decisions = Decisions()
     decisions.complete = False
     material = Deployed(decisions, series(CloudWatch()), most=1).material(

@@ -105,7 +105,7 @@ def test_an_offset_has_a_name(minutes: int, name: str) -> None:
     assert offset_name(at("2026-11-22T10:00"), timezone(timedelta(minutes=minutes))) == name
 
 
-def test_a_moment_is_told_in_the_zone_and_exactly_in_utc() -> None:
+def test_a_moment_is_shown_in_the_zone_and_exactly_in_utc() -> None:
     shown = moment(at("2026-11-22T20:00:22.123456"), SEOUL)
 
     assert shown == "Mon 23 Nov 05:00:22 UTC+9 (2026-11-22T20:00:22.123Z)"
@@ -186,5 +186,5 @@ def test_a_stretch_of_time_names_its_days_where_they_differ() -> None:
         (11_100, "3 h 5 min"),
     ],
 )
-def test_how_long_something_took_is_told_in_few_words(seconds: float, words: str) -> None:
+def test_a_duration_is_shown_in_few_words(seconds: float, words: str) -> None:
     assert lasted(timedelta(seconds=seconds)) == words

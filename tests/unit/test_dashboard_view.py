@@ -426,7 +426,7 @@ def test_the_whole_service_s_load_is_worked_out_of_a_metric_per_task() -> None:
     assert (shown.demand.requests, shown.demand.lost) == (None, None), "nobody counted"
 
 
-def test_of_any_other_metric_nobody_knows_the_whole() -> None:
+def test_any_other_metric_s_total_is_unknown() -> None:
     metric = Metric("CPUUtilization, Average", points(40, 50))
 
     assert view(material(an_entry(ago(60)), metrics=(metric,))).demand is None
@@ -601,7 +601,7 @@ def test_numbers_have_three_digits() -> None:
     ]  # fmt: skip
 
 
-def test_the_drawing_is_told_in_a_sentence() -> None:
+def test_a_sentence_describes_the_drawing() -> None:
     metric = Metric("load", points(120, 130), (ABOVE_100,))
     entry = an_entry(ago(10), Outcome.SCALED_OUT, 2, 6)
 

@@ -134,7 +134,7 @@ def test_an_answer_has_all_steps_up_to_the_first_scale_in() -> None:
     )
 
 
-def test_a_surge_that_a_task_told_of_is_answered_by_its_message() -> None:
+def test_a_surge_that_a_task_announced_is_answered_by_its_message() -> None:
     surge = {**a_recheck(12.2, 2, 6, kind="surge"), "surge_to_update_ms": 400}
     surge["trigger"]["at"] = (START + timedelta(seconds=12)).isoformat()
     after = {21: a_decision(22.03, outcome="HELD_ANSWERED")}
@@ -173,7 +173,40 @@ def test_a_recheck_answers_a_surge_where_the_alarms_own_event_could_not() -> Non
     assert "Alarm to UpdateService  a re-check added the first tasks" in text
 
 
-def test_what_happens_before_the_first_alarm_is_no_answer_to_it() -> None:
+@pytest.mark.parametrize(
+    ("decision", "by", "rows"),
+    [
+        pytest.param(
+            a_decision(12.03, state="OK"),
+            "alarm",
+            ["First scale-out         2.1 s after the surge began, by the alarm's event"],
+            id="an alarm that sees its first data",
+        ),
+        pytest.param(
+            a_recheck(13.0, 2, 6, kind="heartbeat"),
+            "heartbeat",
+            [
+                "First scale-out         3.0 s after the surge began, by the heartbeat",
+                "Alarm to UpdateService  the heartbeat added the first tasks, not the alarm's own",
+            ],
+            id="the heartbeat",
+        ),
+    ],
+)
+def test_whatever_adds_the_first_tasks_during_a_surge_answers_it(
+    decision: dict[str, Any], by: str, rows: list[str]
+) -> None:
+    held = a_decision(22.03, outcome="HELD_ANSWERED")
+    summary = summarise(snapshots(SURGE, {12: decision, 21: held}))
+    assert summary.answer is not None
+    assert (summary.surge_at, summary.answer.by, summary.unanswered) == (10, by, False)
+    assert summary.answer.alarm_at == 22.03
+    text = shown(summary_table(summary, a_plan()), 200)
+    for row in rows:
+        assert row in text
+
+
+def test_a_scale_out_before_the_surge_is_no_answer_to_it() -> None:
     made = {4: a_recheck(5, 1, 2, kind="heartbeat"), 21: a_decision(22, latency=None)}
     assert summarise(snapshots(SURGE, made)).unanswered
 

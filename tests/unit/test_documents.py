@@ -81,7 +81,7 @@ def test_a_clock_that_goes_back_makes_no_memory_last(ssm: Ssm) -> None:
     assert function.load(WEB).min_capacity == 7
 
 
-def test_a_copy_that_nobody_has_confirmed_for_hours_is_not_trusted(ssm: Ssm) -> None:
+def test_a_copy_unconfirmed_for_hours_is_not_trusted(ssm: Ssm) -> None:
     ssm.copy(7, age=2 * HOUR)
 
     assert ssm.function().load(WEB).min_capacity == 2

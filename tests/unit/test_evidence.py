@@ -276,7 +276,7 @@ def test_the_evidence_comes_to_a_paragraph(name: str) -> None:
     assert paragraph(evidence) == expected
 
 
-def test_a_dry_run_is_told() -> None:
+def test_a_dry_run_is_mentioned() -> None:
     assert (
         "The document is a dry run: Quickstep changes nothing."
         in paragraph(seen(last=BEFORE, dry_run=True)).partition(LAST)[0]

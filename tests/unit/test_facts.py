@@ -59,7 +59,7 @@ def test_a_service_s_revisions_say_how_often_ecs_publishes_its_metrics(
     assert asked(*revisions) == EcsMetrics(seconds)
 
 
-def test_the_deployment_controller_is_told_as_high_resolution_is_not_for_all_of_them() -> None:
+def test_the_deployment_controller_is_shown_because_not_all_take_high_resolution() -> None:
     assert asked({}, controller="CODE_DEPLOY") == EcsMetrics({}, controller="CODE_DEPLOY")
 
 

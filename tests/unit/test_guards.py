@@ -134,7 +134,9 @@ def test_the_growth_expected_is_that_of_a_load_that_rises_as_a_line(
         pytest.param([360.0, 320, 280, 240, 200], 0.0, id="it falls"),
     ],
 )
-def test_a_ramp_is_told_from_noise_and_from_a_step(values: list[float], slope: float) -> None:
+def test_a_ramp_is_distinguished_from_noise_and_from_a_step(
+    values: list[float], slope: float
+) -> None:
     assert ramp([5.0 * n for n in range(len(values))], values) == pytest.approx(slope)
 
 

@@ -33,7 +33,7 @@ def test_each_command_that_is_to_be_pasted_exists() -> None:
     assert set(named) <= COMMANDS.keys()
 
 
-def test_a_shell_is_pointed_at_the_embedded_aws_and_at_nobody_s_account() -> None:
+def test_a_shell_is_pointed_at_the_embedded_aws_and_at_no_account() -> None:
     assert exports("http://127.0.0.1:4566") == (
         "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1 "
         "AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo"

@@ -219,7 +219,7 @@ def test_an_old_answer_makes_no_scale_out_remove_tasks(world: World) -> None:
 
 
 @pytest.mark.parametrize("skew", [-2.0, 0.0, 2.0, 3_600.0])
-def test_an_old_answer_is_told_by_its_number_whatever_the_clocks_say(
+def test_an_old_answer_is_recognized_by_its_number_whatever_the_clocks_say(
     world: World, skew: float
 ) -> None:
     world.remember(Memory(counts=Counts(8, replaced=(Count(4, ago(-skew)),))))

@@ -121,7 +121,7 @@ def test_a_target_that_is_new_is_evaluated_once_and_then_polled() -> None:
     assert [type(message.content) for message, _ in worker.sent] == [Poll] * 6
 
 
-def test_a_poll_of_a_target_that_nobody_knows_does_nothing() -> None:
+def test_a_poll_of_an_unknown_target_does_nothing() -> None:
     worker = Worker()
     worker.has(50)
 

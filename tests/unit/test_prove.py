@@ -100,7 +100,7 @@ def test_figures_are_the_medians_of_the_surges() -> None:
     }
 
 
-def test_a_surge_that_nobody_answered_counts_as_that_and_not_as_a_time() -> None:
+def test_an_unanswered_surge_counts_as_such_and_not_as_a_time() -> None:
     never = a_surge(1, event=None, update=None, first_running=None, last_running=None)
 
     (row,) = figures([a_surge(0), never]).values()

@@ -266,7 +266,7 @@ def held(opening: str, *lines: str) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_adding_tasks_is_told_as(
+def test_adding_tasks_reads_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
     assert trail_lines(decide(target, observation, state, NOW)) == story
@@ -408,7 +408,7 @@ def test_adding_tasks_is_told_as(
         ),
     ],
 )  # fmt: skip
-def test_removing_tasks_is_told_as(
+def test_removing_tasks_reads_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
     assert trail_lines(decide(target, observation, state, NOW)) == story
@@ -505,7 +505,7 @@ def test_removing_tasks_is_told_as(
         ),
     ],
 )  # fmt: skip
-def test_where_there_is_no_step_to_take_is_told_as(
+def test_no_step_to_take_reads_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
     decision = decide(target, observation, state, NOW)
@@ -554,7 +554,7 @@ def test_where_there_is_no_step_to_take_is_told_as(
         ),
     ],
 )  # fmt: skip
-def test_a_correction_into_the_bounds_is_told_as(
+def test_a_correction_into_the_bounds_reads_as(
     target: ScalableTarget, observation: Observation, state: State, story: list[str]
 ) -> None:
     decision = correct(target, observation, state, NOW)
@@ -614,7 +614,5 @@ def test_a_correction_into_the_bounds_is_told_as(
         ),
     ],
 )  # fmt: skip
-def test_a_capacity_that_was_asked_for_is_told_as(
-    desired: int, capacity: int, story: list[str]
-) -> None:
+def test_a_requested_capacity_reads_as(desired: int, capacity: int, story: list[str]) -> None:
     assert trail_lines(set_capacity(a_target(), seen(desired), State(), NOW, capacity)) == story

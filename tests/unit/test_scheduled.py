@@ -59,7 +59,7 @@ def test_an_action_ahead_holds_from_its_own_time_on() -> None:
     assert not schedule.active(action.until)
 
 
-def test_an_action_ahead_leaves_the_name_to_whoever_asks_next() -> None:
+def test_an_action_ahead_leaves_the_name_to_the_next_request() -> None:
     """It is ordered by when it was asked for: its own time would outdate all until then."""
     ahead = read_action({**ACTION, "At": "2027-10-01T20:00:00Z"}, NOW)
 
@@ -75,7 +75,7 @@ def test_an_action_ahead_leaves_the_name_to_whoever_asks_next() -> None:
         pytest.param("2026-11-22T10:15:00Z", [], id="later than a queue waits: the heartbeat's"),
     ],
 )
-def test_the_scaler_is_told_when_an_action_begins(at: str, delays: list[int]) -> None:
+def test_the_scaler_gets_a_message_when_an_action_begins(at: str, delays: list[int]) -> None:
     world, operators = World(), SimpleNamespace(schedule=lambda *_: True)
     schedules: Any = {"operators": operators, "messages": world, "new_id": lambda: "r"}
 

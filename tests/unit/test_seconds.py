@@ -80,7 +80,7 @@ def test_a_task_that_is_hot_for_long_is_not_counted_twice() -> None:
     assert newest.value == pytest.approx(92)
 
 
-def test_where_nobody_knows_yet_how_many_tasks_report_the_seconds_say_nothing() -> None:
+def test_seconds_say_nothing_until_the_number_of_reporting_tasks_is_known() -> None:
     """A metric that has just begun: the first task that is seen may be the hot one."""
     reading = of_newest_seconds(DEFINITION, seconds(*[(200.0, 1.0)] * 7), None, ago(0), **NEWEST)
 
@@ -98,7 +98,7 @@ def test_where_nobody_knows_yet_how_many_tasks_report_the_seconds_say_nothing() 
         pytest.param(12, True, id="four: a report that is lost is not missed in all of them"),
     ],
 )
-def test_of_one_or_two_complete_seconds_nobody_knows_how_many_tasks_report(
+def test_one_or_two_complete_seconds_do_not_show_how_many_tasks_report(
     known: int, *, decides: bool
 ) -> None:
     """Each is complete 8 s later. Had 3 of 4 reported in the only one, all 4 would be one more."""
@@ -159,7 +159,7 @@ def test_the_newest_seconds_do_not_hide_a_surge_while_too_few_tasks_have_reporte
     assert reading.alarm.state is state
 
 
-def test_a_surge_that_only_few_tasks_have_told_of_for_long_says_nothing_of_now() -> None:
+def test_a_surge_that_only_few_tasks_have_reported_for_long_says_nothing_about_now() -> None:
     reading = of_newest_seconds(
         DEFINITION, whole(*[(90.5, 4)] * 2, *[(180, 1)] * 12), None, ago(0), **NEWEST
     )
@@ -207,7 +207,7 @@ def test_seconds_that_were_acted_on_in_part_are_not_acted_on_again(
         ),
     ],
 )
-def test_seconds_that_are_too_old_say_nothing_of_now(newest: float, why: str) -> None:
+def test_seconds_that_are_too_old_say_nothing_about_now(newest: float, why: str) -> None:
     points = [replace(p, at=p.at - newest * SECOND) for p in whole((180, 4), (180, 4))]
 
     reading = of_newest_seconds(DEFINITION, points, None, ago(0), **NEWEST)

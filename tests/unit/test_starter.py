@@ -34,7 +34,7 @@ def test_the_stack_s_document_is_the_policy_with_the_dry_run_that_is_wanted(dry_
     assert target == parse_target(json.dumps({**CPU.document, "DryRun": dry_run == "true"}))
 
 
-def test_the_stack_is_a_dry_run_unless_it_is_told_otherwise_and_needs_a_scaler() -> None:
+def test_the_stack_is_a_dry_run_by_default_and_needs_a_scaler() -> None:
     parameters = template_of(WEB, CPU)["Parameters"]
 
     assert parameters["DryRun"]["Default"] == "true"

@@ -231,7 +231,7 @@ def test_a_policy_of_two_alarms_becomes_two_policies() -> None:
     assert len(made.alarms) == 2
 
 
-def test_names_that_are_not_allowed_here_are_changed_and_told() -> None:
+def test_names_that_are_not_allowed_here_are_changed_and_reported() -> None:
     policy = a_step_policy("scale out (prod)!", a_step(0, None, 10), alarms=("a",))
 
     made = taken(policy, a=an_alarm("a"))
@@ -240,7 +240,7 @@ def test_names_that_are_not_allowed_here_are_changed_and_told() -> None:
     assert "scale out (prod)! is called scale-out-prod here" in made.notes
 
 
-def test_an_alarm_of_some_datapoints_is_carried_over_and_told() -> None:
+def test_an_m_out_of_n_alarm_is_carried_over_and_reported() -> None:
     some = an_alarm("out-alarm", EvaluationPeriods=5, DatapointsToAlarm=3)
 
     made = take_over(WEB, TARGET, [OUT], {"out-alarm": some}, dry_run=True)
@@ -251,7 +251,7 @@ def test_an_alarm_of_some_datapoints_is_carried_over_and_told() -> None:
     assert made.warnings == []
 
 
-def test_an_alarm_of_all_datapoints_is_nothing_to_tell() -> None:
+def test_an_alarm_of_all_datapoints_needs_no_note() -> None:
     cases: list[dict[str, Any]] = [{}, {"DatapointsToAlarm": 5}]
     for changes in cases:
         alarm = an_alarm("out-alarm", EvaluationPeriods=5, **changes)

@@ -109,7 +109,7 @@ def test_an_end_is_read(
         (-5, "0s"),
     ],
 )
-def test_a_span_is_told_in_two_units_at_most(seconds: float, expected: str) -> None:
+def test_a_span_is_shown_in_two_units_at_most(seconds: float, expected: str) -> None:
     assert span_text(timedelta(seconds=seconds)) == expected
 
 

@@ -69,7 +69,7 @@ def throttled(
     )
 
 
-def test_a_number_that_nobody_took_serves_nobody_and_comes_last() -> None:
+def test_a_number_never_taken_serves_no_target_and_comes_last() -> None:
     waiting = a_line(lane2=Lane(20, 7, ago(1)))
 
     assert waiting.serve(2, 2**40, NOW) == waiting
@@ -278,7 +278,7 @@ def test_a_target_that_comes_back_waits_again(turn: Turn, before: int, wait: flo
     assert still_waits(behind(before), turn, NOW) == expected
 
 
-def test_numbers_of_targets_that_never_come_hold_nobody_up_for_long() -> None:
+def test_numbers_of_targets_that_never_come_delay_others_only_briefly() -> None:
     """Fifty of the highest lane are lost. Those of the next one come back, wait, and go on."""
     turns = behind(50, 0)
     turns.take(1, NOW)

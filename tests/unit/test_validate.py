@@ -95,7 +95,7 @@ def test_without_a_file_it_says_how_it_is_used() -> None:
         pytest.param(46_000, 1, "must have at most 8192 bytes", id="none"),
     ],
 )
-def test_a_document_larger_than_a_parameter_is_told_which_tier_takes_it(
+def test_an_error_about_a_large_document_names_the_tier_that_takes_it(
     blanks: int, code: int, said: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "large.json"

@@ -32,13 +32,6 @@ class Scaler:
 
 
 @dataclass(frozen=True, slots=True)
-class Autoscaling:
-    """The service's scalable target in Application Auto Scaling, and which parts still act."""
-
-    acting: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EcsMetrics:
     """ECS's publishing interval in seconds for a service's metrics, by name, if not one minute.
 
@@ -68,10 +61,10 @@ class Facts:
     parameter; `table` is the one read here; `scalers` are those that this target's events reach.
     `drains` is how many seconds a task drains, by target group. `refused` are calls that a role
     may not make. `queues` are the readings of the document's queues, by policy. `autoscaling` is
-    set if the service is a scalable target of Application Auto Scaling; `alarm_actions` are alarms
-    that act on the service directly. `foreign` are changes by others, oldest first. `dead` counts
-    the messages in the dead-letter queues. `vcpu` is what MaxCapacity takes, `vcpu_quota` what
-    Fargate allows.
+    what still acts if the service is a scalable target of Application Auto Scaling; `alarm_actions`
+    are alarms that act on the service directly. `foreign` are changes by others, oldest first.
+    `dead` counts the messages in the dead-letter queues. `vcpu` is what MaxCapacity takes,
+    `vcpu_quota` what Fargate allows.
     """
 
     service_name: ServiceName
@@ -87,7 +80,7 @@ class Facts:
     scalers: Sequence[Scaler] | Unknown
     drains: Mapping[str, int] | Unknown = field(default_factory=dict)
     refused: Sequence[str] | Unknown = ()
-    autoscaling: Autoscaling | Unknown | None = None
+    autoscaling: Sequence[str] | Unknown | None = None
     alarm_actions: Sequence[str] | Unknown = ()
     foreign: Sequence[ForeignChange] | Unknown = ()
     item: tuple[Memory, Lease | None] | Unknown = Unknown("it was not read")

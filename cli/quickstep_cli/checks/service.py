@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from quickstep.engine.model import Direction, ScalableTarget
-from quickstep_cli.checks.facts import Autoscaling, Unknown
+from quickstep_cli.checks.facts import Unknown
 from quickstep_cli.checks.findings import Finding, Verdict, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from quickstep_cli.checks.facts import Facts
 
@@ -77,8 +77,8 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
     for fact in (facts.autoscaling, facts.alarm_actions):
         if isinstance(fact, Unknown):
             yield unknown(check, fact)
-    if isinstance(facts.autoscaling, Autoscaling):
-        yield _autoscaling(facts.autoscaling.acting, facts.target)
+    if facts.autoscaling is not None and not isinstance(facts.autoscaling, Unknown):
+        yield _autoscaling(facts.autoscaling, facts.target)
     actions = () if isinstance(facts.alarm_actions, Unknown) else facts.alarm_actions
     for line in actions:
         fix = "remove the action from the alarm; Quickstep's rule needs none"
@@ -88,7 +88,7 @@ def other_scalers(facts: Facts) -> Iterator[Finding]:
         yield Finding(check, Verdict.OK, what)
 
 
-def _autoscaling(acting: tuple[str, ...], target: ScalableTarget | str) -> Finding:
+def _autoscaling(acting: Sequence[str], target: ScalableTarget | str) -> Finding:
     if not acting:
         what = "the service is still a scalable target of Application Auto Scaling"
         fix = "deregister it once you are sure not to go back"

@@ -195,7 +195,7 @@ class _Report:
         medians = summary.medians
         code = f"{name}, announced, not shipped" if name in ANNOUNCED else name
         failed = noted(
-            f"{1 - medians.success_rate:.3%}", self._spread(summary, "failed", "{:,.0f}".format)
+            f"{1 - medians.success_rate:.2%}", self._spread(summary, "failed", "{:,.0f}".format)
         )
         dollars = f"{standing.tasks:,.2f} tasks + {standing.bill.total:,.2f} scaling"
         return row(

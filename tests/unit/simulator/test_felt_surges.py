@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_surge() -> None:
     assert one.actions != other.actions
 
 
-def test_tasks_that_publish_means_tell_of_nothing() -> None:
+def test_tasks_that_publish_means_announce_nothing() -> None:
     means = World(publish_seconds=5)
     answered, alone = (a_run(scaler, a_surge(10), world=means) for scaler in (WITH_SURGES, ALONE))
     assert answered.actions == alone.actions

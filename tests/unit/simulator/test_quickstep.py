@@ -56,7 +56,7 @@ def test_in_a_sustained_breach_it_looks_again_every_10_s() -> None:
     assert all(10 <= later - earlier < 13 for earlier, later in pairwise(breach))
 
 
-def test_every_change_is_a_decision_and_is_told_by_its_reason() -> None:
+def test_every_change_is_a_decision_with_its_reason() -> None:
     run = a_run(QUICKSTEP, a_surge(10, during=200, after=400))
     changed = [record for record in run.records if record.outcome.changes_capacity]
     assert {action.after > action.before for action in run.actions} == {True, False}

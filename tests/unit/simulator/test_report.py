@@ -303,7 +303,7 @@ def test_a_page_of_a_worker_speaks_of_jobs_that_are_late() -> None:
     assert "ailed" not in page.text
 
 
-def test_where_nothing_surged_nobody_is_said_to_be_late() -> None:
+def test_without_a_surge_no_scaler_is_called_late() -> None:
     experiment = Experiment(a_surge(1, during=60), SETUP, World(), 2, seeds=1)
     page = Page(report(compare(experiment, all_scalers(SETUP))))
     assert "enough tasks in" not in page.text

@@ -190,7 +190,7 @@ def test_as_many_periods_have_to_breach_as_the_alarm_takes(
         pytest.param(MissingData.NOT_BREACHING, [], id="not breaching"),
     ],
 )
-def test_an_outage_shows_as_the_alarm_is_told_to_treat_it(
+def test_an_outage_shows_as_the_alarm_treats_missing_data(
     missing: MissingData, states: list[AlarmState]
 ) -> None:
     stage = a_stage(2, outages=((100, 200),))
@@ -206,7 +206,7 @@ def test_an_outage_shows_as_the_alarm_is_told_to_treat_it(
         assert 200 <= back <= 220
 
 
-def test_a_scaler_is_told_that_the_load_cannot_be_seen() -> None:
+def test_a_scaler_learns_that_the_load_cannot_be_seen() -> None:
     world = World(outages=((100, 200),))
     run = a_run(Quickstep(SETUP), Traffic("steady", (150.0,) * 300), world=world)
     seen = {

@@ -127,7 +127,7 @@ def test_the_same_seed_is_the_same_run_and_no_job_is_lost(scaler: Scaler) -> Non
     )
 
 
-def test_target_tracking_is_told_what_a_task_works_off_in_the_drain_time() -> None:
+def test_target_tracking_gets_what_a_task_works_off_in_the_drain_time() -> None:
     setup = backlog_per_task(SETUP)
 
     assert list(setup.thresholds.values()) == [60]  # 2 jobs a second for 30 s
