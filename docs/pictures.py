@@ -42,6 +42,7 @@ def race(browser: Browser, _folder: Path) -> None:
                     color_scheme=theme,
                 )
                 page.goto(url)
+                page.locator("html[data-edition]").wait_for()  # its first event replaces all parts
                 page.locator(".headline", has_text="had enough tasks").wait_for(
                     timeout=RACE_ENDS_MS
                 )
