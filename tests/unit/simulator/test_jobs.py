@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,8 +108,8 @@ def test_no_job_is_lost_whatever_is_started_and_stopped(
         queue.run(come, second, tasks)
         assert queue.visible >= 0
         assert queue.in_flight >= 0
-    last = len(seconds)
-    for second in range(last, last + 2000):
+    last, work = len(seconds), takes * sum(come for come, _ in seconds)
+    for second in range(last, last + 200 + math.ceil(work / (6 * slots))):
         queue.run(0, second, 6)
 
     assert queue.arrived == queue.done == sum(come for come, _ in seconds)
