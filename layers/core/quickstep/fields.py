@@ -225,11 +225,16 @@ class Field:
         return {key: self.child(key, value) for key, value in read.items()}
 
     def whole(
-        self, *required: str, optional: Iterable[str] | None = None
-    ) -> dict[str, Field] | None:
-        """Return an object's members as `members` does; None if a required one is missing."""
-        members = self.members(required=required, optional=optional)
-        return members if set(required) <= members.keys() else None
+        self, *required: str, optional: Iterable[str] = (), strict: bool = False
+    ) -> dict[str, Field]:
+        """Return an object's members by name; a missing one reads as null, once that was noted.
+
+        So each named member can be read, and a missing list, text or flag is an empty one. With
+        `strict`, unknown keys are problems.
+        """
+        missing = Field(None, self.path, Problems(met=_MAX_PROBLEMS))  # has been noted, once
+        named = dict.fromkeys((*required, *optional), missing)
+        return named | self.members(required=required, optional=optional if strict else None)
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
         """Return a list's fields; only the first ones if the list is too long."""
@@ -329,6 +334,14 @@ class Field:
         """Return the field itself, or None if its value is null."""
         return None if self.value is None else self
 
+    def optional_integer(self, minimum: int = -EXACT, maximum: int = EXACT) -> int | None:
+        """Return a whole number as `integer` does, or None if the value is null."""
+        return None if self.value is None else self.integer(minimum, maximum)
+
+    def optional_moment(self) -> datetime | None:
+        """Return a time as `moment` does, or None if the value is null."""
+        return None if self.value is None else self.moment()
+
 
 def bounded(value: float) -> float:
     """Limit a metric's value to CloudWatch's range; metric math may produce any number.
@@ -360,13 +373,3 @@ def write_moment(moment: datetime) -> str:
 def write_optional_moment(moment: datetime | None) -> str | None:
     """Return a time as `write_moment` does, or None."""
     return None if moment is None else write_moment(moment)
-
-
-def read_optional_moment(field: Field | None) -> datetime | None:
-    """Read a time, if there is one."""
-    return None if field is None or field.value is None else field.moment()
-
-
-def present(members: Mapping[str, Field], key: str) -> Field | None:
-    """Return a member whose value is not null, or None."""
-    return members[key].optional() if key in members else None

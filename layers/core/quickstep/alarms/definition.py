@@ -203,11 +203,10 @@ def definition_dict(definition: AlarmDefinition) -> dict[str, Any]:
     }
 
 
-def read_definition(field: Field) -> AlarmDefinition | None:
-    """Read what `definition_dict` wrote; None after a problem."""
-    members = field.whole("queries", "period", "threshold", "comparison", "n", "m")
-    if members is None:
-        return None
+def read_definition(field: Field) -> AlarmDefinition:
+    """Read what `definition_dict` wrote; note what is unreadable."""
+    keys = ("queries", "period", "threshold", "comparison", "n", "m")
+    members = field.whole(*keys, optional=("missing_breaches",))
     queries = members["queries"].items(at_least=1, at_most=MAX_QUERIES)
     for query in queries:
         _check_query(query)
@@ -220,7 +219,7 @@ def read_definition(field: Field) -> AlarmDefinition | None:
         comparison=members["comparison"].choice(Comparison),
         n=n,
         m=members["m"].integer(1, max(1, n)),
-        missing_breaches="missing_breaches" in members and members["missing_breaches"].boolean(),
+        missing_breaches=members["missing_breaches"].boolean(),
     )
 
 

@@ -260,8 +260,6 @@ def _cause(trigger: Mapping[str, Field]) -> str:
 
 def _service(service: Field) -> Service:
     members = service.whole("desired", "running", "pending", "deployment_in_progress")
-    if members is None:
-        return Service(0, 0, 0)
     return Service(
         members["desired"].integer(0),
         members["running"].integer(0),
@@ -272,8 +270,6 @@ def _service(service: Field) -> Service:
 
 def _seen(policy: str, alarm: Field) -> Seen:
     members = alarm.whole("state", "threshold", "datapoints", "muted")
-    if members is None:
-        return Seen(policy, "", None, (), muted=False)
     threshold = members["threshold"].optional()
     return Seen(
         policy,
@@ -286,8 +282,6 @@ def _seen(policy: str, alarm: Field) -> Seen:
 
 def _line(line: Field) -> TrailLine:
     members = line.whole("guard", "before", "after", "why")
-    if members is None:
-        return TrailLine("", 0, 0, "")
     return TrailLine(
         members["guard"].text(),
         members["before"].integer(),
