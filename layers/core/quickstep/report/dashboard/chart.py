@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard import plot
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
@@ -134,7 +135,7 @@ def described(view: View) -> str:
     for steps in (view.desired, view.running):
         if steps.newest is not None:
             said.append(f"{say(steps.name)} {steps.newest}")
-    said.append(say(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}"))
+    said.append(say(many(view.matching, "decision")))
     return say("; ").join(said) + "."
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard.times import lasted
 
 if TYPE_CHECKING:
@@ -50,15 +51,14 @@ class Incident:
         """Its result: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
         breach = f"{', '.join(sorted(self.policies))} in breach"
         duration = f" for {lasted(self.end - self.start)}" if self.end > self.start else ""
-        looks = "1 look" if len(self.entries) == 1 else f"{len(self.entries):,} looks"
-        return f"{breach}{duration}: {self._came}, {looks}"
+        return f"{breach}{duration}: {self._came}, {many(len(self.entries), 'look')}"
 
     @property
     def _came(self) -> str:
-        if not self.changes:
-            return "no change"
         known = [entry for entry in self.entries if entry.outcome.changes_capacity]
-        changes = "1 change" if len(known) == 1 else f"{len(known):,} changes"
+        if not known:
+            return "no change"
+        changes = many(len(known), "change")
         before, after = known[0].before, known[-1].granted
         return changes if None in (before, after) else f"{before} → {after} tasks in {changes}"
 

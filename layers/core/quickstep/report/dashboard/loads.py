@@ -63,6 +63,11 @@ class Panel:
         """The highest threshold below which a policy asks for scale-in."""
         return max((t for t in self.thresholds if not t.above), key=_value, default=None)
 
+    @property
+    def is_above(self) -> bool:
+        """Whether its newest point is above that ceiling."""
+        return bool(self.newest and self.ceiling and self.newest.value > self.ceiling.value)
+
 
 def _value(threshold: Threshold) -> float:
     return threshold.value

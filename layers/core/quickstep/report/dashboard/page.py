@@ -189,10 +189,9 @@ def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
     yield "Running tasks", "?" if running is None else f"{running:,}", short, alarming
     panel = view.panels[0] if view.panels else None
     if panel is not None and panel.newest is not None:
-        ceiling = panel.ceiling
-        limit = f"threshold {number(ceiling.value)}" if ceiling else ""
-        above = ceiling is not None and panel.newest.value > ceiling.value
-        yield "Load, newest", number(panel.newest.value), limit, "bad" if above else ""
+        limit = f"threshold {number(panel.ceiling.value)}" if panel.ceiling else ""
+        above = "bad" if panel.is_above else ""
+        yield "Load, newest", number(panel.newest.value), limit, above
     demand = view.demand
     if demand is not None and demand.total.newest is not None:
         about = "" if demand.requests is not None else "about, per second"

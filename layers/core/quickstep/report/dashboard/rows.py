@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard.html import Markup, element, elements, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
 from quickstep.report.dashboard.material import read_details
@@ -41,8 +42,7 @@ def _why_none(view: View) -> str:
         return "No decision yet. One appears when an alarm of this service changes state."
     if view.look.outcome is not None:
         return "No decision with this outcome."
-    looks = "1 look" if view.total == 1 else f"{view.total:,} looks"
-    return f"Nothing has changed, and nothing has failed, in {looks}."
+    return f"Nothing has changed, and nothing has failed, in {many(view.total, 'look')}."
 
 
 def _group(group: Group, view: View) -> Markup:
