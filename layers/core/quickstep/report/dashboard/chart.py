@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from quickstep.engine.words import many
@@ -31,11 +32,11 @@ from quickstep.report.dashboard.times import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from quickstep.report.dashboard.incidents import Incident
-    from quickstep.report.dashboard.loads import Line, Panel
+    from quickstep.report.dashboard.loads import Demand, Line, Panel
     from quickstep.report.dashboard.material import Entry, Point, Threshold
     from quickstep.report.dashboard.view import Look, Mark, View
 
@@ -142,39 +143,22 @@ def described(view: View) -> str:
 # --- panels ---------------------------------------------------------------------------------------
 
 
-class _Draw(Protocol):
-    def __call__(self, one: Upward, /) -> Markup: ...
-
-
-def _panels(stage: _Stage, *, narrow: bool) -> Iterator[tuple[float, float, _Draw]]:
+def _panels(
+    stage: _Stage, *, narrow: bool
+) -> Iterator[tuple[float, float, Callable[[Upward], Markup]]]:
     """Yield each plot from the top: its height, its highest value, and its draw function."""
-    view = stage.view
-    demand = view.demand
+    view, demand = stage.view, stage.view.demand
     if demand is not None:
-        yield (
-            (70 if narrow else 84),
-            plot.ceiling(demand.top),
-            lambda one: _demand(stage, one),
-        )
+        yield 70 if narrow else 84, plot.ceiling(demand.top), partial(_demand, demand, stage)
     for panel in view.panels:
         height = (120 if narrow else 150) if panel is view.panels[0] else 90
-        yield height, plot.ceiling(panel.top), _drawing_of(panel, stage)
+        yield height, plot.ceiling(panel.top), partial(_load, panel, stage)
     points = (*view.desired.points, *view.running.points)
     highest = max((point.value for point in points), default=0)
-    yield (
-        (80 if narrow else 96),
-        plot.whole_ceiling(highest),
-        lambda one: _tasks(stage, one),
-    )
+    yield 80 if narrow else 96, plot.whole_ceiling(highest), partial(_tasks, stage)
 
 
-def _drawing_of(panel: Panel, stage: _Stage) -> _Draw:
-    return lambda one: _load(panel, stage, one)
-
-
-def _demand(stage: _Stage, one: Upward) -> Markup:
-    demand = stage.view.demand
-    assert demand is not None  # noqa: S101 - it is drawn where there is one
+def _demand(demand: Demand, stage: _Stage, one: Upward) -> Markup:
     newest = demand.total.newest
     said = stage.say(f"newest {number(newest.value)}" if newest else "no data")
     samples = [plot.Sample("load", said)]
@@ -366,21 +350,17 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
         x, half = stage.x(mark.at), len(label) * _DIGIT_WIDTH / 2
         fits = bool(label) and x - half > labelled
         labelled = x + half if fits else labelled
-        yield plot.pin(
-            plot.Pin(
-                stage.second(mark.at),
-                SHAPES[mark.kind],
-                str(mark.kind),
-                label,
-                _described(mark, view),
-                opener.opening(mark.entry, view.look),
-                mark.entry.id,
-                stop=len(shown) <= _MOST_STOPS,
-            ),
-            stage.axis,
-            _PIN_Y,
-            labelled=fits,
+        pin = plot.Pin(
+            stage.second(mark.at),
+            SHAPES[mark.kind],
+            str(mark.kind),
+            label if fits else "",
+            _described(mark, view),
+            opener.opening(mark.entry, view.look),
+            mark.entry.id,
+            stop=len(shown) <= _MOST_STOPS,
         )
+        yield plot.pin(pin, stage.axis, _PIN_Y)
 
 
 def _label(mark: Mark) -> str:
@@ -433,7 +413,7 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         title = f"{local(at, zone)} {offset_name(at, zone)}"
         if offset_name(at, zone) != "UTC":
             title += f" ({utc_clock(at)} UTC)"
-        yield plot.Reading(f"{n}", title, said or [stage.say("nothing is known")])
+        yield plot.Reading(title, said or [stage.say("nothing is known")])
 
 
 def _named_lines(view: View) -> Iterator[tuple[str, Line]]:

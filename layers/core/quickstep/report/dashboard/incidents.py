@@ -42,11 +42,6 @@ class Incident:
         return all(entry.kind.is_quiet for entry in self.entries)
 
     @property
-    def changes(self) -> int:
-        """How many of the looks changed capacity."""
-        return sum(entry.outcome.changes_capacity for entry in self.entries)
-
-    @property
     def summary(self) -> str:
         """Its result: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
         breach = f"{', '.join(sorted(self.policies))} in breach"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.model import AlarmState, Service, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, Problems
 from quickstep.naming import parse_alarm_name
@@ -59,16 +59,6 @@ class Seen:
     threshold: float | None
     datapoints: tuple[float, ...]
     muted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TrailLine:
-    """What one rule did to the number, and why."""
-
-    guard: str
-    before: int
-    after: int
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +117,7 @@ class Details:
     cause: str
     wanted: int | None
     seen: tuple[Seen, ...]
-    trail: tuple[TrailLine, ...]
+    trail: tuple[TrailStep, ...]
     waited_ms: int | None
     next_check_in: int | None
     problems: str = ""
@@ -280,9 +270,9 @@ def _seen(policy: str, alarm: Field) -> Seen:
     )
 
 
-def _line(line: Field) -> TrailLine:
+def _line(line: Field) -> TrailStep:
     members = line.whole("guard", "before", "after", "why")
-    return TrailLine(
+    return TrailStep(
         members["guard"].text(),
         members["before"].integer(),
         members["after"].integer(),

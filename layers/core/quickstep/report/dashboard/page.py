@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
-from quickstep.report.dashboard.chart import timeline
+from quickstep.report.dashboard.chart import Opener, timeline
 from quickstep.report.dashboard.headline import headline
 from quickstep.report.dashboard.html import Markup, element, elements, join
 from quickstep.report.dashboard.kinds import kind_of, words
@@ -23,15 +23,11 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.view import Look, View
 
 
-class Place(Protocol):
+class Place(Opener, Protocol):
     """Where the HTML is shown: determines what a control for another look is."""
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a link or button to another look: other decisions, or another page of them."""
-        ...
-
-    def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address that opens a decision, or None."""
         ...
 
 
