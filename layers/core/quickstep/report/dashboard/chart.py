@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,6 @@ from quickstep.report.dashboard.times import (
     moment,
     offset_name,
     ticks,
-    utc_clock,
 )
 
 if TYPE_CHECKING:
@@ -412,7 +411,7 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         zone = view.look.zone
         title = f"{local(at, zone)} {offset_name(at, zone)}"
         if offset_name(at, zone) != "UTC":
-            title += f" ({utc_clock(at)} UTC)"
+            title += f" ({local(at, UTC)} UTC)"
         yield plot.Reading(title, said or [stage.say("nothing is known")])
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.material import Entry
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Incident:
     """The looks at one breach, oldest first, and the policies whose alarms were in ALARM then."""
 
@@ -77,7 +77,7 @@ def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
         current.policies |= breaching
         current.entries.append(entry)
         found[entry.id] = current
-    for incident in {id(one): one for one in found.values()}.values():
+    for incident in dict.fromkeys(found.values()):
         while not incident.entries[-1].looked and len(incident.entries) > 1:
             found.pop(incident.entries.pop().id, None)
     return found

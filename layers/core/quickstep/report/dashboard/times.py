@@ -44,11 +44,6 @@ def local(at: datetime, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%H:%M:%S}"
 
 
-def utc_clock(at: datetime) -> str:
-    """Return a moment's second in UTC, without its day."""
-    return local(at, UTC)
-
-
 def day(at: datetime, zone: tzinfo) -> str:
     """Return a moment's day, e.g. `Sun 22 Nov`."""
     there = at.astimezone(zone)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import LAST_MOMENT, show
 from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
-from quickstep.report.dashboard.html import Markup, element, join, json_text
+from quickstep.report.dashboard.html import Markup, element, elements, join, json_text
 from quickstep.report.dashboard.page import fragment
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
@@ -168,7 +168,7 @@ def _question(request: Request, endpoint: str) -> str:
         element(
             "div",
             {"class": "qs", "lang": say.tag},
-            element("ul", {"class": "notes"}, *(element("li", None, p) for p in request.problems)),
+            element("ul", {"class": "notes"}, elements("li", request.problems)),
             element(
                 "form",
                 None,
