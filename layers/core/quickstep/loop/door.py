@@ -172,8 +172,7 @@ class Door:
     def _ended(self, surge: Surge, outcome: Outcome, why: str) -> DecisionRecord:
         """Return the record of a surge that got no look; it is not stored."""
         look, now = surge_look(surge), self.cycle.clock()
-        reason = outcome.sentence(before=None, granted=None, why=why)
-        return DecisionRecord(self.cycle.new_id(), now, look, outcome, reason)
+        return DecisionRecord(self.cycle.new_id(), now, look, outcome, "").ended(outcome, why)
 
     @property
     def _polls(self) -> Polls:
