@@ -13,6 +13,7 @@ from quickstep.alarms.reading import by_interval
 from quickstep.config import MAX_TASKS, ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
+    ALARM_PERIOD,
     Alarm,
     AlarmState,
     Comparison,
@@ -28,7 +29,6 @@ from quickstep.engine.model import (
 from quickstep.engine.policies import by_the_newest, window
 from quickstep.engine.queue_policy import QUEUES
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.loop.observing import ALARM_PERIOD
 from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences

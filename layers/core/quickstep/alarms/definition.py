@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Comparison
+from quickstep.engine.model import Alarm, Comparison
 from quickstep.fields import Field, Problems, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from quickstep.engine.model import Alarm, Direction
+    from quickstep.engine.model import AlarmState, Direction
 
 MINUTE = 60
 LONGEST_WINDOW = 604_800
@@ -65,6 +65,16 @@ class AlarmDefinition:
         (query,) = self.queries
         stat = {**query["MetricStat"], "Period": seconds}
         return replace(self, queries=({**query, "MetricStat": stat},), period=seconds)
+
+    def alarm(self, state: AlarmState) -> Alarm:
+        """Return the alarm in a state, without any datapoint."""
+        return Alarm(
+            state,
+            self.threshold,
+            metric=self.metric,
+            alarm_period=self.period,
+            comparison=self.comparison,
+        )
 
     @property
     def metric(self) -> str:
