@@ -204,37 +204,41 @@ class Field:
 
         More members than `at_most` are a problem, too; then none is returned.
         """
-        if not isinstance(self.value, dict):
-            self.wrong("must be an object")
-            return {}
-        if at_most is not None and len(self.value) > at_most:
+        if at_most is not None and isinstance(self.value, dict) and len(self.value) > at_most:
             self.wrong(f"must have at most {at_most} members, not {len(self.value)}", seen=False)
             return {}
         required = tuple(required)
-        for key in required:
-            if key not in self.value:
-                self.child(key, None).wrong("is required, but missing", seen=False)
-        read: Mapping[str, Any] = self.value
-        if optional is not None:
-            known = (*required, *optional)
-            read = {key: value for key, value in read.items() if key in known}
-            rule = f"is not a known key; known are {', '.join(known)}"
-            for key in self.value:
-                if key not in read:
-                    self.child(key, None).wrong(rule, seen=False)
-        return {key: self.child(key, value) for key, value in read.items()}
+        known = None if optional is None else (*required, *optional)
+        read = self._object(required, known)
+        return {key: self.child(key, read[key]) for key in read if known is None or key in known}
 
     def whole(
         self, *required: str, optional: Iterable[str] = (), strict: bool = False
     ) -> dict[str, Field]:
-        """Return an object's members by name; a missing one reads as null, once that was noted.
+        """Return an object's named members; a missing one reads as null, once that was noted.
 
-        So each named member can be read, and a missing list, text or flag is an empty one. With
+        So each of them can be read, and a missing list, text or flag is an empty one. With
         `strict`, unknown keys are problems.
         """
+        named = (*required, *optional)
+        read = self._object(required, named if strict else None)
         missing = Field(None, self.path, Problems(met=_MAX_PROBLEMS))  # has been noted, once
-        named = dict.fromkeys((*required, *optional), missing)
-        return named | self.members(required=required, optional=optional if strict else None)
+        return {key: self.child(key, read[key]) if key in read else missing for key in named}
+
+    def _object(self, required: Iterable[str], known: tuple[str, ...] | None) -> Mapping[str, Any]:
+        """Return an object as it is; note which keys are missing, or not known."""
+        if not isinstance(self.value, dict):
+            self.wrong("must be an object")
+            return {}
+        for key in required:
+            if key not in self.value:
+                self.child(key, None).wrong("is required, but missing", seen=False)
+        if known is not None:
+            rule = f"is not a known key; known are {', '.join(known)}"
+            for key in self.value:
+                if key not in known:
+                    self.child(key, None).wrong(rule, seen=False)
+        return self.value
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
         """Return a list's fields; only the first ones if the list is too long."""

@@ -21,6 +21,7 @@ from quickstep.report.dashboard import plot
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
 from quickstep.report.dashboard.plot import Across, Upward, number
+from quickstep.report.dashboard.tasks import held
 from quickstep.report.dashboard.times import (
     clock,
     local,
@@ -387,8 +388,8 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
     length = view.end - view.start
     if not length:
         return
-    lines = [(name, _Values(*line.parts)) for name, line in _named_lines(view)]
-    desired, running = _Values(view.desired.points), _Values(view.running.points)
+    lines = list(_named_lines(view))
+    desired, running = view.desired.points, view.running.points
     changes = [mark for mark in view.marks if not mark.kind.is_quiet]
     for n in range(slots):
         since, until = (view.start + length * edge / slots for edge in (n, n + 1))
@@ -398,10 +399,10 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         at = min(until, view.known_until)
         said = [
             f"{stage.say(name)}: {number(value)}"
-            for name, values in lines
-            if (value := values.at(since, at)) is not None
+            for name, line in lines
+            if (value := _shown(line, since, at)) is not None
         ]
-        tasks = _counted(desired.held(at), running.held(at), stage, at)
+        tasks = _counted(held(desired, at), held(running, at), stage, at)
         said += [stage.say(tasks)] if tasks else []
         said += [
             stage.say(f"{words(mark.entry.outcome)} at {clock(mark.at, at, view.look.zone)}")
@@ -437,28 +438,9 @@ def _counted(desired: float | None, running: float | None, stage: _Stage, at: da
     return f"tasks: {', '.join(said)}"
 
 
-class _Values:
-    """A line's values, by time."""
-
-    def __init__(self, *parts: Sequence[Point]) -> None:
-        self._parts = [part for part in parts if part]
-        self._starts = [part[0].at for part in self._parts]
-
-    def at(self, since: datetime, until: datetime) -> float | None:
-        """Return the newest value in a time span, or the last one before it.
-
-        None in a gap of the line.
-        """
-        place = bisect_right(self._starts, until) - 1
-        if place < 0 or self._parts[place][-1].at < since:
-            return None
-        return self._held(place, until)
-
-    def held(self, at: datetime) -> float | None:
-        """Return the newest value, however old; None before the first."""
-        place = bisect_right(self._starts, at) - 1
-        return None if place < 0 else self._held(place, at)
-
-    def _held(self, place: int, at: datetime) -> float:
-        part = self._parts[place]
-        return part[bisect_right(part, at, key=lambda point: point.at) - 1].value
+def _shown(line: Line, since: datetime, until: datetime) -> float | None:
+    """Return a line's newest value in a time span, or the last one before it; None in a gap."""
+    place = bisect_right(line.parts, until, key=lambda part: part[0].at) - 1
+    if place < 0 or line.parts[place][-1].at < since:
+        return None
+    return held(line.parts[place], until)
