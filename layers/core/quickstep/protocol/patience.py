@@ -46,13 +46,9 @@ def _read(field: Field) -> Patience:
     return Patience(
         members["tasks"].integer(0, MOST_TASKS),
         members["grown_at"].moment(),
-        tuple(sorted(read_needs(members["needs"]), key=_at, reverse=True)),
+        tuple(sorted(read_needs(members["needs"]), key=lambda need: need.at, reverse=True)),
         tuple(map(_read_level, members["levels"].items(at_most=MOST_ENTRIES))),
     )
-
-
-def _at(need: Need) -> datetime:
-    return need.at
 
 
 def needs_list(needs: Iterable[Need]) -> list[dict[str, Any]]:
