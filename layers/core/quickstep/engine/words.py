@@ -1,4 +1,7 @@
-"""Numbers, times and units as people say them, for a decision's reason; the trail is exact."""
+"""Numbers, times and units as people say them, for a decision's reason; the trail is exact.
+
+The sentences themselves stand beside the rules that decide, such as in `step_policy` or `guards`.
+"""
 
 from __future__ import annotations
 
