@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Benchmark, Figure, Goal, Quantity
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.decisions import Found
 from quickstep.protocol.memory import Memory
-from quickstep.report.dashboard.deployed import Deployed
+from quickstep.report.dashboard.deployed import Deployed, Found
 from quickstep.report.dashboard.material import Metric, Point, Threshold
 from quickstep.report.dashboard.widget import SIZE_LIMIT, answer
 

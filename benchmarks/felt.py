@@ -32,7 +32,8 @@ from quickstep.aws.dynamodb import RETENTION
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.naming import ServiceName
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_lab.cloudwatch import create_alarms
 from quickstep_lab.embedded_aws import (
     REGION,

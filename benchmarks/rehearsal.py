@@ -23,13 +23,8 @@ from quickstep.fields import write_moment
 from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import KeptDocuments
 from quickstep.protocol.messages import Message, Recheck, read_message, write_message
-from quickstep.wiring import (
-    ScheduleSettings,
-    Settings,
-    make_dashboard,
-    make_door,
-    make_schedules,
-)
+from quickstep.settings import ScheduleSettings, Settings
+from quickstep.wiring import make_dashboard, make_door, make_schedules
 from quickstep_lab.clock import period_start
 from quickstep_lab.cost.counts import Counts
 from quickstep_lab.demo import DIMENSIONS, METRIC, NAMESPACE, SERVICE, prepare

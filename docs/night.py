@@ -29,7 +29,8 @@ from quickstep.fields import write_moment
 from quickstep.protocol.messages import Message, Recheck, Request, write_message
 from quickstep.protocol.operators import bounds_entry
 from quickstep.protocol.ports import CallFailedError
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_cli.aws import SCALER
 from quickstep_cli.main import app
 from quickstep_lab.demo import DIMENSIONS, METRIC, NAMESPACE, SERVICE, prepare

@@ -54,7 +54,7 @@ from quickstep.report.dashboard.page import Printed, document
 from quickstep.report.dashboard.view import Look, build_view
 from quickstep.report.dashboard.widget import answer
 from quickstep.report.telemetry import logger
-from quickstep.wiring import Settings, SettingsError
+from quickstep.settings import Settings, SettingsError
 from quickstep_cli.explain import answer as explain
 from quickstep_cli.failures import CommandError
 from quickstep_cli.found import Found, read_answer

@@ -13,6 +13,7 @@ from quickstep.alarms.reading import by_interval
 from quickstep.config import MAX_TASKS, ConfigError, read_target
 from quickstep.engine.decide import decide
 from quickstep.engine.model import (
+    ALARM_PERIOD,
     Alarm,
     AlarmState,
     Comparison,
@@ -28,7 +29,6 @@ from quickstep.engine.model import (
 from quickstep.engine.policies import by_the_newest, window
 from quickstep.engine.queue_policy import QUEUES
 from quickstep.fields import Field, InvalidDocumentError, Problem, Problems, parse_json
-from quickstep.loop.observing import ALARM_PERIOD
 from quickstep.protocol.memory import read_activity, read_batches
 from quickstep.protocol.operators import read_override, read_pause
 from quickstep.protocol.patience import read_patiences
@@ -213,13 +213,12 @@ def _recent(field: Field) -> tuple[Datapoint, ...]:
     problems_before = field.problems.met
     points: list[Datapoint] = []
     for item in field.items():
-        members = item.whole("at", "value", optional=("samples",))
-        if members is not None:
-            samples = members["samples"].optional() if "samples" in members else None
-            count = samples.number() if samples else None
-            if samples and count is not None and count < 0:
-                samples.wrong("must be at least 0")
-            points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
+        members = item.whole("at", "value", optional=("samples",), strict=True)
+        samples = members["samples"].optional()
+        count = samples.number() if samples else None
+        if samples and count is not None and count < 0:
+            samples.wrong("must be at least 0")
+        points.append(Datapoint(members["at"].moment(), members["value"].number(), count))
     moments = [point.at for point in points]
     if field.problems.met == problems_before and moments != sorted(set(moments)):
         field.wrong("must be oldest first, each at its own time", seen=False)

@@ -29,7 +29,7 @@ from quickstep.engine.patience import Need
 from quickstep.engine.policies import looks_always, window
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.loop.cycle import decided
-from quickstep.loop.observing import in_full, in_newest_seconds
+from quickstep.loop.observing import reading_of
 from quickstep.naming import ServiceName, parse_resource_id
 from quickstep.protocol.backlog import read_reading
 from quickstep.protocol.look import Cause, Look, Wish
@@ -174,8 +174,8 @@ def _alarm(field: Field, target: ScalableTarget, name: str, read: Read, at: date
     )
     if name not in read.points:
         return shown
-    reading = in_newest_seconds if read.newest_seconds else in_full
-    history = reading(target, target.policy(name), known, read.points[name], at).alarm
+    policy, points, seconds = target.policy(name), read.points[name], read.newest_seconds
+    history = reading_of(target, policy, known, points, at, newest_seconds=seconds).alarm
     return replace(shown, recent=history.recent, period=history.period, seconds=history.seconds)
 
 

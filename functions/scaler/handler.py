@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.logging import correlation_paths
 
 from quickstep.report.telemetry import deliver, deliver_each, logger
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from quickstep.report.telemetry import carry_out, logger
-from quickstep.wiring import ScheduleSettings, make_schedules
+from quickstep.settings import ScheduleSettings
+from quickstep.wiring import make_schedules
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -152,7 +152,7 @@ def _row(row: Row, axis: Across, upward: Upward, top: float, *, narrow: bool) ->
         plot.seen_only(_grid(axis, upward), *lines),
         plot.text(row.name, axis.left, top + 13, "strong"),
         None if narrow else plot.text(row.said, axis.right, top + 13, "", "end"),
-        *(plot.pin(one, axis, upward.top - 6, labelled=bool(one.label)) for one in row.pins),
+        *(plot.pin(one, axis, upward.top - 6) for one in row.pins),
     )
 
 

@@ -67,14 +67,12 @@ def sample_line(resource_id: str, sample: Sample) -> dict[str, Any]:
 _KEYS = ("resource_id", "at", "desired", "running", "requests", "failed", "per_task", "thresholds")
 
 
-def read_sample(line: Field) -> tuple[str, Sample] | None:
+def read_sample(line: Field) -> tuple[str, Sample]:
     """Read what `sample_line` wrote under `sample`: the service, and its second.
 
-    Problems go to the field; then there is no sample.
+    Problems go to the field.
     """
     members = line.whole(*_KEYS)
-    if members is None:
-        return None
     numbers = {key: members[key].number() for key in ("requests", "failed", "per_task")}
     return members["resource_id"].text(), Sample(
         at=members["at"].moment(),
@@ -87,8 +85,6 @@ def read_sample(line: Field) -> tuple[str, Sample] | None:
 
 def _threshold(field: Field) -> Threshold:
     members = field.whole("policy", "value", "above")
-    if members is None:
-        return Threshold("", 0, above=True)
     return Threshold(
         members["policy"].text(), members["value"].number(), above=members["above"].boolean()
     )

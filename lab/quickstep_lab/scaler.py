@@ -15,7 +15,8 @@ from quickstep.loop.cycle import MAX_EVENT_AGE
 from quickstep.loop.documents import MAX_AGE_SECONDS
 from quickstep.loop.door import Door
 from quickstep.report.telemetry import logger
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_lab.embedded_aws import QUEUE, SURGES, TABLE
 from quickstep_lab.event_source import deliver, open_queue
 from quickstep_lab.files import HANDLER

@@ -13,7 +13,8 @@ from functions.scaler.handler import handler
 from quickstep.aws.attributes import from_item
 from quickstep.aws.dynamodb import DynamoTargets
 from quickstep.engine.model import Guard
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_lab.embedded_aws import TABLE, Account, create_table, desired_count
 from quickstep_lab.scaler import Invocation
 from tests.builders import HIGH, WEB, load_event

@@ -1311,7 +1311,7 @@ def on_aws(account: Account) -> Bus:
         found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         return [json.loads(each["Body"])["detail"] for each in found]
 
-    return Bus(EventBridgeEvents(events, "default"), seen)
+    return Bus(EventBridgeEvents(events), seen)
 
 
 def test_a_rule_receives_what_is_put_on_the_bus(bus: Bus) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.protocol.messages import read_message, write_message
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from tests.builders import WEB, a_document, load_event
 from tests.integration.scene import AT, at, invoke, publish, put_alarm

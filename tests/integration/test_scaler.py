@@ -32,7 +32,8 @@ from quickstep.protocol.messages import (
 )
 from quickstep.protocol.ports import CallFailedError
 from quickstep.report.telemetry import logger, report
-from quickstep.wiring import Settings, SettingsError, make_door
+from quickstep.settings import Settings, SettingsError
+from quickstep.wiring import make_door
 from quickstep_lab.embedded_aws import TABLE, Account, counted, desired_count, put_policy
 from quickstep_lab.scaler import Invocation
 from tests.builders import EVENTS, WEB, a_document, a_lease, a_record, load_event

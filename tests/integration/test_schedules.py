@@ -22,7 +22,8 @@ from quickstep.aws.dynamodb import DynamoOperators
 from quickstep.engine.model import Override
 from quickstep.naming import ServiceName
 from quickstep.protocol.memory import Lease, Memory
-from quickstep.wiring import ScheduleSettings, make_schedules
+from quickstep.settings import ScheduleSettings
+from quickstep.wiring import make_schedules
 from quickstep_lab.embedded_aws import TABLE, create_service, desired_count, put_policy
 from quickstep_lab.scaler import Invocation
 from tests.builders import WEB, a_document, a_lease, a_record

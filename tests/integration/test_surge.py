@@ -12,7 +12,8 @@ import pytest
 from quickstep.fields import write_moment
 from quickstep.naming import ServiceName
 from quickstep.protocol.ports import MOST_SURGES_A_SECOND
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 from quickstep_lab.embedded_aws import TABLE, Account, desired_count, put_policy
 from tests.builders import HIGH, WEB, a_document, load_event
 from tests.clocks import SetClock, same_time

@@ -63,10 +63,8 @@ class Task:
     sent: int = 0
 
     def __post_init__(self) -> None:
-        found = settings(NAMES, directory=str(self.folder))
-        self.plan = Plan(
-            found, Schedule(self.phase), "task", self.kept, None, self.time.clock, self.seconds
-        )
+        found = settings(NAMES, directory=str(self.folder), seconds=self.seconds)
+        self.plan = Plan(found, Schedule(self.phase), "task", self.kept, None, self.time.clock)
         self.workers = [Worker(self.plan) for _ in range(self.size)]
 
     def pass_a_quarter(self, rate: int) -> None:

@@ -24,13 +24,8 @@ from quickstep.naming import ServiceName
 from quickstep.protocol.messages import Heartbeat, Heartbeats, Message, write_message
 from quickstep.protocol.polls import Poll
 from quickstep.report.telemetry import refuse, report
-from quickstep.wiring import (
-    ScheduleSettings,
-    Settings,
-    SettingsError,
-    make_door,
-    make_schedules,
-)
+from quickstep.settings import ScheduleSettings, Settings, SettingsError
+from quickstep.wiring import make_door, make_schedules
 from quickstep_cli.rights import GRANTS, PARAMETER, PATH, PUT_EVENTS, SERVICE
 from quickstep_lab.embedded_aws import (
     QUEUE_ATTRIBUTES,

@@ -602,7 +602,8 @@ def test_both_calls_of_a_round_are_under_way_at_the_same_time() -> None:
 THREE_CALLS = """
 import threading
 from datetime import timedelta
-from quickstep.wiring import Settings, make_door
+from quickstep.settings import Settings
+from quickstep.wiring import make_door
 
 queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/rechecks"
 settings = Settings("table", queue_url, 30, timedelta(seconds=60), timedelta(days=30))

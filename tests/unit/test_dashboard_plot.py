@@ -53,8 +53,8 @@ def test_boxes_are_one_path() -> None:
 
 def test_a_pin_is_a_link_where_it_leads_somewhere_and_a_picture_elsewhere() -> None:
     one = Pin(50, "M0 0Z", "out", "+4", "10:00:22 Scaled out", "?open=a", "a")
-    linked = parse(plot.pin(one, AXIS, 26, labelled=True))
-    alone = parse(plot.pin(Pin(50, "M0 0Z", "out", "+4", "x"), AXIS, 26, labelled=False))
+    linked = parse(plot.pin(one, AXIS, 26))
+    alone = parse(plot.pin(Pin(50, "M0 0Z", "out", "", "x"), AXIS, 26))
 
     assert linked.elements[0] == (
         "a",
@@ -71,7 +71,7 @@ def test_a_pin_is_a_link_where_it_leads_somewhere_and_a_picture_elsewhere() -> N
 
 
 def test_a_cursor_has_one_stop_and_a_value_in_each_slot_that_is_known() -> None:
-    readings = [Reading("0", "10:00", ["load: 3"]), Reading("1", "10:01", ["a", "b"]), None]
+    readings = [Reading("10:00", ["load: 3"]), Reading("10:01", ["a", "b"]), None]
     page = parse(plot.cursor(readings, 340, "Values"))
     inputs = [attributes for tag, attributes in page.elements if tag == "input"]
 

@@ -80,7 +80,7 @@ def test_days_begin_at_the_viewer_s_midnight_on_both_sides_of_the_change() -> No
     shown = list(ticks(at("2026-10-23T00:00"), at("2026-10-28T00:00"), 5, BERLIN))
 
     assert {f"{tick.at.astimezone(BERLIN):%H:%M}" for tick in shown} == {"00:00"}
-    assert [tick.label for tick in shown] == [
+    assert [tick.lines[0] for tick in shown] == [
         "Sat 24 Oct", "Sun 25 Oct", "Mon 26 Oct", "Tue 27 Oct", "Wed 28 Oct",
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from quickstep.engine import step_policy
 from quickstep.engine.decide import correct, decide, set_capacity
 from quickstep.engine.model import (
     Alarm,
@@ -21,6 +22,7 @@ from quickstep.engine.model import (
     ScalableTarget,
     State,
 )
+from quickstep.engine.proposal import Bounds, Case
 from tests.builders import (
     BLIND,
     NOW,
@@ -616,3 +618,17 @@ def test_a_correction_into_the_bounds_reads_as(
 )  # fmt: skip
 def test_a_requested_capacity_reads_as(desired: int, capacity: int, story: list[str]) -> None:
     assert trail_lines(set_capacity(a_target(), seen(desired), State(), NOW, capacity)) == story
+
+
+def test_a_base_that_no_bound_has_moved_is_not_told_as_a_correction() -> None:
+    """As in a cooldown, in which a step counts from the capacity before the last scale-out."""
+    policy, alarm = a_policy(), firing(160.0)
+    target, observation = a_target(policy), seen(6, high=alarm)
+    bounds = Bounds.in_force(target, State(), NOW)
+
+    proposal = step_policy._from_step(  # noqa: SLF001 - the sentence is this function's
+        Case(target, observation, State(), NOW, bounds), policy, alarm, 4
+    )
+
+    assert proposal is not None
+    assert [(line.guard, line.after) for line in proposal.trail] == [("steps", 6)]

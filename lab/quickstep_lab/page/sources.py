@@ -118,7 +118,7 @@ def _object(where: str, line: str) -> dict[str, Any]:
 def _sample(where: str, data: Any) -> tuple[str, Sample]:
     problems = Problems()
     found = read_sample(Field(data, "sample", problems))
-    if found is None or problems.found:
+    if problems.found:
         raise LogError([Problem(where, "; ".join(map(str, problems.found)))])
     return found
 

@@ -204,32 +204,41 @@ class Field:
 
         More members than `at_most` are a problem, too; then none is returned.
         """
-        if not isinstance(self.value, dict):
-            self.wrong("must be an object")
-            return {}
-        if at_most is not None and len(self.value) > at_most:
+        if at_most is not None and isinstance(self.value, dict) and len(self.value) > at_most:
             self.wrong(f"must have at most {at_most} members, not {len(self.value)}", seen=False)
             return {}
         required = tuple(required)
+        known = None if optional is None else (*required, *optional)
+        read = self._object(required, known)
+        return {key: self.child(key, read[key]) for key in read if known is None or key in known}
+
+    def whole(
+        self, *required: str, optional: Iterable[str] = (), strict: bool = False
+    ) -> dict[str, Field]:
+        """Return an object's named members; a missing one reads as null, once that was noted.
+
+        So each of them can be read, and a missing list, text or flag is an empty one. With
+        `strict`, unknown keys are problems.
+        """
+        named = (*required, *optional)
+        read = self._object(required, named if strict else None)
+        missing = Field(None, self.path, Problems(met=_MAX_PROBLEMS))  # has been noted, once
+        return {key: self.child(key, read[key]) if key in read else missing for key in named}
+
+    def _object(self, required: Iterable[str], known: tuple[str, ...] | None) -> Mapping[str, Any]:
+        """Return an object as it is; note which keys are missing, or not known."""
+        if not isinstance(self.value, dict):
+            self.wrong("must be an object")
+            return {}
         for key in required:
             if key not in self.value:
                 self.child(key, None).wrong("is required, but missing", seen=False)
-        read: Mapping[str, Any] = self.value
-        if optional is not None:
-            known = (*required, *optional)
-            read = {key: value for key, value in read.items() if key in known}
+        if known is not None:
             rule = f"is not a known key; known are {', '.join(known)}"
             for key in self.value:
-                if key not in read:
+                if key not in known:
                     self.child(key, None).wrong(rule, seen=False)
-        return {key: self.child(key, value) for key, value in read.items()}
-
-    def whole(
-        self, *required: str, optional: Iterable[str] | None = None
-    ) -> dict[str, Field] | None:
-        """Return an object's members as `members` does; None if a required one is missing."""
-        members = self.members(required=required, optional=optional)
-        return members if set(required) <= members.keys() else None
+        return self.value
 
     def items(self, *, at_least: int = 0, at_most: int | None = None) -> list[Field]:
         """Return a list's fields; only the first ones if the list is too long."""
@@ -329,6 +338,14 @@ class Field:
         """Return the field itself, or None if its value is null."""
         return None if self.value is None else self
 
+    def optional_integer(self, minimum: int = -EXACT, maximum: int = EXACT) -> int | None:
+        """Return a whole number as `integer` does, or None if the value is null."""
+        return None if self.value is None else self.integer(minimum, maximum)
+
+    def optional_moment(self) -> datetime | None:
+        """Return a time as `moment` does, or None if the value is null."""
+        return None if self.value is None else self.moment()
+
 
 def bounded(value: float) -> float:
     """Limit a metric's value to CloudWatch's range; metric math may produce any number.
@@ -360,13 +377,3 @@ def write_moment(moment: datetime) -> str:
 def write_optional_moment(moment: datetime | None) -> str | None:
     """Return a time as `write_moment` does, or None."""
     return None if moment is None else write_moment(moment)
-
-
-def read_optional_moment(field: Field | None) -> datetime | None:
-    """Read a time, if there is one."""
-    return None if field is None or field.value is None else field.moment()
-
-
-def present(members: Mapping[str, Field], key: str) -> Field | None:
-    """Return a member whose value is not null, or None."""
-    return members[key].optional() if key in members else None

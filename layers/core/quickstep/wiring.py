@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.config import Config
 from botocore.session import get_session
 
-from quickstep.alarms.event import NOWHERE, Home
 from quickstep.aws.cloudwatch import CloudWatchAlarms, CloudWatchMetrics
 from quickstep.aws.dynamodb import DynamoOperators, DynamoTargets
 from quickstep.aws.ecs import EcsServices
@@ -23,19 +20,18 @@ from quickstep.aws.sqs import SqsMessages
 from quickstep.aws.ssm import DynamoCopies, SsmParameters
 from quickstep.aws.surges import DynamoSurgeLooks
 from quickstep.aws.turns import DynamoTurns
-from quickstep.fields import Field, InvalidDocumentError, Problems
-from quickstep.loop.announcing import ANNOUNCEABLE, KINDS, Announcer
+from quickstep.loop.announcing import Announcer
 from quickstep.loop.cycle import Cycle
 from quickstep.loop.documents import KeptDocuments
 from quickstep.loop.door import Door
 from quickstep.loop.schedules import Schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from quickstep.engine.outcome import Outcome
     from quickstep.protocol.ports import Together
     from quickstep.report.dashboard.deployed import Deployed
+    from quickstep.settings import ScheduleSettings, Settings
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
@@ -48,12 +44,7 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-
-A_CENTURY = 36_525 * 86_400
-"""Seconds: events kept in a repository are tried out years later."""
-
 ONE_ATTEMPT = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-
 
 QUEUE_CONFIG = ONE_ATTEMPT.merge(Config(max_pool_connections=READERS))
 
@@ -74,104 +65,6 @@ def own_account() -> MakeClient:
     """
     make: MakeClient = get_session().create_client
     return make
-
-
-class SettingsError(InvalidDocumentError):
-    """An environment variable that is missing or breaks a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings in the scaler's environment."""
-
-    table: str
-    queue_url: str
-    policy_max_age: int
-    max_event_age: timedelta
-    retention: timedelta
-    home: Home = NOWHERE
-    announced: frozenset[Outcome] = frozenset()
-    bus: str = "default"
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read the variables that `template.yaml` sets.
-
-        Raises:
-            SettingsError: variables are missing or break a rule; all of them are listed.
-        """
-        problems = Problems()
-        members = Field(dict(environment), "", problems).members(
-            required=(
-                "TABLE_NAME",
-                "QUEUE_URL",
-                "POLICY_MAX_AGE_SECONDS",
-                "MAX_EVENT_AGE_SECONDS",
-                "RETENTION_DAYS",
-            )
-        )
-        problems.raise_any(SettingsError)
-        settings = cls(
-            members["TABLE_NAME"].text(),
-            members["QUEUE_URL"].text(),
-            _whole(members["POLICY_MAX_AGE_SECONDS"], 86_400),
-            timedelta(seconds=_whole(members["MAX_EVENT_AGE_SECONDS"], A_CENTURY)),
-            timedelta(days=_whole(members["RETENTION_DAYS"], 36_500)),
-            _home(members["QUEUE_URL"].text()),
-            _announced(members["EVENT_OUTCOMES"]) if "EVENT_OUTCOMES" in members else frozenset(),
-            members["EVENT_BUS"].text() if "EVENT_BUS" in members else "default",
-        )
-        problems.raise_any(SettingsError)
-        return settings
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleSettings:
-    """The settings in the environment of the function for scheduled actions."""
-
-    table: str
-    queue_url: str
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> ScheduleSettings:
-        """Read the variables that `template.yaml` sets.
-
-        Raises:
-            SettingsError: one is missing.
-        """
-        problems = Problems()
-        members = Field(dict(environment), "", problems).members(
-            required=("TABLE_NAME", "QUEUE_URL")
-        )
-        problems.raise_any(SettingsError)
-        return cls(members["TABLE_NAME"].text(), members["QUEUE_URL"].text())
-
-
-def _whole(field: Field, most: int) -> int:
-    text = field.text("[0-9]{1,10}", "must be a whole number")
-    number = int(text) if re.fullmatch("[0-9]{1,10}", text) else 0
-    if number > most:
-        field.wrong(f"must be at most {most}")
-    return min(number, most)
-
-
-def _announced(field: Field) -> frozenset[Outcome]:
-    """Return the outcomes to announce. Example: `CHANGES,FAILED_DENIED`."""
-    named = {**KINDS, **{str(outcome): (outcome,) for outcome in ANNOUNCEABLE}}
-    names = [name.strip() for name in field.text().split(",") if name.strip()]
-    for name in names:
-        if name not in named:
-            field.wrong(f"must be names of {', '.join(named)}; {name} is none", seen=False)
-    return frozenset(outcome for name in names for outcome in named.get(name, ()))
-
-
-def _home(queue_url: str) -> Home:
-    """Return the account and Region that a queue's URL names; none for an emulator's.
-
-    Example: `https://sqs.eu-west-1.amazonaws.com/123456789012/Rechecks`.
-    """
-    named = re.match(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com[a-z.]*/([0-9]{12})/", queue_url)
-    return Home(account=named[2], region=named[1]) if named else NOWHERE
 
 
 def make_door(settings: Settings, client: MakeClient | None = None) -> Door:
@@ -230,7 +123,7 @@ def _announcer(settings: Settings, client: MakeClient) -> Announcer:
     # Imported here, so that only those who ask for announcements pay for them at a cold start.
     from quickstep.aws.events import EventBridgeEvents  # noqa: PLC0415
 
-    bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT), settings.bus)
+    bus = EventBridgeEvents(client("events", config=ONE_ATTEMPT))
     return Announcer(bus, settings.announced)
 
 

@@ -78,8 +78,7 @@ class Plan:
     """A publisher's configuration, the same in all processes of a task.
 
     `transport` and `surges` (who is notified of surges) are None if `settings` name them. `key`
-    names the folder of the task's workers. `seconds` is whether each call carries whole seconds.
-    `jitter` draws a number in [0, 1).
+    names the folder of the task's workers. `jitter` draws a number in [0, 1).
     """
 
     settings: Settings
@@ -88,7 +87,6 @@ class Plan:
     transport: Transport | None
     stream: TextIO | None
     clock: Clock
-    seconds: bool = False
     surges: SurgeTransport | None = None
     jitter: Callable[[], float] = random.random
 
@@ -163,7 +161,7 @@ class Process:
             number = self._plan.schedule.number(now)
             if not self._alone and self._too_late(number, now):
                 return None
-            second = int(now) - 1 if self._plan.seconds else None
+            second = int(now) - 1 if self._plan.settings.seconds else None
             taken = self._workers.take(number, self._clock.monotonic(), second)
             at = self._plan.schedule.timestamp(number)
             return None if taken is None else self._send(taken, at)
@@ -296,8 +294,8 @@ class Process:
 
     @property
     def _tells(self) -> bool:
-        plan = self._plan
-        return plan.seconds and (plan.surges is not None or plan.settings.surge_queue is not None)
+        surges, settings = self._plan.surges, self._plan.settings
+        return settings.seconds and (surges is not None or settings.surge_queue is not None)
 
     @property
     def _delay(self) -> float:

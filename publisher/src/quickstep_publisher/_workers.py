@@ -30,7 +30,7 @@ import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -265,16 +265,16 @@ class Workers:
         )
         taken, kept = together(readings, ledger.generation, now - ledger.at, before, second)
         self._write_ledger(
-            _Ledger(
-                ledger.generation + 1,
-                ledger.taken + 1,
-                ledger.number,
-                now,
-                self._id,
-                _UNKNOWN if kept.waiting is None else kept.waiting,
-                kept.held,
-                kept.second,
-                kept.left,
+            replace(
+                ledger,
+                generation=ledger.generation + 1,
+                taken=ledger.taken + 1,
+                at=now,
+                holder=self._id,
+                waiting=_UNKNOWN if kept.waiting is None else kept.waiting,
+                held=kept.held,
+                second=kept.second,
+                left=kept.left,
             )
         )
         return taken
@@ -321,17 +321,7 @@ class Workers:
 
     def _write_ledger(self, ledger: _Ledger) -> None:
         # In one assignment, because others read it without the lock; see Slot.copy.
-        self._ledger[: _LEDGER.size] = _LEDGER.pack(
-            ledger.generation,
-            ledger.taken,
-            ledger.number,
-            ledger.at,
-            ledger.holder,
-            ledger.waiting,
-            ledger.held,
-            ledger.second,
-            ledger.left,
-        )
+        self._ledger[: _LEDGER.size] = _LEDGER.pack(*astuple(ledger))
 
     @contextmanager
     def _locked(self, *, wait: bool) -> Iterator[bool]:

@@ -124,7 +124,6 @@ class Publisher:
             transport=None if isinstance(transport, str) else transport,
             stream=stream,
             clock=self.clock,
-            seconds=found.seconds,
             surges=surges,
         )
         self._off = self._plan.transport is None and found.transport == "off"

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -145,13 +146,10 @@ class PrintTransport:
 
     def send(self, address: Address, point: Point) -> None:
         """Write a line for each time in the point."""
-        for at in sorted({metric.at or point.timestamp for metric in point.metrics}):
-            said = ", ".join(
-                f"{m.name} {_said(m.value)}"
-                for m in point.metrics
-                if (m.at or point.timestamp) == at
-            )
-            print(f"{address} at {at:%H:%M:%S}: {said}", file=self._stream or sys.stderr)
+        for each in _by_time(point):
+            said = ", ".join(f"{metric.name} {_said(metric.value)}" for metric in each.metrics)
+            at = f"{each.timestamp:%H:%M:%S}"
+            print(f"{address} at {at}: {said}", file=self._stream or sys.stderr)
 
 
 def _said(value: float | Statistics) -> str:
@@ -165,24 +163,19 @@ def emf_lines(address: Address, point: Point) -> list[tuple[int, str]]:
 
     A document has one time, so each of a point's times needs its own document.
     """
-    times = sorted({metric.at or point.timestamp for metric in point.metrics})
+    documents = [emf_document(address, each) for each in _by_time(point)]
     return [
-        (
-            _milliseconds(at),
-            json.dumps(
-                emf_document(
-                    address,
-                    Point(at, tuple(m for m in point.metrics if (m.at or point.timestamp) == at)),
-                ),
-                separators=(",", ":"),
-            ),
-        )
-        for at in times
+        (document["_aws"]["Timestamp"], json.dumps(document, separators=(",", ":")))
+        for document in documents
     ]
 
 
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+def _by_time(point: Point) -> list[Point]:
+    """Return the point's metrics as a point for each of their times, oldest first."""
+    metrics: dict[datetime, list[Metric]] = defaultdict(list)
+    for metric in point.metrics:
+        metrics[metric.at or point.timestamp].append(metric)
+    return [Point(at, tuple(metrics[at])) for at in sorted(metrics)]
 
 
 def emf_document(address: Address, point: Point) -> dict[str, Any]:
@@ -203,7 +196,7 @@ def emf_document(address: Address, point: Point) -> dict[str, Any]:
     }
     document: dict[str, Any] = {
         "_aws": {
-            "Timestamp": _milliseconds(point.timestamp),
+            "Timestamp": int(point.timestamp.timestamp() * 1000),
             "CloudWatchMetrics": [directive],
         },
         CLUSTER_NAME: address.cluster,

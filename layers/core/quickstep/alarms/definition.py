@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import Comparison
+from quickstep.engine.model import Alarm, Comparison
 from quickstep.fields import Field, Problems, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from quickstep.engine.model import Alarm, Direction
+    from quickstep.engine.model import AlarmState, Direction
 
 MINUTE = 60
 LONGEST_WINDOW = 604_800
@@ -65,6 +65,16 @@ class AlarmDefinition:
         (query,) = self.queries
         stat = {**query["MetricStat"], "Period": seconds}
         return replace(self, queries=({**query, "MetricStat": stat},), period=seconds)
+
+    def alarm(self, state: AlarmState) -> Alarm:
+        """Return the alarm in a state, without any datapoint."""
+        return Alarm(
+            state,
+            self.threshold,
+            metric=self.metric,
+            alarm_period=self.period,
+            comparison=self.comparison,
+        )
 
     @property
     def metric(self) -> str:
@@ -203,11 +213,10 @@ def definition_dict(definition: AlarmDefinition) -> dict[str, Any]:
     }
 
 
-def read_definition(field: Field) -> AlarmDefinition | None:
-    """Read what `definition_dict` wrote; None after a problem."""
-    members = field.whole("queries", "period", "threshold", "comparison", "n", "m")
-    if members is None:
-        return None
+def read_definition(field: Field) -> AlarmDefinition:
+    """Read what `definition_dict` wrote; note what is unreadable."""
+    keys = ("queries", "period", "threshold", "comparison", "n", "m")
+    members = field.whole(*keys, optional=("missing_breaches",))
     queries = members["queries"].items(at_least=1, at_most=MAX_QUERIES)
     for query in queries:
         _check_query(query)
@@ -220,7 +229,7 @@ def read_definition(field: Field) -> AlarmDefinition | None:
         comparison=members["comparison"].choice(Comparison),
         n=n,
         m=members["m"].integer(1, max(1, n)),
-        missing_breaches="missing_breaches" in members and members["missing_breaches"].boolean(),
+        missing_breaches=members["missing_breaches"].boolean(),
     )
 
 

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.alarms.definition import definition_dict, read_definition
 from quickstep.engine.model import AlarmState
-from quickstep.fields import (
-    present,
-    read_optional_moment,
-    write_moment,
-    write_optional_moment,
-)
+from quickstep.fields import write_moment, write_optional_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -63,22 +57,17 @@ def known_dict(known: KnownAlarm) -> dict[str, Any]:
     }
 
 
-def read_known(field: Field) -> KnownAlarm | None:
-    """Read what `known_dict` wrote; None, with a noted problem, if state or time is missing."""
-    members = field.whole("state", "at")
-    if members is None:
-        return None
-    definition = present(members, "definition")
+def read_known(field: Field) -> KnownAlarm:
+    """Read what `known_dict` wrote; note what is unreadable."""
+    optional = ("definition", "acted_on", "muted", "muted_until", "disabled")
+    members = field.whole("state", "at", optional=optional)
+    definition = members["definition"].optional()
     return KnownAlarm(
         state=members["state"].choice(AlarmState),
         at=members["at"].moment(),
         definition=read_definition(definition) if definition else None,
-        acted_on=read_optional_moment(members.get("acted_on")),
-        muted=_flag(members, "muted"),
-        muted_until=read_optional_moment(members.get("muted_until")),
-        disabled=_flag(members, "disabled"),
+        acted_on=members["acted_on"].optional_moment(),
+        muted=members["muted"].boolean(),
+        muted_until=members["muted_until"].optional_moment(),
+        disabled=members["disabled"].boolean(),
     )
-
-
-def _flag(members: Mapping[str, Field], key: str) -> bool:
-    return members[key].boolean() if key in members else False

@@ -13,13 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.load import HISTORY_SECONDS
-from quickstep.engine.model import Alarm, AlarmState, Datapoint
+from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.words import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from quickstep.alarms.definition import AlarmDefinition
+    from quickstep.engine.model import Alarm
 
 BEYOND_WINDOW = 3
 """Periods read beyond the evaluation window, in case some are missing or incomplete."""
@@ -244,13 +245,7 @@ def judge(
     oldest = now - span_of(definition)
     complete = [point for point in points if oldest <= point.at and point.at + period <= now]
     window = complete[-definition.n :]
-    shown = Alarm(
-        AlarmState.ALARM,
-        definition.threshold,
-        metric=definition.metric,
-        alarm_period=definition.period,
-        comparison=definition.comparison,
-    )
+    shown = definition.alarm(AlarmState.ALARM)
     if not window:
         why = f"CloudWatch has no complete datapoint since {clock(oldest)}"
         breaches = definition.missing_breaches

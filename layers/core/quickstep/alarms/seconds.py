@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from quickstep.alarms.reading import HISTORY, Reading, is_the_same, together
-from quickstep.engine.model import Alarm, AlarmState, Datapoint
+from quickstep.engine.model import AlarmState, Datapoint
 from quickstep.engine.policies import SURGE_SECONDS
 from quickstep.engine.words import clock
 
@@ -129,14 +129,7 @@ def of_newest_seconds(
     """
     period, second = timedelta(seconds=definition.period), timedelta(seconds=1)
     complete = [point for point in points if now - HISTORY <= point.at <= now - second]
-    shown = Alarm(
-        AlarmState.OK,
-        definition.threshold,
-        metric=definition.metric,
-        alarm_period=definition.period,
-        comparison=definition.comparison,
-        period=max(whole, every),
-    )
+    shown = replace(definition.alarm(AlarmState.OK), period=max(whole, every))
     if not complete or complete[-1].at < now - FRESH:
         why = f"CloudWatch has no per-second datapoint since {clock(now - FRESH)}"
         return Reading(replace(shown, no_data=why), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quickstep.aws.attributes import from_item, to_item
@@ -10,9 +9,9 @@ from quickstep.aws.dynamodb import STATE
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
 from quickstep.protocol.memory import read_memory
+from quickstep.report.dashboard.deployed import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Records per request; DynamoDB returns at most 1 MB of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Records in a time span, newest first; `earlier` is the newest one before it.
-
-    `complete` is False if there were more records than requested; then the oldest are missing.
-    """
-
-    records: tuple[Mapping[str, Any], ...]
-    earlier: Mapping[str, Any] | None
-    complete: bool
 
 
 class DynamoDecisions:

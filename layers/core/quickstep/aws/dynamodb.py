@@ -83,9 +83,9 @@ class DynamoTargets:
         )
         values: dict[str, Any] = {
             ":owner": lease.owner,
-            ":since": _millis(lease.since),
-            ":until": _millis(lease.until),
-            ":ended": _millis(lease.since - (lease.until - lease.since)),
+            ":since": millis(lease.since),
+            ":until": millis(lease.until),
+            ":ended": millis(lease.since - (lease.until - lease.since)),
         }
         if generation is not None:
             free += " AND generation = :generation"
@@ -132,12 +132,10 @@ class DynamoTargets:
                     {":check_at": write_moment(check_at), ":generation": generation}
                 ),
             )
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            # While a transaction writes the item, its generation is unknown.
-            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
-                raise
-            return code == "TransactionConflictException"
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        except self._client.exceptions.TransactionConflictException:
+            return True  # while a transaction writes the item, its generation is unknown
         return True
 
     def peek(self, resource_id: str) -> tuple[Memory, Lease | None]:
@@ -174,18 +172,8 @@ class DynamoTargets:
     def watch(self, resource_id: str, backlog: Backlog) -> None:
         """Write what is known about a target's queues; see the port."""
         with calling("UpdateItem"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(resource_id, STATE),
-                    UpdateExpression="SET backlog = :backlog",
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeValues=to_item({":backlog": backlog_dict(backlog)}),
-                )
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
-                    raise
+            values = {":backlog": backlog_dict(backlog)}
+            self._mark(resource_id, "SET backlog = :backlog", "attribute_exists(pk)", values)
 
     def wait(
         self,
@@ -197,7 +185,7 @@ class DynamoTargets:
     ) -> bool:
         """Leave a mark for the lease's holder, and what an event has shown; see the port."""
         update, condition = "SET mark = :mark", "lease_owner = :holder"
-        values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": _millis(at)}
+        values: dict[str, Any] = {":holder": holder, ":mark": mark, ":at": millis(at)}
         names = {}
         if learned:
             policy, known = learned
@@ -206,7 +194,7 @@ class DynamoTargets:
             names = {"#event": f"{WAITING}{policy}", "#at": "at"}
             values |= {":event": known_dict(known), ":event_at": write_moment(known.at)}
         # A time in the future comes from a host whose clock is wrong: then the wait starts now.
-        soon = _millis(at + CLOCKS)
+        soon = millis(at + CLOCKS)
         right = "(attribute_not_exists(waited_since) OR waited_since <= :soon)"
         since, anew = "waited_since = if_not_exists(waited_since, :at)", "waited_since = :at"
         refused = self._mark(
@@ -227,9 +215,13 @@ class DynamoTargets:
         update: str,
         condition: str,
         values: Mapping[str, Any],
-        names: Mapping[str, str],
+        names: Mapping[str, str] | None = None,
     ) -> dict[str, Any] | None:
-        """Update a target's item; if the condition does not hold, return the item as it is."""
+        """Update a target's item; if the condition does not hold, return the item as it is.
+
+        DynamoDB also refuses single writes to an item while a transaction writes it; then nothing
+        is known of the item.
+        """
         request: UpdateItemInputTypeDef = {
             "TableName": self._table,
             "Key": _key(resource_id, STATE),
@@ -242,11 +234,10 @@ class DynamoTargets:
             request["ExpressionAttributeNames"] = names
         try:
             self._client.update_item(**request)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
-                raise
+        except self._client.exceptions.ConditionalCheckFailedException as error:
             return _refused_by(error)
+        except self._client.exceptions.TransactionConflictException:
+            return {}
         return None
 
     def ask(self, owner: str, resource_id: str, memory: Memory) -> None:
@@ -254,9 +245,7 @@ class DynamoTargets:
         with _fitting(resource_id):
             try:
                 self._client.update_item(**self._remember(owner, resource_id, memory))
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
+            except self._client.exceptions.ConditionalCheckFailedException as error:
                 raise _lost(resource_id, owner) from error
 
     def commit(
@@ -317,19 +306,9 @@ class DynamoTargets:
     def unlist(self, resource_id: str, generation: int) -> None:
         """Remove a target from the list; see the port."""
         condition = "attribute_not_exists(lease_owner) AND generation = :generation"
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(resource_id, STATE),
-                UpdateExpression="REMOVE listed",
-                ConditionExpression=f"attribute_not_exists(pk) OR ({condition})",
-                ExpressionAttributeValues=to_item({":generation": generation}),
-            )
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
-                raise
-        else:
+        condition = f"attribute_not_exists(pk) OR ({condition})"
+        values = {":generation": generation}
+        if self._mark(resource_id, "REMOVE listed", condition, values) is None:
             self._client.delete_item(TableName=self._table, Key=_key(TARGETS, resource_id))
 
     def record(self, record: DecisionRecord) -> None:
@@ -409,12 +388,11 @@ class DynamoOperators:
         for wait in (*_CONFLICT_SLEEPS, None):
             try:
                 self._client.update_item(**request)
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == "ConditionalCheckFailedException":
-                    return False
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+            except self._client.exceptions.TransactionConflictException:
                 # DynamoDB refuses single writes to an item while a transaction writes it.
-                if code != "TransactionConflictException" or wait is None:
+                if wait is None:
                     raise
                 self._sleep(wait)
             else:
@@ -487,7 +465,8 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
     return to_item({"pk": pk, "sk": sk})
 
 
-def _millis(moment: datetime) -> int:
+def millis(moment: datetime) -> int:
+    """Return a time as the table has it where it compares times: in milliseconds."""
     return round(moment.timestamp() * 1000)
 
 

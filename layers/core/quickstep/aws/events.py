@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 class EventBridgeEvents:
     """The `Events` port over a botocore EventBridge client that makes each call once."""
 
-    def __init__(self, client: Any, bus: str) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self._bus = bus
 
     def put(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Put events on the bus; see the port."""
@@ -27,7 +26,7 @@ class EventBridgeEvents:
             answer = self._client.put_events(
                 Entries=[
                     {
-                        "EventBusName": self._bus,
+                        "EventBusName": "default",
                         "Source": SOURCE,
                         "DetailType": DETAIL_TYPE,
                         "Detail": json.dumps(event, ensure_ascii=False),

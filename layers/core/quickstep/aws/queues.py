@@ -53,24 +53,17 @@ class SqsQueues:
 
     def read(self, names: Sequence[str]) -> Mapping[str, QueueReading | CallFailedError]:
         """Read queues, each separately; see the port."""
-        futures = {name: self._executor.submit(self._read, name) for name in names}
+        futures = {name: self._executor.submit(self._reading, name) for name in names}
         wait(futures.values(), timeout=self._within.total_seconds())
         return {name: self._answer(name, future) for name, future in futures.items()}
 
-    def _answer(
-        self, name: str, future: Future[QueueReading | CallFailedError]
-    ) -> QueueReading | CallFailedError:
+    def _answer(self, name: str, future: Future[QueueReading]) -> QueueReading | CallFailedError:
         if future.done():
-            return future.result()
+            error = future.exception()
+            return error if isinstance(error, CallFailedError) else future.result()
         future.cancel()
         why = f"GetQueueAttributes: {name} was not read within {self._within.total_seconds():g} s"
         return CallFailedError(Outcome.FAILED_OTHER, why)
-
-    def _read(self, name: str) -> QueueReading | CallFailedError:
-        try:
-            return self._reading(name)
-        except CallFailedError as error:
-            return error
 
     def _reading(self, name: str) -> QueueReading:
         with calling(f"GetQueueUrl of {name}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from quickstep.aws.failures import calling
 from quickstep.report.dashboard.material import Metric, Point, Threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -43,9 +44,12 @@ class CloudWatchSeries:
         Raises:
             CallFailedError: CloudWatch refused the call, or could not be reached.
         """
-        watched = list(_by_metric(definitions))
-        if not watched:
+        if not definitions:
             return ()
+        by_metric: dict[str, list[tuple[str, AlarmDefinition]]] = defaultdict(list)
+        for policy, definition in definitions.items():
+            by_metric[definition.metric].append((policy, definition))
+        watched = list(by_metric.values())
         asked = {
             str(index): _coarser(group[0][1], start, end, now)
             for index, group in enumerate(watched)
@@ -71,21 +75,6 @@ class CloudWatchSeries:
             )
             for index, group in enumerate(watched)
         )
-
-
-Group = list[tuple[str, "AlarmDefinition"]]
-
-
-def _by_metric(definitions: Mapping[str, AlarmDefinition]) -> Iterator[Group]:
-    """Yield the policies in groups whose alarms watch the same metric."""
-    groups: list[Group] = []
-    for policy, definition in definitions.items():
-        same = next((group for group in groups if group[0][1].metric == definition.metric), None)
-        if same is None:
-            groups.append([(policy, definition)])
-        else:
-            same.append((policy, definition))
-    yield from groups
 
 
 def _is_above(definition: AlarmDefinition) -> bool:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from quickstep.aws.attributes import to_item
 from quickstep.aws.failures import calling
 from quickstep.fields import write_moment
@@ -49,8 +47,6 @@ class DynamoSurgeLooks:
                         {":expires_at": expires_at, ":one": 1, ":most": MOST_SURGES_A_SECOND}
                     ),
                 )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
+            except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True

@@ -11,10 +11,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from quickstep.aws.attributes import from_item, to_item
-from quickstep.aws.dynamodb import STATE
+from quickstep.aws.dynamodb import STATE, millis
 from quickstep.aws.failures import calling
 from quickstep.engine.outcome import Outcome
 from quickstep.protocol.line import LANES, MAX_NUMBER, STANDSTILL, Lane, Line
@@ -38,8 +36,8 @@ class DynamoTurns:
     def take(self, lane: int, now: datetime) -> Line:
         """Take a lane's next number; see the port."""
         moves = " OR ".join(f"moved{each} > :stands_since" for each in range(lane + 1))
-        stands_since = {":stands_since": _millis(now - STANDSTILL), ":one": 1}
-        begins = {**stands_since, ":none": 0, ":now": _millis(now)}
+        stands_since = {":stands_since": millis(now - STANDSTILL), ":one": 1}
+        begins = {**stands_since, ":none": 0, ":now": millis(now)}
         begin = (
             f"SET served{lane} = if_not_exists(taken{lane}, :none), "
             f"taken{lane} = if_not_exists(taken{lane}, :none) + :one, moved{lane} = :now"
@@ -61,7 +59,7 @@ class DynamoTurns:
             f"SET served{lane} = :number, moved{lane} = :now",
             f"taken{lane} >= :number AND "
             f"(attribute_not_exists(served{lane}) OR served{lane} < :number)",
-            {":number": number, ":now": _millis(now)},
+            {":number": number, ":now": millis(now)},
         )
 
     def read(self) -> Line:
@@ -82,9 +80,7 @@ class DynamoTurns:
                     ExpressionAttributeValues=to_item(values),
                     ReturnValues="ALL_NEW",
                 )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
+            except self._client.exceptions.ConditionalCheckFailedException:
                 return None
         return _line(from_item(answer["Attributes"]))
 
@@ -105,7 +101,3 @@ def _lane(item: Mapping[str, Any], lane: int) -> Lane:
         why = f"the item {TURNS} has no numbers in lane {lane}: {taken!r}, {served!r}, {moved!r}"
         raise CallFailedError(Outcome.FAILED_OTHER, why)
     return Lane(taken, served, datetime.fromtimestamp(moved / 1000, UTC) if moved else None)
-
-
-def _millis(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -313,9 +313,9 @@ def _reason(case: Case, proposal: Proposal) -> str:
     100: adds 4 tasks)`. A step that counts from a bound and returns to it has decided nothing: `6
     is below the override's minimum of 200 (...)`.
     """
-    capacity, base, seen = proposal.capacity, proposal.base, case.desired
-    corrected = capacity == base == case.bounds.nearest(seen) != seen
-    decided = case.bounds.crossed(seen) if corrected else proposal.decided
+    base = proposal.base
+    corrected = proposal.capacity == base and case.corrected_to(base)
+    decided = case.bounds.crossed(case.desired) if corrected else proposal.decided
     if proposal.held or decided in ("", proposal.why):
         return proposal.why
     return f"{decided} ({proposal.why})"

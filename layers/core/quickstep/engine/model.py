@@ -250,6 +250,10 @@ class Datapoint:
     samples: float | None = None
 
 
+ALARM_PERIOD = 10
+"""The period of a high-resolution alarm, in seconds, assumed unless another one is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """What is known about one policy's alarm.
@@ -273,10 +277,10 @@ class Alarm:
     muted: bool = False
     no_data: str = "the alarm carries no datapoint"
     recent: tuple[Datapoint, ...] = ()
-    period: int = 10
+    period: int = ALARM_PERIOD
     seconds: tuple[Datapoint, ...] = ()
     metric: str = ""
-    alarm_period: int = 10
+    alarm_period: int = ALARM_PERIOD
     comparison: Comparison | None = None
     missing_breaches: bool = False
     next_at: datetime | None = None

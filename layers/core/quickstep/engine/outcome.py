@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from quickstep.engine.words import tasks
 
 
 class Outcome(StrEnum):
-    """How an evaluation ended; `sentence` fills in the outcome's template."""
+    """How an evaluation ended; `sentence` fills in the outcome's template.
 
-    SCALED_OUT = "SCALED_OUT"
-    SCALED_IN = "SCALED_IN"
-    WOULD_SCALE = "WOULD_SCALE"
-    HELD_COOLDOWN = "HELD_COOLDOWN"
-    HELD_CAPACITY_ON_ITS_WAY = "HELD_CAPACITY_ON_ITS_WAY"
-    HELD_NO_CAPACITY = "HELD_NO_CAPACITY"
-    HELD_ANSWERED = "HELD_ANSWERED"
-    HELD_WOULD_FLAP = "HELD_WOULD_FLAP"
-    HELD_DEPLOYMENT = "HELD_DEPLOYMENT"
-    HELD_AT_MAX = "HELD_AT_MAX"
-    HELD_AT_MIN = "HELD_AT_MIN"
-    HELD_NOT_BREACHING = "HELD_NOT_BREACHING"
-    HELD_NO_DATA = "HELD_NO_DATA"
-    HELD_PAUSED = "HELD_PAUSED"
-    HELD_MUTED = "HELD_MUTED"
-    IGNORED_DUPLICATE = "IGNORED_DUPLICATE"
-    IGNORED_STALE = "IGNORED_STALE"
-    IGNORED_SURGE = "IGNORED_SURGE"
-    LOST_RACE = "LOST_RACE"
-    RECOVERED = "RECOVERED"
-    FOREIGN_CHANGE = "FOREIGN_CHANGE"
-    FAILED_THROTTLED = "FAILED_THROTTLED"
-    FAILED_NOT_FOUND = "FAILED_NOT_FOUND"
-    FAILED_DENIED = "FAILED_DENIED"
-    FAILED_CONFIG = "FAILED_CONFIG"
-    FAILED_QUEUE = "FAILED_QUEUE"
-    FAILED_OTHER = "FAILED_OTHER"
+    A template has the slots `before`, `granted`, `kept` and `why`.
+    """
+
+    template: str
+
+    def __new__(cls, value: str, template: str = "") -> Self:
+        """Make an outcome of its name and its sentence; a reader gives the name alone."""
+        outcome = str.__new__(cls, value)
+        outcome._value_ = value
+        outcome.template = template
+        return outcome
+
+    SCALED_OUT = "SCALED_OUT", "Scaled out from {before} to {granted}: {why}"
+    SCALED_IN = "SCALED_IN", "Scaled in from {before} to {granted}: {why}"
+    WOULD_SCALE = (
+        "WOULD_SCALE",
+        "Would scale from {before} to {granted}, but this is a dry run: {why}",
+    )
+    HELD_COOLDOWN = "HELD_COOLDOWN", "Kept {kept} for now: {why}"
+    HELD_CAPACITY_ON_ITS_WAY = "HELD_CAPACITY_ON_ITS_WAY", "Kept {kept}: {why}"
+    HELD_NO_CAPACITY = "HELD_NO_CAPACITY", "Kept {kept}, but not all of them started: {why}"
+    HELD_ANSWERED = "HELD_ANSWERED", "Kept {kept} until the next datapoint: {why}"
+    HELD_WOULD_FLAP = "HELD_WOULD_FLAP", "Kept {kept}, as fewer would breach again: {why}"
+    HELD_DEPLOYMENT = "HELD_DEPLOYMENT", "Kept {kept} during a deployment: {why}"
+    HELD_AT_MAX = "HELD_AT_MAX", "Kept {kept}, at the maximum: {why}"
+    HELD_AT_MIN = "HELD_AT_MIN", "Kept {kept}, at the minimum: {why}"
+    HELD_NOT_BREACHING = "HELD_NOT_BREACHING", "Kept {kept}: {why}"
+    HELD_NO_DATA = "HELD_NO_DATA", "Kept {kept}, load unknown: {why}"
+    HELD_PAUSED = "HELD_PAUSED", "Kept {kept} while paused: {why}"
+    HELD_MUTED = "HELD_MUTED", "Kept {kept} while the alarm is muted: {why}"
+    IGNORED_DUPLICATE = "IGNORED_DUPLICATE", "Ignored, already handled: {why}"
+    IGNORED_STALE = "IGNORED_STALE", "Ignored, out of date: {why}"
+    IGNORED_SURGE = "IGNORED_SURGE", "Ignored a surge: {why}"
+    LOST_RACE = "LOST_RACE", "Left to another evaluation of the same target: {why}"
+    RECOVERED = "RECOVERED", "Recovered an unfinished change: {why}"
+    FOREIGN_CHANGE = (
+        "FOREIGN_CHANGE",
+        "Changed from {before} to {granted} tasks outside Quickstep: {why}",
+    )
+    FAILED_THROTTLED = "FAILED_THROTTLED", "Failed, AWS throttled the call: {why}"
+    FAILED_NOT_FOUND = "FAILED_NOT_FOUND", "Failed, there is no such service: {why}"
+    FAILED_DENIED = "FAILED_DENIED", "Failed, permission denied: {why}"
+    FAILED_CONFIG = "FAILED_CONFIG", "Failed, the policy document cannot be used: {why}"
+    FAILED_QUEUE = "FAILED_QUEUE", "Failed, a queue cannot be read, so no task is removed: {why}"
+    FAILED_OTHER = "FAILED_OTHER", "Failed: {why}"
 
     @property
     def failed(self) -> bool:
@@ -67,11 +86,6 @@ class Outcome(StrEnum):
         kept = "" if before is None else tasks(before)
         return self.template.format(before=before, granted=granted, kept=kept, why=why)
 
-    @property
-    def template(self) -> str:
-        """The sentence with its slots: `before`, `granted`, `kept` and `why`."""
-        return _SENTENCES[self]
-
 
 _CHANGES = (
     Outcome.SCALED_OUT,
@@ -85,33 +99,3 @@ _LASTING = (
     Outcome.HELD_NO_CAPACITY,
     Outcome.HELD_NO_DATA,
 )
-
-_SENTENCES = {
-    Outcome.SCALED_OUT: "Scaled out from {before} to {granted}: {why}",
-    Outcome.SCALED_IN: "Scaled in from {before} to {granted}: {why}",
-    Outcome.WOULD_SCALE: "Would scale from {before} to {granted}, but this is a dry run: {why}",
-    Outcome.HELD_COOLDOWN: "Kept {kept} for now: {why}",
-    Outcome.HELD_CAPACITY_ON_ITS_WAY: "Kept {kept}: {why}",
-    Outcome.HELD_NO_CAPACITY: "Kept {kept}, but not all of them started: {why}",
-    Outcome.HELD_ANSWERED: "Kept {kept} until the next datapoint: {why}",
-    Outcome.HELD_WOULD_FLAP: "Kept {kept}, as fewer would breach again: {why}",
-    Outcome.HELD_DEPLOYMENT: "Kept {kept} during a deployment: {why}",
-    Outcome.HELD_AT_MAX: "Kept {kept}, at the maximum: {why}",
-    Outcome.HELD_AT_MIN: "Kept {kept}, at the minimum: {why}",
-    Outcome.HELD_NOT_BREACHING: "Kept {kept}: {why}",
-    Outcome.HELD_NO_DATA: "Kept {kept}, load unknown: {why}",
-    Outcome.HELD_PAUSED: "Kept {kept} while paused: {why}",
-    Outcome.HELD_MUTED: "Kept {kept} while the alarm is muted: {why}",
-    Outcome.IGNORED_DUPLICATE: "Ignored, already handled: {why}",
-    Outcome.IGNORED_STALE: "Ignored, out of date: {why}",
-    Outcome.IGNORED_SURGE: "Ignored a surge: {why}",
-    Outcome.LOST_RACE: "Left to another evaluation of the same target: {why}",
-    Outcome.RECOVERED: "Recovered an unfinished change: {why}",
-    Outcome.FOREIGN_CHANGE: "Changed from {before} to {granted} tasks outside Quickstep: {why}",
-    Outcome.FAILED_THROTTLED: "Failed, AWS throttled the call: {why}",
-    Outcome.FAILED_NOT_FOUND: "Failed, there is no such service: {why}",
-    Outcome.FAILED_DENIED: "Failed, permission denied: {why}",
-    Outcome.FAILED_CONFIG: "Failed, the policy document cannot be used: {why}",
-    Outcome.FAILED_QUEUE: "Failed, a queue cannot be read, so no task is removed: {why}",
-    Outcome.FAILED_OTHER: "Failed: {why}",
-}

@@ -153,7 +153,9 @@ def returned(known: Patience, before: int, after: int, window: int, now: datetim
     given = {top: known.level(top) or Level(top, window) for top in tops}
     others = tuple(level for level in known.levels if level.top not in given)
     back = tuple(replace(level, returned_at=now) for level in given.values())
-    return replace(known, tasks=after, levels=tuple(sorted((*others, *back), key=_top)))
+    return replace(
+        known, tasks=after, levels=tuple(sorted((*others, *back), key=lambda level: level.top))
+    )
 
 
 def grown(known: Patience, tasks: int, now: datetime) -> Patience:
@@ -258,7 +260,3 @@ def _span(seconds: float) -> str:
     """Return a duration in words. Example: 80 s, 16 min."""
     whole = max(0, round(seconds))
     return f"{whole} s" if whole < MINUTES_FROM else f"{whole / 60:.0f} min"
-
-
-def _top(level: Level) -> int:
-    return level.top

@@ -114,6 +114,10 @@ class Case:
         """The desired count seen: the base of every step, unlike AAS's running count."""
         return self.observation.service.desired
 
+    def corrected_to(self, base: int) -> bool:
+        """Whether a step counts from this base because the capacity seen is beyond a bound."""
+        return base == self.bounds.nearest(self.desired) != self.desired
+
     def alarms(self, direction: Direction) -> list[tuple[Policy, Alarm]]:
         """Return a direction's policies whose alarm is known, each with its alarm."""
         return [
@@ -186,12 +190,9 @@ def hold(case: Case, guard: str, outcome: Outcome, why: str) -> Proposal:
 
 def corrected(case: Case, proposal: Proposal) -> Proposal:
     """Return the proposal at its base, with a trail line if a bound moved the base."""
-    base, seen = proposal.base, case.desired
-    if base == seen or base != case.bounds.nearest(seen):
+    if not case.corrected_to(proposal.base):
         return proposal
-    why = case.bounds.crossed(seen)
-    line = TrailStep("bounds", seen, base, why)
-    return replace(proposal, capacity=base, trail=(*proposal.trail, line), decided=why)
+    return proposal.after("bounds", proposal.base, case.bounds.crossed(case.desired))
 
 
 def largest(proposals: list[Proposal]) -> Proposal:

@@ -15,7 +15,7 @@ from quickstep.engine.outcome import Outcome
 from quickstep.engine.patience import kept
 from quickstep.engine.proposal import RECHECK_SECONDS, Proposal, corrected
 from quickstep.engine.target_policy import LONGEST_PAUSE, beside_missing, largest_step
-from quickstep.engine.words import tasks
+from quickstep.engine.words import many, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,8 +157,7 @@ def _parts(case: Case, backlog: Backlog) -> Iterator[tuple[QueuePolicy, str, flo
         reading, come = readings[policy.name], backlog.queues[policy.name].arrivals
         needed = share(policy, reading, come)
         bounded = asked(policy, reading, come) > needed
-        many = f"{reading.jobs:,} job{'' if reading.jobs == 1 else 's'}"
-        jobs = f", {many} in all," if bounded else ""
+        jobs = f", {many(reading.jobs, 'job')} in all," if bounded else ""
         yield policy, f"{policy.name}: {_jobs(come, reading.visible)}{jobs}", needed
 
 

@@ -245,7 +245,7 @@ def _from_step(case: Case, policy: StepPolicy, alarm: Alarm, base: int) -> Propo
     wanted = apply_step(policy, step, base)
     said = f"{_where(policy, alarm)}: {_does(case, policy, step, base, wanted)}"
     proposal = Proposal(case.desired, wanted, base, said, yields=_has_enough(case, policy, step))
-    if base != case.desired:
+    if case.corrected_to(base):
         correction = f"{case.bounds.crossed(case.desired)}, so the step counts from {base}"
         proposal = proposal.after("bounds", base, correction)
     return _largest_step(case, proposal.after("steps", wanted, why, said))
@@ -269,7 +269,7 @@ def _does(case: Case, policy: StepPolicy, step: StepAdjustment, base: int, wante
     if wanted == base:
         return "changes nothing"
     moved = f"adds {tasks(wanted - base)}" if wanted > base else f"removes {tasks(base - wanted)}"
-    if base == case.desired or base != case.bounds.nearest(case.desired):
+    if not case.corrected_to(base):
         return moved
     opposite = Direction.IN if wanted > base else Direction.OUT
     return f"{moved} {'to' if wanted > base else 'from'} {case.bounds.bound(opposite)}"

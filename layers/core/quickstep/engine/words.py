@@ -1,4 +1,7 @@
-"""Numbers, times and units as people say them, for a decision's reason; the trail is exact."""
+"""Numbers, times and units as people say them, for a decision's reason; the trail is exact.
+
+The sentences themselves stand beside the rules that decide, such as in `step_policy` or `guards`.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +64,15 @@ def compared(value: float, threshold: float, unit: str = "") -> str:
     return f"{said}, {side} its threshold of {limit(threshold)}"
 
 
-def tasks(count: int | str) -> str:
-    """Return a number of tasks. Examples: `1 task`, `2,385 tasks`."""
+def many(count: int | str, what: str) -> str:
+    """Return a number of things. Examples: `1 look`, `2,385 looks`."""
     said = f"{count:,}" if isinstance(count, int) else count
-    return f"{said} task{'' if count == 1 else 's'}"
+    return f"{said} {what}{'' if count == 1 else 's'}"
+
+
+def tasks(count: int | str) -> str:
+    """Return a number of tasks."""
+    return many(count, "task")
 
 
 def clock(moment: datetime) -> str:

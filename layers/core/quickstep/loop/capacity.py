@@ -35,47 +35,47 @@ class Answer:
     unanswered: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """Sets desired counts; `sleep` waits, `jitter` returns a number from 0 up to 1."""
+def change(
+    services: Services,
+    service: ServiceName,
+    decision: Decision,
+    *,
+    sleep: Callable[[timedelta], None],
+    jitter: Callable[[], float],
+) -> Answer:
+    """Call UpdateService, up to three times if needed.
 
-    services: Services
-    sleep: Callable[[timedelta], None]
-    jitter: Callable[[], float]
-
-    def change(self, service: ServiceName, decision: Decision) -> Answer:
-        """Call UpdateService, up to three times if needed.
-
-        A throttle means that nothing was done. After an unknown failure, such as a time-out, only
-        ECS knows: if it describes the granted count, the change is made; if it describes the old
-        count, the change may still come. A scale-in gets one attempt and is retried later, which
-        leaves the remaining calls to targets that add tasks.
-        """
-        failure: CallFailedError | None = None
-        unanswered = False
-        adds = decision.outcome is not Outcome.SCALED_IN
-        for wait in (timedelta(), *(RETRY_SLEEPS if adds else ())):
-            if wait:
-                self.sleep(wait * (0.5 + self.jitter()))
-            try:
-                self.services.set_desired_count(service, decision.granted)
-            except CallFailedError as error:
-                failure = error
-            else:
-                return Answer(None, unanswered)
-            if failure.outcome is Outcome.FAILED_OTHER:
-                unanswered = True
-                if self._shows(service, decision.granted):
-                    return Answer(None, unanswered)
-            elif failure.outcome is not Outcome.FAILED_THROTTLED:
-                break
-        return Answer(failure, unanswered)
-
-    def _shows(self, service: ServiceName, granted: int) -> bool:
+    A throttle means that nothing was done. After an unknown failure, such as a time-out, only ECS
+    knows: if it describes the granted count, the change is made; if it describes the old count, the
+    change may still come. A scale-in gets one attempt and is retried later, which leaves the
+    remaining calls to targets that add tasks.
+    """
+    failure: CallFailedError | None = None
+    unanswered = False
+    adds = decision.outcome is not Outcome.SCALED_IN
+    for wait in (timedelta(), *(RETRY_SLEEPS if adds else ())):
+        if wait:
+            sleep(wait * (0.5 + jitter()))
         try:
-            return self.services.describe(service).desired == granted
-        except CallFailedError:
-            return False
+            services.set_desired_count(service, decision.granted)
+        except CallFailedError as error:
+            failure = error
+        else:
+            return Answer(None, unanswered)
+        if failure.outcome is Outcome.FAILED_OTHER:
+            unanswered = True
+            if _shows(services, service, decision.granted):
+                return Answer(None, unanswered)
+        elif failure.outcome is not Outcome.FAILED_THROTTLED:
+            break
+    return Answer(failure, unanswered)
+
+
+def _shows(services: Services, service: ServiceName, granted: int) -> bool:
+    try:
+        return services.describe(service).desired == granted
+    except CallFailedError:
+        return False
 
 
 def changed(memory: Memory, decision: Decision, seen: Seen, now: datetime) -> Memory:

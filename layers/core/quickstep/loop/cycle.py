@@ -23,7 +23,7 @@ from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds, Case
 from quickstep.engine.words import clock
-from quickstep.loop.capacity import Capacity, changed
+from quickstep.loop.capacity import change, changed
 from quickstep.loop.learning import ahead_of_time, ignored, known_from, learn
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
@@ -109,14 +109,14 @@ class Cycle:
         now = self.clock()
         draft = DecisionRecord(self.new_id(), now, look, Outcome.FAILED_OTHER, "")
         if why := ahead_of_time(look, now, self.max_event_age):
-            return self._unclaimed(_ended(draft, Outcome.IGNORED_STALE, why))
+            return self._unclaimed(draft.ended(Outcome.IGNORED_STALE, why))
         try:
             target = self.policies.load(look.service)
             draft = replace(draft, look=_defined(target, look))
         except ConfigError as error:
-            return self._unclaimed(_ended(draft, Outcome.FAILED_CONFIG, str(error)))
+            return self._unclaimed(draft.ended(Outcome.FAILED_CONFIG, str(error)))
         except CallFailedError as error:
-            return self._failed(_ended(draft, error.outcome, error.why))
+            return self._failed(draft.ended(error.outcome, error.why))
         return self._claiming(target, draft, claims)
 
     def _claiming(
@@ -133,7 +133,7 @@ class Cycle:
                 ),
             )
         except CallFailedError as error:
-            return self._failed(_ended(draft, error.outcome, error.why))
+            return self._failed(draft.ended(error.outcome, error.why))
         draft = replace(draft, look=look)
         match claim:
             case OutOfDate():
@@ -144,7 +144,7 @@ class Cycle:
                 try:
                     return self._holding(target, claim, described, draft)
                 except ItemFullError as error:
-                    return self._unclaimed(_ended(draft, Outcome.FAILED_OTHER, str(error)))
+                    return self._unclaimed(draft.ended(Outcome.FAILED_OTHER, str(error)))
             case _:
                 assert_never(claim)
 
@@ -156,7 +156,7 @@ class Cycle:
         if not waits and claims:
             return self._evaluate(look, claims)
         why = f"{held.owner} holds the lock until {clock(held.until)} at the latest"
-        return self._unclaimed(_ended(draft, Outcome.LOST_RACE, why))
+        return self._unclaimed(draft.ended(Outcome.LOST_RACE, why))
 
     @property
     def _observer(self) -> Observer:
@@ -195,7 +195,7 @@ class Cycle:
         memory, look = claim.memory.as_of(self.clock()), draft.look
         draft = replace(draft, unreadable=_unreadable(claim, draft.at))
         if isinstance(service, CallFailedError):
-            failed = _ended(draft, service.outcome, service.why)
+            failed = draft.ended(service.outcome, service.why)
             memory = learn(target, memory, look, draft.at, claim.waiting)
             return [self._commit(target, memory, failed, claim)]
         counts = memory.counts
@@ -209,7 +209,7 @@ class Cycle:
         counts = counts.given_up(draft.at)
         memory = replace(memory, counts=counts)
         if known and not (counts.asked or claim.waiting):
-            record = _ended(draft, *known)
+            record = draft.ended(*known)
             if self.targets.commit(draft.id, memory, record, claim):
                 self._look_again(look.service, memory)
             return [record]
@@ -246,19 +246,19 @@ class Cycle:
         decision = sent or decision
         record = replace(draft, outcome=decision.outcome, reason=decision.reason, decision=decision)
         if seen.denied and not _stands(decision, draft):
-            denied = _ended(record, Outcome.FAILED_DENIED, seen.denied)
+            denied = record.ended(Outcome.FAILED_DENIED, seen.denied)
             return memory if sent else replace(memory, state=decision.state), denied
         if sent is None:
             return replace(memory, state=decision.state), record
         adds = sent.outcome is not Outcome.SCALED_IN
         if why := memory.counts.refusal(sent.granted, adds=adds):
-            return memory, _ended(record, Outcome.FAILED_OTHER, why)
+            return memory, record.ended(Outcome.FAILED_OTHER, why)
         asked = changed(memory, sent, seen, self.clock())
         self.targets.ask(draft.id, draft.resource_id, asked)
-        capacity = Capacity(self.services, self.sleep, self.jitter)
-        answer = capacity.change(draft.look.service, sent)
+        name, sleep, jitter = draft.look.service, self.sleep, self.jitter
+        answer = change(self.services, name, sent, sleep=sleep, jitter=jitter)
         if answer.error:
-            failed = _ended(record, answer.error.outcome, answer.error.why)
+            failed = record.ended(answer.error.outcome, answer.error.why)
             return asked if answer.unanswered else memory, failed
         accepted_at = self.clock()
         if draft.look.event:
@@ -364,12 +364,6 @@ def _is_to_rest(record: DecisionRecord) -> bool:
         decision.outcome.changes_capacity or decision.outcome is Outcome.RECOVERED
     )
     return record.outcome.failed and not unseen
-
-
-def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:
-    """Return the record of an evaluation that ended without changing capacity."""
-    reason = outcome.sentence(before=None, granted=None, why=why)
-    return replace(record, outcome=outcome, reason=reason)
 
 
 def _unreadable(claim: Claim, now: datetime) -> str:

@@ -21,7 +21,7 @@ from quickstep.loop.heartbeat import HeartbeatRounds
 from quickstep.loop.looks import alarm_look, recheck_look, request_look
 from quickstep.loop.next_look import MAX_THROTTLES, backoff
 from quickstep.loop.polls import Empties, Polls
-from quickstep.loop.surges import SurgeBounds, surge_look
+from quickstep.loop.surges import refusal, surge_look
 from quickstep.protocol.messages import (
     AlarmAgain,
     Heartbeats,
@@ -159,21 +159,19 @@ class Door:
         return self._rounds.sweep(sweep, listed)
 
     def _look_at(self, surge: Surge) -> list[DecisionRecord]:
-        bounds = SurgeBounds(self.cycle.targets, self.surges)
         try:
-            refusal = bounds.refusal(surge, self.cycle.clock())
+            why = refusal(surge, self.cycle.clock(), self.cycle.targets, self.surges)
         except CallFailedError as error:
             failed = self._ended(surge, error.outcome, error.why)
             return [replace(failed, unclaimed=error.outcome is Outcome.FAILED_THROTTLED)]
-        if refusal:
-            return [self._ended(surge, Outcome.IGNORED_SURGE, refusal)]
+        if why:
+            return [self._ended(surge, Outcome.IGNORED_SURGE, why)]
         return self.cycle.evaluate(surge_look(surge))
 
     def _ended(self, surge: Surge, outcome: Outcome, why: str) -> DecisionRecord:
         """Return the record of a surge that got no look; it is not stored."""
         look, now = surge_look(surge), self.cycle.clock()
-        reason = outcome.sentence(before=None, granted=None, why=why)
-        return DecisionRecord(self.cycle.new_id(), now, look, outcome, reason)
+        return DecisionRecord(self.cycle.new_id(), now, look, outcome, "").ended(outcome, why)
 
     @property
     def _polls(self) -> Polls:

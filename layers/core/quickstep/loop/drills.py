@@ -44,13 +44,13 @@ def drill(cycle: Cycle, event: AlarmEvent, again: AlarmAgain) -> list[DecisionRe
     draft = DecisionRecord(cycle.new_id(), now, look, Outcome.FAILED_OTHER, "")
     if abs(now - event.at) > cycle.max_event_age:
         why = f"it is of {write_moment(event.at)}"
-        return [_kept(cycle, _ended(draft, Outcome.IGNORED_STALE, why))]
+        return [_kept(cycle, draft.ended(Outcome.IGNORED_STALE, why))]
     try:
         record = _decided(cycle, draft, event)
     except ConfigError as error:
-        record = _ended(draft, Outcome.FAILED_CONFIG, str(error))
+        record = draft.ended(Outcome.FAILED_CONFIG, str(error))
     except CallFailedError as error:
-        record = _ended(draft, error.outcome, error.why)
+        record = draft.ended(error.outcome, error.why)
     return [_kept(cycle, record)]
 
 
@@ -117,8 +117,3 @@ def _kept(cycle: Cycle, record: DecisionRecord) -> DecisionRecord:
     if record.outcome is not Outcome.FAILED_THROTTLED:
         cycle.targets.record(record)
     return record
-
-
-def _ended(record: DecisionRecord, outcome: Outcome, why: str) -> DecisionRecord:
-    reason = outcome.sentence(before=None, granted=None, why=why)
-    return replace(record, outcome=outcome, reason=reason)

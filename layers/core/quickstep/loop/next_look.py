@@ -57,6 +57,9 @@ def next_check(
 ) -> Check | None:
     """Return when to look again after an evaluation; None where the chain ends.
 
+    Ordinarily that is the engine's own `next_check_in`: `proposal.RECHECK_SECONDS`, or what a rule
+    set with `checked_again_in`.
+
     `wait` is how long a throttled target waits for its turn; None if it has no number.
     """
     look = record.look

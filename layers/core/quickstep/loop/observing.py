@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from quickstep.protocol.ports import Metrics, Queues
 
 
-ALARM_PERIOD = 10
-"""The period of a high-resolution alarm, assumed until an alarm's definition is known."""
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The alarms by policy, and the start of the newest datapoint of each that shows one.
@@ -167,8 +163,13 @@ class Observer:
             denied = seen.denied or _denied(error)
             return replace(seen, alarms={**seen.alarms, **unread}, denied=denied)
         readings = {
-            name: (in_newest_seconds if at_once and fine[name].period == 1 else in_full)(
-                target, target.policy(name), known[name], points.get(name, ()), now
+            name: reading_of(
+                target,
+                target.policy(name),
+                known[name],
+                points.get(name, ()),
+                now,
+                newest_seconds=at_once and fine[name].period == 1,
             )
             for name in definitions
         }
@@ -206,33 +207,27 @@ def readings_of(
     }
 
 
-def in_full(
+def reading_of(
     target: ScalableTarget,
     policy: Policy | None,
     known: KnownAlarm,
     points: Sequence[Datapoint],
     now: datetime,
+    *,
+    newest_seconds: bool,
 ) -> Reading:
-    """Return what an alarm's newest complete periods say, and the load before them."""
+    """Return what an alarm's metric says, and the load before.
+
+    Its newest complete periods count, or else its newest seconds.
+    """
     definition = known.definition
     assert definition is not None  # noqa: S101 - only what is defined is read
+    if newest_seconds:
+        every, whole = target.publish_seconds, surge_interval(target, policy)
+        return of_newest_seconds(definition, points, known.acted_on, now, every=every, whole=whole)
     reading = judge(definition, coarse(points, definition.period), known.acted_on, now)
     history = _history(policy, target, definition, points, now)
     return replace(reading, alarm=replace(reading.alarm, **history))
-
-
-def in_newest_seconds(
-    target: ScalableTarget,
-    policy: Policy | None,
-    known: KnownAlarm,
-    points: Sequence[Datapoint],
-    now: datetime,
-) -> Reading:
-    """Return what the newest seconds of an alarm's metric say, and the load before them."""
-    definition = known.definition
-    assert definition is not None  # noqa: S101 - only what is defined is read
-    every, whole = target.publish_seconds, surge_interval(target, policy)
-    return of_newest_seconds(definition, points, known.acted_on, now, every=every, whole=whole)
 
 
 def _unreadable(error: CallFailedError) -> str:
@@ -294,16 +289,8 @@ def _is_read(target: ScalableTarget, memory: Memory, look: Look, name: str, now:
 
 def _unread(known: KnownAlarm, now: datetime) -> Alarm:
     """Return what is known of an alarm whose metric was not read."""
-    definition = known.definition
-    return Alarm(
-        known.state,
-        threshold=definition.threshold if definition else None,
-        muted=known.silenced(now),
-        no_data="its metric was not read",
-        metric=definition.metric if definition else "",
-        alarm_period=definition.period if definition else ALARM_PERIOD,
-        comparison=definition.comparison if definition else None,
-    )
+    shown = known.definition.alarm(known.state) if known.definition else Alarm(known.state)
+    return replace(shown, muted=known.silenced(now), no_data="its metric was not read")
 
 
 def _shown(event: AlarmEvent, known: KnownAlarm, now: datetime) -> tuple[Alarm, datetime | None]:

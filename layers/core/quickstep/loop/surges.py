@@ -7,7 +7,7 @@ are made: one to the item and one to the account's count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -37,33 +37,26 @@ FOLLOWED = timedelta(seconds=60)
 """How long a surge is followed second by second, unless an alarm goes to ALARM first."""
 
 
-@dataclass(frozen=True, slots=True)
-class SurgeBounds:
-    """Decides which surges get a look."""
+def refusal(surge: Surge, now: datetime, targets: Targets, looks: SurgeLooks) -> str | None:
+    """Return why a surge gets no look; None if it gets one, which is then counted.
 
-    targets: Targets
-    looks: SurgeLooks
+    The service's own limits come before the account's, so that a flood of messages about one
+    service leaves the other services their looks.
 
-    def refusal(self, surge: Surge, now: datetime) -> str | None:
-        """Return why a surge gets no look; None if it gets one, which is then counted.
-
-        The service's own limits come before the account's, so that a flood of messages about one
-        service leaves the other services their looks.
-
-        Raises:
-            CallFailedError: the table throttles.
-        """
-        if not -CLOCKS <= now - surge.at <= OLDEST:
-            return f"it was felt at {write_moment(surge.at)}, too long ago or in the future"
-        memory, _ = self.targets.peek(surge.service.resource_id)
-        if not any(known.definition for known in memory.alarms.values()):
-            return "the service has no known alarm"
-        if any(now - at < BETWEEN for at in memory.surges):
-            return f"the service was looked at less than {BETWEEN.seconds} s ago"
-        if len(lately(memory, now)) >= MOST_SURGES:
-            minutes = WINDOW // timedelta(minutes=1)
-            return f"the service had {MOST_SURGES} looks in the last {minutes} minutes"
-        return None if self.looks.take(now) else "this second's looks of the account are used up"
+    Raises:
+        CallFailedError: the table throttles.
+    """
+    if not -CLOCKS <= now - surge.at <= OLDEST:
+        return f"it was felt at {write_moment(surge.at)}, too long ago or in the future"
+    memory, _ = targets.peek(surge.service.resource_id)
+    if not any(known.definition for known in memory.alarms.values()):
+        return "the service has no known alarm"
+    if any(now - at < BETWEEN for at in memory.surges):
+        return f"the service was looked at less than {BETWEEN.seconds} s ago"
+    if len(lately(memory, now)) >= MOST_SURGES:
+        minutes = WINDOW // timedelta(minutes=1)
+        return f"the service had {MOST_SURGES} looks in the last {minutes} minutes"
+    return None if looks.take(now) else "this second's looks of the account are used up"
 
 
 def surge_look(surge: Surge) -> Look:

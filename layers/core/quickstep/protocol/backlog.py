@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quickstep.config import MAX_QUEUES
 from quickstep.engine.backlog import Backlog, Queue, QueueReading
-from quickstep.fields import Field, read_optional_moment, write_moment, write_optional_moment
+from quickstep.fields import Field, write_moment, write_optional_moment
 from quickstep.protocol.patience import needs_list, read_needs
 
 if TYPE_CHECKING:
@@ -48,21 +48,17 @@ def read_backlog(field: Field | None) -> Backlog | None:
     """Read what `backlog_dict` wrote; note what is unreadable."""
     if field is None:
         return None
-    members = field.whole("queues", "needs", "empty_since", optional=())
-    if members is None:
-        return None
+    members = field.whole("queues", "needs", "empty_since", strict=True)
     queues = members["queues"].members(at_most=MAX_QUEUES)
     return Backlog(
-        {policy: queue for policy, each in queues.items() if (queue := _read_queue(each))},
+        {policy: _read_queue(each) for policy, each in queues.items()},
         tuple(read_needs(members["needs"])),
-        read_optional_moment(members["empty_since"].optional()),
+        members["empty_since"].optional_moment(),
     )
 
 
-def _read_queue(field: Field) -> Queue | None:
-    members = field.whole("at", "reading", "arrivals", "trouble", optional=())
-    if members is None:
-        return None
+def _read_queue(field: Field) -> Queue:
+    members = field.whole("at", "reading", "arrivals", "trouble", strict=True)
     reading = members["reading"].optional()
     arrivals = members["arrivals"].number()
     if arrivals < 0:
@@ -77,10 +73,9 @@ def _read_queue(field: Field) -> Queue | None:
 
 def read_reading(field: Field) -> QueueReading:
     """Read `{"visible", "in_flight", "delayed"}`; missing counts are 0."""
-    members = field.members(optional=(*_COUNTS, "dead_letters"))
-    counts = {name: members[name].integer(0) for name in _COUNTS if name in members}
-    dead = members.get("dead_letters")
-    return QueueReading(**{"visible": 0, **counts}, dead_letters=dead.text() if dead else "")
+    members = field.whole(optional=(*_COUNTS, "dead_letters"), strict=True)
+    counts = {name: members[name].integer(0) for name in _COUNTS}
+    return QueueReading(**counts, dead_letters=members["dead_letters"].text())
 
 
 def backlog_as_of(backlog: Backlog, past: Callable[[datetime], datetime]) -> Backlog:

@@ -165,12 +165,13 @@ def counts_dict(counts: Counts) -> dict[str, Any]:
 
 
 def read_counts(item: Mapping[str, Field]) -> Counts:
-    """Read what `counts_dict` wrote, from the attributes present."""
+    """Read what `counts_dict` wrote."""
+    asked = item["asked"].optional()
     return Counts(
-        item["desired"].integer(0) if "desired" in item else None,
-        _read_count(item["asked"]) if "asked" in item else None,
-        _read_all(item.get("replaced")),
-        _read_all(item.get("late")),
+        item["desired"].optional_integer(0),
+        _read_count(asked) if asked else None,
+        tuple(map(_read_count, item["replaced"].items())),
+        tuple(map(_read_count, item["late"].items())),
     )
 
 
@@ -178,13 +179,6 @@ def _count_dict(count: Count) -> dict[str, Any]:
     return {"number": count.number, "at": write_moment(count.at)}
 
 
-def _read_all(field: Field | None) -> tuple[Count, ...]:
-    counts = [_read_count(item) for item in field.items()] if field else []
-    return tuple(count for count in counts if count)
-
-
-def _read_count(field: Field) -> Count | None:
+def _read_count(field: Field) -> Count:
     members = field.whole("number", "at")
-    if members is None:
-        return None
     return Count(members["number"].integer(0), members["at"].moment())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from quickstep.fields import present, write_moment
+from quickstep.fields import write_moment
 from quickstep.protocol.quotas import UPDATE_SERVICE
 
 if TYPE_CHECKING:
@@ -136,15 +136,12 @@ def write_turn(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def read_turn(field: Field | None) -> Turn | None:
-    """Read `{"since", "lane", "number"}`; None if missing, or after a problem."""
+    """Read `{"since", "lane", "number"}`; None if missing."""
     if field is None:
         return None
-    members = field.members(required=("since",), optional=("lane", "number"))
-    if "since" not in members:
-        return None
-    lane, number = present(members, "lane"), present(members, "number")
+    members = field.whole("since", optional=("lane", "number"), strict=True)
     return Turn(
         members["since"].moment(),
-        lane.integer(0, LANES - 1) if lane else None,
-        number.integer(1, MAX_NUMBER) if number else None,
+        members["lane"].optional_integer(0, LANES - 1),
+        members["number"].optional_integer(1, MAX_NUMBER),
     )

@@ -13,7 +13,6 @@ from quickstep.fields import (
     Field,
     InvalidDocumentError,
     Problems,
-    read_optional_moment,
     write_moment,
     write_optional_moment,
 )
@@ -223,8 +222,8 @@ def read_claim(item: Mapping[str, Any]) -> Claim:
     """
     waiting = {}
     for key, value in item.items():
-        if key.startswith(WAITING) and (known := read_known(Field(value, key, Problems()))):
-            waiting[key.removeprefix(WAITING)] = known
+        if key.startswith(WAITING) and isinstance(value, dict) and {"state", "at"} <= value.keys():
+            waiting[key.removeprefix(WAITING)] = read_known(Field(value, key, Problems()))
     entries = {name: entry for name, entry in item.items() if is_operators(name)}
     return Claim(read_memory(item), waiting, str(item.get("mark", "")), entries)
 
@@ -239,60 +238,46 @@ def read_memory(item: Mapping[str, Any]) -> Memory:
         CorruptItemError: an attribute is not what `memory_dict` writes.
     """
     problems = Problems()
-    item_fields = {key: Field(value, key, problems) for key, value in item.items()}
-    present = {key: member for key, member in item_fields.items() if member.value is not None}
-    alarms = present["alarms"].members() if "alarms" in present else {}
-    deleted = present["deleted"].members() if "deleted" in present else {}
+    given = {key: value for key, value in item.items() if value is not None}
+    known = Field(given, "", problems).whole(optional=_ATTRIBUTES)
     memory = Memory(
         state=replace(
             read_operators(item),
-            scale_out=read_activity(present.get("scale_out")),
-            scale_in=read_activity(present.get("scale_in")),
-            launches=tuple(Launch(*each) for each in read_batches(present.get("launches"))),
-            removals=tuple(
-                Removal(at, count) for at, count, _ in read_batches(present.get("removals"))
-            ),
-            patience=read_patiences(present.get("patience")),
+            scale_out=read_activity(known["scale_out"].optional()),
+            scale_in=read_activity(known["scale_in"].optional()),
+            launches=tuple(Launch(*each) for each in read_batches(known["launches"])),
+            removals=tuple(Removal(at, count) for at, count, _ in read_batches(known["removals"])),
+            patience=read_patiences(known["patience"]),
         ),
-        alarms={policy: alarm for policy, f in alarms.items() if (alarm := read_known(f))},
-        deleted={policy: gone for policy, f in deleted.items() if (gone := _read_deletion(f))},
-        counts=read_counts(present),
-        generation=present["generation"].integer(0) if "generation" in present else 0,
-        check_at=read_optional_moment(present.get("check_at")),
-        requested_at=read_optional_moment(present.get("requested_at")),
-        turn=read_turn(present.get("turn")),
-        listed=present["listed"].boolean() if "listed" in present else False,
-        surges=tuple(
-            at.moment()
-            for at in (present["surges"].items(at_most=MOST_SURGES) if "surges" in present else ())
-        ),
-        queues=tuple(
-            each.text()
-            for each in (present["queues"].items(at_most=MAX_QUEUES) if "queues" in present else ())
-        ),
-        backlog=read_backlog(present.get("backlog")),
-        failed_at=read_optional_moment(present.get("failed_at")),
-        incident=present["incident"].text() if "incident" in present else "",
+        alarms={policy: read_known(each) for policy, each in known["alarms"].members().items()},
+        deleted={policy: _read_gone(each) for policy, each in known["deleted"].members().items()},
+        counts=read_counts(known),
+        generation=known["generation"].integer(0),
+        check_at=known["check_at"].optional_moment(),
+        requested_at=known["requested_at"].optional_moment(),
+        turn=read_turn(known["turn"].optional()),
+        listed=known["listed"].boolean(),
+        surges=tuple(at.moment() for at in known["surges"].items(at_most=MOST_SURGES)),
+        queues=tuple(each.text() for each in known["queues"].items(at_most=MAX_QUEUES)),
+        backlog=read_backlog(known["backlog"].optional()),
+        failed_at=known["failed_at"].optional_moment(),
+        incident=known["incident"].text(),
     )
     problems.raise_any(CorruptItemError)
     return memory
 
 
-def read_batches(field: Field | None) -> Iterator[tuple[datetime, int, int | None]]:
+def read_batches(field: Field) -> Iterator[tuple[datetime, int, int | None]]:
     """Read a list of `{"at", "count"}`: launches, which may also have a `"from"`, or removals."""
-    for item in field.items() if field else []:
-        members = item.whole("at", "count")
-        if members is not None:
-            before = members["from"].optional() if "from" in members else None
-            number = before.integer(0) if before else None
-            yield members["at"].moment(), members["count"].integer(0), number
+    for item in field.items():
+        members = item.whole("at", "count", optional=("from",))
+        before = members["from"].optional_integer(0)
+        yield members["at"].moment(), members["count"].integer(0), before
 
 
-def _read_deletion(field: Field) -> Deletion | None:
-    members = field.members(required=("at",), optional=("acted_on",))
-    if "at" not in members:
-        return None
-    return Deletion(members["at"].moment(), read_optional_moment(members.get("acted_on")))
+def _read_gone(field: Field) -> Deletion:
+    members = field.whole("at", optional=("acted_on",), strict=True)
+    return Deletion(members["at"].moment(), members["acted_on"].optional_moment())
 
 
 def _write_activity(activity: ScalingActivity | None) -> dict[str, Any] | None:
@@ -302,12 +287,14 @@ def _write_activity(activity: ScalingActivity | None) -> dict[str, Any] | None:
 
 
 def read_activity(field: Field | None) -> ScalingActivity | None:
-    """Read `{"at", "from", "to"}`; None if missing, or after a problem."""
+    """Read `{"at", "from", "to"}`; None if missing."""
     if field is None:
         return None
     members = field.whole("at", "from", "to")
-    if members is None:
-        return None
     return ScalingActivity(
         members["at"].moment(), members["from"].integer(0), members["to"].integer(0)
     )
+
+
+_ATTRIBUTES = tuple(memory_dict(Memory(incident="any")))
+"""What a commit writes: the outcome of an incident only while there is one."""

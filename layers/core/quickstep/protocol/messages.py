@@ -24,13 +24,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 from quickstep.alarms.known import known_dict, read_known
 from quickstep.config import MAX_POLICIES, MAX_TASKS
 from quickstep.fields import (
-    FIRST_MOMENT,
     Field,
     InvalidDocumentError,
     Problem,
     Problems,
     parse_json,
-    read_optional_moment,
     write_moment,
     write_optional_moment,
 )
@@ -46,7 +44,7 @@ from quickstep.protocol.polls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from quickstep.alarms.known import KnownAlarm
@@ -221,12 +219,11 @@ def read_records(records: Any) -> list[Delivered]:
     problems = Problems()
     read = []
     for record in Field(records, "Records", problems).items(at_least=1, at_most=MAX_RECORDS):
-        members = record.whole("messageId", "body")
-        if members is not None:
-            queue = members["eventSourceARN"].text() if "eventSourceARN" in members else ""
-            read.append(Delivered(members["messageId"].text(), members["body"].value, queue))
-            if not isinstance(members["body"].value, str):
-                members["body"].wrong("must be a string")
+        members = record.whole("messageId", "body", optional=("eventSourceARN",))
+        message_id, queue = members["messageId"].text(), members["eventSourceARN"].text()
+        read.append(Delivered(message_id, members["body"].value, queue))
+        if not isinstance(members["body"].value, str):
+            members["body"].wrong("must be a string")
     if problems.found:
         rule = "must be messages of a queue; what SNS or another source sends is not applied"
         raise MessageError([Problem("Records", rule), *problems.found])
@@ -273,13 +270,13 @@ def _root(text: str, problems: Problems) -> Field:
 
 def _read_recheck(field: Field) -> Recheck:
     keys = ("resource_id", "generation", "attempt", "turn")
-    members = _members(field, *keys, optional=("felt_at",))
+    members = field.whole(*keys, optional=("felt_at",), strict=True)
     return Recheck(
         _service(members["resource_id"]),
         members["generation"].integer(0, MAX_GENERATION),
         members["attempt"].integer(0, MAX_ATTEMPTS),
         read_turn(members["turn"].optional()),
-        read_optional_moment(members.get("felt_at")),
+        members["felt_at"].optional_moment(),
     )
 
 
@@ -289,7 +286,7 @@ def _read_alarm_again(field: Field) -> AlarmAgain:
 
 
 def _read_heartbeats(field: Field) -> Heartbeats:
-    members = _members(field, "describe", "targets")
+    members = field.whole("describe", "targets", strict=True)
     targets = members["targets"].items(at_least=1, at_most=MAX_DESCRIBED)
     heartbeats = tuple(_read_heartbeat(target) for target in targets)
     if len({heartbeat.service.cluster for heartbeat in heartbeats}) > 1:
@@ -299,24 +296,24 @@ def _read_heartbeats(field: Field) -> Heartbeats:
 
 def _read_heartbeat(field: Field) -> Heartbeat:
     # The previous release wrote no time.
-    members = _members(field, "resource_id", "alarms", "complete", optional=("listed_at",))
+    keys = ("resource_id", "alarms", "complete")
+    members = field.whole(*keys, optional=("listed_at",), strict=True)
     alarms = members["alarms"].members(at_most=MAX_POLICIES)
     return Heartbeat(
         _service(members["resource_id"]),
-        {policy: known for policy, alarm in alarms.items() if (known := read_known(alarm))},
+        {policy: read_known(alarm) for policy, alarm in alarms.items()},
         members["complete"].boolean(),
-        read_optional_moment(members.get("listed_at")),
+        members["listed_at"].optional_moment(),
     )
 
 
 def _read_sweep(field: Field) -> Sweep:
-    token = _members(field, "next_token")["next_token"].optional()
+    token = field.whole("next_token", strict=True)["next_token"].optional()
     return Sweep(token.text() if token else None)
 
 
 def _read_request(field: Field) -> Request:
-    members = _members(field, "resource_id", "id", "at", "what", "capacity")
-    capacity = members["capacity"].optional()
+    members = field.whole("resource_id", "id", "at", "what", "capacity", strict=True)
     return Request(
         _service(members["resource_id"]),
         members["id"].text("[0-9A-Za-z-]{1,64}", "must be 1 to 64 letters, digits and -"),
@@ -324,22 +321,13 @@ def _read_request(field: Field) -> Request:
         members["what"].text(
             rf"(?s).{{0,{LONGEST_TEXT}}}", f"must have at most {LONGEST_TEXT} characters"
         ),
-        capacity.integer(0, MAX_TASKS) if capacity else None,
+        members["capacity"].optional_integer(0, MAX_TASKS),
     )
 
 
 def _read_surge(field: Field) -> Surge:
     members = field.whole("resource_id", "at")
-    if members is None:
-        return Surge(ServiceName("", ""), FIRST_MOMENT)
     return Surge(_service(members["resource_id"]), members["at"].moment())
-
-
-def _members(field: Field, *keys: str, optional: Iterable[str] = ()) -> dict[str, Field]:
-    """Return exactly these members; a missing one has been noted, and reads as null."""
-    members = field.members(required=keys, optional=optional)
-    missing = {key: Field(None, f"{field.path}.{key}", Problems()) for key in keys}
-    return missing | members
 
 
 def _service(field: Field) -> ServiceName:

@@ -15,8 +15,6 @@ from quickstep.fields import (
     Field,
     Problem,
     Problems,
-    present,
-    read_optional_moment,
     write_moment,
     write_optional_moment,
 )
@@ -163,16 +161,15 @@ def read_override(field: Field | None) -> Override | None:
     if field is None:
         return None
     keys = ("min", "max", "from", "until", "reason", "by", "at", "force")
-    members = field.members(optional=keys)
-    minimum, maximum = present(members, "min"), present(members, "max")
-    until, reason = present(members, "until"), present(members, "reason")
+    members = field.whole(optional=keys, strict=True)
+    reason = members["reason"].optional()
     override = Override(
-        minimum.integer(0, MAX_TASKS) if minimum else None,
-        maximum.integer(0, MAX_TASKS) if maximum else None,
-        until.moment() if until else None,
+        members["min"].optional_integer(0, MAX_TASKS),
+        members["max"].optional_integer(0, MAX_TASKS),
+        members["until"].optional_moment(),
         reason.text() if reason else "",
-        begins=read_optional_moment(members.get("from")),
-        forced="force" in members and members["force"].boolean(),
+        begins=members["from"].optional_moment(),
+        forced=members["force"].boolean(),
     )
     lowest, highest = override.min_capacity, override.max_capacity
     if lowest is not None and highest is not None and lowest > highest:
@@ -184,11 +181,10 @@ def read_pause(field: Field | None) -> Pause | None:
     """Read `{"directions", "until", "reason", "by", "at"}`; only the first is required."""
     if field is None:
         return None
-    members = field.members(required=("directions",), optional=("until", "reason", "by", "at"))
-    until, reason = present(members, "until"), present(members, "reason")
-    listed = members["directions"].items(at_least=1) if "directions" in members else []
+    members = field.whole("directions", optional=("until", "reason", "by", "at"), strict=True)
+    reason, listed = members["reason"].optional(), members["directions"].items(at_least=1)
     return Pause(
         frozenset(direction.choice(Direction) for direction in listed),
-        until.moment() if until else None,
+        members["until"].optional_moment(),
         reason.text() if reason else "",
     )

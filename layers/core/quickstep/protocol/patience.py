@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quickstep.engine.patience import LONGEST_WINDOW, MOST_TASKS, REMEMBERED, Level, Need, Patience
-from quickstep.fields import read_optional_moment, write_moment, write_optional_moment
+from quickstep.fields import write_moment, write_optional_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,24 +38,17 @@ def patience_dict(known: Patience) -> dict[str, Any]:
 def read_patiences(field: Field | None) -> dict[str, Patience]:
     """Read what `patience_dict` wrote, by policy; note what is unreadable."""
     members = field.members() if field else {}
-    return {name: known for name, each in members.items() if (known := _read(each))}
+    return {name: _read(each) for name, each in members.items()}
 
 
-def _read(field: Field) -> Patience | None:
-    members = field.whole("tasks", "grown_at", "needs", "levels", optional=())
-    if members is None:
-        return None
-    levels = [_read_level(item) for item in members["levels"].items(at_most=MOST_ENTRIES)]
+def _read(field: Field) -> Patience:
+    members = field.whole("tasks", "grown_at", "needs", "levels", strict=True)
     return Patience(
         members["tasks"].integer(0, MOST_TASKS),
         members["grown_at"].moment(),
-        tuple(sorted(read_needs(members["needs"]), key=_at, reverse=True)),
-        tuple(level for level in levels if level),
+        tuple(sorted(read_needs(members["needs"]), key=lambda need: need.at, reverse=True)),
+        tuple(map(_read_level, members["levels"].items(at_most=MOST_ENTRIES))),
     )
-
-
-def _at(need: Need) -> datetime:
-    return need.at
 
 
 def needs_list(needs: Iterable[Need]) -> list[dict[str, Any]]:
@@ -66,19 +59,16 @@ def needs_list(needs: Iterable[Need]) -> list[dict[str, Any]]:
 def read_needs(field: Field) -> Iterator[Need]:
     """Yield what `needs_list` wrote; note what is unreadable."""
     for item in field.items(at_most=MOST_ENTRIES):
-        members = item.whole("at", "tasks", optional=())
-        if members is not None:
-            yield Need(members["at"].moment(), members["tasks"].integer(0))
+        members = item.whole("at", "tasks", strict=True)
+        yield Need(members["at"].moment(), members["tasks"].integer(0))
 
 
-def _read_level(field: Field) -> Level | None:
-    members = field.whole("top", "window", "returned_at", "missed", optional=())
-    if members is None:
-        return None
+def _read_level(field: Field) -> Level:
+    members = field.whole("top", "window", "returned_at", "missed", strict=True)
     return Level(
         members["top"].integer(0, MOST_TASKS),
         members["window"].integer(0, LONGEST_WINDOW),
-        read_optional_moment(members["returned_at"].optional()),
+        members["returned_at"].optional_moment(),
         tuple(item.boolean() for item in members["missed"].items(at_most=REMEMBERED)),
     )
 

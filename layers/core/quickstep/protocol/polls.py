@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quickstep.config import MAX_QUEUES
-from quickstep.fields import Field, Problems, write_moment
+from quickstep.fields import Field, write_moment
 from quickstep.naming import (
     QUEUE_NAME,
     QUEUE_NAME_RULE,
@@ -61,13 +61,13 @@ def poll_dict(poll: Poll) -> dict[str, Any]:
 
 def read_survey(field: Field) -> Survey:
     """Read what `survey_dict` wrote; note what is wrong."""
-    token = _members(field, "next_token")["next_token"].optional()
+    token = field.whole("next_token", strict=True)["next_token"].optional()
     return Survey(token.text() if token else None)
 
 
 def read_poll(field: Field) -> Poll:
     """Read what `poll_dict` wrote; note what is wrong."""
-    members = _members(field, "at", "of", "targets")
+    members = field.whole("at", "of", "targets", strict=True)
     return Poll(
         members["at"].moment(),
         _read_targets(members["targets"]),
@@ -85,9 +85,3 @@ def _read_targets(field: Field) -> dict[ServiceName, tuple[str, ...]]:
         items = queues.items(at_least=1, at_most=MAX_QUEUES)
         targets[name] = tuple(each.text(QUEUE_NAME, QUEUE_NAME_RULE) for each in items)
     return targets
-
-
-def _members(field: Field, *keys: str) -> dict[str, Field]:
-    members = field.members(required=keys, optional=())
-    missing = {key: Field(None, f"{field.path}.{key}", Problems()) for key in keys}
-    return missing | members

@@ -5,7 +5,7 @@ The dictionaries made here give a decision its one shape: in the table, the logs
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,11 @@ class DecisionRecord:
     def resource_id(self) -> str:
         """The scalable target that the record belongs to."""
         return self.look.service.resource_id
+
+    def ended(self, outcome: Outcome, why: str) -> DecisionRecord:
+        """Return the record of an evaluation that ended so, without changing capacity."""
+        reason = outcome.sentence(before=None, granted=None, why=why)
+        return replace(self, outcome=outcome, reason=reason)
 
     @cached_property
     def as_dict(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def read_remembered(field: Field, now: datetime) -> State:
         scale_out=_activity(members.get("scale_out"), now),
         scale_in=_activity(members.get("scale_in"), now),
         launches=tuple(
-            Launch(_moment(at, now), count.integer(0), _number(before.optional()))
+            Launch(_moment(at, now), count.integer(0), before.optional_integer(0))
             for at, count, before in launches
         ),
         removals=tuple(
@@ -83,10 +83,6 @@ def _activity(field: Field | None, now: datetime) -> ScalingActivity | None:
     for at, before, after in _groups(field, 3):
         return ScalingActivity(_moment(at, now), before.integer(0), after.integer(0))
     return None
-
-
-def _number(field: Field | None) -> int | None:
-    return field.integer(0) if field else None
 
 
 def _moment(field: Field, now: datetime) -> datetime:

@@ -70,28 +70,18 @@ _DECIDED = {
         "계산합니다"
     ),
     # load
-    "the load is rising by {n} a second; in {n2} s, expect {value} per task": (
-        "부하가 초당 {n}씩 증가하고 있어 {n2}초 후 태스크당 {value} 수준으로 예상합니다"
-    ),
-    "the load is rising by {n} a second; in {n2} s, expect {value}": (
-        "부하가 초당 {n}씩 증가하고 있어 {n2}초 후 {value} 수준으로 예상합니다"
+    "the load is rising by {n} a second; in {n2} s, expect {value}{each}": (
+        "부하가 초당 {n}씩 증가하고 있어 {n2}초 후{each} {value} 수준으로 예상합니다"
     ),
     "{spread} expect {value} each": "{spread} 태스크당 {value} 수준으로 예상합니다",
     "the last minute's mean of {value} needs {tasks}": (
         "최근 1분 평균 {value} 기준으로 {tasks}가 필요합니다"
     ),
-    "{n} of {n2} are missing, and a load of {value} needs {n3}": (
-        "{n2}개 중 {n}개가 실행되지 않고 있으며, 부하 {value} 기준으로 {n3}개가 필요합니다"
+    "{n} of {n2} are missing, and a load of {value} needs {n3}{ecs}": (
+        "{n2}개 중 {n}개가 실행되지 않고 있으며, 부하 {value} 기준으로 {n3}개가 필요합니다{ecs}"
     ),
-    "{n} of {n2} are missing, and a load of {value} needs {n3}. ECS says: {quoted}": (
-        "{n2}개 중 {n}개가 실행되지 않고 있으며, 부하 {value} 기준으로 {n3}개가 필요합니다. ECS "
-        "메시지: {quoted}"
-    ),
-    "a load of {value} needs {tasks} to stay below {value2} each": (
-        "부하 {value} 기준으로 태스크당 {value2} 미만을 유지하려면 {tasks}가 필요합니다"
-    ),
-    "a load of {value}, noise included, needs {tasks} to stay below {value2} each": (
-        "부하 {value}(변동 포함) 기준으로 태스크당 {value2} 미만을 유지하려면 {tasks}가 필요합니다"
+    "a load of {value}{noise} needs {tasks} to stay below {value2} each": (
+        "부하 {value}{noise} 기준으로 태스크당 {value2} 미만을 유지하려면 {tasks}가 필요합니다"
     ),
     "the load needs {tasks}, so the maximum leaves no fewer": (
         "현재 부하에 {tasks}가 필요하므로 최대 용량에 맞추더라도 그보다 적게 남기지 않습니다"
@@ -149,10 +139,7 @@ _HELD = {
     "{name} has no known alarm, so no task is removed": (
         "{name} 경보를 알 수 없어 태스크를 줄이지 않습니다"
     ),
-    "{n} of {n2} serving tasks is not reporting, so none is removed": (
-        "서비스 중인 태스크 {n2}개 중 {n}개가 지표를 보고하지 않아 태스크를 줄이지 않습니다"
-    ),
-    "{n} of {n2} serving tasks are not reporting, so none is removed": (
+    "{n} of {n2} serving tasks {are} not reporting, so none is removed": (
         "서비스 중인 태스크 {n2}개 중 {n}개가 지표를 보고하지 않아 태스크를 줄이지 않습니다"
     ),
     "{n} tasks are reporting, more than the {n2} there can be, so none is removed": (
@@ -171,8 +158,7 @@ _HELD = {
     "{late}, expect {value} per task, {side} the threshold of {n}.": (
         "{late} 태스크당 {value}(임계값 {n} {side}) 수준으로 예상합니다"
     ),
-    "{n} has yet to serve ({why})": "{n}개가 아직 서비스를 시작하지 않았습니다 ({why})",
-    "{n} have yet to serve ({why})": "{n}개가 아직 서비스를 시작하지 않았습니다 ({why})",
+    "{n} {have} yet to serve ({why})": "{n}개가 아직 서비스를 시작하지 않았습니다 ({why})",
     "{n} of {n2} are missing ({why}). ECS says: {quoted}": (
         "{n2}개 중 {n}개가 실행되지 않고 있습니다 ({why}). ECS 메시지: {quoted}"
     ),
@@ -191,12 +177,7 @@ _HELD = {
     "no task is removed while an operator's entry is unreadable: {quoted}": (
         "운영자 항목을 읽을 수 없는 동안에는 태스크를 줄이지 않습니다: {quoted}"
     ),
-    "{direction} is paused": "{direction} 동작이 일시 중지되었습니다",
-    "{direction} is paused until {moment}": "{direction} 동작이 {moment}까지 일시 중지되었습니다",
-    "{direction} is paused until {moment}: {quoted}": (
-        "{direction} 동작이 {moment}까지 일시 중지되었습니다: {quoted}"
-    ),
-    "{direction} is paused: {quoted}": "{direction} 동작이 일시 중지되었습니다: {quoted}",
+    "{direction} is paused{until}{said}": "{direction} 동작이{until} 일시 중지되었습니다{said}",
     "an operator asked for {tasks}, and that many are desired": (
         "운영자가 {tasks}를 요청했으며 원하는 태스크 수가 이미 그와 같습니다"
     ),
@@ -298,16 +279,14 @@ REASONS = {
         "{quoted}": "{quoted}",
     },
     "tasks": {
-        "{n} task": "태스크 {n}개",
-        "{n} tasks": "태스크 {n}개",
+        "{n} task{s}": "태스크 {n}개",
         "an unknown number of tasks": "알 수 없는 수의 태스크",
         "An unknown number of tasks": "알 수 없는 수의 태스크",
     },
     "value": {
         "{n}": "{n}",
         "{n} requests/s": "초당 요청 {n}건",
-        "{n} messages": "메시지 {n}개",
-        "{n} message": "메시지 {n}개",
+        "{n} message{s}": "메시지 {n}개",
         "{n} ms": "{n} ms",
     },
     "where": {
@@ -330,6 +309,16 @@ REASONS = {
         "removes {n} %": "{n}% 감소",
         "sets {n}": "{n}개로 설정",
     },
+    # What a sentence may have, and what agrees with a number: Korean needs none of the latter.
+    "ecs": {"": "", ". ECS says: {quoted}": ". ECS 메시지: {quoted}"},
+    "until": {"": "", " until {moment}": " {moment}까지"},
+    "said": {"": "", ": {quoted}": ": {quoted}"},
+    "noise": {"": "", ", noise included,": "(변동 포함)"},
+    "each": {"": "", " per task": " 태스크당"},
+    "s": {"": "", "s": ""},
+    "are": {"is": "", "are": ""},
+    "have": {"has": "", "have": ""},
+    "do": {"it does": "", "they do": ""},
     "side": {"above": "초과", "below": "미만", "at": "동일"},
     "source": {
         "the policy": "정책",
@@ -355,19 +344,12 @@ REASONS = {
         ),
     },
     "late": {
-        "{n} has yet to report. Once it does": "{n}개가 아직 지표를 보고하지 않았습니다. 보고하면",
-        "{n} have yet to report. Once they do": "{n}개가 아직 지표를 보고하지 않았습니다. 보고하면",
-        "{n} has yet to serve. Once it does": (
-            "{n}개가 아직 서비스를 시작하지 않았습니다. 시작하면"
-        ),
-        "{n} have yet to serve. Once they do": (
-            "{n}개가 아직 서비스를 시작하지 않았습니다. 시작하면"
-        ),
+        "{n} {have} yet to report. Once {do}": "{n}개가 아직 지표를 보고하지 않았습니다. 보고하면",
+        "{n} {have} yet to serve. Once {do}": "{n}개가 아직 서비스를 시작하지 않았습니다. 시작하면",
     },
     "needs": {
         "a load of {n} needs": "부하 {n} 기준으로",
-        "{value} need": "{value} 기준으로",
-        "{value} needs": "{value} 기준으로",
+        "{value} need{s}": "{value} 기준으로",
     },
     "sum": {
         "{sized}": "{sized}",
@@ -383,10 +365,7 @@ REASONS = {
         "{needs} {tasks} at {n} each, assuming {n2} are serving": (
             "{needs} 태스크당 {n}씩 {tasks}가 필요합니다(서비스 중인 태스크 {n2}개로 가정)"
         ),
-        "{tasks} at {value} need {n} at {value2}": (
-            "{value} 수준인 {tasks}를 {value2} 수준으로 낮추려면 {n}개가 필요합니다"
-        ),
-        "{tasks} at {value} needs {n} at {value2}": (
+        "{tasks} at {value} need{s} {n} at {value2}": (
             "{value} 수준인 {tasks}를 {value2} 수준으로 낮추려면 {n}개가 필요합니다"
         ),
     },
@@ -404,8 +383,7 @@ REASONS = {
     "part": {"{jobs} need {n}": "{jobs} 기준 {n}개", "{jobs}": "{jobs}"},
     "jobs": {
         "{name}: {waiting}": "{name}: {waiting}",
-        "{name}: {waiting}, {n} jobs in all,": "{name}: {waiting}(모두 {n}개)",
-        "{name}: {waiting}, {n} job in all,": "{name}: {waiting}(모두 {n}개)",
+        "{name}: {waiting}, {n} job{s} in all,": "{name}: {waiting}(모두 {n}개)",
     },
     "waiting": {
         "no jobs": "작업 없음",

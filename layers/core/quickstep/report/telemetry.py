@@ -122,10 +122,6 @@ def _milliseconds(name: str, duration: timedelta) -> Metric:
 _T = TypeVar("_T")
 
 
-def _to_nobody(_records: list[DecisionRecord]) -> list[str]:
-    return []
-
-
 def tell(
     announce: Callable[[list[DecisionRecord]], list[str]], records: list[DecisionRecord]
 ) -> None:
@@ -138,7 +134,7 @@ def tell(
 def deliver(
     receive: Callable[[_T], list[DecisionRecord]],
     what: _T,
-    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
+    announce: Callable[[list[DecisionRecord]], list[str]],
 ) -> dict[str, Any]:
     """Evaluate what came, report it and announce it; refuse foreign input without a retry."""
     try:
@@ -174,7 +170,7 @@ def _count_denied(why: str) -> None:
 def deliver_each(
     receive: Callable[[str, str], list[DecisionRecord]],
     records: Any,
-    announce: Callable[[list[DecisionRecord]], list[str]] = _to_nobody,
+    announce: Callable[[list[DecisionRecord]], list[str]],
 ) -> dict[str, Any]:
     """Evaluate a queue's messages; return the ids of failed ones, which come back alone.
 

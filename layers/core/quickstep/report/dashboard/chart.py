@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard import plot
 from quickstep.report.dashboard.html import Markup, element, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
 from quickstep.report.dashboard.plot import Across, Upward, number
+from quickstep.report.dashboard.tasks import held
 from quickstep.report.dashboard.times import (
     clock,
     local,
@@ -26,15 +29,14 @@ from quickstep.report.dashboard.times import (
     moment,
     offset_name,
     ticks,
-    utc_clock,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from quickstep.report.dashboard.incidents import Incident
-    from quickstep.report.dashboard.loads import Line, Panel
+    from quickstep.report.dashboard.loads import Demand, Line, Panel
     from quickstep.report.dashboard.material import Entry, Point, Threshold
     from quickstep.report.dashboard.view import Look, Mark, View
 
@@ -134,46 +136,29 @@ def described(view: View) -> str:
     for steps in (view.desired, view.running):
         if steps.newest is not None:
             said.append(f"{say(steps.name)} {steps.newest}")
-    said.append(say(f"{view.matching:,} decision{'' if view.matching == 1 else 's'}"))
+    said.append(say(many(view.matching, "decision")))
     return say("; ").join(said) + "."
 
 
 # --- panels ---------------------------------------------------------------------------------------
 
 
-class _Draw(Protocol):
-    def __call__(self, one: Upward, /) -> Markup: ...
-
-
-def _panels(stage: _Stage, *, narrow: bool) -> Iterator[tuple[float, float, _Draw]]:
+def _panels(
+    stage: _Stage, *, narrow: bool
+) -> Iterator[tuple[float, float, Callable[[Upward], Markup]]]:
     """Yield each plot from the top: its height, its highest value, and its draw function."""
-    view = stage.view
-    demand = view.demand
+    view, demand = stage.view, stage.view.demand
     if demand is not None:
-        yield (
-            (70 if narrow else 84),
-            plot.ceiling(demand.top),
-            lambda one: _demand(stage, one),
-        )
+        yield 70 if narrow else 84, plot.ceiling(demand.top), partial(_demand, demand, stage)
     for panel in view.panels:
         height = (120 if narrow else 150) if panel is view.panels[0] else 90
-        yield height, plot.ceiling(panel.top), _drawing_of(panel, stage)
+        yield height, plot.ceiling(panel.top), partial(_load, panel, stage)
     points = (*view.desired.points, *view.running.points)
     highest = max((point.value for point in points), default=0)
-    yield (
-        (80 if narrow else 96),
-        plot.whole_ceiling(highest),
-        lambda one: _tasks(stage, one),
-    )
+    yield 80 if narrow else 96, plot.whole_ceiling(highest), partial(_tasks, stage)
 
 
-def _drawing_of(panel: Panel, stage: _Stage) -> _Draw:
-    return lambda one: _load(panel, stage, one)
-
-
-def _demand(stage: _Stage, one: Upward) -> Markup:
-    demand = stage.view.demand
-    assert demand is not None  # noqa: S101 - it is drawn where there is one
+def _demand(demand: Demand, stage: _Stage, one: Upward) -> Markup:
     newest = demand.total.newest
     said = stage.say(f"newest {number(newest.value)}" if newest else "no data")
     samples = [plot.Sample("load", said)]
@@ -365,21 +350,17 @@ def _pins(stage: _Stage, opener: Opener) -> Iterator[Markup]:
         x, half = stage.x(mark.at), len(label) * _DIGIT_WIDTH / 2
         fits = bool(label) and x - half > labelled
         labelled = x + half if fits else labelled
-        yield plot.pin(
-            plot.Pin(
-                stage.second(mark.at),
-                SHAPES[mark.kind],
-                str(mark.kind),
-                label,
-                _described(mark, view),
-                opener.opening(mark.entry, view.look),
-                mark.entry.id,
-                stop=len(shown) <= _MOST_STOPS,
-            ),
-            stage.axis,
-            _PIN_Y,
-            labelled=fits,
+        pin = plot.Pin(
+            stage.second(mark.at),
+            SHAPES[mark.kind],
+            str(mark.kind),
+            label if fits else "",
+            _described(mark, view),
+            opener.opening(mark.entry, view.look),
+            mark.entry.id,
+            stop=len(shown) <= _MOST_STOPS,
         )
+        yield plot.pin(pin, stage.axis, _PIN_Y)
 
 
 def _label(mark: Mark) -> str:
@@ -407,8 +388,8 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
     length = view.end - view.start
     if not length:
         return
-    lines = [(name, _Values(*line.parts)) for name, line in _named_lines(view)]
-    desired, running = _Values(view.desired.points), _Values(view.running.points)
+    lines = list(_named_lines(view))
+    desired, running = view.desired.points, view.running.points
     changes = [mark for mark in view.marks if not mark.kind.is_quiet]
     for n in range(slots):
         since, until = (view.start + length * edge / slots for edge in (n, n + 1))
@@ -418,10 +399,10 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         at = min(until, view.known_until)
         said = [
             f"{stage.say(name)}: {number(value)}"
-            for name, values in lines
-            if (value := values.at(since, at)) is not None
+            for name, line in lines
+            if (value := _shown(line, since, at)) is not None
         ]
-        tasks = _counted(desired.held(at), running.held(at), stage, at)
+        tasks = _counted(held(desired, at), held(running, at), stage, at)
         said += [stage.say(tasks)] if tasks else []
         said += [
             stage.say(f"{words(mark.entry.outcome)} at {clock(mark.at, at, view.look.zone)}")
@@ -431,8 +412,8 @@ def _readings(stage: _Stage) -> Iterator[plot.Reading | None]:
         zone = view.look.zone
         title = f"{local(at, zone)} {offset_name(at, zone)}"
         if offset_name(at, zone) != "UTC":
-            title += f" ({utc_clock(at)} UTC)"
-        yield plot.Reading(f"{n}", title, said or [stage.say("nothing is known")])
+            title += f" ({local(at, UTC)} UTC)"
+        yield plot.Reading(title, said or [stage.say("nothing is known")])
 
 
 def _named_lines(view: View) -> Iterator[tuple[str, Line]]:
@@ -457,28 +438,9 @@ def _counted(desired: float | None, running: float | None, stage: _Stage, at: da
     return f"tasks: {', '.join(said)}"
 
 
-class _Values:
-    """A line's values, by time."""
-
-    def __init__(self, *parts: Sequence[Point]) -> None:
-        self._parts = [part for part in parts if part]
-        self._starts = [part[0].at for part in self._parts]
-
-    def at(self, since: datetime, until: datetime) -> float | None:
-        """Return the newest value in a time span, or the last one before it.
-
-        None in a gap of the line.
-        """
-        place = bisect_right(self._starts, until) - 1
-        if place < 0 or self._parts[place][-1].at < since:
-            return None
-        return self._held(place, until)
-
-    def held(self, at: datetime) -> float | None:
-        """Return the newest value, however old; None before the first."""
-        place = bisect_right(self._starts, at) - 1
-        return None if place < 0 else self._held(place, at)
-
-    def _held(self, place: int, at: datetime) -> float:
-        part = self._parts[place]
-        return part[bisect_right(part, at, key=lambda point: point.at) - 1].value
+def _shown(line: Line, since: datetime, until: datetime) -> float | None:
+    """Return a line's newest value in a time span, or the last one before it; None in a gap."""
+    place = bisect_right(line.parts, until, key=lambda part: part[0].at) - 1
+    if place < 0 or line.parts[place][-1].at < since:
+        return None
+    return held(line.parts[place], until)

@@ -14,7 +14,7 @@ from quickstep.protocol.ports import CallFailedError
 from quickstep.report.dashboard.material import Material, read_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from quickstep.alarms.definition import AlarmDefinition
@@ -25,23 +25,16 @@ MOST = 10_000
 """The most decisions to read; older ones are left out, and the page says so."""
 
 
-class Found(Protocol):
-    """A time span's records, as a table returns them."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records in a time span, newest first; `earlier` is the newest one before it.
 
-    @property
-    def records(self) -> Sequence[Mapping[str, Any]]:
-        """The records, newest first."""
-        ...
+    `complete` is False if there were more records than requested; then the oldest are missing.
+    """
 
-    @property
-    def earlier(self) -> Mapping[str, Any] | None:
-        """The newest record before them."""
-        ...
-
-    @property
-    def complete(self) -> bool:
-        """Whether these are all records of the span."""
-        ...
+    records: tuple[Mapping[str, Any], ...]
+    earlier: Mapping[str, Any] | None
+    complete: bool
 
 
 class Decisions(Protocol):

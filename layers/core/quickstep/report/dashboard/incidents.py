@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard.times import lasted
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.material import Entry
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Incident:
     """The looks at one breach, oldest first, and the policies whose alarms were in ALARM then."""
 
@@ -41,24 +42,18 @@ class Incident:
         return all(entry.kind.is_quiet for entry in self.entries)
 
     @property
-    def changes(self) -> int:
-        """How many of the looks changed capacity."""
-        return sum(entry.outcome.changes_capacity for entry in self.entries)
-
-    @property
     def summary(self) -> str:
         """Its result: `high-request-rate in breach for 38 s: 2 → 10 tasks in 2 changes`."""
         breach = f"{', '.join(sorted(self.policies))} in breach"
         duration = f" for {lasted(self.end - self.start)}" if self.end > self.start else ""
-        looks = "1 look" if len(self.entries) == 1 else f"{len(self.entries):,} looks"
-        return f"{breach}{duration}: {self._came}, {looks}"
+        return f"{breach}{duration}: {self._came}, {many(len(self.entries), 'look')}"
 
     @property
     def _came(self) -> str:
-        if not self.changes:
-            return "no change"
         known = [entry for entry in self.entries if entry.outcome.changes_capacity]
-        changes = "1 change" if len(known) == 1 else f"{len(known):,} changes"
+        if not known:
+            return "no change"
+        changes = many(len(known), "change")
         before, after = known[0].before, known[-1].granted
         return changes if None in (before, after) else f"{before} → {after} tasks in {changes}"
 
@@ -82,7 +77,7 @@ def incidents(entries: Iterable[Entry]) -> Mapping[str, Incident]:
         current.policies |= breaching
         current.entries.append(entry)
         found[entry.id] = current
-    for incident in {id(one): one for one in found.values()}.values():
+    for incident in dict.fromkeys(found.values()):
         while not incident.entries[-1].looked and len(incident.entries) > 1:
             found.pop(incident.entries.pop().id, None)
     return found

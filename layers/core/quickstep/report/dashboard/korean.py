@@ -150,8 +150,7 @@ _PAGE = {
     "newest {names}": "최근 {names}",
     "no data": "데이터 없음",
     "; ": ", ",
-    "1 decision": "결정 1건",
-    "{n} decisions": "결정 {n}건",
+    "{n} decision{s}": "결정 {n}건",
     "{name}: above {n}": "{name}: {n} 초과",
     "{name}: below {n}": "{name}: {n} 미만",
     "desired": "원하는 수",
@@ -214,10 +213,7 @@ _HEADLINES = {
     ),
     "Paused at {tasks}{loaded}": "{tasks}에서 일시 중지되었습니다{loaded}",
     "At the maximum of {tasks}{loaded}": "최대 용량인 {tasks}를 실행합니다{loaded}",
-    "{tasks} is starting: {n} of {n2} run{loaded}": (
-        "{tasks}를 시작하는 중이며 {n2}개 중 {n}개가 실행 중입니다{loaded}"
-    ),
-    "{tasks} are starting: {n} of {n2} run{loaded}": (
+    "{tasks} {are} starting: {n} of {n2} run{loaded}": (
         "{tasks}를 시작하는 중이며 {n2}개 중 {n}개가 실행 중입니다{loaded}"
     ),
     "Steady at {tasks}{loaded}": "{tasks}를 안정적으로 유지하고 있습니다{loaded}",
@@ -258,7 +254,7 @@ LABELS = {
         for words, said in _WORDS.items()
         if words.startswith("Failed")
     },
-    "looks": {"1 look": "평가 1회", "{n} looks": "평가 {n}회"},
+    "looks": {"{n} look{s}": "평가 {n}회"},
     "loaded": {
         load + since: load_said + since_said
         for load, load_said in _LOADS.items()
@@ -281,10 +277,8 @@ LABELS = {
         "{step}": "{step}",
     },
     "step": {
-        "1 scale-out": "스케일 아웃 1회",
-        "{n} scale-outs": "스케일 아웃 {n}회",
-        "1 scale-in": "스케일 인 1회",
-        "{n} scale-ins": "스케일 인 {n}회",
+        "{n} scale-out{s}": "스케일 아웃 {n}회",
+        "{n} scale-in{s}": "스케일 인 {n}회",
     },
     "lost": {
         "none of {n} requests failed": "요청 {n}건 중 실패 없음",
@@ -298,10 +292,8 @@ LABELS = {
     },
     "came": {
         "no change": "변경 없음",
-        "1 change": "변경 1회",
-        "{n} changes": "변경 {n}회",
-        "{n} → {n2} tasks in 1 change": "1회 변경으로 태스크 {n} → {n2}개",
-        "{n} → {n2} tasks in {n3} changes": "{n3}회 변경으로 태스크 {n} → {n2}개",
+        "{n} change{s}": "변경 {n}회",
+        "{n} → {n2} tasks in {n3} change{s}": "{n3}회 변경으로 태스크 {n} → {n2}개",
     },
     "lasted": {
         "{n} s": "{n}초",

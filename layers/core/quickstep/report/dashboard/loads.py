@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from quickstep.report.dashboard.material import Metric, Point, Threshold, read_seen
-from quickstep.report.dashboard.tasks import Counts
+from quickstep.report.dashboard.tasks import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,6 +63,11 @@ class Panel:
         """The highest threshold below which a policy asks for scale-in."""
         return max((t for t in self.thresholds if not t.above), key=_value, default=None)
 
+    @property
+    def is_above(self) -> bool:
+        """Whether its newest point is above that ceiling."""
+        return bool(self.newest and self.ceiling and self.newest.value > self.ceiling.value)
+
 
 def _value(threshold: Threshold) -> float:
     return threshold.value
@@ -91,8 +96,7 @@ def demand_of(material: Material, running: Sequence[Point], width: int) -> Deman
         metric = next((one for one in material.metrics if one.per_task and one.points), None)
         if metric is None or not running:
             return None
-        counts = Counts(running)
-        tasks = ((point, counts.at(point.at)) for point in metric.points)
+        tasks = ((point, held(running, point.at)) for point in metric.points)
         total = tuple(Point(point.at, point.value * n) for point, n in tasks if n is not None)
         title = f"Whole service, about: {metric.name} times running tasks"
     inside = _inside(total, material)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from quickstep.engine.model import AlarmState, Service
+from quickstep.engine.model import AlarmState, Service, TrailStep
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import Field, Problems
 from quickstep.naming import parse_alarm_name
@@ -59,16 +59,6 @@ class Seen:
     threshold: float | None
     datapoints: tuple[float, ...]
     muted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TrailLine:
-    """What one rule did to the number, and why."""
-
-    guard: str
-    before: int
-    after: int
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +117,7 @@ class Details:
     cause: str
     wanted: int | None
     seen: tuple[Seen, ...]
-    trail: tuple[TrailLine, ...]
+    trail: tuple[TrailStep, ...]
     waited_ms: int | None
     next_check_in: int | None
     problems: str = ""
@@ -168,7 +158,7 @@ def read_entries(
     for record in records:
         found = Problems()
         entry = _read(Field(record, "", found))
-        if entry is None or found.found:
+        if found.found:
             problems.append("; ".join(map(str, found.found)))
         else:
             entries.append(entry)
@@ -184,22 +174,19 @@ _REQUIRED = ("id", "at", "outcome", "reason")
 _OPTIONAL = ("from", "granted", "service", "alarm_to_update_ms", "surge_to_update_ms")
 
 
-def _read(record: Field) -> Entry | None:
-    if not isinstance(record.value, dict) or not set(_REQUIRED) <= record.value.keys():
-        record.members(required=_REQUIRED)  # says which
-        return None
-    given = {key: record.child(key, record.value[key]) for key in _REQUIRED}
-    members = _present(record, _OPTIONAL)
+def _read(record: Field) -> Entry:
+    members = record.whole(*_REQUIRED, optional=_OPTIONAL)
+    service = members["service"].optional()
     return Entry(
-        id=given["id"].text(),
-        at=given["at"].moment(),
-        outcome=given["outcome"].choice(Outcome),
-        reason=given["reason"].text(),
-        before=_whole(members.get("from")),
-        granted=_whole(members.get("granted")),
-        service=_service(members["service"]) if "service" in members else None,
-        alarm_to_update_ms=_whole(members.get("alarm_to_update_ms")),
-        surge_to_update_ms=_whole(members.get("surge_to_update_ms")),
+        id=members["id"].text(),
+        at=members["at"].moment(),
+        outcome=members["outcome"].choice(Outcome),
+        reason=members["reason"].text(),
+        before=members["from"].optional_integer(),
+        granted=members["granted"].optional_integer(),
+        service=_service(service) if service else None,
+        alarm_to_update_ms=members["alarm_to_update_ms"].optional_integer(),
+        surge_to_update_ms=members["surge_to_update_ms"].optional_integer(),
         record=record.value,
     )
 
@@ -210,14 +197,14 @@ _DETAILS = ("trigger", "wanted", "alarms", "trail", "waited_ms", "next_check_in"
 def read_details(entry: Entry) -> Details:
     """Return what an entry's record says beyond the entry."""
     problems = Problems()
-    members = _present(Field(entry.record, "", problems), _DETAILS)
+    members = Field(_present(entry.record), "", problems).whole(optional=_DETAILS)
     details = Details(
-        cause=_cause(members["trigger"].members()) if "trigger" in members else "",
-        wanted=_whole(members.get("wanted")),
-        seen=_all_seen(members.get("alarms")),
-        trail=tuple(map(_line, members["trail"].items())) if "trail" in members else (),
-        waited_ms=_whole(members.get("waited_ms")),
-        next_check_in=_whole(members.get("next_check_in")),
+        cause=_cause(members["trigger"]),
+        wanted=members["wanted"].optional_integer(),
+        seen=_all_seen(members["alarms"]),
+        trail=tuple(map(_line, members["trail"].items())),
+        waited_ms=members["waited_ms"].optional_integer(),
+        next_check_in=members["next_check_in"].optional_integer(),
     )
     if not problems.found:
         return details
@@ -228,40 +215,32 @@ def read_details(entry: Entry) -> Details:
 def read_seen(entry: Entry) -> tuple[Seen, ...]:
     """Return what an entry's evaluation saw of its alarms; empty if that is unreadable."""
     problems = Problems()
-    members = _present(Field(entry.record, "", problems), ("alarms",))
-    seen = _all_seen(members.get("alarms"))
+    members = Field(_present(entry.record), "", problems).whole(optional=("alarms",))
+    seen = _all_seen(members["alarms"])
     return () if problems.found else seen
 
 
-def _present(record: Field, keys: Iterable[str]) -> dict[str, Field]:
-    """Return the members that are present and not null."""
-    found = ((key, record.value.get(key)) for key in keys)
-    return {key: record.child(key, value) for key, value in found if value is not None}
+def _present(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that are not null."""
+    return {key: value for key, value in record.items() if value is not None}
 
 
-def _whole(field: Field | None) -> int | None:
-    return None if field is None else field.integer()
+def _all_seen(alarms: Field) -> tuple[Seen, ...]:
+    return tuple(_seen(policy, alarm) for policy, alarm in alarms.members().items())
 
 
-def _all_seen(alarms: Field | None) -> tuple[Seen, ...]:
-    found = alarms.members() if alarms else {}
-    return tuple(_seen(policy, alarm) for policy, alarm in found.items())
-
-
-def _cause(trigger: Mapping[str, Field]) -> str:
+def _cause(trigger: Field) -> str:
     """Return e.g. `high-request-rate went to ALARM`, `Re-check` or `Heartbeat`."""
-    kind = trigger["kind"].text() if "kind" in trigger else ""
-    if "alarm" not in trigger or "state" not in trigger:
+    members = trigger.whole(optional=("kind", "alarm", "state"))
+    kind, alarm, state = (members[key].text() for key in ("kind", "alarm", "state"))
+    if not alarm or not state:
         return kind.capitalize()
-    alarm = trigger["alarm"].text()
     named = parse_alarm_name(alarm)
-    return f"{named[1] if named else alarm} went to {trigger['state'].text()}"
+    return f"{named[1] if named else alarm} went to {state}"
 
 
 def _service(service: Field) -> Service:
     members = service.whole("desired", "running", "pending", "deployment_in_progress")
-    if members is None:
-        return Service(0, 0, 0)
     return Service(
         members["desired"].integer(0),
         members["running"].integer(0),
@@ -272,8 +251,6 @@ def _service(service: Field) -> Service:
 
 def _seen(policy: str, alarm: Field) -> Seen:
     members = alarm.whole("state", "threshold", "datapoints", "muted")
-    if members is None:
-        return Seen(policy, "", None, (), muted=False)
     threshold = members["threshold"].optional()
     return Seen(
         policy,
@@ -284,11 +261,9 @@ def _seen(policy: str, alarm: Field) -> Seen:
     )
 
 
-def _line(line: Field) -> TrailLine:
+def _line(line: Field) -> TrailStep:
     members = line.whole("guard", "before", "after", "why")
-    if members is None:
-        return TrailLine("", 0, 0, "")
-    return TrailLine(
+    return TrailStep(
         members["guard"].text(),
         members["before"].integer(),
         members["after"].integer(),

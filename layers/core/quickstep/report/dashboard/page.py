@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
 
-from quickstep.report.dashboard.chart import timeline
+from quickstep.report.dashboard.chart import Opener, timeline
 from quickstep.report.dashboard.headline import headline
 from quickstep.report.dashboard.html import Markup, element, elements, join
 from quickstep.report.dashboard.kinds import kind_of, words
@@ -23,15 +23,11 @@ if TYPE_CHECKING:
     from quickstep.report.dashboard.view import Look, View
 
 
-class Place(Protocol):
+class Place(Opener, Protocol):
     """Where the HTML is shown: determines what a control for another look is."""
 
     def control(self, label: Child, look: Look, *, current: bool = False) -> Markup:
         """Return a link or button to another look: other decisions, or another page of them."""
-        ...
-
-    def opening(self, entry: Entry, look: Look) -> str | None:
-        """Return the address that opens a decision, or None."""
         ...
 
 
@@ -189,10 +185,9 @@ def _listed_figures(view: View) -> Iterator[tuple[str, str, str, str]]:
     yield "Running tasks", "?" if running is None else f"{running:,}", short, alarming
     panel = view.panels[0] if view.panels else None
     if panel is not None and panel.newest is not None:
-        ceiling = panel.ceiling
-        limit = f"threshold {number(ceiling.value)}" if ceiling else ""
-        above = ceiling is not None and panel.newest.value > ceiling.value
-        yield "Load, newest", number(panel.newest.value), limit, "bad" if above else ""
+        limit = f"threshold {number(panel.ceiling.value)}" if panel.ceiling else ""
+        above = "bad" if panel.is_above else ""
+        yield "Load, newest", number(panel.newest.value), limit, above
     demand = view.demand
     if demand is not None and demand.total.newest is not None:
         about = "" if demand.requests is not None else "about, per second"

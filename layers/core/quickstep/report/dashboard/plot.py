@@ -316,20 +316,20 @@ class Pin:
     stop: bool = True
 
 
-def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
+def pin(one: Pin, axis: Across, y: float) -> Markup:
     """Return a pin whose shape is at `y`; a link if it leads somewhere."""
     x = axis.x(one.place)
     drawn = join(
         element("title", None, one.said),
         element("rect", {"class": "touch", "x": x - 12, "y": y - 24, "width": 24, "height": 36}),
         element("path", {"d": one.shape, "transform": f"translate({x:g} {y:g})"}),
-        text(one.label, x, y - 11, f"delta halo {one.css}", "middle") if labelled else None,
+        text(one.label, x, y - 11, f"delta halo {one.css}", "middle") if one.label else None,
     )
     common = {
         "class": f"pin {one.css}",
         "data-decision": one.data,
         # The visible text is part of the pin's name, for people who control their browser by voice.
-        "aria-label": f"{one.label}: {one.said}" if labelled else one.said,
+        "aria-label": f"{one.label}: {one.said}" if one.label else one.said,
     }
     if one.leads_to is None:
         return element("g", {**common, "role": "img"}, drawn)
@@ -339,9 +339,8 @@ def pin(one: Pin, axis: Across, y: float, *, labelled: bool) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All values in one slot of the axis: its name, its title, and lines of text."""
+    """All values in one slot of the axis: its title, and lines of text."""
 
-    name: str
     title: str
     lines: Sequence[str]
 
@@ -364,20 +363,20 @@ def cursor(readings: Sequence[Reading | None], width: float, label: str) -> Mark
         *(
             element("i", None)
             if reading is None
-            else _slot(reading, f"moment-{width:g}", right=n < half)
+            else _slot(reading, f"moment-{width:g}", n, right=n < half)
             for n, reading in enumerate(readings)
         ),
     )
 
 
-def _slot(reading: Reading, group: str, *, right: bool) -> Markup:
+def _slot(reading: Reading, group: str, n: int, *, right: bool) -> Markup:
     said = f"{reading.title}: {', '.join(reading.lines)}"
     return element(
         "label",
         {"class": "on-right" if right else "on-left"},
         element(
             "input",
-            {"type": "radio", "name": group, "value": reading.name, "aria-label": said},
+            {"type": "radio", "name": group, "value": n, "aria-label": said},
         ),
         element(
             "span",

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from quickstep.engine.words import many
 from quickstep.report.dashboard.html import Markup, element, elements, join
 from quickstep.report.dashboard.kinds import SHAPES, Kind, words
 from quickstep.report.dashboard.material import read_details
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import tzinfo
 
+    from quickstep.report.dashboard.html import Child
     from quickstep.report.dashboard.material import Details, Entry
     from quickstep.report.dashboard.times import Written
     from quickstep.report.dashboard.view import Group, View
@@ -41,8 +43,7 @@ def _why_none(view: View) -> str:
         return "No decision yet. One appears when an alarm of this service changes state."
     if view.look.outcome is not None:
         return "No decision with this outcome."
-    looks = "1 look" if view.total == 1 else f"{view.total:,} looks"
-    return f"Nothing has changed, and nothing has failed, in {looks}."
+    return f"Nothing has changed, and nothing has failed, in {many(view.total, 'look')}."
 
 
 def _group(group: Group, view: View) -> Markup:
@@ -157,57 +158,35 @@ def _seen(entry: Entry, say: Language) -> Markup:
 def _alarms(details: Details, say: Language) -> Markup | None:
     if not details.seen:
         return None
-    return _block(
-        say("Alarms"),
-        _table(
-            say("Alarms"),
-            map(say, ("Policy", "State", "Threshold", "Datapoints")),
-            [
-                (
-                    element("td", None, seen.policy),
-                    element("td", None, say(f"{seen.state}, muted") if seen.muted else seen.state),
-                    element(
-                        "td",
-                        None,
-                        say("not seen") if seen.threshold is None else number(seen.threshold),
-                    ),
-                    element(
-                        "td",
-                        {"class": "why"},
-                        ", ".join(map(number, seen.datapoints)) or say("not seen"),
-                    ),
-                )
-                for seen in details.seen
-            ],
-        ),
+    rows = (
+        (
+            seen.policy,
+            say(f"{seen.state}, muted") if seen.muted else seen.state,
+            say("not seen") if seen.threshold is None else number(seen.threshold),
+            ", ".join(map(number, seen.datapoints)) or say("not seen"),
+        )
+        for seen in details.seen
     )
+    head = map(say, ("Policy", "State", "Threshold", "Datapoints"))
+    return _block(say("Alarms"), _table(say("Alarms"), head, rows))
 
 
 def _trail(details: Details, said: _Said) -> Markup:
     say = said.say
     if not details.trail:
         return _block(say("Trail"), element("p", None, say("No rule was asked.")))
-    return _block(
-        say("Trail: what each rule did to the number of tasks"),
-        _table(
-            say("Trail"),
-            map(say, ("Rule", "Tasks", "Why")),
-            [
-                (
-                    element("td", None, say(line.guard)),
-                    element(
-                        "td",
-                        None,
-                        element("b", None, f"{line.before} → {line.after}")
-                        if line.before != line.after
-                        else f"{line.before}",
-                    ),
-                    element("td", {"class": "why"}, said(line.why)),
-                )
-                for line in details.trail
-            ],
-        ),
+    rows = (
+        (
+            say(line.guard),
+            element("b", None, f"{line.before} → {line.after}")
+            if line.before != line.after
+            else line.before,
+            said(line.why),
+        )
+        for line in details.trail
     )
+    table = _table(say("Trail"), map(say, ("Rule", "Tasks", "Why")), rows)
+    return _block(say("Trail: what each rule did to the number of tasks"), table)
 
 
 def _facts(entry: Entry, details: Details, at: str, say: Language) -> Markup:
@@ -235,7 +214,13 @@ def _listed(facts: Iterable[str]) -> Markup:
     return element("ul", {"class": "facts"}, elements("li", facts))
 
 
-def _table(title: str, head: Iterable[str], rows: list[tuple[Markup, ...]]) -> Markup:
+def _table(title: str, head: Iterable[str], rows: Iterable[tuple[Child, ...]]) -> Markup:
+    """Return a table whose last column is the widest."""
+    heads = (element("th", {"scope": "col"}, each) for each in head)
+    lines = (
+        element("tr", None, elements("td", first), element("td", {"class": "why"}, why))
+        for *first, why in rows
+    )
     return element(
         "div",
         # A table that is too wide scrolls, and must be focusable so that the keyboard can scroll
@@ -244,11 +229,7 @@ def _table(title: str, head: Iterable[str], rows: list[tuple[Markup, ...]]) -> M
         element(
             "table",
             None,
-            element(
-                "thead",
-                None,
-                element("tr", None, *(element("th", {"scope": "col"}, h) for h in head)),
-            ),
-            element("tbody", None, *(element("tr", None, *cells) for cells in rows)),
+            element("thead", None, element("tr", None, *heads)),
+            element("tbody", None, *lines),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -85,10 +86,9 @@ def shortfalls_of(
     """Yield the spans, within the time shown, in which fewer tasks ran than were desired."""
     ends = (at for span in missing for at in span if at is not None)
     moments = sorted({point.at for point in (*desired, *running)} | {*ends, known_until})
-    wanted_at, ran_at = Counts(desired), Counts(running)
     newest: Shortfall | None = None
     for since, until in pairwise(moments):
-        wanted, ran = wanted_at.at(since), ran_at.at(since)
+        wanted, ran = held(desired, since), held(running, since)
         shown = max(since, material.start), min(until, known_until)
         if wanted is None or ran is None or wanted <= ran or shown[0] >= shown[1]:
             continue
@@ -107,7 +107,7 @@ def shortfall_of(
     desired: Sequence[Point], running: Sequence[Point], missing: _Spans, now: datetime
 ) -> Shortfall | None:
     """Return the present shortfall, which may have begun just now."""
-    wanted, ran = Counts(desired).at(now), Counts(running).at(now)
+    wanted, ran = held(desired, now), held(running, now)
     if wanted is None or ran is None or wanted <= ran:
         return None
     return Shortfall(now, now, ran, wanted, _is_in(missing, now))
@@ -117,15 +117,7 @@ def _is_in(spans: _Spans, at: datetime) -> bool:
     return any(since <= at and (until is None or at < until) for since, until in spans)
 
 
-class Counts:
-    """A count at moments, which must be requested in their order."""
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self._points = points
-        self._next = 0
-
-    def at(self, moment: datetime) -> float | None:
-        """Return the newest value at a moment; None before the first."""
-        while self._next < len(self._points) and self._points[self._next].at <= moment:
-            self._next += 1
-        return self._points[self._next - 1].value if self._next else None
+def held(points: Sequence[Point], moment: datetime) -> float | None:
+    """Return the newest value at a moment; None before the first."""
+    place = bisect_right(points, moment, key=lambda point: point.at) - 1
+    return None if place < 0 else points[place].value

@@ -24,16 +24,10 @@ _STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark on the time axis: its label, and a change of day or offset."""
+    """A mark on the time axis, and the lines below it: a time, and a change of day or offset."""
 
     at: datetime
-    label: str
-    change: str
-
-    @property
-    def lines(self) -> list[str]:
-        """The text below the mark, line by line."""
-        return [line for line in (self.label, self.change) if line]
+    lines: tuple[str, ...]
 
 
 def offset_name(at: datetime, zone: tzinfo) -> str:
@@ -48,11 +42,6 @@ def offset_name(at: datetime, zone: tzinfo) -> str:
 def local(at: datetime, zone: tzinfo) -> str:
     """Return a moment to the second, e.g. `10:00:22`."""
     return f"{at.astimezone(zone):%H:%M:%S}"
-
-
-def utc_clock(at: datetime) -> str:
-    """Return a moment's second in UTC, without its day."""
-    return local(at, UTC)
 
 
 def day(at: datetime, zone: tzinfo) -> str:
@@ -164,7 +153,8 @@ def ticks(start: datetime, end: datetime, most: int, zone: tzinfo) -> Iterator[T
         shown_day, shown_offset = today, offset
         form = "%H:%M:%S" if step < _MINUTE else "%H:%M"
         label = today if step >= _DAY else f"{at.astimezone(zone):{form}}"
-        yield Tick(at, label, " ".join(c for c in changes if c != label))
+        change = " ".join(c for c in changes if c != label)
+        yield Tick(at, (label, change) if change else (label,))
         following = at + timedelta(seconds=step)
         moved = _offset(following, zone) != _offset(at, zone)
         at = _aligned(following, step, zone) if moved else following

@@ -190,10 +190,9 @@ def _shown_incidents(
 ) -> tuple[Incident, ...]:
     """Return the incidents with at least one decision shown, oldest first."""
     shown = {entry.id for entry in matching}
-    different = {id(incident): incident for incident in gathered}
     return tuple(
         incident
-        for incident in different.values()
+        for incident in dict.fromkeys(gathered)
         if any(entry.id in shown for entry in incident.entries)
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.engine.outcome import Outcome
 from quickstep.fields import LAST_MOMENT, show
 from quickstep.naming import RESOURCE_ID_RULE, parse_resource_id
-from quickstep.report.dashboard.html import Markup, element, join, json_text
+from quickstep.report.dashboard.html import Markup, element, elements, join, json_text
 from quickstep.report.dashboard.page import fragment
 from quickstep.report.dashboard.style import Theme, stylesheet
 from quickstep.report.dashboard.view import Look, build_view
@@ -139,7 +139,7 @@ class Buttons:
             "lang": look.say.tag,
         }
         return join(
-            element("a", {"role": "button", "tabindex": 0, **_current(current)}, label),
+            element("a", {**_BUTTON, "aria-current": "true" if current else None}, label),
             _call(self.endpoint, parameters),
         )
 
@@ -147,12 +147,9 @@ class Buttons:
         """Return nothing: an address in the widget would be one in the console."""
 
 
+_BUTTON: Mapping[str, Child] = {"role": "button", "tabindex": 0}
 # Opts out of CloudWatch's own styles for links, tables and the like.
 _UNSTYLED = element("span", {"class": "cwdb-no-default-styles"})
-
-
-def _current(current: bool) -> dict[str, str]:
-    return {"aria-current": "true"} if current else {}
 
 
 def _call(endpoint: str, parameters: Mapping[str, Any]) -> Markup:
@@ -171,7 +168,7 @@ def _question(request: Request, endpoint: str) -> str:
         element(
             "div",
             {"class": "qs", "lang": say.tag},
-            element("ul", {"class": "notes"}, *(element("li", None, p) for p in request.problems)),
+            element("ul", {"class": "notes"}, elements("li", request.problems)),
             element(
                 "form",
                 None,
@@ -182,7 +179,7 @@ def _question(request: Request, endpoint: str) -> str:
             element(
                 "p",
                 {"class": "pager"},
-                element("a", {"role": "button", "tabindex": 0}, say("Show its decisions")),
+                element("a", _BUTTON, say("Show its decisions")),
                 _call(endpoint, {"lang": say.tag}),
             ),
         ),
