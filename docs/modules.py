@@ -6,9 +6,12 @@ from __future__ import annotations
 import ast
 import re
 from itertools import groupby
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from docs.tables import ROOT, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROOMS = (
     "layers/core/quickstep",

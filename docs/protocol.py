@@ -51,7 +51,11 @@ def limits() -> str:
         ),
         ("longest wait for an answer", _seconds(calls.read_timeout), "`wiring.CLIENT_CONFIG`"),
         ("lease, from an evaluation's start", *of(cycle, "LEASE")),
-        ("oldest event whose datapoints count", cycle.MAX_EVENT_AGE, "`Observer.max_age`, from `MAX_EVENT_AGE_SECONDS`"),
+        (
+            "oldest event whose datapoints count",
+            cycle.MAX_EVENT_AGE,
+            "`Observer.max_age`, from `MAX_EVENT_AGE_SECONDS`",
+        ),
         (
             "next look during a scale-out breach",
             _seconds(RECHECK_SECONDS),

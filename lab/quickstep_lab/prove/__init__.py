@@ -1,1 +1,1 @@
-"""`quickstep prove`: the claim, measured on the reader's account; what of it touches no AWS."""
+"""`quickstep prove`: the claim, measured on the reader's account; the parts that need no AWS."""

@@ -1,4 +1,4 @@
-"""A proof from its first resource to the last one deleted, whatever fails in between."""
+"""A proof from its first resource to the deletion of its last, whatever fails in between."""
 
 from __future__ import annotations
 

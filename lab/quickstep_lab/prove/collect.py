@@ -1,4 +1,4 @@
-"""From observations of the services, one a second, to the timestamps of each surge. Pure."""
+"""From observations of the services, one per second, to the timestamps of each surge. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task of a proof runs: load by the clock, and the number that says how much.
+"""What a proof's task runs: load that follows the clock, and the published number for it.
 
 It goes into the stack's template as text, and runs in a public image that has boto3: nothing of
 this package is there. All tasks read one START; PLAN has the offsets of the surges.

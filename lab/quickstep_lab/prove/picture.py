@@ -1,4 +1,4 @@
-"""A proof's figures as an SVG picture: a bar a service, a segment a step, AWS's own as lines."""
+"""A proof's figures as an SVG picture: one bar per service, one segment per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulator expects of a proof's plan, for the table and the picture beside what came."""
+"""What the simulator expects of a proof's plan, next to the measurements."""
 
 from __future__ import annotations
 

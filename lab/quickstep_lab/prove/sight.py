@@ -1,4 +1,4 @@
-"""Looking at the services of a proof, with boto3 clients: a few calls a look, all of them reads."""
+"""Looking at a proof's services with boto3 clients: a few calls per look, all of them reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector at work: a look at all services each second, from the start to the plan's end."""
+"""The collector at work: one look at all services each second, from the start to the plan's end."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def ignored(
 ) -> tuple[Outcome, str] | None:
     """Return how a look ends that is too late or brings nothing new; None for any other look.
 
-    A look without an event or a wish is valid at any time, and any number of times. An event that is
-    merely old still counts, but `observing` reads its metric again instead of its datapoints.
+    A look without an event or a wish is valid at any time, and any number of times. An event that
+    is merely old still counts, but `observing` reads its metric again instead of its datapoints.
     """
     if look.event:
         return _known_event(memory, look.event)
