@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quickstep.config import MAX_BYTES, ConfigError, read_target
 from quickstep_cli.advice import advice
 from quickstep_cli.failures import CommandError, Exit
-from quickstep_cli.proof import Proof, prove
+from quickstep_cli.import_proof import Proof, prove
 from quickstep_cli.taken import TakeOver, TakeOverError
 from quickstep_cli.takeover import cloudformation, take_over
 

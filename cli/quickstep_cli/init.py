@@ -105,7 +105,7 @@ def init(
     played = chosen_traffic(None, traffic) if traffic else None
     given = Answers(app=app, target_value=target_value, minimum=minimum, maximum=maximum)
     console = Console(highlight=False)
-    running = look_at(aws, service)
+    running = look_at(aws.asking_once(), service)
     for line in _found(running):
         console.print(escape(shown(line)), soft_wrap=True)
     assumed: list[str] = []

@@ -11,7 +11,7 @@ import typer
 from botocore.exceptions import WaiterError
 from rich.console import Console
 
-from quickstep_cli import proof_run
+from quickstep_cli import prove_run
 from quickstep_cli.aws import Aws, YesOption, on_aws
 from quickstep_cli.experiment import unwritable
 from quickstep_cli.extra import needs_lab
@@ -92,7 +92,7 @@ def prove(
     unwritable(result)
     console = Console()
     if clean:
-        for line in proof_run.clean(aws):
+        for line in prove_run.clean(aws):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     elif check is not None:
         _show(console, read_file(check), str(check), picture)
@@ -106,7 +106,7 @@ def prove(
         if (minutes := Plan().whole / 60) > deadline:
             why = f"it takes {minutes:g} minutes, longer than --deadline {deadline}"
             raise CommandError(Exit.NO, why)
-        for obstacle in proof_run.obstacles(aws, Plan(), contenders):
+        for obstacle in prove_run.obstacles(aws, Plan(), contenders):
             console.print(f"Obstacle: {obstacle}", style="yellow")
         if not yes:
             typer.confirm("Go on?", abort=True)
@@ -125,7 +125,7 @@ def _carry_out(
 ) -> None:
     where = "emulator" if aws.endpoint_url else "aws"
     try:
-        found = proof_run.run(aws, Plan(), contenders, where, console.print, deadline=deadline)
+        found = prove_run.run(aws, Plan(), contenders, where, console.print, deadline=deadline)
     except (TakenError, NotRemovedError) as error:
         raise CommandError(Exit.NO, f"{error}; see `quickstep prove --clean`") from error
     except DeadlineError as error:

@@ -1,4 +1,4 @@
-"""`quickstep why`: why a target had its number of tasks, in a paragraph with the evidence."""
+"""`quickstep why`: why a target had its number of tasks, as `evidence.py` explains it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from quickstep_cli import proof_run
+from quickstep_cli import prove_run
 from quickstep_cli.aws import Aws
 from quickstep_lab.clock import next_boundary
 from quickstep_lab.prove.plan import Contender, Plan
@@ -30,13 +30,13 @@ def on(endpoint_url: str) -> Aws:
 
 def short_proof() -> None:
     """Carry out a proof of some seconds, in a process to be killed: it waits for no full minute."""
-    with patch.object(proof_run, "next_boundary", lambda moment, _: next_boundary(moment, 1)):
+    with patch.object(prove_run, "next_boundary", lambda moment, _: next_boundary(moment, 1)):
         _carry_out()
 
 
 def _carry_out() -> None:
     aws = on(os.environ["AWS_ENDPOINT_URL"])
-    proof_run.run(aws, SHORT, tuple(Contender), "emulator", _say, deadline=DEADLINE)
+    prove_run.run(aws, SHORT, tuple(Contender), "emulator", _say, deadline=DEADLINE)
     _say("over")
 
 
@@ -47,7 +47,7 @@ def _say(line: str) -> None:
 
 def left_behind(account: Account) -> dict[str, list[Any]]:
     """Return what there is of a proof, by kind."""
-    name = proof_run.NAME
+    name = prove_run.NAME
     ecs, clusters = account.client("ecs"), []
     scaled = [f"service/{name}/{one}" for one in Contender]
     scaling = account.client("application-autoscaling")

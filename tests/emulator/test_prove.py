@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from quickstep.naming import ServiceName
-from quickstep_cli import proof_run
+from quickstep_cli import prove_run
 from quickstep_cli.main import app
 from quickstep_lab.prove.clocks import measured
 from quickstep_lab.prove.plan import Contender, Plan
@@ -80,14 +80,14 @@ class Proof:
 def proof(stack: Stack) -> Proof:
     """Carry out a proof of one surge of all five services."""
     account, said = stack.account, []
-    with surroundings(account, proof_run.NAME, PLANTED) as around:
+    with surroundings(account, prove_run.NAME, PLANTED) as around:
 
         def say(line: str) -> None:
             said.append(line)
             if "deleting the stack" in line:
                 around.over.set()
 
-        result = proof_run.run(
+        result = prove_run.run(
             on(account.endpoint_url),
             PLAN,
             tuple(Contender),
@@ -158,7 +158,7 @@ def test_the_surge_message_is_answered_before_any_alarm(stack: Stack, proof: Pro
     assert seconds is not None
     assert seconds < EVALUATED[Contender.SURGE], [
         (one["at"], one["trigger"], one["reason"])
-        for one in decisions(stack, ServiceName(proof_run.NAME, Contender.SURGE.value))
+        for one in decisions(stack, ServiceName(prove_run.NAME, Contender.SURGE.value))
     ]
 
 

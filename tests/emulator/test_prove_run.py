@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from quickstep_cli import proof_run
+from quickstep_cli import prove_run
 from quickstep_cli.main import app
 from quickstep_lab.embedded_aws import REGION
 from quickstep_lab.files import ROOT
@@ -43,15 +43,15 @@ PHASES = ("creation", "measurement", "deletion", "end")
 def test_a_second_proof_is_refused_and_leaves_the_first_alone(stack: Stack) -> None:
     client, aws = stack.account.client("cloudformation"), on(stack.account.endpoint_url)
     topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
-    tag = {"Key": proof_run.NAME, "Value": "true"}
-    client.create_stack(StackName=proof_run.NAME, TemplateBody=topic, Tags=[tag])
+    tag = {"Key": prove_run.NAME, "Value": "true"}
+    client.create_stack(StackName=prove_run.NAME, TemplateBody=topic, Tags=[tag])
 
     with pytest.raises(TakenError, match="there is a stack quickstep-proof already"):
-        proof_run.run(aws, SHORT, tuple(Contender), "emulator", print, deadline=DEADLINE)
+        prove_run.run(aws, SHORT, tuple(Contender), "emulator", print, deadline=DEADLINE)
 
-    client.describe_stacks(StackName=proof_run.NAME)
-    assert proof_run.clean(aws) == ["quickstep-proof: deleted in us-east-1"]
-    assert proof_run.clean(aws) == ["quickstep-proof: nothing to delete in us-east-1"]
+    client.describe_stacks(StackName=prove_run.NAME)
+    assert prove_run.clean(aws) == ["quickstep-proof: deleted in us-east-1"]
+    assert prove_run.clean(aws) == ["quickstep-proof: nothing to delete in us-east-1"]
 
 
 @dataclass(frozen=True, slots=True)

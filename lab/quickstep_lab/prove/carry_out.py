@@ -1,4 +1,7 @@
-"""A proof from its first resource to the deletion of its last, whatever fails in between."""
+"""A proof from its first resource to the deletion of its last, whatever fails in between.
+
+Only a killed process leaves its stack behind, for `quickstep prove --clean`.
+"""
 
 from __future__ import annotations
 

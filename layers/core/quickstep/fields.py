@@ -1,4 +1,4 @@
-"""Reading untrusted JSON: a cursor that checks types and collects every problem it meets.
+"""Reading untrusted JSON: a cursor that notes each problem with its path, its rule and the value.
 
 A `Field` is a value and its path. Each reader returns the checked value, or notes a `Problem` and
 returns a harmless placeholder. So one pass over a document finds all of its problems, and

@@ -1,4 +1,4 @@
-"""Compute a task's demand, which may exceed what it serves: pure, from samples.
+"""Compute a task's demand, which may exceed what it serves: pure, from the slots' samples.
 
 A saturated server passes on to the application only what it can serve. The rest waits in the
 kernel's listen queue or in the server's own, which shows only in how long requests wait.

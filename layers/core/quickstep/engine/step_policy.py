@@ -1,4 +1,4 @@
-"""What a step policy asks for: its step, chosen again from the expected load."""
+"""What a step policy asks for: its step, chosen from the load once all tasks on their way serve."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from quickstep_cli.aws import Aws
 from quickstep_cli.failures import CommandError
 from quickstep_cli.main import app
-from quickstep_cli.proof_run import NAME, ProofStack, obstacles, place_of
+from quickstep_cli.prove_run import NAME, ProofStack, obstacles, place_of
 from quickstep_lab.prove.carry_out import ATTEMPTS, NotRemovedError, remove
 from quickstep_lab.prove.plan import Contender, Plan
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quickstep.naming import parse_resource_id
-from quickstep_cli.proof import MIXED, NO_DATA, UNANSWERED, Proof, prove
+from quickstep_cli.import_proof import MIXED, NO_DATA, UNANSWERED, Proof, prove
 from quickstep_cli.takeover import take_over
 from tests.builders import ROOT
 

@@ -1,4 +1,4 @@
-"""A proof on an account: what is checked before, its stack, and what is written after."""
+"""A proof on an account: the checks before, its stack, its deadline, and what `--clean` deletes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError, WaiterError
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 
 from quickstep.protocol.ports import CallFailedError
-from quickstep_cli import proof_run
+from quickstep_cli import prove_run
 from quickstep_cli.aws import Aws
 from quickstep_lab.clock import Clock
 from quickstep_lab.embedded_aws import REGION, SURGES, create_queue
@@ -67,7 +67,7 @@ class Proof:
         aws = Aws(session, self.account.endpoint_url, None, {"table": None, "queue_url": None})
         clock = Clock(now=lambda: self.now, sleep=self._sleep)
         place = (tuple(Contender), "emulator", lambda _: None)
-        return proof_run.run(aws, PLAN, *place, deadline=DEADLINE, clock=clock)
+        return prove_run.run(aws, PLAN, *place, deadline=DEADLINE, clock=clock)
 
     def _before(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")
@@ -197,10 +197,10 @@ def make_stack(account: Account, *tags: dict[str, str], region: str = REGION) ->
     given: Any = account.session
     client = given.client("cloudformation", region_name=region, endpoint_url=account.endpoint_url)
     topic = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
-    client.create_stack(StackName=proof_run.NAME, TemplateBody=topic, Tags=list(tags))
+    client.create_stack(StackName=prove_run.NAME, TemplateBody=topic, Tags=list(tags))
 
 
-OURS = {"Key": proof_run.NAME, "Value": "true"}
+OURS = {"Key": prove_run.NAME, "Value": "true"}
 
 
 def test_without_a_stack_clean_says_where_it_has_looked(account: Account, queue_url: str) -> None:
@@ -250,4 +250,4 @@ def test_clean_leaves_a_stack_alone_that_no_proof_has_made(
         "\u2717 the stack quickstep-proof in us-east-1 is not a proof's: it lacks the tag "
         "quickstep-proof=true"
     )
-    assert stacks(account) == [proof_run.NAME]
+    assert stacks(account) == [prove_run.NAME]
