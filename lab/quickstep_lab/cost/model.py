@@ -394,7 +394,7 @@ def shared(lines: Iterable[Line], services: int) -> Iterator[Line]:
 
 
 def aas(name: str, usage: Usage, counted: Counted) -> tuple[Line, ...]:
-    """Return the lines of one of AWS's scalers: its alarms and its metric, for it is free itself.
+    """Return the lines of one of AWS's scalers: its alarms and its metric. The scaler is free.
 
     Example: target tracking on 20-s metrics has two alarms, and pays for ECS's metric.
     """
@@ -418,10 +418,9 @@ NATIVE = {
 }
 """How the usage of AWS's scalers differs, by the simulator's names.
 
-Steps use the template's alarms; all others have one alarm each way, or target tracking makes two.
-Those on 60 s use a load balancer's or ECS's metric. It is assumed for the announced custom metrics,
-and not verified for ECS's 20-s metric, that target tracking's alarms are charged as high-resolution
-ones.
+Steps use the template's alarms; all others have two, one each way. Those on 60 s use a load
+balancer's or ECS's metric. That target tracking's alarms are charged as high-resolution ones is
+assumed for the announced custom metrics, and not verified for ECS's 20-s metric.
 """
 
 OTHERS = {
