@@ -20,7 +20,7 @@ METRIC_KEYS = (
 """The keys that say which metric an alarm watches, and in which periods."""
 
 
-def watched(alarm: Mapping[str, Any]) -> dict[str, Any]:
+def metric_keys_of(alarm: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an alarm watches: its metric's keys."""
     return {key: alarm[key] for key in METRIC_KEYS if key in alarm}
 

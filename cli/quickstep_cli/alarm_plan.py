@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from quickstep.engine.model import Comparison, Direction, StepPolicy, TargetPolicy
 from quickstep.naming import parse_alarm_name
-from quickstep_cli.alarm_metric import watched
+from quickstep_cli.alarm_metric import metric_keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def _metric(service: ServiceName, alarms: Sequence[Mapping[str, Any]]) -> Mappin
     Raises:
         PlanError: there are no alarms, or they watch different metrics.
     """
-    metrics = {json.dumps(one, sort_keys=True): one for one in map(watched, alarms)}
+    metrics = {json.dumps(one, sort_keys=True): one for one in map(metric_keys_of, alarms)}
     if len(metrics) == 1:
         return next(iter(metrics.values()))
     seen = f"{len(metrics)} different metrics" if metrics else "no metric yet"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from quickstep.aws.attributes import to_item
 from quickstep.aws.dynamodb import STATE
-from quickstep_cli.autoscaling import CALLS, DIMENSION, described, question
+from quickstep_cli.autoscaling import CALLS, DIMENSION, scaling_answers, scaling_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,12 +83,12 @@ def _autoscaling(aws: Aws, services: Sequence[ServiceName]) -> None:
     client = aws.client("application-autoscaling")
     for key, call in CALLS.items():
         found: dict[str, list[Any]] = {service.resource_id: [] for service in services}
-        for one in described(aws, key):
+        for one in scaling_answers(aws, key):
             if one["ScalableDimension"] == DIMENSION:
                 found.get(one["ResourceId"], []).append(one)
         for service in services:
             answer = [{key: found[service.resource_id]}]
-            client.remember_pages(call, question(key, service), answer)
+            client.remember_pages(call, scaling_question(key, service), answer)
 
 
 def _items(aws: Aws, services: Sequence[ServiceName]) -> None:

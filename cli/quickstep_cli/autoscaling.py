@@ -53,7 +53,7 @@ class Scalable:
     scheduled: Sequence[str]
 
 
-def question(key: str, service: ServiceName | None) -> dict[str, Any]:
+def scaling_question(key: str, service: ServiceName | None) -> dict[str, Any]:
     """Return what to ask for one of `CALLS`: about one service, or about all in the Region."""
     if service is None:
         return {"ServiceNamespace": NAMESPACE}
@@ -62,23 +62,23 @@ def question(key: str, service: ServiceName | None) -> dict[str, Any]:
     return {**_ECS, "ResourceId": service.resource_id}
 
 
-def described(aws: Aws, key: str, service: ServiceName | None = None) -> list[Any]:
+def scaling_answers(aws: Aws, key: str, service: ServiceName | None = None) -> list[Any]:
     """Return what one of `CALLS` answers."""
     pages = aws.client("application-autoscaling").get_paginator(CALLS[key])
-    return [one for page in pages.paginate(**question(key, service)) for one in page[key]]
+    return [one for page in pages.paginate(**scaling_question(key, service)) for one in page[key]]
 
 
 def read_scalable(aws: Aws, service: ServiceName) -> Scalable | None:
     """Return a service's settings in Application Auto Scaling; None if it has none."""
-    targets = described(aws, "ScalableTargets", service)
+    targets = scaling_answers(aws, "ScalableTargets", service)
     if not targets:
         return None
     suspended = targets[0].get("SuspendedState") or {}
-    actions = described(aws, "ScheduledActions", service)
+    actions = scaling_answers(aws, "ScheduledActions", service)
     return Scalable(
         bounds=(int(targets[0]["MinCapacity"]), int(targets[0]["MaxCapacity"])),
         suspended={way: bool(suspended.get(way)) for way in (OUT, IN, SCHEDULED)},
-        policies=described(aws, "ScalingPolicies", service),
+        policies=scaling_answers(aws, "ScalingPolicies", service),
         scheduled=[action["ScheduledActionName"] for action in actions],
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quickstep_cli.compare import MODELLED, signal_notes
 from quickstep_cli.experiment import an_experiment, setup_of
-from quickstep_cli.pricing import repeated, usage_of
+from quickstep_cli.pricing import times_a_day_of, usage_of
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
 from quickstep_cli.trials import DEFAULTS, Trial
 from quickstep_lab.cost.counts import read_counts
@@ -101,7 +101,7 @@ def month(beside: Beside, comparison: Comparison) -> Mapping[str, Standing]:
         counted=read_counts(),
         rivals=tuple(name for name in comparison.scalers if name in OTHERS),
     )
-    a_day = repeated(None, len(comparison.experiment.traffic.requests))
+    a_day = times_a_day_of(None, len(comparison.experiment.traffic.requests))
     return reckoned.simulated(comparison, a_day)[1]
 
 

@@ -18,7 +18,7 @@ from quickstep_cli.pricing import (
     CpuOption,
     MemoryOption,
     TimesOption,
-    repeated,
+    times_a_day_of,
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables, prose
@@ -138,7 +138,7 @@ def _play(
         watched = "a queue" if setup.target.queues else setup.signal.name
         rule = f"must be a scaler that can watch {watched}: {', '.join(s.name for s in every)}"
         raise typer.BadParameter(f"{rule}, not {', '.join(names)}", param_hint="--scaler")
-    a_day = repeated(report.times_a_day if report else None, len(played.requests))
+    a_day = times_a_day_of(report.times_a_day if report else None, len(played.requests))
     ours = [scaler.name for scaler in scalers if scaler.name in (OURS, WITH_SURGES)]
     others = cases_of(experiment) if report and ours else []
     more = sum(other.seeds for _, other in others)
@@ -195,7 +195,10 @@ def signal_notes(setup: Setup) -> Iterator[str]:
 
 
 class _Column(NamedTuple):
-    """A measure's column: how its median is shown, in which unit, and its range in less room."""
+    """A measure's column: `form` shows its median, divided by `unit`, and the ends of its range.
+
+    `ends` shows the ends in another form.
+    """
 
     title: str
     key: str

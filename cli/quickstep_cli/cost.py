@@ -17,7 +17,7 @@ from quickstep_cli.pricing import (
     CpuOption,
     MemoryOption,
     TimesOption,
-    repeated,
+    times_a_day_of,
     usage_of,
 )
 from quickstep_cli.tables import Table, named, numbers, print_prose, print_tables
@@ -174,7 +174,7 @@ def _prices(file: Path | None) -> Prices:
 def _played(trial: Trial, times_a_day: float | None) -> tuple[Comparison, _Traffic]:
     setup, played = trial.setup(), trial.played(ScenarioName.STEP_X10)
     seconds = len(played.requests)
-    a_day = repeated(times_a_day, seconds)
+    a_day = times_a_day_of(times_a_day, seconds)
     experiment = an_experiment(played, setup, trial.world(setup), None, 1)
     scalers = all_scalers(setup)
     with progress_bar(f"Playing {played.name}", len(scalers)) as advance:

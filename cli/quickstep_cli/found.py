@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_resource_id
 from quickstep_cli.asked import by_cluster, parts
-from quickstep_cli.autoscaling import CALLS, DIMENSION, described
+from quickstep_cli.autoscaling import CALLS, DIMENSION, scaling_answers
 from quickstep_cli.failures import CommandError, Exit
+from quickstep_cli.options import MAX_EXPORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 _NAMES = 100  # DescribeAlarms' maximum
 _ALARMS = ("MetricAlarms", "CompositeAlarms")
 _ANSWERS = ("ScalableTargets", "ScalingPolicies", *_ALARMS, "ScheduledActions")
-
-MAX_EXPORT = 2**26
-"""Bytes; about 1,000 alarms take one or two million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def ask(aws: Aws, service: ServiceName | None = None) -> Found:
     """Return what AWS has on one service, or on all in the Region."""
     found = Found(f"in {aws.region}")
     for key in CALLS:
-        found.answers[key] += described(aws, key, service)
+        found.answers[key] += scaling_answers(aws, key, service)
     policies = found.answers["ScalingPolicies"]
     steps = (policy for policy in policies if policy["PolicyType"] == "StepScaling")
     names = {alarm["AlarmName"] for policy in steps for alarm in policy.get("Alarms", [])}

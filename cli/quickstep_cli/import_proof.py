@@ -20,7 +20,7 @@ from quickstep.engine.decide import decide
 from quickstep.engine.model import Alarm, AlarmState, Observation, Service, State
 from quickstep.naming import parse_alarm_name
 from quickstep_cli import aas
-from quickstep_cli.alarm_metric import watched
+from quickstep_cli.alarm_metric import metric_keys_of
 from quickstep_cli.taken import has_threshold
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _without_guards(target: ScalableTarget, names: Sequence[str]) -> ScalableTar
 
 def _metric(alarm: Mapping[str, Any]) -> str:
     """Return the metric an alarm watches, as text: alarms on one metric see the same values."""
-    return json.dumps(watched(alarm), sort_keys=True)
+    return json.dumps(metric_keys_of(alarm), sort_keys=True)
 
 
 def _ours(made: TakeOver) -> Iterator[tuple[str, AlarmDefinition, Mapping[str, Any]]]:

@@ -22,6 +22,9 @@ Command = Any
 file_option = functools.partial(typer.Option, exists=True, dir_okay=False)
 """An option that names a file to read."""
 
+MAX_EXPORT = 2**26
+"""Bytes of AWS's answers in a file; about 1,000 alarms take one or two million."""
+
 
 def made_of_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
     """Return a decorator for commands whose first argument `make` builds from its own options.

@@ -34,8 +34,10 @@ TimesOption = Annotated[
 ]
 
 
-def repeated(given: float | None, seconds: int) -> float:
-    """Return how often a day a traffic comes: as often as given, else once, or as often as it fits.
+def times_a_day_of(given: float | None, seconds: int) -> float:
+    """Return how many times a day the traffic comes.
+
+    By default that is once, or less often if it lasts longer than a day.
 
     Raises:
         typer.BadParameter: it does not fit into a day that often.

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from quickstep_cli.alarm_metric import metric_of
-from quickstep_lab.cost.month import TaskSize
+from quickstep_lab.cost.month import Architecture, TaskSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +97,7 @@ class Running:
     desired: int | None = None
     image: str = ""
     image_bytes: int | None = None
-    size: TaskSize = field(default_factory=TaskSize)
+    size: TaskSize = field(default_factory=lambda: TaskSize(architecture=Architecture.X86))
     start_ups: Sequence[StartUp] = ()
     healthy_after: float | None = None
     drains: int | None = None

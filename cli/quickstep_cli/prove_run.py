@@ -177,7 +177,7 @@ def _stacks_elsewhere(aws: Aws) -> list[str]:
     return said
 
 
-def place_of(aws: Aws) -> dict[str, str]:
+def parameters_of(aws: Aws) -> dict[str, str]:
     """Return the stack's parameters: the default VPC and the scaler's queue of surges.
 
     Raises:
@@ -271,7 +271,7 @@ def run(
             )
 
     timed = aws.checking(in_time)
-    parameters = place_of(aws)
+    parameters = parameters_of(aws)
     start = next_boundary(begun + timedelta(seconds=plan.set_up), 60)
     body = template(plan, start, NAME, contenders=contenders)
     clients = (aws.client("cloudformation"), timed.client("cloudformation"))
@@ -317,6 +317,7 @@ def _alarms(aws: Aws, contenders: Sequence[Contender]) -> dict[Contender, str]:
     """Return the alarms' names; AAS makes up the end of its own."""
     names = {one: alarm_of(NAME, one) for one in contenders}
     if Contender.TRACKING in names:
-        for alarm in aws.alarms(AlarmNamePrefix=names[Contender.TRACKING])[:1]:
-            names[Contender.TRACKING] = alarm["AlarmName"]
+        found = aws.alarms(AlarmNamePrefix=names[Contender.TRACKING])
+        if found:
+            names[Contender.TRACKING] = found[0]["AlarmName"]
     return names

@@ -14,7 +14,7 @@ import typer
 from quickstep.engine.model import MetricScope
 from quickstep.fields import Field, InvalidDocumentError, Problems, parse_json
 from quickstep.naming import parse_alarm_name
-from quickstep_cli.found import MAX_EXPORT
+from quickstep_cli.options import MAX_EXPORT
 from quickstep_lab.simulator.queueing import Server
 from quickstep_lab.simulator.signals import NOT_SIMULATED, SIMULATED, signal_of
 from quickstep_lab.simulator.stage import Watch

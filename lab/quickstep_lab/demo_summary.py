@@ -158,9 +158,10 @@ def _surge_at(
     Example: an alarm at 22.1 s concerns seconds 10 to 20; overloaded from 8 on, the surge is at 8.
     """
     period = EVALUATION_SECONDS
+    loads = dict(enumerate(overloaded))  # a late record may lie beyond the last second
     answered = (max(0, int(one.at) - 1) for one in made if one.outcome is Outcome.SCALED_OUT)
     said = [
-        *[second for second in answered if overloaded[second]][:1],
+        *[second for second in answered if loads.get(second)][:1],
         *(max(0, period_end(at) - period) for at in alarms_at[:1]),
     ]
     if said:

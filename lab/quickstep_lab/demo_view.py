@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -343,10 +344,11 @@ def _desired(counts: Sequence[Desired]) -> Iterator[str]:
 
 
 def _evaluations(made: Mapping[str, int]) -> str:
-    surges, alarms, rechecks, heartbeats = counts = [made.get(kind, 0) for kind in _WHO]
+    count = Counter(made)
     return (
-        f"{sum(counts)}: {surges} at a surge, {alarms} after an alarm changed state, "
-        f"{rechecks} re-checks, {heartbeats} by the heartbeat"
+        f"{count.total()}: {count[SURGE]} at a surge, "
+        f"{count['alarm']} after an alarm changed state, "
+        f"{count['re-check']} re-checks, {count['heartbeat']} by the heartbeat"
     )
 
 

@@ -45,7 +45,7 @@ class Lane:
 
     @classmethod
     def of(cls, name: str, loads: Sequence[Load]) -> Lane:
-        """Return the lane of a model's seconds."""
+        """Return a lane from a model's loads, one per second."""
         return cls(
             name,
             tuple(load.requests for load in loads),

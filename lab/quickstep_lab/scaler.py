@@ -81,6 +81,7 @@ def embedded_scaler(account: Account, clock: Clock, log: IO[str]) -> Scaler:
         open_queue(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in (SURGES, QUEUE)
     )
     settings = Settings(TABLE, rechecks.url, MAX_AGE_SECONDS, MAX_EVENT_AGE, RETENTION)
+    # All parts of the real door, but with the demo's clock.
     made = make_door(settings, account.client)
     parts = {part.name: getattr(made, part.name) for part in fields(made)}
     parts["cycle"] = replace(made.cycle, clock=clock.now)

@@ -196,7 +196,10 @@ ROOMS = {
     "report": {"engine", "alarms", "protocol", "loop"},
     "aws": {"engine", "alarms", "protocol", "report"},
 }
-"""What each room of the core may import beside itself, and the flat modules but the last two."""
+"""What each room of the core may import beside itself.
+
+Any may import the flat modules, except `settings` and `wiring`.
+"""
 
 
 def room_of(module: str) -> str:

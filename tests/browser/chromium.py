@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "no browser: apt-get install chromium"
-# Without them, it looks for updates and other hosts of its maker's at every start.
+# Without these, Chromium looks for updates and contacts its maker's hosts at every start.
 ARGUMENTS = [
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),

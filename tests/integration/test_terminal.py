@@ -146,8 +146,8 @@ def test_every_command_that_prints_a_table_is_tried() -> None:
         file.stem for file in (ROOT / "cli" / "quickstep_cli").glob("*.py") if makes_tables(file)
     }
     tried = {(COMMANDS[name].place or name).partition(":")[0] for name in (*ON_AWS, *ALONE)}
-    # `init` prints the table of `beside`, `import --all` that of `import_all`; `doctor --all` puts
-    # marks before the lines of its own, which are as in a pipe at any width.
+    # `init` prints the table of `beside`, `import --all` that of `import_all`. `doctor --all` puts
+    # a mark before each line of its table, and does not adapt it to the terminal's width.
     assert modules - tried == {"beside", "doctor_all", "import_all"}
 
 

@@ -137,7 +137,7 @@ def test_one_missed_drill_is_seen_and_one_that_is_a_little_late_is_not(minutes: 
         pytest.param({"Notifications": TOPIC}, [TOPIC], id="topic"),
     ],
 )
-def test_a_missed_drill_notifies_its_topic(given: dict[str, str], actions: Any) -> None:
+def test_a_missed_drill_notifies_a_given_topic(given: dict[str, str], actions: Any) -> None:
     stack = deploy(DRILLS, DrillTarget=WEB.resource_id, UndeliveredEvents=QUEUE, **given)
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
 

@@ -40,8 +40,8 @@ def not_a_look(seconds_ago: float) -> Entry:
 
 def gathered(*entries: Entry) -> list[list[str]]:
     """Return the ids of each incident's decisions."""
-    found = {id(one): one for one in incidents(entries).values()}
-    return [[entry.id for entry in one.entries] for one in found.values()]
+    found = dict.fromkeys(incidents(entries).values())
+    return [[entry.id for entry in one.entries] for one in found]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_looks_are_gathered_by_their_breach(
     ],
 )
 def test_an_incident_fits_in_a_line(entries: Sequence[Entry], summary: str) -> None:
-    (one,) = {id(incident): incident for incident in incidents(entries).values()}.values()
+    (one,) = dict.fromkeys(incidents(entries).values())
 
     assert one.summary == summary
 

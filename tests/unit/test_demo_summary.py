@@ -206,6 +206,13 @@ def test_whatever_adds_the_first_tasks_during_a_surge_answers_it(
         assert row in text
 
 
+def test_a_scale_out_that_ends_after_the_last_second_answers_a_surge_too() -> None:
+    late = {29: a_recheck(31.2, 2, 6)}
+    summary = summarise(snapshots(SURGE, late))
+    assert summary.answer is not None
+    assert (summary.surge_at, summary.answer.by) == (10, "re-check")
+
+
 def test_a_scale_out_before_the_surge_is_no_answer_to_it() -> None:
     made = {4: a_recheck(5, 1, 2, kind="heartbeat"), 21: a_decision(22, latency=None)}
     assert summarise(snapshots(SURGE, made)).unanswered

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quickstep.alarms.known import KnownAlarm
+from quickstep.alarms.known import KnownAlarm, known_dict
 from quickstep.engine.model import (
     AlarmState,
     Direction,
@@ -27,6 +27,7 @@ from quickstep.fields import write_moment
 from quickstep.protocol.counts import Count, Counts
 from quickstep.protocol.line import Turn
 from quickstep.protocol.memory import (
+    WAITING,
     CorruptItemError,
     Deletion,
     Memory,
@@ -75,6 +76,22 @@ def test_an_item_of_the_last_release_is_read(path: Path) -> None:
     assert (memory.listed, claim.waiting, claim.mark) == (False, {}, "")
     assert memory.state.unreadable == ""
     assert read_memory({**item, **memory_dict(memory)}) == memory
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"state": "LOUD"}, id="an unknown state"),
+        pytest.param({"at": "yesterday"}, id="a time that is none"),
+        pytest.param({"definition": {"threshold": 100.0}}, id="half of its definition"),
+    ],
+)
+def test_a_damaged_event_that_waits_is_as_if_it_had_not_come(damage: dict[str, Any]) -> None:
+    whole = known_dict(known())
+
+    claim = read_claim({f"{WAITING}{HIGH}": {**whole, **damage}, f"{WAITING}{LOW}": whole})
+
+    assert claim.waiting == {LOW: known()}
 
 
 def test_there_is_an_item_of_every_kind() -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from quickstep_cli.aws import Aws
 from quickstep_cli.failures import CommandError
 from quickstep_cli.main import app
-from quickstep_cli.prove_run import NAME, ProofStack, obstacles, place_of
+from quickstep_cli.prove_run import NAME, ProofStack, obstacles, parameters_of
 from quickstep_lab.prove.carry_out import ATTEMPTS, NotRemovedError, remove
 from quickstep_lab.prove.plan import Contender, Plan
 
@@ -96,7 +96,7 @@ def test_the_rights_of_a_session_are_those_of_its_role() -> None:
 
 def test_without_a_default_vpc_it_says_how_to_make_one() -> None:
     with pytest.raises(CommandError) as error:
-        place_of(FakeAws(vpcs=()).as_account)
+        parameters_of(FakeAws(vpcs=()).as_account)
 
     assert str(error.value) == (
         "eu-west-1 has no default VPC: `aws ec2 create-default-vpc` makes one"

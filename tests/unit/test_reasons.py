@@ -620,7 +620,7 @@ def test_a_requested_capacity_reads_as(desired: int, capacity: int, story: list[
     assert trail_lines(set_capacity(a_target(), seen(desired), State(), NOW, capacity)) == story
 
 
-def test_a_base_that_no_bound_has_moved_is_not_told_as_a_correction() -> None:
+def test_a_base_that_no_bound_has_moved_is_no_correction() -> None:
     """As in a cooldown, in which a step counts from the capacity before the last scale-out."""
     policy, alarm = a_policy(), firing(160.0)
     target, observation = a_target(policy), seen(6, high=alarm)

@@ -278,7 +278,7 @@ def _alarms(usage: Usage, counted: Counted) -> Line:
     alarms = counted.deployed.service_alarms if usage.alarms is None else usage.alarms
     match usage.watched:
         case Watched.PUBLISHED:
-            return Line(Part.ALARMS, "10-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
+            return Line(Part.ALARMS, "high-resolution alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
         case Watched.OF_ECS:
             return Line(Part.ALARMS, "20-s alarms", Meter.HIGH_RESOLUTION_ALARM, alarms)
         case Watched.MINUTE | Watched.QUEUE:

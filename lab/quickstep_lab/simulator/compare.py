@@ -187,7 +187,7 @@ def _compared(experiment: Experiment, results: Mapping[str, Sequence[_Result]]) 
     return Comparison(
         experiment,
         {name: summarise([measures for measures, _ in runs]) for name, runs in results.items()},
-        {name: series for name, [(_, series), *_] in results.items() if series},
+        {name: series for name, runs in results.items() if (series := runs[0][1])},
     )
 
 

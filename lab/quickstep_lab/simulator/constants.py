@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASSUMED = "assumed"
-Known = tuple[float, float, float, str]
+_Known = tuple[float, float, float, str]
 """A value, its range and its source."""
 
 
@@ -49,9 +49,9 @@ class Constant:
         return bool(self.field) and self.low is not None and self.high is not None
 
 
-def _spread(part: str, what: str, field: str, **known: Known) -> Iterator[Constant]:
-    """Yield a duration's `median` and `p95`, the value that one in twenty is above."""
-    said = {"median": f"{what}, median", "p95": "the same, one in twenty takes longer"}
+def _spread(part: str, what: str, field: str, **known: _Known) -> Iterator[Constant]:
+    """Yield a duration's constants: its median, and its 95th percentile."""
+    said = {"median": f"{what}, median", "p95": f"{what}, one in twenty takes longer"}
     for name, (value, low, high, source) in known.items():
         yield Constant(part, said[name], value, "s", source, low, high, f"{field}.{name}")
 

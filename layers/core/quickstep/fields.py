@@ -215,14 +215,15 @@ class Field:
     def whole(
         self, *required: str, optional: Iterable[str] = (), strict: bool = False
     ) -> dict[str, Field]:
-        """Return an object's named members; a missing one reads as null, once that was noted.
+        """Return an object's named members.
 
-        So each of them can be read, and a missing list, text or flag is an empty one. With
-        `strict`, unknown keys are problems.
+        A missing one reads as null; if it is required, that is one problem. Its readers return
+        their placeholders and note nothing more. With `strict`, unknown keys are problems.
         """
         named = (*required, *optional)
         read = self._object(required, named if strict else None)
-        missing = Field(None, self.path, Problems(met=_MAX_PROBLEMS))  # has been noted, once
+        # Full already, so it notes no further problem.
+        missing = Field(None, self.path, Problems(met=_MAX_PROBLEMS))
         return {key: self.child(key, read[key]) if key in read else missing for key in named}
 
     def _object(self, required: Iterable[str], known: tuple[str, ...] | None) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The settings in a function's environment, checked before anything is made of them."""
+"""The settings in a function's environment, read and checked."""
 
 from __future__ import annotations
 

@@ -78,6 +78,8 @@ _ROOT_MODE = 0o700
 
 @dataclass(frozen=True)
 class _Ledger:
+    """What the ledger holds; `_LEDGER` packs the fields in this order."""
+
     generation: int
     taken: int
     number: int

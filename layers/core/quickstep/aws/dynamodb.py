@@ -219,8 +219,8 @@ class DynamoTargets:
     ) -> dict[str, Any] | None:
         """Update a target's item; if the condition does not hold, return the item as it is.
 
-        DynamoDB also refuses single writes to an item while a transaction writes it; then nothing
-        is known of the item.
+        While a transaction writes the item, DynamoDB refuses the update, too; then the result is
+        empty.
         """
         request: UpdateItemInputTypeDef = {
             "TableName": self._table,
@@ -466,7 +466,7 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
 
 
 def millis(moment: datetime) -> int:
-    """Return a time as the table has it where it compares times: in milliseconds."""
+    """Return a time in milliseconds, the unit in which the table compares times."""
     return round(moment.timestamp() * 1000)
 
 

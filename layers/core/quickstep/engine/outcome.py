@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     template: str
 
     def __new__(cls, value: str, template: str = "") -> Self:
-        """Make an outcome of its name and its sentence; a reader gives the name alone."""
+        """Make an outcome; code that reads a stored one passes its name alone."""
         outcome = str.__new__(cls, value)
         outcome._value_ = value
         outcome.template = template

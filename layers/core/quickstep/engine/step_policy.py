@@ -1,4 +1,4 @@
-"""What a step policy asks for: its step, chosen from the load once all tasks on their way serve."""
+"""What a step policy asks for: the step for the load expected once all starting tasks serve."""
 
 from __future__ import annotations
 

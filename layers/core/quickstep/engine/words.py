@@ -1,6 +1,6 @@
 """Numbers, times and units as people say them, for a decision's reason; the trail is exact.
 
-The sentences themselves stand beside the rules that decide, such as in `step_policy` or `guards`.
+The sentences themselves are in the modules that decide, such as `step_policy` or `guards`.
 """
 
 from __future__ import annotations

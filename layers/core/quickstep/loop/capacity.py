@@ -35,7 +35,7 @@ class Answer:
     unanswered: bool
 
 
-def change(
+def request_change(
     services: Services,
     service: ServiceName,
     decision: Decision,

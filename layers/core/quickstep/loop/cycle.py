@@ -23,7 +23,7 @@ from quickstep.engine.model import Direction, Observation, Service
 from quickstep.engine.outcome import Outcome
 from quickstep.engine.proposal import Bounds, Case
 from quickstep.engine.words import clock
-from quickstep.loop.capacity import change, changed
+from quickstep.loop.capacity import changed, request_change
 from quickstep.loop.learning import ahead_of_time, ignored, known_from, learn
 from quickstep.loop.next_look import next_check
 from quickstep.loop.observing import Observer, Seen
@@ -255,8 +255,9 @@ class Cycle:
             return memory, record.ended(Outcome.FAILED_OTHER, why)
         asked = changed(memory, sent, seen, self.clock())
         self.targets.ask(draft.id, draft.resource_id, asked)
-        name, sleep, jitter = draft.look.service, self.sleep, self.jitter
-        answer = change(self.services, name, sent, sleep=sleep, jitter=jitter)
+        answer = request_change(
+            self.services, draft.look.service, sent, sleep=self.sleep, jitter=self.jitter
+        )
         if answer.error:
             failed = record.ended(answer.error.outcome, answer.error.why)
             return asked if answer.unanswered else memory, failed

@@ -218,7 +218,7 @@ def reading_of(
 ) -> Reading:
     """Return what an alarm's metric says, and the load before.
 
-    Its newest complete periods count, or else its newest seconds.
+    With `newest_seconds`, the newest seconds count instead of the newest complete periods.
     """
     definition = known.definition
     assert definition is not None  # noqa: S101 - only what is defined is read

@@ -222,8 +222,11 @@ def read_claim(item: Mapping[str, Any]) -> Claim:
     """
     waiting = {}
     for key, value in item.items():
-        if key.startswith(WAITING) and isinstance(value, dict) and {"state", "at"} <= value.keys():
-            waiting[key.removeprefix(WAITING)] = read_known(Field(value, key, Problems()))
+        if key.startswith(WAITING):
+            problems = Problems()
+            known = read_known(Field(value, key, problems))
+            if not problems.found:  # of a damaged event nothing is known
+                waiting[key.removeprefix(WAITING)] = known
     entries = {name: entry for name, entry in item.items() if is_operators(name)}
     return Claim(read_memory(item), waiting, str(item.get("mark", "")), entries)
 
@@ -297,4 +300,4 @@ def read_activity(field: Field | None) -> ScalingActivity | None:
 
 
 _ATTRIBUTES = tuple(memory_dict(Memory(incident="any")))
-"""What a commit writes: the outcome of an incident only while there is one."""
+"""All attributes that a commit may write; `incident` only during one."""

@@ -79,5 +79,19 @@ POLLED = Quota(
     "5 at once and 300 more each minute, to 1,000 (1,250 in newer editions: unverified)",
 )
 
-QUOTAS = tuple(each for each in list(vars().values()) if isinstance(each, Quota))
+QUOTAS = (
+    UPDATE_SERVICE,
+    DESCRIBE_SERVICES,
+    DESCRIBE_ALARMS,
+    GET_METRIC_DATA,
+    PUT_METRIC_DATA,
+    GET_PARAMETERS,
+    PARTITION_WRITES,
+    PARTITION_READS,
+    TABLE_WRITES,
+    TABLE_READS,
+    EVENTS,
+    ENVIRONMENTS,
+    POLLED,
+)
 """SQS standard queues have no quota that matters here: their calls are "nearly unlimited"."""

@@ -309,7 +309,7 @@ REASONS = {
         "removes {n} %": "{n}% 감소",
         "sets {n}": "{n}개로 설정",
     },
-    # What a sentence may have, and what agrees with a number: Korean needs none of the latter.
+    # Optional parts of a sentence, and words that agree with a number, which Korean omits.
     "ecs": {"": "", ". ECS says: {quoted}": ". ECS 메시지: {quoted}"},
     "until": {"": "", " until {moment}": " {moment}까지"},
     "said": {"": "", ": {quoted}": ": {quoted}"},

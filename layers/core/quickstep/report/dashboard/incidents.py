@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Incident:
-    """The looks at one breach, oldest first, and the policies whose alarms were in ALARM then."""
+    """The looks at one breach, oldest first, and the policies whose alarms were in ALARM then.
+
+    Compared by identity.
+    """
 
     policies: set[str]
     entries: list[Entry] = field(default_factory=list)
