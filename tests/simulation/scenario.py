@@ -73,8 +73,11 @@ class Scenario:
 
     @property
     def tolerance(self) -> float:
-        """By how much two hosts' clocks may differ, in seconds."""
-        return 0.0 if self.hours else max(self.skews) - min(self.skews)
+        """By how much two clocks may differ, in seconds: a host's, and the right one at the end.
+
+        Example: hosts that are 0.9 and 1.3 s behind, and then right: 1.3.
+        """
+        return 0.0 if self.hours else max(0.0, *self.skews) - min(0.0, *self.skews)
 
     @property
     def ahead(self) -> float:
